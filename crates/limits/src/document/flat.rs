@@ -1,0 +1,140 @@
+//! Flat keys: `TENANT.FIELD: "VALUE"`, in one file or each as a key of a ConfigMap.
+//!
+//! The last dot splits, or the last colon where it comes later; a tenant may itself contain both. The value is text that
+//! is read as YAML, as a ConfigMap holds nothing but text. A tenant is judged by its own keys alone.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::entry::{Setting, overlay};
+use super::{Draft, Reading, problem, twice, unmatched};
+use crate::fields;
+use crate::model::TenantLimits;
+use crate::number::{Resolved, resolve};
+use crate::problem::{Problem, Severity};
+use crate::tenant::TenantId;
+use crate::value::shortened;
+use crate::yaml::{Content, Entry, Node, Tree, parse};
+
+use super::mimir::is_top_level;
+
+/// Splits a key into tenant and field; `None` if one of them would be empty.
+pub(super) fn split(key: &str) -> Option<(&str, &str)> {
+    let (tenant, field) = key.rsplit_once(['.', ':'])?;
+    (!tenant.is_empty() && !field.is_empty()).then_some((tenant, field))
+}
+
+/// Whether a name is a flat key beyond doubt.
+pub(super) fn names_known_field(key: &str) -> bool {
+    split(key).is_some_and(|(_, field)| fields::find(field).is_some())
+}
+
+/// Whether a mapping's keys are flat: one names a known field, or all could be and none holds a mapping.
+pub(super) fn is_flat(entries: &[Entry]) -> bool {
+    if entries.is_empty() || entries.iter().any(|entry| is_top_level(&entry.key)) {
+        return false;
+    }
+    let could_be = |entry: &Entry| split(&entry.key).is_some() && !matches!(entry.value.content, Content::Mapping(_));
+    entries.iter().any(|entry| names_known_field(&entry.key)) || entries.iter().all(could_be)
+}
+
+/// Reads the text of a value; `Ok(None)` if it has none.
+pub(super) fn parse_value(text: &str) -> Result<Option<Rc<Node>>, String> {
+    let tree = parse(text).map_err(|error| format!("cannot be read: its value {}", error.message))?;
+    match tree.duplicates.first() {
+        Some(duplicate) => Err(format!("cannot be read: {}", twice(duplicate))),
+        None => Ok(tree.root),
+    }
+}
+
+/// The flat keys of all documents, gathered by tenant in the order they came.
+#[derive(Debug, Default)]
+pub(super) struct FlatKeys<'d> {
+    tenants: HashMap<String, Keys<'d>>,
+    order: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+struct Keys<'d> {
+    settings: Vec<Setting<'d>>,
+    faults: Vec<Problem>,
+}
+
+impl<'d> FlatKeys<'d> {
+    /// Adds every key of a file whose root is a mapping.
+    pub(super) fn add_file(&mut self, document: &'d str, tree: &Tree, reading: &mut Reading) {
+        let Some(Content::Mapping(entries)) = tree.root.as_deref().map(|root| &root.content) else { return };
+        for entry in entries {
+            match split(&entry.key) {
+                Some(_) => self.add_key(document, &entry.key, Some(entry.line), text_value(&entry.value)),
+                None => {
+                    let key = shortened(&entry.key);
+                    let message = format!("key {key} is not of the form TENANT.FIELD and is ignored");
+                    reading.tell(problem(document, Some(entry.line), Severity::Ignored, message));
+                }
+            }
+        }
+        for duplicate in &tree.duplicates {
+            match split(&duplicate.key).filter(|_| duplicate.depth == 1) {
+                Some((tenant, field)) => {
+                    let (line, tenant_name) = (Some(duplicate.line), Some(shortened(tenant)));
+                    let fault = problem(document, line, Severity::Rejected, twice(duplicate));
+                    let fault = Problem { tenant: tenant_name, field: Some(field.to_owned()), ..fault };
+                    self.of(tenant).faults.push(fault);
+                }
+                None => reading.refuse_duplicate(document, duplicate),
+            }
+        }
+    }
+
+    /// Adds one key; a `key` that does not split is passed over.
+    pub(super) fn add_key(
+        &mut self,
+        document: &'d str,
+        key: &str,
+        line: Option<u64>,
+        value: Result<Option<Rc<Node>>, String>,
+    ) {
+        let Some((tenant, field)) = split(key) else { return };
+        let empty = || "is empty: write a value, or remove the key".to_owned();
+        let value = value.and_then(|node| node.filter(|node| !is_null(node)).ok_or_else(empty));
+        self.of(tenant).settings.push(Setting { document, line, name: field.into(), value });
+    }
+
+    fn of(&mut self, tenant: &str) -> &mut Keys<'d> {
+        if !self.tenants.contains_key(tenant) {
+            self.order.push(tenant.to_owned());
+        }
+        self.tenants.entry(tenant.to_owned()).or_default()
+    }
+
+    /// Turns the keys into drafts, over what a Mimir document says of the same tenant.
+    pub(super) fn finish(mut self, defaults: &TenantLimits, reading: &mut Reading) {
+        for tenant in &self.order {
+            let Some(Keys { settings, mut faults }) = self.tenants.remove(tenant) else { continue };
+            if let (Some(message), Some(first)) = (unmatched(tenant), settings.first()) {
+                let note = problem(first.document, first.line, Severity::Ignored, message);
+                reading.tell(Problem { tenant: Some(shortened(tenant)), ..note });
+                continue;
+            }
+            let key = TenantId::from(tenant.as_str());
+            let mut limits = reading.drafts.get(&key).map_or(defaults, |draft| &draft.limits).clone();
+            let findings = overlay(&mut limits, Some(tenant), &settings);
+            findings.notes.into_iter().for_each(|note| reading.tell(note));
+            faults.extend(findings.faults);
+            reading.drafts.insert(key, Draft { limits, faults });
+        }
+    }
+}
+
+/// The value of a key in a file: quoted text is read as YAML once more, as it would be from a ConfigMap.
+fn text_value(node: &Rc<Node>) -> Result<Option<Rc<Node>>, String> {
+    match &node.content {
+        Content::Scalar(scalar) if !scalar.plain => parse_value(&scalar.text),
+        _ => Ok(Some(Rc::clone(node))),
+    }
+}
+
+fn is_null(node: &Node) -> bool {
+    matches!(&node.content, Content::Scalar(scalar) if resolve(scalar) == Resolved::Null)
+}

@@ -1,0 +1,238 @@
+//! The one table of Mimir's limit fields: those the edge reads, with how; older spellings; and those it has no use for.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use crate::model::{LabelValueStrategy, TenantLimits};
+use crate::suggest::nearest;
+use crate::value::{FieldValue, ValueError};
+use crate::yaml::Node;
+
+mod unused;
+
+/// A field that the edge reads.
+pub(crate) struct Field {
+    /// Mimir's name of it in YAML.
+    pub(crate) name: &'static str,
+    /// Sets the field of `limits`; leaves it alone on an error.
+    pub(crate) read: fn(limits: &mut TenantLimits, node: &Node) -> Result<(), ValueError>,
+    /// The value as YAML.
+    pub(crate) render: fn(&TenantLimits) -> String,
+    /// Whether both have the same value.
+    pub(crate) same: fn(&TenantLimits, &TenantLimits) -> bool,
+}
+
+/// Each field's struct member has the name Mimir gives it, so the name is the whole entry.
+macro_rules! fields {
+    ($($name:ident),* $(,)?) => {
+        &[$(Field {
+            name: stringify!($name),
+            read: |limits, node| limits.$name.read(node),
+            render: |limits| limits.$name.render(),
+            same: |left, right| left.$name.same(&right.$name),
+        }),*]
+    };
+}
+
+/// Every field the edge reads, in order of name.
+pub(crate) static USED: &[Field] = fields![
+    accept_ha_samples,
+    creation_grace_period,
+    drop_labels,
+    enforce_metadata_metric_name,
+    enforce_out_of_order_window_on_distributor,
+    ha_cluster_label,
+    ha_max_clusters,
+    ha_replica_label,
+    ha_tracker_failover_timeout,
+    ha_tracker_per_sample_dedupe,
+    ha_tracker_sample_failover_timeout,
+    ha_tracker_update_timeout,
+    ha_tracker_update_timeout_jitter_max,
+    ingestion_burst_factor,
+    ingestion_burst_size,
+    ingestion_rate,
+    label_value_length_over_limit_strategy,
+    max_exemplars_per_series_per_request,
+    max_global_exemplars_per_user,
+    max_label_name_length,
+    max_label_names_per_info_series,
+    max_label_names_per_series,
+    max_label_value_length,
+    max_metadata_length,
+    max_native_histogram_buckets,
+    metric_relabel_configs,
+    metric_relabeling_enabled,
+    name_validation_scheme,
+    out_of_order_time_window,
+    past_grace_period,
+    reduce_native_histogram_over_max_buckets,
+    request_burst_size,
+    request_rate,
+];
+
+/// Spellings of guides and of older or neighbouring systems, with Mimir's name.
+const ALIASES: [(&str, &str); 11] = [
+    ("burst_size", "ingestion_burst_size"),
+    ("ingestion_burst", "ingestion_burst_size"),
+    ("ingestion_rate_limit", "ingestion_rate"),
+    ("max_label_names", "max_label_names_per_series"),
+    ("max_labels_per_series", "max_label_names_per_series"),
+    ("max_length_label_name", "max_label_name_length"),
+    ("max_length_label_value", "max_label_value_length"),
+    ("request_burst", "request_burst_size"),
+    ("request_rate_limit", "request_rate"),
+    ("requests_per_second", "request_rate"),
+    ("samples_per_second", "ingestion_rate"),
+];
+
+/// Settings of the edge, which Mimir would refuse in its own file.
+const EDGE_ONLY: [&str; 4] = ["edge_limits", "max_body_bytes", "max_series_per_request", "mode"];
+
+/// What a name in a tenant's entry is.
+#[derive(Clone, Copy)]
+pub(crate) enum Known {
+    /// Read by the edge; `alias` if Mimir spells it otherwise.
+    Used { field: &'static Field, alias: bool },
+    /// Mimir's, but of no use here.
+    Unused,
+    /// A setting of the edge configuration, out of place here.
+    EdgeOnly,
+}
+
+static BY_NAME: LazyLock<HashMap<&'static str, Known>> = LazyLock::new(|| {
+    let mut names: HashMap<_, _> = unused::NAMES.iter().map(|name| (*name, Known::Unused)).collect();
+    names.extend(EDGE_ONLY.map(|name| (name, Known::EdgeOnly)));
+    for field in USED {
+        names.insert(field.name, Known::Used { field, alias: false });
+        let spellings = ALIASES.iter().filter(|(_, name)| *name == field.name);
+        names.extend(spellings.map(|(old, _)| (*old, Known::Used { field, alias: true })));
+    }
+    names
+});
+
+/// Finds a name exactly as spelled.
+pub(crate) fn find(name: &str) -> Option<Known> {
+    BY_NAME.get(name).copied()
+}
+
+/// Says what becomes of a name that [`find`] does not know.
+pub(crate) fn unknown(name: &str) -> String {
+    let shown = crate::value::shortened(name);
+    match nearest(name, BY_NAME.keys().copied()) {
+        Some(near) => format!("field {shown} is unknown and is ignored; did you mean {near}?"),
+        None => {
+            format!("field {shown} is unknown and is ignored; remove it, or check its spelling in Mimir's reference")
+        }
+    }
+}
+
+/// A rule over one entry that does not hold: the field to change, and what is wrong with it.
+pub(crate) type Violation = (&'static str, String);
+
+/// What Mimir checks of a whole entry (its `Limits.Validate`), of the fields that the edge reads.
+pub(crate) fn validate(limits: &TenantLimits) -> Vec<Violation> {
+    label_value_violation(limits).into_iter().chain(ha_violation(limits)).collect()
+}
+
+/// The length of `(hash:` + 64 hex digits + `)`, which replaces a value or its end.
+const HASH_BYTES: i64 = 71;
+
+fn label_value_violation(limits: &TenantLimits) -> Option<Violation> {
+    let strategy = limits.label_value_length_over_limit_strategy;
+    let broken = strategy != LabelValueStrategy::Error && limits.max_label_value_length < HASH_BYTES;
+    broken.then(|| {
+        let (name, length) = (strategy.as_str(), limits.max_label_value_length);
+        let message = format!(
+            "is {length}, too small for label_value_length_over_limit_strategy {name}: write at least {HASH_BYTES}"
+        );
+        ("max_label_value_length", message)
+    })
+}
+
+fn ha_violation(limits: &TenantLimits) -> Option<Violation> {
+    let (update, failover) = (limits.ha_tracker_update_timeout, limits.ha_tracker_failover_timeout);
+    if update.is_zero() && failover.is_zero() {
+        return None;
+    }
+    let jitter = limits.ha_tracker_update_timeout_jitter_max;
+    let least = update.saturating_add(jitter).saturating_add(std::time::Duration::from_secs(1));
+    (failover < least).then(|| {
+        let message = format!(
+            "is {}, too short for ha_tracker_update_timeout {} with ha_tracker_update_timeout_jitter_max {}: write at least {}",
+            failover.render(),
+            update.render(),
+            jitter.render(),
+            least.render()
+        );
+        ("ha_tracker_failover_timeout", message)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn every_name_has_one_meaning() {
+        let names = USED.iter().map(|field| field.name).chain(unused::NAMES.iter().copied());
+        let all: Vec<_> = names.chain(ALIASES.map(|(old, _)| old)).chain(EDGE_ONLY).collect();
+        let distinct: std::collections::HashSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len());
+        assert_eq!(BY_NAME.len(), all.len());
+    }
+
+    #[test]
+    fn the_tables_are_in_order() {
+        assert!(USED.is_sorted_by_key(|field| field.name));
+        assert!(unused::NAMES.is_sorted());
+        assert!(ALIASES.is_sorted());
+    }
+
+    #[test]
+    fn aliases_lead_to_fields() {
+        for (old, name) in ALIASES {
+            assert!(matches!(find(old), Some(Known::Used { field, alias: true }) if field.name == name), "{old}");
+        }
+    }
+
+    #[test]
+    fn no_known_name_is_called_unknown() {
+        assert!(find("max_global_series_per_user").is_some());
+        assert!(unknown("ingestion_rte").contains("did you mean ingestion_rate?"));
+        assert!(!unknown("zzz").contains("did you mean"));
+    }
+
+    #[test]
+    fn the_defaults_hold_mimirs_rules() {
+        assert_eq!(validate(&TenantLimits::default()), []);
+    }
+
+    #[test]
+    fn a_hash_must_fit_into_a_label_value() {
+        let mut limits = TenantLimits {
+            max_label_value_length: 70,
+            label_value_length_over_limit_strategy: LabelValueStrategy::Drop,
+            ..TenantLimits::default()
+        };
+        assert!(matches!(validate(&limits).as_slice(), [("max_label_value_length", _)]));
+        limits.max_label_value_length = 71;
+        assert_eq!(validate(&limits), []);
+        limits.max_label_value_length = 1;
+        limits.label_value_length_over_limit_strategy = LabelValueStrategy::Error;
+        assert_eq!(validate(&limits), []);
+    }
+
+    #[test]
+    fn a_failover_must_outlast_update_and_jitter() {
+        let mut limits =
+            TenantLimits { ha_tracker_failover_timeout: Duration::from_millis(20_999), ..TenantLimits::default() };
+        assert!(matches!(validate(&limits).as_slice(), [("ha_tracker_failover_timeout", _)]));
+        limits.ha_tracker_failover_timeout = Duration::from_secs(21);
+        assert_eq!(validate(&limits), []);
+        limits.ha_tracker_failover_timeout = Duration::ZERO;
+        limits.ha_tracker_update_timeout = Duration::ZERO;
+        assert_eq!(validate(&limits), []);
+    }
+}

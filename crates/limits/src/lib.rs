@@ -1,0 +1,30 @@
+//! Tenants, their limits, and the documents that set them, as plain values.
+//!
+//! Three questions are answered here: which tenant a push belongs to ([`Tenant`]), which limits hold for it
+//! ([`Snapshot::for_tenant`]), and what an overrides document changes ([`LimitsState::apply`]). Nothing here does I/O,
+//! reads a clock or logs: whoever reads a file or watches a ConfigMap hands the text in and takes values out.
+//!
+//! The invariant kept throughout: a document that Mimir refuses never changes a limit, and a tenant whose entry was
+//! never readable is watched ([`Mode::Shadow`]), never cut down to the defaults.
+
+mod document;
+mod duration;
+mod fields;
+mod model;
+mod number;
+mod problem;
+mod relabel;
+mod snapshot;
+mod state;
+mod suggest;
+mod tenant;
+mod value;
+mod yaml;
+
+pub use document::{MAX_DOCUMENT_BYTES, SourceDocument, parse_defaults};
+pub use model::{Burst, LabelValueStrategy, NameScheme, Rate, RateLimit, TenantLimits};
+pub use problem::{MAX_PROBLEMS, Problem, Severity};
+pub use relabel::{RelabelAction, RelabelRule};
+pub use snapshot::{Diff, Mode, Snapshot, TenantEntry, TenantView};
+pub use state::{Applied, ControlState, LimitsState};
+pub use tenant::{MAX_METADATA_BYTES, MAX_TENANT_BYTES, Tenant, TenantError, TenantId};

@@ -1,0 +1,280 @@
+//! The per-tenant limits of Mimir's write path, under Mimir's own names and with Mimir's own defaults.
+//!
+//! [`TenantLimits`] holds what was configured, unchanged; what a value means (0 as "off", the largest float as
+//! "unlimited") is said by its methods, because it differs from field to field.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::fields::USED;
+use crate::relabel::RelabelRule;
+
+/// The limits of one tenant on the write path (Mimir `pkg/util/validation/limits.go`).
+///
+/// Whole numbers are Go's `int`: 64 bits, and a negative one is kept as it is. Durations come from Prometheus duration
+/// strings and are at most about 292 years. Fields of Mimir that no part of the edge reads are not held.
+#[derive(Debug, Clone)]
+pub struct TenantLimits {
+    /// Pushes a second; 0, negative or NaN: no limit.
+    pub request_rate: f64,
+    /// Pushes at once; 0 or negative: no bound.
+    pub request_burst_size: i64,
+    /// Items (samples, histograms, exemplars, metadata) a second; 0 is a limit, not "off".
+    pub ingestion_rate: f64,
+    /// Items at once; 0 or negative refuses everything.
+    pub ingestion_burst_size: i64,
+    /// From 1 on, the burst is this many seconds of the rate and `ingestion_burst_size` is not used.
+    pub ingestion_burst_factor: f64,
+    /// Whether pushes of Prometheus pairs are deduplicated.
+    pub accept_ha_samples: bool,
+    /// The label that names a Prometheus pair.
+    pub ha_cluster_label: Arc<str>,
+    /// The label that names one of a pair.
+    pub ha_replica_label: Arc<str>,
+    /// Pairs that are tracked; 0: no limit.
+    pub ha_max_clusters: i64,
+    /// How often the elected replica's last push is stored.
+    pub ha_tracker_update_timeout: Duration,
+    /// The most that `ha_tracker_update_timeout` is varied by.
+    pub ha_tracker_update_timeout_jitter_max: Duration,
+    /// How long an elected replica may be silent before another is elected.
+    pub ha_tracker_failover_timeout: Duration,
+    /// How much older than the newest sample the stored time must be for a failover; 0: not looked at.
+    pub ha_tracker_sample_failover_timeout: Duration,
+    /// Whether the election is made for each series of a push (Mimir 3.1) instead of by its first one.
+    pub ha_tracker_per_sample_dedupe: bool,
+    /// Labels that are removed from every series.
+    pub drop_labels: Arc<[Arc<str>]>,
+    /// Relabelling that is applied to every series.
+    pub metric_relabel_configs: Arc<[RelabelRule]>,
+    /// Whether `metric_relabel_configs` is applied at all (gone in Mimir 3.1, where it always is).
+    pub metric_relabeling_enabled: bool,
+    /// Bytes of a label name.
+    pub max_label_name_length: i64,
+    /// Bytes of a label value, of the metric name too.
+    pub max_label_value_length: i64,
+    /// What is done with a label value that is too long.
+    pub label_value_length_over_limit_strategy: LabelValueStrategy,
+    /// Labels of a series, the metric name included.
+    pub max_label_names_per_series: i64,
+    /// Labels of a series whose name ends in `_info`.
+    pub max_label_names_per_info_series: i64,
+    /// Bytes of a metric name or a unit in metadata.
+    pub max_metadata_length: i64,
+    /// Whether metadata without a metric name is refused.
+    pub enforce_metadata_metric_name: bool,
+    /// Buckets of a native histogram; 0: no limit.
+    pub max_native_histogram_buckets: i64,
+    /// Whether a histogram with too many buckets is reduced instead of refused.
+    pub reduce_native_histogram_over_max_buckets: bool,
+    /// Exemplars of one series in one push; 0: no limit.
+    pub max_exemplars_per_series_per_request: i64,
+    /// Exemplars that are stored; 0: none are, and none are charged.
+    pub max_global_exemplars_per_user: i64,
+    /// How far in the future a sample may be.
+    pub creation_grace_period: Duration,
+    /// How far in the past a sample may be, beyond `out_of_order_time_window`; 0: any.
+    pub past_grace_period: Duration,
+    /// Whether samples older than `out_of_order_time_window` are refused without a `past_grace_period` (Mimir 3.1).
+    pub enforce_out_of_order_window_on_distributor: bool,
+    /// How old an out-of-order sample may be.
+    pub out_of_order_time_window: Duration,
+    /// Which metric and label names are valid.
+    pub name_validation_scheme: NameScheme,
+}
+
+impl Default for TenantLimits {
+    /// Mimir's built-in defaults (3.x).
+    fn default() -> Self {
+        TenantLimits {
+            request_rate: 0.0,
+            request_burst_size: 0,
+            ingestion_rate: 10_000.0,
+            ingestion_burst_size: 200_000,
+            ingestion_burst_factor: 0.0,
+            accept_ha_samples: false,
+            ha_cluster_label: "cluster".into(),
+            ha_replica_label: "__replica__".into(),
+            ha_max_clusters: 100,
+            ha_tracker_update_timeout: Duration::from_secs(15),
+            ha_tracker_update_timeout_jitter_max: Duration::from_secs(5),
+            ha_tracker_failover_timeout: Duration::from_secs(30),
+            ha_tracker_sample_failover_timeout: Duration::ZERO,
+            ha_tracker_per_sample_dedupe: false,
+            drop_labels: Arc::default(),
+            metric_relabel_configs: Arc::default(),
+            metric_relabeling_enabled: true,
+            max_label_name_length: 1024,
+            max_label_value_length: 2048,
+            label_value_length_over_limit_strategy: LabelValueStrategy::Error,
+            max_label_names_per_series: 30,
+            max_label_names_per_info_series: 80,
+            max_metadata_length: 1024,
+            enforce_metadata_metric_name: true,
+            max_native_histogram_buckets: 0,
+            reduce_native_histogram_over_max_buckets: true,
+            max_exemplars_per_series_per_request: 0,
+            max_global_exemplars_per_user: 0,
+            creation_grace_period: Duration::from_secs(600),
+            past_grace_period: Duration::ZERO,
+            enforce_out_of_order_window_on_distributor: false,
+            out_of_order_time_window: Duration::ZERO,
+            name_validation_scheme: NameScheme::Legacy,
+        }
+    }
+}
+
+impl PartialEq for TenantLimits {
+    /// Field by field; two NaN are equal, or a snapshot with one would always look changed.
+    fn eq(&self, other: &Self) -> bool {
+        USED.iter().all(|field| (field.same)(self, other))
+    }
+}
+
+impl TenantLimits {
+    /// The request limit as Mimir's limiter gets it (Mimir `pkg/distributor`, request rate strategy).
+    ///
+    /// A rate of 0, below 0 or NaN is no limit, and so is the largest float, Go's `rate.Inf`. With a rate, a burst
+    /// of 0 or below is no bound.
+    #[must_use]
+    pub fn request_limit(&self) -> RateLimit {
+        let rate = if self.request_rate > 0.0 { rate(self.request_rate) } else { Rate::Unlimited };
+        let burst = match (rate, self.request_burst_size) {
+            (Rate::Unlimited, _) | (_, ..=0) => Burst::Unlimited,
+            (Rate::PerSecond(_), size) => Burst::Items(size),
+        };
+        RateLimit { rate, burst }
+    }
+
+    /// The ingestion limit as Mimir's limiter gets it with one distributor (Mimir `ingestion_rate_strategy.go`).
+    ///
+    /// Only the largest float is unlimited; 0 and below is a rate at which nothing is regained. A factor of 1 or more
+    /// makes the burst `ceil(factor * rate)`, capped at the largest `i64`.
+    #[must_use]
+    pub fn ingestion_limit(&self) -> RateLimit {
+        let rate = rate(self.ingestion_rate);
+        let burst = match rate {
+            Rate::Unlimited => Burst::Unlimited,
+            Rate::PerSecond(_) if self.ingestion_burst_factor >= 1.0 => {
+                Burst::Items((self.ingestion_burst_factor * self.ingestion_rate).ceil() as i64)
+            }
+            Rate::PerSecond(_) => Burst::Items(self.ingestion_burst_size),
+        };
+        RateLimit { rate, burst }
+    }
+
+    /// Whether exemplars are kept, and so charged. If not, Mimir does not even read them.
+    #[must_use]
+    pub fn stores_exemplars(&self) -> bool {
+        self.max_global_exemplars_per_user > 0
+    }
+
+    /// Whether the charge depends on label contents: deduplication, relabelling or dropped labels may remove series
+    /// before Mimir counts, so a count made on the wire alone can be too high.
+    #[must_use]
+    pub fn charge_needs_content_rules(&self) -> bool {
+        self.accept_ha_samples || !self.drop_labels.is_empty() || !self.metric_relabel_configs.is_empty()
+    }
+
+    /// Every field in order of its name, with its value as Mimir would be given it in YAML.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, String)> {
+        USED.iter().map(|field| (field.name, (field.render)(self)))
+    }
+
+    /// The fields that differ from `base`, as [`TenantLimits::fields`] gives them.
+    pub fn differences(&self, base: &TenantLimits) -> impl Iterator<Item = (&'static str, String)> {
+        USED.iter().filter(|field| !(field.same)(self, base)).map(|field| (field.name, (field.render)(self)))
+    }
+}
+
+/// A token bucket's settings, for one distributor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RateLimit {
+    /// How fast tokens come back.
+    pub rate: Rate,
+    /// How many tokens there are at most, and so the largest single charge.
+    pub burst: Burst,
+}
+
+/// How fast a bucket fills.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rate {
+    /// Tokens a second. May be 0, negative, NaN or infinite: the bucket behaves as Go's does with such a number.
+    PerSecond(f64),
+    /// Every charge is allowed, whatever the burst.
+    Unlimited,
+}
+
+/// How much a bucket holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Burst {
+    /// Tokens; 0 or less refuses every charge.
+    Items(i64),
+    /// No charge is too large.
+    Unlimited,
+}
+
+/// Go's `rate.Inf` is the largest float, not infinity (x/time/rate).
+fn rate(per_second: f64) -> Rate {
+    if per_second == f64::MAX { Rate::Unlimited } else { Rate::PerSecond(per_second) }
+}
+
+/// What Mimir does with a label value over `max_label_value_length` (3.0).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LabelValueStrategy {
+    /// Refuses the series.
+    Error,
+    /// Cuts the value and appends a hash of it.
+    Truncate,
+    /// Replaces the value with a hash of it.
+    Drop,
+}
+
+impl LabelValueStrategy {
+    /// The spelling in a document.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LabelValueStrategy::Error => "error",
+            LabelValueStrategy::Truncate => "truncate",
+            LabelValueStrategy::Drop => "drop",
+        }
+    }
+}
+
+/// Which metric and label names are valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameScheme {
+    /// `[a-zA-Z_:][a-zA-Z0-9_:]*`; label names without `:`.
+    Legacy,
+    /// Any UTF-8.
+    Utf8,
+}
+
+impl NameScheme {
+    /// The spelling in a document.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NameScheme::Legacy => "legacy",
+            NameScheme::Utf8 => "utf8",
+        }
+    }
+}
+
+impl fmt::Display for RateLimit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.rate {
+            Rate::PerSecond(rate) => write!(formatter, "{rate}/s")?,
+            Rate::Unlimited => formatter.write_str("unlimited")?,
+        }
+        match self.burst {
+            Burst::Items(items) => write!(formatter, ", burst {items}"),
+            Burst::Unlimited => formatter.write_str(", burst unlimited"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

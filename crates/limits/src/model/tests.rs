@@ -1,0 +1,90 @@
+use super::*;
+
+fn request(request_rate: f64, request_burst_size: i64) -> RateLimit {
+    TenantLimits { request_rate, request_burst_size, ..TenantLimits::default() }.request_limit()
+}
+
+fn ingestion(ingestion_rate: f64, ingestion_burst_size: i64, ingestion_burst_factor: f64) -> RateLimit {
+    TenantLimits { ingestion_rate, ingestion_burst_size, ingestion_burst_factor, ..TenantLimits::default() }
+        .ingestion_limit()
+}
+
+const UNLIMITED: RateLimit = RateLimit { rate: Rate::Unlimited, burst: Burst::Unlimited };
+
+fn limit(rate: f64, burst: i64) -> RateLimit {
+    RateLimit { rate: Rate::PerSecond(rate), burst: Burst::Items(burst) }
+}
+
+#[test]
+fn a_request_rate_of_zero_or_less_is_off() {
+    for rate in [0.0, -0.0, -1.0, f64::NEG_INFINITY, f64::NAN, f64::MAX] {
+        assert_eq!(request(rate, 5), UNLIMITED, "{rate}");
+    }
+    assert_eq!(request(0.001, 1), limit(0.001, 1));
+}
+
+#[test]
+fn a_request_burst_of_zero_or_less_is_unbounded() {
+    for burst in [0, -1, i64::MIN] {
+        assert_eq!(request(10.0, burst), RateLimit { rate: Rate::PerSecond(10.0), burst: Burst::Unlimited }, "{burst}");
+    }
+}
+
+#[test]
+fn an_ingestion_rate_of_zero_or_less_is_a_limit() {
+    assert_eq!(ingestion(0.0, 5, 0.0), limit(0.0, 5));
+    assert_eq!(ingestion(-2.0, -5, 0.0), limit(-2.0, -5));
+    assert_eq!(ingestion(1e21, 5, 0.0), limit(1e21, 5));
+}
+
+#[test]
+fn only_the_largest_float_is_an_unlimited_ingestion_rate() {
+    assert_eq!(ingestion(f64::MAX, 0, 0.0), UNLIMITED);
+    assert_eq!(ingestion(f64::INFINITY, 7, 0.0), limit(f64::INFINITY, 7));
+}
+
+#[test]
+fn a_burst_factor_from_one_on_replaces_the_burst() {
+    assert_eq!(ingestion(10.0, 3, 1.5), limit(10.0, 15));
+    assert_eq!(ingestion(0.3, 3, 1.0), limit(0.3, 1));
+    assert_eq!(ingestion(10.0, 3, 0.999), limit(10.0, 3));
+    assert_eq!(ingestion(10.0, 3, f64::NAN), limit(10.0, 3));
+    assert_eq!(ingestion(1e300, 3, 1e300), limit(1e300, i64::MAX));
+}
+
+#[test]
+fn content_rules_are_needed_where_series_may_go_uncharged() {
+    assert!(!TenantLimits::default().charge_needs_content_rules());
+    let ha = TenantLimits { accept_ha_samples: true, ..TenantLimits::default() };
+    let drop = TenantLimits { drop_labels: [Arc::from("pod")].into(), ..TenantLimits::default() };
+    let relabel = TenantLimits { metric_relabel_configs: [RelabelRule::default()].into(), ..TenantLimits::default() };
+    assert!([ha, drop, relabel].iter().all(TenantLimits::charge_needs_content_rules));
+}
+
+#[test]
+fn exemplars_are_stored_above_zero() {
+    let stores = |max_global_exemplars_per_user| {
+        TenantLimits { max_global_exemplars_per_user, ..TenantLimits::default() }.stores_exemplars()
+    };
+    assert_eq!([-1, 0, 1].map(stores), [false, false, true]);
+}
+
+#[test]
+fn differences_name_only_what_differs() {
+    let limits = TenantLimits { ingestion_rate: 5.0, ..TenantLimits::default() };
+    assert_eq!(limits.differences(&TenantLimits::default()).collect::<Vec<_>>(), [("ingestion_rate", "5".to_owned())]);
+    assert_ne!(limits, TenantLimits::default());
+    assert_eq!(limits.fields().count(), USED.len());
+}
+
+#[test]
+fn limits_with_nan_equal_themselves() {
+    let limits = TenantLimits { request_rate: f64::NAN, ..TenantLimits::default() };
+    assert_eq!(limits, limits.clone());
+}
+
+#[test]
+fn a_limit_reads_as_one_line() {
+    assert_eq!(limit(10.5, 3).to_string(), "10.5/s, burst 3");
+    assert_eq!(UNLIMITED.to_string(), "unlimited, burst unlimited");
+}

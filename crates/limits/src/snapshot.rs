@@ -1,0 +1,186 @@
+//! The limits of all tenants at one moment, never changed once made.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use crate::model::TenantLimits;
+use crate::tenant::{Tenant, TenantId};
+
+/// Whether a tenant's limits are held to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Pushes over a limit are refused.
+    Enforce,
+    /// Pushes are decided and counted, never refused: the entry has never been good.
+    Shadow,
+}
+
+impl Mode {
+    /// A word for metrics and the admin API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Enforce => "enforce",
+            Mode::Shadow => "shadow",
+        }
+    }
+}
+
+/// What holds for one tenant, or for one spelling of it with metadata.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TenantEntry {
+    /// The defaults with the tenant's own fields over them.
+    pub limits: TenantLimits,
+    /// [`Mode::Shadow`] while the tenant's entry has never been good.
+    pub mode: Mode,
+}
+
+/// What holds for one push.
+#[derive(Debug, Clone, Copy)]
+pub struct TenantView<'s> {
+    /// Request limit, exemplars, mode and everything else: the bare tenant's entry.
+    pub tenant: &'s TenantEntry,
+    /// Ingestion limit: the override of the whole spelling if there is one, else the bare tenant's entry.
+    pub ingestion: &'s TenantEntry,
+}
+
+/// The limits of all tenants.
+#[derive(Debug)]
+pub struct Snapshot {
+    version: u64,
+    content_hash: u64,
+    defaults: TenantEntry,
+    tenants: Box<[(TenantId, TenantEntry)]>,
+    places: HashMap<TenantId, usize>,
+}
+
+impl Snapshot {
+    /// Entries may come in any order; of two with one key the last holds.
+    pub(crate) fn new(version: u64, defaults: TenantLimits, entries: HashMap<TenantId, TenantEntry>) -> Self {
+        let mut tenants: Box<[_]> = entries.into_iter().collect();
+        tenants.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        let places = tenants.iter().enumerate().map(|(place, (key, _))| (key.clone(), place)).collect();
+        let content_hash = content_hash(&defaults, &tenants);
+        let defaults = TenantEntry { limits: defaults, mode: Mode::Enforce };
+        Snapshot { version, content_hash, defaults, tenants, places }
+    }
+
+    /// How many times the limits have changed, this time included; 1 for the first.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// A hash of defaults, entries and modes, without the version: equal limits have equal hashes, in every process of
+    /// one build.
+    #[must_use]
+    pub fn content_hash(&self) -> u64 {
+        self.content_hash
+    }
+
+    /// What holds for a tenant without an entry.
+    #[must_use]
+    pub fn defaults(&self) -> &TenantEntry {
+        &self.defaults
+    }
+
+    /// The override with exactly this key, a bare tenant or a spelling with metadata.
+    #[must_use]
+    pub fn entry(&self, key: &str) -> Option<&TenantEntry> {
+        self.places.get(key).and_then(|place| self.tenants.get(*place)).map(|(_, entry)| entry)
+    }
+
+    /// What holds for a push of this tenant.
+    #[must_use]
+    pub fn for_tenant(&self, tenant: &Tenant<'_>) -> TenantView<'_> {
+        let bare = self.entry(tenant.id()).unwrap_or(&self.defaults);
+        let spelled = if tenant.has_metadata() { self.entry(tenant.limits_key()) } else { None };
+        TenantView { tenant: bare, ingestion: spelled.unwrap_or(bare) }
+    }
+
+    /// Every override, in order of its key.
+    pub fn tenants(&self) -> impl Iterator<Item = (&TenantId, &TenantEntry)> {
+        self.tenants.iter().map(|(key, entry)| (key, entry))
+    }
+
+    /// How many overrides there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tenants.len()
+    }
+
+    /// Whether there is no override.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tenants.is_empty()
+    }
+
+    /// What changed since `older`.
+    #[must_use]
+    pub fn diff(&self, older: &Snapshot) -> Diff {
+        let mut diff = Diff { defaults_changed: self.defaults != older.defaults, ..Diff::default() };
+        for (key, entry) in self.tenants() {
+            match older.entry(key.as_str()) {
+                None => diff.added.push(key.clone()),
+                Some(old) if old != entry => diff.changed.push(key.clone()),
+                Some(_) => {}
+            }
+        }
+        let gone = older.tenants().filter(|(key, _)| self.entry(key.as_str()).is_none());
+        diff.removed.extend(gone.map(|(key, _)| key.clone()));
+        diff
+    }
+}
+
+/// The keys whose overrides differ between two snapshots, each list in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Diff {
+    /// Only the newer one has them.
+    pub added: Vec<TenantId>,
+    /// Both have them, with different limits or mode.
+    pub changed: Vec<TenantId>,
+    /// Only the older one has them.
+    pub removed: Vec<TenantId>,
+    /// What holds for tenants without an override differs.
+    pub defaults_changed: bool,
+}
+
+impl Diff {
+    /// Whether both snapshots say the same.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty() && !self.defaults_changed
+    }
+}
+
+/// FNV-1a (RFC draft-eastlake-fnv), because the standard library's hashes may change with its release.
+struct Fnv(u64);
+
+impl Write for Fnv {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        for byte in text.bytes() {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        Ok(())
+    }
+}
+
+/// Defaults in full and of each entry what differs from them determine everything.
+fn content_hash(defaults: &TenantLimits, tenants: &[(TenantId, TenantEntry)]) -> u64 {
+    let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+    // Neither writing into the hash nor formatting a text or a number fails.
+    let mut add = |name: &str, value: &str| _ = writeln!(hash, "{name}={value}");
+    for (name, value) in defaults.fields() {
+        add(name, &value);
+    }
+    for (key, entry) in tenants {
+        add(key.as_str(), entry.mode.as_str());
+        for (name, value) in entry.limits.differences(defaults) {
+            add(name, &value);
+        }
+    }
+    hash.0
+}
+
+#[cfg(test)]
+mod tests;

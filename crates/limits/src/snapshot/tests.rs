@@ -1,0 +1,66 @@
+use super::*;
+
+fn entry(ingestion_rate: f64) -> TenantEntry {
+    TenantEntry { limits: TenantLimits { ingestion_rate, ..TenantLimits::default() }, mode: Mode::Enforce }
+}
+
+fn snapshot(entries: &[(&str, TenantEntry)]) -> Snapshot {
+    let entries = entries.iter().map(|(key, entry)| (TenantId::from(*key), entry.clone())).collect();
+    Snapshot::new(1, TenantLimits::default(), entries)
+}
+
+fn rates(snapshot: &Snapshot, header: &str) -> (f64, f64) {
+    let tenant = Tenant::parse(Some(header.as_bytes())).expect("a tenant");
+    let view = snapshot.for_tenant(&tenant);
+    (view.tenant.limits.ingestion_rate, view.ingestion.limits.ingestion_rate)
+}
+
+#[test]
+fn the_spelling_decides_ingestion_and_the_bare_tenant_the_rest() {
+    let snapshot = snapshot(&[("a", entry(1.0)), ("a:k=v", entry(2.0)), ("b:k=v", entry(3.0))]);
+    assert_eq!(rates(&snapshot, "a"), (1.0, 1.0));
+    assert_eq!(rates(&snapshot, "a|a"), (1.0, 1.0));
+    assert_eq!(rates(&snapshot, "a:k=v"), (1.0, 2.0));
+    assert_eq!(rates(&snapshot, "a:k=w"), (1.0, 1.0));
+    assert_eq!(rates(&snapshot, "b:k=v"), (10_000.0, 3.0));
+    assert_eq!(rates(&snapshot, "c"), (10_000.0, 10_000.0));
+}
+
+#[test]
+fn lists_overrides_in_order() {
+    let snapshot = snapshot(&[("b", entry(1.0)), ("a:k=v", entry(1.0)), ("a", entry(1.0))]);
+    let keys: Vec<_> = snapshot.tenants().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(keys, ["a", "a:k=v", "b"]);
+    assert_eq!((snapshot.len(), snapshot.is_empty()), (3, false));
+}
+
+#[test]
+fn equal_limits_have_equal_hashes_and_others_do_not() {
+    let one = snapshot(&[("a", entry(1.0)), ("b", entry(2.0))]);
+    let same = snapshot(&[("b", entry(2.0)), ("a", entry(1.0))]);
+    assert_eq!(one.content_hash(), same.content_hash());
+    let shadow = TenantEntry { mode: Mode::Shadow, ..entry(2.0) };
+    for other in [
+        snapshot(&[("a", entry(1.0))]),
+        snapshot(&[("a", entry(1.0)), ("b", entry(3.0))]),
+        snapshot(&[("a", entry(1.0)), ("c", entry(2.0))]),
+        snapshot(&[("a", entry(1.0)), ("b", shadow)]),
+        Snapshot::new(1, entry(5.0).limits, HashMap::new()),
+    ] {
+        assert_ne!(one.content_hash(), other.content_hash());
+    }
+}
+
+#[test]
+fn a_diff_names_what_came_changed_and_went() {
+    let older = snapshot(&[("a", entry(1.0)), ("b", entry(2.0)), ("c", entry(3.0))]);
+    let newer = snapshot(&[("b", entry(2.5)), ("c", entry(3.0)), ("d", entry(4.0))]);
+    let diff = newer.diff(&older);
+    assert_eq!(diff.added, [TenantId::from("d")]);
+    assert_eq!(diff.changed, [TenantId::from("b")]);
+    assert_eq!(diff.removed, [TenantId::from("a")]);
+    assert!(!diff.defaults_changed && !diff.is_empty());
+    assert!(newer.diff(&newer).is_empty());
+    let other_defaults = Snapshot::new(1, entry(5.0).limits, HashMap::new());
+    assert!(other_defaults.diff(&snapshot(&[])).defaults_changed);
+}

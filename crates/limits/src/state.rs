@@ -1,0 +1,142 @@
+//! The limits in force, and how a new set of documents changes them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::document::{self, Draft, Reading, SourceDocument};
+use crate::model::TenantLimits;
+use crate::problem::{MAX_PROBLEMS, Problem, Severity};
+use crate::snapshot::{Mode, Snapshot, TenantEntry};
+use crate::tenant::TenantId;
+
+/// Holds the last good limits and applies new documents to them.
+#[derive(Debug)]
+pub struct LimitsState {
+    defaults: TenantLimits,
+    allow_empty: bool,
+    current: Option<Arc<Snapshot>>,
+}
+
+/// What a set of documents did.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    /// The limits now in force; `None` until the first set of documents that is not refused.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// Whether `snapshot` is a new one.
+    pub changed: bool,
+    /// Whether the documents were taken, so that `snapshot` is what they say; false where they were refused or emptied.
+    pub accepted: bool,
+    /// Everything found wrong, in the order of the documents and their lines; at most [`MAX_PROBLEMS`].
+    pub problems: Vec<Problem>,
+}
+
+/// What a source of limits publishes.
+#[derive(Debug, Clone, Default)]
+pub struct ControlState {
+    /// The limits in force; `None` until the first good ones.
+    pub limits: Option<Arc<Snapshot>>,
+    /// What is wrong with the newest documents.
+    pub problems: Arc<[Problem]>,
+}
+
+impl LimitsState {
+    /// `defaults` are laid under every entry and hold for tenants without one. With `allow_empty` a document that has
+    /// lost all its tenants is taken at its word.
+    #[must_use]
+    pub fn new(defaults: TenantLimits, allow_empty: bool) -> Self {
+        LimitsState { defaults, allow_empty, current: None }
+    }
+
+    /// The limits in force; `None` until the first set of documents that is not refused.
+    #[must_use]
+    pub fn current(&self) -> Option<Arc<Snapshot>> {
+        self.current.clone()
+    }
+
+    /// Applies everything a source holds now, as one file or the keys of one ConfigMap; a tenant that is not in it any
+    /// more falls back to the defaults.
+    ///
+    /// A refused document changes nothing. Nor does a set without tenants where there were some, unless that is
+    /// allowed. A tenant whose flat keys have a fault keeps its entry if that is good, and is in shadow otherwise.
+    pub fn apply(&mut self, documents: &[SourceDocument<'_>]) -> Applied {
+        let Reading { drafts, mut problems, unlisted, refused } = document::read(&self.defaults, documents);
+        let mut changed = false;
+        let emptied =
+            drafts.is_empty() && !self.allow_empty && self.current.as_ref().is_some_and(|now| !now.is_empty());
+        if refused {
+            problems.extend(drafts.into_values().flat_map(|draft| draft.faults).map(|fault| {
+                let message = format!("{}; nothing changes while another document is refused", fault.message);
+                Problem { severity: Severity::Kept, message, ..fault }
+            }));
+        } else if emptied {
+            problems.push(emptied_problem(documents));
+        } else {
+            let entries = drafts.into_iter().map(|(key, draft)| self.settle(key, draft, &mut problems)).collect();
+            changed = self.replace(entries);
+        }
+        let accepted = !refused && !emptied;
+        Applied { snapshot: self.current(), changed, accepted, problems: in_order(problems, unlisted, documents) }
+    }
+
+    fn settle(&self, key: TenantId, draft: Draft, problems: &mut Vec<Problem>) -> (TenantId, TenantEntry) {
+        if draft.faults.is_empty() {
+            return (key, TenantEntry { limits: draft.limits, mode: Mode::Enforce });
+        }
+        let before = self.current.as_ref().and_then(|now| now.entry(key.as_str()));
+        let good = before.filter(|entry| entry.mode == Mode::Enforce);
+        let (severity, outcome) = match good {
+            Some(_) => (Severity::Kept, "the tenant keeps its last good limits"),
+            None => (Severity::Shadowed, "the tenant is in shadow until this is mended"),
+        };
+        problems.extend(draft.faults.into_iter().map(|fault| {
+            let message = format!("{}; {outcome}", fault.message);
+            Problem { severity, message, ..fault }
+        }));
+        let entry = good.cloned().unwrap_or(TenantEntry { limits: draft.limits, mode: Mode::Shadow });
+        (key, entry)
+    }
+
+    fn replace(&mut self, entries: HashMap<TenantId, TenantEntry>) -> bool {
+        let version = self.current.as_ref().map_or(1, |now| now.version().saturating_add(1));
+        let next = Snapshot::new(version, self.defaults.clone(), entries);
+        let changed = self.current.as_ref().is_none_or(|now| !next.diff(now).is_empty());
+        if changed {
+            self.current = Some(Arc::new(next));
+        }
+        changed
+    }
+}
+
+fn emptied_problem(documents: &[SourceDocument<'_>]) -> Problem {
+    let message = "there is no tenant any more, and the last good limits are kept; \
+                   restore the tenants, or allow empty overrides if this is meant";
+    Problem {
+        document: documents.first().map_or("overrides", |document| document.name).to_owned(),
+        tenant: None,
+        field: None,
+        line: None,
+        severity: Severity::Kept,
+        message: message.to_owned(),
+    }
+}
+
+/// The worst [`MAX_PROBLEMS`], in the order of the documents and their lines.
+fn in_order(mut problems: Vec<Problem>, unlisted: usize, documents: &[SourceDocument<'_>]) -> Vec<Problem> {
+    let places: HashMap<_, _> = documents.iter().enumerate().map(|(place, document)| (document.name, place)).collect();
+    let place = |problem: &Problem| (places.get(problem.document.as_str()).copied(), problem.line);
+    problems.sort_by_key(place);
+    let total = problems.len().saturating_add(unlisted);
+    if total > MAX_PROBLEMS {
+        problems.sort_by_key(|problem| problem.severity);
+        problems.truncate(MAX_PROBLEMS - 1);
+        problems.sort_by_key(place);
+        let message = format!("{} more problems are not listed; mend these first", total - problems.len());
+        let document = documents.first().map_or("overrides", |document| document.name).to_owned();
+        let severity = Severity::Ignored;
+        problems.push(Problem { document, tenant: None, field: None, line: None, severity, message });
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! Every document in `testdata` against what stands beside it: `bad/NAME.yaml` with the problems it gives in `NAME.err`
+//! (after `NAME.before`, if there is one), `good/NAME.yaml` with the limits it gives in `NAME.txt`.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use limits::{Applied, LimitsState, Severity, Snapshot, SourceDocument, TenantLimits};
+
+fn cases(folder: &str) -> Vec<(String, PathBuf)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(folder);
+    let files = std::fs::read_dir(&folder).expect("a folder of cases").map(|file| file.expect("a file").path());
+    let mut cases: Vec<_> = files
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), path))
+        .collect();
+    cases.sort();
+    cases
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn apply(state: &mut LimitsState, name: &str, text: &str) -> Applied {
+    state.apply(&[SourceDocument { name, text }])
+}
+
+fn render(snapshot: &Snapshot) -> String {
+    let mut text = String::new();
+    for (key, entry) in snapshot.tenants() {
+        writeln!(text, "{key} ({})", entry.mode.as_str()).expect("a line");
+        for (name, value) in entry.limits.differences(&snapshot.defaults().limits) {
+            writeln!(text, "  {name}: {value}").expect("a line");
+        }
+    }
+    text
+}
+
+#[test]
+fn bad_documents_are_told_word_for_word() {
+    let cases = cases("bad");
+    assert!(cases.len() >= 25, "{} cases", cases.len());
+    for (name, path) in cases {
+        let mut state = LimitsState::new(TenantLimits::default(), false);
+        let before = path.with_extension("before");
+        if before.exists() {
+            assert!(apply(&mut state, &name, &read(&before)).problems.is_empty(), "{name}: before");
+        }
+        let good = state.current();
+        let applied = apply(&mut state, &name, &read(&path));
+        let told: String = applied.problems.iter().map(|problem| format!("{problem}\n")).collect();
+        assert_eq!(told, read(&path.with_extension("err")), "{name}");
+        assert!(!told.is_empty(), "{name}");
+        if applied.problems.iter().any(|problem| problem.severity == Severity::Rejected) {
+            assert!(!applied.changed, "{name}");
+            assert_eq!(applied.snapshot.map(|now| now.version()), good.map(|before| before.version()), "{name}");
+        } else {
+            assert!(applied.snapshot.is_some(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn good_documents_give_their_limits_and_no_problem() {
+    let cases = cases("good");
+    assert!(!cases.is_empty());
+    for (name, path) in cases {
+        let mut state = LimitsState::new(TenantLimits::default(), false);
+        let applied = apply(&mut state, &name, &read(&path));
+        assert_eq!(applied.problems, [], "{name}");
+        let limits = render(&applied.snapshot.expect("limits"));
+        assert_eq!(limits, read(&path.with_extension("txt")), "{name}");
+    }
+}
