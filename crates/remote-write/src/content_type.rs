@@ -1,0 +1,87 @@
+//! Which protocol a push is in. Mimir goes by `Content-Type` alone (its `pkg/distributor/push.go`), and by rules of its own
+//! that no media type parser follows: parameters are cut at `;` and at the first `=`, and nothing is trimmed.
+
+use crate::Protocol;
+
+const MEDIA_TYPE: &[u8] = b"application/x-protobuf";
+
+/// What the `Content-Type` of a push says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ContentType {
+    /// Mimir reads the body as this protocol.
+    Known(Protocol),
+    /// Mimir answers 400 and ingests the body as remote write 1.0 all the same: charge it as such, and forward it.
+    Unknown,
+}
+
+/// The protocol by Mimir's rules; `None` is an absent header.
+///
+/// Anything but `application/x-protobuf` is remote write 1.0. So is `application/x-protobuf` without a parameter that is
+/// named exactly `proto`. A parameter without `=`, or a `proto` that names neither message, is [`ContentType::Unknown`];
+/// of several parameters the first that decides wins.
+pub fn content_type(value: Option<&[u8]>) -> ContentType {
+    let mut parts = value.unwrap_or_default().split(|byte| *byte == b';');
+    if parts.next() != Some(MEDIA_TYPE) {
+        return ContentType::Known(Protocol::V1);
+    }
+    parts.find_map(decide).unwrap_or(ContentType::Known(Protocol::V1))
+}
+
+/// What one parameter settles, if anything.
+fn decide(parameter: &[u8]) -> Option<ContentType> {
+    let mut halves = parameter.splitn(2, |byte| *byte == b'=');
+    match (halves.next(), halves.next()) {
+        (_, None) => Some(ContentType::Unknown),
+        (Some(b"proto"), Some(b"prometheus.WriteRequest")) => Some(ContentType::Known(Protocol::V1)),
+        (Some(b"proto"), Some(b"io.prometheus.write.v2.Request")) => Some(ContentType::Known(Protocol::V2)),
+        (Some(b"proto"), Some(_)) => Some(ContentType::Unknown),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(value: Option<&str>, expected: ContentType) {
+        assert_eq!(content_type(value.map(str::as_bytes)), expected, "{value:?}");
+    }
+
+    #[test]
+    fn follows_mimirs_rules() {
+        let v1 = ContentType::Known(Protocol::V1);
+        let v2 = ContentType::Known(Protocol::V2);
+        check(None, v1);
+        check(Some(""), v1);
+        check(Some("application/json"), v1);
+        check(Some("text/plain; charset=utf-8"), v1);
+        check(Some("application/x-protobuf"), v1);
+        check(Some("Application/X-Protobuf;proto=io.prometheus.write.v2.Request"), v1);
+        check(Some("application/x-protobuf ;proto=io.prometheus.write.v2.Request"), v1);
+        check(Some("application/x-protobuf;proto=prometheus.WriteRequest"), v1);
+        check(Some("application/x-protobuf;proto=io.prometheus.write.v2.Request"), v2);
+        check(Some("application/x-protobuf;charset=utf-8;proto=io.prometheus.write.v2.Request"), v2);
+        check(Some("application/x-protobuf; proto=io.prometheus.write.v2.Request"), v1);
+        check(Some("application/x-protobuf;Proto=io.prometheus.write.v2.Request"), v1);
+        check(Some("application/x-protobuf;=io.prometheus.write.v2.Request"), v1);
+    }
+
+    #[test]
+    fn does_not_know_what_mimir_answers_with_400() {
+        let unknown = ContentType::Unknown;
+        check(Some("application/x-protobuf;proto=other.Thing"), unknown);
+        check(Some("application/x-protobuf;proto="), unknown);
+        check(Some("application/x-protobuf;proto=io.prometheus.write.v2.Request "), unknown);
+        check(Some("application/x-protobuf;proto=prometheus.WriteRequest=x"), unknown);
+        check(Some("application/x-protobuf;proto"), unknown);
+        check(Some("application/x-protobuf;"), unknown);
+    }
+
+    #[test]
+    fn the_first_deciding_parameter_wins() {
+        let v2 = ContentType::Known(Protocol::V2);
+        check(Some("application/x-protobuf;proto=io.prometheus.write.v2.Request;junk"), v2);
+        check(Some("application/x-protobuf;junk;proto=io.prometheus.write.v2.Request"), ContentType::Unknown);
+    }
+}

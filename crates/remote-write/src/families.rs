@@ -1,0 +1,128 @@
+//! The metric families that the metadata of one 2.0 push names, each once: Mimir charges a family once a push.
+
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
+
+use crate::symbols::Place;
+
+/// Types of `MetadataRW2` whose series are named after their family with a suffix.
+const HISTOGRAM: i32 = 3;
+const GAUGE_HISTOGRAM: i32 = 4;
+const SUMMARY: i32 = 5;
+
+/// A set of family names, as places in the decompressed body.
+///
+/// The hash is keyed at random for each set, since senders choose the names.
+#[derive(Debug)]
+pub(crate) struct Families {
+    names: HashTable<Place>,
+    hasher: RandomState,
+    /// The latest metric and its type: series of one metric follow each other, and need no second look.
+    latest: Option<(Place, i32)>,
+}
+
+impl Default for Families {
+    fn default() -> Self {
+        Self { names: HashTable::new(), hasher: RandomState::new(), latest: None }
+    }
+}
+
+impl Families {
+    pub(crate) fn clear(&mut self) {
+        self.names.clear();
+        self.latest = None;
+    }
+
+    /// Gives back memory over `bytes`.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        self.clear();
+        self.names.shrink_to(bytes / size_of::<Place>(), |_| 0);
+    }
+
+    /// Adds the family of the metric `name`; whether it was new and has a name at all.
+    pub(crate) fn add(&mut self, name: Place, kind: i32, decoded: &[u8]) -> bool {
+        if self.latest.replace((name, kind)) == Some((name, kind)) {
+            return false;
+        }
+        let family = family_of(name, kind, decoded);
+        if family.is_empty() {
+            return false;
+        }
+        let text = family.text(decoded);
+        let hash = self.hasher.hash_one(text);
+        if self.names.find(hash, |known| known.text(decoded) == text).is_some() {
+            return false;
+        }
+        self.names.insert_unique(hash, family, |known| self.hasher.hash_one(known.text(decoded)));
+        true
+    }
+}
+
+/// The name of the family that `name` belongs to: without the suffix that a series of type `kind` may have.
+fn family_of(name: Place, kind: i32, decoded: &[u8]) -> Place {
+    let suffixes: &[&[u8]] = match kind {
+        HISTOGRAM => &[b"_bucket", b"_count", b"_sum"],
+        GAUGE_HISTOGRAM => &[b"_bucket", b"_gcount", b"_gsum"],
+        SUMMARY => &[b"_count", b"_sum"],
+        _ => &[],
+    };
+    let text = name.text(decoded);
+    let suffix = suffixes.iter().find(|suffix| text.ends_with(suffix));
+    name.without_suffix(suffix.map_or(0, |suffix| suffix.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(name: &str, kind: i32, expected: &str) {
+        let place = Place::new(0, name.len()).unwrap();
+        let family = family_of(place, kind, name.as_bytes());
+        assert_eq!(std::str::from_utf8(family.text(name.as_bytes())).unwrap(), expected, "{name} of type {kind}");
+    }
+
+    #[test]
+    fn strips_the_suffixes_of_the_type() {
+        for suffix in ["_bucket", "_count", "_sum"] {
+            check(&format!("h{suffix}"), HISTOGRAM, "h");
+        }
+        for suffix in ["_bucket", "_gcount", "_gsum"] {
+            check(&format!("h{suffix}"), GAUGE_HISTOGRAM, "h");
+        }
+        for suffix in ["_count", "_sum"] {
+            check(&format!("h{suffix}"), SUMMARY, "h");
+        }
+    }
+
+    #[test]
+    fn keeps_every_other_name() {
+        check("h_bucket", SUMMARY, "h_bucket");
+        check("h_count", GAUGE_HISTOGRAM, "h_count");
+        check("h_gsum", HISTOGRAM, "h_gsum");
+        check("h_bucket_sum", HISTOGRAM, "h_bucket");
+        check("h_total", 1, "h_total");
+        check("h_sum", 2, "h_sum");
+        check("h_sum", 0, "h_sum");
+        check("h_sum", 99, "h_sum");
+    }
+
+    #[test]
+    fn counts_a_family_once() {
+        let decoded = b"h_bucketh_sumg";
+        let mut families = Families::default();
+        assert!(families.add(Place::new(0, 8).unwrap(), HISTOGRAM, decoded));
+        assert!(!families.add(Place::new(0, 8).unwrap(), HISTOGRAM, decoded));
+        assert!(!families.add(Place::new(8, 5).unwrap(), HISTOGRAM, decoded));
+        assert!(families.add(Place::new(8, 5).unwrap(), 2, decoded));
+        assert!(families.add(Place::new(13, 1).unwrap(), 2, decoded));
+    }
+
+    #[test]
+    fn counts_no_family_without_a_name() {
+        let mut families = Families::default();
+        assert!(!families.add(Place::default(), 1, b"x"));
+        assert!(!families.add(Place::new(0, 4).unwrap(), SUMMARY, b"_sum"));
+    }
+}

@@ -1,0 +1,48 @@
+//! Reads Prometheus remote write 1.0 and 2.0 on the wire, without building objects.
+//!
+//! [`read_push`] takes the body of a push as it came (snappy block format around protobuf), says whether Mimir could read
+//! it, and if so what Mimir would charge for it: samples, histograms, exemplars and metadata. It copies no label and builds
+//! no message: it walks the decompressed bytes once, with buffers that the caller keeps in a [`Scratch`].
+//!
+//! It does no I/O and it does not judge what it reads: whether a series is valid (sorted labels, lengths, times) or within
+//! a limit is for others to say.
+//!
+//! Invariants:
+//! - A body is refused exactly when full protobuf decoding of Mimir's messages refuses it, or one of Mimir's own rules
+//!   does: fields of the other protocol, and references that name no symbol.
+//! - Nothing is allocated for a length that the body only claims: the claim is compared with the caller's cap and with
+//!   what snappy can make of so few bytes.
+//! - A push that is read again with the same [`Scratch`] allocates nothing.
+//! - No input panics.
+
+mod content_type;
+mod counts;
+mod error;
+mod families;
+mod histogram;
+mod messages;
+mod read;
+mod scratch;
+mod snappy;
+mod symbols;
+mod v1;
+mod v2;
+mod wire;
+
+#[cfg(feature = "encode")]
+pub mod encode;
+
+pub use content_type::{ContentType, content_type};
+pub use counts::PushCounts;
+pub use error::{BodyError, BodyErrorKind, ProtobufError};
+pub use read::{BodyLimits, Exemplars, read_push};
+pub use scratch::Scratch;
+
+/// The version of remote write that a push is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// Remote write 1.0, message `prometheus.WriteRequest`.
+    V1,
+    /// Remote write 2.0, message `io.prometheus.write.v2.Request`.
+    V2,
+}

@@ -1,0 +1,69 @@
+//! The symbols of one 2.0 push, as places in the decompressed body: no text is copied.
+//!
+//! References are resolved against the symbols read so far, as Mimir does while it unmarshals; every real sender writes
+//! the symbols before the series that use them.
+
+use crate::error::ProtobufError;
+
+/// A text in the decompressed body. Places fit in 32 bits because snappy's sizes do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    start: u32,
+    length: u32,
+}
+
+impl Place {
+    /// The place of `length` bytes from `start` on, or `None` if the body is larger than snappy can make it.
+    pub(crate) fn new(start: usize, length: usize) -> Option<Self> {
+        Some(Self { start: start.try_into().ok()?, length: length.try_into().ok()? })
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.length == 0
+    }
+
+    /// The text itself.
+    pub(crate) fn text(self, decoded: &[u8]) -> &[u8] {
+        let start = self.start as usize;
+        decoded.get(start..start + self.length as usize).unwrap_or_default()
+    }
+
+    /// The same place without the last `suffix` bytes.
+    pub(crate) fn without_suffix(self, suffix: usize) -> Self {
+        let suffix = u32::try_from(suffix).unwrap_or(u32::MAX);
+        Self { start: self.start, length: self.length.saturating_sub(suffix) }
+    }
+}
+
+/// The table that references point into.
+#[derive(Debug, Default)]
+pub(crate) struct Symbols {
+    places: Vec<Place>,
+}
+
+impl Symbols {
+    pub(crate) fn clear(&mut self) {
+        self.places.clear();
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Gives back memory over `bytes`.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        self.places.clear();
+        self.places.shrink_to(bytes / size_of::<Place>());
+    }
+
+    pub(crate) fn push(&mut self, place: Place) {
+        self.places.push(place);
+    }
+
+    /// The symbol that a `uint32` field refers to; as protobuf has it, only the low 32 bits of the varint count.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "protobuf truncates a uint32 field")]
+    pub(crate) fn get(&self, reference: u64, otherwise: ProtobufError) -> Result<Place, ProtobufError> {
+        self.places.get(reference as u32 as usize).copied().ok_or(otherwise)
+    }
+}

@@ -1,0 +1,158 @@
+//! The walker against full decoding with prost: the same verdict on every input, and the same counts.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+use proptest::prelude::*;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use remote_write::{BodyLimits, Exemplars, Protocol, PushCounts, Scratch, read_push};
+
+mod mutate;
+mod pushes;
+mod reference;
+mod schema;
+
+const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 1 << 20 };
+
+/// What full decoding says about a compressed body.
+fn expected(protocol: Protocol, body: &[u8], exemplars: Exemplars) -> Option<PushCounts> {
+    reference::read(protocol, &decompress(body)?, exemplars)
+}
+
+fn decompress(body: &[u8]) -> Option<Vec<u8>> {
+    let claimed = snap::raw::decompress_len(body).ok()?;
+    let too_large = claimed > LIMITS.max_decoded_bytes;
+    if too_large || body.is_empty() { None } else { snap::raw::Decoder::new().decompress_vec(body).ok() }
+}
+
+fn compress(plain: &[u8]) -> Vec<u8> {
+    snap::raw::Encoder::new().compress_vec(plain).unwrap()
+}
+
+/// Compares both verdicts; the counts if the push is accepted.
+#[track_caller]
+fn check(protocol: Protocol, body: &[u8], exemplars: Exemplars, scratch: &mut Scratch) -> Option<PushCounts> {
+    let actual = read_push(protocol, body, LIMITS, exemplars, scratch);
+    let expected = expected(protocol, body, exemplars);
+    assert_eq!(actual.clone().ok(), expected, "{protocol:?} {exemplars:?} {actual:?} {body:02x?}");
+    expected
+}
+
+#[track_caller]
+fn check_everywhere(plain: &[u8]) {
+    let body = compress(plain);
+    for protocol in [Protocol::V1, Protocol::V2] {
+        for exemplars in [Exemplars::Skip, Exemplars::Read] {
+            check(protocol, &body, exemplars, &mut Scratch::default());
+        }
+    }
+}
+
+#[test]
+fn valid_pushes_are_counted_as_prost_counts_them() {
+    for (protocol, plain) in pushes::plain() {
+        let counts = check(protocol, &compress(&plain), Exemplars::Read, &mut Scratch::default());
+        assert!(counts.is_some(), "{protocol:?} {plain:02x?}");
+        check_everywhere(&plain);
+    }
+}
+
+#[test]
+fn every_truncation_of_a_valid_push_gets_the_verdict_of_prost() {
+    for (_, plain) in pushes::plain() {
+        (0..plain.len()).for_each(|end| check_everywhere(&plain[..end]));
+    }
+}
+
+/// How the mutated pushes fared.
+#[derive(Debug, Default)]
+struct Tally {
+    past_snappy: u32,
+    accepted: u32,
+    refused_as_protobuf: u32,
+}
+
+#[test]
+fn a_hundred_thousand_mutations_get_the_verdict_of_prost() {
+    const MUTATIONS: u32 = 100_000;
+    let pushes = pushes::plain();
+    let mut random = StdRng::seed_from_u64(0x5eed);
+    let mut scratch = Scratch::default();
+    let mut tally = Tally::default();
+    for _ in 0..MUTATIONS {
+        let (protocol, plain) = &pushes[random.random_range(0..pushes.len())];
+        let body = mutated(plain, &mut random);
+        let exemplars = if random.random_bool(0.5) { Exemplars::Read } else { Exemplars::Skip };
+        let accepted = check(*protocol, &body, exemplars, &mut scratch).is_some();
+        let past_snappy = decompress(&body).is_some();
+        tally.past_snappy += u32::from(past_snappy);
+        tally.accepted += u32::from(accepted);
+        tally.refused_as_protobuf += u32::from(past_snappy && !accepted);
+    }
+    assert!(tally.past_snappy >= MUTATIONS / 2, "{tally:?}");
+    assert!(tally.accepted >= MUTATIONS / 10 && tally.refused_as_protobuf >= MUTATIONS / 10, "{tally:?}");
+}
+
+/// Four times of five the push is changed before compression, else after it.
+fn mutated(plain: &[u8], random: &mut StdRng) -> Vec<u8> {
+    if random.random_bool(0.8) {
+        let mut plain = plain.to_vec();
+        mutate::mutate(&mut plain, random);
+        compress(&plain)
+    } else {
+        let mut body = compress(plain);
+        mutate::mutate(&mut body, random);
+        body
+    }
+}
+
+/// Bytes out of which messages, groups, packed fields and long varints come about by chance.
+fn wire_like_bytes() -> impl Strategy<Value = Vec<u8>> {
+    let byte = prop_oneof![
+        4 => prop::sample::select(vec![0x0a_u8, 0x12, 0x1a, 0x22, 0x2a, 0x32, 0x3a, 0x42, 0x4a, 0x52]),
+        2 => prop::sample::select(vec![0x08_u8, 0x10, 0x18, 0x20, 0x28, 0x30, 0x0b, 0x0c, 0x1b, 0x1c, 0x09, 0x0d]),
+        4 => 0_u8..8,
+        1 => prop::sample::select(vec![0x80_u8, 0xff, 0x7f, 0x81]),
+    ];
+    prop::collection::vec(byte, 0..24)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4096, ..ProptestConfig::default() })]
+
+    #[test]
+    fn wire_like_bytes_get_the_verdict_of_prost(plain in wire_like_bytes()) {
+        check_everywhere(&plain);
+    }
+
+    #[test]
+    fn bytes_after_a_table_of_symbols_get_the_verdict_of_prost(series in wire_like_bytes()) {
+        let mut plain = b"\x22\x00\x22\x08__name__\x22\x05h_sum\x2a".to_vec();
+        plain.push(series.len() as u8);
+        plain.extend(series);
+        check_everywhere(&plain);
+    }
+
+    #[test]
+    fn random_bodies_never_panic(body in prop::collection::vec(any::<u8>(), 0..64)) {
+        check(Protocol::V1, &body, Exemplars::Read, &mut Scratch::default());
+        check(Protocol::V2, &body, Exemplars::Read, &mut Scratch::default());
+    }
+}
+
+#[test]
+fn groups_in_unknown_fields_may_nest_as_deep_as_prost_allows() {
+    for depth in 90..=110 {
+        let start = [0x3b_u8].repeat(depth);
+        let end = [0x3c_u8].repeat(depth);
+        let groups = [start, end].concat();
+        check_everywhere(&groups);
+        let mut series = vec![0x0a, u8::try_from(groups.len()).unwrap_or_default(), 0x00];
+        series[1] |= 0x80;
+        series[2] = (groups.len() >> 7) as u8;
+        series.extend(&groups);
+        check_everywhere(&series);
+        series[0] = 0x2a;
+        check_everywhere(&series);
+    }
+}
