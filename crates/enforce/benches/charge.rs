@@ -1,0 +1,56 @@
+//! What one push costs in the buckets, with more and more tenants: `admit_request` and `charge_items` on one thread,
+//! tenants in random order. The factors matter; the nanoseconds are those of the machine.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use enforce::{Decision, Enforcer, Moment};
+use limits::{Burst, Rate, RateLimit, Tenant};
+
+const PUSHES: u32 = 2_000_000;
+/// So much that no push is refused; the arithmetic is the same.
+const PLENTY: RateLimit = RateLimit { rate: Rate::PerSecond(1e12), burst: Burst::Items(1 << 50) };
+/// Nothing is ever regained of one request, so every further push is refused.
+const NOTHING: RateLimit = RateLimit { rate: Rate::PerSecond(0.0), burst: Burst::Items(1) };
+
+fn main() {
+    let base = nanos_per_push(1, PLENTY);
+    for tenants in [1, 1_000, 1_000_000] {
+        let nanos = if tenants == 1 { base } else { nanos_per_push(tenants, PLENTY) };
+        println!("{tenants:>9} tenants: {nanos:>6.0} ns per push, factor {:.2}", nanos / base);
+    }
+    let refused = nanos_per_push(1, NOTHING);
+    println!("  refused at once: {refused:>5.0} ns per push, factor {:.2}", refused / base);
+}
+
+fn nanos_per_push(tenants: usize, requests: RateLimit) -> f64 {
+    let headers: Vec<String> = (0..tenants).map(|index| format!("tenant-{index}")).collect();
+    let tenants: Vec<Tenant<'_>> =
+        headers.iter().filter_map(|header| Tenant::parse(Some(header.as_bytes())).ok()).collect();
+    let enforcer = Enforcer::new();
+    let mut now = Moment::from_nanos(0);
+    for tenant in &tenants {
+        push(&enforcer, tenant, requests, now);
+    }
+    let mut random = 1_u64;
+    let mut allowed = 0;
+    let start = Instant::now();
+    for _ in 0..PUSHES {
+        // Knuth's MMIX generator; its high bits are the good ones.
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let index = (random >> 33) as usize % tenants.len();
+        now = now + Duration::from_micros(1);
+        if let Some(tenant) = tenants.get(index) {
+            allowed += u32::from(push(&enforcer, tenant, requests, now));
+        }
+    }
+    let nanos = start.elapsed().as_nanos() as f64 / f64::from(PUSHES);
+    assert!(allowed == if requests == PLENTY { PUSHES } else { 0 }, "{allowed} pushes were allowed");
+    nanos
+}
+
+fn push(enforcer: &Enforcer, tenant: &Tenant<'_>, requests: RateLimit, now: Moment) -> bool {
+    black_box(enforcer.admit_request(tenant, requests, now)) == Decision::Allow
+        && black_box(enforcer.charge_items(tenant, PLENTY, 500, now)) == Decision::Allow
+}

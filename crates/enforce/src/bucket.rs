@@ -1,0 +1,126 @@
+//! One token bucket with the arithmetic of Go's `golang.org/x/time/rate`, bit for bit.
+//!
+//! Not here: who owns a bucket, and any lock. The invariant: a refused [`Bucket::take`] changes nothing.
+
+use limits::{Burst, Rate, RateLimit};
+
+use crate::moment::Moment;
+
+/// Go's `rate.Inf`: not infinity, but the largest float (x/time/rate).
+const UNLIMITED_RATE: f64 = f64::MAX;
+const NANOS_PER_SECOND: i64 = 1_000_000_000;
+
+/// A token bucket, full when new (x/time/rate `Limiter`).
+///
+/// Tokens are a float, as in Go. They may be above the burst after the burst was lowered (the next use caps them), a
+/// little below 0 (a debt worth less than a nanosecond is allowed), and NaN once the rate was NaN or infinite.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Bucket {
+    tokens: f64,
+    /// When `tokens` was right. It may go back: Go keeps the time of the last granted charge, even an earlier one.
+    last: Moment,
+    per_second: f64,
+    burst: i64,
+}
+
+impl Bucket {
+    pub(crate) fn new(limit: RateLimit) -> Self {
+        let burst = burst_items(limit.burst);
+        Bucket { tokens: burst as f64, last: Moment::NEVER, per_second: per_second(limit.rate), burst }
+    }
+
+    /// The most tokens the bucket holds.
+    pub(crate) fn burst(&self) -> i64 {
+        self.burst
+    }
+
+    /// Takes over a limit, keeping the tokens (x/time/rate `SetLimitAt`, then `SetBurstAt`, each only if it changed,
+    /// as in dskit `limiter/rate_limiter.go`).
+    pub(crate) fn set_limit(&mut self, limit: RateLimit, now: Moment) {
+        let per_second = per_second(limit.rate);
+        if self.per_second != per_second {
+            self.advance(now);
+            self.per_second = per_second;
+        }
+        let burst = burst_items(limit.burst);
+        if self.burst != burst {
+            self.advance(now);
+            self.burst = burst;
+        }
+    }
+
+    /// Takes all `items` or none; whether they were taken (x/time/rate `AllowN`).
+    pub(crate) fn take(&mut self, items: i64, now: Moment) -> bool {
+        if self.per_second == UNLIMITED_RATE {
+            return true;
+        }
+        let tokens = self.tokens_at(now) - items as f64;
+        // Not `tokens >= 0.0`: NaN tokens are no debt in Go.
+        let wait_nanos = if tokens < 0.0 { self.nanos_to_earn(-tokens) } else { 0 };
+        let granted = items <= self.burst && wait_nanos <= 0;
+        if granted {
+            self.last = now;
+            self.tokens = tokens;
+        }
+        granted
+    }
+
+    /// Whether the bucket is at `now` what a new one with its limit would be.
+    pub(crate) fn is_full(&self, now: Moment) -> bool {
+        self.tokens_at(now) >= self.burst as f64
+    }
+
+    fn advance(&mut self, now: Moment) {
+        self.tokens = self.tokens_at(now);
+        self.last = now;
+    }
+
+    fn tokens_at(&self, now: Moment) -> f64 {
+        let tokens = self.tokens + self.earned_in(now.nanos_since(self.last));
+        let burst = self.burst as f64;
+        // Not `f64::min`, which would turn NaN tokens into a full bucket.
+        if tokens > burst { burst } else { tokens }
+    }
+
+    fn earned_in(&self, nanos: i64) -> f64 {
+        if self.per_second <= 0.0 { 0.0 } else { go_seconds(nanos) * self.per_second }
+    }
+
+    /// How long the rate takes to earn `tokens`; the largest number if it never does.
+    fn nanos_to_earn(&self, tokens: f64) -> i64 {
+        if self.per_second <= 0.0 {
+            return i64::MAX;
+        }
+        // The cast drops the fraction and saturates, which is Go's cap at the largest Duration. At exactly 2^63 Go
+        // leaves it to the machine: arm64 saturates too, amd64 wraps and grants a debt of 292 years.
+        (tokens / self.per_second * NANOS_PER_SECOND as f64) as i64
+    }
+}
+
+/// Whether a limit allows everything, so that a bucket for it is never needed.
+pub(crate) fn is_unlimited(limit: RateLimit) -> bool {
+    per_second(limit.rate) == UNLIMITED_RATE
+}
+
+/// The rate as Mimir's limiter gets it.
+pub(crate) fn per_second(rate: Rate) -> f64 {
+    match rate {
+        Rate::PerSecond(per_second) => per_second,
+        Rate::Unlimited => UNLIMITED_RATE,
+    }
+}
+
+fn burst_items(burst: Burst) -> i64 {
+    match burst {
+        Burst::Items(items) => items,
+        Burst::Unlimited => i64::MAX,
+    }
+}
+
+/// Go's `Duration.Seconds`: whole seconds and the rest are converted apart, which rounds differently from one division.
+fn go_seconds(nanos: i64) -> f64 {
+    (nanos / NANOS_PER_SECOND) as f64 + (nanos % NANOS_PER_SECOND) as f64 / NANOS_PER_SECOND as f64
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! The steps of the decision that spend tokens, over all tenants.
+//!
+//! Not here: which limit holds, what a push costs, and what is done with a [`Decision`]. The invariants: a step takes
+//! one shard's lock and gives it back before it returns, and a text is only made once the lock is gone.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dashmap::DashMap;
+use limits::{RateLimit, Tenant};
+
+use crate::bucket::is_unlimited;
+use crate::decision::{Decision, Denial, DenyReason};
+use crate::message;
+use crate::moment::Moment;
+use crate::tenant_state::{Charge, IngestionCharge, TenantState};
+
+/// Enough that eviction, which holds one shard at a time, passes over some thousand tenants under one lock when there
+/// are a million.
+const SHARDS: usize = 256;
+/// Memory is given back once the map has room for this many times its tenants.
+const SPARSE: usize = 8;
+
+/// The buckets of all tenants, for use by many threads at once.
+///
+/// A tenant exists here from its first charge against a limit until [`Enforcer::evict_idle`] finds it idle. One without
+/// limits never does, so a limit it gets later starts with a full bucket.
+///
+/// The limit comes with each call: one that differs from the bucket's is taken over before the charge, keeping the
+/// tokens, as Mimir's limiter does (dskit `limiter/rate_limiter.go`).
+///
+/// Calls may come with moments out of order: Go's arithmetic then grants the time between them twice, and so does this.
+#[derive(Debug)]
+pub struct Enforcer {
+    tenants: DashMap<Box<str>, TenantState>,
+    spelling_overflows: AtomicU64,
+}
+
+impl Enforcer {
+    /// An enforcer that knows no tenant: every bucket is full.
+    #[must_use]
+    pub fn new() -> Self {
+        Enforcer { tenants: DashMap::with_shard_amount(SHARDS), spelling_overflows: AtomicU64::new(0) }
+    }
+
+    /// Charges one request to the bare tenant's request bucket. Denies with [`DenyReason::RequestRate`].
+    pub fn admit_request(&self, tenant: &Tenant<'_>, limit: RateLimit, now: Moment) -> Decision {
+        match self.with_state(tenant, limit, |state| state.charge_request(limit, now)) {
+            None | Some(Charge::Made) => Decision::Allow,
+            Some(Charge::Refused { .. }) => {
+                Decision::Deny(Denial::new(DenyReason::RequestRate, message::request_rate(limit)))
+            }
+        }
+    }
+
+    /// Charges all `items` of a push, or none, to the ingestion bucket of [`Tenant::limits_key`].
+    ///
+    /// Each metadata spelling of a tenant has a bucket of its own up to [`MAX_SPELLINGS`](crate::MAX_SPELLINGS); one
+    /// more is charged to the bare tenant's bucket, with the limit given here, and counted. No items cost nothing and
+    /// are allowed; more than `i64::MAX` count as that many.
+    ///
+    /// Denies with [`DenyReason::IngestionBurst`] if `items` is more than the burst, else with
+    /// [`DenyReason::IngestionRate`].
+    pub fn charge_items(&self, tenant: &Tenant<'_>, limit: RateLimit, items: u64, now: Moment) -> Decision {
+        if items == 0 {
+            return Decision::Allow;
+        }
+        let items = i64::try_from(items).unwrap_or(i64::MAX);
+        let Some(IngestionCharge { charge, overflowed }) =
+            self.with_state(tenant, limit, |state| state.charge_ingestion(tenant, limit, items, now))
+        else {
+            return Decision::Allow;
+        };
+        if overflowed {
+            self.spelling_overflows.fetch_add(1, Ordering::Relaxed);
+        }
+        match charge {
+            Charge::Made => Decision::Allow,
+            Charge::Refused { burst } => Decision::Deny(ingestion_denial(limit, burst, items)),
+        }
+    }
+
+    /// Forgets every tenant whose buckets are all full at `now`; how many those were.
+    ///
+    /// A full bucket is what a tenant would start with again, so while limits stay, no decision at `now` or later
+    /// changes. Spellings are forgotten one by one, so old ones give their places to new ones. What is lost is the
+    /// number of tokens: a burst raised later meets a bucket full to the new burst, where a kept one would hold the old
+    /// burst and fill from there. Mimir too forgets idle limiters, after a day. A bucket that never refills (rate 0 or
+    /// below, NaN) stays once it was charged.
+    ///
+    /// One shard is locked at a time; other tenants are served meanwhile.
+    pub fn evict_idle(&self, now: Moment) -> usize {
+        let mut evicted = 0;
+        self.tenants.retain(|_, state| {
+            let idle = state.settle(now);
+            evicted += usize::from(idle);
+            !idle
+        });
+        if evicted > 0 && self.tenants.len() < self.tenants.capacity() / SPARSE {
+            self.tenants.shrink_to_fit();
+        }
+        evicted
+    }
+
+    /// How many tenants are known, counted shard by shard.
+    #[must_use]
+    pub fn tenants(&self) -> usize {
+        self.tenants.len()
+    }
+
+    /// How many pushes were charged to the bare tenant because it already had
+    /// [`MAX_SPELLINGS`](crate::MAX_SPELLINGS) other spellings.
+    #[must_use]
+    pub fn spelling_overflows(&self) -> u64 {
+        self.spelling_overflows.load(Ordering::Relaxed)
+    }
+
+    /// Runs `step` on the tenant's state under its lock. `None` if there is no state and an unlimited `limit` needs
+    /// none.
+    fn with_state<R>(
+        &self,
+        tenant: &Tenant<'_>,
+        limit: RateLimit,
+        step: impl FnOnce(&mut TenantState) -> R,
+    ) -> Option<R> {
+        // Two look-ups for a new tenant, so that a known one costs no allocation.
+        if let Some(mut state) = self.tenants.get_mut(tenant.id()) {
+            return Some(step(&mut state));
+        }
+        if is_unlimited(limit) {
+            return None;
+        }
+        Some(step(&mut self.tenants.entry(tenant.id().into()).or_default()))
+    }
+}
+
+impl Default for Enforcer {
+    fn default() -> Self {
+        Enforcer::new()
+    }
+}
+
+/// Mimir looks at the burst first: a push larger than it could never be taken.
+fn ingestion_denial(limit: RateLimit, burst: i64, items: i64) -> Denial {
+    if items > burst {
+        Denial::new(DenyReason::IngestionBurst, message::ingestion_burst(burst, items))
+    } else {
+        Denial::new(DenyReason::IngestionRate, message::ingestion_rate(limit, burst))
+    }
+}
+
+#[cfg(test)]
+mod tests;

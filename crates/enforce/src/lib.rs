@@ -1,0 +1,25 @@
+//! Token buckets and decisions as Mimir makes them, with time as an argument.
+//!
+//! A push is decided in steps, each of which takes one short lock and gives a [`Decision`]:
+//! [`Enforcer::admit_request`] before the body is looked at, [`Enforcer::charge_items`] once it is counted. Nothing
+//! here does I/O, reads a clock or draws a random number: the caller passes the [`Moment`] and the randomness, so the
+//! same calls always give the same answers.
+//!
+//! The invariant kept throughout: a bucket refuses exactly what Go's `golang.org/x/time/rate` refuses in Mimir, and a
+//! refused charge changes no token.
+
+mod bucket;
+mod decision;
+mod enforcer;
+mod go_float;
+mod message;
+mod moment;
+mod retry_after;
+mod tenant_state;
+
+pub use decision::{Decision, Denial, DenyReason};
+pub use enforcer::Enforcer;
+pub use go_float::format_go_float;
+pub use moment::Moment;
+pub use retry_after::retry_after_seconds;
+pub use tenant_state::MAX_SPELLINGS;
