@@ -1,0 +1,97 @@
+use std::fs;
+
+use limits::TenantLimits;
+use tempfile::TempDir;
+
+use super::*;
+
+struct Watched {
+    folder: TempDir,
+    source: FileSource,
+}
+
+impl Watched {
+    fn new(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("runtime.yaml");
+        fs::write(&path, text).unwrap();
+        Self { source: FileSource::new(path, LimitsState::new(TenantLimits::default(), false)), folder }
+    }
+
+    fn write(&self, text: &str) {
+        fs::write(&self.source.path, text).unwrap();
+    }
+
+    /// Tenants and problems of the state that a poll publishes, if it publishes one.
+    fn poll(&mut self) -> Option<(usize, usize)> {
+        let state = self.source.poll()?;
+        Some((state.limits.map_or(0, |limits| limits.len()), state.problems.len()))
+    }
+}
+
+#[test]
+fn the_first_poll_reads_and_an_unchanged_file_is_left_alone() {
+    let mut watched = Watched::new("overrides: { a: {}, b: {} }");
+    assert_eq!(watched.poll(), Some((2, 0)));
+    assert_eq!(watched.poll(), None);
+    assert!(watched.source.in_force);
+}
+
+#[test]
+fn a_change_is_read_only_once_it_has_settled() {
+    let mut watched = Watched::new("overrides: { a: {}, b: {} }");
+    watched.poll();
+    watched.write("overrides: {");
+    assert_eq!(watched.poll(), None, "seen for the first time");
+    watched.write("overrides: { a: {}, b: {}, c: {} }");
+    assert_eq!(watched.poll(), None, "still changing");
+    assert_eq!(watched.poll(), Some((3, 0)));
+    assert_eq!(watched.poll(), None);
+}
+
+#[test]
+fn a_broken_document_keeps_the_limits_and_is_reported_once() {
+    let mut watched = Watched::new("overrides: { a: {} }");
+    watched.poll();
+    watched.write("overrides: { a: { ingestion_rate: much } }");
+    watched.poll();
+    assert_eq!(watched.poll(), Some((1, 1)));
+    assert!(!watched.source.in_force, "what is on disk is not what holds");
+    assert_eq!(watched.poll(), None);
+}
+
+#[test]
+fn a_missing_file_is_reported_once_and_its_return_clears_the_problem() {
+    let mut watched = Watched::new("overrides: { a: {} }");
+    watched.poll();
+    fs::rename(&watched.source.path, watched.folder.path().join("away")).unwrap();
+    assert_eq!(watched.poll(), Some((1, 1)));
+    assert_eq!(watched.poll(), None);
+    fs::rename(watched.folder.path().join("away"), &watched.source.path).unwrap();
+    watched.poll();
+    assert_eq!(watched.poll(), Some((1, 0)));
+    assert!(watched.source.in_force);
+}
+
+#[test]
+fn a_file_that_is_too_large_or_no_text_is_a_problem() {
+    let mut watched = Watched::new("overrides: { a: {} }");
+    watched.poll();
+    fs::File::create(&watched.source.path).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
+    watched.poll();
+    assert_eq!(watched.poll(), Some((1, 1)));
+    fs::write(&watched.source.path, b"overrides: \xff").unwrap();
+    watched.poll();
+    assert_eq!(watched.poll(), Some((1, 1)));
+    assert_eq!(watched.source.state.current().map(|limits| limits.len()), Some(1));
+}
+
+#[test]
+fn nothing_is_in_force_until_the_first_good_document() {
+    let mut watched = Watched::new("overrides: [");
+    assert_eq!(watched.poll(), Some((0, 1)));
+    assert!(!watched.source.in_force);
+    watched.write("overrides: { a: {} }");
+    watched.poll();
+    assert_eq!(watched.poll(), Some((1, 0)));
+}

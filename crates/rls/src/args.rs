@@ -1,0 +1,74 @@
+//! The command line, as clap reads it. Nothing here is checked beyond its syntax; [`crate::Config`] does that.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+use clap::{Parser, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  mimir-rls --limits file:/etc/mimir/runtime.yaml
+  mimir-rls --limits file:runtime.yaml --default-limits mimir.yaml --grpc-listen 127.0.0.1:8081
+
+Every flag can be given as an environment variable too: MIMIR_RLS_ and the flag's name in capitals, for example MIMIR_RLS_LIMITS.
+
+Exit codes: 0 after a drain, 1 when it cannot run, 64 for bad usage.";
+
+/// Decides for Envoy which Prometheus remote-write pushes Mimir would refuse, with Mimir's own limits and Mimir's own answers.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "mimir-rls", version, about, after_help = EXAMPLES)]
+pub struct Args {
+    /// Where Envoy asks: gRPC ext_authz and gRPC health
+    #[arg(long, env = "MIMIR_RLS_GRPC_LISTEN", value_name = "HOST:PORT", default_value = "0.0.0.0:8081")]
+    pub grpc_listen: SocketAddr,
+
+    /// Where /metrics, /live and /ready are served
+    #[arg(long, env = "MIMIR_RLS_HTTP_LISTEN", value_name = "HOST:PORT", default_value = "0.0.0.0:9090")]
+    pub http_listen: SocketAddr,
+
+    /// Where the tenants' limits come from: file:PATH, a Mimir runtime config or flat TENANT.FIELD keys, read again when it changes
+    #[arg(long, env = "MIMIR_RLS_LIMITS", value_name = "SOURCE")]
+    pub limits: String,
+
+    /// The limits of tenants without an override: a file with a `limits:` block, or a whole Mimir config file [default: Mimir's built-in limits]
+    #[arg(long, env = "MIMIR_RLS_DEFAULT_LIMITS", value_name = "FILE")]
+    pub default_limits: Option<PathBuf>,
+
+    /// The largest push that is read, as sent (compressed). Not above what Envoy buffers, or Envoy answers 413 first
+    #[arg(long, env = "MIMIR_RLS_MAX_REQUEST_BYTES", value_name = "SIZE", default_value = "16MiB")]
+    pub max_request_bytes: ByteSize,
+
+    /// The largest push that is read, decompressed: Mimir's -distributor.max-recv-msg-size
+    #[arg(long, env = "MIMIR_RLS_MAX_DECODED_BYTES", value_name = "SIZE", default_value = "100MiB")]
+    pub max_decoded_bytes: ByteSize,
+
+    /// What to do with a push that is not readable remote write: refuse it with 400 as Mimir does, or forward it uncharged
+    #[arg(long, env = "MIMIR_RLS_UNREADABLE_BODY", value_name = "POLICY", default_value = "refuse")]
+    pub unreadable_body: UnreadableBody,
+
+    /// Take a limits document at its word when it suddenly names no tenant at all, instead of keeping the last good limits
+    #[arg(long, env = "MIMIR_RLS_ALLOW_EMPTY_OVERRIDES")]
+    pub allow_empty_overrides: bool,
+
+    /// How long to go on accepting after SIGTERM, already unhealthy, so that Envoy stops sending first
+    #[arg(long, env = "MIMIR_RLS_DRAIN_DELAY", value_name = "DURATION", default_value = "0s")]
+    pub drain_delay: humantime::Duration,
+
+    /// How long calls in flight may take to finish after that
+    #[arg(long, env = "MIMIR_RLS_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "30s")]
+    pub drain_timeout: humantime::Duration,
+
+    /// error, warn, info, debug or trace, or a filter such as info,rls=debug
+    #[arg(long, env = "MIMIR_RLS_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    pub log_level: String,
+}
+
+/// What happens to a body that is not readable remote write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UnreadableBody {
+    /// 400 with Mimir's text.
+    Refuse,
+    /// To Mimir, uncharged and counted: whoever sends such bodies passes the ingestion limit.
+    Forward,
+}

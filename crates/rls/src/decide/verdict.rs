@@ -1,0 +1,72 @@
+//! What came out of the steps, for the answer and for the metrics.
+
+use enforce::Decision;
+use limits::Mode;
+use remote_write::{BodyErrorKind, Protocol, PushCounts};
+
+/// Everything that is known once a push is decided.
+#[derive(Clone, Debug)]
+pub(crate) struct Verdict {
+    pub decision: Decision,
+    /// Why it is allowed; meaningless for a refusal.
+    pub allowed: AllowReason,
+    /// Whether a refusal is sent or only counted.
+    pub mode: Mode,
+    /// Known once the tenant is: Mimir looks at it no earlier.
+    pub protocol: Option<Protocol>,
+    /// What the push holds; zeros until it was read.
+    pub counts: PushCounts,
+    /// What was wrong with a body that could not be read.
+    pub unreadable: Option<BodyErrorKind>,
+}
+
+impl Verdict {
+    pub(crate) fn new(mode: Mode) -> Self {
+        Self {
+            decision: Decision::Allow,
+            allowed: AllowReason::WithinLimits,
+            mode,
+            protocol: None,
+            counts: PushCounts::default(),
+            unreadable: None,
+        }
+    }
+
+    /// The label that says why it was decided so.
+    pub(crate) fn reason(&self) -> &'static str {
+        match &self.decision {
+            Decision::Allow => self.allowed.as_str(),
+            Decision::Deny(denial) => denial.reason().as_str(),
+        }
+    }
+}
+
+/// Why a push goes on to Mimir.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AllowReason {
+    /// It was charged, and its buckets had enough.
+    WithinLimits,
+    /// It holds nothing that Mimir charges.
+    NothingToCharge,
+    /// What Mimir would charge for this tenant cannot be counted from the wire alone (HA pairs, relabelling): Mimir limits it.
+    LeftToMimir,
+    /// The operator does not let the edge see bodies.
+    BodyWithheld,
+    /// The operator forwards what cannot be read.
+    UnreadableForwarded,
+}
+
+impl AllowReason {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::WithinLimits, Self::NothingToCharge, Self::LeftToMimir, Self::BodyWithheld, Self::UnreadableForwarded];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::WithinLimits => "within_limits",
+            Self::NothingToCharge => "nothing_to_charge",
+            Self::LeftToMimir => "left_to_mimir",
+            Self::BodyWithheld => "body_withheld",
+            Self::UnreadableForwarded => "unreadable_forwarded",
+        }
+    }
+}

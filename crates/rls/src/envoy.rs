@@ -1,0 +1,10 @@
+//! The ext_authz call: Envoy's messages in and out. It translates; [`crate::decide`] decides.
+
+mod answer;
+mod request;
+mod service;
+
+pub(crate) use service::CheckService;
+
+/// The tenant's header, in lower case as Envoy sends names.
+pub(crate) const TENANT_HEADER: &str = "x-scope-orgid";

@@ -1,0 +1,154 @@
+//! From Envoy's `CheckRequest` to a [`Push`].
+
+use bytes::Bytes;
+use proto::envoy::config::core::v3::HeaderValue;
+use proto::envoy::service::auth::v3::CheckRequest;
+use proto::envoy::service::auth::v3::attribute_context::HttpRequest;
+
+use super::TENANT_HEADER;
+use crate::push::{Push, PushBody, TenantHeader};
+
+const CONTENT_TYPE: &str = "content-type";
+const RETRY_ATTEMPT: &str = "retry-attempt";
+/// Set by Envoy itself whenever it buffered a body; a client that sends it too can only have its own push refused.
+const PARTIAL_BODY: &str = "x-envoy-auth-partial-body";
+/// A context extension of the operator's route: bodies are not sent here on purpose.
+const BODY_EXTENSION: (&str, &str) = ("body", "withheld");
+
+pub(crate) fn push_from(request: CheckRequest) -> Push {
+    let attributes = request.attributes.unwrap_or_default();
+    let (name, value) = BODY_EXTENSION;
+    let withheld = attributes.context_extensions.get(name).is_some_and(|set| set == value);
+    let mut http = attributes.request.and_then(|request| request.http).unwrap_or_default();
+    let body = std::mem::take(&mut http.raw_body);
+    let headers = Headers::of(http);
+    Push {
+        tenant: headers.tenant(),
+        content_type: headers.first(CONTENT_TYPE),
+        retry_attempt: headers.first(RETRY_ATTEMPT).map_or(0, |value| retry_attempt(&value)),
+        body: if withheld {
+            PushBody::Withheld
+        } else if headers.all(PARTIAL_BODY).any(|value| value == "true") {
+            PushBody::Partial
+        } else {
+            PushBody::Whole(body)
+        },
+    }
+}
+
+/// The header lines of a request: every line for itself where Envoy runs with `encode_raw_headers`, joined values otherwise.
+struct Headers {
+    lines: Vec<HeaderValue>,
+}
+
+impl Headers {
+    fn of(http: HttpRequest) -> Self {
+        let joined = http.headers.into_iter().map(|(key, value)| HeaderValue { key, value, raw_value: Bytes::new() });
+        Self { lines: http.header_map.map_or_else(|| joined.collect(), |map| map.headers) }
+    }
+
+    fn all<'h>(&'h self, name: &'h str) -> impl Iterator<Item = &'h Bytes> {
+        self.lines.iter().filter(move |line| line.key == name).map(value_of)
+    }
+
+    fn first(&self, name: &str) -> Option<Bytes> {
+        self.all(name).next().cloned()
+    }
+
+    fn tenant(&self) -> TenantHeader {
+        let mut lines = self.all(TENANT_HEADER);
+        match (lines.next(), lines.next()) {
+            (None, _) => TenantHeader::Absent,
+            (Some(value), None) => TenantHeader::Once(value.clone()),
+            (Some(_), Some(_)) => TenantHeader::Repeated,
+        }
+    }
+}
+
+fn value_of(line: &HeaderValue) -> &Bytes {
+    if line.raw_value.is_empty() { &line.value } else { &line.raw_value }
+}
+
+/// Mimir reads the header as an integer and takes what is none for a first attempt.
+fn retry_attempt(value: &[u8]) -> u32 {
+    std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proto::envoy::config::core::v3::HeaderMap;
+    use proto::envoy::service::auth::v3::AttributeContext;
+    use proto::envoy::service::auth::v3::attribute_context::Request;
+
+    use super::*;
+
+    fn raw(lines: &[(&str, &[u8])]) -> CheckRequest {
+        let headers = lines.iter().map(|(key, value)| HeaderValue {
+            key: (*key).to_owned(),
+            value: Bytes::new(),
+            raw_value: Bytes::copy_from_slice(value),
+        });
+        check(HttpRequest {
+            header_map: Some(HeaderMap { headers: headers.collect() }),
+            raw_body: Bytes::from_static(b"body"),
+            ..HttpRequest::default()
+        })
+    }
+
+    fn check(http: HttpRequest) -> CheckRequest {
+        let request = Some(Request { http: Some(http) });
+        CheckRequest { attributes: Some(AttributeContext { request, context_extensions: HashMap::new() }) }
+    }
+
+    #[test]
+    fn an_empty_request_has_no_tenant() {
+        let push = push_from(CheckRequest { attributes: None });
+        assert_eq!(push.tenant, TenantHeader::Absent);
+        assert_eq!(push.body, PushBody::Whole(Bytes::new()));
+    }
+
+    #[test]
+    fn raw_headers_keep_every_byte_and_every_line() {
+        let once = push_from(raw(&[("x-scope-orgid", b"a\xff")]));
+        assert_eq!(once.tenant, TenantHeader::Once(Bytes::from_static(b"a\xff")));
+        let twice = push_from(raw(&[("x-scope-orgid", b"a"), ("x-scope-orgid", b"a")]));
+        assert_eq!(twice.tenant, TenantHeader::Repeated);
+        let empty = push_from(raw(&[("x-scope-orgid", b"")]));
+        assert_eq!(empty.tenant, TenantHeader::Once(Bytes::new()));
+    }
+
+    #[test]
+    fn joined_headers_are_read_when_there_are_no_raw_ones() {
+        let headers = HashMap::from([
+            ("x-scope-orgid".to_owned(), Bytes::from_static(b"a,b")),
+            ("content-type".to_owned(), Bytes::from_static(b"text/plain")),
+        ]);
+        let push = push_from(check(HttpRequest { headers, ..HttpRequest::default() }));
+        assert_eq!(push.tenant, TenantHeader::Once(Bytes::from_static(b"a,b")));
+        assert_eq!(push.content_type, Some(Bytes::from_static(b"text/plain")));
+    }
+
+    #[test]
+    fn a_client_cannot_pass_a_partial_body_for_a_whole_one() {
+        let push = push_from(raw(&[(PARTIAL_BODY, b"false"), (PARTIAL_BODY, b"true")]));
+        assert_eq!(push.body, PushBody::Partial);
+    }
+
+    #[test]
+    fn only_the_operator_withholds_bodies() {
+        let mut request = raw(&[("body", b"withheld")]);
+        assert_eq!(push_from(request.clone()).body, PushBody::Whole(Bytes::from_static(b"body")));
+        let extensions = &mut request.attributes.as_mut().unwrap().context_extensions;
+        extensions.insert("body".to_owned(), "withheld".to_owned());
+        assert_eq!(push_from(request).body, PushBody::Withheld);
+    }
+
+    #[test]
+    fn retry_attempts_that_are_no_number_count_as_the_first() {
+        assert_eq!(push_from(raw(&[("retry-attempt", b"3")])).retry_attempt, 3);
+        assert_eq!(push_from(raw(&[("retry-attempt", b"-3")])).retry_attempt, 0);
+        assert_eq!(push_from(raw(&[("retry-attempt", b"x")])).retry_attempt, 0);
+    }
+}

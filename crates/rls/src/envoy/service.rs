@@ -1,0 +1,40 @@
+//! The gRPC service that Envoy calls.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use proto::envoy::service::auth::v3::authorization_server::Authorization;
+use proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
+use tonic::{Request, Response, Status};
+
+use super::answer::answer;
+use super::request::push_from;
+use crate::decide::Decider;
+use crate::metrics::Metrics;
+
+/// `envoy.service.auth.v3.Authorization`.
+#[derive(Clone)]
+pub(crate) struct CheckService {
+    decider: Arc<Decider>,
+    metrics: Metrics,
+}
+
+impl CheckService {
+    pub(crate) fn new(decider: Arc<Decider>, metrics: Metrics) -> Self {
+        Self { decider, metrics }
+    }
+}
+
+#[tonic::async_trait]
+impl Authorization for CheckService {
+    /// A refusal is an answer, never an error: Envoy takes an error for "allow" when it fails open. The one error is a server that has no
+    /// limits yet, which is not healthy and is not asked.
+    async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+        let started = Instant::now();
+        let push = push_from(request.into_inner());
+        let verdict = self.decider.decide(&push).ok_or_else(|| Status::unavailable("no limits were loaded yet"))?;
+        let response = answer(&verdict, push.retry_attempt, rand::random());
+        self.metrics.record(&verdict, started.elapsed());
+        Ok(Response::new(response))
+    }
+}

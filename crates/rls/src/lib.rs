@@ -1,0 +1,18 @@
+//! The server that Envoy asks before it lets a push through.
+//!
+//! The way of a push through this crate: [`envoy`] turns a `CheckRequest` into a [`push::Push`], [`decide`] runs the steps of the decision in
+//! Mimir's order on it, and [`envoy`] turns the verdict into a `CheckResponse`. Everything else is the life of the process.
+
+mod app;
+mod args;
+mod clock;
+mod config;
+mod decide;
+mod envoy;
+mod limits_in_force;
+mod metrics;
+mod push;
+
+pub use app::App;
+pub use args::Args;
+pub use config::Config;

@@ -1,0 +1,42 @@
+//! `mimir-rls`: reads its arguments, builds the server, and runs it until it is told to stop.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use rls::{App, Args, Config};
+
+/// Exit code for bad usage, as in BSD's `sysexits.h`.
+const EX_USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let asked_for = !error.use_stderr();
+            let printed = error.print().is_ok();
+            return if asked_for && printed { ExitCode::SUCCESS } else { ExitCode::from(EX_USAGE) };
+        }
+    };
+    let config = match Config::try_from(args) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("mimir-rls: {error:#}\n\nFor more information, try '--help'.");
+            return ExitCode::from(EX_USAGE);
+        }
+    };
+    match run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            eprintln!("mimir-rls: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(config: Config) -> anyhow::Result<()> {
+    runtime::init_logs(&config.log_level)?;
+    let shutdown = runtime::listen_for_signals()?;
+    App::build(config, &shutdown).await?.run(shutdown).await
+}

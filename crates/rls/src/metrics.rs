@@ -1,0 +1,181 @@
+//! Every metric of the server. Labels come from enums, and every series exists from the start, so that a rate over it never misses its first event.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use enforce::{Decision, DenyReason, Enforcer};
+use limits::{ControlState, Mode};
+use limits_source::Freshness;
+use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use remote_write::BodyErrorKind;
+
+use crate::decide::{AllowReason, Verdict};
+
+const ALLOW: &str = "allow";
+const DENY: &str = "deny";
+/// From the fastest refusal to the slowest body in seconds.
+const CHECK_BUCKETS: [f64; 12] = [25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 100e-3, 1.0];
+
+/// Handles on the metrics; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    decisions: IntCounterVec,
+    check_duration: Histogram,
+    body_errors: IntCounterVec,
+    samples: IntCounterVec,
+    spelling_overflows: IntCounter,
+    evicted_tenants: IntCounter,
+    tenants: IntGauge,
+    limits_problems: IntGauge,
+    limits_version: IntGauge,
+    limits_tenants: IntGauge,
+    limits_stale: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let check_duration = Histogram::with_opts(
+            HistogramOpts::new(
+                "rls_authz_check_duration_seconds",
+                "Time from a Check's last byte to its answer, in seconds",
+            )
+            .buckets(CHECK_BUCKETS.to_vec()),
+        )?;
+        registry.register(Box::new(check_duration.clone()))?;
+        let inner = Inner {
+            decisions: counters(
+                registry,
+                "rls_decisions_total",
+                "Pushes decided. In shadow mode a deny is only counted",
+                &["decision", "reason", "mode"],
+            )?,
+            check_duration,
+            body_errors: counters(
+                registry,
+                "rls_body_parse_errors_total",
+                "Bodies that are not readable remote write",
+                &["kind"],
+            )?,
+            samples: counters(
+                registry,
+                "rls_samples_total",
+                "Samples and histograms in the pushes that were read",
+                &["decision"],
+            )?,
+            spelling_overflows: counter(
+                registry,
+                "rls_tenant_spelling_overflows_total",
+                "Pushes with tenant metadata charged to the bare tenant, which has too many spellings",
+            )?,
+            evicted_tenants: counter(
+                registry,
+                "rls_evicted_tenants_total",
+                "Idle tenants forgotten because their buckets were full again",
+            )?,
+            tenants: gauge(registry, "rls_tenants", "Tenants whose buckets are held in memory")?,
+            limits_problems: gauge(
+                registry,
+                "rls_limits_problems",
+                "Problems in the limits documents as they are now",
+            )?,
+            limits_version: gauge(
+                registry,
+                "rls_limits_version",
+                "Changes of the limits that were taken into force since the start",
+            )?,
+            limits_tenants: gauge(registry, "rls_limits_tenants", "Tenants with an override in the limits in force")?,
+            limits_stale: seconds(
+                registry,
+                "rls_limits_stale_seconds",
+                "Time since the source last confirmed the limits in force, in seconds",
+            )?,
+        };
+        let metrics = Self { inner: Arc::new(inner) };
+        metrics.preregister();
+        Ok(metrics)
+    }
+
+    fn preregister(&self) {
+        for mode in [Mode::Enforce, Mode::Shadow] {
+            for reason in DenyReason::ALL {
+                self.inner.decisions.with_label_values(&[DENY, reason.as_str(), mode.as_str()]);
+            }
+            for reason in AllowReason::ALL {
+                self.inner.decisions.with_label_values(&[ALLOW, reason.as_str(), mode.as_str()]);
+            }
+        }
+        for kind in BodyErrorKind::ALL {
+            self.inner.body_errors.with_label_values(&[kind.as_str()]);
+        }
+        for decision in [ALLOW, DENY] {
+            self.inner.samples.with_label_values(&[decision]);
+        }
+    }
+
+    pub(crate) fn record(&self, verdict: &Verdict, took: Duration) {
+        let inner = &self.inner;
+        let decision = match verdict.decision {
+            Decision::Allow => ALLOW,
+            Decision::Deny(_) => DENY,
+        };
+        inner.check_duration.observe(took.as_secs_f64());
+        inner.decisions.with_label_values(&[decision, verdict.reason(), verdict.mode.as_str()]).inc();
+        let samples = verdict.counts.samples.saturating_add(verdict.counts.histograms);
+        inner.samples.with_label_values(&[decision]).inc_by(samples);
+        if let Some(kind) = verdict.unreadable {
+            inner.body_errors.with_label_values(&[kind.as_str()]).inc();
+        }
+    }
+
+    pub(crate) fn show_limits(&self, state: &ControlState) {
+        self.inner.limits_problems.set(as_gauge(state.problems.len()));
+        if let Some(snapshot) = &state.limits {
+            self.inner.limits_version.set(i64::try_from(snapshot.version()).unwrap_or(i64::MAX));
+            self.inner.limits_tenants.set(as_gauge(snapshot.len()));
+        }
+    }
+
+    pub(crate) fn evicted(&self, tenants: usize) {
+        self.inner.evicted_tenants.inc_by(u64::try_from(tenants).unwrap_or(u64::MAX));
+    }
+
+    /// Brings up to date what is computed only when Prometheus asks.
+    pub(crate) fn refresh(&self, enforcer: &Enforcer, freshness: &Freshness) {
+        let inner = &self.inner;
+        inner.tenants.set(as_gauge(enforcer.tenants()));
+        inner.limits_stale.set(freshness.age().as_secs_f64());
+        inner.spelling_overflows.inc_by(enforcer.spelling_overflows().saturating_sub(inner.spelling_overflows.get()));
+    }
+}
+
+fn as_gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+    let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+    let metric = IntCounter::new(name, help)?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+    let metric = IntGauge::new(name, help)?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn seconds(registry: &Registry, name: &str, help: &str) -> prometheus::Result<Gauge> {
+    let metric = Gauge::new(name, help)?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}

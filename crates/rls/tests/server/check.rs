@@ -1,0 +1,183 @@
+//! What the server answers to Envoy's questions, over gRPC.
+
+use crate::support::{Answer, Server, question, samples};
+use remote_write::Protocol;
+
+const LIMITS: &str = "
+overrides:
+  small: { ingestion_rate: 0.01, ingestion_burst_size: 5 }
+  slow: { request_rate: 0.01, request_burst_size: 2 }
+  unlimited: { ingestion_rate: 1.7976931348623157e308 }
+  pair: { ingestion_rate: 0.01, ingestion_burst_size: 1, accept_ha_samples: true }
+";
+const V2: (&str, &str) = ("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request");
+
+#[tokio::test]
+async fn a_push_over_the_ingestion_rate_gets_mimirs_answer() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &[]).await?;
+    assert_eq!(server.push("small", samples(Protocol::V1, 5)).await?.status, 200);
+    let refused = server.push("small", samples(Protocol::V1, 1)).await?;
+    assert_eq!(refused.status, 429);
+    assert_eq!(
+        refused.body,
+        "the request has been rejected because the tenant exceeded the ingestion rate limit, set to 0.01 items/s with a maximum allowed burst \
+         of 5. This limit is applied on the total number of samples, exemplars and metadata received across all distributors \
+         (err-mimir-tenant-max-ingestion-rate). To adjust the related per-tenant limits, configure -distributor.ingestion-rate-limit and \
+         -distributor.ingestion-burst-size, or contact your service administrator.\n"
+    );
+    assert_eq!(refused.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(refused.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(refused.header("x-mimir-edge-reason"), Some("ingestion_rate"));
+    let retry_after: u64 = refused.header("retry-after").unwrap().parse()?;
+    assert!((6..=9).contains(&retry_after), "{retry_after}");
+    assert_eq!(refused.header("x-prometheus-remote-write-samples-written"), None);
+    assert_eq!(server.push("other", samples(Protocol::V1, 1)).await?.status, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refused_remote_write_2_push_carries_the_counters() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &[]).await?;
+    let over_burst = Answer::of(server.ask(&[("x-scope-orgid", "small"), V2], samples(Protocol::V2, 6)).await?);
+    assert_eq!((over_burst.status, over_burst.header("x-mimir-edge-reason")), (429, Some("ingestion_burst")));
+    assert_eq!(over_burst.header("x-prometheus-remote-write-samples-written"), Some("6"));
+    assert_eq!(over_burst.header("x-prometheus-remote-write-histograms-written"), Some("0"));
+    assert_eq!(over_burst.header("x-prometheus-remote-write-exemplars-written"), Some("0"));
+
+    let unread = Answer::of(server.ask(&[("x-scope-orgid", "small"), V2], b"junk".to_vec()).await?);
+    assert_eq!(unread.status, 400);
+    assert_eq!(unread.header("x-prometheus-remote-write-samples-written"), Some("0"));
+    assert_eq!(unread.header("retry-after"), None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_push_over_the_request_rate_is_not_read() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &[]).await?;
+    for _ in 0..2 {
+        assert_eq!(server.push("slow", b"junk".to_vec()).await?.status, 400, "an unreadable push costs a request");
+    }
+    let refused = server.push("slow", b"junk".to_vec()).await?;
+    assert_eq!((refused.status, refused.header("x-mimir-edge-reason")), (429, Some("request_rate")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_tenant_is_judged_before_anything_else() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &[]).await?;
+    type Headers = &'static [(&'static str, &'static str)];
+    let cases: [(Headers, i32, &str, &str); 6] = [
+        (&[], 401, "tenant_missing", "no org id\n"),
+        (&[("x-scope-orgid", "")], 401, "tenant_missing", "no org id\n"),
+        (&[("x-scope-orgid", "a,b")], 401, "tenant_invalid", "tenant ID 'a,b' contains unsupported character ','\n"),
+        (&[("x-scope-orgid", "..")], 401, "tenant_invalid", "tenant ID is '.' or '..'\n"),
+        (
+            &[("x-scope-orgid", "a|b")],
+            422,
+            "too_many_tenants",
+            "too many tenant IDs present in the request. max: 1 actual: 2\n",
+        ),
+        (
+            &[("x-scope-orgid", "a"), ("x-scope-orgid", "a")],
+            400,
+            "tenant_header_repeated",
+            "the X-Scope-OrgID header was sent more than once; send it once (err-edge-tenant-header-repeated)\n",
+        ),
+    ];
+    for (headers, status, reason, body) in cases {
+        let answer = Answer::of(server.ask(headers, samples(Protocol::V1, 1)).await?);
+        assert_eq!((answer.status, answer.body.as_str()), (status, body), "{headers:?}");
+        assert_eq!(answer.header("x-mimir-edge-reason"), Some(reason));
+        assert_eq!(answer.header("retry-after"), None);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn bodies_up_to_the_limit_are_read_and_larger_ones_refused() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &["--max-request-bytes=6MiB"]).await?;
+    let (five_mib, six_mib) = (5 << 20, 6 << 20);
+    for size in [five_mib, six_mib] {
+        let answer = server.push("any", vec![0xff; size]).await?;
+        assert_eq!(answer.status, 400, "it is read, and is no snappy: {answer:?}");
+    }
+    let answer = server.push("any", vec![0xff; six_mib + 1]).await?;
+    assert_eq!((answer.status, answer.header("x-mimir-edge-reason")), (413, Some("body_too_large")));
+    assert!(answer.body.contains("6291457 bytes") && answer.body.contains("--max-request-bytes"), "{}", answer.body);
+
+    let partial = server
+        .ask(&[("x-scope-orgid", "any"), ("x-envoy-auth-partial-body", "true")], samples(Protocol::V1, 1))
+        .await?;
+    assert_eq!(Answer::of(partial).status, 413);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_bomb_is_refused_by_its_claim() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &["--max-decoded-bytes=1MiB"]).await?;
+    let answer = server.push("any", vec![0x80, 0x80, 0x80, 0x64, 0, 0, 0, 0]).await?;
+    assert_eq!(answer.status, 400);
+    assert!(
+        answer.body.contains(
+            "its message size of 209715200 bytes (uncompressed) is larger than the allowed limit of 1048576 bytes"
+        ),
+        "{}",
+        answer.body
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_tenant_whose_entry_was_never_good_is_only_counted() -> anyhow::Result<()> {
+    let server =
+        Server::start("t.ingestion_rate: lots\nt.ingestion_burst_size: 1\nu.ingestion_burst_size: 1\n", &[]).await?;
+    for body in [samples(Protocol::V1, 5), b"junk".to_vec()] {
+        assert_eq!(server.push("t", body).await?.status, 200, "shadow originates no answer");
+    }
+    assert_eq!(server.push("u", samples(Protocol::V1, 5)).await?.status, 429, "its neighbour is enforced");
+    let metrics = server.page("/metrics").await?.1;
+    for reason in ["ingestion_burst", "unreadable_body"] {
+        let line = format!(r#"rls_decisions_total{{decision="deny",mode="shadow",reason="{reason}"}} 1"#);
+        assert!(metrics.contains(&line), "{metrics}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn unreadable_bodies_are_forwarded_when_the_operator_says_so() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &["--unreadable-body=forward"]).await?;
+    assert_eq!(server.push("any", b"junk".to_vec()).await?.status, 200);
+    let metrics = server.page("/metrics").await?.1;
+    assert!(metrics.contains(r#"rls_body_parse_errors_total{kind="snappy"} 1"#), "{metrics}");
+    assert!(
+        metrics.contains(r#"rls_decisions_total{decision="allow",mode="enforce",reason="unreadable_forwarded"} 1"#),
+        "{metrics}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_withheld_body_is_charged_as_a_request_only() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &[]).await?;
+    for expected in [200, 200, 429] {
+        let mut request = question(&[("x-scope-orgid", "slow")], Vec::new());
+        let extensions = &mut request.attributes.as_mut().unwrap().context_extensions;
+        extensions.insert("body".to_owned(), "withheld".to_owned());
+        assert_eq!(Answer::of(server.check(request).await?).status, expected);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn tenants_whose_charge_depends_on_content_are_left_to_mimir() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &[]).await?;
+    assert_eq!(server.push("pair", samples(Protocol::V1, 50)).await?.status, 200);
+    assert_eq!(server.push("unlimited", samples(Protocol::V1, 5000)).await?.status, 200);
+    let metrics = server.page("/metrics").await?.1;
+    assert!(
+        metrics.contains(r#"rls_decisions_total{decision="allow",mode="enforce",reason="left_to_mimir"} 1"#),
+        "{metrics}"
+    );
+    assert!(metrics.contains(r#"rls_samples_total{decision="allow"} 5050"#), "{metrics}");
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! The binary's command line.
+
+use std::process::{Command, Output};
+
+#[track_caller]
+fn mimir_rls(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mimir-rls"));
+    command
+        .args(args)
+        .env_remove("MIMIR_RLS_LIMITS")
+        .output()
+        .unwrap_or_else(|error| unreachable!("mimir-rls does not run: {error}"))
+}
+
+#[track_caller]
+fn refuses(args: &[&str], says: &str) {
+    let output = mimir_rls(args);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(64), "{args:?}: {stderr}");
+    assert!(stderr.contains(says), "{args:?}: {stderr}");
+}
+
+#[test]
+fn bad_usage_ends_with_64_and_names_the_flag() {
+    refuses(&[], "--limits");
+    refuses(&["--limits", "runtime.yaml"], "file:PATH");
+    refuses(&["--limits", "redis:x"], "--limits");
+    refuses(&["--limits", "file:x", "--grpc-listen", "somewhere"], "--grpc-listen");
+    refuses(&["--limits", "file:x", "--max-request-bytes", "0"], "--max-request-bytes");
+    refuses(&["--limits", "file:x", "--max-decoded-bytes", "5GiB"], "--max-decoded-bytes");
+    refuses(&["--limits", "file:x", "--drain-delay", "soon"], "--drain-delay");
+    refuses(&["--limits", "file:x", "--unreadable-body", "drop"], "--unreadable-body");
+    refuses(&["--limits", "file:x", "--default-limits", "/nowhere/at-all"], "--default-limits");
+    refuses(&["--limits", "file:x", "--http-listen", "1.1.1.1:1", "--grpc-listen", "1.1.1.1:1"], "--http-listen");
+    refuses(&["--limits", "file:x", "--no-such-flag"], "--no-such-flag");
+}
+
+#[test]
+fn help_teaches_every_flag_and_its_environment_variable() {
+    let output = mimir_rls(&["--help"]);
+    assert!(output.status.success());
+    let help = String::from_utf8(output.stdout).unwrap();
+    for flag in [
+        "grpc-listen",
+        "http-listen",
+        "limits",
+        "default-limits",
+        "max-request-bytes",
+        "max-decoded-bytes",
+        "unreadable-body",
+    ]
+    .into_iter()
+    .chain(["allow-empty-overrides", "drain-delay", "drain-timeout", "log-level"])
+    {
+        assert!(help.contains(&format!("--{flag}")), "{flag}: {help}");
+        let variable = format!("MIMIR_RLS_{}", flag.to_uppercase().replace('-', "_"));
+        assert!(help.contains(&variable), "{variable}: {help}");
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = mimir_rls(&["--limits", "file:x", "--http-listen", "127.0.0.1:0", "--grpc-listen", &address]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&address));
+}

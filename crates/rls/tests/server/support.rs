@@ -1,0 +1,152 @@
+//! A server in this process on free ports, with a limits file of the test's, and the questions that Envoy asks.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use clap::Parser;
+use proto::envoy::config::core::v3::{HeaderMap, HeaderValue};
+use proto::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
+use proto::envoy::service::auth::v3::authorization_client::AuthorizationClient;
+use proto::envoy::service::auth::v3::check_response::HttpResponse;
+use proto::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
+use remote_write::Protocol;
+use rls::{App, Args, Config};
+use runtime::Shutdown;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tonic::transport::Channel;
+
+/// How long a test waits for something that takes milliseconds when it works.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Server {
+    pub(crate) limits: PathBuf,
+    pub(crate) http: String,
+    pub(crate) client: AuthorizationClient<Channel>,
+    pub(crate) channel: Channel,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) running: JoinHandle<anyhow::Result<()>>,
+    _folder: TempDir,
+}
+
+impl Server {
+    pub(crate) async fn start(limits: &str, flags: &[&str]) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("runtime.yaml");
+        std::fs::write(&path, limits)?;
+        let source = format!("file:{}", path.display());
+        let fixed = ["mimir-rls", "--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--limits", &source];
+        let args = Args::try_parse_from(fixed.iter().chain(flags))?;
+        let shutdown = Shutdown::default();
+        let app = App::build(Config::try_from(args)?, &shutdown).await?;
+        let channel = Channel::from_shared(format!("http://{}", app.grpc_address()))?.connect_lazy();
+        Ok(Self {
+            limits: path,
+            http: format!("http://{}", app.http_address()),
+            client: AuthorizationClient::new(channel.clone()),
+            channel,
+            running: tokio::spawn(app.run(shutdown.clone())),
+            shutdown,
+            _folder: folder,
+        })
+    }
+
+    /// Asks as Envoy does with `encode_raw_headers`.
+    pub(crate) async fn ask(&self, headers: &[(&str, &str)], body: Vec<u8>) -> Result<CheckResponse, tonic::Status> {
+        self.check(question(headers, body)).await
+    }
+
+    pub(crate) async fn check(&self, request: CheckRequest) -> Result<CheckResponse, tonic::Status> {
+        self.client.clone().check(request).await.map(tonic::Response::into_inner)
+    }
+
+    /// Pushes `body` as remote write 1.0 for `tenant`.
+    pub(crate) async fn push(&self, tenant: &str, body: Vec<u8>) -> anyhow::Result<Answer> {
+        Ok(Answer::of(self.ask(&[("x-scope-orgid", tenant)], body).await?))
+    }
+
+    /// Status and text of a page of the HTTP side.
+    pub(crate) async fn page(&self, path: &str) -> anyhow::Result<(u16, String)> {
+        let response = reqwest::get(format!("{}{path}", self.http)).await?;
+        Ok((response.status().as_u16(), response.text().await?))
+    }
+}
+
+/// Asks again until `found` says so.
+pub(crate) async fn until<F: Future<Output = anyhow::Result<bool>>>(
+    what: &str,
+    mut found: impl FnMut() -> F,
+) -> anyhow::Result<()> {
+    let deadline = Instant::now() + DEADLINE;
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    while !found().await? {
+        anyhow::ensure!(Instant::now() < deadline, "still waiting for: {what}");
+        ticks.tick().await;
+    }
+    Ok(())
+}
+
+pub(crate) fn question(headers: &[(&str, &str)], body: Vec<u8>) -> CheckRequest {
+    let line = |(key, value): &(&str, &str)| HeaderValue {
+        key: (*key).to_owned(),
+        value: Bytes::new(),
+        raw_value: Bytes::copy_from_slice(value.as_bytes()),
+    };
+    let http = HttpRequest {
+        header_map: Some(HeaderMap { headers: headers.iter().map(line).collect() }),
+        raw_body: body.into(),
+        ..HttpRequest::default()
+    };
+    let attributes = AttributeContext { request: Some(Request { http: Some(http) }), ..AttributeContext::default() };
+    CheckRequest { attributes: Some(attributes) }
+}
+
+/// What the client of the proxy would see.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// 200 stands for "goes to Mimir".
+    pub(crate) status: i32,
+    pub(crate) body: String,
+    headers: Vec<(String, String)>,
+}
+
+impl Answer {
+    pub(crate) fn of(response: CheckResponse) -> Self {
+        let code = response.status.map_or(-1, |status| status.code);
+        match response.http_response {
+            Some(HttpResponse::OkResponse(_)) => {
+                assert_eq!(code, 0);
+                Self { status: 200, body: String::new(), headers: Vec::new() }
+            }
+            Some(HttpResponse::DeniedResponse(denied)) => {
+                assert_ne!(code, 0);
+                let text = |bytes: Bytes| String::from_utf8_lossy(&bytes).into_owned();
+                let headers = denied.headers.into_iter().filter_map(|option| option.header);
+                Self {
+                    status: denied.status.map_or(-1, |status| status.code),
+                    body: denied.body,
+                    headers: headers.map(|header| (header.key, text(header.value))).collect(),
+                }
+            }
+            None => unreachable!("a response without an answer"),
+        }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// A push of `series` series with one sample each.
+pub(crate) fn samples(protocol: Protocol, series: usize) -> Vec<u8> {
+    use remote_write::encode::{Series, encode_push};
+    let series: Vec<Series> = (0..series)
+        .map(|number| Series {
+            labels: vec![("__name__".into(), "m".into()), ("pod".into(), format!("pod-{number}"))],
+            samples: vec![(1.0, 1_700_000_000_000)],
+            ..Series::default()
+        })
+        .collect();
+    encode_push(protocol, &series, &[]).unwrap_or_else(|error| unreachable!("{error}"))
+}

@@ -1,0 +1,72 @@
+//! Whether a server wants traffic: starting, ready, draining, and never back from draining.
+
+use tokio::sync::watch;
+
+/// Where a server is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It has nothing to decide by yet.
+    Starting,
+    /// It answers.
+    Ready,
+    /// It was told to stop: it still answers, but wants no new traffic.
+    Draining,
+}
+
+/// A handle on the phase, shared by everything that sets or shows it.
+#[derive(Clone, Debug)]
+pub struct Readiness {
+    phase: watch::Sender<Phase>,
+}
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self { phase: watch::Sender::new(Phase::Starting) }
+    }
+}
+
+impl Readiness {
+    /// The phase now.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    /// Notes that the server can answer. Has no effect while draining.
+    pub fn set_ready(&self) {
+        self.phase.send_if_modified(|phase| {
+            let starting = *phase == Phase::Starting;
+            if starting {
+                *phase = Phase::Ready;
+            }
+            starting
+        });
+    }
+
+    /// Notes that the server is about to stop.
+    pub fn set_draining(&self) {
+        self.phase.send_replace(Phase::Draining);
+    }
+
+    /// Wakes on every change of the phase; the current phase counts as seen.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draining_is_final() {
+        let readiness = Readiness::default();
+        assert_eq!(readiness.phase(), Phase::Starting);
+        readiness.set_ready();
+        assert_eq!(readiness.phase(), Phase::Ready);
+        readiness.set_draining();
+        readiness.set_ready();
+        assert_eq!(readiness.phase(), Phase::Draining);
+    }
+}
