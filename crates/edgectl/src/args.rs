@@ -1,0 +1,279 @@
+//! The command line: what clap reads, and the validated values that subcommands work on.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::RangedU64ValueParser;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use http::{HeaderName, HeaderValue};
+
+use crate::argv;
+use crate::load::{self, Protocol, Url};
+
+/// A push of more samples than this is no push anybody sends, and would fill the memory of this program.
+const MAX_SAMPLES_PER_PUSH: u64 = 10_000_000;
+
+const EXIT_CODES: &str = "\
+Long flags may be written with one dash too: -url=X is --url=X.
+
+Exit codes:
+  0   no problem / at least one push got an answer
+  1   problems found / no push got an answer
+  64  bad usage
+  66  a file can't be read";
+
+// One line a paragraph: clap breaks them to the width of the terminal.
+const CHECK_HELP: &str = "\
+Each FILE is judged on its own, as the first document a mimir-rls gets. A problem is one line that names the file, \
+the line, the tenant and the field, and says how to mend it. The last line of a file counts its tenants and \
+problems, and says `rejected` where mimir-rls and Mimir would keep the document they have.
+
+Examples:
+  edgectl check runtime.yaml
+  edgectl check --default-limits mimir.yaml --format json runtime.yaml
+  kubectl get configmap mimir-runtime -o jsonpath='{.data.runtime\\.yaml}' |
+    edgectl check -
+
+Exit codes: 0 no problem, 1 problems, 64 bad usage, 66 a file can't be read";
+
+const LOAD_HELP: &str = "\
+The load is open-loop: with --rate, push number k (from 0) is due k x samples per push / rate seconds after the \
+start, however long answers take. A push that is late goes as soon as a worker is free; one that no worker was free \
+for before the end is not sent and reported as unsent. Each worker has one keep-alive connection and series of its \
+own. Redirects are not followed.
+
+Accepted means an answer of 2xx; every other answer is refused; no answer at all is unanswered. `elapsed_seconds` is \
+the time from handing the first push to its connection to the end of the last answer. So a tenant with a limit on \
+samples per second and a burst, whose bucket is full at the start and who is offered more than that all the time, \
+has `samples_accepted` of limit x elapsed_seconds + burst, give or take one push.
+
+Ctrl-C ends the sending and still reports; a second one doesn't wait for answers either. Sample times are now, \
+rising by a millisecond in each series: above 1000 samples/s of one series they run ahead of the clock.
+
+Https servers are verified against the system's certificates, or those in the file that SSL_CERT_FILE names.
+
+Examples:
+  edgectl load-remote-write --tenant team-a --rate 20000 --duration 30s
+  edgectl load-remote-write --url https://mimir.example/api/v1/push \\
+    --tenant team-a --tenant team-b --concurrency 8 --protocol 2.0 --json
+
+Exit codes: 0 a push got an answer, 1 none did, 64 bad usage";
+
+#[derive(Debug, Parser)]
+#[command(name = "edgectl", version, about = "Check Mimir overrides and load a remote-write endpoint", after_help = EXIT_CODES)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: CliCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum CliCommand {
+    Check(CheckArgs),
+    LoadRemoteWrite(Box<LoadArgs>),
+}
+
+/// A validated command line.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Check(CheckArgs),
+    LoadRemoteWrite(Box<load::Config>),
+}
+
+/// Read overrides documents as mimir-rls would, and tell every problem
+#[derive(Debug, Args)]
+#[command(after_help = CHECK_HELP)]
+pub(crate) struct CheckArgs {
+    /// Overrides document: Mimir's runtime configuration, or flat `TENANT.FIELD: "VALUE"` keys. `-` is standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Limits of tenants without an override: a `limits:` block or a whole Mimir configuration file. Without it, Mimir's
+    /// built-in defaults
+    #[arg(long, value_name = "FILE")]
+    pub(crate) default_limits: Option<PathBuf>,
+
+    /// How to print: one line a problem, or one JSON object for the whole run
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// How `check` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+/// Send remote-write pushes at a rate, and report what was accepted, refused and how fast
+#[derive(Debug, Args)]
+#[command(after_help = LOAD_HELP)]
+struct LoadArgs {
+    /// Where to push: an http or https URL with its path
+    #[arg(long, default_value = "http://127.0.0.1:8080/api/v1/push", value_parser = Url::parse)]
+    url: Url,
+
+    /// Tenant of the pushes (X-Scope-OrgID). Several: push after push in turn. None: no such header is sent
+    #[arg(long, value_parser = header_value)]
+    tenant: Vec<HeaderValue>,
+
+    /// Workers, each with one connection and one push at a time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = RangedU64ValueParser::<u32>::new().range(1..=10_000))]
+    concurrency: u32,
+
+    /// How long pushes are sent, as Go and Prometheus write it: 30s, 1m30s, 1.5h
+    #[arg(long, default_value = "10s", value_parser = some_duration)]
+    duration: Duration,
+
+    /// Samples offered per second, over all workers and tenants; fractions are allowed. 0: as fast as it goes
+    #[arg(long, value_name = "SAMPLES_PER_SECOND", default_value_t = 0.0, value_parser = rate)]
+    rate: f64,
+
+    /// Series in each push
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = RangedU64ValueParser::<u32>::new().range(1..))]
+    series: u32,
+
+    /// Samples of each series in a push, one millisecond apart
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = RangedU64ValueParser::<u32>::new().range(1..))]
+    samples_per_series: u32,
+
+    /// Version of the remote-write protocol
+    #[arg(long, value_enum, default_value_t = ProtocolVersion::V1)]
+    protocol: ProtocolVersion,
+
+    /// Value of the label `job` of all series. Two runs at once against one tenant need two names
+    #[arg(long, value_name = "NAME", default_value = "edgectl")]
+    job: String,
+
+    /// Header to add to every push, or to send instead of the one this program would send. Repeatable
+    #[arg(long, value_name = "NAME:VALUE", value_parser = header)]
+    header: Vec<(HeaderName, HeaderValue)>,
+
+    /// How long to wait for a connection, and then for an answer: a duration as above
+    #[arg(long, default_value = "10s", value_parser = some_duration)]
+    timeout: Duration,
+
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
+
+    /// Print progress to standard error each second, even if that is no terminal
+    #[arg(long)]
+    progress: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ProtocolVersion {
+    #[value(name = "1.0")]
+    V1,
+    #[value(name = "2.0")]
+    V2,
+}
+
+impl From<ProtocolVersion> for Protocol {
+    fn from(version: ProtocolVersion) -> Self {
+        match version {
+            ProtocolVersion::V1 => Self::V1,
+            ProtocolVersion::V2 => Self::V2,
+        }
+    }
+}
+
+/// Reads a command line, the name of the program first.
+///
+/// # Errors
+/// What clap has to say: bad usage, or the help or version that was asked for.
+pub(crate) fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
+    let words = argv::normalise(&Cli::command(), argv);
+    let Cli { command } = Cli::from_arg_matches(&Cli::command().try_get_matches_from(words)?)?;
+    match command {
+        CliCommand::Check(check) => Ok(Command::Check(check.validate()?)),
+        CliCommand::LoadRemoteWrite(load) => Ok(Command::LoadRemoteWrite(Box::new(load.validate()?))),
+    }
+}
+
+impl CheckArgs {
+    fn validate(self) -> Result<Self, clap::Error> {
+        let inputs = self.files.iter().chain(&self.default_limits);
+        if inputs.filter(|path| path.as_os_str() == "-").count() > 1 {
+            return Err(Cli::command().error(ErrorKind::ValueValidation, "standard input can be read only once"));
+        }
+        Ok(self)
+    }
+}
+
+impl LoadArgs {
+    fn validate(self) -> Result<load::Config, clap::Error> {
+        let Self {
+            url,
+            tenant,
+            concurrency,
+            duration,
+            rate,
+            series,
+            samples_per_series,
+            protocol,
+            job,
+            header,
+            timeout,
+            json,
+            progress,
+        } = self;
+        check_push_size(series, samples_per_series)?;
+        Ok(load::Config {
+            url,
+            protocol: protocol.into(),
+            tenants: tenant,
+            concurrency,
+            duration,
+            rate: (rate > 0.0).then_some(rate),
+            series,
+            samples_per_series,
+            job,
+            headers: header,
+            timeout,
+            json,
+            progress,
+        })
+    }
+}
+
+fn check_push_size(series: u32, samples_per_series: u32) -> Result<(), clap::Error> {
+    let samples = u64::from(series) * u64::from(samples_per_series);
+    if samples <= MAX_SAMPLES_PER_PUSH {
+        return Ok(());
+    }
+    let message = format!(
+        "--series {series} x --samples-per-series {samples_per_series} is {samples} samples in one push; \
+         at most {MAX_SAMPLES_PER_PUSH} are possible"
+    );
+    Err(Cli::command().error(ErrorKind::ValueValidation, message))
+}
+
+fn some_duration(text: &str) -> Result<Duration, String> {
+    let duration = load::parse_duration(text)?;
+    if duration.is_zero() { Err("must be longer than 0".to_owned()) } else { Ok(duration) }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if (0.0..=1e12).contains(&rate) => Ok(rate),
+        Ok(_) => Err("must be from 0 to 1e12 samples per second".to_owned()),
+        Err(_) => Err("must be a number of samples per second, as in 20000 or 0.5".to_owned()),
+    }
+}
+
+fn header_value(text: &str) -> Result<HeaderValue, String> {
+    HeaderValue::from_bytes(text.as_bytes()).map_err(|_| "can't be sent in a header: control characters".to_owned())
+}
+
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("must be NAME:VALUE")?;
+    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no header name"))?;
+    Ok((name, header_value(value.trim_start())?))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! Command lines and what becomes of them.
+
+use std::time::Duration;
+
+use clap::CommandFactory;
+
+use super::{Cli, Command, Format, parse};
+use crate::load::{Config, Protocol};
+
+fn words(line: &str) -> impl Iterator<Item = std::ffi::OsString> {
+    std::iter::once("edgectl").chain(line.split_whitespace()).map(Into::into).collect::<Vec<_>>().into_iter()
+}
+
+#[track_caller]
+fn load(line: &str) -> Config {
+    match parse(words(&format!("load-remote-write {line}"))) {
+        Ok(Command::LoadRemoteWrite(config)) => *config,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[track_caller]
+fn refuse(line: &str, part_of_message: &str) {
+    let error = parse(words(line)).expect_err(line);
+    assert!(error.use_stderr(), "{line}: not an error");
+    assert!(error.to_string().contains(part_of_message), "{line}: {error}");
+}
+
+#[test]
+fn the_definition_of_the_command_line_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn load_has_defaults_for_everything() {
+    let config = load("");
+    assert_eq!(config.url.to_string(), "http://127.0.0.1:8080/api/v1/push");
+    assert!(config.tenants.is_empty() && config.headers.is_empty());
+    assert_eq!((config.concurrency, config.series, config.samples_per_series), (1, 100, 1));
+    assert_eq!((config.duration, config.timeout), (Duration::from_secs(10), Duration::from_secs(10)));
+    assert_eq!((config.rate, config.protocol), (None, Protocol::V1));
+    assert!(!config.json && !config.progress);
+}
+
+#[test]
+fn one_dash_and_two_dashes_say_the_same() {
+    let guide = load(
+        "-url=http://edge:1/push -tenant a -tenant=b -concurrency 4 -duration=1m30s -rate 0.5 -json -protocol 2.0",
+    );
+    let posix = load(
+        "--url http://edge:1/push --tenant a --tenant b --concurrency=4 --duration 90s --rate=0.5 --json --protocol=2.0",
+    );
+    assert_eq!(format!("{guide:?}"), format!("{posix:?}"));
+    assert_eq!(guide.tenants, ["a", "b"]);
+    assert_eq!((guide.rate, guide.protocol, guide.json), (Some(0.5), Protocol::V2, true));
+}
+
+#[test]
+fn a_header_keeps_its_colons() {
+    let config = load("--header X-Scope-OrgID:a:k=v --header accept:");
+    let headers: Vec<_> = config.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+    assert_eq!(headers, [("x-scope-orgid", "a:k=v"), ("accept", "")]);
+}
+
+#[test]
+fn refuses_what_makes_no_sense() {
+    refuse("", "Usage:");
+    refuse("loads", "unrecognized subcommand");
+    refuse("load-remote-write --rate -1", "unexpected argument '-1'");
+    refuse("load-remote-write --rate=-1", "from 0 to 1e12");
+    refuse("load-remote-write --rate NaN", "from 0 to 1e12");
+    refuse("load-remote-write --rate fast", "a number of samples per second");
+    refuse("load-remote-write --concurrency 0", "0 is not in 1..=10000");
+    refuse("load-remote-write --series 0", "0 is not in 1..");
+    refuse("load-remote-write --series 100000 --samples-per-series 101", "10100000 samples in one push");
+    refuse("load-remote-write --duration 30", "needs a unit");
+    refuse("load-remote-write --duration 0", "longer than 0");
+    refuse("load-remote-write --url edge:8080/push", "must begin with http://");
+    refuse("load-remote-write --protocol 3.0", "[possible values: 1.0, 2.0]");
+    refuse("load-remote-write --header nocolon", "must be NAME:VALUE");
+    refuse("load-remote-write --header b\u{e4}d:x", "is no header name");
+    refuse("check", "<FILE>...");
+    refuse("check --format xml a.yaml", "[possible values: text, json]");
+    refuse("check - -", "standard input can be read only once");
+    refuse("check -unknown a.yaml", "unexpected argument '-u'");
+}
+
+#[test]
+fn check_takes_files_and_standard_input() {
+    let Ok(Command::Check(check)) = parse(words("check -default-limits=d.yaml -format json a.yaml -")) else {
+        panic!("not a check");
+    };
+    assert_eq!(check.files, [std::path::PathBuf::from("a.yaml"), "-".into()]);
+    assert_eq!(check.default_limits, Some("d.yaml".into()));
+    assert_eq!(check.format, Format::Json);
+}
+
+#[test]
+fn help_names_units_defaults_examples_and_exit_codes() {
+    let help = |line: &str| parse(words(line)).expect_err(line).to_string();
+    let load = help("load-remote-write --help");
+    for part in
+        ["[default: 10s]", "[default: 100]", "Examples:", "Exit codes:", "per second", "`elapsed_seconds` is the time"]
+    {
+        assert!(load.contains(part), "{part} is missing in {load}");
+    }
+    let check = help("check --help");
+    for part in ["[default: text]", "Examples:", "Exit codes:", "standard input"] {
+        assert!(check.contains(part), "{part} is missing in {check}");
+    }
+    assert!(help("--help").contains("66  a file can't be read"));
+}

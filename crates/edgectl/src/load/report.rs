@@ -1,0 +1,244 @@
+//! What a run came to: the numbers, the sentence for a person, and the object for a program.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::tally::{Pushes, Tally};
+use super::{Config, Protocol};
+
+/// The report of a run. Its field names are those of `--json`.
+///
+/// sent = accepted + refused + unanswered, in pushes and in samples.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Report {
+    url: String,
+    protocol: &'static str,
+    concurrency: u32,
+    /// Samples per second asked for; `null`: as fast as it goes.
+    rate: Option<f64>,
+    duration_seconds: f64,
+    samples_per_push: u64,
+    /// Ctrl-C ended the run.
+    interrupted: bool,
+    /// From handing the first push to its connection to the end of the last answer.
+    elapsed_seconds: f64,
+    /// The same, to the end of the last answer that accepted a push.
+    accepted_elapsed_seconds: f64,
+    #[serde(flatten)]
+    total: Counts,
+    /// Pushes of the schedule that were not sent: no free worker before the end, no connection, or interrupted. `null`
+    /// without a rate.
+    pushes_unsent: Option<u64>,
+    /// Over `elapsed_seconds`.
+    samples_offered_per_second: f64,
+    samples_accepted_per_second: f64,
+    pushes_sent_per_second: f64,
+    pushes_by_status: BTreeMap<u16, u64>,
+    /// What the first answer of each status other than 2xx said.
+    first_answers: BTreeMap<u16, String>,
+    /// Connections that could not be had, or broke before an answer.
+    connection_errors: u64,
+    first_connection_error: Option<String>,
+    /// Pushes without an answer in time.
+    timeouts: u64,
+    latency_seconds: Latency,
+    /// The longest that a push was sent after it was due.
+    longest_delay_seconds: f64,
+    tenants: Vec<TenantCounts>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Counts {
+    pushes_sent: u64,
+    pushes_accepted: u64,
+    pushes_refused: u64,
+    pushes_unanswered: u64,
+    samples_offered: u64,
+    samples_accepted: u64,
+    samples_refused: u64,
+    samples_unanswered: u64,
+}
+
+/// Of answered pushes, from handing the push to its connection to the end of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct Latency {
+    p50: f64,
+    p90: f64,
+    p99: f64,
+    max: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct TenantCounts {
+    tenant: String,
+    #[serde(flatten)]
+    counts: Counts,
+}
+
+impl Report {
+    pub(crate) fn new(config: &Config, tally: &Tally, interrupted: bool) -> Self {
+        let samples_per_push = config.samples_per_push();
+        let total = Counts::new(tally.pushes(), samples_per_push);
+        let elapsed = tally.since_first_sent(tally.last_answer);
+        let tenants = config.tenants.iter().zip(&tally.by_tenant).map(|(tenant, pushes)| TenantCounts {
+            tenant: String::from_utf8_lossy(tenant.as_bytes()).into_owned(),
+            counts: Counts::new(*pushes, samples_per_push),
+        });
+        let refusals = tally.by_status.iter().filter(|(status, _)| !(200..300).contains(*status));
+        Self {
+            url: config.url.to_string(),
+            protocol: match config.protocol {
+                Protocol::V1 => "1.0",
+                Protocol::V2 => "2.0",
+            },
+            concurrency: config.concurrency,
+            rate: config.rate,
+            duration_seconds: config.duration.as_secs_f64(),
+            samples_per_push,
+            interrupted,
+            elapsed_seconds: elapsed.as_secs_f64(),
+            accepted_elapsed_seconds: tally.since_first_sent(tally.last_accepted).as_secs_f64(),
+            pushes_unsent: config.schedule().planned().map(|planned| planned.saturating_sub(total.pushes_sent)),
+            samples_offered_per_second: per_second(total.samples_offered, elapsed),
+            samples_accepted_per_second: per_second(total.samples_accepted, elapsed),
+            pushes_sent_per_second: per_second(total.pushes_sent, elapsed),
+            total,
+            pushes_by_status: tally.by_status.iter().map(|(status, answers)| (*status, answers.count)).collect(),
+            first_answers: refusals.map(|(status, answers)| (*status, answers.first_text.clone())).collect(),
+            connection_errors: tally.connection_errors,
+            first_connection_error: tally.first_connection_error.clone(),
+            timeouts: tally.timeouts,
+            latency_seconds: Latency::new(tally),
+            longest_delay_seconds: tally.longest_delay.as_secs_f64(),
+            tenants: tenants.collect(),
+        }
+    }
+
+    /// Why the run proves nothing; `None` if at least one push got an answer.
+    pub(crate) fn fault(&self) -> Option<String> {
+        if !self.pushes_by_status.is_empty() {
+            return None;
+        }
+        Some(match &self.first_connection_error {
+            Some(error) => format!("no push got an answer: {error}"),
+            None if self.timeouts > 0 => "no push got an answer before --timeout".to_owned(),
+            None => "no push got an answer: the run was interrupted".to_owned(),
+        })
+    }
+
+    /// The report as one JSON object and a line end.
+    pub(crate) fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut *out, self)?;
+        writeln!(out)
+    }
+
+    /// The report for a person.
+    pub(crate) fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
+        let Counts { samples_offered, samples_accepted, samples_refused, samples_unanswered, .. } = self.total;
+        let Counts { pushes_sent, pushes_accepted, pushes_refused, pushes_unanswered, .. } = self.total;
+        writeln!(out, "target    {}, remote write {}, concurrency {}", self.url, self.protocol, self.concurrency)?;
+        self.write_time(out)?;
+        writeln!(
+            out,
+            "pushes    {pushes_sent} sent ({:.1}/s), {pushes_accepted} accepted, {pushes_refused} refused, \
+             {pushes_unanswered} unanswered; {} samples each",
+            self.pushes_sent_per_second, self.samples_per_push
+        )?;
+        writeln!(
+            out,
+            "samples   {samples_offered} offered ({:.1}/s), {samples_accepted} accepted ({:.1}/s), {samples_refused} refused, \
+             {samples_unanswered} unanswered",
+            self.samples_offered_per_second, self.samples_accepted_per_second
+        )?;
+        self.write_answers(out)?;
+        self.write_tenants(out)?;
+        self.write_errors(out)
+    }
+
+    fn write_time(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(
+            out,
+            "elapsed   {:.3} s from the first push to the last answer, {:.3} s to the last accepting one{}",
+            self.elapsed_seconds,
+            self.accepted_elapsed_seconds,
+            if self.interrupted { "; interrupted" } else { "" }
+        )
+    }
+
+    fn write_answers(&self, out: &mut impl Write) -> io::Result<()> {
+        for (status, count) in &self.pushes_by_status {
+            write!(out, "status    {status}: {count}")?;
+            // An error page of many lines stays on this one.
+            let words: Vec<_> =
+                self.first_answers.get(status).into_iter().flat_map(|text| text.split_whitespace()).collect();
+            if words.is_empty() { writeln!(out)? } else { writeln!(out, ", the first said: {}", words.join(" "))? }
+        }
+        let Latency { p50, p90, p99, max } = self.latency_seconds;
+        let [p50, p90, p99, max] = [p50, p90, p99, max].map(|seconds| seconds * 1000.0);
+        writeln!(out, "latency   p50 {p50:.2} ms, p90 {p90:.2} ms, p99 {p99:.2} ms, max {max:.2} ms")
+    }
+
+    fn write_tenants(&self, out: &mut impl Write) -> io::Result<()> {
+        for TenantCounts { tenant, counts } in &self.tenants {
+            let Counts { pushes_sent, pushes_accepted, samples_accepted, samples_offered, .. } = counts;
+            writeln!(
+                out,
+                "tenant    {tenant}: {pushes_accepted} of {pushes_sent} pushes accepted, {samples_accepted} of {samples_offered} samples"
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_errors(&self, out: &mut impl Write) -> io::Result<()> {
+        if let Some(error) = &self.first_connection_error {
+            writeln!(out, "errors    connection errors: {}, the first: {error}", self.connection_errors)?;
+        }
+        if self.timeouts > 0 {
+            writeln!(out, "timeouts  {}", self.timeouts)?;
+        }
+        match self.pushes_unsent {
+            Some(unsent) if unsent > 0 => writeln!(
+                out,
+                "unsent    of the schedule: {unsent}; the latest push that was sent was {:.3} s late (if answers are slow, more \
+                 --concurrency helps)",
+                self.longest_delay_seconds
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Counts {
+    fn new(pushes: Pushes, samples_per_push: u64) -> Self {
+        let Pushes { sent, accepted, refused } = pushes;
+        let unanswered = pushes.unanswered();
+        Self {
+            pushes_sent: sent,
+            pushes_accepted: accepted,
+            pushes_refused: refused,
+            pushes_unanswered: unanswered,
+            samples_offered: sent.saturating_mul(samples_per_push),
+            samples_accepted: accepted.saturating_mul(samples_per_push),
+            samples_refused: refused.saturating_mul(samples_per_push),
+            samples_unanswered: unanswered.saturating_mul(samples_per_push),
+        }
+    }
+}
+
+impl Latency {
+    fn new(tally: &Tally) -> Self {
+        let seconds = |micros: u64| Duration::from_micros(micros).as_secs_f64();
+        let at = |quantile| seconds(tally.latency.value_at_quantile(quantile));
+        Self { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: seconds(tally.latency.max()) }
+    }
+}
+
+fn per_second(count: u64, elapsed: Duration) -> f64 {
+    if elapsed.is_zero() { 0.0 } else { count as f64 / elapsed.as_secs_f64() }
+}
+
+#[cfg(test)]
+mod tests;

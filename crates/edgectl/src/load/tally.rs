@@ -1,0 +1,233 @@
+//! Counts what became of every push, while a run goes on. Times are since the start of the run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::connection::Answer;
+
+/// Significant decimal digits of a latency.
+const LATENCY_DIGITS: u8 = 3;
+
+/// Why a push has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// No connection, or one that broke, and why.
+    Connection(String),
+    /// Sent, and no answer in time.
+    Timeout,
+}
+
+/// What became of the pushes of one tenant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Pushes {
+    /// Handed to an open connection.
+    pub(crate) sent: u64,
+    /// Answered with 2xx.
+    pub(crate) accepted: u64,
+    /// Answered with anything else.
+    pub(crate) refused: u64,
+}
+
+impl Pushes {
+    /// Sent, and not answered (yet).
+    pub(crate) fn unanswered(self) -> u64 {
+        self.sent.saturating_sub(self.accepted).saturating_sub(self.refused)
+    }
+}
+
+/// The answers of one status.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Answers {
+    pub(crate) count: u64,
+    /// What the first of them said.
+    pub(crate) first_text: String,
+}
+
+/// All counts of a run.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    /// One for each tenant, in the order of the command line; one if there is no tenant.
+    pub(crate) by_tenant: Vec<Pushes>,
+    pub(crate) by_status: BTreeMap<u16, Answers>,
+    pub(crate) connection_errors: u64,
+    pub(crate) timeouts: u64,
+    pub(crate) first_connection_error: Option<String>,
+    pub(crate) first_sent: Option<Duration>,
+    pub(crate) last_answer: Option<Duration>,
+    pub(crate) last_accepted: Option<Duration>,
+    /// The longest that a push was sent after it was due.
+    pub(crate) longest_delay: Duration,
+    /// Microseconds from handing a push to its connection to the end of the answer. Only answered pushes.
+    pub(crate) latency: Histogram<u64>,
+}
+
+impl Tally {
+    /// # Errors
+    /// Only if this machine can't address a histogram.
+    pub(crate) fn new(tenants: usize) -> Result<Self, hdrhistogram::CreationError> {
+        Ok(Self {
+            by_tenant: vec![Pushes::default(); tenants.max(1)],
+            by_status: BTreeMap::new(),
+            connection_errors: 0,
+            timeouts: 0,
+            first_connection_error: None,
+            first_sent: None,
+            last_answer: None,
+            last_accepted: None,
+            longest_delay: Duration::ZERO,
+            latency: Histogram::new(LATENCY_DIGITS)?,
+        })
+    }
+
+    /// A push of `tenant` that was due at `due` goes to its connection at `now`.
+    pub(crate) fn sent(&mut self, tenant: usize, now: Duration, due: Duration) {
+        if let Some(pushes) = self.by_tenant.get_mut(tenant) {
+            pushes.sent += 1;
+        }
+        self.first_sent = Some(self.first_sent.map_or(now, |first| first.min(now)));
+        self.longest_delay = self.longest_delay.max(now.saturating_sub(due));
+    }
+
+    /// A push that was sent has its answer, complete at `now`.
+    pub(crate) fn answered(&mut self, tenant: usize, answer: Answer, now: Duration, latency: Duration) {
+        let Answer { status, text } = answer;
+        let accepted = status.is_success();
+        if let Some(pushes) = self.by_tenant.get_mut(tenant) {
+            *(if accepted { &mut pushes.accepted } else { &mut pushes.refused }) += 1;
+        }
+        let answers = self.by_status.entry(status.as_u16()).or_insert_with(|| Answers { count: 0, first_text: text });
+        answers.count += 1;
+        self.last_answer = self.last_answer.max(Some(now));
+        if accepted {
+            self.last_accepted = self.last_accepted.max(Some(now));
+        }
+        // The histogram grows to what it is given; only a latency of thousands of years would not fit.
+        let _ = self.latency.record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    /// A push has no answer and will have none.
+    pub(crate) fn failed(&mut self, failure: Failure) {
+        match failure {
+            Failure::Timeout => self.timeouts += 1,
+            Failure::Connection(message) => {
+                self.connection_errors += 1;
+                self.first_connection_error.get_or_insert(message);
+            }
+        }
+    }
+
+    /// The pushes of all tenants together.
+    pub(crate) fn pushes(&self) -> Pushes {
+        self.by_tenant.iter().fold(Pushes::default(), |sum, one| Pushes {
+            sent: sum.sent + one.sent,
+            accepted: sum.accepted + one.accepted,
+            refused: sum.refused + one.refused,
+        })
+    }
+
+    /// From the first push sent until `end`, if both were.
+    pub(crate) fn since_first_sent(&self, end: Option<Duration>) -> Duration {
+        match (self.first_sent, end) {
+            (Some(first), Some(end)) => end.saturating_sub(first),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// One line that says how far a run is.
+    pub(crate) fn progress(&self, now: Duration, samples_per_push: u64) -> String {
+        let pushes = self.pushes();
+        let Pushes { sent, accepted, refused } = pushes;
+        format!(
+            "{:.0}s: {sent} pushes sent, {accepted} accepted, {refused} refused, {} without an answer, {} connection errors; \
+             {} samples accepted",
+            now.as_secs_f64(),
+            pushes.unanswered(),
+            self.connection_errors,
+            accepted.saturating_mul(samples_per_push),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::StatusCode;
+
+    use super::{Answer, Answers, Failure, Pushes, Tally};
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn answer(status: StatusCode, text: &str) -> Answer {
+        Answer { status, text: text.to_owned() }
+    }
+
+    #[test]
+    fn counts_each_tenant_and_status_apart() {
+        let mut tally = Tally::new(2).unwrap();
+        for (tenant, status) in
+            [(0, StatusCode::OK), (1, StatusCode::NO_CONTENT), (1, StatusCode::FOUND), (0, StatusCode::OK)]
+        {
+            tally.sent(tenant, ms(1), ms(0));
+            tally.answered(tenant, answer(status, ""), ms(2), ms(1));
+        }
+        tally.sent(1, ms(3), ms(0));
+        assert_eq!(tally.by_tenant[0], Pushes { sent: 2, accepted: 2, refused: 0 });
+        assert_eq!(tally.by_tenant[1], Pushes { sent: 3, accepted: 1, refused: 1 });
+        assert_eq!(tally.pushes(), Pushes { sent: 5, accepted: 3, refused: 1 });
+        assert_eq!(tally.pushes().unanswered(), 1);
+        let counts: Vec<_> = tally.by_status.iter().map(|(status, answers)| (*status, answers.count)).collect();
+        assert_eq!(counts, [(200, 2), (204, 1), (302, 1)]);
+    }
+
+    #[test]
+    fn keeps_the_first_text_of_a_status() {
+        let mut tally = Tally::new(0).unwrap();
+        for text in ["first", "second"] {
+            tally.answered(0, answer(StatusCode::TOO_MANY_REQUESTS, text), ms(2), ms(1));
+        }
+        assert_eq!(tally.by_status[&429], Answers { count: 2, first_text: "first".to_owned() });
+    }
+
+    #[test]
+    fn measures_from_the_first_push_to_the_last_answers() {
+        let mut tally = Tally::new(0).unwrap();
+        assert_eq!(tally.since_first_sent(tally.last_answer), Duration::ZERO);
+        // Two workers tell in whatever order they get the lock.
+        tally.sent(0, ms(30), ms(20));
+        tally.sent(0, ms(10), ms(10));
+        tally.answered(0, answer(StatusCode::OK, ""), ms(500), ms(490));
+        tally.answered(0, answer(StatusCode::OK, ""), ms(400), ms(370));
+        tally.answered(0, answer(StatusCode::BAD_REQUEST, ""), ms(900), ms(1));
+        assert_eq!(tally.since_first_sent(tally.last_answer), ms(890));
+        assert_eq!(tally.since_first_sent(tally.last_accepted), ms(490));
+        assert_eq!(tally.longest_delay, ms(10));
+    }
+
+    #[test]
+    fn keeps_the_first_connection_error_and_counts_timeouts_apart() {
+        let mut tally = Tally::new(0).unwrap();
+        tally.failed(Failure::Connection("refused".to_owned()));
+        tally.failed(Failure::Connection("reset".to_owned()));
+        tally.failed(Failure::Timeout);
+        assert_eq!((tally.connection_errors, tally.timeouts), (2, 1));
+        assert_eq!(tally.first_connection_error.as_deref(), Some("refused"));
+        assert!(tally.latency.is_empty(), "a push without an answer has no latency");
+    }
+
+    #[test]
+    fn progress_says_how_far_the_run_is() {
+        let mut tally = Tally::new(0).unwrap();
+        tally.sent(0, ms(0), ms(0));
+        tally.sent(0, ms(0), ms(0));
+        tally.answered(0, answer(StatusCode::OK, ""), ms(5), ms(5));
+        assert_eq!(
+            tally.progress(ms(3001), 100),
+            "3s: 2 pushes sent, 1 accepted, 0 refused, 1 without an answer, 0 connection errors; 100 samples accepted"
+        );
+    }
+}

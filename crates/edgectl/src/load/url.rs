@@ -1,0 +1,125 @@
+//! The address of a push endpoint, taken apart once, before anything is sent.
+
+use std::fmt;
+
+use http::uri::{Authority, InvalidUri, PathAndQuery};
+use http::{HeaderValue, Uri};
+
+/// An http or https URL with a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Url {
+    text: String,
+    https: bool,
+    /// Without the brackets of an IPv6 address.
+    host: String,
+    port: u16,
+    authority: HeaderValue,
+    path: Uri,
+}
+
+impl Url {
+    /// Reads a URL. Names are not looked up.
+    ///
+    /// # Errors
+    /// A message for the person who wrote it.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let https = match text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).as_deref() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err("must begin with http:// or https://".to_owned()),
+        };
+        let uri: Uri = text.parse().map_err(|error: InvalidUri| error.to_string())?;
+        let authority = uri.authority().ok_or("has no host")?;
+        if authority.as_str().contains('@') {
+            return Err("must not hold a password: use --header 'Authorization: Basic …'".to_owned());
+        }
+        let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        Ok(Self {
+            text: text.to_owned(),
+            https,
+            host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port: port(authority, if https { 443 } else { 80 })?,
+            authority: HeaderValue::from_str(authority.as_str()).map_err(|error| error.to_string())?,
+            path: path.parse().map_err(|error: InvalidUri| error.to_string())?,
+        })
+    }
+
+    pub(crate) fn is_https(&self) -> bool {
+        self.https
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What the `Host` header says.
+    pub(crate) fn authority(&self) -> &HeaderValue {
+        &self.authority
+    }
+
+    /// Path and query: the target of a request to an origin server.
+    pub(crate) fn path(&self) -> &Uri {
+        &self.path
+    }
+}
+
+fn port(authority: &Authority, default: u16) -> Result<u16, String> {
+    let written = authority.as_str().rsplit_once(':').filter(|(_, after)| !after.contains(']'));
+    match (authority.port_u16(), written) {
+        (Some(port), _) => Ok(port),
+        (None, Some((_, written))) => Err(format!("{written:?} is no port")),
+        (None, None) => Ok(default),
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Url;
+
+    #[track_caller]
+    fn check(text: &str, https: bool, host: &str, port: u16, authority: &str, path: &str) {
+        let url = Url::parse(text).expect(text);
+        assert_eq!((url.is_https(), url.host(), url.port()), (https, host, port));
+        assert_eq!((url.authority().to_str().unwrap(), url.path().to_string().as_str()), (authority, path));
+        assert_eq!(url.to_string(), text);
+    }
+
+    #[track_caller]
+    fn refuse(text: &str, part_of_message: &str) {
+        let message = Url::parse(text).expect_err(text);
+        assert!(message.contains(part_of_message), "{text}: {message}");
+    }
+
+    #[test]
+    fn takes_urls_apart() {
+        check("http://127.0.0.1:8080/api/v1/push", false, "127.0.0.1", 8080, "127.0.0.1:8080", "/api/v1/push");
+        check("https://mimir.example/push?a=b", true, "mimir.example", 443, "mimir.example", "/push?a=b");
+        check("http://mimir.example", false, "mimir.example", 80, "mimir.example", "/");
+        check("http://[::1]:9/x", false, "::1", 9, "[::1]:9", "/x");
+        check("http://[::1]", false, "::1", 80, "[::1]", "/");
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        refuse("", "must begin with http://");
+        refuse("http://", "empty");
+        refuse("http:///x", "");
+        refuse("http://x y/", "invalid");
+        refuse("localhost:8080", "must begin with http://");
+        refuse("/api/v1/push", "must begin with http://");
+        refuse("ftp://x/y", "must begin with http://");
+        refuse("http://user:secret@x/y", "--header");
+        refuse("http://x:99999/y", "\"99999\" is no port");
+        refuse("http://[::1]:/y", "is no port");
+    }
+}

@@ -1,0 +1,25 @@
+//! The operator's command line of the edge: checks overrides before anybody applies them, and loads a push endpoint.
+//!
+//! Every subcommand ends in an exit code of `exit`; nothing below `main` ends the process.
+
+use std::process::ExitCode;
+
+mod args;
+mod argv;
+mod check;
+mod exit;
+mod load;
+
+use args::Command;
+
+fn main() -> ExitCode {
+    let command = match args::parse(std::env::args_os()) {
+        Ok(command) => command,
+        Err(error) => return exit::usage(&error),
+    };
+    let outcome = match command {
+        Command::Check(check) => check::run(&check),
+        Command::LoadRemoteWrite(load) => load::run(*load),
+    };
+    outcome.unwrap_or_else(|error| exit::failure(&error))
+}

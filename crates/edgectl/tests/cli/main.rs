@@ -1,0 +1,70 @@
+//! Runs the real `edgectl` and looks at what it prints, how it ends and what reaches a server.
+
+#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+mod check;
+mod load;
+mod server;
+mod tls;
+
+/// The program with these arguments, not started yet.
+fn edgectl(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_edgectl"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs the program to its end.
+fn run(arguments: &[&str]) -> Finished {
+    Finished::of(edgectl(arguments).output().expect("edgectl runs"))
+}
+
+/// Runs the program with this text as its standard input.
+fn run_with_input(arguments: &[&str], input: &[u8]) -> Finished {
+    let mut child = edgectl(arguments).stdin(Stdio::piped()).spawn().expect("edgectl starts");
+    child.stdin.take().expect("a pipe").write_all(input).expect("edgectl reads");
+    Finished::of(child.wait_with_output().expect("edgectl ends"))
+}
+
+/// What a run left behind.
+#[derive(Debug)]
+struct Finished {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Finished {
+    fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    #[track_caller]
+    fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+#[test]
+fn bad_usage_ends_with_64_and_says_so_on_standard_error() {
+    for arguments in
+        [&[][..], &["frobnicate"], &["check"], &["load-remote-write", "--rate", "fast"], &["check", "--nonsense", "x"]]
+    {
+        let finished = run(arguments);
+        assert_eq!((finished.code, finished.out.as_str()), (Some(64), ""), "{arguments:?}: {finished:?}");
+        assert!(finished.err.contains("--help"), "{arguments:?}: {finished:?}");
+    }
+}
+
+#[test]
+fn help_and_version_are_answers_and_no_errors() {
+    for arguments in [&["--help"][..], &["-help"], &["check", "-h"], &["load-remote-write", "-help"], &["--version"]] {
+        let finished = run(arguments);
+        assert_eq!((finished.code, finished.err.as_str()), (Some(0), ""), "{arguments:?}: {finished:?}");
+        assert!(finished.out.contains("edgectl"), "{arguments:?}: {finished:?}");
+    }
+}

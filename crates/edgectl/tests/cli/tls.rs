@@ -1,0 +1,95 @@
+//! Pushing over https: certificates are verified, and a company's own can be trusted.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::serve::Listener;
+use rcgen::CertifiedKey;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::server::TlsStream;
+
+use crate::server::Server;
+use crate::{Finished, edgectl};
+
+struct TlsListener {
+    tcp: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl Listener for TlsListener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            let (stream, address) = self.tcp.accept().await.expect("a connection");
+            // A client that trusts nobody here ends the handshake; the next one may come.
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+}
+
+/// An https endpoint that accepts every push, and its certificate as PEM.
+async fn start() -> (Server, String) {
+    let CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).expect("a key");
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key))
+        .expect("a configuration");
+    let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let listener = TlsListener { tcp, acceptor: TlsAcceptor::from(Arc::new(config)) };
+    (Server::serve("https", listener, |_, _| StatusCode::OK.into_response()), cert.pem())
+}
+
+/// Pushes to the server, trusting the certificate in `pem` and no other.
+async fn load_trusting(url: &str, pem: &str) -> Finished {
+    let trusted = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(&trusted, pem).expect("written");
+    let mut command = edgectl(&["load-remote-write", "--url", url, "--tenant", "a", "--duration", "100ms", "--json"]);
+    command.env("SSL_CERT_FILE", trusted.path()).env_remove("SSL_CERT_DIR");
+    let output =
+        tokio::task::spawn_blocking(move || command.output().expect("edgectl runs")).await.expect("edgectl runs");
+    Finished::of(output)
+}
+
+#[tokio::test]
+async fn pushes_over_https_to_a_server_that_is_trusted() {
+    let (server, pem) = start().await;
+    let finished = load_trusting(&server.url, &pem).await;
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert_eq!(finished.json()["pushes_accepted"], server.pushes().len());
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn pushes_nothing_to_a_server_that_is_not_trusted() {
+    let (server, _) = start().await;
+    let (_, somebody_elses) = start().await;
+    let finished = load_trusting(&server.url, &somebody_elses).await;
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.err.contains("certificate"), "{finished:?}");
+    assert!(server.pushes().is_empty());
+}
+
+#[tokio::test]
+async fn https_without_any_root_certificate_says_what_is_missing() {
+    let (server, _) = start().await;
+    let finished = load_trusting(&server.url, "").await;
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.err.contains("SSL_CERT_FILE"), "{finished:?}");
+}
