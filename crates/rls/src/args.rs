@@ -17,7 +17,7 @@ Exit codes: 0 after a drain, 1 when it cannot run, 64 for bad usage.";
 
 /// Decides for Envoy which Prometheus remote-write pushes Mimir would refuse, with Mimir's own limits and Mimir's own answers.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "mimir-rls", version, about, after_help = EXAMPLES)]
+#[command(name = "mimir-rls", version, after_help = EXAMPLES)]
 pub struct Args {
     /// Where Envoy asks: gRPC ext_authz and gRPC health
     #[arg(long, env = "MIMIR_RLS_GRPC_LISTEN", value_name = "HOST:PORT", default_value = "0.0.0.0:8081")]
@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(long, env = "MIMIR_RLS_DEFAULT_LIMITS", value_name = "FILE")]
     pub default_limits: Option<PathBuf>,
 
-    /// The largest push that is read, as sent (compressed). Not above what Envoy buffers, or Envoy answers 413 first
+    /// The largest push that is read, as sent (compressed); a larger one gets 413. At least Envoy's max_request_bytes
     #[arg(long, env = "MIMIR_RLS_MAX_REQUEST_BYTES", value_name = "SIZE", default_value = "16MiB")]
     pub max_request_bytes: ByteSize,
 

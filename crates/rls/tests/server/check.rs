@@ -113,6 +113,20 @@ async fn bodies_up_to_the_limit_are_read_and_larger_ones_refused() -> anyhow::Re
 }
 
 #[tokio::test]
+async fn tenants_without_an_override_get_the_default_limits() -> anyhow::Result<()> {
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(&file, "target: all\nlimits: { ingestion_burst_size: 3, ingestion_rate: 0.5 }\n")?;
+    let path = file.path().display().to_string();
+    let server = Server::start(LIMITS, &["--default-limits", &path]).await?;
+    assert_eq!(server.push("other", samples(Protocol::V1, 3)).await?.status, 200);
+    let refused = server.push("other", samples(Protocol::V1, 1)).await?;
+    assert!(refused.body.contains("set to 0.5 items/s with a maximum allowed burst of 3"), "{}", refused.body);
+    let small = server.push("small", samples(Protocol::V1, 5)).await?;
+    assert_eq!(small.status, 200, "an override is laid over the defaults");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_bomb_is_refused_by_its_claim() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &["--max-decoded-bytes=1MiB"]).await?;
     let answer = server.push("any", vec![0x80, 0x80, 0x80, 0x64, 0, 0, 0, 0]).await?;

@@ -40,6 +40,7 @@ fn help_teaches_every_flag_and_its_environment_variable() {
     let output = mimir_rls(&["--help"]);
     assert!(output.status.success());
     let help = String::from_utf8(output.stdout).unwrap();
+    assert!(help.starts_with("Decides for Envoy which"), "it says what it is: {help}");
     for flag in [
         "grpc-listen",
         "http-listen",
