@@ -1,0 +1,60 @@
+# The commands of this repository; `make help` lists them.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+TOOLS := tests/tools/install
+
+.PHONY: help run build check test e2e lint fmt clippy doc check-layers check-sizes deny tools bench clean-tools
+
+help: ## list these commands
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
+
+run: ## run mimir-rls and Envoy on loopback; EDGE_PORT, LIMITS and MIMIR_URL change what and where
+	@exec ops/run/run
+
+build: ## build the release programs into target/release
+	cargo build --release --bins --locked
+
+check: ## run the tests that need no other program
+	cargo test --workspace --exclude e2e --locked
+
+test: check e2e ## run all tests, also those with the real Envoy and Prometheus
+
+# The workspace as a whole, so that its crates are built with the same features as in `check`, and once.
+e2e: ## run the end-to-end tests alone
+	$(TOOLS) envoy prometheus
+	cargo build --workspace --bins --locked
+	cargo test --package e2e --locked
+
+lint: fmt clippy doc check-layers check-sizes deny ## run everything else that has to pass
+
+fmt: ## check the formatting
+	cargo fmt --all --check
+
+clippy: ## check with clippy; a warning is an error
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+doc: ## build the documentation; a warning is an error
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --workspace --no-deps --document-private-items --locked
+
+check-layers: ## prove that pure crates are pure and use each other as the table says
+	tests/tools/check-layers
+
+check-sizes: ## check that no source file has more than 400 lines
+	tests/tools/check-sizes
+
+deny: ## check licences and sources of dependencies
+	$(TOOLS) cargo-deny
+	$$($(TOOLS) --print-path cargo-deny) --log-level error check bans licenses sources
+
+tools: ## install the programs that the tests drive, outside of this folder
+	$(TOOLS)
+
+bench: ## run the benchmarks
+	cargo bench --workspace --exclude e2e --locked
+
+clean-tools: ## remove the installed programs
+	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/mimir-edge/tools"
