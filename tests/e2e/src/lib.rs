@@ -1,0 +1,44 @@
+//! The harness of the end-to-end tests: the real mimir-rls, Envoy and Prometheus on loopback, and a sink that notes what reached it.
+//!
+//! Everything a test starts belongs to a value that it holds, and is gone when that value is dropped; if the test failed, the drop shows the
+//! program's log first. A harness that cannot do its part panics: a missing program is a failure, not a test that is skipped. Nothing here
+//! sleeps: what takes time is polled with a deadline ([`until`]).
+
+#![expect(
+    clippy::panic,
+    clippy::expect_used,
+    reason = "a test's harness fails by panicking, so that drops show the logs of the programs"
+)]
+
+mod edge;
+mod envoy;
+mod http1;
+mod limits_file;
+mod load;
+mod metrics;
+mod mimir_rls;
+mod ports;
+mod process;
+mod programs;
+mod prometheus;
+mod push;
+mod run_bodies;
+mod server;
+mod sink;
+mod wait;
+
+pub use edge::{Edge, EdgeBuilder};
+pub use envoy::{Envoy, EnvoySettings};
+pub use http1::{Connection, Headers, Request, Response, send};
+pub use limits_file::LimitsFile;
+pub use load::{Load, Tally};
+pub use metrics::metric;
+pub use mimir_rls::MimirRls;
+pub use ports::free_port;
+pub use process::{Process, Signal};
+pub use programs::{built, repository, tool};
+pub use prometheus::{Prometheus, RemoteWrite, Target};
+pub use push::{Body, noisy, push_request, samples};
+pub use run_bodies::{RunBody, run_bodies};
+pub use sink::{Arrival, Sink};
+pub use wait::{until, until_some};

@@ -1,0 +1,14 @@
+//! Metrics of the programs, read from their Prometheus text.
+
+use crate::http1::{Request, send};
+
+/// The value of one series; `series` is its name with its labels exactly as they are printed. `None`: there is no such series.
+///
+/// # Panics
+/// When nothing answers on the port.
+#[must_use]
+#[track_caller]
+pub fn metric(port: u16, path: &str, series: &str) -> Option<f64> {
+    let page = send(port, &Request::new("GET", path));
+    page.text().lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.trim().parse().ok())
+}

@@ -1,0 +1,85 @@
+//! A running mimir-rls.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::http1::{Connection, Request};
+use crate::metrics::metric;
+use crate::ports::free_port;
+use crate::process::Process;
+use crate::programs::built;
+use crate::wait::until;
+
+/// The real server on loopback, with debug logs.
+#[derive(Debug)]
+pub struct MimirRls {
+    /// The running program.
+    pub process: Process,
+    grpc_port: u16,
+    http_port: u16,
+    folder: PathBuf,
+    arguments: Vec<String>,
+}
+
+impl MimirRls {
+    /// Starts it and waits until it answers on its HTTP port; whether it is ready depends on the limits.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(folder: &Path, limits: &Path, arguments: &[&str]) -> Self {
+        let (grpc_port, http_port) = (free_port(), free_port());
+        let mut all = vec![
+            format!("--grpc-listen=127.0.0.1:{grpc_port}"),
+            format!("--http-listen=127.0.0.1:{http_port}"),
+            format!("--limits=file:{}", limits.display()),
+        ];
+        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        let process = spawn(folder, &all);
+        let started = Self { process, grpc_port, http_port, folder: folder.to_owned(), arguments: all };
+        started.wait_until_live();
+        started
+    }
+
+    /// Starts it again on the same ports after it ended.
+    ///
+    /// # Panics
+    /// When it still runs, or does not start.
+    pub fn restart(&mut self) {
+        assert!(self.process.ended().is_some(), "mimir-rls still runs");
+        self.process = spawn(&self.folder, &self.arguments);
+        self.wait_until_live();
+    }
+
+    /// Where Envoy asks.
+    #[must_use]
+    pub fn grpc_port(&self) -> u16 {
+        self.grpc_port
+    }
+
+    /// The status of `/ready`, or `None` without an answer.
+    #[must_use]
+    pub fn readiness(&self) -> Option<u16> {
+        self.status("/ready")
+    }
+
+    /// The value of one of its metrics; see [`metric`].
+    #[must_use]
+    #[track_caller]
+    pub fn metric(&self, series: &str) -> Option<f64> {
+        metric(self.http_port, "/metrics", series)
+    }
+
+    fn wait_until_live(&self) {
+        until("mimir-rls is live", || self.status("/live") == Some(200));
+    }
+
+    fn status(&self, path: &str) -> Option<u16> {
+        let mut connection = Connection::open(self.http_port).ok()?;
+        connection.send(&Request::new("GET", path)).ok().map(|response| response.status)
+    }
+}
+
+fn spawn(folder: &Path, arguments: &[String]) -> Process {
+    Process::start("mimir-rls", folder, Command::new(built("mimir-rls")).args(arguments))
+}

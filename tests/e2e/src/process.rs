@@ -1,0 +1,114 @@
+//! A program that a test started.
+
+use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, kill_process};
+
+use crate::wait::{poll, until_some};
+
+pub use rustix::process::Signal;
+
+const SHOWN_LINES: usize = 40;
+const STOP_DEADLINE: Duration = Duration::from_secs(15);
+
+/// A running program. Dropping it kills it, and shows the end of its log if the test failed.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+    status: Option<ExitStatus>,
+}
+
+impl Process {
+    /// Starts a program; what it prints goes to a file in `folder`.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(name: &str, folder: &Path, command: &mut Command) -> Self {
+        let log = folder.join(format!("{name}.log"));
+        let output = File::options().create(true).append(true).open(&log).expect("a log file can be made");
+        let errors = output.try_clone().expect("a file handle can be doubled");
+        let child =
+            command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn().unwrap_or_else(|error| {
+                panic!("{name} ({}) cannot be started: {error}", command.get_program().display())
+            });
+        Self { name: name.to_owned(), child, log, status: None }
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Panics
+    /// When the program is gone.
+    pub fn signal(&self, signal: Signal) {
+        assert!(self.status.is_none(), "{} ended before", self.name);
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a child has a process id");
+        kill_process(id, signal).expect("a child can be signalled");
+    }
+
+    /// The program's end, if it has come.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        if self.status.is_none() {
+            self.status = self.child.try_wait().expect("a child can be waited for");
+        }
+        self.status
+    }
+
+    /// Waits for the program's end.
+    ///
+    /// # Panics
+    /// When it goes on for 30 s.
+    pub fn wait(&mut self) -> ExitStatus {
+        until_some(&format!("{} ends", self.name.clone()), || self.ended())
+    }
+
+    /// Ends the program as a crash would.
+    pub fn kill(&mut self) {
+        if self.ended().is_none() {
+            self.signal(Signal::KILL);
+            let status = self.wait();
+            assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{} ended by itself", self.name);
+        }
+    }
+
+    /// Asks the program to end, and gives it 15 s to end what it started itself; for drops, which must not panic.
+    pub fn stop(&mut self) {
+        if self.ended().is_none() {
+            self.signal(Signal::TERM);
+            poll(STOP_DEADLINE, || self.ended());
+        }
+    }
+
+    /// What the program printed so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.status.is_none() {
+            // Both fail only if it is gone already.
+            drop(self.child.kill());
+            drop(self.child.wait());
+        }
+        if thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = lines.get(lines.len().saturating_sub(SHOWN_LINES)..).unwrap_or_default();
+            eprintln!("---- log of {} ({} lines)\n{}\n----", self.name, lines.len(), tail.join("\n"));
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! A running Prometheus, and something for it to scrape.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::http1::{Connection, Request};
+use crate::metrics::metric;
+use crate::ports::free_port;
+use crate::process::Process;
+use crate::programs::tool;
+use crate::server::Server;
+use crate::wait::until;
+
+/// A scrape target with a counter that grows with every scrape.
+#[derive(Debug)]
+pub struct Target {
+    server: Server,
+}
+
+impl Target {
+    /// Starts it on a free loopback port, with this many series.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn start(series: usize) -> Self {
+        let scrapes = AtomicU64::new(0);
+        let server = Server::start(move |_| {
+            let scrape = scrapes.fetch_add(1, Ordering::Relaxed);
+            let mut page = String::from("# TYPE e2e_scrapes counter\n");
+            for index in 0..series {
+                writeln!(page, "e2e_scrapes{{index=\"{index}\"}} {scrape}").expect("a string takes any write");
+            }
+            (vec![("Content-Type", "text/plain; version=0.0.4".to_owned())], page.into_bytes())
+        });
+        Self { server }
+    }
+}
+
+/// Where and as whom Prometheus writes.
+#[derive(Clone, Debug)]
+pub struct RemoteWrite {
+    /// The tenant; the queue has its name too.
+    pub tenant: &'static str,
+    /// The name of the protocol's message, as Prometheus' configuration has it.
+    pub message: &'static str,
+    /// The port of the edge.
+    pub port: u16,
+}
+
+/// The real Prometheus on loopback, scraping one target five times a second.
+#[derive(Debug)]
+pub struct Prometheus {
+    /// The running program.
+    pub process: Process,
+    port: u16,
+}
+
+impl Prometheus {
+    /// Starts it and waits until it serves.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(folder: &Path, target: &Target, writes: &[RemoteWrite]) -> Self {
+        let port = free_port();
+        let configuration = folder.join("prometheus.yml");
+        fs::write(&configuration, configure(target, writes)).expect("a file can be written");
+        let mut command = Command::new(tool("prometheus"));
+        command.arg(format!("--config.file={}", configuration.display()));
+        command.arg(format!("--storage.tsdb.path={}", folder.join("tsdb").display()));
+        command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
+        let mut process = Process::start("prometheus", folder, &mut command);
+        until("Prometheus is ready", || {
+            assert!(process.ended().is_none(), "Prometheus ended");
+            let ready = Connection::open(port).and_then(|mut open| open.send(&Request::new("GET", "/-/ready")));
+            ready.is_ok_and(|response| response.status == 200)
+        });
+        Self { process, port }
+    }
+
+    /// A counter of its remote-write queue for this tenant; 0 while there is no such series.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
+    pub fn remote_write_counter(&self, name: &str, write: &RemoteWrite) -> f64 {
+        let RemoteWrite { tenant, port, .. } = write;
+        let series = format!(r#"{name}{{remote_name="{tenant}",url="http://127.0.0.1:{port}/api/v1/push"}}"#);
+        metric(self.port, "/metrics", &series).unwrap_or_default()
+    }
+}
+
+fn configure(target: &Target, writes: &[RemoteWrite]) -> String {
+    let mut text = format!(
+        "global: {{ scrape_interval: 200ms, scrape_timeout: 200ms }}\n\
+         scrape_configs:\n- job_name: e2e\n  static_configs: [{{ targets: ['127.0.0.1:{}'] }}]\nremote_write:\n",
+        target.server.port()
+    );
+    for RemoteWrite { tenant, message, port } in writes {
+        write!(
+            text,
+            "- name: {tenant}\n  url: http://127.0.0.1:{port}/api/v1/push\n  protobuf_message: {message}\n  \
+             headers: {{ X-Scope-OrgID: {tenant} }}\n  queue_config: {{ batch_send_deadline: 200ms }}\n"
+        )
+        .expect("a string takes any write");
+    }
+    text
+}

@@ -1,0 +1,29 @@
+//! The bodies of the example pushes that `make run` prints, committed in `ops/run`.
+
+use remote_write::Protocol;
+use remote_write::encode::{Series, encode_push};
+
+/// One committed file.
+#[derive(Debug)]
+pub struct RunBody {
+    /// Its name in `ops/run`.
+    pub file: &'static str,
+    /// Samples in it.
+    pub samples: usize,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The files: a small push, and one of a sample more than the burst that Mimir gives a tenant by default (200,000).
+#[must_use]
+pub fn run_bodies() -> [RunBody; 2] {
+    [run_body("push.snappy", 10), run_body("push-over-burst.snappy", 200_001)]
+}
+
+/// All samples are alike, so that a large push is a small file.
+fn run_body(file: &'static str, samples: usize) -> RunBody {
+    let mut series = Series::sample(&[("__name__", "make_run_example"), ("job", "example")], 0.0, 0);
+    series.samples = vec![(0.0, 0); samples];
+    let bytes = encode_push(Protocol::V1, &[series], &[]).expect("an example is below 4 GiB");
+    RunBody { file, samples, bytes }
+}

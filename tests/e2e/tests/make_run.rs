@@ -1,0 +1,214 @@
+//! `make run`: what its script starts, prints, refuses and stops.
+
+#![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+
+use e2e::{Process, RunBody, Signal, Sink, built, free_port, repository, run_bodies, until_some};
+use remote_write::{BodyLimits, Exemplars, Protocol, Scratch, read_push};
+use tempfile::TempDir;
+
+/// The script on free ports, with the programs that are built already.
+struct Run {
+    process: Process,
+    ports: [u16; 4],
+    folder: TempDir,
+}
+
+const PORT_NAMES: [&str; 4] = ["EDGE_PORT", "ENVOY_ADMIN_PORT", "GRPC_PORT", "HTTP_PORT"];
+
+impl Run {
+    fn start(settings: &[(&str, &str)]) -> Self {
+        Self::start_on([(); 4].map(|()| free_port()), settings)
+    }
+
+    fn start_on(ports: [u16; 4], settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let program = built("mimir-rls");
+        let mut command = Command::new(repository().join("ops/run/run"));
+        command.env("BIN_DIR", program.parent().expect("a program is in a folder")).env("TMPDIR", folder.path());
+        command.env_remove("LIMITS").env_remove("MIMIR_URL").envs(settings.iter().copied());
+        for (name, port) in PORT_NAMES.iter().zip(ports) {
+            command.env(name, port.to_string());
+        }
+        Self { process: Process::start("run", folder.path(), &mut command), ports, folder }
+    }
+
+    /// The two printed lines.
+    fn printed_lines(&mut self) -> [String; 2] {
+        until_some("make run prints its example lines", || {
+            assert!(self.process.ended().is_none(), "make run ended");
+            let log = self.process.log();
+            log.contains("Ctrl-C stops it").then(|| {
+                ["gets a 200:", "gets a 429:"].map(|title| {
+                    log.lines()
+                        .skip_while(|line| *line != title)
+                        .nth(1)
+                        .expect("a line after the title")
+                        .trim()
+                        .to_owned()
+                })
+            })
+        })
+    }
+
+    /// Asks it to stop; its children must be gone and its folder empty.
+    fn stop(mut self) {
+        self.process.signal(Signal::TERM);
+        assert!(self.process.wait().success(), "{}", self.process.log());
+        self.left_nothing();
+    }
+
+    fn left_nothing(&self) {
+        for port in self.ports {
+            assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "something still listens on {port}");
+        }
+        let left: Vec<String> = fs::read_dir(self.folder.path())
+            .expect("the folder can be read")
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter(|name| name != "run.log")
+            .collect();
+        assert_eq!(left, [""; 0]);
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // A script that is killed cannot stop its children.
+        self.process.stop();
+    }
+}
+
+fn shell(line: &str) -> String {
+    let output = Command::new("bash").args(["-c", line]).output().expect("bash runs");
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn the_printed_lines_get_what_they_say() {
+    let mut run = Run::start(&[]);
+    let [allowed, refused] = run.printed_lines();
+
+    assert!(shell(&allowed).starts_with("HTTP/1.1 200 OK"), "{allowed}");
+    let answer = shell(&refused);
+    assert!(answer.starts_with("HTTP/1.1 429 Too Many Requests"), "{answer}");
+    assert!(answer.contains("set to 200000, with 200001 items"), "{answer}");
+    run.stop();
+}
+
+#[test]
+fn allowed_pushes_reach_mimir_url() {
+    let sink = Sink::start();
+    let mut run = Run::start(&[("MIMIR_URL", &format!("http://localhost:{}", sink.port()))]);
+    let [allowed, refused] = run.printed_lines();
+    // Only the two: the script's own probe has no tenant.
+    assert_eq!(sink.arrivals().len(), 0);
+    shell(&allowed);
+    shell(&refused);
+
+    let [small, _] = run_bodies();
+    let arrived: Vec<Vec<u8>> = sink.arrivals().iter().map(|arrival| arrival.body.clone()).collect();
+    assert_eq!(arrived, [fs::read(committed(&small)).expect("the example can be read")]);
+    run.stop();
+}
+
+#[test]
+fn the_limits_that_are_named_hold() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let limits = folder.path().join("limits.yaml");
+    fs::write(&limits, "overrides: { make-run-example: { request_rate: 0.001, request_burst_size: 1 } }")
+        .expect("it can be written");
+    let mut run = Run::start(&[("LIMITS", &limits.to_string_lossy())]);
+    let [line, _] = run.printed_lines();
+
+    assert!(shell(&line).starts_with("HTTP/1.1 200 OK"));
+    assert!(shell(&line).starts_with("HTTP/1.1 429 Too Many Requests"));
+    run.stop();
+}
+
+#[test]
+fn the_end_of_a_program_ends_everything_and_shows_its_log() {
+    let mut run = Run::start(&[]);
+    run.printed_lines();
+    let pattern = format!("mimir-rls --grpc-listen 127.0.0.1:{} ", run.ports[2]);
+    shell(&format!("kill -KILL $(pgrep -f '{pattern}' -P {})", run.process.id()));
+
+    assert!(!run.process.wait().success());
+    let log = run.process.log();
+    assert!(log.contains("mimir-rls ended with status -9"), "{log}");
+    run.left_nothing();
+}
+
+#[test]
+fn limits_that_cannot_be_read_are_told() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let mut run = Run::start(&[("LIMITS", &folder.path().join("absent.yaml").to_string_lossy())]);
+    assert!(!run.process.wait().success());
+    assert!(run.process.log().contains("absent.yaml is no file"), "{}", run.process.log());
+}
+
+#[test]
+fn a_port_in_use_is_told_with_the_variable_that_changes_it() {
+    let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+    let port = taken.local_addr().expect("a bound socket has an address").port();
+    for (index, name) in PORT_NAMES.iter().enumerate() {
+        let mut ports = [(); 4].map(|()| free_port());
+        ports[index] = port;
+        let mut run = Run::start_on(ports, &[]);
+        assert!(!run.process.wait().success());
+        let log = run.process.log();
+        assert!(
+            log.contains(&format!("port {port} cannot be used")) && log.contains(&format!("make run {name}=")),
+            "{log}"
+        );
+    }
+}
+
+#[test]
+fn a_mimir_url_that_cannot_be_used_is_told() {
+    for (url, told) in [
+        ("https://mimir:8080", "only plain http"),
+        ("mimir:8080", "only plain http"),
+        ("http://mimir:8080/api/v1/push", "leave out /api/v1/push"),
+        ("http://mimir:99999", "out of range"),
+        ("http://user@mimir:8080", "no host and port"),
+        ("http://", "no host and port"),
+    ] {
+        let mut run = Run::start(&[("MIMIR_URL", url)]);
+        assert!(!run.process.wait().success(), "{url}");
+        let log = run.process.log();
+        assert!(
+            log.contains(&format!("MIMIR_URL={url} must be http://HOST:PORT")) && log.contains(told),
+            "{url}: {log}"
+        );
+    }
+}
+
+fn committed(body: &RunBody) -> std::path::PathBuf {
+    Path::new(repository()).join("ops/run").join(body.file)
+}
+
+#[test]
+fn the_committed_bodies_are_the_generated_ones() {
+    for body in run_bodies() {
+        let decompress = |bytes: &[u8]| snap::raw::Decoder::new().decompress_vec(bytes).expect("it is snappy");
+        let file = fs::read(committed(&body)).expect("the example can be read");
+        // Another version of the compressor may write other bytes for the same push.
+        assert_eq!(
+            decompress(&file),
+            decompress(&body.bytes),
+            "cargo run -p e2e --example write-run-bodies writes {}",
+            body.file
+        );
+        let limits = BodyLimits { max_decoded_bytes: 1 << 20 };
+        let counts =
+            read_push(Protocol::V1, &file, limits, Exemplars::Skip, &mut Scratch::default()).expect("it is a push");
+        assert_eq!(counts.items(), body.samples as u64);
+        assert!(file.len() < 32 << 10, "{} has {} bytes", body.file, file.len());
+    }
+}

@@ -1,0 +1,96 @@
+//! What Envoy tells mimir-rls, seen by a server that stands in its place.
+
+#![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
+
+use std::sync::{Arc, Mutex};
+
+use e2e::{Envoy, EnvoySettings, Sink, push_request, samples, send};
+use proto::envoy::service::auth::v3::authorization_server::{Authorization, AuthorizationServer};
+use proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
+use proto::google::rpc::Status as RpcStatus;
+use tokio::net::TcpListener;
+use tonic::metadata::MetadataMap;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status, async_trait};
+
+type Questions = Arc<Mutex<Vec<(MetadataMap, CheckRequest)>>>;
+
+/// Notes every question and lets every push through.
+struct Recorder(Questions);
+
+#[async_trait]
+impl Authorization for Recorder {
+    async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        self.0.lock().expect("no test panics here").push((metadata, message));
+        let status = Some(RpcStatus { code: 0, ..RpcStatus::default() });
+        Ok(Response::new(CheckResponse { status, ..CheckResponse::default() }))
+    }
+}
+
+async fn start_recorder() -> (u16, Questions) {
+    let questions = Questions::default();
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter.set_serving::<AuthorizationServer<Recorder>>().await;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
+    let port = listener.local_addr().expect("a bound socket has an address").port();
+    let service = AuthorizationServer::new(Recorder(Arc::clone(&questions)));
+    tokio::spawn(
+        Server::builder().add_service(health).add_service(service).serve_with_incoming(TcpIncoming::from(listener)),
+    );
+    (port, questions)
+}
+
+/// The values of a header in a question, one for each line that the client sent.
+fn told<'q>(question: &'q CheckRequest, name: &str) -> Vec<&'q [u8]> {
+    let http = question.attributes.as_ref().and_then(|attributes| attributes.request.as_ref()?.http.as_ref());
+    let lines = http.and_then(|http| http.header_map.as_ref()).map(|map| map.headers.as_slice()).unwrap_or_default();
+    lines.iter().filter(|line| line.key == name).map(|line| line.raw_value.as_ref()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn envoy_tells_what_the_client_sent_and_no_credentials() {
+    let (rls_grpc_port, questions) = start_recorder().await;
+    let (sink, folder) = (Sink::start(), tempfile::tempdir().expect("a folder can be made"));
+    let settings = EnvoySettings {
+        rls_grpc_port,
+        upstream_port: Some(sink.port()),
+        max_request_bytes: 16 << 20,
+        failure_mode_allow: false,
+    };
+    let envoy = Envoy::start(folder.path(), &settings);
+    envoy.wait_for_healthy_rls(1);
+    let body = samples(100).bytes;
+    let request = push_request("team:k=v", &body)
+        .header("Authorization", "Bearer secret")
+        .header("proxy-authorization", "Basic secret")
+        .header("Cookie", "secret")
+        .header("X-Twice", "1")
+        .header("x-twice", "2")
+        .header("X-Bytes", b"a\xff")
+        .header("X-Envoy-Auth-Partial-Body", "true");
+    assert_eq!(send(envoy.port(), &request).status, 200);
+
+    let questions = questions.lock().expect("no test panics here");
+    let [(metadata, question)] = questions.as_slice() else {
+        unreachable!("{} questions for one push", questions.len())
+    };
+    let http = question.attributes.as_ref().and_then(|attributes| attributes.request.as_ref()?.http.as_ref());
+    assert_eq!(http.map(|http| http.raw_body.as_ref()), Some(body.as_slice()));
+    for (name, expected) in [
+        ("x-scope-orgid", &[b"team:k=v".as_slice()] as &[&[u8]]),
+        ("content-type", &[b"application/x-protobuf"]),
+        ("x-twice", &[b"1", b"2"]),
+        ("x-bytes", &[b"a\xff"]),
+        ("authorization", &[]),
+        ("proxy-authorization", &[]),
+        ("cookie", &[]),
+        ("x-envoy-auth-partial-body", &[b"false"]),
+    ] {
+        assert_eq!(told(question, name), expected, "{name}");
+    }
+    // What the choice of a replica, and its bound on a tenant's bytes in flight, go by.
+    assert_eq!(metadata.get("x-scope-orgid").map(AsRef::as_ref), Some(b"team:k=v".as_slice()));
+    assert_eq!(sink.arrivals().len(), 1);
+}

@@ -1,0 +1,84 @@
+//! Whose push it is: every way to get the header wrong, and the ways to spell one tenant.
+
+use e2e::{Edge, Request, push_request, samples};
+
+const LIMITS: &str = "
+overrides:
+  team: { request_rate: 0.001, request_burst_size: 2 }
+  a: { ingestion_rate: 0.001, ingestion_burst_size: 5 }
+";
+
+/// A push with these `X-Scope-OrgID` lines.
+fn push_of(tenants: &[&[u8]]) -> Request {
+    let request = Request::new("POST", "/api/v1/push").header("Content-Type", "application/x-protobuf");
+    tenants.iter().fold(request, |request, tenant| request.header("X-Scope-OrgID", tenant)).body(&samples(1).bytes)
+}
+
+#[test]
+fn a_push_without_a_legal_tenant_is_refused() {
+    let edge = Edge::start(LIMITS);
+    let check = |tenants: &[&[u8]], status: u16, reason: &str, text: &str| {
+        let answer = edge.send(&push_of(tenants));
+        let shown: Vec<_> = tenants.iter().map(|tenant| String::from_utf8_lossy(tenant)).collect();
+        assert_eq!((answer.status, answer.reason().as_deref()), (status, Some(reason)), "{shown:?}: {}", answer.text());
+        assert!(answer.text().contains(text), "{shown:?}: {}", answer.text());
+    };
+    check(&[], 401, "tenant_missing", "no org id");
+    check(&[b""], 401, "tenant_missing", "no org id");
+    check(&[b"a,b"], 401, "tenant_invalid", "tenant ID 'a,b' contains unsupported character ','");
+    check(&[b"a\xff"], 401, "tenant_invalid", "contains unsupported character");
+    check(&[b"a b"], 401, "tenant_invalid", "contains unsupported character ' '");
+    check(&[b"a/b"], 401, "tenant_invalid", "contains unsupported character '/'");
+    check(&["\u{e4}".as_bytes()], 401, "tenant_invalid", "contains unsupported character");
+    check(&[b"."], 401, "tenant_invalid", "tenant ID is '.' or '..'");
+    check(&[b".."], 401, "tenant_invalid", "tenant ID is '.' or '..'");
+    check(&[&[b'a'; 151]], 401, "tenant_invalid", "tenant ID is too long: max 150 characters");
+    check(&[b"a|b"], 422, "too_many_tenants", "too many tenant IDs present in the request. max: 1 actual: 2");
+    check(&[b"a", b"b"], 400, "tenant_header_repeated", "X-Scope-OrgID");
+    check(&[b"a", b"a"], 400, "tenant_header_repeated", "X-Scope-OrgID");
+    check(&[b"", b"a"], 400, "tenant_header_repeated", "X-Scope-OrgID");
+    assert_eq!(edge.sink.arrivals().len(), 0);
+}
+
+#[test]
+fn a_legal_tenant_gets_through_as_it_was_spelled() {
+    let edge = Edge::start(LIMITS);
+    let legal: [&[u8]; 4] = [b"b", b"b|b", b"0!-_.*'()", &[b'x'; 150]];
+    for tenant in legal {
+        assert_eq!(edge.send(&push_of(&[tenant])).status, 200, "{}", String::from_utf8_lossy(tenant));
+    }
+    let arrived: Vec<Vec<u8>> = edge
+        .sink
+        .arrivals()
+        .iter()
+        .map(|arrival| arrival.headers.all("x-scope-orgid").collect::<Vec<_>>().concat())
+        .collect();
+    assert_eq!(arrived, legal);
+}
+
+#[test]
+fn all_spellings_of_a_tenant_share_its_request_bucket() {
+    let edge = Edge::start(LIMITS);
+    let statuses = ["team|team", "team:k=v", "team", "team|team|team", "team:k=w"]
+        .map(|tenant| edge.push(tenant, &samples(1).bytes).status);
+
+    assert_eq!(statuses, [200, 200, 429, 429, 429]);
+    assert_eq!(edge.sink.arrivals().len(), 2);
+}
+
+#[test]
+fn no_wrong_header_frees_a_tenant_that_is_over_its_limit() {
+    let edge = Edge::start(LIMITS);
+    let body = samples(10).bytes;
+    assert_eq!(edge.push("a", &body).status, 429);
+    for tenants in [&["a", "b"] as &[&str], &["b", "a"], &["a,b"], &["a|a"], &["a "], &[" a"], &["a|"]] {
+        let request = Request::new("POST", "/api/v1/push").header("Content-Type", "application/x-protobuf").body(&body);
+        let request = tenants.iter().fold(request, |request, tenant| request.header("X-Scope-OrgID", tenant));
+        let status = edge.send(&request).status;
+        assert!(matches!(status, 400 | 401 | 422 | 429), "{tenants:?}: {status}");
+    }
+    // `X_Scope_OrgID` is another header to Mimir too.
+    let misspelt = push_request("a", &body).header("X_Scope_OrgID", "b");
+    assert_eq!(edge.send(&misspelt).status, 429);
+    assert_eq!(edge.sink.arrivals().len(), 0);
+}
