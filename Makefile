@@ -21,12 +21,14 @@ build: ## build the release programs into target/release
 check: ## run the tests that need no other program
 	cargo test --workspace --exclude e2e --locked
 
-test: check e2e ## run all tests, also those with the real Envoy and Prometheus
+# One build for all of it: cargo turns on other features for other choices of packages, and would build dependencies again.
+test: ## run all tests, also those with the real Envoy and Prometheus
+	$(TOOLS) envoy prometheus
+	cargo test --workspace --locked
 
-# The workspace as a whole, so that its crates are built with the same features as in `check`, and once.
 e2e: ## run the end-to-end tests alone
 	$(TOOLS) envoy prometheus
-	cargo build --workspace --bins --locked
+	cargo build --bins --package rls --package edgectl --locked
 	cargo test --package e2e --locked
 
 lint: fmt clippy doc check-layers check-sizes deny ## run everything else that has to pass
@@ -54,7 +56,7 @@ tools: ## install the programs that the tests drive, outside of this folder
 	$(TOOLS)
 
 bench: ## run the benchmarks
-	cargo bench --workspace --exclude e2e --locked
+	cargo bench --workspace --exclude e2e --bench '*' --locked
 
 clean-tools: ## remove the installed programs
 	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/mimir-edge/tools"

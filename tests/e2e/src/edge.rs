@@ -10,6 +10,7 @@ use crate::limits_file::LimitsFile;
 use crate::mimir_rls::MimirRls;
 use crate::push::push_request;
 use crate::sink::Sink;
+use crate::wait::until;
 
 /// How an edge differs from the usual one.
 #[derive(Clone, Debug)]
@@ -57,9 +58,17 @@ impl EdgeBuilder {
     pub fn start(self, limits: &str) -> Edge {
         let file = LimitsFile::absent();
         file.write(limits);
-        let edge = self.start_with(file);
-        edge.envoy.wait_for_healthy_rls(1);
-        edge
+        self.start_with(file)
+    }
+
+    /// The same with a file of the test's.
+    ///
+    /// # Panics
+    /// When it does not serve.
+    #[must_use]
+    pub fn start_with(self, limits: LimitsFile) -> Edge {
+        // Envoy's first health check is to find it ready: a change of health reaches Envoy's workers a little after its metrics.
+        self.start_when(limits, |rls| until("mimir-rls is ready", || rls.readiness() == Some(200)))
     }
 
     /// Starts the programs without waiting until mimir-rls is ready.
@@ -67,10 +76,15 @@ impl EdgeBuilder {
     /// # Panics
     /// When one does not start.
     #[must_use]
-    pub fn start_with(self, limits: LimitsFile) -> Edge {
+    pub fn start_unready(self, limits: LimitsFile) -> Edge {
+        self.start_when(limits, |_| ())
+    }
+
+    fn start_when(self, limits: LimitsFile, wait: impl FnOnce(&MimirRls)) -> Edge {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let sink = Sink::start();
         let rls = MimirRls::start(folder.path(), &limits.path(), &self.rls_arguments);
+        wait(&rls);
         let settings = EnvoySettings {
             rls_grpc_port: rls.grpc_port(),
             upstream_port: Some(self.upstream_port.unwrap_or(sink.port())),

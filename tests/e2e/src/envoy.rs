@@ -72,7 +72,7 @@ impl Envoy {
         metric(self.metrics_port, "/stats/prometheus", series)
     }
 
-    /// Waits until its health checks have seen so many mimir-rls.
+    /// Waits until its health checks have seen so many mimir-rls. Its workers, which decide where to ask, know it a little later.
     ///
     /// # Panics
     /// When they don't.

@@ -18,7 +18,6 @@ fn change_under_load(change: impl Fn(&LimitsFile, &str)) -> (Edge, Tally) {
     let limits = LimitsFile::absent();
     change(&limits, LOW);
     let edge = Edge::builder().start_with(limits);
-    edge.envoy.wait_for_healthy_rls(1);
     let body = samples(10).bytes;
     let load = load(&edge);
     for _ in 0..3 {
