@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use limits::{Applied, ControlState, LimitsState, Problem, Severity, SourceDocument};
 use tokio::sync::watch;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::stamp::Stamp;
@@ -22,6 +22,9 @@ use crate::{Freshness, LimitsFeed};
 pub const MAX_FILE_BYTES: u64 = 16 << 20;
 
 const POLL_EVERY: Duration = Duration::from_millis(100);
+
+/// How long a start waits for the first reading: a file system that hangs must not keep probes and signals unanswered.
+const FIRST_READING: Duration = Duration::from_secs(5);
 
 /// Reads and watches one file.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub struct FileSource {
     settling: Option<Stamp>,
     /// Whether what was last read is what is in force.
     in_force: bool,
+    /// What was wrong with the document that was last read.
+    problems: Arc<[Problem]>,
     /// The last error of the file system, so that it is reported once and not ten times a second.
     fault: Option<String>,
 }
@@ -42,23 +47,21 @@ impl FileSource {
     /// A source that has read nothing yet.
     #[must_use]
     pub fn new(path: PathBuf, state: LimitsState) -> Self {
-        Self { path, state, read: None, settling: None, in_force: false, fault: None }
+        Self { path, state, read: None, settling: None, in_force: false, problems: Arc::default(), fault: None }
     }
 
-    /// Reads the file now, then keeps watching it until `stop` is cancelled.
+    /// Reads the file, which this waits for up to 5 seconds, and keeps watching it until `stop` is cancelled.
     ///
     /// A file that is missing or bad is no error: the feed then shows problems, and limits as soon as there are good ones.
     pub async fn start(self, stop: CancellationToken) -> LimitsFeed {
         let freshness = Freshness::default();
         let sender = watch::Sender::new(ControlState::default());
-        let feed = LimitsFeed { states: sender.subscribe(), freshness: freshness.clone() };
-        let source = self.step(sender.clone(), freshness.clone()).await;
-        tokio::spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = watch_file(source, sender, freshness) => {}
-            }
-        });
+        let mut feed = LimitsFeed { states: sender.subscribe(), freshness: freshness.clone() };
+        let path = self.path.clone();
+        tokio::spawn(stop.run_until_cancelled_owned(watch_file(self, sender, freshness)));
+        if timeout(FIRST_READING, feed.states.changed()).await.is_err() {
+            tracing::warn!(path = %path.display(), "the limits file could not be read within {FIRST_READING:?}; still trying");
+        }
         feed
     }
 
@@ -114,7 +117,8 @@ impl FileSource {
         let applied = self.state.apply(&[SourceDocument { name: &name, text }]);
         self.in_force = applied.accepted;
         log_applied(&self.path, before.as_deref(), &applied);
-        ControlState { limits: applied.snapshot, problems: applied.problems.into() }
+        self.problems = applied.problems.into();
+        ControlState { limits: applied.snapshot, problems: Arc::clone(&self.problems) }
     }
 
     fn report_fault(&mut self, error: &io::Error) -> Option<ControlState> {
@@ -133,13 +137,15 @@ impl FileSource {
             message: message.clone(),
         };
         self.fault = Some(message);
-        Some(ControlState { limits: self.state.current(), problems: Arc::from([problem]) })
+        let problems = self.problems.iter().cloned().chain([problem]).collect();
+        Some(ControlState { limits: self.state.current(), problems })
     }
 }
 
-async fn watch_file(mut source: Option<FileSource>, sender: watch::Sender<ControlState>, freshness: Freshness) {
+async fn watch_file(source: FileSource, sender: watch::Sender<ControlState>, freshness: Freshness) {
     let mut ticks = tokio::time::interval(POLL_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut source = Some(source);
     while let Some(current) = source.take() {
         ticks.tick().await;
         source = current.step(sender.clone(), freshness.clone()).await;
@@ -168,7 +174,11 @@ fn log_applied(path: &Path, before: Option<&limits::Snapshot>, applied: &Applied
         tracing::warn!(path = %path.display(), "limits problem: {problem}");
     }
     let Some(snapshot) = applied.snapshot.as_deref().filter(|_| applied.changed) else { return };
-    let diff = before.map(|older| snapshot.diff(older)).unwrap_or_default();
+    let Some(older) = before else {
+        tracing::info!(path = %path.display(), tenants = snapshot.len(), problems = applied.problems.len(), "the first limits are in force");
+        return;
+    };
+    let diff = snapshot.diff(older);
     tracing::info!(
         path = %path.display(), version = snapshot.version(), tenants = snapshot.len(), problems = applied.problems.len(),
         added = diff.added.len(), changed = diff.changed.len(), removed = diff.removed.len(), "limits are in force",

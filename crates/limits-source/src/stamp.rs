@@ -19,6 +19,10 @@ pub(crate) struct Stamp {
 impl Stamp {
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         let metadata = std::fs::metadata(path)?;
+        if !metadata.is_file() {
+            // Reading a pipe or a device can wait for ever.
+            return Err(io::Error::other("it is no regular file"));
+        }
         Ok(Self {
             device: metadata.dev(),
             inode: metadata.ino(),

@@ -1,17 +1,19 @@
 //! The life of the server: bind, load limits, serve, drain.
 
+mod calls;
 mod grpc;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use axum::Router;
 use limits::LimitsState;
 use limits_source::{FileSource, LimitsFeed, SourceSpec};
 use prometheus::Registry;
 use runtime::{HttpServer, Readiness, Shutdown, observability_routes};
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -20,14 +22,18 @@ use crate::decide::Decider;
 use crate::envoy::CheckService;
 use crate::limits_in_force::LimitsInForce;
 use crate::metrics::Metrics;
+use calls::Calls;
 use grpc::GrpcServer;
 
 /// How often tenants with full buckets are forgotten.
 const EVICT_EVERY: Duration = Duration::from_secs(60);
+/// How long the last answers of a drain get to leave, once no call is in flight and only idle connections may be left.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
 /// A server whose listeners are bound and whose limits are being watched.
 pub struct App {
     grpc: GrpcServer,
+    calls: Calls,
     http: HttpServer,
     routes: Router,
     readiness: Readiness,
@@ -48,7 +54,9 @@ impl App {
         let limits = LimitsInForce::default();
         let decider = Arc::new(Decider::new(limits.clone(), config.bodies));
         let service = CheckService::new(Arc::clone(&decider), metrics.clone());
-        let grpc = GrpcServer::bind(config.grpc_listen, service, config.bodies.max_request_bytes).await?;
+        let calls = Calls::new(metrics.clone());
+        let grpc =
+            GrpcServer::bind(config.grpc_listen, service, config.bodies.max_request_bytes, calls.clone()).await?;
 
         for problem in &config.default_problems {
             tracing::warn!("default limits problem: {problem}");
@@ -67,7 +75,15 @@ impl App {
         tokio::spawn(evict_idle_tenants(Arc::clone(&decider), metrics.clone(), stop));
         let refresh = move || metrics.refresh(decider.enforcer(), &freshness);
         let routes = observability_routes(registry, readiness.clone(), refresh);
-        Ok(Self { grpc, http, routes, readiness, drain_delay: config.drain_delay, drain_timeout: config.drain_timeout })
+        Ok(Self {
+            grpc,
+            calls,
+            http,
+            routes,
+            readiness,
+            drain_delay: config.drain_delay,
+            drain_timeout: config.drain_timeout,
+        })
     }
 
     /// Where Envoy asks.
@@ -94,26 +110,45 @@ impl App {
         let mut grpc = tokio::spawn(self.grpc.serve(self.readiness.clone(), grpc_stop.clone()));
         tokio::select! {
             () = shutdown.drain.cancelled() => {}
-            ended = &mut http => ended??,
-            ended = &mut grpc => ended??,
+            ended = &mut http => return Err(ended_early(ended, "HTTP")),
+            ended = &mut grpc => return Err(ended_early(ended, "gRPC")),
         }
         self.readiness.set_draining();
         tracing::info!(delay = ?self.drain_delay, timeout = ?self.drain_timeout, "draining");
         let drain = async {
             sleep(self.drain_delay).await;
             grpc_stop.cancel();
-            timeout(self.drain_timeout, grpc).await
+            timeout(self.drain_timeout, last_call(&mut grpc, &self.calls)).await
         };
         tokio::select! {
             drained = drain => match drained {
-                Ok(ended) => ended??,
+                Ok(()) => tracing::info!("drained"),
                 Err(_) => tracing::warn!(timeout = ?self.drain_timeout, "calls were still in flight at the end of the drain"),
             },
             () = shutdown.abort.cancelled() => bail!("stopped by a second signal before the drain was over"),
         }
         http_stop.cancel();
-        tracing::info!("drained");
         Ok(())
+    }
+}
+
+/// Waits until the last call has its answer. A peer that only holds a connection open is not waited for.
+async fn last_call(grpc: &mut JoinHandle<anyhow::Result<()>>, calls: &Calls) {
+    let idle = async {
+        calls.ended().await;
+        sleep(LAST_ANSWERS).await;
+    };
+    tokio::select! {
+        _ = grpc => {}
+        () = idle => {}
+    }
+}
+
+fn ended_early(ended: Result<anyhow::Result<()>, JoinError>, side: &str) -> anyhow::Error {
+    match ended {
+        Ok(Ok(())) => anyhow!("the {side} side ended by itself"),
+        Ok(Err(error)) => error,
+        Err(error) => anyhow!("the {side} side failed: {error}"),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
+use runtime::LogFilter;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,9 +60,9 @@ pub struct Args {
     #[arg(long, env = "MIMIR_RLS_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "30s")]
     pub drain_timeout: humantime::Duration,
 
-    /// error, warn, info, debug or trace, or a filter such as info,rls=debug
+    /// error, warn, info, debug, trace or off, or a filter such as info,rls=debug
     #[arg(long, env = "MIMIR_RLS_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
-    pub log_level: String,
+    pub log_level: LogFilter,
 }
 
 /// What happens to a body that is not readable remote write.

@@ -9,6 +9,7 @@ use bytesize::ByteSize;
 use limits::{Problem, TenantLimits};
 use limits_source::SourceSpec;
 use remote_write::BodyLimits;
+use runtime::LogFilter;
 
 use crate::Args;
 use crate::args::UnreadableBody;
@@ -30,7 +31,7 @@ pub struct Config {
     pub(crate) drain_delay: Duration,
     pub(crate) drain_timeout: Duration,
     /// The filter for log lines.
-    pub log_level: String,
+    pub log_level: LogFilter,
 }
 
 /// How bodies are read.

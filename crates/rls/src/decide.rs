@@ -5,9 +5,11 @@ mod verdict;
 
 use enforce::{Decision, Denial, DenyReason, Enforcer};
 use limits::{Snapshot, Tenant, TenantError, TenantView};
-use remote_write::{BodyError, ContentType, Protocol, PushCounts};
+use remote_write::{BodyError, ContentType, Exemplars, Protocol, PushCounts};
 
-pub(crate) use verdict::{AllowReason, Verdict};
+pub(crate) use verdict::{AllowReason, Undecided, Verdict};
+
+use body::BodyReader;
 
 use crate::args::UnreadableBody;
 use crate::clock::Clock;
@@ -20,12 +22,19 @@ pub(crate) struct Decider {
     limits: LimitsInForce,
     enforcer: Enforcer,
     bodies: BodyPolicy,
+    reader: BodyReader,
     clock: Clock,
 }
 
 impl Decider {
     pub(crate) fn new(limits: LimitsInForce, bodies: BodyPolicy) -> Self {
-        Self { limits, enforcer: Enforcer::new(), bodies, clock: Clock::start() }
+        Self {
+            limits,
+            enforcer: Enforcer::new(),
+            bodies,
+            reader: BodyReader::new(bodies.decode),
+            clock: Clock::start(),
+        }
     }
 
     pub(crate) fn enforcer(&self) -> &Enforcer {
@@ -37,19 +46,23 @@ impl Decider {
         self.enforcer.evict_idle(self.clock.now())
     }
 
-    /// The verdict on a push; none while there are no limits to decide by.
-    pub(crate) fn decide(&self, push: &Push) -> Option<Verdict> {
-        let snapshot = self.limits.load()?;
+    /// The verdict on a push.
+    ///
+    /// # Errors
+    /// While there are no limits to decide by, and when the server goes down in the middle of it.
+    pub(crate) async fn decide(&self, push: &Push) -> Result<Verdict, Undecided> {
+        let snapshot = self.limits.load().ok_or(Undecided::NoLimits)?;
         let mut verdict = Verdict::new(snapshot.defaults().mode);
-        match self.steps(push, &snapshot, &mut verdict) {
+        match self.steps(push, &snapshot, &mut verdict).await {
             Ok(reason) => verdict.allowed = reason,
-            Err(denial) => verdict.decision = Decision::Deny(denial),
+            Err(Stop::Denied(denial)) => verdict.decision = Decision::Deny(denial),
+            Err(Stop::Undecided(why)) => return Err(why),
         }
-        Some(verdict)
+        Ok(verdict)
     }
 
     /// The order is Mimir's: whose push, how often, and only then what is in it. Nothing is read for a tenant over its request rate.
-    fn steps(&self, push: &Push, snapshot: &Snapshot, verdict: &mut Verdict) -> Result<AllowReason, Denial> {
+    async fn steps(&self, push: &Push, snapshot: &Snapshot, verdict: &mut Verdict) -> Result<AllowReason, Stop> {
         let tenant = tenant_of(&push.tenant)?;
         let limits = snapshot.for_tenant(&tenant);
         verdict.mode = limits.tenant.mode;
@@ -60,11 +73,12 @@ impl Decider {
         allowed(self.enforcer.admit_request(&tenant, limits.tenant.limits.request_limit(), self.clock.now()))?;
 
         let PushBody::Whole(body) = &push.body else { return Ok(AllowReason::BodyWithheld) };
-        match body::read(protocol, body, &self.bodies, &limits) {
+        let exemplars = if limits.tenant.limits.stores_exemplars() { Exemplars::Read } else { Exemplars::Skip };
+        match self.reader.read(protocol, body, exemplars).await.ok_or(Undecided::GoingDown)? {
             Ok(counts) => verdict.counts = counts,
-            Err(error) => return self.unreadable(&error, verdict),
+            Err(error) => return Ok(self.unreadable(&error, verdict)?),
         }
-        self.charge(&tenant, &limits, &verdict.counts)
+        Ok(self.charge(&tenant, &limits, &verdict.counts)?)
     }
 
     fn refuse_oversized(&self, body: &PushBody) -> Result<(), Denial> {
@@ -99,6 +113,24 @@ impl Decider {
         let limit = limits.ingestion.limits.ingestion_limit();
         allowed(self.enforcer.charge_items(tenant, limit, counts.items(), self.clock.now()))?;
         Ok(AllowReason::WithinLimits)
+    }
+}
+
+/// Why the steps ended early.
+enum Stop {
+    Denied(Denial),
+    Undecided(Undecided),
+}
+
+impl From<Denial> for Stop {
+    fn from(denial: Denial) -> Self {
+        Self::Denied(denial)
+    }
+}
+
+impl From<Undecided> for Stop {
+    fn from(why: Undecided) -> Self {
+        Self::Undecided(why)
     }
 }
 

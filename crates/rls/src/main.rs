@@ -24,19 +24,23 @@ fn main() -> ExitCode {
             return ExitCode::from(EX_USAGE);
         }
     };
-    match run(config) {
+    match serve(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
             eprintln!("mimir-rls: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-#[tokio::main]
-async fn run(config: Config) -> anyhow::Result<()> {
+fn serve(config: Config) -> anyhow::Result<()> {
     runtime::init_logs(&config.log_level)?;
-    let shutdown = runtime::listen_for_signals()?;
-    App::build(config, &shutdown).await?.run(shutdown).await
+    let workers = tokio::runtime::Runtime::new()?;
+    let served = workers.block_on(async {
+        let shutdown = runtime::listen_for_signals()?;
+        App::build(config, &shutdown).await?.run(shutdown).await
+    });
+    // A thread that hangs in a file system must not keep the process.
+    workers.shutdown_background();
+    served
 }

@@ -8,13 +8,15 @@ use limits::{ControlState, Mode};
 use limits_source::Freshness;
 use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use remote_write::BodyErrorKind;
+use tonic::Code;
 
 use crate::decide::{AllowReason, Verdict};
 
 const ALLOW: &str = "allow";
 const DENY: &str = "deny";
 /// From the fastest refusal to the slowest body in seconds.
-const CHECK_BUCKETS: [f64; 12] = [25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 100e-3, 1.0];
+const CHECK_BUCKETS: [f64; 14] =
+    [25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 100e-3, 1.0, 2.5, 5.0];
 
 /// Handles on the metrics; cheap to clone.
 #[derive(Clone)]
@@ -25,6 +27,7 @@ pub(crate) struct Metrics {
 struct Inner {
     decisions: IntCounterVec,
     check_duration: Histogram,
+    call_errors: IntCounterVec,
     body_errors: IntCounterVec,
     samples: IntCounterVec,
     spelling_overflows: IntCounter,
@@ -54,6 +57,12 @@ impl Metrics {
                 &["decision", "reason", "mode"],
             )?,
             check_duration,
+            call_errors: counters(
+                registry,
+                "rls_grpc_errors_total",
+                "gRPC calls that ended in an error, which Envoy lets through when it fails open",
+                &["code"],
+            )?,
             body_errors: counters(
                 registry,
                 "rls_body_parse_errors_total",
@@ -111,6 +120,9 @@ impl Metrics {
         for kind in BodyErrorKind::ALL {
             self.inner.body_errors.with_label_values(&[kind.as_str()]);
         }
+        for code in (1..=16).map(Code::from_i32) {
+            self.inner.call_errors.with_label_values(&[&format!("{code:?}")]);
+        }
         for decision in [ALLOW, DENY] {
             self.inner.samples.with_label_values(&[decision]);
         }
@@ -128,6 +140,12 @@ impl Metrics {
         inner.samples.with_label_values(&[decision]).inc_by(samples);
         if let Some(kind) = verdict.unreadable {
             inner.body_errors.with_label_values(&[kind.as_str()]).inc();
+        }
+    }
+
+    pub(crate) fn call_failed(&self, code: Code) {
+        if code != Code::Ok {
+            self.inner.call_errors.with_label_values(&[&format!("{code:?}")]).inc();
         }
     }
 

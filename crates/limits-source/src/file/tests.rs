@@ -87,6 +87,27 @@ fn a_file_that_is_too_large_or_no_text_is_a_problem() {
 }
 
 #[test]
+fn what_is_no_regular_file_is_not_opened() {
+    let mut watched = Watched::new("overrides: { a: {} }");
+    watched.poll();
+    fs::remove_file(&watched.source.path).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&watched.source.path).status().unwrap();
+    assert!(made.success());
+    assert_eq!(watched.poll(), Some((1, 1)), "a pipe nobody writes to would never be read to its end");
+    fs::remove_file(&watched.source.path).unwrap();
+    fs::create_dir(&watched.source.path).unwrap();
+    assert_eq!(watched.poll(), None, "the same problem is reported once");
+}
+
+#[test]
+fn a_missing_file_does_not_hide_the_problems_of_what_is_in_force() {
+    let mut watched = Watched::new("a.ingestion_rate: much\n");
+    assert_eq!(watched.poll(), Some((1, 1)));
+    fs::remove_file(&watched.source.path).unwrap();
+    assert_eq!(watched.poll(), Some((1, 2)));
+}
+
+#[test]
 fn nothing_is_in_force_until_the_first_good_document() {
     let mut watched = Watched::new("overrides: [");
     assert_eq!(watched.poll(), Some((0, 1)));

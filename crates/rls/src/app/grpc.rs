@@ -12,6 +12,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
+use super::calls::Calls;
 use crate::envoy::CheckService;
 
 /// Room for everything in a `CheckRequest` that is not the body. Envoy's own limit on a request's headers is 60 KiB.
@@ -20,6 +21,12 @@ const ATTRIBUTES_BYTES: usize = 1 << 20;
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 
+/// Room for the headers of a call, which repeat the tenant's: more than any Envoy takes from a client, since what does not fit ends in an error.
+const HEADER_LIST_BYTES: u32 = 1 << 20;
+/// A client that resets its requests makes Envoy reset its calls. At h2's own bound of 20 not yet accepted ones the connection that all tenants
+/// share would be closed; Envoy keeps its calls in flight far below this one.
+const PENDING_RESETS: usize = 1 << 16;
+
 /// The services whose health is reported; the empty name stands for the whole server.
 const SERVICES: [&str; 2] = ["", "envoy.service.auth.v3.Authorization"];
 
@@ -27,6 +34,7 @@ pub(super) struct GrpcServer {
     listener: TcpListener,
     address: SocketAddr,
     authorization: AuthorizationServer<CheckService>,
+    calls: Calls,
 }
 
 impl GrpcServer {
@@ -36,13 +44,14 @@ impl GrpcServer {
         address: SocketAddr,
         service: CheckService,
         max_request_bytes: usize,
+        calls: Calls,
     ) -> anyhow::Result<Self> {
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("cannot listen for gRPC on {address}"))?;
         let address = listener.local_addr()?;
         let authorization = AuthorizationServer::new(service)
             .max_decoding_message_size(max_request_bytes.saturating_add(ATTRIBUTES_BYTES));
-        Ok(Self { listener, address, authorization })
+        Ok(Self { listener, address, authorization, calls })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -56,6 +65,9 @@ impl GrpcServer {
         Server::builder()
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .http2_max_header_list_size(HEADER_LIST_BYTES)
+            .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS))
+            .layer(self.calls)
             .add_service(health)
             .add_service(self.authorization)
             .serve_with_incoming_shutdown(TcpIncoming::from(self.listener).with_nodelay(Some(true)), stop.cancelled())

@@ -70,3 +70,21 @@ impl AllowReason {
         }
     }
 }
+
+/// Why there is no verdict. The asker gets a gRPC error: this server does not work, and what that means is the asker's failure mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Undecided {
+    /// No limits were loaded yet; the server is not healthy, and is not asked.
+    NoLimits,
+    /// The process ends.
+    GoingDown,
+}
+
+impl Undecided {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::NoLimits => "no limits were loaded yet",
+            Self::GoingDown => "the server is going down",
+        }
+    }
+}

@@ -27,12 +27,11 @@ impl CheckService {
 
 #[tonic::async_trait]
 impl Authorization for CheckService {
-    /// A refusal is an answer, never an error: Envoy takes an error for "allow" when it fails open. The one error is a server that has no
-    /// limits yet, which is not healthy and is not asked.
+    /// A refusal is an answer, never an error: Envoy takes an error for "allow" when it fails open.
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
         let started = Instant::now();
         let push = push_from(request.into_inner());
-        let verdict = self.decider.decide(&push).ok_or_else(|| Status::unavailable("no limits were loaded yet"))?;
+        let verdict = self.decider.decide(&push).await.map_err(|why| Status::unavailable(why.as_str()))?;
         let response = answer(&verdict, push.retry_attempt, rand::random());
         self.metrics.record(&verdict, started.elapsed());
         Ok(Response::new(response))

@@ -29,6 +29,7 @@ fn bad_usage_ends_with_64_and_names_the_flag() {
     refuses(&["--limits", "file:x", "--max-request-bytes", "0"], "--max-request-bytes");
     refuses(&["--limits", "file:x", "--max-decoded-bytes", "5GiB"], "--max-decoded-bytes");
     refuses(&["--limits", "file:x", "--drain-delay", "soon"], "--drain-delay");
+    refuses(&["--limits", "file:x", "--log-level", "verbose"], "--log-level");
     refuses(&["--limits", "file:x", "--unreadable-body", "drop"], "--unreadable-body");
     refuses(&["--limits", "file:x", "--default-limits", "/nowhere/at-all"], "--default-limits");
     refuses(&["--limits", "file:x", "--http-listen", "1.1.1.1:1", "--grpc-listen", "1.1.1.1:1"], "--http-listen");

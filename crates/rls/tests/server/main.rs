@@ -3,4 +3,5 @@
 mod check;
 mod command_line;
 mod life;
+mod peers;
 mod support;

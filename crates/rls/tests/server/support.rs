@@ -1,5 +1,6 @@
 //! A server in this process on free ports, with a limits file of the test's, and the questions that Envoy asks.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Server {
     pub(crate) limits: PathBuf,
+    pub(crate) grpc: SocketAddr,
     pub(crate) http: String,
     pub(crate) client: AuthorizationClient<Channel>,
     pub(crate) channel: Channel,
@@ -43,6 +45,7 @@ impl Server {
         let channel = Channel::from_shared(format!("http://{}", app.grpc_address()))?.connect_lazy();
         Ok(Self {
             limits: path,
+            grpc: app.grpc_address(),
             http: format!("http://{}", app.http_address()),
             client: AuthorizationClient::new(channel.clone()),
             channel,
