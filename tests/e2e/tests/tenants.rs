@@ -82,3 +82,12 @@ fn no_wrong_header_frees_a_tenant_that_is_over_its_limit() {
     assert_eq!(edge.send(&misspelt).status, 429);
     assert_eq!(edge.sink.arrivals().len(), 0);
 }
+
+#[test]
+fn a_tenant_spelled_at_great_length_is_checked_even_when_failing_open() {
+    let edge = Edge::builder().failing_open().start(LIMITS);
+    let long = vec!["a"; 14_000].join("|");
+    let refused = edge.send(&push_of(&[long.as_bytes()]).body(&samples(6).bytes));
+    assert_eq!((refused.status, refused.reason().as_deref()), (429, Some("ingestion_burst")), "{}", refused.text());
+    assert_eq!(edge.sink.arrivals().len(), 0);
+}
