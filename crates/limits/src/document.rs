@@ -63,7 +63,7 @@ pub(crate) fn read(defaults: &TenantLimits, documents: &[SourceDocument<'_>]) ->
     let mut flat = flat::FlatKeys::default();
     let mut strays = Vec::new();
     for document in documents {
-        match shape(document) {
+        match shape(document, &mut reading) {
             Ok(Shape::Empty) => {}
             Ok(Shape::Mimir(tree)) => mimir::read(document.name, &tree, defaults, &mut reading),
             Ok(Shape::FlatKey(value)) => flat.add_key(document.name, document.name, None, value),
@@ -112,6 +112,15 @@ impl Reading {
         findings.notes.into_iter().for_each(|note| self.tell(note));
     }
 
+    /// Mimir says nothing about it, so whoever wrote it is likely to take it for being in force.
+    fn tell_second_document(&mut self, name: &str, tree: &Tree) {
+        if tree.second_document.is_some() {
+            let message =
+                "a second YAML document begins here, and is ignored, as by Mimir: move its content above the --- line";
+            self.tell(problem(name, tree.second_document, Severity::Ignored, message.to_owned()));
+        }
+    }
+
     fn refuse_duplicate(&mut self, name: &str, duplicate: &Duplicate) {
         self.refuse(name, YamlError { line: duplicate.line, message: twice(duplicate) });
     }
@@ -138,7 +147,7 @@ fn parse_document(document: &SourceDocument<'_>) -> Result<Tree, YamlError> {
     parse(document.text)
 }
 
-fn shape(document: &SourceDocument<'_>) -> Result<Shape, YamlError> {
+fn shape(document: &SourceDocument<'_>, reading: &mut Reading) -> Result<Shape, YamlError> {
     if flat::names_known_field(document.name) {
         return Ok(Shape::FlatKey(flat::parse_value(document.text)));
     }
@@ -147,6 +156,7 @@ fn shape(document: &SourceDocument<'_>) -> Result<Shape, YamlError> {
         Err(error) if !named_as_file => return Ok(Shape::Stray(error)),
         tree => tree?,
     };
+    reading.tell_second_document(document.name, &tree);
     let Some(root) = tree.root.as_deref() else { return Ok(Shape::Empty) };
     let whole = |message: &str| YamlError { line: 0, message: message.to_owned() };
     let error = match &root.content {

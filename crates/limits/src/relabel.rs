@@ -1,4 +1,7 @@
-//! Relabelling rules as configured: read and checked, not yet compiled (Prometheus `model/relabel/relabel.go`).
+//! Relabelling rules as configured: read as Mimir reads them, not compiled (Prometheus `model/relabel/relabel.go`).
+//!
+//! What Prometheus asks of a rule beyond its settings' types, a modulus for `hashmod` or a `target_label` for `replace`, Mimir
+//! does not ask when it loads overrides, so it is not asked here.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,7 +21,7 @@ pub struct RelabelRule {
     pub target_label: Arc<str>,
     /// An RE2 expression that must match the whole value; `(.*)` unless set. Not checked here.
     pub regex: Arc<str>,
-    /// What a hash is taken modulo of; not 0 with [`RelabelAction::HashMod`].
+    /// What a hash is taken modulo of.
     pub modulus: u64,
     /// `$1` unless set.
     pub replacement: Arc<str>,
@@ -122,7 +125,6 @@ fn read_item(index: usize, item: &Rc<Node>) -> Result<RelabelRule, ValueError> {
     for entry in entries {
         read_setting(&mut rule, entry).map_err(at)?;
     }
-    check(&rule).map_err(at)?;
     Ok(rule)
 }
 
@@ -161,30 +163,6 @@ fn read_action(action: &mut RelabelAction, node: &Node) -> Result<(), ValueError
             let names: Vec<_> = RelabelAction::ALL.iter().map(|known| known.as_str()).collect();
             wants(&format!("one of {}", names.join(", ")), Resolved::Text(text))
         })?;
-    }
-    Ok(())
-}
-
-/// What Prometheus refuses of a rule, apart from its expression and the characters of its labels.
-fn check(rule: &RelabelRule) -> Result<(), ValueError> {
-    use RelabelAction::{DropEqual, HashMod, KeepEqual, LabelDrop, LabelKeep, Lowercase, Replace, Uppercase};
-    let (action, name, plain) = (rule.action, rule.action.as_str(), RelabelRule::default());
-    if action == HashMod && rule.modulus == 0 {
-        return Err(ValueError::new("that hashes without a modulus: write a modulus from 1"));
-    }
-    let writes = matches!(action, Replace | HashMod | Lowercase | Uppercase | KeepEqual | DropEqual);
-    if writes && rule.target_label.is_empty() {
-        return Err(ValueError::new(format!("with the action {name} but no target_label: write one")));
-    }
-    let same_text = rule.separator == plain.separator && rule.replacement == plain.replacement;
-    let by_name = matches!(action, LabelDrop | LabelKeep);
-    if by_name && !(same_text && rule.source_labels.is_empty() && rule.target_label.is_empty() && rule.modulus == 0) {
-        return Err(ValueError::new(format!("with the action {name}, which takes a regex and nothing else")));
-    }
-    let compares = matches!(action, KeepEqual | DropEqual);
-    if compares && !(same_text && rule.regex == plain.regex && rule.modulus == 0) {
-        let message = format!("with the action {name}, which takes source_labels, target_label and nothing else");
-        return Err(ValueError::new(message));
     }
     Ok(())
 }

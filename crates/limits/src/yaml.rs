@@ -64,6 +64,8 @@ pub(crate) struct Tree {
     /// `None` for a text without any node.
     pub(crate) root: Option<Rc<Node>>,
     pub(crate) duplicates: Vec<Duplicate>,
+    /// The line where a second document begins, which is not read.
+    pub(crate) second_document: Option<u64>,
 }
 
 /// Why a text has no tree; line 0 is the whole document.
@@ -79,10 +81,11 @@ impl YamlError {
     }
 }
 
-/// Reads one YAML document, of which JSON is a part.
+/// Reads one YAML document, of which JSON is a part. Whatever a second one holds is not looked at: Go's decoder, and so
+/// Mimir, stops where it begins.
 ///
 /// # Errors
-/// A syntax error, a second document, an alias into itself, a key or merge that is no scalar or mapping, or a cap.
+/// A syntax error, an alias into itself, a key or merge that is no scalar or mapping, or a cap.
 pub(crate) fn parse(text: &str) -> Result<Tree, YamlError> {
     let mut options = granit_parser::Options::default();
     options.set_emit_comments(false);
@@ -93,6 +96,13 @@ pub(crate) fn parse(text: &str) -> Result<Tree, YamlError> {
         let (event, span) = event.map_err(|error| {
             YamlError::new(line(error.marker().line()), format!("is no valid YAML: {}", error.info()))
         })?;
+        if matches!(event, Event::DocumentStart(..)) {
+            if builder.documents > 0 {
+                builder.tree.second_document = Some(line(span.start.line()));
+                break;
+            }
+            builder.documents += 1;
+        }
         builder.take(event, span)?;
     }
     Ok(builder.tree)
@@ -129,13 +139,6 @@ impl Builder {
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), YamlError> {
         let line = line(span.start.line());
         match event {
-            Event::DocumentStart(..) => {
-                self.documents += 1;
-                if self.documents > 1 {
-                    let message = "a second YAML document begins here, and Mimir takes only one: remove the `---` line";
-                    return Err(YamlError::new(line, message));
-                }
-            }
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = match tag.as_deref().and_then(granit_parser::Tag::core_suffix) {
                     Some("str" | "binary") => false,

@@ -29,6 +29,7 @@ fn read(document: SourceDocument<'_>, reading: &mut Reading) -> TenantLimits {
             return limits;
         }
     };
+    reading.tell_second_document(document.name, &tree);
     for duplicate in &tree.duplicates {
         reading.refuse_duplicate(document.name, duplicate);
     }

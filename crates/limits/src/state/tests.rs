@@ -33,6 +33,15 @@ fn there_are_no_limits_before_the_first_good_document() {
 }
 
 #[test]
+fn of_several_yaml_documents_the_first_holds() {
+    let mut state = state();
+    let applied = apply(&mut state, &format!("{GOOD}\n---\noverrides: {{a: {{ingestion_rate: 7}}, c: {{}}}}\n"));
+    assert!(applied.accepted);
+    assert_eq!(applied.problems.iter().map(|problem| problem.line).collect::<Vec<_>>(), [Some(2)]);
+    assert_eq!(seen(&state), good());
+}
+
+#[test]
 fn a_refused_document_changes_nobody() {
     let mut state = state();
     apply(&mut state, GOOD);

@@ -57,10 +57,12 @@ fn a_text_without_a_node_has_no_root() {
 }
 
 #[test]
-fn one_document_only() {
-    assert_eq!(error("a: 1\n---\nb: 2\n").line, 2);
-    assert_eq!(error("a: 1\n---\n").line, 2);
-    assert!(parse("---\na: 1\n...\n").is_ok());
+fn reads_the_first_document_and_says_where_a_second_begins() {
+    for (text, second) in [("a: 1\n---\nb: [\n", Some(2)), ("a: 1\n---\n", Some(2)), ("---\na: 1\n...\n", None)] {
+        let tree = parse(text).expect("a tree");
+        assert_eq!(tree.second_document, second, "{text:?}");
+        assert_eq!(entries(&tree.root.expect("a root")).len(), 1, "{text:?}");
+    }
 }
 
 #[test]
