@@ -2,6 +2,8 @@
 //!
 //! Not here: who owns a bucket, and any lock. The invariant: a refused [`Bucket::take`] changes nothing.
 
+use std::time::Duration;
+
 use limits::{Burst, Rate, RateLimit};
 
 use crate::moment::Moment;
@@ -63,6 +65,29 @@ impl Bucket {
             self.tokens = tokens;
         }
         granted
+    }
+
+    /// The tokens at `now`; below 0 or NaN as [`Bucket`] says.
+    pub(crate) fn tokens(&self, now: Moment) -> f64 {
+        self.tokens_at(now)
+    }
+
+    /// How long after `now` the bucket would give `items`; `None` if it never does.
+    pub(crate) fn wait_for(&self, items: i64, now: Moment) -> Option<Duration> {
+        if self.per_second == UNLIMITED_RATE {
+            return Some(Duration::ZERO);
+        }
+        if items > self.burst {
+            return None;
+        }
+        let missing = items as f64 - self.tokens_at(now);
+        if missing <= 0.0 {
+            return Some(Duration::ZERO);
+        }
+        match self.nanos_to_earn(missing) {
+            i64::MAX => None,
+            nanos => u64::try_from(nanos).ok().map(Duration::from_nanos),
+        }
     }
 
     /// Whether the bucket is at `now` what a new one with its limit would be.

@@ -90,12 +90,18 @@ deny_reasons! {
     TooManyTenants => "too_many_tenants", 422;
     /// The tenant header is there more than once. Mimir would take the first.
     TenantHeaderRepeated => "tenant_header_repeated", 400;
+    /// The edge has no room for the push now, or none for more pushes of this tenant.
+    EdgeOverloaded => "edge_overloaded", 503;
     /// The compressed body is larger than the edge takes.
     BodyTooLarge => "body_too_large", 413;
+    /// The compressed body is larger than the tenant's own `max_body_bytes` at the edge.
+    EdgeMaxBodyBytes => "edge_max_body_bytes", 413;
     /// The tenant's request rate is used up.
     RequestRate => "request_rate", 429;
     /// The body is no push that Mimir could read.
     UnreadableBody => "unreadable_body", 400;
+    /// The push has more series than the tenant's own `max_series_per_request` at the edge.
+    EdgeMaxSeriesPerRequest => "edge_max_series_per_request", 400;
     /// The tenant's ingestion rate is used up.
     IngestionRate => "ingestion_rate", 429;
     /// The push has more items than the ingestion burst, so that no wait would help.
@@ -122,9 +128,12 @@ mod tests {
                 ("tenant_invalid", 401),
                 ("too_many_tenants", 422),
                 ("tenant_header_repeated", 400),
+                ("edge_overloaded", 503),
                 ("body_too_large", 413),
+                ("edge_max_body_bytes", 413),
                 ("request_rate", 429),
                 ("unreadable_body", 400),
+                ("edge_max_series_per_request", 400),
                 ("ingestion_rate", 429),
                 ("ingestion_burst", 429),
             ]
@@ -132,9 +141,17 @@ mod tests {
     }
 
     #[test]
-    fn only_rate_limits_are_worth_a_retry() {
+    fn only_rate_limits_and_overload_are_worth_a_retry() {
         let retryable: Vec<_> =
             DenyReason::ALL.into_iter().filter(|&reason| Denial::new(reason, "").retryable()).collect();
-        assert_eq!(retryable, [DenyReason::RequestRate, DenyReason::IngestionRate, DenyReason::IngestionBurst]);
+        assert_eq!(
+            retryable,
+            [
+                DenyReason::EdgeOverloaded,
+                DenyReason::RequestRate,
+                DenyReason::IngestionRate,
+                DenyReason::IngestionBurst
+            ]
+        );
     }
 }

@@ -3,13 +3,15 @@
 //! Not here: which limit holds, what a push costs, and what is done with a [`Decision`]. The invariants: a step takes
 //! one shard's lock and gives it back before it returns, and a text is only made once the lock is gone.
 
+use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dashmap::DashMap;
 use limits::{RateLimit, Tenant};
 
-use crate::bucket::is_unlimited;
+use crate::bucket::{Bucket, is_unlimited};
 use crate::decision::{Decision, Denial, DenyReason};
+use crate::level::Level;
 use crate::message;
 use crate::moment::Moment;
 use crate::tenant_state::{Charge, IngestionCharge, TenantState};
@@ -46,10 +48,28 @@ impl Enforcer {
     pub fn admit_request(&self, tenant: &Tenant<'_>, limit: RateLimit, now: Moment) -> Decision {
         match self.with_state(tenant, limit, |state| state.charge_request(limit, now)) {
             None | Some(Charge::Made) => Decision::Allow,
-            Some(Charge::Refused { .. }) => {
-                Decision::Deny(Denial::new(DenyReason::RequestRate, message::request_rate(limit)))
-            }
+            Some(Charge::Refused { .. }) => Decision::Deny(request_denial(limit)),
         }
+    }
+
+    /// What the tenant's request bucket is at `now`, and would say to a charge. Charges nothing.
+    #[must_use]
+    pub fn request_level(&self, tenant: &Tenant<'_>, limit: RateLimit, now: Moment) -> Level {
+        let bucket = match self.tenants.get(tenant.id()) {
+            Some(state) => state.request_bucket(limit, now),
+            None => Bucket::new(limit),
+        };
+        Level::new(bucket, limit, now)
+    }
+
+    /// What the ingestion bucket of [`Tenant::limits_key`] is at `now`, and would say to a charge. Charges nothing.
+    #[must_use]
+    pub fn ingestion_level(&self, tenant: &Tenant<'_>, limit: RateLimit, now: Moment) -> Level {
+        let bucket = match self.tenants.get(tenant.id()) {
+            Some(state) => state.ingestion_bucket(tenant, limit, now),
+            None => Bucket::new(limit),
+        };
+        Level::new(bucket, limit, now)
     }
 
     /// Charges all `items` of a push, or none, to the ingestion bucket of [`Tenant::limits_key`].
@@ -101,6 +121,28 @@ impl Enforcer {
         evicted
     }
 
+    /// The first `count` known tenants, in order of their bytes, that come after `after`.
+    ///
+    /// Every tenant is looked at, one shard at a time: some milliseconds for 100,000 of them.
+    #[must_use]
+    pub fn tenants_after(&self, after: Option<&str>, count: usize) -> Vec<Box<str>> {
+        let mut first: BinaryHeap<Box<str>> = BinaryHeap::new();
+        for known in &self.tenants {
+            let id = known.key();
+            if after.is_some_and(|after| **id <= *after) {
+                continue;
+            }
+            if first.len() < count {
+                first.push(id.clone());
+            } else if let Some(mut last) = first.peek_mut()
+                && *id < *last
+            {
+                *last = id.clone();
+            }
+        }
+        first.into_sorted_vec()
+    }
+
     /// How many tenants are known, counted shard by shard.
     #[must_use]
     pub fn tenants(&self) -> usize {
@@ -139,8 +181,12 @@ impl Default for Enforcer {
     }
 }
 
+pub(crate) fn request_denial(limit: RateLimit) -> Denial {
+    Denial::new(DenyReason::RequestRate, message::request_rate(limit))
+}
+
 /// Mimir looks at the burst first: a push larger than it could never be taken.
-fn ingestion_denial(limit: RateLimit, burst: i64, items: i64) -> Denial {
+pub(crate) fn ingestion_denial(limit: RateLimit, burst: i64, items: i64) -> Denial {
     if items > burst {
         Denial::new(DenyReason::IngestionBurst, message::ingestion_burst(burst, items))
     } else {

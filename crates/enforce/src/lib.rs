@@ -1,7 +1,8 @@
 //! Token buckets and decisions as Mimir makes them, with time as an argument.
 //!
 //! A push is decided in steps, each of which takes one short lock and gives a [`Decision`]:
-//! [`Enforcer::admit_request`] before the body is looked at, [`Enforcer::charge_items`] once it is counted. Nothing
+//! [`Enforcer::admit_request`] before the body is looked at, [`Enforcer::charge_items`] once it is counted. A [`Level`]
+//! tells beforehand what they would decide. Nothing
 //! here does I/O, reads a clock or draws a random number: the caller passes the [`Moment`] and the randomness, so the
 //! same calls always give the same answers.
 //!
@@ -12,6 +13,7 @@ mod bucket;
 mod decision;
 mod enforcer;
 mod go_float;
+mod level;
 mod message;
 mod moment;
 mod retry_after;
@@ -20,6 +22,7 @@ mod tenant_state;
 pub use decision::{Decision, Denial, DenyReason};
 pub use enforcer::Enforcer;
 pub use go_float::format_go_float;
+pub use level::Level;
 pub use moment::Moment;
 pub use retry_after::retry_after_seconds;
 pub use tenant_state::MAX_SPELLINGS;

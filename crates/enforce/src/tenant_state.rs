@@ -64,6 +64,24 @@ impl TenantState {
         IngestionCharge { charge, overflowed: tenant.has_metadata() }
     }
 
+    /// A copy of the request bucket as a charge now would meet it.
+    pub(crate) fn request_bucket(&self, limit: RateLimit, now: Moment) -> Bucket {
+        copy_of(self.request.as_deref(), limit, now)
+    }
+
+    /// A copy of the ingestion bucket as a charge now would meet it: the spelling's, or the bare tenant's if there are
+    /// too many spellings.
+    pub(crate) fn ingestion_bucket(&self, tenant: &Tenant<'_>, limit: RateLimit, now: Moment) -> Bucket {
+        let bare = self.ingestion.as_deref();
+        if !tenant.has_metadata() {
+            return copy_of(bare, limit, now);
+        }
+        let buckets = self.spellings.as_ref().map(|spellings| &spellings.buckets);
+        let own = buckets.and_then(|buckets| buckets.get(tenant.limits_key()));
+        let full = own.is_none() && buckets.is_some_and(|buckets| buckets.len() >= MAX_SPELLINGS);
+        copy_of(if full { bare } else { own }, limit, now)
+    }
+
     /// Drops spellings whose bucket is full; whether every bucket of the tenant is.
     pub(crate) fn settle(&mut self, now: Moment) -> bool {
         if let Some(spellings) = &mut self.spellings {
@@ -103,6 +121,12 @@ impl Spellings {
         let bucket = self.buckets.entry(key.into()).or_insert_with(|| Bucket::new(limit));
         Some(charge(bucket, limit, items, now))
     }
+}
+
+fn copy_of(bucket: Option<&Bucket>, limit: RateLimit, now: Moment) -> Bucket {
+    let mut copy = bucket.cloned().unwrap_or_else(|| Bucket::new(limit));
+    copy.set_limit(limit, now);
+    copy
 }
 
 fn charge_slot(slot: &mut Option<Box<Bucket>>, limit: RateLimit, items: i64, now: Moment) -> Charge {

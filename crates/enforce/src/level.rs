@@ -1,0 +1,72 @@
+//! What a bucket holds and would say, without a charge: for those who ask why a push is refused and when one would pass.
+//!
+//! Not here: charging. A [`Level`] is a copy, so the bucket may have moved on when it is read.
+
+use std::time::Duration;
+
+use limits::RateLimit;
+
+use crate::bucket::{Bucket, is_unlimited};
+use crate::decision::Decision;
+use crate::enforcer::{ingestion_denial, request_denial};
+use crate::moment::Moment;
+
+/// A bucket at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Level {
+    bucket: Bucket,
+    limit: RateLimit,
+    now: Moment,
+}
+
+impl Level {
+    pub(crate) fn new(bucket: Bucket, limit: RateLimit, now: Moment) -> Self {
+        Level { bucket, limit, now }
+    }
+
+    /// The limit that the bucket obeys.
+    #[must_use]
+    pub fn limit(&self) -> RateLimit {
+        self.limit
+    }
+
+    /// The tokens that are left; `None` without a limit. A little below 0 after a debt worth less than a nanosecond, NaN
+    /// where the rate is.
+    #[must_use]
+    pub fn tokens(&self) -> Option<f64> {
+        (!is_unlimited(self.limit)).then(|| self.bucket.tokens(self.now))
+    }
+
+    /// How long until `items` would pass if nothing else is charged; `None` if they never do.
+    #[must_use]
+    pub fn wait_for(&self, items: u64) -> Option<Duration> {
+        self.bucket.wait_for(to_items(items), self.now)
+    }
+
+    /// How long until the bucket is full if nothing is charged; `None` if it never is.
+    #[must_use]
+    pub fn wait_until_full(&self) -> Option<Duration> {
+        self.bucket.wait_for(self.bucket.burst(), self.now)
+    }
+
+    /// What [`Enforcer::admit_request`](crate::Enforcer::admit_request) would decide.
+    pub fn preview_request(&self) -> Decision {
+        if self.bucket.clone().take(1, self.now) { Decision::Allow } else { Decision::Deny(request_denial(self.limit)) }
+    }
+
+    /// What [`Enforcer::charge_items`](crate::Enforcer::charge_items) would decide.
+    pub fn preview_items(&self, items: u64) -> Decision {
+        let items = to_items(items);
+        if items == 0 || self.bucket.clone().take(items, self.now) {
+            return Decision::Allow;
+        }
+        Decision::Deny(ingestion_denial(self.limit, self.bucket.burst(), items))
+    }
+}
+
+fn to_items(items: u64) -> i64 {
+    i64::try_from(items).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
