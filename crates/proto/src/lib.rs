@@ -3,6 +3,11 @@
 //! Every `bytes` field is a [`bytes::Bytes`] that shares the buffer of the gRPC message, so a body is never copied.
 //! Generated types stay in the shells: no pure crate uses them.
 
+pub use prost_types as well_known;
+
+/// Every definition as a serialized `FileDescriptorSet`, for gRPC reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("edge");
+
 /// Messages under `envoy.*`, laid out as Envoy's packages are.
 pub mod envoy {
     /// `envoy.config.*`
@@ -15,6 +20,19 @@ pub mod envoy {
             }
         }
     }
+    /// `envoy.extensions.*`
+    pub mod extensions {
+        /// `envoy.extensions.common.*`
+        pub mod common {
+            /// `envoy.extensions.common.ratelimit.*`
+            pub mod ratelimit {
+                /// `envoy.extensions.common.ratelimit.v3`: what a limit is asked for.
+                pub mod v3 {
+                    tonic::include_proto!("envoy.extensions.common.ratelimit.v3");
+                }
+            }
+        }
+    }
     /// `envoy.service.*`
     pub mod service {
         /// `envoy.service.auth.*`
@@ -22,6 +40,13 @@ pub mod envoy {
             /// `envoy.service.auth.v3`: the ext_authz call.
             pub mod v3 {
                 tonic::include_proto!("envoy.service.auth.v3");
+            }
+        }
+        /// `envoy.service.ratelimit.*`
+        pub mod ratelimit {
+            /// `envoy.service.ratelimit.v3`: the rate limit call.
+            pub mod v3 {
+                tonic::include_proto!("envoy.service.ratelimit.v3");
             }
         }
     }
