@@ -17,7 +17,7 @@ pub use defaults::parse_defaults;
 
 use crate::model::TenantLimits;
 use crate::number::{Resolved, resolve};
-use crate::problem::{MAX_PROBLEMS, Problem, Severity};
+use crate::problem::{Problem, Problems, Severity};
 use crate::tenant::{Tenant, TenantId};
 use crate::yaml::{Content, Duplicate, Node, Tree, YamlError, parse};
 
@@ -46,10 +46,8 @@ pub(crate) struct Draft {
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     pub(crate) drafts: HashMap<TenantId, Draft>,
-    /// Problems that are settled already, as many as are worth keeping.
-    pub(crate) problems: Vec<Problem>,
-    /// How many more there were.
-    pub(crate) unlisted: usize,
+    /// Problems that are settled already.
+    pub(crate) problems: Problems,
     /// Whether a document is refused, so that nothing of the set may be used.
     pub(crate) refused: bool,
 }
@@ -86,14 +84,8 @@ pub(crate) fn read(defaults: &TenantLimits, documents: &[SourceDocument<'_>]) ->
 }
 
 impl Reading {
-    /// Keeps a problem while there is room; what is merely passed over leaves room for what is worse.
     fn tell(&mut self, problem: Problem) {
-        let room = if problem.severity == Severity::Ignored { MAX_PROBLEMS } else { 2 * MAX_PROBLEMS };
-        if self.problems.len() < room {
-            self.problems.push(problem);
-        } else {
-            self.unlisted += 1;
-        }
+        self.problems.tell(problem);
     }
 
     /// Refuses the document for a reason that concerns no one tenant.
@@ -138,7 +130,7 @@ enum Shape {
 }
 
 /// Reads a text of acceptable size; line 0 in an error is the whole document.
-fn parse_document(document: &SourceDocument<'_>) -> Result<Tree, YamlError> {
+pub(crate) fn parse_document(document: &SourceDocument<'_>) -> Result<Tree, YamlError> {
     let bytes = document.text.len();
     if bytes > MAX_DOCUMENT_BYTES {
         let message = format!("has {bytes} bytes, more than the {MAX_DOCUMENT_BYTES} that are read");
@@ -181,7 +173,7 @@ fn is_file_name(name: &str) -> bool {
 }
 
 /// Why no header can name this key, if none can.
-fn unmatched(key: &str) -> Option<String> {
+pub(crate) fn unmatched(key: &str) -> Option<String> {
     match Tenant::parse(Some(key.as_bytes())) {
         Ok(tenant) if tenant.limits_key() == key => None,
         Ok(tenant) => {
@@ -194,12 +186,12 @@ fn unmatched(key: &str) -> Option<String> {
     }
 }
 
-fn twice(duplicate: &Duplicate) -> String {
+pub(crate) fn twice(duplicate: &Duplicate) -> String {
     let key = crate::value::shortened(&duplicate.key);
     format!("{key} is there twice, first on line {}: remove one", duplicate.first_line)
 }
 
-fn refusal(message: &str) -> String {
+pub(crate) fn refusal(message: &str) -> String {
     format!("{message}; the whole document is refused")
 }
 

@@ -1,7 +1,8 @@
 //! Tenants, their limits, and the documents that set them, as plain values.
 //!
-//! Three questions are answered here: which tenant a push belongs to ([`Tenant`]), which limits hold for it
-//! ([`Snapshot::for_tenant`]), and what an overrides document changes ([`LimitsState::apply`]). Nothing here does I/O,
+//! Four questions are answered here: which tenant a push belongs to ([`Tenant`]), which limits hold for it
+//! ([`Snapshot::for_tenant`]), whether they are held to ([`EdgeConfig::for_tenant`]), and what a new document changes
+//! ([`LimitsState::apply`], [`EdgeConfigState::apply`]). Nothing here does I/O,
 //! reads a clock or logs: whoever reads a file or watches a ConfigMap hands the text in and takes values out.
 //!
 //! The invariant kept throughout: a document that Mimir refuses never changes a limit, and a tenant whose entry was
@@ -9,7 +10,9 @@
 
 mod document;
 mod duration;
+mod edge;
 mod fields;
+mod mode;
 mod model;
 mod number;
 mod problem;
@@ -22,9 +25,11 @@ mod value;
 mod yaml;
 
 pub use document::{MAX_DOCUMENT_BYTES, SourceDocument, parse_defaults};
+pub use edge::{EdgeConfig, EdgeConfigApplied, EdgeConfigState, EdgeLimits, EdgePolicy};
+pub use mode::Mode;
 pub use model::{Burst, LabelValueStrategy, NameScheme, Rate, RateLimit, TenantLimits};
 pub use problem::{MAX_PROBLEMS, Problem, Severity};
 pub use relabel::{RelabelAction, RelabelRule};
-pub use snapshot::{Diff, Mode, Snapshot, TenantEntry, TenantView};
+pub use snapshot::{Diff, Snapshot, TenantEntry, TenantView};
 pub use state::{Applied, ControlState, LimitsState};
 pub use tenant::{MAX_METADATA_BYTES, MAX_TENANT_BYTES, Tenant, TenantError, TenantId};

@@ -1,5 +1,6 @@
 //! What is wrong with a document, worded for the person who can mend it.
 
+use std::collections::HashMap;
 use std::fmt;
 
 /// The most problems one [`crate::LimitsState::apply`] lists; a last one says how many more there were.
@@ -63,5 +64,54 @@ impl Severity {
             Severity::Kept => "kept",
             Severity::Ignored => "ignored",
         }
+    }
+}
+
+/// The problems found so far, as many as are worth keeping.
+#[derive(Debug, Default)]
+pub(crate) struct Problems {
+    pub(crate) listed: Vec<Problem>,
+    /// How many more there were.
+    unlisted: usize,
+}
+
+impl Problems {
+    /// Keeps a problem while there is room; what is merely passed over leaves room for what is worse.
+    pub(crate) fn tell(&mut self, problem: Problem) {
+        let room = if problem.severity == Severity::Ignored { MAX_PROBLEMS } else { 2 * MAX_PROBLEMS };
+        if self.listed.len() < room {
+            self.listed.push(problem);
+        } else {
+            self.unlisted += 1;
+        }
+    }
+
+    /// Keeps a problem that is known to be one of few.
+    pub(crate) fn add(&mut self, problem: Problem) {
+        self.listed.push(problem);
+    }
+
+    /// Keeps a fault, now that it is known what comes of it.
+    pub(crate) fn judge(&mut self, fault: Problem, severity: Severity, outcome: &str) {
+        let message = format!("{}; {outcome}", fault.message);
+        self.listed.push(Problem { severity, message, ..fault });
+    }
+
+    /// The worst [`MAX_PROBLEMS`], in the order of the named documents and their lines.
+    pub(crate) fn in_order<'d>(mut self, documents: impl Iterator<Item = &'d str> + Clone) -> Vec<Problem> {
+        let places: HashMap<_, _> = documents.clone().enumerate().map(|(place, name)| (name, place)).collect();
+        let place = |problem: &Problem| (places.get(problem.document.as_str()).copied(), problem.line);
+        self.listed.sort_by_key(place);
+        let total = self.listed.len().saturating_add(self.unlisted);
+        if total > MAX_PROBLEMS {
+            self.listed.sort_by_key(|problem| problem.severity);
+            self.listed.truncate(MAX_PROBLEMS - 1);
+            self.listed.sort_by_key(place);
+            let message = format!("{} more problems are not listed; mend these first", total - self.listed.len());
+            let document = documents.clone().next().unwrap_or("overrides").to_owned();
+            let severity = Severity::Ignored;
+            self.listed.push(Problem { document, tenant: None, field: None, line: None, severity, message });
+        }
+        self.listed
     }
 }

@@ -3,35 +3,16 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use crate::mode::Mode;
 use crate::model::TenantLimits;
 use crate::tenant::{Tenant, TenantId};
-
-/// Whether a tenant's limits are held to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Mode {
-    /// Pushes over a limit are refused.
-    Enforce,
-    /// Pushes are decided and counted, never refused: the entry has never been good.
-    Shadow,
-}
-
-impl Mode {
-    /// A word for metrics and the admin API.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Mode::Enforce => "enforce",
-            Mode::Shadow => "shadow",
-        }
-    }
-}
 
 /// What holds for one tenant, or for one spelling of it with metadata.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TenantEntry {
     /// The defaults with the tenant's own fields over them.
     pub limits: TenantLimits,
-    /// [`Mode::Shadow`] while the tenant's entry has never been good.
+    /// [`Mode::Shadow`] while the tenant's entry has never been good, else [`Mode::Enforce`].
     pub mode: Mode,
 }
 
@@ -101,6 +82,13 @@ impl Snapshot {
     /// Every override, in order of its key.
     pub fn tenants(&self) -> impl Iterator<Item = (&TenantId, &TenantEntry)> {
         self.tenants.iter().map(|(key, entry)| (key, entry))
+    }
+
+    /// The overrides whose keys come after this one, in the order of [`Snapshot::tenants`]; all of them without one. The
+    /// key itself need not be there any more, so a page can begin where the last one ended.
+    pub fn tenants_after(&self, after: Option<&str>) -> impl Iterator<Item = (&TenantId, &TenantEntry)> {
+        let begin = after.map_or(0, |after| self.tenants.partition_point(|(key, _)| key.as_str() <= after));
+        self.tenants.iter().skip(begin).map(|(key, entry)| (key, entry))
     }
 
     /// How many overrides there are.

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::document::{self, Draft, Reading, SourceDocument};
+use crate::mode::Mode;
 use crate::model::TenantLimits;
-use crate::problem::{MAX_PROBLEMS, Problem, Severity};
-use crate::snapshot::{Mode, Snapshot, TenantEntry};
+use crate::problem::{Problem, Problems, Severity};
+use crate::snapshot::{Snapshot, TenantEntry};
 use crate::tenant::TenantId;
 
 /// Holds the last good limits and applies new documents to them.
@@ -26,7 +27,7 @@ pub struct Applied {
     pub changed: bool,
     /// Whether the documents were taken, so that `snapshot` is what they say; false where they were refused or emptied.
     pub accepted: bool,
-    /// Everything found wrong, in the order of the documents and their lines; at most [`MAX_PROBLEMS`].
+    /// Everything found wrong, in the order of the documents and their lines; at most [`crate::MAX_PROBLEMS`].
     pub problems: Vec<Problem>,
 }
 
@@ -59,26 +60,26 @@ impl LimitsState {
     /// A refused document changes nothing. Nor does a set without tenants where there were some, unless that is
     /// allowed. A tenant whose flat keys have a fault keeps its entry if that is good, and is in shadow otherwise.
     pub fn apply(&mut self, documents: &[SourceDocument<'_>]) -> Applied {
-        let Reading { drafts, mut problems, unlisted, refused } = document::read(&self.defaults, documents);
+        let Reading { drafts, mut problems, refused } = document::read(&self.defaults, documents);
         let mut changed = false;
         let emptied =
             drafts.is_empty() && !self.allow_empty && self.current.as_ref().is_some_and(|now| !now.is_empty());
         if refused {
-            problems.extend(drafts.into_values().flat_map(|draft| draft.faults).map(|fault| {
-                let message = format!("{}; nothing changes while another document is refused", fault.message);
-                Problem { severity: Severity::Kept, message, ..fault }
-            }));
+            for fault in drafts.into_values().flat_map(|draft| draft.faults) {
+                problems.judge(fault, Severity::Kept, "nothing changes while another document is refused");
+            }
         } else if emptied {
-            problems.push(emptied_problem(documents));
+            problems.add(emptied_problem(documents));
         } else {
             let entries = drafts.into_iter().map(|(key, draft)| self.settle(key, draft, &mut problems)).collect();
             changed = self.replace(entries);
         }
         let accepted = !refused && !emptied;
-        Applied { snapshot: self.current(), changed, accepted, problems: in_order(problems, unlisted, documents) }
+        let problems = problems.in_order(documents.iter().map(|document| document.name));
+        Applied { snapshot: self.current(), changed, accepted, problems }
     }
 
-    fn settle(&self, key: TenantId, draft: Draft, problems: &mut Vec<Problem>) -> (TenantId, TenantEntry) {
+    fn settle(&self, key: TenantId, draft: Draft, problems: &mut Problems) -> (TenantId, TenantEntry) {
         if draft.faults.is_empty() {
             return (key, TenantEntry { limits: draft.limits, mode: Mode::Enforce });
         }
@@ -88,10 +89,7 @@ impl LimitsState {
             Some(_) => (Severity::Kept, "the tenant keeps its last good limits"),
             None => (Severity::Shadowed, "the tenant is in shadow until this is mended"),
         };
-        problems.extend(draft.faults.into_iter().map(|fault| {
-            let message = format!("{}; {outcome}", fault.message);
-            Problem { severity, message, ..fault }
-        }));
+        draft.faults.into_iter().for_each(|fault| problems.judge(fault, severity, outcome));
         let entry = good.cloned().unwrap_or(TenantEntry { limits: draft.limits, mode: Mode::Shadow });
         (key, entry)
     }
@@ -118,24 +116,6 @@ fn emptied_problem(documents: &[SourceDocument<'_>]) -> Problem {
         severity: Severity::Kept,
         message: message.to_owned(),
     }
-}
-
-/// The worst [`MAX_PROBLEMS`], in the order of the documents and their lines.
-fn in_order(mut problems: Vec<Problem>, unlisted: usize, documents: &[SourceDocument<'_>]) -> Vec<Problem> {
-    let places: HashMap<_, _> = documents.iter().enumerate().map(|(place, document)| (document.name, place)).collect();
-    let place = |problem: &Problem| (places.get(problem.document.as_str()).copied(), problem.line);
-    problems.sort_by_key(place);
-    let total = problems.len().saturating_add(unlisted);
-    if total > MAX_PROBLEMS {
-        problems.sort_by_key(|problem| problem.severity);
-        problems.truncate(MAX_PROBLEMS - 1);
-        problems.sort_by_key(place);
-        let message = format!("{} more problems are not listed; mend these first", total - problems.len());
-        let document = documents.first().map_or("overrides", |document| document.name).to_owned();
-        let severity = Severity::Ignored;
-        problems.push(Problem { document, tenant: None, field: None, line: None, severity, message });
-    }
-    problems
 }
 
 #[cfg(test)]

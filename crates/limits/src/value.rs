@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::duration::{self, DurationError};
 use crate::model::{LabelValueStrategy, NameScheme};
 use crate::number::{Resolved, resolve};
-use crate::yaml::{Content, Node};
+use crate::yaml::{Content, Entry, Node};
 
 /// Why a value cannot be read; completes a sentence that begins with the field's name.
 #[derive(Debug, PartialEq, Eq)]
@@ -219,6 +219,19 @@ pub(crate) fn list(node: &Node) -> Result<&[Rc<Node>], ValueError> {
     }
 }
 
+/// The node's entries; `None` for null. `of` is what they are.
+pub(crate) fn mapping<'n>(node: &'n Node, of: &str) -> Result<Option<&'n Vec<Entry>>, ValueError> {
+    let wanted = format!("a mapping of {of}");
+    match &node.content {
+        Content::Mapping(entries) => Ok(Some(entries)),
+        Content::Scalar(scalar) => match resolve(scalar) {
+            Resolved::Null => Ok(None),
+            found => Err(wants(&wanted, found)),
+        },
+        content => Err(wants_kind(&wanted, content)),
+    }
+}
+
 pub(crate) fn scalar<'n>(node: &'n Node, wanted: &str) -> Result<Resolved<'n>, ValueError> {
     match &node.content {
         Content::Scalar(scalar) => Ok(resolve(scalar)),
@@ -227,7 +240,7 @@ pub(crate) fn scalar<'n>(node: &'n Node, wanted: &str) -> Result<Resolved<'n>, V
 }
 
 /// Says so when only the quotes make a number unreadable.
-fn no_number(found: Resolved<'_>, wanted: &str) -> ValueError {
+pub(crate) fn no_number(found: Resolved<'_>, wanted: &str) -> ValueError {
     if let Resolved::Text(text) = found {
         let unquoted = crate::yaml::Scalar { text: text.into(), plain: true };
         if matches!(resolve(&unquoted), Resolved::Int(_) | Resolved::Float(_)) {

@@ -1,12 +1,15 @@
 //! Every document in `testdata` against what stands beside it: `bad/NAME.yaml` with the problems it gives in `NAME.err`
-//! (after `NAME.before`, if there is one), `good/NAME.yaml` with the limits it gives in `NAME.txt`.
+//! (after `NAME.before`, if there is one), `good/NAME.yaml` with the limits it gives in `NAME.txt`; edge configurations
+//! likewise in `edge`.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use limits::{Applied, LimitsState, Severity, Snapshot, SourceDocument, TenantLimits};
+use limits::{
+    Applied, EdgeConfig, EdgeConfigState, EdgePolicy, LimitsState, Severity, Snapshot, SourceDocument, TenantLimits,
+};
 
 fn cases(folder: &str) -> Vec<(String, PathBuf)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(folder);
@@ -72,5 +75,48 @@ fn good_documents_give_their_limits_and_no_problem() {
         assert_eq!(applied.problems, [], "{name}");
         let limits = render(&applied.snapshot.expect("limits"));
         assert_eq!(limits, read(&path.with_extension("txt")), "{name}");
+    }
+}
+
+fn render_edge(config: &EdgeConfig) -> String {
+    let limit = |limit: Option<u64>| limit.map_or("none".to_owned(), |limit| limit.to_string());
+    let line = |name: &str, policy: &EdgePolicy| {
+        let EdgePolicy { mode, limits } = policy;
+        let (bytes, series) = (limit(limits.max_body_bytes), limit(limits.max_series_per_request));
+        format!("{name}: {}, body bytes {bytes}, series {series}\n", mode.as_str())
+    };
+    let tenants = config.tenants().map(|(id, policy)| line(id.as_str(), policy));
+    std::iter::once(line("(default)", config.default_policy())).chain(tenants).collect()
+}
+
+#[test]
+fn bad_edge_configurations_are_told_word_for_word() {
+    let cases = cases("edge/bad");
+    assert!(cases.len() >= 20, "{} cases", cases.len());
+    for (name, path) in cases {
+        let mut state = EdgeConfigState::new();
+        let before = path.with_extension("before");
+        if before.exists() {
+            assert!(state.apply(&name, &read(&before)).problems.is_empty(), "{name}: before");
+        }
+        let good = state.current();
+        let applied = state.apply(&name, &read(&path));
+        let told: String = applied.problems.iter().map(|problem| format!("{problem}\n")).collect();
+        assert_eq!(told, read(&path.with_extension("err")), "{name}");
+        assert!(!told.is_empty(), "{name}");
+        let rejected = applied.problems.iter().any(|problem| problem.severity == Severity::Rejected);
+        assert_eq!(rejected, !applied.accepted, "{name}");
+        assert!(!rejected || applied.config == good, "{name}");
+    }
+}
+
+#[test]
+fn good_edge_configurations_give_their_policies_and_no_problem() {
+    let cases = cases("edge/good");
+    assert!(!cases.is_empty());
+    for (name, path) in cases {
+        let applied = EdgeConfigState::new().apply(&name, &read(&path));
+        assert_eq!(applied.problems, [], "{name}");
+        assert_eq!(render_edge(&applied.config), read(&path.with_extension("txt")), "{name}");
     }
 }

@@ -5,7 +5,7 @@ use super::{Reading, SourceDocument, problem};
 use crate::fields;
 use crate::model::TenantLimits;
 use crate::problem::{Problem, Severity};
-use crate::value::ValueError;
+use crate::value::{ValueError, mapping};
 use crate::yaml::{Entry, YamlError};
 
 /// Reads the defaults from a `limits:` block, from a whole Mimir configuration file that has one, or from the fields of
@@ -17,7 +17,7 @@ use crate::yaml::{Entry, YamlError};
 pub fn parse_defaults(name: &str, text: &str) -> Result<(TenantLimits, Vec<Problem>), Vec<Problem>> {
     let mut reading = Reading::default();
     let limits = read(SourceDocument { name, text }, &mut reading);
-    if reading.refused { Err(reading.problems) } else { Ok((limits, reading.problems)) }
+    if reading.refused { Err(reading.problems.listed) } else { Ok((limits, reading.problems.listed)) }
 }
 
 fn read(document: SourceDocument<'_>, reading: &mut Reading) -> TenantLimits {
@@ -34,7 +34,7 @@ fn read(document: SourceDocument<'_>, reading: &mut Reading) -> TenantLimits {
         reading.refuse_duplicate(document.name, duplicate);
     }
     let Some(root) = tree.root else { return limits };
-    match super::mimir::mapping(&root, "Mimir's configuration").map(|entries| entries.map(|entries| block(entries))) {
+    match mapping(&root, "Mimir's configuration").map(|entries| entries.map(|entries| block(entries))) {
         Ok(None) => {}
         Ok(Some(Some(Ok(entries)))) => apply(document.name, entries, &mut limits, reading),
         Ok(Some(Some(Err(error)))) => reading.refuse(document.name, error),
@@ -54,7 +54,7 @@ fn block(entries: &[Entry]) -> Option<Result<&[Entry], YamlError>> {
         return bare.then_some(Ok(entries));
     };
     let error = |ValueError(message)| YamlError { line: limits.line, message: format!("limits {message}") };
-    let fields = super::mimir::mapping(&limits.value, "fields with their values").map_err(error);
+    let fields = mapping(&limits.value, "fields with their values").map_err(error);
     Some(fields.map(|fields| fields.map_or(&[][..], Vec::as_slice)))
 }
 

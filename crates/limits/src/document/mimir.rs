@@ -10,7 +10,7 @@ use crate::model::TenantLimits;
 use crate::problem::{Problem, Severity};
 use crate::suggest::nearest;
 use crate::tenant::TenantId;
-use crate::value::{ValueError, shortened, wants, wants_kind};
+use crate::value::{ValueError, mapping, shortened};
 use crate::yaml::{Content, Entry, Node, Tree, YamlError};
 
 const OVERRIDES: &str = "overrides";
@@ -92,19 +92,6 @@ fn read_tenant(document: &str, Entry { key, line, value }: &Entry, defaults: &Te
         reading.tell(unmatched);
     } else {
         reading.drafts.insert(known, Draft { limits, faults: Vec::new() });
-    }
-}
-
-/// The entries of a mapping; `None` for null.
-pub(super) fn mapping<'n>(node: &'n Node, of: &str) -> Result<Option<&'n Vec<Entry>>, ValueError> {
-    let wanted = format!("a mapping of {of}");
-    match &node.content {
-        Content::Mapping(entries) => Ok(Some(entries)),
-        Content::Scalar(scalar) => match crate::number::resolve(scalar) {
-            crate::number::Resolved::Null => Ok(None),
-            found => Err(wants(&wanted, found)),
-        },
-        content => Err(wants_kind(&wanted, content)),
     }
 }
 

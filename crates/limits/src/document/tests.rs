@@ -25,7 +25,7 @@ fn keys_of_a_config_map_are_read_together() {
         ("team-b.samples_per_second", "6000\n"),
         ("runtime.yaml", "overrides: {team-b: {request_rate: 7}, team-c: {ingestion_rate: 8}}"),
     ]);
-    assert_eq!(reading.problems, []);
+    assert_eq!(reading.problems.listed, []);
     assert_eq!(["team-a", "team-b", "team-c"].map(|tenant| rate(&reading, tenant)), [5000.0, 6000.0, 8.0].map(Some));
     assert_eq!(reading.drafts.get("team-b").map(|draft| draft.limits.request_rate), Some(7.0));
 }
@@ -34,7 +34,7 @@ fn keys_of_a_config_map_are_read_together() {
 fn a_bad_key_of_a_config_map_is_told_without_a_line() {
     let reading = read_all(&[("team-a.ingestion_rate", "fast"), ("team-a.ingestion_rte", "5")]);
     let told: Vec<_> =
-        reading.problems.iter().chain(&reading.drafts["team-a"].faults).map(ToString::to_string).collect();
+        reading.problems.listed.iter().chain(&reading.drafts["team-a"].faults).map(ToString::to_string).collect();
     assert_eq!(
         told,
         [
@@ -52,8 +52,8 @@ fn keys_that_are_none_of_ours_are_passed_over_beside_others() {
         ("team-a.ingestion_rate", "5"),
     ]);
     assert!(!reading.refused);
-    assert_eq!(reading.problems.len(), 2);
-    assert!(reading.problems.iter().all(|problem| problem.severity == Severity::Ignored));
+    assert_eq!(reading.problems.listed.len(), 2);
+    assert!(reading.problems.listed.iter().all(|problem| problem.severity == Severity::Ignored));
     assert_eq!(rate(&reading, "team-a"), Some(5.0));
 }
 
@@ -61,7 +61,7 @@ fn keys_that_are_none_of_ours_are_passed_over_beside_others() {
 fn documents_of_which_none_is_ours_are_refused() {
     let reading = read_all(&[("README", "hello"), ("alertmanager.yaml", "route: {receiver: x}")]);
     assert!(reading.refused);
-    assert_eq!(reading.problems.len(), 2);
+    assert_eq!(reading.problems.listed.len(), 2);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn no_document_at_all_is_no_tenant() {
 fn a_document_over_the_cap_is_refused_unread() {
     let text = " ".repeat(MAX_DOCUMENT_BYTES + 1);
     let reading = read_all(&[("runtime.yaml", &text)]);
-    assert!(reading.refused && reading.problems[0].message.contains("16777217 bytes"));
+    assert!(reading.refused && reading.problems.listed[0].message.contains("16777217 bytes"));
 }
 
 #[test]

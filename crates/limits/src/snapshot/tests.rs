@@ -64,3 +64,20 @@ fn a_diff_names_what_came_changed_and_went() {
     let other_defaults = Snapshot::new(1, entry(5.0).limits, HashMap::new());
     assert!(other_defaults.diff(&snapshot(&[])).defaults_changed);
 }
+
+#[test]
+fn a_page_begins_after_the_key_it_is_given() {
+    let snapshot = snapshot(&["a", "a:k=v", "b", "d"].map(|key| (key, entry(1.0))));
+    for (after, keys) in [
+        (None, &["a", "a:k=v", "b", "d"][..]),
+        (Some(""), &["a", "a:k=v", "b", "d"]),
+        (Some("a"), &["a:k=v", "b", "d"]),
+        (Some("a:k=v"), &["b", "d"]),
+        (Some("c"), &["d"]),
+        (Some("d"), &[]),
+        (Some("z"), &[]),
+    ] {
+        let page: Vec<_> = snapshot.tenants_after(after).map(|(key, _)| key.as_str()).collect();
+        assert_eq!(page, keys, "{after:?}");
+    }
+}

@@ -1,4 +1,5 @@
 use super::*;
+use crate::problem::MAX_PROBLEMS;
 
 fn state() -> LimitsState {
     LimitsState::new(TenantLimits::default(), false)

@@ -22,7 +22,7 @@ const REFUSED: i32 = 7;
 pub(crate) fn answer(verdict: &Verdict, retry_attempt: u32, random: f64) -> CheckResponse {
     match (&verdict.decision, verdict.mode) {
         (Decision::Deny(denial), Mode::Enforce) => refuse(denial, verdict, retry_attempt, random),
-        (Decision::Deny(_), Mode::Shadow) | (Decision::Allow, _) => CheckResponse {
+        (Decision::Deny(_), Mode::Shadow | Mode::Off) | (Decision::Allow, _) => CheckResponse {
             status: Some(Status { code: 0, message: String::new() }),
             http_response: Some(HttpResponse::OkResponse(OkHttpResponse {})),
         },

@@ -1,0 +1,261 @@
+//! From the text of an edge configuration to each tenant's policy, with everything found wrong on the way.
+
+use std::collections::BTreeMap;
+
+use super::EdgePolicy;
+use crate::document::{SourceDocument, parse_document, refusal, twice, unmatched};
+use crate::fields;
+use crate::mode::Mode;
+use crate::number::Resolved;
+use crate::problem::{Problem, Problems, Severity};
+use crate::suggest::nearest;
+use crate::tenant::{Tenant, TenantId};
+use crate::value::{ValueError, mapping, no_number, scalar, shortened, wants};
+use crate::yaml::{Entry, Node, Tree, YamlError};
+
+const TENANTS: &str = "tenants";
+/// What a policy has, whoever's it is.
+const POLICY: [&str; 2] = ["edge_limits", "mode"];
+const DOCUMENT: [&str; 3] = ["edge_limits", "mode", TENANTS];
+const LIMITS: [&str; 2] = ["max_body_bytes", "max_series_per_request"];
+
+/// What a tenant's entry comes to.
+#[derive(Debug)]
+pub(super) struct Draft {
+    /// The defaults with every readable setting over them.
+    pub(super) policy: EdgePolicy,
+    /// What keeps the entry from being used; the severities are the caller's to set.
+    pub(super) faults: Vec<Problem>,
+}
+
+/// What a document says.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    pub(super) default: EdgePolicy,
+    pub(super) drafts: BTreeMap<TenantId, Draft>,
+    /// Problems that are settled already.
+    pub(super) problems: Problems,
+    /// Whether nothing of the document may be used.
+    pub(super) refused: bool,
+}
+
+/// Reads a whole document.
+pub(super) fn read(document: &SourceDocument<'_>) -> Reading {
+    let mut reading = Reading::default();
+    let place = Place { document: document.name, tenant: None };
+    let tree = match parse_document(document) {
+        Ok(tree) => tree,
+        Err(error) => {
+            reading.refuse(place, error);
+            return reading;
+        }
+    };
+    if tree.second_document.is_some() {
+        let message = "a second YAML document begins here, and is ignored: move its content above the --- line";
+        reading.problems.tell(place.problem(tree.second_document, None, message.to_owned()));
+    }
+    for duplicate in &tree.duplicates {
+        reading.refuse(place, YamlError { line: duplicate.line, message: twice(duplicate) });
+    }
+    match settings(&tree) {
+        Ok(entries) => reading.take(place, entries),
+        Err(error) => reading.refuse(place, error),
+    }
+    reading
+}
+
+/// The document's own entries. A document that sets nothing, or nothing that is known here, is some other file or a
+/// half of one, and would put everybody on enforce.
+fn settings(tree: &Tree) -> Result<&[Entry], YamlError> {
+    let empty = || YamlError {
+        line: 0,
+        message: "is empty: write mode: enforce if no tenant is to be treated differently".to_owned(),
+    };
+    let root = tree.root.as_deref().ok_or_else(empty)?;
+    let at_root = |ValueError(message)| YamlError { line: root.line, message };
+    let entries = mapping(root, "mode, edge_limits and tenants").map_err(at_root)?.ok_or_else(empty)?;
+    match entries.first().filter(|_| !entries.iter().any(|entry| DOCUMENT.contains(&&*entry.key))) {
+        None => Ok(entries),
+        Some(first) => {
+            let message = format!("field {} is unknown{}", shortened(&first.key), advice(&first.key, &DOCUMENT));
+            Err(YamlError { line: first.line, message })
+        }
+    }
+}
+
+impl Reading {
+    fn refuse(&mut self, place: Place<'_>, YamlError { line, message }: YamlError) {
+        let line = (line > 0).then_some(line);
+        let problem = place.problem(line, None, refusal(&message));
+        self.problems.tell(Problem { severity: Severity::Rejected, ..problem });
+        self.refused = true;
+    }
+
+    fn take(&mut self, place: Place<'_>, entries: &[Entry]) {
+        let mut findings = Findings::default();
+        findings.policy(place, entries, &DOCUMENT, &mut self.default);
+        let tenants = entries.iter().find(|entry| &*entry.key == TENANTS);
+        let tenants = tenants.map(|entry| (entry, mapping(&entry.value, "tenants with their settings")));
+        if let Some((entry, Err(error))) = &tenants {
+            findings.fault(place, entry, error);
+        }
+        self.refused |= !findings.faults.is_empty();
+        for fault in findings.faults {
+            self.problems.judge(fault, Severity::Rejected, "the whole document is refused");
+        }
+        findings.notes.into_iter().for_each(|note| self.problems.tell(note));
+        if let Some((_, Ok(Some(tenants)))) = tenants {
+            tenants.iter().for_each(|tenant| self.take_tenant(place.document, tenant));
+        }
+    }
+
+    fn take_tenant(&mut self, document: &str, entry: &Entry) {
+        let shown = shortened(&entry.key);
+        let place = Place { document, tenant: Some(&shown) };
+        if let Some(message) = never_meant(&entry.key) {
+            self.problems.tell(place.problem(Some(entry.line), None, message));
+            return;
+        }
+        let mut policy = self.default;
+        let mut findings = Findings::default();
+        match mapping(&entry.value, "mode and edge_limits") {
+            Ok(settings) => findings.policy(place, settings.map_or(&[], Vec::as_slice), &POLICY, &mut policy),
+            Err(ValueError(message)) => {
+                findings.faults.push(place.problem(Some(entry.line), None, format!("the entry {message}")));
+            }
+        }
+        findings.notes.into_iter().for_each(|note| self.problems.tell(note));
+        self.drafts.insert(TenantId::from(&*entry.key), Draft { policy, faults: findings.faults });
+    }
+}
+
+/// Why no push is judged by this entry, if none is.
+fn never_meant(key: &str) -> Option<String> {
+    unmatched(key).or_else(|| {
+        let bare = Tenant::parse(Some(key.as_bytes())).ok()?.id();
+        let message = "one entry holds for all spellings of a tenant, and this one is ignored; write";
+        (bare != key).then(|| format!("{message} {bare}"))
+    })
+}
+
+/// Whose settings are read.
+#[derive(Clone, Copy)]
+struct Place<'d> {
+    document: &'d str,
+    tenant: Option<&'d str>,
+}
+
+impl Place<'_> {
+    fn problem(self, line: Option<u64>, field: Option<&str>, message: String) -> Problem {
+        Problem {
+            document: self.document.to_owned(),
+            tenant: self.tenant.map(str::to_owned),
+            field: field.map(str::to_owned),
+            line,
+            severity: Severity::Ignored,
+            message,
+        }
+    }
+}
+
+/// What settings were found to be.
+#[derive(Default)]
+struct Findings {
+    /// Values that cannot be read.
+    faults: Vec<Problem>,
+    /// Settings that are passed over.
+    notes: Vec<Problem>,
+}
+
+impl Findings {
+    /// Puts the readable settings over `policy`; `known` are the names that may stand beside each other here.
+    fn policy(&mut self, place: Place<'_>, entries: &[Entry], known: &[&str], policy: &mut EdgePolicy) {
+        for entry in entries {
+            match &*entry.key {
+                "mode" => self.set(place, entry, read_mode(&entry.value), &mut policy.mode),
+                "edge_limits" => match mapping(&entry.value, &LIMITS.join(" and ")) {
+                    Ok(limits) => self.limits(place, limits.map_or(&[], Vec::as_slice), policy),
+                    Err(error) => self.fault(place, entry, &error),
+                },
+                name if known.contains(&name) => {}
+                _ => self.unknown(place, entry, known),
+            }
+        }
+    }
+
+    fn limits(&mut self, place: Place<'_>, entries: &[Entry], EdgePolicy { limits, .. }: &mut EdgePolicy) {
+        for entry in entries {
+            match &*entry.key {
+                "max_body_bytes" => {
+                    let read = read_limit(&entry.value, "a whole number of bytes, or 0 for no limit");
+                    self.set(place, entry, read, &mut limits.max_body_bytes);
+                }
+                "max_series_per_request" => {
+                    let read = read_limit(&entry.value, "a whole number of series, or 0 for no limit");
+                    self.set(place, entry, read, &mut limits.max_series_per_request);
+                }
+                _ => self.unknown(place, entry, &LIMITS),
+            }
+        }
+    }
+
+    fn set<T>(&mut self, place: Place<'_>, entry: &Entry, read: Result<T, ValueError>, setting: &mut T) {
+        match read {
+            Ok(value) => *setting = value,
+            Err(error) => self.fault(place, entry, &error),
+        }
+    }
+
+    fn fault(&mut self, place: Place<'_>, entry: &Entry, ValueError(message): &ValueError) {
+        let message = format!("field {} {message}", entry.key);
+        self.faults.push(place.problem(Some(entry.line), Some(&entry.key), message));
+    }
+
+    fn unknown(&mut self, place: Place<'_>, entry: &Entry, known: &[&str]) {
+        let shown = shortened(&entry.key);
+        let message = format!("field {shown} is unknown here and is ignored{}", advice(&entry.key, known));
+        self.notes.push(place.problem(Some(entry.line), Some(&shown), message));
+    }
+}
+
+/// What to do about a name that is none of `known`.
+fn advice(name: &str, known: &[&str]) -> String {
+    if LIMITS.contains(&name) {
+        return "; write it below edge_limits:".to_owned();
+    }
+    if name == "overrides" {
+        return "; this is the edge's own configuration, name Mimir's runtime configuration with --limits".to_owned();
+    }
+    if let Some(near) = nearest(name, known.iter().copied()) {
+        return format!("; did you mean {near}?");
+    }
+    match fields::find(name) {
+        Some(fields::Known::Used { .. } | fields::Known::Unused) => "; write it into Mimir's overrides".to_owned(),
+        _ => format!("; remove it, or write one of {}", known.join(", ")),
+    }
+}
+
+fn read_mode(node: &Node) -> Result<Mode, ValueError> {
+    const WANTED: &str = "enforce, shadow or off";
+    match scalar(node, WANTED)? {
+        Resolved::Text(text) => {
+            let known = Mode::ALL.into_iter().find(|mode| mode.as_str() == text);
+            known.ok_or_else(|| wants(WANTED, Resolved::Text(text)))
+        }
+        // YAML 1.1, and so Helm, reads off as a bool.
+        Resolved::Bool(false) => Err(ValueError::new(
+            "is false, which some tools make of off: write enforce, shadow or \"off\", with the quotes",
+        )),
+        other => Err(wants(WANTED, other)),
+    }
+}
+
+fn read_limit(node: &Node, wanted: &str) -> Result<Option<u64>, ValueError> {
+    match scalar(node, wanted)? {
+        Resolved::Int(whole) => {
+            let limit = u64::try_from(whole).map_err(|_| wants(wanted, Resolved::Int(whole)))?;
+            Ok((limit > 0).then_some(limit))
+        }
+        other => Err(no_number(other, wanted)),
+    }
+}

@@ -1,0 +1,27 @@
+//! Whether a tenant's limits are held to.
+
+/// What a decision does to a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Pushes over a limit are refused.
+    Enforce,
+    /// Pushes are decided, charged and counted, never refused.
+    Shadow,
+    /// Pushes are forwarded without a decision; nothing is charged.
+    Off,
+}
+
+impl Mode {
+    /// Every mode, the strictest first.
+    pub const ALL: [Mode; 3] = [Mode::Enforce, Mode::Shadow, Mode::Off];
+
+    /// The spelling in a document, and the word for metrics and the admin API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Enforce => "enforce",
+            Mode::Shadow => "shadow",
+            Mode::Off => "off",
+        }
+    }
+}
