@@ -8,10 +8,12 @@
 //! The invariant kept throughout: a document that Mimir refuses never changes a limit, and a tenant whose entry was
 //! never readable is watched ([`Mode::Shadow`]), never cut down to the defaults.
 
+mod cache;
 mod document;
 mod duration;
 mod edge;
 mod fields;
+mod fnv;
 mod mode;
 mod model;
 mod number;
@@ -24,6 +26,7 @@ mod tenant;
 mod value;
 mod yaml;
 
+pub use cache::{CacheError, MAX_CACHE_BYTES, render_cache};
 pub use document::{MAX_DOCUMENT_BYTES, SourceDocument, parse_defaults};
 pub use edge::{EdgeConfig, EdgeConfigApplied, EdgeConfigState, EdgeLimits, EdgePolicy};
 pub use mode::Mode;

@@ -15,6 +15,11 @@ impl Mode {
     /// Every mode, the strictest first.
     pub const ALL: [Mode; 3] = [Mode::Enforce, Mode::Shadow, Mode::Off];
 
+    /// The mode with this spelling.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Mode::ALL.into_iter().find(|mode| mode.as_str() == name)
+    }
+
     /// The spelling in a document, and the word for metrics and the admin API.
     #[must_use]
     pub fn as_str(self) -> &'static str {

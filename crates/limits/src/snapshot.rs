@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use crate::fnv::Fnv;
 use crate::mode::Mode;
 use crate::model::TenantLimits;
 use crate::tenant::{Tenant, TenantId};
@@ -141,21 +142,9 @@ impl Diff {
     }
 }
 
-/// FNV-1a (RFC draft-eastlake-fnv), because the standard library's hashes may change with its release.
-struct Fnv(u64);
-
-impl Write for Fnv {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        for byte in text.bytes() {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-        Ok(())
-    }
-}
-
 /// Defaults in full and of each entry what differs from them determine everything.
 fn content_hash(defaults: &TenantLimits, tenants: &[(TenantId, TenantEntry)]) -> u64 {
-    let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+    let mut hash = Fnv::default();
     // Neither writing into the hash nor formatting a text or a number fails.
     let mut add = |name: &str, value: &str| _ = writeln!(hash, "{name}={value}");
     for (name, value) in defaults.fields() {
@@ -167,7 +156,7 @@ fn content_hash(defaults: &TenantLimits, tenants: &[(TenantId, TenantEntry)]) ->
             add(name, &value);
         }
     }
-    hash.0
+    hash.sum()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::cache::{self, CacheError};
 use crate::document::{self, Draft, Reading, SourceDocument};
 use crate::mode::Mode;
 use crate::model::TenantLimits;
@@ -48,10 +49,24 @@ impl LimitsState {
         LimitsState { defaults, allow_empty, current: None }
     }
 
-    /// The limits in force; `None` until the first set of documents that is not refused.
+    /// The limits in force; `None` until the first set of documents that is not refused, or a restored cache.
     #[must_use]
     pub fn current(&self) -> Option<Arc<Snapshot>> {
         self.current.clone()
+    }
+
+    /// Takes over the limits that [`crate::render_cache`] wrote, as version 1. The defaults stay those of this state;
+    /// entries are restored in full, whatever the defaults were when they were written.
+    ///
+    /// # Errors
+    /// Limits are in force already, or the text is not, byte for byte, what was written. Nothing changes then.
+    pub fn restore(&mut self, text: &str) -> Result<Arc<Snapshot>, CacheError> {
+        if self.current.is_some() {
+            return Err(CacheError::NotFirst);
+        }
+        let snapshot = Arc::new(Snapshot::new(1, self.defaults.clone(), cache::read(text)?));
+        self.current = Some(Arc::clone(&snapshot));
+        Ok(snapshot)
     }
 
     /// Applies everything a source holds now, as one file or the keys of one ConfigMap; a tenant that is not in it any

@@ -47,6 +47,8 @@ impl FieldValue for f64 {
             f64::INFINITY => ".inf".to_owned(),
             f64::NEG_INFINITY => "-.inf".to_owned(),
             value if value != 0.0 && !(1e-5..1e21).contains(&value.abs()) => format!("{value:e}"),
+            // Without the fraction it would be read as a whole number, which has no sign at zero.
+            value if value == 0.0 && value.is_sign_negative() => "-0.0".to_owned(),
             value => value.to_string(),
         }
     }
@@ -287,8 +289,10 @@ pub(crate) fn quote(text: &str) -> String {
             '"' | '\\' => quoted.extend(['\\', character]),
             '\n' => quoted.push_str("\\n"),
             '\t' => quoted.push_str("\\t"),
-            // The other controls, and the marks that end a line in YAML.
-            _ if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}' | '\u{feff}') => {
+            // The other controls, the marks that end a line in YAML, and what YAML takes for no character.
+            _ if character.is_control()
+                || matches!(character, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}') =>
+            {
                 quoted.push_str(&format!("\\u{:04x}", u32::from(character)));
             }
             _ => quoted.push(character),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use limits::{
     Applied, EdgeConfig, EdgeConfigState, EdgePolicy, LimitsState, Severity, Snapshot, SourceDocument, TenantLimits,
+    render_cache,
 };
 
 fn cases(folder: &str) -> Vec<(String, PathBuf)> {
@@ -75,6 +76,19 @@ fn good_documents_give_their_limits_and_no_problem() {
         assert_eq!(applied.problems, [], "{name}");
         let limits = render(&applied.snapshot.expect("limits"));
         assert_eq!(limits, read(&path.with_extension("txt")), "{name}");
+    }
+}
+
+#[test]
+fn what_good_documents_give_survives_a_restart() {
+    for (name, path) in cases("good") {
+        let applied = apply(&mut LimitsState::new(TenantLimits::default(), false), &name, &read(&path));
+        let written = applied.snapshot.expect("limits");
+        let cache = render_cache(&written).expect("a cache");
+        let restored = LimitsState::new(TenantLimits::default(), false).restore(&cache).expect(&name);
+        assert_eq!(restored.content_hash(), written.content_hash(), "{name}");
+        assert!(restored.diff(&written).is_empty(), "{name}");
+        assert_eq!(render_cache(&restored).as_deref(), Ok(cache.as_str()), "{name}");
     }
 }
 

@@ -238,10 +238,7 @@ fn advice(name: &str, known: &[&str]) -> String {
 fn read_mode(node: &Node) -> Result<Mode, ValueError> {
     const WANTED: &str = "enforce, shadow or off";
     match scalar(node, WANTED)? {
-        Resolved::Text(text) => {
-            let known = Mode::ALL.into_iter().find(|mode| mode.as_str() == text);
-            known.ok_or_else(|| wants(WANTED, Resolved::Text(text)))
-        }
+        Resolved::Text(text) => Mode::named(text).ok_or_else(|| wants(WANTED, Resolved::Text(text))),
         // YAML 1.1, and so Helm, reads off as a bool.
         Resolved::Bool(false) => Err(ValueError::new(
             "is false, which some tools make of off: write enforce, shadow or \"off\", with the quotes",

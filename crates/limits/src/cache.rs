@@ -1,0 +1,179 @@
+//! The last good limits as a text, so that a server that restarts without its source has limits at once.
+//!
+//! The text is YAML with one entry a line, behind a comment that carries the format and a checksum of everything after it.
+//! Entries are told apart from Mimir's built-in defaults, which are written out as well: what is read back depends neither
+//! on the defaults that an operator sets nor on those that another build has.
+//!
+//! The invariant kept: a text that is not what was written, byte for byte, is an error and never limits.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use crate::document::unmatched;
+use crate::fields::USED;
+use crate::fnv::Fnv;
+use crate::mode::Mode;
+use crate::model::TenantLimits;
+use crate::snapshot::{Snapshot, TenantEntry};
+use crate::tenant::TenantId;
+use crate::value::{ValueError, mapping, quote, shortened, text};
+use crate::yaml::{Content, Entry, parse};
+
+/// The largest cache that is written and read, in bytes: some 300,000 tenants with ten fields.
+pub const MAX_CACHE_BYTES: usize = 64 * 1024 * 1024;
+
+/// What the first line begins with, before format and checksum.
+const TITLE: &str = "# limits cache of mimir-rls, written by it alone; format";
+
+/// Goes up when an older reader would misread what is written.
+const FORMAT: u32 = 1;
+
+/// Why there is no cache of these limits, or no limits from this cache; completes a sentence that begins with the file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CacheError {
+    /// [`crate::LimitsState::restore`] was called when there were limits.
+    #[error("comes too late: limits are in force already")]
+    NotFirst,
+    /// More than [`MAX_CACHE_BYTES`].
+    #[error("is larger than the {MAX_CACHE_BYTES} bytes that a limits cache may have")]
+    TooLarge,
+    /// The first line is none of ours.
+    #[error("is no limits cache: name a file that mimir-rls may overwrite, or remove this one")]
+    Foreign,
+    /// Another version wrote it in its own way.
+    #[error("is a limits cache of format {0:?}, and this version reads format {FORMAT}: it is written anew")]
+    Format(String),
+    /// The text after the first line is not the one that the checksum was made of.
+    #[error("is cut or was edited: its checksum does not fit; it is written anew")]
+    Checksum,
+    /// The checksum fits, but a line cannot be read: another build wrote it.
+    #[error("cannot be read: line {line} {message}; it is written anew")]
+    Line {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+/// Writes the entries of a snapshot, without its defaults and its version.
+///
+/// # Errors
+/// [`CacheError::TooLarge`]: the text would not be read back.
+pub fn render_cache(snapshot: &Snapshot) -> Result<String, CacheError> {
+    let base = TenantLimits::default();
+    let mut body = format!("base: {}\ntenants:\n", flow(base.fields()));
+    for (key, entry) in snapshot.tenants() {
+        let limits = flow(entry.limits.differences(&base));
+        // Writing to a text never fails.
+        _ = writeln!(body, "- {{tenant: {}, mode: {}, limits: {limits}}}", quote(key.as_str()), entry.mode.as_str());
+        if body.len() > MAX_CACHE_BYTES {
+            return Err(CacheError::TooLarge);
+        }
+    }
+    let text = format!("{}{body}", title(&body));
+    if text.len() > MAX_CACHE_BYTES { Err(CacheError::TooLarge) } else { Ok(text) }
+}
+
+/// Reads what [`render_cache`] wrote.
+pub(crate) fn read(text: &str) -> Result<HashMap<TenantId, TenantEntry>, CacheError> {
+    let body = check(text)?;
+    // The title is line 1.
+    let mut lines = (2..).zip(body.lines());
+    let base = lines.next().map(|(line, text)| at(line, read_base(text))).transpose()?.unwrap_or_default();
+    let mut entries = HashMap::new();
+    for (line, text) in lines.skip(1) {
+        let (key, entry) = at(line, read_entry(text, &base))?;
+        if entries.insert(key, entry).is_some() {
+            return at(line, Err(ValueError::new("has a tenant for the second time")));
+        }
+    }
+    Ok(entries)
+}
+
+/// The body of a text whose title is the one that its body gives.
+fn check(text: &str) -> Result<&str, CacheError> {
+    if text.len() > MAX_CACHE_BYTES {
+        return Err(CacheError::TooLarge);
+    }
+    let rest = text.strip_prefix(TITLE).ok_or(CacheError::Foreign)?;
+    let (stamp, body) = rest.split_once('\n').ok_or(CacheError::Checksum)?;
+    let format = stamp.trim_start().split(',').next().unwrap_or_default();
+    if format != FORMAT.to_string() {
+        return Err(CacheError::Format(shortened(format)));
+    }
+    // Compared as text, so that no other spelling of the same number passes.
+    let ours = text.strip_prefix(title(body).as_str()) == Some(body);
+    if ours { Ok(body) } else { Err(CacheError::Checksum) }
+}
+
+fn title(body: &str) -> String {
+    let mut sum = Fnv::default();
+    // Hashing never fails.
+    _ = sum.write_str(body);
+    format!("{TITLE} {FORMAT}, checksum {:016x}\n", sum.sum())
+}
+
+/// A YAML mapping on one line.
+fn flow(fields: impl Iterator<Item = (&'static str, String)>) -> String {
+    let fields: Vec<_> = fields.map(|(name, value)| format!("{name}: {value}")).collect();
+    format!("{{{}}}", fields.join(", "))
+}
+
+fn at<T>(line: usize, read: Result<T, ValueError>) -> Result<T, CacheError> {
+    read.map_err(|ValueError(message)| CacheError::Line { line, message })
+}
+
+/// A field that the base does not name is one that its writer did not know, and has this build's default.
+fn read_base(line: &str) -> Result<TenantLimits, ValueError> {
+    let mut base = TenantLimits::default();
+    for Entry { key, value, .. } in &entries(line)? {
+        match &**key {
+            "base" => read_limits(&mut base, mapping(value, "fields")?.map_or(&[], Vec::as_slice))?,
+            other => return Err(unknown(other)),
+        }
+    }
+    Ok(base)
+}
+
+fn read_entry(line: &str, base: &TenantLimits) -> Result<(TenantId, TenantEntry), ValueError> {
+    let line = line.strip_prefix("- ").ok_or_else(|| ValueError::new("is no entry"))?;
+    let (mut tenant, mut mode, mut limits) = (None, None, base.clone());
+    for Entry { key, value, .. } in &entries(line)? {
+        match &**key {
+            "tenant" => tenant = text(value)?.filter(|key| unmatched(key).is_none()).map(TenantId::from),
+            "mode" => mode = text(value)?.and_then(Mode::named),
+            "limits" => read_limits(&mut limits, mapping(value, "fields")?.map_or(&[], Vec::as_slice))?,
+            other => return Err(unknown(other)),
+        }
+    }
+    let tenant = tenant.ok_or_else(|| ValueError::new("names no tenant"))?;
+    let mode = mode.ok_or_else(|| ValueError::new("names no mode"))?;
+    Ok((tenant, TenantEntry { limits, mode }))
+}
+
+fn read_limits(limits: &mut TenantLimits, entries: &[Entry]) -> Result<(), ValueError> {
+    for Entry { key, value, .. } in entries {
+        // The table is in order of name.
+        let place = USED.binary_search_by(|field| field.name.cmp(key)).ok();
+        let field = place.and_then(|place| USED.get(place)).ok_or_else(|| unknown(key))?;
+        (field.read)(limits, value).map_err(|ValueError(message)| ValueError(format!("field {key} {message}")))?;
+    }
+    Ok(())
+}
+
+/// The entries of the mapping that a line is.
+fn entries(line: &str) -> Result<Vec<Entry>, ValueError> {
+    let tree = parse(line).map_err(|error| ValueError(error.message))?;
+    match tree.root.as_deref().map(|root| &root.content) {
+        Some(Content::Mapping(entries)) if tree.duplicates.is_empty() => Ok(entries.clone()),
+        _ => Err(ValueError::new("is no mapping")),
+    }
+}
+
+fn unknown(name: &str) -> ValueError {
+    ValueError::new(format!("has the unknown field {}", shortened(name)))
+}
+
+#[cfg(test)]
+mod tests;
