@@ -1,7 +1,7 @@
 //! What a source hands to a server: the state now, a wake-up on each change, and how long ago the source last confirmed it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use limits::ControlState;
@@ -20,26 +20,56 @@ pub struct LimitsFeed {
 #[derive(Clone, Debug)]
 pub struct Freshness {
     start: Instant,
-    confirmed_after_millis: Arc<AtomicU64>,
+    /// From `start` on; negative where the confirmation is older than this process.
+    confirmed_after_millis: Arc<AtomicI64>,
 }
 
 impl Default for Freshness {
     fn default() -> Self {
-        Self { start: Instant::now(), confirmed_after_millis: Arc::default() }
+        Self::confirmed_ago(Duration::ZERO)
     }
 }
 
 impl Freshness {
-    /// Notes that the limits in force are, at this moment, the ones that the source has.
-    pub fn confirm(&self) {
-        let since_start = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.confirmed_after_millis.store(since_start, Ordering::Relaxed);
+    /// Limits that come from before this process, last confirmed that long ago.
+    #[must_use]
+    pub fn confirmed_ago(age: Duration) -> Self {
+        Self { start: Instant::now(), confirmed_after_millis: Arc::new(AtomicI64::new(-millis(age))) }
     }
 
-    /// Time since the last [`Freshness::confirm`], or since the source was made when nothing was confirmed yet.
+    /// Notes that the limits in force are, at this moment, the ones that the source has.
+    pub fn confirm(&self) {
+        self.confirmed_after_millis.store(millis(self.start.elapsed()), Ordering::Relaxed);
+    }
+
+    /// Time since the last [`Freshness::confirm`], or since the source was made when nothing was ever confirmed.
     #[must_use]
     pub fn age(&self) -> Duration {
-        let confirmed = Duration::from_millis(self.confirmed_after_millis.load(Ordering::Relaxed));
-        self.start.elapsed().saturating_sub(confirmed)
+        let confirmed = self.confirmed_after_millis.load(Ordering::Relaxed);
+        let age = millis(self.start.elapsed()).saturating_sub(confirmed);
+        Duration::from_millis(u64::try_from(age).unwrap_or_default())
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_confirmed_before_the_start_is_that_old_until_it_is_confirmed() {
+        let day = Duration::from_secs(86_400);
+        let freshness = Freshness::confirmed_ago(day);
+        assert!((day..day + Duration::from_secs(60)).contains(&freshness.age()), "{:?}", freshness.age());
+        freshness.clone().confirm();
+        assert!(freshness.age() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn an_absurd_age_is_only_very_old() {
+        assert!(Freshness::confirmed_ago(Duration::MAX).age() > Duration::from_secs(1 << 50));
     }
 }

@@ -1,14 +1,21 @@
 //! Where limits come from. Every source fills one watch channel of [`ControlState`], so that a server does not know which one it has.
 //!
-//! A source never takes good limits away: a document that cannot be used becomes a problem in the state, and the last good limits stay.
+//! A source never takes good limits away: a document that cannot be used becomes a problem in the state, and the last good limits stay. The edge
+//! configuration is watched the same way, and [`LimitsCache`] carries the last good limits over a restart.
 
+mod edge_config;
 mod feed;
 mod file;
+mod limits_cache;
 mod spec;
 mod stamp;
+mod watched_file;
 
+pub use edge_config::{EdgeConfigFeed, EdgeConfigSource, EdgeControl};
 pub use feed::{Freshness, LimitsFeed};
-pub use file::{FileSource, MAX_FILE_BYTES};
+pub use file::FileSource;
+pub use limits_cache::LimitsCache;
 pub use spec::{SourceSpec, SpecError};
+pub use watched_file::MAX_FILE_BYTES;
 
 pub use limits::ControlState;

@@ -38,7 +38,7 @@ pub enum CacheError {
     #[error("is larger than the {MAX_CACHE_BYTES} bytes that a limits cache may have")]
     TooLarge,
     /// The first line is none of ours.
-    #[error("is no limits cache: name a file that mimir-rls may overwrite, or remove this one")]
+    #[error("is no limits cache; it is written anew")]
     Foreign,
     /// Another version wrote it in its own way.
     #[error("is a limits cache of format {0:?}, and this version reads format {FORMAT}: it is written anew")]

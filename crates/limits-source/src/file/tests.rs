@@ -4,6 +4,7 @@ use limits::TenantLimits;
 use tempfile::TempDir;
 
 use super::*;
+use crate::MAX_FILE_BYTES;
 
 struct Watched {
     folder: TempDir,
@@ -19,7 +20,7 @@ impl Watched {
     }
 
     fn write(&self, text: &str) {
-        fs::write(&self.source.path, text).unwrap();
+        fs::write(&self.source.file.path, text).unwrap();
     }
 
     /// Tenants and problems of the state that a poll publishes, if it publishes one.
@@ -64,10 +65,10 @@ fn a_broken_document_keeps_the_limits_and_is_reported_once() {
 fn a_missing_file_is_reported_once_and_its_return_clears_the_problem() {
     let mut watched = Watched::new("overrides: { a: {} }");
     watched.poll();
-    fs::rename(&watched.source.path, watched.folder.path().join("away")).unwrap();
+    fs::rename(&watched.source.file.path, watched.folder.path().join("away")).unwrap();
     assert_eq!(watched.poll(), Some((1, 1)));
     assert_eq!(watched.poll(), None);
-    fs::rename(watched.folder.path().join("away"), &watched.source.path).unwrap();
+    fs::rename(watched.folder.path().join("away"), &watched.source.file.path).unwrap();
     watched.poll();
     assert_eq!(watched.poll(), Some((1, 0)));
     assert!(watched.source.in_force);
@@ -77,10 +78,10 @@ fn a_missing_file_is_reported_once_and_its_return_clears_the_problem() {
 fn a_file_that_is_too_large_or_no_text_is_a_problem() {
     let mut watched = Watched::new("overrides: { a: {} }");
     watched.poll();
-    fs::File::create(&watched.source.path).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
+    fs::File::create(&watched.source.file.path).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
     watched.poll();
     assert_eq!(watched.poll(), Some((1, 1)));
-    fs::write(&watched.source.path, b"overrides: \xff").unwrap();
+    fs::write(&watched.source.file.path, b"overrides: \xff").unwrap();
     watched.poll();
     assert_eq!(watched.poll(), Some((1, 1)));
     assert_eq!(watched.source.state.current().map(|limits| limits.len()), Some(1));
@@ -90,12 +91,12 @@ fn a_file_that_is_too_large_or_no_text_is_a_problem() {
 fn what_is_no_regular_file_is_not_opened() {
     let mut watched = Watched::new("overrides: { a: {} }");
     watched.poll();
-    fs::remove_file(&watched.source.path).unwrap();
-    let made = std::process::Command::new("mkfifo").arg(&watched.source.path).status().unwrap();
+    fs::remove_file(&watched.source.file.path).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&watched.source.file.path).status().unwrap();
     assert!(made.success());
     assert_eq!(watched.poll(), Some((1, 1)), "a pipe nobody writes to would never be read to its end");
-    fs::remove_file(&watched.source.path).unwrap();
-    fs::create_dir(&watched.source.path).unwrap();
+    fs::remove_file(&watched.source.file.path).unwrap();
+    fs::create_dir(&watched.source.file.path).unwrap();
     assert_eq!(watched.poll(), None, "the same problem is reported once");
 }
 
@@ -103,7 +104,7 @@ fn what_is_no_regular_file_is_not_opened() {
 fn a_missing_file_does_not_hide_the_problems_of_what_is_in_force() {
     let mut watched = Watched::new("a.ingestion_rate: much\n");
     assert_eq!(watched.poll(), Some((1, 1)));
-    fs::remove_file(&watched.source.path).unwrap();
+    fs::remove_file(&watched.source.file.path).unwrap();
     assert_eq!(watched.poll(), Some((1, 2)));
 }
 
@@ -115,4 +116,16 @@ fn nothing_is_in_force_until_the_first_good_document() {
     watched.write("overrides: { a: {} }");
     watched.poll();
     assert_eq!(watched.poll(), Some((1, 0)));
+}
+
+#[test]
+fn restored_limits_hold_through_a_broken_document_and_are_not_confirmed_by_it() {
+    let mut state = LimitsState::new(TenantLimits::default(), false);
+    state.apply(&[SourceDocument { name: "cache", text: "overrides: { a: {}, b: {} }" }]);
+    let mut watched = Watched::new("overrides: [");
+    watched.source = FileSource::new(watched.source.file.path.clone(), state).restored(Duration::from_secs(3600));
+    let sender = watch::Sender::new(ControlState::default());
+    watched.source.step(&sender);
+    assert_eq!(sender.borrow().limits.as_ref().map(|limits| limits.len()), Some(2));
+    assert!(watched.source.freshness.age() >= Duration::from_secs(3600));
 }

@@ -158,11 +158,8 @@ fn each_fault_is_told_with_what_comes_of_it() {
     let ours = resealed;
     for (text, expected) in [
         (text.clone(), "restored"),
-        (
-            "overrides: {}".to_owned(),
-            "is no limits cache: name a file that mimir-rls may overwrite, or remove this one",
-        ),
-        (String::new(), "is no limits cache: name a file that mimir-rls may overwrite, or remove this one"),
+        ("overrides: {}".to_owned(), "is no limits cache; it is written anew"),
+        (String::new(), "is no limits cache; it is written anew"),
         (
             text.replacen("format 1", "format 2", 1),
             "is a limits cache of format \"2\", and this version reads format 1: it is written anew",

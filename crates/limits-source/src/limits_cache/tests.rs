@@ -1,0 +1,214 @@
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+use limits::{SourceDocument, TenantLimits};
+use tempfile::TempDir;
+
+use super::*;
+use crate::FileSource;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn cache(&self) -> LimitsCache {
+        LimitsCache::new(self.at("limits.cache"))
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(self.0.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+fn state() -> LimitsState {
+    LimitsState::new(TenantLimits::default(), false)
+}
+
+fn limits(text: &str) -> ControlState {
+    let limits = state().apply(&[SourceDocument { name: "runtime.yaml", text }]).snapshot;
+    ControlState { limits, ..ControlState::default() }
+}
+
+/// Keeps what is there and ends, because there is no source any more.
+async fn keep_once(cache: LimitsCache, now: ControlState) {
+    let (_, states) = watch::channel(now);
+    cache.keep(states, CancellationToken::new()).await;
+}
+
+fn count(faults: &AtomicU64) -> u64 {
+    faults.load(Ordering::Relaxed)
+}
+
+#[track_caller]
+fn loads(cache: &LimitsCache) -> Option<usize> {
+    let mut state = state();
+    cache.load(&mut state)?;
+    state.current().map(|limits| limits.len())
+}
+
+async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let poll = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, poll).await.unwrap_or_else(|_| unreachable!("{what} did not come about"));
+}
+
+#[tokio::test]
+async fn each_change_is_written_whole_and_loads_again() {
+    let folder = Folder::new();
+    let (sender, states) = watch::channel(ControlState::default());
+    let kept = tokio::spawn(folder.cache().keep(states, CancellationToken::new()));
+    for (text, tenants) in [("overrides: {a: {}}", 1), ("overrides: {a: {}, b: {}}", 2), ("overrides: {b: {}}", 1)] {
+        let next = limits(text);
+        let hash = next.limits.as_ref().map(|limits| limits.content_hash());
+        sender.send_replace(next);
+        eventually(text, || {
+            let mut state = state();
+            folder.cache().load(&mut state);
+            state.current().map(|limits| limits.content_hash()) == hash
+        })
+        .await;
+        assert_eq!(loads(&folder.cache()), Some(tenants), "{text}");
+    }
+    drop(sender);
+    kept.await.unwrap();
+    assert_eq!(folder.names(), ["limits.cache"]);
+    assert_eq!(fs::metadata(folder.at("limits.cache")).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn what_was_loaded_is_not_written_again() {
+    let folder = Folder::new();
+    keep_once(folder.cache(), limits("overrides: {a: {}}")).await;
+    let written = fs::metadata(folder.at("limits.cache")).unwrap().ino();
+    // Holds the inode, so that a new file cannot get the same one.
+    let _file = File::open(folder.at("limits.cache")).unwrap();
+
+    let cache = folder.cache();
+    let mut state = state();
+    cache.load(&mut state);
+    keep_once(cache, ControlState { limits: state.current(), ..ControlState::default() }).await;
+    assert_eq!(fs::metadata(folder.at("limits.cache")).unwrap().ino(), written);
+
+    let cache = folder.cache();
+    loads(&cache);
+    keep_once(cache, limits("overrides: {a: {ingestion_rate: 1}}")).await;
+    assert_ne!(fs::metadata(folder.at("limits.cache")).unwrap().ino(), written);
+}
+
+#[tokio::test]
+async fn a_cache_that_cannot_be_used_is_counted_and_written_anew() {
+    let folder = Folder::new();
+    keep_once(folder.cache(), limits("overrides: {a: {}}")).await;
+    let good = fs::read(folder.at("limits.cache")).unwrap();
+    let (cut, mut edited) = (&good[..good.len() - 1], good.clone());
+    edited[good.len() - 10] ^= 1;
+    for bad in [cut, &edited, b"", b"overrides: {}", b"\xff"] {
+        fs::write(folder.at("limits.cache"), bad).unwrap();
+        let cache = folder.cache();
+        assert_eq!(loads(&cache), None);
+        assert_eq!(count(&cache.faults()), 1);
+        keep_once(cache, limits("overrides: {a: {}}")).await;
+        assert_eq!(fs::read(folder.at("limits.cache")).unwrap(), good);
+    }
+}
+
+#[test]
+fn a_missing_cache_is_no_fault_and_what_is_no_file_of_its_size_is() {
+    let folder = Folder::new();
+    let cache = folder.cache();
+    assert_eq!((loads(&cache), count(&cache.faults())), (None, 0));
+    File::create(folder.at("limits.cache")).unwrap().set_len(MAX_CACHE_BYTES as u64 + 1).unwrap();
+    assert_eq!((loads(&cache), count(&cache.faults())), (None, 1));
+    let folders = LimitsCache::new(folder.0.path().to_owned());
+    assert_eq!((loads(&folders), count(&folders.faults())), (None, 1));
+}
+
+#[tokio::test]
+async fn a_write_that_fails_is_counted_and_tried_again() {
+    let folder = Folder::new();
+    let path = folder.at("later").join("limits.cache");
+    let cache = LimitsCache { retry_every: Duration::from_millis(5), ..LimitsCache::new(path.clone()) };
+    let faults = cache.faults();
+    let (_sender, states) = watch::channel(limits("overrides: {a: {}}"));
+    let stop = CancellationToken::new();
+    let kept = tokio::spawn(cache.keep(states, stop.clone()));
+    eventually("a second attempt", || count(&faults) >= 2).await;
+    fs::create_dir(folder.at("later")).unwrap();
+    eventually("the cache", || path.exists()).await;
+    stop.cancel();
+    kept.await.unwrap();
+    assert_eq!(loads(&LimitsCache::new(path)), Some(1));
+}
+
+#[tokio::test]
+async fn a_fault_is_told_once_until_it_changes() {
+    let folder = Folder::new();
+    let cache = folder.cache();
+    let error = |text: &str| Err(io::Error::other(text.to_owned()));
+    let first = cache.report(error("full"), None);
+    assert_eq!(first.as_deref(), Some("full"));
+    assert_eq!(cache.report(error("full"), first.clone()), first);
+    assert_eq!(cache.report(Ok(()), first), None);
+    assert_eq!(count(&cache.faults()), 2, "every attempt counts");
+}
+
+#[tokio::test]
+async fn limits_in_force_when_it_is_stopped_are_written_to_the_end() {
+    let folder = Folder::new();
+    let (_sender, states) = watch::channel(limits("overrides: {a: {}, b: {}}"));
+    let stop = CancellationToken::new();
+    stop.cancel();
+    folder.cache().keep(states, stop).await;
+    assert_eq!(loads(&folder.cache()), Some(2));
+}
+
+#[test]
+fn what_a_killed_process_left_behind_is_in_nobodys_way() {
+    let folder = Folder::new();
+    let (path, temporary) = (folder.at("limits.cache"), folder.at("limits.cache.new"));
+    fs::write(folder.at("other"), "untouched").unwrap();
+    symlink("other", &temporary).unwrap();
+    replace_file(&path, "new").unwrap();
+    assert_eq!(fs::read_to_string(folder.at("other")).unwrap(), "untouched");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+    assert_eq!(folder.names(), ["limits.cache", "other"]);
+}
+
+#[tokio::test]
+async fn a_server_restarts_on_its_cache_while_its_file_is_away() {
+    let folder = Folder::new();
+    keep_once(folder.cache(), limits("overrides: {a: {}, b: {}}")).await;
+    let hour = Duration::from_secs(3600);
+    let file = File::options().write(true).open(folder.at("limits.cache")).unwrap();
+    file.set_modified(SystemTime::now() - hour).unwrap();
+
+    let mut state = state();
+    let age = folder.cache().load(&mut state).unwrap();
+    let stop = CancellationToken::new();
+    let _stop = stop.clone().drop_guard();
+    let mut feed = FileSource::new(folder.at("runtime.yaml"), state).restored(age).start(stop).await;
+    let now = feed.states.borrow_and_update().clone();
+    assert_eq!((now.limits.map(|limits| limits.len()), now.problems.len()), (Some(2), 1));
+    assert!((hour..2 * hour).contains(&feed.freshness.age()), "{:?}", feed.freshness.age());
+
+    fs::write(folder.at("runtime.yaml"), "overrides: {a: {}}").unwrap();
+    let read = feed.states.wait_for(|state| state.limits.as_ref().is_some_and(|limits| limits.version() == 2));
+    tokio::time::timeout(DEADLINE, read).await.unwrap().unwrap();
+    eventually("a confirmation", || feed.freshness.age() < hour).await;
+}
