@@ -90,7 +90,7 @@ deny_reasons! {
     TooManyTenants => "too_many_tenants", 422;
     /// The tenant header is there more than once. Mimir would take the first.
     TenantHeaderRepeated => "tenant_header_repeated", 400;
-    /// The edge has no room for the push now, or none for more pushes of this tenant.
+    /// The edge reads as many bytes as it may at once, of this tenant or of all.
     EdgeOverloaded => "edge_overloaded", 503;
     /// The compressed body is larger than the edge takes.
     BodyTooLarge => "body_too_large", 413;
@@ -141,17 +141,15 @@ mod tests {
     }
 
     #[test]
-    fn only_rate_limits_and_overload_are_worth_a_retry() {
+    fn only_rates_and_overload_are_worth_a_retry() {
         let retryable: Vec<_> =
             DenyReason::ALL.into_iter().filter(|&reason| Denial::new(reason, "").retryable()).collect();
-        assert_eq!(
-            retryable,
-            [
-                DenyReason::EdgeOverloaded,
-                DenyReason::RequestRate,
-                DenyReason::IngestionRate,
-                DenyReason::IngestionBurst
-            ]
-        );
+        let expected = [
+            DenyReason::EdgeOverloaded,
+            DenyReason::RequestRate,
+            DenyReason::IngestionRate,
+            DenyReason::IngestionBurst,
+        ];
+        assert_eq!(retryable, expected);
     }
 }

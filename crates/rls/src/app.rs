@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use axum::Router;
-use limits::LimitsState;
+use limits::{LimitsState, Mode};
 use limits_source::{FileSource, LimitsFeed, SourceSpec};
 use prometheus::Registry;
 use runtime::{HttpServer, Readiness, Shutdown, observability_routes};
@@ -18,6 +18,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
+use crate::admission::{Admission, Budget, ModeOf};
 use crate::decide::Decider;
 use crate::envoy::CheckService;
 use crate::limits_in_force::LimitsInForce;
@@ -55,8 +56,9 @@ impl App {
         let decider = Arc::new(Decider::new(limits.clone(), config.bodies));
         let service = CheckService::new(Arc::clone(&decider), metrics.clone());
         let calls = Calls::new(metrics.clone());
-        let grpc =
-            GrpcServer::bind(config.grpc_listen, service, config.bodies.max_request_bytes, calls.clone()).await?;
+        let budget = Budget::new(config.max_in_flight_bytes);
+        let admission = Admission::new(Arc::clone(&budget), config.bodies, mode_by(limits.clone()), metrics.clone());
+        let grpc = GrpcServer::bind(config.grpc_listen, service, admission, calls.clone(), metrics.clone()).await?;
 
         for problem in &config.default_problems {
             tracing::warn!("default limits problem: {problem}");
@@ -73,7 +75,10 @@ impl App {
             }
         }));
         tokio::spawn(evict_idle_tenants(Arc::clone(&decider), metrics.clone(), stop));
-        let refresh = move || metrics.refresh(decider.enforcer(), &freshness);
+        let refresh = move || {
+            metrics.refresh(decider.enforcer(), &freshness);
+            metrics.show_budget(&budget);
+        };
         let routes = observability_routes(registry, readiness.clone(), refresh);
         Ok(Self {
             grpc,
@@ -130,6 +135,15 @@ impl App {
         http_stop.cancel();
         Ok(())
     }
+}
+
+/// The mode of a tenant, or of pushes whose tenant is not known, by the limits in force.
+fn mode_by(limits: LimitsInForce) -> ModeOf {
+    Arc::new(move |tenant| match (limits.load(), tenant) {
+        (Some(snapshot), Some(tenant)) => snapshot.for_tenant(tenant).tenant.mode,
+        (Some(snapshot), None) => snapshot.defaults().mode,
+        (None, _) => Mode::Enforce,
+    })
 }
 
 /// Waits until the last call has its answer. A peer that only holds a connection open is not waited for.

@@ -44,6 +44,11 @@ pub struct Args {
     #[arg(long, env = "MIMIR_RLS_MAX_DECODED_BYTES", value_name = "SIZE", default_value = "100MiB")]
     pub max_decoded_bytes: ByteSize,
 
+    /// The most bytes of pushes that are read at once, a quarter of them for one tenant; what comes beyond gets 503 with Retry-After
+    /// [default: 256MiB, or 4 times the largest message if that is more]
+    #[arg(long, env = "MIMIR_RLS_MAX_IN_FLIGHT_BYTES", value_name = "SIZE")]
+    pub max_in_flight_bytes: Option<ByteSize>,
+
     /// What to do with a push that is not readable remote write: refuse it with 400 as Mimir does, or forward it uncharged
     #[arg(long, env = "MIMIR_RLS_UNREADABLE_BODY", value_name = "POLICY", default_value = "refuse")]
     pub unreadable_body: UnreadableBody,

@@ -12,10 +12,16 @@ use remote_write::BodyLimits;
 use runtime::LogFilter;
 
 use crate::Args;
+use crate::admission::SHARES;
 use crate::args::UnreadableBody;
 
 /// The largest size that the two body limits may have: lengths on the wire are 32 bits wide.
 const LARGEST_BODY: ByteSize = ByteSize::gib(2);
+
+/// Room for everything in a `CheckRequest` that is not the body. Envoy's own limit on a request's headers is 60 KiB.
+const ATTRIBUTES_BYTES: usize = 1 << 20;
+/// What may be in flight unless told otherwise, where the largest message does not need more.
+const IN_FLIGHT: ByteSize = ByteSize::mib(256);
 
 /// Validated settings of one process.
 #[derive(Clone, Debug)]
@@ -28,6 +34,8 @@ pub struct Config {
     pub(crate) default_problems: Vec<Problem>,
     pub(crate) allow_empty_overrides: bool,
     pub(crate) bodies: BodyPolicy,
+    /// The most bytes of messages in memory at once; room for [`SHARES`](crate::admission::SHARES) of the largest.
+    pub(crate) max_in_flight_bytes: usize,
     pub(crate) drain_delay: Duration,
     pub(crate) drain_timeout: Duration,
     /// The filter for log lines.
@@ -43,6 +51,13 @@ pub(crate) struct BodyPolicy {
     pub unreadable: UnreadableBody,
 }
 
+impl BodyPolicy {
+    /// The largest message that carries a body of the largest size, in bytes.
+    pub(crate) fn largest_message(&self) -> usize {
+        self.max_request_bytes.saturating_add(ATTRIBUTES_BYTES)
+    }
+}
+
 impl TryFrom<Args> for Config {
     type Error = anyhow::Error;
 
@@ -54,6 +69,7 @@ impl TryFrom<Args> for Config {
             default_limits,
             max_request_bytes,
             max_decoded_bytes,
+            max_in_flight_bytes,
             unreadable_body,
             allow_empty_overrides,
             drain_delay,
@@ -66,6 +82,8 @@ impl TryFrom<Args> for Config {
         let (default_limits, default_problems) = default_limits.map(read_defaults).transpose()?.unwrap_or_default();
         let max_request_bytes = body_size("--max-request-bytes", max_request_bytes)?;
         let max_decoded_bytes = body_size("--max-decoded-bytes", max_decoded_bytes)?;
+        let bodies =
+            BodyPolicy { max_request_bytes, decode: BodyLimits { max_decoded_bytes }, unreadable: unreadable_body };
         Ok(Self {
             grpc_listen,
             http_listen,
@@ -73,11 +91,8 @@ impl TryFrom<Args> for Config {
             default_limits,
             default_problems,
             allow_empty_overrides,
-            bodies: BodyPolicy {
-                max_request_bytes,
-                decode: BodyLimits { max_decoded_bytes },
-                unreadable: unreadable_body,
-            },
+            max_in_flight_bytes: in_flight_size(max_in_flight_bytes, &bodies)?,
+            bodies,
             drain_delay: drain_delay.into(),
             drain_timeout: drain_timeout.into(),
             log_level,
@@ -90,6 +105,21 @@ fn body_size(flag: &str, size: ByteSize) -> anyhow::Result<usize> {
         bail!("{flag} is {size}; it must be between 1 byte and {LARGEST_BODY}, for example 16MiB");
     }
     usize::try_from(size.as_u64()).with_context(|| format!("{flag} is too large for this machine"))
+}
+
+/// A tenant's share has to hold the largest message, or no retry would ever get it through.
+fn in_flight_size(given: Option<ByteSize>, bodies: &BodyPolicy) -> anyhow::Result<usize> {
+    let least = bodies.largest_message().saturating_mul(SHARES);
+    let Some(size) = given else { return Ok(least.max(usize::try_from(IN_FLIGHT.as_u64()).unwrap_or(usize::MAX))) };
+    let bytes = usize::try_from(size.as_u64()).context("--max-in-flight-bytes is too large for this machine")?;
+    if bytes < least {
+        bail!(
+            "--max-in-flight-bytes is {size}; with --max-request-bytes {} it must be at least {least} bytes: a tenant may have a quarter of it, \
+             and that has to hold the largest push",
+            bodies.max_request_bytes
+        );
+    }
+    Ok(bytes)
 }
 
 fn read_defaults(path: PathBuf) -> anyhow::Result<(TenantLimits, Vec<Problem>)> {

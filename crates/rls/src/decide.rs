@@ -88,11 +88,7 @@ impl Decider {
             PushBody::Partial => "is larger than the proxy buffers".to_owned(),
             PushBody::Whole(_) | PushBody::Withheld => return Ok(()),
         };
-        let message = format!(
-            "the push has been rejected because its body {size}; the edge reads up to {limit} bytes as sent (err-edge-max-request-bytes). \
-             To adjust the limit, configure --max-request-bytes and the proxy's max_request_bytes, or contact your service administrator."
-        );
-        Err(Denial::new(DenyReason::BodyTooLarge, message))
+        Err(body_too_large(&size, limit))
     }
 
     fn unreadable(&self, error: &BodyError, verdict: &mut Verdict) -> Result<AllowReason, Denial> {
@@ -114,6 +110,15 @@ impl Decider {
         allowed(self.enforcer.charge_items(tenant, limit, counts.items(), self.clock.now()))?;
         Ok(AllowReason::WithinLimits)
     }
+}
+
+/// The refusal of a body of which `size` says how large it is; `limit` is the largest that is read, in bytes.
+pub(crate) fn body_too_large(size: &str, limit: usize) -> Denial {
+    let message = format!(
+        "the push has been rejected because its body {size}; the edge reads up to {limit} bytes as sent (err-edge-max-request-bytes). \
+         To adjust the limit, configure --max-request-bytes and the proxy's max_request_bytes, or contact your service administrator."
+    );
+    Denial::new(DenyReason::BodyTooLarge, message)
 }
 
 /// Why the steps ended early.

@@ -4,6 +4,7 @@ mod answer;
 mod request;
 mod service;
 
+pub(crate) use answer::answer;
 pub(crate) use service::CheckService;
 
 /// The tenant's header, in lower case as Envoy sends names.

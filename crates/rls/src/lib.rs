@@ -3,6 +3,7 @@
 //! The way of a push through this crate: [`envoy`] turns a `CheckRequest` into a [`push::Push`], [`decide`] runs the steps of the decision in
 //! Mimir's order on it, and [`envoy`] turns the verdict into a `CheckResponse`. Everything else is the life of the process.
 
+mod admission;
 mod app;
 mod args;
 mod clock;

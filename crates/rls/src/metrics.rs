@@ -10,6 +10,7 @@ use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, Int
 use remote_write::BodyErrorKind;
 use tonic::Code;
 
+use crate::admission::Budget;
 use crate::decide::{AllowReason, Verdict};
 
 const ALLOW: &str = "allow";
@@ -33,6 +34,9 @@ struct Inner {
     spelling_overflows: IntCounter,
     evicted_tenants: IntCounter,
     tenants: IntGauge,
+    in_flight_bytes: IntGauge,
+    in_flight_bytes_limit: IntGauge,
+    connections_refused: IntCounter,
     limits_problems: IntGauge,
     limits_version: IntGauge,
     limits_tenants: IntGauge,
@@ -86,6 +90,21 @@ impl Metrics {
                 "Idle tenants forgotten because their buckets were full again",
             )?,
             tenants: gauge(registry, "rls_tenants", "Tenants whose buckets are held in memory")?,
+            in_flight_bytes: gauge(
+                registry,
+                "rls_in_flight_bytes",
+                "Bytes reserved for pushes that are being read, in bytes",
+            )?,
+            in_flight_bytes_limit: gauge(
+                registry,
+                "rls_in_flight_bytes_limit",
+                "The most that may be reserved at once, in bytes; a tenant may have a quarter of it",
+            )?,
+            connections_refused: counter(
+                registry,
+                "rls_grpc_connections_refused_total",
+                "gRPC connections closed at once because there were too many",
+            )?,
             limits_problems: gauge(
                 registry,
                 "rls_limits_problems",
@@ -155,6 +174,16 @@ impl Metrics {
             self.inner.limits_version.set(i64::try_from(snapshot.version()).unwrap_or(i64::MAX));
             self.inner.limits_tenants.set(as_gauge(snapshot.len()));
         }
+    }
+
+    pub(crate) fn connection_refused(&self) {
+        self.inner.connections_refused.inc();
+    }
+
+    /// Brings up to date how much of the budget is reserved.
+    pub(crate) fn show_budget(&self, budget: &Budget) {
+        self.inner.in_flight_bytes.set(as_gauge(budget.reserved()));
+        self.inner.in_flight_bytes_limit.set(as_gauge(budget.limit()));
     }
 
     pub(crate) fn evicted(&self, tenants: usize) {

@@ -1,6 +1,9 @@
 //! The gRPC side: the ext_authz service and the health service that follows the readiness.
 
+mod connections;
+
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::Context;
 use proto::envoy::service::auth::v3::authorization_server::AuthorizationServer;
@@ -8,24 +11,39 @@ use runtime::{Phase, Readiness};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
+use tower::Layer;
 
 use super::calls::Calls;
+use crate::admission::{Admission, Admitted};
 use crate::envoy::CheckService;
+use crate::metrics::Metrics;
+use connections::{LARGEST_COUNT, bounded};
 
-/// Room for everything in a `CheckRequest` that is not the body. Envoy's own limit on a request's headers is 60 KiB.
-const ATTRIBUTES_BYTES: usize = 1 << 20;
-/// A 16 MiB body crosses in few round trips; a stream alone cannot fill the connection's window.
+/// A large body crosses in few round trips, and several must stall before others on the connection do.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+/// What a connection can hold that is not reserved yet. At a round trip of 1 ms it still lets 16 GB/s through.
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
-
+/// Calls at once on a connection: as many as an Envoy opens unless told otherwise, so that it never opens one that has to be refused. It
+/// opens another connection for more.
+const CONCURRENT_CALLS: u32 = 1024;
 /// Room for the headers of a call, which repeat the tenant's: more than any Envoy takes from a client, since what does not fit ends in an error.
 const HEADER_LIST_BYTES: u32 = 1 << 20;
-/// A client that resets its requests makes Envoy reset its calls. At h2's own bound of 20 not yet accepted ones the connection that all tenants
-/// share would be closed; Envoy keeps its calls in flight far below this one.
+/// A client that resets its requests makes Envoy reset its calls, and an Envoy whose calls time out while this process is frozen resets them
+/// all. At h2's own bound of 20 not yet accepted ones the connection that all tenants share would be closed; Envoy keeps its calls in flight far
+/// below this one.
 const PENDING_RESETS: usize = 1 << 16;
+/// Resets that frames for calls long over cause. h2 counts them over the whole life of a connection and then closes it, and a frozen and
+/// resumed server has many at once: no bound.
+const LOCAL_ERROR_RESETS: Option<usize> = None;
+/// A peer that is gone without a word loses its connection after interval and timeout. Both are longer than a process is usually frozen.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// For calls that come without a timeout or never finish sending; Envoy's own is 5 s.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// A health question holds the name of a service.
+const HEALTH_MESSAGE_BYTES: usize = 64 << 10;
 
 /// The services whose health is reported; the empty name stands for the whole server.
 const SERVICES: [&str; 2] = ["", "envoy.service.auth.v3.Authorization"];
@@ -33,25 +51,26 @@ const SERVICES: [&str; 2] = ["", "envoy.service.auth.v3.Authorization"];
 pub(super) struct GrpcServer {
     listener: TcpListener,
     address: SocketAddr,
-    authorization: AuthorizationServer<CheckService>,
+    authorization: Admitted<AuthorizationServer<CheckService>>,
     calls: Calls,
+    metrics: Metrics,
 }
 
 impl GrpcServer {
-    /// Binds `address`. A message may be larger than the largest body that is read: a message over the limit ends in a gRPC error, which an
-    /// Envoy that fails open takes for "allow".
+    /// Binds `address`. `admission` refuses what is larger than the service's own limit, which would end it in a gRPC error.
     pub(super) async fn bind(
         address: SocketAddr,
         service: CheckService,
-        max_request_bytes: usize,
+        admission: Admission,
         calls: Calls,
+        metrics: Metrics,
     ) -> anyhow::Result<Self> {
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("cannot listen for gRPC on {address}"))?;
         let address = listener.local_addr()?;
-        let authorization = AuthorizationServer::new(service)
-            .max_decoding_message_size(max_request_bytes.saturating_add(ATTRIBUTES_BYTES));
-        Ok(Self { listener, address, authorization, calls })
+        let largest = admission.largest_message();
+        let authorization = admission.layer(AuthorizationServer::new(service).max_decoding_message_size(largest));
+        Ok(Self { listener, address, authorization, calls, metrics })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -67,10 +86,15 @@ impl GrpcServer {
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .http2_max_header_list_size(HEADER_LIST_BYTES)
             .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS))
+            .http2_max_local_error_reset_streams(LOCAL_ERROR_RESETS)
+            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+            .max_concurrent_streams(CONCURRENT_CALLS)
+            .timeout(CALL_TIMEOUT)
             .layer(self.calls)
-            .add_service(health)
+            .add_service(health.max_decoding_message_size(HEALTH_MESSAGE_BYTES))
             .add_service(self.authorization)
-            .serve_with_incoming_shutdown(TcpIncoming::from(self.listener).with_nodelay(Some(true)), stop.cancelled())
+            .serve_with_incoming_shutdown(bounded(self.listener, LARGEST_COUNT, self.metrics), stop.cancelled())
             .await
             .context("the gRPC side stopped")
     }

@@ -3,5 +3,6 @@
 mod check;
 mod command_line;
 mod life;
+mod overload;
 mod peers;
 mod support;
