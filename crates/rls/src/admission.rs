@@ -1,11 +1,12 @@
 //! The layer before the ext_authz service: it reserves the bytes of a call's message before any of it is buffered.
 //!
 //! The length of a message stands in its first five bytes. A message that is too large, or for which the budget has no room, gets its refusal
-//! from here and is never held; a refusal is an answer, since an Envoy that fails open takes an error for "allow". Invariant: whatever the
+//! from here and is never held; so does one that is not read in the time its asker has. A refusal is an answer, since an Envoy that fails open takes an error for "allow". Invariant: whatever the
 //! service behind this layer buffers of a call is reserved as long as the call lasts.
 
 mod answer;
 mod budget;
+mod deadline;
 mod message;
 
 use std::convert::Infallible;
@@ -16,15 +17,19 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use enforce::{Decision, Denial, DenyReason};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use limits::{Mode, Tenant};
+use tokio::time::timeout;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tower::{Layer, Service};
 
 pub(crate) use budget::{Budget, SHARES};
+pub(crate) use deadline::LONGEST;
 
 use budget::{Full, Reservation};
+use deadline::answer_within;
 use message::{FirstMessage, Start};
 
 use crate::config::BodyPolicy;
@@ -55,29 +60,61 @@ impl Admission {
         self.bodies.largest_message()
     }
 
-    /// Reserves what the call holds already, then what its message will need; `Err` is the refusal.
-    async fn admit(&self, tenant: Option<&str>, headers: usize, body: &mut Body) -> Result<(Reservation, Start), Stop> {
-        let budget = &self.budget;
-        let mut reservation = budget.reserve(tenant, headers).map_err(|full| overloaded(full, budget))?;
+    /// Lets `service` answer what is admitted; the bytes stay reserved until it has.
+    async fn run<S>(
+        &self,
+        service: &mut S,
+        tenant: Option<&Tenant<'_>>,
+        parts: Parts,
+        mut body: Body,
+    ) -> Result<Response<Body>, Stop>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
+        let (_reservation, start) = self.admit(tenant, size_of(&parts.headers), &mut body).await?;
+        let body = Body::new(FirstMessage::new(start, body));
+        match service.call(Request::from_parts(parts, body)).await {
+            Ok(response) => Ok(response),
+            Err(never) => match never {},
+        }
+    }
+
+    /// Reserves what the call holds already, and then what its message needs.
+    async fn admit(
+        &self,
+        tenant: Option<&Tenant<'_>>,
+        headers: usize,
+        body: &mut Body,
+    ) -> Result<(Reservation, Start), Stop> {
+        let full = |full| self.full(full);
+        let mut reservation = self.budget.reserve(tenant.map(Tenant::id), headers).map_err(full)?;
         let start = Start::read(body).await.map_err(Stop::Broken)?;
         if let Some(length) = start.message_length() {
             if length > self.largest_message() {
                 let size = format!("comes in a message of {length} bytes");
-                return Err(body_too_large(&size, self.bodies.max_request_bytes).into());
+                return Err(Stop::Denied(body_too_large(&size, self.bodies.max_request_bytes)));
             }
             // A share always holds the largest message; the headers around it must not make it one that never passes.
-            let needed = length.min(budget.share().saturating_sub(headers));
-            reservation.grow(needed).map_err(|full| overloaded(full, budget))?;
+            reservation.grow(length.min(self.budget.share().saturating_sub(headers))).map_err(full)?;
         }
         Ok((reservation, start))
     }
 
-    /// The answer to a push that is not read. What is still on its way is discarded: to reset the call instead would cost one reset more for
-    /// each frame that follows it, and a peer that sends on is told by flow control, not by an error.
-    fn refuse(&self, denial: Denial, tenant: Option<&Tenant<'_>>, body: Body, started: Instant) -> Response<Body> {
+    fn full(&self, full: Full) -> Stop {
+        Stop::Denied(overloaded(&match full {
+            Full::Share => {
+                let share = self.budget.share();
+                format!("what the edge reads of its tenant at this moment fills the tenant's share of {share} bytes")
+            }
+            Full::Edge => format!("what the edge reads at this moment fills its {} bytes", self.budget.limit()),
+        }))
+    }
+
+    /// The answer to a push that is not read. With its body gone, HTTP/2 resets the call once the answer is out, which tells the proxy to stop
+    /// sending: to receive it all would take the bandwidth and the time of those that were admitted.
+    fn refuse(&self, denial: Denial, tenant: Option<&Tenant<'_>>, started: Instant) -> Response<Body> {
         let mut verdict = Verdict::new((self.mode_of)(tenant));
         verdict.decision = Decision::Deny(denial);
-        tokio::spawn(message::discard(body));
         let response = answer::grpc(&answer(&verdict, 0, rand::random()));
         self.metrics.record(&verdict, started.elapsed());
         response
@@ -122,20 +159,20 @@ where
         let admission = self.admission.clone();
         Box::pin(async move {
             let started = Instant::now();
-            let (parts, mut body) = request.into_parts();
+            let (parts, body) = request.into_parts();
             let header = tenant_header(&parts.headers);
             let tenant = header.as_ref().and_then(|value| Tenant::parse(Some(value.as_bytes())).ok());
-            let id = tenant.as_ref().map(Tenant::id);
-            match admission.admit(id, size_of(&parts.headers), &mut body).await {
-                Ok((reservation, start)) => {
-                    let body = Body::new(FirstMessage::new(start, body));
-                    let response = ready.call(Request::from_parts(parts, body)).await;
-                    drop(reservation);
-                    response
-                }
-                Err(Stop::Denied(denial)) => Ok(admission.refuse(denial, tenant.as_ref(), body, started)),
-                Err(Stop::Broken(status)) => Ok(status.into_http()),
-            }
+            let within = answer_within(&parts.headers);
+            let call = admission.run(&mut ready, tenant.as_ref(), parts, body);
+            let stop = match timeout(within, call).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(stop)) => stop,
+                Err(_) => Stop::Denied(overloaded(&format!("the edge could not read it within {within:?}"))),
+            };
+            Ok(match stop {
+                Stop::Denied(denial) => admission.refuse(denial, tenant.as_ref(), started),
+                Stop::Broken(status) => status.into_http(),
+            })
         })
     }
 }
@@ -145,12 +182,6 @@ enum Stop {
     Denied(Denial),
     /// Its body ended in an error.
     Broken(tonic::Status),
-}
-
-impl From<Denial> for Stop {
-    fn from(denial: Denial) -> Self {
-        Self::Denied(denial)
-    }
 }
 
 /// The tenant as the call's metadata say it; one that is there twice is nobody's.
@@ -164,16 +195,9 @@ fn size_of(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len()).saturating_add(32)).sum()
 }
 
-fn overloaded(full: Full, budget: &Budget) -> Denial {
-    let full = match full {
-        Full::Share => format!(
-            "what the edge reads of its tenant at this moment fills the tenant's share of {} bytes",
-            budget.share()
-        ),
-        Full::Edge => format!("what the edge reads at this moment fills its {} bytes", budget.limit()),
-    };
+fn overloaded(why: &str) -> Denial {
     let message = format!(
-        "the push has been rejected because {full} (err-edge-overloaded). The same push passes when others are done, so retry it. \
+        "the push has been rejected because {why} (err-edge-overloaded). The same push passes when others are done, so retry it. \
          To adjust the limit, configure --max-in-flight-bytes, or contact your service administrator."
     );
     Denial::new(DenyReason::EdgeOverloaded, message)

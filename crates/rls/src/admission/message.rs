@@ -2,19 +2,15 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame};
 use http_body_util::BodyExt;
-use tokio::time::timeout;
 use tonic::Status;
 use tonic::body::Body;
 
 /// What stands before a message: a flag (1: compressed) and the length, big endian.
 pub(super) const HEADER_BYTES: usize = 5;
-/// How long a refused call may go on sending before it is reset.
-const DISCARD_FOR: Duration = Duration::from_secs(10);
 
 /// What was read of a call's body to know its message's length: little more than the header, or all there is.
 pub(super) struct Start {
@@ -89,11 +85,4 @@ impl HttpBody for FirstMessage {
         }
         Poll::Ready(None)
     }
-}
-
-/// Reads a body to its end and keeps nothing of it.
-pub(super) async fn discard(mut body: Body) {
-    let all = async { while let Some(Ok(_)) = body.frame().await {} };
-    // Whoever sends on after that is reset by the drop of the body.
-    drop(timeout(DISCARD_FOR, all).await);
 }

@@ -16,7 +16,7 @@ use tonic_health::server::{HealthReporter, health_reporter};
 use tower::Layer;
 
 use super::calls::Calls;
-use crate::admission::{Admission, Admitted};
+use crate::admission::{Admission, Admitted, LONGEST};
 use crate::envoy::CheckService;
 use crate::metrics::Metrics;
 use connections::{LARGEST_COUNT, bounded};
@@ -41,7 +41,7 @@ const LOCAL_ERROR_RESETS: Option<usize> = None;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// For calls that come without a timeout or never finish sending; Envoy's own is 5 s.
-const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+const CALL_TIMEOUT: Duration = LONGEST;
 /// A health question holds the name of a service.
 const HEALTH_MESSAGE_BYTES: usize = 64 << 10;
 
