@@ -36,10 +36,12 @@ impl Peer {
 
     /// Starts a call with the header of a message of `length` bytes and this much of it.
     async fn announce(&mut self, server: &Server, tenant: &str, length: u32, sent: &[u8]) -> anyhow::Result<Call> {
-        let mut headers = call_headers(server);
-        if !tenant.is_empty() {
-            headers = headers.header("x-scope-orgid", tenant);
-        }
+        let headers = call_headers(server);
+        self.start(if tenant.is_empty() { headers } else { headers.header("x-scope-orgid", tenant) }, length, sent)
+            .await
+    }
+
+    async fn start(&mut self, headers: http::request::Builder, length: u32, sent: &[u8]) -> anyhow::Result<Call> {
         let mut start = BytesMut::new();
         start.put_u8(0);
         start.put_u32(length);
@@ -209,6 +211,17 @@ async fn in_shadow_it_is_only_counted() -> anyhow::Result<()> {
         let line = format!(r#"rls_decisions_total{{decision="deny",mode="shadow",reason="{reason}"}} "#);
         assert_eq!(metric(&server, &line).await?, 1, "{reason}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_that_does_not_come_in_time_is_answered_before_its_asker_gives_up() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &FLAGS).await?;
+    let mut peer = Peer::of(&server).await?;
+    let headers = call_headers(&server).header("x-scope-orgid", "slow").header("grpc-timeout", "500m");
+    let refused = peer.start(headers, 1000, b"abc").await?.answer().await?;
+    overloaded(&refused, "could not read it within 400ms");
+    nothing_reserved(&server).await?;
     Ok(())
 }
 

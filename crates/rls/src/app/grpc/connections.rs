@@ -39,7 +39,7 @@ pub(super) fn bounded(
             Err(error) => return Some(Err(error)),
         };
         match Arc::clone(&free).try_acquire_owned() {
-            Ok(permit) => Some(Ok(Connection::new(stream, permit))),
+            Ok(permit) => Some(Ok(Connection::new(stream, permit, PREFACE_WITHIN))),
             Err(_) => {
                 metrics.connection_refused();
                 None
@@ -67,8 +67,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    fn new(stream: TcpStream, permit: OwnedSemaphorePermit) -> Self {
-        Self { stream, preface: Some((PREFACE_BYTES, Box::pin(sleep(PREFACE_WITHIN)))), _permit: permit }
+    fn new(stream: TcpStream, permit: OwnedSemaphorePermit, preface_within: Duration) -> Self {
+        Self { stream, preface: Some((PREFACE_BYTES, Box::pin(sleep(preface_within)))), _permit: permit }
     }
 }
 
@@ -124,5 +124,70 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use prometheus::Registry;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn listening() -> (TcpListener, std::net::SocketAddr, Metrics, Registry) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, registry) = (listener.local_addr().unwrap(), Registry::new());
+        let metrics = Metrics::new(&registry).unwrap();
+        (listener, address, metrics, registry)
+    }
+
+    fn refused(registry: &Registry) -> f64 {
+        let families = registry.gather();
+        let family = families.iter().find(|family| family.name() == "rls_grpc_connections_refused_total");
+        family.unwrap().get_metric()[0].get_counter().get_value()
+    }
+
+    #[tokio::test]
+    async fn one_connection_too_many_is_closed_and_counted() {
+        let (listener, address, metrics, registry) = listening().await;
+        let mut accepted = pin!(bounded(listener, 2, metrics));
+        let _peers = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
+        let first = accepted.next().await.unwrap().unwrap();
+        let _second = accepted.next().await.unwrap().unwrap();
+        assert_eq!(refused(&registry), 0.0);
+
+        let mut third = TcpStream::connect(address).await.unwrap();
+        let mut nothing = [0];
+        tokio::select! {
+            _ = accepted.next() => unreachable!("a third connection"),
+            read = third.read(&mut nothing) => assert!(matches!(read, Ok(0) | Err(_)), "it is closed"),
+        }
+        assert_eq!(refused(&registry), 1.0);
+
+        drop(first);
+        let _fourth = TcpStream::connect(address).await.unwrap();
+        assert!(accepted.next().await.unwrap().is_ok(), "a place came back");
+        assert_eq!(refused(&registry), 1.0);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_begin_to_speak_loses_its_connection() {
+        let (listener, address, ..) = listening().await;
+        let free = Arc::new(Semaphore::new(1));
+        for (said, kept) in [(0, false), (PREFACE_BYTES - 1, false), (PREFACE_BYTES, true), (PREFACE_BYTES + 1, true)] {
+            let mut peer = TcpStream::connect(address).await.unwrap();
+            peer.write_all(&vec![b'x'; said]).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            let permit = Arc::clone(&free).acquire_owned().await.unwrap();
+            let mut connection = Connection::new(stream, permit, Duration::from_millis(100));
+            let read = connection.read_exact(&mut [0; PREFACE_BYTES]).await;
+            assert_eq!(
+                read.map_err(|error| error.kind()),
+                if kept { Ok(said.min(PREFACE_BYTES)) } else { Err(ErrorKind::TimedOut) }
+            );
+            assert_eq!(connection.preface.is_none(), kept, "{said}");
+        }
     }
 }
