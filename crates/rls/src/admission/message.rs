@@ -78,11 +78,52 @@ impl HttpBody for FirstMessage {
             let read = std::mem::take(&mut self.read);
             return Poll::Ready(Some(Ok(Frame::data(self.take(read)))));
         }
-        while let Some(frame) = ready!(Pin::new(&mut self.rest).poll_frame(context)).transpose()? {
-            if self.left > 0 || !frame.is_data() {
-                return Poll::Ready(Some(Ok(frame.map_data(|data| self.take(data)))));
-            }
-        }
-        Poll::Ready(None)
+        let frame = ready!(Pin::new(&mut self.rest).poll_frame(context));
+        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(|data| self.take(data)))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    /// What is known of a body that comes in these frames, and what the service gets of it.
+    #[track_caller]
+    fn check(frames: &[&'static [u8]], length: Option<usize>, passed_on: &[u8]) {
+        let frames: Vec<_> =
+            frames.iter().map(|data| Ok::<_, Infallible>(Frame::data(Bytes::from_static(data)))).collect();
+        let mut body = Body::new(StreamBody::new(tokio_stream::iter(frames)));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (found, collected) = runtime.block_on(async {
+            let start = Start::read(&mut body).await.unwrap();
+            (start.message_length(), FirstMessage::new(start, body).collect().await.unwrap().to_bytes())
+        });
+        assert_eq!((found, &collected[..]), (length, passed_on));
+    }
+
+    #[test]
+    fn a_message_passes_however_it_is_cut() {
+        check(&[b"\0\0\0\0\x03abc"], Some(3), b"\0\0\0\0\x03abc");
+        check(&[b"\0", b"\0\0", b"\0", b"\x03a", b"b", b"c"], Some(3), b"\0\0\0\0\x03abc");
+        check(&[b"\0\0\0\0\0"], Some(0), b"\0\0\0\0\0");
+        check(&[b"\0\x01\x02\x03\x04", b"ab"], Some(0x0102_0304), b"\0\x01\x02\x03\x04ab");
+    }
+
+    #[test]
+    fn nothing_passes_that_was_not_reserved() {
+        check(&[b"\0\0\0\0\x03abc\0\0\0\0\x01d"], Some(3), b"\0\0\0\0\x03abc");
+        check(&[b"\0\0\0\0\x03", b"ab", b"cd", b"efg"], Some(3), b"\0\0\0\0\x03abc");
+        check(&[b"\0\0\0\0\0a", b"b"], Some(0), b"\0\0\0\0\0");
+        check(&[b"\x01\0\0\0\x03", b"abc"], None, b"\x01\0\0\0\x03");
+    }
+
+    #[test]
+    fn a_body_without_a_message_is_left_to_the_service() {
+        check(&[], None, b"");
+        check(&[b"\0\0", b"\0"], None, b"\0\0\0");
     }
 }

@@ -140,6 +140,8 @@ async fn calls_whose_tenant_is_not_known_share_one_share() -> anyhow::Result<()>
     for tenant in ["", "a,b", "a|b", ".."] {
         overloaded(&peer.announce(&server, tenant, MOST, b"").await?.answer().await?, "the tenant's share");
     }
+    let twice = call_headers(&server).header("x-scope-orgid", "a").header("x-scope-orgid", "a");
+    overloaded(&peer.start(twice, MOST, b"").await?.answer().await?, "the tenant's share");
     assert_eq!(push(&server, "team-a", one()).await?.status, 200);
     Ok(())
 }
