@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use rls::{App, Args, Config};
+use runtime::{LogFormat, LogSettings};
 
 /// Exit code for bad usage, as in BSD's `sysexits.h`.
 const EX_USAGE: u8 = 64;
@@ -34,7 +35,8 @@ fn main() -> ExitCode {
 }
 
 fn serve(config: Config) -> anyhow::Result<()> {
-    runtime::init_logs(&config.log_level)?;
+    let logs = LogSettings { filter: config.log_level.clone(), format: LogFormat::default() };
+    runtime::init_logs(&logs)?;
     let workers = tokio::runtime::Runtime::new()?;
     let served = workers.block_on(async {
         let shutdown = runtime::listen_for_signals()?;

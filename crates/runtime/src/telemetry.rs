@@ -1,22 +1,43 @@
 //! Log output: one line an event, on standard error, so that standard output stays free for what a program prints on purpose.
+//!
+//! Which lines are written can be changed while the program runs, through the [`LogHandle`].
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::{Context, anyhow};
+use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
+
+/// The most bytes that a filter may have; one that is changed at run time comes from outside.
+const MAX_FILTER_BYTES: usize = 1_024;
 
 /// Which log lines are written: a level (`error`, `warn`, `info`, `debug`, `trace`, `off`) or a `tracing` filter such as `info,rls=debug`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFilter(String);
 
+impl LogFilter {
+    fn parse(text: &str) -> anyhow::Result<EnvFilter> {
+        // Without regular expressions: a short one can be costly.
+        Ok(EnvFilter::builder().with_regex(false).parse(text)?)
+    }
+}
+
 impl FromStr for LogFilter {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() > MAX_FILTER_BYTES {
+            return Err(format!("the filter has {} bytes; write at most {MAX_FILTER_BYTES}", text.len()));
+        }
         // A filter of one word that is no level would be the name of a target, and silence everything else.
         let level = text.parse::<LevelFilter>().is_ok();
-        if (level && !text.is_empty()) || (text.contains('=') && EnvFilter::try_new(text).is_ok()) {
+        if (level && !text.is_empty()) || (text.contains('=') && Self::parse(text).is_ok()) {
             return Ok(Self(text.to_owned()));
         }
         Err("write error, warn, info, debug, trace or off, or a filter such as info,rls=debug".to_owned())
@@ -29,30 +50,97 @@ impl fmt::Display for LogFilter {
     }
 }
 
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people: time, level, target, message and `name=value` fields.
+    #[default]
+    Text,
+    /// One JSON object: `timestamp`, `level`, `target`, `message` and each field under its own name.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("write text or json".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
+}
+
+/// What a program's logs start with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// Which lines are written until [`LogHandle::set`] changes it.
+    pub filter: LogFilter,
+    /// How they are written.
+    pub format: LogFormat,
+}
+
+/// Changes which log lines are written while the program runs. Clones change the same logs.
+#[derive(Clone, Debug)]
+pub struct LogHandle {
+    filter: reload::Handle<EnvFilter, Registry>,
+    current: Arc<Mutex<LogFilter>>,
+}
+
+impl LogHandle {
+    /// Writes the lines that `filter` lets through from now on.
+    ///
+    /// # Errors
+    /// When the logs are gone.
+    pub fn set(&self, filter: &LogFilter) -> anyhow::Result<()> {
+        let parsed = LogFilter::parse(&filter.0)?;
+        // Held until both are changed, so that they never tell of different filters.
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        self.filter.reload(parsed).context("the log filter cannot be changed")?;
+        *current = filter.clone();
+        Ok(())
+    }
+
+    /// The filter that is in force.
+    #[must_use]
+    pub fn current(&self) -> LogFilter {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// Starts logging for the whole process.
 ///
 /// # Errors
 /// When logging was started before.
-pub fn init_logs(filter: &LogFilter) -> anyhow::Result<()> {
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(&filter.0)?)
-        .with_ansi(false)
-        .with_writer(std::io::stderr)
-        .try_init()
-        .map_err(|error| anyhow::anyhow!("logs cannot be started: {error}"))
+pub fn init_logs(settings: &LogSettings) -> anyhow::Result<LogHandle> {
+    let (subscriber, handle) = logs_to(std::io::stderr, settings)?;
+    subscriber.try_init().map_err(|error| anyhow!("logs cannot be started: {error}"))?;
+    Ok(handle)
+}
+
+fn logs_to<W>(writer: W, settings: &LogSettings) -> anyhow::Result<(impl Subscriber + Send + Sync, LogHandle)>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let (filter, handle) = reload::Layer::new(LogFilter::parse(&settings.filter.0)?);
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(writer);
+    let lines = match settings.format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+    };
+    let current = Arc::new(Mutex::new(settings.filter.clone()));
+    Ok((tracing_subscriber::registry().with(filter).with(lines), LogHandle { filter: handle, current }))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn takes_levels_and_filters_and_nothing_that_would_silence_everything() {
-        for good in ["info", "WARN", "off", "info,rls=debug", "rls=trace"] {
-            assert!(good.parse::<LogFilter>().is_ok(), "{good}");
-        }
-        for bad in ["", "verbose", "rls", "nonsense=[", "rls=loud"] {
-            assert!(bad.parse::<LogFilter>().is_err(), "{bad}");
-        }
-    }
-}
+mod tests;

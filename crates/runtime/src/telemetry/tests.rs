@@ -1,0 +1,107 @@
+use std::io;
+
+use super::*;
+
+/// Collects what is logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn take(&self) -> String {
+        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
+    }
+}
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What `log` writes with these settings; it may change them through the handle.
+fn logged(filter: &str, format: LogFormat, log: impl FnOnce(&LogHandle)) -> String {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let settings = LogSettings { filter: filter.parse().unwrap(), format };
+    let (subscriber, handle) = logs_to(move || writer.clone(), &settings).unwrap();
+    tracing::subscriber::with_default(subscriber, || log(&handle));
+    lines.take()
+}
+
+#[test]
+fn takes_levels_and_filters_and_nothing_that_would_silence_everything() {
+    let long = format!("info,{}=debug", "a".repeat(MAX_FILTER_BYTES));
+    for good in ["info", "WARN", "off", "info,rls=debug", "rls=trace"] {
+        assert!(good.parse::<LogFilter>().is_ok(), "{good}");
+    }
+    for bad in ["", "verbose", "rls", "nonsense=[", "rls=loud", &long] {
+        assert!(bad.parse::<LogFilter>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_format_is_spelled_as_it_is_shown() {
+    for format in [LogFormat::Text, LogFormat::Json] {
+        assert_eq!(format.to_string().parse(), Ok(format));
+    }
+    assert_eq!("yaml".parse::<LogFormat>(), Err("write text or json".to_owned()));
+}
+
+#[test]
+fn a_text_line_has_level_target_message_and_fields_and_escapes_line_breaks() {
+    let text = logged("info", LogFormat::Text, |_| {
+        tracing::warn!(target: "edge::test", tenant = "a\nb", samples = 3, "push denied");
+    });
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.ends_with(" WARN edge::test: push denied tenant=\"a\\nb\" samples=3\n"), "{text}");
+}
+
+#[test]
+fn a_json_line_is_one_object_with_the_fields_beside_the_message() {
+    let text = logged("info", LogFormat::Json, |_| {
+        tracing::warn!(target: "edge::test", tenant = "a\nb", samples = 3, "push denied");
+    });
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.starts_with(r#"{"timestamp":"2"#), "{text}");
+    for part in [
+        r#""level":"WARN""#,
+        r#""target":"edge::test""#,
+        r#""message":"push denied""#,
+        r#""tenant":"a\nb""#,
+        r#""samples":3"#,
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
+fn the_filter_changes_while_logs_are_written_and_a_clone_changes_the_same_logs() {
+    for format in [LogFormat::Text, LogFormat::Json] {
+        let text = logged("info", format, |handle| {
+            tracing::debug!("one");
+            let debug: LogFilter = "info,runtime=debug".parse().unwrap();
+            handle.clone().set(&debug).unwrap();
+            assert_eq!(handle.current(), debug);
+            tracing::debug!("two");
+            handle.set(&"off".parse().unwrap()).unwrap();
+            tracing::error!("three");
+            assert_eq!(handle.current().to_string(), "off");
+        });
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains("two"), "{text}");
+    }
+}
+
+#[test]
+fn a_handle_on_logs_that_are_gone_says_so() {
+    let settings = LogSettings { filter: "info".parse().unwrap(), format: LogFormat::Text };
+    let (subscriber, handle) = logs_to(io::sink, &settings).unwrap();
+    drop(subscriber);
+    assert!(handle.set(&"debug".parse().unwrap()).is_err());
+    assert_eq!(handle.current().to_string(), "info");
+}
