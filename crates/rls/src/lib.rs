@@ -13,6 +13,8 @@ mod envoy;
 mod limits_in_force;
 mod metrics;
 mod push;
+#[cfg_attr(not(test), expect(dead_code, reason = "told of refusals by the services once they keep records"))]
+mod refusals;
 
 pub use app::App;
 pub use args::Args;

@@ -1,0 +1,193 @@
+//! What the audit thread writes to: a buffer before a file that may be rotated, or before standard output.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::mem;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use super::{AuditCounters, AuditTarget};
+use crate::refusals::Recorded;
+
+/// The buffer is written when it has so many bytes, and whenever nothing more is queued.
+const WRITE_AT_BYTES: usize = 64 << 10;
+/// How often the path is asked whether it is still the file that is open.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often a fault is logged while it lasts.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
+/// For the owner to write and the group, such as a log shipper's, to read.
+const PERMISSIONS: u32 = 0o640;
+
+enum Sink {
+    StandardOutput,
+    File(RotatedFile),
+    #[cfg(test)]
+    Other(Box<dyn Write + Send>),
+}
+
+pub(super) struct Output {
+    sink: Sink,
+    buffer: Vec<u8>,
+    /// Whether the last write ended within a line.
+    torn: bool,
+    complained: Option<Instant>,
+    counters: AuditCounters,
+}
+
+impl Output {
+    pub(super) fn open(target: AuditTarget, counters: AuditCounters, now: Instant) -> anyhow::Result<Self> {
+        let sink = match target {
+            AuditTarget::StandardOutput => Sink::StandardOutput,
+            AuditTarget::File(path) => Sink::File(RotatedFile::open(path, now)?),
+        };
+        Ok(Self::new(sink, counters))
+    }
+
+    #[cfg(test)]
+    pub(super) fn to(writer: impl Write + Send + 'static, counters: AuditCounters) -> Self {
+        Self::new(Sink::Other(Box::new(writer)), counters)
+    }
+
+    fn new(sink: Sink, counters: AuditCounters) -> Self {
+        Self { sink, buffer: Vec::with_capacity(WRITE_AT_BYTES), torn: false, complained: None, counters }
+    }
+
+    /// Takes one line; it is written with the next [`Output::flush`], or now if there is much to write.
+    pub(super) fn add(&mut self, line: &Recorded, now: Instant) {
+        let start = self.buffer.len();
+        match serde_json::to_writer(&mut self.buffer, line) {
+            Ok(()) => self.buffer.push(b'\n'),
+            Err(error) => {
+                self.buffer.truncate(start);
+                self.counters.write_error.inc();
+                self.complain(&error.into(), now);
+            }
+        }
+        if self.buffer.len() >= WRITE_AT_BYTES {
+            self.flush(now);
+        }
+    }
+
+    /// Writes what there is. Lines that cannot be written are counted and dropped.
+    pub(super) fn flush(&mut self, now: Instant) {
+        let mut buffer = mem::take(&mut self.buffer);
+        if buffer.is_empty() {
+            return;
+        }
+        if let Sink::File(file) = &mut self.sink {
+            match file.follow_path(now) {
+                Ok(true) => self.torn = false,
+                Ok(false) => {}
+                Err(error) => self.complain(&error, now),
+            }
+        }
+        if let Err(error) = self.write(&buffer) {
+            self.complain(&error.into(), now);
+        }
+        buffer.clear();
+        self.buffer = buffer;
+    }
+
+    /// Writes whole lines, after the end of one that was cut off by an earlier fault.
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        let result = match &mut self.sink {
+            Sink::StandardOutput => write_counted(&mut io::stdout().lock(), lines, &mut self.torn),
+            Sink::File(file) => write_counted(&mut file.file, lines, &mut self.torn),
+            #[cfg(test)]
+            Sink::Other(writer) => write_counted(writer, lines, &mut self.torn),
+        };
+        let (written, result) = result;
+        let (written, all) = (count_lines(lines.get(..written).unwrap_or_default()), count_lines(lines));
+        self.counters.written.inc_by(written);
+        self.counters.write_error.inc_by(all.saturating_sub(written));
+        result
+    }
+
+    fn complain(&mut self, error: &anyhow::Error, now: Instant) {
+        if self.complained.is_none_or(|last| now.saturating_duration_since(last) >= COMPLAIN_EVERY) {
+            self.complained = Some(now);
+            tracing::warn!("the audit log cannot be written: {error:#}");
+        }
+    }
+}
+
+/// Writes `lines` as far as it goes: how many bytes of them, and what went wrong.
+fn write_counted(sink: &mut impl Write, lines: &[u8], torn: &mut bool) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    let result = loop {
+        let rest = lines.get(written..).unwrap_or_default();
+        let next = if *torn { b"\n".as_slice() } else { rest };
+        if next.is_empty() {
+            break sink.flush();
+        }
+        match sink.write(next) {
+            Ok(0) => break Err(ErrorKind::WriteZero.into()),
+            Ok(_) if *torn => *torn = false,
+            Ok(bytes) => written += bytes,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => break Err(error),
+        }
+    };
+    if written > 0 {
+        *torn = lines.get(..written).is_some_and(|written| !written.ends_with(b"\n"));
+    }
+    (written, result)
+}
+
+fn count_lines(bytes: &[u8]) -> u64 {
+    bytes.iter().map(|&byte| u64::from(byte == b'\n')).sum()
+}
+
+/// A file that is opened anew when its path is another file, or none: that is how logs are rotated.
+struct RotatedFile {
+    path: PathBuf,
+    file: File,
+    identity: Identity,
+    looked: Instant,
+}
+
+/// Device and inode.
+type Identity = (u64, u64);
+
+impl RotatedFile {
+    fn open(path: PathBuf, now: Instant) -> anyhow::Result<Self> {
+        let (file, identity) = open_to_append(&path)?;
+        Ok(Self { path, file, identity, looked: now })
+    }
+
+    /// Whether the file was opened anew. After an error the old one is still written to.
+    fn follow_path(&mut self, now: Instant) -> anyhow::Result<bool> {
+        if now.saturating_duration_since(self.looked) < LOOK_EVERY {
+            return Ok(false);
+        }
+        self.looked = now;
+        match std::fs::metadata(&self.path) {
+            Ok(metadata) if identity(&metadata) == self.identity => return Ok(false),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot look at {}", self.path.display()));
+            }
+            Ok(_) | Err(_) => {}
+        }
+        (self.file, self.identity) = open_to_append(&self.path)?;
+        Ok(true)
+    }
+}
+
+fn open_to_append(path: &Path) -> anyhow::Result<(File, Identity)> {
+    let open = || -> io::Result<(File, Identity)> {
+        let file = OpenOptions::new().append(true).create(true).mode(PERMISSIONS).open(path)?;
+        let identity = identity(&file.metadata()?);
+        Ok((file, identity))
+    };
+    open().with_context(|| format!("cannot append to {}", path.display()))
+}
+
+fn identity(metadata: &Metadata) -> Identity {
+    (metadata.dev(), metadata.ino())
+}
+
+#[cfg(test)]
+mod tests;
