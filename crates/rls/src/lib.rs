@@ -15,6 +15,8 @@ mod metrics;
 mod push;
 #[cfg_attr(not(test), expect(dead_code, reason = "told of refusals by the services once they keep records"))]
 mod refusals;
+#[cfg_attr(not(test), expect(dead_code, reason = "told of decisions by the services once they keep records"))]
+mod tenant_metrics;
 
 pub use app::App;
 pub use args::Args;
