@@ -10,9 +10,9 @@ use limits::{Burst, Rate, RateLimit, Tenant};
 
 const PUSHES: u32 = 2_000_000;
 /// So much that no push is refused; the arithmetic is the same.
-const PLENTY: RateLimit = RateLimit { rate: Rate::PerSecond(1e12), burst: Burst::Items(1 << 50) };
+const PLENTY: RateLimit = RateLimit::of_one(Rate::PerSecond(1e12), Burst::Items(1 << 50));
 /// Nothing is ever regained of one request, so every further push is refused.
-const NOTHING: RateLimit = RateLimit { rate: Rate::PerSecond(0.0), burst: Burst::Items(1) };
+const NOTHING: RateLimit = RateLimit::of_one(Rate::PerSecond(0.0), Burst::Items(1));
 
 fn main() {
     let base = nanos_per_push(1, PLENTY);

@@ -14,7 +14,7 @@ const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 /// A token bucket, full when new (x/time/rate `Limiter`).
 ///
-/// Tokens are a float, as in Go. They may be above the burst after the burst was lowered (the next use caps them), a
+/// Tokens are a float, as in Go. They may be above the capacity after it was lowered (the next use caps them), a
 /// little below 0 (a debt worth less than a nanosecond is allowed), and NaN once the rate was NaN or infinite.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Bucket {
@@ -22,16 +22,19 @@ pub(crate) struct Bucket {
     /// When `tokens` was right. It may go back: Go keeps the time of the last granted charge, even an earlier one.
     last: Moment,
     per_second: f64,
+    /// The largest single charge.
     burst: i64,
+    /// The most tokens; in Go the burst is both.
+    capacity: i64,
 }
 
 impl Bucket {
     pub(crate) fn new(limit: RateLimit) -> Self {
-        let burst = burst_items(limit.burst);
-        Bucket { tokens: burst as f64, last: Moment::NEVER, per_second: per_second(limit.rate), burst }
+        let (burst, capacity) = (items(limit.burst), items(limit.capacity));
+        Bucket { tokens: capacity as f64, last: Moment::NEVER, per_second: per_second(limit.rate), burst, capacity }
     }
 
-    /// The most tokens the bucket holds.
+    /// The largest charge the bucket ever grants.
     pub(crate) fn burst(&self) -> i64 {
         self.burst
     }
@@ -44,11 +47,12 @@ impl Bucket {
             self.advance(now);
             self.per_second = per_second;
         }
-        let burst = burst_items(limit.burst);
-        if self.burst != burst {
+        let (burst, capacity) = (items(limit.burst), items(limit.capacity));
+        if self.capacity != capacity {
             self.advance(now);
-            self.burst = burst;
+            self.capacity = capacity;
         }
+        self.burst = burst;
     }
 
     /// Takes all `items` or none; whether they were taken (x/time/rate `AllowN`).
@@ -74,11 +78,17 @@ impl Bucket {
 
     /// How long after `now` the bucket would give `items`; `None` if it never does.
     pub(crate) fn wait_for(&self, items: i64, now: Moment) -> Option<Duration> {
+        if items > self.burst && self.per_second != UNLIMITED_RATE { None } else { self.wait_to_hold(items, now) }
+    }
+
+    /// How long after `now` the bucket is full; `None` if it never is.
+    pub(crate) fn wait_until_full(&self, now: Moment) -> Option<Duration> {
+        self.wait_to_hold(self.capacity, now)
+    }
+
+    fn wait_to_hold(&self, items: i64, now: Moment) -> Option<Duration> {
         if self.per_second == UNLIMITED_RATE {
             return Some(Duration::ZERO);
-        }
-        if items > self.burst {
-            return None;
         }
         let missing = items as f64 - self.tokens_at(now);
         if missing <= 0.0 {
@@ -92,7 +102,7 @@ impl Bucket {
 
     /// Whether the bucket is at `now` what a new one with its limit would be.
     pub(crate) fn is_full(&self, now: Moment) -> bool {
-        self.tokens_at(now) >= self.burst as f64
+        self.tokens_at(now) >= self.capacity as f64
     }
 
     fn advance(&mut self, now: Moment) {
@@ -102,9 +112,9 @@ impl Bucket {
 
     fn tokens_at(&self, now: Moment) -> f64 {
         let tokens = self.tokens + self.earned_in(now.nanos_since(self.last));
-        let burst = self.burst as f64;
+        let capacity = self.capacity as f64;
         // Not `f64::min`, which would turn NaN tokens into a full bucket.
-        if tokens > burst { burst } else { tokens }
+        if tokens > capacity { capacity } else { tokens }
     }
 
     fn earned_in(&self, nanos: i64) -> f64 {
@@ -135,7 +145,7 @@ pub(crate) fn per_second(rate: Rate) -> f64 {
     }
 }
 
-fn burst_items(burst: Burst) -> i64 {
+fn items(burst: Burst) -> i64 {
     match burst {
         Burst::Items(items) => items,
         Burst::Unlimited => i64::MAX,

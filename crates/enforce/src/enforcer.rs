@@ -46,7 +46,16 @@ impl Enforcer {
 
     /// Charges one request to the bare tenant's request bucket. Denies with [`DenyReason::RequestRate`].
     pub fn admit_request(&self, tenant: &Tenant<'_>, limit: RateLimit, now: Moment) -> Decision {
-        match self.with_state(tenant, limit, |state| state.charge_request(limit, now)) {
+        self.admit_requests(tenant, limit, 1, now)
+    }
+
+    /// Charges so many requests together, or none. No requests cost nothing; more than `i64::MAX` count as that many.
+    pub fn admit_requests(&self, tenant: &Tenant<'_>, limit: RateLimit, requests: u64, now: Moment) -> Decision {
+        if requests == 0 {
+            return Decision::Allow;
+        }
+        let requests = to_items(requests);
+        match self.with_state(tenant, limit, |state| state.charge_requests(limit, requests, now)) {
             None | Some(Charge::Made) => Decision::Allow,
             Some(Charge::Refused { .. }) => Decision::Deny(request_denial(limit)),
         }
@@ -84,7 +93,7 @@ impl Enforcer {
         if items == 0 {
             return Decision::Allow;
         }
-        let items = i64::try_from(items).unwrap_or(i64::MAX);
+        let items = to_items(items);
         let Some(IngestionCharge { charge, overflowed }) =
             self.with_state(tenant, limit, |state| state.charge_ingestion(tenant, limit, items, now))
         else {
@@ -179,6 +188,11 @@ impl Default for Enforcer {
     fn default() -> Self {
         Enforcer::new()
     }
+}
+
+/// A count as buckets take it.
+pub(crate) fn to_items(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 pub(crate) fn request_denial(limit: RateLimit) -> Denial {

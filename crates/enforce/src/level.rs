@@ -8,7 +8,7 @@ use limits::RateLimit;
 
 use crate::bucket::{Bucket, is_unlimited};
 use crate::decision::Decision;
-use crate::enforcer::{ingestion_denial, request_denial};
+use crate::enforcer::{ingestion_denial, request_denial, to_items};
 use crate::moment::Moment;
 
 /// A bucket at one moment.
@@ -46,12 +46,15 @@ impl Level {
     /// How long until the bucket is full if nothing is charged; `None` if it never is.
     #[must_use]
     pub fn wait_until_full(&self) -> Option<Duration> {
-        self.bucket.wait_for(self.bucket.burst(), self.now)
+        self.bucket.wait_until_full(self.now)
     }
 
-    /// What [`Enforcer::admit_request`](crate::Enforcer::admit_request) would decide.
-    pub fn preview_request(&self) -> Decision {
-        if self.bucket.clone().take(1, self.now) { Decision::Allow } else { Decision::Deny(request_denial(self.limit)) }
+    /// What [`Enforcer::admit_requests`](crate::Enforcer::admit_requests) would decide.
+    pub fn preview_requests(&self, requests: u64) -> Decision {
+        if requests == 0 || self.bucket.clone().take(to_items(requests), self.now) {
+            return Decision::Allow;
+        }
+        Decision::Deny(request_denial(self.limit))
     }
 
     /// What [`Enforcer::charge_items`](crate::Enforcer::charge_items) would decide.
@@ -62,10 +65,6 @@ impl Level {
         }
         Decision::Deny(ingestion_denial(self.limit, self.bucket.burst(), items))
     }
-}
-
-fn to_items(items: u64) -> i64 {
-    i64::try_from(items).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -43,8 +43,8 @@ pub(crate) struct TenantState {
 }
 
 impl TenantState {
-    pub(crate) fn charge_request(&mut self, limit: RateLimit, now: Moment) -> Charge {
-        charge_slot(&mut self.request, limit, 1, now)
+    pub(crate) fn charge_requests(&mut self, limit: RateLimit, requests: i64, now: Moment) -> Charge {
+        charge_slot(&mut self.request, limit, requests, now)
     }
 
     /// Charges the bucket of the tenant's spelling, or the bare tenant's if there are too many spellings.

@@ -4,6 +4,7 @@
 //! "unlimited") is said by its methods, because it differs from field to field.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -133,35 +134,38 @@ impl PartialEq for TenantLimits {
 }
 
 impl TenantLimits {
-    /// The request limit as Mimir's limiter gets it (Mimir `pkg/distributor`, request rate strategy).
+    /// The request limit of `distributors` distributors as Mimir's limiters get it (Mimir `pkg/distributor`, request rate
+    /// strategy).
     ///
     /// A rate of 0, below 0 or NaN is no limit, and so is the largest float, Go's `rate.Inf`. With a rate, a burst
     /// of 0 or below is no bound.
     #[must_use]
-    pub fn request_limit(&self) -> RateLimit {
+    pub fn request_limit(&self, distributors: NonZeroU32) -> RateLimit {
         let rate = if self.request_rate > 0.0 { rate(self.request_rate) } else { Rate::Unlimited };
         let burst = match (rate, self.request_burst_size) {
             (Rate::Unlimited, _) | (_, ..=0) => Burst::Unlimited,
             (Rate::PerSecond(_), size) => Burst::Items(size),
         };
-        RateLimit { rate, burst }
+        RateLimit::of_several(rate, burst, distributors)
     }
 
-    /// The ingestion limit as Mimir's limiter gets it with one distributor (Mimir `ingestion_rate_strategy.go`).
+    /// The ingestion limit of `distributors` distributors as Mimir's limiters get it (Mimir
+    /// `ingestion_rate_strategy.go`).
     ///
     /// Only the largest float is unlimited; 0 and below is a rate at which nothing is regained. A factor of 1 or more
-    /// makes the burst `ceil(factor * rate)`, capped at the largest `i64`.
+    /// makes the burst of one distributor `ceil(factor * rate / distributors)`, capped at the largest `i64`.
     #[must_use]
-    pub fn ingestion_limit(&self) -> RateLimit {
+    pub fn ingestion_limit(&self, distributors: NonZeroU32) -> RateLimit {
         let rate = rate(self.ingestion_rate);
         let burst = match rate {
             Rate::Unlimited => Burst::Unlimited,
             Rate::PerSecond(_) if self.ingestion_burst_factor >= 1.0 => {
-                Burst::Items((self.ingestion_burst_factor * self.ingestion_rate).ceil() as i64)
+                let of_one = self.ingestion_rate / f64::from(distributors.get());
+                Burst::Items((self.ingestion_burst_factor * of_one).ceil() as i64)
             }
             Rate::PerSecond(_) => Burst::Items(self.ingestion_burst_size),
         };
-        RateLimit { rate, burst }
+        RateLimit::of_several(rate, burst, distributors)
     }
 
     /// Whether exemplars are kept, and so charged. If not, Mimir does not even read them.
@@ -170,11 +174,11 @@ impl TenantLimits {
         self.max_global_exemplars_per_user > 0
     }
 
-    /// Whether the charge depends on label contents: deduplication, relabelling or dropped labels may remove series
-    /// before Mimir counts, so a count made on the wire alone can be too high.
+    /// Whether relabelling or dropped labels may remove series before Mimir counts, so that a count made on the wire alone
+    /// can be too high.
     #[must_use]
-    pub fn charge_needs_content_rules(&self) -> bool {
-        self.accept_ha_samples || !self.drop_labels.is_empty() || !self.metric_relabel_configs.is_empty()
+    pub fn rewrites_series(&self) -> bool {
+        !self.drop_labels.is_empty() || !self.metric_relabel_configs.is_empty()
     }
 
     /// Every field in order of its name, with its value as Mimir would be given it in YAML.
@@ -188,13 +192,38 @@ impl TenantLimits {
     }
 }
 
-/// A token bucket's settings, for one distributor.
+/// A token bucket's settings.
+///
+/// Each of D distributors has a bucket of its own with the rate divided by D and the whole burst, so together they take
+/// D bursts at once, while no single charge may be more than one burst.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RateLimit {
     /// How fast tokens come back.
     pub rate: Rate,
-    /// How many tokens there are at most, and so the largest single charge.
+    /// The largest single charge, and what one distributor's bucket holds.
     pub burst: Burst,
+    /// How many tokens there are at most: the burst of every distributor.
+    pub capacity: Burst,
+}
+
+impl RateLimit {
+    /// The limit where there is one distributor.
+    #[must_use]
+    pub const fn of_one(rate: Rate, burst: Burst) -> Self {
+        RateLimit { rate, burst, capacity: burst }
+    }
+
+    /// The limit of several distributors with this burst each; the capacity saturates.
+    #[must_use]
+    pub fn of_several(rate: Rate, burst: Burst, distributors: NonZeroU32) -> Self {
+        let capacity = match burst {
+            // It refuses everything, however often it is there.
+            Burst::Items(..=0) => burst,
+            Burst::Items(items) => Burst::Items(items.saturating_mul(i64::from(distributors.get()))),
+            Burst::Unlimited => Burst::Unlimited,
+        };
+        RateLimit { rate, burst, capacity }
+    }
 }
 
 /// How fast a bucket fills.
@@ -206,7 +235,7 @@ pub enum Rate {
     Unlimited,
 }
 
-/// How much a bucket holds.
+/// How much a bucket holds, or a single charge may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Burst {
     /// Tokens; 0 or less refuses every charge.

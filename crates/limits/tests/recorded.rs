@@ -24,9 +24,10 @@ fn the_recorded_overrides_load_without_a_problem() {
     assert_eq!(snapshot.len(), tenants);
     let header = b"tenant-metadata-own-override-1-42:k=w";
     let view = snapshot.for_tenant(&Tenant::parse(Some(header)).expect("a tenant"));
-    assert_eq!(view.ingestion.limits.ingestion_limit().burst, Burst::Items(2));
-    assert_eq!(view.tenant.limits.ingestion_limit().burst, Burst::Items(4));
-    let huge = snapshot.entry("ingestion-rate-1-61").expect("an entry").limits.ingestion_limit();
+    assert_eq!(view.ingestion.limits.ingestion_limit(std::num::NonZeroU32::MIN).burst, Burst::Items(2));
+    assert_eq!(view.tenant.limits.ingestion_limit(std::num::NonZeroU32::MIN).burst, Burst::Items(4));
+    let huge =
+        snapshot.entry("ingestion-rate-1-61").expect("an entry").limits.ingestion_limit(std::num::NonZeroU32::MIN);
     assert_eq!((huge.rate, huge.burst), (Rate::PerSecond(1e21), Burst::Items(5)));
 }
 

@@ -1,8 +1,8 @@
 //! The layer before the ext_authz service: it reserves the bytes of a call's message before any of it is buffered.
 //!
 //! The length of a message stands in its first five bytes. A message that is too large, or for which the budget has no room, gets its refusal
-//! from here and is never held; so does one that is not read in the time its asker has. A refusal is an answer, since an Envoy that fails open takes an error for "allow". Invariant: whatever the
-//! service behind this layer buffers of a call is reserved as long as the call lasts.
+//! from here and is never held; so does one that is not read in the time its asker has. A refusal is an answer, since an Envoy that fails open
+//! takes an error for "allow". Invariant: whatever the service behind this layer buffers of a call is reserved as long as the call lasts.
 
 mod answer;
 mod budget;
@@ -19,7 +19,7 @@ use std::time::Instant;
 use enforce::{Decision, Denial, DenyReason};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response};
-use limits::{Mode, Tenant};
+use limits::Tenant;
 use tokio::time::timeout;
 use tonic::body::Body;
 use tonic::server::NamedService;
@@ -33,26 +33,24 @@ use deadline::answer_within;
 use message::{FirstMessage, Start};
 
 use crate::config::BodyPolicy;
-use crate::decide::{Verdict, body_too_large};
+use crate::decide::{BodySize, Verdict, body_too_large};
 use crate::envoy::{TENANT_HEADER, answer};
-use crate::metrics::Metrics;
-
-/// The mode of a tenant; of `None`, that of pushes whose tenant is not known.
-pub(crate) type ModeOf = Arc<dyn Fn(Option<&Tenant<'_>>) -> Mode + Send + Sync>;
+use crate::records::{Records, Subject};
+use crate::rules::RulesInForce;
 
 /// The layer; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Admission {
     budget: Arc<Budget>,
     bodies: BodyPolicy,
-    mode_of: ModeOf,
-    metrics: Metrics,
+    rules: RulesInForce,
+    records: Records,
 }
 
 impl Admission {
     /// Admits messages up to [`BodyPolicy::largest_message`] as long as `budget` has room.
-    pub(crate) fn new(budget: Arc<Budget>, bodies: BodyPolicy, mode_of: ModeOf, metrics: Metrics) -> Self {
-        Self { budget, bodies, mode_of, metrics }
+    pub(crate) fn new(budget: Arc<Budget>, bodies: BodyPolicy, rules: RulesInForce, records: Records) -> Self {
+        Self { budget, bodies, rules, records }
     }
 
     /// The largest message that is admitted, in bytes.
@@ -91,8 +89,8 @@ impl Admission {
         let start = Start::read(body).await.map_err(Stop::Broken)?;
         if let Some(length) = start.message_length() {
             if length > self.largest_message() {
-                let size = format!("comes in a message of {length} bytes");
-                return Err(Stop::Denied(body_too_large(&size, self.bodies.max_request_bytes)));
+                let size = BodySize::InMessageOf(length);
+                return Err(Stop::Denied(body_too_large(size, self.bodies.max_request_bytes)));
             }
             // A share always holds the largest message; the headers around it must not make it one that never passes.
             reservation.grow(length.min(self.budget.share().saturating_sub(headers))).map_err(full)?;
@@ -113,10 +111,11 @@ impl Admission {
     /// The answer to a push that is not read. With its body gone, HTTP/2 resets the call once the answer is out, which tells the proxy to stop
     /// sending: to receive it all would take the bandwidth and the time of those that were admitted.
     fn refuse(&self, denial: Denial, tenant: Option<&Tenant<'_>>, started: Instant) -> Response<Body> {
-        let mut verdict = Verdict::new((self.mode_of)(tenant));
+        let mut verdict = Verdict::new(self.rules.load().mode_of(tenant));
         verdict.decision = Decision::Deny(denial);
         let response = answer::grpc(&answer(&verdict, 0, rand::random()));
-        self.metrics.record(&verdict, started.elapsed());
+        let subject = Subject { tenant: tenant.copied(), ..Subject::default() };
+        self.records.check(&subject, &verdict, started.elapsed());
         response
     }
 }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod grpc;
+mod sources;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,25 +10,27 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use axum::Router;
-use limits::{LimitsState, Mode};
-use limits_source::{FileSource, LimitsFeed, SourceSpec};
+use limits::LimitsState;
 use prometheus::Registry;
-use runtime::{HttpServer, Readiness, Shutdown, observability_routes};
+use runtime::{HttpServer, LogHandle, Readiness, Shutdown, observability_routes};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
-use crate::admission::{Admission, Budget, ModeOf};
+use crate::admin::Admin;
+use crate::admission::{Admission, Budget};
 use crate::decide::Decider;
-use crate::envoy::CheckService;
-use crate::limits_in_force::LimitsInForce;
+use crate::envoy::{CheckService, RateLimits};
 use crate::metrics::Metrics;
+use crate::records::Records;
+use crate::refusals::Refusals;
+use crate::rules::RulesInForce;
 use calls::Calls;
-use grpc::GrpcServer;
+use grpc::{GrpcServer, Services};
 
-/// How often tenants with full buckets are forgotten.
-const EVICT_EVERY: Duration = Duration::from_secs(60);
+/// How often tenants with full buckets, and what is kept of idle ones, are forgotten.
+const KEEP_HOUSE_EVERY: Duration = Duration::from_secs(60);
 /// How long the last answers of a drain get to leave, once no call is in flight and only idle connections may be left.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
@@ -38,54 +41,80 @@ pub struct App {
     http: HttpServer,
     routes: Router,
     readiness: Readiness,
+    records: Records,
+    cache: Option<JoinHandle<()>>,
     drain_delay: Duration,
     drain_timeout: Duration,
 }
 
 impl App {
-    /// Binds both listeners, reads the limits once, and starts watching them until `shutdown` asks for a drain.
+    /// Binds both listeners, reads the edge config and the limits once, and starts watching them until `shutdown` asks for a drain. `logs` is
+    /// what the admin API changes the log level of.
     ///
     /// # Errors
-    /// When an address cannot be bound or a metric cannot be registered. Bad limits are no error: the server starts, is not ready, and says why.
-    pub async fn build(config: Config, shutdown: &Shutdown) -> anyhow::Result<Self> {
+    /// When an address cannot be bound, the audit log cannot be opened, or a metric cannot be registered. Bad limits are no error: the server
+    /// starts, is not ready, and says why. Nor is a bad edge config: it starts with everybody in shadow.
+    pub async fn build(config: Config, logs: LogHandle, shutdown: &Shutdown) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).context("metrics cannot be registered")?;
         let readiness = Readiness::default();
         let http = HttpServer::bind(config.http_listen).await?;
-        let limits = LimitsInForce::default();
-        let decider = Arc::new(Decider::new(limits.clone(), config.bodies));
-        let service = CheckService::new(Arc::clone(&decider), metrics.clone());
-        let calls = Calls::new(metrics.clone());
-        let budget = Budget::new(config.max_in_flight_bytes);
-        let admission = Admission::new(Arc::clone(&budget), config.bodies, mode_by(limits.clone()), metrics.clone());
-        let grpc = GrpcServer::bind(config.grpc_listen, service, admission, calls.clone(), metrics.clone()).await?;
+        let refusals = Refusals::new(config.audit_log, &registry).context("--audit-log")?;
+        let records = Records::new(&registry, metrics.clone(), refusals)?;
 
         for problem in &config.default_problems {
             tracing::warn!("default limits problem: {problem}");
         }
         let stop = shutdown.drain.clone();
+        let edge = sources::edge_config(config.edge_config, stop.clone()).await;
+        let rules = RulesInForce::with_edge_config(Arc::clone(&edge.states.borrow().config));
+        let decider = Arc::new(Decider::new(rules.clone(), config.decisions));
+        let calls = Calls::new(metrics.clone());
+        let services = Services {
+            check: CheckService::new(Arc::clone(&decider), records.clone()),
+            rate_limits: RateLimits::new(Arc::clone(&decider), records.clone()),
+        };
+        let budget = Budget::new(config.max_in_flight_bytes);
+        let admission = Admission::new(Arc::clone(&budget), config.decisions.bodies, rules.clone(), records.clone());
+        let grpc = GrpcServer::bind(config.grpc_listen, services, admission, calls.clone(), metrics.clone()).await?;
+
         let state = LimitsState::new(config.default_limits, config.allow_empty_overrides);
-        let feed = start_source(config.limits, state, stop.clone()).await;
-        let freshness = feed.freshness.clone();
+        let sources::Limits { feed: limits, cache_faults, cache } =
+            sources::limits(config.limits, state, config.limits_cache, stop.clone()).await;
+        let admin = Admin {
+            decider: Arc::clone(&decider),
+            records: records.clone(),
+            default_problems: config.default_problems.into(),
+            limits: limits.states.clone(),
+            edge: edge.states.clone(),
+            logs,
+            max_request_bytes: config.decisions.bodies.max_request_bytes,
+        };
+        let freshness = limits.freshness.clone();
         let (shown, ready) = (metrics.clone(), readiness.clone());
-        tokio::spawn(limits.follow(feed, stop.clone(), move |state| {
+        tokio::spawn(rules.clone().follow_limits(limits, stop.clone(), move |state| {
             shown.show_limits(state);
             if state.limits.is_some() {
                 ready.set_ready();
             }
         }));
-        tokio::spawn(evict_idle_tenants(Arc::clone(&decider), metrics.clone(), stop));
+        let shown = metrics.clone();
+        tokio::spawn(rules.follow_edge_config(edge, stop.clone(), move |state| shown.show_edge_config(state)));
+        tokio::spawn(keep_house(Arc::clone(&decider), records.clone(), metrics.clone(), stop));
         let refresh = move || {
             metrics.refresh(decider.enforcer(), &freshness);
             metrics.show_budget(&budget);
+            metrics.show_cache_faults(&cache_faults);
         };
-        let routes = observability_routes(registry, readiness.clone(), refresh);
+        let routes = observability_routes(registry, readiness.clone(), refresh).merge(admin.routes());
         Ok(Self {
             grpc,
             calls,
             http,
             routes,
             readiness,
+            records,
+            cache,
             drain_delay: config.drain_delay,
             drain_timeout: config.drain_timeout,
         })
@@ -133,17 +162,13 @@ impl App {
             () = shutdown.abort.cancelled() => bail!("stopped by a second signal before the drain was over"),
         }
         http_stop.cancel();
+        if let Some(cache) = self.cache {
+            // Its only error is a panic, which was shown.
+            drop(cache.await);
+        }
+        self.records.finish().await;
         Ok(())
     }
-}
-
-/// The mode of a tenant, or of pushes whose tenant is not known, by the limits in force.
-fn mode_by(limits: LimitsInForce) -> ModeOf {
-    Arc::new(move |tenant| match (limits.load(), tenant) {
-        (Some(snapshot), Some(tenant)) => snapshot.for_tenant(tenant).tenant.mode,
-        (Some(snapshot), None) => snapshot.defaults().mode,
-        (None, _) => Mode::Enforce,
-    })
 }
 
 /// Waits until the last call has its answer. A peer that only holds a connection open is not waited for.
@@ -166,18 +191,17 @@ fn ended_early(ended: Result<anyhow::Result<()>, JoinError>, side: &str) -> anyh
     }
 }
 
-async fn start_source(spec: SourceSpec, state: LimitsState, stop: CancellationToken) -> LimitsFeed {
-    match spec {
-        SourceSpec::File(path) => FileSource::new(path, state).start(stop).await,
-    }
-}
-
-async fn evict_idle_tenants(decider: Arc<Decider>, metrics: Metrics, stop: CancellationToken) {
-    let mut ticks = interval(EVICT_EVERY);
+/// Forgets what has become idle, once a minute.
+async fn keep_house(decider: Arc<Decider>, records: Records, metrics: Metrics, stop: CancellationToken) {
+    let mut ticks = interval(KEEP_HOUSE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        let decider = Arc::clone(&decider);
-        if let Ok(evicted) = tokio::task::spawn_blocking(move || decider.evict_idle()).await {
+        let (decider, records) = (Arc::clone(&decider), records.clone());
+        let evicted = tokio::task::spawn_blocking(move || {
+            records.keep_house();
+            decider.evict_idle()
+        });
+        if let Ok(evicted) = evicted.await {
             metrics.evicted(evicted);
         }
     }

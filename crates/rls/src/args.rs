@@ -1,16 +1,18 @@
 //! The command line, as clap reads it. Nothing here is checked beyond its syntax; [`crate::Config`] does that.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
-use runtime::LogFilter;
+use runtime::{LogFilter, LogFormat};
 
 const EXAMPLES: &str = "\
 Examples:
   mimir-rls --limits file:/etc/mimir/runtime.yaml
   mimir-rls --limits file:runtime.yaml --default-limits mimir.yaml --grpc-listen 127.0.0.1:8081
+  mimir-rls --limits file:runtime.yaml --edge-config edge.yaml      with `mode: shadow` in edge.yaml: decide and count, refuse nothing
 
 Every flag can be given as an environment variable too: MIMIR_RLS_ and the flag's name in capitals, for example MIMIR_RLS_LIMITS.
 
@@ -20,11 +22,11 @@ Exit codes: 0 after a drain, 1 when it cannot run, 64 for bad usage.";
 #[derive(Clone, Debug, Parser)]
 #[command(name = "mimir-rls", version, after_help = EXAMPLES)]
 pub struct Args {
-    /// Where Envoy asks: gRPC ext_authz and gRPC health
+    /// Where Envoy asks: gRPC ext_authz, the rate limit service, health and reflection
     #[arg(long, env = "MIMIR_RLS_GRPC_LISTEN", value_name = "HOST:PORT", default_value = "0.0.0.0:8081")]
     pub grpc_listen: SocketAddr,
 
-    /// Where /metrics, /live and /ready are served
+    /// Where /metrics, /live, /ready and the admin API under /api/v1 are served
     #[arg(long, env = "MIMIR_RLS_HTTP_LISTEN", value_name = "HOST:PORT", default_value = "0.0.0.0:9090")]
     pub http_listen: SocketAddr,
 
@@ -35,6 +37,26 @@ pub struct Args {
     /// The limits of tenants without an override: a file with a `limits:` block, or a whole Mimir config file [default: Mimir's built-in limits]
     #[arg(long, env = "MIMIR_RLS_DEFAULT_LIMITS", value_name = "FILE")]
     pub default_limits: Option<PathBuf>,
+
+    /// Modes (enforce, shadow, off) and edge-only limits of tenants: a YAML file, read again when it changes [default: enforce for everybody]
+    #[arg(long, env = "MIMIR_RLS_EDGE_CONFIG", value_name = "FILE")]
+    pub edge_config: Option<PathBuf>,
+
+    /// Where the last good limits are kept, so that a restart without their source decides by them
+    #[arg(long, env = "MIMIR_RLS_LIMITS_CACHE", value_name = "FILE")]
+    pub limits_cache: Option<PathBuf>,
+
+    /// Which call charges samples: Check, or the rate limit call of an Envoy that has a ratelimit filter too
+    #[arg(long, env = "MIMIR_RLS_CHARGE_SAMPLES_IN", value_name = "CALL", default_value = "check")]
+    pub charge_samples_in: ChargeSamplesIn,
+
+    /// How many distributors Mimir has: each takes the tenant's burst, so the edge lets so many bursts through. A single push may have one
+    #[arg(long, env = "MIMIR_RLS_DISTRIBUTORS", value_name = "COUNT", default_value = "1")]
+    pub distributors: NonZeroU32,
+
+    /// Whether Mimir runs its HA tracker (-distributor.ha-tracker.enable): if not, accept_ha_samples has no effect there, and has none here
+    #[arg(long, env = "MIMIR_RLS_HA_TRACKER", value_name = "STATE", default_value = "on")]
+    pub ha_tracker: HaTracker,
 
     /// The largest push that is read, as sent (compressed); a larger one gets 413. At least Envoy's max_request_bytes
     #[arg(long, env = "MIMIR_RLS_MAX_REQUEST_BYTES", value_name = "SIZE", default_value = "16MiB")]
@@ -65,9 +87,35 @@ pub struct Args {
     #[arg(long, env = "MIMIR_RLS_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "30s")]
     pub drain_timeout: humantime::Duration,
 
-    /// error, warn, info, debug, trace or off, or a filter such as info,rls=debug
+    /// Where refusals are written as JSON lines: a file, which may be rotated by renaming it, or - for standard output [default: nowhere]
+    #[arg(long, env = "MIMIR_RLS_AUDIT_LOG", value_name = "FILE")]
+    pub audit_log: Option<PathBuf>,
+
+    /// How log lines are written to standard error: text, or json with one object a line
+    #[arg(long, env = "MIMIR_RLS_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+
+    /// error, warn, info, debug, trace or off, or a filter such as info,rls=debug; PUT /api/v1/log-level changes it at run time
     #[arg(long, env = "MIMIR_RLS_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
     pub log_level: LogFilter,
+}
+
+/// The call that charges samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ChargeSamplesIn {
+    /// Check charges requests and samples; Envoy has no ratelimit filter.
+    Check,
+    /// Check charges requests and tells Envoy's ratelimit filter what to charge.
+    RateLimit,
+}
+
+/// Mimir's HA tracker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HaTracker {
+    /// Pushes of a tenant with `accept_ha_samples` are deduplicated, so what they cost is Mimir's to say.
+    On,
+    /// `accept_ha_samples` has no effect.
+    Off,
 }
 
 /// What happens to a body that is not readable remote write.

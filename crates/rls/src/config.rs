@@ -1,6 +1,7 @@
 //! What the server runs with: the arguments, checked. A [`Config`] that exists can be run.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,11 +10,12 @@ use bytesize::ByteSize;
 use limits::{Problem, TenantLimits};
 use limits_source::SourceSpec;
 use remote_write::BodyLimits;
-use runtime::LogFilter;
+use runtime::LogSettings;
 
 use crate::Args;
 use crate::admission::SHARES;
-use crate::args::UnreadableBody;
+use crate::args::{ChargeSamplesIn, HaTracker, UnreadableBody};
+use crate::refusals::AuditTarget;
 
 /// The largest size that the two body limits may have: lengths on the wire are 32 bits wide.
 const LARGEST_BODY: ByteSize = ByteSize::gib(2);
@@ -33,13 +35,26 @@ pub struct Config {
     /// What is wrong with the default limits' file and was ignored.
     pub(crate) default_problems: Vec<Problem>,
     pub(crate) allow_empty_overrides: bool,
-    pub(crate) bodies: BodyPolicy,
+    pub(crate) edge_config: Option<PathBuf>,
+    pub(crate) limits_cache: Option<PathBuf>,
+    pub(crate) decisions: DecisionPolicy,
+    pub(crate) audit_log: Option<AuditTarget>,
     /// The most bytes of messages in memory at once; room for [`SHARES`](crate::admission::SHARES) of the largest.
     pub(crate) max_in_flight_bytes: usize,
     pub(crate) drain_delay: Duration,
     pub(crate) drain_timeout: Duration,
-    /// The filter for log lines.
-    pub log_level: LogFilter,
+    /// How log lines are written, and which.
+    pub logs: LogSettings,
+}
+
+/// What decisions go by beside limits and edge config.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DecisionPolicy {
+    pub bodies: BodyPolicy,
+    pub charge_samples_in: ChargeSamplesIn,
+    /// Mimir's distributors, each of which has buckets of its own.
+    pub distributors: NonZeroU32,
+    pub ha_tracker: HaTracker,
 }
 
 /// How bodies are read.
@@ -67,6 +82,11 @@ impl TryFrom<Args> for Config {
             http_listen,
             limits,
             default_limits,
+            edge_config,
+            limits_cache,
+            charge_samples_in,
+            distributors,
+            ha_tracker,
             max_request_bytes,
             max_decoded_bytes,
             max_in_flight_bytes,
@@ -74,10 +94,16 @@ impl TryFrom<Args> for Config {
             allow_empty_overrides,
             drain_delay,
             drain_timeout,
+            audit_log,
+            log_format,
             log_level,
         } = args;
         if grpc_listen == http_listen && grpc_listen.port() != 0 {
             bail!("--grpc-listen and --http-listen are both {grpc_listen}; give each a port of its own");
+        }
+        let limits = limits.parse().context("--limits")?;
+        if let Some(cache) = &limits_cache {
+            refuse_shared_cache(cache, &limits, [&default_limits, &edge_config, &audit_log])?;
         }
         let (default_limits, default_problems) = default_limits.map(read_defaults).transpose()?.unwrap_or_default();
         let max_request_bytes = body_size("--max-request-bytes", max_request_bytes)?;
@@ -87,17 +113,30 @@ impl TryFrom<Args> for Config {
         Ok(Self {
             grpc_listen,
             http_listen,
-            limits: limits.parse().context("--limits")?,
+            limits,
             default_limits,
             default_problems,
             allow_empty_overrides,
+            edge_config,
+            limits_cache,
+            audit_log: audit_log.map(AuditTarget::from),
             max_in_flight_bytes: in_flight_size(max_in_flight_bytes, &bodies)?,
-            bodies,
+            decisions: DecisionPolicy { bodies, charge_samples_in, distributors, ha_tracker },
             drain_delay: drain_delay.into(),
             drain_timeout: drain_timeout.into(),
-            log_level,
+            logs: LogSettings { filter: log_level, format: log_format },
         })
     }
+}
+
+/// The cache is written over, whatever is in it.
+fn refuse_shared_cache(cache: &Path, limits: &SourceSpec, others: [&Option<PathBuf>; 3]) -> anyhow::Result<()> {
+    let SourceSpec::File(limits) = limits;
+    let mut read = others.into_iter().flatten().map(PathBuf::as_path).chain([limits.as_path()]);
+    if read.any(|path| path == cache) {
+        bail!("--limits-cache is {}, which another flag names too; give it a file of its own", cache.display());
+    }
+    Ok(())
 }
 
 fn body_size(flag: &str, size: ByteSize) -> anyhow::Result<usize> {

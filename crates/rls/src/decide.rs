@@ -1,37 +1,61 @@
 //! The decision on one push: the steps of the design in Mimir's order, each a call into a pure crate.
 
 mod body;
+mod explain;
+mod hits;
+mod refusals;
 mod verdict;
 
-use enforce::{Decision, Denial, DenyReason, Enforcer};
-use limits::{Snapshot, Tenant, TenantError, TenantView};
+use std::num::NonZeroU32;
+
+use enforce::{Decision, Denial, DenyReason, Enforcer, Moment};
+use limits::{Mode, RateLimit, Tenant, TenantView};
 use remote_write::{BodyError, ContentType, Exemplars, Protocol, PushCounts};
 
-pub(crate) use verdict::{AllowReason, Undecided, Verdict};
+pub(crate) use explain::{BucketView, Explanation};
+pub(crate) use hits::{Hits, HitsVerdict};
+pub(crate) use refusals::{BodySize, body_too_large, tenant_of};
+pub(crate) use verdict::{AllowReason, Undecided, Verdict, denial_occurs_in};
 
 use body::BodyReader;
+use refusals::{over_max_body_bytes, over_max_series};
 
-use crate::args::UnreadableBody;
+use crate::args::{ChargeSamplesIn, HaTracker, UnreadableBody};
 use crate::clock::Clock;
-use crate::config::BodyPolicy;
-use crate::limits_in_force::LimitsInForce;
-use crate::push::{Push, PushBody, TenantHeader};
+use crate::config::{BodyPolicy, DecisionPolicy};
+use crate::push::{Push, PushBody};
+use crate::rules::{Rules, RulesInForce, TenantRules};
 
 /// Decides on pushes; shared by all calls.
 pub(crate) struct Decider {
-    limits: LimitsInForce,
+    rules: RulesInForce,
     enforcer: Enforcer,
     bodies: BodyPolicy,
+    charge_samples_in: ChargeSamplesIn,
+    distributors: NonZeroU32,
+    ha_tracker: HaTracker,
     reader: BodyReader,
     clock: Clock,
 }
 
+/// Whether a decision spends tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tokens {
+    Spend,
+    /// Decides as if it spent them.
+    Keep,
+}
+
 impl Decider {
-    pub(crate) fn new(limits: LimitsInForce, bodies: BodyPolicy) -> Self {
+    pub(crate) fn new(rules: RulesInForce, policy: DecisionPolicy) -> Self {
+        let DecisionPolicy { bodies, charge_samples_in, distributors, ha_tracker } = policy;
         Self {
-            limits,
+            rules,
             enforcer: Enforcer::new(),
             bodies,
+            charge_samples_in,
+            distributors,
+            ha_tracker,
             reader: BodyReader::new(bodies.decode),
             clock: Clock::start(),
         }
@@ -41,19 +65,30 @@ impl Decider {
         &self.enforcer
     }
 
+    pub(crate) fn rules(&self) -> Rules {
+        self.rules.load()
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
     /// Forgets tenants whose buckets are full; returns how many.
     pub(crate) fn evict_idle(&self) -> usize {
         self.enforcer.evict_idle(self.clock.now())
     }
 
-    /// The verdict on a push.
+    /// The verdict on a push, which is charged.
     ///
     /// # Errors
     /// While there are no limits to decide by, and when the server goes down in the middle of it.
     pub(crate) async fn decide(&self, push: &Push) -> Result<Verdict, Undecided> {
-        let snapshot = self.limits.load().ok_or(Undecided::NoLimits)?;
-        let mut verdict = Verdict::new(snapshot.defaults().mode);
-        match self.steps(push, &snapshot, &mut verdict).await {
+        self.decide_by(&self.rules.load(), push, Tokens::Spend).await
+    }
+
+    async fn decide_by(&self, rules: &Rules, push: &Push, tokens: Tokens) -> Result<Verdict, Undecided> {
+        let mut verdict = Verdict::new(rules.mode_without_tenant());
+        match self.steps(push, rules, tokens, &mut verdict).await {
             Ok(reason) => verdict.allowed = reason,
             Err(Stop::Denied(denial)) => verdict.decision = Decision::Deny(denial),
             Err(Stop::Undecided(why)) => return Err(why),
@@ -62,33 +97,57 @@ impl Decider {
     }
 
     /// The order is Mimir's: whose push, how often, and only then what is in it. Nothing is read for a tenant over its request rate.
-    async fn steps(&self, push: &Push, snapshot: &Snapshot, verdict: &mut Verdict) -> Result<AllowReason, Stop> {
+    async fn steps(
+        &self,
+        push: &Push,
+        rules: &Rules,
+        tokens: Tokens,
+        verdict: &mut Verdict,
+    ) -> Result<AllowReason, Stop> {
         let tenant = tenant_of(&push.tenant)?;
-        let limits = snapshot.for_tenant(&tenant);
-        verdict.mode = limits.tenant.mode;
+        let rules = rules.for_tenant(&tenant);
+        verdict.mode = rules.mode;
+        let limits = match basis(&rules)? {
+            Basis::Limits(limits) => limits,
+            Basis::Nothing(reason) => return Ok(reason),
+        };
         let protocol = protocol_of(push);
         verdict.protocol = Some(protocol);
 
-        self.refuse_oversized(&push.body)?;
-        allowed(self.enforcer.admit_request(&tenant, limits.tenant.limits.request_limit(), self.clock.now()))?;
+        self.refuse_oversized(&push.body, &rules)?;
+        allowed(self.admit_request(&tenant, limits.tenant.limits.request_limit(self.distributors), tokens))?;
 
-        let PushBody::Whole(body) = &push.body else { return Ok(AllowReason::BodyWithheld) };
-        let exemplars = if limits.tenant.limits.stores_exemplars() { Exemplars::Read } else { Exemplars::Skip };
-        match self.reader.read(protocol, body, exemplars).await.ok_or(Undecided::GoingDown)? {
-            Ok(counts) => verdict.counts = counts,
-            Err(error) => return Ok(self.unreadable(&error, verdict)?),
+        verdict.counts = match &push.body {
+            PushBody::Withheld | PushBody::Partial => return Ok(AllowReason::BodyWithheld),
+            PushBody::Counted(counts) => *counts,
+            PushBody::Whole(body) => {
+                let exemplars = if limits.tenant.limits.stores_exemplars() { Exemplars::Read } else { Exemplars::Skip };
+                match self.reader.read(protocol, body, exemplars).await.ok_or(Undecided::GoingDown)? {
+                    Ok(counts) => counts,
+                    Err(error) => return Ok(self.unreadable(&error, verdict)?),
+                }
+            }
+        };
+        if let Some(limit) = rules.edge.max_series_per_request.filter(|limit| verdict.counts.series > *limit) {
+            return Err(over_max_series(verdict.counts.series, limit).into());
         }
-        Ok(self.charge(&tenant, &limits, &verdict.counts)?)
+        Ok(self.charge(&tenant, &limits, &verdict.counts, tokens)?)
     }
 
-    fn refuse_oversized(&self, body: &PushBody) -> Result<(), Denial> {
+    fn refuse_oversized(&self, body: &PushBody, rules: &TenantRules<'_>) -> Result<(), Denial> {
         let limit = self.bodies.max_request_bytes;
-        let size = match body {
-            PushBody::Whole(body) if body.len() > limit => format!("has {} bytes", body.len()),
-            PushBody::Partial => "is larger than the proxy buffers".to_owned(),
-            PushBody::Whole(_) | PushBody::Withheld => return Ok(()),
-        };
-        Err(body_too_large(&size, limit))
+        match body {
+            PushBody::Whole(body) if body.len() > limit => Err(body_too_large(BodySize::Bytes(body.len()), limit)),
+            PushBody::Whole(body) => {
+                let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
+                match rules.edge.max_body_bytes {
+                    Some(limit) if bytes > limit => Err(over_max_body_bytes(body.len(), limit)),
+                    _ => Ok(()),
+                }
+            }
+            PushBody::Partial => Err(body_too_large(BodySize::MoreThanBuffered, limit)),
+            PushBody::Withheld | PushBody::Counted(_) => Ok(()),
+        }
     }
 
     fn unreadable(&self, error: &BodyError, verdict: &mut Verdict) -> Result<AllowReason, Denial> {
@@ -99,26 +158,64 @@ impl Decider {
         }
     }
 
-    fn charge(&self, tenant: &Tenant<'_>, limits: &TenantView<'_>, counts: &PushCounts) -> Result<AllowReason, Denial> {
+    fn charge(
+        &self,
+        tenant: &Tenant<'_>,
+        limits: &TenantView<'_>,
+        counts: &PushCounts,
+        tokens: Tokens,
+    ) -> Result<AllowReason, Denial> {
         if counts.items() == 0 {
             return Ok(AllowReason::NothingToCharge);
         }
-        if limits.tenant.limits.charge_needs_content_rules() {
+        if self.dedupes_ha_pairs(limits) || limits.tenant.limits.rewrites_series() {
             return Ok(AllowReason::LeftToMimir);
         }
-        let limit = limits.ingestion.limits.ingestion_limit();
-        allowed(self.enforcer.charge_items(tenant, limit, counts.items(), self.clock.now()))?;
+        if tokens == Tokens::Spend && self.charge_samples_in == ChargeSamplesIn::RateLimit {
+            return Ok(AllowReason::ChargedByRateLimit);
+        }
+        allowed(self.charge_items(
+            tenant,
+            limits.ingestion.limits.ingestion_limit(self.distributors),
+            counts.items(),
+            tokens,
+        ))?;
         Ok(AllowReason::WithinLimits)
+    }
+
+    fn dedupes_ha_pairs(&self, limits: &TenantView<'_>) -> bool {
+        self.ha_tracker == HaTracker::On && limits.tenant.limits.accept_ha_samples
+    }
+
+    fn admit_request(&self, tenant: &Tenant<'_>, limit: RateLimit, tokens: Tokens) -> Decision {
+        match tokens {
+            Tokens::Spend => self.enforcer.admit_request(tenant, limit, self.now()),
+            Tokens::Keep => self.enforcer.request_level(tenant, limit, self.now()).preview_requests(1),
+        }
+    }
+
+    fn charge_items(&self, tenant: &Tenant<'_>, limit: RateLimit, items: u64, tokens: Tokens) -> Decision {
+        match tokens {
+            Tokens::Spend => self.enforcer.charge_items(tenant, limit, items, self.now()),
+            Tokens::Keep => self.enforcer.ingestion_level(tenant, limit, self.now()).preview_items(items),
+        }
     }
 }
 
-/// The refusal of a body of which `size` says how large it is; `limit` is the largest that is read, in bytes.
-pub(crate) fn body_too_large(size: &str, limit: usize) -> Denial {
-    let message = format!(
-        "the push has been rejected because its body {size}; the edge reads up to {limit} bytes as sent (err-edge-max-request-bytes). \
-         To adjust the limit, configure --max-request-bytes and the proxy's max_request_bytes, or contact your service administrator."
-    );
-    Denial::new(DenyReason::BodyTooLarge, message)
+/// What a tenant's pushes are decided by.
+enum Basis<'r> {
+    Limits(TenantView<'r>),
+    /// Nothing is looked at, and this is why.
+    Nothing(AllowReason),
+}
+
+fn basis<'r>(rules: &TenantRules<'r>) -> Result<Basis<'r>, Undecided> {
+    match (rules.mode, rules.limits) {
+        (Mode::Off, _) => Ok(Basis::Nothing(AllowReason::ModeOff)),
+        (_, Some(limits)) => Ok(Basis::Limits(limits)),
+        (Mode::Shadow, None) => Ok(Basis::Nothing(AllowReason::NoLimits)),
+        (Mode::Enforce, None) => Err(Undecided::NoLimits),
+    }
 }
 
 /// Why the steps ended early.
@@ -143,29 +240,6 @@ fn allowed(decision: Decision) -> Result<(), Denial> {
     match decision {
         Decision::Allow => Ok(()),
         Decision::Deny(denial) => Err(denial),
-    }
-}
-
-fn tenant_of(header: &TenantHeader) -> Result<Tenant<'_>, Denial> {
-    let value = match header {
-        TenantHeader::Absent => None,
-        TenantHeader::Once(value) => Some(value.as_ref()),
-        TenantHeader::Repeated => {
-            let message =
-                "the X-Scope-OrgID header was sent more than once; send it once (err-edge-tenant-header-repeated)";
-            return Err(Denial::new(DenyReason::TenantHeaderRepeated, message.to_owned()));
-        }
-    };
-    Tenant::parse(value).map_err(|error| Denial::new(tenant_reason(&error), error.to_string()))
-}
-
-fn tenant_reason(error: &TenantError) -> DenyReason {
-    match error {
-        TenantError::Missing => DenyReason::TenantMissing,
-        TenantError::TooMany { .. } => DenyReason::TooManyTenants,
-        TenantError::UnsupportedCharacter { .. } | TenantError::TooLong | TenantError::DotOrDotDot => {
-            DenyReason::TenantInvalid
-        }
     }
 }
 

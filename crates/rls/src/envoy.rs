@@ -1,10 +1,12 @@
-//! The ext_authz call: Envoy's messages in and out. It translates; [`crate::decide`] decides.
+//! The ext_authz call and the rate limit call: Envoy's messages in and out. It translates; [`crate::decide`] decides.
 
 mod answer;
+mod rate_limit;
 mod request;
 mod service;
 
 pub(crate) use answer::answer;
+pub(crate) use rate_limit::{DescriptorKind, RateLimits};
 pub(crate) use service::CheckService;
 
 /// The tenant's header, in lower case as Envoy sends names.

@@ -3,6 +3,7 @@
 //! The way of a push through this crate: [`envoy`] turns a `CheckRequest` into a [`push::Push`], [`decide`] runs the steps of the decision in
 //! Mimir's order on it, and [`envoy`] turns the verdict into a `CheckResponse`. Everything else is the life of the process.
 
+mod admin;
 mod admission;
 mod app;
 mod args;
@@ -10,12 +11,11 @@ mod clock;
 mod config;
 mod decide;
 mod envoy;
-mod limits_in_force;
 mod metrics;
 mod push;
-#[cfg_attr(not(test), expect(dead_code, reason = "told of refusals by the services once they keep records"))]
+mod records;
 mod refusals;
-#[cfg_attr(not(test), expect(dead_code, reason = "told of decisions by the services once they keep records"))]
+mod rules;
 mod tenant_metrics;
 
 pub use app::App;

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use rls::{App, Args, Config};
-use runtime::{LogFormat, LogSettings};
 
 /// Exit code for bad usage, as in BSD's `sysexits.h`.
 const EX_USAGE: u8 = 64;
@@ -35,12 +34,11 @@ fn main() -> ExitCode {
 }
 
 fn serve(config: Config) -> anyhow::Result<()> {
-    let logs = LogSettings { filter: config.log_level.clone(), format: LogFormat::default() };
-    runtime::init_logs(&logs)?;
+    let logs = runtime::init_logs(&config.logs)?;
     let workers = tokio::runtime::Runtime::new()?;
     let served = workers.block_on(async {
         let shutdown = runtime::listen_for_signals()?;
-        App::build(config, &shutdown).await?.run(shutdown).await
+        App::build(config, logs, &shutdown).await?.run(shutdown).await
     });
     // A thread that hangs in a file system must not keep the process.
     workers.shutdown_background();

@@ -1,17 +1,20 @@
 //! Every metric of the server. Labels come from enums, and every series exists from the start, so that a rate over it never misses its first event.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use enforce::{Decision, DenyReason, Enforcer};
 use limits::{ControlState, Mode};
-use limits_source::Freshness;
+use limits_source::{EdgeControl, Freshness};
 use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use proto::envoy::service::ratelimit::v3::rate_limit_response::Code as RateLimitCode;
 use remote_write::BodyErrorKind;
 use tonic::Code;
 
 use crate::admission::Budget;
-use crate::decide::{AllowReason, Verdict};
+use crate::decide::{AllowReason, Hits, HitsVerdict, Verdict, denial_occurs_in};
+use crate::envoy::DescriptorKind;
 
 const ALLOW: &str = "allow";
 const DENY: &str = "deny";
@@ -28,15 +31,18 @@ pub(crate) struct Metrics {
 struct Inner {
     decisions: IntCounterVec,
     check_duration: Histogram,
+    descriptors: IntCounterVec,
     call_errors: IntCounterVec,
     body_errors: IntCounterVec,
     samples: IntCounterVec,
     spelling_overflows: IntCounter,
     evicted_tenants: IntCounter,
     tenants: IntGauge,
+    edge_config_problems: IntGauge,
     in_flight_bytes: IntGauge,
     in_flight_bytes_limit: IntGauge,
     connections_refused: IntCounter,
+    limits_cache_errors: IntCounter,
     limits_problems: IntGauge,
     limits_version: IntGauge,
     limits_tenants: IntGauge,
@@ -57,10 +63,16 @@ impl Metrics {
             decisions: counters(
                 registry,
                 "rls_decisions_total",
-                "Pushes decided. In shadow mode a deny is only counted",
+                "Pushes decided. In modes shadow and off a deny is only counted",
                 &["decision", "reason", "mode"],
             )?,
             check_duration,
+            descriptors: counters(
+                registry,
+                "rls_rate_limit_descriptors_total",
+                "Descriptors of rate limit calls; an unknown one is not limited",
+                &["descriptor", "code"],
+            )?,
             call_errors: counters(
                 registry,
                 "rls_grpc_errors_total",
@@ -90,6 +102,11 @@ impl Metrics {
                 "Idle tenants forgotten because their buckets were full again",
             )?,
             tenants: gauge(registry, "rls_tenants", "Tenants whose buckets are held in memory")?,
+            edge_config_problems: gauge(
+                registry,
+                "rls_edge_config_problems",
+                "Problems in the edge config as it is now",
+            )?,
             in_flight_bytes: gauge(
                 registry,
                 "rls_in_flight_bytes",
@@ -104,6 +121,11 @@ impl Metrics {
                 registry,
                 "rls_grpc_connections_refused_total",
                 "gRPC connections closed at once because there were too many",
+            )?,
+            limits_cache_errors: counter(
+                registry,
+                "rls_limits_cache_errors_total",
+                "Times that the limits cache could not be read or written",
             )?,
             limits_problems: gauge(
                 registry,
@@ -128,11 +150,11 @@ impl Metrics {
     }
 
     fn preregister(&self) {
-        for mode in [Mode::Enforce, Mode::Shadow] {
-            for reason in DenyReason::ALL {
+        for mode in Mode::ALL {
+            for reason in DenyReason::ALL.into_iter().filter(|reason| denial_occurs_in(*reason, mode)) {
                 self.inner.decisions.with_label_values(&[DENY, reason.as_str(), mode.as_str()]);
             }
-            for reason in AllowReason::ALL {
+            for reason in AllowReason::ALL.into_iter().filter(|reason| reason.occurs_in(mode)) {
                 self.inner.decisions.with_label_values(&[ALLOW, reason.as_str(), mode.as_str()]);
             }
         }
@@ -142,23 +164,42 @@ impl Metrics {
         for code in (1..=16).map(Code::from_i32) {
             self.inner.call_errors.with_label_values(&[&format!("{code:?}")]);
         }
+        for kind in DescriptorKind::ALL {
+            for code in [RateLimitCode::Ok, RateLimitCode::OverLimit] {
+                self.inner.descriptors.with_label_values(&[kind.as_str(), code_label(code)]);
+            }
+        }
         for decision in [ALLOW, DENY] {
             self.inner.samples.with_label_values(&[decision]);
         }
     }
 
-    pub(crate) fn record(&self, verdict: &Verdict, took: Duration) {
+    pub(crate) fn check(&self, verdict: &Verdict, took: Duration) {
         let inner = &self.inner;
-        let decision = match verdict.decision {
-            Decision::Allow => ALLOW,
-            Decision::Deny(_) => DENY,
-        };
+        let decision = label_of(&verdict.decision);
         inner.check_duration.observe(took.as_secs_f64());
         inner.decisions.with_label_values(&[decision, verdict.reason(), verdict.mode.as_str()]).inc();
-        let samples = verdict.counts.samples.saturating_add(verdict.counts.histograms);
-        inner.samples.with_label_values(&[decision]).inc_by(samples);
+        if verdict.items_left_to_charge().is_none() {
+            let samples = verdict.counts.samples.saturating_add(verdict.counts.histograms);
+            inner.samples.with_label_values(&[decision]).inc_by(samples);
+        }
         if let Some(kind) = verdict.unreadable {
             inner.body_errors.with_label_values(&[kind.as_str()]).inc();
+        }
+    }
+
+    pub(crate) fn descriptor(&self, kind: DescriptorKind, code: RateLimitCode) {
+        self.inner.descriptors.with_label_values(&[kind.as_str(), code_label(code)]).inc();
+    }
+
+    /// A refusal by the rate limit call counts as a decision on a push; what it lets pass was counted by Check.
+    pub(crate) fn hits(&self, hits: Hits, verdict: &HitsVerdict) {
+        let inner = &self.inner;
+        if let Hits::Items(items) = hits {
+            inner.samples.with_label_values(&[label_of(&verdict.decision)]).inc_by(items);
+        }
+        if let Decision::Deny(denial) = &verdict.decision {
+            inner.decisions.with_label_values(&[DENY, denial.reason().as_str(), verdict.mode.as_str()]).inc();
         }
     }
 
@@ -176,6 +217,10 @@ impl Metrics {
         }
     }
 
+    pub(crate) fn show_edge_config(&self, state: &EdgeControl) {
+        self.inner.edge_config_problems.set(as_gauge(state.problems.len()));
+    }
+
     pub(crate) fn connection_refused(&self) {
         self.inner.connections_refused.inc();
     }
@@ -184,6 +229,12 @@ impl Metrics {
     pub(crate) fn show_budget(&self, budget: &Budget) {
         self.inner.in_flight_bytes.set(as_gauge(budget.reserved()));
         self.inner.in_flight_bytes_limit.set(as_gauge(budget.limit()));
+    }
+
+    /// Brings up to date how often the limits cache failed.
+    pub(crate) fn show_cache_faults(&self, faults: &AtomicU64) {
+        let counter = &self.inner.limits_cache_errors;
+        counter.inc_by(faults.load(Ordering::Relaxed).saturating_sub(counter.get()));
     }
 
     pub(crate) fn evicted(&self, tenants: usize) {
@@ -196,6 +247,20 @@ impl Metrics {
         inner.tenants.set(as_gauge(enforcer.tenants()));
         inner.limits_stale.set(freshness.age().as_secs_f64());
         inner.spelling_overflows.inc_by(enforcer.spelling_overflows().saturating_sub(inner.spelling_overflows.get()));
+    }
+}
+
+fn label_of(decision: &Decision) -> &'static str {
+    match decision {
+        Decision::Allow => ALLOW,
+        Decision::Deny(_) => DENY,
+    }
+}
+
+fn code_label(code: RateLimitCode) -> &'static str {
+    match code {
+        RateLimitCode::OverLimit => "over_limit",
+        RateLimitCode::Ok | RateLimitCode::Unknown => "ok",
     }
 }
 

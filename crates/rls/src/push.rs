@@ -1,6 +1,7 @@
 //! A push as the server sees it: what the decision needs of a request, whoever asked about it.
 
 use bytes::Bytes;
+use remote_write::PushCounts;
 
 /// One push that waits for a decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,4 +33,11 @@ pub(crate) enum PushBody {
     Partial,
     /// The operator told the asker not to send bodies.
     Withheld,
+    /// The asker says what it holds.
+    Counted(PushCounts),
+}
+
+/// `Retry-Attempt`: Mimir reads it as an integer and takes what is none for a first attempt.
+pub(crate) fn retry_attempt(value: &[u8]) -> u32 {
+    std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }

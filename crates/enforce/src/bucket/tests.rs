@@ -10,7 +10,7 @@ use super::*;
 const START: Moment = Moment::from_nanos(0);
 
 fn limit(per_second: f64, burst: i64) -> RateLimit {
-    RateLimit { rate: Rate::PerSecond(per_second), burst: Burst::Items(burst) }
+    RateLimit::of_one(Rate::PerSecond(per_second), Burst::Items(burst))
 }
 
 fn after(milliseconds: u64) -> Moment {
@@ -45,7 +45,7 @@ fn replays_a_recording_of_gos_limiter_to_the_last_bit() {
         match operation {
             "take" => assert_eq!(bucket.take(second.parse().unwrap(), now), granted == "1", "line {index}: {line}"),
             "limit" => current.rate = Rate::PerSecond(float(second)),
-            "burst" => current.burst = Burst::Items(second.parse().unwrap()),
+            "burst" => current = RateLimit::of_one(current.rate, Burst::Items(second.parse().unwrap())),
             other => panic!("line {index}: {other}"),
         }
         bucket.set_limit(current, now);
@@ -95,7 +95,7 @@ fn a_burst_of_zero_or_less_refuses_everything() {
 #[test]
 fn an_unlimited_rate_ignores_the_burst() {
     for rate in [Rate::Unlimited, Rate::PerSecond(f64::MAX)] {
-        let mut bucket = Bucket::new(RateLimit { rate, burst: Burst::Items(0) });
+        let mut bucket = Bucket::new(RateLimit::of_one(rate, Burst::Items(0)));
         let untouched = bucket.clone();
         assert!(bucket.take(i64::MAX, START));
         assert_eq!(bucket, untouched);
@@ -230,4 +230,44 @@ proptest! {
             }
         }
     }
+}
+
+proptest! {
+    /// What several distributors take together: their bursts at once, the rate from then on, and never more than one burst in one charge.
+    #[test]
+    fn several_distributors_together_take_their_bursts_and_the_rate(
+        per_second in 1.0..1e6_f64,
+        burst in 1..10_000_i64,
+        distributors in 1..=50_u32,
+        steps in vec((0..500_u64, 1..12_000_i64), 1..200),
+    ) {
+        let (rate, burst_of_one) = (Rate::PerSecond(per_second), Burst::Items(burst));
+        let several = RateLimit::of_several(rate, burst_of_one, distributors.try_into().unwrap());
+        let (mut bucket, mut one) = (Bucket::new(several), Bucket::new(RateLimit::of_one(rate, burst_of_one)));
+        let (mut elapsed, mut granted) = (0, 0);
+        for (pause, items) in steps {
+            elapsed += pause;
+            let taken = bucket.take(items, after(elapsed));
+            prop_assert!(!taken || items <= burst);
+            granted += if taken { items } else { 0 };
+            let most = f64::from(distributors) * burst as f64 + per_second * elapsed as f64 / 1000.0;
+            prop_assert!(granted as f64 <= most * (1.0 + 1e-9) + 1.0, "{granted} of {most}");
+            if distributors == 1 {
+                prop_assert_eq!(taken, one.take(items, after(elapsed)));
+            }
+        }
+        prop_assert!(bucket.take(0, after(elapsed)));
+    }
+}
+
+#[test]
+fn a_bucket_of_three_distributors_gives_three_bursts_and_refuses_one_that_is_larger() {
+    let limit = RateLimit::of_several(Rate::PerSecond(3.0), Burst::Items(10), 3.try_into().unwrap());
+    let mut bucket = Bucket::new(limit);
+    assert!(!bucket.take(11, START));
+    assert_eq!([(); 4].map(|()| bucket.take(10, START)), [true, true, true, false]);
+    assert!(bucket.take(3, after(1_000)) && !bucket.take(1, after(1_000)));
+    assert_eq!(bucket.wait_until_full(after(1_000)), Some(Duration::from_secs(10)));
+    bucket.set_limit(RateLimit::of_one(limit.rate, limit.burst), after(11_000));
+    assert_eq!(bucket.tokens(after(11_000)), 10.0, "two distributors less hold two bursts less");
 }

@@ -14,10 +14,10 @@ use crate::MAX_SPELLINGS;
 const START: Moment = Moment::from_nanos(0);
 
 fn limit(per_second: f64, burst: i64) -> RateLimit {
-    RateLimit { rate: Rate::PerSecond(per_second), burst: Burst::Items(burst) }
+    RateLimit::of_one(Rate::PerSecond(per_second), Burst::Items(burst))
 }
 
-const UNLIMITED: RateLimit = RateLimit { rate: Rate::Unlimited, burst: Burst::Unlimited };
+const UNLIMITED: RateLimit = RateLimit::of_one(Rate::Unlimited, Burst::Unlimited);
 
 fn tenant(header: &str) -> Tenant<'_> {
     Tenant::parse(Some(header.as_bytes())).unwrap()
@@ -233,7 +233,7 @@ fn some_limit() -> impl Strategy<Value = RateLimit> {
         1 => Just(Rate::Unlimited),
     ];
     let burst = prop_oneof![6 => (-1_i64..30).prop_map(Burst::Items), 1 => Just(Burst::Unlimited)];
-    (rate, burst).prop_map(|(rate, burst)| RateLimit { rate, burst })
+    (rate, burst).prop_map(|(rate, burst)| RateLimit::of_one(rate, burst))
 }
 
 fn decide(enforcer: &Enforcer, step: &Step, limits: &[RateLimit], now: Moment) -> Option<Decision> {

@@ -1,14 +1,13 @@
-use limits::{Burst, Rate};
+use limits::{Burst, Rate, Tenant};
 use proptest::prelude::*;
 
 use super::*;
 use crate::Enforcer;
-use limits::Tenant;
 
 const START: Moment = Moment::from_nanos(0);
 
 fn limit(per_second: f64, burst: i64) -> RateLimit {
-    RateLimit { rate: Rate::PerSecond(per_second), burst: Burst::Items(burst) }
+    RateLimit::of_one(Rate::PerSecond(per_second), Burst::Items(burst))
 }
 
 fn tenant(header: &str) -> Tenant<'_> {
@@ -41,7 +40,7 @@ fn a_tenant_that_never_pushed_has_a_full_bucket_and_stays_unknown() {
 
 #[test]
 fn without_a_limit_there_are_no_tokens_and_no_waits() {
-    let unlimited = RateLimit { rate: Rate::Unlimited, burst: Burst::Unlimited };
+    let unlimited = RateLimit::of_one(Rate::Unlimited, Burst::Unlimited);
     let level = Enforcer::new().ingestion_level(&tenant("t"), unlimited, START);
     assert_eq!(level.tokens(), None);
     assert_eq!(level.wait_for(u64::MAX), Some(Duration::ZERO));
@@ -88,7 +87,7 @@ proptest! {
                 prop_assert!(items > 0 && level.preview_items(items) != Decision::Allow);
             }
             prop_assert_eq!(level.preview_items(items), enforcer.charge_items(&tenant("t"), limit, items, moment));
-            prop_assert_eq!(request.preview_request(), enforcer.admit_request(&tenant("t"), limit, moment));
+            prop_assert_eq!(request.preview_requests(items / 100), enforcer.admit_requests(&tenant("t"), limit, items / 100, moment));
         }
     }
 }

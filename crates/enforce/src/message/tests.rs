@@ -29,7 +29,7 @@ fn number<T: std::str::FromStr>(text: &str, prefix: &str) -> Option<T> {
 }
 
 fn limit(text: &str, rate: &str, burst: &str) -> RateLimit {
-    RateLimit { rate: Rate::PerSecond(number(text, rate).unwrap()), burst: Burst::Items(number(text, burst).unwrap()) }
+    RateLimit::of_one(Rate::PerSecond(number(text, rate).unwrap()), Burst::Items(number(text, burst).unwrap()))
 }
 
 /// Brings a new tenant to the refusal that the text is about.
@@ -39,7 +39,7 @@ fn refuse(text: &str) -> Decision {
     if text.contains("ingestion burst size limit") {
         let burst = Burst::Items(number(text, "set to ").unwrap());
         let items = number(text, "with ").unwrap();
-        return enforcer.charge_items(&tenant, RateLimit { rate: Rate::PerSecond(1.0), burst }, items, NOW);
+        return enforcer.charge_items(&tenant, RateLimit::of_one(Rate::PerSecond(1.0), burst), items, NOW);
     }
     let limit = limit(text, "set to ", "burst of ");
     let Burst::Items(burst) = limit.burst else { unreachable!() };
@@ -80,9 +80,9 @@ fn prints_a_request_burst_without_bound_as_the_zero_it_was_set_to() {
     let enforcer = Enforcer::new();
     let tenant = Tenant::parse(Some(b"team")).unwrap();
     let rate = Rate::PerSecond(1_000_000.0);
-    let first = enforcer.admit_request(&tenant, RateLimit { rate, burst: Burst::Items(1) }, NOW);
+    let first = enforcer.admit_request(&tenant, RateLimit::of_one(rate, Burst::Items(1)), NOW);
     assert_eq!(first, Decision::Allow);
-    let refused = enforcer.admit_request(&tenant, RateLimit { rate, burst: Burst::Unlimited }, NOW);
+    let refused = enforcer.admit_request(&tenant, RateLimit::of_one(rate, Burst::Unlimited), NOW);
     assert!(
         denial(refused)
             .message()

@@ -1,18 +1,20 @@
+use std::num::NonZeroU32;
+
 use super::*;
 
 fn request(request_rate: f64, request_burst_size: i64) -> RateLimit {
-    TenantLimits { request_rate, request_burst_size, ..TenantLimits::default() }.request_limit()
+    TenantLimits { request_rate, request_burst_size, ..TenantLimits::default() }.request_limit(NonZeroU32::MIN)
 }
 
 fn ingestion(ingestion_rate: f64, ingestion_burst_size: i64, ingestion_burst_factor: f64) -> RateLimit {
     TenantLimits { ingestion_rate, ingestion_burst_size, ingestion_burst_factor, ..TenantLimits::default() }
-        .ingestion_limit()
+        .ingestion_limit(NonZeroU32::MIN)
 }
 
-const UNLIMITED: RateLimit = RateLimit { rate: Rate::Unlimited, burst: Burst::Unlimited };
+const UNLIMITED: RateLimit = RateLimit::of_one(Rate::Unlimited, Burst::Unlimited);
 
 fn limit(rate: f64, burst: i64) -> RateLimit {
-    RateLimit { rate: Rate::PerSecond(rate), burst: Burst::Items(burst) }
+    RateLimit::of_one(Rate::PerSecond(rate), Burst::Items(burst))
 }
 
 #[test]
@@ -26,7 +28,7 @@ fn a_request_rate_of_zero_or_less_is_off() {
 #[test]
 fn a_request_burst_of_zero_or_less_is_unbounded() {
     for burst in [0, -1, i64::MIN] {
-        assert_eq!(request(10.0, burst), RateLimit { rate: Rate::PerSecond(10.0), burst: Burst::Unlimited }, "{burst}");
+        assert_eq!(request(10.0, burst), RateLimit::of_one(Rate::PerSecond(10.0), Burst::Unlimited), "{burst}");
     }
 }
 
@@ -53,12 +55,11 @@ fn a_burst_factor_from_one_on_replaces_the_burst() {
 }
 
 #[test]
-fn content_rules_are_needed_where_series_may_go_uncharged() {
-    assert!(!TenantLimits::default().charge_needs_content_rules());
-    let ha = TenantLimits { accept_ha_samples: true, ..TenantLimits::default() };
+fn relabelling_and_dropped_labels_rewrite_series() {
+    assert!(!TenantLimits::default().rewrites_series());
     let drop = TenantLimits { drop_labels: [Arc::from("pod")].into(), ..TenantLimits::default() };
     let relabel = TenantLimits { metric_relabel_configs: [RelabelRule::default()].into(), ..TenantLimits::default() };
-    assert!([ha, drop, relabel].iter().all(TenantLimits::charge_needs_content_rules));
+    assert!([drop, relabel].iter().all(TenantLimits::rewrites_series));
 }
 
 #[test]
@@ -87,4 +88,34 @@ fn limits_with_nan_equal_themselves() {
 fn a_limit_reads_as_one_line() {
     assert_eq!(limit(10.5, 3).to_string(), "10.5/s, burst 3");
     assert_eq!(UNLIMITED.to_string(), "unlimited, burst unlimited");
+}
+
+#[test]
+fn several_distributors_hold_their_bursts_together_and_divide_the_factors_burst() {
+    let several = |factor, distributors| {
+        let limits = TenantLimits { ingestion_burst_factor: factor, ..TenantLimits::default() };
+        limits.ingestion_limit(NonZeroU32::new(distributors).unwrap())
+    };
+    let check = |limit: RateLimit, burst, capacity| {
+        assert_eq!((limit.rate, limit.burst), (Rate::PerSecond(10_000.0), Burst::Items(burst)));
+        assert_eq!(limit.capacity, Burst::Items(capacity));
+    };
+    check(several(0.0, 1), 200_000, 200_000);
+    check(several(0.0, 3), 200_000, 600_000);
+    check(several(2.0, 1), 20_000, 20_000);
+    check(several(2.0, 3), 6_667, 20_001);
+}
+
+#[test]
+fn the_capacity_of_several_distributors_saturates() {
+    let capacity = |burst| {
+        let limits = TenantLimits { request_rate: 1.0, request_burst_size: burst, ..TenantLimits::default() };
+        limits.request_limit(NonZeroU32::MAX).capacity
+    };
+    assert_eq!(capacity(i64::MAX), Burst::Items(i64::MAX));
+    assert_eq!(capacity(0), Burst::Unlimited);
+    for burst in [0, -5, i64::MIN] {
+        let limits = TenantLimits { ingestion_burst_size: burst, ..TenantLimits::default() };
+        assert_eq!(limits.ingestion_limit(NonZeroU32::MAX).capacity, Burst::Items(burst));
+    }
 }

@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use anyhow::Context;
 use proto::envoy::service::auth::v3::authorization_server::AuthorizationServer;
+use proto::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitServiceServer;
 use runtime::{Phase, Readiness};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
+use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 use tower::Layer;
 
 use super::calls::Calls;
 use crate::admission::{Admission, Admitted, LONGEST};
-use crate::envoy::CheckService;
+use crate::envoy::{CheckService, RateLimits};
 use crate::metrics::Metrics;
 use connections::{LARGEST_COUNT, bounded};
 
@@ -42,16 +44,25 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// For calls that come without a timeout or never finish sending; Envoy's own is 5 s.
 const CALL_TIMEOUT: Duration = LONGEST;
-/// A health question holds the name of a service.
-const HEALTH_MESSAGE_BYTES: usize = 64 << 10;
+/// A health question holds the name of a service, a reflection question that of a symbol.
+const NAME_MESSAGE_BYTES: usize = 64 << 10;
+/// A rate limit question repeats the tenant's header once or twice.
+const DESCRIPTORS_BYTES: usize = 256 << 10;
 
 /// The services whose health is reported; the empty name stands for the whole server.
-const SERVICES: [&str; 2] = ["", "envoy.service.auth.v3.Authorization"];
+const SERVICES: [&str; 3] = ["", "envoy.service.auth.v3.Authorization", "envoy.service.ratelimit.v3.RateLimitService"];
+
+/// What Envoy asks.
+pub(super) struct Services {
+    pub(super) check: CheckService,
+    pub(super) rate_limits: RateLimits,
+}
 
 pub(super) struct GrpcServer {
     listener: TcpListener,
     address: SocketAddr,
     authorization: Admitted<AuthorizationServer<CheckService>>,
+    rate_limits: RateLimitServiceServer<RateLimits>,
     calls: Calls,
     metrics: Metrics,
 }
@@ -60,7 +71,7 @@ impl GrpcServer {
     /// Binds `address`. `admission` refuses what is larger than the service's own limit, which would end it in a gRPC error.
     pub(super) async fn bind(
         address: SocketAddr,
-        service: CheckService,
+        services: Services,
         admission: Admission,
         calls: Calls,
         metrics: Metrics,
@@ -69,8 +80,11 @@ impl GrpcServer {
             TcpListener::bind(address).await.with_context(|| format!("cannot listen for gRPC on {address}"))?;
         let address = listener.local_addr()?;
         let largest = admission.largest_message();
-        let authorization = admission.layer(AuthorizationServer::new(service).max_decoding_message_size(largest));
-        Ok(Self { listener, address, authorization, calls, metrics })
+        let check = AuthorizationServer::new(services.check).max_decoding_message_size(largest);
+        let authorization = admission.layer(check);
+        let rate_limits =
+            RateLimitServiceServer::new(services.rate_limits).max_decoding_message_size(DESCRIPTORS_BYTES);
+        Ok(Self { listener, address, authorization, rate_limits, calls, metrics })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -92,12 +106,24 @@ impl GrpcServer {
             .max_concurrent_streams(CONCURRENT_CALLS)
             .timeout(CALL_TIMEOUT)
             .layer(self.calls)
-            .add_service(health.max_decoding_message_size(HEALTH_MESSAGE_BYTES))
+            .add_service(health.max_decoding_message_size(NAME_MESSAGE_BYTES))
             .add_service(self.authorization)
+            .add_service(self.rate_limits)
+            .add_service(reflection()?)
             .serve_with_incoming_shutdown(bounded(self.listener, LARGEST_COUNT, self.metrics), stop.cancelled())
             .await
             .context("the gRPC side stopped")
     }
+}
+
+/// Tells tools such as grpcurl what is served here.
+fn reflection() -> anyhow::Result<ServerReflectionServer<impl ServerReflection>> {
+    let service = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .context("gRPC reflection cannot be set up")?;
+    Ok(service.max_decoding_message_size(NAME_MESSAGE_BYTES))
 }
 
 async fn follow_readiness(reporter: HealthReporter, readiness: Readiness) {

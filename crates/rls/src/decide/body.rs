@@ -75,11 +75,16 @@ mod tests {
     #[tokio::test]
     async fn only_large_bodies_leave_the_thread_they_came_on() {
         let reader = BodyReader::new(LIMITS);
+        let cores = u32::try_from(reader.large.available_permits()).unwrap();
         let mut context = Context::from_waker(Waker::noop());
         for (size, at_once) in [(READ_IN_PLACE_BYTES, true), (READ_IN_PLACE_BYTES + 1, false)] {
             let body = Bytes::from(vec![0xff; size]);
+            // No other thread can be done before the first look.
+            let busy = reader.large.acquire_many(cores).await.unwrap();
             let mut reading = pin!(reader.read(Protocol::V1, &body, Exemplars::Skip));
-            let verdict = match reading.as_mut().poll(&mut context) {
+            let first_look = reading.as_mut().poll(&mut context);
+            drop(busy);
+            let verdict = match first_look {
                 Poll::Ready(verdict) => {
                     assert!(at_once);
                     verdict

@@ -1,6 +1,6 @@
-//! What came out of the steps, for the answer and for the metrics.
+//! What came out of the steps, for the answer and for the records.
 
-use enforce::Decision;
+use enforce::{Decision, DenyReason};
 use limits::Mode;
 use remote_write::{BodyErrorKind, Protocol, PushCounts};
 
@@ -39,6 +39,12 @@ impl Verdict {
             Decision::Deny(denial) => denial.reason().as_str(),
         }
     }
+
+    /// What the ratelimit filter is to charge, if it is the one that charges this push.
+    pub(crate) fn items_left_to_charge(&self) -> Option<u64> {
+        let left = self.decision == Decision::Allow && self.allowed == AllowReason::ChargedByRateLimit;
+        left.then(|| self.counts.items())
+    }
 }
 
 /// Why a push goes on to Mimir.
@@ -50,24 +56,68 @@ pub(crate) enum AllowReason {
     NothingToCharge,
     /// What Mimir would charge for this tenant cannot be counted from the wire alone (HA pairs, relabelling): Mimir limits it.
     LeftToMimir,
+    /// Its samples are charged by the rate limit call that follows (`--charge-samples-in rate-limit`).
+    ChargedByRateLimit,
     /// The operator does not let the edge see bodies.
     BodyWithheld,
     /// The operator forwards what cannot be read.
     UnreadableForwarded,
+    /// The tenant's mode is off: nothing is looked at.
+    ModeOff,
+    /// There are no limits yet, and the tenant's mode is not enforce.
+    NoLimits,
 }
 
 impl AllowReason {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::WithinLimits, Self::NothingToCharge, Self::LeftToMimir, Self::BodyWithheld, Self::UnreadableForwarded];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::WithinLimits,
+        Self::NothingToCharge,
+        Self::LeftToMimir,
+        Self::ChargedByRateLimit,
+        Self::BodyWithheld,
+        Self::UnreadableForwarded,
+        Self::ModeOff,
+        Self::NoLimits,
+    ];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::WithinLimits => "within_limits",
             Self::NothingToCharge => "nothing_to_charge",
             Self::LeftToMimir => "left_to_mimir",
+            Self::ChargedByRateLimit => "charged_by_rate_limit",
             Self::BodyWithheld => "body_withheld",
             Self::UnreadableForwarded => "unreadable_forwarded",
+            Self::ModeOff => "mode_off",
+            Self::NoLimits => "no_limits",
         }
+    }
+
+    /// Whether a push can be allowed for this reason in a mode.
+    pub(crate) fn occurs_in(self, mode: Mode) -> bool {
+        match self {
+            Self::ModeOff => mode == Mode::Off,
+            Self::NoLimits => mode == Mode::Shadow,
+            _ => mode != Mode::Off,
+        }
+    }
+}
+
+/// Whether a push can be refused for this reason in a mode: with mode off nothing is looked at but what comes before the tenant is known.
+pub(crate) fn denial_occurs_in(reason: DenyReason, mode: Mode) -> bool {
+    match reason {
+        DenyReason::TenantMissing
+        | DenyReason::TenantInvalid
+        | DenyReason::TooManyTenants
+        | DenyReason::TenantHeaderRepeated
+        | DenyReason::EdgeOverloaded
+        | DenyReason::BodyTooLarge => true,
+        DenyReason::EdgeMaxBodyBytes
+        | DenyReason::RequestRate
+        | DenyReason::UnreadableBody
+        | DenyReason::EdgeMaxSeriesPerRequest
+        | DenyReason::IngestionRate
+        | DenyReason::IngestionBurst => mode != Mode::Off,
     }
 }
 

@@ -8,9 +8,16 @@ use proto::envoy::service::auth::v3::check_response::HttpResponse;
 use proto::envoy::service::auth::v3::{CheckResponse, DeniedHttpResponse, OkHttpResponse};
 use proto::envoy::r#type::v3::HttpStatus;
 use proto::google::rpc::Status;
+use proto::well_known::value::Kind;
+use proto::well_known::{Struct, Value};
 use remote_write::{Protocol, PushCounts};
 
 use crate::decide::Verdict;
+
+/// Where Envoy's ratelimit filter finds what a push costs, under the name of the ext_authz filter.
+const COST_METADATA: &str = "samples_str";
+/// The most hits that Envoy puts into one descriptor.
+const MOST_HITS: u64 = 1_000_000_000;
 
 /// Names the limit that refused a push, beside Mimir's own headers.
 const REASON_HEADER: &str = "x-mimir-edge-reason";
@@ -25,11 +32,37 @@ pub(crate) fn answer(verdict: &Verdict, retry_attempt: u32, random: f64) -> Chec
         (Decision::Deny(_), Mode::Shadow | Mode::Off) | (Decision::Allow, _) => CheckResponse {
             status: Some(Status { code: 0, message: String::new() }),
             http_response: Some(HttpResponse::OkResponse(OkHttpResponse {})),
+            dynamic_metadata: verdict.items_left_to_charge().map(cost_metadata),
         },
     }
 }
 
+/// What the ratelimit filter reads as the push's cost. A text, because Envoy prints a number such as 100000 as `1e+05`, which is no cost; and
+/// never above [`MOST_HITS`], because Envoy drops a larger one together with the question.
+fn cost_metadata(items: u64) -> Struct {
+    let cost = Value { kind: Some(Kind::StringValue(items.min(MOST_HITS).to_string())) };
+    Struct { fields: [(COST_METADATA.to_owned(), cost)].into() }
+}
+
 fn refuse(denial: &Denial, verdict: &Verdict, retry_attempt: u32, random: f64) -> CheckResponse {
+    let mut headers = denial_headers(denial, retry_attempt, random);
+    if verdict.protocol == Some(Protocol::V2) {
+        headers.extend(written_counters(&verdict.counts));
+    }
+    let denied = DeniedHttpResponse {
+        status: Some(HttpStatus { code: i32::from(denial.status()) }),
+        headers: headers.into_iter().map(|header| HeaderValueOption { header: Some(header) }).collect(),
+        body: denial_body(denial),
+    };
+    CheckResponse {
+        status: Some(Status { code: REFUSED, message: denial.reason().as_str().to_owned() }),
+        http_response: Some(HttpResponse::DeniedResponse(denied)),
+        dynamic_metadata: None,
+    }
+}
+
+/// The headers of every refusal, whichever call it answers.
+pub(super) fn denial_headers(denial: &Denial, retry_attempt: u32, random: f64) -> Vec<HeaderValue> {
     let mut headers = vec![
         header("content-type", "text/plain; charset=utf-8"),
         header("x-content-type-options", "nosniff"),
@@ -38,27 +71,20 @@ fn refuse(denial: &Denial, verdict: &Verdict, retry_attempt: u32, random: f64) -
     if denial.retryable() {
         headers.push(header("retry-after", &retry_after_seconds(retry_attempt, random).to_string()));
     }
-    if verdict.protocol == Some(Protocol::V2) {
-        headers.extend(written_counters(&verdict.counts));
-    }
-    let denied = DeniedHttpResponse {
-        status: Some(HttpStatus { code: i32::from(denial.status()) }),
-        headers,
-        body: format!("{}\n", denial.message()),
-    };
-    CheckResponse {
-        status: Some(Status { code: REFUSED, message: denial.reason().as_str().to_owned() }),
-        http_response: Some(HttpResponse::DeniedResponse(denied)),
-    }
+    headers
+}
+
+/// The text of a refusal as Mimir sends it.
+pub(super) fn denial_body(denial: &Denial) -> String {
+    format!("{}\n", denial.message())
 }
 
 /// Remote write 2.0 counters, which Mimir also sends with a refusal: what the push held, or zeros when it was not read.
-fn written_counters(counts: &PushCounts) -> [HeaderValueOption; 3] {
+fn written_counters(counts: &PushCounts) -> [HeaderValue; 3] {
     [("samples", counts.samples), ("histograms", counts.histograms), ("exemplars", counts.exemplars)]
         .map(|(what, count)| header(&format!("x-prometheus-remote-write-{what}-written"), &count.to_string()))
 }
 
-fn header(key: &str, value: &str) -> HeaderValueOption {
-    let value = Bytes::copy_from_slice(value.as_bytes());
-    HeaderValueOption { header: Some(HeaderValue { key: key.to_owned(), value, raw_value: Bytes::new() }) }
+fn header(key: &str, value: &str) -> HeaderValue {
+    HeaderValue { key: key.to_owned(), value: Bytes::copy_from_slice(value.as_bytes()), raw_value: Bytes::new() }
 }

@@ -6,7 +6,7 @@ use proto::envoy::service::auth::v3::CheckRequest;
 use proto::envoy::service::auth::v3::attribute_context::HttpRequest;
 
 use super::TENANT_HEADER;
-use crate::push::{Push, PushBody, TenantHeader};
+use crate::push::{Push, PushBody, TenantHeader, retry_attempt};
 
 const CONTENT_TYPE: &str = "content-type";
 const RETRY_ATTEMPT: &str = "retry-attempt";
@@ -67,11 +67,6 @@ impl Headers {
 
 fn value_of(line: &HeaderValue) -> &Bytes {
     if line.raw_value.is_empty() { &line.value } else { &line.raw_value }
-}
-
-/// Mimir reads the header as an integer and takes what is none for a first attempt.
-fn retry_attempt(value: &[u8]) -> u32 {
-    std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -10,18 +10,18 @@ use tonic::{Request, Response, Status};
 use super::answer::answer;
 use super::request::push_from;
 use crate::decide::Decider;
-use crate::metrics::Metrics;
+use crate::records::{Records, Subject};
 
 /// `envoy.service.auth.v3.Authorization`.
 #[derive(Clone)]
 pub(crate) struct CheckService {
     decider: Arc<Decider>,
-    metrics: Metrics,
+    records: Records,
 }
 
 impl CheckService {
-    pub(crate) fn new(decider: Arc<Decider>, metrics: Metrics) -> Self {
-        Self { decider, metrics }
+    pub(crate) fn new(decider: Arc<Decider>, records: Records) -> Self {
+        Self { decider, records }
     }
 }
 
@@ -33,7 +33,7 @@ impl Authorization for CheckService {
         let push = push_from(request.into_inner());
         let verdict = self.decider.decide(&push).await.map_err(|why| Status::unavailable(why.as_str()))?;
         let response = answer(&verdict, push.retry_attempt, rand::random());
-        self.metrics.record(&verdict, started.elapsed());
+        self.records.check(&Subject::from(&push), &verdict, started.elapsed());
         Ok(Response::new(response))
     }
 }

@@ -2,6 +2,9 @@
 
 use std::process::{Command, Output};
 
+use clap::CommandFactory;
+use rls::Args;
+
 #[track_caller]
 fn mimir_rls(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mimir-rls"));
@@ -33,6 +36,12 @@ fn bad_usage_ends_with_64_and_names_the_flag() {
     refuses(&["--limits", "file:x", "--unreadable-body", "drop"], "--unreadable-body");
     refuses(&["--limits", "file:x", "--default-limits", "/nowhere/at-all"], "--default-limits");
     refuses(&["--limits", "file:x", "--http-listen", "1.1.1.1:1", "--grpc-listen", "1.1.1.1:1"], "--http-listen");
+    refuses(&["--limits", "file:x", "--charge-samples-in", "envoy"], "--charge-samples-in");
+    refuses(&["--limits", "file:x", "--distributors", "0"], "--distributors");
+    refuses(&["--limits", "file:x", "--ha-tracker", "maybe"], "--ha-tracker");
+    refuses(&["--limits", "file:x", "--limits-cache", "x"], "--limits-cache");
+    refuses(&["--limits", "file:x", "--log-format", "xml"], "--log-format");
+    refuses(&["--limits", "file:x", "--max-in-flight-bytes", "1MiB"], "--max-in-flight-bytes");
     refuses(&["--limits", "file:x", "--no-such-flag"], "--no-such-flag");
 }
 
@@ -42,21 +51,13 @@ fn help_teaches_every_flag_and_its_environment_variable() {
     assert!(output.status.success());
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(help.starts_with("Decides for Envoy which"), "it says what it is: {help}");
-    for flag in [
-        "grpc-listen",
-        "http-listen",
-        "limits",
-        "default-limits",
-        "max-request-bytes",
-        "max-decoded-bytes",
-        "unreadable-body",
-    ]
-    .into_iter()
-    .chain(["allow-empty-overrides", "drain-delay", "drain-timeout", "log-level"])
-    {
+    for argument in Args::command().get_arguments() {
+        let Some(flag) = argument.get_long().filter(|flag| !["help", "version"].contains(flag)) else { continue };
         assert!(help.contains(&format!("--{flag}")), "{flag}: {help}");
         let variable = format!("MIMIR_RLS_{}", flag.to_uppercase().replace('-', "_"));
-        assert!(help.contains(&variable), "{variable}: {help}");
+        assert!(help.contains(&format!("[env: {variable}")), "{variable}: {help}");
+        let text = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        assert!(text.len() > 20, "--{flag} explains itself: {text}");
     }
 }
 

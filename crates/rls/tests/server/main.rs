@@ -1,8 +1,12 @@
 //! The server as Envoy and an operator meet it: in this process on free ports, and as a binary.
 
+mod admin;
 mod check;
 mod command_line;
+mod contract;
 mod life;
+mod modes;
 mod overload;
 mod peers;
+mod rate_limit;
 mod support;

@@ -8,6 +8,10 @@ use remote_write::Protocol;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tonic::Request;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use crate::support::{Answer, Server, question, samples, until};
 
@@ -101,4 +105,26 @@ async fn a_call_that_ends_in_an_error_is_counted() -> anyhow::Result<()> {
     assert_ne!(response.await?.headers().get("grpc-status").map(http::HeaderValue::as_bytes), Some(&b"0"[..]));
     let line = r#"rls_grpc_errors_total{code="Internal"} 1"#;
     until("the error is counted", || async { Ok(server.page("/metrics").await?.1.contains(line)) }).await
+}
+
+#[tokio::test]
+async fn reflection_tells_what_is_served() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &[]).await?;
+    let question = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let mut client = ServerReflectionClient::new(server.channel.clone());
+    let mut answers = client.server_reflection_info(tokio_stream::once(question)).await?.into_inner();
+    let Some(MessageResponse::ListServicesResponse(list)) = answers.message().await?.and_then(|it| it.message_response)
+    else {
+        unreachable!("a list of services");
+    };
+    let names: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
+    for name in
+        ["envoy.service.auth.v3.Authorization", "envoy.service.ratelimit.v3.RateLimitService", "grpc.health.v1.Health"]
+    {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    Ok(())
 }

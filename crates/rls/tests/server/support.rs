@@ -2,18 +2,23 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::Parser;
 use proto::envoy::config::core::v3::{HeaderMap, HeaderValue};
+use proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
+use proto::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor::Entry;
 use proto::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
 use proto::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use proto::envoy::service::auth::v3::check_response::HttpResponse;
 use proto::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
+use proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
+use proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use remote_write::Protocol;
 use rls::{App, Args, Config};
-use runtime::Shutdown;
+use runtime::{LogFormat, LogHandle, LogSettings, Shutdown};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
@@ -23,6 +28,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Server {
     pub(crate) limits: PathBuf,
+    pub(crate) edge_config: PathBuf,
     pub(crate) grpc: SocketAddr,
     pub(crate) http: String,
     pub(crate) client: AuthorizationClient<Channel>,
@@ -34,17 +40,34 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(limits: &str, flags: &[&str]) -> anyhow::Result<Self> {
+        Self::start_in(tempfile::tempdir()?, Some(limits), flags).await
+    }
+
+    /// With an edge config too.
+    pub(crate) async fn start_with(limits: &str, edge_config: &str, flags: &[&str]) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
+        let path = folder.path().join("edge.yaml");
+        std::fs::write(&path, edge_config)?;
+        let flag = format!("--edge-config={}", path.display());
+        Self::start_in(folder, Some(limits), &[&[flag.as_str()], flags].concat()).await
+    }
+
+    /// With the files of a folder; without `limits` there is no limits file.
+    pub(crate) async fn start_in(folder: TempDir, limits: Option<&str>, flags: &[&str]) -> anyhow::Result<Self> {
         let path = folder.path().join("runtime.yaml");
-        std::fs::write(&path, limits)?;
+        if let Some(limits) = limits {
+            std::fs::write(&path, limits)?;
+        }
         let source = format!("file:{}", path.display());
         let fixed = ["mimir-rls", "--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--limits", &source];
         let args = Args::try_parse_from(fixed.iter().chain(flags))?;
         let shutdown = Shutdown::default();
-        let app = App::build(Config::try_from(args)?, &shutdown).await?;
+        let config = Config::try_from(args)?;
+        let app = App::build(config, logs(), &shutdown).await?;
         let channel = Channel::from_shared(format!("http://{}", app.grpc_address()))?.connect_lazy();
         Ok(Self {
             limits: path,
+            edge_config: folder.path().join("edge.yaml"),
             grpc: app.grpc_address(),
             http: format!("http://{}", app.http_address()),
             client: AuthorizationClient::new(channel.clone()),
@@ -69,11 +92,51 @@ impl Server {
         Ok(Answer::of(self.ask(&[("x-scope-orgid", tenant)], body).await?))
     }
 
+    /// Asks the rate limit service for one descriptor.
+    pub(crate) async fn should_rate_limit(
+        &self,
+        key: &str,
+        value: &str,
+        hits: u64,
+    ) -> anyhow::Result<RateLimitResponse> {
+        let entry = Entry { key: key.to_owned(), value: Bytes::copy_from_slice(value.as_bytes()) };
+        let descriptor = RateLimitDescriptor { entries: vec![entry], hits_addend: Some(hits) };
+        self.rate_limit(RateLimitRequest { domain: "mimir".to_owned(), descriptors: vec![descriptor], hits_addend: 0 })
+            .await
+    }
+
+    pub(crate) async fn rate_limit(&self, request: RateLimitRequest) -> anyhow::Result<RateLimitResponse> {
+        let mut client = RateLimitServiceClient::new(self.channel.clone());
+        Ok(client.should_rate_limit(request).await?.into_inner())
+    }
+
+    /// The value of a series of `/metrics`; `None` if there is no such series.
+    pub(crate) async fn metric(&self, series: &str) -> anyhow::Result<Option<f64>> {
+        let (_, text) = self.page("/metrics").await?;
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        Ok(line.map(str::parse).transpose()?)
+    }
+
+    /// A page of the admin API that is there.
+    pub(crate) async fn json(&self, path: &str) -> anyhow::Result<serde_json::Value> {
+        let (status, text) = self.page(path).await?;
+        anyhow::ensure!(status == 200, "{path}: {status}: {text}");
+        Ok(serde_json::from_str(&text)?)
+    }
+
     /// Status and text of a page of the HTTP side.
     pub(crate) async fn page(&self, path: &str) -> anyhow::Result<(u16, String)> {
         let response = reqwest::get(format!("{}{path}", self.http)).await?;
         Ok((response.status().as_u16(), response.text().await?))
     }
+}
+
+/// The logs of this process, which all servers of the tests share.
+pub(crate) fn logs() -> LogHandle {
+    static LOGS: OnceLock<LogHandle> = OnceLock::new();
+    let settings =
+        LogSettings { filter: "warn".parse().unwrap_or_else(|error| unreachable!("{error}")), format: LogFormat::Text };
+    LOGS.get_or_init(|| runtime::init_logs(&settings).unwrap_or_else(|error| unreachable!("{error}"))).clone()
 }
 
 /// Asks again until `found` says so.

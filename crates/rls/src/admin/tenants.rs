@@ -1,0 +1,111 @@
+//! `GET /api/v1/tenants` and `GET /api/v1/tenants/{id}`: who is known, in which mode, with which limits.
+//!
+//! A tenant is known if it has an override, an entry in the edge config, or a bucket in memory.
+
+use std::collections::BTreeSet;
+
+use axum::extract::{Path, Query, State};
+use axum::response::Json;
+use limits::Tenant;
+use serde::{Deserialize, Serialize};
+
+use super::view::{BucketJson, EdgeLimitsJson, Fields, fields};
+use super::{Admin, Fault, rows};
+use crate::rules::Rules;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Page {
+    limit: Option<usize>,
+    /// The last tenant of the page before.
+    after: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Tenants {
+    tenants: Vec<Row>,
+    next: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    /// The tenant, or the spelling with metadata that has an override of its own.
+    tenant: String,
+    mode: &'static str,
+    /// Whether the limits document has an entry for it.
+    overridden: bool,
+    /// What differs from the default limits.
+    limits: Fields,
+}
+
+#[derive(Serialize)]
+pub(super) struct Details {
+    tenant: String,
+    /// The key of its ingestion bucket and limits: with its metadata, if it has any.
+    limits_key: String,
+    mode: &'static str,
+    overridden: bool,
+    /// All limits of Mimir's write path; null before the first good limits.
+    limits: Option<Fields>,
+    edge_limits: EdgeLimitsJson,
+    /// Null in mode off and before the first good limits.
+    request: Option<BucketJson>,
+    ingestion: Option<BucketJson>,
+}
+
+pub(super) async fn list(
+    State(admin): State<Admin>,
+    Query(Page { limit, after }): Query<Page>,
+) -> Result<Json<Tenants>, Fault> {
+    let rows = rows(limit)?;
+    let rules = admin.decider.rules();
+    let after = after.as_deref();
+    let one_more = rows.saturating_add(1);
+    let overridden = rules.limits.iter().flat_map(|limits| limits.tenants_after(after)).take(one_more);
+    let in_edge_config =
+        rules.edge.tenants().filter(|(id, _)| after.is_none_or(|after| id.as_str() > after)).take(one_more);
+    let with_bucket = admin.decider.enforcer().tenants_after(after, one_more);
+
+    let mut known: BTreeSet<&str> = overridden.map(|(key, _)| key.as_str()).collect();
+    known.extend(in_edge_config.map(|(id, _)| id.as_str()));
+    known.extend(with_bucket.iter().map(AsRef::as_ref));
+    let next = known.iter().nth(rows).and(known.iter().nth(rows.saturating_sub(1))).map(|last| (*last).to_owned());
+    let tenants = known.into_iter().take(rows).map(|key| row(&rules, key)).collect();
+    Ok(Json(Tenants { tenants, next }))
+}
+
+fn row(rules: &Rules, key: &str) -> Row {
+    // A key of a document or a bucket is what a header can say; the empty name is what the header `|` says.
+    let mode = match Tenant::parse(Some(if key.is_empty() { b"|" } else { key.as_bytes() })) {
+        Ok(tenant) => rules.for_tenant(&tenant).mode,
+        Err(_) => rules.mode_without_tenant(),
+    };
+    let limits = rules.limits.as_deref();
+    let entry = limits.and_then(|limits| limits.entry(key));
+    let differences =
+        entry.zip(limits).map(|(entry, limits)| fields(entry.limits.differences(&limits.defaults().limits)));
+    Row {
+        tenant: key.to_owned(),
+        mode: mode.as_str(),
+        overridden: entry.is_some(),
+        limits: differences.unwrap_or_default(),
+    }
+}
+
+pub(super) async fn one(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Json<Details>, Fault> {
+    let tenant = Tenant::parse(Some(id.as_bytes())).map_err(|error| Fault::bad_request(error.to_string()))?;
+    let rules = admin.decider.rules();
+    let of_tenant = rules.for_tenant(&tenant);
+    let (request, ingestion) = admin.decider.buckets(&tenant, 1).unzip();
+    let entry = rules.limits.as_deref().and_then(|limits| limits.entry(tenant.limits_key()));
+    Ok(Json(Details {
+        tenant: tenant.id().to_owned(),
+        limits_key: tenant.limits_key().to_owned(),
+        mode: of_tenant.mode.as_str(),
+        overridden: entry.is_some(),
+        limits: of_tenant.limits.map(|limits| fields(limits.ingestion.limits.fields())),
+        edge_limits: of_tenant.edge.into(),
+        request: request.as_ref().map(BucketJson::request),
+        ingestion: ingestion.as_ref().map(BucketJson::ingestion),
+    }))
+}

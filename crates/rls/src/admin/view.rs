@@ -1,0 +1,87 @@
+//! How limits and buckets look as JSON.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use enforce::Decision;
+use limits::{Burst, EdgeLimits, Rate, RateLimit};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::decide::BucketView;
+
+/// Fields of limits by their names in Mimir. What is a number, a bool or a list in a document is one here; NaN and infinite rates are texts.
+pub(super) type Fields = BTreeMap<&'static str, Value>;
+
+pub(super) fn fields(named: impl Iterator<Item = (&'static str, String)>) -> Fields {
+    named.map(|(name, value)| (name, serde_json::from_str(&value).unwrap_or(Value::String(value)))).collect()
+}
+
+/// Limits of the edge config; null is no limit.
+#[derive(Serialize)]
+pub(super) struct EdgeLimitsJson {
+    max_body_bytes: Option<u64>,
+    max_series_per_request: Option<u64>,
+}
+
+impl From<EdgeLimits> for EdgeLimitsJson {
+    fn from(limits: EdgeLimits) -> Self {
+        Self { max_body_bytes: limits.max_body_bytes, max_series_per_request: limits.max_series_per_request }
+    }
+}
+
+/// A bucket and what a push takes of it.
+#[derive(Serialize)]
+pub(super) struct BucketJson {
+    limit: LimitJson,
+    /// Tokens left; null without a limit.
+    tokens: Option<f64>,
+    /// What the push costs here.
+    cost: u64,
+    passes: bool,
+    /// Seconds until it passes if nobody else is charged; null if it never does.
+    passes_in_seconds: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct LimitJson {
+    /// Tokens a second; null is no limit.
+    rate: Option<f64>,
+    /// The most tokens, and so the largest push; null is no bound.
+    burst: Option<i64>,
+}
+
+impl BucketJson {
+    pub(super) fn request(view: &BucketView) -> Self {
+        Self::new(view, &view.level.preview_requests(view.cost))
+    }
+
+    pub(super) fn ingestion(view: &BucketView) -> Self {
+        Self::new(view, &view.level.preview_items(view.cost))
+    }
+
+    fn new(view: &BucketView, decision: &Decision) -> Self {
+        Self {
+            limit: view.level.limit().into(),
+            tokens: view.level.tokens(),
+            cost: view.cost,
+            passes: *decision == Decision::Allow,
+            passes_in_seconds: view.level.wait_for(view.cost).as_ref().map(Duration::as_secs_f64),
+        }
+    }
+}
+
+impl From<RateLimit> for LimitJson {
+    fn from(limit: RateLimit) -> Self {
+        Self {
+            rate: match limit.rate {
+                Rate::PerSecond(rate) => Some(rate),
+                Rate::Unlimited => None,
+            },
+            burst: match limit.burst {
+                Burst::Items(items) => Some(items),
+                Burst::Unlimited => None,
+            },
+        }
+    }
+}

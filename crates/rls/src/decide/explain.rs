@@ -1,0 +1,62 @@
+//! What would be decided on a push and why, without charging it.
+
+use enforce::{Decision, Level};
+use limits::{EdgeLimits, Mode, Tenant};
+
+use super::{Basis, Decider, Tokens, Undecided, Verdict, basis, tenant_of};
+use crate::push::Push;
+
+/// A verdict that was not carried out, with the buckets that it looked at.
+#[derive(Clone, Debug)]
+pub(crate) struct Explanation {
+    pub verdict: Verdict,
+    /// The tenant's limits in the edge config, or the default ones.
+    pub edge: EdgeLimits,
+    /// The buckets; none where no tenant, no limits, or a tenant in mode off was found.
+    pub buckets: Option<(BucketView, BucketView)>,
+}
+
+/// A bucket and what a push would take of it.
+#[derive(Clone, Debug)]
+pub(crate) struct BucketView {
+    pub level: Level,
+    pub cost: u64,
+}
+
+impl Decider {
+    /// What [`Decider::decide`] would say of a push at this moment.
+    ///
+    /// # Errors
+    /// As [`Decider::decide`].
+    pub(crate) async fn explain(&self, push: &Push) -> Result<Explanation, Undecided> {
+        let rules = self.rules();
+        let verdict = self.decide_by(&rules, push, Tokens::Keep).await?;
+        let items = verdict.counts.items();
+        let tenant = tenant_of(&push.tenant).ok();
+        let edge = tenant.map_or(rules.edge.default_policy().limits, |tenant| rules.for_tenant(&tenant).edge);
+        let buckets = tenant.and_then(|tenant| self.buckets(&tenant, items));
+        Ok(Explanation { verdict, edge, buckets })
+    }
+
+    /// The request bucket and the ingestion bucket of a tenant, as a push with so many items would meet them.
+    pub(crate) fn buckets(&self, tenant: &Tenant<'_>, items: u64) -> Option<(BucketView, BucketView)> {
+        let rules = self.rules();
+        let Ok(Basis::Limits(limits)) = basis(&rules.for_tenant(tenant)) else { return None };
+        let now = self.now();
+        let request = self.enforcer.request_level(tenant, limits.tenant.limits.request_limit(self.distributors), now);
+        let ingestion =
+            self.enforcer.ingestion_level(tenant, limits.ingestion.limits.ingestion_limit(self.distributors), now);
+        Some((BucketView { level: request, cost: 1 }, BucketView { level: ingestion, cost: items }))
+    }
+}
+
+impl Explanation {
+    /// `allow`, `deny`, or `would_deny` where the mode lets a refusal pass.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match (&self.verdict.decision, self.verdict.mode) {
+            (Decision::Allow, _) => "allow",
+            (Decision::Deny(_), Mode::Enforce) => "deny",
+            (Decision::Deny(_), Mode::Shadow | Mode::Off) => "would_deny",
+        }
+    }
+}

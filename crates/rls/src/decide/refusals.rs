@@ -1,0 +1,71 @@
+//! Refusals that have no text in Mimir, and what is wrong with a tenant's header.
+
+use enforce::{Denial, DenyReason};
+use limits::{Tenant, TenantError};
+
+use crate::push::TenantHeader;
+
+/// Reads the tenant's header by Mimir's rules.
+pub(crate) fn tenant_of(header: &TenantHeader) -> Result<Tenant<'_>, Denial> {
+    let value = match header {
+        TenantHeader::Absent => None,
+        TenantHeader::Once(value) => Some(value.as_ref()),
+        TenantHeader::Repeated => {
+            let message =
+                "the X-Scope-OrgID header was sent more than once; send it once (err-edge-tenant-header-repeated)";
+            return Err(Denial::new(DenyReason::TenantHeaderRepeated, message.to_owned()));
+        }
+    };
+    Tenant::parse(value).map_err(|error| Denial::new(tenant_reason(&error), error.to_string()))
+}
+
+fn tenant_reason(error: &TenantError) -> DenyReason {
+    match error {
+        TenantError::Missing => DenyReason::TenantMissing,
+        TenantError::TooMany { .. } => DenyReason::TooManyTenants,
+        TenantError::UnsupportedCharacter { .. } | TenantError::TooLong | TenantError::DotOrDotDot => {
+            DenyReason::TenantInvalid
+        }
+    }
+}
+
+/// What is known of the size of a body that is too large.
+pub(crate) enum BodySize {
+    Bytes(usize),
+    /// The asker sent only its beginning.
+    MoreThanBuffered,
+    /// It was not taken in: the gRPC message around it has so many bytes.
+    InMessageOf(usize),
+}
+
+/// A body is over the server's own limit, in bytes.
+pub(crate) fn body_too_large(size: BodySize, limit: usize) -> Denial {
+    let size = match size {
+        BodySize::Bytes(bytes) => format!("has {bytes} bytes"),
+        BodySize::MoreThanBuffered => "is larger than the proxy buffers".to_owned(),
+        BodySize::InMessageOf(bytes) => format!("comes in a message of {bytes} bytes"),
+    };
+    let message = format!(
+        "the push has been rejected because its body {size}; the edge reads up to {limit} bytes as sent (err-edge-max-request-bytes). \
+         To adjust the limit, configure --max-request-bytes and the proxy's max_request_bytes, or contact your service administrator."
+    );
+    Denial::new(DenyReason::BodyTooLarge, message)
+}
+
+/// A body is over the tenant's limit in the edge config.
+pub(super) fn over_max_body_bytes(bytes: usize, limit: u64) -> Denial {
+    let message = format!(
+        "the push has been rejected because its body has {bytes} bytes; the tenant may send up to {limit} bytes as sent in one push \
+         (err-edge-max-body-bytes). Send smaller batches, or contact your service administrator to adjust max_body_bytes."
+    );
+    Denial::new(DenyReason::EdgeMaxBodyBytes, message)
+}
+
+/// A push has more series than the tenant's limit in the edge config.
+pub(super) fn over_max_series(series: u64, limit: u64) -> Denial {
+    let message = format!(
+        "the push has been rejected because it has {series} series; the tenant may send up to {limit} series in one push \
+         (err-edge-max-series-per-request). Send smaller batches, or contact your service administrator to adjust max_series_per_request."
+    );
+    Denial::new(DenyReason::EdgeMaxSeriesPerRequest, message)
+}

@@ -1,0 +1,109 @@
+//! A bucket as Envoy's rate limit protocol words it: a whole number of hits in a unit of time.
+
+use std::time::Duration;
+
+use enforce::{Decision, Level};
+use limits::{Mode, Rate};
+use proto::envoy::service::ratelimit::v3::rate_limit_response::rate_limit::Unit;
+use proto::envoy::service::ratelimit::v3::rate_limit_response::{Code, DescriptorStatus, RateLimit};
+
+use crate::decide::{Hits, HitsVerdict};
+
+/// The units from the finest on: the first in which the rate is at least 1 says it with the least loss.
+const UNITS: [(Unit, f64); 4] =
+    [(Unit::Second, 1.0), (Unit::Minute, 60.0), (Unit::Hour, 3_600.0), (Unit::Day, 86_400.0)];
+
+/// The status of a descriptor that was charged, or of one that nothing limits.
+///
+/// Over the limit, the reset is when these hits would pass; else it is when the bucket is full again. It is left out where that never happens.
+pub(super) fn status_of(charged: Option<(&HitsVerdict, Hits)>) -> DescriptorStatus {
+    let mut status = DescriptorStatus { limit_remaining: u32::MAX, ..DescriptorStatus::default() };
+    status.set_code(Code::Ok);
+    let Some((verdict, hits)) = charged else { return status };
+    let refused = matches!((&verdict.decision, verdict.mode), (Decision::Deny(_), Mode::Enforce));
+    if refused {
+        status.set_code(Code::OverLimit);
+    }
+    if let Some(level) = &verdict.level {
+        status.current_limit = limit_of(level, hits);
+        // The cast drops the fraction, is 0 for a debt and for NaN, and saturates.
+        status.limit_remaining = level.tokens().map_or(u32::MAX, |tokens| tokens as u32);
+        status.duration_until_reset = reset_after(level, hits, refused).and_then(|wait| wait.try_into().ok());
+    }
+    status
+}
+
+fn reset_after(level: &Level, hits: Hits, refused: bool) -> Option<Duration> {
+    let (Hits::Requests(count) | Hits::Items(count)) = hits;
+    if refused { level.wait_for(count) } else { level.wait_until_full() }
+}
+
+fn limit_of(level: &Level, hits: Hits) -> Option<RateLimit> {
+    let Rate::PerSecond(per_second) = level.limit().rate else { return None };
+    let name = match hits {
+        Hits::Requests(_) => "request_rate",
+        Hits::Items(_) => "ingestion_rate",
+    };
+    let coarsest = (Unit::Day, 86_400.0);
+    let (unit, seconds) = UNITS.into_iter().find(|(_, seconds)| per_second * seconds >= 1.0).unwrap_or(coarsest);
+    let mut limit = RateLimit { requests_per_unit: (per_second * seconds) as u32, name: name.to_owned(), unit: 0 };
+    limit.set_unit(unit);
+    Some(limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use enforce::{Enforcer, Moment};
+    use limits::{Burst, Tenant};
+
+    use super::*;
+
+    fn status(per_second: f64, burst: i64, spent: u64, hits: u64) -> DescriptorStatus {
+        let (enforcer, now) = (Enforcer::new(), Moment::from_nanos(0));
+        let limit = limits::RateLimit::of_one(Rate::PerSecond(per_second), Burst::Items(burst));
+        let tenant = Tenant::parse(Some(b"t")).unwrap();
+        assert_eq!(enforcer.charge_items(&tenant, limit, spent, now), Decision::Allow);
+        let decision = enforcer.charge_items(&tenant, limit, hits, now);
+        let level = Some(enforcer.ingestion_level(&tenant, limit, now));
+        status_of(Some((&HitsVerdict { decision, mode: Mode::Enforce, level }, Hits::Items(hits))))
+    }
+
+    #[track_caller]
+    fn check_limit(per_second: f64, expected: (u32, Unit)) {
+        let limit = status(per_second, 1, 0, 0).current_limit.unwrap();
+        assert_eq!((limit.requests_per_unit, limit.unit()), expected);
+    }
+
+    #[test]
+    fn a_rate_is_told_in_the_finest_unit_that_makes_it_at_least_one() {
+        check_limit(10_000.0, (10_000, Unit::Second));
+        check_limit(0.5, (30, Unit::Minute));
+        check_limit(0.001, (3, Unit::Hour));
+        check_limit(0.0001, (8, Unit::Day));
+        check_limit(0.0, (0, Unit::Day));
+        check_limit(f64::NAN, (0, Unit::Day));
+        check_limit(1e300, (u32::MAX, Unit::Second));
+    }
+
+    #[test]
+    fn says_what_is_left_and_when_the_bucket_is_full() {
+        let status = status(10.0, 100, 0, 60);
+        assert_eq!((status.code(), status.limit_remaining), (Code::Ok, 40));
+        assert_eq!(status.duration_until_reset.map(|reset| reset.seconds), Some(6));
+    }
+
+    #[test]
+    fn says_when_refused_hits_would_pass() {
+        let refused = status(10.0, 100, 80, 40);
+        assert_eq!((refused.code(), refused.limit_remaining), (Code::OverLimit, 20));
+        assert_eq!(refused.duration_until_reset.map(|reset| reset.seconds), Some(2));
+        let never = status(10.0, 100, 80, 101);
+        assert_eq!((never.code(), never.duration_until_reset), (Code::OverLimit, None));
+    }
+
+    #[test]
+    fn what_nothing_limits_is_ok_and_has_no_limit() {
+        let status = status_of(None);
+        assert_eq!((status.code(), status.current_limit, status.limit_remaining), (Code::Ok, None, u32::MAX));
+    }
+}

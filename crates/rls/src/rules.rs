@@ -1,0 +1,107 @@
+//! What decisions go by: the newest good limits and the newest good edge config, read without a lock.
+//!
+//! Not here: how documents become limits, and what is decided by them. The invariant: what one push is decided by does not change under it.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use limits::{ControlState, EdgeConfig, EdgeLimits, Mode, Snapshot, Tenant, TenantView};
+use limits_source::{EdgeConfigFeed, EdgeControl, LimitsFeed};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// A handle on the rules in force; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct RulesInForce {
+    limits: Arc<ArcSwapOption<Snapshot>>,
+    edge: Arc<ArcSwap<EdgeConfig>>,
+}
+
+impl RulesInForce {
+    /// No limits yet, and an edge config that holds from the first push on.
+    pub(crate) fn with_edge_config(edge: Arc<EdgeConfig>) -> Self {
+        Self { limits: Arc::default(), edge: Arc::new(ArcSwap::new(edge)) }
+    }
+
+    /// The rules of this moment.
+    pub(crate) fn load(&self) -> Rules {
+        Rules { limits: self.limits.load_full(), edge: self.edge.load_full() }
+    }
+
+    /// Takes over the limits that `feed` holds now and each change, until `stop` is cancelled or the source ends; calls `changed` after each.
+    pub(crate) async fn follow_limits(
+        self,
+        feed: LimitsFeed,
+        stop: CancellationToken,
+        changed: impl Fn(&ControlState),
+    ) {
+        follow(feed.states, stop, |state| {
+            self.limits.store(state.limits.clone());
+            changed(state);
+        })
+        .await;
+    }
+
+    /// The same with the edge config.
+    pub(crate) async fn follow_edge_config(
+        self,
+        feed: EdgeConfigFeed,
+        stop: CancellationToken,
+        changed: impl Fn(&EdgeControl),
+    ) {
+        follow(feed.states, stop, |state| {
+            self.edge.store(Arc::clone(&state.config));
+            changed(state);
+        })
+        .await;
+    }
+}
+
+async fn follow<T: Clone>(mut states: watch::Receiver<T>, stop: CancellationToken, take_over: impl Fn(&T)) {
+    loop {
+        let state = states.borrow_and_update().clone();
+        take_over(&state);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            change = states.changed() => if change.is_err() { return },
+        }
+    }
+}
+
+/// The rules of one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    /// None before the first good limits.
+    pub limits: Option<Arc<Snapshot>>,
+    pub edge: Arc<EdgeConfig>,
+}
+
+impl Rules {
+    /// What holds for a push of which no tenant is known.
+    pub(crate) fn mode_without_tenant(&self) -> Mode {
+        self.edge.default_policy().mode
+    }
+
+    /// The mode of a tenant; of `None`, that of a push of which no tenant is known.
+    pub(crate) fn mode_of(&self, tenant: Option<&Tenant<'_>>) -> Mode {
+        tenant.map_or_else(|| self.mode_without_tenant(), |tenant| self.for_tenant(tenant).mode)
+    }
+
+    pub(crate) fn for_tenant(&self, tenant: &Tenant<'_>) -> TenantRules<'_> {
+        let policy = self.edge.for_tenant(tenant);
+        let limits = self.limits.as_ref().map(|limits| limits.for_tenant(tenant));
+        let never_good = limits.as_ref().is_some_and(|limits| limits.tenant.mode == Mode::Shadow);
+        let mode = if policy.mode == Mode::Enforce && never_good { Mode::Shadow } else { policy.mode };
+        TenantRules { mode, edge: policy.limits, limits }
+    }
+}
+
+/// What holds for a push of one tenant.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TenantRules<'r> {
+    /// The edge config's mode; shadow instead of enforce while the tenant's limits have never been good.
+    pub mode: Mode,
+    pub edge: EdgeLimits,
+    /// None before the first good limits.
+    pub limits: Option<TenantView<'r>>,
+}

@@ -1,0 +1,140 @@
+//! The names that charts, dashboards and people depend on: they exist, and the README's tables say the same as the binary.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clap::CommandFactory;
+use rls::Args;
+
+use remote_write::Protocol;
+
+use crate::support::{Server, samples};
+
+const README: &str = include_str!("../../../../README.md");
+
+/// Flags that charts set. One that is missing here may change; one that is here may not.
+const FLAGS: [&str; 18] = [
+    "grpc-listen",
+    "http-listen",
+    "limits",
+    "default-limits",
+    "edge-config",
+    "max-request-bytes",
+    "max-decoded-bytes",
+    "max-in-flight-bytes",
+    "unreadable-body",
+    "charge-samples-in",
+    "distributors",
+    "ha-tracker",
+    "allow-empty-overrides",
+    "drain-delay",
+    "drain-timeout",
+    "limits-cache",
+    "audit-log",
+    "log-level",
+];
+
+/// Metrics that alerts and dashboards read, with their labels.
+const METRICS: [(&str, &[&str]); 10] = [
+    ("rls_decisions_total", &["decision", "mode", "reason"]),
+    ("rls_authz_check_duration_seconds", &[]),
+    ("rls_body_parse_errors_total", &["kind"]),
+    ("rls_limits_stale_seconds", &[]),
+    ("rls_samples_total", &["decision"]),
+    ("rls_tenant_decisions_total", &["decision", "tenant"]),
+    ("rls_limits_problems", &[]),
+    ("rls_limits_version", &[]),
+    ("rls_tenants", &[]),
+    ("rls_edge_config_problems", &[]),
+];
+
+const PAGES: [&str; 8] = [
+    "/metrics",
+    "/live",
+    "/ready",
+    "/api/v1/tenants",
+    "/api/v1/tenants/any",
+    "/api/v1/problems",
+    "/api/v1/denials",
+    "/api/v1/log-level",
+];
+
+/// The rows of the table under a heading, each as its cells.
+fn table(heading: &str) -> Vec<Vec<&'static str>> {
+    let section = README.split_once(heading).map(|(_, rest)| rest).unwrap_or_default();
+    let rows = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let cells = rows.skip(2).map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect::<Vec<_>>());
+    let cells: Vec<_> = cells.collect();
+    assert!(!cells.is_empty(), "the README has a table under {heading}");
+    cells
+}
+
+fn code(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn the_readme_lists_every_flag_with_its_default_and_variable() {
+    let command = Args::command();
+    let flags: BTreeMap<String, (Option<String>, String)> = command
+        .get_arguments()
+        .filter(|argument| !["help", "version"].contains(&argument.get_id().as_str()))
+        .map(|argument| {
+            let name = argument.get_long().unwrap().to_owned();
+            let default = argument.get_default_values().first().map(|value| value.to_string_lossy().into_owned());
+            let default = default.filter(|_| argument.get_action().takes_values());
+            (name, (default, argument.get_env().unwrap().to_string_lossy().into_owned()))
+        })
+        .collect();
+    let mut listed = BTreeSet::new();
+    for row in table("## Settings") {
+        let [flag, default, variable] = row[..] else { panic!("{row:?}") };
+        let flag = code(flag)[0].trim_start_matches("--");
+        let Some((real_default, real_variable)) = flags.get(flag) else { panic!("--{flag} does not exist") };
+        assert_eq!(code(variable), [real_variable], "--{flag}");
+        match real_default {
+            Some(real) => assert_eq!(code(default), [real], "--{flag}"),
+            None => assert!(code(default).is_empty(), "--{flag} has no default that can be set: {default}"),
+        }
+        listed.insert(flag.to_owned());
+    }
+    assert_eq!(listed, flags.keys().cloned().collect(), "README and --help list the same flags");
+    for flag in FLAGS {
+        assert!(listed.contains(flag), "--{flag} is promised");
+    }
+}
+
+#[tokio::test]
+async fn the_readme_lists_every_metric_and_promised_ones_exist() -> anyhow::Result<()> {
+    let server = Server::start("overrides: {}", &[]).await?;
+    assert_eq!(server.push("any", samples(Protocol::V1, 1)).await?.status, 200);
+    let (_, text) = server.page("/metrics").await?;
+    let described: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let mut listed = BTreeSet::new();
+    for row in table("## Watching it") {
+        listed.extend(code(row[0]).into_iter().map(|metric| metric.split('{').next().unwrap_or(metric)));
+    }
+    assert_eq!(listed, described, "left: README, right: /metrics");
+    for (name, labels) in METRICS {
+        let series = text.lines().find(|line| line.starts_with(&format!("{name}{{")));
+        let inside = series.and_then(|line| Some(line.split_once('{')?.1.split_once('}')?.0)).unwrap_or_default();
+        let found: Vec<_> = inside.split("\",").filter_map(|label| Some(label.split_once('=')?.0)).collect();
+        assert!(described.contains(name), "{name} is promised");
+        if !labels.is_empty() {
+            assert_eq!(found, labels, "{name}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn promised_pages_exist_and_the_readme_names_them() -> anyhow::Result<()> {
+    let server = Server::start("overrides: {}", &[]).await?;
+    for page in PAGES {
+        assert_eq!(server.page(page).await?.0, 200, "{page}");
+        let named = page.replace("/any", "/{id}");
+        assert!(README.contains(&named), "the README names {named}");
+    }
+    assert!(README.contains("POST /api/v1/explain"));
+    Ok(())
+}
