@@ -1,16 +1,17 @@
 //! The whole edge: a limits file, mimir-rls, Envoy, and a sink behind them.
 
+use std::fs;
 use std::path::Path;
 
 use tempfile::TempDir;
 
 use crate::envoy::{Envoy, EnvoySettings};
 use crate::http1::{Request, Response, send};
-use crate::limits_file::LimitsFile;
 use crate::mimir_rls::MimirRls;
 use crate::push::push_request;
 use crate::sink::Sink;
 use crate::wait::until;
+use crate::watched_file::WatchedFile;
 
 /// How an edge differs from the usual one.
 #[derive(Clone, Debug)]
@@ -18,7 +19,11 @@ pub struct EdgeBuilder {
     failure_mode_allow: bool,
     max_request_bytes: usize,
     upstream_port: Option<u16>,
-    rls_arguments: Vec<&'static str>,
+    rls_arguments: Vec<String>,
+    edge_config: Option<String>,
+    replicas: u8,
+    charge_samples_in_rate_limit: bool,
+    max_heap_bytes: Option<u64>,
 }
 
 impl EdgeBuilder {
@@ -45,8 +50,42 @@ impl EdgeBuilder {
 
     /// More arguments for mimir-rls.
     #[must_use]
-    pub fn rls_arguments(mut self, arguments: &[&'static str]) -> Self {
-        self.rls_arguments.extend_from_slice(arguments);
+    pub fn rls_arguments(mut self, arguments: &[&str]) -> Self {
+        self.rls_arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
+
+    /// An edge config for mimir-rls.
+    #[must_use]
+    pub fn edge_config(mut self, document: &str) -> Self {
+        self.edge_config = Some(document.to_owned());
+        self
+    }
+
+    /// So many mimir-rls behind the Envoy, all with the same documents.
+    #[must_use]
+    pub fn replicas(mut self, count: u8) -> Self {
+        self.replicas = count;
+        self
+    }
+
+    /// The settings of a mirror: Envoy fails open and takes whatever Mimir takes, 100 MiB.
+    #[must_use]
+    pub fn mirror(self) -> Self {
+        self.failing_open().max_request_bytes(100 << 20)
+    }
+
+    /// Samples are charged by Envoy's ratelimit filter and not by Check.
+    #[must_use]
+    pub fn charge_samples_in_rate_limit(mut self) -> Self {
+        self.charge_samples_in_rate_limit = true;
+        self.rls_arguments(&["--charge-samples-in=rate-limit"])
+    }
+
+    /// Near so much memory Envoy refuses pushes.
+    #[must_use]
+    pub fn max_heap_bytes(mut self, bytes: u64) -> Self {
+        self.max_heap_bytes = Some(bytes);
         self
     }
 
@@ -56,9 +95,7 @@ impl EdgeBuilder {
     /// When it does not.
     #[must_use]
     pub fn start(self, limits: &str) -> Edge {
-        let file = LimitsFile::absent();
-        file.write(limits);
-        self.start_with(file)
+        self.start_with(WatchedFile::of(limits))
     }
 
     /// The same with a file of the test's.
@@ -66,7 +103,7 @@ impl EdgeBuilder {
     /// # Panics
     /// When it does not serve.
     #[must_use]
-    pub fn start_with(self, limits: LimitsFile) -> Edge {
+    pub fn start_with(self, limits: WatchedFile) -> Edge {
         // Envoy's first health check is to find it ready: a change of health reaches Envoy's workers a little after its metrics.
         self.start_when(limits, |rls| until("mimir-rls is ready", || rls.readiness() == Some(200)))
     }
@@ -76,23 +113,38 @@ impl EdgeBuilder {
     /// # Panics
     /// When one does not start.
     #[must_use]
-    pub fn start_unready(self, limits: LimitsFile) -> Edge {
+    pub fn start_unready(self, limits: WatchedFile) -> Edge {
         self.start_when(limits, |_| ())
     }
 
-    fn start_when(self, limits: LimitsFile, wait: impl FnOnce(&MimirRls)) -> Edge {
+    fn start_when(mut self, limits: WatchedFile, wait: impl Fn(&MimirRls)) -> Edge {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let sink = Sink::start();
-        let rls = MimirRls::start(folder.path(), &limits.path(), &self.rls_arguments);
-        wait(&rls);
+        let edge_config = WatchedFile::absent();
+        if let Some(document) = &self.edge_config {
+            edge_config.write(document);
+            self.rls_arguments.push(format!("--edge-config={}", edge_config.path().display()));
+        }
+        let start = |number: u8| {
+            let rls_folder = folder.path().join(format!("mimir-rls-{number}"));
+            fs::create_dir(&rls_folder).expect("a folder can be made");
+            let rls = MimirRls::start(&rls_folder, &limits.path(), &self.rls_arguments);
+            wait(&rls);
+            rls
+        };
+        let rls = start(0);
+        let replicas: Vec<MimirRls> = (1..self.replicas).map(start).collect();
         let settings = EnvoySettings {
-            rls_grpc_port: rls.grpc_port(),
             upstream_port: Some(self.upstream_port.unwrap_or(sink.port())),
             max_request_bytes: self.max_request_bytes,
             failure_mode_allow: self.failure_mode_allow,
+            charge_samples_in_rate_limit: self.charge_samples_in_rate_limit,
+            ..EnvoySettings::asking(std::iter::once(&rls).chain(&replicas).map(MimirRls::grpc_port).collect())
         };
+        let settings =
+            EnvoySettings { max_heap_bytes: self.max_heap_bytes.unwrap_or(settings.max_heap_bytes), ..settings };
         let envoy = Envoy::start(folder.path(), &settings);
-        Edge { envoy, rls, sink, limits, folder }
+        Edge { envoy, rls, replicas, sink, limits, edge_config, folder }
     }
 }
 
@@ -103,10 +155,14 @@ pub struct Edge {
     pub envoy: Envoy,
     /// What Envoy asks.
     pub rls: MimirRls,
+    /// The other mimir-rls that it asks, if there are some.
+    pub replicas: Vec<MimirRls>,
     /// What stands for Mimir.
     pub sink: Sink,
     /// The limits in force.
-    pub limits: LimitsFile,
+    pub limits: WatchedFile,
+    /// The edge config in force; absent and not watched unless the edge was built with one.
+    pub edge_config: WatchedFile,
     folder: TempDir,
 }
 
@@ -119,6 +175,10 @@ impl Edge {
             max_request_bytes: 16 << 20,
             upstream_port: None,
             rls_arguments: Vec::new(),
+            edge_config: None,
+            replicas: 1,
+            charge_samples_in_rate_limit: false,
+            max_heap_bytes: None,
         }
     }
 

@@ -14,20 +14,40 @@ use crate::wait::until;
 /// What varies between the Envoys of the tests.
 #[derive(Clone, Debug)]
 pub struct EnvoySettings {
-    /// Where mimir-rls answers.
-    pub rls_grpc_port: u16,
+    /// Where each mimir-rls answers.
+    pub rls_grpc_ports: Vec<u16>,
     /// Where Mimir would be; `None`: Envoy's own sink.
     pub upstream_port: Option<u16>,
     /// The largest push.
     pub max_request_bytes: usize,
     /// Whether pushes go on while mimir-rls is unreachable.
     pub failure_mode_allow: bool,
+    /// Whether its ratelimit filter asks mimir-rls to charge the samples.
+    pub charge_samples_in_rate_limit: bool,
+    /// Near so much memory it refuses pushes.
+    pub max_heap_bytes: u64,
+}
+
+impl EnvoySettings {
+    /// An Envoy that asks these mimir-rls, takes 16 MiB, fails closed, and answers what is allowed itself.
+    #[must_use]
+    pub fn asking(rls_grpc_ports: Vec<u16>) -> Self {
+        Self {
+            rls_grpc_ports,
+            upstream_port: None,
+            max_request_bytes: 16 << 20,
+            failure_mode_allow: false,
+            charge_samples_in_rate_limit: false,
+            max_heap_bytes: 1 << 30,
+        }
+    }
 }
 
 /// The real Envoy on loopback.
 #[derive(Debug)]
 pub struct Envoy {
-    process: Process,
+    /// The running program.
+    pub process: Process,
     port: u16,
     metrics_port: u16,
 }
@@ -94,17 +114,25 @@ fn bootstrap(folder: &Path, settings: &EnvoySettings, port: u16, metrics_port: u
         ("EDGE_PORT", port.to_string()),
         ("METRICS_PORT", metrics_port.to_string()),
         ("ADMIN_SOCKET", folder.join("admin.sock").display().to_string()),
-        ("RLS_GRPC_PORT", settings.rls_grpc_port.to_string()),
+        ("RLS_ENDPOINTS", settings.rls_grpc_ports.iter().map(|port| endpoint(*port)).collect::<Vec<_>>().join(", ")),
         ("UPSTREAM_CLUSTER", if settings.upstream_port.is_some() { "mimir" } else { "local_sink" }.to_owned()),
         ("UPSTREAM_HOST", "127.0.0.1".to_owned()),
         ("UPSTREAM_PORT", settings.upstream_port.unwrap_or(9009).to_string()),
         ("MAX_REQUEST_BYTES", settings.max_request_bytes.to_string()),
         ("CHECK_TIMEOUT", "5s".to_owned()),
         ("FAILURE_MODE_ALLOW", settings.failure_mode_allow.to_string()),
+        ("RATE_LIMIT_PERCENT", if settings.charge_samples_in_rate_limit { "100" } else { "0" }.to_owned()),
+        ("RATE_LIMIT_FAILURE_MODE_DENY", (!settings.failure_mode_allow).to_string()),
+        ("MAX_HEAP_BYTES", settings.max_heap_bytes.to_string()),
     ];
     values.iter().fold(template, |text, (name, value)| {
         let marker = format!("${{{name}}}");
         assert!(text.contains(&marker), "ops/envoy/envoy.yaml has no {marker}");
         text.replace(&marker, value)
     })
+}
+
+/// An item of `lb_endpoints`.
+fn endpoint(port: u16) -> String {
+    format!("{{ endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }} }} }}")
 }

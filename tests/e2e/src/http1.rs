@@ -1,7 +1,7 @@
 //! HTTP/1.1 on the wire, for both sides. Not a library's client: tests send what a library would not (bytes that are no text, a header
 //! twice, chunks of a chosen size) and must know that nothing tidied it up.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
@@ -47,7 +47,7 @@ impl Connection {
         let Self { stream, reader } = self;
         thread::scope(|scope| {
             // A server that refuses early stops reading: that the rest cannot be written is no failure if there is an answer.
-            let writing = scope.spawn(move || stream.write_all(&request.bytes()));
+            let writing = scope.spawn(move || request.write_to(stream));
             let answer = read_response(reader, request.method() == "HEAD");
             let written = writing.join().map_err(|_| io::Error::other("the writing thread panicked"))?;
             answer.map_err(|error| written.err().unwrap_or(error))

@@ -13,7 +13,6 @@
 mod edge;
 mod envoy;
 mod http1;
-mod limits_file;
 mod load;
 mod metrics;
 mod mimir_rls;
@@ -26,11 +25,11 @@ mod run_bodies;
 mod server;
 mod sink;
 mod wait;
+mod watched_file;
 
 pub use edge::{Edge, EdgeBuilder};
 pub use envoy::{Envoy, EnvoySettings};
 pub use http1::{Connection, Headers, Request, Response, send};
-pub use limits_file::LimitsFile;
 pub use load::{Load, Tally};
 pub use metrics::metric;
 pub use mimir_rls::MimirRls;
@@ -42,3 +41,4 @@ pub use push::{Body, noisy, push_request, samples};
 pub use run_bodies::{RunBody, run_bodies};
 pub use sink::{Arrival, Sink};
 pub use wait::{until, until_some};
+pub use watched_file::WatchedFile;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::http1::{Connection, Request};
+use crate::http1::{Connection, Request, Response, send};
 use crate::metrics::metric;
 use crate::ports::free_port;
 use crate::process::Process;
@@ -27,14 +27,14 @@ impl MimirRls {
     /// # Panics
     /// When it does not start.
     #[must_use]
-    pub fn start(folder: &Path, limits: &Path, arguments: &[&str]) -> Self {
+    pub fn start(folder: &Path, limits: &Path, arguments: &[String]) -> Self {
         let (grpc_port, http_port) = (free_port(), free_port());
         let mut all = vec![
             format!("--grpc-listen=127.0.0.1:{grpc_port}"),
             format!("--http-listen=127.0.0.1:{http_port}"),
             format!("--limits=file:{}", limits.display()),
         ];
-        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        all.extend_from_slice(arguments);
         let process = spawn(folder, &all);
         let started = Self { process, grpc_port, http_port, folder: folder.to_owned(), arguments: all };
         started.wait_until_live();
@@ -55,6 +55,26 @@ impl MimirRls {
     #[must_use]
     pub fn grpc_port(&self) -> u16 {
         self.grpc_port
+    }
+
+    /// Sends a request to its HTTP side.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    #[must_use]
+    #[track_caller]
+    pub fn http(&self, request: &Request) -> Response {
+        send(self.http_port, request)
+    }
+
+    /// Reads a page of its HTTP side.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    #[must_use]
+    #[track_caller]
+    pub fn get(&self, target: &str) -> Response {
+        self.http(&Request::new("GET", target))
     }
 
     /// The status of `/ready`, or `None` without an answer.

@@ -90,6 +90,18 @@ impl Process {
         }
     }
 
+    /// The most memory it has had resident since its start, in bytes.
+    ///
+    /// # Panics
+    /// When the program is gone.
+    #[must_use]
+    pub fn peak_rss(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("a running program has a status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a running program has a peak");
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a peak is a number of kB");
+        kibibytes << 10
+    }
+
     /// What the program printed so far.
     #[must_use]
     pub fn log(&self) -> String {

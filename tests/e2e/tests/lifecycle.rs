@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use e2e::{Edge, LimitsFile, Load, MimirRls, Signal, push_request, samples, until};
+use e2e::{Edge, Load, MimirRls, Signal, WatchedFile, push_request, samples, until};
 use h2::client::{ResponseFuture, handshake};
 use h2::{Ping, SendStream};
 use http::{HeaderMap, Request};
@@ -20,7 +20,7 @@ const LIMITS: &str = "overrides: { team: {} }";
 
 #[test]
 fn nothing_is_served_before_the_first_good_limits() {
-    let limits = LimitsFile::absent();
+    let limits = WatchedFile::absent();
     let edge = Edge::builder().start_unready(limits);
     let body = samples(1).bytes;
     assert_eq!(edge.rls.readiness(), Some(503));
@@ -121,7 +121,7 @@ async fn finish(response: ResponseFuture) -> (CheckResponse, HeaderMap) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_in_flight_is_answered_before_a_drain_ends() {
     let folder = tempfile::tempdir().expect("a folder can be made");
-    let limits = LimitsFile::absent();
+    let limits = WatchedFile::absent();
     limits.write(LIMITS);
     let mut rls = MimirRls::start(folder.path(), &limits.path(), &[]);
     until("mimir-rls is ready", || rls.readiness() == Some(200));

@@ -53,12 +53,7 @@ fn told<'q>(question: &'q CheckRequest, name: &str) -> Vec<&'q [u8]> {
 async fn envoy_tells_what_the_client_sent_and_no_credentials() {
     let (rls_grpc_port, questions) = start_recorder().await;
     let (sink, folder) = (Sink::start(), tempfile::tempdir().expect("a folder can be made"));
-    let settings = EnvoySettings {
-        rls_grpc_port,
-        upstream_port: Some(sink.port()),
-        max_request_bytes: 16 << 20,
-        failure_mode_allow: false,
-    };
+    let settings = EnvoySettings { upstream_port: Some(sink.port()), ..EnvoySettings::asking(vec![rls_grpc_port]) };
     let envoy = Envoy::start(folder.path(), &settings);
     envoy.wait_for_healthy_rls(1);
     let body = samples(100).bytes;

@@ -1,6 +1,6 @@
 //! Limits change while pushes come in.
 
-use e2e::{Edge, LimitsFile, Load, Tally, push_request, samples, until};
+use e2e::{Edge, Load, Tally, WatchedFile, push_request, samples, until};
 
 const LOW: &str = "overrides: { steady: {}, team: { ingestion_rate: 0.001, ingestion_burst_size: 5 } }";
 const HIGH: &str = "overrides: { steady: {}, team: { ingestion_rate: 1e9, ingestion_burst_size: 1000000000 } }";
@@ -14,8 +14,8 @@ fn load(edge: &Edge) -> Load {
 }
 
 /// Changes the limits of `team` down and up again, three times each way, and waits for each change to show in the answers.
-fn change_under_load(change: impl Fn(&LimitsFile, &str)) -> (Edge, Tally) {
-    let limits = LimitsFile::absent();
+fn change_under_load(change: impl Fn(&WatchedFile, &str)) -> (Edge, Tally) {
+    let limits = WatchedFile::absent();
     change(&limits, LOW);
     let edge = Edge::builder().start_with(limits);
     let body = samples(10).bytes;
@@ -33,7 +33,7 @@ fn change_under_load(change: impl Fn(&LimitsFile, &str)) -> (Edge, Tally) {
 }
 
 #[track_caller]
-fn check(change: impl Fn(&LimitsFile, &str)) {
+fn check(change: impl Fn(&WatchedFile, &str)) {
     let (edge, tally) = change_under_load(change);
     assert_eq!(tally.of(200) + tally.of(429), tally.answers(), "{tally:?}");
     assert!(tally.of(200) > 0 && tally.of(429) > 0, "{tally:?}");
@@ -45,17 +45,17 @@ fn check(change: impl Fn(&LimitsFile, &str)) {
 
 #[test]
 fn a_file_written_in_place_is_read_again() {
-    check(LimitsFile::write);
+    check(WatchedFile::write);
 }
 
 #[test]
 fn a_file_replaced_by_a_rename_is_read_again() {
-    check(LimitsFile::replace);
+    check(WatchedFile::replace);
 }
 
 #[test]
 fn a_file_swapped_by_symbolic_links_is_read_again() {
-    check(LimitsFile::swap);
+    check(WatchedFile::swap);
 }
 
 #[test]

@@ -77,6 +77,17 @@ impl Response {
         String::from_utf8_lossy(&self.body)
     }
 
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// When it is none.
+    #[must_use]
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("no JSON ({error}): {} {}", self.status, self.text()))
+    }
+
     /// Why mimir-rls refused the push.
     #[must_use]
     pub fn reason(&self) -> Option<Cow<'_, str>> {

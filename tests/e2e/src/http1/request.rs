@@ -1,6 +1,7 @@
 //! A request as bytes.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::sync::Arc;
 
 /// What a test sends: nothing is added but `Host`, and the length or the chunks of the body.
 #[derive(Clone, Debug)]
@@ -8,7 +9,8 @@ pub struct Request {
     method: String,
     target: String,
     headers: Vec<(String, Vec<u8>)>,
-    body: Vec<u8>,
+    /// Shared by clones: a test may hold many requests with one large body.
+    body: Arc<[u8]>,
     chunk_bytes: Option<usize>,
 }
 
@@ -17,7 +19,7 @@ impl Request {
     #[must_use]
     pub fn new(method: &str, target: &str) -> Self {
         let (method, target) = (method.to_owned(), target.to_owned());
-        Self { method, target, headers: Vec::new(), body: Vec::new(), chunk_bytes: None }
+        Self { method, target, headers: Vec::new(), body: Arc::new([]), chunk_bytes: None }
     }
 
     /// Adds a header line, also beside one of the same name.
@@ -30,7 +32,7 @@ impl Request {
     /// Sets the body.
     #[must_use]
     pub fn body(mut self, body: &[u8]) -> Self {
-        self.body = body.to_vec();
+        self.body = Arc::from(body);
         self
     }
 
@@ -45,26 +47,40 @@ impl Request {
         &self.method
     }
 
-    pub(super) fn bytes(&self) -> Vec<u8> {
-        let mut bytes = format!("{} {} HTTP/1.1\r\nHost: edge\r\n", self.method, self.target).into_bytes();
+    pub(super) fn write_to(&self, stream: &mut impl Write) -> io::Result<()> {
+        let mut head = format!("{} {} HTTP/1.1\r\nHost: edge\r\n", self.method, self.target).into_bytes();
         for (name, value) in &self.headers {
-            bytes.extend_from_slice(name.as_bytes());
-            bytes.extend_from_slice(b": ");
-            bytes.extend_from_slice(value);
-            bytes.extend_from_slice(b"\r\n");
+            head.extend_from_slice(name.as_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(value);
+            head.extend_from_slice(b"\r\n");
         }
-        if let Some(chunk_bytes) = self.chunk_bytes {
-            bytes.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
-            for chunk in self.body.chunks(chunk_bytes) {
-                write!(bytes, "{:x}\r\n", chunk.len()).expect("a vector takes any write");
-                bytes.extend_from_slice(chunk);
-                bytes.extend_from_slice(b"\r\n");
+        match self.chunk_bytes {
+            Some(chunk_bytes) => {
+                head.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
+                stream.write_all(&with_chunks(head, &self.body, chunk_bytes))
             }
-            bytes.extend_from_slice(b"0\r\n\r\n");
-        } else {
-            write!(bytes, "Content-Length: {}\r\n\r\n", self.body.len()).expect("a vector takes any write");
-            bytes.extend_from_slice(&self.body);
+            // A small request is one packet.
+            None if self.body.len() <= 64 << 10 => {
+                write!(head, "Content-Length: {}\r\n\r\n", self.body.len())?;
+                head.extend_from_slice(&self.body);
+                stream.write_all(&head)
+            }
+            None => {
+                write!(head, "Content-Length: {}\r\n\r\n", self.body.len())?;
+                stream.write_all(&head)?;
+                stream.write_all(&self.body)
+            }
         }
-        bytes
     }
+}
+
+fn with_chunks(mut bytes: Vec<u8>, body: &[u8], chunk_bytes: usize) -> Vec<u8> {
+    for chunk in body.chunks(chunk_bytes) {
+        bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        bytes.extend_from_slice(chunk);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"0\r\n\r\n");
+    bytes
 }

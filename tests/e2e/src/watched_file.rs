@@ -1,4 +1,4 @@
-//! A limits file and the ways in which operators change one.
+//! A file that mimir-rls watches, limits or edge config, and the ways in which operators change one.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,16 +7,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
-/// A document in a folder of its own, laid out as Kubernetes mounts a ConfigMap: `runtime.yaml -> ..data/runtime.yaml`, `..data -> ..1`.
+/// A document in a folder of its own, laid out as Kubernetes mounts a ConfigMap: `document.yaml -> ..data/document.yaml`, `..data -> ..1`.
 #[derive(Debug)]
-pub struct LimitsFile {
+pub struct WatchedFile {
     folder: TempDir,
     swaps: AtomicU32,
 }
 
-const NAME: &str = "runtime.yaml";
+const NAME: &str = "document.yaml";
 
-impl LimitsFile {
+impl WatchedFile {
     /// A folder with no document in it yet.
     ///
     /// # Panics
@@ -25,6 +25,17 @@ impl LimitsFile {
     pub fn absent() -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         Self { folder, swaps: AtomicU32::new(0) }
+    }
+
+    /// A folder with this document in it.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    #[must_use]
+    pub fn of(document: &str) -> Self {
+        let file = Self::absent();
+        file.write(document);
+        file
     }
 
     /// Where the document is.
@@ -38,7 +49,15 @@ impl LimitsFile {
     /// # Panics
     /// When it cannot be written.
     pub fn write(&self, document: &str) {
-        fs::write(self.path(), document).expect("the limits can be written");
+        fs::write(self.path(), document).expect("the document can be written");
+    }
+
+    /// Takes the document away.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn remove(&self) {
+        fs::remove_file(self.path()).expect("the document can be removed");
     }
 
     /// Replaces the document by a rename, as editors and `kubectl cp` do.
@@ -46,9 +65,9 @@ impl LimitsFile {
     /// # Panics
     /// When it cannot be written.
     pub fn replace(&self, document: &str) {
-        let new = self.folder.path().join("runtime.yaml.new");
-        fs::write(&new, document).expect("the limits can be written");
-        fs::rename(new, self.path()).expect("the limits can be replaced");
+        let new = self.folder.path().join("document.yaml.new");
+        fs::write(&new, document).expect("the document can be written");
+        fs::rename(new, self.path()).expect("the document can be replaced");
     }
 
     /// Replaces the document as the kubelet does: a new folder, and a rename of the symbolic link that leads to it.
@@ -60,7 +79,7 @@ impl LimitsFile {
         let number = self.swaps.fetch_add(1, Ordering::Relaxed);
         let generation = format!("..{number}");
         fs::create_dir(root.join(&generation)).expect("a folder can be made");
-        fs::write(root.join(&generation).join(NAME), document).expect("the limits can be written");
+        fs::write(root.join(&generation).join(NAME), document).expect("the document can be written");
         symlink(&generation, root.join("..data_tmp")).expect("a link can be made");
         fs::rename(root.join("..data_tmp"), root.join("..data")).expect("a link can be replaced");
         if number == 0 {
