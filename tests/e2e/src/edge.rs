@@ -9,7 +9,7 @@ use crate::envoy::{Envoy, EnvoySettings};
 use crate::http1::{Request, Response, send};
 use crate::mimir_rls::MimirRls;
 use crate::push::push_request;
-use crate::sink::Sink;
+use crate::sink::{Bodies, Sink};
 use crate::wait::until;
 use crate::watched_file::WatchedFile;
 
@@ -24,6 +24,7 @@ pub struct EdgeBuilder {
     replicas: u8,
     charge_samples_in_rate_limit: bool,
     max_heap_bytes: Option<u64>,
+    bodies: Bodies,
 }
 
 impl EdgeBuilder {
@@ -82,6 +83,13 @@ impl EdgeBuilder {
         self.rls_arguments(&["--charge-samples-in=rate-limit"])
     }
 
+    /// The sink keeps no bodies: for pushes that are large and many.
+    #[must_use]
+    pub fn forgetting_bodies(mut self) -> Self {
+        self.bodies = Bodies::Forget;
+        self
+    }
+
     /// Near so much memory Envoy refuses pushes.
     #[must_use]
     pub fn max_heap_bytes(mut self, bytes: u64) -> Self {
@@ -119,7 +127,7 @@ impl EdgeBuilder {
 
     fn start_when(mut self, limits: WatchedFile, wait: impl Fn(&MimirRls)) -> Edge {
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let sink = Sink::start();
+        let sink = Sink::start_with(self.bodies);
         let edge_config = WatchedFile::absent();
         if let Some(document) = &self.edge_config {
             edge_config.write(document);
@@ -179,6 +187,7 @@ impl Edge {
             replicas: 1,
             charge_samples_in_rate_limit: false,
             max_heap_bytes: None,
+            bodies: Bodies::Keep,
         }
     }
 

@@ -41,6 +41,12 @@ impl EnvoySettings {
             max_heap_bytes: 1 << 30,
         }
     }
+
+    /// Pushes over 1 MB that it takes at once.
+    #[must_use]
+    pub fn max_large_pushes(&self) -> u64 {
+        (self.max_heap_bytes / 4 * 3 / (4 * self.max_request_bytes as u64)).max(1)
+    }
 }
 
 /// The real Envoy on loopback.
@@ -124,6 +130,7 @@ fn bootstrap(folder: &Path, settings: &EnvoySettings, port: u16, metrics_port: u
         ("RATE_LIMIT_PERCENT", if settings.charge_samples_in_rate_limit { "100" } else { "0" }.to_owned()),
         ("RATE_LIMIT_FAILURE_MODE_DENY", (!settings.failure_mode_allow).to_string()),
         ("MAX_HEAP_BYTES", settings.max_heap_bytes.to_string()),
+        ("MAX_LARGE_PUSHES", settings.max_large_pushes().to_string()),
     ];
     values.iter().fold(template, |text, (name, value)| {
         let marker = format!("${{{name}}}");

@@ -16,7 +16,7 @@ pub struct Arrival {
     pub target: String,
     /// The header lines.
     pub headers: Headers,
-    /// The body, without its framing.
+    /// The body, without its framing; empty if the sink keeps none.
     pub body: Vec<u8>,
 }
 
@@ -59,6 +59,13 @@ fn counts(protocol: Protocol, body: &[u8]) -> Result<PushCounts, remote_write::B
     read_push(protocol, body, BodyLimits { max_decoded_bytes: 100 << 20 }, Exemplars::Read, &mut Scratch::default())
 }
 
+/// What a sink does with the bodies that reach it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bodies {
+    Keep,
+    Forget,
+}
+
 /// The sink. It goes on until it is dropped.
 #[derive(Debug)]
 pub struct Sink {
@@ -73,13 +80,20 @@ impl Sink {
     /// When there is none.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(Bodies::Keep)
+    }
+
+    pub(crate) fn start_with(bodies: Bodies) -> Self {
         let arrivals = Arc::new(Mutex::new(Vec::new()));
-        let noted = Arc::clone(&arrivals);
+        let (noted, keep) = (Arc::clone(&arrivals), bodies == Bodies::Keep);
         let server = Server::start(move |request| {
             let ReceivedRequest { method, target, headers, body } = request;
-            let arrival = Arc::new(Arrival { method, target, headers, body });
+            let mut arrival = Arrival { method, target, headers, body };
             let answer = arrival.answer();
-            noted.lock().unwrap_or_else(PoisonError::into_inner).push(arrival);
+            if !keep {
+                arrival.body = Vec::new();
+            }
+            noted.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(arrival));
             answer
         });
         Self { server, arrivals }
