@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use crate::http1::{Connection, Request};
 use crate::wait::until;
@@ -13,6 +14,8 @@ use crate::wait::until;
 pub struct Tally {
     /// Answers by status.
     pub statuses: BTreeMap<u16, usize>,
+    /// When the last push was started that was answered with a status.
+    pub last_started: BTreeMap<u16, Instant>,
     /// Connections that broke before an answer.
     pub errors: Vec<String>,
 }
@@ -104,6 +107,7 @@ impl Drop for Load {
 fn client(port: u16, request: &Request, tally: &Mutex<Tally>, stopping: &AtomicBool) {
     let mut connection = None;
     while !stopping.load(Ordering::Relaxed) {
+        let started = Instant::now();
         let answer = connection.take().map_or_else(|| Connection::open(port), Ok).and_then(|mut open| {
             let answer = open.send(request)?;
             if answer.headers.get("connection").as_deref() != Some("close") {
@@ -113,7 +117,11 @@ fn client(port: u16, request: &Request, tally: &Mutex<Tally>, stopping: &AtomicB
         });
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
         match answer {
-            Ok(answer) => *tally.statuses.entry(answer.status).or_default() += 1,
+            Ok(answer) => {
+                *tally.statuses.entry(answer.status).or_default() += 1;
+                let last = tally.last_started.entry(answer.status).or_insert(started);
+                *last = started.max(*last);
+            }
             Err(error) => tally.errors.push(error.to_string()),
         }
     }

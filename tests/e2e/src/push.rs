@@ -22,6 +22,18 @@ pub fn samples(count: usize) -> Body {
     one_series((0..count).map(|index| index as f64))
 }
 
+/// A push with this many series of one sample each.
+#[must_use]
+pub fn series(count: usize) -> Body {
+    let series: Vec<Series> = (0..count)
+        .map(|index| {
+            Series::sample(&[("__name__", "e2e_series"), ("index", &index.to_string())], 0.0, FIRST_TIMESTAMP_MS)
+        })
+        .collect();
+    let bytes = encode_push(Protocol::V1, &series, &[]).expect("a test's push is below 4 GiB");
+    Body { bytes, samples: count }
+}
+
 /// A push of about this many compressed bytes: samples whose values have no pattern for snappy to find.
 #[must_use]
 pub fn noisy(bytes: usize) -> Body {
