@@ -53,6 +53,14 @@ impl Connection {
             answer.map_err(|error| written.err().unwrap_or(error))
         })
     }
+
+    /// Sends a request and closes the connection without reading the answer.
+    ///
+    /// # Errors
+    /// When the request cannot be sent whole.
+    pub fn abandon(mut self, request: &Request) -> io::Result<()> {
+        request.write_to(&mut self.stream)
+    }
 }
 
 /// Sends one request on a connection of its own.

@@ -1,0 +1,75 @@
+//! Two mimir-rls behind one Envoy.
+
+use std::thread;
+
+use e2e::{Edge, Load, MimirRls, Signal, push_request, samples, until};
+
+const TENANTS: usize = 40;
+
+fn tenant(index: usize) -> String {
+    format!("tenant-{index}")
+}
+
+/// Pushes that a mimir-rls let through.
+fn allowed(rls: &MimirRls) -> f64 {
+    rls.metric(r#"rls_decisions_total{decision="allow",mode="enforce",reason="within_limits"}"#).unwrap_or_default()
+}
+
+fn both(edge: &Edge) -> impl Iterator<Item = &MimirRls> {
+    std::iter::once(&edge.rls).chain(&edge.replicas)
+}
+
+#[test]
+fn a_tenant_has_one_bucket_whichever_replica_could_decide() {
+    let overrides: String = (0..TENANTS)
+        .map(|index| format!("  {}: {{ request_rate: 0.001, request_burst_size: 5 }}\n", tenant(index)))
+        .collect();
+    let edge = Edge::builder().replicas(2).start(&format!("overrides:\n{overrides}"));
+    edge.envoy.wait_for_healthy_rls(2);
+    let body = samples(1);
+    thread::scope(|scope| {
+        for index in 0..TENANTS {
+            let (edge, body) = (&edge, &body);
+            scope.spawn(move || {
+                let name = tenant(index);
+                let spellings = [name.clone(), format!("{name}|{name}"), format!("{name}:k=v")];
+                let statuses: Vec<u16> =
+                    (0..8).zip(spellings.iter().cycle()).map(|(_, name)| edge.push(name, &body.bytes).status).collect();
+                assert_eq!(statuses, [200, 200, 200, 200, 200, 429, 429, 429], "{name}");
+            });
+        }
+    });
+    for rls in both(&edge) {
+        assert!(allowed(rls) > 0.0, "a replica was never asked");
+    }
+    assert_eq!(both(&edge).map(allowed).sum::<f64>(), 5.0 * TENANTS as f64);
+}
+
+#[test]
+fn a_drain_under_load_is_taken_over_by_the_other_replica() {
+    let mut edge = Edge::builder().replicas(2).rls_arguments(&["--drain-delay=4s"]).start("overrides: { team: {} }");
+    edge.envoy.wait_for_healthy_rls(2);
+    let body = samples(1);
+    let load = Load::start(edge.port(), (0..8).map(|index| push_request(&tenant(index), &body.bytes)).collect());
+    load.wait_for_more_of(200, 200);
+    let [other] = edge.replicas.as_slice() else { unreachable!("two replicas were asked for") };
+    assert!(allowed(&edge.rls) > 0.0 && allowed(other) > 0.0, "a replica was never asked");
+
+    edge.rls.process.signal(Signal::TERM);
+    until("the replica is not ready", || edge.rls.readiness() == Some(503));
+    edge.envoy.wait_for_healthy_rls(1);
+    assert!(edge.rls.process.ended().is_none(), "the replica went before Envoy turned away from it");
+    assert!(edge.rls.process.wait().success());
+    load.wait_for_more_of(200, 200);
+    let taken_over = edge.replicas.iter().map(allowed).sum::<f64>();
+    load.wait_for_more_of(200, 200);
+    let tally = load.stop();
+
+    assert_eq!(
+        (tally.of(200), tally.errors.as_slice()),
+        (tally.answers(), [""; 0].map(str::to_owned).as_slice()),
+        "{tally:?}"
+    );
+    assert_eq!(edge.sink.arrivals().len(), tally.of(200));
+    assert!(edge.replicas.iter().map(allowed).sum::<f64>() >= taken_over + 200.0);
+}
