@@ -31,7 +31,7 @@ mod watched_file;
 pub use edge::{Edge, EdgeBuilder};
 pub use envoy::{Envoy, EnvoySettings};
 pub use http1::{Connection, Headers, Request, Response, send};
-pub use load::{Load, Tally};
+pub use load::{Load, Tally, abandon};
 pub use metrics::metric;
 pub use mimir_rls::MimirRls;
 pub use ports::free_port;

@@ -1,12 +1,13 @@
 //! Clients that push without a pause while a test does something to the edge.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use crate::http1::{Connection, Request};
+use crate::http1::{Connection, Request, Response};
 use crate::wait::until;
 
 /// What the clients saw.
@@ -32,6 +33,50 @@ impl Tally {
     pub fn answers(&self) -> usize {
         self.statuses.values().sum()
     }
+}
+
+impl Tally {
+    /// Sends the same request so many times at once, each on a connection of its own, and waits for the answers.
+    #[must_use]
+    pub fn of_pushes_at_once(port: u16, count: usize, request: &Request) -> Self {
+        let tally = Mutex::new(Self::default());
+        thread::scope(|scope| {
+            for _ in 0..count {
+                scope.spawn(|| {
+                    let started = Instant::now();
+                    let answer = Connection::open(port).and_then(|mut connection| connection.send(request));
+                    tally.lock().unwrap_or_else(PoisonError::into_inner).note(started, answer);
+                });
+            }
+        });
+        tally.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&mut self, started: Instant, answer: io::Result<Response>) {
+        match answer {
+            Ok(answer) => {
+                *self.statuses.entry(answer.status).or_default() += 1;
+                let last = self.last_started.entry(answer.status).or_insert(started);
+                *last = started.max(*last);
+            }
+            Err(error) => self.errors.push(error.to_string()),
+        }
+    }
+}
+
+/// Sends the same request so many times at once, and goes away without waiting for an answer.
+///
+/// # Panics
+/// When a request cannot be sent.
+pub fn abandon(port: u16, count: usize, request: &Request) {
+    thread::scope(|scope| {
+        for _ in 0..count {
+            scope.spawn(|| {
+                let sent = Connection::open(port).and_then(|connection| connection.abandon(request));
+                sent.expect("a request can be sent");
+            });
+        }
+    });
 }
 
 /// A running load; dropping it stops it.
@@ -115,14 +160,6 @@ fn client(port: u16, request: &Request, tally: &Mutex<Tally>, stopping: &AtomicB
             }
             Ok(answer)
         });
-        let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-        match answer {
-            Ok(answer) => {
-                *tally.statuses.entry(answer.status).or_default() += 1;
-                let last = tally.last_started.entry(answer.status).or_insert(started);
-                *last = started.max(*last);
-            }
-            Err(error) => tally.errors.push(error.to_string()),
-        }
+        tally.lock().unwrap_or_else(PoisonError::into_inner).note(started, answer);
     }
 }
