@@ -87,7 +87,7 @@ impl App {
             default_problems: config.default_problems.into(),
             limits: limits.states.clone(),
             edge: edge.states.clone(),
-            logs,
+            logs: logs.clone(),
             max_request_bytes: config.decisions.bodies.max_request_bytes,
         };
         let freshness = limits.freshness.clone();
@@ -105,6 +105,7 @@ impl App {
             metrics.refresh(decider.enforcer(), &freshness);
             metrics.show_budget(&budget);
             metrics.show_cache_faults(&cache_faults);
+            metrics.show_dropped_log_lines(logs.dropped_lines());
         };
         let routes = observability_routes(registry, readiness.clone(), refresh).merge(admin.routes());
         Ok(Self {

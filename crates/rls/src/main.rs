@@ -38,7 +38,7 @@ fn serve(config: Config) -> anyhow::Result<()> {
     let workers = tokio::runtime::Runtime::new()?;
     let served = workers.block_on(async {
         let shutdown = runtime::listen_for_signals()?;
-        App::build(config, logs, &shutdown).await?.run(shutdown).await
+        App::build(config, logs.handle.clone(), &shutdown).await?.run(shutdown).await
     });
     // A thread that hangs in a file system must not keep the process.
     workers.shutdown_background();

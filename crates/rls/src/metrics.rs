@@ -1,7 +1,7 @@
 //! Every metric of the server. Labels come from enums, and every series exists from the start, so that a rate over it never misses its first event.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use enforce::{Decision, DenyReason, Enforcer};
@@ -42,11 +42,13 @@ struct Inner {
     in_flight_bytes: IntGauge,
     in_flight_bytes_limit: IntGauge,
     connections_refused: IntCounter,
+    log_lines_dropped: IntCounter,
     limits_cache_errors: IntCounter,
     limits_problems: IntGauge,
     limits_version: IntGauge,
     limits_tenants: IntGauge,
     limits_stale: Gauge,
+    catching_up: Mutex<()>,
 }
 
 impl Metrics {
@@ -122,6 +124,11 @@ impl Metrics {
                 "rls_grpc_connections_refused_total",
                 "gRPC connections closed at once because there were too many",
             )?,
+            log_lines_dropped: counter(
+                registry,
+                "rls_log_lines_dropped_total",
+                "Log lines thrown away because standard error took no more",
+            )?,
             limits_cache_errors: counter(
                 registry,
                 "rls_limits_cache_errors_total",
@@ -143,6 +150,7 @@ impl Metrics {
                 "rls_limits_stale_seconds",
                 "Time since the source last confirmed the limits in force, in seconds",
             )?,
+            catching_up: Mutex::default(),
         };
         let metrics = Self { inner: Arc::new(inner) };
         metrics.preregister();
@@ -231,10 +239,21 @@ impl Metrics {
         self.inner.in_flight_bytes_limit.set(as_gauge(budget.limit()));
     }
 
+    /// Brings a counter to what is counted elsewhere.
+    fn catch_up(&self, counter: &IntCounter, count: u64) {
+        // Two scrapes at once must not both add what is missing.
+        let _alone = self.inner.catching_up.lock().unwrap_or_else(PoisonError::into_inner);
+        counter.inc_by(count.saturating_sub(counter.get()));
+    }
+
     /// Brings up to date how often the limits cache failed.
     pub(crate) fn show_cache_faults(&self, faults: &AtomicU64) {
-        let counter = &self.inner.limits_cache_errors;
-        counter.inc_by(faults.load(Ordering::Relaxed).saturating_sub(counter.get()));
+        self.catch_up(&self.inner.limits_cache_errors, faults.load(Ordering::Relaxed));
+    }
+
+    /// Brings up to date how many log lines nobody read.
+    pub(crate) fn show_dropped_log_lines(&self, lines: u64) {
+        self.catch_up(&self.inner.log_lines_dropped, lines);
     }
 
     pub(crate) fn evicted(&self, tenants: usize) {
@@ -246,7 +265,7 @@ impl Metrics {
         let inner = &self.inner;
         inner.tenants.set(as_gauge(enforcer.tenants()));
         inner.limits_stale.set(freshness.age().as_secs_f64());
-        inner.spelling_overflows.inc_by(enforcer.spelling_overflows().saturating_sub(inner.spelling_overflows.get()));
+        self.catch_up(&inner.spelling_overflows, enforcer.spelling_overflows());
     }
 }
 

@@ -10,4 +10,4 @@ mod telemetry;
 pub use http::{HttpServer, observability_routes};
 pub use readiness::{Phase, Readiness};
 pub use shutdown::{Shutdown, listen_for_signals};
-pub use telemetry::{LogFilter, LogFormat, LogHandle, LogSettings, init_logs};
+pub use telemetry::{LogFilter, LogFormat, LogHandle, LogSettings, Logs, init_logs};

@@ -3,19 +3,23 @@
 //! Which lines are written can be changed while the program runs, through the [`LogHandle`].
 
 use std::fmt;
+use std::io::Write;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, anyhow};
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 /// The most bytes that a filter may have; one that is changed at run time comes from outside.
 const MAX_FILTER_BYTES: usize = 1_024;
+
+/// The most lines that wait to be written.
+const QUEUED_LINES: usize = 10_000;
 
 /// Which log lines are written: a level (`error`, `warn`, `info`, `debug`, `trace`, `off`) or a `tracing` filter such as `info,rls=debug`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,11 +94,20 @@ pub struct LogSettings {
     pub format: LogFormat,
 }
 
+/// The logs of a process. What is not written yet when this is dropped gets another second.
+#[derive(Debug)]
+pub struct Logs {
+    /// Changes them.
+    pub handle: LogHandle,
+    _writing: WorkerGuard,
+}
+
 /// Changes which log lines are written while the program runs. Clones change the same logs.
 #[derive(Clone, Debug)]
 pub struct LogHandle {
     filter: reload::Handle<EnvFilter, Registry>,
     current: Arc<Mutex<LogFilter>>,
+    dropped: ErrorCounter,
 }
 
 impl LogHandle {
@@ -111,6 +124,12 @@ impl LogHandle {
         Ok(())
     }
 
+    /// How many lines were thrown away because nobody read those before them.
+    #[must_use]
+    pub fn dropped_lines(&self) -> u64 {
+        u64::try_from(self.dropped.dropped_lines()).unwrap_or(u64::MAX)
+    }
+
     /// The filter that is in force.
     #[must_use]
     pub fn current(&self) -> LogFilter {
@@ -122,16 +141,20 @@ impl LogHandle {
 ///
 /// # Errors
 /// When logging was started before.
-pub fn init_logs(settings: &LogSettings) -> anyhow::Result<LogHandle> {
-    let (subscriber, handle) = logs_to(std::io::stderr, settings)?;
+pub fn init_logs(settings: &LogSettings) -> anyhow::Result<Logs> {
+    let (subscriber, logs) = logs_to(std::io::stderr(), settings)?;
     subscriber.try_init().map_err(|error| anyhow!("logs cannot be started: {error}"))?;
-    Ok(handle)
+    Ok(logs)
 }
 
-fn logs_to<W>(writer: W, settings: &LogSettings) -> anyhow::Result<(impl Subscriber + Send + Sync, LogHandle)>
+/// Lines go through a bounded queue to a thread of their own: whoever logs does not wait for a reader of standard error that has stopped.
+fn logs_to<W>(writer: W, settings: &LogSettings) -> anyhow::Result<(impl Subscriber + Send + Sync + use<W>, Logs)>
 where
-    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+    W: Write + Send + 'static,
 {
+    let queue = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(QUEUED_LINES);
+    let (writer, writing) = queue.thread_name("logs").finish(writer);
+    let dropped = writer.error_counter();
     let (filter, handle) = reload::Layer::new(LogFilter::parse(&settings.filter.0)?);
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(writer);
     let lines = match settings.format {
@@ -139,7 +162,8 @@ where
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
     };
     let current = Arc::new(Mutex::new(settings.filter.clone()));
-    Ok((tracing_subscriber::registry().with(filter).with(lines), LogHandle { filter: handle, current }))
+    let handle = LogHandle { filter: handle, current, dropped };
+    Ok((tracing_subscriber::registry().with(filter).with(lines), Logs { handle, _writing: writing }))
 }
 
 #[cfg(test)]

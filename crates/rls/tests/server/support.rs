@@ -18,7 +18,7 @@ use proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitSe
 use proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use remote_write::Protocol;
 use rls::{App, Args, Config};
-use runtime::{LogFormat, LogHandle, LogSettings, Shutdown};
+use runtime::{LogFormat, LogHandle, LogSettings, Logs, Shutdown};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
@@ -133,10 +133,10 @@ impl Server {
 
 /// The logs of this process, which all servers of the tests share.
 pub(crate) fn logs() -> LogHandle {
-    static LOGS: OnceLock<LogHandle> = OnceLock::new();
+    static LOGS: OnceLock<Logs> = OnceLock::new();
     let settings =
         LogSettings { filter: "warn".parse().unwrap_or_else(|error| unreachable!("{error}")), format: LogFormat::Text };
-    LOGS.get_or_init(|| runtime::init_logs(&settings).unwrap_or_else(|error| unreachable!("{error}"))).clone()
+    LOGS.get_or_init(|| runtime::init_logs(&settings).unwrap_or_else(|error| unreachable!("{error}"))).handle.clone()
 }
 
 /// Asks again until `found` says so.

@@ -28,8 +28,9 @@ fn logged(filter: &str, format: LogFormat, log: impl FnOnce(&LogHandle)) -> Stri
     let lines = Lines::default();
     let writer = lines.clone();
     let settings = LogSettings { filter: filter.parse().unwrap(), format };
-    let (subscriber, handle) = logs_to(move || writer.clone(), &settings).unwrap();
-    tracing::subscriber::with_default(subscriber, || log(&handle));
+    let (subscriber, logs) = logs_to(writer, &settings).unwrap();
+    tracing::subscriber::with_default(subscriber, || log(&logs.handle));
+    drop(logs);
     lines.take()
 }
 
@@ -100,8 +101,38 @@ fn the_filter_changes_while_logs_are_written_and_a_clone_changes_the_same_logs()
 #[test]
 fn a_handle_on_logs_that_are_gone_says_so() {
     let settings = LogSettings { filter: "info".parse().unwrap(), format: LogFormat::Text };
-    let (subscriber, handle) = logs_to(io::sink, &settings).unwrap();
+    let (subscriber, logs) = logs_to(io::sink(), &settings).unwrap();
     drop(subscriber);
-    assert!(handle.set(&"debug".parse().unwrap()).is_err());
-    assert_eq!(handle.current().to_string(), "info");
+    assert!(logs.handle.set(&"debug".parse().unwrap()).is_err());
+    assert_eq!(logs.handle.current().to_string(), "info");
+}
+
+/// Takes nothing until it is let go.
+struct Stalled(Arc<Mutex<()>>);
+
+impl io::Write for Stalled {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        drop(self.0.lock());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_reader_that_has_stopped_costs_lines_and_no_waiting() {
+    let gate = Arc::new(Mutex::new(()));
+    let settings = LogSettings { filter: "info".parse().unwrap(), format: LogFormat::Text };
+    let (subscriber, logs) = logs_to(Stalled(Arc::clone(&gate)), &settings).unwrap();
+    let stopped = gate.lock().unwrap();
+    tracing::subscriber::with_default(subscriber, || {
+        for line in 0..QUEUED_LINES + 10 {
+            tracing::info!(line, "nobody reads this");
+        }
+    });
+    // One line may be in the writer's hands.
+    assert!((9..=10).contains(&logs.handle.dropped_lines()), "{}", logs.handle.dropped_lines());
+    drop(stopped);
 }
