@@ -39,7 +39,7 @@ pub struct Config {
     pub(crate) limits_cache: Option<PathBuf>,
     pub(crate) decisions: DecisionPolicy,
     pub(crate) audit_log: Option<AuditTarget>,
-    /// The most bytes of messages in memory at once; room for [`SHARES`](crate::admission::SHARES) of the largest.
+    /// The most bytes of messages in memory at once; room for [`SHARES`] of the largest.
     pub(crate) max_in_flight_bytes: usize,
     pub(crate) drain_delay: Duration,
     pub(crate) drain_timeout: Duration,
