@@ -27,9 +27,10 @@ use connections::{LARGEST_COUNT, bounded};
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 /// What a connection can hold that is not reserved yet. At a round trip of 1 ms it still lets 16 GB/s through.
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
-/// Calls at once on a connection: as many as an Envoy opens unless told otherwise, so that it never opens one that has to be refused. It
-/// opens another connection for more.
-const CONCURRENT_CALLS: u32 = 1024;
+/// Calls at once on a connection: as many as our Envoy has at most (the circuit breaker in ops/envoy). Before an Envoy has read our settings it
+/// opens as many as its own say (1.40: 1,024), and a call that is refused then ends in an error, which one that fails open takes for "allow".
+/// What the calls hold is bounded by the budget.
+const CONCURRENT_CALLS: u32 = 1 << 14;
 /// Room for the headers of a call, which repeat the tenant's: more than any Envoy takes from a client, since what does not fit ends in an error.
 const HEADER_LIST_BYTES: u32 = 1 << 20;
 /// A client that resets its requests makes Envoy reset its calls, and an Envoy whose calls time out while this process is frozen resets them
