@@ -40,9 +40,9 @@ fn pushes_of_16_mb_at_once_are_held_in_bounded_memory_and_never_unchecked() {
     assert_eq!(allowed(&edge), arrivals.len() as f64, "{greedy:?}");
 
     // A tenant has a quarter of 256 MiB in flight; tonic's buffer doubles while it grows. Each core decodes one body, and keeps a buffer of
-    // at most 100 MiB for it; a connection (2, one a worker) holds at most a window of 16 MiB outside of the budget.
+    // at most 100 MiB for it; a connection (2, one a worker) holds at most a window of 4 MiB outside of the budget.
     let cores = thread::available_parallelism().map_or(1, usize::from) as u64;
-    let bound = 2 * 64 * MIB + cores * 100 * MIB + 2 * 16 * MIB + 64 * MIB;
+    let bound = 2 * 64 * MIB + cores * 100 * MIB + 2 * 4 * MIB + 64 * MIB;
     assert!(edge.rls.process.peak_rss() < bound, "mimir-rls: {} of {bound} bytes", edge.rls.process.peak_rss());
     // Of 1 GiB, 3/4 are for large pushes: 12 of them at 4 x 16 MiB.
     let peak = edge.envoy.process.peak_rss();

@@ -25,8 +25,8 @@ use connections::{LARGEST_COUNT, bounded};
 
 /// A large body crosses in few round trips, and several must stall before others on the connection do.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-/// What a connection can hold that is not reserved yet. At a round trip of 1 ms it still lets 16 GB/s through.
-const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+/// What a connection can hold that is not reserved yet. At a round trip of 1 ms it still lets 4 GB/s through.
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 /// Calls at once on a connection: as many as our Envoy has at most (the circuit breaker in ops/envoy). Before an Envoy has read our settings it
 /// opens as many as its own say (1.40: 1,024), and a call that is refused then ends in an error, which one that fails open takes for "allow".
 /// What the calls hold is bounded by the budget.
