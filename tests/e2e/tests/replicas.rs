@@ -50,10 +50,11 @@ fn a_drain_under_load_is_taken_over_by_the_other_replica() {
     let mut edge = Edge::builder().replicas(2).rls_arguments(&["--drain-delay=4s"]).start("overrides: { team: {} }");
     edge.envoy.wait_for_healthy_rls(2);
     let body = samples(1);
-    let load = Load::start(edge.port(), (0..8).map(|index| push_request(&tenant(index), &body.bytes)).collect());
+    // So many that not all of them are one replica's: that happens once in 32,768 runs.
+    let load = Load::start(edge.port(), (0..16).map(|index| push_request(&tenant(index), &body.bytes)).collect());
     load.wait_for_more_of(200, 200);
     let [other] = edge.replicas.as_slice() else { unreachable!("two replicas were asked for") };
-    assert!(allowed(&edge.rls) > 0.0 && allowed(other) > 0.0, "a replica was never asked");
+    until("both replicas are asked", || allowed(&edge.rls) > 0.0 && allowed(other) > 0.0);
 
     edge.rls.process.signal(Signal::TERM);
     until("the replica is not ready", || edge.rls.readiness() == Some(503));
