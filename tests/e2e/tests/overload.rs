@@ -1,8 +1,12 @@
 //! More than the edge can hold: it refuses with an answer, lets nothing through unchecked, and leaves other tenants alone.
 
+#![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
+
+use std::io::Write;
+use std::net::TcpStream;
 use std::thread;
 
-use e2e::{Edge, Load, Tally, noisy, push_request, samples};
+use e2e::{Edge, Load, Request, Tally, noisy, push_request, samples, until};
 
 const LIMITS: &str = "
 overrides:
@@ -20,31 +24,95 @@ fn allowed(edge: &Edge) -> f64 {
     allows.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
-#[test]
-fn pushes_of_16_mb_at_once_are_held_in_bounded_memory_and_never_unchecked() {
-    let edge = Edge::builder().failing_open().forgetting_bodies().start(LIMITS);
+/// One tenant pushes 16 MB so many times at once, while another goes on as ever.
+fn overload(edge: &Edge, pushes: usize) -> Tally {
     let body = noisy(15_900_000);
     assert!((15_000_000..16 << 20).contains(&body.bytes.len()), "{}", body.bytes.len());
     let others = Load::start(edge.port(), vec![push_request("modest", &samples(10).bytes); 2]);
     others.wait_for_more_of(200, 50);
-    let greedy = Tally::of_pushes_at_once(edge.port(), 64, &push_request("greedy", &body.bytes));
+    let greedy = Tally::of_pushes_at_once(edge.port(), pushes, &push_request("greedy", &body.bytes));
     others.wait_for_more_of(200, 50);
     let others = others.stop();
 
-    assert_eq!((greedy.of(200) + greedy.of(503), greedy.errors.as_slice()), (64, [].as_slice()), "{greedy:?}");
-    assert!(greedy.of(200) > 0, "{greedy:?}");
     assert_eq!((others.of(200), others.errors.len()), (others.answers(), 0), "{others:?}");
+    assert_eq!((greedy.of(200) + greedy.of(503), greedy.errors.len()), (pushes, 0), "{greedy:?}");
+    assert!(greedy.of(200) > 0, "{greedy:?}");
     let arrivals = edge.sink.arrivals();
     assert_eq!(arrivals.len(), greedy.of(200) + others.of(200));
     assert_eq!(arrivals.iter().filter(|arrival| arrival.headers.get(UNCHECKED).is_some()).count(), 0);
-    assert_eq!(allowed(&edge), arrivals.len() as f64, "{greedy:?}");
+    assert_eq!(allowed(edge), arrivals.len() as f64, "{greedy:?}");
+    greedy
+}
 
-    // A tenant has a quarter of 256 MiB in flight; tonic's buffer doubles while it grows. Each core decodes one body, and keeps a buffer of
-    // at most 100 MiB for it; a connection (2, one a worker) holds at most a window of 4 MiB outside of the budget.
+/// A tenant has a quarter of 256 MiB in flight, and what is read grows by doubling. Each core decodes one body, and keeps a buffer of at most
+/// 100 MiB for it. Each of Envoy's two workers has a connection, which holds at most a window of 4 MiB outside of the budget.
+#[track_caller]
+fn mimir_rls_is_within_its_bounds(edge: &Edge) {
     let cores = thread::available_parallelism().map_or(1, usize::from) as u64;
     let bound = 2 * 64 * MIB + cores * 100 * MIB + 2 * 4 * MIB + 64 * MIB;
-    assert!(edge.rls.process.peak_rss() < bound, "mimir-rls: {} of {bound} bytes", edge.rls.process.peak_rss());
-    // Of 1 GiB, 3/4 are for large pushes: 12 of them at 4 x 16 MiB.
+    let peak = edge.rls.process.peak_rss();
+    assert!(peak < bound, "mimir-rls had {peak} bytes, more than {bound}");
+}
+
+/// Pushes that Envoy refused because it held too many large ones.
+fn refused_by_envoy(edge: &Edge) -> f64 {
+    let series =
+        r#"envoy_http_adaptive_concurrency_gradient_controller_rq_blocked{envoy_http_conn_manager_prefix="push"}"#;
+    edge.envoy.metric(series).unwrap_or_default()
+}
+
+fn refused_by_mimir_rls(edge: &Edge) -> f64 {
+    let series = r#"rls_decisions_total{decision="deny",mode="enforce",reason="edge_overloaded"}"#;
+    edge.rls.metric(series).unwrap_or_default()
+}
+
+#[test]
+fn more_large_pushes_than_envoy_can_hold_are_refused_and_never_unchecked() {
+    let edge = Edge::builder().failing_open().forgetting_bodies().start(LIMITS);
+    let greedy = overload(&edge, 64);
+    mimir_rls_is_within_its_bounds(&edge);
+    // Of 1 GiB, 3/4 are for large pushes: 12 of them at 4 x 16 MiB, the others are refused by their heads.
     let peak = edge.envoy.process.peak_rss();
-    assert!(peak < 1024 * MIB, "Envoy: {peak} bytes");
+    assert!(peak < 1024 * MIB, "Envoy had {peak} bytes");
+    assert!(refused_by_envoy(&edge) > 0.0);
+    assert_eq!(refused_by_envoy(&edge) + refused_by_mimir_rls(&edge), greedy.of(503) as f64);
+}
+
+#[test]
+fn more_large_pushes_of_a_tenant_than_its_share_are_refused_and_never_unchecked() {
+    // Room for 48 large pushes, so that all of them come as far as mimir-rls.
+    let edge = Edge::builder().failing_open().forgetting_bodies().max_heap_bytes(4 << 30).start(LIMITS);
+    let greedy = overload(&edge, 24);
+    mimir_rls_is_within_its_bounds(&edge);
+    assert_eq!(refused_by_envoy(&edge), 0.0);
+    // Four pushes of 16 MB fill a quarter of 256 MiB.
+    assert!(refused_by_mimir_rls(&edge) > 0.0);
+    assert_eq!(refused_by_mimir_rls(&edge), greedy.of(503) as f64);
+}
+
+/// Begins a push of 2 MB and leaves it there.
+fn half_a_push(port: u16) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("Envoy accepts");
+    let head = "POST /api/v1/push HTTP/1.1\r\nHost: edge\r\nX-Scope-OrgID: greedy\r\nContent-Length: 2000000\r\n\r\n";
+    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&[0; 1000])).expect("Envoy reads");
+    stream
+}
+
+#[test]
+fn clients_that_go_away_leave_their_places_to_others() {
+    let edge = Edge::start(LIMITS);
+    let (large, small) = (noisy(2_000_000).bytes, samples(10).bytes);
+    let waiting: Vec<TcpStream> = (0..40).map(|_| half_a_push(edge.port())).collect();
+    until("all places for large pushes are taken", || refused_by_envoy(&edge) >= 28.0);
+    let refused = edge.push("modest", &large);
+    assert_eq!((refused.status, refused.reason()), (503, None));
+    assert_eq!(edge.push("modest", &small).status, 200);
+    assert_eq!(edge.send(&Request::new("GET", "/healthz")).status, 200);
+
+    drop(waiting);
+    until("large pushes get through again", || edge.push("modest", &large).status == 200);
+    // All twelve places are free: as many get through at once.
+    until("nobody holds a place", || {
+        Tally::of_pushes_at_once(edge.port(), 12, &push_request("modest", &large)).of(200) == 12
+    });
 }
