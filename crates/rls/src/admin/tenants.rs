@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use axum::response::Json;
 use limits::Tenant;
 use serde::{Deserialize, Serialize};
@@ -58,8 +59,16 @@ pub(super) async fn list(
     Query(Page { limit, after }): Query<Page>,
 ) -> Result<Json<Tenants>, Fault> {
     let rows = rows(limit)?;
+    // To look at a million tenants takes some milliseconds, which decisions must not wait for.
+    let page = tokio::task::spawn_blocking(move || page(&admin, rows, after.as_deref()));
+    page.await.map(Json).map_err(|error| Fault {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        error: format!("the list could not be made: {error}"),
+    })
+}
+
+fn page(admin: &Admin, rows: usize, after: Option<&str>) -> Tenants {
     let rules = admin.decider.rules();
-    let after = after.as_deref();
     let one_more = rows.saturating_add(1);
     let overridden = rules.limits.iter().flat_map(|limits| limits.tenants_after(after)).take(one_more);
     let in_edge_config =
@@ -71,7 +80,7 @@ pub(super) async fn list(
     known.extend(with_bucket.iter().map(AsRef::as_ref));
     let next = known.iter().nth(rows).and(known.iter().nth(rows.saturating_sub(1))).map(|last| (*last).to_owned());
     let tenants = known.into_iter().take(rows).map(|key| row(&rules, key)).collect();
-    Ok(Json(Tenants { tenants, next }))
+    Tenants { tenants, next }
 }
 
 fn row(rules: &Rules, key: &str) -> Row {
