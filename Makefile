@@ -12,7 +12,7 @@ TOOLS := tests/tools/install
 help: ## list these commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
 
-run: ## run mimir-rls and Envoy on loopback; EDGE_PORT, LIMITS and MIMIR_URL change what and where
+run: ## run mimir-rls and Envoy on loopback; EDGE_PORT, LIMITS, EDGE_CONFIG and MIMIR_URL change what and where
 	@exec ops/run/run
 
 build: ## build the release programs into target/release

@@ -30,7 +30,7 @@ impl Run {
         let program = built("mimir-rls");
         let mut command = Command::new(repository().join("ops/run/run"));
         command.env("BIN_DIR", program.parent().expect("a program is in a folder")).env("TMPDIR", folder.path());
-        command.env_remove("LIMITS").env_remove("MIMIR_URL").envs(settings.iter().copied());
+        command.env_remove("LIMITS").env_remove("EDGE_CONFIG").env_remove("MIMIR_URL").envs(settings.iter().copied());
         for (name, port) in PORT_NAMES.iter().zip(ports) {
             command.env(name, port.to_string());
         }
@@ -102,6 +102,17 @@ fn the_printed_lines_get_what_they_say() {
 }
 
 #[test]
+fn an_edge_config_can_put_everybody_in_shadow() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let config = folder.path().join("edge.yaml");
+    fs::write(&config, "mode: shadow").expect("a file can be written");
+    let mut run = Run::start(&[("EDGE_CONFIG", &config.to_string_lossy())]);
+    let [_, over_burst] = run.printed_lines();
+    assert!(shell(&over_burst).starts_with("HTTP/1.1 200 OK"), "{over_burst}");
+    run.stop();
+}
+
+#[test]
 fn allowed_pushes_reach_mimir_url() {
     let sink = Sink::start();
     let mut run = Run::start(&[("MIMIR_URL", &format!("http://localhost:{}", sink.port()))]);
@@ -147,9 +158,11 @@ fn the_end_of_a_program_ends_everything_and_shows_its_log() {
 #[test]
 fn limits_that_cannot_be_read_are_told() {
     let folder = tempfile::tempdir().expect("a folder can be made");
-    let mut run = Run::start(&[("LIMITS", &folder.path().join("absent.yaml").to_string_lossy())]);
-    assert!(!run.process.wait().success());
-    assert!(run.process.log().contains("absent.yaml is no file"), "{}", run.process.log());
+    for variable in ["LIMITS", "EDGE_CONFIG"] {
+        let mut run = Run::start(&[(variable, &folder.path().join("absent.yaml").to_string_lossy())]);
+        assert!(!run.process.wait().success());
+        assert!(run.process.log().contains("absent.yaml is no file"), "{}", run.process.log());
+    }
 }
 
 #[test]

@@ -138,3 +138,15 @@ async fn promised_pages_exist_and_the_readme_names_them() -> anyhow::Result<()> 
     assert!(README.contains("POST /api/v1/explain"));
     Ok(())
 }
+
+#[tokio::test]
+async fn the_edge_config_of_the_readme_is_taken_without_a_problem() -> anyhow::Result<()> {
+    let example =
+        README.split_once("```yaml\n").and_then(|(_, rest)| rest.split_once("```")).map(|(example, _)| example);
+    let server = Server::start_with("overrides: {}", example.unwrap_or_default(), &[]).await?;
+    assert_eq!(server.metric("rls_edge_config_problems").await?, Some(0.0));
+    for (tenant, mode) in [("team-a", "shadow"), ("team-b", "off"), ("team-c", "enforce")] {
+        assert_eq!(server.json(&format!("/api/v1/tenants/{tenant}")).await?["mode"], mode);
+    }
+    Ok(())
+}
