@@ -63,6 +63,17 @@ fn a_drain_under_load_loses_no_push() {
 }
 
 /// A Check as Envoy sends it, in gRPC's framing.
+#[test]
+fn a_second_signal_ends_a_drain_at_once() {
+    let mut edge = Edge::builder().rls_arguments(&["--drain-delay=600s"]).start(LIMITS);
+    edge.rls.process.signal(Signal::TERM);
+    until("mimir-rls drains", || edge.rls.readiness() == Some(503));
+    assert!(edge.rls.process.ended().is_none());
+    edge.rls.process.signal(Signal::TERM);
+    assert_eq!(edge.rls.process.wait().code(), Some(1), "a drain that was cut short is no success");
+    assert!(edge.rls.process.log().contains("second signal"), "{}", edge.rls.process.log());
+}
+
 fn check_message(tenant: &str, body: &[u8]) -> Bytes {
     let header = |key: &str, value: &str| HeaderValue {
         key: key.to_owned(),
