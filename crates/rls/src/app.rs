@@ -145,7 +145,7 @@ impl App {
         let mut grpc = tokio::spawn(self.grpc.serve(self.readiness.clone(), grpc_stop.clone()));
         tokio::select! {
             () = shutdown.drain.cancelled() => {}
-            ended = &mut http => return Err(ended_early(ended, "HTTP")),
+            ended = &mut http => return Err(ended_early(ended.map(Ok), "HTTP")),
             ended = &mut grpc => return Err(ended_early(ended, "gRPC")),
         }
         self.readiness.set_draining();

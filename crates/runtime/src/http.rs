@@ -1,18 +1,32 @@
 //! The HTTP side of a server: `/metrics` for Prometheus, `/live` and `/ready` for probes, and whatever routes a server adds.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use axum::serve::ListenerExt;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
 use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Phase, Readiness};
+
+/// Connections at once. Each is a scraper, a probe or an operator.
+const MOST_CONNECTIONS: usize = 1_000;
+/// How long a connection may take to send a request's head, the pause before it included: longer than the pause between two scrapes.
+const HEAD_WITHIN: Duration = Duration::from_secs(120);
+/// When the process is out of file descriptors, the next attempt fails as well.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// An HTTP listener that is bound but does not serve yet.
 #[derive(Debug)]
@@ -39,21 +53,37 @@ impl HttpServer {
         self.address
     }
 
-    /// Serves `routes` until `stop` is cancelled.
+    /// Serves `routes` until `stop` is cancelled, and then until the requests that have begun are answered.
     ///
-    /// # Errors
-    /// When the listener fails.
-    pub async fn serve(self, routes: Router, stop: CancellationToken) -> anyhow::Result<()> {
-        // An answer that leaves in several pieces must not wait for the reader's delayed acknowledgement of the first, some 40 ms.
-        let listener = self.listener.tap_io(|connection| {
-            if let Err(error) = connection.set_nodelay(true) {
+    /// A connection that takes longer than [`HEAD_WITHIN`] to send a request's head is closed, and one more than [`MOST_CONNECTIONS`] at once.
+    pub async fn serve(self, routes: Router, stop: CancellationToken) {
+        let (free, open) = (Arc::new(Semaphore::new(MOST_CONNECTIONS)), GracefulShutdown::new());
+        let mut protocol = http1::Builder::new();
+        protocol.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
+        while let Some(accepted) = stop.run_until_cancelled(self.listener.accept()).await {
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!("an HTTP connection cannot be accepted: {error}");
+                    sleep(ACCEPT_AGAIN_AFTER).await;
+                    continue;
+                }
+            };
+            let Ok(place) = Arc::clone(&free).try_acquire_owned() else { continue };
+            // An answer that leaves in several pieces must not wait for the reader's delayed acknowledgement of the first, some 40 ms.
+            if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!("a connection keeps its delay: {error}");
             }
-        });
-        axum::serve(listener, routes)
-            .with_graceful_shutdown(async move { stop.cancelled().await })
-            .await
-            .context("the HTTP side stopped")
+            let service = TowerToHyperService::new(routes.clone());
+            let connection = open.watch(protocol.serve_connection(TokioIo::new(stream), service));
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!("an HTTP connection ended: {error}");
+                }
+                drop(place);
+            });
+        }
+        open.shutdown().await;
     }
 }
 
@@ -93,6 +123,9 @@ fn ready_answer(phase: Phase) -> (StatusCode, &'static str) {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
     use super::*;
 
     #[test]
@@ -121,6 +154,30 @@ mod tests {
         assert_eq!(reqwest::get(format!("{base}/nothing")).await?.status(), 404);
 
         stop.cancel();
-        serving.await?
+        serving.await?;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn connections_that_say_nothing_leave_room_for_others_up_to_a_number() -> anyhow::Result<()> {
+        let stop = CancellationToken::new();
+        let server = HttpServer::bind(([127, 0, 0, 1], 0).into()).await?;
+        let address = server.address();
+        let routes = observability_routes(Registry::new(), Readiness::default(), || {});
+        let serving = tokio::spawn(server.serve(routes, stop.clone()));
+        let mut silent = Vec::new();
+        for _ in 1..MOST_CONNECTIONS {
+            silent.push(TcpStream::connect(address).await?);
+        }
+        let (mut last, mut byte) = (TcpStream::connect(address).await?, [0]);
+        last.write_all(b"GET /live HTTP/1.1\r\nHost: edge\r\n\r\n").await?;
+        assert_eq!(last.read(&mut byte).await?, 1, "it is answered");
+        let mut too_many = TcpStream::connect(address).await?;
+        assert_eq!(too_many.read(&mut byte).await?, 0, "it is closed");
+
+        stop.cancel();
+        drop((silent, last));
+        serving.await?;
+        Ok(())
     }
 }
