@@ -37,6 +37,7 @@ pub use counts::PushCounts;
 pub use error::{BodyError, BodyErrorKind, ProtobufError};
 pub use read::{BodyLimits, Exemplars, read_push};
 pub use scratch::Scratch;
+pub use snappy::claimed_bytes;
 
 /// The version of remote write that a push is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

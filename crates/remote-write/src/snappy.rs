@@ -19,6 +19,16 @@ pub(crate) fn decompress<'b>(body: &[u8], max_decoded: usize, buffer: &'b mut Ve
     Ok(decoded)
 }
 
+/// How many bytes a body says it decompresses to, which may be far more than it has; `None` if it does not say.
+///
+/// It is the work of reading it, known from its first bytes. What a body claims beyond what so few bytes can hold is refused
+/// without that work.
+#[must_use]
+pub fn claimed_bytes(body: &[u8]) -> Option<usize> {
+    let (claimed, elements) = preamble(body)?;
+    usize::try_from(claimed).ok().filter(|claimed| *claimed <= max_expansion(elements.len()))
+}
+
 /// The size that the preamble claims and what follows it; `None` if it is no varint of at most 32 bits.
 ///
 /// Read as Go's `binary.Uvarint` reads it: up to ten bytes, so that a body gets the text that Mimir gives it. The

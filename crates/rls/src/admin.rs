@@ -19,16 +19,15 @@ use limits::{ControlState, Problem};
 use limits_source::EdgeControl;
 use runtime::LogHandle;
 use serde::Serialize;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
+use crate::budget::Budget;
 use crate::decide::Decider;
 use crate::records::Records;
 
 /// Rows of a page that names no number.
 const DEFAULT_ROWS: usize = 100;
 const MOST_ROWS: usize = 1_000;
-/// Pushes that are explained at once: each may hold a body of the largest size.
-const EXPLAINED_AT_ONCE: usize = 2;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -40,22 +39,20 @@ pub(crate) struct Admin {
     pub limits: watch::Receiver<ControlState>,
     pub edge: watch::Receiver<EdgeControl>,
     pub logs: LogHandle,
+    /// Of bytes in flight.
+    pub budget: Arc<Budget>,
     pub max_request_bytes: usize,
 }
 
 impl Admin {
     pub(crate) fn routes(self) -> Router {
-        let explaining = Arc::new(Semaphore::new(EXPLAINED_AT_ONCE));
         Router::new()
             .route("/api/v1/tenants", get(tenants::list))
             .route("/api/v1/tenants/{id}", get(tenants::one))
             .route("/api/v1/problems", get(problems::list))
             .route("/api/v1/denials", get(denials::list))
             .route("/api/v1/log-level", get(log_level::show).put(log_level::change))
-            .route(
-                "/api/v1/explain",
-                post(move |state, query, request| explain::explain(state, query, request, explaining)),
-            )
+            .route("/api/v1/explain", post(explain::explain))
             .with_state(self)
     }
 }
@@ -70,6 +67,10 @@ struct Fault {
 impl Fault {
     fn bad_request(error: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, error: error.into() }
+    }
+
+    fn unavailable(error: impl Into<String>) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, error: error.into() }
     }
 }
 

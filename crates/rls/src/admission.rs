@@ -6,7 +6,6 @@
 //! thread is still reading of a call that ended meanwhile is not; there are as many such threads as cores.
 
 mod answer;
-mod budget;
 mod deadline;
 mod message;
 
@@ -17,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use enforce::{Decision, Denial, DenyReason};
+use enforce::{Decision, Denial};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use limits::Tenant;
@@ -26,15 +25,14 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tower::{Layer, Service};
 
-pub(crate) use budget::{Budget, SHARES};
 pub(crate) use deadline::LONGEST;
 
-use budget::{Full, Reservation};
 use deadline::answer_within;
 use message::{FirstMessage, Start};
 
+use crate::budget::{Budget, Full, Reservation};
 use crate::config::BodyPolicy;
-use crate::decide::{BodySize, Verdict, body_too_large};
+use crate::decide::{BodySize, Verdict, body_too_large, overloaded};
 use crate::envoy::{TENANT_HEADER, answer};
 use crate::records::{Records, Subject};
 use crate::rules::RulesInForce;
@@ -193,12 +191,4 @@ fn tenant_header(headers: &HeaderMap) -> Option<HeaderValue> {
 /// What headers count as, by the rule of HTTP/2 (RFC 9113, 6.5.2).
 fn size_of(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len()).saturating_add(32)).sum()
-}
-
-fn overloaded(why: &str) -> Denial {
-    let message = format!(
-        "the push has been rejected because {why} (err-edge-overloaded). The same push passes when others are done, so retry it. \
-         To adjust the limit, configure --max-in-flight-bytes, or contact your service administrator."
-    );
-    Denial::new(DenyReason::EdgeOverloaded, message)
 }

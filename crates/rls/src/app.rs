@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Config;
 use crate::admin::Admin;
-use crate::admission::{Admission, Budget};
+use crate::admission::Admission;
+use crate::budget::Budget;
 use crate::decide::Decider;
 use crate::envoy::{CheckService, RateLimits};
 use crate::metrics::Metrics;
@@ -88,6 +89,7 @@ impl App {
             limits: limits.states.clone(),
             edge: edge.states.clone(),
             logs: logs.clone(),
+            budget: Arc::clone(&budget),
             max_request_bytes: config.decisions.bodies.max_request_bytes,
         };
         let freshness = limits.freshness.clone();

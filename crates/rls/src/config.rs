@@ -13,8 +13,8 @@ use remote_write::BodyLimits;
 use runtime::LogSettings;
 
 use crate::Args;
-use crate::admission::SHARES;
 use crate::args::{ChargeSamplesIn, HaTracker, UnreadableBody};
+use crate::budget::SHARES;
 use crate::refusals::AuditTarget;
 
 /// The largest size that the two body limits may have: lengths on the wire are 32 bits wide.

@@ -14,11 +14,11 @@ use remote_write::{BodyError, ContentType, Exemplars, Protocol, PushCounts};
 
 pub(crate) use explain::{BucketView, Explanation};
 pub(crate) use hits::{Hits, HitsVerdict};
-pub(crate) use refusals::{BodySize, body_too_large, tenant_of};
+pub(crate) use refusals::{BodySize, body_too_large, overloaded, tenant_of};
 pub(crate) use verdict::{AllowReason, Undecided, Verdict, denial_occurs_in};
 
-use body::BodyReader;
-use refusals::{over_max_body_bytes, over_max_series};
+use body::{BodyReader, NotRead};
+use refusals::{over_max_body_bytes, over_max_series, queue_full};
 
 use crate::args::{ChargeSamplesIn, HaTracker, UnreadableBody};
 use crate::clock::Clock;
@@ -35,6 +35,8 @@ pub(crate) struct Decider {
     distributors: NonZeroU32,
     ha_tracker: HaTracker,
     reader: BodyReader,
+    /// For pushes that are only asked about, so that no decision waits for them.
+    preview_reader: BodyReader,
     clock: Clock,
 }
 
@@ -57,6 +59,7 @@ impl Decider {
             distributors,
             ha_tracker,
             reader: BodyReader::new(bodies.decode),
+            preview_reader: BodyReader::with_threads(bodies.decode, 1),
             clock: Clock::start(),
         }
     }
@@ -111,27 +114,53 @@ impl Decider {
             Basis::Limits(limits) => limits,
             Basis::Nothing(reason) => return Ok(reason),
         };
-        let protocol = protocol_of(push);
-        verdict.protocol = Some(protocol);
+        verdict.protocol = Some(protocol_of(push));
 
         self.refuse_oversized(&push.body, &rules)?;
-        allowed(self.admit_request(&tenant, limits.tenant.limits.request_limit(self.distributors), tokens))?;
-
-        verdict.counts = match &push.body {
-            PushBody::Withheld | PushBody::Partial => return Ok(AllowReason::BodyWithheld),
-            PushBody::Counted(counts) => *counts,
-            PushBody::Whole(body) => {
-                let exemplars = if limits.tenant.limits.stores_exemplars() { Exemplars::Read } else { Exemplars::Skip };
-                match self.reader.read(protocol, body, exemplars).await.ok_or(Undecided::GoingDown)? {
-                    Ok(counts) => counts,
-                    Err(error) => return Ok(self.unreadable(&error, verdict)?),
-                }
-            }
-        };
+        let request = limits.tenant.limits.request_limit(self.distributors);
+        let admitted = allowed(self.admit_request(&tenant, request, tokens));
+        if tokens == Tokens::Spend {
+            admitted.clone()?;
+        }
+        let read = self.counts(push, &tenant, &limits, tokens).await;
+        if let Ok(Contents::Read(Ok(counts))) = &read {
+            verdict.counts = *counts;
+        }
+        // A push that is only asked about is read all the same: its size decides when it would pass.
+        admitted?;
+        match read? {
+            Contents::Withheld => return Ok(AllowReason::BodyWithheld),
+            Contents::Read(Ok(_)) => {}
+            Contents::Read(Err(error)) => return Ok(self.unreadable(&error, verdict)?),
+        }
         if let Some(limit) = rules.edge.max_series_per_request.filter(|limit| verdict.counts.series > *limit) {
             return Err(over_max_series(verdict.counts.series, limit).into());
         }
         Ok(self.charge(&tenant, &limits, &verdict.counts, tokens)?)
+    }
+
+    async fn counts(
+        &self,
+        push: &Push,
+        tenant: &Tenant<'_>,
+        limits: &TenantView<'_>,
+        tokens: Tokens,
+    ) -> Result<Contents, Stop> {
+        let body = match &push.body {
+            PushBody::Withheld | PushBody::Partial => return Ok(Contents::Withheld),
+            PushBody::Counted(counts) => return Ok(Contents::Read(Ok(*counts))),
+            PushBody::Whole(body) => body,
+        };
+        let exemplars = if limits.tenant.limits.stores_exemplars() { Exemplars::Read } else { Exemplars::Skip };
+        let reader = match tokens {
+            Tokens::Spend => &self.reader,
+            Tokens::Keep => &self.preview_reader,
+        };
+        match reader.read(tenant.id(), protocol_of(push), body, exemplars).await {
+            Ok(counts) => Ok(Contents::Read(counts)),
+            Err(NotRead::Overloaded(full)) => Err(queue_full(full).into()),
+            Err(NotRead::GoingDown) => Err(Undecided::GoingDown.into()),
+        }
     }
 
     fn refuse_oversized(&self, body: &PushBody, rules: &TenantRules<'_>) -> Result<(), Denial> {
@@ -200,6 +229,12 @@ impl Decider {
             Tokens::Keep => self.enforcer.ingestion_level(tenant, limit, self.now()).preview_items(items),
         }
     }
+}
+
+/// What is known of what a push holds.
+enum Contents {
+    Withheld,
+    Read(Result<PushCounts, BodyError>),
 }
 
 /// What a tenant's pushes are decided by.

@@ -7,6 +7,7 @@ mod admin;
 mod admission;
 mod app;
 mod args;
+mod budget;
 mod clock;
 mod config;
 mod decide;

@@ -12,7 +12,7 @@ use proto::envoy::service::ratelimit::v3::rate_limit_response::Code as RateLimit
 use remote_write::BodyErrorKind;
 use tonic::Code;
 
-use crate::admission::Budget;
+use crate::budget::Budget;
 use crate::decide::{AllowReason, Hits, HitsVerdict, Verdict, denial_occurs_in};
 use crate::envoy::DescriptorKind;
 

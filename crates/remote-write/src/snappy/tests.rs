@@ -128,3 +128,13 @@ proptest! {
         prop_assert_eq!(run(&body, CAP).0, Ok(vec![7; size]));
     }
 }
+
+#[test]
+fn the_claim_is_known_from_the_first_bytes() {
+    let body = snap::raw::Encoder::new().compress_vec(&[7; 1_000_000]).unwrap();
+    assert_eq!(claimed_bytes(&body), Some(1_000_000));
+    assert_eq!(claimed_bytes(&[0xff, 0xff, 0xff, 0x7f, 0]), None, "so few bytes cannot hold that");
+    assert_eq!(claimed_bytes(&[0x00]), Some(0));
+    assert_eq!(claimed_bytes(&[0x80]), None);
+    assert_eq!(claimed_bytes(&[]), None);
+}

@@ -2,17 +2,18 @@
 //!
 //! The request is the push itself, with its own headers and body. Without a body it is asked for a push of `?items=` samples (1).
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use axum::body::to_bytes;
+use axum::body::{Body, HttpBody};
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Json;
 use bytes::Bytes;
 use enforce::{Decision, DenyReason};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use remote_write::PushCounts;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::view::BucketJson;
 use super::{Admin, Fault};
@@ -21,6 +22,9 @@ use crate::push::{Push, PushBody, TenantHeader, retry_attempt};
 
 const TENANT_HEADER: &str = "x-scope-orgid";
 const RETRY_ATTEMPT: &str = "retry-attempt";
+
+/// How long a body may take to come.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,7 +47,7 @@ pub(super) struct Answer {
     status: u16,
     /// The text of the refusal.
     message: Option<String>,
-    /// Seconds until both buckets let it pass if nobody else is charged; null if they never do, or are not looked at.
+    /// Seconds until it passes if nobody else is charged: 0 for one that passes, null for one that waiting does not help.
     passes_in_seconds: Option<f64>,
     counts: Counts,
     request: Option<BucketJson>,
@@ -65,37 +69,47 @@ pub(super) async fn explain(
     State(admin): State<Admin>,
     Query(question): Query<Question>,
     request: Request,
-    explaining: Arc<Semaphore>,
 ) -> Result<Json<Answer>, Fault> {
-    let Ok(_place) = explaining.try_acquire() else {
-        let error = "other pushes are being explained; try again in a moment".to_owned();
-        return Err(Fault { status: StatusCode::SERVICE_UNAVAILABLE, error });
-    };
     let (head, body) = request.into_parts();
+    // What is held of it counts as a push without a known tenant does.
     let most = admin.max_request_bytes;
-    let body = to_bytes(body, most).await.map_err(|_| Fault {
-        status: StatusCode::PAYLOAD_TOO_LARGE,
-        error: format!("the body could not be read, or has more than the {most} bytes of --max-request-bytes; such a push gets 413, body_too_large"),
-    })?;
+    let claimed = body.size_hint().upper().and_then(|bytes| usize::try_from(bytes).ok());
+    let Ok(_room) = admin.budget.reserve(None, claimed.unwrap_or(most).min(most)) else {
+        return Err(Fault::unavailable("too much is in flight; try again in a moment"));
+    };
+    let body = timeout(BODY_WITHIN, read_body(body, most)).await.map_err(|_| Fault {
+        status: StatusCode::REQUEST_TIMEOUT,
+        error: format!("the body did not come within {BODY_WITHIN:?}"),
+    })??;
     let push = push_of(&head.headers, body, question.items)?;
-    let explanation = admin.decider.explain(&push).await.map_err(|why| Fault {
-        status: StatusCode::SERVICE_UNAVAILABLE,
-        error: format!("nothing can be decided: {}", why.as_str()),
-    })?;
+    let explanation = admin.decider.explain(&push).await;
+    let explanation =
+        explanation.map_err(|why| Fault::unavailable(format!("nothing can be decided: {}", why.as_str())))?;
     Ok(Json(answer(&push, &explanation)))
 }
 
-fn push_of(headers: &HeaderMap, body: Bytes, items: Option<u64>) -> Result<Push, Fault> {
+/// The body; only its beginning counts if it is larger than a push may be.
+async fn read_body(body: Body, most: usize) -> Result<PushBody, Fault> {
+    match Limited::new(body, most).collect().await {
+        Ok(body) => Ok(PushBody::Whole(body.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => Ok(PushBody::Partial),
+        Err(error) => Err(Fault::bad_request(format!("the body cannot be read: {error}"))),
+    }
+}
+
+fn push_of(headers: &HeaderMap, body: PushBody, items: Option<u64>) -> Result<Push, Fault> {
     let mut tenants = headers.get_all(TENANT_HEADER).iter().map(|value| Bytes::copy_from_slice(value.as_bytes()));
     let tenant = match (tenants.next(), tenants.next()) {
         (None, _) => TenantHeader::Absent,
         (Some(tenant), None) => TenantHeader::Once(tenant),
         (Some(_), Some(_)) => TenantHeader::Repeated,
     };
-    let body = match (body.is_empty(), items) {
-        (true, items) => PushBody::Counted(PushCounts { samples: items.unwrap_or(1), ..PushCounts::default() }),
-        (false, None) => PushBody::Whole(body),
-        (false, Some(_)) => {
+    let body = match (body, items) {
+        (PushBody::Whole(body), items) if body.is_empty() => {
+            PushBody::Counted(PushCounts { samples: items.unwrap_or(1), ..PushCounts::default() })
+        }
+        (body, None) => body,
+        (_, Some(_)) => {
             return Err(Fault::bad_request("items is for a push without a body; leave one of them out"));
         }
     };
@@ -124,7 +138,7 @@ fn answer(push: &Push, explanation: &Explanation) -> Answer {
         limit: denial.and_then(|denial| deciding_limit(denial.reason(), explanation)),
         status: denial.map_or(200, enforce::Denial::status),
         message: denial.map(|denial| denial.message().to_owned()),
-        passes_in_seconds: passes_in_seconds(explanation),
+        passes_in_seconds: explanation.passes_in().as_ref().map(Duration::as_secs_f64),
         counts: Counts { series, samples, histograms, exemplars, metadata, items: verdict.counts.items() },
         request: explanation.buckets.as_ref().map(|(request, _)| BucketJson::request(request)),
         ingestion: explanation.buckets.as_ref().map(|(_, ingestion)| BucketJson::ingestion(ingestion)),
@@ -144,11 +158,4 @@ fn deciding_limit(reason: DenyReason, explanation: &Explanation) -> Option<Strin
         }
         _ => None,
     }
-}
-
-fn passes_in_seconds(explanation: &Explanation) -> Option<f64> {
-    let (request, ingestion) = explanation.buckets.as_ref()?;
-    let waits = [request, ingestion].map(|view| view.level.wait_for(view.cost));
-    let [Some(request), Some(ingestion)] = waits else { return None };
-    Some(request.max(ingestion).as_secs_f64())
 }

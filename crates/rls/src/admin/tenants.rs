@@ -105,7 +105,7 @@ pub(super) async fn one(State(admin): State<Admin>, Path(id): Path<String>) -> R
     let tenant = Tenant::parse(Some(id.as_bytes())).map_err(|error| Fault::bad_request(error.to_string()))?;
     let rules = admin.decider.rules();
     let of_tenant = rules.for_tenant(&tenant);
-    let (request, ingestion) = admin.decider.buckets(&tenant, 1).unzip();
+    let (request, ingestion) = admin.decider.buckets(&rules, &tenant, 1).unzip();
     let entry = rules.limits.as_deref().and_then(|limits| limits.entry(tenant.limits_key()));
     Ok(Json(Details {
         tenant: tenant.id().to_owned(),

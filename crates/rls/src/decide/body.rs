@@ -1,4 +1,8 @@
-//! Reads a body with buffers that each thread keeps, so that a push costs no allocation.
+//! Reads bodies with buffers that each thread keeps, so that a push costs no allocation, and not more of them at once than there is time for.
+//!
+//! What a body costs to read is what it decompresses to, and a few kilobytes can be a megabyte. So larger ones are read on threads of their
+//! own, as many at once as there are cores, and what waits for that is bounded by a budget: whoever asks gets an answer while it still
+//! listens, and a tenant cannot fill the queue that others wait in.
 
 use std::cell::RefCell;
 use std::num::NonZero;
@@ -6,51 +10,75 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use bytes::Bytes;
-use remote_write::{BodyError, BodyLimits, Exemplars, Protocol, PushCounts, Scratch, read_push};
+use remote_write::{BodyError, BodyLimits, Exemplars, Protocol, PushCounts, Scratch, claimed_bytes, read_push};
 use tokio::sync::Semaphore;
+
+use crate::budget::{Budget, Full, SHARES};
 
 /// A thread keeps buffers up to this size; the rare larger push gives its memory back.
 const KEEP_BYTES: usize = 4 << 20;
 
-/// A body up to this size is read where its question is answered. A larger one, which may take milliseconds, is read on a thread of its own, so
-/// that small pushes and health checks do not wait behind it.
+/// A body of up to so many bytes, compressed and decompressed, is read where its question is answered, which takes up to half a millisecond.
+/// A larger one is read on a thread of its own, so that small pushes and health checks do not wait behind it.
 const READ_IN_PLACE_BYTES: usize = 64 << 10;
+const READ_IN_PLACE_DECODED_BYTES: usize = 256 << 10;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// Reads bodies; at most as many large ones at once as there are cores.
+/// Reads bodies; at most `at_once` large ones at the same time.
 #[derive(Debug)]
 pub(super) struct BodyReader {
     limits: BodyLimits,
     large: Arc<Semaphore>,
+    /// Decompressed bytes that wait to be read or are being read. A core reads some 400 MB of them in a second.
+    queue: Arc<Budget>,
+}
+
+/// Why a body was not read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NotRead {
+    /// Too much waits to be read before it.
+    Overloaded(Full),
+    /// The process ends.
+    GoingDown,
 }
 
 impl BodyReader {
+    /// A reader that keeps every core busy.
     pub(super) fn new(limits: BodyLimits) -> Self {
-        let cores = available_parallelism().map_or(1, NonZero::get);
-        Self { limits, large: Arc::new(Semaphore::new(cores)) }
+        Self::with_threads(limits, available_parallelism().map_or(1, NonZero::get))
     }
 
-    /// The counts of a body; `None` if the server is going down and reads no more.
+    pub(super) fn with_threads(limits: BodyLimits, at_once: usize) -> Self {
+        // A tenant's share holds the largest body, or it would never be read.
+        let queue = Budget::new(limits.max_decoded_bytes.saturating_mul(SHARES));
+        Self { limits, large: Arc::new(Semaphore::new(at_once)), queue }
+    }
+
+    /// The counts of a tenant's body.
     pub(super) async fn read(
         &self,
+        tenant: &str,
         protocol: Protocol,
         body: &Bytes,
         exemplars: Exemplars,
-    ) -> Option<Result<PushCounts, BodyError>> {
-        if body.len() <= READ_IN_PLACE_BYTES {
-            return Some(read(protocol, body, self.limits, exemplars));
+    ) -> Result<Result<PushCounts, BodyError>, NotRead> {
+        // A claim over the limit is refused without the work, as is one that is no claim.
+        let work = claimed_bytes(body).filter(|claimed| *claimed <= self.limits.max_decoded_bytes).unwrap_or(0);
+        if body.len() <= READ_IN_PLACE_BYTES && work <= READ_IN_PLACE_DECODED_BYTES {
+            return Ok(read(protocol, body, self.limits, exemplars));
         }
-        let permit = Arc::clone(&self.large).acquire_owned().await.ok()?;
+        let waiting = self.queue.reserve(Some(tenant), work).map_err(NotRead::Overloaded)?;
+        let permit = Arc::clone(&self.large).acquire_owned().await.map_err(|_| NotRead::GoingDown)?;
         let (body, limits) = (body.clone(), self.limits);
         let reading = tokio::task::spawn_blocking(move || {
             let counts = read(protocol, &body, limits, exemplars);
-            drop(permit);
+            drop((permit, waiting));
             counts
         });
-        reading.await.ok()
+        reading.await.map_err(|_| NotRead::GoingDown)
     }
 }
 
@@ -81,7 +109,7 @@ mod tests {
             let body = Bytes::from(vec![0xff; size]);
             // No other thread can be done before the first look.
             let busy = reader.large.acquire_many(cores).await.unwrap();
-            let mut reading = pin!(reader.read(Protocol::V1, &body, Exemplars::Skip));
+            let mut reading = pin!(reader.read("t", Protocol::V1, &body, Exemplars::Skip));
             let first_look = reading.as_mut().poll(&mut context);
             drop(busy);
             let verdict = match first_look {
@@ -94,7 +122,7 @@ mod tests {
                     reading.await
                 }
             };
-            assert_eq!(verdict, Some(Err(BodyError::SnappyLength)));
+            assert_eq!(verdict, Ok(Err(BodyError::SnappyLength)));
         }
     }
 
@@ -104,11 +132,53 @@ mod tests {
         let cores = reader.large.available_permits();
         let taken = reader.large.acquire_many(u32::try_from(cores).unwrap()).await.unwrap();
         let body = Bytes::from(vec![0xff; READ_IN_PLACE_BYTES + 1]);
-        let mut waiting = pin!(reader.read(Protocol::V1, &body, Exemplars::Skip));
+        let mut waiting = pin!(reader.read("t", Protocol::V1, &body, Exemplars::Skip));
         let mut context = Context::from_waker(Waker::noop());
         assert!(waiting.as_mut().poll(&mut context).is_pending());
         drop(taken);
-        assert!(waiting.await.is_some());
+        assert!(waiting.await.is_ok());
         assert_eq!(reader.large.available_permits(), cores, "a permit comes back");
+    }
+
+    fn zeros(decoded: usize) -> Bytes {
+        snap::raw::Encoder::new().compress_vec(&vec![0; decoded]).unwrap().into()
+    }
+
+    #[tokio::test]
+    async fn a_small_body_that_is_large_when_decompressed_leaves_its_thread_too() {
+        let reader = BodyReader::new(LIMITS);
+        let body = zeros(READ_IN_PLACE_DECODED_BYTES + 1);
+        assert!(body.len() < READ_IN_PLACE_BYTES);
+        let busy = reader.large.acquire_many(u32::try_from(reader.large.available_permits()).unwrap()).await.unwrap();
+        let mut reading = pin!(reader.read("t", Protocol::V1, &body, Exemplars::Skip));
+        assert!(reading.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(busy);
+        assert!(reading.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_waits_to_be_read_is_bounded_for_a_tenant_and_for_all() {
+        let reader = BodyReader::new(LIMITS);
+        let cores = u32::try_from(reader.large.available_permits()).unwrap();
+        let busy = reader.large.acquire_many(cores).await.unwrap();
+        // As much as a tenant may have, decompressed.
+        let body = zeros(LIMITS.max_decoded_bytes);
+        let mut context = Context::from_waker(Waker::noop());
+        let mut waiting = Vec::new();
+        for tenant in ["a", "b", "c", "d"] {
+            let mut reading = Box::pin(reader.read(tenant, Protocol::V1, &body, Exemplars::Skip));
+            assert!(reading.as_mut().poll(&mut context).is_pending());
+            let more = reader.read(tenant, Protocol::V1, &body, Exemplars::Skip).await;
+            assert_eq!(more, Err(NotRead::Overloaded(Full::Share)), "{tenant}");
+            waiting.push(reading);
+        }
+        let others = reader.read("e", Protocol::V1, &body, Exemplars::Skip).await;
+        assert_eq!(others, Err(NotRead::Overloaded(Full::Edge)));
+        assert!(reader.read("a", Protocol::V1, &zeros(9), Exemplars::Skip).await.is_ok(), "small ones go on");
+        drop(busy);
+        for reading in waiting {
+            assert!(reading.await.is_ok());
+        }
+        assert_eq!(reader.queue.reserved(), 0, "everything is given back");
     }
 }

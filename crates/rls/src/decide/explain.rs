@@ -1,10 +1,13 @@
 //! What would be decided on a push and why, without charging it.
 
-use enforce::{Decision, Level};
+use std::time::Duration;
+
+use enforce::{Decision, DenyReason, Level};
 use limits::{EdgeLimits, Mode, Tenant};
 
 use super::{Basis, Decider, Tokens, Undecided, Verdict, basis, tenant_of};
 use crate::push::Push;
+use crate::rules::Rules;
 
 /// A verdict that was not carried out, with the buckets that it looked at.
 #[derive(Clone, Debug)]
@@ -34,13 +37,12 @@ impl Decider {
         let items = verdict.counts.items();
         let tenant = tenant_of(&push.tenant).ok();
         let edge = tenant.map_or(rules.edge.default_policy().limits, |tenant| rules.for_tenant(&tenant).edge);
-        let buckets = tenant.and_then(|tenant| self.buckets(&tenant, items));
+        let buckets = tenant.and_then(|tenant| self.buckets(&rules, &tenant, items));
         Ok(Explanation { verdict, edge, buckets })
     }
 
     /// The request bucket and the ingestion bucket of a tenant, as a push with so many items would meet them.
-    pub(crate) fn buckets(&self, tenant: &Tenant<'_>, items: u64) -> Option<(BucketView, BucketView)> {
-        let rules = self.rules();
+    pub(crate) fn buckets(&self, rules: &Rules, tenant: &Tenant<'_>, items: u64) -> Option<(BucketView, BucketView)> {
         let Ok(Basis::Limits(limits)) = basis(&rules.for_tenant(tenant)) else { return None };
         let now = self.now();
         let request = self.enforcer.request_level(tenant, limits.tenant.limits.request_limit(self.distributors), now);
@@ -51,6 +53,21 @@ impl Decider {
 }
 
 impl Explanation {
+    /// How long until the push passes if nobody else is charged; `None` if waiting does not help.
+    pub(crate) fn passes_in(&self) -> Option<Duration> {
+        let reason = match &self.verdict.decision {
+            Decision::Allow => return Some(Duration::ZERO),
+            Decision::Deny(denial) => denial.reason(),
+        };
+        match (reason, &self.buckets) {
+            (DenyReason::RequestRate | DenyReason::IngestionRate, Some((request, ingestion))) => {
+                let [request, ingestion] = [request, ingestion].map(|view| view.level.wait_for(view.cost));
+                Some(request?.max(ingestion?))
+            }
+            _ => None,
+        }
+    }
+
     /// `allow`, `deny`, or `would_deny` where the mode lets a refusal pass.
     pub(crate) fn outcome(&self) -> &'static str {
         match (&self.verdict.decision, self.verdict.mode) {

@@ -3,6 +3,7 @@
 use enforce::{Denial, DenyReason};
 use limits::{Tenant, TenantError};
 
+use crate::budget::Full;
 use crate::push::TenantHeader;
 
 /// Reads the tenant's header by Mimir's rules.
@@ -27,6 +28,23 @@ fn tenant_reason(error: &TenantError) -> DenyReason {
             DenyReason::TenantInvalid
         }
     }
+}
+
+/// The edge has no room or no time for a push now.
+pub(crate) fn overloaded(why: &str) -> Denial {
+    let message = format!(
+        "the push has been rejected because {why} (err-edge-overloaded). The same push passes when others are done, so retry it. \
+         If this lasts, contact your service administrator: the edge needs more replicas, or --max-in-flight-bytes a larger value."
+    );
+    Denial::new(DenyReason::EdgeOverloaded, message)
+}
+
+/// Too much waits to be read before a push.
+pub(super) fn queue_full(full: Full) -> Denial {
+    overloaded(match full {
+        Full::Share => "what waits to be read of its tenant fills the tenant's share of the queue",
+        Full::Edge => "what waits to be read fills the queue",
+    })
 }
 
 /// What is known of the size of a body that is too large.

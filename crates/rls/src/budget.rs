@@ -1,4 +1,4 @@
-//! How many bytes of messages may be in memory at once, and how many of one tenant.
+//! How many bytes may be at work at once, and how many of one tenant: of messages in memory, or of bodies that wait to be read.
 //!
 //! Invariant: the reservations of a tenant never exceed its share, all of them never exceed the limit, and each gives back exactly what it took.
 
@@ -12,7 +12,7 @@ use limits::TenantId;
 /// One tenant may have the budget divided by this.
 pub(crate) const SHARES: usize = 4;
 
-/// The budget of a process, in bytes.
+/// A budget, in bytes.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limit: usize,
