@@ -1,4 +1,4 @@
-//! The layer before the ext_authz service: it reserves the bytes of a call's message before any of it is buffered.
+//! The layer before the services that Envoy asks about pushes: it reserves the bytes of a call's message before any of it is buffered.
 //!
 //! The length of a message stands in its first five bytes. A message that is too large, or for which the budget has no room, gets its refusal
 //! from here and is never held; so does one that is not read in the time its asker has. A refusal is an answer, since an Envoy that fails open
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use enforce::{Decision, Denial};
+use enforce::Denial;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use limits::Tenant;
@@ -25,36 +25,44 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tower::{Layer, Service};
 
+pub(crate) use answer::{Refuse, RefuseCheck, RefuseRateLimit};
 pub(crate) use deadline::LONGEST;
 
 use deadline::answer_within;
 use message::{FirstMessage, Start};
 
 use crate::budget::{Budget, Full, Reservation};
-use crate::config::BodyPolicy;
-use crate::decide::{BodySize, Verdict, body_too_large, overloaded};
-use crate::envoy::{TENANT_HEADER, answer};
-use crate::records::{Records, Subject};
+use crate::decide::{BodySize, body_too_large, overloaded};
+use crate::envoy::TENANT_HEADER;
+use crate::records::Subject;
 use crate::rules::RulesInForce;
 
-/// The layer; cheap to clone.
+/// The layer of one service; cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Admission {
+pub(crate) struct Admission<R> {
     budget: Arc<Budget>,
-    bodies: BodyPolicy,
+    largest: LargestMessage,
     rules: RulesInForce,
-    records: Records,
+    refusals: R,
 }
 
-impl Admission {
-    /// Admits messages up to [`BodyPolicy::largest_message`] as long as `budget` has room.
-    pub(crate) fn new(budget: Arc<Budget>, bodies: BodyPolicy, rules: RulesInForce, records: Records) -> Self {
-        Self { budget, bodies, rules, records }
+/// The largest message of a service, and what a larger one is told, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LargestMessage {
+    pub message: usize,
+    /// The part of it that the client knows of.
+    pub body: usize,
+}
+
+impl<R: Refuse> Admission<R> {
+    /// Admits messages up to `largest` as long as `budget` has room.
+    pub(crate) fn new(budget: Arc<Budget>, largest: LargestMessage, rules: RulesInForce, refusals: R) -> Self {
+        Self { budget, largest, rules, refusals }
     }
 
     /// The largest message that is admitted, in bytes.
     pub(crate) fn largest_message(&self) -> usize {
-        self.bodies.largest_message()
+        self.largest.message
     }
 
     /// Lets `service` answer what is admitted; the bytes stay reserved until it has.
@@ -87,9 +95,9 @@ impl Admission {
         let mut reservation = self.budget.reserve(tenant.map(Tenant::id), headers).map_err(full)?;
         let start = Start::read(body).await.map_err(Stop::Broken)?;
         if let Some(length) = start.message_length() {
-            if length > self.largest_message() {
+            if length > self.largest.message {
                 let size = BodySize::InMessageOf(length);
-                return Err(Stop::Denied(body_too_large(size, self.bodies.max_request_bytes)));
+                return Err(Stop::Denied(body_too_large(size, self.largest.body)));
             }
             // A share always holds the largest message; the headers around it must not make it one that never passes.
             reservation.grow(length.min(self.budget.share().saturating_sub(headers))).map_err(full)?;
@@ -110,17 +118,13 @@ impl Admission {
     /// The answer to a push that is not read. With its body gone, HTTP/2 resets the call once the answer is out, which tells the proxy to stop
     /// sending: to receive it all would take the bandwidth and the time of those that were admitted.
     fn refuse(&self, denial: Denial, tenant: Option<&Tenant<'_>>, started: Instant) -> Response<Body> {
-        let mut verdict = Verdict::new(self.rules.load().mode_of(tenant));
-        verdict.decision = Decision::Deny(denial);
-        let response = answer::grpc(&answer(&verdict, 0, rand::random()));
         let subject = Subject { tenant: tenant.copied(), ..Subject::default() };
-        self.records.check(&subject, &verdict, started.elapsed());
-        response
+        self.refusals.refuse(&subject, denial, self.rules.load().mode_of(tenant), started.elapsed())
     }
 }
 
-impl<S> Layer<S> for Admission {
-    type Service = Admitted<S>;
+impl<S, R: Clone> Layer<S> for Admission<R> {
+    type Service = Admitted<S, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
         Admitted { inner, admission: self.clone() }
@@ -129,19 +133,20 @@ impl<S> Layer<S> for Admission {
 
 /// A service that gets only what was admitted.
 #[derive(Clone)]
-pub(crate) struct Admitted<S> {
+pub(crate) struct Admitted<S, R> {
     inner: S,
-    admission: Admission,
+    admission: Admission<R>,
 }
 
-impl<S: NamedService> NamedService for Admitted<S> {
+impl<S: NamedService, R> NamedService for Admitted<S, R> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S> Service<Request<Body>> for Admitted<S>
+impl<S, R> Service<Request<Body>> for Admitted<S, R>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
+    R: Refuse + Clone + Send + Sync + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;

@@ -19,7 +19,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Config;
 use crate::admin::Admin;
-use crate::admission::Admission;
 use crate::budget::Budget;
 use crate::decide::Decider;
 use crate::envoy::{CheckService, RateLimits};
@@ -71,13 +70,16 @@ impl App {
         let rules = RulesInForce::with_edge_config(Arc::clone(&edge.states.borrow().config));
         let decider = Arc::new(Decider::new(rules.clone(), config.decisions));
         let calls = Calls::new(metrics.clone());
+        let budget = Budget::new(config.max_in_flight_bytes);
         let services = Services {
             check: CheckService::new(Arc::clone(&decider), records.clone()),
             rate_limits: RateLimits::new(Arc::clone(&decider), records.clone()),
+            budget: Arc::clone(&budget),
+            bodies: config.decisions.bodies,
+            rules: rules.clone(),
+            records: records.clone(),
         };
-        let budget = Budget::new(config.max_in_flight_bytes);
-        let admission = Admission::new(Arc::clone(&budget), config.decisions.bodies, rules.clone(), records.clone());
-        let grpc = GrpcServer::bind(config.grpc_listen, services, admission, calls.clone(), metrics.clone()).await?;
+        let grpc = GrpcServer::bind(config.grpc_listen, services, calls.clone(), metrics.clone()).await?;
 
         let state = LimitsState::new(config.default_limits, config.allow_empty_overrides);
         let sources::Limits { feed: limits, cache_faults, cache } =

@@ -6,7 +6,7 @@ mod request;
 mod service;
 
 pub(crate) use answer::answer;
-pub(crate) use rate_limit::{DescriptorKind, RateLimits};
+pub(crate) use rate_limit::{DescriptorKind, RateLimits, rate_limit_answer};
 pub(crate) use service::CheckService;
 
 /// The tenant's header, in lower case as Envoy sends names.

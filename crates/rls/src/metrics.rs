@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use enforce::{Decision, DenyReason, Enforcer};
+use enforce::{Decision, Denial, DenyReason, Enforcer};
 use limits::{ControlState, Mode};
 use limits_source::{EdgeControl, Freshness};
 use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
@@ -13,7 +13,7 @@ use remote_write::BodyErrorKind;
 use tonic::Code;
 
 use crate::budget::Budget;
-use crate::decide::{AllowReason, Hits, HitsVerdict, Verdict, denial_occurs_in};
+use crate::decide::{AllowReason, Verdict, denial_occurs_in};
 use crate::envoy::DescriptorKind;
 
 const ALLOW: &str = "allow";
@@ -31,6 +31,7 @@ pub(crate) struct Metrics {
 struct Inner {
     decisions: IntCounterVec,
     check_duration: Histogram,
+    left_to_rate_limit: IntCounter,
     descriptors: IntCounterVec,
     call_errors: IntCounterVec,
     body_errors: IntCounterVec,
@@ -69,6 +70,11 @@ impl Metrics {
                 &["decision", "reason", "mode"],
             )?,
             check_duration,
+            left_to_rate_limit: counter(
+                registry,
+                "rls_left_to_rate_limit_total",
+                "Pushes that Check left to the rate limit call to decide; it has to be asked as often",
+            )?,
             descriptors: counters(
                 registry,
                 "rls_rate_limit_descriptors_total",
@@ -90,7 +96,7 @@ impl Metrics {
             samples: counters(
                 registry,
                 "rls_samples_total",
-                "Samples and histograms in the pushes that were read",
+                "Samples and histograms in the pushes that were read; of a rate limit call, its hits",
                 &["decision"],
             )?,
             spelling_overflows: counter(
@@ -186,11 +192,14 @@ impl Metrics {
         let inner = &self.inner;
         let decision = label_of(&verdict.decision);
         inner.check_duration.observe(took.as_secs_f64());
-        inner.decisions.with_label_values(&[decision, verdict.reason(), verdict.mode.as_str()]).inc();
-        if verdict.items_left_to_charge().is_none() {
-            let samples = verdict.counts.samples.saturating_add(verdict.counts.histograms);
-            inner.samples.with_label_values(&[decision]).inc_by(samples);
+        if verdict.items_left_to_charge().is_some() {
+            // The push is decided, and counted, by the rate limit call.
+            inner.left_to_rate_limit.inc();
+            return;
         }
+        inner.decisions.with_label_values(&[decision, verdict.reason(), verdict.mode.as_str()]).inc();
+        let samples = verdict.counts.samples.saturating_add(verdict.counts.histograms);
+        inner.samples.with_label_values(&[decision]).inc_by(samples);
         if let Some(kind) = verdict.unreadable {
             inner.body_errors.with_label_values(&[kind.as_str()]).inc();
         }
@@ -200,15 +209,16 @@ impl Metrics {
         self.inner.descriptors.with_label_values(&[kind.as_str(), code_label(code)]).inc();
     }
 
-    /// A refusal by the rate limit call counts as a decision on a push; what it lets pass was counted by Check.
-    pub(crate) fn hits(&self, hits: Hits, verdict: &HitsVerdict) {
+    /// A push of `items` that Check left to the rate limit call, or a question by somebody who has no Check.
+    pub(crate) fn rate_limit(&self, mode: Mode, items: u64, denial: Option<&Denial>) {
         let inner = &self.inner;
-        if let Hits::Items(items) = hits {
-            inner.samples.with_label_values(&[label_of(&verdict.decision)]).inc_by(items);
-        }
-        if let Decision::Deny(denial) = &verdict.decision {
-            inner.decisions.with_label_values(&[DENY, denial.reason().as_str(), verdict.mode.as_str()]).inc();
-        }
+        let (decision, reason) = match denial {
+            None if mode == Mode::Off => (ALLOW, AllowReason::ModeOff.as_str()),
+            None => (ALLOW, AllowReason::WithinLimits.as_str()),
+            Some(denial) => (DENY, denial.reason().as_str()),
+        };
+        inner.decisions.with_label_values(&[decision, reason, mode.as_str()]).inc();
+        inner.samples.with_label_values(&[decision]).inc_by(items);
     }
 
     pub(crate) fn call_failed(&self, code: Code) {

@@ -9,7 +9,7 @@ use prometheus::Registry;
 use proto::envoy::service::ratelimit::v3::rate_limit_response::Code;
 use remote_write::PushCounts;
 
-use crate::decide::{Hits, HitsVerdict, Verdict, tenant_of};
+use crate::decide::{Verdict, tenant_of};
 use crate::envoy::DescriptorKind;
 use crate::metrics::Metrics;
 use crate::push::{Push, PushBody};
@@ -73,6 +73,9 @@ impl Records {
     pub(crate) fn check(&self, subject: &Subject<'_>, verdict: &Verdict, took: Duration) {
         let Inner { metrics, tenants, refusals } = &*self.inner;
         metrics.check(verdict, took);
+        if verdict.items_left_to_charge().is_some() {
+            return;
+        }
         let denial = match &verdict.decision {
             Decision::Allow => None,
             Decision::Deny(denial) => Some(denial),
@@ -95,13 +98,15 @@ impl Records {
         self.inner.metrics.descriptor(kind, code);
     }
 
-    /// A descriptor of a tenant was decided.
-    pub(crate) fn hits(&self, tenant: &Tenant<'_>, hits: Hits, verdict: &HitsVerdict) {
+    /// A rate limit call about a tenant's push was answered: one decision, however many descriptors it has.
+    pub(crate) fn rate_limit(&self, tenant: Option<&Tenant<'_>>, mode: Mode, items: u64, denial: Option<&Denial>) {
         let Inner { metrics, tenants, refusals } = &*self.inner;
-        metrics.hits(hits, verdict);
-        if let Decision::Deny(denial) = &verdict.decision {
-            tenants.record(tenant.id(), true);
-            refusals.record(refusal("should_rate_limit", Some(tenant), verdict.mode, denial));
+        metrics.rate_limit(mode, items, denial);
+        if let Some(tenant) = tenant {
+            tenants.record(tenant.id(), denial.is_some());
+        }
+        if let Some(denial) = denial {
+            refusals.record(refusal("should_rate_limit", tenant, mode, denial));
         }
     }
 }

@@ -1,14 +1,51 @@
-//! A `CheckResponse` as a complete gRPC response, for calls that never reach the service.
+//! Answers to calls that never reach their service: each service's own refusal, as a complete gRPC response.
+
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use enforce::{Decision, Denial};
 use http::{HeaderMap, HeaderValue, Response};
 use http_body_util::{BodyExt, Full};
+use limits::Mode;
 use prost::Message;
-use proto::envoy::service::auth::v3::CheckResponse;
 use tonic::body::Body;
 
+use crate::decide::Verdict;
+use crate::envoy::{answer, rate_limit_answer};
+use crate::records::{Records, Subject};
+
+/// A service whose calls can be refused before they reach it.
+pub(crate) trait Refuse {
+    /// The answer to a call that is refused.
+    fn refuse(&self, subject: &Subject<'_>, denial: Denial, mode: Mode, took: Duration) -> Response<Body>;
+}
+
+/// For Check: Envoy's client gets the refusal.
+#[derive(Clone)]
+pub(crate) struct RefuseCheck(pub Records);
+
+impl Refuse for RefuseCheck {
+    fn refuse(&self, subject: &Subject<'_>, denial: Denial, mode: Mode, took: Duration) -> Response<Body> {
+        let mut verdict = Verdict::new(mode);
+        verdict.decision = Decision::Deny(denial);
+        self.0.check(subject, &verdict, took);
+        grpc(&answer(&verdict, 0, rand::random()))
+    }
+}
+
+/// For the rate limit call: over the limit, or nothing where a refusal is only counted.
+#[derive(Clone)]
+pub(crate) struct RefuseRateLimit(pub Records);
+
+impl Refuse for RefuseRateLimit {
+    fn refuse(&self, subject: &Subject<'_>, denial: Denial, mode: Mode, _took: Duration) -> Response<Body> {
+        self.0.rate_limit(subject.tenant.as_ref(), mode, 0, Some(&denial));
+        grpc(&rate_limit_answer(Vec::new(), (mode == Mode::Enforce).then_some(&denial)))
+    }
+}
+
 /// One uncompressed message, and the trailers of a call that went well.
-pub(super) fn grpc(answer: &CheckResponse) -> Response<Body> {
+fn grpc(answer: &impl Message) -> Response<Body> {
     let message = answer.encode_to_vec();
     let mut frame = BytesMut::with_capacity(message.len().saturating_add(super::message::HEADER_BYTES));
     frame.put_u8(0);

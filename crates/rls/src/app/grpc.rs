@@ -3,6 +3,7 @@
 mod connections;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -18,21 +19,25 @@ use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 use tower::Layer;
 
 use super::calls::Calls;
-use crate::admission::{Admission, Admitted, LONGEST};
+use crate::admission::{Admission, Admitted, LONGEST, LargestMessage, RefuseCheck, RefuseRateLimit};
+use crate::budget::Budget;
+use crate::config::BodyPolicy;
 use crate::envoy::{CheckService, RateLimits};
 use crate::metrics::Metrics;
+use crate::records::Records;
+use crate::rules::RulesInForce;
 use connections::{LARGEST_COUNT, bounded};
 
 /// A large body crosses in few round trips, and several must stall before others on the connection do.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 /// What a connection can hold that is not reserved yet. At a round trip of 1 ms it still lets 4 GB/s through.
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
-/// Calls at once on a connection: as many as our Envoy has at most (the circuit breaker in ops/envoy). Before an Envoy has read our settings it
-/// opens as many as its own say (1.40: 1,024), and a call that is refused then ends in an error, which one that fails open takes for "allow".
-/// What the calls hold is bounded by the budget.
-const CONCURRENT_CALLS: u32 = 1 << 14;
-/// Room for the headers of a call, which repeat the tenant's: more than any Envoy takes from a client, since what does not fit ends in an error.
-const HEADER_LIST_BYTES: u32 = 1 << 20;
+/// Calls at once on a connection: twice what our Envoy opens on one before it turns to another (ops/envoy). A call that is refused for this
+/// ends in an error, which an Envoy that fails open takes for "allow".
+const CONCURRENT_CALLS: u32 = 2048;
+/// Room for the headers of a call, which repeat the tenant's: four times what an Envoy takes from a client by default, since what does not fit
+/// ends in an error. More would let a peer hold much with few bytes: headers are sent compressed.
+const HEADER_LIST_BYTES: u32 = 256 << 10;
 /// A client that resets its requests makes Envoy reset its calls, and an Envoy whose calls time out while this process is frozen resets them
 /// all. At h2's own bound of 20 not yet accepted ones the connection that all tenants share would be closed; Envoy keeps its calls in flight far
 /// below this one.
@@ -45,46 +50,57 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// For calls that come without a timeout or never finish sending; Envoy's own is 5 s.
 const CALL_TIMEOUT: Duration = LONGEST;
-/// A health question holds the name of a service, a reflection question that of a symbol.
-const NAME_MESSAGE_BYTES: usize = 64 << 10;
+/// A health question holds the name of a service, a reflection question that of a symbol. Their bytes are not reserved: whoever fills the
+/// budget must not make this server look ill.
+const NAME_MESSAGE_BYTES: usize = 1 << 10;
 /// A rate limit question repeats the tenant's header once or twice.
 const DESCRIPTORS_BYTES: usize = 256 << 10;
 
 /// The services whose health is reported; the empty name stands for the whole server.
 const SERVICES: [&str; 3] = ["", "envoy.service.auth.v3.Authorization", "envoy.service.ratelimit.v3.RateLimitService"];
 
-/// What Envoy asks.
+/// What Envoy asks, and what admits its calls.
 pub(super) struct Services {
     pub(super) check: CheckService,
     pub(super) rate_limits: RateLimits,
+    pub(super) budget: Arc<Budget>,
+    pub(super) bodies: BodyPolicy,
+    pub(super) rules: RulesInForce,
+    pub(super) records: Records,
 }
 
 pub(super) struct GrpcServer {
     listener: TcpListener,
     address: SocketAddr,
-    authorization: Admitted<AuthorizationServer<CheckService>>,
-    rate_limits: RateLimitServiceServer<RateLimits>,
+    authorization: Admitted<AuthorizationServer<CheckService>, RefuseCheck>,
+    rate_limits: Admitted<RateLimitServiceServer<RateLimits>, RefuseRateLimit>,
     calls: Calls,
     metrics: Metrics,
 }
 
 impl GrpcServer {
-    /// Binds `address`. `admission` refuses what is larger than the service's own limit, which would end it in a gRPC error.
+    /// Binds `address`.
     pub(super) async fn bind(
         address: SocketAddr,
         services: Services,
-        admission: Admission,
         calls: Calls,
         metrics: Metrics,
     ) -> anyhow::Result<Self> {
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("cannot listen for gRPC on {address}"))?;
         let address = listener.local_addr()?;
-        let largest = admission.largest_message();
-        let check = AuthorizationServer::new(services.check).max_decoding_message_size(largest);
+        let Services { check, rate_limits, budget, bodies, rules, records } = services;
+
+        // A message over a service's own limit would end in a gRPC error; over the same limit, admission gives an answer.
+        let largest = LargestMessage { message: bodies.largest_message(), body: bodies.max_request_bytes };
+        let admission = Admission::new(Arc::clone(&budget), largest, rules.clone(), RefuseCheck(records.clone()));
+        let check = AuthorizationServer::new(check).max_decoding_message_size(admission.largest_message());
         let authorization = admission.layer(check);
-        let rate_limits =
-            RateLimitServiceServer::new(services.rate_limits).max_decoding_message_size(DESCRIPTORS_BYTES);
+
+        let largest = LargestMessage { message: DESCRIPTORS_BYTES, body: DESCRIPTORS_BYTES };
+        let admission = Admission::new(budget, largest, rules, RefuseRateLimit(records));
+        let rate_limits = RateLimitServiceServer::new(rate_limits).max_decoding_message_size(DESCRIPTORS_BYTES);
+        let rate_limits = admission.layer(rate_limits);
         Ok(Self { listener, address, authorization, rate_limits, calls, metrics })
     }
 

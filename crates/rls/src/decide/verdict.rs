@@ -69,11 +69,11 @@ pub(crate) enum AllowReason {
 }
 
 impl AllowReason {
-    pub(crate) const ALL: [Self; 8] = [
+    /// Those that count as a decision.
+    pub(crate) const ALL: [Self; 7] = [
         Self::WithinLimits,
         Self::NothingToCharge,
         Self::LeftToMimir,
-        Self::ChargedByRateLimit,
         Self::BodyWithheld,
         Self::UnreadableForwarded,
         Self::ModeOff,

@@ -17,7 +17,7 @@ use proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use tonic::{Request, Response, Status};
 
 use super::answer::{denial_body, denial_headers};
-use crate::decide::{Decider, Hits, HitsVerdict, Undecided};
+use crate::decide::{Decider, Hits, Undecided};
 use crate::records::Records;
 use status::status_of;
 
@@ -65,37 +65,61 @@ impl RateLimits {
         Self { decider, records }
     }
 
-    /// Charges the descriptors until one is over its limit: a push that is refused for its requests pays no samples.
-    fn charge(&self, questions: &[Question<'_>]) -> Result<Charged, Undecided> {
+    /// Charges the descriptors until one is over its limit: a push that is refused for its requests pays no samples. What is not reached
+    /// gets the status of what nothing limits.
+    fn charge<'q>(&self, questions: &[Question<'q>]) -> Result<Charged<'q>, Undecided> {
         let mut order: Vec<usize> = (0..questions.len()).collect();
         order.sort_by_key(|place| questions.get(*place).map(|question| question.kind));
-        let mut charged = Charged { statuses: vec![status_of(None); questions.len()], refused: None };
+        let mut charged = Charged { statuses: vec![status_of(None); questions.len()], decided: None };
         for place in order {
             let (Some(question), Some(status)) = (questions.get(place), charged.statuses.get_mut(place)) else {
                 continue;
             };
-            let Some((tenant, hits)) = &question.charge else {
-                self.records.descriptor(question.kind, Code::Ok);
-                continue;
-            };
-            if charged.refused.is_some() {
-                continue;
+            if let Some((tenant, hits)) = &question.charge
+                && charged.decided.as_ref().is_none_or(|decided| !decided.refused())
+            {
+                let verdict = self.decider.charge_hits(tenant, *hits)?;
+                *status = status_of(Some((&verdict, *hits)));
+                charged.decided.get_or_insert_with(|| Decided::new(*tenant, verdict.mode)).add(*hits, verdict.decision);
             }
-            let verdict = self.decider.charge_hits(tenant, *hits)?;
-            *status = status_of(Some((&verdict, *hits)));
             self.records.descriptor(question.kind, status.code());
-            self.records.hits(tenant, *hits, &verdict);
-            if let HitsVerdict { decision: Decision::Deny(denial), mode: Mode::Enforce, .. } = verdict {
-                charged.refused = Some(denial);
-            }
         }
         Ok(charged)
     }
 }
 
-struct Charged {
+struct Charged<'q> {
     statuses: Vec<DescriptorStatus>,
-    refused: Option<Denial>,
+    /// None if there is no descriptor of ours.
+    decided: Option<Decided<'q>>,
+}
+
+/// What all descriptors of a call come to.
+struct Decided<'q> {
+    tenant: Tenant<'q>,
+    mode: Mode,
+    items: u64,
+    /// The first.
+    denial: Option<Denial>,
+}
+
+impl<'q> Decided<'q> {
+    fn new(tenant: Tenant<'q>, mode: Mode) -> Self {
+        Self { tenant, mode, items: 0, denial: None }
+    }
+
+    fn add(&mut self, hits: Hits, decision: Decision) {
+        if let Hits::Items(items) = hits {
+            self.items = self.items.saturating_add(items);
+        }
+        if let Decision::Deny(denial) = decision {
+            self.denial.get_or_insert(denial);
+        }
+    }
+
+    fn refused(&self) -> bool {
+        self.denial.is_some() && self.mode == Mode::Enforce
+    }
 }
 
 #[tonic::async_trait]
@@ -109,16 +133,26 @@ impl RateLimitService for RateLimits {
         let questions: Vec<Question<'_>> =
             request.descriptors.iter().map(|descriptor| question(&request, descriptor)).collect();
         let charged = self.charge(&questions).map_err(|why| Status::unavailable(why.as_str()))?;
-        let mut response = RateLimitResponse { statuses: charged.statuses, ..RateLimitResponse::default() };
-        response.set_overall_code(Code::Ok);
-        if let Some(denial) = charged.refused {
-            response.set_overall_code(Code::OverLimit);
-            // The asker does not say how often the client has tried.
-            response.response_headers_to_add = denial_headers(&denial, 0, rand::random());
-            response.raw_body = Bytes::from(denial_body(&denial));
-        }
-        Ok(Response::new(response))
+        let Some(decided) = &charged.decided else {
+            return Ok(Response::new(rate_limit_answer(charged.statuses, None)));
+        };
+        self.records.rate_limit(Some(&decided.tenant), decided.mode, decided.items, decided.denial.as_ref());
+        let sent = decided.denial.as_ref().filter(|_| decided.refused());
+        Ok(Response::new(rate_limit_answer(charged.statuses, sent)))
     }
+}
+
+/// The answer with what each descriptor comes to, and the refusal if the client is to get one.
+pub(crate) fn rate_limit_answer(statuses: Vec<DescriptorStatus>, denial: Option<&Denial>) -> RateLimitResponse {
+    let mut response = RateLimitResponse { statuses, ..RateLimitResponse::default() };
+    response.set_overall_code(Code::Ok);
+    if let Some(denial) = denial {
+        response.set_overall_code(Code::OverLimit);
+        // The asker does not say how often the client has tried.
+        response.response_headers_to_add = denial_headers(denial, 0, rand::random());
+        response.raw_body = Bytes::from(denial_body(denial));
+    }
+    response
 }
 
 fn question<'q>(request: &RateLimitRequest, descriptor: &'q RateLimitDescriptor) -> Question<'q> {

@@ -2,6 +2,7 @@
 
 use remote_write::Protocol;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 
 use crate::support::{Server, samples, until};
 
@@ -154,4 +155,40 @@ async fn the_log_level_is_shown_and_changed() -> anyhow::Result<()> {
     assert_eq!(put("warn,rls::admin=error\n").await?, 200);
     assert_eq!(put("loud").await?, 400);
     until("it changed", || async { Ok(server.page("/api/v1/log-level").await?.1 == "warn,rls::admin=error\n") }).await
+}
+
+#[tokio::test]
+async fn explain_says_when_waiting_does_not_help() -> anyhow::Result<()> {
+    let config = "{ mode: enforce, tenants: { free: { edge_limits: { max_body_bytes: 5 } } } }";
+    let server = Server::start_with(LIMITS, config, &["--max-request-bytes=1KiB"]).await?;
+    for _ in 0..3 {
+        assert_eq!(server.push("t", samples(Protocol::V1, 1)).await?.status, 200);
+    }
+    // Over its request rate, and over the burst for ever.
+    let (_, never) = explain(&server, &[("x-scope-orgid", "t")], "", samples(Protocol::V1, 11)).await?;
+    assert_eq!((&never["reason"], &never["counts"]["samples"]), (&json!("request_rate"), &json!(11)));
+    assert_eq!(never["passes_in_seconds"], Value::Null);
+    let (_, later) = explain(&server, &[("x-scope-orgid", "t")], "", samples(Protocol::V1, 1)).await?;
+    assert!(later["passes_in_seconds"].as_f64().is_some_and(|seconds| seconds > 900.0), "{later}");
+    let (_, too_large) = explain(&server, &[("x-scope-orgid", "free")], "", samples(Protocol::V1, 1)).await?;
+    assert_eq!((&too_large["reason"], &too_large["passes_in_seconds"]), (&json!("edge_max_body_bytes"), &Value::Null));
+    let (status, larger) = explain(&server, &[("x-scope-orgid", "t")], "", vec![0; 2_000]).await?;
+    assert_eq!((status, &larger["status"], &larger["reason"]), (200, &json!(413), &json!("body_too_large")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn bodies_that_never_come_do_not_keep_others_from_asking() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &[]).await?;
+    let address = server.http.trim_start_matches("http://").to_owned();
+    let mut stalled = Vec::new();
+    for _ in 0..10 {
+        let mut stream = tokio::net::TcpStream::connect(&address).await?;
+        let head = "POST /api/v1/explain HTTP/1.1\r\nHost: edge\r\nX-Scope-OrgID: t\r\nContent-Length: 1000\r\n\r\n";
+        stream.write_all(head.as_bytes()).await?;
+        stalled.push(stream);
+    }
+    let (status, answer) = explain(&server, &[("x-scope-orgid", "t")], "?items=1", vec![]).await?;
+    assert_eq!((status, &answer["decision"]), (200, &json!("allow")));
+    Ok(())
 }

@@ -149,3 +149,47 @@ async fn check_tells_the_cost_where_the_rate_limit_call_charges() -> anyhow::Res
     assert_eq!(response.dynamic_metadata, None, "Check charges: a filter that is there by mistake must not");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_push_counts_once_whichever_call_charges_it() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &["--charge-samples-in=rate-limit"]).await?;
+    for (samples_of_push, code) in [(60, Code::Ok), (101, Code::OverLimit)] {
+        assert_eq!(server.push("t", samples(Protocol::V1, samples_of_push)).await?.status, 200);
+        let hits = u64::try_from(samples_of_push)?;
+        assert_eq!(server.should_rate_limit("tenant", "t", hits).await?.overall_code(), code);
+    }
+    let decisions = |decision: &str, reason: &str| {
+        format!(r#"rls_decisions_total{{decision="{decision}",mode="enforce",reason="{reason}"}}"#)
+    };
+    assert_eq!(server.metric(&decisions("allow", "within_limits")).await?, Some(1.0));
+    assert_eq!(server.metric(&decisions("deny", "ingestion_burst")).await?, Some(1.0));
+    assert_eq!(server.metric("rls_left_to_rate_limit_total").await?, Some(2.0));
+    for (decision, items) in [("allow", 60.0), ("deny", 101.0)] {
+        assert_eq!(server.metric(&format!(r#"rls_samples_total{{decision="{decision}"}}"#)).await?, Some(items));
+        let own = format!(r#"rls_tenant_decisions_total{{decision="{decision}",tenant="t"}}"#);
+        assert_eq!(server.metric(&own).await?, Some(1.0));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_descriptors_of_one_push_are_one_decision() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &[]).await?;
+    let both = || vec![descriptor("tenant_requests", "t", None), descriptor("tenant", "t", Some(60))];
+    assert_eq!(ask(&server, both(), 0).await?.overall_code(), Code::Ok);
+    assert_eq!(ask(&server, both(), 0).await?.overall_code(), Code::OverLimit);
+    let (_, text) = server.page("/metrics").await?;
+    let decisions = text.lines().filter(|line| line.starts_with("rls_decisions_total{"));
+    let sum: f64 = decisions.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
+    assert_eq!(sum, 2.0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_question_that_is_too_large_gets_an_answer() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &[]).await?;
+    let response = ask(&server, vec![descriptor("tenant", &"x".repeat(300_000), None)], 0).await?;
+    assert_eq!(response.overall_code(), Code::OverLimit);
+    assert!(String::from_utf8_lossy(&response.raw_body).contains("err-edge-max-request-bytes"));
+    Ok(())
+}
