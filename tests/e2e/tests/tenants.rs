@@ -1,6 +1,6 @@
 //! Whose push it is: every way to get the header wrong, and the ways to spell one tenant.
 
-use e2e::{Edge, Request, push_request, samples};
+use e2e::{Edge, Request, noisy, push_request, samples};
 
 const LIMITS: &str = "
 overrides:
@@ -90,4 +90,23 @@ fn a_tenant_spelled_at_great_length_is_checked_even_when_failing_open() {
     let refused = edge.send(&push_of(&[long.as_bytes()]).body(&samples(6).bytes));
     assert_eq!((refused.status, refused.reason().as_deref()), (429, Some("ingestion_burst")), "{}", refused.text());
     assert_eq!(edge.sink.arrivals().len(), 0);
+}
+
+#[test]
+fn a_doubled_header_is_not_admitted_as_its_first_tenant() {
+    let edge = Edge::builder()
+        .edge_config("{ mode: enforce, tenants: { lax: { mode: shadow } } }")
+        .rls_arguments(&["--max-request-bytes=100000"])
+        .start(LIMITS);
+    let large = noisy(3_000_000).bytes;
+    assert_eq!(edge.send(&push_of(&[b"lax"]).body(&large)).status, 200);
+    for tenants in [&[b"lax" as &[u8], b"a"] as &[&[u8]], &[b"a", b"lax"], &[b"lax", b"lax"], &[b"", b"lax"]] {
+        let refused = edge.send(&push_of(tenants).header("X-Mimir-Edge-Tenants", "lax").body(&large));
+        assert_eq!(refused.status, 413, "{tenants:?}: {}", refused.text());
+    }
+    let forged = push_request("a", &large).header("X-Mimir-Edge-Tenants", "lax");
+    assert_eq!(edge.send(&forged).status, 413);
+    let arrivals = edge.sink.arrivals();
+    assert_eq!(arrivals.len(), 1);
+    assert!(arrivals.iter().all(|arrival| arrival.headers.get("x-mimir-edge-tenants").is_none()));
 }
