@@ -11,6 +11,8 @@ use crate::process::Process;
 use crate::programs::{repository, tool};
 use crate::wait::until;
 
+const LARGE_PUSH_BYTES: u64 = 16 << 20;
+
 /// What varies between the Envoys of the tests.
 #[derive(Clone, Debug)]
 pub struct EnvoySettings {
@@ -42,10 +44,11 @@ impl EnvoySettings {
         }
     }
 
-    /// Pushes over 1 MB that it takes at once.
+    /// Pushes over 1 MB that it takes at once, by what they have in practice and not by the largest that is allowed.
     #[must_use]
     pub fn max_large_pushes(&self) -> u64 {
-        (self.max_heap_bytes / 4 * 3 / (4 * self.max_request_bytes as u64)).max(1)
+        let bytes = LARGE_PUSH_BYTES.min(self.max_request_bytes as u64);
+        (self.max_heap_bytes / 4 * 3 / (4 * bytes)).max(1)
     }
 }
 

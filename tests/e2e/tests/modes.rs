@@ -1,6 +1,6 @@
 //! Modes and limits of the edge config: what is enforced, what is only counted, and what is left alone.
 
-use e2e::{Body, Edge, Request, noisy, push_request, samples, series, until};
+use e2e::{Body, Edge, Request, Tally, noisy, push_request, samples, series, until};
 
 const LIMITS: &str = "
 overrides:
@@ -72,6 +72,15 @@ fn a_push_of_20_mb_passes_a_mirror_and_is_counted() {
     // What mimir-rls reads is judged for what it holds.
     let body = noisy(10_000_000);
     only_counted(&edge, &push_request("shadowed", &body.bytes), &body, "ingestion_burst");
+}
+
+#[test]
+fn a_mirror_takes_twelve_large_pushes_at_once() {
+    let edge = Edge::builder().mirror().edge_config("mode: shadow").start(LIMITS);
+    let push = push_request("shadowed", &noisy(2_000_000).bytes);
+    let answers = Tally::of_pushes_at_once(edge.port(), 12, &push);
+    assert_eq!((answers.of(200), answers.errors.len()), (12, 0), "{answers:?}");
+    assert_eq!(counted(&edge, "deny", "shadow", "ingestion_burst"), 12.0);
 }
 
 #[test]
