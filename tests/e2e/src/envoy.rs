@@ -12,6 +12,7 @@ use crate::programs::{repository, tool};
 use crate::wait::until;
 
 const LARGE_PUSH_BYTES: u64 = 16 << 20;
+const MAX_PUSHES: u64 = 1000;
 
 /// What varies between the Envoys of the tests.
 #[derive(Clone, Debug)]
@@ -133,6 +134,7 @@ fn bootstrap(folder: &Path, settings: &EnvoySettings, port: u16, metrics_port: u
         ("RATE_LIMIT_PERCENT", if settings.charge_samples_in_rate_limit { "100" } else { "0" }.to_owned()),
         ("RATE_LIMIT_FAILURE_MODE_DENY", (!settings.failure_mode_allow).to_string()),
         ("MAX_HEAP_BYTES", settings.max_heap_bytes.to_string()),
+        ("MAX_PUSHES", MAX_PUSHES.to_string()),
         ("MAX_LARGE_PUSHES", settings.max_large_pushes().to_string()),
     ];
     values.iter().fold(template, |text, (name, value)| {

@@ -1,0 +1,91 @@
+//! More clients than the cores can serve, with pushes that are small and cost much to read: nothing goes unchecked.
+
+use std::io::{self, Write};
+use std::net::TcpStream;
+use std::thread;
+
+use e2e::{Edge, Load, Request, Signal, Tally, push_request, samples, until};
+
+const LIMITS: &str = "
+overrides:
+  flood: { ingestion_rate: 0.001, ingestion_burst_size: 10 }
+  innocent: { ingestion_rate: 1e12, ingestion_burst_size: 1000000000000 }
+";
+const CLIENTS: usize = 300;
+const ANSWERS: usize = 2000;
+
+/// 65 kB that decode to 1.3 MB: 325,000 series without a label, and snappy writes each 64 bytes of them in three.
+fn costly() -> Vec<u8> {
+    let body = [0x0a, 0x02, 0x12, 0x00].repeat(325_000);
+    snap::raw::Encoder::new().compress_vec(&body).unwrap_or_else(|error| unreachable!("{error}"))
+}
+
+/// Pushes that Envoy let through without an answer from mimir-rls.
+fn unchecked(edge: &Edge) -> Option<f64> {
+    let labels = r#"envoy_ext_authz_prefix="mimir_rls",envoy_http_conn_manager_prefix="push""#;
+    edge.envoy.metric(&format!("envoy_http_ext_authz_failure_mode_allowed{{{labels}}}"))
+}
+
+/// Pushes that Envoy refused because of how many there were.
+fn refused_by_envoy(edge: &Edge) -> f64 {
+    let series =
+        r#"envoy_http_adaptive_concurrency_gradient_controller_rq_blocked{envoy_http_conn_manager_prefix="push"}"#;
+    edge.envoy.metric(series).unwrap_or_default()
+}
+
+#[test]
+fn a_failing_open_edge_lets_nothing_through_unchecked_while_all_cores_are_busy() {
+    let edge = Edge::builder().failing_open().start(LIMITS);
+    let body = costly();
+    assert!((60_000..66_000).contains(&body.len()), "{}", body.len());
+    assert_eq!(edge.push("flood", &body).status, 429);
+
+    let flood = Load::start(edge.port(), vec![push_request("flood", &body); CLIENTS]);
+    let innocent = Load::start(edge.port(), vec![push_request("innocent", &samples(10).bytes); 2]);
+    until("the flood gets its answers", || flood.tally().answers() >= ANSWERS);
+    assert_eq!(edge.send(&Request::new("GET", "/healthz")).status, 200);
+    let (flood, innocent) = (flood.stop(), innocent.stop());
+
+    let seen = (&flood.statuses, &innocent.statuses);
+    assert_eq!((flood.of(429) + flood.of(503), flood.errors.len()), (flood.answers(), 0), "{seen:?}");
+    assert_eq!((innocent.of(200) + innocent.of(503), innocent.errors.len()), (innocent.answers(), 0), "{seen:?}");
+    assert!(innocent.of(200) > 0, "{seen:?}");
+    assert_eq!(edge.sink.of_tenant("flood").len(), 0, "{seen:?}");
+    assert_eq!(edge.sink.arrivals().len(), innocent.of(200), "{seen:?}");
+    assert_eq!(unchecked(&edge), Some(0.0), "{seen:?}");
+}
+
+#[test]
+fn more_pushes_than_may_wait_for_mimir_rls_are_refused_at_once() {
+    const OVER: usize = 100;
+    let edge = Edge::start(LIMITS);
+    let push = push_request("innocent", &samples(10).bytes);
+    assert_eq!(edge.send(&push).status, 200);
+    edge.rls.process.signal(Signal::STOP);
+    let tally = thread::scope(|scope| {
+        let waiting = scope.spawn(|| Tally::of_pushes_at_once(edge.port(), 1000 + OVER, &push));
+        until("those above the bound are refused", || refused_by_envoy(&edge) >= OVER as f64);
+        assert_eq!(edge.send(&Request::new("GET", "/healthz")).status, 200);
+        assert_eq!(edge.send(&Request::new("GET", "/api/v1/push")).status, 405);
+        edge.rls.process.signal(Signal::CONT);
+        waiting.join().unwrap_or_default()
+    });
+    assert_eq!(tally.of(200) + tally.of(503), 1000 + OVER, "{:?}", tally.statuses);
+    assert_eq!(edge.sink.arrivals().len(), 1 + tally.of(200));
+}
+
+#[test]
+fn small_pushes_that_are_never_sent_whole_hold_no_place() {
+    let edge = Edge::start(LIMITS);
+    let head = "POST /api/v1/push HTTP/1.1\r\nHost: edge\r\nX-Scope-OrgID: flood\r\nContent-Length: 2000\r\n\r\n";
+    let half_a_push = |_| {
+        let mut stream = TcpStream::connect(("127.0.0.1", edge.port()))?;
+        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&[0; 1000])).map(|()| stream)
+    };
+    let waiting: Vec<io::Result<TcpStream>> = (0..1100).map(half_a_push).collect();
+    assert_eq!(waiting.iter().filter(|stream| stream.is_err()).count(), 0);
+    let active = r#"envoy_http_downstream_rq_active{envoy_http_conn_manager_prefix="push"}"#;
+    until("Envoy has them all", || edge.envoy.metric(active) >= Some(1100.0));
+    assert_eq!(edge.push("innocent", &samples(10).bytes).status, 200);
+    assert_eq!(refused_by_envoy(&edge), 0.0);
+}
