@@ -25,16 +25,20 @@ fn walk(edge: &Edge) -> Vec<String> {
     }
 }
 
-/// The time that a page of usual size takes, of a hundred from all over the list: the quickest, because what others do on this machine makes
-/// pages slower and never quicker.
+/// The time that a page of usual size takes, of a hundred from all over the list: a quarter of them is quicker. Not their median, because what
+/// others do on this machine makes pages slower and never quicker.
 fn page_time(edge: &Edge) -> Duration {
-    let times = (0..TENANTS).step_by(TENANTS / 100).map(|index| {
-        let target = format!("/api/v1/tenants?limit=100&after={}", tenant(index));
-        let asked = Instant::now();
-        assert_eq!(edge.rls.get(&target).status, 200);
-        asked.elapsed()
-    });
-    times.min().unwrap_or_default()
+    let mut times: Vec<Duration> = (0..TENANTS)
+        .step_by(TENANTS / 100)
+        .map(|index| {
+            let target = format!("/api/v1/tenants?limit=100&after={}", tenant(index));
+            let asked = Instant::now();
+            assert_eq!(edge.rls.get(&target).status, 200);
+            asked.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    times.get(times.len() / 4).copied().unwrap_or_default()
 }
 
 #[track_caller]
