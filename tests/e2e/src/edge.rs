@@ -24,6 +24,7 @@ pub struct EdgeBuilder {
     replicas: u8,
     charge_samples_in_rate_limit: bool,
     max_heap_bytes: Option<u64>,
+    max_pushes: Option<u64>,
     bodies: Bodies,
 }
 
@@ -97,6 +98,13 @@ impl EdgeBuilder {
         self
     }
 
+    /// So many pushes may wait for mimir-rls or the upstream at once.
+    #[must_use]
+    pub fn max_pushes(mut self, count: u64) -> Self {
+        self.max_pushes = Some(count);
+        self
+    }
+
     /// Starts the edge with these limits, and waits until it serves.
     ///
     /// # Panics
@@ -149,8 +157,11 @@ impl EdgeBuilder {
             charge_samples_in_rate_limit: self.charge_samples_in_rate_limit,
             ..EnvoySettings::asking(std::iter::once(&rls).chain(&replicas).map(MimirRls::grpc_port).collect())
         };
-        let settings =
-            EnvoySettings { max_heap_bytes: self.max_heap_bytes.unwrap_or(settings.max_heap_bytes), ..settings };
+        let settings = EnvoySettings {
+            max_heap_bytes: self.max_heap_bytes.unwrap_or(settings.max_heap_bytes),
+            max_pushes: self.max_pushes.unwrap_or(settings.max_pushes),
+            ..settings
+        };
         let envoy = Envoy::start(folder.path(), &settings);
         Edge { envoy, rls, replicas, sink, limits, edge_config, folder }
     }
@@ -187,6 +198,7 @@ impl Edge {
             replicas: 1,
             charge_samples_in_rate_limit: false,
             max_heap_bytes: None,
+            max_pushes: None,
             bodies: Bodies::Keep,
         }
     }

@@ -12,7 +12,6 @@ use crate::programs::{repository, tool};
 use crate::wait::until;
 
 const LARGE_PUSH_BYTES: u64 = 16 << 20;
-const MAX_PUSHES: u64 = 1000;
 
 /// What varies between the Envoys of the tests.
 #[derive(Clone, Debug)]
@@ -29,6 +28,8 @@ pub struct EnvoySettings {
     pub charge_samples_in_rate_limit: bool,
     /// Near so much memory it refuses pushes.
     pub max_heap_bytes: u64,
+    /// Pushes that may wait for mimir-rls or the upstream at once.
+    pub max_pushes: u64,
 }
 
 impl EnvoySettings {
@@ -42,6 +43,7 @@ impl EnvoySettings {
             failure_mode_allow: false,
             charge_samples_in_rate_limit: false,
             max_heap_bytes: 1 << 30,
+            max_pushes: 1000,
         }
     }
 
@@ -134,7 +136,7 @@ fn bootstrap(folder: &Path, settings: &EnvoySettings, port: u16, metrics_port: u
         ("RATE_LIMIT_PERCENT", if settings.charge_samples_in_rate_limit { "100" } else { "0" }.to_owned()),
         ("RATE_LIMIT_FAILURE_MODE_DENY", (!settings.failure_mode_allow).to_string()),
         ("MAX_HEAP_BYTES", settings.max_heap_bytes.to_string()),
-        ("MAX_PUSHES", MAX_PUSHES.to_string()),
+        ("MAX_PUSHES", settings.max_pushes.to_string()),
         ("MAX_LARGE_PUSHES", settings.max_large_pushes().to_string()),
     ];
     values.iter().fold(template, |text, (name, value)| {

@@ -57,35 +57,36 @@ fn a_failing_open_edge_lets_nothing_through_unchecked_while_all_cores_are_busy()
 
 #[test]
 fn more_pushes_than_may_wait_for_mimir_rls_are_refused_at_once() {
-    const OVER: usize = 100;
-    let edge = Edge::start(LIMITS);
+    const BOUND: usize = 20;
+    const OVER: usize = 10;
+    let edge = Edge::builder().max_pushes(BOUND as u64).start(LIMITS);
     let push = push_request("innocent", &samples(10).bytes);
     assert_eq!(edge.send(&push).status, 200);
     edge.rls.process.signal(Signal::STOP);
     let tally = thread::scope(|scope| {
-        let waiting = scope.spawn(|| Tally::of_pushes_at_once(edge.port(), 1000 + OVER, &push));
+        let waiting = scope.spawn(|| Tally::of_pushes_at_once(edge.port(), BOUND + OVER, &push));
         until("those above the bound are refused", || refused_by_envoy(&edge) >= OVER as f64);
         assert_eq!(edge.send(&Request::new("GET", "/healthz")).status, 200);
         assert_eq!(edge.send(&Request::new("GET", "/api/v1/push")).status, 405);
         edge.rls.process.signal(Signal::CONT);
         waiting.join().unwrap_or_default()
     });
-    assert_eq!(tally.of(200) + tally.of(503), 1000 + OVER, "{:?}", tally.statuses);
+    assert_eq!(tally.of(200) + tally.of(503), BOUND + OVER, "{:?}", tally.statuses);
     assert_eq!(edge.sink.arrivals().len(), 1 + tally.of(200));
 }
 
 #[test]
 fn small_pushes_that_are_never_sent_whole_hold_no_place() {
-    let edge = Edge::start(LIMITS);
+    let edge = Edge::builder().max_pushes(20).start(LIMITS);
     let head = "POST /api/v1/push HTTP/1.1\r\nHost: edge\r\nX-Scope-OrgID: flood\r\nContent-Length: 2000\r\n\r\n";
     let half_a_push = |_| {
         let mut stream = TcpStream::connect(("127.0.0.1", edge.port()))?;
         stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&[0; 1000])).map(|()| stream)
     };
-    let waiting: Vec<io::Result<TcpStream>> = (0..1100).map(half_a_push).collect();
+    let waiting: Vec<io::Result<TcpStream>> = (0..30).map(half_a_push).collect();
     assert_eq!(waiting.iter().filter(|stream| stream.is_err()).count(), 0);
     let active = r#"envoy_http_downstream_rq_active{envoy_http_conn_manager_prefix="push"}"#;
-    until("Envoy has them all", || edge.envoy.metric(active) >= Some(1100.0));
+    until("Envoy has them all", || edge.envoy.metric(active) >= Some(30.0));
     assert_eq!(edge.push("innocent", &samples(10).bytes).status, 200);
     assert_eq!(refused_by_envoy(&edge), 0.0);
 }
