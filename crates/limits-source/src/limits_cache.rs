@@ -1,26 +1,31 @@
 //! The limits cache: the last good limits on disk, so that a server restarts with limits while their source is away.
 //!
 //! The file is replaced whole or not at all. What is wrong with it, reading or writing, is a warning and a count, never a reason not to serve.
+//! It is dated by when the source last confirmed the limits in it, so that a restart knows how old they are.
+//!
+//! Invariant: a file that is not ours is never written over, whatever a flag says.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use limits::{ControlState, LimitsState, MAX_CACHE_BYTES, Snapshot, render_cache};
-use tokio::sync::watch;
+use limits::{CACHE_TITLE, LimitsState, MAX_CACHE_BYTES, Snapshot, render_cache};
 use tokio_util::sync::CancellationToken;
 
 use crate::stamp::Stamp;
 use crate::watched_file::read_bounded;
+use crate::{Freshness, LimitsFeed};
 
 /// How long after a failed write the next one is tried, if the limits do not change before.
 const RETRY_EVERY: Duration = Duration::from_secs(30);
+/// How often the file is dated anew while its limits stay the same. A restart may take them for so much older than they are.
+const DATE_EVERY: Duration = Duration::from_secs(60);
 
-/// One file that belongs to this process: whatever is in it is written over.
+/// One file that belongs to this process. What is no limits cache, or no regular file, is left alone.
 #[derive(Debug)]
 pub struct LimitsCache {
     path: PathBuf,
@@ -28,13 +33,22 @@ pub struct LimitsCache {
     /// The content hash of what was loaded, which need not be written again.
     loaded: OnceLock<u64>,
     retry_every: Duration,
+    date_every: Duration,
+}
+
+/// What is on disk.
+struct Kept {
+    /// The content hash of its limits.
+    content: Option<u64>,
+    /// When it was last written or dated.
+    dated: Option<Instant>,
 }
 
 impl LimitsCache {
     /// A cache that has read nothing yet.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
-        Self { path, faults: Arc::default(), loaded: OnceLock::new(), retry_every: RETRY_EVERY }
+        Self { path, faults: Arc::default(), loaded: OnceLock::new(), retry_every: RETRY_EVERY, date_every: DATE_EVERY }
     }
 
     /// How many times the file could not be read or written; goes on counting while [`LimitsCache::keep`] runs.
@@ -43,7 +57,7 @@ impl LimitsCache {
         Arc::clone(&self.faults)
     }
 
-    /// Puts the cached limits into a state that has none, and tells how long ago they were written. `None` if there are none to be had;
+    /// Puts the cached limits into a state that has none, and tells how long ago their source last confirmed them. `None` if there are none to be had;
     /// the log then says why.
     pub fn load(&self, state: &mut LimitsState) -> Option<Duration> {
         let path = self.path.display();
@@ -74,28 +88,71 @@ impl LimitsCache {
         Ok((snapshot, age))
     }
 
-    /// Writes the limits whenever they have changed, until `stop` is cancelled or the source ends; a write that has begun is finished.
+    /// Writes the limits of a source whenever they have changed, until `stop` is cancelled or the source ends; a write that has begun is
+    /// finished. While they stay the same and the source confirms them, the file is dated anew once a minute.
     ///
-    /// A write that fails is tried again with the next change, and every 30 seconds.
-    pub async fn keep(self, mut states: watch::Receiver<ControlState>, stop: CancellationToken) {
-        let mut kept = self.loaded.get().copied();
+    /// What fails is tried again with the next change, and every 30 seconds.
+    pub async fn keep(self, mut feed: LimitsFeed, stop: CancellationToken) {
+        let mut kept = Kept { content: self.loaded.get().copied(), dated: None };
         let mut fault = None;
         loop {
-            let limits = states.borrow_and_update().limits.clone();
-            match limits.filter(|limits| Some(limits.content_hash()) != kept) {
-                None => fault = None,
-                Some(limits) => {
-                    let hash = limits.content_hash();
-                    fault = self.report(self.write(limits).await, fault);
-                    kept = if fault.is_none() { Some(hash) } else { kept };
-                }
-            }
+            let limits = feed.states.borrow_and_update().limits.clone();
+            let done = match limits {
+                Some(limits) => self.bring_up_to_date(limits, &feed.freshness, &mut kept).await,
+                None => Ok(()),
+            };
+            fault = self.report(done, fault);
+            let next = if fault.is_some() { self.retry_every } else { self.date_every };
             tokio::select! {
                 () = stop.cancelled() => return,
-                change = states.changed() => if change.is_err() { return },
-                () = tokio::time::sleep(self.retry_every), if fault.is_some() => {}
+                change = feed.states.changed() => if change.is_err() { return },
+                () = tokio::time::sleep(next) => {}
             }
         }
+    }
+
+    async fn bring_up_to_date(&self, limits: Arc<Snapshot>, freshness: &Freshness, kept: &mut Kept) -> io::Result<()> {
+        let content = Some(limits.content_hash());
+        if kept.content == content {
+            if !self.is_to_be_dated(kept, freshness) {
+                return Ok(());
+            }
+            if self.on_disk(freshness, date).await.is_ok() {
+                kept.dated = Some(Instant::now());
+                return Ok(());
+            }
+            // It is gone, or not what was written.
+            kept.content = None;
+        }
+        let write = move |path: &Path, confirmed| {
+            let text = render_cache(&limits).map_err(|error| io::Error::other(format!("it {error}")))?;
+            replace_file(path, &text, confirmed)
+        };
+        self.on_disk(freshness, write).await?;
+        *kept = Kept { content, dated: Some(Instant::now()) };
+        Ok(())
+    }
+
+    fn is_to_be_dated(&self, kept: &Kept, freshness: &Freshness) -> bool {
+        kept.dated.is_none_or(|dated| {
+            let before = dated.elapsed();
+            before >= self.date_every && freshness.age() < before
+        })
+    }
+
+    /// Runs `task` with the path and the time of the last confirmation, off the async workers: rendering many tenants and waiting for a disk
+    /// take long.
+    async fn on_disk(
+        &self,
+        freshness: &Freshness,
+        task: impl FnOnce(&Path, SystemTime) -> io::Result<()> + Send + 'static,
+    ) -> io::Result<()> {
+        let (path, freshness) = (self.path.clone(), freshness.clone());
+        let done = tokio::task::spawn_blocking(move || {
+            let now = SystemTime::now();
+            task(&path, now.checked_sub(freshness.age()).unwrap_or(now))
+        });
+        done.await.map_err(io::Error::other)?
     }
 
     /// The fault that there is now; one that there was before is not told again.
@@ -120,26 +177,24 @@ impl LimitsCache {
             }
         }
     }
+}
 
-    /// Off the async workers: rendering many tenants and waiting for a disk take long.
-    async fn write(&self, limits: Arc<Snapshot>) -> io::Result<()> {
-        let path = self.path.clone();
-        let written = tokio::task::spawn_blocking(move || {
-            let text = render_cache(&limits).map_err(|error| io::Error::other(format!("it {error}")))?;
-            replace_file(&path, &text)
-        });
-        written.await.map_err(io::Error::other)?
-    }
+/// Notes when the limits in the file were last confirmed.
+fn date(path: &Path, confirmed: SystemTime) -> io::Result<()> {
+    refuse_foreign(path)?;
+    File::open(path)?.set_modified(confirmed)
 }
 
 /// Puts `text` where `path` is, readable by its owner alone; after a crash the file is the old one or the new one.
-fn replace_file(path: &Path, text: &str) -> io::Result<()> {
+fn replace_file(path: &Path, text: &str, confirmed: SystemTime) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut name = path.file_name().ok_or_else(|| io::Error::other("the path names no file"))?.to_owned();
     // One name, so that a process that is killed while it writes leaves at most one file behind.
     name.push(".new");
     let temporary = folder.join(name);
-    let written = write_new(&temporary, text).and_then(|()| fs::rename(&temporary, path));
+    refuse_foreign(path)?;
+    refuse_foreign(&temporary)?;
+    let written = write_new(&temporary, text, confirmed).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         _ = fs::remove_file(&temporary);
     }
@@ -147,7 +202,28 @@ fn replace_file(path: &Path, text: &str) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
+/// An error for what this process cannot have written: a file that begins otherwise than a limits cache, or no regular file.
+fn refuse_foreign(path: &Path) -> io::Result<()> {
+    let found = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found?,
+    };
+    let foreign = |what| {
+        let path = path.display();
+        io::Error::other(format!(
+            "{path} is {what} and is left as it is; move it away, or give the limits cache another path"
+        ))
+    };
+    if !found.is_file() {
+        return Err(foreign("no regular file"));
+    }
+    let mut start = Vec::new();
+    File::open(path)?.take(CACHE_TITLE.len() as u64).read_to_end(&mut start)?;
+    // A process that was killed while it wrote leaves a part.
+    if CACHE_TITLE.as_bytes().starts_with(&start) { Ok(()) } else { Err(foreign("no limits cache")) }
+}
+
+fn write_new(path: &Path, text: &str, confirmed: SystemTime) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -155,6 +231,7 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
     // A file that is there now is another's, and might be a link to anywhere.
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())?;
+    file.set_modified(confirmed)?;
     file.sync_all()
 }
 

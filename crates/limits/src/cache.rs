@@ -22,8 +22,8 @@ use crate::yaml::{Content, Entry, parse};
 /// The largest cache that is written and read, in bytes: some 300,000 tenants with ten fields.
 pub const MAX_CACHE_BYTES: usize = 64 * 1024 * 1024;
 
-/// What the first line begins with, before format and checksum.
-const TITLE: &str = "# limits cache of mimir-rls, written by it alone; format";
+/// What the first line of every limits cache begins with, before format and checksum. A file without it is not ours.
+pub const CACHE_TITLE: &str = "# limits cache of mimir-rls, written by it alone; format";
 
 /// Goes up when an older reader would misread what is written.
 const FORMAT: u32 = 1;
@@ -38,7 +38,7 @@ pub enum CacheError {
     #[error("is larger than the {MAX_CACHE_BYTES} bytes that a limits cache may have")]
     TooLarge,
     /// The first line is none of ours.
-    #[error("is no limits cache; it is written anew")]
+    #[error("is no limits cache")]
     Foreign,
     /// Another version wrote it in its own way.
     #[error("is a limits cache of format {0:?}, and this version reads format {FORMAT}: it is written anew")]
@@ -96,7 +96,7 @@ fn check(text: &str) -> Result<&str, CacheError> {
     if text.len() > MAX_CACHE_BYTES {
         return Err(CacheError::TooLarge);
     }
-    let rest = text.strip_prefix(TITLE).ok_or(CacheError::Foreign)?;
+    let rest = text.strip_prefix(CACHE_TITLE).ok_or(CacheError::Foreign)?;
     let (stamp, body) = rest.split_once('\n').ok_or(CacheError::Checksum)?;
     let format = stamp.trim_start().split(',').next().unwrap_or_default();
     if format != FORMAT.to_string() {
@@ -111,7 +111,7 @@ fn title(body: &str) -> String {
     let mut sum = Fnv::default();
     // Hashing never fails.
     _ = sum.write_str(body);
-    format!("{TITLE} {FORMAT}, checksum {:016x}\n", sum.sum())
+    format!("{CACHE_TITLE} {FORMAT}, checksum {:016x}\n", sum.sum())
 }
 
 /// A YAML mapping on one line.

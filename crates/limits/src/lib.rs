@@ -26,7 +26,7 @@ mod tenant;
 mod value;
 mod yaml;
 
-pub use cache::{CacheError, MAX_CACHE_BYTES, render_cache};
+pub use cache::{CACHE_TITLE, CacheError, MAX_CACHE_BYTES, render_cache};
 pub use document::{MAX_DOCUMENT_BYTES, SourceDocument, parse_defaults};
 pub use edge::{EdgeConfig, EdgeConfigApplied, EdgeConfigState, EdgeLimits, EdgePolicy};
 pub use mode::Mode;

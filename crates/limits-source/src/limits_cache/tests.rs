@@ -1,7 +1,9 @@
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
+use std::process::Command;
 
-use limits::{SourceDocument, TenantLimits};
+use limits::{ControlState, SourceDocument, TenantLimits};
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 use super::*;
 use crate::FileSource;
@@ -42,10 +44,14 @@ fn limits(text: &str) -> ControlState {
     ControlState { limits, ..ControlState::default() }
 }
 
+fn feed(states: watch::Receiver<ControlState>) -> LimitsFeed {
+    LimitsFeed { states, freshness: Freshness::default() }
+}
+
 /// Keeps what is there and ends, because there is no source any more.
 async fn keep_once(cache: LimitsCache, now: ControlState) {
     let (_, states) = watch::channel(now);
-    cache.keep(states, CancellationToken::new()).await;
+    cache.keep(feed(states), CancellationToken::new()).await;
 }
 
 fn count(faults: &AtomicU64) -> u64 {
@@ -72,7 +78,7 @@ async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 async fn each_change_is_written_whole_and_loads_again() {
     let folder = Folder::new();
     let (sender, states) = watch::channel(ControlState::default());
-    let kept = tokio::spawn(folder.cache().keep(states, CancellationToken::new()));
+    let kept = tokio::spawn(folder.cache().keep(feed(states), CancellationToken::new()));
     for (text, tenants) in [("overrides: {a: {}}", 1), ("overrides: {a: {}, b: {}}", 2), ("overrides: {b: {}}", 1)] {
         let next = limits(text);
         let hash = next.limits.as_ref().map(|limits| limits.content_hash());
@@ -118,7 +124,7 @@ async fn a_cache_that_cannot_be_used_is_counted_and_written_anew() {
     let good = fs::read(folder.at("limits.cache")).unwrap();
     let (cut, mut edited) = (&good[..good.len() - 1], good.clone());
     edited[good.len() - 10] ^= 1;
-    for bad in [cut, &edited, b"", b"overrides: {}", b"\xff"] {
+    for bad in [cut, &edited, b""] {
         fs::write(folder.at("limits.cache"), bad).unwrap();
         let cache = folder.cache();
         assert_eq!(loads(&cache), None);
@@ -147,7 +153,7 @@ async fn a_write_that_fails_is_counted_and_tried_again() {
     let faults = cache.faults();
     let (_sender, states) = watch::channel(limits("overrides: {a: {}}"));
     let stop = CancellationToken::new();
-    let kept = tokio::spawn(cache.keep(states, stop.clone()));
+    let kept = tokio::spawn(cache.keep(feed(states), stop.clone()));
     eventually("a second attempt", || count(&faults) >= 2).await;
     fs::create_dir(folder.at("later")).unwrap();
     eventually("the cache", || path.exists()).await;
@@ -174,20 +180,115 @@ async fn limits_in_force_when_it_is_stopped_are_written_to_the_end() {
     let (_sender, states) = watch::channel(limits("overrides: {a: {}, b: {}}"));
     let stop = CancellationToken::new();
     stop.cancel();
-    folder.cache().keep(states, stop).await;
+    folder.cache().keep(feed(states), stop).await;
     assert_eq!(loads(&folder.cache()), Some(2));
 }
 
-#[test]
-fn what_a_killed_process_left_behind_is_in_nobodys_way() {
+#[tokio::test]
+async fn what_a_killed_process_left_behind_is_in_nobodys_way() {
     let folder = Folder::new();
-    let (path, temporary) = (folder.at("limits.cache"), folder.at("limits.cache.new"));
-    fs::write(folder.at("other"), "untouched").unwrap();
-    symlink("other", &temporary).unwrap();
-    replace_file(&path, "new").unwrap();
-    assert_eq!(fs::read_to_string(folder.at("other")).unwrap(), "untouched");
-    assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-    assert_eq!(folder.names(), ["limits.cache", "other"]);
+    for part in ["", "# limits ca", "# limits cache of mimir-rls, written by it alone; format 1, che"] {
+        fs::write(folder.at("limits.cache.new"), part).unwrap();
+        keep_once(folder.cache(), limits("overrides: {a: {}}")).await;
+        assert_eq!(loads(&folder.cache()), Some(1), "{part}");
+        assert_eq!(folder.names(), ["limits.cache"], "{part}");
+        fs::remove_file(folder.at("limits.cache")).unwrap();
+    }
+}
+
+/// Puts what is not ours at `name`: it stays as it is, every write is a fault, and none is once it is gone.
+#[track_caller]
+fn leaves_alone(name: &str, put: impl Fn(&Path), is_untouched: impl Fn(&Path) -> bool) {
+    let folder = Folder::new();
+    put(&folder.at(name));
+    let cache = LimitsCache { retry_every: Duration::from_millis(5), ..folder.cache() };
+    let faults = cache.faults();
+    _ = loads(&cache);
+    let loading = count(&faults);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (_sender, states) = watch::channel(limits("overrides: {a: {}}"));
+        let stop = CancellationToken::new();
+        let kept = tokio::spawn(cache.keep(feed(states), stop.clone()));
+        eventually("a second attempt", || count(&faults) >= loading + 2).await;
+        assert!(is_untouched(&folder.at(name)), "{name}");
+        assert_eq!(folder.names(), [name]);
+        fs::rename(folder.at(name), folder.at("away")).unwrap();
+        eventually("the cache", || loads(&folder.cache()) == Some(1)).await;
+        stop.cancel();
+        kept.await.unwrap();
+    });
+}
+
+#[test]
+fn a_file_that_is_no_limits_cache_is_left_alone_until_it_is_gone() {
+    for name in ["limits.cache", "limits.cache.new"] {
+        let titles =
+            ["# limits cache of mimir-rls, written by me".as_bytes(), b"#\n", b"overrides: {a: {}}\n", b"\xff"];
+        for text in titles {
+            leaves_alone(name, |path| fs::write(path, text).unwrap(), |path| fs::read(path).unwrap() == text);
+        }
+    }
+}
+
+#[test]
+fn what_is_no_regular_file_is_left_alone_until_it_is_gone() {
+    for name in ["limits.cache", "limits.cache.new"] {
+        let link = |path: &Path| symlink("limits.yaml", path).unwrap();
+        leaves_alone(name, link, |path| fs::read_link(path).is_ok_and(|to| to == Path::new("limits.yaml")));
+        let pipe = |path: &Path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+        leaves_alone(name, pipe, |path| fs::symlink_metadata(path).unwrap().file_type().is_fifo());
+        leaves_alone(name, |path| fs::create_dir(path).unwrap(), Path::is_dir);
+    }
+}
+
+#[tokio::test]
+async fn limits_that_stay_the_same_are_as_old_as_their_last_confirmation() {
+    let folder = Folder::new();
+    let month = Duration::from_secs(30 * 86_400);
+    let path = folder.at("limits.cache");
+    let dated = |ago| File::open(&path).unwrap().set_modified(SystemTime::now() - ago).unwrap();
+    let age = || SystemTime::now().duration_since(fs::metadata(&path).unwrap().modified().unwrap()).unwrap_or_default();
+    keep_once(folder.cache(), limits("overrides: {a: {}}")).await;
+    dated(month);
+    let written = fs::metadata(&path).unwrap().ino();
+
+    let cache = LimitsCache { date_every: Duration::from_millis(5), ..folder.cache() };
+    let mut state = state();
+    let freshness = Freshness::confirmed_ago(cache.load(&mut state).unwrap());
+    let (sender, states) = watch::channel(ControlState { limits: state.current(), ..ControlState::default() });
+    let feed = LimitsFeed { states, freshness: freshness.clone() };
+    let kept = tokio::spawn(cache.keep(feed, CancellationToken::new()));
+    tokio::task::yield_now().await;
+    assert!(age() >= month, "a source that is away confirms nothing: {:?}", age());
+    eventually("a younger file", || {
+        freshness.confirm();
+        age() < month
+    })
+    .await;
+    assert!(age() < DEADLINE, "{:?}", age());
+    assert_eq!(fs::metadata(&path).unwrap().ino(), written, "it is not written again");
+
+    fs::remove_file(&path).unwrap();
+    eventually("another file", || {
+        freshness.confirm();
+        path.exists()
+    })
+    .await;
+    drop(sender);
+    kept.await.unwrap();
+    assert_eq!(loads(&folder.cache()), Some(1));
+}
+
+#[tokio::test]
+async fn limits_that_are_written_late_are_as_old_as_their_last_confirmation() {
+    let folder = Folder::new();
+    let hour = Duration::from_secs(3600);
+    let (_, states) = watch::channel(limits("overrides: {a: {}}"));
+    let feed = LimitsFeed { states, freshness: Freshness::confirmed_ago(hour) };
+    folder.cache().keep(feed, CancellationToken::new()).await;
+    let age = folder.cache().load(&mut state()).unwrap();
+    assert!((hour..2 * hour).contains(&age), "{age:?}");
 }
 
 #[tokio::test]

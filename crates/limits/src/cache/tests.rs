@@ -158,8 +158,8 @@ fn each_fault_is_told_with_what_comes_of_it() {
     let ours = resealed;
     for (text, expected) in [
         (text.clone(), "restored"),
-        ("overrides: {}".to_owned(), "is no limits cache; it is written anew"),
-        (String::new(), "is no limits cache; it is written anew"),
+        ("overrides: {}".to_owned(), "is no limits cache"),
+        (String::new(), "is no limits cache"),
         (
             text.replacen("format 1", "format 2", 1),
             "is a limits cache of format \"2\", and this version reads format 1: it is written anew",
@@ -267,7 +267,7 @@ proptest! {
     #[test]
     fn no_text_panics(text in "\\PC{0,200}") {
         prop_assert!(state().restore(&text).is_err());
-        let titled = format!("{TITLE} {FORMAT}, {text}");
+        let titled = format!("{CACHE_TITLE} {FORMAT}, {text}");
         prop_assert!(state().restore(&titled).is_err());
         let _ = state().restore(&resealed(&format!("\n{text}")));
     }

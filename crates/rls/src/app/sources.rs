@@ -34,7 +34,7 @@ pub(super) async fn limits(
             source.start(stop.clone()).await
         }
     };
-    let cache = cache.map(|cache| tokio::spawn(cache.keep(feed.states.clone(), stop)));
+    let cache = cache.map(|cache| tokio::spawn(cache.keep(feed.clone(), stop)));
     Limits { feed, cache_faults, cache }
 }
 
