@@ -1,5 +1,7 @@
 //! What the server runs with: the arguments, checked. A [`Config`] that exists can be run.
 
+mod files;
+
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,7 @@ use crate::Args;
 use crate::args::{ChargeSamplesIn, HaTracker, UnreadableBody};
 use crate::budget::SHARES;
 use crate::refusals::AuditTarget;
+use files::{FlagFile, refuse_shared};
 
 /// The largest size that the two body limits may have: lengths on the wire are 32 bits wide.
 const LARGEST_BODY: ByteSize = ByteSize::gib(2);
@@ -102,9 +105,8 @@ impl TryFrom<Args> for Config {
             bail!("--grpc-listen and --http-listen are both {grpc_listen}; give each a port of its own");
         }
         let limits = limits.parse().context("--limits")?;
-        if let Some(cache) = &limits_cache {
-            refuse_shared_cache(cache, &limits, [&default_limits, &edge_config, &audit_log])?;
-        }
+        let audit_log = audit_log.map(AuditTarget::from);
+        refuse_shared(&flag_files(&limits, [&default_limits, &edge_config, &limits_cache], audit_log.as_ref()))?;
         let (default_limits, default_problems) = default_limits.map(read_defaults).transpose()?.unwrap_or_default();
         let max_request_bytes = body_size("--max-request-bytes", max_request_bytes)?;
         let max_decoded_bytes = body_size("--max-decoded-bytes", max_decoded_bytes)?;
@@ -119,7 +121,7 @@ impl TryFrom<Args> for Config {
             allow_empty_overrides,
             edge_config,
             limits_cache,
-            audit_log: audit_log.map(AuditTarget::from),
+            audit_log,
             max_in_flight_bytes: in_flight_size(max_in_flight_bytes, &bodies)?,
             decisions: DecisionPolicy { bodies, charge_samples_in, distributors, ha_tracker },
             drain_delay: drain_delay.into(),
@@ -129,14 +131,25 @@ impl TryFrom<Args> for Config {
     }
 }
 
-/// The cache is written over, whatever is in it.
-fn refuse_shared_cache(cache: &Path, limits: &SourceSpec, others: [&Option<PathBuf>; 3]) -> anyhow::Result<()> {
+/// Those of flags that are given.
+fn flag_files<'a>(
+    limits: &'a SourceSpec,
+    [default_limits, edge_config, limits_cache]: [&'a Option<PathBuf>; 3],
+    audit_log: Option<&'a AuditTarget>,
+) -> Vec<FlagFile<'a>> {
     let SourceSpec::File(limits) = limits;
-    let mut read = others.into_iter().flatten().map(PathBuf::as_path).chain([limits.as_path()]);
-    if read.any(|path| path == cache) {
-        bail!("--limits-cache is {}, which another flag names too; give it a file of its own", cache.display());
-    }
-    Ok(())
+    let audit_log = match audit_log {
+        Some(AuditTarget::File(path)) => Some(path.as_path()),
+        Some(AuditTarget::StandardOutput) | None => None,
+    };
+    let files = [
+        Some(FlagFile::read("--limits", limits)),
+        default_limits.as_deref().map(|path| FlagFile::read("--default-limits", path)),
+        edge_config.as_deref().map(|path| FlagFile::read("--edge-config", path)),
+        limits_cache.as_deref().map(|path| FlagFile::replaced("--limits-cache", path)),
+        audit_log.map(|path| FlagFile::appended("--audit-log", path)),
+    ];
+    files.into_iter().flatten().collect()
 }
 
 fn body_size(flag: &str, size: ByteSize) -> anyhow::Result<usize> {

@@ -39,7 +39,12 @@ fn bad_usage_ends_with_64_and_names_the_flag() {
     refuses(&["--limits", "file:x", "--charge-samples-in", "envoy"], "--charge-samples-in");
     refuses(&["--limits", "file:x", "--distributors", "0"], "--distributors");
     refuses(&["--limits", "file:x", "--ha-tracker", "maybe"], "--ha-tracker");
-    refuses(&["--limits", "file:x", "--limits-cache", "x"], "--limits-cache");
+    refuses(&["--limits", "file:x", "--limits-cache", "./x"], "--limits-cache ./x writes to x, which --limits names");
+    for flag in ["--default-limits", "--edge-config", "--limits-cache"] {
+        refuses(&["--limits", "file:x", flag, "y", "--audit-log", "./y"], flag);
+        refuses(&["--limits", "file:x", flag, "y", "--audit-log", "./y"], "--audit-log");
+    }
+    refuses(&["--limits", "file:x", "--audit-log", "./x"], "--audit-log ./x writes to x, which --limits names");
     refuses(&["--limits", "file:x", "--log-format", "xml"], "--log-format");
     refuses(&["--limits", "file:x", "--max-in-flight-bytes", "1MiB"], "--max-in-flight-bytes");
     refuses(&["--limits", "file:x", "--no-such-flag"], "--no-such-flag");
