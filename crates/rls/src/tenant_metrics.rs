@@ -22,8 +22,10 @@ const DENY: &str = "deny";
 const PLACES: usize = 1_000;
 /// Of those, places for tenants that were never refused anything.
 const PLACES_OF_INNOCENTS: usize = 500;
-/// How long a tenant keeps its place without a decision.
+/// How long a tenant keeps its place without a decision, at the most.
 const IDLE: Duration = Duration::from_secs(15 * 60);
+/// What each of its decisions adds to that: invented tenants with one refusal each must not hold the places for long.
+const IDLE_PER_DECISION: Duration = Duration::from_secs(2 * 60);
 
 /// `rls_tenant_decisions_total{tenant,decision}`.
 pub(crate) struct TenantMetrics {
@@ -67,7 +69,7 @@ impl TenantMetrics {
         }
     }
 
-    /// Takes the places of tenants without a decision for 15 minutes. To be called about once a minute: a tenant counts as busy at the time of
+    /// Takes the places of tenants without a decision for 15 minutes, or for two minutes for each that they ever had. To be called about once a minute: a tenant counts as busy at the time of
     /// the first call after its decision.
     pub(crate) fn housekeep(&self, now: Instant) {
         // Series are removed under the lock of their place, or a tenant that comes back meanwhile would count into removed ones.
@@ -129,6 +131,10 @@ impl Counters {
     fn count(&self, denied: bool) {
         if denied { &self.denied } else { &self.allowed }.inc();
     }
+
+    fn decisions(&self) -> u64 {
+        self.allowed.get().saturating_add(self.denied.get())
+    }
 }
 
 struct Place {
@@ -149,7 +155,9 @@ impl Place {
         if std::mem::take(self.busy.get_mut()) {
             self.last_busy = Some(now);
         }
-        self.last_busy.is_some_and(|last| now.saturating_duration_since(last) >= IDLE)
+        let decisions = u32::try_from(self.counters.decisions()).unwrap_or(u32::MAX);
+        let patience = IDLE_PER_DECISION.saturating_mul(decisions).min(IDLE);
+        self.last_busy.is_some_and(|last| now.saturating_duration_since(last) >= patience)
     }
 }
 

@@ -114,18 +114,46 @@ fn a_tenant_that_is_refused_makes_room_for_another_that_is_not() {
 #[test]
 fn a_tenant_without_decisions_for_15_minutes_loses_its_place_and_starts_again_at_0() {
     let (fixture, start) = (Fixture::new(), Instant::now());
-    fixture.record(["idle".to_owned(), "busy".to_owned()], false);
+    for _ in 0..10 {
+        fixture.record(["idle".to_owned(), "busy".to_owned()], false);
+    }
     fixture.metrics.record("idle", true);
     fixture.metrics.housekeep(start);
     fixture.metrics.housekeep(start + IDLE / 2);
     fixture.metrics.record("busy", false);
     fixture.metrics.housekeep(start + IDLE - Duration::from_secs(1));
-    fixture.check("idle", (1, 1));
+    fixture.check("idle", (10, 1));
     fixture.metrics.housekeep(start + IDLE);
     assert_eq!(fixture.tenants(), HashSet::from(["busy".to_owned()]));
-    fixture.check("busy", (2, 0));
+    fixture.check("busy", (11, 0));
     fixture.metrics.record("idle", false);
     fixture.check("idle", (1, 0));
+}
+
+#[test]
+fn a_tenant_with_few_decisions_loses_its_place_sooner() {
+    for (decisions, minutes) in [(1, 2), (2, 4), (7, 14), (8, 15), (100, 15)] {
+        let (fixture, start) = (Fixture::new(), Instant::now());
+        (0..decisions).for_each(|number| fixture.metrics.record("a", number % 2 == 0));
+        fixture.metrics.housekeep(start);
+        let gone = start + Duration::from_secs(minutes * 60);
+        fixture.metrics.housekeep(gone - Duration::from_millis(1));
+        assert_eq!(fixture.tenants().len(), 1, "{decisions}");
+        fixture.metrics.housekeep(gone);
+        assert_eq!(fixture.tenants().len(), 0, "{decisions}");
+    }
+}
+
+#[test]
+fn invented_tenants_with_one_refusal_each_keep_an_offender_out_for_two_minutes_at_most() {
+    let (fixture, start) = (Fixture::new(), Instant::now());
+    fixture.record(names("invented", 2_000), true);
+    fixture.metrics.record("offender", true);
+    assert!(!fixture.tenants().contains("offender"));
+    fixture.metrics.housekeep(start);
+    fixture.metrics.housekeep(start + Duration::from_secs(120));
+    fixture.metrics.record("offender", true);
+    fixture.check("offender", (0, 1));
 }
 
 #[test]
