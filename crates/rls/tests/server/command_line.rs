@@ -74,3 +74,15 @@ fn a_port_that_is_taken_is_named() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains(&address));
 }
+
+#[test]
+fn an_audit_log_on_a_pipe_that_nobody_reads_ends_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().is_ok_and(|made| made.success()));
+    let path = pipe.display().to_string();
+    let output = mimir_rls(&["--limits", "file:x", "--http-listen", "127.0.0.1:0", "--audit-log", &path]);
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.contains("--audit-log") && stderr.contains(&path), "{stderr}");
+}

@@ -3,11 +3,13 @@
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::mem;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
 
 use super::{AuditCounters, AuditTarget};
 use crate::refusals::Recorded;
@@ -177,12 +179,26 @@ impl RotatedFile {
 }
 
 fn open_to_append(path: &Path) -> anyhow::Result<(File, Identity)> {
-    let open = || -> io::Result<(File, Identity)> {
-        let file = OpenOptions::new().append(true).create(true).mode(PERMISSIONS).open(path)?;
-        let identity = identity(&file.metadata()?);
-        Ok((file, identity))
+    open_at_once(path).with_context(|| format!("cannot append to {}", path.display()))
+}
+
+/// The file, whose writes wait as ever. The start of a server must not wait for somebody who reads a pipe.
+fn open_at_once(path: &Path) -> anyhow::Result<(File, Identity)> {
+    let at_once = OFlags::NONBLOCK.bits().cast_signed();
+    let opened = OpenOptions::new().append(true).create(true).mode(PERMISSIONS).custom_flags(at_once).open(path);
+    let file = match opened {
+        Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
+            return Err(error)
+                .context("it is a pipe that nobody reads, or a socket; start its reader first, or name a file");
+        }
+        opened => opened?,
     };
-    open().with_context(|| format!("cannot append to {}", path.display()))
+    let metadata = file.metadata()?;
+    let kind = metadata.file_type();
+    if kind.is_fifo() || kind.is_char_device() {
+        fcntl_setfl(&file, fcntl_getfl(&file)?.difference(OFlags::NONBLOCK))?;
+    }
+    Ok((file, identity(&metadata)))
 }
 
 fn identity(metadata: &Metadata) -> Identity {

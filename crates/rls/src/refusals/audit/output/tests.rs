@@ -1,5 +1,7 @@
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use prometheus::Registry;
@@ -99,6 +101,47 @@ fn a_path_that_cannot_be_opened_at_the_start_is_an_error_that_names_it() {
     let path = folder.path().join("missing/audit");
     let error = Output::open(AuditTarget::File(path.clone()), counters(), Instant::now()).err().unwrap();
     assert_eq!(error.to_string(), format!("cannot append to {}", path.display()));
+}
+
+fn pipe() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    (folder, path)
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_is_an_error_at_once() {
+    let (_folder, path) = pipe();
+    let error = Output::open(AuditTarget::File(path.clone()), counters(), Instant::now()).err().unwrap();
+    let text = format!("{error:#}");
+    assert!(
+        text.starts_with(&format!("cannot append to {}: it is a pipe that nobody reads", path.display())),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_pipe_that_is_read_gets_every_line() {
+    let ((_folder, path), counters) = (pipe(), counters());
+    // Opened for both, so that neither side waits for the other to open.
+    let both = File::options().read(true).write(true).open(&path).unwrap();
+    let mut output = Output::open(AuditTarget::File(path.clone()), counters.clone(), Instant::now()).unwrap();
+    let mut reader = File::open(&path).unwrap();
+    drop(both);
+    // More than a pipe holds.
+    let lines = 2_000;
+    let written = std::thread::spawn(move || {
+        for _ in 0..lines {
+            output.add(&line("a"), Instant::now());
+        }
+        output.flush(Instant::now());
+    });
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    written.join().unwrap();
+    assert_eq!(text.lines().count(), 2_000);
+    assert_eq!((counters.written.get(), counters.write_error.get()), (lines, 0));
 }
 
 #[test]
