@@ -14,7 +14,7 @@ use limits::LimitsState;
 use prometheus::Registry;
 use runtime::{HttpServer, LogHandle, Readiness, Shutdown, observability_routes};
 use tokio::task::{JoinError, JoinHandle};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
@@ -198,7 +198,7 @@ fn ended_early(ended: Result<anyhow::Result<()>, JoinError>, side: &str) -> anyh
 
 /// Forgets what has become idle, once a minute.
 async fn keep_house(decider: Arc<Decider>, records: Records, metrics: Metrics, stop: CancellationToken) {
-    let mut ticks = interval(KEEP_HOUSE_EVERY);
+    let mut ticks = interval_at(Instant::now() + KEEP_HOUSE_EVERY, KEEP_HOUSE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let (decider, records) = (Arc::clone(&decider), records.clone());

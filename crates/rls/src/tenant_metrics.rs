@@ -69,8 +69,8 @@ impl TenantMetrics {
         }
     }
 
-    /// Takes the places of tenants without a decision for 15 minutes, or for two minutes for each that they ever had. To be called about once a minute: a tenant counts as busy at the time of
-    /// the first call after its decision.
+    /// Takes the places of tenants without a decision for 15 minutes, or for two minutes for each that they ever had. To be called about once a
+    /// minute: a tenant counts as busy at the time of the first call after its decision.
     pub(crate) fn housekeep(&self, now: Instant) {
         // Series are removed under the lock of their place, or a tenant that comes back meanwhile would count into removed ones.
         self.places.retain(|tenant, place| {
