@@ -4,6 +4,8 @@
 //! it, and if so what Mimir would charge for it: samples, histograms, exemplars and metadata. It copies no label and builds
 //! no message: it walks the decompressed bytes once, with buffers that the caller keeps in a [`Scratch`].
 //!
+//! [`relabel`] makes of a series' labels what Mimir makes of them before it looks at them, for tenants with such rules.
+//!
 //! It does no I/O and it does not judge what it reads: whether a series is valid (sorted labels, lengths, times) or within
 //! a limit is for others to say.
 //!
@@ -22,6 +24,7 @@ mod families;
 mod histogram;
 mod messages;
 mod read;
+pub mod relabel;
 mod scratch;
 mod snappy;
 mod symbols;

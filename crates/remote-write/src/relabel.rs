@@ -1,0 +1,117 @@
+//! What Mimir does to the labels of a series before it looks at them: `metric_relabel_configs`, then `drop_labels`, then
+//! empty values removed and names sorted (`prePushRelabelMiddleware` and `prePushSortAndFilterMiddleware` in Mimir's
+//! `pkg/distributor/distributor.go`).
+//!
+//! [`Rewrite::compile`] reads a tenant's rules once; [`Rewrite::apply`] runs them on the labels of one series, in a
+//! [`LabelSet`] that the caller fills and keeps.
+//!
+//! The rules are Prometheus' (`model/relabel/relabel.go`) as Mimir runs them, and Mimir does not ask of a rule what
+//! Prometheus asks when it loads its own: a label name that the tenant's scheme forbids is not written by `replace`, while
+//! every other action writes it. Expressions are Go's, see `pattern`.
+//!
+//! Invariants:
+//! - Labels may be any bytes: nothing panics, and what is not UTF-8 is matched as Go matches it.
+//! - What a series makes the rules do is bounded: by its size times the number of rules, and by [`MAX_WRITTEN_BYTES`].
+//! - Once the buffers of the [`LabelSet`] are large enough, only expressions with groups that a rule uses allocate.
+
+use limits::TenantLimits;
+use thiserror::Error;
+
+mod labels;
+mod letter_case;
+mod pattern;
+mod rule;
+mod template;
+mod text;
+
+pub use labels::LabelSet;
+pub use pattern::PatternError;
+
+use rule::Rule;
+
+/// How much the rules may write on one series, in bytes, each label counted with 32 more.
+///
+/// Mimir has no such bound. A series that comes to it counts as dropped: it is forwarded, and charged nothing.
+pub const MAX_WRITTEN_BYTES: usize = 1 << 20;
+
+/// The label under which rules see the tenant; it is removed after the last of them.
+const TENANT_LABEL: &[u8] = b"__meta_tenant_id";
+
+/// A tenant's `metric_relabel_configs` and `drop_labels`, ready to run.
+#[derive(Debug)]
+pub struct Rewrite {
+    rules: Vec<Rule>,
+    drop_labels: Vec<Box<str>>,
+}
+
+/// A rule that cannot be run. The text goes on from the name of the field, `metric_relabel_configs`.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RewriteError {
+    /// Mimir refuses the document with this rule.
+    #[error("has rule {rule} whose regex {error}")]
+    Regex {
+        /// Which rule, from 1.
+        rule: usize,
+        /// What is wrong with the expression.
+        error: PatternError,
+    },
+    /// Mimir refuses the document with this rule.
+    #[error("has rule {rule} with an empty name in source_labels: remove it")]
+    EmptySourceLabel {
+        /// Which rule, from 1.
+        rule: usize,
+    },
+    /// Mimir accepts the document, and answers 500 to every push of which a series comes to this rule.
+    #[error("has rule {rule} with the action hashmod and no modulus: set one of at least 1")]
+    ZeroModulus {
+        /// Which rule, from 1.
+        rule: usize,
+    },
+}
+
+impl Rewrite {
+    /// The tenant's rules; `None` where there is nothing to do, or where the document turns all of it off
+    /// (`metric_relabeling_enabled: false`, which turns `drop_labels` off too).
+    ///
+    /// # Errors
+    /// The first rule that cannot be run. Nothing is known about what Mimir makes of this tenant's pushes then.
+    pub fn compile(limits: &TenantLimits) -> Result<Option<Self>, RewriteError> {
+        let nothing = limits.metric_relabel_configs.is_empty() && limits.drop_labels.is_empty();
+        if nothing || !limits.metric_relabeling_enabled {
+            return Ok(None);
+        }
+        let scheme = limits.name_validation_scheme;
+        let rules = limits.metric_relabel_configs.iter().zip(1..);
+        Ok(Some(Rewrite {
+            rules: rules.map(|(rule, number)| Rule::compile(rule, number, scheme)).collect::<Result<_, _>>()?,
+            drop_labels: limits.drop_labels.iter().map(|name| (&**name).into()).collect(),
+        }))
+    }
+
+    /// Makes of the labels of one series, as sent, what Mimir goes on with: sorted by name, without empty values.
+    ///
+    /// `tenant` is the bare tenant, which rules may look at. False: Mimir drops the series without a word, because a rule
+    /// says so or no label is left; `labels` then hold nothing of use.
+    pub fn apply(&self, tenant: &str, labels: &mut LabelSet) -> bool {
+        if !self.rules.is_empty() && !self.relabel(tenant, labels) {
+            return false;
+        }
+        for name in &self.drop_labels {
+            labels.remove_first(name.as_bytes());
+        }
+        labels.tidy()
+    }
+
+    fn relabel(&self, tenant: &str, labels: &mut LabelSet) -> bool {
+        labels.unite();
+        labels.set(TENANT_LABEL, tenant.as_bytes());
+        let mut scratch = labels.take_scratch();
+        let keep = self.rules.iter().all(|rule| rule.apply(labels, &mut scratch) && labels.is_within_bounds());
+        labels.return_scratch(scratch);
+        labels.set(TENANT_LABEL, b"");
+        keep
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! The labels of one series, to be changed: Go's `labels.Builder` as Mimir uses it.
+
+use super::MAX_WRITTEN_BYTES;
+
+/// What a label costs beside its bytes.
+const LABEL_BYTES: usize = size_of::<Label>();
+
+/// The labels of one series: names and values of any bytes, in the order in which they were sent.
+///
+/// It keeps its own copy, so that one set can be filled again and again, [`LabelSet::clear`] between two series, without
+/// allocation.
+#[derive(Clone, Debug, Default)]
+pub struct LabelSet {
+    /// What the labels refer to. It only grows; a label that is replaced leaves its bytes behind.
+    bytes: Vec<u8>,
+    labels: Vec<Label>,
+    /// How many bytes have been written since the last `clear`, other than by `push`.
+    written: usize,
+    order: Vec<(Label, usize)>,
+    scratch: Scratch,
+}
+
+/// Buffers for what rules put together; their content means nothing between two uses.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scratch {
+    /// The values of the source labels, joined.
+    pub(super) value: Vec<u8>,
+    /// The label to be written.
+    pub(super) target: Vec<u8>,
+    /// The value to be written.
+    pub(super) result: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Label {
+    name: Span,
+    value: Span,
+}
+
+/// A part of [`LabelSet::bytes`].
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    start: usize,
+    end: usize,
+}
+
+impl Span {
+    fn of(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(self.start..self.end).unwrap_or_default()
+    }
+
+    fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+}
+
+impl LabelSet {
+    /// A set without labels.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Removes all labels; the buffers stay.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.labels.clear();
+        self.written = 0;
+    }
+
+    /// Removes all labels and gives back memory: each of the buffers keeps at most about `keep_bytes` bytes.
+    pub fn shrink(&mut self, keep_bytes: usize) {
+        self.clear();
+        self.order.clear();
+        self.bytes.shrink_to(keep_bytes);
+        self.labels.shrink_to(keep_bytes / LABEL_BYTES);
+        self.order.shrink_to(keep_bytes / LABEL_BYTES);
+        for buffer in [&mut self.scratch.value, &mut self.scratch.target, &mut self.scratch.result] {
+            buffer.clear();
+            buffer.shrink_to(keep_bytes);
+        }
+    }
+
+    /// Adds a label as it was sent, even if its name is there already or its value is empty.
+    pub fn push(&mut self, name: &[u8], value: &[u8]) {
+        let label = Label { name: store(&mut self.bytes, name), value: store(&mut self.bytes, value) };
+        self.labels.push(label);
+    }
+
+    /// How many labels there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no label.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The value of the first label of this name.
+    #[must_use]
+    pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
+        self.iter().find(|(own, _)| *own == name).map(|(_, value)| value)
+    }
+
+    /// Names and values.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
+        self.labels.iter().map(|label| (label.name.of(&self.bytes), label.value.of(&self.bytes)))
+    }
+
+    /// Whether the rules have written no more than they may.
+    pub(super) fn is_within_bounds(&self) -> bool {
+        self.written <= MAX_WRITTEN_BYTES
+    }
+
+    /// Gives the label this value, and adds it if it is not there; an empty value removes it.
+    ///
+    /// Precondition: no name is there twice.
+    pub(super) fn set(&mut self, name: &[u8], value: &[u8]) {
+        let Self { bytes, labels, written, .. } = self;
+        let place = labels.iter().position(|label| label.name.of(bytes) == name);
+        match place.and_then(|place| labels.get_mut(place)) {
+            _ if value.is_empty() => drop(place.map(|place| labels.remove(place))),
+            Some(label) => label.value = store(bytes, value),
+            None => labels.push(Label { name: store(bytes, name), value: store(bytes, value) }),
+        }
+        *written += name.len() + value.len() + LABEL_BYTES;
+    }
+
+    /// Sets labels for every label that is there now: `rename` puts the new name for a name into a buffer and says whether
+    /// there is one.
+    ///
+    /// Precondition: no name is there twice, and no value is empty.
+    pub(super) fn copy_renamed(&mut self, buffer: &mut Vec<u8>, mut rename: impl FnMut(&[u8], &mut Vec<u8>) -> bool) {
+        for index in 0..self.labels.len() {
+            let Some(&Label { name, value }) = self.labels.get(index) else { break };
+            buffer.clear();
+            if rename(name.of(&self.bytes), buffer) {
+                self.labels.push(Label { name: store(&mut self.bytes, buffer), value });
+                self.written += buffer.len() + LABEL_BYTES;
+            }
+            if !self.is_within_bounds() {
+                break;
+            }
+        }
+        self.unite();
+    }
+
+    /// Removes the labels whose names `keep` refuses.
+    pub(super) fn retain(&mut self, keep: impl Fn(&[u8]) -> bool) {
+        let Self { bytes, labels, .. } = self;
+        labels.retain(|label| keep(label.name.of(bytes)));
+    }
+
+    /// Removes the first label of this name, as Mimir's `RemoveLabel` does.
+    pub(super) fn remove_first(&mut self, name: &[u8]) {
+        let place = self.labels.iter().position(|label| label.name.of(&self.bytes) == name);
+        if let Some(place) = place {
+            self.labels.remove(place);
+        }
+    }
+
+    /// Leaves one label of each name, as if each had been set on an empty `labels.Builder`: the place of the first, the
+    /// value of the last, and none after an empty value.
+    ///
+    /// Sorts instead of setting one by one, so that many labels don't cost their square.
+    pub(super) fn unite(&mut self) {
+        let Self { bytes, labels, order, .. } = self;
+        let name = |label: &Label| label.name.of(bytes);
+        if labels.is_sorted_by(|left, right| name(left) < name(right)) && labels.iter().all(|it| !it.value.is_empty()) {
+            return;
+        }
+        order.clear();
+        order.extend(labels.iter().copied().zip(0..));
+        order.sort_unstable_by(|(left, first), (right, second)| name(left).cmp(name(right)).then(first.cmp(second)));
+        for same in order.chunk_by(|(left, _), (right, _)| name(left) == name(right)) {
+            let live = same.rsplit(|(label, _)| label.value.is_empty()).next().unwrap_or_default();
+            let place = live.first().map(|(_, place)| *place);
+            let value = live.last().map(|(label, _)| label.value).unwrap_or_default();
+            for (_, index) in same {
+                if let Some(label) = labels.get_mut(*index) {
+                    label.value = if Some(*index) == place { value } else { Span::default() };
+                }
+            }
+        }
+        labels.retain(|label| !label.value.is_empty());
+    }
+
+    /// Removes empty values and sorts by name; whether a label is left.
+    pub(super) fn tidy(&mut self) -> bool {
+        let Self { bytes, labels, .. } = self;
+        labels.retain(|label| !label.value.is_empty());
+        let name = |label: &Label| label.name.of(bytes);
+        if !labels.is_sorted_by(|left, right| name(left) <= name(right)) {
+            labels.sort_unstable_by(|left, right| name(left).cmp(name(right)));
+        }
+        !labels.is_empty()
+    }
+
+    pub(super) fn take_scratch(&mut self) -> Scratch {
+        std::mem::take(&mut self.scratch)
+    }
+
+    pub(super) fn return_scratch(&mut self, scratch: Scratch) {
+        self.scratch = scratch;
+    }
+}
+
+fn store(bytes: &mut Vec<u8>, content: &[u8]) -> Span {
+    let start = bytes.len();
+    bytes.extend_from_slice(content);
+    Span { start, end: bytes.len() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! Upper and lower case as Go's `strings.ToLower` and `strings.ToUpper` make them: each character on its own becomes one
+//! character, and a byte that is no part of a character becomes U+FFFD.
+
+use super::text;
+
+/// Writes `value` in lower case.
+pub(super) fn lower(value: &[u8], result: &mut Vec<u8>) {
+    map(value, result, |character| match character {
+        // Its lower case is two characters to Unicode, the first of which is Go's.
+        'İ' => 'i',
+        _ => single(character.to_lowercase(), character),
+    });
+}
+
+/// Writes `value` in upper case.
+pub(super) fn upper(value: &[u8], result: &mut Vec<u8>) {
+    map(value, result, |character| match u32::from(character) {
+        // Greek with an iota below: the upper case is two characters to Unicode, and one with the iota beside it to Go.
+        code @ (0x1f80..=0x1f87 | 0x1f90..=0x1f97 | 0x1fa0..=0x1fa7) => shifted(code, 8, character),
+        code @ (0x1fb3 | 0x1fc3 | 0x1ff3) => shifted(code, 9, character),
+        _ => single(character.to_uppercase(), character),
+    });
+}
+
+fn shifted(code: u32, by: u32, otherwise: char) -> char {
+    char::from_u32(code + by).unwrap_or(otherwise)
+}
+
+/// The mapping if it is one character; Go leaves the others as they are.
+fn single(mut mapped: impl ExactSizeIterator<Item = char>, otherwise: char) -> char {
+    if mapped.len() == 1 { mapped.next().unwrap_or(otherwise) } else { otherwise }
+}
+
+fn map(value: &[u8], result: &mut Vec<u8>, each: impl Fn(char) -> char) {
+    let mut buffer = [0; 4];
+    for character in text::read(value).chars() {
+        result.extend_from_slice(each(character).encode_utf8(&mut buffer).as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(value: &[u8], lowered: &[u8], uppered: &[u8]) {
+        let (mut low, mut up) = (Vec::new(), Vec::new());
+        lower(value, &mut low);
+        upper(value, &mut up);
+        assert_eq!((low.as_slice(), up.as_slice()), (lowered, uppered), "{value:?}");
+    }
+
+    #[test]
+    fn maps_as_go_does() {
+        check(b"", b"", b"");
+        check(b"Pod-1", b"pod-1", b"POD-1");
+        check("Ägäis".as_bytes(), "ägäis".as_bytes(), "ÄGÄIS".as_bytes());
+        check("ß".as_bytes(), "ß".as_bytes(), "ß".as_bytes());
+        check("İ".as_bytes(), b"i", "İ".as_bytes());
+        check("ΑΣ".as_bytes(), "ασ".as_bytes(), "ΑΣ".as_bytes());
+        check("ᾳᾀ".as_bytes(), "ᾳᾀ".as_bytes(), "ᾼᾈ".as_bytes());
+        check("ﬁ".as_bytes(), "ﬁ".as_bytes(), "ﬁ".as_bytes());
+        check(b"A\xffb", "a\u{fffd}b".as_bytes(), "A\u{fffd}B".as_bytes());
+    }
+}

@@ -1,0 +1,184 @@
+//! Regular expressions as Go's `regexp` has them, on the `regex` crate, which searches the same way: leftmost-first, in
+//! linear time.
+//!
+//! Where the two languages differ in how an expression is written, [`syntax`] translates. Where they differ in what text
+//! is, [`text`] does: Go matches any bytes, and takes each one that is no part of a character for U+FFFD.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use regex::{Captures, Regex, RegexBuilder};
+use thiserror::Error;
+
+use super::template::Template;
+use super::{MAX_WRITTEN_BYTES, text};
+
+mod class;
+mod escape;
+mod syntax;
+
+use syntax::Translation;
+
+/// The longest expression, in bytes.
+const MAX_EXPRESSION_BYTES: usize = 64 << 10;
+/// The most bytes that one compiled expression may take; Go's own bound is far above it.
+const MAX_COMPILED_BYTES: usize = 4 << 20;
+/// The most bytes that the tables of a search may take, for each thread that searches at once.
+const MAX_SEARCH_BYTES: usize = 512 << 10;
+/// How deep groups may nest; Go has 1000.
+const MAX_DEPTH: usize = 200;
+
+/// Why an expression cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum PatternError {
+    /// A `(` without its `)`.
+    #[error("has a ( without )")]
+    MissingParenthesis,
+    /// A `)` without its `(`.
+    #[error("has a ) without (")]
+    UnexpectedParenthesis,
+    /// A `[` without its `]`.
+    #[error("has a [ without ]")]
+    MissingBracket,
+    /// `[b-a]`, or a class such as `\pX` that does not exist.
+    #[error("has a class or range of characters that does not exist")]
+    CharacterRange,
+    /// `\8`, `\y`, or a backslash at the end.
+    #[error("has a \\ that RE2 does not know")]
+    Escape,
+    /// `(?x)`, `(?=a)`, `(?P<>a)`.
+    #[error("has a (? that RE2 does not know")]
+    Group,
+    /// `*` with nothing before it, or `a**`.
+    #[error("repeats what cannot be repeated: *, +, ? and {{}} follow one thing")]
+    Repetition,
+    /// More than a thousand repetitions.
+    #[error("repeats more than 1000 times")]
+    RepetitionSize,
+    /// Larger or deeper than the edge holds. Mimir may accept it.
+    #[error(
+        "is too large: it has over {MAX_EXPRESSION_BYTES} bytes or {MAX_DEPTH} levels, or compiles to over \
+         {MAX_COMPILED_BYTES} bytes"
+    )]
+    TooLarge,
+}
+
+/// A compiled expression, which matches whole values as Prometheus has it.
+#[derive(Debug)]
+pub(super) struct Pattern {
+    /// `None` is `(.*)`, which needs no search: it matches everything, and group 1 is all of it.
+    regex: Option<Regex>,
+    names: Vec<(Box<str>, usize)>,
+}
+
+/// The groups of one match.
+pub(super) enum Groups<'v> {
+    /// The whole value is groups 0 and 1.
+    Everything(&'v [u8]),
+    /// Groups in the value as Go reads it.
+    Found(&'v Captures<'v>, Source<'v>),
+}
+
+/// A value that is searched.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'v> {
+    value: &'v [u8],
+    /// Whether it is UTF-8, so that places in it are those in what Go reads.
+    is_text: bool,
+}
+
+impl<'v> Source<'v> {
+    fn read(value: &'v [u8]) -> (Self, Cow<'v, str>) {
+        let text = text::read(value);
+        (Source { value, is_text: matches!(text, Cow::Borrowed(_)) }, text)
+    }
+
+    /// The bytes that Go reads as this part.
+    fn part(self, range: Range<usize>) -> &'v [u8] {
+        let origin = |place| if self.is_text { place } else { text::origin(self.value, place) };
+        self.value.get(origin(range.start)..origin(range.end)).unwrap_or_default()
+    }
+}
+
+impl Groups<'_> {
+    /// The group's bytes, if there is such a group and it took part in the match.
+    pub(super) fn get(&self, number: usize) -> Option<&[u8]> {
+        match self {
+            Groups::Everything(value) => (number < 2).then_some(*value),
+            Groups::Found(captures, source) => captures.get(number).map(|group| source.part(group.range())),
+        }
+    }
+}
+
+impl Pattern {
+    pub(super) fn compile(expression: &str) -> Result<Self, PatternError> {
+        if expression == "(.*)" {
+            return Ok(Pattern { regex: None, names: Vec::new() });
+        }
+        if expression.len() > MAX_EXPRESSION_BYTES {
+            return Err(PatternError::TooLarge);
+        }
+        let Translation { expression, names } = syntax::translate(&format!("^(?s:{expression})$"))?;
+        let mut builder = RegexBuilder::new(&expression);
+        builder.size_limit(MAX_COMPILED_BYTES).dfa_size_limit(MAX_SEARCH_BYTES);
+        // Each level of Go's has up to two groups around it in the translation.
+        builder.nest_limit(4 * u32::try_from(MAX_DEPTH).unwrap_or(u32::MAX));
+        let regex = builder.build().map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => PatternError::TooLarge,
+            // The translation is right by construction, but for names of scripts, which the crate knows.
+            _ => PatternError::CharacterRange,
+        })?;
+        Ok(Pattern { regex: Some(regex), names })
+    }
+
+    /// Whether it is `(.*)`, Prometheus' default.
+    pub(super) fn is_default(&self) -> bool {
+        self.regex.is_none()
+    }
+
+    /// The groups of this name, which may be several.
+    pub(super) fn groups_named(&self, name: &str) -> Vec<usize> {
+        self.names.iter().filter(|(own, _)| **own == *name).map(|(_, number)| *number).collect()
+    }
+
+    pub(super) fn is_match(&self, value: &[u8]) -> bool {
+        self.regex.as_ref().is_none_or(|regex| regex.is_match(&text::read(value)))
+    }
+
+    /// What `use_match` makes of the first match. `needs_groups` false: it does not look at the groups, which need not be
+    /// found then.
+    pub(super) fn first_match<R>(
+        &self,
+        value: &[u8],
+        needs_groups: bool,
+        use_match: impl FnOnce(&Groups<'_>) -> R,
+    ) -> Option<R> {
+        let Some(regex) = &self.regex else { return Some(use_match(&Groups::Everything(value))) };
+        if !needs_groups {
+            return self.is_match(value).then(|| use_match(&Groups::Everything(value)));
+        }
+        let (source, text) = Source::read(value);
+        let captures = regex.captures(&text)?;
+        Some(use_match(&Groups::Found(&captures, source)))
+    }
+
+    /// Go's `ReplaceAllString`: more than one match is possible where the expression breaks out of its anchors (`a)|(b`).
+    pub(super) fn replace_all(&self, value: &[u8], template: &Template, result: &mut Vec<u8>) {
+        let Some(regex) = &self.regex else { return template.expand(&Groups::Everything(value), result) };
+        let (source, text) = Source::read(value);
+        let mut end = 0;
+        for captures in regex.captures_iter(&text) {
+            let whole = captures.get_match().range();
+            result.extend_from_slice(source.part(end..whole.start));
+            template.expand(&Groups::Found(&captures, source), result);
+            end = whole.end;
+            if result.len() > MAX_WRITTEN_BYTES {
+                break;
+            }
+        }
+        result.extend_from_slice(source.part(end..text.len()));
+    }
+}
+
+#[cfg(test)]
+mod tests;

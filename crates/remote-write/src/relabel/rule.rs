@@ -1,0 +1,184 @@
+//! One rule of `metric_relabel_configs` (Prometheus `model/relabel/relabel.go`).
+
+use std::io::Write;
+use std::num::NonZeroU64;
+
+use limits::{NameScheme, RelabelAction, RelabelRule};
+
+use super::labels::{LabelSet, Scratch};
+use super::pattern::Pattern;
+use super::template::Template;
+use super::{RewriteError, letter_case};
+
+/// A rule, ready to run.
+#[derive(Debug)]
+pub(super) struct Rule {
+    sources: Vec<Box<str>>,
+    separator: Box<str>,
+    target: Box<str>,
+    pattern: Pattern,
+    action: Action,
+}
+
+#[derive(Debug)]
+enum Action {
+    Replace(Replace),
+    Keep,
+    Drop,
+    KeepEqual,
+    DropEqual,
+    HashMod(NonZeroU64),
+    Lowercase,
+    Uppercase,
+    LabelMap(Template),
+    LabelDrop,
+    LabelKeep,
+}
+
+#[derive(Debug)]
+struct Replace {
+    target: Template,
+    replacement: Template,
+    needs_groups: bool,
+    scheme: NameScheme,
+}
+
+impl Rule {
+    /// The rule; `number` is its place in the list, from 1.
+    pub(super) fn compile(rule: &RelabelRule, number: usize, scheme: NameScheme) -> Result<Self, RewriteError> {
+        if rule.source_labels.iter().any(|name| name.is_empty()) {
+            return Err(RewriteError::EmptySourceLabel { rule: number });
+        }
+        let pattern = Pattern::compile(&rule.regex).map_err(|error| RewriteError::Regex { rule: number, error })?;
+        let replacement = Template::compile(&rule.replacement, &pattern);
+        let action = match rule.action {
+            RelabelAction::Replace => Action::Replace(Replace::new(rule, replacement, &pattern, scheme)),
+            RelabelAction::Keep => Action::Keep,
+            RelabelAction::Drop => Action::Drop,
+            RelabelAction::KeepEqual => Action::KeepEqual,
+            RelabelAction::DropEqual => Action::DropEqual,
+            RelabelAction::HashMod => {
+                Action::HashMod(NonZeroU64::new(rule.modulus).ok_or(RewriteError::ZeroModulus { rule: number })?)
+            }
+            RelabelAction::Lowercase => Action::Lowercase,
+            RelabelAction::Uppercase => Action::Uppercase,
+            RelabelAction::LabelMap => Action::LabelMap(replacement),
+            RelabelAction::LabelDrop => Action::LabelDrop,
+            RelabelAction::LabelKeep => Action::LabelKeep,
+        };
+        Ok(Rule {
+            sources: rule.source_labels.iter().map(|name| (&**name).into()).collect(),
+            separator: (&*rule.separator).into(),
+            target: (&*rule.target_label).into(),
+            pattern,
+            action,
+        })
+    }
+
+    /// Runs the rule. False: it drops the series.
+    ///
+    /// Precondition: no label is there twice, and none is empty.
+    pub(super) fn apply(&self, labels: &mut LabelSet, scratch: &mut Scratch) -> bool {
+        self.join_sources(labels, &mut scratch.value);
+        let Scratch { value, result, target } = scratch;
+        result.clear();
+        match &self.action {
+            Action::Keep => return self.pattern.is_match(value),
+            Action::Drop => return !self.pattern.is_match(value),
+            Action::KeepEqual => return self.equals_target(labels, value),
+            Action::DropEqual => return !self.equals_target(labels, value),
+            Action::Replace(replace) => {
+                target.clear();
+                if replace.run(&self.pattern, value, target, result) {
+                    labels.set(target, result);
+                }
+                return true;
+            }
+            Action::HashMod(modulus) => write_hash(value, *modulus, result),
+            Action::Lowercase => letter_case::lower(value, result),
+            Action::Uppercase => letter_case::upper(value, result),
+            Action::LabelMap(name) => {
+                labels.copy_renamed(result, |own, renamed| self.rename(own, name, renamed));
+                return true;
+            }
+            Action::LabelDrop => {
+                labels.retain(|name| !self.pattern.is_match(name));
+                return true;
+            }
+            Action::LabelKeep => {
+                labels.retain(|name| self.pattern.is_match(name));
+                return true;
+            }
+        }
+        labels.set(self.target.as_bytes(), result);
+        true
+    }
+
+    fn join_sources(&self, labels: &LabelSet, value: &mut Vec<u8>) {
+        value.clear();
+        for (index, name) in self.sources.iter().enumerate() {
+            if index > 0 {
+                value.extend_from_slice(self.separator.as_bytes());
+            }
+            value.extend_from_slice(labels.get(name.as_bytes()).unwrap_or_default());
+        }
+    }
+
+    fn equals_target(&self, labels: &LabelSet, value: &[u8]) -> bool {
+        labels.get(self.target.as_bytes()).unwrap_or_default() == value
+    }
+
+    fn rename(&self, name: &[u8], template: &Template, renamed: &mut Vec<u8>) -> bool {
+        let matches = self.pattern.is_match(name);
+        if matches {
+            self.pattern.replace_all(name, template, renamed);
+        }
+        matches
+    }
+}
+
+impl Replace {
+    fn new(rule: &RelabelRule, replacement: Template, pattern: &Pattern, scheme: NameScheme) -> Self {
+        let target = Template::compile(&rule.target_label, pattern);
+        let needs_groups = target.needs_groups() || replacement.needs_groups();
+        Replace { target, replacement, needs_groups, scheme }
+    }
+
+    /// Writes the label and its value; false: there is none to be written.
+    fn run(&self, pattern: &Pattern, value: &[u8], target: &mut Vec<u8>, result: &mut Vec<u8>) -> bool {
+        if value.is_empty() && pattern.is_default() {
+            // Prometheus has a short cut for such rules, and does not look at the target's name on it.
+            if let (Some(name), Some(replacement)) = (self.target.plain(), self.replacement.plain()) {
+                target.extend_from_slice(name.as_bytes());
+                result.extend_from_slice(replacement.as_bytes());
+                return true;
+            }
+        }
+        let found = pattern.first_match(value, self.needs_groups, |groups| {
+            self.target.expand(groups, target);
+            self.replacement.expand(groups, result);
+        });
+        found.is_some() && is_label_name(target, self.scheme)
+    }
+}
+
+/// Whether Prometheus takes it for the name of a label (`IsValidLabelName` in its common `model/metric.go`).
+fn is_label_name(name: &[u8], scheme: NameScheme) -> bool {
+    match (scheme, name) {
+        (_, []) => false,
+        (NameScheme::Utf8, name) => std::str::from_utf8(name).is_ok(),
+        (NameScheme::Legacy, [first, rest @ ..]) => {
+            !first.is_ascii_digit()
+                && [first].into_iter().chain(rest).all(|&it| it.is_ascii_alphanumeric() || it == b'_')
+        }
+    }
+}
+
+/// The last eight bytes of the MD5 hash, modulo `modulus`, in digits.
+fn write_hash(value: &[u8], modulus: NonZeroU64, result: &mut Vec<u8>) {
+    let hash = u128::from_be_bytes(md5::compute(value).0);
+    // The lower half of the number is what its last eight bytes say.
+    let last = (hash & u128::from(u64::MAX)) % u128::from(modulus.get());
+    // Writing into a vector does not fail.
+    let _ = write!(result, "{last}");
+}
