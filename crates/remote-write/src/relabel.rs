@@ -61,7 +61,8 @@ pub enum RewriteError {
         /// Which rule, from 1.
         rule: usize,
     },
-    /// Mimir accepts the document, and answers 500 to every push of which a series comes to this rule.
+    /// Mimir accepts the document, and closes the connection without an answer when a series of a push comes to this rule:
+    /// it divides by 0.
     #[error("has rule {rule} with the action hashmod and no modulus: set one of at least 1")]
     ZeroModulus {
         /// Which rule, from 1.
@@ -74,7 +75,7 @@ impl Rewrite {
     /// (`metric_relabeling_enabled: false`, which turns `drop_labels` off too).
     ///
     /// # Errors
-    /// The first rule that cannot be run. Nothing is known about what Mimir makes of this tenant's pushes then.
+    /// The first rule that cannot be run. What Mimir charges to this tenant is not known then: nothing is to be charged.
     pub fn compile(limits: &TenantLimits) -> Result<Option<Self>, RewriteError> {
         let nothing = limits.metric_relabel_configs.is_empty() && limits.drop_labels.is_empty();
         if nothing || !limits.metric_relabeling_enabled {

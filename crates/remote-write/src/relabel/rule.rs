@@ -147,7 +147,8 @@ impl Replace {
     /// Writes the label and its value; false: there is none to be written.
     fn run(&self, pattern: &Pattern, value: &[u8], target: &mut Vec<u8>, result: &mut Vec<u8>) -> bool {
         if value.is_empty() && pattern.is_default() {
-            // Prometheus has a short cut for such rules, and does not look at the target's name on it.
+            // Prometheus has a short cut for rules that do not say `regex`, and does not look at the target's name on it. A
+            // rule that says `(.*)` is not told from them here.
             if let (Some(name), Some(replacement)) = (self.target.plain(), self.replacement.plain()) {
                 target.extend_from_slice(name.as_bytes());
                 result.extend_from_slice(replacement.as_bytes());
