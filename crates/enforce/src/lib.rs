@@ -2,8 +2,8 @@
 //!
 //! A push is decided in steps, each of which takes one short lock and gives a [`Decision`]:
 //! [`Enforcer::admit_request`] before the body is looked at, [`Enforcer::charge_items`] once it is counted. A [`Level`]
-//! tells beforehand what they would decide. Nothing
-//! here does I/O, reads a clock or draws a random number: the caller passes the [`Moment`] and the randomness, so the
+//! tells beforehand what they would decide. Between the two, [`Elections`] tell which replica of a Prometheus pair is the
+//! one that is charged. Nothing here does I/O, reads a clock or draws a random number: the caller passes the [`Moment`] and the randomness, so the
 //! same calls always give the same answers.
 //!
 //! The invariant kept throughout: a bucket refuses exactly what Go's `golang.org/x/time/rate` refuses in Mimir, and a
@@ -11,6 +11,7 @@
 
 mod bucket;
 mod decision;
+mod election;
 mod enforcer;
 mod go_float;
 mod level;
@@ -20,6 +21,9 @@ mod retry_after;
 mod tenant_state;
 
 pub use decision::{Decision, Denial, DenyReason};
+pub use election::{
+    Election, ElectionRules, Elections, HaPair, MAX_TENANT_BYTES as MAX_ELECTION_BYTES, Standing, UnixMillis, Word,
+};
 pub use enforcer::Enforcer;
 pub use go_float::format_go_float;
 pub use level::Level;

@@ -1,0 +1,206 @@
+//! Which replica of a Prometheus pair is the elected one, as Mimir's HA tracker decides it
+//! (Mimir `pkg/distributor/ha_tracker.go`, `ha_dedupe*.go`).
+//!
+//! A tenant's `(cluster, replica)` labels name a pair and one of it. The first replica seen of a cluster is elected;
+//! another takes over once the elected one is silent. What Mimir says about a pair, [`Elections::confirm`], replaces
+//! what was decided here and holds until it is taken back. Not here: finding the labels, and what is done with the
+//! answer: pushes of a replica that is not elected are forwarded and charged nothing.
+//!
+//! The invariants: exactly one replica of a held pair is elected at any time; forgetting idle pairs changes no
+//! decision; what one tenant's pairs take is bounded by [`MAX_TENANT_BYTES`].
+
+mod pair;
+mod rules;
+mod tenant_elections;
+mod unix_millis;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dashmap::DashMap;
+
+pub use pair::Word;
+pub use rules::ElectionRules;
+pub use tenant_elections::MAX_TENANT_BYTES;
+use tenant_elections::TenantElections;
+pub use unix_millis::UnixMillis;
+
+/// As many as the buckets have, for the same reason.
+const SHARDS: usize = 256;
+/// Memory is given back once a map has room for this many times what it holds.
+const SPARSE: usize = 8;
+
+/// The labels of a push that is deduplicated: of its first series, or of each where the tenant has
+/// `ha_tracker_per_sample_dedupe`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HaPair<'l> {
+    cluster: &'l [u8],
+    replica: &'l [u8],
+}
+
+impl<'l> HaPair<'l> {
+    /// `None` if Mimir takes the series for one of no pair, accepts it and leaves its labels as they are: a label is
+    /// empty or absent, or the replica is longer than `max_label_value_length` (`checkSample`).
+    ///
+    /// Where a series has a label twice, Mimir takes the last one (`findHALabels`).
+    #[must_use]
+    pub fn new(cluster: &'l [u8], replica: &'l [u8], rules: &ElectionRules) -> Option<Self> {
+        let length = i64::try_from(replica.len()).unwrap_or(i64::MAX);
+        let is_ha = !cluster.is_empty() && !replica.is_empty() && length <= rules.max_replica_bytes;
+        is_ha.then_some(HaPair { cluster, replica })
+    }
+}
+
+/// What a replica is to its pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// Its series are accepted, without their replica label, and charged.
+    Elected,
+    /// Another one is elected: Mimir answers 202, ingests nothing and charges nothing.
+    NotElected,
+    /// The cluster is one more than the tenant's `ha_max_clusters`: Mimir answers 400, ingests nothing and charges
+    /// nothing, but it may hold fewer clusters than are held here.
+    TooManyClusters,
+    /// The cluster is not known and finds no room in [`MAX_TENANT_BYTES`]: nothing can be said about the replica.
+    Untracked,
+}
+
+impl Standing {
+    /// Whether the series cost anything. Where it is unknown they don't: Mimir charges them itself.
+    #[must_use]
+    pub const fn is_charged(self) -> bool {
+        matches!(self, Standing::Elected)
+    }
+}
+
+/// The answer to one push, or to one pair in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct Election {
+    /// What the replica is to its pair.
+    pub standing: Standing,
+    /// Whether this is Mimir's word and not only the election held here.
+    pub confirmed: bool,
+}
+
+/// The elections of all tenants, for use by many threads at once.
+///
+/// Tenants are named by their bare ID ([`limits::Tenant::id`]): Mimir's tracker knows no metadata suffix. Each call
+/// takes one shard's lock and gives it back before it returns. Time is the wall clock, and may come out of order.
+#[derive(Debug)]
+pub struct Elections {
+    tenants: DashMap<Box<str>, TenantElections>,
+    untracked: AtomicU64,
+}
+
+impl Elections {
+    /// Elections in which no replica was seen yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Elections { tenants: DashMap::with_shard_amount(SHARDS), untracked: AtomicU64::new(0) }
+    }
+
+    /// Tells the standing of a replica that pushes at `now`, and notes that it was seen.
+    ///
+    /// `earliest_sample` is the time of the earliest among the first samples and first histograms of the push's series
+    /// (of the pair's, where each series is decided); it only matters where [`ElectionRules::uses_sample_time`].
+    /// Without one, and at most, it is `now`.
+    pub fn elect(
+        &self,
+        tenant: &str,
+        pair: HaPair<'_>,
+        rules: &ElectionRules,
+        earliest_sample: Option<UnixMillis>,
+        now: UnixMillis,
+    ) -> Election {
+        let earliest_sample = earliest_sample.map_or(now, |sample| sample.min(now));
+        // Two look-ups for a new tenant, so that a known one costs no allocation.
+        let known = self.tenants.get_mut(tenant).map(|mut known| known.elect(pair, rules, earliest_sample, now));
+        let (standing, confirmed) = known
+            .unwrap_or_else(|| self.tenants.entry(tenant.into()).or_default().elect(pair, rules, earliest_sample, now));
+        if standing == Standing::Untracked {
+            self.untracked.fetch_add(1, Ordering::Relaxed);
+        }
+        Election { standing, confirmed }
+    }
+
+    /// What [`Elections::elect`] would tell at `now`. Notes nothing.
+    pub fn preview(&self, tenant: &str, pair: HaPair<'_>, rules: &ElectionRules, now: UnixMillis) -> Election {
+        let known = self.tenants.get(tenant).map(|known| known.preview(pair, rules, now));
+        let (standing, confirmed) = known.unwrap_or_else(|| TenantElections::default().preview(pair, rules, now));
+        Election { standing, confirmed }
+    }
+
+    /// Takes Mimir's word for who is elected in a cluster. It holds, and nobody takes over here, until
+    /// [`Elections::unconfirm`] or [`Elections::forget_unlisted`] takes it back; `ha_max_clusters` does not matter.
+    ///
+    /// `false` if the tenant has no room for it; the pair is then left as it is.
+    pub fn confirm(&self, tenant: &str, word: &Word<'_>, now: UnixMillis) -> bool {
+        if let Some(mut known) = self.tenants.get_mut(tenant) {
+            return known.tell(word, now);
+        }
+        self.tenants.entry(tenant.into()).or_default().tell(word, now)
+    }
+
+    /// Whether Mimir's word holds for the cluster.
+    #[must_use]
+    pub fn is_confirmed(&self, tenant: &str, cluster: &[u8]) -> bool {
+        self.tenants.get(tenant).is_some_and(|known| known.is_confirmed(cluster))
+    }
+
+    /// Drops the pairs that Mimir last named before `since`: for the end of a complete list, with the time at which
+    /// its reading began. Mimir holds them no longer, so whoever pushes next is elected. How many those were.
+    ///
+    /// Pairs that Mimir has never named, or whose word was taken back, stay.
+    pub fn forget_unlisted(&self, since: UnixMillis) -> usize {
+        self.tenants.iter_mut().map(|mut tenant| tenant.forget_unlisted(since)).sum()
+    }
+
+    /// Takes back what Mimir said before `since`: for a Mimir that cannot be asked any more. The election here goes on
+    /// from it. How many pairs those were.
+    pub fn unconfirm(&self, since: UnixMillis) -> usize {
+        self.tenants.iter_mut().map(|mut tenant| tenant.unconfirm(since)).sum()
+    }
+
+    /// Gives back the memory of pairs, not of Mimir's word, that had no push for 66 minutes; how many those were.
+    ///
+    /// No decision at `now` or later changes: such a pair is as if it had never been, dropped or not, because Mimir's
+    /// own cleanup has dropped it by then. One shard is locked at a time.
+    pub fn evict_idle(&self, now: UnixMillis) -> usize {
+        let mut evicted = 0;
+        self.tenants.retain(|_, tenant| {
+            evicted += tenant.drop_forgotten(now);
+            tenant.len() > 0
+        });
+        if self.tenants.len() < self.tenants.capacity() / SPARSE {
+            self.tenants.shrink_to_fit();
+        }
+        evicted
+    }
+
+    /// How many pairs are held, counted shard by shard.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tenants.iter().map(|tenant| tenant.len()).sum()
+    }
+
+    /// Whether no pair is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many pushes found no room for their pair.
+    #[must_use]
+    pub fn untracked(&self) -> u64 {
+        self.untracked.load(Ordering::Relaxed)
+    }
+}
+
+impl Default for Elections {
+    fn default() -> Self {
+        Elections::new()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,224 @@
+//! The election of one cluster: who is elected, who was seen last, and what time makes of it.
+//!
+//! Not here: which clusters there are, and how many. The invariant: exactly one replica is elected at any time.
+//!
+//! Mimir looks at all its pairs every update timeout of its default limits, and only then fails over. Here those ticks
+//! are caught up with when a pair is next asked for: between two pushes nothing but ticks changes a pair, so what they
+//! would have done can be told afterwards, without a task that has to run in time. The ticks of Mimir's process cannot
+//! be known before it has failed over once, so a pair's are counted from its election; after a failover that is Mimir's
+//! own beat, since it elects on a tick.
+
+use super::rules::ElectionRules;
+use super::unix_millis::UnixMillis;
+
+/// After this long without a push of any of its replicas, a pair is as if it had never been: Mimir drops one at the
+/// first cleanup that finds it idle for 30 minutes, and cleans up every 24 to 36 minutes.
+pub(crate) const FORGET_AFTER_MILLIS: i64 = (30 + 36) * 60 * 1_000;
+
+/// One cluster's election (Mimir `pkg/distributor/ha_tracker.go`, `haClusterInfo`).
+#[derive(Debug, Clone)]
+pub(crate) struct Pair {
+    elected: Box<[u8]>,
+    /// When the elected replica was seen, as stored: later pushes of it are stored on a tick.
+    received_at: UnixMillis,
+    elected_at: UnixMillis,
+    /// When the elected replica was last seen here.
+    seen_at: Option<UnixMillis>,
+    candidate: Option<Candidate>,
+    /// Up to when ticks have been caught up with.
+    settled_at: UnixMillis,
+    confirmed_at: Option<UnixMillis>,
+}
+
+/// The last replica seen that was not the elected one.
+#[derive(Debug, Clone)]
+struct Candidate {
+    replica: Box<[u8]>,
+    seen_at: UnixMillis,
+    earliest_sample: UnixMillis,
+}
+
+impl Candidate {
+    /// Whether it takes over on this tick, with the elected replica known to be silent long enough (`updateKVStore`).
+    fn may_succeed(&self, received_at: UnixMillis, tick: UnixMillis, rules: &ElectionRules) -> bool {
+        tick.since(self.seen_at) < rules.update
+            && (rules.sample_failover == 0 || self.earliest_sample.since(received_at) >= rules.sample_failover)
+    }
+}
+
+/// What the ticks between two pushes do to a pair.
+struct Due {
+    /// The stored time after them.
+    received_at: UnixMillis,
+    /// The tick on which the candidate takes over.
+    failover: Option<UnixMillis>,
+}
+
+/// Who Mimir says is elected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Word<'w> {
+    /// The cluster, `cluster` in the JSON of `GET /distributor/ha_tracker`.
+    pub cluster: &'w [u8],
+    /// The elected replica, `replica` there.
+    pub replica: &'w [u8],
+    /// When Mimir saw it last, as stored: `electedLastSeenTime` there.
+    pub received_at: UnixMillis,
+    /// When Mimir elected it: `lastElectionTime` there.
+    pub elected_at: UnixMillis,
+}
+
+impl Pair {
+    /// The first replica seen is elected.
+    pub(crate) fn new(replica: &[u8], now: UnixMillis) -> Self {
+        Pair {
+            elected: replica.into(),
+            received_at: now,
+            elected_at: now,
+            seen_at: Some(now),
+            candidate: None,
+            settled_at: now,
+            confirmed_at: None,
+        }
+    }
+
+    /// A pair that is known from Mimir alone.
+    pub(crate) fn told(word: &Word<'_>, now: UnixMillis) -> Self {
+        Pair {
+            received_at: word.received_at,
+            elected_at: word.elected_at,
+            seen_at: None,
+            confirmed_at: Some(now),
+            ..Pair::new(word.replica, now)
+        }
+    }
+
+    /// Takes Mimir's word, whatever was held here (`updateCache`).
+    pub(crate) fn tell(&mut self, word: &Word<'_>, now: UnixMillis) {
+        if *self.elected != *word.replica {
+            let candidate = self.candidate.take_if(|candidate| *candidate.replica == *word.replica);
+            self.seen_at = candidate.as_ref().map(|candidate| candidate.seen_at);
+            self.elected = candidate.map_or_else(|| word.replica.into(), |candidate| candidate.replica);
+        }
+        self.received_at = word.received_at;
+        self.elected_at = word.elected_at;
+        self.confirmed_at = Some(now);
+    }
+
+    /// When Mimir's word was last taken; `None` if it holds no longer, or never came.
+    pub(crate) fn confirmed_at(&self) -> Option<UnixMillis> {
+        self.confirmed_at
+    }
+
+    /// Mimir's word no longer holds; the election goes on from it.
+    pub(crate) fn unconfirm(&mut self) {
+        self.confirmed_at = None;
+    }
+
+    /// Bytes of the replicas' names.
+    pub(crate) fn name_bytes(&self) -> usize {
+        self.elected.len() + self.candidate_bytes()
+    }
+
+    /// Bytes of the candidate's name.
+    pub(crate) fn candidate_bytes(&self) -> usize {
+        self.candidate.as_ref().map_or(0, |candidate| candidate.replica.len())
+    }
+
+    /// Bytes of the elected replica's name.
+    pub(crate) fn elected_bytes(&self) -> usize {
+        self.elected.len()
+    }
+
+    /// Whether the replica was elected when the pair was last settled.
+    pub(crate) fn is_elected(&self, replica: &[u8]) -> bool {
+        *self.elected == *replica
+    }
+
+    /// The elected replica was seen.
+    pub(crate) fn see_elected(&mut self, now: UnixMillis) {
+        self.seen_at = Some(now);
+    }
+
+    /// A replica that is not elected was seen. The last one seen is the one that may take over.
+    pub(crate) fn see_other(&mut self, replica: &[u8], earliest_sample: UnixMillis, now: UnixMillis) {
+        match &mut self.candidate {
+            Some(candidate) if *candidate.replica == *replica => {
+                candidate.seen_at = now;
+                candidate.earliest_sample = earliest_sample;
+            }
+            candidate => *candidate = Some(Candidate { replica: replica.into(), seen_at: now, earliest_sample }),
+        }
+    }
+
+    /// Does what the ticks since the last call would have done (`updateKVStoreAll`).
+    pub(crate) fn settle(&mut self, rules: &ElectionRules, now: UnixMillis) {
+        let Due { received_at, failover } = self.due(rules, now);
+        if let Some(tick) = failover
+            && let Some(successor) = self.candidate.take()
+        {
+            self.elected = successor.replica;
+            self.seen_at = Some(successor.seen_at);
+            self.elected_at = tick;
+        }
+        self.received_at = received_at;
+        self.settled_at = now;
+    }
+
+    /// What the ticks since the last [`Pair::settle`] do. While Mimir's word holds, nothing: a failover is Mimir's to
+    /// tell then.
+    ///
+    /// Of the ticks between two pushes, at most one stores that the elected replica was seen, and at most one, later,
+    /// fails over; both are found by arithmetic, however many ticks there were.
+    fn due(&self, rules: &ElectionRules, now: UnixMillis) -> Due {
+        let mut received_at = self.received_at;
+        if self.confirmed_at.is_some() {
+            return Due { received_at, failover: None };
+        }
+        let mut tick = self.tick_after(self.settled_at, received_at.plus(rules.update), rules);
+        if let Some(seen_at) = self.seen_at
+            && tick <= now
+            && tick.since(seen_at) < rules.update
+        {
+            received_at = seen_at;
+            tick = self.tick_after(tick, seen_at.plus(rules.update), rules);
+        }
+        let tick = self.tick_after(self.settled_at, tick.max(received_at.plus(rules.failover)), rules);
+        match &self.candidate {
+            Some(candidate) if tick <= now && candidate.may_succeed(received_at, tick, rules) => {
+                Due { received_at: candidate.seen_at, failover: Some(tick) }
+            }
+            _ => Due { received_at, failover: None },
+        }
+    }
+
+    /// The first tick after `from` that is not before `not_before`.
+    fn tick_after(&self, from: UnixMillis, not_before: UnixMillis, rules: &ElectionRules) -> UnixMillis {
+        let elapsed = not_before.max(from.plus(1)).since(self.elected_at).max(1);
+        let ticks = (elapsed - 1) / rules.tick + 1;
+        self.elected_at.plus(ticks.saturating_mul(rules.tick))
+    }
+
+    /// Whether the pair is as if it had never been. No tick changes that, so it does not matter when it is asked.
+    pub(crate) fn is_forgotten(&self, now: UnixMillis) -> bool {
+        self.confirmed_at.is_none() && now.since(self.active_at()) >= FORGET_AFTER_MILLIS
+    }
+
+    /// The earliest time at which the pair may be forgotten.
+    pub(crate) fn forgotten_from(&self) -> UnixMillis {
+        self.active_at().plus(FORGET_AFTER_MILLIS)
+    }
+
+    /// When any of its replicas was last seen, here or by Mimir.
+    fn active_at(&self) -> UnixMillis {
+        let candidate = self.candidate.as_ref().map(|candidate| candidate.seen_at);
+        [self.seen_at, candidate].into_iter().flatten().fold(self.received_at, UnixMillis::max)
+    }
+
+    /// Whether the replica is elected at `now`.
+    pub(crate) fn will_have_elected(&self, replica: &[u8], rules: &ElectionRules, now: UnixMillis) -> bool {
+        match (&self.candidate, self.due(rules, now).failover) {
+            (Some(successor), Some(_)) => *successor.replica == *replica,
+            _ => *self.elected == *replica,
+        }
+    }
+}

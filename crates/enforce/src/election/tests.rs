@@ -1,0 +1,294 @@
+//! Elections on virtual time: what Mimir's tracker does step by step, in tables; properties and recorded cases below.
+
+use std::time::Duration;
+
+use limits::TenantLimits;
+
+use super::*;
+
+mod properties;
+mod recorded;
+
+/// A wall clock's time, in the autumn of 2026.
+const START: i64 = 1_790_000_000_000;
+const HOUR: i64 = 3_600;
+
+fn at(seconds: i64) -> UnixMillis {
+    UnixMillis::new(START + seconds * 1_000)
+}
+
+fn rules_of(limits: &TenantLimits) -> ElectionRules {
+    ElectionRules::new(limits, &TenantLimits::default(), 0.5)
+}
+
+fn rules() -> ElectionRules {
+    rules_of(&TenantLimits::default())
+}
+
+fn clusters(max: i64) -> ElectionRules {
+    rules_of(&TenantLimits { ha_max_clusters: max, ..TenantLimits::default() })
+}
+
+fn pair<'l>(cluster: &'l str, replica: &'l str) -> HaPair<'l> {
+    HaPair::new(cluster.as_bytes(), replica.as_bytes(), &rules()).unwrap()
+}
+
+fn word<'w>(cluster: &'w str, replica: &'w str, received: i64, elected: i64) -> Word<'w> {
+    let (cluster, replica) = (cluster.as_bytes(), replica.as_bytes());
+    Word { cluster, replica, received_at: at(received), elected_at: at(elected) }
+}
+
+/// Elections of one tenant under one set of rules.
+struct Play {
+    elections: Elections,
+    rules: ElectionRules,
+}
+
+impl Play {
+    fn new(rules: ElectionRules) -> Self {
+        Play { elections: Elections::new(), rules }
+    }
+
+    fn push(&self, seconds: i64, cluster: &str, replica: &str) -> Election {
+        let preview = self.elections.preview("t", pair(cluster, replica), &self.rules, at(seconds));
+        let election = self.elections.elect("t", pair(cluster, replica), &self.rules, None, at(seconds));
+        assert_eq!(preview, election, "the preview of {cluster}/{replica} after {seconds} s");
+        election
+    }
+
+    /// Pushes of the replicas of cluster `c`, in turn, each with whether it is elected.
+    #[track_caller]
+    fn check(&self, pushes: &[(i64, &str, bool)]) {
+        for &(seconds, replica, elected) in pushes {
+            let expected = if elected { Standing::Elected } else { Standing::NotElected };
+            assert_eq!(self.push(seconds, "c", replica).standing, expected, "{replica} after {seconds} s");
+        }
+    }
+}
+
+#[test]
+fn the_first_replica_of_a_cluster_is_elected_and_stays_so_while_it_pushes() {
+    Play::new(rules()).check(&[(0, "a", true), (1, "b", false), (14, "a", true), (29, "b", false), (30, "a", true)]);
+    let steady = Play::new(rules());
+    for seconds in (0..HOUR).step_by(14) {
+        steady.check(&[(seconds, "a", true), (seconds + 1, "b", false)]);
+    }
+}
+
+#[test]
+fn tenants_and_clusters_have_elections_of_their_own() {
+    let play = Play::new(rules());
+    assert_eq!(play.push(0, "one", "a").standing, Standing::Elected);
+    assert_eq!(play.push(0, "two", "b").standing, Standing::Elected);
+    assert_eq!(play.push(0, "one", "b").standing, Standing::NotElected);
+    let other = play.elections.elect("other", pair("one", "b"), &play.rules, None, at(0));
+    assert_eq!(other.standing, Standing::Elected);
+    assert_eq!(play.elections.len(), 3);
+}
+
+#[test]
+fn another_replica_takes_over_on_a_tick_and_not_on_its_push() {
+    // Ticks are at 15, 30, 45 ... after the election: those at 30 and later find the stored 0 old enough.
+    Play::new(rules()).check(&[(0, "a", true), (29, "b", false), (30, "b", true), (31, "a", false)]);
+    // The tick at 30 has not seen b for long, so it waits for the one at 45.
+    Play::new(rules()).check(&[(0, "a", true), (1, "b", false), (32, "b", false), (44, "b", false), (45, "b", true)]);
+    // a comes back in time.
+    Play::new(rules()).check(&[(0, "a", true), (29, "b", false), (29, "a", true), (46, "b", false), (46, "a", true)]);
+}
+
+#[test]
+fn a_failover_counts_from_the_stored_time_and_waits_until_the_elected_one_is_silent() {
+    // a was seen at 14, stored at the tick at 15: 44 is the first time at which b may take over, 45 the tick.
+    Play::new(rules()).check(&[(0, "a", true), (14, "a", true), (30, "b", false), (44, "b", false), (45, "b", true)]);
+    // a was seen at 16: the tick at 30 stores it, so that the one at 45 is 1 s too early.
+    Play::new(rules()).check(&[(0, "a", true), (16, "a", true), (44, "b", false), (59, "b", false), (60, "b", true)]);
+}
+
+#[test]
+fn the_last_of_several_replicas_seen_takes_over() {
+    Play::new(rules()).check(&[(0, "a", true), (28, "b", false), (29, "c", false), (30, "b", false), (31, "c", true)]);
+}
+
+#[test]
+fn jitter_decides_when_a_replica_counts_as_silent() {
+    for (random, elected) in [(0.0, false), (0.5, false), (0.999, true)] {
+        let rules = ElectionRules::new(&TenantLimits::default(), &TenantLimits::default(), random);
+        // At the tick at 30, b was seen 17 s ago.
+        Play::new(rules).check(&[(0, "a", true), (13, "b", false), (31, "b", elected)]);
+    }
+}
+
+#[test]
+fn the_earliest_sample_holds_a_failover_back_where_it_has_a_timeout() {
+    let limits =
+        TenantLimits { ha_tracker_sample_failover_timeout: Duration::from_secs(20), ..TenantLimits::default() };
+    for (sample, elected) in [(Some(at(19)), false), (Some(at(20)), true), (None, true), (Some(at(999)), true)] {
+        let elections = Elections::new();
+        let elect = |seconds, replica, sample| {
+            elections.elect("t", pair("c", replica), &rules_of(&limits), sample, at(seconds)).standing
+        };
+        assert_eq!(elect(0, "a", Some(at(-900))), Standing::Elected, "a first election looks at no sample");
+        assert_eq!(elect(29, "b", sample), Standing::NotElected);
+        let expected = if elected { Standing::Elected } else { Standing::NotElected };
+        assert_eq!(elect(31, "b", None), expected, "earliest sample {sample:?}");
+    }
+}
+
+#[test]
+fn no_more_clusters_than_the_limit_are_opened_and_known_ones_go_on() {
+    for unlimited in [0, -1] {
+        let play = Play::new(clusters(unlimited));
+        assert!((0..200).all(|index| play.push(0, &format!("c{index}"), "a").standing == Standing::Elected));
+    }
+    let play = Play::new(clusters(2));
+    for (cluster, expected) in
+        [("c", Standing::Elected), ("d", Standing::Elected), ("e", Standing::TooManyClusters), ("c", Standing::Elected)]
+    {
+        assert_eq!(play.push(0, cluster, "a").standing, expected);
+    }
+    assert_eq!(play.elections.elect("other", pair("e", "a"), &play.rules, None, at(0)).standing, Standing::Elected);
+}
+
+#[test]
+fn a_forgotten_pair_is_as_if_it_had_never_been() {
+    let forgotten = 66 * 60;
+    // 66 minutes after its last push, whoever comes first is elected; before, b has to wait for a tick.
+    Play::new(rules()).check(&[(0, "a", true), (forgotten, "b", true), (forgotten, "a", false)]);
+    Play::new(rules()).check(&[(0, "a", true), (forgotten - 1, "b", false), (2 * forgotten - 2, "c", false)]);
+    // It gives its place to another cluster.
+    let play = Play::new(clusters(1));
+    play.check(&[(0, "a", true)]);
+    assert_eq!(play.push(forgotten - 1, "d", "a").standing, Standing::TooManyClusters);
+    assert_eq!(play.push(forgotten, "d", "a").standing, Standing::Elected);
+    assert_eq!(play.push(forgotten, "c", "a").standing, Standing::TooManyClusters);
+}
+
+#[test]
+fn idle_pairs_are_evicted_and_their_memory_given_back() {
+    let play = Play::new(clusters(0));
+    for index in 0..10_000 {
+        let _: Election = play.push(index % 2, &format!("c{index}"), "a");
+    }
+    assert_eq!(play.elections.evict_idle(at(66 * 60 - 1)), 0);
+    assert_eq!(play.elections.evict_idle(at(66 * 60)), 5_000);
+    assert_eq!(play.elections.len(), 5_000);
+    assert_eq!(play.elections.evict_idle(at(66 * 60 + 1)), 5_000);
+    assert!(play.elections.is_empty() && play.elections.tenants.is_empty());
+}
+
+#[test]
+fn mimirs_word_replaces_the_election_and_nobody_takes_over_from_it() {
+    let play = Play::new(rules());
+    play.check(&[(0, "b", true)]);
+    assert!(!play.push(1, "c", "b").confirmed && !play.elections.is_confirmed("t", b"c"));
+    assert!(play.elections.confirm("t", &word("c", "a", -5, -500), at(2)));
+    assert!(play.elections.is_confirmed("t", b"c"));
+    assert_eq!(play.push(3, "c", "b"), Election { standing: Standing::NotElected, confirmed: true });
+    assert_eq!(play.push(3, "c", "a"), Election { standing: Standing::Elected, confirmed: true });
+    // a is silent, b goes on: only Mimir fails over.
+    for seconds in 4..200 {
+        play.check(&[(seconds, "b", false)]);
+    }
+    assert!(play.elections.confirm("t", &word("c", "b", 199, 195), at(200)));
+    play.check(&[(200, "b", true), (200, "a", false)]);
+    assert_eq!(play.elections.len(), 1);
+}
+
+#[test]
+fn a_word_that_is_taken_back_leaves_its_election_to_go_on() {
+    let play = Play::new(rules());
+    assert!(play.elections.confirm("t", &word("c", "a", 0, 0), at(1)));
+    assert_eq!(play.elections.unconfirm(at(1)), 0);
+    assert_eq!(play.elections.unconfirm(at(2)), 1);
+    assert_eq!(play.push(20, "c", "b"), Election { standing: Standing::NotElected, confirmed: false });
+    // Ticks are counted from Mimir's election.
+    play.check(&[(29, "b", false), (30, "b", true)]);
+}
+
+#[test]
+fn what_mimir_lists_no_longer_is_dropped_and_what_it_never_listed_stays() {
+    let play = Play::new(clusters(0));
+    for (cluster, confirmed_at) in [("gone", Some(5)), ("listed", Some(10)), ("unheard", None)] {
+        assert_eq!(play.push(0, cluster, "a").standing, Standing::Elected);
+        if let Some(seconds) = confirmed_at {
+            assert!(play.elections.confirm("t", &word(cluster, "a", 0, 0), at(seconds)));
+        }
+    }
+    assert_eq!(play.elections.forget_unlisted(at(10)), 1);
+    assert_eq!(play.push(11, "gone", "b"), Election { standing: Standing::Elected, confirmed: false });
+    assert_eq!(play.push(11, "listed", "b"), Election { standing: Standing::NotElected, confirmed: true });
+    assert_eq!(play.push(11, "unheard", "b"), Election { standing: Standing::NotElected, confirmed: false });
+}
+
+#[test]
+fn mimirs_word_is_never_forgotten_and_counts_as_a_cluster() {
+    let play = Play::new(clusters(1));
+    assert!(play.elections.confirm("t", &word("c", "a", 0, 0), at(0)));
+    assert!(play.elections.confirm("t", &word("d", "a", 0, 0), at(0)), "Mimir's list knows no limit");
+    assert_eq!(play.elections.evict_idle(at(100 * HOUR)), 0);
+    assert_eq!(play.push(100 * HOUR, "e", "a").standing, Standing::TooManyClusters);
+    assert_eq!(play.push(100 * HOUR, "c", "b"), Election { standing: Standing::NotElected, confirmed: true });
+    // Taken back, d is long idle, and c still holds the one place.
+    assert_eq!(play.elections.unconfirm(at(1)), 2);
+    assert_eq!(play.push(100 * HOUR, "e", "a").standing, Standing::TooManyClusters);
+    assert_eq!(play.elections.len(), 1);
+    assert_eq!(play.push(102 * HOUR, "e", "a").standing, Standing::Elected);
+}
+
+#[test]
+fn series_without_both_labels_or_with_a_long_replica_are_of_no_pair() {
+    let rules = rules_of(&TenantLimits { max_label_value_length: 3, ..TenantLimits::default() });
+    for (cluster, replica, is_pair) in
+        [("c", "abc", true), ("a longer cluster", "a", true), ("c", "abcd", false), ("", "a", false), ("c", "", false)]
+    {
+        assert_eq!(
+            HaPair::new(cluster.as_bytes(), replica.as_bytes(), &rules).is_some(),
+            is_pair,
+            "{cluster}/{replica}"
+        );
+    }
+}
+
+#[test]
+fn a_cluster_without_room_is_untracked_and_counted() {
+    let play = Play::new(clusters(0));
+    let name = "x".repeat(MAX_TENANT_BYTES / 2);
+    assert_eq!(play.push(0, &name, "a").standing, Standing::Elected);
+    assert_eq!(play.push(0, &format!("{name}y"), "a").standing, Standing::Untracked);
+    assert_eq!(play.push(0, &format!("{name}y"), "b").standing, Standing::Untracked);
+    assert_eq!(play.push(0, "c", "a").standing, Standing::Elected);
+    assert!(!play.elections.confirm("t", &word(&format!("{name}y"), "a", 0, 0), at(0)));
+    assert!(!play.elections.confirm("t", &word("c", &format!("{name}y"), 0, 0), at(0)));
+    assert_eq!(play.elections.untracked(), 2);
+    assert_eq!(play.push(66 * 60, &format!("{name}y"), "b").standing, Standing::Elected);
+}
+
+#[test]
+fn only_an_elected_replica_is_charged() {
+    let charged = [Standing::Elected, Standing::NotElected, Standing::TooManyClusters, Standing::Untracked]
+        .map(Standing::is_charged);
+    assert_eq!(charged, [true, false, false, false]);
+}
+
+#[test]
+fn threads_that_push_at_once_agree_on_one_replica() {
+    let elections = Elections::new();
+    std::thread::scope(|scope| {
+        for replica in ["a", "b", "c", "d"] {
+            let elections = &elections;
+            scope.spawn(move || {
+                for index in 0..1_000 {
+                    let _: Election =
+                        elections.elect("t", pair(&format!("c{index}"), replica), &clusters(0), None, at(0));
+                }
+            });
+        }
+    });
+    for index in 0..1_000 {
+        let cluster = format!("c{index}");
+        let elected = ["a", "b", "c", "d"].into_iter().filter(|replica| {
+            elections.preview("t", pair(&cluster, replica), &rules(), at(0)).standing == Standing::Elected
+        });
+        assert_eq!(elected.count(), 1);
+    }
+}
