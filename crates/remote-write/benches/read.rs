@@ -8,15 +8,18 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use limits::TenantLimits;
 use prost::Message;
 use remote_write::encode::{Encoder, MetricKind, Series, SeriesMetadata, encode_push};
-use remote_write::{BodyLimits, Exemplars, Protocol, Scratch, read_push};
+use remote_write::{BodyLimits, Protocol, Scratch, Validation, read_push};
 
 #[expect(dead_code, reason = "the bench decodes whole pushes only")]
 #[path = "../tests/differential/schema.rs"]
 mod schema;
 
 const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 100 << 20 };
+
+const NOW: i64 = 1_700_000_000_000;
 
 fn main() {
     println!("one push, one sample and six labels a series; best of many runs");
@@ -40,7 +43,7 @@ fn series(index: u32) -> Series {
     ];
     let labels = labels.map(|(name, value)| (name.to_owned(), value)).to_vec();
     let value = f64::from(index) * 1.37;
-    Series { labels, samples: vec![(value, 1_700_000_000_000)], metadata: Some(about), ..Series::default() }
+    Series { labels, samples: vec![(value, NOW)], metadata: Some(about), ..Series::default() }
 }
 
 fn report(protocol: Protocol, series: &[Series], decode: impl Fn(&[u8])) {
@@ -49,7 +52,9 @@ fn report(protocol: Protocol, series: &[Series], decode: impl Fn(&[u8])) {
     let mut scratch = Scratch::default();
     let mut encoder = Encoder::new();
     let snappy = best(|| drop(black_box(snap::raw::Decoder::new().decompress(&body, &mut plain))));
-    let read = best(|| drop(black_box(read_push(protocol, &body, LIMITS, Exemplars::Read, &mut scratch))));
+    let limits = TenantLimits { max_global_exemplars_per_user: 1, ..TenantLimits::default() };
+    let validation = Validation::new(&limits);
+    let read = best(|| drop(black_box(read_push(protocol, &body, LIMITS, &validation, NOW, &mut scratch))));
     let prost = best(|| {
         snap::raw::Decoder::new().decompress(&body, &mut plain).unwrap();
         decode(&plain);

@@ -1,21 +1,37 @@
 //! What a push carries, in the units in which Mimir counts.
 
-/// Contents of one push.
+/// Contents of one push: what Mimir charges of it, and beside that what was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PushCounts {
-    /// Series, with or without samples.
+    /// Series as sent, valid or not, with or without samples.
     pub series: u64,
-    /// Float samples of all series.
+    /// Float samples of valid series, those of one time counted once.
     pub samples: u64,
-    /// Native histograms of all series; one histogram is one item, however many buckets it has.
+    /// Native histograms of valid series, those of one time counted once; one histogram is one item, however many buckets
+    /// it has.
+    pub histograms: u64,
+    /// Exemplars that Mimir keeps of valid series; 0 when the tenant stores none.
+    pub exemplars: u64,
+    /// Valid metadata: in 1.0 every entry; in 2.0 each metric family once, by what is said of it first.
+    pub metadata: u64,
+    /// What Mimir says it received, before it looks at validity.
+    pub sent: Contents,
+    /// Bytes of the push after decompression.
+    pub decoded_bytes: u64,
+}
+
+/// Contents of a push as sent, valid or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Float samples.
+    pub samples: u64,
+    /// Native histograms.
     pub histograms: u64,
     /// Exemplars; 0 when they were not read.
     pub exemplars: u64,
-    /// Metadata as Mimir charges it: in 1.0 every entry; in 2.0 each metric family once, if its name is not empty and
-    /// type, help or unit says something (`MetricMetadataUnmarshalRW2` in Mimir's `pkg/mimirpb`).
+    /// Metadata: in 1.0 every entry; in 2.0 each metric family once, if its name is not empty and type, help or unit says
+    /// something (`MetricMetadataUnmarshalRW2` in Mimir's `pkg/mimirpb`).
     pub metadata: u64,
-    /// Bytes of the push after decompression.
-    pub decoded_bytes: u64,
 }
 
 impl PushCounts {
@@ -35,8 +51,16 @@ mod tests {
 
     #[test]
     fn adds_up_what_mimir_charges() {
-        let counts =
-            PushCounts { series: 100, samples: 1, histograms: 20, exemplars: 300, metadata: 4000, decoded_bytes: 9 };
+        let sent = Contents { samples: 9, histograms: 99, exemplars: 999, metadata: 9999 };
+        let counts = PushCounts {
+            series: 100,
+            samples: 1,
+            histograms: 20,
+            exemplars: 300,
+            metadata: 4000,
+            sent,
+            decoded_bytes: 9,
+        };
         assert_eq!(counts.items(), 4321);
     }
 

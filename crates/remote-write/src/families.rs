@@ -40,22 +40,22 @@ impl Families {
         self.names.shrink_to(bytes / size_of::<Place>(), |_| 0);
     }
 
-    /// Adds the family of the metric `name`; whether it was new and has a name at all.
-    pub(crate) fn add(&mut self, name: Place, kind: i32, decoded: &[u8]) -> bool {
+    /// Adds the family of the metric `name` and returns it, if it was new and has a name at all.
+    pub(crate) fn add(&mut self, name: Place, kind: i32, decoded: &[u8]) -> Option<Place> {
         if self.latest.replace((name, kind)) == Some((name, kind)) {
-            return false;
+            return None;
         }
         let family = family_of(name, kind, decoded);
         if family.is_empty() {
-            return false;
+            return None;
         }
         let text = family.text(decoded);
         let hash = self.hasher.hash_one(text);
         if self.names.find(hash, |known| known.text(decoded) == text).is_some() {
-            return false;
+            return None;
         }
         self.names.insert_unique(hash, family, |known| self.hasher.hash_one(known.text(decoded)));
-        true
+        Some(family)
     }
 }
 
@@ -112,17 +112,17 @@ mod tests {
     fn counts_a_family_once() {
         let decoded = b"h_bucketh_sumg";
         let mut families = Families::default();
-        assert!(families.add(Place::new(0, 8).unwrap(), HISTOGRAM, decoded));
-        assert!(!families.add(Place::new(0, 8).unwrap(), HISTOGRAM, decoded));
-        assert!(!families.add(Place::new(8, 5).unwrap(), HISTOGRAM, decoded));
-        assert!(families.add(Place::new(8, 5).unwrap(), 2, decoded));
-        assert!(families.add(Place::new(13, 1).unwrap(), 2, decoded));
+        assert_eq!(families.add(Place::new(0, 8).unwrap(), HISTOGRAM, decoded), Place::new(0, 1));
+        assert_eq!(families.add(Place::new(0, 8).unwrap(), HISTOGRAM, decoded), None);
+        assert_eq!(families.add(Place::new(8, 5).unwrap(), HISTOGRAM, decoded), None);
+        assert!(families.add(Place::new(8, 5).unwrap(), 2, decoded).is_some());
+        assert!(families.add(Place::new(13, 1).unwrap(), 2, decoded).is_some());
     }
 
     #[test]
     fn counts_no_family_without_a_name() {
         let mut families = Families::default();
-        assert!(!families.add(Place::default(), 1, b"x"));
-        assert!(!families.add(Place::new(0, 4).unwrap(), SUMMARY, b"_sum"));
+        assert_eq!(families.add(Place::default(), 1, b"x"), None);
+        assert_eq!(families.add(Place::new(0, 4).unwrap(), SUMMARY, b"_sum"), None);
     }
 }

@@ -1,13 +1,13 @@
 //! Reads Prometheus remote write 1.0 and 2.0 on the wire, without building objects.
 //!
 //! [`read_push`] takes the body of a push as it came (snappy block format around protobuf), says whether Mimir could read
-//! it, and if so what Mimir would charge for it: samples, histograms, exemplars and metadata. It copies no label and builds
-//! no message: it walks the decompressed bytes once, with buffers that the caller keeps in a [`Scratch`].
+//! it, and if so what Mimir would charge for it: samples, histograms, exemplars and metadata that are valid by a tenant's
+//! [`Validation`]. It copies no label and builds no message: it walks the decompressed bytes once, with buffers that the
+//! caller keeps in a [`Scratch`].
 //!
 //! [`relabel`] makes of a series' labels what Mimir makes of them before it looks at them, for tenants with such rules.
 //!
-//! It does no I/O and it does not judge what it reads: whether a series is valid (sorted labels, lengths, times) or within
-//! a limit is for others to say.
+//! It does no I/O and reads no clock: the time of a push is an argument.
 //!
 //! Invariants:
 //! - A body is refused exactly when full protobuf decoding of Mimir's messages refuses it, or one of Mimir's own rules
@@ -15,14 +15,20 @@
 //! - Nothing is allocated for a length that the body only claims: the claim is compared with the caller's cap and with
 //!   what snappy can make of so few bytes.
 //! - A push that is read again with the same [`Scratch`] allocates nothing.
+//! - A series is judged in one walk over its bytes; in a second one only if the times of its samples do not ascend.
 //! - No input panics.
 
+mod bytes;
 mod content_type;
 mod counts;
 mod error;
+mod exemplar;
 mod families;
 mod histogram;
+mod judge;
+mod labels;
 mod messages;
+mod points;
 mod read;
 pub mod relabel;
 mod scratch;
@@ -30,17 +36,19 @@ mod snappy;
 mod symbols;
 mod v1;
 mod v2;
+mod validation;
 mod wire;
 
 #[cfg(feature = "encode")]
 pub mod encode;
 
 pub use content_type::{ContentType, content_type};
-pub use counts::PushCounts;
+pub use counts::{Contents, PushCounts};
 pub use error::{BodyError, BodyErrorKind, ProtobufError};
-pub use read::{BodyLimits, Exemplars, read_push};
+pub use read::{BodyLimits, read_push};
 pub use scratch::Scratch;
 pub use snappy::claimed_bytes;
+pub use validation::Validation;
 
 /// The version of remote write that a push is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

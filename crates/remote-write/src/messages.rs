@@ -1,86 +1,122 @@
-//! Messages that both protocols share, and the small ones of 1.0: walked only to refuse what is malformed.
+//! Messages that both protocols share, and the small ones of 1.0: walked to refuse what is malformed, and for what Mimir
+//! looks at.
 
 use crate::Protocol;
 use crate::error::ProtobufError;
+use crate::exemplar::Exemplar;
 use crate::wire::Cursor;
 
-/// `Sample`; 2.0 added a start time.
+/// The time of a `Sample`, in Unix milliseconds; 2.0 added a start time.
 #[inline]
-pub(crate) fn sample(cursor: Cursor<'_>, protocol: Protocol) -> Result<(), ProtobufError> {
-    if is_common_sample(cursor.rest()) { Ok(()) } else { any_sample(cursor, protocol) }
-}
-
-/// Whether it is a sample as every sender writes it: the value, then a time of up to 9 bytes.
-fn is_common_sample(bytes: &[u8]) -> bool {
-    match bytes {
-        [0x09, _, _, _, _, _, _, _, _, 0x10, time @ .., 0..0x80] => {
-            time.len() < 9 && time.iter().all(|byte| *byte >= 0x80)
-        }
-        _ => false,
+pub(crate) fn sample(cursor: Cursor<'_>, protocol: Protocol) -> Result<i64, ProtobufError> {
+    match common_sample(cursor.rest()) {
+        Some(time) => Ok(time),
+        None => any_sample(cursor, protocol),
     }
 }
 
-fn any_sample(mut cursor: Cursor<'_>, protocol: Protocol) -> Result<(), ProtobufError> {
+/// The time of a sample as every sender writes it: the value, then a time of up to 9 bytes.
+#[inline]
+#[expect(clippy::cast_possible_wrap, reason = "protobuf writes an int64 as its 64 bits")]
+fn common_sample(bytes: &[u8]) -> Option<i64> {
+    let [0x09, _, _, _, _, _, _, _, _, 0x10, high @ .., last @ 0..0x80] = bytes else { return None };
+    if high.len() >= 9 {
+        return None;
+    }
+    let mut time = u64::from(*last);
+    for byte in high.iter().rev() {
+        if *byte < 0x80 {
+            return None;
+        }
+        time = time << 7 | u64::from(byte & 0x7f);
+    }
+    Some(time as i64)
+}
+
+#[expect(clippy::cast_possible_wrap, reason = "protobuf writes an int64 as its 64 bits")]
+fn any_sample(mut cursor: Cursor<'_>, protocol: Protocol) -> Result<i64, ProtobufError> {
+    let mut time = 0;
     while let Some(key) = cursor.next_key()? {
         match (key.field(), protocol) {
             (1, _) => cursor.double(key, "Value")?,
-            (2, _) => cursor.integer(key, "TimestampMs").map(drop)?,
+            (2, _) => time = cursor.integer(key, "TimestampMs")? as i64,
             (3, Protocol::V2) => cursor.integer(key, "StartTimestamp").map(drop)?,
             _ => cursor.skip(key)?,
         }
     }
-    Ok(())
+    Ok(time)
 }
 
-/// `LabelPair` of 1.0. Go does not ask for UTF-8 here.
+/// Name and value of a `LabelPair` of 1.0. Go does not ask for UTF-8 here.
 #[inline]
-pub(crate) fn label(cursor: Cursor<'_>) -> Result<(), ProtobufError> {
-    if is_common_label(cursor.rest()) { Ok(()) } else { any_label(cursor) }
-}
-
-/// Whether it is a label as every sender writes it: a name, then a value, both shorter than 128 bytes.
-fn is_common_label(bytes: &[u8]) -> bool {
-    let [0x0a, name @ 0..0x80, rest @ ..] = bytes else { return false };
-    match rest.get(usize::from(*name)..) {
-        Some([0x12, length @ 0..0x80, value @ ..]) => value.len() == usize::from(*length),
-        _ => false,
+pub(crate) fn label(cursor: Cursor<'_>) -> Result<(&[u8], &[u8]), ProtobufError> {
+    match common_label(cursor.rest()) {
+        Some(label) => Ok(label),
+        None => any_label(cursor),
     }
 }
 
-fn any_label(mut cursor: Cursor<'_>) -> Result<(), ProtobufError> {
+/// A label as every sender writes it: a name, then a value, both shorter than 128 bytes.
+#[inline]
+fn common_label(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [0x0a, length @ 0..0x80, rest @ ..] = bytes else { return None };
+    match rest.split_at_checked(usize::from(*length))? {
+        (name, [0x12, length @ 0..0x80, value @ ..]) if value.len() == usize::from(*length) => Some((name, value)),
+        _ => None,
+    }
+}
+
+fn any_label(mut cursor: Cursor<'_>) -> Result<(&[u8], &[u8]), ProtobufError> {
+    let mut name = [].as_slice();
+    let mut value = [].as_slice();
     while let Some(key) = cursor.next_key()? {
         match key.field() {
-            1 => cursor.bytes(key, "Name").map(drop)?,
-            2 => cursor.bytes(key, "Value").map(drop)?,
+            1 => name = cursor.bytes(key, "Name")?,
+            2 => value = cursor.bytes(key, "Value")?,
             _ => cursor.skip(key)?,
         }
     }
-    Ok(())
+    Ok((name, value))
 }
 
 /// `Exemplar` of 1.0.
-pub(crate) fn exemplar(mut cursor: Cursor<'_>) -> Result<(), ProtobufError> {
+#[expect(clippy::cast_possible_wrap, reason = "protobuf writes an int64 as its 64 bits")]
+pub(crate) fn exemplar(mut cursor: Cursor<'_>) -> Result<Exemplar, ProtobufError> {
+    let mut exemplar = Exemplar::default();
     while let Some(key) = cursor.next_key()? {
         match key.field() {
-            1 => label(cursor.nested(key, "Labels", "LabelPair")?)?,
+            1 => {
+                let (name, value) = label(cursor.nested(key, "Labels", "LabelPair")?)?;
+                exemplar.label(name, value);
+            }
             2 => cursor.double(key, "Value")?,
-            3 => cursor.integer(key, "TimestampMs").map(drop)?,
+            3 => exemplar.time = cursor.integer(key, "TimestampMs")? as i64,
             _ => cursor.skip(key)?,
         }
     }
-    Ok(())
+    Ok(exemplar)
+}
+
+/// The lengths that count of `MetricMetadata` of 1.0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Metadata {
+    /// Bytes of the family's name.
+    pub name: usize,
+    /// Bytes of the unit.
+    pub unit: usize,
 }
 
 /// `MetricMetadata` of 1.0.
-pub(crate) fn metadata(mut cursor: Cursor<'_>) -> Result<(), ProtobufError> {
+pub(crate) fn metadata(mut cursor: Cursor<'_>) -> Result<Metadata, ProtobufError> {
+    let mut metadata = Metadata::default();
     while let Some(key) = cursor.next_key()? {
         match key.field() {
             1 => cursor.integer(key, "Type").map(drop)?,
-            2 => cursor.bytes(key, "MetricFamilyName").map(drop)?,
+            2 => metadata.name = cursor.bytes(key, "MetricFamilyName")?.len(),
             4 => cursor.bytes(key, "Help").map(drop)?,
-            5 => cursor.bytes(key, "Unit").map(drop)?,
+            5 => metadata.unit = cursor.bytes(key, "Unit")?.len(),
             _ => cursor.skip(key)?,
         }
     }
-    Ok(())
+    Ok(metadata)
 }

@@ -22,6 +22,10 @@ impl Place {
         self.length == 0
     }
 
+    pub(crate) fn len(self) -> usize {
+        self.length as usize
+    }
+
     /// The text itself.
     pub(crate) fn text(self, decoded: &[u8]) -> &[u8] {
         let start = self.start as usize;
@@ -35,15 +39,26 @@ impl Place {
     }
 }
 
+/// A symbol as a series refers to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Symbol {
+    pub place: Place,
+    /// Whether it may be the value of a label: found out once, however often it is one.
+    pub is_label_value: bool,
+}
+
 /// The table that references point into.
 #[derive(Debug, Default)]
 pub(crate) struct Symbols {
     places: Vec<Place>,
+    /// [`Symbol::is_label_value`] of each of `places`; apart from them, where it takes one byte.
+    label_values: Vec<bool>,
 }
 
 impl Symbols {
     pub(crate) fn clear(&mut self) {
         self.places.clear();
+        self.label_values.clear();
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -52,18 +67,30 @@ impl Symbols {
 
     /// Gives back memory over `bytes`.
     pub(crate) fn shrink(&mut self, bytes: usize) {
-        self.places.clear();
+        self.clear();
         self.places.shrink_to(bytes / size_of::<Place>());
+        self.label_values.shrink_to(bytes);
     }
 
-    pub(crate) fn push(&mut self, place: Place) {
-        self.places.push(place);
+    pub(crate) fn push(&mut self, symbol: Symbol) {
+        self.places.push(symbol.place);
+        self.label_values.push(symbol.is_label_value);
     }
 
-    /// The symbol that a `uint32` field refers to; as protobuf has it, only the low 32 bits of the varint count.
+    /// The place of the symbol that a `uint32` field refers to; as protobuf has it, only the low 32 bits of the varint
+    /// count.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "protobuf truncates a uint32 field")]
     pub(crate) fn get(&self, reference: u64, otherwise: ProtobufError) -> Result<Place, ProtobufError> {
         self.places.get(reference as u32 as usize).copied().ok_or(otherwise)
+    }
+
+    /// The symbol that the label of a series refers to.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "protobuf truncates a uint32 field")]
+    pub(crate) fn label(&self, reference: u64) -> Result<Symbol, ProtobufError> {
+        let place = self.get(reference, ProtobufError::InvalidLabelReference)?;
+        let is_label_value = self.label_values.get(reference as u32 as usize).is_some_and(|is| *is);
+        Ok(Symbol { place, is_label_value })
     }
 }

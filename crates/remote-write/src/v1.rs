@@ -1,22 +1,22 @@
 //! Remote write 1.0: `WriteRequest` with series that hold their labels as strings.
 
+use crate::Protocol;
 use crate::error::ProtobufError;
 use crate::histogram::histogram;
+use crate::judge::Judge;
 use crate::messages;
 use crate::wire::Cursor;
-use crate::{Exemplars, Protocol, PushCounts};
 
-/// Walks a decompressed 1.0 push and counts it.
-pub(crate) fn read(decoded: &[u8], exemplars: Exemplars) -> Result<PushCounts, ProtobufError> {
-    let mut counts = PushCounts::default();
+/// Walks a decompressed 1.0 push and has it judged.
+pub(crate) fn read<'a>(decoded: &'a [u8], judge: &mut Judge<'a, '_>) -> Result<(), ProtobufError> {
     let mut cursor = Cursor::new(decoded, "WriteRequest");
     while let Some(key) = cursor.next_key()? {
         match key.field() {
-            1 => series(cursor.nested(key, "Timeseries", "TimeSeries")?, exemplars, &mut counts)?,
+            1 => series(cursor.nested(key, "Timeseries", "TimeSeries")?, judge)?,
             2 => cursor.integer(key, "Source").map(drop)?,
             3 => {
-                messages::metadata(cursor.nested(key, "Metadata", "MetricMetadata")?)?;
-                counts.metadata += 1;
+                let metadata = messages::metadata(cursor.nested(key, "Metadata", "MetricMetadata")?)?;
+                judge.metadata(metadata.name, metadata.unit);
             }
             4 => return Err(ProtobufError::SymbolsOfV2),
             5 => return Err(ProtobufError::TimeseriesOfV2),
@@ -25,32 +25,30 @@ pub(crate) fn read(decoded: &[u8], exemplars: Exemplars) -> Result<PushCounts, P
             _ => cursor.skip(key)?,
         }
     }
-    Ok(counts)
+    Ok(())
 }
 
-fn series(mut cursor: Cursor<'_>, exemplars: Exemplars, counts: &mut PushCounts) -> Result<(), ProtobufError> {
-    counts.series += 1;
+fn series<'a>(message: Cursor<'a>, judge: &mut Judge<'a, '_>) -> Result<(), ProtobufError> {
+    judge.begin_series();
+    let mut cursor = message.clone();
     while let Some(key) = cursor.next_key()? {
         match key.field() {
-            1 => messages::label(cursor.nested(key, "Labels", "LabelPair")?)?,
-            2 => {
-                messages::sample(cursor.nested(key, "Samples", "Sample")?, Protocol::V1)?;
-                counts.samples += 1;
+            1 => {
+                let (name, value) = messages::label(cursor.nested(key, "Labels", "LabelPair")?)?;
+                judge.label(name, value, judge.rules.is_label_value(value));
             }
-            3 => match exemplars {
-                Exemplars::Skip => cursor.bytes(key, "Exemplars").map(drop)?,
-                Exemplars::Read => {
-                    messages::exemplar(cursor.nested(key, "Exemplars", "Exemplar")?)?;
-                    counts.exemplars += 1;
-                }
-            },
+            2 => judge.sample(messages::sample(cursor.nested(key, "Samples", "Sample")?, Protocol::V1)?),
+            3 if judge.rules.stores_exemplars() => {
+                judge.exemplar(messages::exemplar(cursor.nested(key, "Exemplars", "Exemplar")?)?);
+            }
+            3 => cursor.bytes(key, "Exemplars").map(drop)?,
             4 => {
-                histogram(cursor.nested(key, "Histograms", "Histogram")?, Protocol::V1)?;
-                counts.histograms += 1;
+                let message = cursor.nested(key, "Histograms", "Histogram")?;
+                judge.histogram(histogram(message.clone(), Protocol::V1)?, message)?;
             }
             6 => cursor.integer(key, "CreatedTimestamp").map(drop)?,
             _ => cursor.skip(key)?,
         }
     }
-    Ok(())
+    judge.end_series(message)
 }

@@ -2,35 +2,36 @@
 //!
 //! In Mimir both protocols are one Go message, `WriteRequest`, which refuses the fields of the other protocol.
 
+use crate::Protocol;
 use crate::error::ProtobufError;
+use crate::exemplar::Exemplar;
 use crate::families::Families;
 use crate::histogram::histogram;
+use crate::judge::Judge;
 use crate::messages;
-use crate::symbols::{Place, Symbols};
+use crate::symbols::{Place, Symbol, Symbols};
 use crate::wire::{Cursor, Key};
-use crate::{Exemplars, Protocol, PushCounts};
 
 const METRIC_NAME: &[u8] = b"__name__";
 
 /// What one push is read with.
-struct Reader<'a> {
+struct Reader<'a, 'r, 's> {
     decoded: &'a [u8],
-    symbols: &'a mut Symbols,
-    families: &'a mut Families,
-    exemplars: Exemplars,
-    counts: PushCounts,
+    symbols: &'r mut Symbols,
+    families: &'r mut Families,
+    judge: &'r mut Judge<'a, 's>,
 }
 
-/// Walks a decompressed 2.0 push and counts it.
-pub(crate) fn read(
-    decoded: &[u8],
-    exemplars: Exemplars,
+/// Walks a decompressed 2.0 push and has it judged.
+pub(crate) fn read<'a>(
+    decoded: &'a [u8],
     symbols: &mut Symbols,
     families: &mut Families,
-) -> Result<PushCounts, ProtobufError> {
+    judge: &mut Judge<'a, '_>,
+) -> Result<(), ProtobufError> {
     symbols.clear();
     families.clear();
-    let mut reader = Reader { decoded, symbols, families, exemplars, counts: PushCounts::default() };
+    let mut reader = Reader { decoded, symbols, families, judge };
     let mut cursor = Cursor::new(decoded, "WriteRequest");
     while let Some(key) = cursor.next_key()? {
         match key.field() {
@@ -44,10 +45,10 @@ pub(crate) fn read(
             _ => cursor.skip(key)?,
         }
     }
-    Ok(reader.counts)
+    Ok(())
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a, '_, '_> {
     fn symbol(&mut self, cursor: &mut Cursor<'_>, key: Key) -> Result<(), ProtobufError> {
         let text = cursor.bytes(key, "SymbolsRW2")?;
         if self.symbols.is_empty() && !text.is_empty() {
@@ -55,57 +56,61 @@ impl Reader<'_> {
         }
         let end = self.decoded.len() - cursor.rest().len();
         let place = Place::new(end - text.len(), text.len()).ok_or(ProtobufError::UnexpectedEof)?;
-        self.symbols.push(place);
+        self.symbols.push(Symbol { place, is_label_value: self.judge.rules.is_label_value(text) });
         Ok(())
     }
 
-    fn series(&mut self, mut cursor: Cursor<'_>) -> Result<(), ProtobufError> {
-        self.counts.series += 1;
+    fn series(&mut self, message: Cursor<'_>) -> Result<(), ProtobufError> {
+        self.judge.begin_series();
+        let mut cursor = message.clone();
         let mut labels = LabelReferences::default();
         while let Some(key) = cursor.next_key()? {
             match key.field() {
                 1 => cursor.repeated_integers(key, "LabelsRefs", |reference| {
-                    labels.push(self.symbols.get(reference, ProtobufError::InvalidLabelReference)?, self.decoded);
+                    labels.push(self.symbols.label(reference)?, self.decoded, self.judge);
                     Ok(())
                 })?,
-                2 => {
-                    messages::sample(cursor.nested(key, "Samples", "Sample")?, Protocol::V2)?;
-                    self.counts.samples += 1;
-                }
+                2 => self.judge.sample(messages::sample(cursor.nested(key, "Samples", "Sample")?, Protocol::V2)?),
                 3 => {
-                    histogram(cursor.nested(key, "Histograms", "Histogram")?, Protocol::V2)?;
-                    self.counts.histograms += 1;
+                    let message = cursor.nested(key, "Histograms", "Histogram")?;
+                    self.judge.histogram(histogram(message.clone(), Protocol::V2)?, message)?;
                 }
-                4 => match self.exemplars {
-                    Exemplars::Skip => cursor.bytes(key, "Exemplars").map(drop)?,
-                    Exemplars::Read => self.exemplar(cursor.nested(key, "Exemplars", "ExemplarRW2")?)?,
-                },
+                4 if self.judge.rules.stores_exemplars() => {
+                    let exemplar = self.exemplar(cursor.nested(key, "Exemplars", "ExemplarRW2")?)?;
+                    self.judge.exemplar(exemplar);
+                }
+                4 => cursor.bytes(key, "Exemplars").map(drop)?,
                 5 => self.metadata(cursor.nested(key, "Metadata", "MetadataRW2")?, labels.metric_name)?,
                 6 => cursor.integer(key, "CreatedTimestamp").map(drop)?,
                 _ => cursor.skip(key)?,
             }
         }
-        if labels.is_odd() { Err(ProtobufError::OddLabelReferences) } else { Ok(()) }
+        if labels.is_odd() {
+            return Err(ProtobufError::OddLabelReferences);
+        }
+        self.judge.end_series(message)
     }
 
-    fn exemplar(&mut self, mut cursor: Cursor<'_>) -> Result<(), ProtobufError> {
-        let mut odd = false;
+    #[expect(clippy::cast_possible_wrap, reason = "protobuf writes an int64 as its 64 bits")]
+    fn exemplar(&self, mut cursor: Cursor<'_>) -> Result<Exemplar, ProtobufError> {
+        let mut exemplar = Exemplar::default();
+        let mut pending = None::<Place>;
         while let Some(key) = cursor.next_key()? {
             match key.field() {
                 1 => cursor.repeated_integers(key, "LabelsRefs", |reference| {
-                    odd = !odd;
-                    self.symbols.get(reference, ProtobufError::InvalidExemplarLabelReference).map(drop)
+                    let symbol = self.symbols.get(reference, ProtobufError::InvalidExemplarLabelReference)?;
+                    match pending.take() {
+                        None => pending = Some(symbol),
+                        Some(name) => exemplar.label(name.text(self.decoded), symbol.text(self.decoded)),
+                    }
+                    Ok(())
                 })?,
                 2 => cursor.double(key, "Value")?,
-                3 => cursor.integer(key, "Timestamp").map(drop)?,
+                3 => exemplar.time = cursor.integer(key, "Timestamp")? as i64,
                 _ => cursor.skip(key)?,
             }
         }
-        if odd {
-            return Err(ProtobufError::OddExemplarLabelReferences);
-        }
-        self.counts.exemplars += 1;
-        Ok(())
+        if pending.is_some() { Err(ProtobufError::OddExemplarLabelReferences) } else { Ok(exemplar) }
     }
 
     /// Metadata of the metric `name`, which is known only from labels before it: Mimir reads no further either.
@@ -129,8 +134,8 @@ impl Reader<'_> {
             }
         }
         let says_something = kind != 0 || !help.is_empty() || !unit.is_empty();
-        if says_something && self.families.add(name, kind, self.decoded) {
-            self.counts.metadata += 1;
+        if says_something && let Some(family) = self.families.add(name, kind, self.decoded) {
+            self.judge.metadata(family.len(), unit.len());
         }
         Ok(())
     }
@@ -147,12 +152,16 @@ struct LabelReferences {
 
 impl LabelReferences {
     #[inline]
-    fn push(&mut self, symbol: Place, decoded: &[u8]) {
-        match self.pending.take() {
-            None => self.pending = Some(symbol),
-            Some(name) if name.text(decoded) == METRIC_NAME => self.metric_name = symbol,
-            Some(_) => {}
+    fn push<'a>(&mut self, symbol: Symbol, decoded: &'a [u8], judge: &mut Judge<'a, '_>) {
+        let Some(name) = self.pending.take() else {
+            self.pending = Some(symbol.place);
+            return;
+        };
+        let name = name.text(decoded);
+        if name == METRIC_NAME {
+            self.metric_name = symbol.place;
         }
+        judge.label(name, symbol.place.text(decoded), symbol.is_label_value);
     }
 
     fn is_odd(&self) -> bool {

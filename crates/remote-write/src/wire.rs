@@ -129,6 +129,13 @@ impl<'a> Cursor<'a> {
         self.varint()
     }
 
+    /// A `sint32`: as protobuf has it, only the low 32 bits of the varint count.
+    #[expect(clippy::cast_possible_truncation, reason = "protobuf truncates a sint32 field")]
+    pub(crate) fn signed(&mut self, key: Key, field: &'static str) -> Result<i32, ProtobufError> {
+        let zigzag = self.integer(key, field)? as u32;
+        Ok((zigzag >> 1) as i32 ^ -((zigzag & 1) as i32))
+    }
+
     /// A `double`, whose value nobody needs.
     #[inline]
     pub(crate) fn double(&mut self, key: Key, field: &'static str) -> Result<(), ProtobufError> {
@@ -157,13 +164,15 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// One occurrence of a repeated `double` field, single or packed.
+    /// One occurrence of a repeated `double` field, single or packed; how many it holds.
     #[inline]
-    pub(crate) fn repeated_doubles(&mut self, key: Key, field: &'static str) -> Result<(), ProtobufError> {
+    pub(crate) fn repeated_doubles(&mut self, key: Key, field: &'static str) -> Result<usize, ProtobufError> {
         match key.wire_type() {
-            wire_type::FIXED64 => self.take(8).map(drop),
-            wire_type::BYTES if self.payload()?.len().is_multiple_of(8) => Ok(()),
-            wire_type::BYTES => Err(ProtobufError::UnexpectedEof),
+            wire_type::FIXED64 => self.take(8).map(|_| 1),
+            wire_type::BYTES => match self.payload()?.len() {
+                bytes if bytes.is_multiple_of(8) => Ok(bytes / 8),
+                _ => Err(ProtobufError::UnexpectedEof),
+            },
             _ => Err(key.wrong(field)),
         }
     }

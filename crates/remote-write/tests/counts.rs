@@ -2,15 +2,27 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use limits::TenantLimits;
 use proptest::prelude::*;
 use remote_write::encode::{Exemplar, Histogram, Metadata, MetricKind, Series, SeriesMetadata, encode_push};
-use remote_write::{BodyLimits, Exemplars, Protocol, PushCounts, Scratch, read_push};
+use remote_write::{BodyLimits, Contents, Protocol, PushCounts, Scratch, Validation, read_push};
 
 const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 1 << 20 };
 
+#[derive(Clone, Copy)]
+enum Exemplars {
+    Stored,
+    NotStored,
+}
+
 #[track_caller]
 fn read(protocol: Protocol, body: &[u8], exemplars: Exemplars) -> PushCounts {
-    read_push(protocol, body, LIMITS, exemplars, &mut Scratch::default()).unwrap()
+    let max_global_exemplars_per_user = match exemplars {
+        Exemplars::Stored => 1,
+        Exemplars::NotStored => 0,
+    };
+    let validation = Validation::new(&TenantLimits { max_global_exemplars_per_user, ..TenantLimits::default() });
+    read_push(protocol, body, LIMITS, &validation, 1_700_000_000_000, &mut Scratch::default()).unwrap()
 }
 
 fn described(name: &str, kind: MetricKind, help: &str, unit: &str) -> Series {
@@ -21,7 +33,7 @@ fn described(name: &str, kind: MetricKind, help: &str, unit: &str) -> Series {
 #[track_caller]
 fn check_metadata(series: &[Series], expected: u64) {
     let body = encode_push(Protocol::V2, series, &[]).unwrap();
-    assert_eq!(read(Protocol::V2, &body, Exemplars::Skip).metadata, expected);
+    assert_eq!(read(Protocol::V2, &body, Exemplars::NotStored).sent.metadata, expected);
 }
 
 #[test]
@@ -56,23 +68,23 @@ fn metadata_of_2_0_without_a_metric_name_is_free() {
 fn metadata_of_1_0_counts_every_entry() {
     let metadata = vec![Metadata::default(); 3];
     let body = encode_push(Protocol::V1, &[], &metadata).unwrap();
-    let counts = read(Protocol::V1, &body, Exemplars::Skip);
-    assert_eq!((counts.metadata, counts.items()), (3, 3));
+    let counts = read(Protocol::V1, &body, Exemplars::NotStored);
+    assert_eq!(counts.sent.metadata, 3);
 }
 
 #[test]
 fn a_push_of_nothing_costs_nothing() {
     for protocol in [Protocol::V1, Protocol::V2] {
-        assert_eq!(read(protocol, &[0], Exemplars::Read), PushCounts::default());
+        assert_eq!(read(protocol, &[0], Exemplars::Stored), PushCounts::default());
         let body = encode_push(protocol, &[Series::default()], &[]).unwrap();
-        assert_eq!(read(protocol, &body, Exemplars::Read).items(), 0);
+        assert_eq!(read(protocol, &body, Exemplars::Stored).items(), 0);
     }
 }
 
 #[track_caller]
 fn check_plain(protocol: Protocol, plain: &[u8], expected: (u64, u64, u64)) {
     let body = snap::raw::Encoder::new().compress_vec(plain).unwrap();
-    let counts = read(protocol, &body, Exemplars::Read);
+    let counts = read(protocol, &body, Exemplars::Stored).sent;
     assert_eq!((counts.samples, counts.histograms, counts.exemplars), expected, "{plain:02x?}");
 }
 
@@ -149,18 +161,18 @@ proptest! {
         let sum = |count: fn(&Series) -> usize| series.iter().map(|one| count(one) as u64).sum::<u64>();
         for protocol in [Protocol::V1, Protocol::V2] {
             let body = encode_push(protocol, &series, &[]).unwrap();
-            let counts = read(protocol, &body, Exemplars::Read);
-            let expected = PushCounts {
-                series: series.len() as u64,
+            let counts = read(protocol, &body, Exemplars::Stored);
+            let expected = Contents {
                 samples: sum(|one| one.samples.len()),
                 histograms: sum(|one| one.histograms.len()),
                 exemplars: sum(|one| one.exemplars.len()),
                 metadata: 0,
-                decoded_bytes: snap::raw::decompress_len(&body).unwrap() as u64,
             };
-            prop_assert_eq!(counts, expected);
-            let skipped = read(protocol, &body, Exemplars::Skip);
-            prop_assert_eq!(skipped, PushCounts { exemplars: 0, ..expected });
+            let decoded_bytes = snap::raw::decompress_len(&body).unwrap() as u64;
+            prop_assert_eq!((counts.series, counts.decoded_bytes), (series.len() as u64, decoded_bytes));
+            prop_assert_eq!(counts.sent, expected);
+            let skipped = read(protocol, &body, Exemplars::NotStored);
+            prop_assert_eq!(skipped.sent, Contents { exemplars: 0, ..expected });
         }
     }
 }

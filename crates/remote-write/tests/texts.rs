@@ -2,14 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use limits::TenantLimits;
 use remote_write::Protocol::{self, V1, V2};
-use remote_write::{BodyErrorKind, BodyLimits, Exemplars, Scratch, read_push};
+use remote_write::{BodyErrorKind, BodyLimits, Scratch, Validation, read_push};
 
 const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 1000 };
 
+fn storing_exemplars() -> Validation {
+    Validation::new(&TenantLimits { max_global_exemplars_per_user: 1, ..TenantLimits::default() })
+}
+
 #[track_caller]
 fn check_body(protocol: Protocol, body: &[u8], kind: BodyErrorKind, text: &str) {
-    let error = read_push(protocol, body, LIMITS, Exemplars::Read, &mut Scratch::default()).unwrap_err();
+    let error = read_push(protocol, body, LIMITS, &storing_exemplars(), 0, &mut Scratch::default()).unwrap_err();
     assert_eq!((error.kind(), error.to_string().as_str()), (kind, text), "{body:02x?}");
 }
 
@@ -189,7 +194,8 @@ fn a_symbol_after_the_series_that_uses_it_does_not_count() {
 fn skipped_exemplars_may_hold_anything() {
     let plain = [0x0a, 0x03, 0x1a, 0x01, 0x0b];
     let body = snap::raw::Encoder::new().compress_vec(&plain).unwrap();
-    let skip = read_push(V1, &body, LIMITS, Exemplars::Skip, &mut Scratch::default()).unwrap();
-    assert_eq!((skip.series, skip.exemplars), (1, 0));
+    let skipping = Validation::new(&TenantLimits::default());
+    let skip = read_push(V1, &body, LIMITS, &skipping, 0, &mut Scratch::default()).unwrap();
+    assert_eq!((skip.series, skip.sent.exemplars), (1, 0));
     check(V1, &plain, "proto: wrong wireType = 3 for field Labels");
 }

@@ -10,7 +10,7 @@ use std::num::NonZeroU32;
 
 use enforce::{Decision, Denial, DenyReason, Enforcer, Moment};
 use limits::{Mode, RateLimit, Tenant, TenantView};
-use remote_write::{BodyError, ContentType, Exemplars, Protocol, PushCounts};
+use remote_write::{BodyError, ContentType, Protocol, PushCounts, Validation};
 
 pub(crate) use explain::{BucketView, Explanation};
 pub(crate) use hits::{Hits, HitsVerdict};
@@ -151,12 +151,12 @@ impl Decider {
             PushBody::Counted(counts) => return Ok(Contents::Read(Ok(*counts))),
             PushBody::Whole(body) => body,
         };
-        let exemplars = if limits.tenant.limits.stores_exemplars() { Exemplars::Read } else { Exemplars::Skip };
         let reader = match tokens {
             Tokens::Spend => &self.reader,
             Tokens::Keep => &self.preview_reader,
         };
-        match reader.read(tenant.id(), protocol_of(push), body, exemplars).await {
+        match reader.read(tenant.id(), protocol_of(push), body, Validation::of(limits), self.clock.unix_millis()).await
+        {
             Ok(counts) => Ok(Contents::Read(counts)),
             Err(NotRead::Overloaded(full)) => Err(queue_full(full).into()),
             Err(NotRead::GoingDown) => Err(Undecided::GoingDown.into()),

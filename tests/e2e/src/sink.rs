@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use remote_write::{BodyLimits, ContentType, Exemplars, Protocol, PushCounts, Scratch, content_type, read_push};
+use limits::TenantLimits;
+use remote_write::{BodyLimits, ContentType, Protocol, PushCounts, Scratch, Validation, content_type, read_push};
 
 use crate::http1::{Headers, ReceivedRequest};
 use crate::server::{Answer, Server};
@@ -47,16 +48,19 @@ impl Arrival {
         if self.protocol() == Protocol::V2
             && let Ok(counts) = counts(Protocol::V2, &self.body)
         {
-            headers.push(("X-Prometheus-Remote-Write-Samples-Written", counts.samples.to_string()));
-            headers.push(("X-Prometheus-Remote-Write-Histograms-Written", counts.histograms.to_string()));
-            headers.push(("X-Prometheus-Remote-Write-Exemplars-Written", counts.exemplars.to_string()));
+            headers.push(("X-Prometheus-Remote-Write-Samples-Written", counts.sent.samples.to_string()));
+            headers.push(("X-Prometheus-Remote-Write-Histograms-Written", counts.sent.histograms.to_string()));
+            headers.push(("X-Prometheus-Remote-Write-Exemplars-Written", counts.sent.exemplars.to_string()));
         }
         (headers, Vec::new())
     }
 }
 
 fn counts(protocol: Protocol, body: &[u8]) -> Result<PushCounts, remote_write::BodyError> {
-    read_push(protocol, body, BodyLimits { max_decoded_bytes: 100 << 20 }, Exemplars::Read, &mut Scratch::default())
+    let limits = BodyLimits { max_decoded_bytes: 100 << 20 };
+    let validation = Validation::new(&TenantLimits { max_global_exemplars_per_user: 1, ..TenantLimits::default() });
+    // No sample is too far in the future of the end of time.
+    read_push(protocol, body, limits, &validation, i64::MAX, &mut Scratch::default())
 }
 
 /// What a sink does with the bodies that reach it.

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::Command;
 
 use e2e::{Process, RunBody, Signal, Sink, built, free_port, repository, run_bodies, until_some};
-use remote_write::{BodyLimits, Exemplars, Protocol, Scratch, read_push};
+use limits::TenantLimits;
+use remote_write::{BodyLimits, Protocol, Scratch, Validation, read_push};
 use tempfile::TempDir;
 
 /// The script on free ports, with the programs that are built already.
@@ -219,8 +220,9 @@ fn the_committed_bodies_are_the_generated_ones() {
             body.file
         );
         let limits = BodyLimits { max_decoded_bytes: 1 << 20 };
-        let counts =
-            read_push(Protocol::V1, &file, limits, Exemplars::Skip, &mut Scratch::default()).expect("it is a push");
+        let validation = Validation::new(&TenantLimits::default());
+        let counts = read_push(Protocol::V1, &file, limits, &validation, i64::MAX, &mut Scratch::default())
+            .expect("it is a push");
         assert_eq!(counts.items(), body.samples as u64);
         assert!(file.len() < 32 << 10, "{} has {} bytes", body.file, file.len());
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -11,7 +11,8 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::response::Response;
 use axum::serve::{Listener, ListenerExt};
-use remote_write::{BodyLimits, ContentType, Exemplars, Protocol, PushCounts, Scratch, content_type, read_push};
+use limits::TenantLimits;
+use remote_write::{BodyLimits, ContentType, Protocol, PushCounts, Scratch, Validation, content_type, read_push};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
@@ -110,6 +111,8 @@ fn read(method: Method, target: Uri, headers: HeaderMap, body: &[u8]) -> Push {
         panic!("a content type that names no protocol: {headers:?}");
     };
     let limits = BodyLimits { max_decoded_bytes: 1 << 24 };
-    let counts = read_push(protocol, body, limits, Exemplars::Read, &mut Scratch::default()).expect("a readable push");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_millis() as i64;
+    let validation = Validation::new(&TenantLimits::default());
+    let counts = read_push(protocol, body, limits, &validation, now, &mut Scratch::default()).expect("a readable push");
     Push { at: Instant::now(), method, target, headers, protocol, counts }
 }

@@ -1,43 +1,71 @@
 //! Any bytes, read as a push and decoded in full with prost: the verdict and the counts must be the same.
 //!
-//! The first byte of an input chooses the protocol (bit 0), whether exemplars are read (bit 1), and whether the other bytes
-//! are the compressed body (bit 2) or what is to be compressed.
+//! The first byte of an input chooses the protocol (bit 0), the tenant's limits (bits 1 and 2), and whether the other bytes
+//! are the compressed body (bit 3) or what is to be compressed.
 //!
 //! `cargo +nightly fuzz run read_push -- -max_total_time=120`
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use remote_write::{BodyLimits, Exemplars, Protocol, PushCounts, Scratch, read_push};
+use std::time::Duration;
 
+use libfuzzer_sys::fuzz_target;
+use limits::{NameScheme, TenantLimits};
+use remote_write::{BodyLimits, Protocol, PushCounts, Scratch, Validation, read_push};
+
+#[path = "../../tests/differential/decoded.rs"]
+mod decoded;
 #[path = "../../tests/differential/reference.rs"]
 mod reference;
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/differential/schema.rs"]
 mod schema;
+#[path = "../../tests/differential/validity.rs"]
+mod validity;
 
 const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 1 << 20 };
+const NOW: i64 = 1_700_000_060_000;
 
 fuzz_target!(|input: &[u8]| {
     let Some((choice, bytes)) = input.split_first() else { return };
     let protocol = if choice & 1 == 0 { Protocol::V1 } else { Protocol::V2 };
-    let exemplars = if choice & 2 == 0 { Exemplars::Skip } else { Exemplars::Read };
-    let body = if choice & 4 == 0 { compress(bytes) } else { bytes.to_vec() };
+    let limits = limits(choice >> 1);
+    let body = if choice & 8 == 0 { compress(bytes) } else { bytes.to_vec() };
+    let validation = Validation::new(&limits);
     let mut scratch = Scratch::default();
-    let first = read_push(protocol, &body, LIMITS, exemplars, &mut scratch);
-    assert_eq!(first.clone().ok(), expected(protocol, &body, exemplars), "{first:?}");
-    assert_eq!(first, read_push(protocol, &body, LIMITS, exemplars, &mut scratch), "buffers remember something");
+    let first = read_push(protocol, &body, LIMITS, &validation, NOW, &mut scratch);
+    assert_eq!(first.clone().ok(), expected(protocol, &body, &limits), "{first:?}");
+    let second = read_push(protocol, &body, LIMITS, &validation, NOW, &mut scratch);
+    assert_eq!(first, second, "buffers remember something");
 });
+
+fn limits(choice: u8) -> TenantLimits {
+    let exemplars = i64::from(choice & 1);
+    let limits = TenantLimits { max_global_exemplars_per_user: exemplars, ..TenantLimits::default() };
+    if choice & 2 == 0 {
+        return limits;
+    }
+    TenantLimits {
+        max_label_names_per_series: 3,
+        max_label_name_length: 8,
+        max_label_value_length: 8,
+        max_native_histogram_buckets: 2,
+        max_exemplars_per_series_per_request: 1,
+        past_grace_period: Duration::from_secs(60),
+        name_validation_scheme: NameScheme::Utf8,
+        ..limits
+    }
+}
 
 fn compress(plain: &[u8]) -> Vec<u8> {
     snap::raw::Encoder::new().compress_vec(plain).expect("inputs are small")
 }
 
-fn expected(protocol: Protocol, body: &[u8], exemplars: Exemplars) -> Option<PushCounts> {
+fn expected(protocol: Protocol, body: &[u8], limits: &TenantLimits) -> Option<PushCounts> {
     let claimed = snap::raw::decompress_len(body).ok()?;
     if body.is_empty() || claimed > LIMITS.max_decoded_bytes {
         return None;
     }
     let decoded = snap::raw::Decoder::new().decompress_vec(body).ok()?;
-    reference::read(protocol, &decoded, exemplars)
+    reference::read(protocol, &decoded, limits, NOW)
 }

@@ -1,22 +1,34 @@
-//! The walker against full decoding with prost: the same verdict on every input, and the same counts.
+//! The walker against full decoding with prost and Mimir's rules over what was decoded: the same verdict on every input,
+//! and the same counts.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+use limits::TenantLimits;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use remote_write::{BodyLimits, Exemplars, Protocol, PushCounts, Scratch, read_push};
+use remote_write::encode::encode_push;
+use remote_write::{BodyLimits, Protocol, PushCounts, Scratch, Validation, read_push};
 
+mod decoded;
 mod mutate;
 mod pushes;
 mod reference;
 mod schema;
+mod series;
+mod tenants;
+mod validity;
 
 const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 1 << 20 };
 
+/// A little after the samples of the pushes.
+const NOW: i64 = 1_700_000_060_000;
+
 /// What full decoding says about a compressed body.
-fn expected(protocol: Protocol, body: &[u8], exemplars: Exemplars) -> Option<PushCounts> {
-    reference::read(protocol, &decompress(body)?, exemplars)
+fn expected(protocol: Protocol, body: &[u8], limits: &TenantLimits) -> Option<PushCounts> {
+    reference::read(protocol, &decompress(body)?, limits, NOW)
 }
 
 fn decompress(body: &[u8]) -> Option<Vec<u8>> {
@@ -31,10 +43,10 @@ fn compress(plain: &[u8]) -> Vec<u8> {
 
 /// Compares both verdicts; the counts if the push is accepted.
 #[track_caller]
-fn check(protocol: Protocol, body: &[u8], exemplars: Exemplars, scratch: &mut Scratch) -> Option<PushCounts> {
-    let actual = read_push(protocol, body, LIMITS, exemplars, scratch);
-    let expected = expected(protocol, body, exemplars);
-    assert_eq!(actual.clone().ok(), expected, "{protocol:?} {exemplars:?} {actual:?} {body:02x?}");
+fn check(protocol: Protocol, body: &[u8], limits: &TenantLimits, scratch: &mut Scratch) -> Option<PushCounts> {
+    let actual = read_push(protocol, body, LIMITS, &Validation::new(limits), NOW, scratch);
+    let expected = expected(protocol, body, limits);
+    assert_eq!(actual.clone().ok(), expected, "{protocol:?} {limits:?} {actual:?} {body:02x?}");
     expected
 }
 
@@ -42,8 +54,8 @@ fn check(protocol: Protocol, body: &[u8], exemplars: Exemplars, scratch: &mut Sc
 fn check_everywhere(plain: &[u8]) {
     let body = compress(plain);
     for protocol in [Protocol::V1, Protocol::V2] {
-        for exemplars in [Exemplars::Skip, Exemplars::Read] {
-            check(protocol, &body, exemplars, &mut Scratch::default());
+        for limits in tenants::all() {
+            check(protocol, &body, &limits, &mut Scratch::default());
         }
     }
 }
@@ -51,7 +63,7 @@ fn check_everywhere(plain: &[u8]) {
 #[test]
 fn valid_pushes_are_counted_as_prost_counts_them() {
     for (protocol, plain) in pushes::plain() {
-        let counts = check(protocol, &compress(&plain), Exemplars::Read, &mut Scratch::default());
+        let counts = check(protocol, &compress(&plain), &tenants::storing_exemplars(), &mut Scratch::default());
         assert!(counts.is_some(), "{protocol:?} {plain:02x?}");
         check_everywhere(&plain);
     }
@@ -76,14 +88,15 @@ struct Tally {
 fn a_hundred_thousand_mutations_get_the_verdict_of_prost() {
     const MUTATIONS: u32 = 100_000;
     let pushes = pushes::plain();
+    let tenants = tenants::all();
     let mut random = StdRng::seed_from_u64(0x5eed);
     let mut scratch = Scratch::default();
     let mut tally = Tally::default();
     for _ in 0..MUTATIONS {
         let (protocol, plain) = &pushes[random.random_range(0..pushes.len())];
         let body = mutated(plain, &mut random);
-        let exemplars = if random.random_bool(0.5) { Exemplars::Read } else { Exemplars::Skip };
-        let accepted = check(*protocol, &body, exemplars, &mut scratch).is_some();
+        let limits = &tenants[random.random_range(0..tenants.len())];
+        let accepted = check(*protocol, &body, limits, &mut scratch).is_some();
         let past_snappy = decompress(&body).is_some();
         tally.past_snappy += u32::from(past_snappy);
         tally.accepted += u32::from(accepted);
@@ -135,8 +148,8 @@ proptest! {
 
     #[test]
     fn random_bodies_never_panic(body in prop::collection::vec(any::<u8>(), 0..64)) {
-        check(Protocol::V1, &body, Exemplars::Read, &mut Scratch::default());
-        check(Protocol::V2, &body, Exemplars::Read, &mut Scratch::default());
+        check(Protocol::V1, &body, &tenants::storing_exemplars(), &mut Scratch::default());
+        check(Protocol::V2, &body, &tenants::storing_exemplars(), &mut Scratch::default());
     }
 }
 
@@ -155,4 +168,38 @@ fn groups_in_unknown_fields_may_nest_as_deep_as_prost_allows() {
         series[0] = 0x2a;
         check_everywhere(&series);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2048, ..ProptestConfig::default() })]
+
+    #[test]
+    fn series_of_all_kinds_are_judged_as_over_decoded_structs(
+        series in prop::collection::vec(series::any(), 0..6),
+        metadata in prop::collection::vec(series::metadata(), 0..3),
+        limits in tenants::any(),
+    ) {
+        // One scratch for both pushes: what it remembers must not matter.
+        let mut scratch = Scratch::default();
+        for protocol in [Protocol::V1, Protocol::V2] {
+            let body = encode_push(protocol, &series, &metadata).unwrap();
+            let counts = check(protocol, &body, &limits, &mut scratch);
+            prop_assert!(counts.is_some());
+        }
+    }
+}
+
+#[test]
+fn what_is_generated_is_often_valid_and_often_not() {
+    let mut runner = TestRunner::deterministic();
+    let (mut valid, mut dropped) = (0, 0);
+    for _ in 0..500 {
+        let series = series::any().new_tree(&mut runner).unwrap().current();
+        let limits = tenants::any().new_tree(&mut runner).unwrap().current();
+        let body = encode_push(Protocol::V1, &[series], &[]).unwrap();
+        let counts = check(Protocol::V1, &body, &limits, &mut Scratch::default()).unwrap();
+        valid += u32::from(counts.samples + counts.histograms > 0);
+        dropped += u32::from(counts.samples + counts.histograms < counts.sent.samples + counts.sent.histograms);
+    }
+    assert!(valid >= 100 && dropped >= 100, "{valid} with something valid, {dropped} with something dropped");
 }

@@ -3,47 +3,70 @@
 
 use std::collections::HashSet;
 
+use limits::TenantLimits;
 use prost::Message;
 use prost::encoding::{DecodeContext, WireType, decode_key};
-use remote_write::{Exemplars, Protocol, PushCounts};
+use remote_write::{Contents, Protocol, PushCounts};
 
+use super::decoded::{Family, Push, Series};
 use super::schema::{
     ExemplarV2, MetadataReferences, Outline, RequestV1, RequestV1Skipping, RequestV2, RequestV2Skipping, SeriesOutline,
 };
+use super::validity;
 
-/// The counts of a decompressed push, or `None` if it is to be refused.
-pub(crate) fn read(protocol: Protocol, decoded: &[u8], exemplars: Exemplars) -> Option<PushCounts> {
-    macro_rules! decode {
-        ($request:ty) => {{
-            let request = <$request>::decode(decoded).ok()?;
-            (request.counts(), request.is_foreign())
-        }};
-    }
-    let (mut counts, is_foreign) = match (protocol, exemplars) {
-        (Protocol::V1, Exemplars::Read) => decode!(RequestV1),
-        (Protocol::V1, Exemplars::Skip) => decode!(RequestV1Skipping),
-        (Protocol::V2, Exemplars::Read) => decode!(RequestV2),
-        (Protocol::V2, Exemplars::Skip) => decode!(RequestV2Skipping),
+/// The counts of a decompressed push that comes at `now`, or `None` if it is to be refused.
+pub(crate) fn read(protocol: Protocol, decoded: &[u8], limits: &TenantLimits, now: i64) -> Option<PushCounts> {
+    let push = decode(protocol, decoded, limits.stores_exemplars())?;
+    let sum = |count: fn(&Series) -> usize| push.series.iter().map(|one| count(one) as u64).sum();
+    let sent = Contents {
+        samples: sum(|one| one.samples.len()),
+        histograms: sum(|one| one.histograms.len()),
+        exemplars: sum(|one| one.exemplars.len()),
+        metadata: push.families.len() as u64,
     };
-    if is_foreign {
-        return None;
-    }
-    if protocol == Protocol::V2 {
-        counts.metadata = families_in_order(decoded, exemplars)?;
-    }
-    if exemplars == Exemplars::Skip {
-        counts.exemplars = 0;
-    }
-    counts.decoded_bytes = decoded.len() as u64;
-    Some(counts)
+    let valid = validity::of(&push, limits, now);
+    Some(PushCounts {
+        series: push.series.len() as u64,
+        samples: valid.samples,
+        histograms: valid.histograms,
+        exemplars: valid.exemplars,
+        metadata: valid.metadata,
+        sent,
+        decoded_bytes: decoded.len() as u64,
+    })
 }
 
-/// Checks the references of a well-formed 2.0 push and counts the families that its metadata name.
+fn decode(protocol: Protocol, decoded: &[u8], exemplars: bool) -> Option<Push> {
+    macro_rules! series_v1 {
+        ($request:ty) => {{
+            let request = <$request>::decode(decoded).ok().filter(|request| !request.is_foreign())?;
+            let families = request.metadata.iter().map(Family::of_v1).collect();
+            Push { series: request.timeseries.into_iter().map(Into::into).collect(), families }
+        }};
+    }
+    macro_rules! series_v2 {
+        ($request:ty) => {{
+            let request = <$request>::decode(decoded).ok().filter(|request| !request.is_foreign())?;
+            let families = families_in_order(decoded, exemplars)?;
+            let symbols = request.symbols;
+            let series = request.timeseries.into_iter().map(|one| one.with_symbols(&symbols)).collect();
+            Push { series, families }
+        }};
+    }
+    Some(match (protocol, exemplars) {
+        (Protocol::V1, true) => series_v1!(RequestV1),
+        (Protocol::V1, false) => series_v1!(RequestV1Skipping),
+        (Protocol::V2, true) => series_v2!(RequestV2),
+        (Protocol::V2, false) => series_v2!(RequestV2Skipping),
+    })
+}
+
+/// Checks the references of a well-formed 2.0 push and gives the families that its metadata name, each once.
 ///
 /// Order matters: references are good for symbols before them, and metadata know the labels before them. So the fields are
 /// merged one at a time.
-fn families_in_order(decoded: &[u8], exemplars: Exemplars) -> Option<u64> {
-    let mut families = HashSet::new();
+fn families_in_order(decoded: &[u8], exemplars: bool) -> Option<Vec<Family>> {
+    let mut families = Families::default();
     let mut outline = Outline::default();
     each_field(decoded, |tag, wire_type, buffer| {
         outline.merge_field(tag, wire_type, buffer, DecodeContext::default()).expect("the push was decoded before");
@@ -55,15 +78,16 @@ fn families_in_order(decoded: &[u8], exemplars: Exemplars) -> Option<u64> {
             None => Some(()),
         }
     })?;
-    Some(families.len() as u64)
+    Some(families.first_said)
 }
 
-fn check_series(
-    bytes: &[u8],
-    symbols: &[Vec<u8>],
-    exemplars: Exemplars,
-    families: &mut HashSet<Vec<u8>>,
-) -> Option<()> {
+#[derive(Default)]
+struct Families {
+    names: HashSet<Vec<u8>>,
+    first_said: Vec<Family>,
+}
+
+fn check_series(bytes: &[u8], symbols: &[Vec<u8>], exemplars: bool, families: &mut Families) -> Option<()> {
     let mut series = SeriesOutline::default();
     each_field(bytes, |tag, wire_type, buffer| {
         series.merge_field(tag, wire_type, buffer, DecodeContext::default()).expect("the series was decoded before");
@@ -73,7 +97,7 @@ fn check_series(
         }
     })?;
     check_labels(&series.labels_refs, symbols)?;
-    if exemplars == Exemplars::Read {
+    if exemplars {
         for bytes in &series.exemplars {
             let exemplar = ExemplarV2::decode(bytes.as_slice()).expect("the exemplar was decoded before");
             check_labels(&exemplar.labels_refs, symbols)?;
@@ -99,15 +123,16 @@ fn texts<'s>(references: &[u32], symbols: &'s [Vec<u8>]) -> Option<Vec<&'s [u8]>
     references.iter().map(|reference| symbols.get(*reference as usize).map(Vec::as_slice)).collect()
 }
 
-fn add_family(labels: &[u32], metadata: &[u8], symbols: &[Vec<u8>], families: &mut HashSet<Vec<u8>>) -> Option<()> {
+fn add_family(labels: &[u32], metadata: &[u8], symbols: &[Vec<u8>], families: &mut Families) -> Option<()> {
     let metadata = MetadataReferences::decode(metadata).expect("the metadata were decoded before");
     let help = texts(&metadata.help, symbols)?.pop().unwrap_or_default();
     let unit = texts(&metadata.unit, symbols)?.pop().unwrap_or_default();
     let labels = texts(labels, symbols)?;
     let name = labels.chunks_exact(2).filter(|pair| pair[0] == b"__name__").map(|pair| pair[1]).next_back();
     let family = family(name.unwrap_or_default(), metadata.kind);
-    if !family.is_empty() && (metadata.kind != 0 || !help.is_empty() || !unit.is_empty()) {
-        families.insert(family.to_vec());
+    let says_something = metadata.kind != 0 || !help.is_empty() || !unit.is_empty();
+    if !family.is_empty() && says_something && families.names.insert(family.to_vec()) {
+        families.first_said.push(Family { name: family.to_vec(), unit: unit.to_vec() });
     }
     Some(())
 }

@@ -2,8 +2,7 @@
 //!
 //! Each protocol comes twice: with exemplars as messages, and with exemplars that are only passed over.
 
-use prost::Message;
-use remote_write::PushCounts;
+use prost::{Message, Oneof};
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Label {
@@ -92,14 +91,20 @@ pub(crate) struct BucketSpan {
     pub length: u32,
 }
 
+#[derive(Clone, Copy, PartialEq, Oneof)]
+pub(crate) enum Count {
+    #[prost(uint64, tag = "1")]
+    Integer(u64),
+    #[prost(double, tag = "2")]
+    Float(f64),
+}
+
 macro_rules! histogram {
     ($name:ident { $($last:tt)* }) => {
         #[derive(Clone, PartialEq, Message)]
         pub(crate) struct $name {
-            #[prost(uint64, tag = "1")]
-            pub count_int: u64,
-            #[prost(double, tag = "2")]
-            pub count_float: f64,
+            #[prost(oneof = "Count", tags = "1, 2")]
+            pub count: Option<Count>,
             #[prost(double, tag = "3")]
             pub sum: f64,
             #[prost(sint32, tag = "4")]
@@ -175,13 +180,6 @@ macro_rules! request_v1 {
         }
 
         impl $request {
-            pub(crate) fn counts(&self) -> PushCounts {
-                PushCounts {
-                    metadata: self.metadata.len() as u64,
-                    ..sum(self.timeseries.iter().map(|one| [one.samples.len(), one.histograms.len(), one.exemplars.len()].map(|length| length as u64)))
-                }
-            }
-
             pub(crate) fn is_foreign(&self) -> bool {
                 !self.foreign_symbols.is_empty() || !self.foreign_timeseries.is_empty()
             }
@@ -227,26 +225,11 @@ macro_rules! request_v2 {
         }
 
         impl $request {
-            pub(crate) fn counts(&self) -> PushCounts {
-                sum(self.timeseries.iter().map(|one| [one.samples.len(), one.histograms.len(), one.exemplars.len()].map(|length| length as u64)))
-            }
-
             pub(crate) fn is_foreign(&self) -> bool {
                 !self.foreign_timeseries.is_empty() || !self.foreign_metadata.is_empty()
             }
         }
     };
-}
-
-/// Adds up samples, histograms and exemplars of series.
-fn sum(series: impl Iterator<Item = [u64; 3]>) -> PushCounts {
-    series.fold(PushCounts::default(), |counts, [samples, histograms, exemplars]| PushCounts {
-        series: counts.series + 1,
-        samples: counts.samples + samples,
-        histograms: counts.histograms + histograms,
-        exemplars: counts.exemplars + exemplars,
-        ..counts
-    })
 }
 
 request_v1!(RequestV1, SeriesV1, (message) ExemplarV1);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use bytes::Bytes;
-use remote_write::{BodyError, BodyLimits, Exemplars, Protocol, PushCounts, Scratch, claimed_bytes, read_push};
+use remote_write::{BodyError, BodyLimits, Protocol, PushCounts, Scratch, Validation, claimed_bytes, read_push};
 use tokio::sync::Semaphore;
 
 use crate::budget::{Budget, Full, SHARES};
@@ -57,24 +57,25 @@ impl BodyReader {
         Self { limits, large: Arc::new(Semaphore::new(at_once)), queue }
     }
 
-    /// The counts of a tenant's body.
+    /// The counts of a tenant's body that came at `now` (Unix milliseconds).
     pub(super) async fn read(
         &self,
         tenant: &str,
         protocol: Protocol,
         body: &Bytes,
-        exemplars: Exemplars,
+        validation: Validation,
+        now: i64,
     ) -> Result<Result<PushCounts, BodyError>, NotRead> {
         // A claim over the limit is refused without the work, as is one that is no claim.
         let work = claimed_bytes(body).filter(|claimed| *claimed <= self.limits.max_decoded_bytes).unwrap_or(0);
         if body.len() <= READ_IN_PLACE_BYTES && work <= READ_IN_PLACE_DECODED_BYTES {
-            return Ok(read(protocol, body, self.limits, exemplars));
+            return Ok(read(protocol, body, self.limits, &validation, now));
         }
         let waiting = self.queue.reserve(Some(tenant), work).map_err(NotRead::Overloaded)?;
         let permit = Arc::clone(&self.large).acquire_owned().await.map_err(|_| NotRead::GoingDown)?;
         let (body, limits) = (body.clone(), self.limits);
         let reading = tokio::task::spawn_blocking(move || {
-            let counts = read(protocol, &body, limits, exemplars);
+            let counts = read(protocol, &body, limits, &validation, now);
             drop((permit, waiting));
             counts
         });
@@ -82,9 +83,15 @@ impl BodyReader {
     }
 }
 
-fn read(protocol: Protocol, body: &[u8], limits: BodyLimits, exemplars: Exemplars) -> Result<PushCounts, BodyError> {
+fn read(
+    protocol: Protocol,
+    body: &[u8],
+    limits: BodyLimits,
+    validation: &Validation,
+    now: i64,
+) -> Result<PushCounts, BodyError> {
     SCRATCH.with_borrow_mut(|scratch| {
-        let counts = read_push(protocol, body, limits, exemplars, scratch);
+        let counts = read_push(protocol, body, limits, validation, now, scratch);
         scratch.shrink(KEEP_BYTES);
         counts
     })
@@ -100,6 +107,10 @@ mod tests {
 
     const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 1 << 20 };
 
+    fn validation() -> Validation {
+        Validation::new(&limits::TenantLimits::default())
+    }
+
     #[tokio::test]
     async fn only_large_bodies_leave_the_thread_they_came_on() {
         let reader = BodyReader::new(LIMITS);
@@ -109,7 +120,7 @@ mod tests {
             let body = Bytes::from(vec![0xff; size]);
             // No other thread can be done before the first look.
             let busy = reader.large.acquire_many(cores).await.unwrap();
-            let mut reading = pin!(reader.read("t", Protocol::V1, &body, Exemplars::Skip));
+            let mut reading = pin!(reader.read("t", Protocol::V1, &body, validation(), 0));
             let first_look = reading.as_mut().poll(&mut context);
             drop(busy);
             let verdict = match first_look {
@@ -132,7 +143,7 @@ mod tests {
         let cores = reader.large.available_permits();
         let taken = reader.large.acquire_many(u32::try_from(cores).unwrap()).await.unwrap();
         let body = Bytes::from(vec![0xff; READ_IN_PLACE_BYTES + 1]);
-        let mut waiting = pin!(reader.read("t", Protocol::V1, &body, Exemplars::Skip));
+        let mut waiting = pin!(reader.read("t", Protocol::V1, &body, validation(), 0));
         let mut context = Context::from_waker(Waker::noop());
         assert!(waiting.as_mut().poll(&mut context).is_pending());
         drop(taken);
@@ -150,7 +161,7 @@ mod tests {
         let body = zeros(READ_IN_PLACE_DECODED_BYTES + 1);
         assert!(body.len() < READ_IN_PLACE_BYTES);
         let busy = reader.large.acquire_many(u32::try_from(reader.large.available_permits()).unwrap()).await.unwrap();
-        let mut reading = pin!(reader.read("t", Protocol::V1, &body, Exemplars::Skip));
+        let mut reading = pin!(reader.read("t", Protocol::V1, &body, validation(), 0));
         assert!(reading.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         drop(busy);
         assert!(reading.await.is_ok());
@@ -166,15 +177,15 @@ mod tests {
         let mut context = Context::from_waker(Waker::noop());
         let mut waiting = Vec::new();
         for tenant in ["a", "b", "c", "d"] {
-            let mut reading = Box::pin(reader.read(tenant, Protocol::V1, &body, Exemplars::Skip));
+            let mut reading = Box::pin(reader.read(tenant, Protocol::V1, &body, validation(), 0));
             assert!(reading.as_mut().poll(&mut context).is_pending());
-            let more = reader.read(tenant, Protocol::V1, &body, Exemplars::Skip).await;
+            let more = reader.read(tenant, Protocol::V1, &body, validation(), 0).await;
             assert_eq!(more, Err(NotRead::Overloaded(Full::Share)), "{tenant}");
             waiting.push(reading);
         }
-        let others = reader.read("e", Protocol::V1, &body, Exemplars::Skip).await;
+        let others = reader.read("e", Protocol::V1, &body, validation(), 0).await;
         assert_eq!(others, Err(NotRead::Overloaded(Full::Edge)));
-        assert!(reader.read("a", Protocol::V1, &zeros(9), Exemplars::Skip).await.is_ok(), "small ones go on");
+        assert!(reader.read("a", Protocol::V1, &zeros(9), validation(), 0).await.is_ok(), "small ones go on");
         drop(busy);
         for reading in waiting {
             assert!(reading.await.is_ok());

@@ -81,7 +81,7 @@ pub(super) fn denial_body(denial: &Denial) -> String {
 
 /// Remote write 2.0 counters, which Mimir also sends with a refusal: what the push held, or zeros when it was not read.
 fn written_counters(counts: &PushCounts) -> [HeaderValue; 3] {
-    [("samples", counts.samples), ("histograms", counts.histograms), ("exemplars", counts.exemplars)]
+    [("samples", counts.sent.samples), ("histograms", counts.sent.histograms), ("exemplars", counts.sent.exemplars)]
         .map(|(what, count)| header(&format!("x-prometheus-remote-write-{what}-written"), &count.to_string()))
 }
 

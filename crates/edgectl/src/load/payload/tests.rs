@@ -1,6 +1,7 @@
 //! Pushes as a reader of remote write sees them.
 
-use remote_write::{BodyLimits, Exemplars, Protocol, PushCounts, Scratch, read_push};
+use limits::TenantLimits;
+use remote_write::{BodyLimits, Protocol, PushCounts, Scratch, Validation, read_push};
 
 use super::Payload;
 use crate::args::{Command, parse};
@@ -16,7 +17,8 @@ fn config(line: &str) -> Config {
 
 fn counts(protocol: Protocol, body: &[u8]) -> PushCounts {
     let limits = BodyLimits { max_decoded_bytes: 1 << 20 };
-    read_push(protocol, body, limits, Exemplars::Read, &mut Scratch::default()).expect("a readable push")
+    let validation = Validation::new(&TenantLimits::default());
+    read_push(protocol, body, limits, &validation, 1_700_000_000_000, &mut Scratch::default()).expect("a readable push")
 }
 
 /// The times of the samples that `payload` sends for each of its series.

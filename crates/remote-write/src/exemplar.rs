@@ -1,0 +1,69 @@
+//! What Mimir asks of an exemplar before it keeps one (`validateExemplar` in its `pkg/distributor`).
+
+/// The most characters that the labels of an exemplar may have, names and values together.
+const MOST_CHARACTERS: usize = 128;
+
+/// An exemplar as far as it was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Exemplar {
+    /// In Unix milliseconds.
+    pub time: i64,
+    characters: usize,
+    says_something: bool,
+}
+
+impl Exemplar {
+    pub(crate) fn label(&mut self, name: &[u8], value: &[u8]) {
+        self.says_something |= !name.is_empty() && !value.is_empty();
+        self.characters = self.characters.saturating_add(characters(name)).saturating_add(characters(value));
+    }
+
+    /// Whether it is kept, if its time is right.
+    pub(crate) fn is_valid(&self) -> bool {
+        self.says_something && self.characters <= MOST_CHARACTERS && self.time != 0
+    }
+}
+
+/// Characters as Go counts them: a byte that belongs to none is one.
+fn characters(text: &[u8]) -> usize {
+    text.utf8_chunks().map(|chunk| chunk.valid().chars().count() + chunk.invalid().len()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(labels: &[(&[u8], &[u8])], time: i64, expected: bool) {
+        let mut exemplar = Exemplar { time, ..Exemplar::default() };
+        labels.iter().for_each(|(name, value)| exemplar.label(name, value));
+        assert_eq!(exemplar.is_valid(), expected, "{labels:02x?} at {time}");
+    }
+
+    #[test]
+    fn an_exemplar_needs_a_label_that_says_something_and_a_time() {
+        check(&[(b"a", b"b")], 1, true);
+        check(&[(b"a", b"b")], -1, true);
+        check(&[(b"a", b"b")], 0, false);
+        check(&[], 1, false);
+        check(&[(b"a", b""), (b"", b"b")], 1, false);
+        check(&[(b"a", b""), (b"a", b"b")], 1, true);
+    }
+
+    #[test]
+    fn labels_of_an_exemplar_have_at_most_128_characters() {
+        check(&[(b"a", &[b'x'; 127])], 1, true);
+        check(&[(b"a", &[b'x'; 128])], 1, false);
+        check(&[(b"a", "ü".repeat(127).as_bytes())], 1, true);
+        check(&[(b"a", "ü".repeat(128).as_bytes())], 1, false);
+        check(&[(b"a", &[b'x'; 60]), (b"b", &[b'x'; 66])], 1, true);
+        check(&[(b"a", &[b'x'; 60]), (b"b", &[b'x'; 67])], 1, false);
+    }
+
+    #[test]
+    fn a_byte_of_no_character_counts_as_one() {
+        assert_eq!(characters(b"\xff\xfe"), 2);
+        assert_eq!(characters(b"\xe2\x82a"), 3);
+        assert_eq!(characters("a\u{20ac}".as_bytes()), 2);
+    }
+}

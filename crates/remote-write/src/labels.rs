@@ -1,0 +1,161 @@
+//! The labels of one series after the other: whether Mimir finds them valid.
+//!
+//! Series that follow each other mostly have the same label names in the same order. So the names of the series before are
+//! remembered: a name that is where it was then needs no second look. All that counts is whether a series is valid, so no
+//! label is ever moved: where names do not ascend, a copy of them is sorted to find equal ones.
+
+use crate::bytes::is_same;
+use crate::validation::Validation;
+
+const METRIC_NAME: &[u8] = b"__name__";
+
+/// Buffers of [`Labels`], empty between two pushes.
+#[derive(Debug, Default)]
+pub(crate) struct LabelBuffers {
+    names: Vec<&'static [u8]>,
+    sorted: Vec<&'static [u8]>,
+}
+
+impl LabelBuffers {
+    /// Gives back memory over `bytes`.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        for buffer in [&mut self.names, &mut self.sorted] {
+            buffer.shrink_to(bytes / size_of::<&[u8]>());
+        }
+    }
+}
+
+/// What the labels of a series come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LabelVerdict {
+    /// There are none but empty ones: Mimir passes over such a series.
+    Nothing,
+    /// Mimir refuses the series.
+    Invalid,
+    /// Mimir takes the series, if its samples are valid.
+    Valid,
+}
+
+/// Looks at the labels of the series of one push.
+#[derive(Debug, Default)]
+pub(crate) struct Labels<'a> {
+    /// The names of this series so far, and behind them those of the series before.
+    names: Vec<&'a [u8]>,
+    /// So many of the first `names` are valid and differ from each other,
+    distinct: usize,
+    /// and so many ascend.
+    ascending: usize,
+    sorted: Vec<&'a [u8]>,
+    /// Labels of this series so far that have a value.
+    count: usize,
+    valid: bool,
+    metric_name: Option<&'a [u8]>,
+    /// The last metric name that was found valid.
+    known_metric_name: &'a [u8],
+}
+
+impl<'a> Labels<'a> {
+    pub(crate) fn new(buffers: &mut LabelBuffers) -> Self {
+        let names = recycle(std::mem::take(&mut buffers.names));
+        let sorted = recycle(std::mem::take(&mut buffers.sorted));
+        Self { names, sorted, ..Self::default() }
+    }
+
+    pub(crate) fn give_back(self, buffers: &mut LabelBuffers) {
+        *buffers = LabelBuffers { names: recycle(self.names), sorted: recycle(self.sorted) };
+    }
+
+    /// Begins the next series.
+    #[inline]
+    pub(crate) fn begin(&mut self) {
+        self.count = 0;
+        self.valid = true;
+        self.metric_name = None;
+    }
+
+    /// The next label. An empty value is none: Mimir removes it before it looks.
+    #[inline]
+    pub(crate) fn push(&mut self, rules: &Validation, name: &'a [u8], value: &'a [u8], value_is_valid: bool) {
+        if value.is_empty() {
+            return;
+        }
+        self.valid &= value_is_valid;
+        let known = self.count < self.distinct && self.names.get(self.count).is_some_and(|known| is_same(known, name));
+        if !known {
+            self.learn(rules, name);
+        }
+        if self.metric_name.is_none() && name == METRIC_NAME {
+            self.metric_name = Some(value);
+        }
+        self.count += 1;
+    }
+
+    /// Looks at a name that was not there in the series before.
+    #[inline(never)]
+    fn learn(&mut self, rules: &Validation, name: &'a [u8]) {
+        let at = self.count;
+        self.distinct = self.distinct.min(at);
+        self.ascending = self.ascending.min(at);
+        self.names.truncate(at);
+        if rules.is_too_many_labels(at + 1) {
+            // Nothing is remembered that no limit bounds.
+            self.valid = false;
+            return;
+        }
+        let ascends = self.names.last().is_none_or(|last| *last < name);
+        self.names.push(name);
+        if !rules.is_label_name(name) {
+            self.valid = false;
+        } else if ascends && self.ascending == at && self.distinct == at {
+            self.ascending += 1;
+            self.distinct += 1;
+        }
+    }
+
+    /// The verdict, once all labels of the series have been pushed.
+    #[inline]
+    pub(crate) fn verdict(&mut self, rules: &Validation) -> LabelVerdict {
+        if self.count == 0 {
+            return LabelVerdict::Nothing;
+        }
+        let valid = self.valid
+            && self.metric_name.is_some_and(|name| self.is_metric_name(rules, name))
+            && rules.may_have_labels(self.metric_name.unwrap_or_default(), self.count)
+            && (self.distinct >= self.count || self.are_distinct());
+        if valid { LabelVerdict::Valid } else { LabelVerdict::Invalid }
+    }
+
+    #[inline]
+    fn is_metric_name(&mut self, rules: &Validation, name: &'a [u8]) -> bool {
+        if is_same(self.known_metric_name, name) {
+            return true;
+        }
+        let valid = rules.is_metric_name(name);
+        if valid {
+            self.known_metric_name = name;
+        }
+        valid
+    }
+
+    /// Whether all names of this series differ; all of them are known to be valid.
+    #[inline(never)]
+    fn are_distinct(&mut self) -> bool {
+        self.sorted.clear();
+        self.sorted.extend(self.names.iter().take(self.count));
+        self.sorted.sort_unstable();
+        let distinct = self.sorted.is_sorted_by(|left, right| left < right);
+        if distinct {
+            self.distinct = self.count;
+        }
+        distinct
+    }
+}
+
+/// The same buffer, empty, for slices of another push. Collecting in place keeps the memory.
+fn recycle<'to>(mut buffer: Vec<&[u8]>) -> Vec<&'to [u8]> {
+    buffer.clear();
+    buffer.into_iter().map(|_| -> &'to [u8] { &[] }).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! The times of the samples of one series: of those with the same time Mimir takes the first.
+
+use crate::Protocol;
+use crate::error::ProtobufError;
+use crate::histogram::histogram;
+use crate::messages;
+use crate::validation::{HistogramRules, Times};
+use crate::wire::Cursor;
+
+/// The samples, or the histograms, of one series as far as they were read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Points {
+    pub count: u64,
+    /// The earliest time; `i64::MAX` if there is none.
+    pub first: i64,
+    /// The latest time; `i64::MIN` if there is none.
+    last: i64,
+    /// Whether each time is later than the one before, so that no two are the same.
+    pub ascend: bool,
+}
+
+impl Default for Points {
+    fn default() -> Self {
+        Self { count: 0, first: i64::MAX, last: i64::MIN, ascend: true }
+    }
+}
+
+impl Points {
+    #[inline]
+    pub(crate) fn add(&mut self, time: i64) {
+        self.ascend &= self.count == 0 || time > self.last;
+        self.count += 1;
+        self.first = self.first.min(time);
+        self.last = self.last.max(time);
+    }
+
+    /// Whether all of them are.
+    #[inline]
+    pub(crate) fn are_within(&self, times: Times) -> bool {
+        self.count == 0 || times.contain(self.first) && times.contain(self.last)
+    }
+}
+
+/// One sample of a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Point {
+    time: i64,
+    /// Twice its number, and one more if it is invalid.
+    order: u64,
+}
+
+/// Counts samples of different times, with a buffer that is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Recount {
+    points: Vec<Point>,
+    next: u64,
+    /// How many points there may be before they are reduced to those that differ.
+    room: usize,
+}
+
+impl Recount {
+    /// Below this many points a second look for equal times is not worth it.
+    const ROOM: usize = 1024;
+
+    /// Gives back memory over `bytes`.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        self.points.clear();
+        self.points.shrink_to(bytes / size_of::<Point>());
+    }
+
+    /// The samples that a series counts for; none is invalid.
+    pub(crate) fn samples(&mut self, mut series: Cursor<'_>, protocol: Protocol) -> Result<Option<u64>, ProtobufError> {
+        self.begin();
+        while let Some(key) = series.next_key()? {
+            match key.field() {
+                2 => {
+                    let time = messages::sample(series.nested(key, "Samples", "Sample")?, protocol)?;
+                    self.add(time, true);
+                }
+                _ => series.skip(key)?,
+            }
+        }
+        Ok(self.count())
+    }
+
+    /// The histograms that a series counts for, or `None` if the first one of a time is invalid.
+    pub(crate) fn histograms(
+        &mut self,
+        mut series: Cursor<'_>,
+        protocol: Protocol,
+        rules: HistogramRules,
+    ) -> Result<Option<u64>, ProtobufError> {
+        let field = match protocol {
+            Protocol::V1 => 4,
+            Protocol::V2 => 3,
+        };
+        self.begin();
+        while let Some(key) = series.next_key()? {
+            if key.field() == field {
+                let message = series.nested(key, "Histograms", "Histogram")?;
+                let histogram = histogram(message.clone(), protocol)?;
+                self.add(histogram.time, histogram.is_valid(rules, message)?);
+            } else {
+                series.skip(key)?;
+            }
+        }
+        Ok(self.count())
+    }
+
+    fn begin(&mut self) {
+        self.points.clear();
+        self.next = 0;
+        self.room = Self::ROOM;
+    }
+
+    fn add(&mut self, time: i64, valid: bool) {
+        // Sorted now and then, so that a million samples of one time take no more memory than one.
+        if self.points.len() >= self.room {
+            self.reduce();
+            self.room = Self::ROOM.max(2 * self.points.len());
+        }
+        self.points.push(Point { time, order: self.next | u64::from(!valid) });
+        self.next += 2;
+    }
+
+    /// Keeps the first point of each time.
+    fn reduce(&mut self) {
+        self.points.sort_unstable();
+        self.points.dedup_by_key(|point| point.time);
+    }
+
+    /// The number of times, or `None` if the first point of one is invalid.
+    fn count(&mut self) -> Option<u64> {
+        self.reduce();
+        let valid = self.points.iter().all(|point| point.order & 1 == 0);
+        valid.then_some(self.points.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests;
