@@ -6,10 +6,14 @@
 
 use crate::error::ProtobufError;
 use crate::exemplar::Exemplar;
+use crate::ha::Deduped;
 use crate::histogram::Histogram;
 use crate::labels::{LabelBuffers, LabelVerdict, Labels};
 use crate::points::{Points, Recount};
+use crate::rewritten::{Rewritten, RewrittenBuffers};
+use crate::rules::TenantRewrite;
 use crate::validation::{Times, Validation};
+use crate::visitor::Visitor;
 use crate::wire::Cursor;
 use crate::{Protocol, PushCounts};
 
@@ -17,6 +21,7 @@ use crate::{Protocol, PushCounts};
 #[derive(Debug, Default)]
 pub(crate) struct JudgeBuffers {
     labels: LabelBuffers,
+    rewritten: RewrittenBuffers,
     points: Recount,
     exemplars: Vec<i64>,
 }
@@ -25,6 +30,7 @@ impl JudgeBuffers {
     /// Gives back memory over `bytes` in each of them.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         self.labels.shrink(bytes);
+        self.rewritten.shrink(bytes);
         self.points.shrink(bytes);
         self.exemplars.clear();
         self.exemplars.shrink_to(bytes / size_of::<i64>());
@@ -34,16 +40,20 @@ impl JudgeBuffers {
 /// Judges one push.
 #[derive(Debug)]
 pub(crate) struct Judge<'a, 's> {
-    pub rules: &'s Validation,
+    rules: &'s Validation,
     protocol: Protocol,
     now: i64,
     times: Times,
     labels: Labels<'a>,
+    /// The name of a label that Mimir takes off every series first, once from each.
+    without: Option<&'s [u8]>,
+    /// Where labels are not judged as they were sent.
+    rewritten: Option<Rewritten<'a, 's>>,
     buffers: &'s mut JudgeBuffers,
     /// The time of the earliest sample so far, valid or not; `i64::MAX` before the first.
     earliest: i64,
     series: Series,
-    pub counts: PushCounts,
+    counts: PushCounts,
 }
 
 /// One series as far as it was read.
@@ -56,17 +66,32 @@ struct Series {
     exemplars: u64,
     /// Exemplars of the push that were kept before it.
     kept_before: usize,
+    /// Whether the label that is taken off was met.
+    is_without: bool,
 }
 
 impl<'a, 's> Judge<'a, 's> {
-    pub(crate) fn new(rules: &'s Validation, protocol: Protocol, now: i64, buffers: &'s mut JudgeBuffers) -> Self {
+    pub(crate) fn new(
+        rules: &'s Validation,
+        rewrite: Option<TenantRewrite<'s>>,
+        deduped: Option<Deduped<'a, 's>>,
+        (protocol, now): (Protocol, i64),
+        buffers: &'s mut JudgeBuffers,
+    ) -> Self {
         buffers.exemplars.clear();
+        let (without, verdicts) = match deduped {
+            Some(Deduped::All { without }) => (without, None),
+            Some(Deduped::Some(verdicts)) => (None, Some(verdicts)),
+            Some(Deduped::Nothing(_)) | None => (None, None),
+        };
         Self {
             rules,
             protocol,
             now,
             times: rules.times(now),
             labels: Labels::new(&mut buffers.labels),
+            without,
+            rewritten: Rewritten::new(rewrite, verdicts, &mut buffers.rewritten),
             buffers,
             earliest: i64::MAX,
             series: Series::default(),
@@ -79,65 +104,10 @@ impl<'a, 's> Judge<'a, 's> {
         let times = self.rules.exemplar_times(self.now, self.earliest);
         let kept = self.buffers.exemplars.iter().filter(|time| times.contain(**time)).count();
         self.labels.give_back(&mut self.buffers.labels);
+        if let Some(rewritten) = self.rewritten {
+            rewritten.give_back(&mut self.buffers.rewritten);
+        }
         PushCounts { exemplars: kept as u64, ..self.counts }
-    }
-
-    #[inline]
-    pub(crate) fn begin_series(&mut self) {
-        self.counts.series += 1;
-        self.series = Series { kept_before: self.buffers.exemplars.len(), ..Series::default() };
-        self.labels.begin();
-    }
-
-    #[inline]
-    pub(crate) fn label(&mut self, name: &'a [u8], value: &'a [u8], value_is_valid: bool) {
-        self.labels.push(self.rules, name, value, value_is_valid);
-    }
-
-    #[inline]
-    pub(crate) fn sample(&mut self, time: i64) {
-        self.counts.sent.samples += 1;
-        self.series.samples.add(time);
-    }
-
-    /// A histogram, and what it was read from.
-    pub(crate) fn histogram(&mut self, histogram: Histogram, message: Cursor<'_>) -> Result<(), ProtobufError> {
-        self.counts.sent.histograms += 1;
-        self.series.histograms.add(histogram.time);
-        self.series.bad_histogram |= !histogram.is_valid(self.rules.histograms(), message)?;
-        Ok(())
-    }
-
-    pub(crate) fn exemplar(&mut self, exemplar: Exemplar) {
-        self.counts.sent.exemplars += 1;
-        if self.rules.keeps_exemplar(self.series.exemplars) && exemplar.is_valid() {
-            self.buffers.exemplars.push(exemplar.time);
-        }
-        self.series.exemplars += 1;
-    }
-
-    /// Metadata of a family whose name and unit have so many bytes.
-    pub(crate) fn metadata(&mut self, name: usize, unit: usize) {
-        self.counts.sent.metadata += 1;
-        self.counts.metadata += u64::from(self.rules.is_metadata(name, unit));
-    }
-
-    /// Ends the series that `message` holds.
-    #[inline]
-    pub(crate) fn end_series(&mut self, message: Cursor<'_>) -> Result<(), ProtobufError> {
-        let verdict = self.labels.verdict(self.rules);
-        if verdict != LabelVerdict::Nothing {
-            self.earliest = self.earliest.min(self.series.samples.first).min(self.series.histograms.first);
-        }
-        let counted = if verdict == LabelVerdict::Valid { self.points(message)? } else { None };
-        match counted {
-            Some((samples, histograms)) => {
-                self.counts.samples += samples;
-                self.counts.histograms += histograms;
-            }
-            None => self.buffers.exemplars.truncate(self.series.kept_before),
-        }
-        Ok(())
     }
 
     /// The samples and histograms that count, or `None` if one of them is invalid, and so the whole series.
@@ -160,5 +130,84 @@ impl<'a, 's> Judge<'a, 's> {
         let Some(samples) = points.samples(message.clone(), self.protocol)? else { return Ok(None) };
         let histograms = points.histograms(message, self.protocol, self.rules.histograms())?;
         Ok(histograms.map(|histograms| (samples, histograms)))
+    }
+}
+
+impl<'a> Visitor<'a> for Judge<'a, '_> {
+    #[inline]
+    fn reads_exemplars(&self) -> bool {
+        self.rules.stores_exemplars()
+    }
+
+    #[inline]
+    fn is_label_value(&self, text: &[u8]) -> bool {
+        self.rules.is_label_value(text)
+    }
+
+    #[inline]
+    fn begin_series(&mut self) {
+        self.counts.series += 1;
+        self.series = Series { kept_before: self.buffers.exemplars.len(), ..Series::default() };
+        self.labels.begin();
+        if let Some(rewritten) = &mut self.rewritten {
+            rewritten.begin();
+        }
+    }
+
+    #[inline]
+    fn label(&mut self, name: &'a [u8], value: &'a [u8], value_is_valid: bool) {
+        if self.without.is_some_and(|without| name == without) && !self.series.is_without {
+            self.series.is_without = true;
+        } else if let Some(rewritten) = &mut self.rewritten {
+            rewritten.push(name, value);
+        } else {
+            self.labels.push(self.rules, name, value, value_is_valid);
+        }
+    }
+
+    #[inline]
+    fn sample(&mut self, time: i64) {
+        self.counts.sent.samples += 1;
+        self.series.samples.add(time);
+    }
+
+    fn histogram(&mut self, histogram: Histogram, message: Cursor<'_>) -> Result<(), ProtobufError> {
+        self.counts.sent.histograms += 1;
+        self.series.histograms.add(histogram.time);
+        self.series.bad_histogram |= !histogram.is_valid(self.rules.histograms(), message)?;
+        Ok(())
+    }
+
+    fn exemplar(&mut self, exemplar: Exemplar) {
+        self.counts.sent.exemplars += 1;
+        if self.rules.keeps_exemplar(self.series.exemplars) && exemplar.is_valid() {
+            self.buffers.exemplars.push(exemplar.time);
+        }
+        self.series.exemplars += 1;
+    }
+
+    fn metadata(&mut self, name: usize, unit: usize) {
+        self.counts.sent.metadata += 1;
+        self.counts.metadata += u64::from(self.rules.is_metadata(name, unit));
+    }
+
+    #[inline]
+    fn end_series(&mut self, message: Cursor<'_>) -> Result<(), ProtobufError> {
+        let verdict = match &mut self.rewritten {
+            Some(rewritten) => rewritten.verdict(self.rules),
+            None => self.labels.verdict(self.rules),
+        };
+        if verdict != LabelVerdict::Nothing {
+            self.earliest = self.earliest.min(self.series.samples.first).min(self.series.histograms.first);
+        }
+        let counted = if verdict == LabelVerdict::Valid { self.points(message)? } else { None };
+        match counted {
+            Some((samples, histograms)) => {
+                self.counts.samples += samples;
+                self.counts.histograms += histograms;
+            }
+            None => self.buffers.exemplars.truncate(self.series.kept_before),
+        }
+        Ok(())
     }
 }

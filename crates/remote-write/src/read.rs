@@ -1,9 +1,13 @@
 //! From the body of a push to its counts.
 
-use crate::error::BodyError;
+use crate::error::{BodyError, ProtobufError};
+use crate::families::Families;
+use crate::ha::{Deduped, PairScan};
 use crate::judge::Judge;
 use crate::scratch::Scratch;
-use crate::{Protocol, PushCounts, Validation, snappy, v1, v2};
+use crate::symbols::Symbols;
+use crate::visitor::Visitor;
+use crate::{Protocol, PushCounts, Rules, snappy, v1, v2};
 
 /// Bounds of a body, whatever the tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,28 +20,55 @@ pub struct BodyLimits {
 ///
 /// `body` is the push as it came: snappy's block format, whatever `Content-Encoding` says, since Mimir does not look at
 /// that. `now` is in Unix milliseconds: how old samples may be, and how far in the future, is reckoned from it. What
-/// `validation` finds invalid is no error: it is only not counted.
+/// `rules` find invalid, or drop, is no error: it is only not counted.
 ///
 /// # Errors
 /// What Mimir answers 400 to before it looks at any series; the `Display` of the error is Mimir's text. Where several
-/// things are wrong, the first one in the body is told.
-pub fn read_push(
+/// things are wrong, the first one in the body is told. No replica is judged then.
+pub fn read_push<'t>(
     protocol: Protocol,
     body: &[u8],
     limits: BodyLimits,
-    validation: &Validation,
+    rules: impl Into<Rules<'t>>,
     now: i64,
     scratch: &mut Scratch,
 ) -> Result<PushCounts, BodyError> {
+    let Rules { validation, rewrite, ha } = rules.into();
     let Scratch { decoded, symbols, families, judge } = scratch;
     let decoded = snappy::decompress(body, limits.max_decoded_bytes, decoded)?;
-    let mut judge = Judge::new(validation, protocol, now, judge);
-    let walked = match protocol {
-        Protocol::V1 => v1::read(decoded, &mut judge),
-        Protocol::V2 => v2::read(decoded, symbols, families, &mut judge),
-    };
+    let decoded_bytes = decoded.len() as u64;
+    let mut walker = Walker { protocol, decoded, symbols, families };
+
+    let mut deduped = None;
+    if let Some(ha) = ha {
+        let mut scan = PairScan::new(ha, validation.stores_exemplars());
+        walker.walk(&mut scan)?;
+        match scan.finish() {
+            Deduped::Nothing(counts) => return Ok(PushCounts { decoded_bytes, ..counts }),
+            left => deduped = Some(left),
+        }
+    }
+    let mut judge = Judge::new(&validation, rewrite, deduped, (protocol, now), judge);
+    let walked = walker.walk(&mut judge);
     // Also after an error: it holds buffers that are to come back.
     let counts = judge.finish();
     walked?;
-    Ok(PushCounts { decoded_bytes: decoded.len() as u64, ..counts })
+    Ok(PushCounts { decoded_bytes, ..counts })
+}
+
+/// Walks one decompressed push, as often as it is asked to.
+struct Walker<'a, 'r> {
+    protocol: Protocol,
+    decoded: &'a [u8],
+    symbols: &'r mut Symbols,
+    families: &'r mut Families,
+}
+
+impl<'a> Walker<'a, '_> {
+    fn walk(&mut self, visitor: &mut impl Visitor<'a>) -> Result<(), ProtobufError> {
+        match self.protocol {
+            Protocol::V1 => v1::read(self.decoded, visitor),
+            Protocol::V2 => v2::read(self.decoded, self.symbols, self.families, visitor),
+        }
+    }
 }

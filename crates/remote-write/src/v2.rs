@@ -7,31 +7,31 @@ use crate::error::ProtobufError;
 use crate::exemplar::Exemplar;
 use crate::families::Families;
 use crate::histogram::histogram;
-use crate::judge::Judge;
 use crate::messages;
 use crate::symbols::{Place, Symbol, Symbols};
+use crate::visitor::Visitor;
 use crate::wire::{Cursor, Key};
 
 const METRIC_NAME: &[u8] = b"__name__";
 
 /// What one push is read with.
-struct Reader<'a, 'r, 's> {
+struct Reader<'a, 'r, V> {
     decoded: &'a [u8],
     symbols: &'r mut Symbols,
     families: &'r mut Families,
-    judge: &'r mut Judge<'a, 's>,
+    visitor: &'r mut V,
 }
 
-/// Walks a decompressed 2.0 push and has it judged.
+/// Walks a decompressed 2.0 push and tells what is in it.
 pub(crate) fn read<'a>(
     decoded: &'a [u8],
     symbols: &mut Symbols,
     families: &mut Families,
-    judge: &mut Judge<'a, '_>,
+    visitor: &mut impl Visitor<'a>,
 ) -> Result<(), ProtobufError> {
     symbols.clear();
     families.clear();
-    let mut reader = Reader { decoded, symbols, families, judge };
+    let mut reader = Reader { decoded, symbols, families, visitor };
     let mut cursor = Cursor::new(decoded, "WriteRequest");
     while let Some(key) = cursor.next_key()? {
         match key.field() {
@@ -48,7 +48,7 @@ pub(crate) fn read<'a>(
     Ok(())
 }
 
-impl<'a> Reader<'a, '_, '_> {
+impl<'a, V: Visitor<'a>> Reader<'a, '_, V> {
     fn symbol(&mut self, cursor: &mut Cursor<'_>, key: Key) -> Result<(), ProtobufError> {
         let text = cursor.bytes(key, "SymbolsRW2")?;
         if self.symbols.is_empty() && !text.is_empty() {
@@ -56,28 +56,28 @@ impl<'a> Reader<'a, '_, '_> {
         }
         let end = self.decoded.len() - cursor.rest().len();
         let place = Place::new(end - text.len(), text.len()).ok_or(ProtobufError::UnexpectedEof)?;
-        self.symbols.push(Symbol { place, is_label_value: self.judge.rules.is_label_value(text) });
+        self.symbols.push(Symbol { place, is_label_value: self.visitor.is_label_value(text) });
         Ok(())
     }
 
     fn series(&mut self, message: Cursor<'_>) -> Result<(), ProtobufError> {
-        self.judge.begin_series();
+        self.visitor.begin_series();
         let mut cursor = message.clone();
         let mut labels = LabelReferences::default();
         while let Some(key) = cursor.next_key()? {
             match key.field() {
                 1 => cursor.repeated_integers(key, "LabelsRefs", |reference| {
-                    labels.push(self.symbols.label(reference)?, self.decoded, self.judge);
+                    labels.push(self.symbols.label(reference)?, self.decoded, self.visitor);
                     Ok(())
                 })?,
-                2 => self.judge.sample(messages::sample(cursor.nested(key, "Samples", "Sample")?, Protocol::V2)?),
+                2 => self.visitor.sample(messages::sample(cursor.nested(key, "Samples", "Sample")?, Protocol::V2)?),
                 3 => {
                     let message = cursor.nested(key, "Histograms", "Histogram")?;
-                    self.judge.histogram(histogram(message.clone(), Protocol::V2)?, message)?;
+                    self.visitor.histogram(histogram(message.clone(), Protocol::V2)?, message)?;
                 }
-                4 if self.judge.rules.stores_exemplars() => {
+                4 if self.visitor.reads_exemplars() => {
                     let exemplar = self.exemplar(cursor.nested(key, "Exemplars", "ExemplarRW2")?)?;
-                    self.judge.exemplar(exemplar);
+                    self.visitor.exemplar(exemplar);
                 }
                 4 => cursor.bytes(key, "Exemplars").map(drop)?,
                 5 => self.metadata(cursor.nested(key, "Metadata", "MetadataRW2")?, labels.metric_name)?,
@@ -88,7 +88,7 @@ impl<'a> Reader<'a, '_, '_> {
         if labels.is_odd() {
             return Err(ProtobufError::OddLabelReferences);
         }
-        self.judge.end_series(message)
+        self.visitor.end_series(message)
     }
 
     #[expect(clippy::cast_possible_wrap, reason = "protobuf writes an int64 as its 64 bits")]
@@ -135,7 +135,7 @@ impl<'a> Reader<'a, '_, '_> {
         }
         let says_something = kind != 0 || !help.is_empty() || !unit.is_empty();
         if says_something && let Some(family) = self.families.add(name, kind, self.decoded) {
-            self.judge.metadata(family.len(), unit.len());
+            self.visitor.metadata(family.len(), unit.len());
         }
         Ok(())
     }
@@ -152,7 +152,7 @@ struct LabelReferences {
 
 impl LabelReferences {
     #[inline]
-    fn push<'a>(&mut self, symbol: Symbol, decoded: &'a [u8], judge: &mut Judge<'a, '_>) {
+    fn push<'a>(&mut self, symbol: Symbol, decoded: &'a [u8], visitor: &mut impl Visitor<'a>) {
         let Some(name) = self.pending.take() else {
             self.pending = Some(symbol.place);
             return;
@@ -161,7 +161,7 @@ impl LabelReferences {
         if name == METRIC_NAME {
             self.metric_name = symbol.place;
         }
-        judge.label(name, symbol.place.text(decoded), symbol.is_label_value);
+        visitor.label(name, symbol.place.text(decoded), symbol.is_label_value);
     }
 
     fn is_odd(&self) -> bool {

@@ -47,11 +47,11 @@ fn disordered_push(protocol: Protocol) -> Vec<u8> {
 #[track_caller]
 fn check_second_read_allocates_nothing(protocol: Protocol, body: &[u8]) {
     let mut scratch = Scratch::default();
-    let first = read_push(protocol, body, LIMITS, &VALIDATION, NOW, &mut scratch).unwrap();
+    let first = read_push(protocol, body, LIMITS, &*VALIDATION, NOW, &mut scratch).unwrap();
     assert_eq!((first.series, first.items() >= 6000), (2000, true));
     let mut second = None;
     let allocated = allocation_counter::measure(|| {
-        second = Some(read_push(protocol, body, LIMITS, &VALIDATION, NOW, &mut scratch));
+        second = Some(read_push(protocol, body, LIMITS, &*VALIDATION, NOW, &mut scratch));
     });
     assert_eq!(second, Some(Ok(first)));
     assert_eq!((allocated.count_total, allocated.bytes_total), (0, 0));
@@ -76,7 +76,7 @@ fn a_read_after_an_unreadable_push_allocates_nothing() {
     unreadable.push(0x0f);
     let unreadable = snap::raw::Encoder::new().compress_vec(&unreadable).unwrap();
     let mut scratch = Scratch::default();
-    let mut read = |body: &[u8]| read_push(Protocol::V1, body, LIMITS, &VALIDATION, NOW, &mut scratch);
+    let mut read = |body: &[u8]| read_push(Protocol::V1, body, LIMITS, &*VALIDATION, NOW, &mut scratch);
     assert!(read(&unreadable).is_err());
     let allocated = allocation_counter::measure(|| drop(read(&body)));
     assert_eq!((allocated.count_total, allocated.bytes_total), (0, 0));
@@ -89,7 +89,7 @@ fn a_million_samples_of_one_time_take_no_memory_for_each() {
     let body = encode_push(Protocol::V1, &[series], &[]).unwrap();
     let mut scratch = Scratch::default();
     let allocated = allocation_counter::measure(|| {
-        let counts = read_push(Protocol::V1, &body, LIMITS, &VALIDATION, NOW, &mut scratch).unwrap();
+        let counts = read_push(Protocol::V1, &body, LIMITS, &*VALIDATION, NOW, &mut scratch).unwrap();
         assert_eq!((counts.samples, counts.sent.samples), (1, 1_000_000));
     });
     let decoded = snap::raw::decompress_len(&body).unwrap() as u64;
@@ -100,7 +100,7 @@ fn a_million_samples_of_one_time_take_no_memory_for_each() {
 fn a_first_read_allocates() {
     let body = push(Protocol::V2);
     let allocated = allocation_counter::measure(|| {
-        read_push(Protocol::V2, &body, LIMITS, &VALIDATION, NOW, &mut Scratch::default()).unwrap();
+        read_push(Protocol::V2, &body, LIMITS, &*VALIDATION, NOW, &mut Scratch::default()).unwrap();
     });
     assert!(allocated.bytes_total > 100_000, "{}", allocated.bytes_total);
 }
@@ -121,7 +121,7 @@ fn claim(mut size: u64, elements: &[u8]) -> Vec<u8> {
 fn check_refused_without_allocating(body: &[u8], expected: BodyError) {
     let mut refused = None;
     let allocated = allocation_counter::measure(|| {
-        refused = read_push(Protocol::V1, body, LIMITS, &VALIDATION, NOW, &mut Scratch::default()).err();
+        refused = read_push(Protocol::V1, body, LIMITS, &*VALIDATION, NOW, &mut Scratch::default()).err();
     });
     assert_eq!(refused, Some(expected));
     assert!(allocated.bytes_max < 1024, "{} bytes for a body of {}", allocated.bytes_max, body.len());
@@ -140,8 +140,8 @@ fn a_bomb_is_refused_without_memory_for_its_claim() {
 fn shrinking_gives_memory_back() {
     let body = push(Protocol::V2);
     let mut scratch = Scratch::default();
-    let expected = read_push(Protocol::V2, &body, LIMITS, &VALIDATION, NOW, &mut scratch);
+    let expected = read_push(Protocol::V2, &body, LIMITS, &*VALIDATION, NOW, &mut scratch);
     let allocated = allocation_counter::measure(|| scratch.shrink(1024));
     assert!(allocated.bytes_current < -100_000, "{}", allocated.bytes_current);
-    assert_eq!(read_push(Protocol::V2, &body, LIMITS, &VALIDATION, NOW, &mut scratch), expected);
+    assert_eq!(read_push(Protocol::V2, &body, LIMITS, &*VALIDATION, NOW, &mut scratch), expected);
 }

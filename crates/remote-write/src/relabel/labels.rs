@@ -155,7 +155,7 @@ impl LabelSet {
     }
 
     /// Removes the first label of this name, as Mimir's `RemoveLabel` does.
-    pub(super) fn remove_first(&mut self, name: &[u8]) {
+    pub(crate) fn remove_first(&mut self, name: &[u8]) {
         let place = self.labels.iter().position(|label| label.name.of(&self.bytes) == name);
         if let Some(place) = place {
             self.labels.remove(place);

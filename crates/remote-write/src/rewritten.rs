@@ -1,0 +1,77 @@
+//! Series whose labels are not judged as they were sent: relabelled, or of a push that is deduplicated series by series.
+
+use crate::ha::{Dedupe, Verdicts};
+use crate::labels::{LabelBuffers, LabelVerdict, Labels};
+use crate::relabel::LabelSet;
+use crate::rules::TenantRewrite;
+use crate::validation::Validation;
+
+/// Buffers of [`Rewritten`], empty between two pushes.
+#[derive(Debug, Default)]
+pub(crate) struct RewrittenBuffers {
+    set: LabelSet,
+    labels: LabelBuffers,
+}
+
+impl RewrittenBuffers {
+    /// Gives back memory over `bytes` in each of them.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        self.set.shrink(bytes);
+        self.labels.shrink(bytes);
+    }
+}
+
+/// Collects the labels of a series, makes of them what Mimir makes of them, and judges that.
+#[derive(Debug)]
+pub(crate) struct Rewritten<'a, 't> {
+    rewrite: Option<TenantRewrite<'t>>,
+    verdicts: Option<Verdicts<'a, 't>>,
+    buffers: RewrittenBuffers,
+}
+
+impl<'a, 't> Rewritten<'a, 't> {
+    /// `None` where labels are judged as they were sent.
+    pub(crate) fn new(
+        rewrite: Option<TenantRewrite<'t>>,
+        verdicts: Option<Verdicts<'a, 't>>,
+        buffers: &mut RewrittenBuffers,
+    ) -> Option<Self> {
+        let has_work = rewrite.is_some() || verdicts.is_some();
+        has_work.then(|| Self { rewrite, verdicts, buffers: std::mem::take(buffers) })
+    }
+
+    pub(crate) fn give_back(self, buffers: &mut RewrittenBuffers) {
+        *buffers = self.buffers;
+    }
+
+    pub(crate) fn begin(&mut self) {
+        self.buffers.set.clear();
+    }
+
+    pub(crate) fn push(&mut self, name: &[u8], value: &[u8]) {
+        self.buffers.set.push(name, value);
+    }
+
+    /// The verdict, once all labels of the series have been pushed. A series that is dropped is as one without labels.
+    pub(crate) fn verdict(&mut self, rules: &Validation) -> LabelVerdict {
+        let RewrittenBuffers { set, labels: buffers } = &mut self.buffers;
+        if let Some(verdicts) = &self.verdicts {
+            match verdicts.of(set.iter()) {
+                Dedupe::NoPair => {}
+                Dedupe::Elected => set.remove_first(verdicts.replica_label()),
+                Dedupe::Dropped => return LabelVerdict::Nothing,
+            }
+        }
+        if let Some(TenantRewrite { rewrite, tenant }) = self.rewrite
+            && !rewrite.apply(tenant, set)
+        {
+            return LabelVerdict::Nothing;
+        }
+        let mut labels = Labels::new(buffers);
+        labels.begin();
+        set.iter().for_each(|(name, value)| labels.push(rules, name, value, rules.is_label_value(value)));
+        let verdict = labels.verdict(rules);
+        labels.give_back(buffers);
+        verdict
+    }
+}

@@ -1,0 +1,187 @@
+//! Pushes of Prometheus pairs, and relabelled ones: what is left of them, and what is asked about them.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use limits::{RelabelAction, RelabelRule, TenantLimits};
+use remote_write::encode::{Metadata, MetricKind, Series, SeriesMetadata, encode_push};
+use remote_write::relabel::Rewrite;
+use remote_write::{
+    BodyLimits, Dedupe, HaRules, Protocol, PushCounts, Replica, Rules, Scratch, TenantRewrite, Validation, read_push,
+};
+
+const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 1 << 20 };
+const NOW: i64 = 1_700_000_000_000;
+const PROTOCOLS: [Protocol; 2] = [Protocol::V1, Protocol::V2];
+
+/// A replica as it was asked about: cluster, replica and the earliest time.
+type Asked = (String, String, Option<i64>);
+
+/// Reads a push whose replicas `judge` judges, and tells what was asked.
+fn read(
+    body: &[u8],
+    protocol: Protocol,
+    limits: &TenantLimits,
+    judge: impl Fn(&str, &str) -> Dedupe,
+) -> (PushCounts, Vec<Asked>) {
+    let mut asked = Vec::new();
+    let mut judge = |replica: Replica<'_>| {
+        let [cluster, name] = [replica.cluster, replica.replica].map(|text| String::from_utf8(text.to_vec()).unwrap());
+        let verdict = judge(&cluster, &name);
+        asked.push((cluster, name, replica.earliest_sample));
+        verdict
+    };
+    let rewrite = Rewrite::compile(limits).unwrap();
+    let rules = Rules {
+        validation: Validation::new(limits),
+        rewrite: rewrite.as_ref().map(|rewrite| TenantRewrite { rewrite, tenant: "team-a" }),
+        ha: Some(HaRules {
+            cluster_label: limits.ha_cluster_label.as_bytes(),
+            replica_label: limits.ha_replica_label.as_bytes(),
+            each_series: limits.ha_tracker_per_sample_dedupe,
+            judge: &mut judge,
+        }),
+    };
+    let counts = read_push(protocol, body, LIMITS, rules, NOW, &mut Scratch::default()).unwrap();
+    (counts, asked)
+}
+
+fn of(cluster: &str, replica: &str, name: &str, time: i64) -> Series {
+    let labels = [("__name__", name), ("__replica__", replica), ("cluster", cluster)];
+    let labels: Vec<_> = labels.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+    Series::sample(&labels, 1.0, time)
+}
+
+fn elected(_: &str, replica: &str) -> Dedupe {
+    match replica {
+        "" => Dedupe::NoPair,
+        "a" => Dedupe::Elected,
+        _ => Dedupe::Dropped,
+    }
+}
+
+#[test]
+fn the_first_series_speaks_for_the_whole_push() {
+    let limits = TenantLimits::default();
+    for protocol in PROTOCOLS {
+        let mixed = [of("one", "a", "m", NOW), of("two", "b", "n", NOW - 5), of("", "", "o", NOW)];
+        let (counts, asked) = read(&encode_push(protocol, &mixed, &[]).unwrap(), protocol, &limits, elected);
+        assert_eq!((counts.items(), counts.series), (3, 3), "{protocol:?}");
+        assert_eq!(asked, [("one".into(), "a".into(), Some(NOW - 5))]);
+
+        let [first, second, third] = mixed;
+        let (counts, asked) =
+            read(&encode_push(protocol, &[second, first, third], &[]).unwrap(), protocol, &limits, elected);
+        assert_eq!((counts.items(), counts.series, counts.sent.samples), (0, 3, 3), "{protocol:?}");
+        assert_eq!(asked, [("two".into(), "b".into(), Some(NOW - 5))]);
+    }
+}
+
+#[test]
+fn a_push_without_series_is_of_no_pair_and_its_metadata_counts() {
+    let metadata = Metadata { family: "m".to_owned(), ..Metadata::default() };
+    let body = encode_push(Protocol::V1, &[], &[metadata]).unwrap();
+    let (counts, asked) = read(&body, Protocol::V1, &TenantLimits::default(), |_, _| Dedupe::Dropped);
+    assert_eq!((counts.items(), asked.len()), (1, 0));
+}
+
+#[test]
+fn metadata_is_dropped_with_the_push() {
+    let about = SeriesMetadata { kind: MetricKind::Counter, help: "Help.".to_owned(), unit: String::new() };
+    let series = Series { metadata: Some(about), ..of("one", "b", "m", NOW) };
+    let body = encode_push(Protocol::V2, &[series], &[]).unwrap();
+    let (counts, _) = read(&body, Protocol::V2, &TenantLimits::default(), elected);
+    assert_eq!((counts.items(), counts.sent.metadata), (0, 1));
+}
+
+#[test]
+fn an_elected_replica_loses_its_replica_label_before_labels_are_counted() {
+    // Three labels are one too many, unless one is taken off.
+    let limits = TenantLimits { max_label_names_per_series: 2, ..TenantLimits::default() };
+    for protocol in PROTOCOLS {
+        let body = encode_push(protocol, &[of("one", "a", "m", NOW), of("one", "a", "n", NOW)], &[]).unwrap();
+        assert_eq!(read(&body, protocol, &limits, elected).0.items(), 2, "{protocol:?}");
+        assert_eq!(read(&body, protocol, &limits, |_, _| Dedupe::NoPair).0.items(), 0, "{protocol:?}");
+    }
+}
+
+#[test]
+fn only_the_first_replica_label_is_taken_off_and_the_last_one_names_the_replica() {
+    let labels = [("__name__", "m"), ("__replica__", "x"), ("__replica__", "a"), ("cluster", "one")];
+    let body = encode_push(Protocol::V1, &[Series::sample(&labels, 1.0, NOW)], &[]).unwrap();
+    let (counts, asked) = read(&body, Protocol::V1, &TenantLimits::default(), elected);
+    assert_eq!(asked, [("one".into(), "a".into(), Some(NOW))]);
+    assert_eq!(counts.items(), 1, "the name is there once when labels are judged");
+}
+
+#[test]
+fn each_series_is_judged_by_its_own_labels_where_the_tenant_says_so() {
+    let limits =
+        TenantLimits { ha_tracker_per_sample_dedupe: true, max_label_names_per_series: 2, ..TenantLimits::default() };
+    let mixed = [
+        of("one", "b", "m", NOW),
+        of("one", "a", "n", NOW - 1),
+        of("", "", "o", NOW - 2),
+        of("one", "b", "p", NOW - 3),
+        of("one", "a", "q", NOW - 4),
+    ];
+    for protocol in PROTOCOLS {
+        let (counts, asked) = read(&encode_push(protocol, &mixed, &[]).unwrap(), protocol, &limits, elected);
+        assert_eq!((counts.items(), counts.series), (3, 5), "{protocol:?}");
+        let seen = [("one", "b", NOW - 3), ("one", "a", NOW - 4), ("", "", NOW - 2)];
+        assert_eq!(asked, seen.map(|(cluster, replica, time)| (cluster.into(), replica.into(), Some(time))));
+    }
+    let [dropped, ..] = mixed;
+    let about = SeriesMetadata { kind: MetricKind::Counter, help: "Help.".to_owned(), unit: String::new() };
+    let body = encode_push(Protocol::V2, &[Series { metadata: Some(about), ..dropped }], &[]).unwrap();
+    assert_eq!(read(&body, Protocol::V2, &limits, elected).0.items(), 0, "nothing is left, so metadata neither");
+}
+
+#[test]
+fn a_broken_push_is_told_and_no_replica_judged() {
+    let plain = snap::raw::Decoder::new()
+        .decompress_vec(&encode_push(Protocol::V1, &[of("one", "a", "m", NOW)], &[]).unwrap())
+        .unwrap();
+    let broken = snap::raw::Encoder::new().compress_vec(&[plain.as_slice(), &[0x0a, 0x05]].concat()).unwrap();
+    let mut judge = |_: Replica<'_>| unreachable!("no replica is to be judged");
+    let rules = Rules {
+        validation: Validation::new(&TenantLimits::default()),
+        rewrite: None,
+        ha: Some(HaRules {
+            cluster_label: b"cluster",
+            replica_label: b"__replica__",
+            each_series: false,
+            judge: &mut judge,
+        }),
+    };
+    assert!(read_push(Protocol::V1, &broken, LIMITS, rules, NOW, &mut Scratch::default()).is_err());
+}
+
+#[test]
+fn relabelling_comes_after_deduplication_and_before_validity() {
+    let keep = RelabelRule {
+        source_labels: ["__replica__".into()].into(),
+        regex: "".into(),
+        action: RelabelAction::Keep,
+        ..RelabelRule::default()
+    };
+    let rename = RelabelRule {
+        regex: "bad-(.*)".into(),
+        replacement: "$1".into(),
+        action: RelabelAction::LabelMap,
+        ..RelabelRule::default()
+    };
+    let limits = TenantLimits {
+        metric_relabel_configs: [keep, rename].into(),
+        drop_labels: ["bad-x".into()].into(),
+        ..TenantLimits::default()
+    };
+    let series =
+        Series::sample(&[("__name__", "m"), ("__replica__", "a"), ("bad-x", "1"), ("cluster", "one")], 1.0, NOW);
+    for protocol in PROTOCOLS {
+        let body = encode_push(protocol, &[series.clone(), series.clone()], &[]).unwrap();
+        assert_eq!(read(&body, protocol, &limits, elected).0.items(), 2, "{protocol:?}: the label is gone by then");
+        assert_eq!(read(&body, protocol, &limits, |_, _| Dedupe::NoPair).0.items(), 0, "{protocol:?}: dropped");
+        let plain = TenantLimits::default();
+        assert_eq!(read(&body, protocol, &plain, elected).0.items(), 0, "{protocol:?}: an invalid name");
+    }
+}
