@@ -273,7 +273,7 @@ impl LabelValueStrategy {
 }
 
 /// Which metric and label names are valid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NameScheme {
     /// `[a-zA-Z_:][a-zA-Z0-9_:]*`; label names without `:`.
     Legacy,

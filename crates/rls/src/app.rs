@@ -20,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 use crate::Config;
 use crate::admin::Admin;
 use crate::budget::Budget;
+use crate::clock::Clock;
 use crate::decide::Decider;
+use crate::elections::HaElections;
 use crate::envoy::{CheckService, RateLimits};
 use crate::metrics::Metrics;
 use crate::records::Records;
@@ -68,7 +70,7 @@ impl App {
         let stop = shutdown.drain.clone();
         let edge = sources::edge_config(config.edge_config, stop.clone()).await;
         let rules = RulesInForce::with_edge_config(Arc::clone(&edge.states.borrow().config));
-        let decider = Arc::new(Decider::new(rules.clone(), config.decisions));
+        let decider = Arc::new(Decider::new(rules.clone(), config.decisions, HaElections::new(false), Clock::start()));
         let calls = Calls::new(metrics.clone());
         let budget = Budget::new(config.max_in_flight_bytes);
         let services = Services {
@@ -106,7 +108,7 @@ impl App {
         tokio::spawn(rules.follow_edge_config(edge, stop.clone(), move |state| shown.show_edge_config(state)));
         tokio::spawn(keep_house(Arc::clone(&decider), records.clone(), metrics.clone(), stop));
         let refresh = move || {
-            metrics.refresh(decider.enforcer(), &freshness);
+            metrics.refresh(decider.enforcer(), decider.elections().held(), &freshness);
             metrics.show_budget(&budget);
             metrics.show_cache_faults(&cache_faults);
             metrics.show_dropped_log_lines(logs.dropped_lines());
@@ -204,7 +206,7 @@ async fn keep_house(decider: Arc<Decider>, records: Records, metrics: Metrics, s
         let (decider, records) = (Arc::clone(&decider), records.clone());
         let evicted = tokio::task::spawn_blocking(move || {
             records.keep_house();
-            decider.evict_idle()
+            decider.keep_house()
         });
         if let Ok(evicted) = evicted.await {
             metrics.evicted(evicted);

@@ -3,6 +3,7 @@
 mod body;
 mod explain;
 mod hits;
+mod reading;
 mod refusals;
 mod verdict;
 
@@ -10,7 +11,7 @@ use std::num::NonZeroU32;
 
 use enforce::{Decision, Denial, DenyReason, Enforcer, Moment};
 use limits::{Mode, RateLimit, Tenant, TenantView};
-use remote_write::{BodyError, ContentType, Protocol, PushCounts, Validation};
+use remote_write::{BodyError, ContentType, Protocol};
 
 pub(crate) use explain::{BucketView, Explanation};
 pub(crate) use hits::{Hits, HitsVerdict};
@@ -18,12 +19,15 @@ pub(crate) use refusals::{BodySize, body_too_large, overloaded, tenant_of};
 pub(crate) use verdict::{AllowReason, Undecided, Verdict, denial_occurs_in};
 
 use body::{BodyReader, NotRead};
+use reading::{Read, Reading};
 use refusals::{over_max_body_bytes, over_max_series, queue_full};
 
 use crate::args::{ChargeSamplesIn, HaTracker, UnreadableBody};
 use crate::clock::Clock;
 use crate::config::{BodyPolicy, DecisionPolicy};
+use crate::elections::HaElections;
 use crate::push::{Push, PushBody};
+use crate::rewrites::Rewrites;
 use crate::rules::{Rules, RulesInForce, TenantRules};
 
 /// Decides on pushes; shared by all calls.
@@ -34,6 +38,8 @@ pub(crate) struct Decider {
     charge_samples_in: ChargeSamplesIn,
     distributors: NonZeroU32,
     ha_tracker: HaTracker,
+    elections: HaElections,
+    rewrites: Rewrites,
     reader: BodyReader,
     /// For pushes that are only asked about, so that no decision waits for them.
     preview_reader: BodyReader,
@@ -49,7 +55,7 @@ enum Tokens {
 }
 
 impl Decider {
-    pub(crate) fn new(rules: RulesInForce, policy: DecisionPolicy) -> Self {
+    pub(crate) fn new(rules: RulesInForce, policy: DecisionPolicy, elections: HaElections, clock: Clock) -> Self {
         let DecisionPolicy { bodies, charge_samples_in, distributors, ha_tracker } = policy;
         Self {
             rules,
@@ -58,9 +64,11 @@ impl Decider {
             charge_samples_in,
             distributors,
             ha_tracker,
+            elections,
+            rewrites: Rewrites::default(),
             reader: BodyReader::new(bodies.decode),
             preview_reader: BodyReader::with_threads(bodies.decode, 1),
-            clock: Clock::start(),
+            clock,
         }
     }
 
@@ -76,8 +84,14 @@ impl Decider {
         self.clock.now()
     }
 
-    /// Forgets tenants whose buckets are full; returns how many.
-    pub(crate) fn evict_idle(&self) -> usize {
+    pub(crate) fn elections(&self) -> &HaElections {
+        &self.elections
+    }
+
+    /// Forgets tenants whose buckets are full, idle pairs and rules that nobody uses; returns how many tenants.
+    pub(crate) fn keep_house(&self) -> usize {
+        self.elections.keep_house(self.clock.unix_millis());
+        self.rewrites.keep_house();
         self.enforcer.evict_idle(self.clock.now())
     }
 
@@ -108,7 +122,7 @@ impl Decider {
         verdict: &mut Verdict,
     ) -> Result<AllowReason, Stop> {
         let tenant = tenant_of(&push.tenant)?;
-        let rules = rules.for_tenant(&tenant);
+        let (defaults, rules) = (rules.default_limits(), rules.for_tenant(&tenant));
         verdict.mode = rules.mode;
         let limits = match basis(&rules)? {
             Basis::Limits(limits) => limits,
@@ -122,42 +136,42 @@ impl Decider {
         if tokens == Tokens::Spend {
             admitted.clone()?;
         }
-        let read = self.counts(push, &tenant, &limits, tokens).await;
-        if let Ok(Contents::Read(Ok(counts))) = &read {
-            verdict.counts = *counts;
+        let reading = self.reading(&tenant, &limits, defaults, protocol_of(push), tokens);
+        let read = self.contents(push, &tenant, reading, tokens).await;
+        if let Ok(Contents::Read(Ok(read))) = &read {
+            verdict.counts = read.counts;
         }
         // A push that is only asked about is read all the same: its size decides when it would pass.
         admitted?;
-        match read? {
+        let read = match read? {
             Contents::Withheld => return Ok(AllowReason::BodyWithheld),
-            Contents::Read(Ok(_)) => {}
+            Contents::Read(Ok(read)) => read,
             Contents::Read(Err(error)) => return Ok(self.unreadable(&error, verdict)?),
-        }
+        };
         if let Some(limit) = rules.edge.max_series_per_request.filter(|limit| verdict.counts.series > *limit) {
             return Err(over_max_series(verdict.counts.series, limit).into());
         }
-        Ok(self.charge(&tenant, &limits, &verdict.counts, tokens)?)
+        Ok(self.charge(&tenant, &limits, &read, tokens)?)
     }
 
-    async fn counts(
+    async fn contents(
         &self,
         push: &Push,
         tenant: &Tenant<'_>,
-        limits: &TenantView<'_>,
+        reading: Reading,
         tokens: Tokens,
     ) -> Result<Contents, Stop> {
         let body = match &push.body {
             PushBody::Withheld | PushBody::Partial => return Ok(Contents::Withheld),
-            PushBody::Counted(counts) => return Ok(Contents::Read(Ok(*counts))),
+            PushBody::Counted(counts) => return Ok(Contents::Read(Ok(Read { counts: *counts, ..Read::default() }))),
             PushBody::Whole(body) => body,
         };
         let reader = match tokens {
             Tokens::Spend => &self.reader,
             Tokens::Keep => &self.preview_reader,
         };
-        match reader.read(tenant.id(), protocol_of(push), body, Validation::of(limits), self.clock.unix_millis()).await
-        {
-            Ok(counts) => Ok(Contents::Read(counts)),
+        match reader.read(tenant.id(), body, reading).await {
+            Ok(read) => Ok(Contents::Read(read)),
             Err(NotRead::Overloaded(full)) => Err(queue_full(full).into()),
             Err(NotRead::GoingDown) => Err(Undecided::GoingDown.into()),
         }
@@ -191,29 +205,26 @@ impl Decider {
         &self,
         tenant: &Tenant<'_>,
         limits: &TenantView<'_>,
-        counts: &PushCounts,
+        read: &Read,
         tokens: Tokens,
     ) -> Result<AllowReason, Denial> {
-        if counts.items() == 0 {
-            return Ok(AllowReason::NothingToCharge);
-        }
-        if self.dedupes_ha_pairs(limits) || limits.tenant.limits.rewrites_series() {
+        let Read { counts, ha, uncountable } = read;
+        if *uncountable || ha.untracked {
             return Ok(AllowReason::LeftToMimir);
         }
-        if tokens == Tokens::Spend && self.charge_samples_in == ChargeSamplesIn::RateLimit {
-            return Ok(AllowReason::ChargedByRateLimit);
+        if counts.items() == 0 {
+            return Ok(if ha.dropped { AllowReason::HaNotElected } else { AllowReason::NothingToCharge });
         }
-        allowed(self.charge_items(
-            tenant,
-            limits.ingestion.limits.ingestion_limit(self.distributors),
-            counts.items(),
-            tokens,
-        ))?;
-        Ok(AllowReason::WithinLimits)
-    }
-
-    fn dedupes_ha_pairs(&self, limits: &TenantView<'_>) -> bool {
-        self.ha_tracker == HaTracker::On && limits.tenant.limits.accept_ha_samples
+        if tokens == Tokens::Spend && self.charge_samples_in == ChargeSamplesIn::RateLimit {
+            // The rate limit call does not know of pairs.
+            return Ok(if ha.unconfirmed { AllowReason::LeftToMimir } else { AllowReason::ChargedByRateLimit });
+        }
+        let limit = limits.ingestion.limits.ingestion_limit(self.distributors);
+        match self.charge_items(tenant, limit, counts.items(), tokens) {
+            Decision::Allow => Ok(AllowReason::WithinLimits),
+            Decision::Deny(_) if ha.unconfirmed => Ok(AllowReason::LeftToMimir),
+            Decision::Deny(denial) => Err(denial),
+        }
     }
 
     fn admit_request(&self, tenant: &Tenant<'_>, limit: RateLimit, tokens: Tokens) -> Decision {
@@ -234,7 +245,7 @@ impl Decider {
 /// What is known of what a push holds.
 enum Contents {
     Withheld,
-    Read(Result<PushCounts, BodyError>),
+    Read(Result<Read, BodyError>),
 }
 
 /// What a tenant's pushes are decided by.

@@ -11,11 +11,13 @@ mod budget;
 mod clock;
 mod config;
 mod decide;
+mod elections;
 mod envoy;
 mod metrics;
 mod push;
 mod records;
 mod refusals;
+mod rewrites;
 mod rules;
 mod tenant_metrics;
 

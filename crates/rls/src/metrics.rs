@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use enforce::{Decision, Denial, DenyReason, Enforcer};
+use enforce::{Decision, Denial, DenyReason, Elections, Enforcer};
 use limits::{ControlState, Mode};
 use limits_source::{EdgeControl, Freshness};
 use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
@@ -38,6 +38,8 @@ struct Inner {
     samples: IntCounterVec,
     spelling_overflows: IntCounter,
     evicted_tenants: IntCounter,
+    ha_pairs: IntGauge,
+    ha_untracked: IntCounter,
     tenants: IntGauge,
     edge_config_problems: IntGauge,
     in_flight_bytes: IntGauge,
@@ -96,7 +98,7 @@ impl Metrics {
             samples: counters(
                 registry,
                 "rls_samples_total",
-                "Samples and histograms in the pushes that were read; of a rate limit call, its hits",
+                "Samples and histograms that count by Mimir's rules in the pushes that were read; of a rate limit call, its hits",
                 &["decision"],
             )?,
             spelling_overflows: counter(
@@ -108,6 +110,12 @@ impl Metrics {
                 registry,
                 "rls_evicted_tenants_total",
                 "Idle tenants forgotten because their buckets were full again",
+            )?,
+            ha_pairs: gauge(registry, "rls_ha_pairs", "Prometheus pairs whose election is held in memory")?,
+            ha_untracked: counter(
+                registry,
+                "rls_ha_untracked_total",
+                "Pushes of pairs that find no room beside their tenant's others; they are charged nothing",
             )?,
             tenants: gauge(registry, "rls_tenants", "Tenants whose buckets are held in memory")?,
             edge_config_problems: gauge(
@@ -271,11 +279,13 @@ impl Metrics {
     }
 
     /// Brings up to date what is computed only when Prometheus asks.
-    pub(crate) fn refresh(&self, enforcer: &Enforcer, freshness: &Freshness) {
+    pub(crate) fn refresh(&self, enforcer: &Enforcer, elections: &Elections, freshness: &Freshness) {
         let inner = &self.inner;
         inner.tenants.set(as_gauge(enforcer.tenants()));
         inner.limits_stale.set(freshness.age().as_secs_f64());
         self.catch_up(&inner.spelling_overflows, enforcer.spelling_overflows());
+        inner.ha_pairs.set(as_gauge(elections.len()));
+        self.catch_up(&inner.ha_untracked, elections.untracked());
     }
 }
 

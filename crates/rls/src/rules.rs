@@ -2,10 +2,10 @@
 //!
 //! Not here: how documents become limits, and what is decided by them. The invariant: what one push is decided by does not change under it.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use limits::{ControlState, EdgeConfig, EdgeLimits, Mode, Snapshot, Tenant, TenantView};
+use limits::{ControlState, EdgeConfig, EdgeLimits, Mode, Snapshot, Tenant, TenantLimits, TenantView};
 use limits_source::{EdgeConfigFeed, EdgeControl, LimitsFeed};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -80,6 +80,12 @@ impl Rules {
     /// What holds for a push of which no tenant is known.
     pub(crate) fn mode_without_tenant(&self) -> Mode {
         self.edge.default_policy().mode
+    }
+
+    /// What holds for a tenant without an override; Mimir's own defaults before the first good limits.
+    pub(crate) fn default_limits(&self) -> &TenantLimits {
+        static BUILT_IN: LazyLock<TenantLimits> = LazyLock::new(TenantLimits::default);
+        self.limits.as_ref().map_or_else(|| &*BUILT_IN, |limits| &limits.defaults().limits)
     }
 
     /// The mode of a tenant; of `None`, that of a push of which no tenant is known.

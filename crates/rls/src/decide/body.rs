@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use bytes::Bytes;
-use remote_write::{BodyError, BodyLimits, Protocol, PushCounts, Scratch, Validation, claimed_bytes, read_push};
+use remote_write::{BodyError, BodyLimits, Scratch, claimed_bytes};
 use tokio::sync::Semaphore;
 
+use super::reading::{Read, Reading};
 use crate::budget::{Budget, Full, SHARES};
 
 /// A thread keeps buffers up to this size; the rare larger push gives its memory back.
@@ -57,43 +58,35 @@ impl BodyReader {
         Self { limits, large: Arc::new(Semaphore::new(at_once)), queue }
     }
 
-    /// The counts of a tenant's body that came at `now` (Unix milliseconds).
+    /// What a tenant's body holds.
     pub(super) async fn read(
         &self,
         tenant: &str,
-        protocol: Protocol,
         body: &Bytes,
-        validation: Validation,
-        now: i64,
-    ) -> Result<Result<PushCounts, BodyError>, NotRead> {
+        reading: Reading,
+    ) -> Result<Result<Read, BodyError>, NotRead> {
         // A claim over the limit is refused without the work, as is one that is no claim.
         let work = claimed_bytes(body).filter(|claimed| *claimed <= self.limits.max_decoded_bytes).unwrap_or(0);
         if body.len() <= READ_IN_PLACE_BYTES && work <= READ_IN_PLACE_DECODED_BYTES {
-            return Ok(read(protocol, body, self.limits, &validation, now));
+            return Ok(read(body, self.limits, &reading));
         }
         let waiting = self.queue.reserve(Some(tenant), work).map_err(NotRead::Overloaded)?;
         let permit = Arc::clone(&self.large).acquire_owned().await.map_err(|_| NotRead::GoingDown)?;
         let (body, limits) = (body.clone(), self.limits);
         let reading = tokio::task::spawn_blocking(move || {
-            let counts = read(protocol, &body, limits, &validation, now);
+            let read = read(&body, limits, &reading);
             drop((permit, waiting));
-            counts
+            read
         });
         reading.await.map_err(|_| NotRead::GoingDown)
     }
 }
 
-fn read(
-    protocol: Protocol,
-    body: &[u8],
-    limits: BodyLimits,
-    validation: &Validation,
-    now: i64,
-) -> Result<PushCounts, BodyError> {
+fn read(body: &[u8], limits: BodyLimits, reading: &Reading) -> Result<Read, BodyError> {
     SCRATCH.with_borrow_mut(|scratch| {
-        let counts = read_push(protocol, body, limits, validation, now, scratch);
+        let read = reading.read(body, limits, scratch);
         scratch.shrink(KEEP_BYTES);
-        counts
+        read
     })
 }
 
@@ -103,12 +96,14 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
+    use remote_write::{Protocol, Validation};
+
     use super::*;
 
     const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 1 << 20 };
 
-    fn validation() -> Validation {
-        Validation::new(&limits::TenantLimits::default())
+    fn plain() -> Reading {
+        Reading::plain(Protocol::V1, Validation::new(&limits::TenantLimits::default()), 0)
     }
 
     #[tokio::test]
@@ -120,7 +115,7 @@ mod tests {
             let body = Bytes::from(vec![0xff; size]);
             // No other thread can be done before the first look.
             let busy = reader.large.acquire_many(cores).await.unwrap();
-            let mut reading = pin!(reader.read("t", Protocol::V1, &body, validation(), 0));
+            let mut reading = pin!(reader.read("t", &body, plain()));
             let first_look = reading.as_mut().poll(&mut context);
             drop(busy);
             let verdict = match first_look {
@@ -143,7 +138,7 @@ mod tests {
         let cores = reader.large.available_permits();
         let taken = reader.large.acquire_many(u32::try_from(cores).unwrap()).await.unwrap();
         let body = Bytes::from(vec![0xff; READ_IN_PLACE_BYTES + 1]);
-        let mut waiting = pin!(reader.read("t", Protocol::V1, &body, validation(), 0));
+        let mut waiting = pin!(reader.read("t", &body, plain()));
         let mut context = Context::from_waker(Waker::noop());
         assert!(waiting.as_mut().poll(&mut context).is_pending());
         drop(taken);
@@ -161,7 +156,7 @@ mod tests {
         let body = zeros(READ_IN_PLACE_DECODED_BYTES + 1);
         assert!(body.len() < READ_IN_PLACE_BYTES);
         let busy = reader.large.acquire_many(u32::try_from(reader.large.available_permits()).unwrap()).await.unwrap();
-        let mut reading = pin!(reader.read("t", Protocol::V1, &body, validation(), 0));
+        let mut reading = pin!(reader.read("t", &body, plain()));
         assert!(reading.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         drop(busy);
         assert!(reading.await.is_ok());
@@ -177,15 +172,15 @@ mod tests {
         let mut context = Context::from_waker(Waker::noop());
         let mut waiting = Vec::new();
         for tenant in ["a", "b", "c", "d"] {
-            let mut reading = Box::pin(reader.read(tenant, Protocol::V1, &body, validation(), 0));
+            let mut reading = Box::pin(reader.read(tenant, &body, plain()));
             assert!(reading.as_mut().poll(&mut context).is_pending());
-            let more = reader.read(tenant, Protocol::V1, &body, validation(), 0).await;
+            let more = reader.read(tenant, &body, plain()).await;
             assert_eq!(more, Err(NotRead::Overloaded(Full::Share)), "{tenant}");
             waiting.push(reading);
         }
-        let others = reader.read("e", Protocol::V1, &body, validation(), 0).await;
+        let others = reader.read("e", &body, plain()).await;
         assert_eq!(others, Err(NotRead::Overloaded(Full::Edge)));
-        assert!(reader.read("a", Protocol::V1, &zeros(9), validation(), 0).await.is_ok(), "small ones go on");
+        assert!(reader.read("a", &zeros(9), plain()).await.is_ok(), "small ones go on");
         drop(busy);
         for reading in waiting {
             assert!(reading.await.is_ok());

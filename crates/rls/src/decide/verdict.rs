@@ -54,7 +54,10 @@ pub(crate) enum AllowReason {
     WithinLimits,
     /// It holds nothing that Mimir charges.
     NothingToCharge,
-    /// What Mimir would charge for this tenant cannot be counted from the wire alone (HA pairs, relabelling): Mimir limits it.
+    /// Its replica is not the elected one of its Prometheus pair, or the pair is over `ha_max_clusters`: Mimir drops it.
+    HaNotElected,
+    /// What Mimir would charge is not known (relabelling that the edge cannot do, or a pair that Mimir's tracker has not named
+    /// and that would be refused by the election here): Mimir limits it.
     LeftToMimir,
     /// Its samples are charged by the rate limit call that follows (`--charge-samples-in rate-limit`).
     ChargedByRateLimit,
@@ -70,9 +73,10 @@ pub(crate) enum AllowReason {
 
 impl AllowReason {
     /// Those that count as a decision.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::WithinLimits,
         Self::NothingToCharge,
+        Self::HaNotElected,
         Self::LeftToMimir,
         Self::BodyWithheld,
         Self::UnreadableForwarded,
@@ -84,6 +88,7 @@ impl AllowReason {
         match self {
             Self::WithinLimits => "within_limits",
             Self::NothingToCharge => "nothing_to_charge",
+            Self::HaNotElected => "ha_not_elected",
             Self::LeftToMimir => "left_to_mimir",
             Self::ChargedByRateLimit => "charged_by_rate_limit",
             Self::BodyWithheld => "body_withheld",

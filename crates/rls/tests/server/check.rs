@@ -8,7 +8,6 @@ overrides:
   small: { ingestion_rate: 0.01, ingestion_burst_size: 5 }
   slow: { request_rate: 0.01, request_burst_size: 2 }
   unlimited: { ingestion_rate: 1.7976931348623157e308 }
-  pair: { ingestion_rate: 0.01, ingestion_burst_size: 1, accept_ha_samples: true }
 ";
 const V2: (&str, &str) = ("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request");
 
@@ -179,19 +178,5 @@ async fn a_withheld_body_is_charged_as_a_request_only() -> anyhow::Result<()> {
         extensions.insert("body".to_owned(), "withheld".to_owned());
         assert_eq!(Answer::of(server.check(request).await?).status, expected);
     }
-    Ok(())
-}
-
-#[tokio::test]
-async fn tenants_whose_charge_depends_on_content_are_left_to_mimir() -> anyhow::Result<()> {
-    let server = Server::start(LIMITS, &[]).await?;
-    assert_eq!(server.push("pair", samples(Protocol::V1, 50)).await?.status, 200);
-    assert_eq!(server.push("unlimited", samples(Protocol::V1, 5000)).await?.status, 200);
-    let metrics = server.page("/metrics").await?.1;
-    assert!(
-        metrics.contains(r#"rls_decisions_total{decision="allow",mode="enforce",reason="left_to_mimir"} 1"#),
-        "{metrics}"
-    );
-    assert!(metrics.contains(r#"rls_samples_total{decision="allow"} 5050"#), "{metrics}");
     Ok(())
 }

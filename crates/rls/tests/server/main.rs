@@ -7,6 +7,7 @@ mod contract;
 mod life;
 mod modes;
 mod overload;
+mod pairs;
 mod peers;
 mod rate_limit;
 mod support;

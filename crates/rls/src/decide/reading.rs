@@ -1,0 +1,98 @@
+//! How the body of one push is read: by which rules of its tenant, and what came of them.
+
+use std::sync::Arc;
+
+use limits::{Tenant, TenantLimits, TenantView};
+use remote_write::relabel::Rewrite;
+use remote_write::{
+    BodyError, BodyLimits, Dedupe, Protocol, PushCounts, Replica, Rules, Scratch, TenantRewrite, Validation, read_push,
+};
+
+use super::{Decider, Tokens};
+use crate::args::HaTracker;
+use crate::elections::{HaElection, HaOutcome};
+
+/// The rules that a body is read by. It borrows nothing, since a large body is read on another thread.
+#[derive(Clone, Debug)]
+pub(super) struct Reading {
+    protocol: Protocol,
+    validation: Validation,
+    /// Unix milliseconds.
+    now: i64,
+    /// What few tenants have.
+    special: Option<Box<Special>>,
+}
+
+#[derive(Clone, Debug)]
+struct Special {
+    tenant: Box<str>,
+    election: Option<HaElection>,
+    rewrite: Option<Arc<Rewrite>>,
+    /// Whether the rewriting is one that the edge cannot do.
+    uncountable: bool,
+}
+
+/// What a body was found to hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Read {
+    pub counts: PushCounts,
+    pub ha: HaOutcome,
+    /// Whether what Mimir makes of the series cannot be told, so that the counts are only what was sent.
+    pub uncountable: bool,
+}
+
+impl Reading {
+    /// By the rules of a tenant without pairs and relabelling.
+    pub(super) fn plain(protocol: Protocol, validation: Validation, now: i64) -> Self {
+        Self { protocol, validation, now, special: None }
+    }
+
+    pub(super) fn read(&self, body: &[u8], limits: BodyLimits, scratch: &mut Scratch) -> Result<Read, BodyError> {
+        let Some(special) = &self.special else {
+            let counts = read_push(self.protocol, body, limits, &self.validation, self.now, scratch)?;
+            return Ok(Read { counts, ..Read::default() });
+        };
+        let Special { tenant, election, rewrite, uncountable } = &**special;
+        let mut ha = HaOutcome::default();
+        let mut judge = |replica: Replica<'_>| match election {
+            Some(election) => election.judge(tenant, replica, &mut ha),
+            None => Dedupe::NoPair,
+        };
+        let rules = Rules {
+            validation: self.validation,
+            rewrite: rewrite.as_deref().map(|rewrite| TenantRewrite { rewrite, tenant }),
+            ha: election.as_ref().map(|election| election.rules(&mut judge)),
+        };
+        let counts = read_push(self.protocol, body, limits, rules, self.now, scratch)?;
+        Ok(Read { counts, ha, uncountable: *uncountable })
+    }
+}
+
+impl Decider {
+    /// How a push of this tenant is read now.
+    pub(super) fn reading(
+        &self,
+        tenant: &Tenant<'_>,
+        limits: &TenantView<'_>,
+        defaults: &TenantLimits,
+        protocol: Protocol,
+        tokens: Tokens,
+    ) -> Reading {
+        let now = self.clock.unix_millis();
+        let own = &limits.tenant.limits;
+        let dedupes = self.ha_tracker == HaTracker::On && own.accept_ha_samples;
+        let plain = Reading::plain(protocol, Validation::of(limits), now);
+        if !dedupes && !own.rewrites_series() {
+            return plain;
+        }
+        let rewrite = self.rewrites.of(own);
+        let special = Special {
+            tenant: tenant.id().into(),
+            election: dedupes
+                .then(|| self.elections.of_push(own, defaults, (now, rand::random()), tokens == Tokens::Spend)),
+            uncountable: rewrite.is_err(),
+            rewrite: rewrite.ok().flatten(),
+        };
+        Reading { special: Some(Box::new(special)), ..plain }
+    }
+}

@@ -1,0 +1,110 @@
+//! The elections of Prometheus pairs, and how a push asks for its own.
+//!
+//! Who is elected is Mimir's word where the server polls Mimir's tracker; before it has come, and without one, the election
+//! held here, which is the same algorithm. The invariant: where there is a tracker to ask, a pair that it has not named is
+//! refused nothing for its samples, since the election here may be the wrong one.
+
+use std::sync::Arc;
+
+use enforce::{ElectionRules, Elections, HaPair, Standing, UnixMillis};
+use limits::TenantLimits;
+use remote_write::{Dedupe, HaRules, Replica};
+
+/// The elections of all tenants; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct HaElections {
+    held: Arc<Elections>,
+    has_tracker: bool,
+}
+
+/// How the replicas of one push are judged.
+#[derive(Clone, Debug)]
+pub(crate) struct HaElection {
+    elections: HaElections,
+    rules: ElectionRules,
+    cluster_label: Arc<str>,
+    replica_label: Arc<str>,
+    each_series: bool,
+    now: UnixMillis,
+    /// Whether the replicas are noted as seen.
+    notes: bool,
+}
+
+/// What came of the replicas of a push.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HaOutcome {
+    /// One of them is not the elected one, or of a pair over `ha_max_clusters`: Mimir drops its series.
+    pub dropped: bool,
+    /// One of them cannot be judged, since its tenant has more pairs than are held.
+    pub untracked: bool,
+    /// One of them is elected here, and Mimir's tracker has not said so.
+    pub unconfirmed: bool,
+}
+
+impl HaElections {
+    /// No pair was seen yet. With a tracker, Mimir's word is to come.
+    pub(crate) fn new(has_tracker: bool) -> Self {
+        Self { held: Arc::default(), has_tracker }
+    }
+
+    pub(crate) fn held(&self) -> &Elections {
+        &self.held
+    }
+
+    /// Forgets pairs that have been idle for long.
+    pub(crate) fn keep_house(&self, now: i64) {
+        self.held.evict_idle(UnixMillis::new(now));
+    }
+
+    /// The election of a push that comes at `now` (Unix milliseconds); `random` is uniform in `[0, 1)`.
+    pub(crate) fn of_push(
+        &self,
+        limits: &TenantLimits,
+        defaults: &TenantLimits,
+        (now, random): (i64, f64),
+        notes: bool,
+    ) -> HaElection {
+        HaElection {
+            elections: self.clone(),
+            rules: ElectionRules::new(limits, defaults, random),
+            cluster_label: Arc::clone(&limits.ha_cluster_label),
+            replica_label: Arc::clone(&limits.ha_replica_label),
+            each_series: limits.ha_tracker_per_sample_dedupe,
+            now: UnixMillis::new(now),
+            notes,
+        }
+    }
+}
+
+impl HaElection {
+    /// The rules by which `judge` is asked about the replicas of a push.
+    pub(crate) fn rules<'t>(&'t self, judge: &'t mut dyn FnMut(Replica<'_>) -> Dedupe) -> HaRules<'t> {
+        HaRules {
+            cluster_label: self.cluster_label.as_bytes(),
+            replica_label: self.replica_label.as_bytes(),
+            each_series: self.each_series,
+            judge,
+        }
+    }
+
+    /// What becomes of the series of a replica of this tenant; adds to the push's `outcome`.
+    pub(crate) fn judge(&self, tenant: &str, replica: Replica<'_>, outcome: &mut HaOutcome) -> Dedupe {
+        let Some(pair) = HaPair::new(replica.cluster, replica.replica, &self.rules) else { return Dedupe::NoPair };
+        let held = &self.elections.held;
+        let election = if self.notes {
+            let earliest = replica.earliest_sample.filter(|_| self.rules.uses_sample_time()).map(UnixMillis::new);
+            held.elect(tenant, pair, &self.rules, earliest, self.now)
+        } else {
+            held.preview(tenant, pair, &self.rules, self.now)
+        };
+        match election.standing {
+            Standing::Elected => {
+                outcome.unconfirmed |= self.elections.has_tracker && !election.confirmed;
+                return Dedupe::Elected;
+            }
+            Standing::NotElected | Standing::TooManyClusters => outcome.dropped = true,
+            Standing::Untracked => outcome.untracked = true,
+        }
+        Dedupe::Dropped
+    }
+}
