@@ -22,12 +22,12 @@ check: ## run the tests that need no other program
 	cargo test --workspace --exclude e2e --locked
 
 # One build for all of it: cargo turns on other features for other choices of packages, and would build dependencies again.
-test: ## run all tests, also those with the real Envoy and Prometheus
-	$(TOOLS) envoy prometheus
+test: ## run all tests, also those with the real Envoy, Mimir and Prometheus
+	$(TOOLS) envoy mimir prometheus
 	cargo test --workspace --locked
 
 e2e: ## run the end-to-end tests alone
-	$(TOOLS) envoy prometheus
+	$(TOOLS) envoy mimir prometheus
 	cargo build --bins --package rls --package edgectl --locked
 	cargo test --package e2e --locked
 

@@ -1,0 +1,181 @@
+//! A running Mimir.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::http1::{Connection, Request, Response, send};
+use crate::metrics::metric;
+use crate::ports::free_port;
+use crate::process::Process;
+use crate::programs::tool;
+use crate::wait::until;
+
+/// The parts of a Mimir that take pushes and keep samples.
+const WRITE_PATH: &str = "distributor,ingester";
+
+/// The real Mimir on loopback: one process with distributor, HA tracker and ingester, configured as the recorded cases were.
+#[derive(Debug)]
+pub struct Mimir {
+    /// The running program.
+    pub process: Process,
+    http_port: u16,
+    gossip_port: u16,
+}
+
+impl Mimir {
+    /// Starts one in a folder of its own below `folder`, with a runtime config that it reads five times a second, and waits until it takes
+    /// pushes: some 2 s.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[must_use]
+    pub fn start(folder: &Path, name: &str, runtime_config: &Path) -> Self {
+        Self::start_with(folder, name, runtime_config, &[])
+    }
+
+    /// The same with more flags.
+    ///
+    /// # Panics
+    /// When it does not take pushes.
+    #[must_use]
+    pub fn start_with(folder: &Path, name: &str, runtime_config: &Path, flags: &[&str]) -> Self {
+        let mut mimir = Self::spawn(folder, name, runtime_config, flags);
+        mimir.wait_until_ready();
+        mimir
+    }
+
+    /// Starts so many in one ring, named `NAME-0` and on: each has a distributor and an ingester, and a push to one of them lands in any
+    /// of the ingesters. Waits until each counts all distributors, by which each divides the tenants' rates.
+    ///
+    /// # Panics
+    /// When they don't.
+    #[must_use]
+    pub fn ring(folder: &Path, name: &str, runtime_config: &Path, count: u8, flags: &[&str]) -> Vec<Self> {
+        let mut ring: Vec<Self> = Vec::new();
+        for number in 0..count {
+            let join = ring.first().map(|first| format!("-memberlist.join=127.0.0.1:{}", first.gossip_port));
+            let flags: Vec<&str> = flags.iter().copied().chain(join.as_deref()).collect();
+            ring.push(Self::spawn(folder, &format!("{name}-{number}"), runtime_config, &flags));
+        }
+        for mimir in &mut ring {
+            mimir.wait_until_ready();
+        }
+        for mimir in &ring {
+            until(&format!("each of {count} distributors counts all"), || mimir.distributors() == Some(f64::from(count)));
+        }
+        ring
+    }
+
+    /// Where clients push.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.http_port
+    }
+
+    /// Sends a request on a connection of its own.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    #[track_caller]
+    pub fn send(&self, request: &Request) -> Response {
+        send(self.http_port, request)
+    }
+
+    /// The value of one of its metrics; see [`metric`].
+    #[must_use]
+    #[track_caller]
+    pub fn metric(&self, series: &str) -> Option<f64> {
+        metric(self.http_port, "/metrics", series)
+    }
+
+    /// Its metrics as text.
+    #[must_use]
+    #[track_caller]
+    pub fn metrics(&self) -> String {
+        self.send(&Request::new("GET", "/metrics")).text().into_owned()
+    }
+
+    /// The distributors that it counts as healthy.
+    #[must_use]
+    #[track_caller]
+    pub fn distributors(&self) -> Option<f64> {
+        self.metric(r#"cortex_ring_members{name="distributor",state="ACTIVE"}"#)
+    }
+
+    /// Where its HA tracker says whom it elected: the path of `--ha-tracker-url`.
+    #[must_use]
+    pub fn ha_tracker_url(&self) -> String {
+        format!("http://127.0.0.1:{}/distributor/ha_tracker", self.http_port)
+    }
+
+    fn spawn(folder: &Path, name: &str, runtime_config: &Path, flags: &[&str]) -> Self {
+        let folder = folder.join(name);
+        fs::create_dir(&folder).expect("a folder can be made");
+        let (http_port, grpc_port, gossip_port) = (free_port(), free_port(), free_port());
+        let mut command = Command::new(tool("mimir"));
+        command.current_dir(&folder);
+        command.args(fixed_flags(name));
+        command.arg(format!("-server.http-listen-port={http_port}"));
+        command.arg(format!("-server.grpc-listen-port={grpc_port}"));
+        command.arg(format!("-memberlist.bind-port={gossip_port}"));
+        command.arg(format!("-runtime-config.file={}", runtime_config.display()));
+        command.args(folders(&folder)).args(flags);
+        Self { process: Process::start(name, &folder, &mut command), http_port, gossip_port }
+    }
+
+    fn wait_until_ready(&mut self) {
+        let Self { process, http_port, .. } = self;
+        until("Mimir is ready", || {
+            assert!(process.ended().is_none(), "Mimir ended");
+            let ready = Connection::open(*http_port).and_then(|mut open| open.send(&Request::new("GET", "/ready")));
+            ready.is_ok_and(|response| response.status == 200)
+        });
+    }
+}
+
+/// What all Mimirs have in common: first what the recorded cases were played with, then what makes one ready soon.
+fn fixed_flags(name: &str) -> Vec<String> {
+    let flags = [
+        "-auth.multitenancy-enabled=true",
+        "-distributor.ha-tracker.enable=true",
+        "-distributor.ha-tracker.store=memberlist",
+        "-distributor.ha-tracker.update-timeout=15s",
+        "-distributor.ha-tracker.failover-timeout=30s",
+        "-ingester.ring.replication-factor=1",
+        "-server.http-listen-address=127.0.0.1",
+        "-server.grpc-listen-address=127.0.0.1",
+        "-memberlist.bind-addr=127.0.0.1",
+        "-memberlist.advertise-addr=127.0.0.1",
+        "-ingester.ring.instance-addr=127.0.0.1",
+        "-distributor.ring.instance-addr=127.0.0.1",
+        "-common.storage.backend=filesystem",
+        "-activity-tracker.filepath=",
+        "-usage-stats.enabled=false",
+        "-log.level=warn",
+        "-ingester.ring.min-ready-duration=0s",
+        "-ingester.ring.num-tokens=16",
+        "-memberlist.gossip-interval=50ms",
+        "-distributor.ring.heartbeat-period=1s",
+        "-runtime-config.reload-period=200ms",
+    ];
+    let named = [
+        format!("-target={WRITE_PATH}"),
+        format!("-ingester.ring.instance-id={name}"),
+        format!("-distributor.ring.instance-id={name}"),
+        format!("-memberlist.nodename={name}"),
+    ];
+    flags.map(str::to_owned).into_iter().chain(named).collect()
+}
+
+fn folders(folder: &Path) -> Vec<String> {
+    let place = |flag: &str, name: &str| -> String {
+        let path: PathBuf = folder.join(name);
+        format!("-{flag}={}", path.display())
+    };
+    vec![
+        place("common.storage.filesystem.dir", "storage"),
+        place("blocks-storage.tsdb.dir", "tsdb"),
+        place("blocks-storage.bucket-store.sync-dir", "sync"),
+    ]
+}
