@@ -1,4 +1,5 @@
-//! The harness of the end-to-end tests: the real mimir-rls, Envoy and Prometheus on loopback, and a sink that notes what reached it.
+//! The harness of the end-to-end tests: the real mimir-rls, Envoy, Mimir and Prometheus on
+//! loopback, and a sink that notes what reached it.
 //!
 //! Everything a test starts belongs to a value that it holds, and is gone when that value is dropped; if the test failed, the drop shows the
 //! program's log first. A harness that cannot do its part panics: a missing program is a failure, not a test that is skipped. Nothing here
@@ -15,6 +16,7 @@ mod envoy;
 mod http1;
 mod load;
 mod metrics;
+mod mimir;
 mod mimir_rls;
 mod ports;
 mod process;
@@ -33,6 +35,7 @@ pub use envoy::{Envoy, EnvoySettings};
 pub use http1::{Connection, Headers, Request, Response, send};
 pub use load::{Load, Tally, abandon};
 pub use metrics::metric;
+pub use mimir::Mimir;
 pub use mimir_rls::MimirRls;
 pub use ports::free_port;
 pub use process::{Process, Signal};

@@ -24,14 +24,14 @@ pub struct Mimir {
 }
 
 impl Mimir {
-    /// Starts one in a folder of its own below `folder`, with a runtime config that it reads five times a second, and waits until it takes
-    /// pushes: some 2 s.
+    /// Starts one with its data in `folder`, which it makes, and with a runtime config that it reads five times a second. Waits until it
+    /// takes pushes, some 2 s.
     ///
     /// # Panics
     /// When it does not.
     #[must_use]
-    pub fn start(folder: &Path, name: &str, runtime_config: &Path) -> Self {
-        Self::start_with(folder, name, runtime_config, &[])
+    pub fn start(folder: &Path, runtime_config: &Path) -> Self {
+        Self::start_with(folder, runtime_config, &[])
     }
 
     /// The same with more flags.
@@ -39,30 +39,30 @@ impl Mimir {
     /// # Panics
     /// When it does not take pushes.
     #[must_use]
-    pub fn start_with(folder: &Path, name: &str, runtime_config: &Path, flags: &[&str]) -> Self {
-        let mut mimir = Self::spawn(folder, name, runtime_config, flags);
+    pub fn start_with(folder: &Path, runtime_config: &Path, flags: &[&str]) -> Self {
+        let mut mimir = Self::spawn(folder, 1, runtime_config, flags);
         mimir.wait_until_ready();
         mimir
     }
 
-    /// Starts so many in one ring, named `NAME-0` and on: each has a distributor and an ingester, and a push to one of them lands in any
-    /// of the ingesters. Waits until each counts all distributors, by which each divides the tenants' rates.
+    /// Starts so many in one ring, each with a folder of its own below `folder`. A push to any of them can land in the ingester of any of
+    /// them. Waits until each has divided the tenants' rates by their number.
     ///
     /// # Panics
     /// When they don't.
     #[must_use]
-    pub fn ring(folder: &Path, name: &str, runtime_config: &Path, count: u8, flags: &[&str]) -> Vec<Self> {
-        let mut ring: Vec<Self> = Vec::new();
-        for number in 0..count {
-            let join = ring.first().map(|first| format!("-memberlist.join=127.0.0.1:{}", first.gossip_port));
-            let flags: Vec<&str> = flags.iter().copied().chain(join.as_deref()).collect();
-            ring.push(Self::spawn(folder, &format!("{name}-{number}"), runtime_config, &flags));
-        }
+    pub fn ring(folder: &Path, count: u8, runtime_config: &Path, flags: &[&str]) -> Vec<Self> {
+        let place = |number: u8| folder.join(format!("mimir-{number}"));
+        let first = Self::start_with(&place(1), runtime_config, flags);
+        let join = format!("-memberlist.join=127.0.0.1:{}", first.gossip_port);
+        let flags: Vec<&str> = flags.iter().copied().chain([join.as_str()]).collect();
+        let mut ring = vec![first];
+        ring.extend((2..=count).map(|number| Self::spawn(&place(number), number, runtime_config, &flags)));
         for mimir in &mut ring {
             mimir.wait_until_ready();
         }
         for mimir in &ring {
-            until(&format!("each of {count} distributors counts all"), || mimir.distributors() == Some(f64::from(count)));
+            mimir.wait_for_members(count);
         }
         ring
     }
@@ -89,39 +89,36 @@ impl Mimir {
         metric(self.http_port, "/metrics", series)
     }
 
-    /// Its metrics as text.
+    /// All of its metrics, as text.
+    ///
+    /// # Panics
+    /// When there is no answer.
     #[must_use]
     #[track_caller]
     pub fn metrics(&self) -> String {
         self.send(&Request::new("GET", "/metrics")).text().into_owned()
     }
 
-    /// The distributors that it counts as healthy.
-    #[must_use]
-    #[track_caller]
-    pub fn distributors(&self) -> Option<f64> {
-        self.metric(r#"cortex_ring_members{name="distributor",state="ACTIVE"}"#)
-    }
-
-    /// Where its HA tracker says whom it elected: the path of `--ha-tracker-url`.
+    /// Where its HA tracker says whom it elected.
     #[must_use]
     pub fn ha_tracker_url(&self) -> String {
         format!("http://127.0.0.1:{}/distributor/ha_tracker", self.http_port)
     }
 
-    fn spawn(folder: &Path, name: &str, runtime_config: &Path, flags: &[&str]) -> Self {
-        let folder = folder.join(name);
-        fs::create_dir(&folder).expect("a folder can be made");
+    fn spawn(folder: &Path, number: u8, runtime_config: &Path, flags: &[&str]) -> Self {
+        fs::create_dir_all(folder).expect("a folder can be made");
+        let name = format!("mimir-{number}");
         let (http_port, grpc_port, gossip_port) = (free_port(), free_port(), free_port());
         let mut command = Command::new(tool("mimir"));
-        command.current_dir(&folder);
-        command.args(fixed_flags(name));
+        command.current_dir(folder);
+        command.args(fixed_flags(&name));
         command.arg(format!("-server.http-listen-port={http_port}"));
         command.arg(format!("-server.grpc-listen-port={grpc_port}"));
         command.arg(format!("-memberlist.bind-port={gossip_port}"));
+        command.arg(format!("-memberlist.advertise-port={gossip_port}"));
         command.arg(format!("-runtime-config.file={}", runtime_config.display()));
-        command.args(folders(&folder)).args(flags);
-        Self { process: Process::start(name, &folder, &mut command), http_port, gossip_port }
+        command.args(folders(folder)).args(flags);
+        Self { process: Process::start(&name, folder, &mut command), http_port, gossip_port }
     }
 
     fn wait_until_ready(&mut self) {
@@ -131,6 +128,20 @@ impl Mimir {
             let ready = Connection::open(*http_port).and_then(|mut open| open.send(&Request::new("GET", "/ready")));
             ready.is_ok_and(|response| response.status == 200)
         });
+    }
+
+    fn wait_for_members(&self, count: u8) {
+        until(&format!("each of {count} Mimirs knows all"), || {
+            ["distributor", "ingester"].iter().all(|ring| {
+                let members = format!(r#"cortex_ring_members{{name="{ring}",state="ACTIVE"}}"#);
+                self.metric(&members) == Some(f64::from(count))
+            })
+        });
+        // A distributor counts the others when it tells them that it lives, and only then.
+        let heartbeats =
+            || self.metric(r#"cortex_ring_member_heartbeats_total{name="distributor"}"#).unwrap_or_default();
+        let before = heartbeats();
+        until("a distributor counts the others", || heartbeats() >= before + 2.0);
     }
 }
 
