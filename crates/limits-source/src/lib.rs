@@ -6,6 +6,7 @@
 mod edge_config;
 mod feed;
 mod file;
+mod ha_tracker;
 mod limits_cache;
 mod spec;
 mod stamp;
@@ -14,6 +15,7 @@ mod watched_file;
 pub use edge_config::{EdgeConfigFeed, EdgeConfigSource, EdgeControl};
 pub use feed::{Freshness, LimitsFeed};
 pub use file::FileSource;
+pub use ha_tracker::{HaTrackerFeed, HaTrackerPolls, HaTrackerSource, HaTrackerState, HaTrackerUrl, HaTrackerUrlError};
 pub use limits_cache::LimitsCache;
 pub use spec::{SourceSpec, SpecError};
 pub use watched_file::MAX_FILE_BYTES;

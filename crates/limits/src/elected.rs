@@ -1,0 +1,18 @@
+//! What Mimir's HA tracker says of one pair of Prometheus servers. Not here: how it is asked, and what follows from it.
+
+/// The elected replica of one cluster of one tenant, as Mimir holds it (Mimir `pkg/distributor/ha_tracker_http.go`).
+///
+/// Times are milliseconds since 1970-01-01 UTC, by Mimir's clock.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ElectedReplica {
+    /// The bare tenant, without a metadata suffix.
+    pub tenant: Box<str>,
+    /// The value of the tenant's `ha_cluster_label`.
+    pub cluster: Box<str>,
+    /// The value of the tenant's `ha_replica_label`.
+    pub replica: Box<str>,
+    /// When Mimir saw the replica last, as it stored it: later pushes are not stored before its update timeout.
+    pub received_at: i64,
+    /// When Mimir elected it.
+    pub elected_at: i64,
+}
