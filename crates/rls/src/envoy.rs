@@ -2,6 +2,8 @@
 
 mod answer;
 mod rate_limit;
+#[cfg(test)]
+mod recorded;
 mod request;
 mod service;
 

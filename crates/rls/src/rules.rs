@@ -23,6 +23,11 @@ impl RulesInForce {
         Self { limits: Arc::default(), edge: Arc::new(ArcSwap::new(edge)) }
     }
 
+    /// These limits hold from now on.
+    pub(crate) fn put_limits(&self, limits: Option<Arc<Snapshot>>) {
+        self.limits.store(limits);
+    }
+
     /// The rules of this moment.
     pub(crate) fn load(&self) -> Rules {
         Rules { limits: self.limits.load_full(), edge: self.edge.load_full() }
@@ -36,7 +41,7 @@ impl RulesInForce {
         changed: impl Fn(&ControlState),
     ) {
         follow(feed.states, stop, |state| {
-            self.limits.store(state.limits.clone());
+            self.put_limits(state.limits.clone());
             changed(state);
         })
         .await;

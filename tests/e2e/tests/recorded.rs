@@ -1,29 +1,41 @@
-//! The recorded cases of a real Mimir, replayed through the real Envoy.
+//! The recorded cases of a real Mimir, replayed through the real Envoy: with a sink that notes what reaches it, and with a real Mimir.
 
 use std::process::Command;
 
-use e2e::{Edge, free_port, repository};
+use e2e::{Edge, Mimir, free_port, repository};
+
+/// Replays all cases and expects no difference.
+#[track_caller]
+fn replay(edge: &Edge, arguments: &[&str]) {
+    let output = Command::new("python3")
+        .arg(repository().join("tests/golden/replay.py"))
+        .arg(format!("http://127.0.0.1:{}", edge.port()))
+        .args(arguments)
+        .output()
+        .expect("python3 runs");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        printed.trim_end().ends_with("586 steps, 0 differ") && output.status.success(),
+        "{printed}{}\n{}",
+        String::from_utf8_lossy(&output.stderr),
+        output.status
+    );
+}
 
 #[test]
 fn the_edge_answers_what_mimir_answered() {
-    let golden = repository().join("tests/golden");
-    let limits = std::fs::read_to_string(golden.join("runtime.yaml")).expect("the recorded limits can be read");
-    for kind in ["tenant", "request_rate", "ingestion", "body", "method"] {
-        // Some cases are of two kinds, and a case expects full buckets.
-        let sink = free_port();
-        let edge = Edge::builder().upstream(sink).start(&limits);
-        let output = Command::new("python3")
-            .arg(golden.join("replay.py"))
-            .arg(format!("http://127.0.0.1:{}", edge.port()))
-            .args(["--only", kind, "--sink", &sink.to_string()])
-            .output()
-            .expect("python3 runs");
-        let printed = String::from_utf8_lossy(&output.stdout);
-        assert!(
-            printed.trim_end().ends_with(", 0 differ"),
-            "{kind}:\n{printed}{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        assert!(output.status.success(), "{kind}: {}", output.status);
-    }
+    let limits = std::fs::read_to_string(repository().join("tests/golden/runtime.yaml")).expect("the recorded limits");
+    let sink = free_port();
+    let edge = Edge::builder().upstream(sink).start(&limits);
+    replay(&edge, &["--sink", &sink.to_string()]);
+}
+
+#[test]
+fn with_a_mimir_behind_it_no_client_can_tell_the_edge_from_mimir() {
+    let runtime_config = repository().join("tests/golden/runtime.yaml");
+    let limits = std::fs::read_to_string(&runtime_config).expect("the recorded limits");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mimir = Mimir::start(folder.path(), &runtime_config);
+    let edge = Edge::builder().upstream(mimir.port()).start(&limits);
+    replay(&edge, &["--upstream", "mimir"]);
 }
