@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::decide::Decider;
 use crate::elections::HaElections;
 use crate::envoy::{CheckService, RateLimits};
-use crate::metrics::Metrics;
+use crate::metrics::{HaTrackerMetrics, Metrics};
 use crate::records::Records;
 use crate::refusals::Refusals;
 use crate::rules::RulesInForce;
@@ -54,7 +54,7 @@ impl App {
     /// what the admin API changes the log level of.
     ///
     /// # Errors
-    /// When an address cannot be bound, the audit log cannot be opened, or a metric cannot be registered. Bad limits are no error: the server
+    /// When an address cannot be bound, the audit log cannot be opened, there are no certificates to ask an HA tracker by, or a metric cannot be registered. Bad limits are no error: the server
     /// starts, is not ready, and says why. Nor is a bad edge config: it starts with everybody in shadow.
     pub async fn build(config: Config, logs: LogHandle, shutdown: &Shutdown) -> anyhow::Result<Self> {
         let registry = Registry::new();
@@ -70,6 +70,11 @@ impl App {
         let stop = shutdown.drain.clone();
         let edge = sources::edge_config(config.edge_config, stop.clone()).await;
         let rules = RulesInForce::with_edge_config(Arc::clone(&edge.states.borrow().config));
+        let ha_tracker = sources::ha_tracker(config.ha_tracker_url, stop.clone())?;
+        let shown_elections = match &ha_tracker {
+            Some(feed) => Some(HaTrackerMetrics::new(&registry, metrics.clone(), feed.clone())?),
+            None => None,
+        };
         let decider = Arc::new(Decider::new(rules.clone(), config.decisions, HaElections::new(false), Clock::start()));
         let calls = Calls::new(metrics.clone());
         let budget = Budget::new(config.max_in_flight_bytes);
@@ -110,6 +115,9 @@ impl App {
         let refresh = move || {
             metrics.refresh(decider.enforcer(), decider.elections().held(), &freshness);
             metrics.show_budget(&budget);
+            if let Some(elections) = &shown_elections {
+                elections.refresh();
+            }
             metrics.show_cache_faults(&cache_faults);
             metrics.show_dropped_log_lines(logs.dropped_lines());
         };

@@ -58,6 +58,11 @@ pub struct Args {
     #[arg(long, env = "MIMIR_RLS_HA_TRACKER", value_name = "STATE", default_value = "on")]
     pub ha_tracker: HaTracker,
 
+    /// A distributor of Mimir that is asked every 5 seconds which replicas its HA tracker has elected, such as http://mimir-distributor:8080;
+    /// without a path, /distributor/ha_tracker [default: not asked]
+    #[arg(long, env = "MIMIR_RLS_HA_TRACKER_URL", value_name = "URL")]
+    pub ha_tracker_url: Option<String>,
+
     /// The largest push that is read, as sent (compressed); a larger one gets 413. At least Envoy's max_request_bytes
     #[arg(long, env = "MIMIR_RLS_MAX_REQUEST_BYTES", value_name = "SIZE", default_value = "16MiB")]
     pub max_request_bytes: ByteSize,

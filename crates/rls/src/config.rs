@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use bytesize::ByteSize;
 use limits::{Problem, TenantLimits};
-use limits_source::SourceSpec;
+use limits_source::{HaTrackerUrl, SourceSpec};
 use remote_write::BodyLimits;
 use runtime::LogSettings;
 
@@ -41,6 +41,8 @@ pub struct Config {
     pub(crate) edge_config: Option<PathBuf>,
     pub(crate) limits_cache: Option<PathBuf>,
     pub(crate) decisions: DecisionPolicy,
+    /// Where Mimir says who is elected.
+    pub(crate) ha_tracker_url: Option<HaTrackerUrl>,
     pub(crate) audit_log: Option<AuditTarget>,
     /// The most bytes of messages in memory at once; room for [`SHARES`] of the largest.
     pub(crate) max_in_flight_bytes: usize,
@@ -90,6 +92,7 @@ impl TryFrom<Args> for Config {
             charge_samples_in,
             distributors,
             ha_tracker,
+            ha_tracker_url,
             max_request_bytes,
             max_decoded_bytes,
             max_in_flight_bytes,
@@ -121,6 +124,7 @@ impl TryFrom<Args> for Config {
             allow_empty_overrides,
             edge_config,
             limits_cache,
+            ha_tracker_url: ha_tracker_address(ha_tracker_url, ha_tracker)?,
             audit_log,
             max_in_flight_bytes: in_flight_size(max_in_flight_bytes, &bodies)?,
             decisions: DecisionPolicy { bodies, charge_samples_in, distributors, ha_tracker },
@@ -150,6 +154,17 @@ fn flag_files<'a>(
         audit_log.map(|path| FlagFile::appended("--audit-log", path)),
     ];
     files.into_iter().flatten().collect()
+}
+
+/// The address of the HA tracker that is asked, if there is one.
+fn ha_tracker_address(url: Option<String>, state: HaTracker) -> anyhow::Result<Option<HaTrackerUrl>> {
+    let Some(url) = url else { return Ok(None) };
+    if state == HaTracker::Off {
+        bail!(
+            "--ha-tracker-url names an HA tracker to ask, and --ha-tracker off says that Mimir runs none; leave out one of them"
+        );
+    }
+    url.parse().map(Some).context("--ha-tracker-url")
 }
 
 fn body_size(flag: &str, size: ByteSize) -> anyhow::Result<usize> {

@@ -1,5 +1,7 @@
 //! Every metric of the server. Labels come from enums, and every series exists from the start, so that a rate over it never misses its first event.
 
+mod ha_tracker;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,6 +17,8 @@ use tonic::Code;
 use crate::budget::Budget;
 use crate::decide::{AllowReason, Verdict, denial_occurs_in};
 use crate::envoy::DescriptorKind;
+
+pub(crate) use ha_tracker::HaTrackerMetrics;
 
 const ALLOW: &str = "allow";
 const DENY: &str = "deny";

@@ -1,11 +1,15 @@
-//! Where limits and the edge config come from, as the command line says.
+//! Where limits, the edge config and elections come from, as the command line says.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use anyhow::Context;
 use limits::{EdgeConfig, LimitsState};
-use limits_source::{EdgeConfigFeed, EdgeConfigSource, FileSource, LimitsCache, LimitsFeed, SourceSpec};
+use limits_source::{
+    EdgeConfigFeed, EdgeConfigSource, FileSource, HaTrackerFeed, HaTrackerSource, HaTrackerUrl, LimitsCache,
+    LimitsFeed, SourceSpec,
+};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -44,4 +48,10 @@ pub(super) async fn edge_config(path: Option<PathBuf>, stop: CancellationToken) 
         Some(path) => EdgeConfigSource::new(path).start(stop).await,
         None => EdgeConfigFeed::fixed(EdgeConfig::default()),
     }
+}
+
+/// What Mimir's HA tracker says, where there is one to ask. Nothing waits for its first answer.
+pub(super) fn ha_tracker(url: Option<HaTrackerUrl>, stop: CancellationToken) -> anyhow::Result<Option<HaTrackerFeed>> {
+    let source = url.map(HaTrackerSource::new).transpose().context("--ha-tracker-url")?;
+    Ok(source.map(|source| source.start(stop)))
 }

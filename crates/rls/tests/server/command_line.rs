@@ -39,6 +39,12 @@ fn bad_usage_ends_with_64_and_names_the_flag() {
     refuses(&["--limits", "file:x", "--charge-samples-in", "envoy"], "--charge-samples-in");
     refuses(&["--limits", "file:x", "--distributors", "0"], "--distributors");
     refuses(&["--limits", "file:x", "--ha-tracker", "maybe"], "--ha-tracker");
+    refuses(&["--limits", "file:x", "--ha-tracker-url", "mimir:8080"], "--ha-tracker-url: it must begin with http");
+    refuses(&["--limits", "file:x", "--ha-tracker-url", "http://u:p@mimir"], "--ha-tracker-url: credentials");
+    refuses(
+        &["--limits", "file:x", "--ha-tracker-url", "http://mimir", "--ha-tracker", "off"],
+        "leave out one of them",
+    );
     refuses(&["--limits", "file:x", "--limits-cache", "./x"], "--limits-cache ./x writes to x, which --limits names");
     for flag in ["--default-limits", "--edge-config", "--limits-cache"] {
         refuses(&["--limits", "file:x", flag, "y", "--audit-log", "./y"], flag);

@@ -12,7 +12,7 @@ use crate::support::{Server, samples};
 const README: &str = include_str!("../../../../README.md");
 
 /// Flags that charts set. One that is missing here may change; one that is here may not.
-const FLAGS: [&str; 18] = [
+const FLAGS: [&str; 19] = [
     "grpc-listen",
     "http-listen",
     "limits",
@@ -25,6 +25,7 @@ const FLAGS: [&str; 18] = [
     "charge-samples-in",
     "distributors",
     "ha-tracker",
+    "ha-tracker-url",
     "allow-empty-overrides",
     "drain-delay",
     "drain-timeout",
@@ -34,7 +35,7 @@ const FLAGS: [&str; 18] = [
 ];
 
 /// Metrics that alerts and dashboards read, with their labels.
-const METRICS: [(&str, &[&str]); 10] = [
+const METRICS: [(&str, &[&str]); 13] = [
     ("rls_decisions_total", &["decision", "mode", "reason"]),
     ("rls_authz_check_duration_seconds", &[]),
     ("rls_body_parse_errors_total", &["kind"]),
@@ -45,6 +46,9 @@ const METRICS: [(&str, &[&str]); 10] = [
     ("rls_limits_version", &[]),
     ("rls_tenants", &[]),
     ("rls_edge_config_problems", &[]),
+    ("rls_ha_tracker_polls_total", &["result"]),
+    ("rls_ha_tracker_stale_seconds", &[]),
+    ("rls_ha_tracker_elected", &[]),
 ];
 
 const PAGES: [&str; 8] = [
@@ -105,7 +109,8 @@ fn the_readme_lists_every_flag_with_its_default_and_variable() {
 
 #[tokio::test]
 async fn the_readme_lists_every_metric_and_promised_ones_exist() -> anyhow::Result<()> {
-    let server = Server::start("overrides: {}", &[]).await?;
+    // Those of an HA tracker are there only where one is to be asked, whether it answers or not.
+    let server = Server::start("overrides: {}", &["--ha-tracker-url=http://127.0.0.1:1"]).await?;
     assert_eq!(server.push("any", samples(Protocol::V1, 1)).await?.status, 200);
     let (_, text) = server.page("/metrics").await?;
     let described: BTreeSet<&str> =

@@ -4,6 +4,7 @@ mod admin;
 mod check;
 mod command_line;
 mod contract;
+mod ha_tracker;
 mod life;
 mod modes;
 mod overload;
