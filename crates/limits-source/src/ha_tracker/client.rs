@@ -62,7 +62,12 @@ impl Client {
     }
 
     pub(super) fn with_tls(url: HaTrackerUrl, timeout: Duration, tls: ClientConfig) -> Self {
-        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        // One dead address of several leaves time for the others.
+        tcp.set_connect_timeout(Some(timeout / 2));
+        let connector =
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
         let http = HttpClient::builder(TokioExecutor::new()).pool_max_idle_per_host(1).build(connector);
         Self { http, url, timeout }
     }
