@@ -54,8 +54,9 @@ impl App {
     /// what the admin API changes the log level of.
     ///
     /// # Errors
-    /// When an address cannot be bound, the audit log cannot be opened, there are no certificates to ask an HA tracker by, or a metric cannot be registered. Bad limits are no error: the server
-    /// starts, is not ready, and says why. Nor is a bad edge config: it starts with everybody in shadow.
+    /// When an address cannot be bound, the audit log cannot be opened, there are no certificates to ask an HA tracker by, or a metric cannot
+    /// be registered. Bad limits are no error: the server starts, is not ready, and says why. Nor is a bad edge config: it starts with everybody
+    /// in shadow.
     pub async fn build(config: Config, logs: LogHandle, shutdown: &Shutdown) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).context("metrics cannot be registered")?;
@@ -75,7 +76,11 @@ impl App {
             Some(feed) => Some(HaTrackerMetrics::new(&registry, metrics.clone(), feed.clone())?),
             None => None,
         };
-        let decider = Arc::new(Decider::new(rules.clone(), config.decisions, HaElections::new(false), Clock::start()));
+        let elections = HaElections::new(ha_tracker.is_some());
+        if let Some(feed) = ha_tracker {
+            tokio::spawn(elections.clone().follow(feed, stop.clone()));
+        }
+        let decider = Arc::new(Decider::new(rules.clone(), config.decisions, elections, Clock::start()));
         let calls = Calls::new(metrics.clone());
         let budget = Budget::new(config.max_in_flight_bytes);
         let services = Services {

@@ -215,16 +215,20 @@ impl Decider {
         if counts.items() == 0 {
             return Ok(if ha.dropped { AllowReason::HaNotElected } else { AllowReason::NothingToCharge });
         }
+        // Nor is it charged: if it is the wrong one, the right one would be refused for its tokens.
+        if ha.unconfirmed {
+            return Ok(AllowReason::LeftToMimir);
+        }
         if tokens == Tokens::Spend && self.charge_samples_in == ChargeSamplesIn::RateLimit {
-            // The rate limit call does not know of pairs.
-            return Ok(if ha.unconfirmed { AllowReason::LeftToMimir } else { AllowReason::ChargedByRateLimit });
+            return Ok(AllowReason::ChargedByRateLimit);
         }
-        let limit = limits.ingestion.limits.ingestion_limit(self.distributors);
-        match self.charge_items(tenant, limit, counts.items(), tokens) {
-            Decision::Allow => Ok(AllowReason::WithinLimits),
-            Decision::Deny(_) if ha.unconfirmed => Ok(AllowReason::LeftToMimir),
-            Decision::Deny(denial) => Err(denial),
-        }
+        allowed(self.charge_items(
+            tenant,
+            limits.ingestion.limits.ingestion_limit(self.distributors),
+            counts.items(),
+            tokens,
+        ))?;
+        Ok(AllowReason::WithinLimits)
     }
 
     fn admit_request(&self, tenant: &Tenant<'_>, limit: RateLimit, tokens: Tokens) -> Decision {

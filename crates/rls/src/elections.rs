@@ -1,14 +1,22 @@
 //! The elections of Prometheus pairs, and how a push asks for its own.
 //!
 //! Who is elected is Mimir's word where the server polls Mimir's tracker; before it has come, and without one, the election
-//! held here, which is the same algorithm. The invariant: where there is a tracker to ask, a pair that it has not named is
-//! refused nothing for its samples, since the election here may be the wrong one.
+//! held here, which is the same algorithm. The invariant: where there is a tracker to ask, a pair that it has not named costs
+//! nothing and is refused nothing for its samples, since the election here may be the wrong one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use enforce::{ElectionRules, Elections, HaPair, Standing, UnixMillis};
-use limits::TenantLimits;
+use enforce::{ElectionRules, Elections, HaPair, Standing, UnixMillis, Word};
+use limits::{ElectedReplica, TenantLimits};
+use limits_source::{HaTrackerFeed, HaTrackerState};
 use remote_write::{Dedupe, HaRules, Replica};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// For so long Mimir's word holds without being said again, four polls: not long after that it may have elected another one (its default
+/// `ha_tracker_failover_timeout`).
+const WORD_HOLDS: Duration = Duration::from_secs(20);
 
 /// The elections of all tenants; cheap to clone.
 #[derive(Clone, Debug)]
@@ -49,6 +57,52 @@ impl HaElections {
 
     pub(crate) fn held(&self) -> &Elections {
         &self.held
+    }
+
+    /// Takes over what Mimir's tracker says, until `stop` is cancelled. Once it has been silent for long, the elections here go on from what it
+    /// said last.
+    pub(crate) async fn follow(self, feed: HaTrackerFeed, stop: CancellationToken) {
+        let mut states = feed.states;
+        let follow = async {
+            loop {
+                let state = states.borrow_and_update().clone();
+                let (elections, asked_at) = (self.clone(), state.asked_at);
+                // A list can have some hundred thousand pairs.
+                let taken = tokio::task::spawn_blocking(move || elections.take_word(&state));
+                if taken.await.is_err() {
+                    return;
+                }
+                match timeout(WORD_HOLDS, states.changed()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return,
+                    Err(_) => {
+                        self.held.unconfirm(UnixMillis::new(asked_at.saturating_add(1)));
+                        if states.changed().await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            }
+        };
+        stop.run_until_cancelled(follow).await;
+    }
+
+    /// Takes over a list: what it names is confirmed, and what it names no longer is forgotten.
+    fn take_word(&self, state: &HaTrackerState) {
+        let Some(elected) = &state.elected else { return };
+        // Not the time of now: a clock that is set back in between would have the list forget itself.
+        let asked_at = UnixMillis::new(state.asked_at);
+        for ElectedReplica { tenant, cluster, replica, received_at, elected_at } in &**elected {
+            let word = Word {
+                cluster: cluster.as_bytes(),
+                replica: replica.as_bytes(),
+                received_at: UnixMillis::new(*received_at),
+                elected_at: UnixMillis::new(*elected_at),
+            };
+            // Without room for it the pair is not confirmed, and so refused nothing.
+            self.held.confirm(tenant, &word, asked_at);
+        }
+        self.held.forget_unlisted(asked_at);
     }
 
     /// Forgets pairs that have been idle for long.

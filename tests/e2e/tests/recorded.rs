@@ -5,6 +5,7 @@ use std::process::Command;
 use e2e::{Edge, Mimir, free_port, repository};
 
 /// Replays all cases and expects no difference.
+#[expect(clippy::expect_used, reason = "a test may panic")]
 #[track_caller]
 fn replay(edge: &Edge, arguments: &[&str]) {
     let output = Command::new("python3")
@@ -12,7 +13,7 @@ fn replay(edge: &Edge, arguments: &[&str]) {
         .arg(format!("http://127.0.0.1:{}", edge.port()))
         .args(arguments)
         .output()
-        .expect("python3 runs");
+        .expect("python3 is installed: apt-get install python3");
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(
         printed.trim_end().ends_with("586 steps, 0 differ") && output.status.success(),

@@ -1,0 +1,111 @@
+//! Prometheus pairs with a real Mimir behind the edge, which is asked whom it elected.
+
+#![expect(clippy::expect_used, reason = "a test may panic")]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use e2e::{Edge, Mimir, WatchedFile, until};
+use remote_write::Protocol;
+use remote_write::encode::{Series, encode_push};
+use tempfile::tempdir;
+
+/// Ten samples at once, and none comes back.
+const LIMITS: &str =
+    "overrides: { team: { accept_ha_samples: true, ingestion_rate: 0.0001, ingestion_burst_size: 10 } }";
+/// The same, with as fast a failover as Mimir allows.
+const FAST_FAILOVER: [&str; 3] = [
+    "-distributor.ha-tracker.update-timeout=1s",
+    "-distributor.ha-tracker.update-timeout-jitter-max=0s",
+    "-distributor.ha-tracker.failover-timeout=2s",
+];
+
+/// A push of one series, never sent before, of a replica with so many samples.
+fn push(cluster: &str, replica: &str, samples: usize) -> Vec<u8> {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("m{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let mut series = Series::sample(&[("__name__", &name), ("__replica__", replica), ("cluster", cluster)], 0.0, 0);
+    series.samples = (0..samples).map(|index| (index as f64, 1_750_000_000_000 + index as i64)).collect();
+    encode_push(Protocol::V1, &[series], &[]).expect("a push")
+}
+
+/// What a push of so many samples of a replica is answered by the edge, or by Mimir behind it.
+fn status(edge: &Edge, cluster: &str, replica: &str, samples: usize) -> u16 {
+    edge.push("team", &push(cluster, replica, samples)).status
+}
+
+/// Whether the edge itself refuses a push for its samples.
+fn refused_by_edge(edge: &Edge, cluster: &str, replica: &str, samples: usize) -> bool {
+    let response = edge.push("team", &push(cluster, replica, samples));
+    response.reason().is_some_and(|reason| reason.starts_with("ingestion_")) && response.status == 429
+}
+
+struct Setup {
+    mimir: Mimir,
+    edge: Edge,
+    folder: tempfile::TempDir,
+}
+
+fn start(flags: &[&str]) -> Setup {
+    let folder = tempdir().expect("a folder can be made");
+    let limits = WatchedFile::of(LIMITS);
+    let mimir = Mimir::start_with(&folder.path().join("mimir"), &limits.path(), flags);
+    let edge = Edge::builder()
+        .upstream(mimir.port())
+        .rls_arguments(&["--ha-tracker-url", &mimir.ha_tracker_url()])
+        .start_with(limits);
+    Setup { mimir, edge, folder }
+}
+
+#[test]
+fn after_a_restart_mimirs_election_holds_whoever_pushes_first() {
+    let Setup { mut edge, mimir, folder: _folder } = start(&[]);
+    assert_eq!(status(&edge, "one", "a", 4), 200);
+    assert_eq!(status(&edge, "one", "b", 4), 202, "Mimir elected a");
+
+    edge.rls.process.kill();
+    edge.rls.restart();
+    let restarted = Instant::now();
+    edge.envoy.wait_for_healthy_rls(1);
+    // b comes first, and is elected here until Mimir's word comes.
+    until("the edge charges a", || {
+        assert_eq!(status(&edge, "one", "b", 9), 202, "b is never refused");
+        refused_by_edge(&edge, "one", "a", 11)
+    });
+    assert!(restarted.elapsed() < Duration::from_secs(10), "took {:?}", restarted.elapsed());
+
+    // Mimir has 6 of a's tokens left, the restarted edge all 10: b took none of them.
+    assert_eq!(status(&edge, "one", "a", 6), 200);
+    assert!(refused_by_edge(&edge, "one", "a", 5), "a is charged");
+    assert_eq!(status(&edge, "one", "a", 4), 429, "within the edge's limit, and over Mimir's");
+    for samples in [1, 10, 11] {
+        assert_eq!(status(&edge, "one", "b", samples), 202, "b is not charged");
+    }
+    let elections = r#"cortex_ha_tracker_elected_replica_changes_total{cluster="one",user="team"}"#;
+    assert_eq!(mimir.metric(elections), Some(1.0), "a was elected all the time");
+}
+
+#[test]
+fn a_failover_in_mimir_is_followed() {
+    let Setup { edge, mimir: _mimir, folder: _folder } = start(&FAST_FAILOVER);
+    assert_eq!(status(&edge, "one", "a", 2), 200);
+    until("the edge charges a", || refused_by_edge(&edge, "one", "a", 11));
+    // a falls silent. Mimir takes b after some seconds, and the edge hears of it.
+    until("the edge charges b", || refused_by_edge(&edge, "one", "b", 11));
+    assert_eq!(status(&edge, "one", "a", 11), 202, "a is not elected any more");
+}
+
+#[test]
+fn a_tracker_that_is_gone_refuses_nobody_wrongly() {
+    let Setup { edge, mimir, folder: _folder } = start(&[]);
+    assert_eq!(status(&edge, "one", "a", 2), 200);
+    until("the edge charges a", || refused_by_edge(&edge, "one", "a", 11));
+    drop(mimir);
+    until("the edge notices", || edge.rls.metric(r#"rls_ha_tracker_polls_total{result="error"}"#) > Some(0.0));
+    // Mimir's last word holds for a while. Of a cluster that it has never named nobody is refused.
+    assert!(refused_by_edge(&edge, "one", "a", 11));
+    assert!(!refused_by_edge(&edge, "one", "b", 11));
+    assert!(!refused_by_edge(&edge, "two", "a", 11));
+    // Then it may be out of date, and a is refused nothing either.
+    until("the last word is taken back", || !refused_by_edge(&edge, "one", "a", 11));
+}
