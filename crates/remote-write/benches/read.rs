@@ -1,17 +1,22 @@
 //! What reading a push costs: beside decompression alone, which nobody can do without, and beside full decoding with prost,
-//! which is what reading on the wire saves.
+//! which is what reading on the wire saves. And what it costs for tenants with Prometheus pairs, which are walked twice, or
+//! with relabelling.
 //!
 //! `cargo bench -p remote-write`
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints, and may panic")]
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use limits::TenantLimits;
+use limits::{RelabelAction, RelabelRule, TenantLimits};
 use prost::Message;
 use remote_write::encode::{Encoder, MetricKind, Series, SeriesMetadata, encode_push};
-use remote_write::{BodyLimits, Protocol, Scratch, Validation, read_push};
+use remote_write::relabel::Rewrite;
+use remote_write::{
+    BodyLimits, Dedupe, HaRules, Protocol, Replica, Rules, Scratch, TenantRewrite, Validation, read_push,
+};
 
 #[expect(dead_code, reason = "the bench decodes whole pushes only")]
 #[path = "../tests/differential/schema.rs"]
@@ -52,9 +57,29 @@ fn report(protocol: Protocol, series: &[Series], decode: impl Fn(&[u8])) {
     let mut scratch = Scratch::default();
     let mut encoder = Encoder::new();
     let snappy = best(|| drop(black_box(snap::raw::Decoder::new().decompress(&body, &mut plain))));
-    let limits = TenantLimits { max_global_exemplars_per_user: 1, ..TenantLimits::default() };
-    let validation = Validation::new(&limits);
-    let read = best(|| drop(black_box(read_push(protocol, &body, LIMITS, &validation, NOW, &mut scratch))));
+    let mut read_for = |limits: &TenantLimits| {
+        let (validation, rewrite) = (Validation::new(limits), Rewrite::compile(limits).unwrap());
+        best(|| {
+            let mut judge = |_: Replica<'_>| Dedupe::Elected;
+            let ha = HaRules {
+                cluster_label: limits.ha_cluster_label.as_bytes(),
+                replica_label: limits.ha_replica_label.as_bytes(),
+                each_series: false,
+                judge: &mut judge,
+            };
+            let rules = Rules {
+                validation,
+                rewrite: rewrite.as_ref().map(|rewrite| TenantRewrite { rewrite, tenant: "team" }),
+                ha: limits.accept_ha_samples.then_some(ha),
+            };
+            drop(black_box(read_push(protocol, &body, LIMITS, rules, NOW, &mut scratch)));
+        })
+    };
+    let usual = TenantLimits { max_global_exemplars_per_user: 1, ..TenantLimits::default() };
+    let read = read_for(&usual);
+    let pairs = read_for(&TenantLimits { accept_ha_samples: true, ..usual.clone() });
+    let dropped = read_for(&TenantLimits { drop_labels: ["pod".into()].into(), ..usual.clone() });
+    let relabelled = read_for(&TenantLimits { metric_relabel_configs: relabelling(), ..usual });
     let prost = best(|| {
         snap::raw::Decoder::new().decompress(&body, &mut plain).unwrap();
         decode(&plain);
@@ -63,9 +88,29 @@ fn report(protocol: Protocol, series: &[Series], decode: impl Fn(&[u8])) {
     let times = |duration: Duration| duration.as_secs_f64() / snappy.as_secs_f64();
     println!("{protocol:?} {:>6} samples, {} -> {} bytes", series.len(), body.len(), plain.len());
     println!("  snappy alone      {snappy:>10.1?}");
-    println!("  read_push         {read:>10.1?}  {:>5.2} x snappy", times(read));
+    println!("  read_push         {read:>10.1?}  {:>5.2} x snappy, {:.2} x without it", times(read), times(read) - 1.0);
+    println!("    of a pair       {pairs:>10.1?}  {:>5.2} x snappy", times(pairs));
+    println!("    drop_labels     {dropped:>10.1?}  {:>5.2} x snappy", times(dropped));
+    println!("    two rules       {relabelled:>10.1?}  {:>5.2} x snappy", times(relabelled));
     println!("  snappy and prost  {prost:>10.1?}  {:>5.2} x snappy", times(prost));
     println!("  encode            {encode:>10.1?}");
+}
+
+/// Rules as people write them: one that drops by name, and one that writes a label.
+fn relabelling() -> Arc<[RelabelRule]> {
+    let drop = RelabelRule {
+        source_labels: ["__name__".into()].into(),
+        regex: "go_gc_.*|process_.*".into(),
+        action: RelabelAction::Drop,
+        ..RelabelRule::default()
+    };
+    let replace = RelabelRule {
+        source_labels: ["instance".into()].into(),
+        regex: "([^:]+):[0-9]+".into(),
+        target_label: "host".into(),
+        ..RelabelRule::default()
+    };
+    [drop, replace].into()
 }
 
 /// The shortest of many runs, which other work on the machine disturbed least.

@@ -6,8 +6,8 @@ use crate::symbols::Symbols;
 
 /// Reusable buffers of [`read_push`](crate::read_push). They hold nothing between two pushes that a caller could see.
 ///
-/// They grow with what is pushed: to the decompressed size of the largest push; in 2.0, 9 bytes for each of its symbols
-/// (at worst, if all symbols are empty, four and a half times the decompressed size) and 8 for each of its metric families;
+/// They grow with what is pushed: to the decompressed size of the largest push; in 2.0, 8 bytes for each of its symbols
+/// (at worst, if all symbols are empty, four times the decompressed size) and 8 for each of its metric families;
 /// 8 bytes for each valid exemplar; 16 for each label of one series, as many as the tenant's limits allow; and, where the
 /// times of one series do not ascend, at most 32 for each of its times that differ.
 #[derive(Debug, Default)]

@@ -13,9 +13,10 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The place of `length` bytes from `start` on, or `None` if the body is larger than snappy can make it.
+    /// The place of `length` bytes from `start` on, or `None` if it is longer than 2 GiB, or begins behind 4 GiB.
     pub(crate) fn new(start: usize, length: usize) -> Option<Self> {
-        Some(Self { start: start.try_into().ok()?, length: length.try_into().ok()? })
+        let length = u32::try_from(length).ok().filter(|length| *length < Packed::IS_LABEL_VALUE)?;
+        Some(Self { start: start.try_into().ok()?, length })
     }
 
     pub(crate) fn is_empty(self) -> bool {
@@ -47,50 +48,68 @@ pub(crate) struct Symbol {
     pub is_label_value: bool,
 }
 
+/// A symbol in the eight bytes of its place.
+#[derive(Clone, Copy, Debug)]
+struct Packed(Place);
+
+impl Packed {
+    /// No body is as large as two of these, so the highest bit of a length is free.
+    const IS_LABEL_VALUE: u32 = 1 << 31;
+
+    fn new(symbol: Symbol) -> Self {
+        let mark = if symbol.is_label_value { Self::IS_LABEL_VALUE } else { 0 };
+        Self(Place { length: symbol.place.length | mark, ..symbol.place })
+    }
+
+    #[inline]
+    fn symbol(self) -> Symbol {
+        let Place { start, length } = self.0;
+        let place = Place { start, length: length & !Self::IS_LABEL_VALUE };
+        Symbol { place, is_label_value: length & Self::IS_LABEL_VALUE != 0 }
+    }
+}
+
 /// The table that references point into.
 #[derive(Debug, Default)]
 pub(crate) struct Symbols {
-    places: Vec<Place>,
-    /// [`Symbol::is_label_value`] of each of `places`; apart from them, where it takes one byte.
-    label_values: Vec<bool>,
+    symbols: Vec<Packed>,
 }
 
 impl Symbols {
     pub(crate) fn clear(&mut self) {
-        self.places.clear();
-        self.label_values.clear();
+        self.symbols.clear();
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.symbols.is_empty()
     }
 
     /// Gives back memory over `bytes`.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         self.clear();
-        self.places.shrink_to(bytes / size_of::<Place>());
-        self.label_values.shrink_to(bytes);
+        self.symbols.shrink_to(bytes / size_of::<Packed>());
     }
 
     pub(crate) fn push(&mut self, symbol: Symbol) {
-        self.places.push(symbol.place);
-        self.label_values.push(symbol.is_label_value);
+        self.symbols.push(Packed::new(symbol));
     }
 
     /// The place of the symbol that a `uint32` field refers to; as protobuf has it, only the low 32 bits of the varint
     /// count.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "protobuf truncates a uint32 field")]
     pub(crate) fn get(&self, reference: u64, otherwise: ProtobufError) -> Result<Place, ProtobufError> {
-        self.places.get(reference as u32 as usize).copied().ok_or(otherwise)
+        self.symbol(reference).map(|symbol| symbol.place).ok_or(otherwise)
     }
 
     /// The symbol that the label of a series refers to.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "protobuf truncates a uint32 field")]
     pub(crate) fn label(&self, reference: u64) -> Result<Symbol, ProtobufError> {
-        let place = self.get(reference, ProtobufError::InvalidLabelReference)?;
-        let is_label_value = self.label_values.get(reference as u32 as usize).is_some_and(|is| *is);
-        Ok(Symbol { place, is_label_value })
+        self.symbol(reference).ok_or(ProtobufError::InvalidLabelReference)
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "protobuf truncates a uint32 field")]
+    fn symbol(&self, reference: u64) -> Option<Symbol> {
+        self.symbols.get(reference as u32 as usize).map(|packed| packed.symbol())
     }
 }
