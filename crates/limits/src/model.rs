@@ -71,7 +71,7 @@ pub struct TenantLimits {
     pub reduce_native_histogram_over_max_buckets: bool,
     /// Exemplars of one series in one push; 0: no limit.
     pub max_exemplars_per_series_per_request: i64,
-    /// Exemplars that are stored; 0: none are, and none are charged.
+    /// Exemplars that are stored; 0: none are, and none are charged. Below 0 they are charged and not stored.
     pub max_global_exemplars_per_user: i64,
     /// How far in the future a sample may be.
     pub creation_grace_period: Duration,
@@ -168,10 +168,11 @@ impl TenantLimits {
         RateLimit::of_several(rate, burst, distributors)
     }
 
-    /// Whether exemplars are kept, and so charged. If not, Mimir does not even read them.
+    /// Whether Mimir's distributor takes exemplars, and so charges them. If not, it does not even read them. It only asks whether the limit
+    /// is 0; that a limit below 0 keeps none is the ingester's affair.
     #[must_use]
     pub fn stores_exemplars(&self) -> bool {
-        self.max_global_exemplars_per_user > 0
+        self.max_global_exemplars_per_user != 0
     }
 
     /// Whether relabelling or dropped labels may remove series before Mimir counts, so that a count made on the wire alone

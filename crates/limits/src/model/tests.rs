@@ -63,11 +63,11 @@ fn relabelling_and_dropped_labels_rewrite_series() {
 }
 
 #[test]
-fn exemplars_are_stored_above_zero() {
+fn exemplars_are_charged_unless_their_limit_is_zero() {
     let stores = |max_global_exemplars_per_user| {
         TenantLimits { max_global_exemplars_per_user, ..TenantLimits::default() }.stores_exemplars()
     };
-    assert_eq!([-1, 0, 1].map(stores), [false, false, true]);
+    assert_eq!([-1, 0, 1].map(stores), [true, false, true]);
 }
 
 #[test]
