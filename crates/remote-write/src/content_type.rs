@@ -1,5 +1,5 @@
 //! Which protocol a push is in. Mimir goes by `Content-Type` alone (its `pkg/distributor/push.go`), and by rules of its own
-//! that no media type parser follows: parameters are cut at `;` and at the first `=`, and nothing is trimmed.
+//! that no media type parser follows: parameters are cut at `;` and at every `=`, and nothing is trimmed.
 
 use crate::Protocol;
 
@@ -17,7 +17,7 @@ pub enum ContentType {
 /// The protocol by Mimir's rules; `None` is an absent header.
 ///
 /// Anything but `application/x-protobuf` is remote write 1.0. So is `application/x-protobuf` without a parameter that is
-/// named exactly `proto`. A parameter without `=`, or a `proto` that names neither message, is [`ContentType::Unknown`];
+/// named exactly `proto`. A parameter without `=` or with two of them, or a `proto` that names neither message, is [`ContentType::Unknown`];
 /// of several parameters the first that decides wins.
 pub fn content_type(value: Option<&[u8]>) -> ContentType {
     let mut parts = value.unwrap_or_default().split(|byte| *byte == b';');
@@ -29,8 +29,12 @@ pub fn content_type(value: Option<&[u8]>) -> ContentType {
 
 /// What one parameter settles, if anything.
 fn decide(parameter: &[u8]) -> Option<ContentType> {
-    let mut halves = parameter.splitn(2, |byte| *byte == b'=');
-    match (halves.next(), halves.next()) {
+    let mut halves = parameter.split(|byte| *byte == b'=');
+    let (name, value) = (halves.next(), halves.next());
+    if halves.next().is_some() {
+        return Some(ContentType::Unknown);
+    }
+    match (name, value) {
         (_, None) => Some(ContentType::Unknown),
         (Some(b"proto"), Some(b"prometheus.WriteRequest")) => Some(ContentType::Known(Protocol::V1)),
         (Some(b"proto"), Some(b"io.prometheus.write.v2.Request")) => Some(ContentType::Known(Protocol::V2)),
@@ -76,6 +80,8 @@ mod tests {
         check(Some("application/x-protobuf;proto=prometheus.WriteRequest=x"), unknown);
         check(Some("application/x-protobuf;proto"), unknown);
         check(Some("application/x-protobuf;"), unknown);
+        check(Some("application/x-protobuf;a=b=c"), unknown);
+        check(Some("application/x-protobuf;a=b=;proto=io.prometheus.write.v2.Request"), unknown);
     }
 
     #[test]
