@@ -3,8 +3,8 @@
 //! Two places of Mimir read the header. The API middleware (Mimir `pkg/api/tenant.go`, dskit `tenant/resolver.go`)
 //! checks every part of the `|` list and answers 401 or 422; the distributor later reads the metadata suffix
 //! (dskit `tenant/metadata.go`), and what it answers to a bad one depends on Mimir's version: 500 since 3.1, 401 before.
-//! [`Tenant::parse`] answers as the middleware does and takes a bad suffix for none, so that the push is charged to the
-//! bare tenant and Mimir words the answer.
+//! [`Tenant::parse`] answers as the middleware does and takes a bad suffix for none: the push is a request of the bare
+//! tenant, nothing in it is charged ([`Tenant::suffix_is_refused`]), and Mimir words the answer.
 //!
 //! White space around a header value is not part of it (RFC 9110, 5.5): HTTP servers strip it before it comes here.
 
@@ -25,6 +25,7 @@ pub const MAX_METADATA_BYTES: usize = 64;
 pub struct Tenant<'h> {
     spelling: &'h str,
     id_bytes: usize,
+    suffix_is_refused: bool,
 }
 
 impl<'h> Tenant<'h> {
@@ -46,10 +47,11 @@ impl<'h> Tenant<'h> {
         }
         let first = parts(header).next().unwrap_or_default();
         let (id, metadata) = split_metadata(first);
-        let spelling = if parts(header).all(|part| part == first) && is_metadata(metadata) { first } else { id };
+        let suffix_is_refused = !is_metadata(metadata) || parts(header).any(|part| part != first);
+        let spelling = if suffix_is_refused { id } else { first };
         // Every byte of it has been found to be ASCII.
         let spelling = std::str::from_utf8(spelling).unwrap_or_default();
-        Ok(Tenant { spelling, id_bytes: id.len() })
+        Ok(Tenant { spelling, id_bytes: id.len(), suffix_is_refused })
     }
 
     /// The bare tenant, without metadata: `a` for `a`, `a|a` and `a:k=v`.
@@ -62,6 +64,13 @@ impl<'h> Tenant<'h> {
     #[must_use]
     pub fn limits_key(&self) -> &'h str {
         self.spelling
+    }
+
+    /// Whether Mimir refuses the push for the suffixes of its header. It does so when it validates the series: the request
+    /// is charged and a replica elected by then, and no item of the push ever is.
+    #[must_use]
+    pub fn suffix_is_refused(&self) -> bool {
+        self.suffix_is_refused
     }
 
     /// Whether the header carries a metadata suffix.

@@ -209,7 +209,7 @@ impl Decider {
         tokens: Tokens,
     ) -> Result<AllowReason, Denial> {
         let Read { counts, ha, uncountable } = read;
-        if *uncountable || ha.untracked {
+        if *uncountable || ha.untracked || tenant.suffix_is_refused() {
             return Ok(AllowReason::LeftToMimir);
         }
         if counts.items() == 0 {
