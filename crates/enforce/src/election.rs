@@ -80,6 +80,17 @@ pub struct Election {
     pub standing: Standing,
     /// Whether this is Mimir's word and not only the election held here.
     pub confirmed: bool,
+    /// Whether Mimir has to get this push even if its items are over their limit. Its tracker elects and keeps alive only
+    /// replicas whose pushes reach it, before it limits them: an edge that refused all of an elected replica's pushes
+    /// would make it elect another. So one push per half of the update timeout is due, the first of a cluster above all.
+    pub due: bool,
+}
+
+impl Election {
+    /// Where no push has to reach Mimir.
+    fn of(standing: Standing, confirmed: bool) -> Self {
+        Election { standing, confirmed, due: false }
+    }
 }
 
 /// The elections of all tenants, for use by many threads at once.
@@ -115,19 +126,18 @@ impl Elections {
         let earliest_sample = earliest_sample.map_or(now, |sample| sample.min(now));
         // Two look-ups for a new tenant, so that a known one costs no allocation.
         let known = self.tenants.get_mut(tenant).map(|mut known| known.elect(pair, rules, earliest_sample, now));
-        let (standing, confirmed) = known
+        let election = known
             .unwrap_or_else(|| self.tenants.entry(tenant.into()).or_default().elect(pair, rules, earliest_sample, now));
-        if standing == Standing::Untracked {
+        if election.standing == Standing::Untracked {
             self.untracked.fetch_add(1, Ordering::Relaxed);
         }
-        Election { standing, confirmed }
+        election
     }
 
     /// What [`Elections::elect`] would tell at `now`. Notes nothing.
     pub fn preview(&self, tenant: &str, pair: HaPair<'_>, rules: &ElectionRules, now: UnixMillis) -> Election {
         let known = self.tenants.get(tenant).map(|known| known.preview(pair, rules, now));
-        let (standing, confirmed) = known.unwrap_or_else(|| TenantElections::default().preview(pair, rules, now));
-        Election { standing, confirmed }
+        known.unwrap_or_else(|| TenantElections::default().preview(pair, rules, now))
     }
 
     /// Takes Mimir's word for who is elected in a cluster. It holds, and nobody takes over here, until

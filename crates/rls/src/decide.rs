@@ -222,13 +222,12 @@ impl Decider {
         if tokens == Tokens::Spend && self.charge_samples_in == ChargeSamplesIn::RateLimit {
             return Ok(AllowReason::ChargedByRateLimit);
         }
-        allowed(self.charge_items(
-            tenant,
-            limits.ingestion.limits.ingestion_limit(self.distributors),
-            counts.items(),
-            tokens,
-        ))?;
-        Ok(AllowReason::WithinLimits)
+        let limit = limits.ingestion.limits.ingestion_limit(self.distributors);
+        match self.charge_items(tenant, limit, counts.items(), tokens) {
+            Decision::Allow => Ok(AllowReason::WithinLimits),
+            Decision::Deny(_) if ha.due => Ok(AllowReason::LeftToMimir),
+            Decision::Deny(denial) => Err(denial),
+        }
     }
 
     fn admit_request(&self, tenant: &Tenant<'_>, limit: RateLimit, tokens: Tokens) -> Decision {

@@ -47,6 +47,8 @@ pub(crate) struct HaOutcome {
     pub untracked: bool,
     /// One of them is elected here, and Mimir's tracker has not said so.
     pub unconfirmed: bool,
+    /// Mimir has to see one of them, or it would elect another: see [`enforce::Election::due`].
+    pub due: bool,
 }
 
 impl HaElections {
@@ -154,6 +156,7 @@ impl HaElection {
         match election.standing {
             Standing::Elected => {
                 outcome.unconfirmed |= self.elections.has_tracker && !election.confirmed;
+                outcome.due |= election.due;
                 return Dedupe::Elected;
             }
             Standing::NotElected | Standing::TooManyClusters => outcome.dropped = true,

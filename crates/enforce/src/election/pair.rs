@@ -15,6 +15,9 @@ use super::unix_millis::UnixMillis;
 /// first cleanup that finds it idle for 30 minutes, and cleans up every 24 to 36 minutes.
 pub(crate) const FORGET_AFTER_MILLIS: i64 = (30 + 36) * 60 * 1_000;
 
+/// However short the update timeout is, no more than one push of a cluster in this time has to reach Mimir.
+const LEAST_BETWEEN_DUE_MILLIS: i64 = 1_000;
+
 /// One cluster's election (Mimir `pkg/distributor/ha_tracker.go`, `haClusterInfo`).
 #[derive(Debug, Clone)]
 pub(crate) struct Pair {
@@ -24,6 +27,8 @@ pub(crate) struct Pair {
     elected_at: UnixMillis,
     /// When the elected replica was last seen here.
     seen_at: Option<UnixMillis>,
+    /// When a push of the elected replica was last sure to reach Mimir.
+    shown_at: Option<UnixMillis>,
     candidate: Option<Candidate>,
     /// Up to when ticks have been caught up with.
     settled_at: UnixMillis,
@@ -75,6 +80,7 @@ impl Pair {
             received_at: now,
             elected_at: now,
             seen_at: Some(now),
+            shown_at: Some(now),
             candidate: None,
             settled_at: now,
             confirmed_at: None,
@@ -87,6 +93,7 @@ impl Pair {
             received_at: word.received_at,
             elected_at: word.elected_at,
             seen_at: None,
+            shown_at: None,
             confirmed_at: Some(now),
             ..Pair::new(word.replica, now)
         }
@@ -97,6 +104,7 @@ impl Pair {
         if *self.elected != *word.replica {
             let candidate = self.candidate.take_if(|candidate| *candidate.replica == *word.replica);
             self.seen_at = candidate.as_ref().map(|candidate| candidate.seen_at);
+            self.shown_at = self.seen_at;
             self.elected = candidate.map_or_else(|| word.replica.into(), |candidate| candidate.replica);
         }
         self.received_at = word.received_at;
@@ -134,9 +142,14 @@ impl Pair {
         *self.elected == *replica
     }
 
-    /// The elected replica was seen.
-    pub(crate) fn see_elected(&mut self, now: UnixMillis) {
+    /// The elected replica was seen. Whether Mimir has to see it too; it then does.
+    pub(crate) fn see_elected(&mut self, rules: &ElectionRules, now: UnixMillis) -> bool {
+        let due = is_due(self.shown_at, rules, now);
         self.seen_at = Some(now);
+        if due {
+            self.shown_at = Some(now);
+        }
+        due
     }
 
     /// A replica that is not elected was seen. The last one seen is the one that may take over.
@@ -158,6 +171,7 @@ impl Pair {
         {
             self.elected = successor.replica;
             self.seen_at = Some(successor.seen_at);
+            self.shown_at = self.seen_at;
             self.elected_at = tick;
         }
         self.received_at = received_at;
@@ -214,11 +228,18 @@ impl Pair {
         [self.seen_at, candidate].into_iter().flatten().fold(self.received_at, UnixMillis::max)
     }
 
-    /// Whether the replica is elected at `now`.
-    pub(crate) fn will_have_elected(&self, replica: &[u8], rules: &ElectionRules, now: UnixMillis) -> bool {
-        match (&self.candidate, self.due(rules, now).failover) {
-            (Some(successor), Some(_)) => *successor.replica == *replica,
-            _ => *self.elected == *replica,
-        }
+    /// Whether a push of the replica is due at `now`, or `None` if it is not elected then.
+    pub(crate) fn preview(&self, replica: &[u8], rules: &ElectionRules, now: UnixMillis) -> Option<bool> {
+        let (elected, shown_at) = match (&self.candidate, self.due(rules, now).failover) {
+            (Some(successor), Some(_)) => (&successor.replica, Some(successor.seen_at)),
+            _ => (&self.elected, self.shown_at),
+        };
+        (**elected == *replica).then(|| is_due(shown_at, rules, now))
     }
+}
+
+/// Whether it is so long that a push of the elected replica was sure to reach Mimir that the next one has to: pushes of a
+/// replica that is not elected always do, and Mimir looks for one in the update timeout before each of its ticks.
+fn is_due(shown_at: Option<UnixMillis>, rules: &ElectionRules, now: UnixMillis) -> bool {
+    shown_at.is_none_or(|shown_at| now.since(shown_at) >= (rules.update / 2).max(LEAST_BETWEEN_DUE_MILLIS))
 }

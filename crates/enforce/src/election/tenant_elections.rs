@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::pair::{Pair, Word};
 use super::rules::ElectionRules;
 use super::unix_millis::UnixMillis;
-use super::{HaPair, Standing};
+use super::{Election, HaPair, Standing};
 
 /// The most bytes one tenant's elections may take.
 ///
@@ -42,31 +42,35 @@ impl TenantElections {
         rules: &ElectionRules,
         earliest_sample: UnixMillis,
         now: UnixMillis,
-    ) -> (Standing, bool) {
+    ) -> Election {
         self.drop_forgotten(now);
         let Some(pair) = self.clusters.get_mut(asked.cluster) else {
-            return (self.open(asked, rules, now), false);
+            return of_new(self.open(asked, rules, now));
         };
         self.bytes -= pair.name_bytes();
         pair.settle(rules, now);
-        let elected = pair.is_elected(asked.replica);
-        if elected {
-            pair.see_elected(now);
+        let confirmed = pair.confirmed_at().is_some();
+        let mut election = Election::of(Standing::NotElected, confirmed);
+        if pair.is_elected(asked.replica) {
+            election = Election { standing: Standing::Elected, due: pair.see_elected(rules, now), confirmed };
         } else if self.bytes + pair.elected_bytes() + asked.replica.len() <= MAX_TENANT_BYTES {
             pair.see_other(asked.replica, earliest_sample, now);
         }
         self.bytes += pair.name_bytes();
-        (if elected { Standing::Elected } else { Standing::NotElected }, pair.confirmed_at().is_some())
+        election
     }
 
     /// What [`TenantElections::elect`] would say, changing nothing.
-    pub(crate) fn preview(&self, asked: HaPair<'_>, rules: &ElectionRules, now: UnixMillis) -> (Standing, bool) {
+    pub(crate) fn preview(&self, asked: HaPair<'_>, rules: &ElectionRules, now: UnixMillis) -> Election {
         let known = self.clusters.get(asked.cluster).filter(|pair| !pair.is_forgotten(now));
         let Some(pair) = known else {
-            return (self.preview_of_new(asked, rules, now), false);
+            return of_new(self.preview_of_new(asked, rules, now));
         };
-        let elected = pair.will_have_elected(asked.replica, rules, now);
-        (if elected { Standing::Elected } else { Standing::NotElected }, pair.confirmed_at().is_some())
+        let confirmed = pair.confirmed_at().is_some();
+        match pair.preview(asked.replica, rules, now) {
+            Some(due) => Election { standing: Standing::Elected, due, confirmed },
+            None => Election::of(Standing::NotElected, confirmed),
+        }
     }
 
     /// Takes Mimir's word; `false` if there is no room for it.
@@ -173,6 +177,11 @@ impl TenantElections {
         }
         before - self.clusters.len()
     }
+}
+
+/// The first push of a cluster makes Mimir elect its replica, and so has to reach it.
+fn of_new(standing: Standing) -> Election {
+    Election { due: standing == Standing::Elected, ..Election::of(standing, false) }
 }
 
 /// What becomes of the first push of a cluster that is not held, beside so many others of so many bytes.

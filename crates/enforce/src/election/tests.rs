@@ -76,6 +76,37 @@ fn the_first_replica_of_a_cluster_is_elected_and_stays_so_while_it_pushes() {
 }
 
 #[test]
+fn mimir_gets_the_push_that_elects_and_one_in_half_of_each_update_timeout() {
+    let play = Play::new(rules());
+    let due = |seconds, replica| play.push(seconds, "c", replica).due;
+    let pushes = [
+        (0, "a", true),
+        (1, "a", false),
+        (7, "a", false),
+        (8, "a", true),
+        (9, "b", false),
+        (15, "a", false),
+        (16, "a", true),
+    ];
+    for (seconds, replica, expected) in pushes {
+        assert_eq!(due(seconds, replica), expected, "{replica} after {seconds} s");
+    }
+    // Whoever takes over has been forwarded all the time.
+    assert_eq!(
+        [(46, "b"), (60, "b"), (61, "b"), (68, "b")].map(|(seconds, replica)| due(seconds, replica)),
+        [false, true, false, true]
+    );
+}
+
+#[test]
+fn a_replica_that_mimir_names_and_that_was_not_seen_here_is_due_at_once() {
+    let play = Play::new(rules());
+    assert!(play.push(0, "c", "a").due);
+    play.elections.confirm("t", &word("c", "b", 1, 1), at(2));
+    assert_eq!([2, 3].map(|seconds| play.push(seconds, "c", "b").due), [true, false]);
+}
+
+#[test]
 fn tenants_and_clusters_have_elections_of_their_own() {
     let play = Play::new(rules());
     assert_eq!(play.push(0, "one", "a").standing, Standing::Elected);
@@ -183,8 +214,8 @@ fn mimirs_word_replaces_the_election_and_nobody_takes_over_from_it() {
     assert!(!play.push(1, "c", "b").confirmed && !play.elections.is_confirmed("t", b"c"));
     assert!(play.elections.confirm("t", &word("c", "a", -5, -500), at(2)));
     assert!(play.elections.is_confirmed("t", b"c"));
-    assert_eq!(play.push(3, "c", "b"), Election { standing: Standing::NotElected, confirmed: true });
-    assert_eq!(play.push(3, "c", "a"), Election { standing: Standing::Elected, confirmed: true });
+    assert_eq!(play.push(3, "c", "b"), Election::of(Standing::NotElected, true));
+    assert_eq!(play.push(3, "c", "a"), Election { standing: Standing::Elected, confirmed: true, due: true });
     // a is silent, b goes on: only Mimir fails over.
     for seconds in 4..200 {
         play.check(&[(seconds, "b", false)]);
@@ -200,7 +231,7 @@ fn a_word_that_is_taken_back_leaves_its_election_to_go_on() {
     assert!(play.elections.confirm("t", &word("c", "a", 0, 0), at(1)));
     assert_eq!(play.elections.unconfirm(at(1)), 0);
     assert_eq!(play.elections.unconfirm(at(2)), 1);
-    assert_eq!(play.push(20, "c", "b"), Election { standing: Standing::NotElected, confirmed: false });
+    assert_eq!(play.push(20, "c", "b"), Election::of(Standing::NotElected, false));
     // Ticks are counted from Mimir's election.
     play.check(&[(29, "b", false), (30, "b", true)]);
 }
@@ -215,9 +246,9 @@ fn what_mimir_lists_no_longer_is_dropped_and_what_it_never_listed_stays() {
         }
     }
     assert_eq!(play.elections.forget_unlisted(at(10)), 1);
-    assert_eq!(play.push(11, "gone", "b"), Election { standing: Standing::Elected, confirmed: false });
-    assert_eq!(play.push(11, "listed", "b"), Election { standing: Standing::NotElected, confirmed: true });
-    assert_eq!(play.push(11, "unheard", "b"), Election { standing: Standing::NotElected, confirmed: false });
+    assert_eq!(play.push(11, "gone", "b"), Election { standing: Standing::Elected, confirmed: false, due: true });
+    assert_eq!(play.push(11, "listed", "b"), Election::of(Standing::NotElected, true));
+    assert_eq!(play.push(11, "unheard", "b"), Election::of(Standing::NotElected, false));
 }
 
 #[test]
@@ -227,7 +258,7 @@ fn mimirs_word_is_never_forgotten_and_counts_as_a_cluster() {
     assert!(play.elections.confirm("t", &word("d", "a", 0, 0), at(0)), "Mimir's list knows no limit");
     assert_eq!(play.elections.evict_idle(at(100 * HOUR)), 0);
     assert_eq!(play.push(100 * HOUR, "e", "a").standing, Standing::TooManyClusters);
-    assert_eq!(play.push(100 * HOUR, "c", "b"), Election { standing: Standing::NotElected, confirmed: true });
+    assert_eq!(play.push(100 * HOUR, "c", "b"), Election::of(Standing::NotElected, true));
     // Taken back, d is long idle, and c still holds the one place.
     assert_eq!(play.elections.unconfirm(at(1)), 2);
     assert_eq!(play.push(100 * HOUR, "e", "a").standing, Standing::TooManyClusters);

@@ -56,8 +56,8 @@ pub(crate) enum AllowReason {
     NothingToCharge,
     /// Its replica is not the elected one of its Prometheus pair, or the pair is over `ha_max_clusters`: Mimir drops it.
     HaNotElected,
-    /// What Mimir would charge is not known (relabelling that the edge cannot do, or a pair that Mimir's tracker has not named), or nothing is
-    /// (a metadata suffix that Mimir refuses): Mimir answers it.
+    /// What Mimir would charge is not known (relabelling that the edge cannot do, or a pair that Mimir's tracker has not named), nothing is
+    /// (a metadata suffix that Mimir refuses), or it is over its limit and Mimir's HA tracker has to see it: Mimir answers it.
     LeftToMimir,
     /// Its samples are charged by the rate limit call that follows (`--charge-samples-in rate-limit`).
     ChargedByRateLimit,
