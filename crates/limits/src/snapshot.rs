@@ -1,5 +1,6 @@
 //! The limits of all tenants at one moment, never changed once made.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write;
 
@@ -18,12 +19,12 @@ pub struct TenantEntry {
 }
 
 /// What holds for one push.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct TenantView<'s> {
     /// Request limit, exemplars, mode and everything else: the bare tenant's entry.
     pub tenant: &'s TenantEntry,
-    /// Ingestion limit: the override of the whole spelling if there is one, else the bare tenant's entry.
-    pub ingestion: &'s TenantEntry,
+    /// Ingestion limit and name scheme: the bare tenant's entry, with what overrides of its metadata say over it.
+    pub ingestion: Cow<'s, TenantEntry>,
 }
 
 /// The limits of all tenants.
@@ -76,8 +77,34 @@ impl Snapshot {
     #[must_use]
     pub fn for_tenant(&self, tenant: &Tenant<'_>) -> TenantView<'_> {
         let bare = self.entry(tenant.id()).unwrap_or(&self.defaults);
-        let spelled = if tenant.has_metadata() { self.entry(tenant.limits_key()) } else { None };
-        TenantView { tenant: bare, ingestion: spelled.unwrap_or(bare) }
+        let mut ingestion = Cow::Borrowed(bare);
+        if tenant.has_metadata() {
+            self.merge_overrides_of_metadata(tenant, &mut ingestion.to_mut().limits);
+        }
+        TenantView { tenant: bare, ingestion }
+    }
+
+    /// Mimir's `getOverridesForLimitsKey`: the overrides of each pair of the suffix, alone (`:k=v`) and with the tenant
+    /// (`a:k=v`), and then of the whole spelling are laid over the tenant's, but only what is above 0. An override is
+    /// whole: what it does not say is the default's, and counts as said. Only of the name scheme Mimir knows whether it
+    /// was said; here one that is not the default's was.
+    fn merge_overrides_of_metadata(&self, tenant: &Tenant<'_>, limits: &mut TenantLimits) {
+        let pairs = tenant.metadata_pairs().flat_map(|pair| [pair.to_owned(), format!("{}{pair}", tenant.id())]);
+        for key in pairs.chain([tenant.limits_key().to_owned()]) {
+            let Some(TenantEntry { limits: over, .. }) = self.entry(&key) else { continue };
+            if over.ingestion_rate > 0.0 {
+                limits.ingestion_rate = over.ingestion_rate;
+            }
+            if over.ingestion_burst_size > 0 {
+                limits.ingestion_burst_size = over.ingestion_burst_size;
+            }
+            if over.ingestion_burst_factor > 0.0 {
+                limits.ingestion_burst_factor = over.ingestion_burst_factor;
+            }
+            if over.name_validation_scheme != self.defaults.limits.name_validation_scheme {
+                limits.name_validation_scheme = over.name_validation_scheme;
+            }
+        }
     }
 
     /// Every override, in order of its key.

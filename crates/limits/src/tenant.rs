@@ -66,6 +66,13 @@ impl<'h> Tenant<'h> {
         self.spelling
     }
 
+    /// The pairs of the suffix, each with the `:` in front of it: `:k=v`.
+    pub(crate) fn metadata_pairs(&self) -> impl Iterator<Item = &'h str> {
+        let suffix = self.spelling.get(self.id_bytes..).unwrap_or_default();
+        let ends = suffix.match_indices(':').skip(1).map(|(at, _)| at).chain([suffix.len()]);
+        ends.scan(0, move |begin, end| suffix.get(std::mem::replace(begin, end)..end)).filter(|pair| !pair.is_empty())
+    }
+
     /// Whether Mimir refuses the push for the suffixes of its header. It does so when it validates the series: the request
     /// is charged and a replica elected by then, and no item of the push ever is.
     #[must_use]

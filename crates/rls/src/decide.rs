@@ -253,13 +253,13 @@ enum Contents {
 
 /// What a tenant's pushes are decided by.
 enum Basis<'r> {
-    Limits(TenantView<'r>),
+    Limits(&'r TenantView<'r>),
     /// Nothing is looked at, and this is why.
     Nothing(AllowReason),
 }
 
-fn basis<'r>(rules: &TenantRules<'r>) -> Result<Basis<'r>, Undecided> {
-    match (rules.mode, rules.limits) {
+fn basis<'r>(rules: &'r TenantRules<'r>) -> Result<Basis<'r>, Undecided> {
+    match (rules.mode, &rules.limits) {
         (Mode::Off, _) => Ok(Basis::Nothing(AllowReason::ModeOff)),
         (_, Some(limits)) => Ok(Basis::Limits(limits)),
         (Mode::Shadow, None) => Ok(Basis::Nothing(AllowReason::NoLimits)),

@@ -108,7 +108,7 @@ impl Rules {
 }
 
 /// What holds for a push of one tenant.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TenantRules<'r> {
     /// The edge config's mode; shadow instead of enforce while the tenant's limits have never been good.
     pub mode: Mode,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::NameScheme;
 
 fn entry(ingestion_rate: f64) -> TenantEntry {
     TenantEntry { limits: TenantLimits { ingestion_rate, ..TenantLimits::default() }, mode: Mode::Enforce }
@@ -24,6 +25,49 @@ fn the_spelling_decides_ingestion_and_the_bare_tenant_the_rest() {
     assert_eq!(rates(&snapshot, "a:k=w"), (1.0, 1.0));
     assert_eq!(rates(&snapshot, "b:k=v"), (10_000.0, 3.0));
     assert_eq!(rates(&snapshot, "c"), (10_000.0, 10_000.0));
+}
+
+#[track_caller]
+fn merges(entries: &[(&str, TenantLimits)], header: &str, expected: (f64, i64, f64, NameScheme)) {
+    let enforced =
+        entries.iter().map(|(key, limits)| (*key, TenantEntry { limits: limits.clone(), mode: Mode::Enforce }));
+    let snapshot = snapshot(&enforced.collect::<Vec<_>>());
+    let tenant = Tenant::parse(Some(header.as_bytes())).expect("a tenant");
+    let limits = snapshot.for_tenant(&tenant).ingestion.limits.clone();
+    let (rate, burst) = (limits.ingestion_rate, limits.ingestion_burst_size);
+    assert_eq!((rate, burst, limits.ingestion_burst_factor, limits.name_validation_scheme), expected, "{header}");
+}
+
+#[test]
+fn overrides_of_metadata_lie_over_the_tenants_where_they_are_above_zero() {
+    let defaults = TenantLimits::default;
+    let utf8 = NameScheme::Utf8;
+    let tenant = TenantLimits {
+        ingestion_rate: 1.0,
+        ingestion_burst_size: 2,
+        ingestion_burst_factor: 3.0,
+        name_validation_scheme: utf8,
+        ..defaults()
+    };
+    let nothing = TenantLimits { ingestion_rate: 0.0, ingestion_burst_size: -1, ..defaults() };
+    let entries = [
+        ("a", tenant),
+        ("a:n=0", nothing.clone()),
+        ("a:d=0", defaults()),
+        (":k=v", TenantLimits { ingestion_rate: 10.0, ..nothing.clone() }),
+        ("a:k=v", TenantLimits { ingestion_burst_size: 20, ..nothing.clone() }),
+        ("a:l=w", TenantLimits { ingestion_rate: 30.0, ..nothing.clone() }),
+        ("a:k=v:l=w", TenantLimits { ingestion_burst_factor: 40.0, ..nothing }),
+        ("c:k=v", TenantLimits { name_validation_scheme: utf8, ..defaults() }),
+    ];
+    merges(&entries, "a", (1.0, 2, 3.0, utf8));
+    merges(&entries, "a:n=0", (1.0, 2, 3.0, utf8));
+    merges(&entries, "a:d=0", (10_000.0, 200_000, 3.0, utf8));
+    merges(&entries, "a:k=v", (10.0, 20, 3.0, utf8));
+    merges(&entries, "a:k=v:l=w", (30.0, 20, 40.0, utf8));
+    merges(&entries, "a:l=w:m=x", (30.0, 2, 3.0, utf8));
+    merges(&entries, "b:k=v", (10.0, 200_000, 0.0, NameScheme::Legacy));
+    merges(&entries, "c:k=v", (10_000.0, 200_000, 0.0, utf8));
 }
 
 #[test]

@@ -43,7 +43,8 @@ impl Decider {
 
     /// The request bucket and the ingestion bucket of a tenant, as a push with so many items would meet them.
     pub(crate) fn buckets(&self, rules: &Rules, tenant: &Tenant<'_>, items: u64) -> Option<(BucketView, BucketView)> {
-        let Ok(Basis::Limits(limits)) = basis(&rules.for_tenant(tenant)) else { return None };
+        let rules = rules.for_tenant(tenant);
+        let Ok(Basis::Limits(limits)) = basis(&rules) else { return None };
         let now = self.now();
         let request = self.enforcer.request_level(tenant, limits.tenant.limits.request_limit(self.distributors), now);
         let ingestion =
