@@ -18,7 +18,7 @@ use crate::watched_file::WatchedFile;
 pub struct EdgeBuilder {
     failure_mode_allow: bool,
     max_request_bytes: usize,
-    upstream_port: Option<u16>,
+    upstream_ports: Vec<u16>,
     rls_arguments: Vec<String>,
     edge_config: Option<String>,
     replicas: u8,
@@ -46,7 +46,14 @@ impl EdgeBuilder {
     /// Something else than the sink stands behind the edge.
     #[must_use]
     pub fn upstream(mut self, port: u16) -> Self {
-        self.upstream_port = Some(port);
+        self.upstream_ports = vec![port];
+        self
+    }
+
+    /// Several stand behind the edge, and get pushes in turn.
+    #[must_use]
+    pub fn upstreams(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
+        self.upstream_ports = ports.into_iter().collect();
         self
     }
 
@@ -151,7 +158,8 @@ impl EdgeBuilder {
         let rls = start(0);
         let replicas: Vec<MimirRls> = (1..self.replicas).map(start).collect();
         let settings = EnvoySettings {
-            upstream_port: Some(self.upstream_port.unwrap_or(sink.port())),
+            upstream_port: Some(self.upstream_ports.first().copied().unwrap_or(sink.port())),
+            more_upstream_ports: self.upstream_ports.iter().skip(1).copied().collect(),
             max_request_bytes: self.max_request_bytes,
             failure_mode_allow: self.failure_mode_allow,
             charge_samples_in_rate_limit: self.charge_samples_in_rate_limit,
@@ -192,7 +200,7 @@ impl Edge {
         EdgeBuilder {
             failure_mode_allow: false,
             max_request_bytes: 16 << 20,
-            upstream_port: None,
+            upstream_ports: Vec::new(),
             rls_arguments: Vec::new(),
             edge_config: None,
             replicas: 1,

@@ -20,6 +20,8 @@ pub struct EnvoySettings {
     pub rls_grpc_ports: Vec<u16>,
     /// Where Mimir would be; `None`: Envoy's own sink.
     pub upstream_port: Option<u16>,
+    /// Other Mimirs beside it, asked in turn.
+    pub more_upstream_ports: Vec<u16>,
     /// The largest push.
     pub max_request_bytes: usize,
     /// Whether pushes go on while mimir-rls is unreachable.
@@ -39,6 +41,7 @@ impl EnvoySettings {
         Self {
             rls_grpc_ports,
             upstream_port: None,
+            more_upstream_ports: Vec::new(),
             max_request_bytes: 16 << 20,
             failure_mode_allow: false,
             charge_samples_in_rate_limit: false,
@@ -139,11 +142,26 @@ fn bootstrap(folder: &Path, settings: &EnvoySettings, port: u16, metrics_port: u
         ("MAX_PUSHES", settings.max_pushes.to_string()),
         ("MAX_LARGE_PUSHES", settings.max_large_pushes().to_string()),
     ];
-    values.iter().fold(template, |text, (name, value)| {
+    let filled = values.iter().fold(template, |text, (name, value)| {
         let marker = format!("${{{name}}}");
-        assert!(text.contains(&marker), "ops/envoy/envoy.yaml has no {marker}");
-        text.replace(&marker, value)
-    })
+        replaced(&text, &marker, value)
+    });
+    let Some(first) = settings.upstream_port.filter(|_| !settings.more_upstream_ports.is_empty()) else {
+        return filled;
+    };
+    let all: Vec<String> =
+        std::iter::once(&first).chain(&settings.more_upstream_ports).map(|port| upstream(*port)).collect();
+    replaced(&filled, &upstream(first), &all.join(", "))
+}
+
+fn replaced(text: &str, part: &str, by: &str) -> String {
+    assert!(text.contains(part), "ops/envoy/envoy.yaml has no {part}");
+    text.replace(part, by)
+}
+
+/// The one Mimir as the template has it.
+fn upstream(port: u16) -> String {
+    format!(r#"{{ endpoint: {{ address: {{ socket_address: {{ address: "127.0.0.1", port_value: {port} }} }} }} }}"#)
 }
 
 /// An item of `lb_endpoints`.

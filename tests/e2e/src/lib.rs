@@ -33,7 +33,7 @@ mod watched_file;
 pub use edge::{Edge, EdgeBuilder};
 pub use envoy::{Envoy, EnvoySettings};
 pub use http1::{Connection, Headers, Request, Response, send};
-pub use load::{Load, Tally, abandon};
+pub use load::{Load, Pace, Tally, abandon, push_paced};
 pub use metrics::metric;
 pub use mimir::Mimir;
 pub use mimir_rls::MimirRls;

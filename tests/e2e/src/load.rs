@@ -10,6 +10,10 @@ use std::time::Instant;
 use crate::http1::{Connection, Request, Response};
 use crate::wait::until;
 
+mod paced;
+
+pub use paced::{Pace, push_paced};
+
 /// What the clients saw.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
@@ -153,13 +157,17 @@ fn client(port: u16, request: &Request, tally: &Mutex<Tally>, stopping: &AtomicB
     let mut connection = None;
     while !stopping.load(Ordering::Relaxed) {
         let started = Instant::now();
-        let answer = connection.take().map_or_else(|| Connection::open(port), Ok).and_then(|mut open| {
-            let answer = open.send(request)?;
-            if answer.headers.get("connection").as_deref() != Some("close") {
-                connection = Some(open);
-            }
-            Ok(answer)
-        });
+        let answer = exchange(&mut connection, port, request);
         tally.lock().unwrap_or_else(PoisonError::into_inner).note(started, answer);
     }
+}
+
+/// Sends a request on a connection that is kept for the next one.
+fn exchange(connection: &mut Option<Connection>, port: u16, request: &Request) -> io::Result<Response> {
+    let mut open = connection.take().map_or_else(|| Connection::open(port), Ok)?;
+    let answer = open.send(request)?;
+    if answer.headers.get("connection").as_deref() != Some("close") {
+        *connection = Some(open);
+    }
+    Ok(answer)
 }
