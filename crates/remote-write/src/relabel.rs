@@ -7,7 +7,7 @@
 //!
 //! The rules are Prometheus' (`model/relabel/relabel.go`) as Mimir runs them, and Mimir does not ask of a rule what
 //! Prometheus asks when it loads its own: a label name that the tenant's scheme forbids is not written by `replace`, while
-//! every other action writes it. Expressions are Go's, see `pattern`.
+//! every other action writes it. Expressions are Go's, see [`go_regexp`].
 //!
 //! Invariants:
 //! - Labels may be any bytes: nothing panics, and what is not UTF-8 is matched as Go matches it.
@@ -19,20 +19,17 @@ use thiserror::Error;
 
 mod labels;
 mod letter_case;
-mod pattern;
 mod rule;
-mod template;
-mod text;
 
+pub use go_regexp::PatternError;
 pub use labels::LabelSet;
-pub use pattern::PatternError;
 
 use rule::Rule;
 
 /// How much the rules may write on one series, in bytes, each label counted with 32 more.
 ///
 /// Mimir has no such bound. A series that comes to it counts as dropped: it is forwarded, and charged nothing.
-pub const MAX_WRITTEN_BYTES: usize = 1 << 20;
+pub const MAX_WRITTEN_BYTES: usize = go_regexp::MAX_EXPANDED_BYTES;
 
 /// The label under which rules see the tenant; it is removed after the last of them.
 const TENANT_LABEL: &[u8] = b"__meta_tenant_id";

@@ -1,7 +1,7 @@
 //! Upper and lower case as Go's `strings.ToLower` and `strings.ToUpper` make them: each character on its own becomes one
 //! character, and a byte that is no part of a character becomes U+FFFD.
 
-use super::text;
+use go_regexp::read_text;
 
 /// Writes `value` in lower case.
 pub(super) fn lower(value: &[u8], result: &mut Vec<u8>) {
@@ -33,7 +33,7 @@ fn single(mut mapped: impl ExactSizeIterator<Item = char>, otherwise: char) -> c
 
 fn map(value: &[u8], result: &mut Vec<u8>, each: impl Fn(char) -> char) {
     let mut buffer = [0; 4];
-    for character in text::read(value).chars() {
+    for character in read_text(value).chars() {
         result.extend_from_slice(each(character).encode_utf8(&mut buffer).as_bytes());
     }
 }

@@ -3,11 +3,10 @@
 use std::io::Write;
 use std::num::NonZeroU64;
 
+use go_regexp::{Pattern, Template};
 use limits::{NameScheme, RelabelAction, RelabelRule};
 
 use super::labels::{LabelSet, Scratch};
-use super::pattern::Pattern;
-use super::template::Template;
 use super::{RewriteError, letter_case};
 
 /// A rule, ready to run.

@@ -1,5 +1,4 @@
-//! Regular expressions as Go's `regexp` has them, on the `regex` crate, which searches the same way: leftmost-first, in
-//! linear time.
+//! Expressions, compiled with the `regex` crate, which searches as Go does: leftmost-first, in linear time.
 //!
 //! Where the two languages differ in how an expression is written, [`syntax`] translates. Where they differ in what text
 //! is, [`text`] does: Go matches any bytes, and takes each one that is no part of a character for U+FFFD.
@@ -10,8 +9,8 @@ use std::ops::Range;
 use regex::{Captures, Regex, RegexBuilder};
 use thiserror::Error;
 
-use super::template::Template;
-use super::{MAX_WRITTEN_BYTES, text};
+use crate::template::Template;
+use crate::{MAX_EXPANDED_BYTES, text};
 
 mod class;
 mod escape;
@@ -65,23 +64,27 @@ pub enum PatternError {
 
 /// A compiled expression, which matches whole values as Prometheus has it.
 #[derive(Debug)]
-pub(super) struct Pattern {
+pub struct Pattern {
     /// `None` is `(.*)`, which needs no search: it matches everything, and group 1 is all of it.
     regex: Option<Regex>,
     names: Vec<(Box<str>, usize)>,
 }
 
 /// The groups of one match.
-pub(super) enum Groups<'v> {
+#[derive(Debug)]
+pub struct Groups<'v>(Found<'v>);
+
+#[derive(Debug)]
+enum Found<'v> {
     /// The whole value is groups 0 and 1.
     Everything(&'v [u8]),
     /// Groups in the value as Go reads it.
-    Found(&'v Captures<'v>, Source<'v>),
+    Captured(&'v Captures<'v>, Source<'v>),
 }
 
 /// A value that is searched.
-#[derive(Clone, Copy)]
-pub(super) struct Source<'v> {
+#[derive(Clone, Copy, Debug)]
+struct Source<'v> {
     value: &'v [u8],
     /// Whether it is UTF-8, so that places in it are those in what Go reads.
     is_text: bool,
@@ -100,18 +103,27 @@ impl<'v> Source<'v> {
     }
 }
 
-impl Groups<'_> {
-    /// The group's bytes, if there is such a group and it took part in the match.
-    pub(super) fn get(&self, number: usize) -> Option<&[u8]> {
-        match self {
-            Groups::Everything(value) => (number < 2).then_some(*value),
-            Groups::Found(captures, source) => captures.get(number).map(|group| source.part(group.range())),
+impl<'v> Groups<'v> {
+    fn everything(value: &'v [u8]) -> Self {
+        Groups(Found::Everything(value))
+    }
+
+    /// The group's bytes, if there is such a group and it took part in the match; 0 is the whole match.
+    #[must_use]
+    pub fn get(&self, number: usize) -> Option<&'v [u8]> {
+        match self.0 {
+            Found::Everything(value) => (number < 2).then_some(value),
+            Found::Captured(captures, source) => captures.get(number).map(|group| source.part(group.range())),
         }
     }
 }
 
 impl Pattern {
-    pub(super) fn compile(expression: &str) -> Result<Self, PatternError> {
+    /// The expression between `^(?s:` and `)$`, which it may break out of (`a)|(b`), as in Prometheus.
+    ///
+    /// # Errors
+    /// Why Go refuses it, or that it is too large for the edge, which says nothing about Go.
+    pub fn compile(expression: &str) -> Result<Self, PatternError> {
         if expression == "(.*)" {
             return Ok(Pattern { regex: None, names: Vec::new() });
         }
@@ -132,47 +144,50 @@ impl Pattern {
     }
 
     /// Whether it is `(.*)`, Prometheus' default.
-    pub(super) fn is_default(&self) -> bool {
+    #[must_use]
+    pub fn is_default(&self) -> bool {
         self.regex.is_none()
     }
 
     /// The groups of this name, which may be several.
-    pub(super) fn groups_named(&self, name: &str) -> Vec<usize> {
+    pub(crate) fn groups_named(&self, name: &str) -> Vec<usize> {
         self.names.iter().filter(|(own, _)| **own == *name).map(|(_, number)| *number).collect()
     }
 
-    pub(super) fn is_match(&self, value: &[u8]) -> bool {
+    /// Whether it matches the value.
+    #[must_use]
+    pub fn is_match(&self, value: &[u8]) -> bool {
         self.regex.as_ref().is_none_or(|regex| regex.is_match(&text::read(value)))
     }
 
     /// What `use_match` makes of the first match. `needs_groups` false: it does not look at the groups, which need not be
     /// found then.
-    pub(super) fn first_match<R>(
+    pub fn first_match<R>(
         &self,
         value: &[u8],
         needs_groups: bool,
         use_match: impl FnOnce(&Groups<'_>) -> R,
     ) -> Option<R> {
-        let Some(regex) = &self.regex else { return Some(use_match(&Groups::Everything(value))) };
+        let Some(regex) = &self.regex else { return Some(use_match(&Groups::everything(value))) };
         if !needs_groups {
-            return self.is_match(value).then(|| use_match(&Groups::Everything(value)));
+            return self.is_match(value).then(|| use_match(&Groups::everything(value)));
         }
         let (source, text) = Source::read(value);
         let captures = regex.captures(&text)?;
-        Some(use_match(&Groups::Found(&captures, source)))
+        Some(use_match(&Groups(Found::Captured(&captures, source))))
     }
 
     /// Go's `ReplaceAllString`: more than one match is possible where the expression breaks out of its anchors (`a)|(b`).
-    pub(super) fn replace_all(&self, value: &[u8], template: &Template, result: &mut Vec<u8>) {
-        let Some(regex) = &self.regex else { return template.expand(&Groups::Everything(value), result) };
+    pub fn replace_all(&self, value: &[u8], template: &Template, result: &mut Vec<u8>) {
+        let Some(regex) = &self.regex else { return template.expand(&Groups::everything(value), result) };
         let (source, text) = Source::read(value);
         let mut end = 0;
         for captures in regex.captures_iter(&text) {
             let whole = captures.get_match().range();
             result.extend_from_slice(source.part(end..whole.start));
-            template.expand(&Groups::Found(&captures, source), result);
+            template.expand(&Groups(Found::Captured(&captures, source)), result);
             end = whole.end;
-            if result.len() > MAX_WRITTEN_BYTES {
+            if result.len() > MAX_EXPANDED_BYTES {
                 break;
             }
         }

@@ -7,15 +7,15 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::MAX_WRITTEN_BYTES;
-use super::pattern::{Groups, Pattern};
+use crate::MAX_EXPANDED_BYTES;
+use crate::pattern::{Groups, Pattern};
 
 /// What Go takes for a name: letters, decimal digits and `_`. `None` never happens: the expression is right.
 static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^[\p{L}\p{Nd}_]+").ok());
 
 /// A replacement, with its references resolved for one expression.
 #[derive(Debug)]
-pub(super) struct Template {
+pub struct Template {
     pieces: Vec<Piece>,
     has_references: bool,
 }
@@ -28,7 +28,9 @@ enum Piece {
 }
 
 impl Template {
-    pub(super) fn compile(text: &str, pattern: &Pattern) -> Self {
+    /// Reads a replacement for the matches of `pattern`; every text is one.
+    #[must_use]
+    pub fn compile(text: &str, pattern: &Pattern) -> Self {
         let mut pieces = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('$') {
@@ -49,7 +51,8 @@ impl Template {
     }
 
     /// The text, if it has no `$`.
-    pub(super) fn plain(&self) -> Option<&str> {
+    #[must_use]
+    pub fn plain(&self) -> Option<&str> {
         match self.pieces.as_slice() {
             _ if self.has_references => None,
             [] => Some(""),
@@ -59,12 +62,14 @@ impl Template {
     }
 
     /// Whether the groups of a match, or the whole match, are needed.
-    pub(super) fn needs_groups(&self) -> bool {
+    #[must_use]
+    pub fn needs_groups(&self) -> bool {
         self.pieces.iter().any(|piece| matches!(piece, Piece::Group(_)))
     }
 
-    /// Writes the replacement for a match, and stops early once it is longer than any rule may write.
-    pub(super) fn expand(&self, groups: &Groups<'_>, result: &mut Vec<u8>) {
+    /// Writes the replacement for a match, and ends early once there is more than
+    /// [`MAX_EXPANDED_BYTES`] in `result`.
+    pub fn expand(&self, groups: &Groups<'_>, result: &mut Vec<u8>) {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => result.extend_from_slice(text.as_bytes()),
@@ -73,7 +78,7 @@ impl Template {
                     result.extend_from_slice(group.unwrap_or_default());
                 }
             }
-            if result.len() > MAX_WRITTEN_BYTES {
+            if result.len() > MAX_EXPANDED_BYTES {
                 break;
             }
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// `bytes` with one U+FFFD for every byte that is not UTF-8; borrowed where there is none.
 ///
 /// [`String::from_utf8_lossy`] takes several such bytes for one character.
-pub(super) fn read(bytes: &[u8]) -> Cow<'_, str> {
+pub fn read(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
     }
@@ -18,7 +18,7 @@ pub(super) fn read(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// Where in `bytes` the place `offset` of `read(bytes)` is.
-pub(super) fn origin(bytes: &[u8], offset: usize) -> usize {
+pub(crate) fn origin(bytes: &[u8], offset: usize) -> usize {
     let (mut read, mut passed) = (0, 0);
     for chunk in bytes.utf8_chunks() {
         let (valid, invalid) = (chunk.valid().len(), chunk.invalid().len());
