@@ -14,6 +14,7 @@ use crate::{MAX_EXPANDED_BYTES, text};
 
 mod class;
 mod escape;
+mod scripts;
 mod syntax;
 
 use syntax::Translation;
@@ -31,28 +32,28 @@ const MAX_DEPTH: usize = 200;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PatternError {
     /// A `(` without its `)`.
-    #[error("has a ( without )")]
+    #[error(r"has a ( without ): close it, or write \( for the character")]
     MissingParenthesis,
     /// A `)` without its `(`.
-    #[error("has a ) without (")]
+    #[error(r"has a ) without (: remove it, or write \) for the character")]
     UnexpectedParenthesis,
     /// A `[` without its `]`.
-    #[error("has a [ without ]")]
+    #[error(r"has a [ without ]: close it, or write \[ for the character")]
     MissingBracket,
     /// `[b-a]`, or a class such as `\pX` that does not exist.
-    #[error("has a class or range of characters that does not exist")]
+    #[error(r"has a class or range of characters that does not exist: write one such as [a-z], \d or \p{{Greek}}")]
     CharacterRange,
     /// `\8`, `\y`, or a backslash at the end.
-    #[error("has a \\ that RE2 does not know")]
+    #[error(r"has a \ that RE2 does not know: write \\ for the character")]
     Escape,
     /// `(?x)`, `(?=a)`, `(?P<>a)`.
-    #[error("has a (? that RE2 does not know")]
+    #[error("has a (? that RE2 does not know: write (?:a), (?P<name>a), or flags of i, m, s and U")]
     Group,
     /// `*` with nothing before it, or `a**`.
-    #[error("repeats what cannot be repeated: *, +, ? and {{}} follow one thing")]
+    #[error("repeats what cannot be repeated: write *, +, ? and {{}} once, behind what they repeat")]
     Repetition,
-    /// More than a thousand repetitions.
-    #[error("repeats more than 1000 times")]
+    /// More than a thousand repetitions, or `{2,1}`.
+    #[error("repeats more than 1000 times, or has a {{2,1}}: write at most 1000, the smaller number first")]
     RepetitionSize,
     /// Larger or deeper than the edge holds. Mimir may accept it.
     #[error(
@@ -137,7 +138,7 @@ impl Pattern {
         builder.nest_limit(4 * u32::try_from(MAX_DEPTH).unwrap_or(u32::MAX));
         let regex = builder.build().map_err(|error| match error {
             regex::Error::CompiledTooBig(_) => PatternError::TooLarge,
-            // The translation is right by construction, but for names of scripts, which the crate knows.
+            // Does not happen: the translation is right by construction.
             _ => PatternError::CharacterRange,
         })?;
         Ok(Pattern { regex: Some(regex), names })

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::PatternError;
 use super::escape::{self, Escaped};
+use super::{PatternError, scripts};
 
 /// A class that holds nothing, as an item of a class.
 const NOTHING: &str = r"[^\x{0}-\x{10FFFF}]";
@@ -100,8 +100,6 @@ fn push_range(low: u32, high: u32, out: &mut String) {
 }
 
 /// Reads what follows `\p` or `\P` into items of a class.
-///
-/// Names of scripts are not held here; the `regex` crate knows them, in more spellings than Go.
 pub(super) fn unicode(text: &str, mut inverse: bool) -> Result<(String, &str), PatternError> {
     let (name, rest) = match text.strip_prefix('{') {
         Some(inner) => inner.split_once('}').ok_or(PatternError::CharacterRange)?,
@@ -110,9 +108,6 @@ pub(super) fn unicode(text: &str, mut inverse: bool) -> Result<(String, &str), P
     let stripped = name.strip_prefix('^');
     inverse ^= stripped.is_some();
     let name = stripped.unwrap_or(name);
-    let is_script = name.len() > 2
-        && name.starts_with(|first: char| first.is_ascii_uppercase())
-        && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
     let sign = if inverse { 'P' } else { 'p' };
     let items = match name {
         "Any" if inverse => NOTHING.to_owned(),
@@ -120,7 +115,7 @@ pub(super) fn unicode(text: &str, mut inverse: bool) -> Result<(String, &str), P
         "Cs" if inverse => r"\x{0}-\x{10FFFF}".to_owned(),
         "Cs" => NOTHING.to_owned(),
         name if CATEGORIES.contains(&name) => format!(r"\{sign}{{gc={name}}}"),
-        name if is_script => format!(r"\{sign}{{sc={name}}}"),
+        name if scripts::is_known(name) => format!(r"\{sign}{{sc={name}}}"),
         _ => return Err(PatternError::CharacterRange),
     };
     Ok((items, rest))

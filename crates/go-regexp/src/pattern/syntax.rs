@@ -4,7 +4,7 @@
 //! and `[a&&b]` are plain classes, `{` may stand for itself, `\<` is a character, `\Q..\E` quotes, flags may be followed by
 //! a repetition of what was before them. The translation holds nothing that depends on flags: each piece carries its own.
 //!
-//! Refused are the expressions that Go refuses, but for names of scripts in another spelling, which Go does not know.
+//! Refused are the expressions that Go refuses.
 
 use super::escape::{self, Escaped};
 use super::{MAX_DEPTH, PatternError, class};
@@ -30,6 +30,9 @@ pub(super) fn translate(expression: &str) -> Result<Translation, PatternError> {
     }
     if translator.levels.len() > 1 {
         return Err(PatternError::MissingParenthesis);
+    }
+    if translator.is_too_deep {
+        return Err(PatternError::TooLarge);
     }
     Ok(Translation { expression: translator.out, names: translator.names })
 }
@@ -72,6 +75,8 @@ struct Translator<'e> {
     groups: usize,
     names: Vec<(Box<str>, usize)>,
     after_repetition: bool,
+    /// Whether groups nest deeper than the edge holds. What follows is read all the same: Mimir may refuse it.
+    is_too_deep: bool,
 }
 
 impl<'e> Translator<'e> {
@@ -94,7 +99,7 @@ impl<'e> Translator<'e> {
             '(' if self.skip("?") => self.special_group()?,
             '(' => {
                 self.groups += 1;
-                self.open("(", self.flags)?;
+                self.open("(", self.flags);
             }
             '|' => {
                 self.out.push('|');
@@ -175,13 +180,10 @@ impl<'e> Translator<'e> {
         Ok(())
     }
 
-    fn open(&mut self, text: &str, outer: Flags) -> Result<(), PatternError> {
-        if self.levels.len() >= MAX_DEPTH {
-            return Err(PatternError::TooLarge);
-        }
+    fn open(&mut self, text: &str, outer: Flags) {
+        self.is_too_deep |= self.levels.len() >= MAX_DEPTH;
         self.levels.push(Level { start: self.out.len(), outer, last: None, repetitions: 1 });
         self.out.push_str(text);
-        Ok(())
     }
 
     fn close(&mut self) -> Result<(), PatternError> {
@@ -212,7 +214,8 @@ impl<'e> Translator<'e> {
                 Some('-') if set => (set, seen) = (false, false),
                 Some(':') if set || seen => {
                     self.flags = flags;
-                    return self.open("(?:", outer);
+                    self.open("(?:", outer);
+                    return Ok(());
                 }
                 Some(')') if set || seen => {
                     self.flags = flags;
@@ -231,7 +234,8 @@ impl<'e> Translator<'e> {
         self.rest = rest;
         self.groups += 1;
         self.names.push((name.into(), self.groups));
-        self.open("(", self.flags)
+        self.open("(", self.flags);
+        Ok(())
     }
 
     /// Repeats the last piece; `weight` is how many times at most, and `counts` whether that is bounded.

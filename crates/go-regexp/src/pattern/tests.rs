@@ -54,6 +54,7 @@ fn says_what_is_wrong_with_an_expression() {
     refuses("[a", PatternError::MissingBracket);
     refuses("[b-a]", PatternError::CharacterRange);
     refuses(r"\p{Klingon}", PatternError::CharacterRange);
+    refuses(r"\p{Grek}", PatternError::CharacterRange);
     refuses(r"\y", PatternError::Escape);
     refuses(r"a\1", PatternError::Escape);
     refuses(r"[a-\d]", PatternError::Escape);
@@ -79,6 +80,8 @@ fn size_and_depth_are_bounded() {
     let nested = |depth: usize| format!("{}a{}", "(".repeat(depth), ")".repeat(depth));
     assert!(Pattern::compile(&nested(MAX_DEPTH - 2)).is_ok());
     refuses(&nested(MAX_DEPTH - 1), PatternError::TooLarge);
+    refuses(&format!("{})", nested(MAX_DEPTH)), PatternError::UnexpectedParenthesis);
+    refuses(&nested(MAX_EXPRESSION_BYTES / 2 - 1), PatternError::TooLarge);
     refuses(r"\pL{1000}", PatternError::TooLarge);
     assert!(Pattern::compile(&"a".repeat(MAX_EXPRESSION_BYTES)).is_ok());
     refuses(&"a".repeat(MAX_EXPRESSION_BYTES + 1), PatternError::TooLarge);
@@ -89,7 +92,7 @@ proptest! {
 
     #[test]
     fn any_text_is_an_expression_or_an_error(expression in r"[\[\]\\(){}?*+^$|.:<>=PQEdDwWsSbBxpUim0-9,&~a-c_ä-]{0,24}") {
-        // The translation never makes what the regex crate refuses for another reason than a bound or a name of a script.
+        // The translation never makes what the regex crate refuses for another reason than a bound.
         if Pattern::compile(&expression).err() == Some(PatternError::CharacterRange) {
             prop_assert!(["[", r"\p", r"\P"].iter().any(|class| expression.contains(class)));
         }

@@ -209,7 +209,10 @@ fn rules_that_cannot_be_run_are_named() {
     let good = rule(RelabelAction::Keep, &["a"]);
     let error = |rule| Rewrite::compile(&limits(&[good.clone(), rule], &[])).unwrap_err().to_string();
     // Mimir compiles the expression of a rule that does not use it, too.
-    assert_eq!(error(with_regex(RelabelAction::Lowercase, &[], "(")), "has rule 2 whose regex has a ( without )");
+    assert_eq!(
+        error(with_regex(RelabelAction::Lowercase, &[], "(")),
+        r"has rule 2 whose regex has a ( without ): close it, or write \( for the character"
+    );
     assert_eq!(error(rule(RelabelAction::Keep, &[""])), "has rule 2 with an empty name in source_labels: remove it");
     let modulus = "has rule 2 with the action hashmod and no modulus: set one of at least 1";
     assert_eq!(error(rule(RelabelAction::HashMod, &[])), modulus);
