@@ -18,6 +18,7 @@ pub use defaults::parse_defaults;
 use crate::model::TenantLimits;
 use crate::number::{Resolved, resolve};
 use crate::problem::{Problem, Problems, Severity};
+use crate::relabel::Expressions;
 use crate::tenant::{Tenant, TenantId};
 use crate::yaml::{Content, Duplicate, Node, Tree, YamlError, parse};
 
@@ -50,6 +51,7 @@ pub(crate) struct Reading {
     pub(crate) problems: Problems,
     /// Whether a document is refused, so that nothing of the set may be used.
     pub(crate) refused: bool,
+    expressions: Expressions,
 }
 
 /// Reads all documents of one source together; a later one adds to an earlier one.

@@ -50,7 +50,8 @@ pub enum Severity {
     Shadowed,
     /// The last good limits stay: of one tenant, or of all where a document was emptied.
     Kept,
-    /// A field, key or entry is passed over; everything else of the document holds.
+    /// A field, key or entry is passed over, or asks for relabelling that the edge leaves to Mimir; everything else of the
+    /// document holds.
     Ignored,
 }
 

@@ -1,4 +1,5 @@
-//! Relabelling rules as configured: read as Mimir reads them, not compiled (Prometheus `model/relabel/relabel.go`).
+//! Relabelling rules as configured: read as Mimir reads them, not compiled (Prometheus `model/relabel/relabel.go`). Whether
+//! Mimir takes them is for [`check()`] to say.
 //!
 //! What Prometheus asks of a rule beyond its settings' types, a modulus for `hashmod` or a `target_label` for `replace`, Mimir
 //! does not ask when it loads overrides, so it is not asked here.
@@ -10,6 +11,10 @@ use crate::number::Resolved;
 use crate::value::{FieldValue, ValueError, list, quote, scalar, shortened, text, wants, wants_kind};
 use crate::yaml::{Content, Entry, Node};
 
+mod check;
+
+pub(crate) use check::{Expressions, check};
+
 /// One item of `metric_relabel_configs`, with Prometheus' defaults where it says nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RelabelRule {
@@ -19,7 +24,7 @@ pub struct RelabelRule {
     pub separator: Arc<str>,
     /// The label that is written; may refer to groups of the match.
     pub target_label: Arc<str>,
-    /// An RE2 expression that must match the whole value; `(.*)` unless set. Not checked here.
+    /// An RE2 expression that must match the whole value; `(.*)` unless set.
     pub regex: Arc<str>,
     /// What a hash is taken modulo of.
     pub modulus: u64,
@@ -150,15 +155,23 @@ fn read_modulus(modulus: &mut u64, node: &Node) -> Result<(), ValueError> {
     *modulus = match scalar(node, WANTED)? {
         Resolved::Null => return Ok(()),
         Resolved::Int(whole) => u64::try_from(whole).map_err(|_| wants(WANTED, Resolved::Int(whole)))?,
+        // yaml.v3 cuts a fraction off. What it makes of the others that it takes depends on the machine: they become 0,
+        // with which the rule is left to Mimir.
+        Resolved::Float(value) if value < TWO_TO_64 => value as u64,
+        Resolved::Float(TWO_TO_64) => 0,
         other => return Err(wants(WANTED, other)),
     };
     Ok(())
 }
 
+const TWO_TO_64: f64 = 18_446_744_073_709_551_616.0;
+
 /// Upper and lower case are the same to Prometheus.
 fn read_action(action: &mut RelabelAction, node: &Node) -> Result<(), ValueError> {
     if let Some(text) = text(node)? {
-        let known = RelabelAction::ALL.iter().find(|known| known.as_str().eq_ignore_ascii_case(text));
+        // Not of ASCII alone: the sign of Kelvin is a K.
+        let lower = text.to_lowercase();
+        let known = RelabelAction::ALL.iter().find(|known| known.as_str() == lower);
         *action = *known.ok_or_else(|| {
             let names: Vec<_> = RelabelAction::ALL.iter().map(|known| known.as_str()).collect();
             wants(&format!("one of {}", names.join(", ")), Resolved::Text(text))

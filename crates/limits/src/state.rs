@@ -75,7 +75,7 @@ impl LimitsState {
     /// A refused document changes nothing. Nor does a set without tenants where there were some, unless that is
     /// allowed. A tenant whose flat keys have a fault keeps its entry if that is good, and is in shadow otherwise.
     pub fn apply(&mut self, documents: &[SourceDocument<'_>]) -> Applied {
-        let Reading { drafts, mut problems, refused } = document::read(&self.defaults, documents);
+        let Reading { drafts, mut problems, refused, .. } = document::read(&self.defaults, documents);
         let mut changed = false;
         let emptied =
             drafts.is_empty() && !self.allow_empty && self.current.as_ref().is_some_and(|now| !now.is_empty());

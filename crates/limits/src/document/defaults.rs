@@ -60,5 +60,6 @@ fn block(entries: &[Entry]) -> Option<Result<&[Entry], YamlError>> {
 
 fn apply(name: &str, entries: &[Entry], limits: &mut TenantLimits, reading: &mut Reading) {
     let settings: Vec<_> = entries.iter().map(|entry| Setting::of_entry(name, entry)).collect();
-    reading.take(overlay(limits, None, &settings));
+    let findings = overlay(limits, None, &settings, &mut reading.expressions);
+    reading.take(findings);
 }

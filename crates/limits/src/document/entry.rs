@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use crate::fields::{self, Known};
+use crate::fields::{self, Field, Known};
 use crate::model::TenantLimits;
 use crate::problem::{Problem, Severity};
+use crate::relabel::{Expressions, check};
 use crate::value::ValueError;
 use crate::yaml::{Entry, Node};
 
@@ -28,8 +29,14 @@ pub(super) struct Findings {
 }
 
 /// Puts the settings over `limits`, the readable ones only, and checks the outcome by Mimir's rules.
-pub(super) fn overlay(limits: &mut TenantLimits, tenant: Option<&str>, settings: &[Setting<'_>]) -> Findings {
+pub(super) fn overlay(
+    limits: &mut TenantLimits,
+    tenant: Option<&str>,
+    settings: &[Setting<'_>],
+    expressions: &mut Expressions,
+) -> Findings {
     let mut findings = Findings::default();
+    let mut left_to_mimir = None;
     for setting in settings {
         let told = |severity, message| setting.problem(tenant, &setting.name, severity, message);
         match fields::find(&setting.name) {
@@ -48,12 +55,18 @@ pub(super) fn overlay(limits: &mut TenantLimits, tenant: Option<&str>, settings:
                 findings.notes.push(told(Severity::Ignored, message));
             }
             Some(Known::Used { field, .. }) => {
-                let value = setting.value.as_deref().map_err(|message| ValueError::new(message.clone()));
-                if let Err(ValueError(message)) = value.and_then(|node| (field.read)(limits, node)) {
-                    findings.faults.push(told(Severity::Rejected, format!("field {} {message}", setting.name)));
+                if let Err((severity, ValueError(message))) = read(limits, field, setting, expressions) {
+                    let problem = told(severity, format!("field {} {message}", setting.name));
+                    match severity {
+                        Severity::Ignored => left_to_mimir = Some(problem),
+                        _ => findings.faults.push(problem),
+                    }
                 }
             }
         }
+    }
+    if limits.metric_relabeling_enabled {
+        findings.notes.extend(left_to_mimir);
     }
     if let (true, Some(first)) = (findings.faults.is_empty(), settings.first()) {
         for (name, message) in fields::validate(limits) {
@@ -63,6 +76,18 @@ pub(super) fn overlay(limits: &mut TenantLimits, tenant: Option<&str>, settings:
         }
     }
     findings
+}
+
+/// Takes the setting's value over. With [`Severity::Ignored`] it is in force, and the edge cannot do what it says.
+fn read(
+    limits: &mut TenantLimits,
+    field: &Field,
+    setting: &Setting<'_>,
+    expressions: &mut Expressions,
+) -> Result<(), (Severity, ValueError)> {
+    let value = setting.value.as_deref().map_err(|message| ValueError::new(message.clone()));
+    value.and_then(|node| (field.read)(limits, node)).map_err(|error| (Severity::Rejected, error))?;
+    if field.name == "metric_relabel_configs" { check(&limits.metric_relabel_configs, expressions) } else { Ok(()) }
 }
 
 impl<'d> Setting<'d> {

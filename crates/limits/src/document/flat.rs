@@ -119,7 +119,7 @@ impl<'d> FlatKeys<'d> {
             }
             let key = TenantId::from(tenant.as_str());
             let mut limits = reading.drafts.get(&key).map_or(defaults, |draft| &draft.limits).clone();
-            let findings = overlay(&mut limits, Some(tenant), &settings);
+            let findings = overlay(&mut limits, Some(tenant), &settings, &mut reading.expressions);
             findings.notes.into_iter().for_each(|note| reading.tell(note));
             faults.extend(findings.faults);
             reading.drafts.insert(key, Draft { limits, faults });

@@ -87,7 +87,8 @@ fn read_tenant(document: &str, Entry { key, line, value }: &Entry, defaults: &Te
     let known = TenantId::from(&**key);
     let mut limits = reading.drafts.get(&known).map_or(defaults, |draft| &draft.limits).clone();
     let settings: Vec<_> = fields.iter().map(|field| Setting::of_entry(document, field)).collect();
-    reading.take(overlay(&mut limits, Some(&shortened(key)), &settings));
+    let findings = overlay(&mut limits, Some(&shortened(key)), &settings, &mut reading.expressions);
+    reading.take(findings);
     if let Some(unmatched) = unmatched {
         reading.tell(unmatched);
     } else {

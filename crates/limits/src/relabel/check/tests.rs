@@ -1,0 +1,183 @@
+use super::*;
+use crate::{LimitsState, SourceDocument, TenantLimits};
+
+/// The problems of a document whose one tenant has these fields, without what all of them begin with.
+fn told(fields: &str) -> Vec<String> {
+    let text =
+        format!("overrides:\n  team-a:\n{}", fields.lines().map(|line| format!("    {line}\n")).collect::<String>());
+    let applied =
+        LimitsState::new(TenantLimits::default(), false).apply(&[SourceDocument { name: "r.yaml", text: &text }]);
+    let rejected = applied.problems.iter().any(|problem| problem.severity == Severity::Rejected);
+    assert_eq!(applied.accepted, !rejected, "{text}");
+    let start = "r.yaml:3: tenant team-a: field metric_relabel_configs has rule 1 ";
+    let told = applied.problems.iter().map(|problem| (problem.severity, problem.to_string()));
+    told.map(|(severity, text)| format!("{} {}", severity.as_str(), text.strip_prefix(start).unwrap_or(&text)))
+        .collect()
+}
+
+#[track_caller]
+fn check_rule(rule: &str, expected: &[&str]) {
+    assert_eq!(told(&format!("metric_relabel_configs: [{rule}]")), expected, "{rule}");
+}
+
+#[track_caller]
+fn takes(rule: &str) {
+    check_rule(rule, &[]);
+}
+
+#[track_caller]
+fn refuses(rule: &str, message: &str) {
+    check_rule(rule, &[&format!("rejected {message}; the whole document is refused")]);
+}
+
+#[track_caller]
+fn leaves(rule: &str, message: &str) {
+    check_rule(rule, &[&format!("ignored {message}; the edge cannot run it, and leaves the samples to Mimir")]);
+}
+
+/// Every one was put to a real Mimir.
+#[test]
+fn rules_that_mimir_loads_are_taken() {
+    takes("{}");
+    takes("{source_labels: [__name__], regex: 'go_.*', action: drop}");
+    takes("{regex: 'a)|(b'}");
+    takes("{regex: ''}, {regex: }, {regex: 5}");
+    takes(r"{regex: '\p{Old_Italic}\p{Han}\p{LC}\p{Cn}'}");
+    takes("{regex: 'a{1000}'}");
+    takes("{source_labels: [a, null, 5, true, 'a-b', a.b, ä, ' ']}");
+    takes("{source_labels: [a], target_label: ''}");
+    takes("{source_labels: [a], target_label: a-b}");
+    takes("{source_labels: [a], target_label: '${1'}");
+    takes("{source_labels: [a], action: keepequal}");
+    takes("{source_labels: [a], regex: b, action: labeldrop}");
+    takes("{regex: b, action: labelmap, replacement: a b}");
+    takes("{action: DROP}, {action: \"\\u212aeep\"}, {action: }");
+    takes("{separator: 5}, {replacement: null}");
+}
+
+#[test]
+fn an_expression_that_go_does_not_take_refuses_the_document() {
+    refuses("{regex: '('}", r"whose regex has a ( without ): close it, or write \( for the character");
+    refuses(
+        "{regex: '(', action: lowercase}",
+        r"whose regex has a ( without ): close it, or write \( for the character",
+    );
+    refuses("{regex: 'a))'}", r"whose regex has a ) without (: remove it, or write \) for the character");
+    refuses("{regex: '[a'}", r"whose regex has a [ without ]: close it, or write \[ for the character");
+    let range =
+        r"whose regex has a class or range of characters that does not exist: write one such as [a-z], \d or \p{Greek}";
+    for regex in ["[b-a]", r"\p{Klingon}", r"\p{greek}", r"\p{Letter}", r"\p{GREEK}", r"\p{Grek}"] {
+        refuses(&format!("{{regex: '{regex}'}}"), range);
+    }
+    for regex in [r"\y", r"(a)\1"] {
+        let message = r"whose regex has a \ that RE2 does not know: write \\ for the character";
+        refuses(&format!("{{regex: '{regex}'}}"), message);
+    }
+    let group = "whose regex has a (? that RE2 does not know: write (?:a), (?P<name>a), or flags of i, m, s and U";
+    refuses("{regex: '(?=a)'}", group);
+    for regex in ["*a", "a**"] {
+        let message = "whose regex repeats what cannot be repeated: write *, +, ? and {} once, behind what they repeat";
+        refuses(&format!("{{regex: '{regex}'}}"), message);
+    }
+    let many = "whose regex repeats more than 1000 times, or has a {2,1}: write at most 1000, the smaller number first";
+    refuses("{regex: 'a{1001}'}", many);
+    let deep = format!("{{regex: '{}a{}'}}", "(".repeat(300), ")".repeat(299));
+    refuses(&deep, r"whose regex has a ( without ): close it, or write \( for the character");
+}
+
+#[test]
+fn an_empty_source_label_refuses_the_document() {
+    refuses("{source_labels: ['']}", "with an empty name in source_labels: remove it");
+    refuses("{source_labels: [a, '']}", "with an empty name in source_labels: remove it");
+}
+
+#[test]
+fn settings_of_another_type_refuse_the_document() {
+    let modulus = |found| format!("whose modulus is {found}: write a whole number from 0");
+    for (value, found) in [
+        ("-1", "-1"),
+        ("1e20", "100000000000000000000"),
+        (".nan", ".nan"),
+        (".inf", ".inf"),
+        ("'8'", "\"8\""),
+        ("true", "true"),
+        ("[8]", "a list"),
+    ] {
+        refuses(&format!("{{modulus: {value}}}"), &modulus(found));
+    }
+    refuses("{regex: [a]}", "whose regex is a list: write text");
+    refuses("{source_labels: a}", "whose source_labels is a single value: write a list such as [pod, node]");
+    refuses("{Regex: a}", "with the unknown setting Regex: remove it");
+    for (action, found) in [("''", ""), ("remove", "remove"), ("'drop '", "drop ")] {
+        let names = RelabelAction::ALL.iter().map(|action| action.as_str()).collect::<Vec<_>>().join(", ");
+        refuses(&format!("{{action: {action}}}"), &format!("whose action is \"{found}\": write one of {names}"));
+    }
+}
+
+/// Mimir loads them all, and cuts off a fraction.
+#[test]
+fn a_modulus_may_be_any_number_that_go_takes() {
+    for (value, modulus) in [
+        ("8.0", 8),
+        ("1.5", 1),
+        ("1e3", 1000),
+        ("0x10", 16),
+        ("1_000", 1000),
+        ("1e19", 10_000_000_000_000_000_000),
+        ("18446744073709551615", u64::MAX),
+    ] {
+        let text = format!("overrides: {{t: {{metric_relabel_configs: [{{action: hashmod, modulus: {value}}}]}}}}");
+        let mut state = LimitsState::new(TenantLimits::default(), false);
+        let applied = state.apply(&[SourceDocument { name: "r.yaml", text: &text }]);
+        assert_eq!(applied.problems, [], "{value}");
+        let snapshot = applied.snapshot.unwrap();
+        assert_eq!(snapshot.entry("t").unwrap().limits.metric_relabel_configs[0].modulus, modulus, "{value}");
+    }
+}
+
+#[test]
+fn what_the_edge_cannot_run_is_left_to_mimir() {
+    let modulus = "with the action hashmod and no modulus: set one of at least 1";
+    for value in ["0", "null", "-0.5", "-1.5", "-.inf", "18446744073709551616"] {
+        leaves(&format!("{{action: hashmod, modulus: {value}}}"), modulus);
+    }
+    leaves("{action: hashmod}", modulus);
+    let large = "whose regex is too large: it has over 65536 bytes or 200 levels, or compiles to over 4194304 bytes";
+    leaves(r"{regex: '\pL{1000}'}", large);
+    leaves(&format!("{{regex: '{}a{}'}}", "(".repeat(250), ")".repeat(250)), large);
+    leaves(&format!("{{regex: '{}'}}", "a".repeat(70_000)), large);
+}
+
+#[test]
+fn the_worst_of_several_rules_is_told() {
+    let rules = "{action: hashmod}, {regex: a}, {regex: '('}, {regex: ')'}";
+    let [problem] = told(&format!("metric_relabel_configs: [{rules}]")).try_into().unwrap();
+    assert!(problem.contains("rejected") && problem.contains("has rule 3 whose regex has a ( without )"), "{problem}");
+    check_rule(
+        "{regex: a}, {action: hashmod}, {action: hashmod}",
+        &[
+            "ignored r.yaml:3: tenant team-a: field metric_relabel_configs has rule 2 with the action hashmod and no modulus: \
+         set one of at least 1; the edge cannot run it, and leaves the samples to Mimir",
+        ],
+    );
+}
+
+#[test]
+fn relabelling_that_is_off_is_left_to_nobody_but_must_load() {
+    for off in ["metric_relabeling_enabled: false\n{}", "{}\nmetric_relabeling_enabled: false"] {
+        assert_eq!(told(&off.replace("{}", "metric_relabel_configs: [{action: hashmod}]")), [""; 0]);
+        let [problem] = told(&off.replace("{}", "metric_relabel_configs: [{regex: '('}]")).try_into().unwrap();
+        assert!(problem.starts_with("rejected "), "{problem}");
+    }
+}
+
+#[test]
+fn each_expression_is_compiled_once() {
+    let mut expressions = Expressions::default();
+    let rule = |regex: &str| RelabelRule { regex: regex.into(), ..RelabelRule::default() };
+    for _ in 0..3 {
+        assert!(check(&[rule("a"), rule("b"), rule("a")], &mut expressions).is_ok());
+        assert!(check(&[rule("(")], &mut expressions).is_err());
+    }
+    assert_eq!(expressions.faults.len(), 3);
+}
