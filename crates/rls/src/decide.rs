@@ -136,7 +136,7 @@ impl Decider {
         if tokens == Tokens::Spend {
             admitted.clone()?;
         }
-        let reading = self.reading(&tenant, &limits, defaults, protocol_of(push), tokens);
+        let reading = self.reading(&tenant, limits, defaults, protocol_of(push), tokens);
         let read = self.contents(push, &tenant, reading, tokens).await;
         if let Ok(Contents::Read(Ok(read))) = &read {
             verdict.counts = read.counts;
@@ -151,7 +151,7 @@ impl Decider {
         if let Some(limit) = rules.edge.max_series_per_request.filter(|limit| verdict.counts.series > *limit) {
             return Err(over_max_series(verdict.counts.series, limit).into());
         }
-        Ok(self.charge(&tenant, &limits, &read, tokens)?)
+        Ok(self.charge(&tenant, limits, &read, tokens)?)
     }
 
     async fn contents(

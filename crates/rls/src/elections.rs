@@ -156,7 +156,8 @@ impl HaElection {
         match election.standing {
             Standing::Elected => {
                 outcome.unconfirmed |= self.elections.has_tracker && !election.confirmed;
-                outcome.due |= election.due;
+                // Without a tracker to ask nobody knows whom Mimir elects, and the limit is held instead.
+                outcome.due |= self.elections.has_tracker && election.due;
                 return Dedupe::Elected;
             }
             Standing::NotElected | Standing::TooManyClusters => outcome.dropped = true,

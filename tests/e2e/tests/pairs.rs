@@ -103,7 +103,7 @@ fn a_tracker_that_is_gone_refuses_nobody_wrongly() {
     drop(mimir);
     until("the edge notices", || edge.rls.metric(r#"rls_ha_tracker_polls_total{result="error"}"#) > Some(0.0));
     // Mimir's last word holds for a while. Of a cluster that it has never named nobody is refused.
-    assert!(refused_by_edge(&edge, "one", "a", 11));
+    until("a is charged still", || refused_by_edge(&edge, "one", "a", 11));
     assert!(!refused_by_edge(&edge, "one", "b", 11));
     assert!(!refused_by_edge(&edge, "two", "a", 11));
     // Then it may be out of date, and a is refused nothing either.
