@@ -20,10 +20,18 @@ pub fn run_bodies() -> [RunBody; 2] {
     [run_body("push.snappy", 10), run_body("push-over-burst.snappy", 200_001)]
 }
 
-/// All samples are alike, so that a large push is a small file.
+/// Samples of a time of their own: of those with the same one Mimir takes the first.
+const SAMPLES_OF_A_SERIES: usize = 128;
+
+/// The series are alike, so that a large push is a small file.
 fn run_body(file: &'static str, samples: usize) -> RunBody {
-    let mut series = Series::sample(&[("__name__", "make_run_example"), ("job", "example")], 0.0, 0);
-    series.samples = vec![(0.0, 0); samples];
-    let bytes = encode_push(Protocol::V1, &[series], &[]).expect("an example is below 4 GiB");
+    let series = |samples: usize| {
+        let mut series = Series::sample(&[("__name__", "make_run_example"), ("job", "example")], 0.0, 0);
+        series.samples = (0..).take(samples).map(|time| (0.0, time)).collect();
+        series
+    };
+    let mut all = vec![series(SAMPLES_OF_A_SERIES); samples / SAMPLES_OF_A_SERIES];
+    all.push(series(samples % SAMPLES_OF_A_SERIES));
+    let bytes = encode_push(Protocol::V1, &all, &[]).expect("an example is below 4 GiB");
     RunBody { file, samples, bytes }
 }

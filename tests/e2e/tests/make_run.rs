@@ -219,11 +219,11 @@ fn the_committed_bodies_are_the_generated_ones() {
             "cargo run -p e2e --example write-run-bodies writes {}",
             body.file
         );
-        let limits = BodyLimits { max_decoded_bytes: 1 << 20 };
+        let limits = BodyLimits { max_decoded_bytes: 2 << 20 };
         let validation = Validation::new(&TenantLimits::default());
         let counts = read_push(Protocol::V1, &file, limits, &validation, i64::MAX, &mut Scratch::default())
             .expect("it is a push");
         assert_eq!(counts.items(), body.samples as u64);
-        assert!(file.len() < 32 << 10, "{} has {} bytes", body.file, file.len());
+        assert!(file.len() < 64 << 10, "{} has {} bytes", body.file, file.len());
     }
 }

@@ -11,6 +11,8 @@ fn replay(edge: &Edge, arguments: &[&str]) {
     let output = Command::new("python3")
         .arg(repository().join("tests/golden/replay.py"))
         .arg(format!("http://127.0.0.1:{}", edge.port()))
+        // Not so many at once that a bucket refills in the middle of a case.
+        .args(["--jobs", "3"])
         .args(arguments)
         .output()
         .expect("python3 is installed: apt-get install python3");
