@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use limits::TenantLimits;
+use limits::{LabelValueStrategy, TenantLimits};
 use proptest::prelude::*;
 use remote_write::encode::{Exemplar, Histogram, Metadata, MetricKind, Series, SeriesMetadata, encode_push};
 use remote_write::{BodyLimits, Contents, Protocol, PushCounts, Scratch, Validation, read_push};
@@ -79,6 +79,38 @@ fn a_push_of_nothing_costs_nothing() {
         let body = encode_push(protocol, &[Series::default()], &[]).unwrap();
         assert_eq!(read(protocol, &body, Exemplars::Stored).items(), 0);
     }
+}
+
+/// Mimir cuts the bytes that series of a 2.0 push share, and charges one of these: docs/parity.md has it.
+#[test]
+fn a_value_that_is_cut_counts_with_each_series_that_shares_it() {
+    let value = "ü".repeat(60);
+    let series = ["a", "b", "c"].map(|name| Series::sample(&[("__name__", name), ("label", &value)], 1.0, 1));
+    for strategy in [LabelValueStrategy::Truncate, LabelValueStrategy::Drop] {
+        let limits = TenantLimits {
+            max_label_value_length: 71,
+            label_value_length_over_limit_strategy: strategy,
+            ..TenantLimits::default()
+        };
+        for protocol in [Protocol::V1, Protocol::V2] {
+            let body = encode_push(protocol, &series, &[]).unwrap();
+            let rules = Validation::new(&limits);
+            let counts = read_push(protocol, &body, LIMITS, &rules, 1, &mut Scratch::default()).unwrap();
+            assert_eq!(counts.items(), 3, "{protocol:?}, {strategy:?}");
+        }
+    }
+}
+
+/// Fields 1000 and 1001 of Mimir's message, with which a sender asks it not to judge labels.
+#[test]
+fn flags_that_skip_validation_are_not_looked_at() {
+    let series = [Series::sample(&[("__name__", "m"), ("0", "no label name")], 1.0, 1)];
+    let body = encode_push(Protocol::V1, &series, &[]).unwrap();
+    let plain = snap::raw::Decoder::new().decompress_vec(&body).unwrap();
+    let flagged = [plain.as_slice(), b"\xc0\x3e\x01\xc8\x3e\x01"].concat();
+    let body = snap::raw::Encoder::new().compress_vec(&flagged).unwrap();
+    let counts = read(Protocol::V1, &body, Exemplars::NotStored);
+    assert_eq!((counts.items(), counts.sent.samples), (0, 1));
 }
 
 #[track_caller]

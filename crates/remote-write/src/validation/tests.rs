@@ -67,6 +67,16 @@ fn exemplars_may_be_five_minutes_older_than_the_earliest_sample() {
     check_exemplar_times(&enforced, NOW, NOW - 300_000);
 }
 
+#[test]
+fn a_series_keeps_its_first_exemplars() {
+    let kept = |max_exemplars_per_series_per_request| {
+        let limits = TenantLimits { max_exemplars_per_series_per_request, ..limits() };
+        [0, 1, 2].map(|before| Validation::new(&limits).keeps_exemplar(before))
+    };
+    assert_eq!(kept(2), [true, true, false]);
+    assert_eq!([kept(0), kept(-1)], [[true; 3]; 2], "no limit");
+}
+
 #[track_caller]
 fn check_name(name: &[u8], metric: [bool; 2], label: [bool; 2]) {
     let schemes = [NameScheme::Legacy, NameScheme::Utf8];

@@ -2,11 +2,13 @@
 
 use crate::support::{Answer, Server, question, samples};
 use remote_write::Protocol;
+use remote_write::encode::{Histogram, Series, encode_push};
 
 const LIMITS: &str = "
 overrides:
   small: { ingestion_rate: 0.01, ingestion_burst_size: 5 }
   slow: { request_rate: 0.01, request_burst_size: 2 }
+  classic: { native_histograms_ingestion_enabled: false, ingestion_rate: 0.01, ingestion_burst_size: 1 }
   unlimited: { ingestion_rate: 1.7976931348623157e308 }
 ";
 const V2: (&str, &str) = ("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request");
@@ -108,6 +110,70 @@ async fn bodies_up_to_the_limit_are_read_and_larger_ones_refused() -> anyhow::Re
         .ask(&[("x-scope-orgid", "any"), ("x-envoy-auth-partial-body", "true")], samples(Protocol::V1, 1))
         .await?;
     assert_eq!(Answer::of(partial).status, 413);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_costs_no_request() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &[]).await?;
+    let cut = [("x-scope-orgid", "slow"), ("x-envoy-auth-partial-body", "true")];
+    for _ in 0..3 {
+        assert_eq!(Answer::of(server.ask(&cut, samples(Protocol::V1, 1)).await?).status, 413);
+    }
+    for expected in [200, 200, 429] {
+        assert_eq!(server.push("slow", samples(Protocol::V1, 1)).await?.status, expected);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_content_type_alone_tells_the_protocol() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &[]).await?;
+    let others = [("x-prometheus-remote-write-version", "2.0.0"), ("content-encoding", "gzip")];
+    let headers = [&[("x-scope-orgid", "small")], others.as_slice()].concat();
+    let refused = Answer::of(server.ask(&headers, samples(Protocol::V1, 6)).await?);
+    assert_eq!((refused.status, refused.header("x-mimir-edge-reason")), (429, Some("ingestion_burst")));
+    assert_eq!(refused.header("x-prometheus-remote-write-samples-written"), None);
+
+    let headers = [("x-scope-orgid", "small"), ("x-prometheus-remote-write-version", "0.1.0"), V2];
+    let refused = Answer::of(server.ask(&headers, samples(Protocol::V2, 7)).await?);
+    assert_eq!((refused.status, refused.header("x-prometheus-remote-write-samples-written")), (429, Some("7")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_unknown_content_type_is_charged_as_1_0_and_forwarded() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &[]).await?;
+    for content_type in ["application/x-protobuf;proto=other.Thing", "application/x-protobuf;proto"] {
+        let headers = [("x-scope-orgid", "small"), ("content-type", content_type)];
+        assert_eq!(Answer::of(server.ask(&headers, samples(Protocol::V1, 2)).await?).status, 200, "{content_type}");
+    }
+    assert_eq!(server.push("small", samples(Protocol::V1, 2)).await?.status, 429, "both were charged");
+    let headers = [("x-scope-orgid", "small"), ("content-type", "application/x-protobuf;proto=other.Thing")];
+    assert_eq!(Answer::of(server.ask(&headers, samples(Protocol::V1, 2)).await?).status, 429);
+    Ok(())
+}
+
+#[tokio::test]
+async fn items_of_a_tenant_with_a_malformed_suffix_are_free() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &[]).await?;
+    assert_eq!(server.push("small:x", samples(Protocol::V1, 6)).await?.status, 200, "Mimir answers 500");
+    assert_eq!(server.push("small", samples(Protocol::V1, 5)).await?.status, 200, "the bucket is full");
+    for expected in [200, 200, 429] {
+        assert_eq!(server.push("slow:x", samples(Protocol::V1, 1)).await?.status, expected, "requests are charged");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn histograms_cost_as_much_where_mimir_ingests_none() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &[]).await?;
+    let labels = vec![("__name__".to_owned(), "m".to_owned())];
+    let histograms = (1..3).map(|timestamp_ms| Histogram { timestamp_ms, ..Histogram::default() }).collect();
+    let series = Series { labels, histograms, ..Series::default() };
+    let refused = server.push("classic", encode_push(Protocol::V1, &[series], &[])?).await?;
+    assert_eq!((refused.status, refused.header("x-mimir-edge-reason")), (429, Some("ingestion_burst")));
+    assert!(refused.body.contains("set to 1, with 2 items"), "{}", refused.body);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use crate::support::{Server, samples};
 const LIMITS: &str = "
 overrides:
   pair: { ingestion_rate: 0.01, ingestion_burst_size: 5, accept_ha_samples: true }
+  counted: { request_rate: 0.01, request_burst_size: 3, accept_ha_samples: true }
   dropping:
     ingestion_rate: 0.01
     ingestion_burst_size: 1
@@ -53,6 +54,15 @@ async fn only_the_elected_replica_is_charged() -> anyhow::Result<()> {
         r"rls_ha_pairs 2",
     ] {
         assert!(metrics.contains(line), "{line} is missing in\n{metrics}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_replica_pays_for_its_requests() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &[]).await?;
+    for (replica, expected) in [("a", 200), ("b", 200), ("b", 200), ("a", 429), ("b", 429)] {
+        assert_eq!(server.push("counted", of_replica("one", replica, 1)).await?.status, expected, "{replica}");
     }
     Ok(())
 }
