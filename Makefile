@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 TOOLS := tests/tools/install
 
-.PHONY: help run build check test e2e lint fmt clippy doc check-layers check-sizes deny tools bench clean-tools
+.PHONY: help run build check test e2e lint fmt clippy doc check-layers check-sizes check-parity deny tools bench clean-tools
 
 help: ## list these commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
@@ -31,7 +31,7 @@ e2e: ## run the end-to-end tests alone
 	cargo build --bins --package rls --package edgectl --locked
 	cargo test --package e2e --locked
 
-lint: fmt clippy doc check-layers check-sizes deny ## run everything else that has to pass
+lint: fmt clippy doc check-layers check-sizes check-parity deny ## run everything else that has to pass
 
 fmt: ## check the formatting
 	cargo fmt --all --check
@@ -47,6 +47,9 @@ check-layers: ## prove that pure crates are pure and use each other as the table
 
 check-sizes: ## check that no source file has more than 400 lines
 	tests/tools/check-sizes
+
+check-parity: ## check that docs/parity.md names a test for each rule, and none that is not there
+	tests/tools/check-parity
 
 deny: ## check licences and sources of dependencies
 	$(TOOLS) cargo-deny
