@@ -30,7 +30,7 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     pub(crate) fn new(limit: RateLimit) -> Self {
-        let (burst, capacity) = (items(limit.burst), items(limit.capacity));
+        let (burst, capacity) = (items_of(limit.burst), items_of(limit.capacity));
         Bucket { tokens: capacity as f64, last: Moment::NEVER, per_second: per_second(limit.rate), burst, capacity }
     }
 
@@ -47,7 +47,7 @@ impl Bucket {
             self.advance(now);
             self.per_second = per_second;
         }
-        let (burst, capacity) = (items(limit.burst), items(limit.capacity));
+        let (burst, capacity) = (items_of(limit.burst), items_of(limit.capacity));
         if self.capacity != capacity {
             self.advance(now);
             self.capacity = capacity;
@@ -145,7 +145,8 @@ pub(crate) fn per_second(rate: Rate) -> f64 {
     }
 }
 
-fn items(burst: Burst) -> i64 {
+/// A burst as Mimir's limiter gets it.
+pub(crate) fn items_of(burst: Burst) -> i64 {
     match burst {
         Burst::Items(items) => items,
         Burst::Unlimited => i64::MAX,

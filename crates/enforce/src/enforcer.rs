@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dashmap::DashMap;
 use limits::{RateLimit, Tenant};
 
-use crate::bucket::{Bucket, is_unlimited};
+use crate::bucket::Bucket;
 use crate::decision::{Decision, Denial, DenyReason};
 use crate::level::Level;
 use crate::message;
@@ -24,11 +24,11 @@ const SPARSE: usize = 8;
 
 /// The buckets of all tenants, for use by many threads at once.
 ///
-/// A tenant exists here from its first charge against a limit until [`Enforcer::evict_idle`] finds it idle. One without
-/// limits never does, so a limit it gets later starts with a full bucket.
+/// A tenant exists here from its first charge until [`Enforcer::evict_idle`] finds it idle.
 ///
 /// The limit comes with each call: one that differs from the bucket's is taken over before the charge, keeping the
-/// tokens, as Mimir's limiter does (dskit `limiter/rate_limiter.go`).
+/// tokens, as Mimir's limiter does (dskit `limiter/rate_limiter.go`). A tenant that pushed without a limit has the tokens
+/// that Mimir's limiter has then: the first request rate of a running tenant finds none.
 ///
 /// Calls may come with moments out of order: Go's arithmetic then grants the time between them twice, and so does this.
 #[derive(Debug)]
@@ -55,9 +55,9 @@ impl Enforcer {
             return Decision::Allow;
         }
         let requests = to_items(requests);
-        match self.with_state(tenant, limit, |state| state.charge_requests(limit, requests, now)) {
-            None | Some(Charge::Made) => Decision::Allow,
-            Some(Charge::Refused { .. }) => Decision::Deny(request_denial(limit)),
+        match self.with_state(tenant, |state| state.charge_requests(limit, requests, now)) {
+            Charge::Made => Decision::Allow,
+            Charge::Refused { .. } => Decision::Deny(request_denial(limit)),
         }
     }
 
@@ -94,11 +94,8 @@ impl Enforcer {
             return Decision::Allow;
         }
         let items = to_items(items);
-        let Some(IngestionCharge { charge, overflowed }) =
-            self.with_state(tenant, limit, |state| state.charge_ingestion(tenant, limit, items, now))
-        else {
-            return Decision::Allow;
-        };
+        let IngestionCharge { charge, overflowed } =
+            self.with_state(tenant, |state| state.charge_ingestion(tenant, limit, items, now));
         if overflowed {
             self.spelling_overflows.fetch_add(1, Ordering::Relaxed);
         }
@@ -108,7 +105,8 @@ impl Enforcer {
         }
     }
 
-    /// Forgets every tenant whose buckets are all full at `now`; how many those were.
+    /// Forgets every tenant whose buckets are all full at `now` and that nothing was charged to since the last call; how
+    /// many those were.
     ///
     /// A full bucket is what a tenant would start with again, so while limits stay, no decision at `now` or later
     /// changes. Spellings are forgotten one by one, so old ones give their places to new ones. What is lost is the
@@ -165,22 +163,13 @@ impl Enforcer {
         self.spelling_overflows.load(Ordering::Relaxed)
     }
 
-    /// Runs `step` on the tenant's state under its lock. `None` if there is no state and an unlimited `limit` needs
-    /// none.
-    fn with_state<R>(
-        &self,
-        tenant: &Tenant<'_>,
-        limit: RateLimit,
-        step: impl FnOnce(&mut TenantState) -> R,
-    ) -> Option<R> {
+    /// Runs `step` on the tenant's state under its lock.
+    fn with_state<R>(&self, tenant: &Tenant<'_>, step: impl FnOnce(&mut TenantState) -> R) -> R {
         // Two look-ups for a new tenant, so that a known one costs no allocation.
         if let Some(mut state) = self.tenants.get_mut(tenant.id()) {
-            return Some(step(&mut state));
+            return step(&mut state);
         }
-        if is_unlimited(limit) {
-            return None;
-        }
-        Some(step(&mut self.tenants.entry(tenant.id().into()).or_default()))
+        step(&mut self.tenants.entry(tenant.id().into()).or_default())
     }
 }
 

@@ -1,13 +1,13 @@
 //! The buckets of one tenant.
 //!
-//! Not here: the map of tenants and its locks. The invariant: a bucket exists only once something limited was charged
-//! to it, so a tenant without limits costs no memory.
+//! Not here: the map of tenants and its locks. The invariant: what was charged without a limit is remembered as Mimir's
+//! limiters remember it, so that a limit that comes later finds the same tokens.
 
 use std::collections::HashMap;
 
-use limits::{RateLimit, Tenant};
+use limits::{Burst, Rate, RateLimit, Tenant};
 
-use crate::bucket::{Bucket, is_unlimited};
+use crate::bucket::{Bucket, is_unlimited, items_of};
 use crate::moment::Moment;
 
 /// The most metadata spellings (`a:k=v`) of one tenant that have ingestion buckets of their own.
@@ -37,14 +37,31 @@ pub(crate) struct IngestionCharge {
 /// keeps about as many empty places as full ones.
 #[derive(Debug, Default)]
 pub(crate) struct TenantState {
-    request: Option<Box<Bucket>>,
-    ingestion: Option<Box<Bucket>>,
+    request: Slot,
+    ingestion: Slot,
     spellings: Option<Box<Spellings>>,
+    /// Whether anything was charged, or refused, since the last [`TenantState::settle`].
+    used: bool,
+}
+
+/// Where a bucket is.
+#[derive(Debug, Default)]
+enum Slot {
+    /// Nothing was charged yet.
+    #[default]
+    Untouched,
+    /// Only charges without a limit were made. Mimir has a limiter for them all the same, and a limit that comes finds
+    /// in it so many tokens: the burst of that time, which for requests is 0.
+    Unlimited {
+        tokens: i64,
+    },
+    Limited(Box<Bucket>),
 }
 
 impl TenantState {
     pub(crate) fn charge_requests(&mut self, limit: RateLimit, requests: i64, now: Moment) -> Charge {
-        charge_slot(&mut self.request, limit, requests, now)
+        self.used = true;
+        self.request.charge(limit, requests, now)
     }
 
     /// Charges the bucket of the tenant's spelling, or the bare tenant's if there are too many spellings.
@@ -55,41 +72,38 @@ impl TenantState {
         items: i64,
         now: Moment,
     ) -> IngestionCharge {
+        self.used = true;
         if tenant.has_metadata()
             && let Some(charge) = self.charge_spelling(tenant.limits_key(), limit, items, now)
         {
             return IngestionCharge { charge, overflowed: false };
         }
-        let charge = charge_slot(&mut self.ingestion, limit, items, now);
+        let charge = self.ingestion.charge(limit, items, now);
         IngestionCharge { charge, overflowed: tenant.has_metadata() }
     }
 
     /// A copy of the request bucket as a charge now would meet it.
     pub(crate) fn request_bucket(&self, limit: RateLimit, now: Moment) -> Bucket {
-        copy_of(self.request.as_deref(), limit, now)
+        self.request.bucket(limit, now)
     }
 
     /// A copy of the ingestion bucket as a charge now would meet it: the spelling's, or the bare tenant's if there are
     /// too many spellings.
     pub(crate) fn ingestion_bucket(&self, tenant: &Tenant<'_>, limit: RateLimit, now: Moment) -> Bucket {
-        let bare = self.ingestion.as_deref();
-        if !tenant.has_metadata() {
-            return copy_of(bare, limit, now);
-        }
         let buckets = self.spellings.as_ref().map(|spellings| &spellings.buckets);
         let own = buckets.and_then(|buckets| buckets.get(tenant.limits_key()));
         let full = own.is_none() && buckets.is_some_and(|buckets| buckets.len() >= MAX_SPELLINGS);
-        copy_of(if full { bare } else { own }, limit, now)
+        if !tenant.has_metadata() || full { self.ingestion.bucket(limit, now) } else { copy_of(own, limit, now) }
     }
 
-    /// Drops spellings whose bucket is full; whether every bucket of the tenant is.
+    /// Drops spellings whose bucket is full; whether every bucket of the tenant is, and was not used since the last time.
     pub(crate) fn settle(&mut self, now: Moment) -> bool {
         if let Some(spellings) = &mut self.spellings {
             spellings.buckets.retain(|_, bucket| !bucket.is_full(now));
         }
         self.spellings.take_if(|spellings| spellings.buckets.is_empty());
-        let is_idle = |slot: &Option<Box<Bucket>>| slot.as_ref().is_none_or(|bucket| bucket.is_full(now));
-        self.spellings.is_none() && is_idle(&self.request) && is_idle(&self.ingestion)
+        let used = std::mem::take(&mut self.used);
+        !used && self.spellings.is_none() && self.request.is_full(now) && self.ingestion.is_full(now)
     }
 
     /// `None` if the spelling has no bucket and may not get one.
@@ -98,6 +112,41 @@ impl TenantState {
             return Some(Charge::Made);
         }
         self.spellings.get_or_insert_default().charge(key, limit, items, now)
+    }
+}
+
+impl Slot {
+    fn charge(&mut self, limit: RateLimit, items: i64, now: Moment) -> Charge {
+        if let Slot::Limited(bucket) = self {
+            return charge(bucket, limit, items, now);
+        }
+        if is_unlimited(limit) {
+            *self = Slot::Unlimited { tokens: items_of(limit.capacity) };
+            return Charge::Made;
+        }
+        let mut bucket = self.bucket(limit, now);
+        let charge = charge(&mut bucket, limit, items, now);
+        *self = Slot::Limited(Box::new(bucket));
+        charge
+    }
+
+    /// A copy of the bucket as a charge now would meet it.
+    fn bucket(&self, limit: RateLimit, now: Moment) -> Bucket {
+        match self {
+            Slot::Untouched => Bucket::new(limit),
+            Slot::Unlimited { tokens } => {
+                let before = RateLimit::of_one(Rate::Unlimited, Burst::Items(*tokens));
+                copy_of(Some(&Bucket::new(before)), limit, now)
+            }
+            Slot::Limited(bucket) => copy_of(Some(bucket), limit, now),
+        }
+    }
+
+    fn is_full(&self, now: Moment) -> bool {
+        match self {
+            Slot::Untouched | Slot::Unlimited { .. } => true,
+            Slot::Limited(bucket) => bucket.is_full(now),
+        }
     }
 }
 
@@ -127,13 +176,6 @@ fn copy_of(bucket: Option<&Bucket>, limit: RateLimit, now: Moment) -> Bucket {
     let mut copy = bucket.cloned().unwrap_or_else(|| Bucket::new(limit));
     copy.set_limit(limit, now);
     copy
-}
-
-fn charge_slot(slot: &mut Option<Box<Bucket>>, limit: RateLimit, items: i64, now: Moment) -> Charge {
-    if slot.is_none() && is_unlimited(limit) {
-        return Charge::Made;
-    }
-    charge(slot.get_or_insert_with(|| Box::new(Bucket::new(limit))), limit, items, now)
 }
 
 fn charge(bucket: &mut Bucket, limit: RateLimit, items: i64, now: Moment) -> Charge {

@@ -138,13 +138,14 @@ impl TenantLimits {
     /// strategy).
     ///
     /// A rate of 0, below 0 or NaN is no limit, and so is the largest float, Go's `rate.Inf`. With a rate, a burst
-    /// of 0 or below is no bound.
+    /// of 0 or below is no bound; without one the bucket holds nothing, which shows when a rate comes.
     #[must_use]
     pub fn request_limit(&self, distributors: NonZeroU32) -> RateLimit {
         let rate = if self.request_rate > 0.0 { rate(self.request_rate) } else { Rate::Unlimited };
-        let burst = match (rate, self.request_burst_size) {
-            (Rate::Unlimited, _) | (_, ..=0) => Burst::Unlimited,
-            (Rate::PerSecond(_), size) => Burst::Items(size),
+        let burst = match self.request_burst_size {
+            _ if self.request_rate <= 0.0 => Burst::Items(0),
+            ..=0 => Burst::Unlimited,
+            size => Burst::Items(size),
         };
         RateLimit::of_several(rate, burst, distributors)
     }
@@ -158,12 +159,12 @@ impl TenantLimits {
     pub fn ingestion_limit(&self, distributors: NonZeroU32) -> RateLimit {
         let rate = rate(self.ingestion_rate);
         let burst = match rate {
-            Rate::Unlimited => Burst::Unlimited,
-            Rate::PerSecond(_) if self.ingestion_burst_factor >= 1.0 => {
-                let of_one = self.ingestion_rate / f64::from(distributors.get());
+            Rate::Unlimited if self.ingestion_burst_factor >= 1.0 => Burst::Unlimited,
+            Rate::PerSecond(per_second) if self.ingestion_burst_factor >= 1.0 => {
+                let of_one = per_second / f64::from(distributors.get());
                 Burst::Items((self.ingestion_burst_factor * of_one).ceil() as i64)
             }
-            Rate::PerSecond(_) => Burst::Items(self.ingestion_burst_size),
+            _ => Burst::Items(self.ingestion_burst_size),
         };
         RateLimit::of_several(rate, burst, distributors)
     }
@@ -201,7 +202,8 @@ impl TenantLimits {
 pub struct RateLimit {
     /// How fast tokens come back.
     pub rate: Rate,
-    /// The largest single charge, and what one distributor's bucket holds.
+    /// The largest single charge, and what one distributor's bucket holds. Without a bound on the rate no charge is too
+    /// large: the burst is then what the bucket holds when a rate comes.
     pub burst: Burst,
     /// How many tokens there are at most: the burst of every distributor.
     pub capacity: Burst,
@@ -295,13 +297,10 @@ impl NameScheme {
 
 impl fmt::Display for RateLimit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.rate {
-            Rate::PerSecond(rate) => write!(formatter, "{rate}/s")?,
-            Rate::Unlimited => formatter.write_str("unlimited")?,
-        }
-        match self.burst {
-            Burst::Items(items) => write!(formatter, ", burst {items}"),
-            Burst::Unlimited => formatter.write_str(", burst unlimited"),
+        match (self.rate, self.burst) {
+            (Rate::Unlimited, _) => formatter.write_str("unlimited"),
+            (Rate::PerSecond(rate), Burst::Items(items)) => write!(formatter, "{rate}/s, burst {items}"),
+            (Rate::PerSecond(rate), Burst::Unlimited) => write!(formatter, "{rate}/s, burst unlimited"),
         }
     }
 }

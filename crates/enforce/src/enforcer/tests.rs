@@ -72,11 +72,22 @@ fn no_items_are_free_and_leave_no_trace() {
 }
 
 #[test]
-fn unlimited_tenants_take_no_memory() {
+fn a_tenant_without_limits_is_forgotten_once_it_is_idle() {
     let enforcer = Enforcer::new();
     check(&enforcer.admit_request(&tenant("a"), UNLIMITED, START), None);
     check(&enforcer.charge_items(&tenant("a:k=v"), UNLIMITED, u64::MAX, START), None);
-    assert_eq!(enforcer.tenants(), 0);
+    assert_eq!([enforcer.evict_idle(START), enforcer.evict_idle(START), enforcer.evict_idle(START)], [0, 1, 0]);
+}
+
+#[test]
+fn a_tenant_that_pushes_is_not_forgotten() {
+    let enforcer = Enforcer::new();
+    for minute in 1..5 {
+        check(&enforcer.charge_items(&tenant("a"), limit(1e6, 10), 10, seconds(60 * minute - 1)), None);
+        assert_eq!(enforcer.evict_idle(seconds(60 * minute)), 0);
+    }
+    check(&enforcer.charge_items(&tenant("a"), limit(0.001, 1_000), 11, seconds(241)), Some(DenyReason::IngestionRate));
+    check(&enforcer.charge_items(&tenant("a"), limit(0.001, 1_000), 10, seconds(241)), None);
 }
 
 #[test]
@@ -157,6 +168,7 @@ fn evicts_only_tenants_whose_every_bucket_is_full() {
     check(&enforcer.charge_items(&tenant("requests"), limit(1.0, 9), 5, START), None);
     check(&enforcer.charge_items(&tenant("spelling:k=v"), limit(1.0, 9), 6, START), None);
     check(&enforcer.charge_items(&tenant("never-refills"), limit(0.0, 9), 1, START), None);
+    assert_eq!(enforcer.evict_idle(seconds(3)), 0);
     assert_eq!(enforcer.evict_idle(seconds(4)), 0);
     assert_eq!(enforcer.evict_idle(seconds(5)), 1);
     assert_eq!(enforcer.evict_idle(seconds(6)), 1);
@@ -201,9 +213,11 @@ fn holds_a_million_tenants_and_forgets_the_idle_ones() {
         assert_eq!(enforcer.charge_items(&tenant(&header), limit(1.0, 10), items, START), Decision::Allow);
     }
     assert_eq!(enforcer.tenants(), TENANTS);
+    assert_eq!(enforcer.evict_idle(seconds(4)), 0);
     assert_eq!(enforcer.evict_idle(seconds(5)), TENANTS / 2);
     check(&enforcer.charge_items(&tenant("tenant-1"), limit(1.0, 10), 6, seconds(5)), Some(DenyReason::IngestionRate));
-    assert_eq!(enforcer.evict_idle(seconds(10)), TENANTS / 2);
+    assert_eq!(enforcer.evict_idle(seconds(10)), TENANTS / 2 - 1);
+    assert_eq!(enforcer.evict_idle(seconds(10)), 1);
     assert_eq!(enforcer.tenants(), 0);
     assert!(enforcer.tenants.capacity() < TENANTS / 100, "memory is given back");
 }
@@ -259,6 +273,8 @@ proptest! {
         for (pause, step) in steps {
             now = now + Duration::from_nanos(pause);
             if matches!(step, Step::Evict) {
+                // Once more than a tenant that was just used is spared.
+                evicted.evict_idle(now);
                 evicted.evict_idle(now);
             }
             prop_assert_eq!(decide(&kept, &step, &limits, now), decide(&evicted, &step, &limits, now));

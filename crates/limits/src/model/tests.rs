@@ -1,5 +1,7 @@
 use std::num::NonZeroU32;
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn request(request_rate: f64, request_burst_size: i64) -> RateLimit {
@@ -11,7 +13,10 @@ fn ingestion(ingestion_rate: f64, ingestion_burst_size: i64, ingestion_burst_fac
         .ingestion_limit(NonZeroU32::MIN)
 }
 
-const UNLIMITED: RateLimit = RateLimit::of_one(Rate::Unlimited, Burst::Unlimited);
+/// No limit, and what Mimir's limiter has for a burst meanwhile.
+fn unlimited(burst: i64) -> RateLimit {
+    RateLimit::of_one(Rate::Unlimited, Burst::Items(burst))
+}
 
 fn limit(rate: f64, burst: i64) -> RateLimit {
     RateLimit::of_one(Rate::PerSecond(rate), Burst::Items(burst))
@@ -19,8 +24,11 @@ fn limit(rate: f64, burst: i64) -> RateLimit {
 
 #[test]
 fn a_request_rate_of_zero_or_less_is_off() {
-    for rate in [0.0, -0.0, -1.0, f64::NEG_INFINITY, f64::NAN, f64::MAX] {
-        assert_eq!(request(rate, 5), UNLIMITED, "{rate}");
+    for rate in [0.0, -0.0, -1.0, f64::NEG_INFINITY] {
+        assert_eq!(request(rate, 5), unlimited(0), "{rate}");
+    }
+    for rate in [f64::NAN, f64::MAX] {
+        assert_eq!(request(rate, 5), unlimited(5), "{rate}");
     }
     assert_eq!(request(0.001, 1), limit(0.001, 1));
 }
@@ -41,7 +49,8 @@ fn an_ingestion_rate_of_zero_or_less_is_a_limit() {
 
 #[test]
 fn only_the_largest_float_is_an_unlimited_ingestion_rate() {
-    assert_eq!(ingestion(f64::MAX, 0, 0.0), UNLIMITED);
+    assert_eq!(ingestion(f64::MAX, 7, 0.0), unlimited(7));
+    assert_eq!(ingestion(f64::MAX, 7, 1.0), RateLimit::of_one(Rate::Unlimited, Burst::Unlimited));
     assert_eq!(ingestion(f64::INFINITY, 7, 0.0), limit(f64::INFINITY, 7));
 }
 
@@ -87,7 +96,8 @@ fn limits_with_nan_equal_themselves() {
 #[test]
 fn a_limit_reads_as_one_line() {
     assert_eq!(limit(10.5, 3).to_string(), "10.5/s, burst 3");
-    assert_eq!(UNLIMITED.to_string(), "unlimited, burst unlimited");
+    assert_eq!(request(10.5, 0).to_string(), "10.5/s, burst unlimited");
+    assert_eq!(unlimited(0).to_string(), "unlimited");
 }
 
 #[test]
@@ -117,5 +127,46 @@ fn the_capacity_of_several_distributors_saturates() {
     for burst in [0, -5, i64::MIN] {
         let limits = TenantLimits { ingestion_burst_size: burst, ..TenantLimits::default() };
         assert_eq!(limits.ingestion_limit(NonZeroU32::MAX).capacity, Burst::Items(burst));
+    }
+}
+
+proptest! {
+    #[test]
+    fn so_many_distributors_hold_so_many_bursts_and_charge_one(
+        distributors in 1_u32..=50,
+        burst in prop_oneof![any::<i64>(), 1_i64..1_000_000],
+    ) {
+        let count = NonZeroU32::new(distributors).unwrap();
+        let limits = TenantLimits { ingestion_burst_size: burst, ..TenantLimits::default() };
+        let limit = limits.ingestion_limit(count);
+        let exact = i128::from(burst) * if burst > 0 { i128::from(distributors) } else { 1 };
+        prop_assert_eq!(limit.burst, Burst::Items(burst));
+        prop_assert_eq!(limit.capacity, Burst::Items(i64::try_from(exact).unwrap_or(i64::MAX)));
+    }
+
+    /// Each distributor's burst is `ceil(factor * rate / distributors)`, whatever the size says, and never overflows.
+    #[test]
+    fn a_factors_burst_is_that_of_the_divided_rate(
+        distributors in 1_u32..=50,
+        rate in prop_oneof![0.0..1e7_f64, 0.0..f64::MAX],
+        factor in prop_oneof![1.0..100.0_f64, 1.0..f64::MAX],
+        size in any::<i64>(),
+    ) {
+        let limits = TenantLimits {
+            ingestion_rate: rate,
+            ingestion_burst_factor: factor,
+            ingestion_burst_size: size,
+            ..TenantLimits::default()
+        };
+        let limit = limits.ingestion_limit(NonZeroU32::new(distributors).unwrap());
+        let Burst::Items(burst) = limit.burst else { unreachable!("a factor with a rate gives a burst") };
+        let wanted = factor * (rate / f64::from(distributors));
+        if wanted < 1e15 {
+            prop_assert!(burst as f64 >= wanted && burst as f64 - 1.0 < wanted, "{} for {}", burst, wanted);
+        } else {
+            prop_assert!(burst > 999_999_999_999_999);
+        }
+        prop_assert_eq!(limit.capacity, Burst::Items(burst.saturating_mul(i64::from(distributors))));
+        prop_assert_eq!(limit.rate, Rate::PerSecond(rate));
     }
 }

@@ -78,9 +78,9 @@ impl From<RateLimit> for LimitJson {
                 Rate::PerSecond(rate) => Some(rate),
                 Rate::Unlimited => None,
             },
-            burst: match limit.burst {
-                Burst::Items(items) => Some(items),
-                Burst::Unlimited => None,
+            burst: match (limit.rate, limit.burst) {
+                (Rate::Unlimited, _) | (_, Burst::Unlimited) => None,
+                (Rate::PerSecond(_), Burst::Items(items)) => Some(items),
             },
         }
     }
