@@ -232,42 +232,4 @@ proptest! {
     }
 }
 
-proptest! {
-    /// What several distributors take together: their bursts at once, the rate from then on, and never more than one burst in one charge.
-    #[test]
-    fn several_distributors_together_take_their_bursts_and_the_rate(
-        per_second in 1.0..1e6_f64,
-        burst in 1..10_000_i64,
-        distributors in 1..=50_u32,
-        steps in vec((0..500_u64, 1..12_000_i64), 1..200),
-    ) {
-        let (rate, burst_of_one) = (Rate::PerSecond(per_second), Burst::Items(burst));
-        let several = RateLimit::of_several(rate, burst_of_one, distributors.try_into().unwrap());
-        let (mut bucket, mut one) = (Bucket::new(several), Bucket::new(RateLimit::of_one(rate, burst_of_one)));
-        let (mut elapsed, mut granted) = (0, 0);
-        for (pause, items) in steps {
-            elapsed += pause;
-            let taken = bucket.take(items, after(elapsed));
-            prop_assert!(!taken || items <= burst);
-            granted += if taken { items } else { 0 };
-            let most = f64::from(distributors) * burst as f64 + per_second * elapsed as f64 / 1000.0;
-            prop_assert!(granted as f64 <= most * (1.0 + 1e-9) + 1.0, "{granted} of {most}");
-            if distributors == 1 {
-                prop_assert_eq!(taken, one.take(items, after(elapsed)));
-            }
-        }
-        prop_assert!(bucket.take(0, after(elapsed)));
-    }
-}
-
-#[test]
-fn a_bucket_of_three_distributors_gives_three_bursts_and_refuses_one_that_is_larger() {
-    let limit = RateLimit::of_several(Rate::PerSecond(3.0), Burst::Items(10), 3.try_into().unwrap());
-    let mut bucket = Bucket::new(limit);
-    assert!(!bucket.take(11, START));
-    assert_eq!([(); 4].map(|()| bucket.take(10, START)), [true, true, true, false]);
-    assert!(bucket.take(3, after(1_000)) && !bucket.take(1, after(1_000)));
-    assert_eq!(bucket.wait_until_full(after(1_000)), Some(Duration::from_secs(10)));
-    bucket.set_limit(RateLimit::of_one(limit.rate, limit.burst), after(11_000));
-    assert_eq!(bucket.tokens(after(11_000)), 10.0, "two distributors less hold two bursts less");
-}
+mod several;
