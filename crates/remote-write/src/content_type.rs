@@ -20,25 +20,55 @@ pub enum ContentType {
 /// named exactly `proto`. A parameter without `=` or with two of them, or a `proto` that names neither message, is [`ContentType::Unknown`];
 /// of several parameters the first that decides wins.
 pub fn content_type(value: Option<&[u8]>) -> ContentType {
-    let mut parts = value.unwrap_or_default().split(|byte| *byte == b';');
-    if parts.next() != Some(MEDIA_TYPE) {
-        return ContentType::Known(Protocol::V1);
+    match deciding(value.unwrap_or_default()) {
+        None => ContentType::Known(Protocol::V1),
+        Some(Parameter::Protocol(protocol)) => ContentType::Known(protocol),
+        Some(Parameter::OtherProtocol | Parameter::NoPair(_)) => ContentType::Unknown,
     }
-    parts.find_map(decide).unwrap_or(ContentType::Known(Protocol::V1))
+}
+
+/// What Mimir says about a content type that is [`ContentType::Unknown`], without the newline at its end. It says so first, with
+/// status 400, and then handles the push: if that fails too, its text comes behind this one, and nothing else of its answer does.
+pub fn content_type_fault(value: Option<&[u8]>) -> Option<String> {
+    let value = value?;
+    let shown = String::from_utf8_lossy(value);
+    match deciding(value)? {
+        Parameter::Protocol(_) => None,
+        Parameter::OtherProtocol => Some(format!(
+            "got {shown} content type; expected prometheus.WriteRequest or io.prometheus.write.v2.Request"
+        )),
+        Parameter::NoPair(parameter) => Some(format!(
+            "as per https://www.rfc-editor.org/rfc/rfc9110#parameter expected parameters to be key-values, got {} in {shown} \
+             content-type",
+            String::from_utf8_lossy(parameter)
+        )),
+    }
+}
+
+/// A parameter that settles the protocol.
+enum Parameter<'v> {
+    Protocol(Protocol),
+    OtherProtocol,
+    NoPair(&'v [u8]),
+}
+
+/// The first parameter that settles it.
+fn deciding(value: &[u8]) -> Option<Parameter<'_>> {
+    let mut parts = value.split(|byte| *byte == b';');
+    if parts.next() != Some(MEDIA_TYPE) {
+        return None;
+    }
+    parts.find_map(decide)
 }
 
 /// What one parameter settles, if anything.
-fn decide(parameter: &[u8]) -> Option<ContentType> {
+fn decide(parameter: &[u8]) -> Option<Parameter<'_>> {
     let mut halves = parameter.split(|byte| *byte == b'=');
-    let (name, value) = (halves.next(), halves.next());
-    if halves.next().is_some() {
-        return Some(ContentType::Unknown);
-    }
-    match (name, value) {
-        (_, None) => Some(ContentType::Unknown),
-        (Some(b"proto"), Some(b"prometheus.WriteRequest")) => Some(ContentType::Known(Protocol::V1)),
-        (Some(b"proto"), Some(b"io.prometheus.write.v2.Request")) => Some(ContentType::Known(Protocol::V2)),
-        (Some(b"proto"), Some(_)) => Some(ContentType::Unknown),
+    match (halves.next(), halves.next(), halves.next()) {
+        (_, None, _) | (_, _, Some(_)) => Some(Parameter::NoPair(parameter)),
+        (Some(b"proto"), Some(b"prometheus.WriteRequest"), None) => Some(Parameter::Protocol(Protocol::V1)),
+        (Some(b"proto"), Some(b"io.prometheus.write.v2.Request"), None) => Some(Parameter::Protocol(Protocol::V2)),
+        (Some(b"proto"), Some(_), None) => Some(Parameter::OtherProtocol),
         _ => None,
     }
 }
@@ -89,5 +119,32 @@ mod tests {
         let v2 = ContentType::Known(Protocol::V2);
         check(Some("application/x-protobuf;proto=io.prometheus.write.v2.Request;junk"), v2);
         check(Some("application/x-protobuf;junk;proto=io.prometheus.write.v2.Request"), ContentType::Unknown);
+    }
+
+    #[test]
+    fn says_what_mimir_says_about_what_it_does_not_know() {
+        let fault = |value: &str| content_type_fault(Some(value.as_bytes()));
+        for known in [
+            "",
+            "text/plain;junk",
+            "application/x-protobuf",
+            "application/x-protobuf;proto=prometheus.WriteRequest;junk",
+        ] {
+            assert_eq!(fault(known), None, "{known}");
+        }
+        assert_eq!(content_type_fault(None), None);
+        assert_eq!(
+            fault("application/x-protobuf;proto=x").as_deref(),
+            Some(
+                "got application/x-protobuf;proto=x content type; expected prometheus.WriteRequest or io.prometheus.write.v2.Request"
+            )
+        );
+        assert_eq!(
+            fault("application/x-protobuf;a=b=c").as_deref(),
+            Some(
+                "as per https://www.rfc-editor.org/rfc/rfc9110#parameter expected parameters to be key-values, got a=b=c in \
+                 application/x-protobuf;a=b=c content-type"
+            )
+        );
     }
 }

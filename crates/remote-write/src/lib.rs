@@ -46,7 +46,7 @@ mod wire;
 #[cfg(feature = "encode")]
 pub mod encode;
 
-pub use content_type::{ContentType, content_type};
+pub use content_type::{ContentType, content_type, content_type_fault};
 pub use counts::{Contents, PushCounts};
 pub use error::{BodyError, BodyErrorKind, ProtobufError};
 pub use ha::{Dedupe, HaRules, Replica};

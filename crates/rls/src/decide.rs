@@ -129,6 +129,7 @@ impl Decider {
             Basis::Nothing(reason) => return Ok(reason),
         };
         verdict.protocol = Some(protocol_of(push));
+        verdict.content_type_fault = remote_write::content_type_fault(push.content_type.as_deref());
 
         self.refuse_oversized(&push.body, &rules)?;
         let request = limits.tenant.limits.request_limit(self.distributors);

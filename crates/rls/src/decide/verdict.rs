@@ -14,6 +14,8 @@ pub(crate) struct Verdict {
     pub mode: Mode,
     /// Known once the tenant is: Mimir looks at it no earlier.
     pub protocol: Option<Protocol>,
+    /// What Mimir says before anything else about a content type that it does not know; then its answer is a 400, whatever comes of the push.
+    pub content_type_fault: Option<String>,
     /// What the push holds; zeros until it was read.
     pub counts: PushCounts,
     /// What was wrong with a body that could not be read.
@@ -27,6 +29,7 @@ impl Verdict {
             allowed: AllowReason::WithinLimits,
             mode,
             protocol: None,
+            content_type_fault: None,
             counts: PushCounts::default(),
             unreadable: None,
         }

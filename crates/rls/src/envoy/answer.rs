@@ -22,6 +22,8 @@ const MOST_HITS: u64 = 1_000_000_000;
 /// Names the limit that refused a push, beside Mimir's own headers.
 const REASON_HEADER: &str = "x-mimir-edge-reason";
 
+const RETRY_AFTER: &str = "retry-after";
+
 /// `PERMISSION_DENIED`; Envoy only looks whether it is 0, the client sees the HTTP status.
 const REFUSED: i32 = 7;
 
@@ -49,10 +51,17 @@ fn refuse(denial: &Denial, verdict: &Verdict, retry_attempt: u32, random: f64) -
     if verdict.protocol == Some(Protocol::V2) {
         headers.extend(written_counters(&verdict.counts));
     }
+    let (mut code, mut body) = (denial.status(), denial_body(denial));
+    if let Some(fault) = &verdict.content_type_fault {
+        // Mimir has sent its head by the time it finds that it refuses the push as well.
+        code = 400;
+        headers.retain(|header| header.key != RETRY_AFTER);
+        body = format!("{fault}\n{body}");
+    }
     let denied = DeniedHttpResponse {
-        status: Some(HttpStatus { code: i32::from(denial.status()) }),
+        status: Some(HttpStatus { code: i32::from(code) }),
         headers: headers.into_iter().map(|header| HeaderValueOption { header: Some(header) }).collect(),
-        body: denial_body(denial),
+        body,
     };
     CheckResponse {
         status: Some(Status { code: REFUSED, message: denial.reason().as_str().to_owned() }),
@@ -69,7 +78,7 @@ pub(super) fn denial_headers(denial: &Denial, retry_attempt: u32, random: f64) -
         header(REASON_HEADER, denial.reason().as_str()),
     ];
     if denial.retryable() {
-        headers.push(header("retry-after", &retry_after_seconds(retry_attempt, random).to_string()));
+        headers.push(header(RETRY_AFTER, &retry_after_seconds(retry_attempt, random).to_string()));
     }
     headers
 }

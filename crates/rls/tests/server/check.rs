@@ -246,3 +246,34 @@ async fn a_withheld_body_is_charged_as_a_request_only() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_content_type_that_mimir_does_not_know_is_answered_400_whatever_comes_of_the_push() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &[]).await?;
+    let headers = [("x-scope-orgid", "slow"), ("content-type", "application/x-protobuf;proto=x")];
+    for expected in [200, 200, 400] {
+        let answer = Answer::of(server.ask(&headers, samples(Protocol::V1, 1)).await?);
+        assert_eq!((answer.status, answer.header("retry-after")), (expected, None));
+        let texts = answer.body.lines().map(|line| line.split(' ').take(5).collect::<Vec<_>>().join(" "));
+        let expected: &[&str] = if expected == 200 {
+            &[]
+        } else {
+            &["got application/x-protobuf;proto=x content type; expected", "the request has been rejected"]
+        };
+        assert_eq!(texts.collect::<Vec<_>>(), expected);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_push_whose_tenant_suffix_mimir_refuses_is_charged_as_a_request_only() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &[]).await?;
+    for tenant in ["small|small:k=v", "small:k", "small"] {
+        assert_eq!(server.push(tenant, samples(Protocol::V1, 5)).await?.status, 200, "{tenant}");
+    }
+    for tenant in ["slow:k", "slow|slow:k=v"] {
+        assert_eq!(server.push(tenant, samples(Protocol::V1, 1)).await?.status, 200, "{tenant}");
+    }
+    assert_eq!(server.push("slow", samples(Protocol::V1, 1)).await?.status, 429);
+    Ok(())
+}
