@@ -1,5 +1,6 @@
 //! A request as bytes.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -71,6 +72,21 @@ impl Request {
                 stream.write_all(&head)?;
                 stream.write_all(&self.body)
             }
+        }
+    }
+}
+
+impl fmt::Display for Request {
+    /// The head, and the body if it is short.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN_BYTES: usize = 1_000;
+        write!(formatter, "{} {}", self.method, self.target)?;
+        for (name, value) in &self.headers {
+            write!(formatter, " {name}: {}", value.escape_ascii())?;
+        }
+        match self.body.len() {
+            bytes @ ..=SHOWN_BYTES => write!(formatter, " and {bytes} bytes: {}", self.body.escape_ascii()),
+            bytes => write!(formatter, " and {bytes} bytes"),
         }
     }
 }

@@ -1,0 +1,148 @@
+//! Sends every push to a Mimir, then to what is compared with it, and gathers how they answered.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use e2e::{Connection, Request, Response};
+
+use crate::answers::{Likeness, compare, shown, subject};
+use crate::pushes::push;
+use crate::tenants::{Kind, Tenant};
+
+pub(crate) const PUSHES_PER_TENANT: u64 = 40;
+/// Enough to keep the programs busy; each sends the pushes of one tenant after the other's.
+const WORKERS: usize = 4;
+const SHOWN_DIFFERENCES: usize = 20;
+
+/// What is sent, and where.
+pub(crate) struct Run {
+    pub(crate) seed: u64,
+    /// Numbers of the tenants.
+    pub(crate) tenants: std::ops::Range<u64>,
+    /// When it began, in Unix milliseconds.
+    pub(crate) start: i64,
+    pub(crate) mimir: u16,
+    pub(crate) edge: u16,
+}
+
+/// How a run went.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) pushes: u64,
+    pub(crate) likenesses: BTreeMap<Likeness, u64>,
+    /// Answers of the Mimir without an edge, by what they are about.
+    pub(crate) subjects: BTreeMap<String, u64>,
+    /// Answers of the edge by status that were not its own.
+    pub(crate) forwarded: BTreeMap<u16, u64>,
+    /// Pushes that the edge refused, by its reason.
+    pub(crate) refused: BTreeMap<String, u64>,
+    /// Pushes that Mimir took and the edge refused, but for the two kinds of tenants where it is to.
+    pub(crate) taken_and_refused: u64,
+    /// Pushes that Mimir's handler died of.
+    pub(crate) unanswered: u64,
+    pub(crate) differences: Vec<String>,
+}
+
+impl Run {
+    /// # Panics
+    /// When a push gets no answer.
+    pub(crate) fn go(&self) -> Tally {
+        let next = AtomicU64::new(self.tenants.start);
+        let tally = Mutex::new(Tally::default());
+        thread::scope(|scope| {
+            for _ in 0..WORKERS {
+                scope.spawn(|| {
+                    let mut clients = [Client::new(self.mimir), Client::new(self.edge)];
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        if number >= self.tenants.end {
+                            return;
+                        }
+                        self.of_tenant(number, &mut clients, &tally);
+                    }
+                });
+            }
+        });
+        tally.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Mimir's handler dies of some pushes, such as one with a cluster that is no UTF-8, and what it holds of the tenant's pairs is no longer
+    /// what the edge must take it for: the tenant ends there. The edge may have refused the push.
+    fn of_tenant(&self, number: u64, [mimir, edge]: &mut [Client; 2], tally: &Mutex<Tally>) {
+        let mut tenant = Tenant::of(self.seed, number);
+        for index in 0..PUSHES_PER_TENANT {
+            let request = push(&mut tenant, index.cast_signed(), self.start);
+            let answers = (mimir.send(&request), edge.send(&request));
+            let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+            match answers {
+                (Ok(mimir), Ok(edge)) => {
+                    tally.note(tenant.kind, &[mimir, edge], || {
+                        format!("tenant {number} push {index} {request}\n  {}", tenant.entries().trim())
+                    });
+                }
+                (Err(_), Err(_) | Ok(Response { status: 400.., .. })) => {
+                    tally.unanswered += 1;
+                    return;
+                }
+                (mimir, edge) => {
+                    tally.differences.push(format!("tenant {number} push {index}: {mimir:?} {edge:?}"));
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Tally {
+    fn note(&mut self, kind: Kind, [mimir, edge]: &[Response; 2], place: impl Fn() -> String) {
+        let likeness = compare(kind, mimir, edge);
+        self.pushes += 1;
+        *self.likenesses.entry(likeness).or_default() += 1;
+        *self.subjects.entry(subject(mimir)).or_default() += 1;
+        match edge.reason() {
+            Some(reason) => *self.refused.entry(reason.into_owned()).or_default() += 1,
+            None if kind == Kind::TooLarge && edge.status == 413 => {
+                *self.refused.entry("envoy's body limit".into()).or_default() += 1;
+            }
+            None => *self.forwarded.entry(edge.status).or_default() += 1,
+        }
+        self.taken_and_refused += u64::from(kind == Kind::Usual && mimir.status < 300 && edge.status >= 300);
+        if likeness == Likeness::Different && self.differences.len() < SHOWN_DIFFERENCES {
+            let edges_own = edge.reason().unwrap_or_default();
+            self.differences.push(format!(
+                "{}\n  mimir {}\n  edge  {} {edges_own}",
+                place(),
+                shown(mimir),
+                shown(edge)
+            ));
+        }
+    }
+}
+
+/// A kept-alive connection that is opened again after the other side closed it.
+struct Client {
+    port: u16,
+    connection: Option<Connection>,
+}
+
+impl Client {
+    fn new(port: u16) -> Self {
+        Self { port, connection: None }
+    }
+
+    /// Never sends a push a second time: it would be charged twice.
+    fn send(&mut self, request: &Request) -> io::Result<Response> {
+        let mut connection = match self.connection.take() {
+            Some(open) => open,
+            None => Connection::open(self.port)?,
+        };
+        let response = connection.send(request)?;
+        if response.headers.get("Connection").as_deref() != Some("close") {
+            self.connection = Some(connection);
+        }
+        Ok(response)
+    }
+}
