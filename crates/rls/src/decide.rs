@@ -216,19 +216,24 @@ impl Decider {
         if counts.items() == 0 {
             return Ok(if ha.dropped { AllowReason::HaNotElected } else { AllowReason::NothingToCharge });
         }
-        // Nor is it charged: if it is the wrong one, the right one would be refused for its tokens.
-        if ha.unconfirmed {
+        // If it is the wrong one, the right one would be refused for its tokens.
+        if ha.unknown {
             return Ok(AllowReason::LeftToMimir);
+        }
+        let limit = limits.ingestion.limits.ingestion_limit(self.distributors);
+        let charge = || self.charge_items(tenant, limit, counts.items(), tokens);
+        if ha.forwarded {
+            // Charged here in any case: the rate limit call would refuse it.
+            return Ok(match charge() {
+                Decision::Allow => AllowReason::WithinLimits,
+                Decision::Deny(_) => AllowReason::LeftToMimir,
+            });
         }
         if tokens == Tokens::Spend && self.charge_samples_in == ChargeSamplesIn::RateLimit {
             return Ok(AllowReason::ChargedByRateLimit);
         }
-        let limit = limits.ingestion.limits.ingestion_limit(self.distributors);
-        match self.charge_items(tenant, limit, counts.items(), tokens) {
-            Decision::Allow => Ok(AllowReason::WithinLimits),
-            Decision::Deny(_) if ha.due => Ok(AllowReason::LeftToMimir),
-            Decision::Deny(denial) => Err(denial),
-        }
+        allowed(charge())?;
+        Ok(AllowReason::WithinLimits)
     }
 
     fn admit_request(&self, tenant: &Tenant<'_>, limit: RateLimit, tokens: Tokens) -> Decision {

@@ -1,10 +1,12 @@
 //! The elections of Prometheus pairs, and how a push asks for its own.
 //!
 //! Who is elected is Mimir's word where the server polls Mimir's tracker; before it has come, and without one, the election
-//! held here, which is the same algorithm. The invariant: where there is a tracker to ask, a pair that it has not named costs
-//! nothing and is refused nothing for its samples, since the election here may be the wrong one.
+//! held here, which is the same algorithm. The invariant: where there is a tracker to ask, a pair that it has not named is refused nothing for
+//! its samples, since the election here may be the wrong one; and it costs nothing unless a list of the tracker without it is at hand, because
+//! only then is the replica that comes first here the one that comes first to Mimir.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use enforce::{ElectionRules, Elections, HaPair, Standing, UnixMillis, Word};
@@ -16,13 +18,18 @@ use tokio_util::sync::CancellationToken;
 
 /// For so long Mimir's word holds without being said again, four polls: not long after that it may have elected another one (its default
 /// `ha_tracker_failover_timeout`).
-const WORD_HOLDS: Duration = Duration::from_secs(20);
+const WORD_HOLDS: Duration = Duration::from_millis(WORD_HOLDS_MILLIS.unsigned_abs());
+const WORD_HOLDS_MILLIS: i64 = 20_000;
 
 /// The elections of all tenants; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct HaElections {
     held: Arc<Elections>,
     has_tracker: bool,
+    /// Whether the tracker's last list is young.
+    has_list: Arc<AtomicBool>,
+    /// When the last list that named anybody was asked for, in Unix milliseconds.
+    named_at: Arc<AtomicI64>,
 }
 
 /// How the replicas of one push are judged.
@@ -45,16 +52,22 @@ pub(crate) struct HaOutcome {
     pub dropped: bool,
     /// One of them cannot be judged, since its tenant has more pairs than are held.
     pub untracked: bool,
-    /// One of them is elected here, and Mimir's tracker has not said so.
-    pub unconfirmed: bool,
-    /// Mimir has to see one of them, or it would elect another: see [`enforce::Election::due`].
-    pub due: bool,
+    /// One of them is elected here, and whom Mimir elected is not known: it is not to be charged.
+    pub unknown: bool,
+    /// Mimir has to see one of them: it has not named the pair yet, or would elect another one ([`enforce::Election::due`]). It is charged, but
+    /// not refused.
+    pub forwarded: bool,
 }
 
 impl HaElections {
     /// No pair was seen yet. With a tracker, Mimir's word is to come.
     pub(crate) fn new(has_tracker: bool) -> Self {
-        Self { held: Arc::default(), has_tracker }
+        Self {
+            held: Arc::default(),
+            has_tracker,
+            has_list: Arc::default(),
+            named_at: Arc::new(AtomicI64::new(i64::MIN)),
+        }
     }
 
     pub(crate) fn held(&self) -> &Elections {
@@ -78,6 +91,7 @@ impl HaElections {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) => return,
                     Err(_) => {
+                        self.has_list.store(false, Ordering::Relaxed);
                         self.held.unconfirm(UnixMillis::new(asked_at.saturating_add(1)));
                         if states.changed().await.is_err() {
                             return;
@@ -92,6 +106,12 @@ impl HaElections {
     /// Takes over a list: what it names is confirmed, and what it names no longer is forgotten.
     fn take_word(&self, state: &HaTrackerState) {
         let Some(elected) = &state.elected else { return };
+        if !elected.is_empty() {
+            self.named_at.store(state.asked_at, Ordering::Relaxed);
+        } else if state.asked_at.saturating_sub(self.named_at.load(Ordering::Relaxed)) < WORD_HOLDS_MILLIS {
+            // A distributor that has just started names nobody.
+            return;
+        }
         // Not the time of now: a clock that is set back in between would have the list forget itself.
         let asked_at = UnixMillis::new(state.asked_at);
         for ElectedReplica { tenant, cluster, replica, received_at, elected_at } in &**elected {
@@ -105,6 +125,7 @@ impl HaElections {
             self.held.confirm(tenant, &word, asked_at);
         }
         self.held.forget_unlisted(asked_at);
+        self.has_list.store(true, Ordering::Relaxed);
     }
 
     /// Forgets pairs that have been idle for long.
@@ -155,9 +176,12 @@ impl HaElection {
         };
         match election.standing {
             Standing::Elected => {
-                outcome.unconfirmed |= self.elections.has_tracker && !election.confirmed;
-                // Without a tracker to ask nobody knows whom Mimir elects, and the limit is held instead.
-                outcome.due |= self.elections.has_tracker && election.due;
+                // Without a tracker to ask nobody knows whom Mimir elects, and the limit is held.
+                if self.elections.has_tracker {
+                    let has_list = self.elections.has_list.load(Ordering::Relaxed);
+                    outcome.unknown |= !election.confirmed && !has_list;
+                    outcome.forwarded |= !election.confirmed || election.due;
+                }
                 return Dedupe::Elected;
             }
             Standing::NotElected | Standing::TooManyClusters => outcome.dropped = true,
