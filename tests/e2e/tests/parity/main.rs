@@ -165,11 +165,6 @@ fn no_client_can_tell_that_there_is_an_edge() {
     // What the edge refused did not reach the second Mimir, what it forwarded did, and both hold the same of every tenant that both took
     // pushes of.
     assert_eq!(counters::answered(&b), tally.forwarded);
-    assert_eq!(
-        tally.forwarded.get(&429),
-        None,
-        "PARITY_SEED={seed}: the second Mimir limited what the edge is to limit"
-    );
     let usual: Vec<String> = numbers
         .map(|number| Tenant::of(seed, number))
         .filter(|tenant| tenant.kind == Kind::Usual)

@@ -7,7 +7,7 @@ use remote_write::encode::{CONTENT_TYPE_V1, CONTENT_TYPE_V2, Encoder, Metadata, 
 use crate::damage;
 use crate::draw::Draw;
 use crate::points::{self, Clock};
-use crate::series::{self, NO_UTF8, Sender, Source};
+use crate::series::{NO_UTF8, Sender, Source};
 use crate::tenants::{Kind, METADATA, Tenant};
 
 /// More than the edge of this test takes.
@@ -18,11 +18,6 @@ const STEP_MS: i64 = 100;
 /// The push of this number of a tenant, in a run that began at `start` (Unix milliseconds).
 pub(crate) fn push(tenant: &mut Tenant, number: i64, start: i64) -> Request {
     let clock = Clock { start, now: start - 120_000 + number * STEP_MS };
-    if let Some(cluster) = usize::try_from(number).ok().and_then(|number| series::CLUSTERS.get(number))
-        && tenant.limits.accept_ha_samples
-    {
-        return electing(tenant, cluster, clock);
-    }
     let protocol = if tenant.draw.percent(40) { Protocol::V2 } else { Protocol::V1 };
     let (series, metadata) = content(tenant, protocol, clock);
     let draw = &mut tenant.draw;
@@ -36,21 +31,6 @@ pub(crate) fn push(tenant: &mut Tenant, number: i64, start: i64) -> Request {
     let mut request = tenants_header(tenant, Request::new("POST", "/api/v1/push"));
     request = other_headers(&mut tenant.draw, protocol, request).body(&body);
     if tenant.draw.percent(5) { request.chunked(tenant.draw.count(1, 300)) } else { request }
-}
-
-/// A push that is accepted, or dropped for its cluster, and elects one of the replicas. An edge that refuses the first push of a cluster keeps
-/// Mimir from electing by it, and only this makes the elections of both Mimirs the same.
-fn electing(tenant: &mut Tenant, cluster: &str, clock: Clock) -> Request {
-    let Tenant { limits, draw, id, .. } = tenant;
-    let replica = draw.one(&["r0", "r1"]);
-    let mut series = Series::sample(
-        &[("__name__", "up"), (&limits.ha_cluster_label, cluster), (&limits.ha_replica_label, replica)],
-        1.0,
-        clock.now,
-    );
-    series.labels.sort();
-    let body = damage::compressed(Encoder::new().encode_plain(Protocol::V1, &[series], &[]));
-    e2e::push_request(id, &body)
 }
 
 fn content(tenant: &mut Tenant, protocol: Protocol, clock: Clock) -> (Vec<Series>, Vec<Metadata>) {

@@ -26,9 +26,6 @@ const METRICS: [&str; 10] = [
 const NAMES: [&str; 8] = ["job", "pod", "le", "instance", "a", "tmp_1", "z9_", "env"];
 const VALUES: [&str; 8] = ["api", "web-7", "0.5", "up", "A", "ÄÖ", "x y", "+Inf"];
 
-/// What a label that names a pair can be: those of [`Sender::any`], and what a repeated label may say instead.
-pub(crate) const CLUSTERS: [&str; 4] = ["c1", "c2", "c3", "other"];
-
 /// Who of a pair of Prometheus sends a series.
 #[derive(Clone)]
 pub(crate) struct Sender {

@@ -165,9 +165,6 @@ fn pairs(draw: &mut Draw, limits: &mut TenantLimits) {
     limits.ha_cluster_label = cluster.into();
     limits.ha_replica_label = replica.into();
     limits.ha_max_clusters = draw.of_values(if decided == 2 { &[0, 100] } else { &[0, 1, 2, 100] });
-    limits.ingestion_burst_factor = 0.0;
-    limits.ingestion_burst_size = limits.ingestion_burst_size.max(10);
-    limits.request_burst_size = limits.request_burst_size.max(10);
     limits.ha_tracker_update_timeout = Duration::from_secs(3600);
     limits.ha_tracker_failover_timeout = Duration::from_secs(4 * 3600);
 }
