@@ -16,6 +16,8 @@ pub struct PushCounts {
     pub metadata: u64,
     /// What Mimir says it received, before it looks at validity.
     pub sent: Contents,
+    /// Whether Mimir may charge something else: then what is charged here says nothing. See [`Rules`](crate::Rules).
+    pub is_uncertain: bool,
     /// Bytes of the push after decompression.
     pub decoded_bytes: u64,
 }
@@ -59,6 +61,7 @@ mod tests {
             exemplars: 300,
             metadata: 4000,
             sent,
+            is_uncertain: false,
             decoded_bytes: 9,
         };
         assert_eq!(counts.items(), 4321);

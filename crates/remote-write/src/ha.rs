@@ -15,6 +15,9 @@ use crate::histogram::Histogram;
 use crate::visitor::Visitor;
 use crate::wire::Cursor;
 
+/// The most replicas of one push that are told apart where each series is judged by its own labels. A sender has one.
+pub const MAX_REPLICAS: usize = 10_000;
+
 /// How pushes of pairs are deduplicated for one tenant.
 pub struct HaRules<'t> {
     /// The label that names the pair; Mimir's `ha_cluster_label`.
@@ -150,6 +153,10 @@ impl<'a, 't> PairScan<'a, 't> {
                 Dedupe::Dropped => Deduped::Nothing(self.counts),
             };
         }
+        if self.counts.is_uncertain {
+            return Deduped::Nothing(self.counts);
+        }
+        drop(self.places);
         let by_replica: HashMap<_, _> = self.replicas.into_iter().map(|seen| (seen.0, judge(seen))).collect();
         if by_replica.values().all(|verdict| *verdict == Dedupe::Dropped) {
             return Deduped::Nothing(self.counts);
@@ -158,6 +165,10 @@ impl<'a, 't> PairScan<'a, 't> {
     }
 
     fn note_replica(&mut self, time: Option<i64>) {
+        if self.replicas.len() >= MAX_REPLICAS && !self.places.contains_key(&self.series) {
+            self.counts.is_uncertain = true;
+            return;
+        }
         let place = *self.places.entry(self.series).or_insert_with(|| {
             self.replicas.push((self.series, None));
             self.replicas.len() - 1

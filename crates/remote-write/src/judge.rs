@@ -103,11 +103,13 @@ impl<'a, 's> Judge<'a, 's> {
     pub(crate) fn finish(self) -> PushCounts {
         let times = self.rules.exemplar_times(self.now, self.earliest);
         let kept = self.buffers.exemplars.iter().filter(|time| times.contain(**time)).count();
+        let mut is_uncertain = self.counts.is_uncertain;
         self.labels.give_back(&mut self.buffers.labels);
         if let Some(rewritten) = self.rewritten {
+            is_uncertain |= rewritten.gave_up();
             rewritten.give_back(&mut self.buffers.rewritten);
         }
-        PushCounts { exemplars: kept as u64, ..self.counts }
+        PushCounts { exemplars: kept as u64, is_uncertain, ..self.counts }
     }
 
     /// The samples and histograms that count, or `None` if one of them is invalid, and so the whole series.
@@ -156,6 +158,9 @@ impl<'a> Visitor<'a> for Judge<'a, '_> {
 
     #[inline]
     fn label(&mut self, name: &'a [u8], value: &'a [u8], value_is_valid: bool) {
+        if self.rules.cuts(value) {
+            self.counts.is_uncertain |= self.protocol == Protocol::V2 || self.rewritten.is_some();
+        }
         if self.without.is_some_and(|without| name == without) && !self.series.is_without {
             self.series.is_without = true;
         } else if let Some(rewritten) = &mut self.rewritten {

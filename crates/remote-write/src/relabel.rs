@@ -31,6 +31,10 @@ use rule::Rule;
 /// Mimir has no such bound. A series that comes to it counts as dropped: it is forwarded, and charged nothing.
 pub const MAX_WRITTEN_BYTES: usize = go_regexp::MAX_EXPANDED_BYTES;
 
+/// What a rule has to look at to take as long as on a series without labels once more: so many bytes, or ten labels.
+const BYTES_OF_A_LABEL: usize = 256;
+const LABELS_OF_A_RUN: usize = 10;
+
 /// The label under which rules see the tenant; it is removed after the last of them.
 const TENANT_LABEL: &[u8] = b"__meta_tenant_id";
 
@@ -84,6 +88,25 @@ impl Rewrite {
             rules: rules.map(|(rule, number)| Rule::compile(rule, number, scheme)).collect::<Result<_, _>>()?,
             drop_labels: limits.drop_labels.iter().map(|name| (&**name).into()).collect(),
         }))
+    }
+
+    /// How many rules there are, `drop_labels` included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rules.len() + self.drop_labels.len()
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many runs of a rule a series with these labels takes: one for each rule, and more the more it may look at.
+    pub(crate) fn runs(&self, labels: &LabelSet) -> u64 {
+        let looks_at = labels.len().saturating_add(labels.bytes() / BYTES_OF_A_LABEL);
+        let runs = self.len().saturating_mul(looks_at.saturating_add(LABELS_OF_A_RUN)) / LABELS_OF_A_RUN;
+        u64::try_from(runs).unwrap_or(u64::MAX)
     }
 
     /// Makes of the labels of one series, as sent, what Mimir goes on with: sorted by name, without empty values.

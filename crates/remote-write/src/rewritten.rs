@@ -6,6 +6,11 @@ use crate::relabel::LabelSet;
 use crate::rules::TenantRewrite;
 use crate::validation::Validation;
 
+/// How often rules are run for one push, at most: each rule once for each series, and once more for every ten labels of it.
+///
+/// It is half a second of work, and more than senders put into a push: 50,000 series of ten labels, with ten rules.
+pub const MAX_RULE_RUNS: u64 = 1_000_000;
+
 /// Buffers of [`Rewritten`], empty between two pushes.
 #[derive(Debug, Default)]
 pub(crate) struct RewrittenBuffers {
@@ -27,6 +32,8 @@ pub(crate) struct Rewritten<'a, 't> {
     rewrite: Option<TenantRewrite<'t>>,
     verdicts: Option<Verdicts<'a, 't>>,
     buffers: RewrittenBuffers,
+    /// Of [`MAX_RULE_RUNS`]; none once it was not enough.
+    runs_left: Option<u64>,
 }
 
 impl<'a, 't> Rewritten<'a, 't> {
@@ -37,11 +44,16 @@ impl<'a, 't> Rewritten<'a, 't> {
         buffers: &mut RewrittenBuffers,
     ) -> Option<Self> {
         let has_work = rewrite.is_some() || verdicts.is_some();
-        has_work.then(|| Self { rewrite, verdicts, buffers: std::mem::take(buffers) })
+        has_work.then(|| Self { rewrite, verdicts, buffers: std::mem::take(buffers), runs_left: Some(MAX_RULE_RUNS) })
     }
 
     pub(crate) fn give_back(self, buffers: &mut RewrittenBuffers) {
         *buffers = self.buffers;
+    }
+
+    /// Whether the push takes more runs than there are.
+    pub(crate) fn gave_up(&self) -> bool {
+        self.runs_left.is_none()
     }
 
     pub(crate) fn begin(&mut self) {
@@ -49,12 +61,19 @@ impl<'a, 't> Rewritten<'a, 't> {
     }
 
     pub(crate) fn push(&mut self, name: &[u8], value: &[u8]) {
-        self.buffers.set.push(name, value);
+        if !self.gave_up() {
+            self.buffers.set.push(name, value);
+        }
     }
 
     /// The verdict, once all labels of the series have been pushed. A series that is dropped is as one without labels.
     pub(crate) fn verdict(&mut self, rules: &Validation) -> LabelVerdict {
         let RewrittenBuffers { set, labels: buffers } = &mut self.buffers;
+        let runs = self.rewrite.map_or(0, |rewrite| rewrite.rewrite.runs(set));
+        self.runs_left = self.runs_left.and_then(|left| left.checked_sub(runs));
+        if self.runs_left.is_none() {
+            return LabelVerdict::Nothing;
+        }
         if let Some(verdicts) = &self.verdicts {
             match verdicts.of(set.iter()) {
                 Dedupe::NoPair => {}

@@ -24,6 +24,8 @@ pub struct Validation {
     max_label_name: i64,
     /// None if longer values are cut instead of refused.
     max_label_value: Option<i64>,
+    /// From which length on values are cut; None if they are refused.
+    cut_from: Option<i64>,
     max_metadata: i64,
     metadata_needs_name: bool,
     creation_grace_ms: i64,
@@ -70,6 +72,7 @@ impl Validation {
             max_labels_of_info: limits.max_label_names_per_info_series,
             max_label_name: limits.max_label_name_length,
             max_label_value: refuses_long_values.then_some(limits.max_label_value_length),
+            cut_from: (!refuses_long_values).then_some(limits.max_label_value_length),
             max_metadata: limits.max_metadata_length,
             metadata_needs_name: limits.enforce_metadata_metric_name,
             creation_grace_ms: millis(limits.creation_grace_period),
@@ -143,6 +146,12 @@ impl Validation {
     #[inline]
     pub(crate) fn is_label_value(&self, value: &[u8]) -> bool {
         self.max_label_value.is_none_or(|most| fits(value.len(), most)) && is_utf8(value)
+    }
+
+    /// Whether Mimir cuts a value.
+    #[inline]
+    pub(crate) fn cuts(&self, value: &[u8]) -> bool {
+        self.cut_from.is_some_and(|most| !fits(value.len(), most))
     }
 
     /// Whether metadata of a metric family, with a unit of `unit` bytes, is kept.

@@ -6,10 +6,11 @@ use limits::{RelabelAction, RelabelRule, TenantLimits};
 use remote_write::encode::{Metadata, MetricKind, Series, SeriesMetadata, encode_push};
 use remote_write::relabel::Rewrite;
 use remote_write::{
-    BodyLimits, Dedupe, HaRules, Protocol, PushCounts, Replica, Rules, Scratch, TenantRewrite, Validation, read_push,
+    BodyLimits, Dedupe, HaRules, MAX_REPLICAS, MAX_RULE_RUNS, Protocol, PushCounts, Replica, Rules, Scratch,
+    TenantRewrite, Validation, read_push,
 };
 
-const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 1 << 20 };
+const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 4 << 20 };
 const NOW: i64 = 1_700_000_000_000;
 const PROTOCOLS: [Protocol; 2] = [Protocol::V1, Protocol::V2];
 
@@ -184,4 +185,40 @@ fn relabelling_comes_after_deduplication_and_before_validity() {
         let plain = TenantLimits::default();
         assert_eq!(read(&body, protocol, &plain, elected).0.items(), 0, "{protocol:?}: an invalid name");
     }
+}
+
+/// Reads so many series that all run these rules.
+fn relabelled(series: usize, limits: &TenantLimits) -> PushCounts {
+    let body = encode_push(Protocol::V1, &vec![of("one", "a", "m", NOW); series], &[]).unwrap();
+    let rewrite = Rewrite::compile(limits).unwrap();
+    let rules = Rules {
+        validation: Validation::new(limits),
+        rewrite: rewrite.as_ref().map(|rewrite| TenantRewrite { rewrite, tenant: "team-a" }),
+        ha: None,
+    };
+    let limits = BodyLimits { max_decoded_bytes: 100 << 20 };
+    read_push(Protocol::V1, &body, limits, rules, NOW, &mut Scratch::default()).unwrap()
+}
+
+#[test]
+fn relabelling_ends_where_it_takes_more_runs_than_there_are() {
+    let rule = RelabelRule { target_label: "x".into(), replacement: "y".into(), ..RelabelRule::default() };
+    let limits = TenantLimits { metric_relabel_configs: vec![rule; 100].into(), ..TenantLimits::default() };
+    // Each series has three labels, and so takes 130 runs.
+    let most = usize::try_from(MAX_RULE_RUNS / 130).unwrap();
+    assert_eq!((relabelled(most, &limits).items(), relabelled(most, &limits).is_uncertain), (most as u64, false));
+    assert!(relabelled(most + 1, &limits).is_uncertain);
+}
+
+#[test]
+fn a_push_of_more_replicas_than_are_told_apart_is_uncertain_and_the_judge_is_not_asked() {
+    let limits = TenantLimits { ha_tracker_per_sample_dedupe: true, ..TenantLimits::default() };
+    let push = |replicas: usize| {
+        let series: Vec<_> = (0..replicas).map(|number| of("one", &number.to_string(), "m", NOW)).collect();
+        let body = encode_push(Protocol::V1, &[series.clone(), series].concat(), &[]).unwrap();
+        let (counts, asked) = read(&body, Protocol::V1, &limits, |_, _| Dedupe::Elected);
+        (counts.items(), counts.is_uncertain, asked.len())
+    };
+    assert_eq!(push(MAX_REPLICAS), (2 * MAX_REPLICAS as u64, false, MAX_REPLICAS));
+    assert_eq!(push(MAX_REPLICAS + 1), (0, true, 0));
 }

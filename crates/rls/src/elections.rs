@@ -21,6 +21,9 @@ use tokio_util::sync::CancellationToken;
 const WORD_HOLDS: Duration = Duration::from_millis(WORD_HOLDS_MILLIS.unsigned_abs());
 const WORD_HOLDS_MILLIS: i64 = 20_000;
 
+/// The longest name of a pair or a replica whose election is held.
+const MOST_NAME_BYTES: usize = 1024;
+
 /// The elections of all tenants; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct HaElections {
@@ -91,8 +94,7 @@ impl HaElections {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) => return,
                     Err(_) => {
-                        self.has_list.store(false, Ordering::Relaxed);
-                        self.held.unconfirm(UnixMillis::new(asked_at.saturating_add(1)));
+                        self.take_back_word(asked_at);
                         if states.changed().await.is_err() {
                             return;
                         }
@@ -126,6 +128,12 @@ impl HaElections {
         }
         self.held.forget_unlisted(asked_at);
         self.has_list.store(true, Ordering::Relaxed);
+    }
+
+    /// The list of this time does not hold any more.
+    fn take_back_word(&self, asked_at: i64) {
+        self.has_list.store(false, Ordering::Relaxed);
+        self.held.unconfirm(UnixMillis::new(asked_at.saturating_add(1)));
     }
 
     /// Forgets pairs that have been idle for long.
@@ -164,9 +172,20 @@ impl HaElection {
         }
     }
 
+    /// Whether a replica is asked about for each series.
+    pub(crate) fn judges_each_series(&self) -> bool {
+        self.each_series
+    }
+
     /// What becomes of the series of a replica of this tenant; adds to the push's `outcome`.
     pub(crate) fn judge(&self, tenant: &str, replica: Replica<'_>, outcome: &mut HaOutcome) -> Dedupe {
         let Some(pair) = HaPair::new(replica.cluster, replica.replica, &self.rules) else { return Dedupe::NoPair };
+        // Mimir's handler dies of a cluster that is no UTF-8. Nobody names one so, nor by a kilobyte.
+        let is_name = |name: &[u8]| name.len() <= MOST_NAME_BYTES && std::str::from_utf8(name).is_ok();
+        if !is_name(replica.cluster) || !is_name(replica.replica) {
+            outcome.untracked = true;
+            return Dedupe::Dropped;
+        }
         let held = &self.elections.held;
         let election = if self.notes {
             let earliest = replica.earliest_sample.filter(|_| self.rules.uses_sample_time()).map(UnixMillis::new);
@@ -190,3 +209,6 @@ impl HaElection {
         Dedupe::Dropped
     }
 }
+
+#[cfg(test)]
+mod tests;

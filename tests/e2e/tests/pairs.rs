@@ -5,14 +5,23 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use e2e::{Edge, Mimir, WatchedFile, until};
+use e2e::{Edge, EdgeBuilder, Mimir, WatchedFile, until};
 use remote_write::Protocol;
 use remote_write::encode::{Series, encode_push};
 use tempfile::tempdir;
 
 /// Ten samples at once, and none comes back.
-const LIMITS: &str =
-    "overrides: { team: { accept_ha_samples: true, ingestion_rate: 0.0001, ingestion_burst_size: 10 } }";
+const LIMITS: &str = "
+overrides:
+  team: { accept_ha_samples: true, ingestion_rate: 0.0001, ingestion_burst_size: 10 }
+  quick:
+    accept_ha_samples: true
+    ingestion_rate: 0.0001
+    ingestion_burst_size: 10
+    ha_tracker_update_timeout: 3s
+    ha_tracker_update_timeout_jitter_max: 1ms
+    ha_tracker_failover_timeout: 5s
+";
 /// The same, with as fast a failover as Mimir allows.
 const FAST_FAILOVER: [&str; 3] = [
     "-distributor.ha-tracker.update-timeout=1s",
@@ -47,13 +56,15 @@ struct Setup {
 }
 
 fn start(flags: &[&str]) -> Setup {
+    start_with(flags, Edge::builder())
+}
+
+fn start_with(flags: &[&str], edge: EdgeBuilder) -> Setup {
     let folder = tempdir().expect("a folder can be made");
     let limits = WatchedFile::of(LIMITS);
     let mimir = Mimir::start_with(&folder.path().join("mimir"), &limits.path(), flags);
-    let edge = Edge::builder()
-        .upstream(mimir.port())
-        .rls_arguments(&["--ha-tracker-url", &mimir.ha_tracker_url()])
-        .start_with(limits);
+    let edge =
+        edge.upstream(mimir.port()).rls_arguments(&["--ha-tracker-url", &mimir.ha_tracker_url()]).start_with(limits);
     Setup { mimir, edge, folder }
 }
 
@@ -93,6 +104,35 @@ fn a_failover_in_mimir_is_followed() {
     // a falls silent. Mimir takes b after some seconds, and the edge hears of it.
     until("the edge charges b", || refused_by_edge(&edge, "one", "b", 11));
     assert_eq!(status(&edge, "one", "a", 11), 202, "a is not elected any more");
+}
+
+/// Mimir elects by what reaches it. An edge that refused all that its elected replica sends would have it elect the other one.
+#[track_caller]
+fn check_stays_elected(edge: EdgeBuilder) {
+    let Setup { edge, mimir, folder: _folder } = start_with(&FAST_FAILOVER, edge);
+    let send = |replica: &str, samples: usize| edge.push("quick", &push("one", replica, samples));
+    assert_eq!(send("a", 2).status, 200);
+    let elections = r#"cortex_ha_tracker_elected_replica_changes_total{cluster="one",user="quick"}"#;
+    let (started, mut refused) = (Instant::now(), 0);
+    until("several failover timeouts are over", || {
+        let answer = send("a", 11);
+        assert_eq!(answer.status, 429, "a is over its limit");
+        refused += usize::from(answer.reason().is_some());
+        assert_eq!(send("b", 11).status, 202, "b is not elected");
+        started.elapsed() > Duration::from_secs(16)
+    });
+    assert_eq!(mimir.metric(elections), Some(1.0), "a stays elected");
+    assert!(refused > 10, "{refused} pushes of a were refused by the edge");
+}
+
+#[test]
+fn a_replica_stays_elected_though_all_it_sends_is_over_the_limit() {
+    check_stays_elected(Edge::builder());
+}
+
+#[test]
+fn a_replica_stays_elected_where_the_rate_limit_call_refuses_it() {
+    check_stays_elected(Edge::builder().charge_samples_in_rate_limit());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The recorded cases of a real Mimir, replayed through the real Envoy: with a sink that notes what reaches it, and with a real Mimir.
 
 use std::process::Command;
+use std::sync::Mutex;
 
 use e2e::{Edge, Mimir, free_port, repository};
 
@@ -8,6 +9,9 @@ use e2e::{Edge, Mimir, free_port, repository};
 #[expect(clippy::expect_used, reason = "a test may panic")]
 #[track_caller]
 fn replay(edge: &Edge, arguments: &[&str]) {
+    // One after the other, for the same reason for which few cases are played at once.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock();
     let output = Command::new("python3")
         .arg(repository().join("tests/golden/replay.py"))
         .arg(format!("http://127.0.0.1:{}", edge.port()))

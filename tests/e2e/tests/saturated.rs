@@ -4,6 +4,9 @@ use std::io::{self, Write};
 use std::net::TcpStream;
 use std::thread;
 
+use remote_write::Protocol;
+use remote_write::encode::{Series, encode_push};
+
 use e2e::{Edge, Load, Request, Signal, Tally, push_request, samples, until};
 
 const LIMITS: &str = "
@@ -89,4 +92,30 @@ fn small_pushes_that_are_never_sent_whole_hold_no_place() {
     until("Envoy has them all", || edge.envoy.metric(active) >= Some(30.0));
     assert_eq!(edge.push("innocent", &samples(10).bytes).status, 200);
     assert_eq!(refused_by_envoy(&edge), 0.0);
+}
+
+/// Limits of a tenant with 30 ordinary rules, and of one without any.
+fn costly_rules() -> String {
+    let rule = r#"{ source_labels: [instance], regex: '([^:]+):(\d+)', target_label: host }"#;
+    format!("overrides: {{ ruled: {{ metric_relabel_configs: [{}] }}, innocent: {{}} }}", [rule; 30].join(", "))
+}
+
+#[test]
+fn costly_relabelling_of_one_tenant_harms_no_other() {
+    let edge = Edge::start(&costly_rules());
+    let series = Series::sample(&[("__name__", "m"), ("instance", "10.0.0.1:9090")], 1.0, 1_750_000_000_000);
+    let push = |count: usize| {
+        let body = encode_push(Protocol::V1, &vec![series.clone(); count], &[]);
+        push_request("ruled", &body.unwrap_or_else(|error| unreachable!("{error}")))
+    };
+    // Some that are small, and some that would take minutes.
+    let load = Load::start(edge.port(), [vec![push(4_000); 24], vec![push(1_000_000); 2]].concat());
+    load.wait_for_more(10);
+    let innocent = push_request("innocent", &samples(10).bytes);
+    for number in 0..20 {
+        assert_eq!(edge.send(&innocent).status, 200, "push {number}");
+    }
+    let tally = load.stop();
+    assert_eq!((tally.of(200) + tally.of(503), tally.errors.len()), (tally.answers(), 0), "{:?}", tally.statuses);
+    assert!(tally.of(200) > 0, "{:?}", tally.statuses);
 }

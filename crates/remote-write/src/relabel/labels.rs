@@ -93,6 +93,11 @@ impl LabelSet {
         self.labels.len()
     }
 
+    /// Bytes of names and values, those included that were replaced.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Whether there is no label.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Reads bodies with buffers that each thread keeps, so that a push costs no allocation, and not more of them at once than there is time for.
 //!
-//! What a body costs to read is what it decompresses to, and a few kilobytes can be a megabyte. So larger ones are read on threads of their
+//! What a body costs to read is what it decompresses to, and a few kilobytes can be a megabyte; relabelling makes it dearer by far. So larger ones are read on threads of their
 //! own, as many at once as there are cores, and what waits for that is bounded by a budget: whoever asks gets an answer while it still
 //! listens, and a tenant cannot fill the queue that others wait in.
 
@@ -33,7 +33,8 @@ thread_local! {
 pub(super) struct BodyReader {
     limits: BodyLimits,
     large: Arc<Semaphore>,
-    /// Decompressed bytes that wait to be read or are being read. A core reads some 400 MB of them in a second.
+    /// Decompressed bytes that wait to be read or are being read, those of tenants with relabelling many times. A core reads some 300 MB of them
+    /// in a second.
     queue: Arc<Budget>,
 }
 
@@ -66,7 +67,9 @@ impl BodyReader {
         reading: Reading,
     ) -> Result<Result<Read, BodyError>, NotRead> {
         // A claim over the limit is refused without the work, as is one that is no claim.
-        let work = claimed_bytes(body).filter(|claimed| *claimed <= self.limits.max_decoded_bytes).unwrap_or(0);
+        let claimed = claimed_bytes(body).filter(|claimed| *claimed <= self.limits.max_decoded_bytes).unwrap_or(0);
+        // At most a tenant's share, or it would never be read.
+        let work = claimed.saturating_mul(reading.effort()).min(self.limits.max_decoded_bytes);
         if body.len() <= READ_IN_PLACE_BYTES && work <= READ_IN_PLACE_DECODED_BYTES {
             return Ok(read(body, self.limits, &reading));
         }

@@ -41,10 +41,25 @@ pub(crate) struct Read {
     pub uncountable: bool,
 }
 
+/// How many times as long as plain reading a rule takes for a byte, where series are short.
+const EFFORT_OF_A_RULE: usize = 8;
+
 impl Reading {
     /// By the rules of a tenant without pairs and relabelling.
     pub(super) fn plain(protocol: Protocol, validation: Validation, now: i64) -> Self {
         Self { protocol, validation, now, special: None }
+    }
+
+    /// How many times as long as by the rules of a usual tenant a body takes to read.
+    pub(super) fn effort(&self) -> usize {
+        let Some(special) = &self.special else { return 1 };
+        let rules = special.rewrite.as_ref().map_or(0, |rewrite| rewrite.len());
+        // A push of a pair is walked twice; judged series by series, its labels are copied as those that are relabelled are.
+        let pair = special
+            .election
+            .as_ref()
+            .map_or(0, |election| if election.judges_each_series() { EFFORT_OF_A_RULE } else { 1 });
+        1 + pair + EFFORT_OF_A_RULE.saturating_mul(rules)
     }
 
     pub(super) fn read(&self, body: &[u8], limits: BodyLimits, scratch: &mut Scratch) -> Result<Read, BodyError> {

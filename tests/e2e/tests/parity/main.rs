@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use e2e::{Edge, Mimir, WatchedFile};
+use e2e::{Edge, Mimir, WatchedFile, until};
 use tempfile::tempdir;
 
 mod answers;
@@ -151,7 +151,14 @@ fn no_client_can_tell_that_there_is_an_edge() {
     let seed = setting("PARITY_SEED").unwrap_or_else(|| unix_millis().cast_unsigned());
     let (numbers, started) = (tenants(setting("PARITY_PUSHES").unwrap_or(PUSHES)), Instant::now());
     let Pair { limits, mimirs: [a, b] } = pair(folder.path(), seed, numbers.clone());
-    let edge = Edge::builder().upstream(b.port()).max_request_bytes(TOO_LARGE).start_with(limits);
+    let edge = Edge::builder()
+        .upstream(b.port())
+        .max_request_bytes(TOO_LARGE)
+        .rls_arguments(&["--ha-tracker-url", &b.ha_tracker_url()])
+        .start_with(limits);
+    until("Mimir was asked whom it elected", || {
+        edge.rls.metric(r#"rls_ha_tracker_polls_total{result="ok"}"#) > Some(0.0)
+    });
     let run = Run { seed, tenants: numbers.clone(), start: unix_millis(), mimir: a.port(), edge: edge.port() };
     let tally = run.go();
     print(&tally, seed, started);
