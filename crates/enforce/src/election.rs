@@ -14,7 +14,7 @@ mod rules;
 mod tenant_elections;
 mod unix_millis;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 
@@ -26,6 +26,11 @@ pub use unix_millis::UnixMillis;
 
 /// As many as the buckets have, for the same reason.
 const SHARDS: usize = 256;
+/// The most bytes that the elections of all tenants may take. Senders may choose tenants, as they choose names.
+///
+/// It is enough for half a million pairs with names as people give them.
+pub const MAX_BYTES: usize = 256 << 20;
+
 /// Memory is given back once a map has room for this many times what it holds.
 const SPARSE: usize = 8;
 
@@ -60,7 +65,7 @@ pub enum Standing {
     /// The cluster is one more than the tenant's `ha_max_clusters`: Mimir answers 400, ingests nothing and charges
     /// nothing, but it may hold fewer clusters than are held here.
     TooManyClusters,
-    /// The cluster is not known and finds no room in [`MAX_TENANT_BYTES`]: nothing can be said about the replica.
+    /// The cluster is not known and finds no room in [`MAX_TENANT_BYTES`] or [`MAX_BYTES`]: nothing can be said about the replica.
     Untracked,
 }
 
@@ -100,14 +105,41 @@ impl Election {
 #[derive(Debug)]
 pub struct Elections {
     tenants: DashMap<Box<str>, TenantElections>,
+    /// What all pairs take together.
+    bytes: AtomicUsize,
+    most_bytes: usize,
     untracked: AtomicU64,
 }
 
 impl Elections {
-    /// Elections in which no replica was seen yet.
+    /// Elections in which no replica was seen yet, of all tenants together [`MAX_BYTES`] at most.
     #[must_use]
     pub fn new() -> Self {
-        Elections { tenants: DashMap::with_shard_amount(SHARDS), untracked: AtomicU64::new(0) }
+        Self::with_room(MAX_BYTES)
+    }
+
+    fn with_room(most_bytes: usize) -> Self {
+        Elections {
+            tenants: DashMap::with_shard_amount(SHARDS),
+            bytes: AtomicUsize::new(0),
+            most_bytes,
+            untracked: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether a pair that is not held may be; Mimir's own word is always taken.
+    fn has_room(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) < self.most_bytes
+    }
+
+    /// Changes a tenant's elections, and keeps count of what all take.
+    fn change<R>(&self, tenant: &mut TenantElections, change: impl FnOnce(&mut TenantElections) -> R) -> R {
+        let before = tenant.bytes();
+        let changed = change(tenant);
+        let after = tenant.bytes();
+        self.bytes.fetch_add(after.saturating_sub(before), Ordering::Relaxed);
+        self.bytes.fetch_sub(before.saturating_sub(after), Ordering::Relaxed);
+        changed
     }
 
     /// Tells the standing of a replica that pushes at `now`, and notes that it was seen.
@@ -124,10 +156,13 @@ impl Elections {
         now: UnixMillis,
     ) -> Election {
         let earliest_sample = earliest_sample.map_or(now, |sample| sample.min(now));
+        let has_room = self.has_room();
+        let elect = |known: &mut TenantElections| {
+            self.change(known, |known| known.elect(pair, rules, earliest_sample, now, has_room))
+        };
         // Two look-ups for a new tenant, so that a known one costs no allocation.
-        let known = self.tenants.get_mut(tenant).map(|mut known| known.elect(pair, rules, earliest_sample, now));
-        let election = known
-            .unwrap_or_else(|| self.tenants.entry(tenant.into()).or_default().elect(pair, rules, earliest_sample, now));
+        let known = self.tenants.get_mut(tenant).map(|mut known| elect(&mut known));
+        let election = known.unwrap_or_else(|| elect(&mut self.tenants.entry(tenant.into()).or_default()));
         if election.standing == Standing::Untracked {
             self.untracked.fetch_add(1, Ordering::Relaxed);
         }
@@ -136,8 +171,9 @@ impl Elections {
 
     /// What [`Elections::elect`] would tell at `now`. Notes nothing.
     pub fn preview(&self, tenant: &str, pair: HaPair<'_>, rules: &ElectionRules, now: UnixMillis) -> Election {
-        let known = self.tenants.get(tenant).map(|known| known.preview(pair, rules, now));
-        known.unwrap_or_else(|| TenantElections::default().preview(pair, rules, now))
+        let has_room = self.has_room();
+        let known = self.tenants.get(tenant).map(|known| known.preview(pair, rules, now, has_room));
+        known.unwrap_or_else(|| TenantElections::default().preview(pair, rules, now, has_room))
     }
 
     /// Takes Mimir's word for who is elected in a cluster. It holds, and nobody takes over here, until
@@ -145,10 +181,11 @@ impl Elections {
     ///
     /// `false` if the tenant has no room for it; the pair is then left as it is.
     pub fn confirm(&self, tenant: &str, word: &Word<'_>, now: UnixMillis) -> bool {
+        let tell = |known: &mut TenantElections| self.change(known, |known| known.tell(word, now));
         if let Some(mut known) = self.tenants.get_mut(tenant) {
-            return known.tell(word, now);
+            return tell(&mut known);
         }
-        self.tenants.entry(tenant.into()).or_default().tell(word, now)
+        tell(&mut self.tenants.entry(tenant.into()).or_default())
     }
 
     /// Whether Mimir's word holds for the cluster.
@@ -162,7 +199,7 @@ impl Elections {
     ///
     /// Pairs that Mimir has never named, or whose word was taken back, stay.
     pub fn forget_unlisted(&self, since: UnixMillis) -> usize {
-        self.tenants.iter_mut().map(|mut tenant| tenant.forget_unlisted(since)).sum()
+        self.tenants.iter_mut().map(|mut tenant| self.change(&mut tenant, |tenant| tenant.forget_unlisted(since))).sum()
     }
 
     /// Takes back what Mimir said before `since`: for a Mimir that cannot be asked any more. The election here goes on
@@ -178,7 +215,7 @@ impl Elections {
     pub fn evict_idle(&self, now: UnixMillis) -> usize {
         let mut evicted = 0;
         self.tenants.retain(|_, tenant| {
-            evicted += tenant.drop_forgotten(now);
+            evicted += self.change(tenant, |tenant| tenant.drop_forgotten(now));
             tenant.len() > 0
         });
         if self.tenants.len() < self.tenants.capacity() / SPARSE {

@@ -22,7 +22,8 @@ mod tenant_state;
 
 pub use decision::{Decision, Denial, DenyReason};
 pub use election::{
-    Election, ElectionRules, Elections, HaPair, MAX_TENANT_BYTES as MAX_ELECTION_BYTES, Standing, UnixMillis, Word,
+    Election, ElectionRules, Elections, HaPair, MAX_BYTES as MAX_ELECTION_BYTES,
+    MAX_TENANT_BYTES as MAX_TENANT_ELECTION_BYTES, Standing, UnixMillis, Word,
 };
 pub use enforcer::Enforcer;
 pub use go_float::format_go_float;

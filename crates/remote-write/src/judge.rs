@@ -24,7 +24,14 @@ pub(crate) struct JudgeBuffers {
     rewritten: RewrittenBuffers,
     points: Recount,
     exemplars: Vec<i64>,
+    /// Where values stand that Mimir cuts; at most [`MOST_CUT`], and one.
+    cut: Vec<usize>,
 }
+
+/// With more values that are cut nobody looks whether two are one.
+const MOST_CUT: usize = 100;
+
+const METRIC_NAME: &[u8] = b"__name__";
 
 impl JudgeBuffers {
     /// Gives back memory over `bytes` in each of them.
@@ -79,6 +86,7 @@ impl<'a, 's> Judge<'a, 's> {
         buffers: &'s mut JudgeBuffers,
     ) -> Self {
         buffers.exemplars.clear();
+        buffers.cut.clear();
         let (without, verdicts) = match deduped {
             Some(Deduped::All { without }) => (without, None),
             Some(Deduped::Some(verdicts)) => (None, Some(verdicts)),
@@ -110,6 +118,23 @@ impl<'a, 's> Judge<'a, 's> {
             rewritten.give_back(&mut self.buffers.rewritten);
         }
         PushCounts { exemplars: kept as u64, is_uncertain, ..self.counts }
+    }
+
+    /// A value that Mimir cuts: it writes over the bytes that stand there, whoever else refers to them.
+    #[cold]
+    fn see_cut(&mut self, name: &[u8], value: &[u8]) {
+        let cut = &mut self.buffers.cut;
+        let place = value.as_ptr().addr();
+        let is_alone = self.protocol == Protocol::V1
+            || !self.rules.cuts(name)
+                && name != METRIC_NAME
+                && !self.rules.stores_exemplars()
+                && !cut.contains(&place)
+                && cut.len() < MOST_CUT;
+        self.counts.is_uncertain |= !is_alone || self.rewritten.is_some();
+        if cut.len() <= MOST_CUT {
+            cut.push(place);
+        }
     }
 
     /// The samples and histograms that count, or `None` if one of them is invalid, and so the whole series.
@@ -158,8 +183,8 @@ impl<'a> Visitor<'a> for Judge<'a, '_> {
 
     #[inline]
     fn label(&mut self, name: &'a [u8], value: &'a [u8], value_is_valid: bool) {
-        if self.rules.cuts(value) {
-            self.counts.is_uncertain |= self.protocol == Protocol::V2 || self.rewritten.is_some();
+        if self.rules.cuts(value) || self.rules.cuts(name) {
+            self.see_cut(name, value);
         }
         if self.without.is_some_and(|without| name == without) && !self.series.is_without {
             self.series.is_without = true;

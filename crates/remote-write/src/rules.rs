@@ -9,8 +9,8 @@ use crate::validation::Validation;
 /// Some pushes are not counted to the end ([`PushCounts::is_uncertain`](crate::PushCounts::is_uncertain)): whose relabelling
 /// takes more than [`MAX_RULE_RUNS`](crate::MAX_RULE_RUNS), or that hold series of more than
 /// [`MAX_REPLICAS`](crate::MAX_REPLICAS) replicas where each series is deduplicated; and, where Mimir cuts values that are too
-/// long, 2.0 pushes and relabelled ones with such a value: it writes the cut one over the bytes, which other labels and series
-/// may share (`hashLabelValueInto` in its `pkg/distributor/validate.go`).
+/// long, 2.0 pushes in which such a value stands for more than one label, and relabelled ones with such a value: it writes the
+/// cut one over the bytes that they share (`hashLabelValueInto` in its `pkg/distributor/validate.go`).
 #[derive(Debug)]
 pub struct Rules<'t> {
     /// Which series, samples and metadata are valid.

@@ -81,27 +81,32 @@ fn a_push_of_nothing_costs_nothing() {
     }
 }
 
-/// Mimir writes the cut value over the bytes that series of a 2.0 push share: what it charges is not known.
+/// Mimir writes the cut value over the bytes that labels of a 2.0 push share: what it charges is not known.
 #[test]
 fn a_push_with_a_value_that_is_cut_where_others_share_it_is_uncertain() {
-    let value = "x".repeat(72);
-    let series = |value| ["a", "b"].map(|name| Series::sample(&[("__name__", name), ("label", value)], 1.0, 1));
+    let (long, other) = ("x".repeat(72), "y".repeat(72));
+    let short = "x".repeat(71);
+    let labels = |name, value| Series::sample(&[("__name__", name), ("label", value)], 1.0, 1);
     for strategy in [LabelValueStrategy::Truncate, LabelValueStrategy::Drop] {
         let limits = TenantLimits {
             max_label_value_length: 71,
             label_value_length_over_limit_strategy: strategy,
             ..TenantLimits::default()
         };
-        for (protocol, value, expected) in [
-            (Protocol::V1, value.as_str(), false),
-            (Protocol::V2, value.as_str(), true),
-            (Protocol::V2, value.get(1..).unwrap(), false),
+        for (protocol, [first, second], expected) in [
+            (Protocol::V1, [&long, &long], false),
+            (Protocol::V2, [&long, &long], true),
+            (Protocol::V2, [&long, &other], false),
+            (Protocol::V2, [&short, &short], false),
         ] {
-            let body = encode_push(protocol, &series(value), &[]).unwrap();
+            let body = encode_push(protocol, &[labels("a", first), labels("b", second)], &[]).unwrap();
             let rules = Validation::new(&limits);
             let counts = read_push(protocol, &body, LIMITS, &rules, 1, &mut Scratch::default()).unwrap();
             assert_eq!((counts.items(), counts.is_uncertain), (2, expected), "{protocol:?}, {strategy:?}");
         }
+        let body = encode_push(Protocol::V2, &[labels(&long, "value")], &[]).unwrap();
+        let rules = Validation::new(&limits);
+        assert!(read_push(Protocol::V2, &body, LIMITS, &rules, 1, &mut Scratch::default()).unwrap().is_uncertain);
     }
 }
 

@@ -35,17 +35,18 @@ impl Default for TenantElections {
 }
 
 impl TenantElections {
-    /// Mimir's `checkReplica`, with Mimir's word for it if there is one.
+    /// Mimir's `checkReplica`, with Mimir's word for it if there is one. Without `has_room` only pairs that are held are told of.
     pub(crate) fn elect(
         &mut self,
         asked: HaPair<'_>,
         rules: &ElectionRules,
         earliest_sample: UnixMillis,
         now: UnixMillis,
+        has_room: bool,
     ) -> Election {
         self.drop_forgotten(now);
         let Some(pair) = self.clusters.get_mut(asked.cluster) else {
-            return of_new(self.open(asked, rules, now));
+            return of_new(if has_room { self.open(asked, rules, now) } else { Standing::Untracked });
         };
         self.bytes -= pair.name_bytes();
         pair.settle(rules, now);
@@ -61,10 +62,16 @@ impl TenantElections {
     }
 
     /// What [`TenantElections::elect`] would say, changing nothing.
-    pub(crate) fn preview(&self, asked: HaPair<'_>, rules: &ElectionRules, now: UnixMillis) -> Election {
+    pub(crate) fn preview(
+        &self,
+        asked: HaPair<'_>,
+        rules: &ElectionRules,
+        now: UnixMillis,
+        has_room: bool,
+    ) -> Election {
         let known = self.clusters.get(asked.cluster).filter(|pair| !pair.is_forgotten(now));
         let Some(pair) = known else {
-            return of_new(self.preview_of_new(asked, rules, now));
+            return of_new(if has_room { self.preview_of_new(asked, rules, now) } else { Standing::Untracked });
         };
         let confirmed = pair.confirmed_at().is_some();
         match pair.preview(asked.replica, rules, now) {
@@ -122,6 +129,11 @@ impl TenantElections {
     /// when they were last looked at may be.
     pub(crate) fn drop_forgotten(&mut self, now: UnixMillis) -> usize {
         if now < self.forgotten_from { 0 } else { self.drop_where(|pair| pair.is_forgotten(now)) }
+    }
+
+    /// What the pairs take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The bytes as kept count of, and as counted anew.

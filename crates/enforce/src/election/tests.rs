@@ -323,3 +323,21 @@ fn threads_that_push_at_once_agree_on_one_replica() {
         assert_eq!(elected.count(), 1);
     }
 }
+
+#[test]
+fn all_tenants_together_have_room_for_so_many_pairs_and_get_it_back() {
+    let elections = Elections::with_room(1);
+    let elect =
+        |tenant: &str, seconds: i64| elections.elect(tenant, pair("c", "a"), &rules(), None, at(seconds)).standing;
+    assert_eq!(
+        [elect("one", 0), elect("two", 0), elect("one", 1)],
+        [Standing::Elected, Standing::Untracked, Standing::Elected]
+    );
+    assert_eq!(elections.preview("two", pair("c", "a"), &rules(), at(1)).standing, Standing::Untracked);
+    assert!(elections.confirm("two", &word("c", "b", 0, 0), at(1)), "Mimir's word is taken all the same");
+    assert_eq!(elect("two", 2), Standing::NotElected);
+    assert_eq!(elections.unconfirm(at(2)), 1);
+    assert_eq!(elections.evict_idle(at(100 * HOUR)), 2);
+    assert_eq!(elections.bytes.load(Ordering::Relaxed), 0);
+    assert_eq!(elect("three", 100 * HOUR), Standing::Elected);
+}

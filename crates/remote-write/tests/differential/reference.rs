@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use limits::{LabelValueStrategy, TenantLimits};
+use limits::TenantLimits;
 use prost::Message;
 use prost::encoding::{DecodeContext, WireType, decode_key};
 use remote_write::{Contents, Protocol, PushCounts};
@@ -32,16 +32,9 @@ pub(crate) fn read(protocol: Protocol, decoded: &[u8], limits: &TenantLimits, no
         exemplars: valid.exemplars,
         metadata: valid.metadata,
         sent,
-        is_uncertain: protocol == Protocol::V2 && cuts_a_value(&push, limits),
+        is_uncertain: false,
         decoded_bytes: decoded.len() as u64,
     })
-}
-
-/// Whether Mimir writes over a value that is too long for it.
-fn cuts_a_value(push: &Push, limits: &TenantLimits) -> bool {
-    let is_long = |value: &[u8]| !usize::try_from(limits.max_label_value_length).is_ok_and(|most| value.len() <= most);
-    limits.label_value_length_over_limit_strategy != LabelValueStrategy::Error
-        && push.series.iter().flat_map(|series| &series.labels).any(|(_, value)| is_long(value))
 }
 
 fn decode(protocol: Protocol, decoded: &[u8], exemplars: bool) -> Option<Push> {
