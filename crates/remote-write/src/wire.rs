@@ -193,23 +193,23 @@ impl<'a> Cursor<'a> {
             wire_type::FIXED64 => self.take(8).map(drop)?,
             wire_type::FIXED32 => self.take(4).map(drop)?,
             wire_type::BYTES => self.payload().map(drop)?,
-            wire_type::START_GROUP => return self.after_group(key.field()),
+            wire_type::START_GROUP => return self.after_group(),
             _ => return Err(ProtobufError::UnexpectedEndOfGroup),
         }
         Ok(self)
     }
 
-    /// This cursor behind the end of group `field`, which has begun.
-    fn after_group(mut self, field: u32) -> Result<Self, ProtobufError> {
+    /// This cursor behind the end of the group that has begun. As to Go, any end of a group ends the innermost one, whatever its
+    /// number (`skipMimir` in Mimir's `pkg/mimirpb`).
+    fn after_group(mut self) -> Result<Self, ProtobufError> {
         let depth = self.depth;
         loop {
             self.depth = depth;
             let key = self.key()?;
-            match key.wire_type() {
-                wire_type::END_GROUP if key.field() == field => return Ok(self),
-                wire_type::END_GROUP => return Err(ProtobufError::UnexpectedEndOfGroup),
-                _ => self = Self { depth: depth - 1, ..self }.after_value(key)?,
+            if key.wire_type() == wire_type::END_GROUP {
+                return Ok(self);
             }
+            self = Self { depth: depth - 1, ..self }.after_value(key)?;
         }
     }
 }

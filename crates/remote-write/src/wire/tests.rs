@@ -82,9 +82,11 @@ fn refuses_values_that_go_on_behind_the_end() {
 }
 
 #[test]
-fn refuses_groups_that_end_wrong() {
+fn the_end_of_any_group_ends_the_innermost_one_and_one_without_a_begin_is_refused() {
     check_skip(&[0x0c], Err(ProtobufError::UnexpectedEndOfGroup));
-    check_skip(&[0x0b, 0x14], Err(ProtobufError::UnexpectedEndOfGroup));
+    check_skip(&[0x0b, 0x14], Ok(0));
+    check_skip(&[0x0b, 0x13, 0x0c, 0x14, 0x0c], Ok(1));
+    check_skip(&[0x0b, 0x14, 0x0c, 0x0c], Ok(2));
 }
 
 #[test]

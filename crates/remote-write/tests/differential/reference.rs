@@ -37,6 +37,17 @@ pub(crate) fn read(protocol: Protocol, decoded: &[u8], limits: &TenantLimits, no
     })
 }
 
+/// Whether prost refuses the push for a group that another one's end ends. Mimir reads on, and what comes of it prost can't tell.
+pub(crate) fn mixes_groups_up(protocol: Protocol, decoded: &[u8], limits: &TenantLimits) -> bool {
+    let refused = match (protocol, limits.stores_exemplars()) {
+        (Protocol::V1, true) => RequestV1::decode(decoded).err(),
+        (Protocol::V1, false) => RequestV1Skipping::decode(decoded).err(),
+        (Protocol::V2, true) => RequestV2::decode(decoded).err(),
+        (Protocol::V2, false) => RequestV2Skipping::decode(decoded).err(),
+    };
+    refused.is_some_and(|error| error.to_string().ends_with("unexpected end group tag"))
+}
+
 fn decode(protocol: Protocol, decoded: &[u8], exemplars: bool) -> Option<Push> {
     macro_rules! series_v1 {
         ($request:ty) => {{
