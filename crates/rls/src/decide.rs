@@ -209,8 +209,8 @@ impl Decider {
         read: &Read,
         tokens: Tokens,
     ) -> Result<AllowReason, Denial> {
-        let Read { counts, ha, uncountable } = read;
-        if *uncountable || ha.untracked || tenant.suffix_is_refused() {
+        let Read { counts, ha } = read;
+        if counts.is_uncertain || ha.untracked || tenant.suffix_is_refused() {
             return Ok(AllowReason::LeftToMimir);
         }
         if counts.items() == 0 {

@@ -37,8 +37,6 @@ struct Special {
 pub(crate) struct Read {
     pub counts: PushCounts,
     pub ha: HaOutcome,
-    /// Whether what Mimir makes of the series cannot be told, so that the counts are only what was sent.
-    pub uncountable: bool,
 }
 
 /// How many times as long as plain reading a rule takes for a byte, where series are short.
@@ -78,8 +76,9 @@ impl Reading {
             rewrite: rewrite.as_deref().map(|rewrite| TenantRewrite { rewrite, tenant }),
             ha: election.as_ref().map(|election| election.rules(&mut judge)),
         };
-        let counts = read_push(self.protocol, body, limits, rules, self.now, scratch)?;
-        Ok(Read { counts, ha, uncountable: *uncountable })
+        let mut counts = read_push(self.protocol, body, limits, rules, self.now, scratch)?;
+        counts.is_uncertain |= uncountable;
+        Ok(Read { counts, ha })
     }
 }
 

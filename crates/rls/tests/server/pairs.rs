@@ -3,7 +3,7 @@
 use remote_write::Protocol;
 use remote_write::encode::{Series, encode_push};
 
-use crate::support::{Server, samples};
+use crate::support::{Answer, Server, samples};
 
 const LIMITS: &str = "
 overrides:
@@ -17,6 +17,11 @@ overrides:
     ingestion_rate: 0.01
     ingestion_burst_size: 1
     metric_relabel_configs: [{ source_labels: [pod], target_label: shard, action: hashmod }]
+  cutting:
+    ingestion_rate: 0.01
+    ingestion_burst_size: 1
+    max_label_value_length: 71
+    label_value_length_over_limit_strategy: truncate
 ";
 
 /// A push of so many series of a replica of a cluster.
@@ -90,5 +95,24 @@ async fn relabelling_that_the_edge_cannot_do_is_left_to_mimir() -> anyhow::Resul
     let metrics = server.page("/metrics").await?.1;
     let line = r#"rls_decisions_total{decision="allow",mode="enforce",reason="left_to_mimir"} 1"#;
     assert!(metrics.contains(line), "{metrics}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_push_of_which_it_is_uncertain_what_mimir_charges_is_left_to_it() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &[]).await?;
+    let value = "x".repeat(72);
+    let series =
+        ["a", "b"].map(|name| Series::sample(&[("__name__", name), ("label", &value)], 1.0, 1_700_000_000_000));
+    let body = encode_push(Protocol::V2, &series, &[]).unwrap_or_else(|error| unreachable!("{error}"));
+    let content_type = ("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request");
+    for _ in 0..2 {
+        let answer = Answer::of(server.ask(&[("x-scope-orgid", "cutting"), content_type], body.clone()).await?);
+        assert_eq!(answer.status, 200, "two series share a value that Mimir writes over");
+    }
+    let metrics = server.page("/metrics").await?.1;
+    let line = r#"rls_decisions_total{decision="allow",mode="enforce",reason="left_to_mimir"} 2"#;
+    assert!(metrics.contains(line), "{metrics}");
+    assert_eq!(server.push("cutting", samples(Protocol::V1, 1)).await?.status, 200, "the token is still there");
     Ok(())
 }
