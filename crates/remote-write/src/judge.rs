@@ -8,7 +8,7 @@ use crate::error::ProtobufError;
 use crate::exemplar::Exemplar;
 use crate::ha::Deduped;
 use crate::histogram::Histogram;
-use crate::labels::{LabelBuffers, LabelVerdict, Labels};
+use crate::labels::{LabelBuffers, LabelVerdict, Labels, METRIC_NAME};
 use crate::points::{Points, Recount};
 use crate::rewritten::{Rewritten, RewrittenBuffers};
 use crate::rules::TenantRewrite;
@@ -30,8 +30,6 @@ pub(crate) struct JudgeBuffers {
 
 /// With more values that are cut nobody looks whether two are one.
 const MOST_CUT: usize = 100;
-
-const METRIC_NAME: &[u8] = b"__name__";
 
 impl JudgeBuffers {
     /// Gives back memory over `bytes` in each of them.
@@ -81,16 +79,16 @@ impl<'a, 's> Judge<'a, 's> {
     pub(crate) fn new(
         rules: &'s Validation,
         rewrite: Option<TenantRewrite<'s>>,
-        deduped: Option<Deduped<'a, 's>>,
+        deduped: Deduped<'a, 's>,
         (protocol, now): (Protocol, i64),
         buffers: &'s mut JudgeBuffers,
     ) -> Self {
         buffers.exemplars.clear();
         buffers.cut.clear();
         let (without, verdicts) = match deduped {
-            Some(Deduped::All { without }) => (without, None),
-            Some(Deduped::Some(verdicts)) => (None, Some(verdicts)),
-            Some(Deduped::Nothing(_)) | None => (None, None),
+            Deduped::All { without } => (without, None),
+            Deduped::Some(verdicts) => (None, Some(verdicts)),
+            Deduped::Nothing(_) => (None, None),
         };
         Self {
             rules,

@@ -7,7 +7,8 @@
 use crate::bytes::is_same;
 use crate::validation::Validation;
 
-const METRIC_NAME: &[u8] = b"__name__";
+/// The label that names the metric.
+pub(crate) const METRIC_NAME: &[u8] = b"__name__";
 
 /// Buffers of [`Labels`], empty between two pushes.
 #[derive(Debug, Default)]

@@ -39,13 +39,13 @@ pub fn read_push<'t>(
     let decoded_bytes = decoded.len() as u64;
     let mut walker = Walker { protocol, decoded, symbols, families };
 
-    let mut deduped = None;
+    let mut deduped = Deduped::All { without: None };
     if let Some(ha) = ha {
         let mut scan = PairScan::new(ha, validation.stores_exemplars());
         walker.walk(&mut scan)?;
         match scan.finish() {
             Deduped::Nothing(counts) => return Ok(PushCounts { decoded_bytes, ..counts }),
-            left => deduped = Some(left),
+            left => deduped = left,
         }
     }
     let mut judge = Judge::new(&validation, rewrite, deduped, (protocol, now), judge);

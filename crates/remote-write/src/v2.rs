@@ -7,12 +7,11 @@ use crate::error::ProtobufError;
 use crate::exemplar::Exemplar;
 use crate::families::Families;
 use crate::histogram::histogram;
+use crate::labels::METRIC_NAME;
 use crate::messages;
 use crate::symbols::{Place, Symbol, Symbols};
 use crate::visitor::Visitor;
 use crate::wire::{Cursor, Key};
-
-const METRIC_NAME: &[u8] = b"__name__";
 
 /// What one push is read with.
 struct Reader<'a, 'r, V> {

@@ -128,7 +128,8 @@ impl Decider {
             Basis::Limits(limits) => limits,
             Basis::Nothing(reason) => return Ok(reason),
         };
-        verdict.protocol = Some(protocol_of(push));
+        let protocol = protocol_of(push);
+        verdict.protocol = Some(protocol);
         verdict.content_type_fault = remote_write::content_type_fault(push.content_type.as_deref());
 
         self.refuse_oversized(&push.body, &rules)?;
@@ -137,7 +138,7 @@ impl Decider {
         if tokens == Tokens::Spend {
             admitted.clone()?;
         }
-        let reading = self.reading(&tenant, limits, defaults, protocol_of(push), tokens);
+        let reading = self.reading(&tenant, limits, defaults, protocol, tokens);
         let read = self.contents(push, &tenant, reading, tokens).await;
         if let Ok(Contents::Read(Ok(read))) = &read {
             verdict.counts = read.counts;
