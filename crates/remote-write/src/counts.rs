@@ -16,10 +16,22 @@ pub struct PushCounts {
     pub metadata: u64,
     /// What Mimir says it received, before it looks at validity.
     pub sent: Contents,
-    /// Whether Mimir may charge something else: then what is charged here says nothing. See [`Rules`](crate::Rules).
-    pub is_uncertain: bool,
+    /// How far what is charged here is what Mimir charges.
+    pub certainty: Certainty,
     /// Bytes of the push after decompression.
     pub decoded_bytes: u64,
+}
+
+/// How far the counts of a push are what Mimir charges of it, the surest first. [`Rules`](crate::Rules) says where they are not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Certainty {
+    /// Exactly that.
+    #[default]
+    Exact,
+    /// Mostly that; now and then Mimir finds fewer of the series valid.
+    Likely,
+    /// They are of what was sent, whatever Mimir makes of it.
+    Unknown,
 }
 
 /// Contents of a push as sent, valid or not.
@@ -61,7 +73,7 @@ mod tests {
             exemplars: 300,
             metadata: 4000,
             sent,
-            is_uncertain: false,
+            certainty: Certainty::Exact,
             decoded_bytes: 9,
         };
         assert_eq!(counts.items(), 4321);

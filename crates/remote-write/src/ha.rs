@@ -8,12 +8,12 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use crate::PushCounts;
 use crate::error::ProtobufError;
 use crate::exemplar::Exemplar;
 use crate::histogram::Histogram;
 use crate::visitor::Visitor;
 use crate::wire::Cursor;
+use crate::{Certainty, PushCounts};
 
 /// The most replicas of one push that are told apart where each series is judged by its own labels. A sender has one.
 pub const MAX_REPLICAS: usize = 10_000;
@@ -153,7 +153,7 @@ impl<'a, 't> PairScan<'a, 't> {
                 Dedupe::Dropped => Deduped::Nothing(self.counts),
             };
         }
-        if self.counts.is_uncertain {
+        if self.counts.certainty != Certainty::Exact {
             return Deduped::Nothing(self.counts);
         }
         drop(self.places);
@@ -166,7 +166,7 @@ impl<'a, 't> PairScan<'a, 't> {
 
     fn note_replica(&mut self, time: Option<i64>) {
         if self.replicas.len() >= MAX_REPLICAS && !self.places.contains_key(&self.series) {
-            self.counts.is_uncertain = true;
+            self.counts.certainty = Certainty::Unknown;
             return;
         }
         let place = *self.places.entry(self.series).or_insert_with(|| {

@@ -15,7 +15,7 @@ use crate::rules::TenantRewrite;
 use crate::validation::{Times, Validation};
 use crate::visitor::Visitor;
 use crate::wire::Cursor;
-use crate::{Protocol, PushCounts};
+use crate::{Certainty, Protocol, PushCounts};
 
 /// Buffers of [`Judge`], empty between two pushes.
 #[derive(Debug, Default)]
@@ -109,13 +109,15 @@ impl<'a, 's> Judge<'a, 's> {
     pub(crate) fn finish(self) -> PushCounts {
         let times = self.rules.exemplar_times(self.now, self.earliest);
         let kept = self.buffers.exemplars.iter().filter(|time| times.contain(**time)).count();
-        let mut is_uncertain = self.counts.is_uncertain;
+        let mut certainty = self.counts.certainty;
         self.labels.give_back(&mut self.buffers.labels);
         if let Some(rewritten) = self.rewritten {
-            is_uncertain |= rewritten.gave_up();
+            if rewritten.gave_up() {
+                certainty = Certainty::Unknown;
+            }
             rewritten.give_back(&mut self.buffers.rewritten);
         }
-        PushCounts { exemplars: kept as u64, is_uncertain, ..self.counts }
+        PushCounts { exemplars: kept as u64, certainty, ..self.counts }
     }
 
     /// A value that Mimir cuts: it writes over the bytes that stand there, whoever else refers to them.
@@ -129,7 +131,9 @@ impl<'a, 's> Judge<'a, 's> {
                 && !self.rules.stores_exemplars()
                 && !cut.contains(&place)
                 && cut.len() < MOST_CUT;
-        self.counts.is_uncertain |= !is_alone || self.rewritten.is_some();
+        if !is_alone || self.rewritten.is_some() {
+            self.counts.certainty = self.counts.certainty.max(Certainty::Likely);
+        }
         if cut.len() <= MOST_CUT {
             cut.push(place);
         }

@@ -47,7 +47,7 @@ mod wire;
 pub mod encode;
 
 pub use content_type::{ContentType, content_type, content_type_fault};
-pub use counts::{Contents, PushCounts};
+pub use counts::{Certainty, Contents, PushCounts};
 pub use error::{BodyError, BodyErrorKind, ProtobufError};
 pub use ha::{Dedupe, HaRules, MAX_REPLICAS, Replica};
 pub use read::{BodyLimits, read_push};

@@ -5,7 +5,7 @@
 use limits::{LabelValueStrategy, TenantLimits};
 use proptest::prelude::*;
 use remote_write::encode::{Exemplar, Histogram, Metadata, MetricKind, Series, SeriesMetadata, encode_push};
-use remote_write::{BodyLimits, Contents, Protocol, PushCounts, Scratch, Validation, read_push};
+use remote_write::{BodyLimits, Certainty, Contents, Protocol, PushCounts, Scratch, Validation, read_push};
 
 const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 1 << 20 };
 
@@ -81,9 +81,9 @@ fn a_push_of_nothing_costs_nothing() {
     }
 }
 
-/// Mimir writes the cut value over the bytes that labels of a 2.0 push share: what it charges is not known.
+/// Mimir writes the cut value over the bytes that labels of a 2.0 push share, and may then find series invalid.
 #[test]
-fn a_push_with_a_value_that_is_cut_where_others_share_it_is_uncertain() {
+fn a_push_with_a_value_that_is_cut_where_others_share_it_has_likely_counts() {
     let (long, other) = ("x".repeat(72), "y".repeat(72));
     let short = "x".repeat(71);
     let labels = |name, value| Series::sample(&[("__name__", name), ("label", value)], 1.0, 1);
@@ -94,19 +94,20 @@ fn a_push_with_a_value_that_is_cut_where_others_share_it_is_uncertain() {
             ..TenantLimits::default()
         };
         for (protocol, [first, second], expected) in [
-            (Protocol::V1, [&long, &long], false),
-            (Protocol::V2, [&long, &long], true),
-            (Protocol::V2, [&long, &other], false),
-            (Protocol::V2, [&short, &short], false),
+            (Protocol::V1, [&long, &long], Certainty::Exact),
+            (Protocol::V2, [&long, &long], Certainty::Likely),
+            (Protocol::V2, [&long, &other], Certainty::Exact),
+            (Protocol::V2, [&short, &short], Certainty::Exact),
         ] {
             let body = encode_push(protocol, &[labels("a", first), labels("b", second)], &[]).unwrap();
             let rules = Validation::new(&limits);
             let counts = read_push(protocol, &body, LIMITS, &rules, 1, &mut Scratch::default()).unwrap();
-            assert_eq!((counts.items(), counts.is_uncertain), (2, expected), "{protocol:?}, {strategy:?}");
+            assert_eq!((counts.items(), counts.certainty), (2, expected), "{protocol:?}, {strategy:?}");
         }
         let body = encode_push(Protocol::V2, &[labels(&long, "value")], &[]).unwrap();
         let rules = Validation::new(&limits);
-        assert!(read_push(Protocol::V2, &body, LIMITS, &rules, 1, &mut Scratch::default()).unwrap().is_uncertain);
+        let counts = read_push(Protocol::V2, &body, LIMITS, &rules, 1, &mut Scratch::default()).unwrap();
+        assert_eq!(counts.certainty, Certainty::Likely);
     }
 }
 

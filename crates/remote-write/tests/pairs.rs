@@ -6,7 +6,7 @@ use limits::{RelabelAction, RelabelRule, TenantLimits};
 use remote_write::encode::{Metadata, MetricKind, Series, SeriesMetadata, encode_push};
 use remote_write::relabel::Rewrite;
 use remote_write::{
-    BodyLimits, Dedupe, HaRules, MAX_REPLICAS, MAX_RULE_RUNS, Protocol, PushCounts, Replica, Rules, Scratch,
+    BodyLimits, Certainty, Dedupe, HaRules, MAX_REPLICAS, MAX_RULE_RUNS, Protocol, PushCounts, Replica, Rules, Scratch,
     TenantRewrite, Validation, read_push,
 };
 
@@ -206,19 +206,20 @@ fn relabelling_ends_where_it_takes_more_runs_than_there_are() {
     let limits = TenantLimits { metric_relabel_configs: vec![rule; 100].into(), ..TenantLimits::default() };
     // Each series has three labels, and so takes 130 runs.
     let most = usize::try_from(MAX_RULE_RUNS / 130).unwrap();
-    assert_eq!((relabelled(most, &limits).items(), relabelled(most, &limits).is_uncertain), (most as u64, false));
-    assert!(relabelled(most + 1, &limits).is_uncertain);
+    let counts = relabelled(most, &limits);
+    assert_eq!((counts.items(), counts.certainty), (most as u64, Certainty::Exact));
+    assert_eq!(relabelled(most + 1, &limits).certainty, Certainty::Unknown);
 }
 
 #[test]
-fn a_push_of_more_replicas_than_are_told_apart_is_uncertain_and_the_judge_is_not_asked() {
+fn a_push_of_more_replicas_than_are_told_apart_has_counts_that_say_nothing_and_the_judge_is_not_asked() {
     let limits = TenantLimits { ha_tracker_per_sample_dedupe: true, ..TenantLimits::default() };
     let push = |replicas: usize| {
         let series: Vec<_> = (0..replicas).map(|number| of("one", &number.to_string(), "m", NOW)).collect();
         let body = encode_push(Protocol::V1, &[series.clone(), series].concat(), &[]).unwrap();
         let (counts, asked) = read(&body, Protocol::V1, &limits, |_, _| Dedupe::Elected);
-        (counts.items(), counts.is_uncertain, asked.len())
+        (counts.items(), counts.certainty, asked.len())
     };
-    assert_eq!(push(MAX_REPLICAS), (2 * MAX_REPLICAS as u64, false, MAX_REPLICAS));
-    assert_eq!(push(MAX_REPLICAS + 1), (0, true, 0));
+    assert_eq!(push(MAX_REPLICAS), (2 * MAX_REPLICAS as u64, Certainty::Exact, MAX_REPLICAS));
+    assert_eq!(push(MAX_REPLICAS + 1), (0, Certainty::Unknown, 0));
 }

@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 
 use enforce::{Decision, Denial, DenyReason, Enforcer, Moment};
 use limits::{Mode, RateLimit, Tenant, TenantView};
-use remote_write::{BodyError, ContentType, Protocol};
+use remote_write::{BodyError, Certainty, ContentType, Protocol};
 
 pub(crate) use explain::{BucketView, Explanation};
 pub(crate) use hits::{Hits, HitsVerdict};
@@ -211,7 +211,7 @@ impl Decider {
         tokens: Tokens,
     ) -> Result<AllowReason, Denial> {
         let Read { counts, ha } = read;
-        if counts.is_uncertain || ha.untracked || tenant.suffix_is_refused() {
+        if counts.certainty == Certainty::Unknown || ha.untracked || tenant.suffix_is_refused() {
             return Ok(AllowReason::LeftToMimir);
         }
         if counts.items() == 0 {
@@ -223,8 +223,9 @@ impl Decider {
         }
         let limit = limits.ingestion.limits.ingestion_limit(self.distributors);
         let charge = || self.charge_items(tenant, limit, counts.items(), tokens);
-        if ha.forwarded {
-            // Charged here in any case: the rate limit call would refuse it.
+        if ha.forwarded || counts.certainty == Certainty::Likely {
+            // Never refused, and so charged here in any case: the rate limit call would refuse it. Charged, because the edge would
+            // else have tokens that Mimir has not, and spend them on what Mimir refuses.
             return Ok(match charge() {
                 Decision::Allow => AllowReason::WithinLimits,
                 Decision::Deny(_) => AllowReason::LeftToMimir,

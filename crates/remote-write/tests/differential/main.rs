@@ -10,7 +10,7 @@ use proptest::test_runner::TestRunner;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use remote_write::encode::encode_push;
-use remote_write::{BodyLimits, Protocol, PushCounts, Scratch, Validation, read_push};
+use remote_write::{BodyLimits, Certainty, Protocol, PushCounts, Scratch, Validation, read_push};
 
 mod decoded;
 mod mutate;
@@ -49,7 +49,7 @@ fn check(protocol: Protocol, body: &[u8], limits: &TenantLimits, scratch: &mut S
         && limits.label_value_length_over_limit_strategy != LabelValueStrategy::Error
     {
         // Which bytes labels share is no longer to be seen once they are decoded.
-        counts.is_uncertain = false;
+        counts.certainty = Certainty::Exact;
     }
     let expected = expected(protocol, body, limits);
     let mixes_groups_up = |plain: Vec<u8>| reference::mixes_groups_up(protocol, &plain, limits);

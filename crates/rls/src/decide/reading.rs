@@ -5,7 +5,8 @@ use std::sync::Arc;
 use limits::{Tenant, TenantLimits, TenantView};
 use remote_write::relabel::Rewrite;
 use remote_write::{
-    BodyError, BodyLimits, Dedupe, Protocol, PushCounts, Replica, Rules, Scratch, TenantRewrite, Validation, read_push,
+    BodyError, BodyLimits, Certainty, Dedupe, Protocol, PushCounts, Replica, Rules, Scratch, TenantRewrite, Validation,
+    read_push,
 };
 
 use super::{Decider, Tokens};
@@ -77,7 +78,9 @@ impl Reading {
             ha: election.as_ref().map(|election| election.rules(&mut judge)),
         };
         let mut counts = read_push(self.protocol, body, limits, rules, self.now, scratch)?;
-        counts.is_uncertain |= uncountable;
+        if *uncountable {
+            counts.certainty = Certainty::Unknown;
+        }
         Ok(Read { counts, ha })
     }
 }
