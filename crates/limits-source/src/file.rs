@@ -75,7 +75,7 @@ impl FileSource {
         self.in_force = applied.accepted;
         log_applied(&self.file.path, before.as_deref(), &applied);
         self.problems = applied.problems.into();
-        ControlState { limits: applied.snapshot, problems: Arc::clone(&self.problems) }
+        ControlState { limits: applied.snapshot, problems: Arc::clone(&self.problems), origin: None }
     }
 
     fn report_fault(&mut self, error: &io::Error) -> ControlState {
@@ -84,7 +84,7 @@ impl FileSource {
         tracing::warn!(path = %self.file.path.display(), %error, "limits file cannot be read, {MEANWHILE}");
         let problem = self.file.problem(error, MEANWHILE);
         let problems = self.problems.iter().cloned().chain([problem]).collect();
-        ControlState { limits: self.state.current(), problems }
+        ControlState { limits: self.state.current(), problems, origin: None }
     }
 }
 

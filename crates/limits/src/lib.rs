@@ -18,6 +18,7 @@ mod fnv;
 mod mode;
 mod model;
 mod number;
+mod origin;
 mod problem;
 mod relabel;
 mod snapshot;
@@ -33,6 +34,7 @@ pub use edge::{EdgeConfig, EdgeConfigApplied, EdgeConfigState, EdgeLimits, EdgeP
 pub use elected::ElectedReplica;
 pub use mode::Mode;
 pub use model::{Burst, LabelValueStrategy, NameScheme, Rate, RateLimit, TenantLimits};
+pub use origin::Origin;
 pub use problem::{MAX_PROBLEMS, Problem, Severity};
 pub use relabel::{RelabelAction, RelabelRule};
 pub use snapshot::{Diff, Snapshot, TenantEntry, TenantView};

@@ -7,6 +7,7 @@ use crate::cache::{self, CacheError};
 use crate::document::{self, Draft, Reading, SourceDocument};
 use crate::mode::Mode;
 use crate::model::TenantLimits;
+use crate::origin::Origin;
 use crate::problem::{Problem, Problems, Severity};
 use crate::snapshot::{Snapshot, TenantEntry};
 use crate::tenant::TenantId;
@@ -39,6 +40,8 @@ pub struct ControlState {
     pub limits: Option<Arc<Snapshot>>,
     /// What is wrong with the newest documents.
     pub problems: Arc<[Problem]>,
+    /// The object that the limits were last read from, where they come from one.
+    pub origin: Option<Arc<Origin>>,
 }
 
 impl LimitsState {

@@ -1,4 +1,4 @@
-//! The messages that the edge exchanges with Envoy, generated from `proto/` at the root of the workspace.
+//! The messages that the edge exchanges with Envoy, and the feed of limits, generated from `proto/` at the root of the workspace.
 //!
 //! Every `bytes` field is a [`bytes::Bytes`] that shares the buffer of the gRPC message, so a body is never copied.
 //! Generated types stay in the shells: no pure crate uses them.
@@ -7,6 +7,17 @@ pub use prost_types as well_known;
 
 /// Every definition as a serialized `FileDescriptorSet`, for gRPC reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("edge");
+
+/// Messages of our own, under `edge.*`.
+pub mod edge {
+    /// `edge.limits.*`
+    pub mod limits {
+        /// `edge.limits.v1`: the feed of limits.
+        pub mod v1 {
+            tonic::include_proto!("edge.limits.v1");
+        }
+    }
+}
 
 /// Messages under `envoy.*`, laid out as Envoy's packages are.
 pub mod envoy {

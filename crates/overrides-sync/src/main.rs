@@ -1,0 +1,3 @@
+//! The server that watches Mimir's overrides and serves them to every mimir-rls.
+
+fn main() {}
