@@ -30,7 +30,7 @@ const DATE_EVERY: Duration = Duration::from_secs(60);
 pub struct LimitsCache {
     path: PathBuf,
     faults: Arc<AtomicU64>,
-    /// The content hash of what was loaded, which need not be written again.
+    /// The content sum of what was loaded, which need not be written again.
     loaded: OnceLock<u64>,
     retry_every: Duration,
     date_every: Duration,
@@ -38,7 +38,7 @@ pub struct LimitsCache {
 
 /// What is on disk.
 struct Kept {
-    /// The content hash of its limits.
+    /// The content sum of its limits.
     content: Option<u64>,
     /// When it was last written or dated.
     dated: Option<Instant>,
@@ -63,7 +63,7 @@ impl LimitsCache {
         let path = self.path.display();
         match self.restore(state) {
             Ok((snapshot, age)) => {
-                _ = self.loaded.set(snapshot.content_hash());
+                _ = self.loaded.set(snapshot.content_sum());
                 tracing::info!(%path, tenants = snapshot.len(), ?age, "the cached limits hold until the source has been read");
                 Some(age)
             }
@@ -112,7 +112,7 @@ impl LimitsCache {
     }
 
     async fn bring_up_to_date(&self, limits: Arc<Snapshot>, freshness: &Freshness, kept: &mut Kept) -> io::Result<()> {
-        let content = Some(limits.content_hash());
+        let content = Some(limits.content_sum());
         if kept.content == content {
             if !self.is_to_be_dated(kept, freshness) {
                 return Ok(());

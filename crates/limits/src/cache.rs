@@ -1,8 +1,8 @@
 //! The last good limits as a text, so that a server that restarts without its source has limits at once.
 //!
 //! The text is YAML with one entry a line, behind a comment that carries the format and a checksum of everything after it.
-//! Entries are told apart from Mimir's built-in defaults, which are written out as well: what is read back depends neither
-//! on the defaults that an operator sets nor on those that another build has.
+//! An entry is what the override says itself: it lies over the defaults of whoever reads it, as the override will when its
+//! source is read.
 //!
 //! The invariant kept: a text that is not what was written, byte for byte, is an error and never limits.
 
@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use crate::document::unmatched;
-use crate::fields::USED;
+use crate::field_set::{FieldSet, overlay};
 use crate::fnv::Fnv;
 use crate::mode::Mode;
 use crate::model::TenantLimits;
@@ -26,7 +26,7 @@ pub const MAX_CACHE_BYTES: usize = 64 * 1024 * 1024;
 pub const CACHE_TITLE: &str = "# limits cache of mimir-rls, written by it alone; format";
 
 /// Goes up when an older reader would misread what is written.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Why there is no cache of these limits, or no limits from this cache; completes a sentence that begins with the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,12 +61,11 @@ pub enum CacheError {
 /// # Errors
 /// [`CacheError::TooLarge`]: the text would not be read back.
 pub fn render_cache(snapshot: &Snapshot) -> Result<String, CacheError> {
-    let base = TenantLimits::default();
-    let mut body = format!("base: {}\ntenants:\n", flow(base.fields()));
+    let mut body = String::from("tenants:\n");
     for (key, entry) in snapshot.tenants() {
-        let limits = flow(entry.limits.differences(&base));
+        let (key, mode, limits) = (quote(key.as_str()), entry.mode.as_str(), entry.own_fields());
         // Writing to a text never fails.
-        _ = writeln!(body, "- {{tenant: {}, mode: {}, limits: {limits}}}", quote(key.as_str()), entry.mode.as_str());
+        _ = writeln!(body, "- {{tenant: {key}, mode: {mode}, limits: {limits}}}");
         if body.len() > MAX_CACHE_BYTES {
             return Err(CacheError::TooLarge);
         }
@@ -75,15 +74,13 @@ pub fn render_cache(snapshot: &Snapshot) -> Result<String, CacheError> {
     if text.len() > MAX_CACHE_BYTES { Err(CacheError::TooLarge) } else { Ok(text) }
 }
 
-/// Reads what [`render_cache`] wrote.
-pub(crate) fn read(text: &str) -> Result<HashMap<TenantId, TenantEntry>, CacheError> {
+/// Reads what [`render_cache`] wrote, over these defaults.
+pub(crate) fn read(text: &str, defaults: &TenantLimits) -> Result<HashMap<TenantId, TenantEntry>, CacheError> {
     let body = check(text)?;
-    // The title is line 1.
-    let mut lines = (2..).zip(body.lines());
-    let base = lines.next().map(|(line, text)| at(line, read_base(text))).transpose()?.unwrap_or_default();
     let mut entries = HashMap::new();
-    for (line, text) in lines.skip(1) {
-        let (key, entry) = at(line, read_entry(text, &base))?;
+    // The title is line 1, the name of the list line 2.
+    for (line, text) in (2..).zip(body.lines()).skip(1) {
+        let (key, entry) = at(line, read_entry(text, defaults))?;
         if entries.insert(key, entry).is_some() {
             return at(line, Err(ValueError::new("has a tenant for the second time")));
         }
@@ -114,52 +111,24 @@ fn title(body: &str) -> String {
     format!("{CACHE_TITLE} {FORMAT}, checksum {:016x}\n", sum.sum())
 }
 
-/// A YAML mapping on one line.
-fn flow(fields: impl Iterator<Item = (&'static str, String)>) -> String {
-    let fields: Vec<_> = fields.map(|(name, value)| format!("{name}: {value}")).collect();
-    format!("{{{}}}", fields.join(", "))
-}
-
 fn at<T>(line: usize, read: Result<T, ValueError>) -> Result<T, CacheError> {
     read.map_err(|ValueError(message)| CacheError::Line { line, message })
 }
 
-/// A field that the base does not name is one that its writer did not know, and has this build's default.
-fn read_base(line: &str) -> Result<TenantLimits, ValueError> {
-    let mut base = TenantLimits::default();
-    for Entry { key, value, .. } in &entries(line)? {
-        match &**key {
-            "base" => read_limits(&mut base, mapping(value, "fields")?.map_or(&[], Vec::as_slice))?,
-            other => return Err(unknown(other)),
-        }
-    }
-    Ok(base)
-}
-
-fn read_entry(line: &str, base: &TenantLimits) -> Result<(TenantId, TenantEntry), ValueError> {
+fn read_entry(line: &str, defaults: &TenantLimits) -> Result<(TenantId, TenantEntry), ValueError> {
     let line = line.strip_prefix("- ").ok_or_else(|| ValueError::new("is no entry"))?;
-    let (mut tenant, mut mode, mut limits) = (None, None, base.clone());
+    let (mut tenant, mut mode, mut limits, mut said) = (None, None, defaults.clone(), FieldSet::default());
     for Entry { key, value, .. } in &entries(line)? {
         match &**key {
             "tenant" => tenant = text(value)?.filter(|key| unmatched(key).is_none()).map(TenantId::from),
             "mode" => mode = text(value)?.and_then(Mode::named),
-            "limits" => read_limits(&mut limits, mapping(value, "fields")?.map_or(&[], Vec::as_slice))?,
+            "limits" => said = overlay(&mut limits, mapping(value, "fields")?.map_or(&[], Vec::as_slice))?,
             other => return Err(unknown(other)),
         }
     }
     let tenant = tenant.ok_or_else(|| ValueError::new("names no tenant"))?;
     let mode = mode.ok_or_else(|| ValueError::new("names no mode"))?;
-    Ok((tenant, TenantEntry { limits, mode }))
-}
-
-fn read_limits(limits: &mut TenantLimits, entries: &[Entry]) -> Result<(), ValueError> {
-    for Entry { key, value, .. } in entries {
-        // The table is in order of name.
-        let place = USED.binary_search_by(|field| field.name.cmp(key)).ok();
-        let field = place.and_then(|place| USED.get(place)).ok_or_else(|| unknown(key))?;
-        (field.read)(limits, value).map_err(|ValueError(message)| ValueError(format!("field {key} {message}")))?;
-    }
-    Ok(())
+    Ok((tenant, TenantEntry { limits, mode, said }))
 }
 
 /// The entries of the mapping that a line is.

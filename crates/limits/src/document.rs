@@ -15,6 +15,7 @@ use std::rc::Rc;
 
 pub use defaults::parse_defaults;
 
+use crate::field_set::FieldSet;
 use crate::model::TenantLimits;
 use crate::number::{Resolved, resolve};
 use crate::problem::{Problem, Problems, Severity};
@@ -39,6 +40,8 @@ pub struct SourceDocument<'t> {
 pub(crate) struct Draft {
     /// The defaults with every readable setting over them.
     pub(crate) limits: TenantLimits,
+    /// Which settings these are.
+    pub(crate) said: FieldSet,
     /// What keeps the entry from being used; the severities are the caller's to set.
     pub(crate) faults: Vec<Problem>,
 }
@@ -86,6 +89,12 @@ pub(crate) fn read(defaults: &TenantLimits, documents: &[SourceDocument<'_>]) ->
 }
 
 impl Reading {
+    /// What a further entry of this tenant is laid over: the defaults, and what was read of it before.
+    fn below(&self, key: &TenantId, defaults: &TenantLimits) -> (TenantLimits, FieldSet) {
+        let before = self.drafts.get(key);
+        before.map_or_else(|| (defaults.clone(), FieldSet::default()), |draft| (draft.limits.clone(), draft.said))
+    }
+
     fn tell(&mut self, problem: Problem) {
         self.problems.tell(problem);
     }

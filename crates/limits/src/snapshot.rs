@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use crate::field_set::{FieldSet, render};
 use crate::fnv::Fnv;
 use crate::mode::Mode;
 use crate::model::TenantLimits;
@@ -16,6 +17,17 @@ pub struct TenantEntry {
     pub limits: TenantLimits,
     /// [`Mode::Shadow`] while the tenant's entry has never been good, else [`Mode::Enforce`].
     pub mode: Mode,
+    /// The fields that the entry says itself; the others are the defaults.
+    pub said: FieldSet,
+}
+
+impl TenantEntry {
+    /// The fields that the entry says itself, as one YAML flow mapping, such as `{ingestion_rate: 10, request_rate: 5}`:
+    /// what [`crate::LimitsState::update`] reads.
+    #[must_use]
+    pub fn own_fields(&self) -> String {
+        render(self.said, &self.limits)
+    }
 }
 
 /// What holds for one push.
@@ -31,7 +43,7 @@ pub struct TenantView<'s> {
 #[derive(Debug)]
 pub struct Snapshot {
     version: u64,
-    content_hash: u64,
+    content_sum: u64,
     defaults: TenantEntry,
     tenants: Box<[(TenantId, TenantEntry)]>,
     places: HashMap<TenantId, usize>,
@@ -43,9 +55,9 @@ impl Snapshot {
         let mut tenants: Box<[_]> = entries.into_iter().collect();
         tenants.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
         let places = tenants.iter().enumerate().map(|(place, (key, _))| (key.clone(), place)).collect();
-        let content_hash = content_hash(&defaults, &tenants);
-        let defaults = TenantEntry { limits: defaults, mode: Mode::Enforce };
-        Snapshot { version, content_hash, defaults, tenants, places }
+        let content_sum = tenants.iter().fold(0, |sum: u64, (key, entry)| sum.wrapping_add(hash_of(key, entry)));
+        let defaults = TenantEntry { limits: defaults, mode: Mode::Enforce, said: FieldSet::default() };
+        Snapshot { version, content_sum, defaults, tenants, places }
     }
 
     /// How many times the limits have changed, this time included; 1 for the first.
@@ -54,11 +66,11 @@ impl Snapshot {
         self.version
     }
 
-    /// A hash of defaults, entries and modes, without the version: equal limits have equal hashes, in every process of
-    /// one build.
+    /// A sum over all overrides, their modes and the fields that they say themselves, whatever the defaults and the version
+    /// are: equal overrides have equal sums in every process.
     #[must_use]
-    pub fn content_hash(&self) -> u64 {
-        self.content_hash
+    pub fn content_sum(&self) -> u64 {
+        self.content_sum
     }
 
     /// What holds for a tenant without an entry.
@@ -87,11 +99,11 @@ impl Snapshot {
     /// Mimir's `getOverridesForLimitsKey`: the overrides of each pair of the suffix, alone (`:k=v`) and with the tenant
     /// (`a:k=v`), and then of the whole spelling are laid over the tenant's, but only what is above 0. An override is
     /// whole: what it does not say is the default's, and counts as said. Only of the name scheme Mimir knows whether it
-    /// was said; here one that is not the default's was.
+    /// was said.
     fn merge_overrides_of_metadata(&self, tenant: &Tenant<'_>, limits: &mut TenantLimits) {
         let pairs = tenant.metadata_pairs().flat_map(|pair| [pair.to_owned(), format!("{}{pair}", tenant.id())]);
         for key in pairs.chain([tenant.limits_key().to_owned()]) {
-            let Some(TenantEntry { limits: over, .. }) = self.entry(&key) else { continue };
+            let Some(TenantEntry { limits: over, said, .. }) = self.entry(&key) else { continue };
             if over.ingestion_rate > 0.0 {
                 limits.ingestion_rate = over.ingestion_rate;
             }
@@ -101,7 +113,7 @@ impl Snapshot {
             if over.ingestion_burst_factor > 0.0 {
                 limits.ingestion_burst_factor = over.ingestion_burst_factor;
             }
-            if over.name_validation_scheme != self.defaults.limits.name_validation_scheme {
+            if said.contains("name_validation_scheme") {
                 limits.name_validation_scheme = over.name_validation_scheme;
             }
         }
@@ -169,20 +181,10 @@ impl Diff {
     }
 }
 
-/// Defaults in full and of each entry what differs from them determine everything.
-fn content_hash(defaults: &TenantLimits, tenants: &[(TenantId, TenantEntry)]) -> u64 {
+fn hash_of(key: &TenantId, entry: &TenantEntry) -> u64 {
     let mut hash = Fnv::default();
-    // Neither writing into the hash nor formatting a text or a number fails.
-    let mut add = |name: &str, value: &str| _ = writeln!(hash, "{name}={value}");
-    for (name, value) in defaults.fields() {
-        add(name, &value);
-    }
-    for (key, entry) in tenants {
-        add(key.as_str(), entry.mode.as_str());
-        for (name, value) in entry.limits.differences(defaults) {
-            add(name, &value);
-        }
-    }
+    // Hashing never fails.
+    _ = writeln!(hash, "{} {} {}", key.as_str(), entry.mode.as_str(), entry.own_fields());
     hash.sum()
 }
 

@@ -11,6 +11,7 @@ use crate::origin::Origin;
 use crate::problem::{Problem, Problems, Severity};
 use crate::snapshot::{Snapshot, TenantEntry};
 use crate::tenant::TenantId;
+use crate::update::{Update, UpdateError, Updated};
 
 /// Holds the last good limits and applies new documents to them.
 #[derive(Debug)]
@@ -58,8 +59,8 @@ impl LimitsState {
         self.current.clone()
     }
 
-    /// Takes over the limits that [`crate::render_cache`] wrote, as version 1. The defaults stay those of this state;
-    /// entries are restored in full, whatever the defaults were when they were written.
+    /// Takes over the limits that [`crate::render_cache`] wrote, as version 1. The defaults are those of this state, and each
+    /// entry is what it says itself over them.
     ///
     /// # Errors
     /// Limits are in force already, or the text is not, byte for byte, what was written. Nothing changes then.
@@ -67,7 +68,7 @@ impl LimitsState {
         if self.current.is_some() {
             return Err(CacheError::NotFirst);
         }
-        let snapshot = Arc::new(Snapshot::new(1, self.defaults.clone(), cache::read(text)?));
+        let snapshot = Arc::new(Snapshot::new(1, self.defaults.clone(), cache::read(text, &self.defaults)?));
         self.current = Some(Arc::clone(&snapshot));
         Ok(snapshot)
     }
@@ -80,8 +81,7 @@ impl LimitsState {
     pub fn apply(&mut self, documents: &[SourceDocument<'_>]) -> Applied {
         let Reading { drafts, mut problems, refused, .. } = document::read(&self.defaults, documents);
         let mut changed = false;
-        let emptied =
-            drafts.is_empty() && !self.allow_empty && self.current.as_ref().is_some_and(|now| !now.is_empty());
+        let emptied = self.is_emptied(drafts.is_empty());
         if refused {
             for fault in drafts.into_values().flat_map(|draft| draft.faults) {
                 problems.judge(fault, Severity::Kept, "nothing changes while another document is refused");
@@ -99,17 +99,55 @@ impl LimitsState {
 
     fn settle(&self, key: TenantId, draft: Draft, problems: &mut Problems) -> (TenantId, TenantEntry) {
         if draft.faults.is_empty() {
-            return (key, TenantEntry { limits: draft.limits, mode: Mode::Enforce });
+            return (key, TenantEntry { limits: draft.limits, mode: Mode::Enforce, said: draft.said });
         }
-        let before = self.current.as_ref().and_then(|now| now.entry(key.as_str()));
-        let good = before.filter(|entry| entry.mode == Mode::Enforce);
+        let good = self.good(key.as_str());
         let (severity, outcome) = match good {
             Some(_) => (Severity::Kept, "the tenant keeps its last good limits"),
             None => (Severity::Shadowed, "the tenant is in shadow until this is mended"),
         };
         draft.faults.into_iter().for_each(|fault| problems.judge(fault, severity, outcome));
-        let entry = good.cloned().unwrap_or(TenantEntry { limits: draft.limits, mode: Mode::Shadow });
+        let entry = good.cloned().unwrap_or(TenantEntry { limits: draft.limits, mode: Mode::Shadow, said: draft.said });
         (key, entry)
+    }
+
+    /// The entry in force, if it was ever good.
+    fn good(&self, key: &str) -> Option<&TenantEntry> {
+        self.current.as_ref().and_then(|now| now.entry(key)).filter(|entry| entry.mode == Mode::Enforce)
+    }
+
+    /// Applies what another state, which has read the documents, says of its overrides: its entries lie over the defaults of
+    /// this state. An entry in shadow does not replace one that was good here.
+    ///
+    /// # Errors
+    /// An entry cannot be read, or no tenant would be left where there were some and that is not allowed. Nothing changes
+    /// then.
+    pub fn update(&mut self, update: &Update<'_>) -> Result<Updated, UpdateError> {
+        let mut entries: HashMap<_, _> = match &self.current {
+            Some(current) if !update.complete => {
+                current.tenants().map(|(key, entry)| (key.clone(), entry.clone())).collect()
+            }
+            _ => HashMap::new(),
+        };
+        for tenant in &update.removed {
+            entries.remove(*tenant);
+        }
+        for put in &update.put {
+            let (key, entry) = put.read(&self.defaults)?;
+            let kept = if entry.mode == Mode::Shadow { self.good(put.tenant).cloned() } else { None };
+            entries.insert(key, kept.unwrap_or(entry));
+        }
+        if self.is_emptied(entries.is_empty()) {
+            return Err(UpdateError::Emptied);
+        }
+        let changed = self.replace(entries);
+        let snapshot = self.current.clone().ok_or(UpdateError::Emptied)?;
+        Ok(Updated { snapshot, changed })
+    }
+
+    /// Whether there were tenants and, if `none` are left, that is not to be believed.
+    fn is_emptied(&self, none: bool) -> bool {
+        none && !self.allow_empty && self.current.as_ref().is_some_and(|now| !now.is_empty())
     }
 
     fn replace(&mut self, entries: HashMap<TenantId, TenantEntry>) -> bool {

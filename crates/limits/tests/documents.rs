@@ -86,7 +86,7 @@ fn what_good_documents_give_survives_a_restart() {
         let written = applied.snapshot.expect("limits");
         let cache = render_cache(&written).expect("a cache");
         let restored = LimitsState::new(TenantLimits::default(), false).restore(&cache).expect(&name);
-        assert_eq!(restored.content_hash(), written.content_hash(), "{name}");
+        assert_eq!(restored.content_sum(), written.content_sum(), "{name}");
         assert!(restored.diff(&written).is_empty(), "{name}");
         assert_eq!(render_cache(&restored).as_deref(), Ok(cache.as_str()), "{name}");
     }

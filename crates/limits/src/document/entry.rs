@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::field_set::FieldSet;
 use crate::fields::{self, Field, Known};
 use crate::model::TenantLimits;
 use crate::problem::{Problem, Severity};
@@ -24,6 +25,8 @@ pub(super) struct Setting<'d> {
 pub(super) struct Findings {
     /// Values that cannot be read and rules that do not hold; the entry is not to be used.
     pub(super) faults: Vec<Problem>,
+    /// The fields whose values were taken over.
+    pub(super) said: FieldSet,
     /// Settings that are passed over.
     pub(super) notes: Vec<Problem>,
 }
@@ -55,7 +58,11 @@ pub(super) fn overlay(
                 findings.notes.push(told(Severity::Ignored, message));
             }
             Some(Known::Used { field, .. }) => {
-                if let Err((severity, ValueError(message))) = read(limits, field, setting, expressions) {
+                let read = read(limits, field, setting, expressions);
+                if !matches!(read, Err((Severity::Rejected, _))) {
+                    findings.said.insert(field);
+                }
+                if let Err((severity, ValueError(message))) = read {
                     let problem = told(severity, format!("field {} {message}", setting.name));
                     match severity {
                         Severity::Ignored => left_to_mimir = Some(problem),

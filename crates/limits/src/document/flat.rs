@@ -118,11 +118,12 @@ impl<'d> FlatKeys<'d> {
                 continue;
             }
             let key = TenantId::from(tenant.as_str());
-            let mut limits = reading.drafts.get(&key).map_or(defaults, |draft| &draft.limits).clone();
+            let (mut limits, said) = reading.below(&key, defaults);
             let findings = overlay(&mut limits, Some(tenant), &settings, &mut reading.expressions);
             findings.notes.into_iter().for_each(|note| reading.tell(note));
             faults.extend(findings.faults);
-            reading.drafts.insert(key, Draft { limits, faults });
+            let said = said.union(findings.said);
+            reading.drafts.insert(key, Draft { limits, said, faults });
         }
     }
 }

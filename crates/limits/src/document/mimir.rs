@@ -85,14 +85,15 @@ fn read_tenant(document: &str, Entry { key, line, value }: &Entry, defaults: &Te
     };
     let unmatched = unmatched(key).map(|message| of_tenant(Severity::Ignored, message));
     let known = TenantId::from(&**key);
-    let mut limits = reading.drafts.get(&known).map_or(defaults, |draft| &draft.limits).clone();
+    let (mut limits, said) = reading.below(&known, defaults);
     let settings: Vec<_> = fields.iter().map(|field| Setting::of_entry(document, field)).collect();
     let findings = overlay(&mut limits, Some(&shortened(key)), &settings, &mut reading.expressions);
+    let said = said.union(findings.said);
     reading.take(findings);
     if let Some(unmatched) = unmatched {
         reading.tell(unmatched);
     } else {
-        reading.drafts.insert(known, Draft { limits, faults: Vec::new() });
+        reading.drafts.insert(known, Draft { limits, said, faults: Vec::new() });
     }
 }
 

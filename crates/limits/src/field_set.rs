@@ -1,0 +1,98 @@
+//! Which fields an override says itself, so that it can be laid over other defaults than those it was read with.
+
+use crate::fields::{Field, USED};
+use crate::model::TenantLimits;
+use crate::value::{ValueError, shortened};
+use crate::yaml::Entry;
+
+/// A set of the fields that the edge reads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FieldSet(u64);
+
+/// A set has a bit for each field.
+const _: () = assert!(USED.len() <= 64);
+
+impl FieldSet {
+    /// The fields of `limits` that differ from `base`.
+    #[must_use]
+    pub fn differing(limits: &TenantLimits, base: &TenantLimits) -> Self {
+        let differing = USED.iter().enumerate().filter(|(_, field)| !(field.same)(limits, base));
+        FieldSet(differing.fold(0, |set, (place, _)| set | 1 << place))
+    }
+
+    /// Whether Mimir's field of this name is in it.
+    #[must_use]
+    pub fn contains(self, name: &str) -> bool {
+        place(name).is_some_and(|place| self.0 & 1 << place != 0)
+    }
+
+    pub(crate) fn insert(&mut self, field: &Field) {
+        self.0 |= place(field.name).map_or(0, |place| 1 << place);
+    }
+
+    pub(crate) fn union(self, other: Self) -> Self {
+        FieldSet(self.0 | other.0)
+    }
+
+    /// In order of name.
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'static Field> {
+        USED.iter().enumerate().filter(move |(place, _)| self.0 & 1 << place != 0).map(|(_, field)| field)
+    }
+}
+
+/// The table is in order of name.
+fn place(name: &str) -> Option<usize> {
+    USED.binary_search_by(|field| field.name.cmp(name)).ok()
+}
+
+/// A YAML flow mapping of these fields of `limits`.
+pub(crate) fn render(set: FieldSet, limits: &TenantLimits) -> String {
+    let mut text = String::from("{");
+    for field in set.iter() {
+        if text.len() > 1 {
+            text.push_str(", ");
+        }
+        text.push_str(field.name);
+        text.push_str(": ");
+        text.push_str(&(field.render)(limits));
+    }
+    text.push('}');
+    text
+}
+
+/// Puts the fields of a mapping that [`render`] wrote over `limits`, and tells which they were.
+pub(crate) fn overlay(limits: &mut TenantLimits, entries: &[Entry]) -> Result<FieldSet, ValueError> {
+    let mut said = FieldSet::default();
+    for Entry { key, value, .. } in entries {
+        let field = place(key).and_then(|place| USED.get(place));
+        let field = field.ok_or_else(|| ValueError::new(format!("has the unknown field {}", shortened(key))))?;
+        (field.read)(limits, value).map_err(|ValueError(message)| ValueError(format!("field {key} {message}")))?;
+        said.insert(field);
+    }
+    Ok(said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holds_each_field_by_its_name() {
+        for field in USED {
+            let mut set = FieldSet::default();
+            assert!(!set.contains(field.name));
+            set.insert(field);
+            let names: Vec<_> = set.iter().map(|field| field.name).collect();
+            assert_eq!((names, set.contains(field.name)), (vec![field.name], true));
+        }
+        assert!(!FieldSet(u64::MAX).contains("ingestion_rte"));
+    }
+
+    #[test]
+    fn differing_fields_are_those_with_another_value() {
+        let limits = TenantLimits { ingestion_rate: 5.0, drop_labels: ["a".into()].into(), ..TenantLimits::default() };
+        let set = FieldSet::differing(&limits, &TenantLimits::default());
+        assert_eq!(render(set, &limits), "{drop_labels: [\"a\"], ingestion_rate: 5}");
+        assert_eq!(render(FieldSet::default(), &limits), "{}");
+    }
+}

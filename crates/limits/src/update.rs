@@ -1,0 +1,83 @@
+//! What one state tells another of its overrides: each entry as what it says itself, for the other's defaults.
+
+use std::sync::Arc;
+
+use crate::document::unmatched;
+use crate::field_set::{FieldSet, overlay};
+use crate::mode::Mode;
+use crate::model::TenantLimits;
+use crate::snapshot::{Snapshot, TenantEntry};
+use crate::tenant::TenantId;
+use crate::value::{ValueError, mapping, shortened};
+use crate::yaml::parse;
+
+/// A change of overrides.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Update<'t> {
+    /// Whether `put` is all there is; else what is not named stays.
+    pub complete: bool,
+    /// Overrides that are new or changed.
+    pub put: Vec<EntryUpdate<'t>>,
+    /// Overrides that are gone.
+    pub removed: Vec<&'t str>,
+}
+
+/// An override.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntryUpdate<'t> {
+    /// The bare tenant, or a spelling of it with metadata.
+    pub tenant: &'t str,
+    /// [`Mode::Shadow`] where the entry was never good.
+    pub mode: Mode,
+    /// What [`TenantEntry::own_fields`] gives.
+    pub own_fields: &'t str,
+}
+
+/// What an update did.
+#[derive(Debug, Clone)]
+pub struct Updated {
+    /// The limits now in force.
+    pub snapshot: Arc<Snapshot>,
+    /// Whether they are new ones.
+    pub changed: bool,
+}
+
+/// Why an update was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UpdateError {
+    /// An entry is not what [`TenantEntry::own_fields`] gives: another build wrote it.
+    #[error("tenant {tenant} {message}")]
+    Entry {
+        /// As it came, but not longer than can be shown.
+        tenant: String,
+        /// What is wrong with the entry.
+        message: String,
+    },
+    /// No tenant would be left.
+    #[error("it leaves no tenant, and there were some; allow empty overrides if this is meant")]
+    Emptied,
+}
+
+impl EntryUpdate<'_> {
+    /// The entry over these defaults.
+    pub(crate) fn read(&self, defaults: &TenantLimits) -> Result<(TenantId, TenantEntry), UpdateError> {
+        let mut limits = defaults.clone();
+        let said = match unmatched(self.tenant) {
+            Some(message) => Err(ValueError(message)),
+            None => read_own_fields(&mut limits, self.own_fields),
+        };
+        let said =
+            said.map_err(|ValueError(message)| UpdateError::Entry { tenant: shortened(self.tenant), message })?;
+        Ok((TenantId::from(self.tenant), TenantEntry { limits, mode: self.mode, said }))
+    }
+}
+
+fn read_own_fields(limits: &mut TenantLimits, text: &str) -> Result<FieldSet, ValueError> {
+    let tree = parse(text).map_err(|error| ValueError(format!("cannot be read: {}", error.message)))?;
+    let root = tree.root.filter(|_| tree.duplicates.is_empty() && tree.second_document.is_none());
+    let root = root.ok_or_else(|| ValueError::new("is no mapping of fields"))?;
+    overlay(limits, mapping(&root, "fields")?.map_or(&[], Vec::as_slice))
+}
+
+#[cfg(test)]
+mod tests;
