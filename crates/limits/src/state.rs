@@ -14,7 +14,7 @@ use crate::tenant::TenantId;
 use crate::update::{Update, UpdateError, Updated};
 
 /// Holds the last good limits and applies new documents to them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LimitsState {
     defaults: TenantLimits,
     allow_empty: bool,

@@ -41,6 +41,8 @@ pub struct Config {
     pub(crate) edge_config: Option<PathBuf>,
     pub(crate) limits_cache: Option<PathBuf>,
     pub(crate) decisions: DecisionPolicy,
+    /// Mimir's distributors, where they are not counted.
+    pub(crate) distributors: Option<NonZeroU32>,
     /// Where Mimir says who is elected.
     pub(crate) ha_tracker_url: Option<HaTrackerUrl>,
     pub(crate) audit_log: Option<AuditTarget>,
@@ -57,8 +59,6 @@ pub struct Config {
 pub(crate) struct DecisionPolicy {
     pub bodies: BodyPolicy,
     pub charge_samples_in: ChargeSamplesIn,
-    /// Mimir's distributors, each of which has buckets of its own.
-    pub distributors: NonZeroU32,
     pub ha_tracker: HaTracker,
 }
 
@@ -127,7 +127,8 @@ impl TryFrom<Args> for Config {
             ha_tracker_url: ha_tracker_address(ha_tracker_url, ha_tracker)?,
             audit_log,
             max_in_flight_bytes: in_flight_size(max_in_flight_bytes, &bodies)?,
-            decisions: DecisionPolicy { bodies, charge_samples_in, distributors, ha_tracker },
+            decisions: DecisionPolicy { bodies, charge_samples_in, ha_tracker },
+            distributors,
             drain_delay: drain_delay.into(),
             drain_timeout: drain_timeout.into(),
             logs: LogSettings { filter: log_level, format: log_format },

@@ -7,8 +7,6 @@ mod reading;
 mod refusals;
 mod verdict;
 
-use std::num::NonZeroU32;
-
 use enforce::{Decision, Denial, DenyReason, Enforcer, Moment};
 use limits::{Mode, RateLimit, Tenant, TenantView};
 use remote_write::{BodyError, Certainty, ContentType, Protocol};
@@ -36,7 +34,6 @@ pub(crate) struct Decider {
     enforcer: Enforcer,
     bodies: BodyPolicy,
     charge_samples_in: ChargeSamplesIn,
-    distributors: NonZeroU32,
     ha_tracker: HaTracker,
     elections: HaElections,
     rewrites: Rewrites,
@@ -56,13 +53,12 @@ enum Tokens {
 
 impl Decider {
     pub(crate) fn new(rules: RulesInForce, policy: DecisionPolicy, elections: HaElections, clock: Clock) -> Self {
-        let DecisionPolicy { bodies, charge_samples_in, distributors, ha_tracker } = policy;
+        let DecisionPolicy { bodies, charge_samples_in, ha_tracker } = policy;
         Self {
             rules,
             enforcer: Enforcer::new(),
             bodies,
             charge_samples_in,
-            distributors,
             ha_tracker,
             elections,
             rewrites: Rewrites::default(),
@@ -133,7 +129,7 @@ impl Decider {
         verdict.content_type_fault = remote_write::content_type_fault(push.content_type.as_deref());
 
         self.refuse_oversized(&push.body, &rules)?;
-        let request = limits.tenant.limits.request_limit(self.distributors);
+        let request = limits.tenant.limits.request_limit(rules.distributors);
         let admitted = allowed(self.admit_request(&tenant, request, tokens));
         if tokens == Tokens::Spend {
             admitted.clone()?;
@@ -153,7 +149,8 @@ impl Decider {
         if let Some(limit) = rules.edge.max_series_per_request.filter(|limit| verdict.counts.series > *limit) {
             return Err(over_max_series(verdict.counts.series, limit).into());
         }
-        Ok(self.charge(&tenant, limits, &read, tokens)?)
+        let limit = limits.ingestion.limits.ingestion_limit(rules.distributors);
+        Ok(self.charge(&tenant, limit, &read, tokens)?)
     }
 
     async fn contents(
@@ -206,7 +203,7 @@ impl Decider {
     fn charge(
         &self,
         tenant: &Tenant<'_>,
-        limits: &TenantView<'_>,
+        limit: RateLimit,
         read: &Read,
         tokens: Tokens,
     ) -> Result<AllowReason, Denial> {
@@ -221,7 +218,6 @@ impl Decider {
         if ha.unknown {
             return Ok(AllowReason::LeftToMimir);
         }
-        let limit = limits.ingestion.limits.ingestion_limit(self.distributors);
         let charge = || self.charge_items(tenant, limit, counts.items(), tokens);
         if ha.forwarded || counts.certainty == Certainty::Likely {
             // Never refused, and so charged here in any case: the rate limit call would refuse it. Charged, because the edge would

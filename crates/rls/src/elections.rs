@@ -28,7 +28,8 @@ const MOST_NAME_BYTES: usize = 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct HaElections {
     held: Arc<Elections>,
-    has_tracker: bool,
+    /// Whether there is a tracker to ask.
+    has_tracker: Arc<AtomicBool>,
     /// Whether the tracker's last list is young.
     has_list: Arc<AtomicBool>,
     /// When the last list that named anybody was asked for, in Unix milliseconds.
@@ -67,10 +68,15 @@ impl HaElections {
     pub(crate) fn new(has_tracker: bool) -> Self {
         Self {
             held: Arc::default(),
-            has_tracker,
+            has_tracker: Arc::new(AtomicBool::new(has_tracker)),
             has_list: Arc::default(),
             named_at: Arc::new(AtomicI64::new(i64::MIN)),
         }
+    }
+
+    /// Notes whether there is a tracker to ask.
+    pub(crate) fn set_tracker(&self, has_tracker: bool) {
+        self.has_tracker.store(has_tracker, Ordering::Relaxed);
     }
 
     pub(crate) fn held(&self) -> &Elections {
@@ -196,7 +202,7 @@ impl HaElection {
         match election.standing {
             Standing::Elected => {
                 // Without a tracker to ask nobody knows whom Mimir elects, and the limit is held.
-                if self.elections.has_tracker {
+                if self.elections.has_tracker.load(Ordering::Relaxed) {
                     let has_list = self.elections.has_list.load(Ordering::Relaxed);
                     outcome.unknown |= !election.confirmed && !has_list;
                     outcome.forwarded |= !election.confirmed || election.due;

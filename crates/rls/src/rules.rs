@@ -2,6 +2,8 @@
 //!
 //! Not here: how documents become limits, and what is decided by them. The invariant: what one push is decided by does not change under it.
 
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -15,12 +17,18 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct RulesInForce {
     limits: Arc<ArcSwapOption<Snapshot>>,
     edge: Arc<ArcSwap<EdgeConfig>>,
+    distributors: Arc<AtomicU32>,
 }
 
 impl RulesInForce {
-    /// No limits yet, and an edge config that holds from the first push on.
+    /// No limits yet, an edge config that holds from the first push on, and one distributor.
     pub(crate) fn with_edge_config(edge: Arc<EdgeConfig>) -> Self {
-        Self { limits: Arc::default(), edge: Arc::new(ArcSwap::new(edge)) }
+        Self { limits: Arc::default(), edge: Arc::new(ArcSwap::new(edge)), distributors: Arc::new(AtomicU32::new(1)) }
+    }
+
+    /// Mimir has so many distributors from now on.
+    pub(crate) fn put_distributors(&self, count: NonZeroU32) {
+        self.distributors.store(count.get(), Ordering::Relaxed);
     }
 
     /// These limits hold from now on.
@@ -30,7 +38,8 @@ impl RulesInForce {
 
     /// The rules of this moment.
     pub(crate) fn load(&self) -> Rules {
-        Rules { limits: self.limits.load_full(), edge: self.edge.load_full() }
+        let distributors = NonZeroU32::new(self.distributors.load(Ordering::Relaxed)).unwrap_or(NonZeroU32::MIN);
+        Rules { limits: self.limits.load_full(), edge: self.edge.load_full(), distributors }
     }
 
     /// Takes over the limits that `feed` holds now and each change, until `stop` is cancelled or the source ends; calls `changed` after each.
@@ -43,6 +52,20 @@ impl RulesInForce {
         follow(feed.states, stop, |state| {
             self.put_limits(state.limits.clone());
             changed(state);
+        })
+        .await;
+    }
+
+    /// Takes over each count of distributors.
+    pub(crate) async fn follow_distributors(
+        self,
+        counts: watch::Receiver<Option<NonZeroU32>>,
+        stop: CancellationToken,
+    ) {
+        follow(counts, stop, |count| {
+            if let Some(count) = *count {
+                self.put_distributors(count);
+            }
         })
         .await;
     }
@@ -79,6 +102,8 @@ pub(crate) struct Rules {
     /// None before the first good limits.
     pub limits: Option<Arc<Snapshot>>,
     pub edge: Arc<EdgeConfig>,
+    /// Mimir's distributors, each of which has buckets of its own.
+    pub distributors: NonZeroU32,
 }
 
 impl Rules {
@@ -103,7 +128,7 @@ impl Rules {
         let limits = self.limits.as_ref().map(|limits| limits.for_tenant(tenant));
         let never_good = limits.as_ref().is_some_and(|limits| limits.tenant.mode == Mode::Shadow);
         let mode = if policy.mode == Mode::Enforce && never_good { Mode::Shadow } else { policy.mode };
-        TenantRules { mode, edge: policy.limits, limits }
+        TenantRules { mode, edge: policy.limits, limits, distributors: self.distributors }
     }
 }
 
@@ -115,4 +140,5 @@ pub(crate) struct TenantRules<'r> {
     pub edge: EdgeLimits,
     /// None before the first good limits.
     pub limits: Option<TenantView<'r>>,
+    pub distributors: NonZeroU32,
 }

@@ -46,9 +46,9 @@ impl Decider {
         let rules = rules.for_tenant(tenant);
         let Ok(Basis::Limits(limits)) = basis(&rules) else { return None };
         let now = self.now();
-        let request = self.enforcer.request_level(tenant, limits.tenant.limits.request_limit(self.distributors), now);
+        let request = self.enforcer.request_level(tenant, limits.tenant.limits.request_limit(rules.distributors), now);
         let ingestion =
-            self.enforcer.ingestion_level(tenant, limits.ingestion.limits.ingestion_limit(self.distributors), now);
+            self.enforcer.ingestion_level(tenant, limits.ingestion.limits.ingestion_limit(rules.distributors), now);
         Some((BucketView { level: request, cost: 1 }, BucketView { level: ingestion, cost: items }))
     }
 }

@@ -40,12 +40,12 @@ impl Decider {
         let now = self.now();
         let (decision, level) = match hits {
             Hits::Requests(requests) => {
-                let limit = limits.tenant.limits.request_limit(self.distributors);
+                let limit = limits.tenant.limits.request_limit(rules.distributors);
                 let decision = self.enforcer.admit_requests(tenant, limit, requests, now);
                 (decision, self.enforcer.request_level(tenant, limit, now))
             }
             Hits::Items(items) => {
-                let limit = limits.ingestion.limits.ingestion_limit(self.distributors);
+                let limit = limits.ingestion.limits.ingestion_limit(rules.distributors);
                 let decision = self.enforcer.charge_items(tenant, limit, items, now);
                 (decision, self.enforcer.ingestion_level(tenant, limit, now))
             }

@@ -55,12 +55,7 @@ fn decider(limits: Arc<Snapshot>, clock: Clock) -> Decider {
         decode: BodyLimits { max_decoded_bytes: 100 << 20 },
         unreadable: UnreadableBody::Refuse,
     };
-    let policy = DecisionPolicy {
-        bodies,
-        charge_samples_in: ChargeSamplesIn::Check,
-        distributors: std::num::NonZeroU32::MIN,
-        ha_tracker: HaTracker::On,
-    };
+    let policy = DecisionPolicy { bodies, charge_samples_in: ChargeSamplesIn::Check, ha_tracker: HaTracker::On };
     let rules = RulesInForce::with_edge_config(Arc::new(EdgeConfig::default()));
     rules.put_limits(Some(limits));
     Decider::new(rules, policy, HaElections::new(false), clock)
