@@ -6,6 +6,8 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 TOOLS := tests/tools/install
+# What the end-to-end tests drive.
+DRIVEN := envoy mimir prometheus etcd kube-apiserver kubectl helm
 
 .PHONY: help run build check test e2e lint fmt clippy doc check-layers check-sizes check-parity deny tools bench clean-tools
 
@@ -22,12 +24,12 @@ check: ## run the tests that need no other program
 	cargo test --workspace --exclude e2e --locked
 
 # One build for all of it: cargo turns on other features for other choices of packages, and would build dependencies again.
-test: ## run all tests, also those with the real Envoy, Mimir and Prometheus
-	$(TOOLS) envoy mimir prometheus
+test: ## run all tests, also those with the real Envoy, Mimir, Prometheus and Kubernetes API
+	$(TOOLS) $(DRIVEN)
 	cargo test --workspace --locked
 
 e2e: ## run the end-to-end tests alone
-	$(TOOLS) envoy mimir prometheus
+	$(TOOLS) $(DRIVEN)
 	cargo build --bins --package rls --package edgectl --locked
 	cargo test --package e2e --locked
 
