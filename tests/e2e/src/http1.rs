@@ -8,9 +8,11 @@ use std::time::Duration;
 
 mod message;
 mod request;
+mod tls;
 
 pub use message::{Headers, Response};
 pub use request::Request;
+pub use tls::TlsConnection;
 
 use message::read_response;
 pub(crate) use message::{ReceivedRequest, read_request, write_response};

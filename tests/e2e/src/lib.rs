@@ -1,4 +1,4 @@
-//! The harness of the end-to-end tests: the real mimir-rls, Envoy, Mimir and Prometheus on
+//! The harness of the end-to-end tests: the real mimir-rls, Envoy, Mimir, Prometheus and Kubernetes API on
 //! loopback, and a sink that notes what reached it.
 //!
 //! Everything a test starts belongs to a value that it holds, and is gone when that value is dropped; if the test failed, the drop shows the
@@ -13,11 +13,16 @@
 
 mod edge;
 mod envoy;
+mod etcd;
+mod helm;
 mod http1;
+mod kube_apiserver;
+mod kubectl;
 mod load;
 mod metrics;
 mod mimir;
 mod mimir_rls;
+mod output;
 mod ports;
 mod process;
 mod programs;
@@ -32,11 +37,15 @@ mod watched_file;
 
 pub use edge::{Edge, EdgeBuilder};
 pub use envoy::{Envoy, EnvoySettings};
-pub use http1::{Connection, Headers, Request, Response, send};
+pub use helm::{helm, helm_template};
+pub use http1::{Connection, Headers, Request, Response, TlsConnection, send};
+pub use kube_apiserver::{ADMIN, Api, KubeApiServer, Token};
+pub use kubectl::Kubectl;
 pub use load::{Load, Pace, Tally, abandon, push_paced};
 pub use metrics::metric;
 pub use mimir::Mimir;
 pub use mimir_rls::MimirRls;
+pub use output::Output;
 pub use ports::free_port;
 pub use process::{Process, Signal};
 pub use programs::{built, repository, tool};
