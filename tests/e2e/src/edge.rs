@@ -21,6 +21,7 @@ pub struct EdgeBuilder {
     upstream_ports: Vec<u16>,
     rls_arguments: Vec<String>,
     edge_config: Option<String>,
+    limits_from: Option<String>,
     replicas: u8,
     charge_samples_in_rate_limit: bool,
     max_heap_bytes: Option<u64>,
@@ -68,6 +69,13 @@ impl EdgeBuilder {
     #[must_use]
     pub fn edge_config(mut self, document: &str) -> Self {
         self.edge_config = Some(document.to_owned());
+        self
+    }
+
+    /// mimir-rls takes its limits from this source, and not from the edge's file.
+    #[must_use]
+    pub fn limits_from(mut self, source: &str) -> Self {
+        self.limits_from = Some(source.to_owned());
         self
     }
 
@@ -148,10 +156,11 @@ impl EdgeBuilder {
             edge_config.write(document);
             self.rls_arguments.push(format!("--edge-config={}", edge_config.path().display()));
         }
+        let source = self.limits_from.take().unwrap_or_else(|| limits.source());
         let start = |number: u8| {
             let rls_folder = folder.path().join(format!("mimir-rls-{number}"));
             fs::create_dir(&rls_folder).expect("a folder can be made");
-            let rls = MimirRls::start(&rls_folder, &limits.path(), &self.rls_arguments);
+            let rls = MimirRls::start(&rls_folder, &source, &self.rls_arguments);
             wait(&rls);
             rls
         };
@@ -203,6 +212,7 @@ impl Edge {
             upstream_ports: Vec::new(),
             rls_arguments: Vec::new(),
             edge_config: None,
+            limits_from: None,
             replicas: 1,
             charge_samples_in_rate_limit: false,
             max_heap_bytes: None,

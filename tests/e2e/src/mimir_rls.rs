@@ -22,17 +22,18 @@ pub struct MimirRls {
 }
 
 impl MimirRls {
-    /// Starts it and waits until it answers on its HTTP port; whether it is ready depends on the limits.
+    /// Starts it with its limits from `limits`, such as `file:limits.yaml`, and waits until it answers on its HTTP port; whether it is ready
+    /// depends on the limits.
     ///
     /// # Panics
     /// When it does not start.
     #[must_use]
-    pub fn start(folder: &Path, limits: &Path, arguments: &[String]) -> Self {
+    pub fn start(folder: &Path, limits: &str, arguments: &[String]) -> Self {
         let (grpc_port, http_port) = (free_port(), free_port());
         let mut all = vec![
             format!("--grpc-listen=127.0.0.1:{grpc_port}"),
             format!("--http-listen=127.0.0.1:{http_port}"),
-            format!("--limits=file:{}", limits.display()),
+            format!("--limits={limits}"),
         ];
         all.extend_from_slice(arguments);
         let process = spawn(folder, &all);

@@ -44,6 +44,12 @@ impl WatchedFile {
         self.folder.path().join(NAME)
     }
 
+    /// What a mimir-rls is told to take its limits from it.
+    #[must_use]
+    pub fn source(&self) -> String {
+        format!("file:{}", self.path().display())
+    }
+
     /// Writes the document in place.
     ///
     /// # Panics

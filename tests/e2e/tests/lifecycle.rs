@@ -134,7 +134,7 @@ async fn a_check_in_flight_is_answered_before_a_drain_ends() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let limits = WatchedFile::absent();
     limits.write(LIMITS);
-    let mut rls = MimirRls::start(folder.path(), &limits.path(), &[]);
+    let mut rls = MimirRls::start(folder.path(), &limits.source(), &[]);
     until("mimir-rls is ready", || rls.readiness() == Some(200));
 
     let message = check_message("team", &samples(100).bytes);
