@@ -1,7 +1,7 @@
 //! The whole edge: a limits file, mimir-rls, Envoy, and a sink behind them.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -22,6 +22,7 @@ pub struct EdgeBuilder {
     rls_arguments: Vec<String>,
     edge_config: Option<String>,
     limits_from: Option<String>,
+    environment: Vec<(String, PathBuf)>,
     replicas: u8,
     charge_samples_in_rate_limit: bool,
     max_heap_bytes: Option<u64>,
@@ -76,6 +77,13 @@ impl EdgeBuilder {
     #[must_use]
     pub fn limits_from(mut self, source: &str) -> Self {
         self.limits_from = Some(source.to_owned());
+        self
+    }
+
+    /// mimir-rls has this file in this environment variable.
+    #[must_use]
+    pub fn environment(mut self, name: &str, file: &Path) -> Self {
+        self.environment.push((name.to_owned(), file.to_owned()));
         self
     }
 
@@ -160,7 +168,7 @@ impl EdgeBuilder {
         let start = |number: u8| {
             let rls_folder = folder.path().join(format!("mimir-rls-{number}"));
             fs::create_dir(&rls_folder).expect("a folder can be made");
-            let rls = MimirRls::start(&rls_folder, &source, &self.rls_arguments);
+            let rls = MimirRls::start_in(&rls_folder, &source, &self.rls_arguments, &self.environment);
             wait(&rls);
             rls
         };
@@ -213,6 +221,7 @@ impl Edge {
             rls_arguments: Vec::new(),
             edge_config: None,
             limits_from: None,
+            environment: Vec::new(),
             replicas: 1,
             charge_samples_in_rate_limit: false,
             max_heap_bytes: None,

@@ -153,11 +153,14 @@ impl KubeApiServer {
         api.is_ok_and(|mut api| api.status("/readyz") == Some(200))
     }
 
-    /// Asks it to end, and waits for that; etcd stays.
+    /// Asks it to end, also if it is frozen, and waits for that; etcd stays.
     ///
     /// # Panics
     /// When it does not end.
     pub fn stop(&mut self) {
+        if self.process.ended().is_none() {
+            self.resume();
+        }
         self.process.stop();
         self.process.wait();
     }

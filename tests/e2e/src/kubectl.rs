@@ -10,7 +10,7 @@ use crate::kube_apiserver::KubeApiServer;
 use crate::output::Output;
 use crate::programs::{repository, tool};
 
-/// kubectl with a token's kubeconfig, and with a home and a cache of its own. It may outlive the server.
+/// kubectl with a token's kubeconfig, and with a home and a cache of its own. The kubeconfig is gone with the server.
 #[derive(Debug)]
 pub struct Kubectl {
     program: PathBuf,

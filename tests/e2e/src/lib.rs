@@ -11,6 +11,7 @@
     reason = "a test's harness fails by panicking, so that drops show the logs of the programs"
 )]
 
+mod cluster;
 mod edge;
 mod envoy;
 mod etcd;
@@ -37,6 +38,7 @@ mod sink;
 mod wait;
 mod watched_file;
 
+pub use cluster::{CONFIG_MAP, Cluster};
 pub use edge::{Edge, EdgeBuilder};
 pub use envoy::{Envoy, EnvoySettings};
 pub use helm::{helm, helm_template};

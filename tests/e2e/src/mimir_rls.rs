@@ -19,6 +19,7 @@ pub struct MimirRls {
     http_port: u16,
     folder: PathBuf,
     arguments: Vec<String>,
+    environment: Vec<(String, PathBuf)>,
 }
 
 impl MimirRls {
@@ -29,6 +30,15 @@ impl MimirRls {
     /// When it does not start.
     #[must_use]
     pub fn start(folder: &Path, limits: &str, arguments: &[String]) -> Self {
+        Self::start_in(folder, limits, arguments, &[])
+    }
+
+    /// The same with files that environment variables name.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_in(folder: &Path, limits: &str, arguments: &[String], environment: &[(String, PathBuf)]) -> Self {
         let (grpc_port, http_port) = (free_port(), free_port());
         let mut all = vec![
             format!("--grpc-listen=127.0.0.1:{grpc_port}"),
@@ -36,8 +46,9 @@ impl MimirRls {
             format!("--limits={limits}"),
         ];
         all.extend_from_slice(arguments);
-        let process = spawn(folder, &all);
-        let started = Self { process, grpc_port, http_port, folder: folder.to_owned(), arguments: all };
+        let process = spawn(folder, &all, environment);
+        let environment = environment.to_vec();
+        let started = Self { process, grpc_port, http_port, folder: folder.to_owned(), arguments: all, environment };
         started.wait_until_live();
         started
     }
@@ -48,7 +59,7 @@ impl MimirRls {
     /// When it still runs, or does not start.
     pub fn restart(&mut self) {
         assert!(self.process.ended().is_some(), "mimir-rls still runs");
-        self.process = spawn(&self.folder, &self.arguments);
+        self.process = spawn(&self.folder, &self.arguments, &self.environment);
         self.wait_until_live();
     }
 
@@ -101,6 +112,7 @@ impl MimirRls {
     }
 }
 
-fn spawn(folder: &Path, arguments: &[String]) -> Process {
-    Process::start("mimir-rls", folder, Command::new(built("mimir-rls")).args(arguments))
+fn spawn(folder: &Path, arguments: &[String], environment: &[(String, PathBuf)]) -> Process {
+    let environment = environment.iter().map(|(name, path)| (name, path));
+    Process::start("mimir-rls", folder, Command::new(built("mimir-rls")).args(arguments).envs(environment))
 }

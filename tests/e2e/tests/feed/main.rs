@@ -1,0 +1,29 @@
+//! Limits on their way from a ConfigMap to the decision: the real API server, overrides-sync, mimir-rls and Envoy.
+
+#![expect(clippy::expect_used, reason = "a test may panic")]
+
+mod changes;
+mod learned;
+mod outages;
+
+use e2e::{Cluster, Edge, free_port, recorded_limits, replay_recorded};
+
+/// A tenant with a burst of so many samples, of which none comes back.
+fn overrides(tenants: &[(&str, u32)]) -> String {
+    let entries: String = tenants
+        .iter()
+        .map(|(tenant, burst)| format!("  {tenant}: {{ ingestion_rate: 0.00001, ingestion_burst_size: {burst} }}\n"))
+        .collect();
+    format!("overrides:\n{entries}")
+}
+
+#[test]
+fn with_the_recorded_limits_in_a_configmap_the_edge_answers_what_mimir_answered() {
+    let cluster = Cluster::start(&recorded_limits());
+    let sync = cluster.sync("sync", &[]);
+    replay_recorded(|replay| {
+        let sink = free_port();
+        let edge = Edge::builder().upstream(sink).limits_from(&sync.feed()).start("");
+        replay(edge.port(), &["--sink", &sink.to_string()]);
+    });
+}

@@ -1,0 +1,86 @@
+//! Losing the control plane never stops the data path.
+
+use std::time::{Duration, Instant};
+
+use e2e::{Cluster, Edge, Load, Signal, push_request, samples, until};
+
+use crate::overrides;
+
+/// Long enough that whatever polls every 15 s has failed once.
+const OUTAGE: Duration = Duration::from_secs(20);
+/// What the source may be behind once the API server answers again.
+const FRESH: f64 = 5.0;
+
+#[test]
+fn without_an_api_server_decisions_go_on_also_through_restarts_and_soon_after_it_all_is_fresh() {
+    let mut cluster = Cluster::start(&overrides(&[("always", 1_000_000_000), ("never", 5)]));
+    let mut sync = cluster.sync("sync", &[]);
+    let cache = cluster.server.folder().join("limits-cache");
+    let cache_flag = format!("--limits-cache={}", cache.display());
+    let mut edge = Edge::builder().limits_from(&sync.feed()).rls_arguments(&[&cache_flag]).start("");
+    until("the limits are in the cache", || cache.exists());
+
+    cluster.server.kill();
+    let began = Instant::now();
+    sync.process.kill();
+    edge.rls.process.kill();
+    edge.rls.restart();
+    assert_eq!(edge.rls.readiness(), Some(200), "from the cache");
+    edge.envoy.wait_for_healthy_rls(1);
+    sync.restart();
+    assert_eq!(sync.readiness(), Some(503), "it knows no limits");
+    let body = samples(10);
+    let load = |tenant: &str| Load::start(edge.port(), vec![push_request(tenant, &body.bytes)]);
+    let (always, never) = (load("always"), load("never"));
+    until("the outage is over", || {
+        assert_eq!(edge.rls.readiness(), Some(200));
+        began.elapsed() > OUTAGE
+    });
+    let stale = edge.rls.metric("rls_limits_stale_seconds").expect("a metric");
+    assert!(stale >= (OUTAGE - Duration::from_secs(1)).as_secs_f64(), "{stale} s");
+
+    cluster.server.restart();
+    let back = Instant::now();
+    until("the limits are confirmed", || edge.rls.metric("rls_limits_stale_seconds") < Some(FRESH));
+    assert!(back.elapsed().as_secs_f64() < FRESH, "took {:?}", back.elapsed());
+    cluster.put(&overrides(&[("always", 1_000_000_000), ("never", 5), ("another", 7)]));
+    let changed = Instant::now();
+    until("a change holds", || edge.rls.get("/api/v1/tenants/another").json()["limits"]["ingestion_burst_size"] == 7);
+    assert!(changed.elapsed().as_secs_f64() < FRESH, "took {:?}", changed.elapsed());
+
+    let (always, never) = (always.stop(), never.stop());
+    assert_eq!((always.of(200), always.errors.len()), (always.answers(), 0), "{always:?}");
+    assert_eq!((never.of(429), never.errors.len()), (never.answers(), 0), "{never:?}");
+    assert_eq!(edge.sink.of_tenant("never").len(), 0);
+}
+
+#[test]
+fn of_two_overrides_sync_a_frozen_one_is_left_for_the_other() {
+    let cluster = Cluster::start(&overrides(&[("team", 5)]));
+    let (first, second) = (cluster.sync("first", &[]), cluster.sync("second", &[]));
+    let edge = Edge::builder().limits_from(&format!("{},{}", first.feed(), second.url())).start("");
+    let clients = |sync: &e2e::OverridesSync| sync.metric("overrides_sync_feed_clients");
+    let (serving, other) = if clients(&first) == Some(1.0) { (&first, &second) } else { (&second, &first) };
+    serving.process.signal(Signal::STOP);
+    let burst = || edge.rls.get("/api/v1/tenants/team").json()["limits"]["ingestion_burst_size"].as_u64();
+    cluster.put(&overrides(&[("team", 6)]));
+    let changed = Instant::now();
+    until("the other one tells the change", || burst() == Some(6));
+    eprintln!("a frozen overrides-sync was left after {:.1?}", changed.elapsed());
+    assert_eq!(clients(other), Some(1.0));
+
+    // It goes on with what it knew before. Whoever comes back to it keeps what is newer.
+    cluster.put(&overrides(&[("team", 7)]));
+    until("the other one tells this too", || burst() == Some(7));
+    other.process.signal(Signal::STOP);
+    serving.process.signal(Signal::CONT);
+    until("the first one serves again", || clients(serving) == Some(1.0));
+    assert_eq!(burst(), Some(7));
+    cluster.put(&overrides(&[("team", 8)]));
+    until("it tells the next change", || {
+        let now = burst();
+        assert!(now == Some(7) || now == Some(8), "{now:?}");
+        now == Some(8)
+    });
+    other.process.signal(Signal::CONT);
+}
