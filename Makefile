@@ -9,7 +9,7 @@ TOOLS := tests/tools/install
 # What the end-to-end tests drive.
 DRIVEN := envoy mimir prometheus etcd kube-apiserver kubectl helm
 
-.PHONY: help run build check test e2e lint fmt clippy doc check-layers check-sizes check-parity deny tools bench clean-tools
+.PHONY: help run build check test e2e lint fmt clippy doc check-layers check-sizes check-parity deny tools bench bench-propagation bench-outage clean-tools
 
 help: ## list these commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
@@ -30,7 +30,7 @@ test: ## run all tests, also those with the real Envoy, Mimir, Prometheus and Ku
 
 e2e: ## run the end-to-end tests alone
 	$(TOOLS) $(DRIVEN)
-	cargo build --bins --package rls --package edgectl --locked
+	cargo build --bins --package rls --package overrides-sync --package edgectl --locked
 	cargo test --package e2e --locked
 
 lint: fmt clippy doc check-layers check-sizes check-parity deny ## run everything else that has to pass
@@ -62,6 +62,16 @@ tools: ## install the programs that the tests drive, outside of this folder
 
 bench: ## run the benchmarks
 	cargo bench --workspace --exclude e2e --bench '*' --locked
+
+bench-propagation: ## print how long a changed limit takes from kubectl to the decision
+	$(TOOLS) $(DRIVEN)
+	cargo build --release --bins --locked
+	cargo bench --package e2e --bench propagation --locked
+
+bench-outage: ## run the end-to-end test of an API server that is away for minutes: OUTAGE_SECONDS (180)
+	$(TOOLS) $(DRIVEN)
+	cargo build --bins --package rls --package overrides-sync --package edgectl --locked
+	OUTAGE_SECONDS=$${OUTAGE_SECONDS:-180} cargo test --package e2e --test feed --locked -- --nocapture without_an_api_server
 
 clean-tools: ## remove the installed programs
 	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/mimir-edge/tools"

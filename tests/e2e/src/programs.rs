@@ -23,7 +23,7 @@ pub fn built(name: &str) -> PathBuf {
     let program = test.ancestors().nth(2).expect("a test is in deps/ of a build folder").join(name);
     assert!(
         program.is_file(),
-        "{} is missing: cargo build --bins -p rls -p edgectl (make test does it)",
+        "{} is missing: cargo build --bins -p rls -p overrides-sync -p edgectl (make test does it)",
         program.display()
     );
     program

@@ -1,8 +1,6 @@
 //! The recorded cases of a real Mimir, replayed through the real Envoy: with a sink that notes what reaches it, with a real Mimir, and with the
 //! limits in a ConfigMap.
 
-#![expect(clippy::expect_used, reason = "a test may panic")]
-
 use e2e::{Edge, Mimir, free_port, recorded_limits, recorded_limits_file, replay_recorded};
 use tempfile::tempdir;
 

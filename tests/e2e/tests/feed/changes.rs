@@ -8,7 +8,7 @@ use crate::overrides;
 /// The burst that a mimir-rls has for a tenant.
 fn burst(rls: &MimirRls, tenant: &str) -> Option<u64> {
     let answer = rls.get(&format!("/api/v1/tenants/{tenant}"));
-    (answer.status == 200).then(|| answer.json()["limits"]["ingestion_burst_size"].as_u64())?
+    if answer.status == 200 { answer.json().pointer("/limits/ingestion_burst_size")?.as_u64() } else { None }
 }
 
 #[test]

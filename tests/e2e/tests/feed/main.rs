@@ -5,6 +5,7 @@
 mod changes;
 mod learned;
 mod outages;
+mod readme;
 
 use e2e::{Cluster, Edge, free_port, recorded_limits, replay_recorded};
 
