@@ -8,13 +8,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::Context;
 use axum::Router;
 use limits::LimitsState;
 use prometheus::Registry;
-use runtime::{HttpServer, LogHandle, Readiness, Shutdown, observability_routes};
-use tokio::task::{JoinError, JoinHandle};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use runtime::{HttpServer, LogHandle, Readiness, Serving, Shutdown, observability_routes};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
@@ -33,8 +33,6 @@ use grpc::{GrpcServer, Services};
 
 /// How often tenants with full buckets, and what is kept of idle ones, are forgotten.
 const KEEP_HOUSE_EVERY: Duration = Duration::from_secs(60);
-/// How long the last answers of a drain get to leave, once no call is in flight and only idle connections may be left.
-const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
 /// A server whose listeners are bound and whose limits are being watched.
 pub struct App {
@@ -159,55 +157,21 @@ impl App {
     /// When a listener fails, or when a second signal cut the drain short.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
         tracing::info!(grpc = %self.grpc.address(), http = %self.http.address(), "serving");
-        let (grpc_stop, http_stop) = (CancellationToken::new(), CancellationToken::new());
-        let mut http = tokio::spawn(self.http.serve(self.routes, http_stop.clone()));
-        let mut grpc = tokio::spawn(self.grpc.serve(self.readiness.clone(), grpc_stop.clone()));
-        tokio::select! {
-            () = shutdown.drain.cancelled() => {}
-            ended = &mut http => return Err(ended_early(ended.map(Ok), "HTTP")),
-            ended = &mut grpc => return Err(ended_early(ended, "gRPC")),
-        }
-        self.readiness.set_draining();
-        tracing::info!(delay = ?self.drain_delay, timeout = ?self.drain_timeout, "draining");
-        let drain = async {
-            sleep(self.drain_delay).await;
-            grpc_stop.cancel();
-            timeout(self.drain_timeout, last_call(&mut grpc, &self.calls)).await
+        let (readiness, calls, grpc) = (self.readiness.clone(), self.calls, self.grpc);
+        let serving = Serving {
+            http: self.http,
+            routes: self.routes,
+            readiness: self.readiness,
+            drain_delay: self.drain_delay,
+            drain_timeout: self.drain_timeout,
         };
-        tokio::select! {
-            drained = drain => match drained {
-                Ok(()) => tracing::info!("drained"),
-                Err(_) => tracing::warn!(timeout = ?self.drain_timeout, "calls were still in flight at the end of the drain"),
-            },
-            () = shutdown.abort.cancelled() => bail!("stopped by a second signal before the drain was over"),
-        }
-        http_stop.cancel();
+        serving.run(move |stop| grpc.serve(readiness, stop), calls.ended(), &shutdown).await?;
         if let Some(cache) = self.cache {
             // Its only error is a panic, which was shown.
             drop(cache.await);
         }
         self.records.finish().await;
         Ok(())
-    }
-}
-
-/// Waits until the last call has its answer. A peer that only holds a connection open is not waited for.
-async fn last_call(grpc: &mut JoinHandle<anyhow::Result<()>>, calls: &Calls) {
-    let idle = async {
-        calls.ended().await;
-        sleep(LAST_ANSWERS).await;
-    };
-    tokio::select! {
-        _ = grpc => {}
-        () = idle => {}
-    }
-}
-
-fn ended_early(ended: Result<anyhow::Result<()>, JoinError>, side: &str) -> anyhow::Error {
-    match ended {
-        Ok(Ok(())) => anyhow!("the {side} side ended by itself"),
-        Ok(Err(error)) => error,
-        Err(error) => anyhow!("the {side} side failed: {error}"),
     }
 }
 

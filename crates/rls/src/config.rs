@@ -1,24 +1,21 @@
 //! What the server runs with: the arguments, checked. A [`Config`] that exists can be run.
 
-mod files;
-
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytesize::ByteSize;
 use limits::{Problem, TenantLimits};
-use limits_source::{HaTrackerUrl, SourceSpec};
+use limits_source::{HaTrackerUrl, SourceSpec, read_default_limits};
 use remote_write::BodyLimits;
-use runtime::LogSettings;
+use runtime::{FlagFile, LogSettings, refuse_shared_files};
 
 use crate::Args;
 use crate::args::{ChargeSamplesIn, HaTracker, UnreadableBody};
 use crate::budget::SHARES;
 use crate::refusals::AuditTarget;
-use files::{FlagFile, refuse_shared};
 
 /// The largest size that the two body limits may have: lengths on the wire are 32 bits wide.
 const LARGEST_BODY: ByteSize = ByteSize::gib(2);
@@ -109,8 +106,13 @@ impl TryFrom<Args> for Config {
         }
         let limits = limits.parse().context("--limits")?;
         let audit_log = audit_log.map(AuditTarget::from);
-        refuse_shared(&flag_files(&limits, [&default_limits, &edge_config, &limits_cache], audit_log.as_ref()))?;
-        let (default_limits, default_problems) = default_limits.map(read_defaults).transpose()?.unwrap_or_default();
+        refuse_shared_files(&flag_files(&limits, [&default_limits, &edge_config, &limits_cache], audit_log.as_ref()))?;
+        let (default_limits, default_problems) = default_limits
+            .as_deref()
+            .map(read_default_limits)
+            .transpose()
+            .context("--default-limits")?
+            .unwrap_or_default();
         let max_request_bytes = body_size("--max-request-bytes", max_request_bytes)?;
         let max_decoded_bytes = body_size("--max-decoded-bytes", max_decoded_bytes)?;
         let bodies =
@@ -188,16 +190,4 @@ fn in_flight_size(given: Option<ByteSize>, bodies: &BodyPolicy) -> anyhow::Resul
         );
     }
     Ok(bytes)
-}
-
-fn read_defaults(path: PathBuf) -> anyhow::Result<(TenantLimits, Vec<Problem>)> {
-    let text =
-        std::fs::read_to_string(&path).with_context(|| format!("--default-limits: cannot read {}", path.display()))?;
-    let name = path.file_name().map_or(path.as_path(), Path::new).display().to_string();
-    match limits::parse_defaults(&name, &text) {
-        Ok(read) => Ok(read),
-        Err(problems) => {
-            bail!("--default-limits: {}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-        }
-    }
 }

@@ -1,13 +1,23 @@
-//! What every server of the project shares: logs, readiness, signals and drain, and the HTTP side with metrics and probes.
+//! What every server of the project shares: logs, readiness, signals and drain, the HTTP side with metrics and probes, and what its gRPC side is made of.
 //!
 //! Nothing here knows what a server decides.
 
+mod flag_files;
+mod grpc;
 mod http;
+mod pages;
+mod problems;
 mod readiness;
+mod serving;
 mod shutdown;
 mod telemetry;
 
+pub use flag_files::{FlagFile, refuse_shared_files};
+pub use grpc::{Connection, bounded_connections, health_service, reflection_service};
 pub use http::{HttpServer, observability_routes};
+pub use pages::{Fault, page_rows};
+pub use problems::problems_route;
 pub use readiness::{Phase, Readiness};
+pub use serving::Serving;
 pub use shutdown::{Shutdown, listen_for_signals};
 pub use telemetry::{LogFilter, LogFormat, LogHandle, LogSettings, Logs, init_logs};

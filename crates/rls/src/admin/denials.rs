@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::response::Json;
+use runtime::{Fault, page_rows};
 use serde::{Deserialize, Serialize};
 
-use super::{Admin, Fault, rows};
+use super::Admin;
 use crate::refusals::Recorded;
 
 #[derive(Deserialize)]
@@ -28,7 +29,7 @@ pub(super) async fn list(
     State(admin): State<Admin>,
     Query(Page { limit, after, tenant }): Query<Page>,
 ) -> Result<Json<Denials>, Fault> {
-    let rows = rows(limit)?;
+    let rows = page_rows(limit)?;
     let mut denials = admin.records.refusals().recent(after, tenant.as_deref(), rows.saturating_add(1));
     let more = denials.len() > rows;
     denials.truncate(rows);

@@ -12,11 +12,12 @@ use bytes::Bytes;
 use enforce::{Decision, DenyReason};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use remote_write::PushCounts;
+use runtime::Fault;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
+use super::Admin;
 use super::view::BucketJson;
-use super::{Admin, Fault};
 use crate::decide::{Explanation, tenant_of};
 use crate::push::{Push, PushBody, TenantHeader, retry_attempt};
 

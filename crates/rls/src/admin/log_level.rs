@@ -2,9 +2,9 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use runtime::LogFilter;
+use runtime::{Fault, LogFilter};
 
-use super::{Admin, Fault};
+use super::Admin;
 
 pub(super) async fn show(State(admin): State<Admin>) -> String {
     format!("{}\n", admin.logs.current())

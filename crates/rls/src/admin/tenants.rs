@@ -8,10 +8,11 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Json;
 use limits::Tenant;
+use runtime::{Fault, page_rows};
 use serde::{Deserialize, Serialize};
 
+use super::Admin;
 use super::view::{BucketJson, EdgeLimitsJson, Fields, fields};
-use super::{Admin, Fault, rows};
 use crate::rules::Rules;
 
 #[derive(Deserialize)]
@@ -58,7 +59,7 @@ pub(super) async fn list(
     State(admin): State<Admin>,
     Query(Page { limit, after }): Query<Page>,
 ) -> Result<Json<Tenants>, Fault> {
-    let rows = rows(limit)?;
+    let rows = page_rows(limit)?;
     // To look at a million tenants takes some milliseconds, which decisions must not wait for.
     let page = tokio::task::spawn_blocking(move || page(&admin, rows, after.as_deref()));
     page.await.map(Json).map_err(|error| Fault {

@@ -1,7 +1,5 @@
 //! The gRPC side: the ext_authz service and the health service that follows the readiness.
 
-mod connections;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +7,10 @@ use std::time::Duration;
 use anyhow::Context;
 use proto::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use proto::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitServiceServer;
-use runtime::{Phase, Readiness};
+use runtime::{Readiness, bounded_connections, health_service, reflection_service};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
-use tonic_health::ServingStatus;
-use tonic_health::server::{HealthReporter, health_reporter};
-use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 use tower::Layer;
 
 use super::calls::Calls;
@@ -26,8 +21,9 @@ use crate::envoy::{CheckService, RateLimits};
 use crate::metrics::Metrics;
 use crate::records::Records;
 use crate::rules::RulesInForce;
-use connections::{LARGEST_COUNT, bounded};
 
+/// Connections at once. Each worker of each Envoy has one, or a few under load.
+const CONNECTIONS: usize = 1000;
 /// A large body crosses in few round trips, and several must stall before others on the connection do.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 /// What a connection can hold that is not reserved yet. At a round trip of 1 ms it still lets 4 GB/s through.
@@ -50,9 +46,6 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// For calls that come without a timeout or never finish sending; Envoy's own is 5 s.
 const CALL_TIMEOUT: Duration = LONGEST;
-/// A health question holds the name of a service, a reflection question that of a symbol. Their bytes are not reserved: whoever fills the
-/// budget must not make this server look ill.
-const NAME_MESSAGE_BYTES: usize = 1 << 10;
 /// A rate limit question repeats the tenant's header once or twice.
 const DESCRIPTORS_BYTES: usize = 256 << 10;
 
@@ -109,9 +102,8 @@ impl GrpcServer {
     }
 
     pub(super) async fn serve(self, readiness: Readiness, stop: CancellationToken) -> anyhow::Result<()> {
-        let (reporter, health) = health_reporter();
-        report(&reporter, readiness.phase()).await;
-        tokio::spawn(follow_readiness(reporter, readiness));
+        let metrics = self.metrics;
+        let connections = bounded_connections(self.listener, CONNECTIONS, move || metrics.connection_refused());
         Server::builder()
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -123,43 +115,13 @@ impl GrpcServer {
             .max_concurrent_streams(CONCURRENT_CALLS)
             .timeout(CALL_TIMEOUT)
             .layer(self.calls)
-            .add_service(health.max_decoding_message_size(NAME_MESSAGE_BYTES))
+            // The bytes of health and reflection are not reserved: whoever fills the budget must not make this server look ill.
+            .add_service(health_service(readiness, &SERVICES).await)
             .add_service(self.authorization)
             .add_service(self.rate_limits)
-            .add_service(reflection()?)
-            .serve_with_incoming_shutdown(bounded(self.listener, LARGEST_COUNT, self.metrics), stop.cancelled())
+            .add_service(reflection_service(proto::FILE_DESCRIPTOR_SET)?)
+            .serve_with_incoming_shutdown(connections, stop.cancelled())
             .await
             .context("the gRPC side stopped")
-    }
-}
-
-/// Tells tools such as grpcurl what is served here.
-fn reflection() -> anyhow::Result<ServerReflectionServer<impl ServerReflection>> {
-    let service = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .context("gRPC reflection cannot be set up")?;
-    Ok(service.max_decoding_message_size(NAME_MESSAGE_BYTES))
-}
-
-async fn follow_readiness(reporter: HealthReporter, readiness: Readiness) {
-    let mut changes = readiness.changes();
-    loop {
-        let phase = *changes.borrow_and_update();
-        report(&reporter, phase).await;
-        if changes.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-async fn report(reporter: &HealthReporter, phase: Phase) {
-    let status = match phase {
-        Phase::Ready => ServingStatus::Serving,
-        Phase::Starting | Phase::Draining => ServingStatus::NotServing,
-    };
-    for service in SERVICES {
-        reporter.set_service_status(service, status).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The connections of the gRPC side: as many at once as there is memory for, and none from a peer that does not begin to speak.
+//! The connections of a gRPC side: as many at once as there is memory for, and none from a peer that does not begin to speak.
 //!
 //! One too many is closed at once: its peer then tries elsewhere, where one that is left in the queue would wait for its own timeout.
 
@@ -16,21 +16,17 @@ use tokio::time::{Sleep, sleep};
 use tokio_stream::{Stream, StreamExt};
 use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
 
-use crate::metrics::Metrics;
-
-/// Connections at once. Each worker of each Envoy has one, or a few under load.
-pub(super) const LARGEST_COUNT: usize = 1000;
 /// The bytes with which a client opens HTTP/2; from then on keepalive finds a dead peer.
 const PREFACE_BYTES: usize = 24;
 const PREFACE_WITHIN: Duration = Duration::from_secs(10);
 /// When the process is out of file descriptors, the next attempt fails as well.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
-/// The connections that `listener` accepts, at most `count` at once.
-pub(super) fn bounded(
+/// The connections that `listener` accepts, at most `count` at once; each that is one too many goes to `refused`.
+pub fn bounded_connections(
     listener: TcpListener,
     count: usize,
-    metrics: Metrics,
+    refused: impl Fn(),
 ) -> impl Stream<Item = io::Result<Connection>> {
     let free = Arc::new(Semaphore::new(count));
     TcpIncoming::from(listener).with_nodelay(Some(true)).then(slow_down).filter_map(move |accepted| {
@@ -41,7 +37,7 @@ pub(super) fn bounded(
         match Arc::clone(&free).try_acquire_owned() {
             Ok(permit) => Some(Ok(Connection::new(stream, permit, PREFACE_WITHIN))),
             Err(_) => {
-                metrics.connection_refused();
+                refused();
                 None
             }
         }
@@ -59,7 +55,8 @@ async fn slow_down(accepted: io::Result<TcpStream>) -> io::Result<TcpStream> {
 }
 
 /// A connection that counts as long as it is open.
-pub(super) struct Connection {
+#[derive(Debug)]
+pub struct Connection {
     stream: TcpStream,
     /// Until the peer has begun to speak: what is left of its first bytes, and for how long.
     preface: Option<(usize, Pin<Box<Sleep>>)>,
@@ -130,33 +127,28 @@ impl AsyncWrite for Connection {
 #[cfg(test)]
 mod tests {
     use std::pin::pin;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use prometheus::Registry;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
-    async fn listening() -> (TcpListener, std::net::SocketAddr, Metrics, Registry) {
+    async fn listening() -> (TcpListener, std::net::SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, registry) = (listener.local_addr().unwrap(), Registry::new());
-        let metrics = Metrics::new(&registry).unwrap();
-        (listener, address, metrics, registry)
-    }
-
-    fn refused(registry: &Registry) -> f64 {
-        let families = registry.gather();
-        let family = families.iter().find(|family| family.name() == "rls_grpc_connections_refused_total");
-        family.unwrap().get_metric()[0].get_counter().get_value()
+        let address = listener.local_addr().unwrap();
+        (listener, address)
     }
 
     #[tokio::test]
     async fn one_connection_too_many_is_closed_and_counted() {
-        let (listener, address, metrics, registry) = listening().await;
-        let mut accepted = pin!(bounded(listener, 2, metrics));
+        let (listener, address) = listening().await;
+        let refusals = Arc::new(AtomicUsize::new(0));
+        let (count, refused) = (Arc::clone(&refusals), || refusals.load(Ordering::Relaxed));
+        let mut accepted = pin!(bounded_connections(listener, 2, move || _ = count.fetch_add(1, Ordering::Relaxed)));
         let _peers = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
         let first = accepted.next().await.unwrap().unwrap();
         let _second = accepted.next().await.unwrap().unwrap();
-        assert_eq!(refused(&registry), 0.0);
+        assert_eq!(refused(), 0);
 
         let mut third = TcpStream::connect(address).await.unwrap();
         let mut nothing = [0];
@@ -164,17 +156,17 @@ mod tests {
             _ = accepted.next() => unreachable!("a third connection"),
             read = third.read(&mut nothing) => assert!(matches!(read, Ok(0) | Err(_)), "it is closed"),
         }
-        assert_eq!(refused(&registry), 1.0);
+        assert_eq!(refused(), 1);
 
         drop(first);
         let _fourth = TcpStream::connect(address).await.unwrap();
         assert!(accepted.next().await.unwrap().is_ok(), "a place came back");
-        assert_eq!(refused(&registry), 1.0);
+        assert_eq!(refused(), 1);
     }
 
     #[tokio::test]
     async fn a_peer_that_does_not_begin_to_speak_loses_its_connection() {
-        let (listener, address, ..) = listening().await;
+        let (listener, address) = listening().await;
         let free = Arc::new(Semaphore::new(1));
         for (said, kept) in [(0, false), (PREFACE_BYTES - 1, false), (PREFACE_BYTES, true), (PREFACE_BYTES + 1, true)] {
             let mut peer = TcpStream::connect(address).await.unwrap();

@@ -11,13 +11,14 @@ use anyhow::bail;
 const MOST_LINKS: usize = 40;
 
 /// The file of a flag.
-pub(super) struct FlagFile<'a> {
+#[derive(Debug)]
+pub struct FlagFile<'a> {
     flag: &'static str,
     path: &'a Path,
     use_of: Use,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Use {
     Read,
     Append,
@@ -26,15 +27,21 @@ enum Use {
 }
 
 impl<'a> FlagFile<'a> {
-    pub(super) fn read(flag: &'static str, path: &'a Path) -> Self {
+    /// A file that is only read.
+    #[must_use]
+    pub fn read(flag: &'static str, path: &'a Path) -> Self {
         Self { flag, path, use_of: Use::Read }
     }
 
-    pub(super) fn appended(flag: &'static str, path: &'a Path) -> Self {
+    /// A file that is opened to write more to it.
+    #[must_use]
+    pub fn appended(flag: &'static str, path: &'a Path) -> Self {
         Self { flag, path, use_of: Use::Append }
     }
 
-    pub(super) fn replaced(flag: &'static str, path: &'a Path) -> Self {
+    /// A file that is written anew beside its place, with `.new` behind its name, and put there.
+    #[must_use]
+    pub fn replaced(flag: &'static str, path: &'a Path) -> Self {
         Self { flag, path, use_of: Use::Replace }
     }
 
@@ -51,7 +58,10 @@ impl<'a> FlagFile<'a> {
 }
 
 /// Refuses a file that one flag writes and another one names. Files that are only read may be the same.
-pub(super) fn refuse_shared(files: &[FlagFile<'_>]) -> anyhow::Result<()> {
+///
+/// # Errors
+/// Names both flags and the file.
+pub fn refuse_shared_files(files: &[FlagFile<'_>]) -> anyhow::Result<()> {
     let taken: Vec<_> = files.iter().map(|file| (file, file.places())).collect();
     for (index, (written, places)) in taken.iter().enumerate().filter(|(_, (file, _))| file.use_of != Use::Read) {
         let others = taken.iter().enumerate().filter(|(other, _)| *other != index);

@@ -1,0 +1,65 @@
+//! `GET /api/v1/problems`: everything that is wrong with the documents as they are now.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Query;
+use axum::response::Json;
+use axum::routing::get;
+use limits::Problem;
+use serde::{Deserialize, Serialize};
+
+use crate::pages::{Fault, page_rows};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Page {
+    limit: Option<usize>,
+    /// How many problems were seen before.
+    #[serde(default)]
+    after: usize,
+}
+
+#[derive(Serialize)]
+struct Problems {
+    problems: Vec<ProblemJson>,
+    next: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct ProblemJson {
+    /// default_limits, limits or edge_config.
+    source: &'static str,
+    document: String,
+    line: Option<u64>,
+    tenant: Option<String>,
+    field: Option<String>,
+    severity: &'static str,
+    message: String,
+}
+
+/// The page. `now` gives the problems of each source, under the source's name.
+pub fn problems_route<const SOURCES: usize>(
+    now: impl Fn() -> [(&'static str, Arc<[Problem]>); SOURCES] + Clone + Send + Sync + 'static,
+) -> Router {
+    Router::new().route("/api/v1/problems", get(move |page| async move { list(&now(), page) }))
+}
+
+fn list(
+    sources: &[(&'static str, Arc<[Problem]>)],
+    Query(Page { limit, after }): Query<Page>,
+) -> Result<Json<Problems>, Fault> {
+    let rows = page_rows(limit)?;
+    let all = || sources.iter().flat_map(|(source, problems)| problems.iter().map(|problem| (*source, problem)));
+    let end = after.saturating_add(rows);
+    let next = (end < all().count()).then_some(end);
+    let problems = all().skip(after).take(rows).map(ProblemJson::from).collect();
+    Ok(Json(Problems { problems, next }))
+}
+
+impl From<(&'static str, &Problem)> for ProblemJson {
+    fn from((source, problem): (&'static str, &Problem)) -> Self {
+        let Problem { document, tenant, field, line, severity, message } = problem.clone();
+        Self { source, document, line, tenant, field, severity: severity.as_str(), message }
+    }
+}

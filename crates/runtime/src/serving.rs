@@ -1,0 +1,94 @@
+//! The life of a server from its bound listeners to its end: serve both sides, and drain in order.
+
+use std::future::Future;
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+use axum::Router;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{HttpServer, Readiness, Shutdown};
+
+/// How long the last answers of a drain get to leave, once no call is in flight and only idle connections may be left.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+
+/// A server's HTTP side, and what its drain goes by.
+#[derive(Debug)]
+pub struct Serving {
+    /// Serves metrics and probes to the end.
+    pub http: HttpServer,
+    /// What it serves.
+    pub routes: Router,
+    /// Turns to draining with the first signal.
+    pub readiness: Readiness,
+    /// How long to go on accepting after the first signal, already unhealthy.
+    pub drain_delay: Duration,
+    /// How long calls in flight may take to finish after that.
+    pub drain_timeout: Duration,
+}
+
+impl Serving {
+    /// Serves until `shutdown` asks for a drain, then drains: unhealthy at once, accepting for the drain delay, then the calls in flight.
+    ///
+    /// `grpc` serves until the token it gets is cancelled, and then ends when its connections have; `calls_ended` is there when no call is in
+    /// flight: a peer that only holds a connection open is not waited for.
+    ///
+    /// # Errors
+    /// When a side ends by itself, or when a second signal cut the drain short.
+    pub async fn run<G>(
+        self,
+        grpc: impl FnOnce(CancellationToken) -> G,
+        calls_ended: impl Future<Output = ()>,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<()>
+    where
+        G: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let (grpc_stop, http_stop) = (CancellationToken::new(), CancellationToken::new());
+        let mut http = tokio::spawn(self.http.serve(self.routes, http_stop.clone()));
+        let mut grpc = tokio::spawn(grpc(grpc_stop.clone()));
+        tokio::select! {
+            () = shutdown.drain.cancelled() => {}
+            ended = &mut http => return Err(ended_early(ended.map(Ok), "HTTP")),
+            ended = &mut grpc => return Err(ended_early(ended, "gRPC")),
+        }
+        self.readiness.set_draining();
+        tracing::info!(delay = ?self.drain_delay, timeout = ?self.drain_timeout, "draining");
+        let drain = async {
+            sleep(self.drain_delay).await;
+            grpc_stop.cancel();
+            timeout(self.drain_timeout, last_call(&mut grpc, calls_ended)).await
+        };
+        tokio::select! {
+            drained = drain => match drained {
+                Ok(()) => tracing::info!("drained"),
+                Err(_) => tracing::warn!(timeout = ?self.drain_timeout, "calls were still in flight at the end of the drain"),
+            },
+            () = shutdown.abort.cancelled() => bail!("stopped by a second signal before the drain was over"),
+        }
+        http_stop.cancel();
+        Ok(())
+    }
+}
+
+/// Waits until the last call has its answer.
+async fn last_call(grpc: &mut JoinHandle<anyhow::Result<()>>, calls_ended: impl Future<Output = ()>) {
+    let idle = async {
+        calls_ended.await;
+        sleep(LAST_ANSWERS).await;
+    };
+    tokio::select! {
+        _ = grpc => {}
+        () = idle => {}
+    }
+}
+
+fn ended_early(ended: Result<anyhow::Result<()>, JoinError>, side: &str) -> anyhow::Error {
+    match ended {
+        Ok(Ok(())) => anyhow!("the {side} side ended by itself"),
+        Ok(Err(error)) => error,
+        Err(error) => anyhow!("the {side} side failed: {error}"),
+    }
+}
