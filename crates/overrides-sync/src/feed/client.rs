@@ -1,0 +1,154 @@
+//! One client of the feed: what it was told, and what it is told next.
+//!
+//! Invariant: nothing waits here for the client but one update that has begun. What happens while a client does not read is told as one change.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use limits::ElectedReplica;
+use proto::edge::limits::v1::watch_response::Update;
+use proto::edge::limits::v1::{LimitsPart, Version, WatchResponse};
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::elected::next_part;
+use super::inputs::Inputs;
+use super::problems::problem_list;
+use crate::metrics::{Metrics, UpdateKind};
+
+/// A client that hears nothing for three times this looks for another server.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
+
+pub(super) struct Client {
+    inputs: Inputs,
+    /// The limits that the client has once all of `begun` is told.
+    have: Option<Version>,
+    heartbeats: Interval,
+    begun: Option<Begun>,
+    /// Changes that were seen before are none that reach this client late.
+    since: Instant,
+    metrics: Metrics,
+    stop: CancellationToken,
+}
+
+/// An update that is told in parts.
+enum Begun {
+    Limits { parts: Arc<[LimitsPart]>, told: usize, seen: Instant },
+    Elected { list: Arc<[ElectedReplica]>, asked_at: i64, told: usize },
+}
+
+/// Why there is something to tell.
+enum Wakeup {
+    Stop,
+    Heartbeat,
+    Limits,
+    Problems,
+    Elected,
+}
+
+impl Client {
+    /// A client that was told nothing yet and has the limits of version `have`.
+    pub(super) fn new(mut inputs: Inputs, have: Option<Version>, metrics: Metrics, stop: CancellationToken) -> Self {
+        inputs.limits.mark_changed();
+        inputs.problems.mark_changed();
+        inputs.ha_tracker.iter_mut().for_each(watch::Receiver::mark_changed);
+        let mut heartbeats = interval(HEARTBEAT_EVERY);
+        heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first message is a heartbeat, so that the client knows at once that somebody is there.
+        heartbeats.reset_immediately();
+        Self { inputs, have, heartbeats, begun: None, since: Instant::now(), metrics, stop }
+    }
+
+    /// Waits for something that the client was not told yet; `None` when the server drains.
+    pub(super) async fn next(&mut self) -> Option<WatchResponse> {
+        loop {
+            if let Some(update) = self.next_part() {
+                return Some(WatchResponse { update: Some(update) });
+            }
+            let update = match self.woken().await {
+                Wakeup::Stop => return None,
+                Wakeup::Heartbeat => Update::Heartbeat(self.inputs.heartbeat()),
+                Wakeup::Problems => Update::Problems(problem_list(&self.inputs.problems.borrow_and_update())),
+                Wakeup::Limits => {
+                    self.begun = self.begin_limits().await;
+                    continue;
+                }
+                Wakeup::Elected => {
+                    self.begun = self.begin_elected();
+                    continue;
+                }
+            };
+            return Some(WatchResponse { update: Some(update) });
+        }
+    }
+
+    async fn woken(&mut self) -> Wakeup {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Wakeup::Stop,
+            _ = self.heartbeats.tick() => return Wakeup::Heartbeat,
+            () = std::future::ready(()) => {}
+        }
+        // In no order: whatever changes often must not keep the rest from a slow reader.
+        tokio::select! {
+            () = self.stop.cancelled() => Wakeup::Stop,
+            _ = self.heartbeats.tick() => Wakeup::Heartbeat,
+            () = changed(Some(&mut self.inputs.distributors)) => Wakeup::Heartbeat,
+            () = changed(Some(&mut self.inputs.limits)) => Wakeup::Limits,
+            () = changed(Some(&mut self.inputs.problems)) => Wakeup::Problems,
+            () = changed(self.inputs.ha_tracker.as_mut()) => Wakeup::Elected,
+        }
+    }
+
+    async fn begin_limits(&mut self) -> Option<Begun> {
+        let published = self.inputs.limits.borrow_and_update().clone()?;
+        let (version, seen, have) = (published.version().clone(), published.seen(), self.have.clone());
+        // Everything takes longer to render than a worker may be kept from other clients.
+        let parts = tokio::task::spawn_blocking(move || published.parts(have.as_ref())).await.ok()?;
+        self.have = Some(version);
+        Some(Begun::Limits { parts, told: 0, seen })
+    }
+
+    fn begin_elected(&mut self) -> Option<Begun> {
+        let state = self.inputs.ha_tracker.as_mut()?.borrow_and_update().clone();
+        Some(Begun::Elected { list: state.elected?, asked_at: state.asked_at, told: 0 })
+    }
+
+    /// The next part of what has begun.
+    fn next_part(&mut self) -> Option<Update> {
+        let (update, last) = match self.begun.as_mut()? {
+            Begun::Limits { parts, told, seen } => {
+                let part = parts.get(*told)?.clone();
+                *told += 1;
+                if part.last {
+                    let kind = if part.complete { UpdateKind::Snapshot } else { UpdateKind::Delta };
+                    let late = (*seen > self.since).then(|| seen.elapsed());
+                    self.metrics.update_told(kind, late);
+                }
+                let last = part.last;
+                (Update::Limits(part), last)
+            }
+            Begun::Elected { list, asked_at, told } => {
+                let part = next_part(list, told, *asked_at);
+                let last = part.last;
+                (Update::Elected(part), last)
+            }
+        };
+        if last {
+            self.begun = None;
+        }
+        Some(update)
+    }
+}
+
+/// Waits for a change of what is there to change.
+async fn changed<T>(receiver: Option<&mut watch::Receiver<T>>) {
+    if let Some(receiver) = receiver
+        && receiver.changed().await.is_ok()
+    {
+        return;
+    }
+    pending().await
+}

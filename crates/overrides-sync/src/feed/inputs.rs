@@ -1,0 +1,75 @@
+//! What all clients are told, as it is now: each a watch channel, so that nobody waits for anybody.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Instant;
+
+use limits::{ControlState, Problem};
+use limits_source::{Freshness, HaTrackerState, LimitsFeed};
+use proto::edge::limits::v1::Heartbeat;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::publication::{Published, Publisher};
+
+/// The inputs of every client.
+#[derive(Clone)]
+pub(crate) struct Inputs {
+    /// `None` until the first good limits.
+    pub(crate) limits: watch::Receiver<Option<Arc<Published>>>,
+    pub(crate) problems: watch::Receiver<Arc<[Problem]>>,
+    pub(crate) freshness: Freshness,
+    pub(crate) distributors: watch::Receiver<Option<NonZeroU32>>,
+    /// Where an HA tracker is asked, what it said last.
+    pub(crate) ha_tracker: Option<watch::Receiver<HaTrackerState>>,
+}
+
+impl Inputs {
+    pub(crate) fn heartbeat(&mut self) -> Heartbeat {
+        Heartbeat {
+            stale_millis: u64::try_from(self.freshness.age().as_millis()).unwrap_or(u64::MAX),
+            distributors: self.distributors.borrow_and_update().map_or(0, NonZeroU32::get),
+            has_ha_tracker: self.ha_tracker.is_some(),
+        }
+    }
+}
+
+/// Limits and problems of a source, published until `stop` is cancelled or the source ends. `shown` sees each state once it is published.
+pub(crate) fn publish(
+    mut publisher: Publisher,
+    source: LimitsFeed,
+    stop: CancellationToken,
+    shown: impl Fn(&ControlState, Option<&Published>) + Send + 'static,
+) -> (watch::Receiver<Option<Arc<Published>>>, watch::Receiver<Arc<[Problem]>>) {
+    let (limits, problems) = (watch::Sender::new(None), watch::Sender::new(Arc::default()));
+    let receivers = (limits.subscribe(), problems.subscribe());
+    let mut states = source.states;
+    tokio::spawn(stop.run_until_cancelled_owned(async move {
+        loop {
+            let state = states.borrow_and_update().clone();
+            let seen = Instant::now();
+            // Comparing ten thousand entries takes longer than a worker may be kept from other clients.
+            let step = tokio::task::spawn_blocking(move || {
+                let published = publisher.publish(&state, seen);
+                (publisher, state, published)
+            });
+            let Ok((returned, state, published)) = step.await else { return };
+            publisher = returned;
+            if let Some(published) = &published {
+                limits.send_replace(Some(Arc::clone(published)));
+            }
+            problems.send_if_modified(|now| {
+                let changed = **now != *state.problems;
+                if changed {
+                    *now = Arc::clone(&state.problems);
+                }
+                changed
+            });
+            shown(&state, published.as_deref());
+            if states.changed().await.is_err() {
+                return;
+            }
+        }
+    }));
+    receivers
+}

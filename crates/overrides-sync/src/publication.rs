@@ -1,0 +1,158 @@
+//! The limits as the feed tells them: versions, and what changed between them. Pure: nothing here waits, and randomness and time are arguments.
+//!
+//! Invariant: a client that applies what [`Published::parts`] gives it, for whichever version it has, has the entries of this one.
+
+mod history;
+mod render;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use limits::{ControlState, Origin, Snapshot, TenantId};
+use proto::edge::limits::v1::{LimitsPart, Version};
+
+use history::History;
+pub(crate) use history::HistoryBounds;
+use render::render;
+
+/// Makes a version of each change.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    epoch: u64,
+    bounds: HistoryBounds,
+    newest: Option<Arc<Published>>,
+}
+
+/// The limits of one version, and how they came to be.
+#[derive(Debug)]
+pub(crate) struct Published {
+    snapshot: Arc<Snapshot>,
+    origin: Option<Arc<Origin>>,
+    version: Version,
+    history: History,
+    /// When the change was seen.
+    seen: Instant,
+    /// What most clients ask for, made once: everything, and what changed since the version before.
+    everything: OnceLock<Arc<[LimitsPart]>>,
+    last_change: OnceLock<Arc<[LimitsPart]>>,
+}
+
+/// What a client that has some version has to be told.
+#[derive(Debug, PartialEq, Eq)]
+enum Missing {
+    Everything,
+    Nothing,
+    /// The entries with these keys, as they are now; those without one are gone.
+    Entries(Vec<TenantId>),
+}
+
+impl Publisher {
+    /// `epoch` tells the sequences of this process from those of any other.
+    pub(crate) fn new(epoch: u64, bounds: HistoryBounds) -> Self {
+        Self { epoch, bounds, newest: None }
+    }
+
+    /// The next version, if limits or origin are not those of the newest one; `seen` is now.
+    pub(crate) fn publish(&mut self, state: &ControlState, seen: Instant) -> Option<Arc<Published>> {
+        let snapshot = Arc::clone(state.limits.as_ref()?);
+        let (sequence, history) = match &self.newest {
+            None => (1, History::new(self.bounds)),
+            Some(newest) => {
+                let keys = changed_keys(&newest.snapshot, &snapshot);
+                if keys.is_empty() && newest.origin == state.origin {
+                    return None;
+                }
+                let sequence = newest.version.sequence.saturating_add(1);
+                (sequence, newest.history.with(sequence, keys))
+            }
+        };
+        let (uid, resource_version) = state
+            .origin
+            .as_deref()
+            .map(|origin| (origin.uid.to_string(), origin.resource_version.to_string()))
+            .unwrap_or_default();
+        let version =
+            Version { epoch: self.epoch, sequence, uid, resource_version, content_sum: snapshot.content_sum() };
+        let published = Arc::new(Published {
+            snapshot,
+            origin: state.origin.clone(),
+            version,
+            history,
+            seen,
+            everything: OnceLock::new(),
+            last_change: OnceLock::new(),
+        });
+        self.newest = Some(Arc::clone(&published));
+        Some(published)
+    }
+}
+
+impl Published {
+    pub(crate) fn version(&self) -> &Version {
+        &self.version
+    }
+
+    pub(crate) fn seen(&self) -> Instant {
+        self.seen
+    }
+
+    /// How many overrides there are.
+    pub(crate) fn tenants(&self) -> usize {
+        self.snapshot.len()
+    }
+
+    /// What makes these limits of those that a client has, in messages of a bounded size; at least one, which tells the version.
+    pub(crate) fn parts(&self, have: Option<&Version>) -> Arc<[LimitsPart]> {
+        match self.missing(have) {
+            Missing::Everything => Arc::clone(self.everything.get_or_init(|| self.render(&Missing::Everything).into())),
+            Missing::Nothing => self.render(&Missing::Nothing).into(),
+            // Which keys these are depends on the version alone, not on what else the client says it has.
+            missing @ Missing::Entries(_) if self.is_next_after(have) => {
+                Arc::clone(self.last_change.get_or_init(|| self.render(&missing).into()))
+            }
+            missing @ Missing::Entries(_) => self.render(&missing).into(),
+        }
+    }
+
+    fn missing(&self, have: Option<&Version>) -> Missing {
+        let Some(have) = have else { return Missing::Everything };
+        if have.content_sum == self.version.content_sum {
+            return Missing::Nothing;
+        }
+        let keys = Some(have.sequence)
+            .filter(|sequence| have.epoch == self.version.epoch && *sequence <= self.version.sequence)
+            .and_then(|sequence| self.history.since(sequence));
+        keys.map_or(Missing::Everything, Missing::Entries)
+    }
+
+    fn is_next_after(&self, have: Option<&Version>) -> bool {
+        have.is_some_and(|have| {
+            have.epoch == self.version.epoch && have.sequence.checked_add(1) == Some(self.version.sequence)
+        })
+    }
+
+    fn render(&self, missing: &Missing) -> Vec<LimitsPart> {
+        match missing {
+            Missing::Everything => {
+                let entries = self.snapshot.tenants().map(|(key, entry)| (key, Some(entry)));
+                render(&self.version, true, entries)
+            }
+            Missing::Nothing => render(&self.version, false, std::iter::empty()),
+            Missing::Entries(keys) => {
+                let entries = keys.iter().map(|key| (key, self.snapshot.entry(key.as_str())));
+                render(&self.version, false, entries)
+            }
+        }
+    }
+}
+
+fn changed_keys(older: &Arc<Snapshot>, newer: &Arc<Snapshot>) -> Vec<TenantId> {
+    if Arc::ptr_eq(older, newer) {
+        return Vec::new();
+    }
+    let diff = newer.diff(older);
+    [diff.added, diff.changed, diff.removed].concat()
+}
+
+#[cfg(test)]
+mod tests;

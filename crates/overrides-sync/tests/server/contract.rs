@@ -1,0 +1,83 @@
+//! The names that charts, dashboards and people depend on.
+
+use std::collections::BTreeSet;
+
+use clap::CommandFactory;
+use overrides_sync::Args;
+
+use crate::support::{Server, document};
+
+/// Flags, with what holds unless they are given. One that is missing here may change; one that is here may not.
+const FLAGS: [(&str, Option<&str>); 17] = [
+    ("grpc-listen", Some("0.0.0.0:8083")),
+    ("http-listen", Some("0.0.0.0:9091")),
+    ("limits", None),
+    ("default-limits", None),
+    ("limits-cache", None),
+    ("allow-empty-overrides", None),
+    ("ha-tracker-url", None),
+    ("distributor-service", None),
+    ("events", None),
+    ("webhook-listen", None),
+    ("webhook-tls-cert", None),
+    ("webhook-tls-key", None),
+    ("drain-delay", Some("0s")),
+    ("drain-timeout", Some("30s")),
+    ("log-format", Some("text")),
+    ("log-level", Some("info")),
+    ("version", None),
+];
+
+/// Series that alerts and dashboards read; each is there before anything has happened.
+const SERIES: [&str; 21] = [
+    "overrides_sync_limits_version",
+    "overrides_sync_tenants",
+    "overrides_sync_problems{severity=\"rejected\"}",
+    "overrides_sync_problems{severity=\"shadowed\"}",
+    "overrides_sync_problems{severity=\"kept\"}",
+    "overrides_sync_problems{severity=\"ignored\"}",
+    "overrides_sync_limits_stale_seconds",
+    "overrides_sync_watch_restarts_total",
+    "overrides_sync_configmap_deletions_total",
+    "overrides_sync_feed_clients",
+    "overrides_sync_feed_clients_refused_total",
+    "overrides_sync_feed_updates_total{kind=\"snapshot\"}",
+    "overrides_sync_feed_updates_total{kind=\"delta\"}",
+    "overrides_sync_propagation_seconds_count",
+    "overrides_sync_ha_tracker_polls_total{result=\"ok\"}",
+    "overrides_sync_ha_tracker_polls_total{result=\"error\"}",
+    "overrides_sync_ha_pairs",
+    "overrides_sync_distributors",
+    "overrides_sync_limits_cache_errors_total",
+    "overrides_sync_grpc_connections_refused_total",
+    "overrides_sync_log_lines_dropped_total",
+];
+
+const PAGES: [&str; 4] = ["/metrics", "/live", "/ready", "/api/v1/problems"];
+
+#[test]
+fn promised_flags_exist_with_their_defaults_and_no_others() {
+    let mut command = Args::command();
+    command.build();
+    let mut found = BTreeSet::new();
+    for argument in command.get_arguments() {
+        let default = argument.get_default_values().first().map(|value| value.to_string_lossy().into_owned());
+        let default = default.filter(|_| argument.get_action().takes_values());
+        found.insert((argument.get_long().unwrap().to_owned(), default));
+    }
+    let promised = FLAGS.into_iter().chain([("help", None)]);
+    let promised = promised.map(|(flag, default)| (flag.to_owned(), default.map(str::to_owned))).collect();
+    assert_eq!(found, promised);
+}
+
+#[tokio::test]
+async fn promised_metrics_and_pages_exist_from_the_start() -> anyhow::Result<()> {
+    let server = Server::start(&document(1, 1), &[]).await?;
+    for series in SERIES {
+        assert!(server.metric(series).await?.is_some(), "{series}");
+    }
+    for page in PAGES {
+        assert_eq!(server.page(page).await?.0, 200, "{page}");
+    }
+    Ok(())
+}
