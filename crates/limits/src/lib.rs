@@ -9,6 +9,7 @@
 //! never readable is watched ([`Mode::Shadow`]), never cut down to the defaults.
 
 mod cache;
+mod check;
 mod document;
 mod duration;
 mod edge;
@@ -31,6 +32,7 @@ mod value;
 mod yaml;
 
 pub use cache::{CACHE_TITLE, CacheError, MAX_CACHE_BYTES, render_cache};
+pub use check::{Checked, check};
 pub use document::{MAX_DOCUMENT_BYTES, SourceDocument, parse_defaults};
 pub use edge::{EdgeConfig, EdgeConfigApplied, EdgeConfigState, EdgeLimits, EdgePolicy};
 pub use elected::ElectedReplica;
