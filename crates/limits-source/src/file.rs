@@ -1,14 +1,15 @@
 //! The file source: one overrides document on disk, applied again whenever it changes.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use limits::{Applied, ControlState, LimitsState, Problem, SourceDocument};
+use limits::{ControlState, LimitsState, Problem, SourceDocument};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::applied::{self, Outcome};
 use crate::watched_file::{self, Seen, WatchedFile};
 use crate::{Freshness, LimitsFeed};
 
@@ -71,11 +72,13 @@ impl FileSource {
     fn apply(&mut self, text: &str) -> ControlState {
         let name = self.file.document_name();
         let before = self.state.current();
-        let applied = self.state.apply(&[SourceDocument { name: &name, text }]);
-        self.in_force = applied.accepted;
-        log_applied(&self.file.path, before.as_deref(), &applied);
-        self.problems = applied.problems.into();
-        ControlState { limits: applied.snapshot, problems: Arc::clone(&self.problems), origin: None }
+        let result = self.state.apply(&[SourceDocument { name: &name, text }]);
+        self.in_force = result.accepted;
+        let changed = result.snapshot.as_deref().filter(|_| result.changed);
+        let outcome = Outcome { before: before.as_deref(), changed, problems: &result.problems };
+        applied::log(&self.file.path.display(), &outcome);
+        self.problems = result.problems.into();
+        ControlState { limits: result.snapshot, problems: Arc::clone(&self.problems), origin: None }
     }
 
     fn report_fault(&mut self, error: &io::Error) -> ControlState {
@@ -86,22 +89,6 @@ impl FileSource {
         let problems = self.problems.iter().cloned().chain([problem]).collect();
         ControlState { limits: self.state.current(), problems, origin: None }
     }
-}
-
-fn log_applied(path: &Path, before: Option<&limits::Snapshot>, applied: &Applied) {
-    for problem in &applied.problems {
-        tracing::warn!(path = %path.display(), "limits problem: {problem}");
-    }
-    let Some(snapshot) = applied.snapshot.as_deref().filter(|_| applied.changed) else { return };
-    let Some(older) = before else {
-        tracing::info!(path = %path.display(), tenants = snapshot.len(), problems = applied.problems.len(), "the first limits are in force");
-        return;
-    };
-    let diff = snapshot.diff(older);
-    tracing::info!(
-        path = %path.display(), version = snapshot.version(), tenants = snapshot.len(), problems = applied.problems.len(),
-        added = diff.added.len(), changed = diff.changed.len(), removed = diff.removed.len(), "limits are in force",
-    );
 }
 
 #[cfg(test)]
