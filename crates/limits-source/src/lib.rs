@@ -4,3 +4,25 @@
 //! configuration is watched the same way, and [`LimitsCache`] carries the last good limits over a restart.
 
 mod applied;
+mod default_limits;
+mod edge_config;
+mod feed;
+mod file;
+mod ha_tracker;
+mod kubernetes;
+mod limits_cache;
+mod spec;
+mod stamp;
+mod watched_file;
+
+pub use default_limits::{DefaultLimitsError, read_default_limits};
+pub use edge_config::{EdgeConfigFeed, EdgeConfigSource, EdgeControl};
+pub use feed::{Freshness, LimitsFeed};
+pub use file::FileSource;
+pub use ha_tracker::{HaTrackerFeed, HaTrackerPolls, HaTrackerSource, HaTrackerState, HaTrackerUrl, HaTrackerUrlError};
+pub use kubernetes::{ConfigMapName, ConfigMapSource, KubeClient, KubeConfigError, ObjectNameError, WatchCounts};
+pub use limits_cache::LimitsCache;
+pub use spec::{SourceSpec, SpecError};
+pub use watched_file::MAX_FILE_BYTES;
+
+pub use limits::ControlState;

@@ -1,0 +1,84 @@
+//! Limits from one ConfigMap: a watch brings each change at once, and a question every 15 seconds confirms what is in force.
+//!
+//! A watch that says nothing may be a quiet ConfigMap or a dead connection, so silence confirms nothing. The question is asked on a request of its own;
+//! where its answer is newer than what the watch brought, the answer is applied and the watch made anew. Of one object an older revision never replaces
+//! a newer one, whoever serves it. No outage, deletion or missing permission takes limits away.
+
+mod backoff;
+mod check;
+mod client;
+mod counts;
+mod fault;
+mod follow;
+mod names;
+mod object;
+mod revision;
+mod trouble;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use limits::LimitsState;
+use tokio::sync::watch as channel;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+pub use client::{KubeClient, KubeConfigError};
+pub use counts::WatchCounts;
+pub use names::{ConfigMapName, ObjectNameError, ServiceName};
+
+pub(crate) use fault::{Fault, Verb};
+
+use crate::{Freshness, LimitsFeed};
+use follow::Follower;
+use revision::Revisions;
+
+/// How long a start waits for the first answer: an API server that is away must not keep probes and signals unanswered.
+const FIRST_ANSWER: Duration = Duration::from_secs(5);
+
+/// Watches one ConfigMap.
+#[derive(Debug)]
+pub struct ConfigMapSource {
+    client: KubeClient,
+    name: ConfigMapName,
+    state: LimitsState,
+    freshness: Freshness,
+    counts: Arc<WatchCounts>,
+}
+
+impl ConfigMapSource {
+    /// A source that has read nothing yet. Limits that `state` has already are published at once, and hold until the ConfigMap was read.
+    #[must_use]
+    pub fn new(client: KubeClient, name: ConfigMapName, state: LimitsState) -> Self {
+        Self { client, name, state, freshness: Freshness::default(), counts: Arc::default() }
+    }
+
+    /// Says how old the limits are that the state was made with: [`crate::LimitsCache::load`] tells.
+    #[must_use]
+    pub fn restored(self, age: Duration) -> Self {
+        Self { freshness: Freshness::confirmed_ago(age), ..self }
+    }
+
+    /// What happens to the watch, counted from now on.
+    #[must_use]
+    pub fn counts(&self) -> Arc<WatchCounts> {
+        Arc::clone(&self.counts)
+    }
+
+    /// Reads the ConfigMap, which this waits for up to 5 seconds, and keeps watching it until `stop` is cancelled.
+    ///
+    /// An API server that is away or refuses, and a ConfigMap that is missing or bad, are no errors: the feed then shows problems, and limits as soon
+    /// as there are good ones.
+    pub async fn start(self, stop: CancellationToken) -> LimitsFeed {
+        let revisions = Revisions::new(self.name.clone(), self.state);
+        let sender = channel::Sender::new(revisions.state());
+        let mut feed = LimitsFeed { states: sender.subscribe(), freshness: self.freshness.clone() };
+        let follower = Follower::new(self.client, revisions, sender, self.freshness, self.counts);
+        tokio::spawn(stop.run_until_cancelled_owned(follower.run()));
+        if timeout(FIRST_ANSWER, feed.states.changed()).await.is_err() {
+            tracing::warn!(configmap = %self.name, "the ConfigMap could not be read within {FIRST_ANSWER:?}; still trying");
+        }
+        feed
+    }
+}

@@ -1,0 +1,101 @@
+use k8s_openapi::api::core::v1::ConfigMap;
+use limits::TenantLimits;
+use serde_json::json;
+
+use super::*;
+
+fn content(uid: &str, version: &str, data: &[(&str, &str)]) -> Content {
+    let data: std::collections::BTreeMap<_, _> = data.iter().copied().collect();
+    let object = json!({ "metadata": { "uid": uid, "resourceVersion": version }, "data": data, "binaryData": { "x.gz": "AA==" } });
+    Content::of(serde_json::from_value::<ConfigMap>(object).unwrap()).unwrap()
+}
+
+fn revisions() -> Revisions {
+    let name = ConfigMapName { namespace: "mimir".to_owned(), name: "mimir-runtime".to_owned() };
+    Revisions::new(name, LimitsState::new(TenantLimits::default(), false))
+}
+
+fn read(version: &str, text: &str) -> Revisions {
+    let mut revisions = revisions();
+    revisions.apply(&content("u", version, &[("runtime.yaml", text)]));
+    revisions
+}
+
+/// Tenants, the version that the limits are from, and what is wrong.
+fn seen(revisions: &Revisions) -> (usize, Option<String>, Vec<String>) {
+    let state = revisions.state();
+    let problems = state.problems.iter().filter(|problem| problem.document != "x.gz").map(ToString::to_string);
+    let version = state.origin.map(|origin| origin.resource_version.to_string());
+    (state.limits.map_or(0, |limits| limits.len()), version, problems.collect())
+}
+
+#[test]
+fn revisions_of_one_object_are_told_apart_by_age() {
+    let revisions = read("9", "overrides: {a: {}}");
+    let origin = |uid: &str, version: &str| Origin { uid: uid.into(), resource_version: version.into() };
+    assert_eq!(revisions.relation(&origin("u", "9")), Relation::Same);
+    assert_eq!(revisions.relation(&origin("u", "8")), Relation::Older);
+    assert_eq!(revisions.relation(&origin("u", "10")), Relation::Newer);
+    assert_eq!(revisions.relation(&origin("v", "8")), Relation::Other);
+    assert_eq!(self::revisions().relation(&origin("u", "8")), Relation::Other);
+}
+
+#[test]
+fn several_keys_are_one_set_in_which_both_layouts_are_read() {
+    let mut revisions = revisions();
+    let data = [("runtime.yaml", "overrides: {a: {ingestion_rate: 1}}"), ("b.ingestion_rate", "2")];
+    revisions.apply(&content("u", "1", &data));
+    assert_eq!(seen(&revisions), (2, Some("1".to_owned()), vec![]));
+    assert_eq!(revisions.state().problems.len(), 1, "binaryData");
+    assert!(revisions.is_in_force());
+}
+
+#[test]
+fn a_refused_document_keeps_the_limits_and_the_revision_that_they_are_from() {
+    let mut revisions = read("9", "overrides: {a: {}}");
+    revisions.apply(&content("u", "10", &[("runtime.yaml", "overrides: {a: {ingestion_rate: fast}}")]));
+    let (tenants, version, problems) = seen(&revisions);
+    assert_eq!((tenants, version.as_deref(), problems.len()), (1, Some("9"), 1));
+    assert!(!revisions.is_in_force(), "what holds is not what is there");
+    let older = Origin { uid: "u".into(), resource_version: "9".into() };
+    assert_eq!(revisions.relation(&older), Relation::Older, "a refused revision was read all the same");
+}
+
+#[test]
+fn an_object_without_data_is_an_emptied_document() {
+    let mut revisions = read("9", "overrides: {a: {}}");
+    revisions.apply(&content("u", "10", &[]));
+    let (tenants, version, problems) = seen(&revisions);
+    assert_eq!((tenants, version.as_deref(), problems.len()), (1, Some("9"), 1));
+}
+
+#[test]
+fn a_deletion_keeps_the_limits_until_the_object_is_made_again() {
+    let mut revisions = read("9", "overrides: {a: {}}");
+    assert!(revisions.set_missing(true) && !revisions.set_missing(true));
+    let deleted =
+        "mimir/mimir-runtime: the ConfigMap was deleted; the last good limits stay in force until it is made again";
+    assert_eq!(seen(&revisions), (1, Some("9".to_owned()), vec![deleted.to_owned()]));
+    assert!(!revisions.is_in_force());
+    revisions.apply(&content("v", "12", &[("runtime.yaml", "overrides: {a: {}, b: {}}")]));
+    assert_eq!(seen(&revisions), (2, Some("12".to_owned()), vec![]));
+    assert!(revisions.is_in_force());
+}
+
+#[test]
+fn what_keeps_the_object_from_being_read_is_a_problem_beside_the_documents() {
+    let mut revisions = read("9", "a.ingestion_rate: fast\n");
+    assert!(revisions.set_faults(vec!["no answer".to_owned()]));
+    assert!(!revisions.set_faults(vec!["no answer".to_owned()]), "told once");
+    assert_eq!(seen(&revisions).2.len(), 2);
+    assert!(revisions.set_faults(vec![]));
+    assert_eq!(seen(&revisions).2.len(), 1);
+}
+
+#[test]
+fn an_object_that_never_was_is_told_apart_from_a_deleted_one() {
+    let mut revisions = revisions();
+    revisions.set_missing(true);
+    let expected = "mimir/mimir-runtime: the ConfigMap does not exist; create it, or name the one that Mimir reads";
+    assert_eq!(seen(&revisions), (0, None, vec![expected.to_owned()]));
+}

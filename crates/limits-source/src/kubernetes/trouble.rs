@@ -1,0 +1,90 @@
+//! What keeps the ConfigMap from being read or confirmed now: told to the log when it changes, and shown as problems.
+
+use std::time::Duration;
+
+use limits::Origin;
+use tokio::time::Instant;
+
+use super::names::ConfigMapName;
+use super::{Fault, KubeConfigError};
+
+const RESOURCE: &str = "configmaps";
+
+/// A watch that was refused says nothing when it is let in: that it is quiet for so long, with attempts every 2 seconds, is the sign.
+const WATCH_RECOVERED_AFTER: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Default)]
+pub(crate) struct Trouble {
+    check: Option<Fault>,
+    /// A refusal only: other failures of the watch are the check's to find.
+    watch: Option<(Fault, Instant)>,
+    renewal: Option<String>,
+    told_older: bool,
+}
+
+impl Trouble {
+    pub(crate) fn check_failed(&mut self, name: &ConfigMapName, fault: Fault) {
+        if self.check.as_ref().is_some_and(|known| known.is_like(&fault)) {
+            return;
+        }
+        let why = explain(&fault, name);
+        tracing::warn!(configmap = %name, "limits cannot be confirmed, the last good limits stay in force: {why}");
+        self.check = Some(fault);
+    }
+
+    pub(crate) fn check_answered(&mut self, name: &ConfigMapName) {
+        if self.check.take().is_some() {
+            tracing::info!(configmap = %name, "the API server answers again");
+        }
+        self.renewal = None;
+        if self.watch.as_ref().is_some_and(|(_, failed_at)| failed_at.elapsed() > WATCH_RECOVERED_AFTER) {
+            tracing::info!(configmap = %name, "the watch is no longer refused");
+            self.watch = None;
+        }
+    }
+
+    pub(crate) fn watch_failed(&mut self, name: &ConfigMapName, fault: Fault) {
+        tracing::debug!(configmap = %name, %fault, "the watch failed and is made again");
+        if !fault.is_refusal() {
+            return;
+        }
+        let is_known = self.watch.as_ref().is_some_and(|(known, _)| known.is_like(&fault));
+        // One that the check tells as well is told once.
+        if !is_known && self.check.as_ref().is_none_or(|known| !known.is_like(&fault)) {
+            let why = explain(&fault, name);
+            tracing::warn!(configmap = %name, "the ConfigMap cannot be watched, changes take up to 15 s: {why}");
+        }
+        self.watch = Some((fault, Instant::now()));
+    }
+
+    /// The API server has an older revision than the one in force.
+    pub(crate) fn older(&mut self, name: &ConfigMapName, origin: &Origin) {
+        if !std::mem::replace(&mut self.told_older, true) {
+            tracing::warn!(
+                configmap = %name, resource_version = %origin.resource_version,
+                "the API server has an older revision than the one in force, which stays; if etcd was restored from a backup, delete the ConfigMap and make it again"
+            );
+        }
+    }
+
+    /// What came of reading the credentials again.
+    pub(crate) fn renewed(&mut self, error: Option<KubeConfigError>) {
+        let error = error.map(|error| error.to_string());
+        if let Some(error) = error.as_ref().filter(|error| self.renewal.as_ref() != Some(error)) {
+            tracing::warn!(%error, "refused credentials could not be read again; still trying");
+        }
+        self.renewal = error;
+    }
+
+    /// Each fault in words, once.
+    pub(crate) fn explain(&self, name: &ConfigMapName) -> Vec<String> {
+        let watch = self.watch.as_ref().map(|(fault, _)| fault);
+        let mut faults: Vec<String> = self.check.iter().chain(watch).map(|fault| explain(fault, name)).collect();
+        faults.dedup();
+        faults
+    }
+}
+
+fn explain(fault: &Fault, name: &ConfigMapName) -> String {
+    fault.explain(RESOURCE, &name.namespace, Some(&name.name))
+}
