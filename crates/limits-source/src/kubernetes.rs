@@ -29,6 +29,7 @@ pub use counts::WatchCounts;
 pub use names::{ConfigMapName, ObjectNameError, ServiceName};
 
 pub(crate) use fault::{Fault, Verb};
+pub(crate) use watch::{Scope, Seen, Watch};
 
 use crate::{Freshness, LimitsFeed};
 use follow::Follower;

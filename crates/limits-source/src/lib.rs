@@ -5,6 +5,7 @@
 
 mod applied;
 mod default_limits;
+mod distributors;
 mod edge_config;
 mod feed;
 mod file;
@@ -16,11 +17,14 @@ mod stamp;
 mod watched_file;
 
 pub use default_limits::{DefaultLimitsError, read_default_limits};
+pub use distributors::DistributorsSource;
 pub use edge_config::{EdgeConfigFeed, EdgeConfigSource, EdgeControl};
 pub use feed::{Freshness, LimitsFeed};
 pub use file::FileSource;
 pub use ha_tracker::{HaTrackerFeed, HaTrackerPolls, HaTrackerSource, HaTrackerState, HaTrackerUrl, HaTrackerUrlError};
-pub use kubernetes::{ConfigMapName, ConfigMapSource, KubeClient, KubeConfigError, ObjectNameError, WatchCounts};
+pub use kubernetes::{
+    ConfigMapName, ConfigMapSource, KubeClient, KubeConfigError, ObjectNameError, ServiceName, WatchCounts,
+};
 pub use limits_cache::LimitsCache;
 pub use spec::{SourceSpec, SpecError};
 pub use watched_file::MAX_FILE_BYTES;
