@@ -5,25 +5,39 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::{ConfigMapName, ObjectNameError};
+
 /// A source as the operator names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceSpec {
     /// `file:PATH`: a file that is watched for changes.
     File(PathBuf),
+    /// `kube:NAMESPACE/CONFIGMAP`: a ConfigMap that is watched for changes.
+    Kube(ConfigMapName),
+    /// `feed:URL`: the feed of an overrides-sync. What follows the colon is not read here, and is not empty.
+    Feed(String),
 }
 
 /// Why a `--limits` value names no source.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SpecError {
     /// The text has no `KIND:` in front.
-    #[error("{0:?} names no source; write file:PATH, for example file:/etc/mimir/runtime.yaml")]
+    #[error(
+        "{0:?} names no source; write file:PATH, kube:NAMESPACE/CONFIGMAP or feed:URL, for example file:/etc/mimir/runtime.yaml"
+    )]
     NoKind(String),
     /// The kind is not one of ours.
-    #[error("{0:?} is no kind of source; the kind that exists is file:PATH")]
+    #[error("{0:?} is no kind of source; write file:PATH, kube:NAMESPACE/CONFIGMAP or feed:URL")]
     UnknownKind(String),
     /// Nothing follows the kind.
     #[error("file: needs a path, for example file:/etc/mimir/runtime.yaml")]
     NoPath,
+    /// What follows `kube:` names no ConfigMap.
+    #[error("kube: needs a ConfigMap, for example kube:mimir/mimir-runtime: {0}")]
+    ConfigMap(#[from] ObjectNameError),
+    /// Nothing follows the kind.
+    #[error("feed: needs the URL of an overrides-sync, for example feed:http://overrides-sync:8083")]
+    NoUrl,
 }
 
 impl FromStr for SourceSpec {
@@ -34,6 +48,9 @@ impl FromStr for SourceSpec {
         match kind {
             "file" if rest.is_empty() => Err(SpecError::NoPath),
             "file" => Ok(Self::File(PathBuf::from(rest))),
+            "kube" => Ok(Self::Kube(rest.parse()?)),
+            "feed" if rest.is_empty() => Err(SpecError::NoUrl),
+            "feed" => Ok(Self::Feed(rest.to_owned())),
             other => Err(SpecError::UnknownKind(other.to_owned())),
         }
     }
@@ -48,6 +65,12 @@ mod tests {
         assert_eq!("file:/a/b.yaml".parse(), Ok(SourceSpec::File("/a/b.yaml".into())));
         assert_eq!("file:with:colon.yaml".parse(), Ok(SourceSpec::File("with:colon.yaml".into())));
         assert_eq!("file:".parse::<SourceSpec>(), Err(SpecError::NoPath));
+        let map = ConfigMapName { namespace: "mimir".into(), name: "mimir-runtime".into() };
+        assert_eq!("kube:mimir/mimir-runtime".parse(), Ok(SourceSpec::Kube(map)));
+        let no_slash = ObjectNameError::NoSlash("mimir-runtime".into());
+        assert_eq!("kube:mimir-runtime".parse::<SourceSpec>(), Err(SpecError::ConfigMap(no_slash)));
+        assert_eq!("feed:http://a:1,http://b:2".parse(), Ok(SourceSpec::Feed("http://a:1,http://b:2".into())));
+        assert_eq!("feed:".parse::<SourceSpec>(), Err(SpecError::NoUrl));
         assert_eq!("limits.yaml".parse::<SourceSpec>(), Err(SpecError::NoKind("limits.yaml".into())));
         assert_eq!("etcd:x".parse::<SourceSpec>(), Err(SpecError::UnknownKind("etcd".into())));
     }
