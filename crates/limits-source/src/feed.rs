@@ -39,7 +39,13 @@ impl Freshness {
 
     /// Notes that the limits in force are, at this moment, the ones that the source has.
     pub fn confirm(&self) {
-        self.confirmed_after_millis.store(millis(self.start.elapsed()), Ordering::Relaxed);
+        self.confirm_as_of(Duration::ZERO);
+    }
+
+    /// Notes that somebody else confirmed the limits in force that long before now.
+    pub(crate) fn confirm_as_of(&self, age: Duration) {
+        let confirmed = millis(self.start.elapsed()).saturating_sub(millis(age));
+        self.confirmed_after_millis.store(confirmed, Ordering::Relaxed);
     }
 
     /// Time since the last [`Freshness::confirm`], or since the source was made when nothing was ever confirmed.
@@ -66,6 +72,16 @@ mod tests {
         assert!((day..day + Duration::from_secs(60)).contains(&freshness.age()), "{:?}", freshness.age());
         freshness.clone().confirm();
         assert!(freshness.age() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn what_somebody_else_confirmed_is_as_old_as_they_say() {
+        let freshness = Freshness::default();
+        let day = Duration::from_secs(86_400);
+        freshness.confirm_as_of(day);
+        assert!((day..day + Duration::from_secs(60)).contains(&freshness.age()), "{:?}", freshness.age());
+        freshness.confirm_as_of(Duration::MAX);
+        assert!(freshness.age() > Duration::from_secs(1 << 50));
     }
 
     #[test]

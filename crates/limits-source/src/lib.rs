@@ -8,10 +8,12 @@ mod default_limits;
 mod distributors;
 mod edge_config;
 mod feed;
+mod feed_source;
 mod file;
 mod ha_tracker;
 mod kubernetes;
 mod limits_cache;
+mod source;
 mod spec;
 mod stamp;
 mod watched_file;
@@ -20,12 +22,14 @@ pub use default_limits::{DefaultLimitsError, read_default_limits};
 pub use distributors::DistributorsSource;
 pub use edge_config::{EdgeConfigFeed, EdgeConfigSource, EdgeControl};
 pub use feed::{Freshness, LimitsFeed};
+pub use feed_source::{Feed, FeedCounts, FeedSource, FeedTracker, FeedUrls, FeedUrlsError};
 pub use file::FileSource;
 pub use ha_tracker::{HaTrackerFeed, HaTrackerPolls, HaTrackerSource, HaTrackerState, HaTrackerUrl, HaTrackerUrlError};
 pub use kubernetes::{
     ConfigMapName, ConfigMapSource, KubeClient, KubeConfigError, ObjectNameError, ServiceName, WatchCounts,
 };
 pub use limits_cache::LimitsCache;
+pub use source::{Beside, Source};
 pub use spec::{SourceSpec, SpecError};
 pub use watched_file::MAX_FILE_BYTES;
 

@@ -1,11 +1,11 @@
 //! The value of `--limits`: a kind, a colon, and what that kind needs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::{ConfigMapName, ObjectNameError};
+use crate::{ConfigMapName, FeedUrls, FeedUrlsError, ObjectNameError};
 
 /// A source as the operator names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +14,8 @@ pub enum SourceSpec {
     File(PathBuf),
     /// `kube:NAMESPACE/CONFIGMAP`: a ConfigMap that is watched for changes.
     Kube(ConfigMapName),
-    /// `feed:URL`: the feed of an overrides-sync. What follows the colon is not read here, and is not empty.
-    Feed(String),
+    /// `feed:URL[,URL…]`: the feed of overrides-sync.
+    Feed(FeedUrls),
 }
 
 /// Why a `--limits` value names no source.
@@ -35,9 +35,20 @@ pub enum SpecError {
     /// What follows `kube:` names no ConfigMap.
     #[error("kube: needs a ConfigMap, for example kube:mimir/mimir-runtime: {0}")]
     ConfigMap(#[from] ObjectNameError),
-    /// Nothing follows the kind.
-    #[error("feed: needs the URL of an overrides-sync, for example feed:http://overrides-sync:8083")]
-    NoUrl,
+    /// What follows `feed:` is no list of URLs.
+    #[error("feed: needs the URL of an overrides-sync, for example feed:http://overrides-sync:8083: {0}")]
+    Feed(#[from] FeedUrlsError),
+}
+
+impl SourceSpec {
+    /// The file that is watched, if it is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Kube(_) | Self::Feed(_) => None,
+        }
+    }
 }
 
 impl FromStr for SourceSpec {
@@ -49,8 +60,7 @@ impl FromStr for SourceSpec {
             "file" if rest.is_empty() => Err(SpecError::NoPath),
             "file" => Ok(Self::File(PathBuf::from(rest))),
             "kube" => Ok(Self::Kube(rest.parse()?)),
-            "feed" if rest.is_empty() => Err(SpecError::NoUrl),
-            "feed" => Ok(Self::Feed(rest.to_owned())),
+            "feed" => Ok(Self::Feed(rest.parse()?)),
             other => Err(SpecError::UnknownKind(other.to_owned())),
         }
     }
@@ -69,8 +79,9 @@ mod tests {
         assert_eq!("kube:mimir/mimir-runtime".parse(), Ok(SourceSpec::Kube(map)));
         let no_slash = ObjectNameError::NoSlash("mimir-runtime".into());
         assert_eq!("kube:mimir-runtime".parse::<SourceSpec>(), Err(SpecError::ConfigMap(no_slash)));
-        assert_eq!("feed:http://a:1,http://b:2".parse(), Ok(SourceSpec::Feed("http://a:1,http://b:2".into())));
-        assert_eq!("feed:".parse::<SourceSpec>(), Err(SpecError::NoUrl));
+        let urls = "http://a:1,http://b:2".parse().expect("URLs");
+        assert_eq!("feed:http://a:1,http://b:2".parse(), Ok(SourceSpec::Feed(urls)));
+        assert_eq!("feed:".parse::<SourceSpec>(), Err(SpecError::Feed(FeedUrlsError::NoHttpUrl)));
         assert_eq!("limits.yaml".parse::<SourceSpec>(), Err(SpecError::NoKind("limits.yaml".into())));
         assert_eq!("etcd:x".parse::<SourceSpec>(), Err(SpecError::UnknownKind("etcd".into())));
     }

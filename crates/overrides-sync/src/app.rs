@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use limits::{LimitsState, Problem};
-use limits_source::{Freshness, HaTrackerFeed};
+use limits_source::{Beside, Freshness, HaTrackerFeed, Source, WatchCounts};
 use prometheus::Registry;
 use runtime::{HttpServer, LogHandle, Readiness, Serving, Shutdown, observability_routes, problems_route};
 use tokio::sync::watch;
@@ -62,10 +62,11 @@ impl App {
             tracing::warn!("default limits problem: {problem}");
         }
         let ha_tracker = sources::ha_tracker(config.ha_tracker_url, stop.clone())?;
-        let (_, distributors) = watch::channel(None);
+        let kube = sources::kube(&config.limits, config.distributor_service.as_ref()).await?;
+        let distributors = sources::distributors(kube.as_ref(), config.distributor_service, stop.clone());
         let state = LimitsState::new(config.default_limits, config.allow_empty_overrides);
-        let sources::Limits { feed: source, cache_faults, cache } =
-            sources::limits(config.limits, state, config.limits_cache, stop.clone()).await;
+        let source = config.limits.start(state, config.limits_cache, kube, stop.clone()).await.context("--limits")?;
+        let Source { limits: source, beside, cache_faults, cache } = source;
 
         let freshness = source.freshness.clone();
         let publisher = Publisher::new(rand::random(), HISTORY);
@@ -92,7 +93,11 @@ impl App {
         let pages = problems_route(move || {
             [("default_limits", Arc::clone(&default_problems)), ("limits", Arc::clone(&problems.borrow()))]
         });
-        let counters = Counters { freshness, ha_tracker, distributors, cache_faults, logs };
+        let watch = match beside {
+            Beside::Watch(counts) => Some(counts),
+            Beside::Nothing | Beside::Feed(_) => None,
+        };
+        let counters = Counters { freshness, ha_tracker, distributors, watch, cache_faults, logs };
         let refresh = move || metrics.refresh(counters.read());
         let routes = observability_routes(registry, readiness.clone(), refresh).merge(pages);
         Ok(Self {
@@ -160,6 +165,7 @@ struct Counters {
     freshness: Freshness,
     ha_tracker: Option<HaTrackerFeed>,
     distributors: watch::Receiver<Option<NonZeroU32>>,
+    watch: Option<Arc<WatchCounts>>,
     cache_faults: Arc<AtomicU64>,
     logs: LogHandle,
 }
@@ -173,6 +179,8 @@ impl Counters {
             polls_failed: tracker.map_or(0, |feed| feed.polls.failed()),
             pairs: tracker.and_then(|feed| feed.states.borrow().elected.as_ref().map(|list| list.len())).unwrap_or(0),
             distributors: self.distributors.borrow().map_or(0, NonZeroU32::get),
+            watch_restarts: self.watch.as_ref().map_or(0, |counts| counts.restarts()),
+            configmap_deletions: self.watch.as_ref().map_or(0, |counts| counts.deletions()),
             cache_errors: self.cache_faults.load(Ordering::Relaxed),
             log_lines_dropped: self.logs.dropped_lines(),
             ..Counted::default()

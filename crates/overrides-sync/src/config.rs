@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use limits::{Problem, TenantLimits};
-use limits_source::{HaTrackerUrl, SourceSpec, read_default_limits};
+use limits_source::{HaTrackerUrl, ServiceName, SourceSpec, read_default_limits};
 use runtime::{FlagFile, LogSettings, refuse_shared_files};
 
 use crate::Args;
@@ -22,6 +22,8 @@ pub struct Config {
     pub(crate) default_problems: Vec<Problem>,
     pub(crate) allow_empty_overrides: bool,
     pub(crate) limits_cache: Option<PathBuf>,
+    /// The Service whose ready endpoints are counted.
+    pub(crate) distributor_service: Option<ServiceName>,
     /// Where Mimir says who is elected.
     pub(crate) ha_tracker_url: Option<HaTrackerUrl>,
     pub(crate) drain_delay: Duration,
@@ -42,7 +44,7 @@ impl TryFrom<Args> for Config {
             limits_cache,
             allow_empty_overrides,
             ha_tracker_url,
-            distributor_service: _,
+            distributor_service,
             events: _,
             webhook_listen: _,
             webhook_tls_cert: _,
@@ -56,9 +58,11 @@ impl TryFrom<Args> for Config {
             bail!("--grpc-listen and --http-listen are both {grpc_listen}; give each a port of its own");
         }
         let limits: SourceSpec = limits.parse().context("--limits")?;
-        let SourceSpec::File(limits_file) = &limits;
+        if matches!(limits, SourceSpec::Feed(_)) {
+            bail!("--limits is a feed, which an overrides-sync serves; write kube:NAMESPACE/CONFIGMAP or file:PATH");
+        }
         let files = [
-            Some(FlagFile::read("--limits", limits_file)),
+            limits.file().map(|path| FlagFile::read("--limits", path)),
             default_limits.as_deref().map(|path| FlagFile::read("--default-limits", path)),
             limits_cache.as_deref().map(|path| FlagFile::replaced("--limits-cache", path)),
         ];
@@ -77,6 +81,10 @@ impl TryFrom<Args> for Config {
             default_problems,
             allow_empty_overrides,
             limits_cache,
+            distributor_service: distributor_service
+                .map(|service| service.parse())
+                .transpose()
+                .context("--distributor-service")?,
             ha_tracker_url: ha_tracker_url.map(|url| url.parse()).transpose().context("--ha-tracker-url")?,
             drain_delay: drain_delay.into(),
             drain_timeout: drain_timeout.into(),

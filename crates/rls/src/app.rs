@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use limits::LimitsState;
+use limits_source::{Beside, Source, SourceSpec};
 use prometheus::Registry;
 use runtime::{HttpServer, LogHandle, Readiness, Serving, Shutdown, observability_routes};
 use tokio::task::JoinHandle;
@@ -24,12 +25,13 @@ use crate::clock::Clock;
 use crate::decide::Decider;
 use crate::elections::HaElections;
 use crate::envoy::{CheckService, RateLimits};
-use crate::metrics::{HaTrackerMetrics, Metrics};
+use crate::metrics::{HaTrackerMetrics, Metrics, SourceMetrics};
 use crate::records::Records;
 use crate::refusals::Refusals;
 use crate::rules::RulesInForce;
 use calls::Calls;
 use grpc::{GrpcServer, Services};
+use sources::Tracker;
 
 /// How often tenants with full buckets, and what is kept of idle ones, are forgotten.
 const KEEP_HOUSE_EVERY: Duration = Duration::from_secs(60);
@@ -69,16 +71,9 @@ impl App {
         let stop = shutdown.drain.clone();
         let edge = sources::edge_config(config.edge_config, stop.clone()).await;
         let rules = RulesInForce::with_edge_config(Arc::clone(&edge.states.borrow().config));
-        let ha_tracker = sources::ha_tracker(config.ha_tracker_url, stop.clone())?;
-        let shown_elections = match &ha_tracker {
-            Some(feed) => Some(HaTrackerMetrics::new(&registry, metrics.clone(), feed.clone())?),
-            None => None,
-        };
-        let elections = HaElections::new(ha_tracker.is_some());
-        if let Some(feed) = ha_tracker {
-            tokio::spawn(elections.clone().follow(feed, stop.clone()));
-        }
-        let decider = Arc::new(Decider::new(rules.clone(), config.decisions, elections, Clock::start()));
+        let tracker = sources::ha_tracker(config.ha_tracker_url, stop.clone())?;
+        let elections = HaElections::new(tracker.is_some() || matches!(config.limits, SourceSpec::Feed(_)));
+        let decider = Arc::new(Decider::new(rules.clone(), config.decisions, elections.clone(), Clock::start()));
         let calls = Calls::new(metrics.clone());
         let budget = Budget::new(config.max_in_flight_bytes);
         let services = Services {
@@ -92,8 +87,21 @@ impl App {
         let grpc = GrpcServer::bind(config.grpc_listen, services, calls.clone(), metrics.clone()).await?;
 
         let state = LimitsState::new(config.default_limits, config.allow_empty_overrides);
-        let sources::Limits { feed: limits, cache_faults, cache } =
-            sources::limits(config.limits, state, config.limits_cache, stop.clone()).await;
+        let source = config.limits.start(state, config.limits_cache, None, stop.clone()).await.context("--limits")?;
+        let Source { limits, beside, cache_faults, cache } = source;
+        sources::follow_distributors(config.distributors, &beside, &rules, stop.clone());
+        let shown_source = SourceMetrics::new(&registry, metrics.clone(), &beside)?;
+        let tracker = match (tracker, &beside) {
+            (None, Beside::Feed(feed)) => Some(sources::told(&feed.ha_tracker, elections.clone(), stop.clone())),
+            (own, _) => own,
+        };
+        let shown_tracker = match tracker {
+            Some(Tracker { feed, is_asked }) => {
+                tokio::spawn(elections.follow(feed.clone(), stop.clone()));
+                Some(HaTrackerMetrics::new(&registry, metrics.clone(), feed, is_asked)?)
+            }
+            None => None,
+        };
         let admin = Admin {
             decider: Arc::clone(&decider),
             records: records.clone(),
@@ -118,8 +126,10 @@ impl App {
         let refresh = move || {
             metrics.refresh(decider.enforcer(), decider.elections().held(), &freshness);
             metrics.show_budget(&budget);
-            if let Some(elections) = &shown_elections {
-                elections.refresh();
+            metrics.show_distributors(decider.rules().distributors);
+            shown_source.refresh();
+            if let Some(tracker) = &shown_tracker {
+                tracker.refresh();
             }
             metrics.show_cache_faults(&cache_faults);
             metrics.show_dropped_log_lines(logs.dropped_lines());

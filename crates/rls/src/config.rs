@@ -144,13 +144,12 @@ fn flag_files<'a>(
     [default_limits, edge_config, limits_cache]: [&'a Option<PathBuf>; 3],
     audit_log: Option<&'a AuditTarget>,
 ) -> Vec<FlagFile<'a>> {
-    let SourceSpec::File(limits) = limits;
     let audit_log = match audit_log {
         Some(AuditTarget::File(path)) => Some(path.as_path()),
         Some(AuditTarget::StandardOutput) | None => None,
     };
     let files = [
-        Some(FlagFile::read("--limits", limits)),
+        limits.file().map(|path| FlagFile::read("--limits", path)),
         default_limits.as_deref().map(|path| FlagFile::read("--default-limits", path)),
         edge_config.as_deref().map(|path| FlagFile::read("--edge-config", path)),
         limits_cache.as_deref().map(|path| FlagFile::replaced("--limits-cache", path)),

@@ -1,7 +1,9 @@
 //! Every metric of the server. Labels come from enums, and every series exists from the start, so that a rate over it never misses its first event.
 
 mod ha_tracker;
+mod source;
 
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,6 +21,7 @@ use crate::decide::{AllowReason, Verdict, denial_occurs_in};
 use crate::envoy::DescriptorKind;
 
 pub(crate) use ha_tracker::HaTrackerMetrics;
+pub(crate) use source::SourceMetrics;
 
 const ALLOW: &str = "allow";
 const DENY: &str = "deny";
@@ -55,6 +58,7 @@ struct Inner {
     limits_version: IntGauge,
     limits_tenants: IntGauge,
     limits_stale: Gauge,
+    distributors: IntGauge,
     catching_up: Mutex<()>,
 }
 
@@ -168,6 +172,11 @@ impl Metrics {
                 "rls_limits_stale_seconds",
                 "Time since the source last confirmed the limits in force, in seconds",
             )?,
+            distributors: gauge(
+                registry,
+                "rls_distributors",
+                "Mimir's distributors, each of which takes a tenant's burst, as told by a flag or counted by overrides-sync",
+            )?,
             catching_up: Mutex::default(),
         };
         let metrics = Self { inner: Arc::new(inner) };
@@ -280,6 +289,11 @@ impl Metrics {
 
     pub(crate) fn evicted(&self, tenants: usize) {
         self.inner.evicted_tenants.inc_by(u64::try_from(tenants).unwrap_or(u64::MAX));
+    }
+
+    /// Brings up to date by how many distributors pushes are decided.
+    pub(crate) fn show_distributors(&self, count: NonZeroU32) {
+        self.inner.distributors.set(i64::from(count.get()));
     }
 
     /// Brings up to date what is computed only when Prometheus asks.

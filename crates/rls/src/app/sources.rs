@@ -1,46 +1,18 @@
-//! Where limits, the edge config and elections come from, as the command line says.
+//! Where the edge config and elections come from, as the command line and the source of the limits say.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use anyhow::Context;
-use limits::{EdgeConfig, LimitsState};
+use limits::EdgeConfig;
 use limits_source::{
-    EdgeConfigFeed, EdgeConfigSource, FileSource, HaTrackerFeed, HaTrackerSource, HaTrackerUrl, LimitsCache,
-    LimitsFeed, SourceSpec,
+    Beside, EdgeConfigFeed, EdgeConfigSource, FeedTracker, HaTrackerFeed, HaTrackerSource, HaTrackerUrl,
 };
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// The limits of a source, and those of the cache until the source has given any.
-pub(super) struct Limits {
-    pub(super) feed: LimitsFeed,
-    /// How often the cache could not be read or written.
-    pub(super) cache_faults: Arc<AtomicU64>,
-    /// Ends when a write of the cache that has begun is done.
-    pub(super) cache: Option<JoinHandle<()>>,
-}
-
-pub(super) async fn limits(
-    spec: SourceSpec,
-    mut state: LimitsState,
-    cache: Option<PathBuf>,
-    stop: CancellationToken,
-) -> Limits {
-    let cache = cache.map(LimitsCache::new);
-    let cache_faults = cache.as_ref().map(LimitsCache::faults).unwrap_or_default();
-    let restored = cache.as_ref().and_then(|cache| cache.load(&mut state));
-    let feed = match spec {
-        SourceSpec::File(path) => {
-            let source = FileSource::new(path, state);
-            let source = if let Some(age) = restored { source.restored(age) } else { source };
-            source.start(stop.clone()).await
-        }
-    };
-    let cache = cache.map(|cache| tokio::spawn(cache.keep(feed.clone(), stop)));
-    Limits { feed, cache_faults, cache }
-}
+use crate::elections::HaElections;
+use crate::rules::RulesInForce;
 
 /// The edge config of a file, or what holds without one.
 pub(super) async fn edge_config(path: Option<PathBuf>, stop: CancellationToken) -> EdgeConfigFeed {
@@ -50,8 +22,49 @@ pub(super) async fn edge_config(path: Option<PathBuf>, stop: CancellationToken) 
     }
 }
 
-/// What Mimir's HA tracker says, where there is one to ask. Nothing waits for its first answer.
-pub(super) fn ha_tracker(url: Option<HaTrackerUrl>, stop: CancellationToken) -> anyhow::Result<Option<HaTrackerFeed>> {
+/// Mimir's HA tracker, asked by this server or by overrides-sync.
+pub(super) struct Tracker {
+    pub(super) feed: HaTrackerFeed,
+    /// Whether it is asked.
+    pub(super) is_asked: watch::Receiver<bool>,
+}
+
+/// Has this server ask the tracker, if it is to. Nothing waits for the first answer.
+pub(super) fn ha_tracker(url: Option<HaTrackerUrl>, stop: CancellationToken) -> anyhow::Result<Option<Tracker>> {
     let source = url.map(HaTrackerSource::new).transpose().context("--ha-tracker-url")?;
-    Ok(source.map(|source| source.start(stop)))
+    Ok(source.map(|source| Tracker { feed: source.start(stop), is_asked: watch::channel(true).1 }))
+}
+
+/// What overrides-sync learns of a tracker. Until it was heard it is taken for asking one: pairs are then charged nothing, rather than the wrong
+/// replica.
+pub(super) fn told(tracker: &FeedTracker, elections: HaElections, stop: CancellationToken) -> Tracker {
+    let (sender, is_asked) = watch::channel(true);
+    let mut told = tracker.is_asked.clone();
+    tokio::spawn(stop.run_until_cancelled_owned(async move {
+        loop {
+            let asked = told.borrow_and_update().unwrap_or(true);
+            elections.set_tracker(asked);
+            sender.send_replace(asked);
+            if told.changed().await.is_err() {
+                return;
+            }
+        }
+    }));
+    Tracker { feed: tracker.feed.clone(), is_asked }
+}
+
+/// How many distributors there are: as the operator says, or as overrides-sync counts them.
+pub(super) fn follow_distributors(
+    said: Option<NonZeroU32>,
+    beside: &Beside,
+    rules: &RulesInForce,
+    stop: CancellationToken,
+) {
+    match (said, beside) {
+        (Some(count), _) => rules.put_distributors(count),
+        (None, Beside::Feed(feed)) => {
+            tokio::spawn(rules.clone().follow_distributors(feed.distributors.clone(), stop));
+        }
+        (None, Beside::Nothing | Beside::Watch(_)) => {}
+    }
 }

@@ -2,6 +2,7 @@
 
 use limits_source::HaTrackerFeed;
 use prometheus::{Gauge, IntCounter, IntGauge, Registry};
+use tokio::sync::watch;
 
 use super::{Metrics, as_gauge, counters, gauge, seconds};
 
@@ -9,6 +10,8 @@ use super::{Metrics, as_gauge, counters, gauge, seconds};
 #[derive(Clone)]
 pub(crate) struct HaTrackerMetrics {
     feed: HaTrackerFeed,
+    /// Whether there is a tracker to ask at all.
+    is_asked: watch::Receiver<bool>,
     metrics: Metrics,
     answered: IntCounter,
     failed: IntCounter,
@@ -17,7 +20,12 @@ pub(crate) struct HaTrackerMetrics {
 }
 
 impl HaTrackerMetrics {
-    pub(crate) fn new(registry: &Registry, metrics: Metrics, feed: HaTrackerFeed) -> prometheus::Result<Self> {
+    pub(crate) fn new(
+        registry: &Registry,
+        metrics: Metrics,
+        feed: HaTrackerFeed,
+        is_asked: watch::Receiver<bool>,
+    ) -> prometheus::Result<Self> {
         let polls = counters(
             registry,
             "rls_ha_tracker_polls_total",
@@ -26,6 +34,7 @@ impl HaTrackerMetrics {
         )?;
         Ok(Self {
             feed,
+            is_asked,
             metrics,
             answered: polls.with_label_values(&["ok"]),
             failed: polls.with_label_values(&["error"]),
@@ -46,7 +55,8 @@ impl HaTrackerMetrics {
     pub(crate) fn refresh(&self) {
         self.metrics.catch_up(&self.answered, self.feed.polls.answered());
         self.metrics.catch_up(&self.failed, self.feed.polls.failed());
-        self.stale.set(self.feed.freshness.age().as_secs_f64());
+        let stale = if *self.is_asked.borrow() { self.feed.freshness.age().as_secs_f64() } else { 0.0 };
+        self.stale.set(stale);
         let elected = self.feed.states.borrow().elected.as_ref().map_or(0, |elected| elected.len());
         self.elected.set(as_gauge(elected));
     }

@@ -1,0 +1,128 @@
+//! Changes and lists that come in parts: they hold once their last part is there, and are bounded on the way.
+
+use limits::ElectedReplica;
+use proto::edge::limits::v1::{ElectedPart, LimitsPart, TenantLimits, Version};
+use thiserror::Error;
+
+/// The most text of one change or list, in bytes.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// The most tenants that one change names.
+const MOST_TENANTS: usize = 1_000_000;
+/// The most elected replicas, as many as the tracker's own answer may have.
+const MOST_ELECTED: usize = 250_000;
+
+/// A whole change of limits.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Change {
+    pub(super) version: Version,
+    /// Whether it replaces everything.
+    pub(super) complete: bool,
+    pub(super) put: Vec<TenantLimits>,
+    pub(super) removed: Vec<String>,
+}
+
+/// A whole list of elected replicas.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct ElectedList {
+    /// Milliseconds since 1970.
+    pub(super) asked_at: i64,
+    pub(super) elected: Vec<ElectedReplica>,
+}
+
+/// Why parts are none of one change or list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(super) enum PartError {
+    #[error("a part has no version")]
+    NoVersion,
+    #[error("parts of two changes are mixed")]
+    Mixed,
+    #[error("a complete change removes tenants")]
+    RemovesFromNothing,
+    #[error("the parts of one change have more than {MOST_BYTES} bytes or {MOST_TENANTS} tenants")]
+    LargeChange,
+    #[error("the list of elected replicas has more than {MOST_BYTES} bytes or {MOST_ELECTED} entries")]
+    LargeList,
+}
+
+/// The parts of a change so far.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    begun: Option<Change>,
+    bytes: usize,
+}
+
+impl Changes {
+    /// Whether parts of a change are still to come.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.begun.is_some()
+    }
+
+    /// Adds a part; the change, if that was its last.
+    pub(super) fn add(&mut self, part: LimitsPart) -> Result<Option<Change>, PartError> {
+        let LimitsPart { version, complete, last, put, removed } = part;
+        let version = version.ok_or(PartError::NoVersion)?;
+        if complete && !removed.is_empty() {
+            return Err(PartError::RemovesFromNothing);
+        }
+        let texts = put.iter().map(|entry| entry.tenant.len() + entry.fields.len());
+        let bytes = self.bytes + texts.chain(removed.iter().map(String::len)).sum::<usize>();
+        let mut change = match self.begun.take() {
+            None => Change { version, complete, put, removed },
+            Some(begun) if begun.version != version || begun.complete != complete => return Err(PartError::Mixed),
+            Some(mut begun) => {
+                begun.put.extend(put);
+                begun.removed.extend(removed);
+                begun
+            }
+        };
+        if bytes > MOST_BYTES || change.put.len() + change.removed.len() > MOST_TENANTS {
+            return Err(PartError::LargeChange);
+        }
+        if last {
+            self.bytes = 0;
+            change.put.shrink_to_fit();
+            return Ok(Some(change));
+        }
+        (self.begun, self.bytes) = (Some(change), bytes);
+        Ok(None)
+    }
+}
+
+/// The parts of a list so far.
+#[derive(Debug, Default)]
+pub(super) struct ElectedLists {
+    elected: Vec<ElectedReplica>,
+    bytes: usize,
+    too_large: bool,
+}
+
+impl ElectedLists {
+    /// Adds a part; the list, if that was its last. A list that is too large is an error once, at its last part, and the next one begins anew.
+    pub(super) fn add(&mut self, part: ElectedPart) -> Result<Option<ElectedList>, PartError> {
+        let ElectedPart { asked_at, last, elected } = part;
+        let bytes = |entry: &proto::edge::limits::v1::ElectedReplica| {
+            entry.tenant.len() + entry.cluster.len() + entry.replica.len()
+        };
+        self.bytes = self.bytes.saturating_add(elected.iter().map(bytes).sum());
+        self.too_large |= self.bytes > MOST_BYTES || self.elected.len() + elected.len() > MOST_ELECTED;
+        if self.too_large {
+            self.elected = Vec::new();
+        } else {
+            self.elected.extend(elected.into_iter().map(elected_replica));
+        }
+        if !last {
+            return Ok(None);
+        }
+        let Self { elected, too_large, .. } = std::mem::take(self);
+        if too_large { Err(PartError::LargeList) } else { Ok(Some(ElectedList { asked_at, elected })) }
+    }
+}
+
+fn elected_replica(entry: proto::edge::limits::v1::ElectedReplica) -> ElectedReplica {
+    let proto::edge::limits::v1::ElectedReplica { tenant, cluster, replica, received_at, elected_at } = entry;
+    let (tenant, cluster, replica) = (tenant.into(), cluster.into(), replica.into());
+    ElectedReplica { tenant, cluster, replica, received_at, elected_at }
+}
+
+#[cfg(test)]
+mod tests;

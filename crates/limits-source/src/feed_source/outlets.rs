@@ -1,0 +1,109 @@
+//! Where what the feed says goes to: a watch channel for each part of it.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use limits::{ControlState, MAX_PROBLEMS, Problem, Severity, Snapshot};
+use proto::edge::limits::v1::{Problem as FeedProblem, Severity as FeedSeverity};
+use tokio::sync::watch;
+
+use super::counts::FeedCounts;
+use super::gather::ElectedList;
+use super::held::Held;
+use super::{Feed, FeedTracker};
+use crate::{Freshness, HaTrackerFeed, HaTrackerState, LimitsFeed};
+
+/// The sending ends of a [`Feed`].
+#[derive(Debug)]
+pub(super) struct Outlets {
+    states: watch::Sender<ControlState>,
+    pub(super) freshness: Freshness,
+    elected: watch::Sender<HaTrackerState>,
+    elected_freshness: Freshness,
+    has_tracker: watch::Sender<Option<bool>>,
+    distributors: watch::Sender<Option<NonZeroU32>>,
+    pub(super) counts: Arc<FeedCounts>,
+}
+
+impl Outlets {
+    pub(super) fn new(limits: Option<Arc<Snapshot>>, freshness: Freshness) -> Self {
+        Self {
+            states: watch::Sender::new(ControlState { limits, ..ControlState::default() }),
+            freshness,
+            elected: watch::Sender::default(),
+            elected_freshness: Freshness::default(),
+            has_tracker: watch::Sender::default(),
+            distributors: watch::Sender::default(),
+            counts: Arc::default(),
+        }
+    }
+
+    pub(super) fn feed(&self) -> Feed {
+        let lists = HaTrackerFeed {
+            states: self.elected.subscribe(),
+            freshness: self.elected_freshness.clone(),
+            polls: Arc::default(),
+        };
+        Feed {
+            limits: LimitsFeed { states: self.states.subscribe(), freshness: self.freshness.clone() },
+            ha_tracker: FeedTracker { feed: lists, is_asked: self.has_tracker.subscribe() },
+            distributors: self.distributors.subscribe(),
+            counts: Arc::clone(&self.counts),
+        }
+    }
+
+    /// Shows the limits that are now in force.
+    pub(super) fn show_limits(&self, held: &Held) {
+        self.states.send_modify(|state| (state.limits, state.origin) = (held.limits(), held.origin()));
+    }
+
+    /// Shows the problems that there are now, if they are others.
+    pub(super) fn show_problems(&self, problems: Vec<FeedProblem>) {
+        let problems: Arc<[_]> = problems.into_iter().take(MAX_PROBLEMS).map(problem).collect();
+        self.states.send_if_modified(|state| {
+            let changed = state.problems != problems;
+            state.problems = problems;
+            changed
+        });
+    }
+
+    /// What the server says of Mimir. A count of 0 is none, and the last one holds.
+    pub(super) fn show_mimir(&self, distributors: u32, has_tracker: bool) {
+        if let Some(count) = NonZeroU32::new(distributors) {
+            self.distributors.send_if_modified(|shown| shown.replace(count) != Some(count));
+        }
+        self.has_tracker.send_if_modified(|shown| shown.replace(has_tracker) != Some(has_tracker));
+    }
+
+    /// Shows a list of elected replicas. The first one of a stream was perhaps heard before, or from a server that asked later.
+    pub(super) fn show_elected(&self, list: ElectedList, is_first: bool) {
+        let ElectedList { asked_at, elected } = list;
+        let is_known = {
+            let shown = self.elected.borrow();
+            shown.elected.is_some() && shown.asked_at >= asked_at
+        };
+        if is_first && is_known {
+            return;
+        }
+        self.elected_freshness.confirm_as_of(since(asked_at));
+        self.elected.send_replace(HaTrackerState { elected: Some(elected.into()), asked_at });
+    }
+}
+
+/// Time since then, which is in milliseconds since 1970; none where that is to come.
+fn since(millis: i64) -> Duration {
+    let then = UNIX_EPOCH.checked_add(Duration::from_millis(u64::try_from(millis).unwrap_or_default()));
+    then.and_then(|then| SystemTime::now().duration_since(then).ok()).unwrap_or_default()
+}
+
+fn problem(problem: FeedProblem) -> Problem {
+    let severity = match problem.severity() {
+        FeedSeverity::Ignored => Severity::Ignored,
+        FeedSeverity::Kept => Severity::Kept,
+        FeedSeverity::Shadowed => Severity::Shadowed,
+        FeedSeverity::Rejected => Severity::Rejected,
+    };
+    let FeedProblem { document, tenant, field, line, message, .. } = problem;
+    Problem { document, tenant, field, line, severity, message }
+}

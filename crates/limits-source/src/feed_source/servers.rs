@@ -1,0 +1,193 @@
+//! Which servers there are, and in which order and when they are asked.
+//!
+//! The invariant: between two rounds there is a pause, unless a stream that lived longer than the shortest pause was ended in order; so no server,
+//! whatever it answers, is asked without end.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use http::uri::Authority;
+use rand::seq::SliceRandom;
+use tokio::net::lookup_host;
+use tokio::time::{Instant, timeout};
+
+use super::url::FeedUrls;
+
+/// The shortest pause between two rounds.
+pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
+/// The longest pause, and how long a server is left alone whose update was refused.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long a name may take to be resolved.
+const RESOLVE_WITHIN: Duration = Duration::from_secs(1);
+/// The most addresses that one round asks.
+const MOST_ADDRESSES: usize = 64;
+
+/// One address of one server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Server {
+    /// As the operator names it.
+    pub(super) name: Authority,
+    pub(super) address: SocketAddr,
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, address } = self;
+        let address = address.to_string();
+        if address == name.as_str() { formatter.write_str(&address) } else { write!(formatter, "{name} ({address})") }
+    }
+}
+
+/// The servers of a feed.
+#[derive(Debug)]
+pub(super) struct Servers {
+    urls: FeedUrls,
+    /// Servers whose update was refused, and until when they are left alone.
+    left_alone: HashMap<SocketAddr, Instant>,
+    /// The server that ended its stream last: another one is asked before it.
+    ended: Option<SocketAddr>,
+}
+
+/// One round: the servers to ask, and how many names could not be resolved.
+#[derive(Debug)]
+pub(super) struct Round {
+    pub(super) servers: Vec<Server>,
+    pub(super) unresolved: usize,
+}
+
+impl Servers {
+    pub(super) fn new(urls: FeedUrls) -> Self {
+        Self { urls, left_alone: HashMap::new(), ended: None }
+    }
+
+    /// Leaves a server alone for the longest pause.
+    pub(super) fn leave_alone(&mut self, address: SocketAddr) {
+        self.left_alone.insert(address, Instant::now() + LONGEST_PAUSE);
+    }
+
+    /// The stream of this server has ended.
+    pub(super) fn has_ended(&mut self, address: SocketAddr) {
+        self.ended = Some(address);
+    }
+
+    /// Resolves every name anew, and puts what it finds in random order.
+    pub(super) async fn round(&mut self) -> Round {
+        let resolved = join_all(self.urls.servers().iter().map(resolve)).await;
+        let unresolved = resolved.iter().filter(|addresses| addresses.is_empty()).count();
+        let servers = self.in_order(resolved.into_iter().flatten().collect(), Instant::now());
+        Round { servers, unresolved }
+    }
+
+    fn in_order(&mut self, mut servers: Vec<Server>, now: Instant) -> Vec<Server> {
+        self.left_alone.retain(|_, until| *until > now);
+        servers.sort_by_key(|server| server.address);
+        servers.dedup_by_key(|server| server.address);
+        servers.retain(|server| !self.left_alone.contains_key(&server.address));
+        servers.shuffle(&mut rand::rng());
+        servers.sort_by_key(|server| Some(server.address) == self.ended);
+        servers.truncate(MOST_ADDRESSES);
+        servers
+    }
+}
+
+/// The addresses of one server; none where they cannot be found.
+async fn resolve(name: &Authority) -> Vec<Server> {
+    let found = timeout(RESOLVE_WITHIN, lookup_host(name.as_str())).await;
+    let addresses = found.into_iter().flatten().flatten();
+    addresses.take(MOST_ADDRESSES).map(|address| Server { name: name.clone(), address }).collect()
+}
+
+/// The pauses between rounds: random, and longer in the mean from one to the next.
+#[derive(Debug)]
+pub(super) struct Pauses {
+    longest: Duration,
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self { longest: 2 * SHORTEST_PAUSE }
+    }
+}
+
+impl Pauses {
+    pub(super) fn next(&mut self) -> Duration {
+        let pause = rand::random_range(SHORTEST_PAUSE..=self.longest);
+        self.longest = LONGEST_PAUSE.min(2 * self.longest);
+        pause
+    }
+
+    /// Begins with short ones again.
+    pub(super) fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn servers(urls: &str) -> Servers {
+        Servers::new(urls.parse().unwrap())
+    }
+
+    async fn ports(servers: &mut Servers) -> Vec<u16> {
+        servers.round().await.servers.iter().map(|server| server.address.port()).collect()
+    }
+
+    #[tokio::test]
+    async fn every_address_is_asked_once_in_random_order() {
+        let mut servers = servers("http://127.0.0.1:1,http://127.0.0.1:2,http://127.0.0.1:1,http://[::1]:3");
+        let mut first = std::collections::HashSet::new();
+        for _ in 0..200 {
+            let mut ports = ports(&mut servers).await;
+            first.insert(ports[0]);
+            ports.sort_unstable();
+            assert_eq!(ports, [1, 2, 3]);
+        }
+        assert_eq!(first.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_left_alone_is_asked_again_after_the_longest_pause() {
+        let mut servers = servers("http://127.0.0.1:1,http://127.0.0.1:2");
+        let both = servers.round().await.servers;
+        servers.leave_alone("127.0.0.1:1".parse().unwrap());
+        assert_eq!(ports(&mut servers).await, [2]);
+        let later = Instant::now() + LONGEST_PAUSE;
+        assert_eq!(servers.in_order(both, later).len(), 2);
+    }
+
+    #[tokio::test]
+    async fn the_server_whose_stream_ended_is_asked_last() {
+        let mut servers = servers("http://127.0.0.1:1,http://127.0.0.1:2");
+        servers.has_ended("127.0.0.1:1".parse().unwrap());
+        for _ in 0..50 {
+            assert_eq!(ports(&mut servers).await, [2, 1]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_cannot_be_resolved_takes_the_others_nothing_away() {
+        let mut servers = servers("http://no-such-host.invalid:1,http://127.0.0.1:2");
+        let round = servers.round().await;
+        assert_eq!((round.servers.len(), round.unresolved), (1, 1));
+    }
+
+    #[test]
+    fn pauses_grow_to_the_longest_and_begin_again_short() {
+        let mut pauses = Pauses::default();
+        let longest: Vec<_> = (0..5)
+            .map(|_| {
+                let longest = pauses.longest;
+                assert!((SHORTEST_PAUSE..=longest).contains(&pauses.next()));
+                longest.as_millis()
+            })
+            .collect();
+        assert_eq!(longest, [400, 800, 1600, 2000, 2000]);
+        pauses.reset();
+        assert!(pauses.next() <= 2 * SHORTEST_PAUSE);
+    }
+}

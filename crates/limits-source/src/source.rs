@@ -1,0 +1,93 @@
+//! Limits from wherever the operator says, and from the cache until that has given any.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use limits::LimitsState;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    ConfigMapSource, Feed, FeedSource, FileSource, KubeClient, KubeConfigError, LimitsCache, LimitsFeed, SourceSpec,
+    WatchCounts,
+};
+
+/// A source that runs.
+#[derive(Debug)]
+pub struct Source {
+    /// The limits.
+    pub limits: LimitsFeed,
+    /// What there is beside them.
+    pub beside: Beside,
+    /// How often the cache could not be read or written.
+    pub cache_faults: Arc<AtomicU64>,
+    /// Ends when a write of the cache that has begun is done.
+    pub cache: Option<JoinHandle<()>>,
+}
+
+/// What a kind of source has beside limits.
+#[derive(Clone, Debug)]
+pub enum Beside {
+    /// A file has nothing.
+    Nothing,
+    /// A ConfigMap: how its watch goes.
+    Watch(Arc<WatchCounts>),
+    /// The feed of overrides-sync: what it learned for everybody.
+    Feed(Box<Feed>),
+}
+
+impl SourceSpec {
+    /// Starts the source, which this waits a few seconds for, and keeps its limits in `cache` until `stop` is cancelled. A ConfigMap is watched
+    /// through `kube`, or through a client of its own.
+    ///
+    /// # Errors
+    /// There is a ConfigMap to watch, and no way to a cluster is known.
+    pub async fn start(
+        self,
+        mut state: LimitsState,
+        cache: Option<PathBuf>,
+        kube: Option<KubeClient>,
+        stop: CancellationToken,
+    ) -> Result<Source, KubeConfigError> {
+        let cache = cache.map(LimitsCache::new);
+        let cache_faults = cache.as_ref().map(LimitsCache::faults).unwrap_or_default();
+        let restored = cache.as_ref().and_then(|cache| cache.load(&mut state));
+        let (limits, beside) = self.run(state, restored, kube, stop.clone()).await?;
+        let cache = cache.map(|cache| tokio::spawn(cache.keep(limits.clone(), stop)));
+        Ok(Source { limits, beside, cache_faults, cache })
+    }
+
+    async fn run(
+        self,
+        state: LimitsState,
+        restored: Option<Duration>,
+        kube: Option<KubeClient>,
+        stop: CancellationToken,
+    ) -> Result<(LimitsFeed, Beside), KubeConfigError> {
+        Ok(match self {
+            Self::File(path) => {
+                let source = FileSource::new(path, state);
+                let source = if let Some(age) = restored { source.restored(age) } else { source };
+                (source.start(stop).await, Beside::Nothing)
+            }
+            Self::Kube(name) => {
+                let client = match kube {
+                    Some(client) => client,
+                    None => KubeClient::infer().await?,
+                };
+                let source = ConfigMapSource::new(client, name, state);
+                let source = if let Some(age) = restored { source.restored(age) } else { source };
+                let counts = source.counts();
+                (source.start(stop).await, Beside::Watch(counts))
+            }
+            Self::Feed(urls) => {
+                let source = FeedSource::new(urls, state);
+                let source = if let Some(age) = restored { source.restored(age) } else { source };
+                let feed = source.start(stop).await;
+                (feed.limits.clone(), Beside::Feed(Box::new(feed)))
+            }
+        })
+    }
+}

@@ -1,0 +1,102 @@
+//! How the source of the limits goes. These metrics are there only with a source of their kind.
+
+use std::sync::Arc;
+
+use limits_source::{Beside, FeedCounts, WatchCounts};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Registry};
+
+use super::{Metrics, counter, counters, gauge};
+
+/// The metrics of one source; cheap to clone.
+#[derive(Clone)]
+pub(crate) enum SourceMetrics {
+    /// Nothing happens to a file that its problems do not say.
+    File,
+    Watch {
+        counts: Arc<WatchCounts>,
+        metrics: Metrics,
+        restarts: IntCounter,
+        deletions: IntCounter,
+    },
+    Feed {
+        counts: Arc<FeedCounts>,
+        metrics: Metrics,
+        connected: IntGauge,
+        connects: IntCounterVec,
+        lost: IntCounter,
+        updates: IntCounterVec,
+    },
+}
+
+impl SourceMetrics {
+    pub(crate) fn new(registry: &Registry, metrics: Metrics, beside: &Beside) -> prometheus::Result<Self> {
+        Ok(match beside {
+            Beside::Nothing => Self::File,
+            Beside::Watch(counts) => Self::Watch {
+                counts: Arc::clone(counts),
+                metrics,
+                restarts: counter(
+                    registry,
+                    "rls_limits_watch_restarts_total",
+                    "Times that the watch of the ConfigMap failed or had missed a change, and was made anew",
+                )?,
+                deletions: counter(
+                    registry,
+                    "rls_limits_configmap_deletions_total",
+                    "Times that the ConfigMap was deleted; its last good limits stay in force",
+                )?,
+            },
+            Beside::Feed(feed) => Self::Feed {
+                counts: Arc::clone(&feed.counts),
+                metrics,
+                connected: gauge(
+                    registry,
+                    "rls_limits_feed_connected",
+                    "Whether an overrides-sync is heard now: 1, or 0",
+                )?,
+                connects: counters(
+                    registry,
+                    "rls_limits_feed_connects_total",
+                    "Attempts to hear an overrides-sync; error: it could not be reached, or said nothing in time",
+                    &["result"],
+                )?,
+                lost: counter(
+                    registry,
+                    "rls_limits_feed_lost_total",
+                    "Streams of an overrides-sync that broke or went silent",
+                )?,
+                updates: counters(
+                    registry,
+                    "rls_limits_feed_updates_total",
+                    "Updates of the limits that an overrides-sync sent: taken whole or as what changed, or not taken",
+                    &["kind"],
+                )?,
+            },
+        })
+    }
+
+    /// Brings them up to date, for when Prometheus asks.
+    pub(crate) fn refresh(&self) {
+        match self {
+            Self::File => {}
+            Self::Watch { counts, metrics, restarts, deletions } => {
+                metrics.catch_up(restarts, counts.restarts());
+                metrics.catch_up(deletions, counts.deletions());
+            }
+            Self::Feed { counts, metrics, connected, connects, lost, updates } => {
+                connected.set(i64::from(counts.connected()));
+                metrics.catch_up(&connects.with_label_values(&["ok"]), counts.connects());
+                metrics.catch_up(&connects.with_label_values(&["error"]), counts.failed_connects());
+                metrics.catch_up(lost, counts.streams_lost());
+                for (kind, count) in [
+                    ("snapshot", counts.snapshots_taken()),
+                    ("delta", counts.deltas_taken()),
+                    ("refused_older", counts.refused_older()),
+                    ("refused_unreadable", counts.refused_unreadable()),
+                ] {
+                    metrics.catch_up(&updates.with_label_values(&[kind]), count);
+                }
+            }
+        }
+    }
+}
