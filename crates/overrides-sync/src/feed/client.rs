@@ -25,6 +25,8 @@ pub(super) struct Client {
     inputs: Inputs,
     /// The limits that the client has once all of `begun` is told.
     have: Option<Version>,
+    /// Whether the first heartbeat was told, by which a client knows at once that somebody is there.
+    greeted: bool,
     heartbeats: Interval,
     begun: Option<Begun>,
     /// Changes that were seen before are none that reach this client late.
@@ -55,10 +57,9 @@ impl Client {
         inputs.problems.mark_changed();
         inputs.ha_tracker.iter_mut().for_each(watch::Receiver::mark_changed);
         let mut heartbeats = interval(HEARTBEAT_EVERY);
+        heartbeats.reset();
         heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // The first message is a heartbeat, so that the client knows at once that somebody is there.
-        heartbeats.reset_immediately();
-        Self { inputs, have, heartbeats, begun: None, since: Instant::now(), metrics, stop }
+        Self { inputs, have, greeted: false, heartbeats, begun: None, since: Instant::now(), metrics, stop }
     }
 
     /// Waits for something that the client was not told yet; `None` when the server drains.
@@ -85,11 +86,8 @@ impl Client {
     }
 
     async fn woken(&mut self) -> Wakeup {
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => return Wakeup::Stop,
-            _ = self.heartbeats.tick() => return Wakeup::Heartbeat,
-            () = std::future::ready(()) => {}
+        if !std::mem::replace(&mut self.greeted, true) {
+            return Wakeup::Heartbeat;
         }
         // In no order: whatever changes often must not keep the rest from a slow reader.
         tokio::select! {
@@ -150,5 +148,5 @@ async fn changed<T>(receiver: Option<&mut watch::Receiver<T>>) {
     {
         return;
     }
-    pending().await
+    pending::<()>().await;
 }

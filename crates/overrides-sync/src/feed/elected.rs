@@ -41,7 +41,7 @@ mod tests {
 
     fn elected(number: usize, bytes: usize) -> ElectedReplica {
         ElectedReplica {
-            tenant: format!("{number:0bytes$}").into(),
+            tenant: format!("{number:05}{}", "x".repeat(bytes)).into(),
             cluster: "c".into(),
             replica: "r".into(),
             received_at: 1,

@@ -12,11 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::publication::{Published, Publisher};
 
+/// The newest version; `None` until the first good limits.
+pub(crate) type Newest = watch::Receiver<Option<Arc<Published>>>;
+
 /// The inputs of every client.
 #[derive(Clone)]
 pub(crate) struct Inputs {
-    /// `None` until the first good limits.
-    pub(crate) limits: watch::Receiver<Option<Arc<Published>>>,
+    pub(crate) limits: Newest,
     pub(crate) problems: watch::Receiver<Arc<[Problem]>>,
     pub(crate) freshness: Freshness,
     pub(crate) distributors: watch::Receiver<Option<NonZeroU32>>,
@@ -40,7 +42,7 @@ pub(crate) fn publish(
     source: LimitsFeed,
     stop: CancellationToken,
     shown: impl Fn(&ControlState, Option<&Published>) + Send + 'static,
-) -> (watch::Receiver<Option<Arc<Published>>>, watch::Receiver<Arc<[Problem]>>) {
+) -> (Newest, watch::Receiver<Arc<[Problem]>>) {
     let (limits, problems) = (watch::Sender::new(None), watch::Sender::new(Arc::default()));
     let receivers = (limits.subscribe(), problems.subscribe());
     let mut states = source.states;

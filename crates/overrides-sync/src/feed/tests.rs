@@ -79,7 +79,7 @@ fn sequence(published: &crate::publication::Published) -> u64 {
 async fn a_client_that_does_not_read_costs_no_queue_and_then_gets_the_newest() {
     let mut feed = Feed::new();
     let long = |tenant: usize| (format!("t{tenant}"), format!("{{ha_cluster_label: {}}}", "x".repeat(1_000)));
-    feed.put(&(0..500).map(long).collect::<Vec<_>>()).await;
+    feed.put(&(0..200).map(long).collect::<Vec<_>>()).await;
 
     let endpoint = feed.serve().await.initial_stream_window_size(WINDOW).initial_connection_window_size(WINDOW);
     let mut client = LimitsFeedClient::new(endpoint.connect().await.unwrap());
@@ -87,7 +87,7 @@ async fn a_client_that_does_not_read_costs_no_queue_and_then_gets_the_newest() {
 
     let mut snapshots = Vec::new();
     for change in 0..1_000 {
-        snapshots.push(feed.put(&[(format!("t{}", change % 500), format!("{{ingestion_rate: {change}}}"))]).await);
+        snapshots.push(feed.put(&[(format!("t{}", change % 200), format!("{{ingestion_rate: {change}}}"))]).await);
     }
     let held = snapshots.iter().filter(|snapshot| snapshot.strong_count() > 0).count();
     assert!(held <= 3, "{held} old snapshots are held for a client that does not read");
