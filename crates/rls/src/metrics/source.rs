@@ -30,48 +30,52 @@ pub(crate) enum SourceMetrics {
 
 impl SourceMetrics {
     pub(crate) fn new(registry: &Registry, metrics: Metrics, beside: &Beside) -> prometheus::Result<Self> {
-        Ok(match beside {
-            Beside::Nothing => Self::File,
-            Beside::Watch(counts) => Self::Watch {
-                counts: Arc::clone(counts),
-                metrics,
-                restarts: counter(
-                    registry,
-                    "rls_limits_watch_restarts_total",
-                    "Times that the watch of the ConfigMap failed or had missed a change, and was made anew",
-                )?,
-                deletions: counter(
-                    registry,
-                    "rls_limits_configmap_deletions_total",
-                    "Times that the ConfigMap was deleted; its last good limits stay in force",
-                )?,
-            },
-            Beside::Feed(feed) => Self::Feed {
-                counts: Arc::clone(&feed.counts),
-                metrics,
-                connected: gauge(
-                    registry,
-                    "rls_limits_feed_connected",
-                    "Whether an overrides-sync is heard now: 1, or 0",
-                )?,
-                connects: counters(
-                    registry,
-                    "rls_limits_feed_connects_total",
-                    "Attempts to hear an overrides-sync; error: it could not be reached, or said nothing in time",
-                    &["result"],
-                )?,
-                lost: counter(
-                    registry,
-                    "rls_limits_feed_lost_total",
-                    "Streams of an overrides-sync that broke or went silent",
-                )?,
-                updates: counters(
-                    registry,
-                    "rls_limits_feed_updates_total",
-                    "Updates of the limits that an overrides-sync sent: taken whole or as what changed, or not taken",
-                    &["kind"],
-                )?,
-            },
+        match beside {
+            Beside::Nothing => Ok(Self::File),
+            Beside::Watch(counts) => Self::of_watch(registry, metrics, Arc::clone(counts)),
+            Beside::Feed(feed) => Self::of_feed(registry, metrics, Arc::clone(&feed.counts)),
+        }
+    }
+
+    fn of_watch(registry: &Registry, metrics: Metrics, counts: Arc<WatchCounts>) -> prometheus::Result<Self> {
+        Ok(Self::Watch {
+            counts,
+            metrics,
+            restarts: counter(
+                registry,
+                "rls_limits_watch_restarts_total",
+                "Times that the watch of the ConfigMap failed or had missed a change, and was made anew",
+            )?,
+            deletions: counter(
+                registry,
+                "rls_limits_configmap_deletions_total",
+                "Times that the ConfigMap was deleted; its last good limits stay in force",
+            )?,
+        })
+    }
+
+    fn of_feed(registry: &Registry, metrics: Metrics, counts: Arc<FeedCounts>) -> prometheus::Result<Self> {
+        Ok(Self::Feed {
+            counts,
+            metrics,
+            connected: gauge(registry, "rls_limits_feed_connected", "Whether an overrides-sync is heard now: 1, or 0")?,
+            connects: counters(
+                registry,
+                "rls_limits_feed_connects_total",
+                "Attempts to hear an overrides-sync; error: it could not be reached, or said nothing in time",
+                &["result"],
+            )?,
+            lost: counter(
+                registry,
+                "rls_limits_feed_lost_total",
+                "Streams of an overrides-sync that broke or went silent",
+            )?,
+            updates: counters(
+                registry,
+                "rls_limits_feed_updates_total",
+                "Updates of the limits that an overrides-sync sent: taken whole or as what changed, or not taken",
+                &["kind"],
+            )?,
         })
     }
 
@@ -97,6 +101,30 @@ impl SourceMetrics {
                     metrics.catch_up(&updates.with_label_values(&[kind]), count);
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_names_the_metrics_of_each_source() {
+        let readme = include_str!("../../../../README.md");
+        let watching = readme.split("## ").find(|section| section.starts_with("Watching it")).unwrap_or_default();
+        let registry = Registry::new();
+        let metrics = Metrics::new(&Registry::new()).unwrap_or_else(|error| unreachable!("{error}"));
+        for shown in [
+            SourceMetrics::of_watch(&registry, metrics.clone(), Arc::default()),
+            SourceMetrics::of_feed(&registry, metrics.clone(), Arc::default()),
+        ] {
+            shown.unwrap_or_else(|error| unreachable!("{error}")).refresh();
+        }
+        let families = registry.gather();
+        assert_eq!(families.len(), 6);
+        for family in families {
+            assert!(watching.contains(&format!("`{}", family.name())), "{} is not in the README", family.name());
         }
     }
 }
