@@ -1,0 +1,94 @@
+//! Whatever can be done to a ConfigMap while the API server is there.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use e2e::{ADMIN, CONFIG_MAP, Cluster, until};
+use serde_json::json;
+
+use crate::{Watched, rates};
+
+/// A change is to be there long before the question that is asked every 15 s could have found it.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// The same for a document that takes seconds to read without optimization on a machine that also compiles.
+const BEFORE_A_CHECK: Duration = Duration::from_secs(13);
+
+#[test]
+fn a_patch_a_replacement_and_a_new_object_hold_at_once_and_a_deletion_takes_nothing_away() {
+    let cluster = Cluster::start(&rates(&[("team", 1)]));
+    let started = Instant::now();
+    let mut watched = Watched::start(&cluster);
+    assert_eq!(watched.rate("team"), Some(1.0), "the start waits for the first limits");
+    let first = watched.state().origin.expect("an origin");
+    watched.confirmed_since(started);
+
+    assert!(watched.heard("team", 2, cluster.put(&rates(&[("team", 2)]))) < AT_ONCE);
+    let second = watched.state().origin.expect("an origin");
+    assert!(first.is_older_than(&second), "{first:?} {second:?}");
+
+    let object = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "mimir-runtime" },
+        "data": { "runtime.yaml": rates(&[("team", 3)]), "other.ingestion_rate": "30" },
+    });
+    assert_eq!(cluster.server.api(ADMIN).put(CONFIG_MAP, &object).status, 200);
+    assert!(watched.heard("team", 3, Instant::now()) < AT_ONCE);
+    assert_eq!(watched.rate("other"), Some(30.0), "several keys are one set");
+
+    assert_eq!(cluster.server.api(ADMIN).delete(CONFIG_MAP).status, 200);
+    until("the deletion is seen", || watched.complains("the ConfigMap was deleted"));
+    assert_eq!((watched.rate("team"), watched.counts.deletions()), (Some(3.0), 1));
+
+    let since = Instant::now();
+    cluster.create(&rates(&[("team", 4)]));
+    assert!(watched.heard("team", 4, since) < AT_ONCE);
+    assert_eq!(watched.problems(), Vec::<String>::new());
+    let last = watched.state().origin.expect("an origin");
+    assert_ne!(last.uid, second.uid);
+    assert_eq!((watched.counts.deletions(), watched.counts.restarts()), (1, 0), "one watch heard it all");
+}
+
+#[test]
+fn an_illegal_document_an_emptied_one_and_binary_data_are_problems_and_change_no_limit() {
+    let cluster = Cluster::start(&rates(&[("team", 1)]));
+    let mut watched = Watched::start(&cluster);
+    let good = watched.state().origin;
+
+    cluster.put("overrides:\n  team: { ingestion_rate: fast }\n");
+    until("the illegal document is a problem", || watched.complains("runtime.yaml:2: tenant team"));
+    assert_eq!((watched.rate("team"), watched.state().origin), (Some(1.0), good.clone()));
+
+    cluster.patch(&json!({ "data": null }));
+    until("the emptied object is a problem", || watched.complains("there is no tenant any more"));
+    assert_eq!((watched.rate("team"), watched.state().origin), (Some(1.0), good));
+
+    let since = cluster.patch(&json!({ "data": { "runtime.yaml": rates(&[("team", 2)]) }, "binaryData": { "more.yaml": "b3ZlcnJpZGVzOg==" } }));
+    assert!(watched.heard("team", 2, since) < AT_ONCE);
+    assert_eq!(
+        watched.problems(),
+        ["more.yaml: binaryData is not read, as Mimir reads text; move the document to data"]
+    );
+}
+
+#[test]
+fn ten_thousand_tenants_in_a_mebibyte_are_followed_change_by_change() {
+    let cluster = Cluster::start(&rates(&[("team", 1)]));
+    let mut watched = Watched::start(&cluster);
+    let document = |changed: u32| {
+        let mut text = "overrides:\n".to_owned();
+        for tenant in 0..10_000 {
+            let rate = if tenant == 7_777 { changed } else { 20_000 };
+            writeln!(text, "  t{tenant}: {{ingestion_rate: {rate}, ingestion_burst_size: 400000, request_rate: 10, request_burst_size: 9}}")
+                .expect("text");
+        }
+        assert!((1_000_000..1 << 20).contains(&text.len()), "{}", text.len());
+        text
+    };
+    let mut slowest = Duration::ZERO;
+    for change in 1..=10 {
+        slowest = slowest.max(watched.heard("t7777", change, cluster.put(&document(change))));
+    }
+    eprintln!("the slowest of 10 changes among 10,000 tenants took {slowest:.0?} in this build");
+    assert!(slowest < BEFORE_A_CHECK, "{slowest:?}");
+    assert_eq!(watched.state().limits.map(|limits| limits.len()), Some(10_000));
+}
