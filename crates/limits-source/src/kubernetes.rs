@@ -38,6 +38,9 @@ use revision::Revisions;
 /// How long a start waits for the first answer: an API server that is away must not keep probes and signals unanswered.
 const FIRST_ANSWER: Duration = Duration::from_secs(5);
 
+/// How long it waits where there are limits already.
+const FIRST_ANSWER_AFTER_RESTORED: Duration = Duration::from_secs(1);
+
 /// Watches one ConfigMap.
 #[derive(Debug)]
 pub struct ConfigMapSource {
@@ -67,18 +70,19 @@ impl ConfigMapSource {
         Arc::clone(&self.counts)
     }
 
-    /// Reads the ConfigMap, which this waits for up to 5 seconds, and keeps watching it until `stop` is cancelled.
+    /// Reads the ConfigMap, which this waits for up to 5 seconds (1 where there are limits already), and keeps watching it until `stop` is cancelled.
     ///
     /// An API server that is away or refuses, and a ConfigMap that is missing or bad, are no errors: the feed then shows problems, and limits as soon
     /// as there are good ones.
     pub async fn start(self, stop: CancellationToken) -> LimitsFeed {
+        let patience = if self.state.current().is_some() { FIRST_ANSWER_AFTER_RESTORED } else { FIRST_ANSWER };
         let revisions = Revisions::new(self.name.clone(), self.state);
         let sender = channel::Sender::new(revisions.state());
         let mut feed = LimitsFeed { states: sender.subscribe(), freshness: self.freshness.clone() };
         let follower = Follower::new(self.client, revisions, sender, self.freshness, self.counts);
         tokio::spawn(stop.run_until_cancelled_owned(follower.run()));
-        if timeout(FIRST_ANSWER, feed.states.changed()).await.is_err() {
-            tracing::warn!(configmap = %self.name, "the ConfigMap could not be read within {FIRST_ANSWER:?}; still trying");
+        if timeout(patience, feed.states.changed()).await.is_err() {
+            tracing::warn!(configmap = %self.name, "the ConfigMap could not be read within {patience:?}; still trying");
         }
         feed
     }

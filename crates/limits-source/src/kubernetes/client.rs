@@ -11,6 +11,7 @@ use kube::config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigEr
 use thiserror::Error;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tower::limit::RateLimitLayer;
 use tower::timeout::TimeoutLayer;
 
 /// How long a connection may take to be made.
@@ -18,6 +19,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long an answer may take to begin. That of a watch begins when the watch does, and ends when it ends.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The most requests of one client in a second. A watch that something on the way ends as soon as it begins is begun again at once, by kube's watcher.
+const REQUESTS_PER_SECOND: u64 = 20;
 
 /// Credentials are not read again more often: several sources can find them refused at once.
 const LEAST_BETWEEN_READINGS: Duration = Duration::from_millis(150);
@@ -111,7 +115,8 @@ async fn connect(kubeconfig: Option<&Path>) -> Result<kube::Client, KubeConfigEr
     // A retry of the client's own would hide a failure for longer than ours wait.
     config.default_retry = false;
     let builder = ClientBuilder::try_from(config).map_err(|error| KubeConfigError::Unusable(error.to_string()))?;
-    Ok(builder.with_layer(&TimeoutLayer::new(ANSWER_TIMEOUT)).build())
+    let paced = builder.with_layer(&RateLimitLayer::new(REQUESTS_PER_SECOND, Duration::from_secs(1)));
+    Ok(paced.with_layer(&TimeoutLayer::new(ANSWER_TIMEOUT)).build())
 }
 
 async fn read(path: &Path) -> Result<Config, KubeconfigError> {
