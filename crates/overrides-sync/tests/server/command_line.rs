@@ -28,6 +28,9 @@ fn bad_usage_ends_with_64_and_names_the_flag() {
     refuses(&[], "--limits");
     refuses(&["--limits", "overrides.yaml"], "file:PATH");
     refuses(&["--limits", "redis:x"], "--limits");
+    refuses(&["--limits", "kube:mimir"], "--limits: kube: needs a ConfigMap");
+    refuses(&["--limits", "feed:http://sync:8083"], "--limits is a feed, which an overrides-sync serves");
+    refuses(&["--limits", "file:x", "--distributor-service", "distributor"], "--distributor-service");
     refuses(&["--limits", "file:x", "--grpc-listen", "somewhere"], "--grpc-listen");
     refuses(&["--limits", "file:x", "--http-listen", "1.1.1.1:1", "--grpc-listen", "1.1.1.1:1"], "--http-listen");
     refuses(&["--limits", "file:x", "--default-limits", "/nowhere/at-all"], "--default-limits: cannot read");

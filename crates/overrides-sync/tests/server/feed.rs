@@ -1,5 +1,7 @@
 //! What a client of the feed is told.
 
+use axum::Router;
+use axum::routing::get;
 use proto::edge::limits::v1::Severity;
 use proto::edge::limits::v1::watch_response::Update;
 
@@ -137,5 +139,29 @@ async fn limits_of_the_cache_are_served_until_their_source_is_read() -> anyhow::
     let mut client = server.watch(None).await?;
     assert_eq!(client.update().await?, (true, 4));
     assert_eq!(server.page("/ready").await?.0, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn whom_mimir_elected_is_told_after_each_poll() -> anyhow::Result<()> {
+    const LIST: &str = r#"{"elected":[{"userID":"t","cluster":"c","replica":"r","lastElectionTime":"1970-01-01T00:00:01Z","electedLastSeenTime":"1970-01-01T00:00:02Z"}]}"#;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let tracker = format!("--ha-tracker-url=http://{}", listener.local_addr()?);
+    tokio::spawn(async {
+        axum::serve(listener, Router::new().route("/distributor/ha_tracker", get(|| async { LIST }))).await
+    });
+    let server = Server::start(&document(1, 1), &[&tracker]).await?;
+    let mut client = server.watch(None).await?;
+    client.until("two lists", |client| client.elected.len() >= 2).await?;
+    assert!(client.heartbeats.iter().all(|heartbeat| heartbeat.has_ha_tracker));
+    for part in &client.elected {
+        let told: Vec<_> = part.elected.iter().map(|told| [&*told.tenant, &*told.cluster, &*told.replica]).collect();
+        let times: Vec<_> = part.elected.iter().map(|told| (told.received_at, told.elected_at)).collect();
+        assert_eq!(times, [(2_000, 1_000)]);
+        assert!(part.last && told == [["t", "c", "r"]], "{part:?}");
+    }
+    assert!(client.elected[0].asked_at < client.elected[1].asked_at);
+    assert!(server.metric("overrides_sync_ha_tracker_polls_total{result=\"ok\"}").await? >= Some(2.0));
+    assert_eq!(server.metric("overrides_sync_ha_pairs").await?, Some(1.0));
     Ok(())
 }

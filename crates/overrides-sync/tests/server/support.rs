@@ -159,7 +159,7 @@ impl Client {
     pub(crate) async fn update(&mut self) -> anyhow::Result<(bool, usize)> {
         let before = self.updates.len();
         self.until("an update", |client| client.updates.len() > before).await?;
-        Ok(self.updates[before])
+        self.updates.get(before).copied().ok_or_else(|| unreachable!("one was waited for"))
     }
 
     pub(crate) fn sequence(&self) -> u64 {
