@@ -183,7 +183,6 @@ impl Counters {
             configmap_deletions: self.watch.as_ref().map_or(0, |counts| counts.deletions()),
             cache_errors: self.cache_faults.load(Ordering::Relaxed),
             log_lines_dropped: self.logs.dropped_lines(),
-            ..Counted::default()
         }
     }
 }

@@ -64,7 +64,7 @@ struct Inner {
 }
 
 /// What is counted elsewhere, as it is now.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Counted {
     pub(crate) stale: Duration,
     pub(crate) watch_restarts: u64,
