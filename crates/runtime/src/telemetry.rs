@@ -18,6 +18,10 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 /// The most bytes that a filter may have; one that is changed at run time comes from outside.
 const MAX_FILTER_BYTES: usize = 1_024;
 
+/// Libraries that write a line for each failed request, several a second while the API server is away. Who uses them says once what is wrong; they
+/// speak if the filter names them.
+const OWN_WORDS: [&str; 2] = ["kube_client", "kube_runtime"];
+
 /// The most lines that wait to be written.
 const QUEUED_LINES: usize = 10_000;
 
@@ -28,7 +32,11 @@ pub struct LogFilter(String);
 impl LogFilter {
     fn parse(text: &str) -> anyhow::Result<EnvFilter> {
         // Without regular expressions: a short one can be costly.
-        Ok(EnvFilter::builder().with_regex(false).parse(text)?)
+        let filter = EnvFilter::builder().with_regex(false).parse(text)?;
+        let unnamed = OWN_WORDS.iter().filter(|target| !text.contains(*target));
+        unnamed
+            .map(|target| Ok(format!("{target}=off").parse()?))
+            .try_fold(filter, |filter, directive| directive.map(|directive| filter.add_directive(directive)))
     }
 }
 

@@ -46,6 +46,18 @@ fn takes_levels_and_filters_and_nothing_that_would_silence_everything() {
 }
 
 #[test]
+fn libraries_that_repeat_themselves_speak_only_if_they_are_named() {
+    let log = |_: &LogHandle| {
+        tracing::error!(target: "kube_client::client::builder", "failed with error");
+        tracing::warn!(target: "kube_runtime::watcher", "watch list error");
+        tracing::info!(target: "limits_source", "ours");
+    };
+    let lines = |filter: &str| logged(filter, LogFormat::Text, log).lines().count();
+    assert_eq!((lines("info"), lines("debug"), lines("info,kube_client=error")), (1, 1, 2));
+    assert_eq!(lines("info,kube_client=error,kube_runtime=warn"), 3);
+}
+
+#[test]
 fn a_format_is_spelled_as_it_is_shown() {
     for format in [LogFormat::Text, LogFormat::Json] {
         assert_eq!(format.to_string().parse(), Ok(format));
