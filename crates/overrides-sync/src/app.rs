@@ -20,9 +20,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::Config;
+use crate::events::{self, EventCounts};
 use crate::feed::{FeedService, Inputs, publish};
 use crate::metrics::{Counted, Metrics};
 use crate::publication::{HistoryBounds, Publisher};
+use crate::webhook::{Webhook, WebhookCounts};
 use grpc::GrpcServer;
 
 /// How far back a client may be and still get what changed instead of everything. A history takes some megabytes at most.
@@ -32,6 +34,7 @@ const HISTORY: HistoryBounds = HistoryBounds { changes: 1_000, keys: 100_000 };
 pub struct App {
     grpc: GrpcServer,
     feed: FeedService,
+    webhook: Option<Webhook>,
     http: HttpServer,
     routes: Router,
     readiness: Readiness,
@@ -48,13 +51,17 @@ impl App {
     /// Binds the listeners, reads the limits once, and starts watching them.
     ///
     /// # Errors
-    /// When an address cannot be bound, there are no certificates to ask an HA tracker by, or a metric cannot be registered. Bad limits are no
-    /// error: the server starts, is not ready, and says why.
+    /// When an address cannot be bound, the webhook's certificate cannot be used, there is a ConfigMap to watch and no way to a cluster, there are no
+    /// certificates to ask an HA tracker by, or a metric cannot be registered. Bad limits are no error: the server starts, is not ready, and says
+    /// why.
     pub async fn build(config: Config, logs: LogHandle) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).context("metrics cannot be registered")?;
         let readiness = Readiness::default();
         let http = HttpServer::bind(config.http_listen).await?;
+        let reviews = Arc::new(WebhookCounts::default());
+        let rules = (&config.default_limits, config.allow_empty_overrides);
+        let webhook = sources::webhook(config.webhook, rules, Arc::clone(&reviews)).await?;
         let stop = CancellationToken::new();
         let sources = stop.clone().drop_guard();
 
@@ -65,9 +72,14 @@ impl App {
         let kube = sources::kube(&config.limits, config.distributor_service.as_ref()).await?;
         let distributors = sources::distributors(kube.as_ref(), config.distributor_service, stop.clone());
         let state = LimitsState::new(config.default_limits, config.allow_empty_overrides);
-        let source = config.limits.start(state, config.limits_cache, kube, stop.clone()).await.context("--limits")?;
+        let source =
+            config.limits.start(state, config.limits_cache, kube.clone(), stop.clone()).await.context("--limits")?;
         let Source { limits: source, beside, cache_faults, cache } = source;
 
+        let told = Arc::new(EventCounts::default());
+        if let Some((client, configmap)) = kube.zip(config.events) {
+            events::start(client, configmap, source.states.clone(), Arc::clone(&told), stop.clone());
+        }
         let freshness = source.freshness.clone();
         let publisher = Publisher::new(rand::random(), HISTORY);
         let (shown, ready) = (metrics.clone(), readiness.clone());
@@ -97,12 +109,13 @@ impl App {
             Beside::Watch(counts) => Some(counts),
             Beside::Nothing | Beside::Feed(_) => None,
         };
-        let counters = Counters { freshness, ha_tracker, distributors, watch, cache_faults, logs };
+        let counters = Counters { freshness, ha_tracker, distributors, watch, told, reviews, cache_faults, logs };
         let refresh = move || metrics.refresh(counters.read());
         let routes = observability_routes(registry, readiness.clone(), refresh).merge(pages);
         Ok(Self {
             grpc,
             feed,
+            webhook,
             http,
             routes,
             readiness,
@@ -126,6 +139,12 @@ impl App {
         self.http.address()
     }
 
+    /// Where the API server asks, if there is a webhook.
+    #[must_use]
+    pub fn webhook_address(&self) -> Option<SocketAddr> {
+        self.webhook.as_ref().map(Webhook::address)
+    }
+
     /// Serves until `shutdown` asks for a drain, then drains: unhealthy at once, serving for the drain delay, then GOAWAY and the end of all
     /// streams. Metrics and probes are served to the end.
     ///
@@ -133,7 +152,10 @@ impl App {
     /// When a listener fails, or when a second signal cut the drain short.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
         tracing::info!(grpc = %self.grpc.address(), http = %self.http.address(), "serving");
-        let (readiness, streams, grpc) = (self.readiness.clone(), self.streams, self.grpc);
+        if let Some(webhook) = &self.webhook {
+            tracing::info!(webhook = %webhook.address(), "the webhook serves");
+        }
+        let (readiness, streams, grpc, webhook) = (self.readiness.clone(), self.streams, self.grpc, self.webhook);
         let serving = Serving {
             http: self.http,
             routes: self.routes,
@@ -147,7 +169,13 @@ impl App {
                 end_streams.cancelled().await;
                 streams.cancel();
             });
-            grpc.serve(readiness, stop).await
+            let review = async {
+                if let Some(webhook) = webhook {
+                    webhook.serve(stop.clone()).await;
+                }
+                Ok(())
+            };
+            tokio::try_join!(grpc.serve(readiness, stop.clone()), review).map(|_| ())
         };
         serving.run(serve, self.feed.streams_ended(), &shutdown).await?;
         drop(self.sources);
@@ -166,6 +194,8 @@ struct Counters {
     ha_tracker: Option<HaTrackerFeed>,
     distributors: watch::Receiver<Option<NonZeroU32>>,
     watch: Option<Arc<WatchCounts>>,
+    told: Arc<EventCounts>,
+    reviews: Arc<WebhookCounts>,
     cache_faults: Arc<AtomicU64>,
     logs: LogHandle,
 }
@@ -181,6 +211,9 @@ impl Counters {
             distributors: self.distributors.borrow().map_or(0, NonZeroU32::get),
             watch_restarts: self.watch.as_ref().map_or(0, |counts| counts.restarts()),
             configmap_deletions: self.watch.as_ref().map_or(0, |counts| counts.deletions()),
+            events: self.told.by_result(),
+            reviews: self.reviews.by_answer(),
+            bad_certificates: self.reviews.bad_certificates(),
             cache_errors: self.cache_faults.load(Ordering::Relaxed),
             log_lines_dropped: self.logs.dropped_lines(),
         }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use limits::{Problem, TenantLimits};
-use limits_source::{HaTrackerUrl, ServiceName, SourceSpec, read_default_limits};
+use limits_source::{ConfigMapName, HaTrackerUrl, ServiceName, SourceSpec, read_default_limits};
 use runtime::{FlagFile, LogSettings, refuse_shared_files};
 
-use crate::Args;
+use crate::args::{Args, Events};
+use crate::webhook::TlsFiles;
 
 /// Validated settings of one process.
 #[derive(Clone, Debug)]
@@ -26,10 +27,21 @@ pub struct Config {
     pub(crate) distributor_service: Option<ServiceName>,
     /// Where Mimir says who is elected.
     pub(crate) ha_tracker_url: Option<HaTrackerUrl>,
+    /// The ConfigMap whose problems are told as Events on it, if they are.
+    pub(crate) events: Option<ConfigMapName>,
+    pub(crate) webhook: Option<WebhookConfig>,
     pub(crate) drain_delay: Duration,
     pub(crate) drain_timeout: Duration,
     /// How log lines are written, and which.
     pub logs: LogSettings,
+}
+
+/// Where the webhook is asked, and of what.
+#[derive(Clone, Debug)]
+pub(crate) struct WebhookConfig {
+    pub(crate) listen: SocketAddr,
+    pub(crate) tls: TlsFiles,
+    pub(crate) configmap: ConfigMapName,
 }
 
 impl TryFrom<Args> for Config {
@@ -45,18 +57,21 @@ impl TryFrom<Args> for Config {
             allow_empty_overrides,
             ha_tracker_url,
             distributor_service,
-            events: _,
-            webhook_listen: _,
-            webhook_tls_cert: _,
-            webhook_tls_key: _,
+            events,
+            webhook_listen,
+            webhook_tls_cert,
+            webhook_tls_key,
             drain_delay,
             drain_timeout,
             log_format,
             log_level,
         } = args;
-        if grpc_listen == http_listen && grpc_listen.port() != 0 {
-            bail!("--grpc-listen and --http-listen are both {grpc_listen}; give each a port of its own");
-        }
+        let listeners = [
+            ("--grpc-listen", Some(grpc_listen)),
+            ("--http-listen", Some(http_listen)),
+            ("--webhook-listen", webhook_listen),
+        ];
+        refuse_shared_addresses(&listeners)?;
         let limits: SourceSpec = limits.parse().context("--limits")?;
         if matches!(limits, SourceSpec::Feed(_)) {
             bail!("--limits is a feed, which an overrides-sync serves; write kube:NAMESPACE/CONFIGMAP or file:PATH");
@@ -65,6 +80,8 @@ impl TryFrom<Args> for Config {
             limits.file().map(|path| FlagFile::read("--limits", path)),
             default_limits.as_deref().map(|path| FlagFile::read("--default-limits", path)),
             limits_cache.as_deref().map(|path| FlagFile::replaced("--limits-cache", path)),
+            webhook_tls_cert.as_deref().map(|path| FlagFile::read("--webhook-tls-cert", path)),
+            webhook_tls_key.as_deref().map(|path| FlagFile::read("--webhook-tls-key", path)),
         ];
         refuse_shared_files(&files.into_iter().flatten().collect::<Vec<_>>())?;
         let (default_limits, default_problems) = default_limits
@@ -73,7 +90,13 @@ impl TryFrom<Args> for Config {
             .transpose()
             .context("--default-limits")?
             .unwrap_or_default();
+        let configmap = match &limits {
+            SourceSpec::Kube(name) => Some(name.clone()),
+            SourceSpec::File(_) | SourceSpec::Feed(_) => None,
+        };
         Ok(Self {
+            events: told_events(events, configmap.clone())?,
+            webhook: webhook(webhook_listen, webhook_tls_cert, webhook_tls_key, configmap)?,
             grpc_listen,
             http_listen,
             limits,
@@ -91,4 +114,47 @@ impl TryFrom<Args> for Config {
             logs: LogSettings { filter: log_level, format: log_format },
         })
     }
+}
+
+fn refuse_shared_addresses(listeners: &[(&str, Option<SocketAddr>)]) -> anyhow::Result<()> {
+    for (place, (flag, address)) in listeners.iter().enumerate() {
+        let Some(address) = address.filter(|address| address.port() != 0) else { continue };
+        let same = |(_, other): &&(&str, Option<SocketAddr>)| *other == Some(address);
+        if let Some((other, _)) = listeners.iter().take(place).find(same) {
+            bail!("{other} and {flag} are both {address}; give each a port of its own");
+        }
+    }
+    Ok(())
+}
+
+/// Events are told on a ConfigMap, and where there is one by default.
+fn told_events(events: Option<Events>, configmap: Option<ConfigMapName>) -> anyhow::Result<Option<ConfigMapName>> {
+    match (events, configmap) {
+        (Some(Events::On), None) => {
+            bail!("--events on needs a ConfigMap to tell them of; write --limits kube:NAMESPACE/CONFIGMAP")
+        }
+        (Some(Events::Off), _) => Ok(None),
+        (_, configmap) => Ok(configmap),
+    }
+}
+
+fn webhook(
+    listen: Option<SocketAddr>,
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+    configmap: Option<ConfigMapName>,
+) -> anyhow::Result<Option<WebhookConfig>> {
+    let Some(listen) = listen else {
+        if cert.is_some() || key.is_some() {
+            bail!("--webhook-tls-cert and --webhook-tls-key are for a webhook; give --webhook-listen as well");
+        }
+        return Ok(None);
+    };
+    let (Some(cert), Some(key)) = (cert, key) else {
+        bail!("--webhook-listen needs --webhook-tls-cert and --webhook-tls-key: an API server asks over TLS alone");
+    };
+    let Some(configmap) = configmap else {
+        bail!("--webhook-listen needs a ConfigMap to judge changes of; write --limits kube:NAMESPACE/CONFIGMAP");
+    };
+    Ok(Some(WebhookConfig { listen, tls: TlsFiles { cert, key }, configmap }))
 }

@@ -9,9 +9,11 @@
 mod app;
 mod args;
 mod config;
+mod events;
 mod feed;
 mod metrics;
 mod publication;
+mod webhook;
 
 pub use app::App;
 pub use args::Args;

@@ -10,7 +10,9 @@ use prometheus::{
     register_int_counter_with_registry, register_int_gauge_vec_with_registry, register_int_gauge_with_registry,
 };
 
+use crate::events::EventCounts;
 use crate::publication::Published;
+use crate::webhook::WebhookCounts;
 
 const SEVERITIES: [Severity; 4] = [Severity::Rejected, Severity::Shadowed, Severity::Kept, Severity::Ignored];
 /// From one client on the same machine to a reader that is far behind, in seconds.
@@ -57,6 +59,9 @@ struct Inner {
     polls: IntCounterVec,
     pairs: IntGauge,
     distributors: IntGauge,
+    events: IntCounterVec,
+    reviews: IntCounterVec,
+    bad_certificates: IntCounter,
     cache_errors: IntCounter,
     connections_refused: IntCounter,
     log_lines_dropped: IntCounter,
@@ -74,6 +79,10 @@ pub(crate) struct Counted {
     pub(crate) polls_failed: u64,
     pub(crate) pairs: usize,
     pub(crate) distributors: u32,
+    /// Events by what became of them, and answers of the webhook.
+    pub(crate) events: [(&'static str, u64); 5],
+    pub(crate) reviews: [(&'static str, u64); 6],
+    pub(crate) bad_certificates: u64,
     pub(crate) cache_errors: u64,
     pub(crate) log_lines_dropped: u64,
 }
@@ -141,6 +150,21 @@ impl Metrics {
                 "overrides_sync_distributors",
                 "Ready distributors of Mimir that clients are told; 0: nobody counts them, or none was seen yet",
             )?,
+            events: counters(
+                "overrides_sync_events_total",
+                "Events about problems of the ConfigMap, by what became of them; repeated: it was there already, and counts once more",
+                &["result"],
+            )?,
+            reviews: counters(
+                "overrides_sync_webhook_reviews_total",
+                "Changes that the webhook was asked about, by its answer; passed: of another object, unjudged: allowed without judgement, \
+                 refused: a request that is no question",
+                &["answer"],
+            )?,
+            bad_certificates: counter(
+                "overrides_sync_webhook_bad_certificates_total",
+                "Times that the webhook's certificate or key changed to what cannot be used; the last good one stays",
+            )?,
             cache_errors: counter(
                 "overrides_sync_limits_cache_errors_total",
                 "Times that the limits cache could not be read or written",
@@ -159,6 +183,12 @@ impl Metrics {
         metrics.show_problems(&[]);
         for kind in UpdateKind::ALL {
             metrics.inner.updates.with_label_values(&[kind.as_str()]);
+        }
+        for (result, _) in EventCounts::default().by_result() {
+            metrics.inner.events.with_label_values(&[result]);
+        }
+        for (answer, _) in WebhookCounts::default().by_answer() {
+            metrics.inner.reviews.with_label_values(&[answer]);
         }
         for result in ["ok", "error"] {
             metrics.inner.polls.with_label_values(&[result]);
@@ -211,6 +241,13 @@ impl Metrics {
         catch_up(&inner.configmap_deletions, counted.configmap_deletions);
         catch_up(&inner.polls.with_label_values(&["ok"]), counted.polls_answered);
         catch_up(&inner.polls.with_label_values(&["error"]), counted.polls_failed);
+        for (result, count) in counted.events {
+            catch_up(&inner.events.with_label_values(&[result]), count);
+        }
+        for (answer, count) in counted.reviews {
+            catch_up(&inner.reviews.with_label_values(&[answer]), count);
+        }
+        catch_up(&inner.bad_certificates, counted.bad_certificates);
         catch_up(&inner.cache_errors, counted.cache_errors);
         catch_up(&inner.log_lines_dropped, counted.log_lines_dropped);
     }

@@ -1,13 +1,18 @@
-//! What is watched beside the limits, as the command line says.
+//! What is watched and asked beside the limits, as the command line says.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use anyhow::Context;
+use limits::TenantLimits;
 use limits_source::{
     DistributorsSource, HaTrackerFeed, HaTrackerSource, HaTrackerUrl, KubeClient, ServiceName, SourceSpec,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use crate::config::WebhookConfig;
+use crate::webhook::{Webhook, WebhookCounts, WebhookSettings};
 
 /// The way to the cluster, where something of it is watched.
 pub(super) async fn kube(limits: &SourceSpec, service: Option<&ServiceName>) -> anyhow::Result<Option<KubeClient>> {
@@ -35,4 +40,15 @@ pub(super) fn distributors(
 pub(super) fn ha_tracker(url: Option<HaTrackerUrl>, stop: CancellationToken) -> anyhow::Result<Option<HaTrackerFeed>> {
     let source = url.map(HaTrackerSource::new).transpose().context("--ha-tracker-url")?;
     Ok(source.map(|source| source.start(stop)))
+}
+
+/// The webhook, where there is one. It judges by the default limits, and whether a document without tenants is meant.
+pub(super) async fn webhook(
+    config: Option<WebhookConfig>,
+    (defaults, allow_empty): (&TenantLimits, bool),
+    counts: Arc<WebhookCounts>,
+) -> anyhow::Result<Option<Webhook>> {
+    let Some(WebhookConfig { listen, tls, configmap }) = config else { return Ok(None) };
+    let settings = WebhookSettings { configmap, defaults: defaults.clone(), allow_empty };
+    Webhook::bind(listen, tls, settings, counts).await.map(Some)
 }

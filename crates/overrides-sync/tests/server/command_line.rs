@@ -32,6 +32,13 @@ fn bad_usage_ends_with_64_and_names_the_flag() {
     refuses(&["--limits", "feed:http://sync:8083"], "--limits is a feed, which an overrides-sync serves");
     refuses(&["--limits", "file:x", "--distributor-service", "distributor"], "--distributor-service");
     refuses(&["--limits", "file:x", "--grpc-listen", "somewhere"], "--grpc-listen");
+    refuses(&["--limits", "file:x", "--events", "on"], "--events on needs a ConfigMap");
+    refuses(&["--limits", "kube:a/b", "--webhook-listen", "1.1.1.1:1"], "--webhook-listen needs --webhook-tls-cert");
+    refuses(&["--limits", "kube:a/b", "--webhook-tls-key", "x"], "give --webhook-listen as well");
+    let webhook = ["--webhook-listen", "1.1.1.1:1", "--webhook-tls-cert", "x", "--webhook-tls-key", "y"];
+    refuses(&[&["--limits", "file:x"], &webhook[..]].concat(), "--webhook-listen needs a ConfigMap");
+    let same = ["--limits", "kube:a/b", "--grpc-listen", "1.1.1.1:1"];
+    refuses(&[&same, &webhook[..]].concat(), "--grpc-listen and --webhook-listen are both 1.1.1.1:1");
     refuses(&["--limits", "file:x", "--http-listen", "1.1.1.1:1", "--grpc-listen", "1.1.1.1:1"], "--http-listen");
     refuses(&["--limits", "file:x", "--default-limits", "/nowhere/at-all"], "--default-limits: cannot read");
     refuses(&["--limits", "file:x", "--drain-delay", "soon"], "--drain-delay");

@@ -29,7 +29,7 @@ const FLAGS: [(&str, Option<&str>); 17] = [
 ];
 
 /// Series that alerts and dashboards read; each is there before anything has happened.
-const SERIES: [&str; 21] = [
+const SERIES: [&str; 33] = [
     "overrides_sync_limits_version",
     "overrides_sync_tenants",
     "overrides_sync_problems{severity=\"rejected\"}",
@@ -48,6 +48,18 @@ const SERIES: [&str; 21] = [
     "overrides_sync_ha_tracker_polls_total{result=\"error\"}",
     "overrides_sync_ha_pairs",
     "overrides_sync_distributors",
+    "overrides_sync_events_total{result=\"created\"}",
+    "overrides_sync_events_total{result=\"repeated\"}",
+    "overrides_sync_events_total{result=\"invalid\"}",
+    "overrides_sync_events_total{result=\"forbidden\"}",
+    "overrides_sync_events_total{result=\"not_answered\"}",
+    "overrides_sync_webhook_reviews_total{answer=\"allowed\"}",
+    "overrides_sync_webhook_reviews_total{answer=\"warned\"}",
+    "overrides_sync_webhook_reviews_total{answer=\"denied\"}",
+    "overrides_sync_webhook_reviews_total{answer=\"passed\"}",
+    "overrides_sync_webhook_reviews_total{answer=\"unjudged\"}",
+    "overrides_sync_webhook_reviews_total{answer=\"refused\"}",
+    "overrides_sync_webhook_bad_certificates_total",
     "overrides_sync_limits_cache_errors_total",
     "overrides_sync_grpc_connections_refused_total",
     "overrides_sync_log_lines_dropped_total",

@@ -1,0 +1,194 @@
+//! Events on the ConfigMap, one for each problem of its newest revision, so that `kubectl describe` shows what is wrong.
+//!
+//! They are told on the side: nothing waits for them, and whatever goes wrong with them is counted and logged. Only the newest state is ever looked
+//! at, between any few requests, so there is no queue. Create and patch are all that is asked of Kubernetes: what another overrides-sync told
+//! already has the same name, is found there, and becomes a series.
+
+mod counts;
+mod note;
+mod schedule;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::jiff::Timestamp;
+use kube::Api;
+use kube::api::{Patch, PatchParams, PostParams};
+use limits::{ControlState, Origin};
+use limits_source::{ConfigMapName, KubeClient};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use counts::EventCounts;
+use note::{Note, notes};
+use schedule::{Next, Schedule};
+
+/// How long one request may take, its answer included.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// The longest `reportingInstance`, in bytes.
+const MAX_INSTANCE_BYTES: usize = 128;
+
+/// Tells of the problems in `states` until `stop` is cancelled. A state without an origin is not told: there is no object to tell it of.
+pub(crate) fn start(
+    client: KubeClient,
+    configmap: ConfigMapName,
+    states: watch::Receiver<ControlState>,
+    counts: Arc<EventCounts>,
+    stop: CancellationToken,
+) -> JoinHandle<()> {
+    let teller = Teller { client, configmap, instance: instance(), counts, last: Health::Well };
+    tokio::spawn(async move {
+        // Half-told Events are told whole by whoever comes next.
+        stop.run_until_cancelled(teller.run(states)).await;
+    })
+}
+
+/// The name of this host, which in a pod is the pod's.
+fn instance() -> String {
+    let system = rustix::system::uname();
+    let name = system.nodename().to_string_lossy();
+    match name.get(..name.floor_char_boundary(MAX_INSTANCE_BYTES)) {
+        Some(name) if !name.is_empty() => name.to_owned(),
+        _ => "overrides-sync".to_owned(),
+    }
+}
+
+struct Teller {
+    client: KubeClient,
+    configmap: ConfigMapName,
+    instance: String,
+    counts: Arc<EventCounts>,
+    last: Health,
+}
+
+/// How the API server last took an Event.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Health {
+    Well,
+    Forbidden,
+    NotAnswered,
+}
+
+/// What became of one Event.
+enum Outcome {
+    Created,
+    Repeated {
+        times: i32,
+    },
+    /// This one cannot be told; others may be.
+    Invalid(kube::Error),
+    Forbidden(kube::Error),
+    NotAnswered(String),
+}
+
+impl Teller {
+    async fn run(mut self, mut states: watch::Receiver<ControlState>) {
+        let mut schedule = Schedule::new(Instant::now());
+        loop {
+            let state = states.borrow_and_update().clone();
+            let told = state.origin.filter(|_| !state.problems.is_empty());
+            let due = told.as_deref().map(|origin| notes(&self.configmap, origin, &state.problems)).unwrap_or_default();
+            while !states.has_changed().unwrap_or(true) {
+                let wait = match (schedule.next(Instant::now(), &due), told.as_deref()) {
+                    (Next::Tell(batch), Some(origin)) => {
+                        self.tell(origin, &batch, &mut schedule).await;
+                        continue;
+                    }
+                    (Next::Wait(until), _) => until,
+                    (Next::Tell(_), None) => break,
+                };
+                tokio::select! {
+                    _ = states.changed() => break,
+                    () = sleep_until(wait) => {}
+                }
+            }
+            if states.has_changed().is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn tell(&mut self, origin: &Origin, batch: &[&Note], schedule: &mut Schedule) {
+        let api = Api::namespaced(self.client.current(), &self.configmap.namespace);
+        let telling = batch.iter().map(|note| {
+            let event = note.event(&self.configmap, origin, &self.instance, MicroTime(Timestamp::now()));
+            tell_one(&api, event, &note.name, schedule.times(&note.name))
+        });
+        let outcomes = join_all(telling).await;
+        let (now, mut health) = (Instant::now(), Health::Well);
+        for (note, outcome) in batch.iter().zip(outcomes) {
+            self.counts.count(&outcome);
+            match outcome {
+                Outcome::Created => schedule.told(now, &note.name, 1),
+                Outcome::Repeated { times } => schedule.told(now, &note.name, times),
+                Outcome::Invalid(error) => {
+                    tracing::warn!(event = note.name, "an Event is refused by Kubernetes, and is not told: {error}");
+                    schedule.told(now, &note.name, schedule.times(&note.name));
+                }
+                Outcome::Forbidden(error) => health = self.note_fault(Health::Forbidden, &error),
+                Outcome::NotAnswered(error) => health = self.note_fault(Health::NotAnswered, &error),
+            }
+        }
+        match health {
+            Health::Well if self.last == Health::Well => {}
+            Health::Well => tracing::info!("Events are told again"),
+            Health::Forbidden => schedule.forbidden(now),
+            Health::NotAnswered => schedule.not_answered(now, rand::random()),
+        }
+        self.last = health;
+    }
+
+    /// Logs a fault once, however long it lasts.
+    fn note_fault(&mut self, health: Health, error: &dyn std::fmt::Display) -> Health {
+        if self.last != health {
+            let namespace = &self.configmap.namespace;
+            match health {
+                Health::Forbidden => tracing::warn!(
+                    "Events are not told: the Role in {namespace} must allow create and patch on events of events.k8s.io: {error}"
+                ),
+                _ => tracing::warn!("Events are not told while the Kubernetes API does not answer: {error}"),
+            }
+            self.last = health;
+        }
+        health
+    }
+}
+
+async fn tell_one(api: &Api<Event>, event: Event, name: &str, times: i32) -> Outcome {
+    let created = timeout(ANSWER_WITHIN, api.create(&PostParams::default(), &event)).await;
+    match created {
+        Ok(Ok(_)) => Outcome::Created,
+        Ok(Err(kube::Error::Api(status))) if status.is_already_exists() => repeat(api, name, times).await,
+        Ok(Err(error)) => fault(error),
+        Err(_) => unanswered(),
+    }
+}
+
+/// Adds to the series of an Event that is there. Nothing else of an Event can be changed (`ValidateEventUpdate` of Kubernetes).
+async fn repeat(api: &Api<Event>, name: &str, times: i32) -> Outcome {
+    // Kubernetes takes a series from 2 on.
+    let times = times.saturating_add(1).max(2);
+    let series = serde_json::json!({ "series": { "count": times, "lastObservedTime": MicroTime(Timestamp::now()) } });
+    match timeout(ANSWER_WITHIN, api.patch(name, &PatchParams::default(), &Patch::Merge(series))).await {
+        Ok(Ok(_)) => Outcome::Repeated { times },
+        Ok(Err(error)) => fault(error),
+        Err(_) => unanswered(),
+    }
+}
+
+fn fault(error: kube::Error) -> Outcome {
+    match &error {
+        kube::Error::Api(status) if status.is_forbidden() => Outcome::Forbidden(error),
+        kube::Error::Api(status) if status.is_invalid() || status.code == 400 => Outcome::Invalid(error),
+        _ => Outcome::NotAnswered(error.to_string()),
+    }
+}
+
+fn unanswered() -> Outcome {
+    Outcome::NotAnswered(format!("no answer within {ANSWER_WITHIN:?}"))
+}

@@ -1,0 +1,124 @@
+//! What an Event says: pure, from the problems of one revision of a ConfigMap.
+//!
+//! One problem makes the same Event in every process that sees it, so that several overrides-sync do not tell it twice.
+
+use std::collections::HashSet;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::ObjectMeta;
+use limits::{Origin, Problem, Severity};
+use limits_source::ConfigMapName;
+
+/// Who tells.
+const CONTROLLER: &str = "mimir-edge/overrides-sync";
+/// The most problems of one state that are told, the worst first.
+pub(super) const MOST_PROBLEMS: usize = 50;
+/// The longest note that Kubernetes takes (`NoteLengthLimit` of its event validation), in bytes.
+const MAX_NOTE_BYTES: usize = 1_024;
+/// The longest name of an object.
+const MAX_NAME_BYTES: usize = 253;
+/// Of the hash in a name, in characters: 64 bits are enough to tell some thousand problems apart.
+const HASH_CHARACTERS: usize = 16;
+
+/// One Event, but for its time and its teller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Note {
+    pub(super) name: String,
+    reason: &'static str,
+    action: &'static str,
+    text: String,
+}
+
+/// The Events that are due for these problems, the worst first.
+pub(super) fn notes(configmap: &ConfigMapName, origin: &Origin, problems: &[Problem]) -> Vec<Note> {
+    let mut worst: Vec<_> = problems.iter().collect();
+    worst.sort_by_key(|problem| problem.severity);
+    let mut names = HashSet::new();
+    let of_problem = |problem: &Problem| {
+        let (reason, action) = reason_and_action(problem.severity);
+        Note::new(configmap, origin, reason, action, &problem.to_string())
+    };
+    let mut all: Vec<_> = worst.into_iter().map(of_problem).filter(|note| names.insert(note.name.clone())).collect();
+    let untold = all.len().saturating_sub(MOST_PROBLEMS);
+    if untold > 0 {
+        all.truncate(MOST_PROBLEMS);
+        let text = format!(
+            "{untold} more problems have no Event of their own; mend these first, or see /api/v1/problems of overrides-sync"
+        );
+        all.push(Note::new(configmap, origin, "MoreProblems", "List", &text));
+    }
+    all
+}
+
+/// Machine-readable, so they are as fixed as the names of metrics.
+fn reason_and_action(severity: Severity) -> (&'static str, &'static str) {
+    match severity {
+        Severity::Rejected => ("InvalidOverrides", "RefuseDocument"),
+        Severity::Shadowed => ("TenantInShadow", "PutTenantInShadow"),
+        Severity::Kept => ("LastGoodLimitsKept", "KeepLastGoodLimits"),
+        Severity::Ignored => ("OverrideIgnored", "IgnoreOverride"),
+    }
+}
+
+impl Note {
+    fn new(configmap: &ConfigMapName, origin: &Origin, reason: &'static str, action: &'static str, text: &str) -> Self {
+        let hash = format!("{:x}", md5::compute(format!("{}\0{reason}\0{text}", origin.uid)));
+        let hash = bounded(&hash, HASH_CHARACTERS);
+        // What a cut leaves at the end must be followed by a dot.
+        let prefix = bounded(&configmap.name, MAX_NAME_BYTES - HASH_CHARACTERS - 1);
+        let name = format!("{}.{hash}", prefix.trim_end_matches(['.', '-']));
+        Self { name, reason, action, text: shortened(text) }
+    }
+
+    /// The object to create.
+    pub(super) fn event(
+        &self,
+        configmap: &ConfigMapName,
+        origin: &Origin,
+        instance: &str,
+        observed: MicroTime,
+    ) -> Event {
+        let namespace = Some(configmap.namespace.clone());
+        Event {
+            metadata: ObjectMeta {
+                name: Some(self.name.clone()),
+                namespace: namespace.clone(),
+                ..ObjectMeta::default()
+            },
+            regarding: Some(ObjectReference {
+                api_version: Some("v1".to_owned()),
+                kind: Some("ConfigMap".to_owned()),
+                namespace,
+                name: Some(configmap.name.clone()),
+                uid: Some(origin.uid.to_string()),
+                ..ObjectReference::default()
+            }),
+            type_: Some("Warning".to_owned()),
+            reason: Some(self.reason.to_owned()),
+            action: Some(self.action.to_owned()),
+            note: Some(self.text.clone()),
+            event_time: Some(observed),
+            reporting_controller: Some(CONTROLLER.to_owned()),
+            reporting_instance: Some(instance.to_owned()),
+            ..Event::default()
+        }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    const MORE: &str = "…";
+    if text.len() <= MAX_NOTE_BYTES {
+        return text.to_owned();
+    }
+    format!("{}{MORE}", bounded(text, MAX_NOTE_BYTES - MORE.len()))
+}
+
+/// As many whole characters as fit into so many bytes.
+fn bounded(text: &str, bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! When which Event is told: pure, with time as an argument.
+//!
+//! An Event lives an hour in Kubernetes, so that of a problem that lasts is told again and again. However fast problems change, the number of
+//! requests is bounded.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::note::Note;
+
+/// How long an Event that was told is left alone: well under the hour that it lives.
+pub(super) const AGAIN_AFTER: Duration = Duration::from_secs(1_800);
+/// How many Events are told at once.
+pub(super) const MOST_AT_ONCE: usize = 4;
+/// How many can be told in a row: two full states.
+const BURST: u32 = 110;
+/// Once those are used up, one more is told in this time: some 700 an hour.
+const ONE_EVERY: Duration = Duration::from_secs(5);
+/// The pause after an API server that does not answer; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The longest pause, and the one after a refusal: a Role is not mended within seconds.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What was told, and when more is.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    told: HashMap<String, Told>,
+    paused_until: Instant,
+    pause: Duration,
+    budget: Budget,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    again_at: Instant,
+    times: i32,
+}
+
+/// What to do next.
+#[derive(Debug, PartialEq)]
+pub(super) enum Next<'n> {
+    /// Tell these, at most [`MOST_AT_ONCE`].
+    Tell(Vec<&'n Note>),
+    /// Nothing before that moment, or a change.
+    Wait(Instant),
+}
+
+impl Schedule {
+    pub(super) fn new(now: Instant) -> Self {
+        let budget = Budget { left: BURST, counted_at: now };
+        Self { told: HashMap::new(), paused_until: now, pause: FIRST_PAUSE, budget }
+    }
+
+    /// Looks at what is to be told. A note that is not among these any more is forgotten, and told at once when it is back.
+    pub(super) fn next<'n>(&mut self, now: Instant, notes: &'n [Note]) -> Next<'n> {
+        self.told.retain(|name, _| notes.iter().any(|note| note.name == *name));
+        if now < self.paused_until {
+            return Next::Wait(self.paused_until);
+        }
+        let again_at = |note: &Note| self.told.get(&note.name).map(|told| told.again_at);
+        let due: Vec<_> =
+            notes.iter().filter(|note| again_at(note).is_none_or(|at| at <= now)).take(MOST_AT_ONCE).collect();
+        if due.is_empty() {
+            let earliest = notes.iter().filter_map(again_at).min();
+            return Next::Wait(earliest.unwrap_or(now + AGAIN_AFTER));
+        }
+        match self.budget.take(now, due.len()) {
+            0 => Next::Wait(self.budget.counted_at + ONE_EVERY),
+            granted => Next::Tell(due.into_iter().take(granted).collect()),
+        }
+    }
+
+    /// How many times this process has told of it.
+    pub(super) fn times(&self, name: &str) -> i32 {
+        self.told.get(name).map_or(0, |told| told.times)
+    }
+
+    /// Notes that it was told, with the number that was told of.
+    pub(super) fn told(&mut self, now: Instant, name: &str, times: i32) {
+        self.pause = FIRST_PAUSE;
+        self.told.insert(name.to_owned(), Told { again_at: now + AGAIN_AFTER, times });
+    }
+
+    /// Waits after an API server that did not answer. `jitter`, from 0 to 1, keeps several from asking at one moment.
+    pub(super) fn not_answered(&mut self, now: Instant, jitter: f64) {
+        self.paused_until = now + self.pause.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0));
+        self.pause = LONGEST_PAUSE.min(self.pause * 2);
+    }
+
+    /// Waits after an API server that forbids it.
+    pub(super) fn forbidden(&mut self, now: Instant) {
+        self.paused_until = now + LONGEST_PAUSE;
+    }
+}
+
+/// How many requests may still be made.
+#[derive(Debug)]
+struct Budget {
+    left: u32,
+    counted_at: Instant,
+}
+
+impl Budget {
+    /// Takes up to `wanted`; gives how many.
+    fn take(&mut self, now: Instant, wanted: usize) -> usize {
+        let earned = now.duration_since(self.counted_at).as_secs() / ONE_EVERY.as_secs();
+        let earned = u32::try_from(earned).unwrap_or(u32::MAX);
+        self.left = self.left.saturating_add(earned).min(BURST);
+        self.counted_at = if self.left == BURST { now } else { self.counted_at + ONE_EVERY * earned };
+        let granted = u32::try_from(wanted).unwrap_or(u32::MAX).min(self.left);
+        self.left -= granted;
+        usize::try_from(granted).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use limits::{Origin, Problem, Severity};
+    use limits_source::ConfigMapName;
+
+    use super::super::note::notes;
+    use super::*;
+
+    fn some(numbers: std::ops::Range<usize>) -> Vec<Note> {
+        let configmap = ConfigMapName { namespace: "mimir".to_owned(), name: "overrides".to_owned() };
+        let origin = Origin { uid: "u".into(), resource_version: "1".into() };
+        let problem = |number| Problem {
+            document: "runtime.yaml".to_owned(),
+            tenant: None,
+            field: None,
+            line: None,
+            severity: Severity::Ignored,
+            message: format!("number {number}"),
+        };
+        notes(&configmap, &origin, &numbers.map(problem).collect::<Vec<_>>())
+    }
+
+    /// Tells everything that is due now, and gives how many that were and until when there is nothing more.
+    fn tell_all(schedule: &mut Schedule, now: Instant, notes: &[Note]) -> (usize, Duration) {
+        let mut count = 0;
+        loop {
+            match schedule.next(now, notes) {
+                Next::Wait(until) => return (count, until - now),
+                Next::Tell(batch) => {
+                    assert!((1..=MOST_AT_ONCE).contains(&batch.len()));
+                    count += batch.len();
+                    batch.iter().for_each(|note| schedule.told(now, &note.name, 1));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_lasts_is_told_again_and_what_is_gone_is_not() {
+        let start = Instant::now();
+        let (mut schedule, both, one) = (Schedule::new(start), some(0..2), some(0..1));
+        assert_eq!(tell_all(&mut schedule, start, &both), (2, AGAIN_AFTER));
+        assert_eq!(tell_all(&mut schedule, start + AGAIN_AFTER / 2, &both), (0, AGAIN_AFTER / 2));
+        assert_eq!(tell_all(&mut schedule, start + AGAIN_AFTER, &one), (1, AGAIN_AFTER));
+        assert_eq!(schedule.times(&one[0].name), 1);
+        assert_eq!(schedule.times(&both[1].name), 0, "it is forgotten");
+        assert_eq!(tell_all(&mut schedule, start + AGAIN_AFTER, &both), (1, AGAIN_AFTER), "it is back");
+    }
+
+    #[test]
+    fn problems_that_keep_changing_are_told_at_a_bounded_rate() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start);
+        let hour: usize = (0..3_600)
+            .map(|second| {
+                let now = start + Duration::from_secs(second);
+                let second = usize::try_from(second).unwrap_or(usize::MAX);
+                tell_all(&mut schedule, now, &some(second * 50..second * 50 + 50)).0
+            })
+            .sum();
+        // 110 in a row, and one in each 5 s of 3,599 s.
+        assert_eq!(hour, 110 + 719);
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_longest_and_an_answer_ends_them() {
+        let start = Instant::now();
+        let (mut schedule, note) = (Schedule::new(start), some(0..1));
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            schedule.not_answered(start, 1.0);
+            pauses.push(tell_all(&mut schedule, start, &note).1.as_millis());
+        }
+        assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+        schedule.told(start, "another", 1);
+        schedule.not_answered(start, 0.0);
+        assert_eq!(schedule.next(start, &note), Next::Wait(start + FIRST_PAUSE / 2));
+        schedule.forbidden(start);
+        assert_eq!(schedule.next(start, &note), Next::Wait(start + LONGEST_PAUSE));
+        assert_eq!(tell_all(&mut schedule, start + LONGEST_PAUSE, &note).0, 1);
+    }
+}

@@ -1,0 +1,102 @@
+use limits::TenantLimits;
+use serde_json::{Value, json};
+
+use super::*;
+
+/// A question about the ConfigMap, as Kubernetes asks it.
+fn question(old: &Value, new: &Value) -> Value {
+    let object = |data: &Value| match data {
+        Value::Null => Value::Null,
+        data => {
+            json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "mimir-runtime" }, "data": data })
+        }
+    };
+    json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "question-1",
+            "kind": { "group": "", "version": "v1", "kind": "ConfigMap" },
+            "resource": { "group": "", "version": "v1", "resource": "configmaps" },
+            "name": "mimir-runtime",
+            "namespace": "mimir",
+            "operation": if old.is_null() { "CREATE" } else { "UPDATE" },
+            "userInfo": { "username": "admin", "extra": { "a": ["b"] } },
+            "object": object(new),
+            "oldObject": object(old),
+            "dryRun": false,
+            "options": null,
+        },
+    })
+}
+
+fn answered(question: &Value) -> Result<(Value, Kindness), String> {
+    let rules = Rules { defaults: TenantLimits::default(), allow_empty: false };
+    let configmap = ConfigMapName { namespace: "mimir".to_owned(), name: "mimir-runtime".to_owned() };
+    let (answer, kindness) = answer(&rules, &configmap, question.to_string().as_bytes())?;
+    Ok((serde_json::to_value(answer).map_err(|error| error.to_string())?, kindness))
+}
+
+#[track_caller]
+fn check(question: &Value, response: &Value, kindness: Kindness) {
+    let expected = json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response });
+    assert_eq!(answered(question), Ok((expected, kindness)));
+}
+
+#[test]
+fn each_answer_is_what_kubernetes_reads() {
+    let rate = |rate: &str| json!({ "a.ingestion_rate": rate });
+    let allowed = json!({ "uid": "question-1", "allowed": true });
+    check(&question(&Value::Null, &rate("5")), &allowed, Kindness::Allowed);
+    check(&question(&rate("5"), &rate("6")), &allowed, Kindness::Allowed);
+    let message = "a.ingestion_rate: tenant a: field ingestion_rate is \"x\": write a number such as 10000";
+    let status = json!({ "code": 422, "reason": "Invalid", "message": message });
+    let denied = json!({ "uid": "question-1", "allowed": false, "status": status });
+    check(&question(&rate("5"), &rate("x")), &denied, Kindness::Denied);
+    let new = json!({ "runtime.yaml": "overrides: {a: {ingestion_rte: 1}}" });
+    let warning =
+        "runtime.yaml:1: tenant a: field ingestion_rte is unknown and is ignored; did you mean ingestion_rate?";
+    let warned = json!({ "uid": "question-1", "allowed": true, "warnings": [warning] });
+    check(&question(&Value::Null, &new), &warned, Kindness::Warned);
+}
+
+#[test]
+fn whatever_is_about_something_else_is_allowed_in_silence() {
+    let bad = question(&Value::Null, &json!({ "a.ingestion_rate": "x" }));
+    for (field, value) in [
+        ("name", json!("another")),
+        ("name", json!("")),
+        ("namespace", json!("another")),
+        ("operation", json!("DELETE")),
+        ("operation", json!("CONNECT")),
+        ("subResource", json!("status")),
+        ("kind", json!({ "group": "", "version": "v1", "kind": "Secret" })),
+        ("kind", json!({ "group": "apps", "version": "v1", "kind": "ConfigMap" })),
+    ] {
+        let mut other = bad.clone();
+        other["request"][field] = value;
+        check(&other, &json!({ "uid": "question-1", "allowed": true }), Kindness::Passed);
+    }
+    assert!(answered(&bad).is_ok_and(|(_, kindness)| kindness == Kindness::Denied), "the question is denied else");
+}
+
+#[test]
+fn what_cannot_be_read_is_allowed_with_a_warning() -> Result<(), String> {
+    let mut odd = question(&Value::Null, &json!({}));
+    odd["request"]["object"]["data"] = json!({ "a": 5 });
+    let (answer, kindness) = answered(&odd)?;
+    assert_eq!((&answer["response"]["allowed"], kindness), (&json!(true), Kindness::Unjudged));
+    let warning = answer["response"]["warnings"][0].as_str().unwrap_or_default();
+    assert!(warning.starts_with("overrides were not checked: the ConfigMap cannot be read: "), "{warning}");
+    let late = answer_unjudged(odd.to_string().as_bytes(), "it takes too long")?;
+    assert_eq!(late.response.uid, "question-1");
+    Ok(())
+}
+
+#[test]
+fn what_is_no_question_has_no_answer() {
+    for text in ["", "{}", "[]", "{\"request\": null}", "{\"request\": {\"uid\": 5}}"] {
+        let error = answered(&serde_json::from_str(text).unwrap_or(Value::Null)).map(|_| ()).err();
+        assert!(error.is_some_and(|error| error.starts_with("no AdmissionReview: ")), "{text}");
+    }
+}

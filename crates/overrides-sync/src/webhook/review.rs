@@ -1,0 +1,155 @@
+//! What is said of a change to the ConfigMap: pure, from what it held before and would hold.
+//!
+//! A document that Mimir would refuse is denied, and so is a flat key with an impossible value. What is merely passed over is a warning, because
+//! Mimir's versions differ. So is what was wrong before: who mends one thing must not be held up by another.
+
+use std::collections::{BTreeMap, HashSet};
+
+use limits::{Checked, Problem, Severity, SourceDocument, TenantLimits, check};
+
+/// How many reasons a denial lists.
+const MOST_REASONS: usize = 10;
+/// Of one reason, in bytes: values of others' making are in it.
+const MAX_REASON_BYTES: usize = 1_024;
+/// What Kubernetes shows of one warning, in characters; here in bytes, which are not fewer.
+const MAX_WARNING_BYTES: usize = 256;
+/// What Kubernetes shows of all warnings of one request.
+const MAX_WARNINGS_BYTES: usize = 4_096;
+
+/// What a ConfigMap holds.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Content {
+    /// Its `data`.
+    pub(crate) documents: BTreeMap<String, String>,
+    /// The keys of its `binaryData`.
+    pub(crate) binary: Vec<String>,
+}
+
+/// How a change is judged.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    /// Laid under every entry.
+    pub(crate) defaults: TenantLimits,
+    /// Whether a document without tenants is taken at its word.
+    pub(crate) allow_empty: bool,
+}
+
+/// The answer.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Review {
+    /// Why the change is denied, if it is.
+    pub(crate) denial: Option<String>,
+    /// What whoever makes the change should know, whether it is denied or not; bounded as Kubernetes bounds it.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Judges a change; `old` is nothing for a ConfigMap that is created.
+pub(crate) fn review(rules: &Rules, old: Option<&Content>, new: &Content) -> Review {
+    if old.is_some_and(|old| old == new) {
+        return Review::default();
+    }
+    let now = checked(rules, new);
+    let is_fault = |problem: &Problem| matches!(problem.severity, Severity::Rejected | Severity::Shadowed);
+    let before = match old {
+        Some(old) if now.tenants == 0 || now.problems.iter().any(is_fault) => Some((old, checked(rules, old))),
+        _ => None,
+    };
+    let known = before.as_ref().map(|(old, before)| Known::of(old, before, new)).unwrap_or_default();
+    let (mut reasons, mut warnings) = (Vec::new(), Vec::new());
+    for problem in &now.problems {
+        if is_fault(problem) && !known.has(problem) {
+            reasons.push(problem);
+        } else if is_fault(problem) {
+            warnings.push(format!("was there before: {problem}"));
+        } else {
+            warnings.push(problem.to_string());
+        }
+    }
+    warnings
+        .extend(new.binary.iter().map(|key| format!("{key}: binaryData is not read; write the document into data")));
+    if before.is_some_and(|(_, before)| before.tenants > 0) && now.tenants == 0 && reasons.is_empty() {
+        // First, so that no bound cuts it off.
+        warnings.insert(0, emptied(rules).to_owned());
+    }
+    Review { denial: denial(&reasons), warnings: bounded(&warnings) }
+}
+
+fn checked(rules: &Rules, content: &Content) -> Checked {
+    let documents = content.documents.iter().map(|(name, text)| SourceDocument { name, text });
+    check(&rules.defaults, &documents.collect::<Vec<_>>())
+}
+
+fn emptied(rules: &Rules) -> &'static str {
+    if rules.allow_empty {
+        "there is no tenant any more: all get the default limits"
+    } else {
+        "there is no tenant any more: Mimir gives all the default limits, and the edge keeps the last good ones unless it allows empty overrides"
+    }
+}
+
+/// What was wrong before.
+#[derive(Default)]
+struct Known<'c> {
+    /// Documents that the change does not touch.
+    untouched: HashSet<&'c str>,
+    /// Faults of flat keys, without their lines, which a change above them moves.
+    flat: HashSet<(&'c str, Option<&'c str>, Option<&'c str>, &'c str)>,
+}
+
+impl<'c> Known<'c> {
+    fn of(old: &'c Content, before: &'c Checked, new: &Content) -> Self {
+        let same = |(name, text): &(&String, &String)| new.documents.get(*name) == Some(*text);
+        let untouched = old.documents.iter().filter(same).map(|(name, _)| name.as_str()).collect();
+        let of_flat_keys = |problem: &&Problem| problem.severity == Severity::Shadowed;
+        Self { untouched, flat: before.problems.iter().filter(of_flat_keys).map(identity).collect() }
+    }
+
+    fn has(&self, problem: &Problem) -> bool {
+        let flat = problem.severity == Severity::Shadowed;
+        self.untouched.contains(problem.document.as_str()) || (flat && self.flat.contains(&identity(problem)))
+    }
+}
+
+fn identity(problem: &Problem) -> (&str, Option<&str>, Option<&str>, &str) {
+    (&problem.document, problem.tenant.as_deref(), problem.field.as_deref(), &problem.message)
+}
+
+fn denial(reasons: &[&Problem]) -> Option<String> {
+    let listed = reasons.iter().take(MOST_REASONS).map(|reason| one_line(&reason.to_string(), MAX_REASON_BYTES));
+    let more = reasons.len().saturating_sub(MOST_REASONS);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let lines: Vec<_> = listed.chain(more).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// As many warnings as Kubernetes shows, the last of which says how many there are beyond.
+fn bounded(warnings: &[String]) -> Vec<String> {
+    const ROOM_FOR_THE_LAST: usize = 64;
+    let mut left = MAX_WARNINGS_BYTES - ROOM_FOR_THE_LAST;
+    let mut shown = Vec::new();
+    for warning in warnings {
+        let warning = one_line(warning, MAX_WARNING_BYTES);
+        let Some(rest) = left.checked_sub(warning.len()) else { break };
+        left = rest;
+        shown.push(warning);
+    }
+    let more = warnings.len() - shown.len();
+    if more > 0 {
+        shown.push(format!("and {more} more warnings"));
+    }
+    shown
+}
+
+/// Kubernetes drops a warning with a control character in it.
+fn one_line(text: &str, bytes: usize) -> String {
+    const MORE: &str = "…";
+    let clean = text.replace(char::is_control, " ");
+    if clean.len() <= bytes {
+        return clean;
+    }
+    let end = clean.floor_char_boundary(bytes.saturating_sub(MORE.len()));
+    format!("{}{MORE}", clean.get(..end).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;

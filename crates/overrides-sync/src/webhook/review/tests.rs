@@ -1,0 +1,128 @@
+use super::*;
+
+const GOOD: &[(&str, &str)] = &[("runtime.yaml", "overrides: {a: {ingestion_rate: 5}}")];
+
+fn content(documents: &[(&str, &str)]) -> Content {
+    let documents = documents.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    Content { documents, binary: Vec::new() }
+}
+
+fn rules(allow_empty: bool) -> Rules {
+    Rules { defaults: TenantLimits::default(), allow_empty }
+}
+
+#[track_caller]
+fn check(old: Option<&[(&str, &str)]>, new: &[(&str, &str)], denial: Option<&str>, warnings: &[&str]) {
+    let review = review(&rules(false), old.map(content).as_ref(), &content(new));
+    assert_eq!(review.denial.as_deref(), denial);
+    assert_eq!(review.warnings, warnings);
+}
+
+#[test]
+fn what_mimir_would_refuse_is_denied_with_its_line() {
+    let bad = "overrides:\n  a:\n    ingestion_rate: fast\n";
+    let denial = "runtime.yaml:3: tenant a: field ingestion_rate is \"fast\": write a number such as 10000; the whole document is refused";
+    check(None, &[("runtime.yaml", bad)], Some(denial), &[]);
+    check(Some(GOOD), &[("runtime.yaml", bad)], Some(denial), &[]);
+    let broken = review(&rules(false), None, &content(&[("runtime.yaml", "overrides: {a: [")]));
+    assert!(broken.denial.is_some_and(|denial| denial.starts_with("runtime.yaml:1: ")));
+}
+
+#[test]
+fn a_flat_key_with_an_impossible_value_is_denied() {
+    let denial = "a.ingestion_rate: tenant a: field ingestion_rate is \"fast\": write a number such as 10000";
+    check(None, &[("a.ingestion_rate", "fast"), ("b.ingestion_rate", "5")], Some(denial), &[]);
+}
+
+#[test]
+fn an_unknown_name_is_a_warning_with_the_nearest_one() {
+    let new = [("runtime.yaml", "overrides:\n  a:\n    ingestion_rte: 5\n")];
+    let warning =
+        "runtime.yaml:3: tenant a: field ingestion_rte is unknown and is ignored; did you mean ingestion_rate?";
+    check(None, &new, None, &[warning]);
+    check(Some(GOOD), &new, None, &[warning]);
+}
+
+#[test]
+fn good_documents_and_changes_beside_them_are_let_through_in_silence() {
+    check(None, GOOD, None, &[]);
+    check(Some(GOOD), &[("runtime.yaml", "overrides: {a: {ingestion_rate: 6}, b: {}}")], None, &[]);
+    check(None, &[], None, &[]);
+    check(Some(&[]), GOOD, None, &[]);
+}
+
+#[test]
+fn a_change_that_leaves_the_data_alone_is_never_denied() {
+    let bad = [("runtime.yaml", "overrides: {a: {ingestion_rate: fast, typo: 1}}")];
+    check(Some(&bad), &bad, None, &[]);
+}
+
+#[test]
+fn one_thing_can_be_mended_at_a_time() {
+    let before = [("a.ingestion_rate", "fast"), ("b.ingestion_rate", "slow")];
+    let known =
+        "was there before: b.ingestion_rate: tenant b: field ingestion_rate is \"slow\": write a number such as 10000";
+    check(Some(&before), &[("a.ingestion_rate", "5"), ("b.ingestion_rate", "slow")], None, &[known]);
+    let denial = "b.ingestion_rate: tenant b: field ingestion_rate is \"slower\": write a number such as 10000";
+    check(Some(&before), &[("a.ingestion_rate", "5"), ("b.ingestion_rate", "slower")], Some(denial), &[]);
+
+    let moved =
+        "was there before: flat.yaml:2: tenant b: field ingestion_rate is \"slow\": write a number such as 10000";
+    check(
+        Some(&[("flat.yaml", "b.ingestion_rate: slow")]),
+        &[("flat.yaml", "a.ingestion_rate: 5\nb.ingestion_rate: slow")],
+        None,
+        &[moved],
+    );
+
+    let bad = ("runtime.yaml", "overrides: [a]");
+    let untouched = "was there before: runtime.yaml:1: overrides is a list: write a mapping of tenants with their limits; the whole document is refused";
+    check(Some(&[bad]), &[bad, ("a.ingestion_rate", "5")], None, &[untouched]);
+    // Mimir refuses it still, whatever was mended in it.
+    let half = [("runtime.yaml", "overrides: {a: {ingestion_rate: fast, request_rate: 1}}")];
+    let denial = "runtime.yaml:1: tenant a: field ingestion_rate is \"fast\": write a number such as 10000; the whole document is refused";
+    check(
+        Some(&[("runtime.yaml", "overrides: {a: {ingestion_rate: fast, request_rate: fast}}")]),
+        &half,
+        Some(denial),
+        &[],
+    );
+}
+
+#[test]
+fn a_document_that_loses_all_its_tenants_is_a_warning() {
+    let empty = content(&[("runtime.yaml", "overrides: {}")]);
+    let warning = |allow_empty| review(&rules(allow_empty), Some(&content(GOOD)), &empty);
+    assert_eq!((warning(false).denial, warning(true).denial), (None, None));
+    assert!(warning(false).warnings[0].contains("keeps the last good ones"), "{:?}", warning(false));
+    assert!(warning(true).warnings[0].contains("all get the default limits"), "{:?}", warning(true));
+    check(Some(&[]), &[("runtime.yaml", "overrides: {}")], None, &[]);
+}
+
+#[test]
+fn binary_data_is_a_warning() {
+    let new = Content { binary: vec!["runtime.yaml.gz".to_owned()], ..content(GOOD) };
+    let warning = "runtime.yaml.gz: binaryData is not read; write the document into data";
+    assert_eq!(review(&rules(false), Some(&content(GOOD)), &new).warnings, [warning]);
+}
+
+#[test]
+fn reasons_and_warnings_are_bounded() {
+    let lines: Vec<_> =
+        (0..300).map(|number| format!("  t{number}: {{ingestion_rte: 1, ingestion_rate: x}}\n")).collect();
+    let text = format!("overrides:\n{}", lines.concat());
+    let review = review(&rules(false), None, &content(&[("runtime.yaml", &text)]));
+    let denial = review.denial.unwrap_or_default();
+    assert_eq!(denial.lines().count(), MOST_REASONS + 1);
+    assert!(denial.ends_with("\nand 290 more"), "{denial}");
+    assert!(review.warnings.iter().map(String::len).sum::<usize>() <= MAX_WARNINGS_BYTES);
+    let last = review.warnings.last().map(String::as_str).unwrap_or_default();
+    assert_eq!(last, format!("and {} more warnings", 300 - (review.warnings.len() - 1)));
+}
+
+#[test]
+fn a_warning_is_one_line_of_at_most_256_bytes() {
+    let long = one_line(&format!("a\n\u{7f}{}", "ä".repeat(300)), MAX_WARNING_BYTES);
+    assert!((253..=256).contains(&long.len()) && long.starts_with("a  ä") && long.ends_with('…'), "{long}");
+    assert_eq!(one_line("short", MAX_WARNING_BYTES), "short");
+}

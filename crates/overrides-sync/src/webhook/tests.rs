@@ -1,0 +1,161 @@
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use super::*;
+
+struct Running {
+    folder: TempDir,
+    address: SocketAddr,
+    counts: Arc<WebhookCounts>,
+    stop: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+fn write_pair(folder: &Path) -> anyhow::Result<TlsFiles> {
+    let made = rcgen::generate_simple_self_signed(["overrides-sync".to_owned()])?;
+    let files = TlsFiles { cert: folder.join("tls.crt"), key: folder.join("tls.key") };
+    fs::write(&files.cert, made.cert.pem())?;
+    fs::write(&files.key, made.signing_key.serialize_pem())?;
+    Ok(files)
+}
+
+async fn start() -> anyhow::Result<Running> {
+    let (folder, counts, stop) = (tempfile::tempdir()?, Arc::new(WebhookCounts::default()), CancellationToken::new());
+    let settings = WebhookSettings {
+        configmap: "mimir/mimir-runtime".parse()?,
+        defaults: TenantLimits::default(),
+        allow_empty: false,
+    };
+    let files = write_pair(folder.path())?;
+    let webhook = Webhook::bind(([127, 0, 0, 1], 0).into(), files, settings, Arc::clone(&counts)).await?;
+    let address = webhook.address();
+    let serving = tokio::spawn(webhook.serve(stop.clone()));
+    Ok(Running { folder, address, counts, stop, serving })
+}
+
+impl Running {
+    /// A connection that trusts the certificate that is in the folder now.
+    async fn connect(&self) -> anyhow::Result<TlsStream<TcpStream>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(self.folder.path().join("tls.crt"))?)?;
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let stream = TcpStream::connect(self.address).await?;
+        let connector = TlsConnector::from(Arc::new(config));
+        Ok(connector.connect(ServerName::try_from("overrides-sync")?, stream).await?)
+    }
+
+    /// Status and body of the answer to a request.
+    async fn send(&self, head: &str, body: &[u8]) -> anyhow::Result<(u16, String)> {
+        let mut stream = self.connect().await?;
+        let head = format!(
+            "{head} HTTP/1.1\r\nHost: overrides-sync\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(body).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        let answer = String::from_utf8(answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("an answer has a head")?;
+        Ok((head.get(9..12).context("an answer has a status")?.parse()?, body.to_owned()))
+    }
+
+    async fn ask(&self, name: &str, value: &str) -> anyhow::Result<Value> {
+        let question = json!({ "request": {
+            "uid": "u", "operation": "CREATE", "namespace": "mimir", "name": name,
+            "kind": { "group": "", "version": "v1", "kind": "ConfigMap" },
+            "object": { "data": { "a.ingestion_rate": value } },
+        } });
+        let (status, answer) = self.send("POST /validate", question.to_string().as_bytes()).await?;
+        assert_eq!(status, 200, "{answer}");
+        Ok(serde_json::from_str::<Value>(&answer)?["response"].clone())
+    }
+
+    async fn end(self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        Ok(self.serving.await?)
+    }
+}
+
+#[tokio::test]
+async fn answers_over_tls_and_counts_each_answer() -> anyhow::Result<()> {
+    let webhook = start().await?;
+    assert_eq!(webhook.ask("mimir-runtime", "5").await?, json!({ "uid": "u", "allowed": true }));
+    assert_eq!(webhook.ask("another", "x").await?, json!({ "uid": "u", "allowed": true }));
+    assert_eq!(webhook.ask("mimir-runtime", "x").await?["status"]["code"], 422);
+    assert_eq!(webhook.send("POST /validate", b"{}").await?.0, 400);
+    assert_eq!(webhook.send("GET /validate", b"").await?.0, 405);
+    assert_eq!(webhook.send("POST /metrics", b"{}").await?.0, 404);
+    let expected = [("allowed", 1), ("warned", 0), ("denied", 1), ("passed", 1), ("unjudged", 0), ("refused", 1)];
+    assert_eq!(webhook.counts.by_answer(), expected);
+    webhook.end().await
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_used_for_the_next_connection() -> anyhow::Result<()> {
+    let webhook = start().await?;
+    write_pair(webhook.folder.path())?;
+    let renewed = async {
+        while webhook.connect().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(20), renewed).await?;
+    assert_eq!(webhook.ask("mimir-runtime", "5").await?["allowed"], true);
+    assert_eq!(webhook.counts.bad_certificates(), 0);
+    webhook.end().await
+}
+
+#[tokio::test]
+async fn a_question_is_bounded_in_size_and_time() -> anyhow::Result<()> {
+    let webhook = start().await?;
+    let mut large = webhook.connect().await?;
+    let head = format!("POST /validate HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", MAX_BODY_BYTES + 1);
+    large.write_all(head.as_bytes()).await?;
+    let mut slow = webhook.connect().await?;
+    slow.write_all(b"POST /validate HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{").await?;
+    let mut long = webhook.connect().await?;
+    long.write_all(b"POST /validate HTTP/1.1\r\nHost: a\r\nLong: ").await?;
+    long.write_all(&vec![b'x'; MAX_HEAD_BYTES]).await?;
+    for (stream, expected) in [(&mut large, "HTTP/1.1 413"), (&mut slow, "HTTP/1.1 408"), (&mut long, "HTTP/1.1 431")] {
+        let mut status = vec![0; expected.len()];
+        timeout(Duration::from_secs(20), stream.read_exact(&mut status)).await??;
+        assert_eq!(String::from_utf8(status)?, expected);
+    }
+    drop((large, slow, long));
+    webhook.end().await
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_are_closed_beyond_a_number() -> anyhow::Result<()> {
+    let webhook = start().await?;
+    let mut silent = Vec::new();
+    for _ in 0..MOST_CONNECTIONS {
+        silent.push(webhook.connect().await?);
+    }
+    assert!(webhook.connect().await.is_err(), "there is no place for it");
+    silent.pop();
+    let freed = async {
+        while webhook.connect().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(20), freed).await?;
+    drop(silent);
+    webhook.end().await
+}

@@ -1,0 +1,144 @@
+//! The webhook's certificate and key, read again when their files change.
+//!
+//! A pair that cannot be used, or of which only one half has changed yet, leaves the last good one in force.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_util::sync::CancellationToken;
+
+use super::WebhookCounts;
+
+/// How often the files are looked at. A change is taken when two looks agree on it, so that a half-written file is not taken for a broken one.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The largest file that is read: a chain of certificates has some kilobytes.
+const MAX_FILE_BYTES: u64 = 256 * 1024;
+
+/// Where certificate and key are, both in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TlsFiles {
+    /// The webhook's certificate, followed by those between it and the one that Kubernetes trusts.
+    pub(crate) cert: PathBuf,
+    /// The certificate's private key.
+    pub(crate) key: PathBuf,
+}
+
+/// What both files hold; of a file that cannot be read, why.
+#[derive(Clone, PartialEq)]
+struct Texts {
+    cert: Result<Vec<u8>, String>,
+    key: Result<Vec<u8>, String>,
+}
+
+/// What connections are accepted with.
+pub(super) struct Tls {
+    files: TlsFiles,
+    used: Texts,
+    /// What the last look saw.
+    seen: Texts,
+    acceptor: watch::Sender<TlsAcceptor>,
+}
+
+impl Tls {
+    /// Reads both files.
+    ///
+    /// # Errors
+    /// One of them cannot be read or is no PEM, or they do not belong together.
+    pub(super) fn load(files: TlsFiles) -> anyhow::Result<Self> {
+        let used = Texts::read(&files);
+        let acceptor = watch::Sender::new(used.acceptor(&files)?);
+        Ok(Self { files, seen: used.clone(), used, acceptor })
+    }
+
+    /// The acceptor for the next connection, now and after each change.
+    pub(super) fn acceptor(&self) -> watch::Receiver<TlsAcceptor> {
+        self.acceptor.subscribe()
+    }
+
+    /// Follows the files until `stop` is cancelled.
+    pub(super) async fn follow(mut self, counts: Arc<WebhookCounts>, stop: CancellationToken) {
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(looks.tick()).await.is_some() {
+            let files = self.files.clone();
+            let Ok(seen) = tokio::task::spawn_blocking(move || Texts::read(&files)).await else { continue };
+            self.look(seen, &counts);
+        }
+    }
+
+    fn look(&mut self, seen: Texts, counts: &WebhookCounts) {
+        if seen == self.seen && seen != self.used {
+            self.take(seen.clone(), counts);
+        }
+        self.seen = seen;
+    }
+
+    fn take(&mut self, seen: Texts, counts: &WebhookCounts) {
+        match seen.acceptor(&self.files) {
+            Ok(acceptor) => {
+                self.acceptor.send_replace(acceptor);
+                tracing::info!(cert = %self.files.cert.display(), "the webhook has a new certificate");
+            }
+            Err(error) => {
+                counts.bad_certificate();
+                tracing::warn!("the webhook keeps its last good certificate: {error:#}");
+            }
+        }
+        // One that is bad is not tried again either.
+        self.used = seen;
+    }
+}
+
+impl Texts {
+    fn read(files: &TlsFiles) -> Self {
+        Self { cert: read(&files.cert), key: read(&files.key) }
+    }
+
+    fn acceptor(&self, files: &TlsFiles) -> anyhow::Result<TlsAcceptor> {
+        let (cert, key) = (bytes(&self.cert, &files.cert)?, bytes(&self.key, &files.key)?);
+        let chain = CertificateDer::pem_slice_iter(cert).collect::<Result<Vec<_>, _>>();
+        let chain = chain.with_context(|| format!("{} is no certificate in PEM", files.cert.display()))?;
+        ensure!(!chain.is_empty(), "{} holds no certificate in PEM", files.cert.display());
+        let key = PrivateKeyDer::from_pem_slice(key)
+            .with_context(|| format!("{} is no private key in PEM", files.key.display()))?;
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .with_context(|| format!("{} is not the key of {}", files.key.display(), files.cert.display()))?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+}
+
+fn bytes<'t>(text: &'t Result<Vec<u8>, String>, path: &Path) -> anyhow::Result<&'t [u8]> {
+    match text {
+        Ok(text) => Ok(text),
+        Err(error) => bail!("{} cannot be read: {error}", path.display()),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let mut text = Vec::new();
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut text).map_err(|error| error.to_string())?;
+    if u64::try_from(text.len()).is_ok_and(|bytes| bytes <= MAX_FILE_BYTES) {
+        Ok(text)
+    } else {
+        Err(format!("it has more than {MAX_FILE_BYTES} bytes"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+
+struct Pair {
+    cert: String,
+    key: String,
+}
+
+fn pair() -> anyhow::Result<Pair> {
+    let made = rcgen::generate_simple_self_signed(["overrides-sync".to_owned()])?;
+    Ok(Pair { cert: made.cert.pem(), key: made.signing_key.serialize_pem() })
+}
+
+fn files(folder: &TempDir, Pair { cert, key }: &Pair) -> anyhow::Result<TlsFiles> {
+    let files = TlsFiles { cert: folder.path().join("tls.crt"), key: folder.path().join("tls.key") };
+    fs::write(&files.cert, cert)?;
+    fs::write(&files.key, key)?;
+    Ok(files)
+}
+
+#[test]
+fn a_pair_that_cannot_be_used_is_an_error_that_names_the_file() -> anyhow::Result<()> {
+    let (folder, first, second) = (tempfile::tempdir()?, pair()?, pair()?);
+    let mixed = Pair { cert: first.cert.clone(), key: second.key };
+    let junk = Pair { cert: "junk".to_owned(), key: first.key.clone() };
+    let no_key = Pair { cert: first.cert.clone(), key: "junk".to_owned() };
+    let large = Pair { cert: "x".repeat(300_000), key: first.key.clone() };
+    for (pair, expected) in [
+        (mixed, "tls.key is not the key of"),
+        (junk, "tls.crt holds no certificate in PEM"),
+        (no_key, "tls.key is no private key in PEM"),
+        (large, "tls.crt cannot be read: it has more than 262144 bytes"),
+    ] {
+        let error = Tls::load(files(&folder, &pair)?).err().map(|error| format!("{error:#}")).unwrap_or_default();
+        assert!(error.contains(expected), "{error}");
+    }
+    let missing = TlsFiles { cert: folder.path().join("no.crt"), ..files(&folder, &first)? };
+    let error = Tls::load(missing).err().map(|error| format!("{error:#}")).unwrap_or_default();
+    assert!(error.contains("no.crt cannot be read: No such file"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn a_new_pair_is_taken_once_both_halves_are_there() -> anyhow::Result<()> {
+    let (folder, first, second, counts) = (tempfile::tempdir()?, pair()?, pair()?, WebhookCounts::default());
+    let files = files(&folder, &first)?;
+    let mut tls = Tls::load(files.clone())?;
+    let mut acceptor = tls.acceptor();
+    let mut look = |counts: &WebhookCounts| {
+        tls.look(Texts::read(&files), counts);
+        let changed = acceptor.has_changed().unwrap_or(false);
+        acceptor.mark_unchanged();
+        (changed, counts.bad_certificates())
+    };
+    assert_eq!([look(&counts), look(&counts)], [(false, 0), (false, 0)]);
+    fs::write(&files.cert, &second.cert)?;
+    assert_eq!(look(&counts), (false, 0), "the other half may be on its way");
+    fs::write(&files.key, &second.key)?;
+    assert_eq!([look(&counts), look(&counts), look(&counts)], [(false, 0), (true, 0), (false, 0)]);
+    fs::write(&files.key, &first.key)?;
+    assert_eq!([look(&counts), look(&counts), look(&counts)], [(false, 0), (false, 1), (false, 1)]);
+    fs::remove_file(&files.cert)?;
+    assert_eq!([look(&counts), look(&counts), look(&counts)], [(false, 1), (false, 2), (false, 2)]);
+    fs::write(&files.cert, &first.cert)?;
+    assert_eq!([look(&counts), look(&counts)], [(false, 2), (true, 2)]);
+    Ok(())
+}
