@@ -93,3 +93,48 @@ async fn promised_metrics_and_pages_exist_from_the_start() -> anyhow::Result<()>
     }
     Ok(())
 }
+
+const DOCS: &str = include_str!("../../../../docs/overrides-sync.md");
+
+/// The rows of the table under a heading, each as its cells.
+fn table(heading: &str) -> Vec<Vec<&'static str>> {
+    let section = DOCS.split_once(heading).map(|(_, rest)| rest).unwrap_or_default();
+    let rows = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let cells = rows.skip(2).map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect::<Vec<_>>());
+    cells.collect()
+}
+
+fn code(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn the_docs_list_every_flag_with_its_default_and_variable() {
+    let command = Args::command();
+    let mut listed = BTreeSet::new();
+    for row in table("## Settings") {
+        let [flag, default, variable] = row[..] else { panic!("{row:?}") };
+        let name = code(flag)[0].trim_start_matches("--");
+        let found = command.get_arguments().find(|argument| argument.get_long() == Some(name));
+        let argument = found.unwrap_or_else(|| panic!("--{name} does not exist"));
+        assert_eq!(code(variable), [argument.get_env().unwrap().to_string_lossy()], "--{name}");
+        let real = argument.get_default_values().iter().map(|value| value.to_string_lossy());
+        let real: Vec<_> = real.filter(|_| argument.get_action().takes_values()).collect();
+        assert_eq!(code(default), real, "--{name}");
+        listed.insert(name);
+    }
+    let promised = FLAGS.iter().map(|(flag, _)| *flag).filter(|flag| *flag != "version");
+    assert_eq!(listed, promised.collect());
+}
+
+#[tokio::test]
+async fn the_docs_list_every_metric() -> anyhow::Result<()> {
+    let server = Server::start(&document(1, 1), &[]).await?;
+    let (_, text) = server.page("/metrics").await?;
+    let described: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let rows = table("## Metrics");
+    let listed = rows.iter().flat_map(|row| code(row[0])).map(|metric| metric.split('{').next().unwrap_or(metric));
+    assert_eq!(listed.collect::<BTreeSet<_>>(), described, "left: docs, right: /metrics");
+    Ok(())
+}
