@@ -1,0 +1,109 @@
+//! What servers say of Mimir, and of what is wrong with the documents.
+
+use std::num::NonZeroU32;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use limits::Severity;
+use proto::edge::limits::v1::watch_response::Update;
+use proto::edge::limits::v1::{self as feed, ElectedPart, ElectedReplica, Heartbeat, ProblemList};
+
+use crate::server::{Server, Watch};
+use crate::support::{Client, everything, in_time};
+
+const A: &str = "a {ingestion_rate: 10}";
+
+async fn connected(server: &mut Server) -> (Client, Watch) {
+    let client = Client::start(&[server.url()]);
+    let watch = server.watch_beating().await;
+    watch.limits(everything(1, &[A])).await;
+    (client.started().await, watch)
+}
+
+fn problem(message: &str) -> feed::Problem {
+    feed::Problem {
+        document: "runtime.yaml".to_owned(),
+        tenant: Some("a".to_owned()),
+        field: None,
+        line: Some(3),
+        severity: feed::Severity::Rejected.into(),
+        message: message.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn problems_are_shown_until_others_are_and_while_no_server_is_heard() {
+    let mut server = Server::start().await;
+    let (mut client, watch) = connected(&mut server).await;
+    for message in ["first", "second"] {
+        watch.say(Update::Problems(ProblemList { problems: vec![problem(message)] })).await;
+        let shown = client.feed.limits.states.wait_for(|state| state.problems.iter().any(|one| one.message == message));
+        let state = in_time("a problem", shown).await.unwrap().clone();
+        assert_eq!((state.problems[0].severity, state.problems[0].line), (Severity::Rejected, Some(3)));
+    }
+    watch.fail().await;
+    let watch = server.watch_beating().await;
+    assert_eq!(client.state().problems.len(), 1);
+    watch.say(Update::Problems(ProblemList { problems: vec![problem("x"); 2_000] })).await;
+    in_time("problems", client.feed.limits.states.wait_for(|state| state.problems.len() == 1_000)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_count_of_distributors_holds_until_another_is_counted() {
+    let mut server = Server::start().await;
+    let (mut client, mut watch) = connected(&mut server).await;
+    assert_eq!(*client.feed.distributors.borrow(), None);
+    // Those in between would say that there is no tracker.
+    watch.hush();
+    for (distributors, expected) in [(3, 3), (0, 3), (5, 5)] {
+        watch.heartbeat(Heartbeat { distributors, has_ha_tracker: true, ..Heartbeat::default() }).await;
+        let expected = NonZeroU32::new(expected);
+        in_time("a count", client.feed.distributors.wait_for(|count| *count == expected)).await.unwrap();
+    }
+    let tracker = &mut client.feed.ha_tracker;
+    in_time("a tracker", tracker.is_asked.wait_for(|asked| *asked == Some(true))).await.unwrap();
+    watch.heartbeat(Heartbeat::default()).await;
+    in_time("no tracker", tracker.is_asked.wait_for(|asked| *asked == Some(false))).await.unwrap();
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
+}
+
+fn elected(asked_at: i64, replicas: &[&str], last: bool) -> Update {
+    let entry = |replica: &&str| ElectedReplica {
+        tenant: "t".to_owned(),
+        cluster: "c".to_owned(),
+        replica: (*replica).to_owned(),
+        received_at: 1,
+        elected_at: 2,
+    };
+    Update::Elected(ElectedPart { asked_at, last, elected: replicas.iter().map(entry).collect() })
+}
+
+#[tokio::test]
+async fn lists_of_elected_replicas_are_taken_whole_and_none_is_taken_again() {
+    let mut server = Server::start().await;
+    let (mut client, watch) = connected(&mut server).await;
+    let asked_at = now() - 5_000;
+    assert!(client.feed.ha_tracker.feed.states.borrow().elected.is_none());
+    watch.say(elected(asked_at, &["r1"], false)).await;
+    watch.say(elected(asked_at, &["r2"], true)).await;
+    let lists = &mut client.feed.ha_tracker.feed.states;
+    let state = in_time("a list", lists.wait_for(|list| list.elected.is_some())).await.unwrap().clone();
+    let names: Vec<_> = state.elected.unwrap().iter().map(|one| one.replica.to_string()).collect();
+    assert_eq!((state.asked_at, names), (asked_at, vec!["r1".to_owned(), "r2".to_owned()]));
+    let age = client.feed.ha_tracker.feed.freshness.age();
+    assert!((Duration::from_secs(5)..Duration::from_secs(25)).contains(&age), "{age:?}");
+
+    lists.mark_unchanged();
+    watch.fail().await;
+    let watch = server.watch_beating().await;
+    watch.say(elected(asked_at, &["again"], true)).await;
+    watch.say(elected(asked_at + 1, &["r3"], true)).await;
+    in_time("the newer list", lists.changed()).await.unwrap();
+    assert_eq!(&*lists.borrow_and_update().elected.as_ref().unwrap()[0].replica, "r3");
+    // A clock that was set back.
+    watch.say(elected(asked_at - 9, &["r4"], true)).await;
+    in_time("the next list", lists.changed()).await.unwrap();
+    assert_eq!(lists.borrow().asked_at, asked_at - 9);
+}
