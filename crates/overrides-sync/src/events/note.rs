@@ -31,9 +31,11 @@ pub(super) struct Note {
     text: String,
 }
 
-/// The Events that are due for these problems, the worst first.
+/// The Events that are due for these problems, the worst first. What is wrong with the way to the ConfigMap is no problem of the ConfigMap: its
+/// document is the ConfigMap itself, and logs and metrics tell it.
 pub(super) fn notes(configmap: &ConfigMapName, origin: &Origin, problems: &[Problem]) -> Vec<Note> {
-    let mut worst: Vec<_> = problems.iter().collect();
+    let whole = configmap.to_string();
+    let mut worst: Vec<_> = problems.iter().filter(|problem| problem.document != whole).collect();
     worst.sort_by_key(|problem| problem.severity);
     let mut names = HashSet::new();
     let of_problem = |problem: &Problem| {

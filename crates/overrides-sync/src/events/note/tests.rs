@@ -87,3 +87,9 @@ fn what_is_found_twice_is_told_once() {
     let twice = [problem(Severity::Kept, "wrong"), problem(Severity::Kept, "wrong")];
     assert_eq!(notes(&configmap("c"), &origin("u"), &twice).len(), 1);
 }
+
+#[test]
+fn what_is_wrong_with_the_way_to_the_configmap_is_not_told_on_it() {
+    let unread = Problem { document: "mimir/c".to_owned(), ..problem(Severity::Kept, "the ConfigMap cannot be read") };
+    assert_eq!(notes(&configmap("c"), &origin("u"), &[unread]), []);
+}

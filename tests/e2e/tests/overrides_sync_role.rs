@@ -1,0 +1,82 @@
+//! What the chart's Role allows: everything that overrides-sync does, and nothing else.
+
+use e2e::{ADMIN, Cluster, KubeApiServer, Kubectl, OverridesSync, Token, helm_template, repository, until};
+use serde_json::json;
+
+const SERVICE_ACCOUNT: &str = "service-account-token";
+const GOOD: &str = "overrides:\n  team-a: { ingestion_rate: 5 }\n";
+
+/// A cluster where the chart's Role is bound to its service account, for whom [`SERVICE_ACCOUNT`] is.
+fn cluster() -> Cluster {
+    let token = Token::service_account(SERVICE_ACCOUNT, "edge", "overrides-sync");
+    let cluster = Cluster::of(KubeApiServer::start(&[token]), GOOD);
+    let chart = repository().join("charts/overrides-sync");
+    let values = [("mimir.distributorService", "mimir-distributor")];
+    let manifests = helm_template(&chart, "overrides-sync", "edge", &values);
+    let roles: Vec<_> = manifests.split("---\n").filter(|manifest| manifest.contains("kind: Role")).collect();
+    assert_eq!(roles.len(), 2, "a Role and its binding: {manifests}");
+    assert!(!manifests.contains("kind: ClusterRole"), "{manifests}");
+    drop(cluster.kubectl().apply(&roles.join("---\n")).ok());
+    cluster
+}
+
+#[test]
+fn overrides_sync_does_all_it_does_with_the_role_of_the_chart() {
+    let cluster = cluster();
+    let endpoints = json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": { "name": "mimir-distributor-1", "labels": { "kubernetes.io/service-name": "mimir-distributor" } },
+        "endpoints": [{ "addresses": ["10.1.0.1"], "conditions": { "ready": true } }, { "addresses": ["10.1.0.2"] }],
+        "ports": [],
+    });
+    let made = cluster.server.api(ADMIN).post("/apis/discovery.k8s.io/v1/namespaces/mimir/endpointslices", &endpoints);
+    assert_eq!(made.status, 201, "{}", made.text());
+    let kubeconfig = cluster.server.kubeconfig(SERVICE_ACCOUNT);
+    let start = |name: &str| {
+        let folder = cluster.server.folder().join(name);
+        let arguments = ["--distributor-service=mimir/mimir-distributor"];
+        OverridesSync::start(&folder, &kubeconfig, "kube:mimir/mimir-runtime", &arguments)
+    };
+    let both = [start("one"), start("two")];
+    both.iter().for_each(OverridesSync::wait_until_ready);
+    let sum = |series: &str| both.iter().filter_map(|sync| sync.metric(series)).sum::<f64>();
+    until("distributors are counted", || sum("overrides_sync_distributors") == 4.0);
+    cluster.put("overrides:\n  team-a: { ingestion_rte: 5 }\n");
+    until("an Event is made and repeated", || {
+        sum("overrides_sync_events_total{result=\"created\"}") == 1.0
+            && sum("overrides_sync_events_total{result=\"repeated\"}") == 1.0
+    });
+    assert_eq!(sum("overrides_sync_events_total{result=\"forbidden\"}"), 0.0);
+    assert_eq!(sum("overrides_sync_watch_restarts_total"), 0.0);
+}
+
+#[test]
+fn the_role_of_the_chart_allows_nothing_else() {
+    let cluster = cluster();
+    let service_account = Kubectl::new(&cluster.server, SERVICE_ACCOUNT);
+    let may = |arguments: &[&str]| {
+        let answer = service_account.run(&[&["auth", "can-i"], arguments].concat()).stdout;
+        answer.trim() == "yes"
+    };
+    for verb in ["get", "list", "watch"] {
+        assert!(may(&[verb, "configmaps/mimir-runtime", "--namespace=mimir"]), "{verb} the ConfigMap");
+        assert!(!may(&[verb, "configmaps/mimir-config", "--namespace=mimir"]), "{verb} another ConfigMap");
+        assert!(!may(&[verb, "configmaps", "--namespace=mimir"]), "{verb} every ConfigMap");
+        assert!(!may(&[verb, "configmaps/mimir-runtime", "--namespace=default"]), "{verb} elsewhere");
+        assert!(!may(&[verb, "secrets", "--namespace=mimir"]), "{verb} Secrets");
+        assert!(!may(&[verb, "pods", "--namespace=mimir"]), "{verb} pods");
+        assert!(!may(&[verb, "events.events.k8s.io", "--namespace=mimir"]), "{verb} Events");
+        assert!(!may(&[verb, "endpointslices.discovery.k8s.io", "--namespace=default"]), "{verb} other endpoints");
+    }
+    for verb in ["create", "update", "patch", "delete", "deletecollection"] {
+        assert!(!may(&[verb, "configmaps/mimir-runtime", "--namespace=mimir"]), "{verb} the ConfigMap");
+        assert!(!may(&[verb, "endpointslices.discovery.k8s.io", "--namespace=mimir"]), "{verb} endpoints");
+        assert!(!may(&[verb, "events", "--namespace=mimir"]), "{verb} Events of the core group");
+        let tells = ["create", "patch"].contains(&verb);
+        assert_eq!(may(&[verb, "events.events.k8s.io", "--namespace=mimir"]), tells, "{verb} Events");
+    }
+    let listed = service_account.run(&["get", "configmaps", "--namespace=mimir"]);
+    assert!(listed.stderr.contains("configmaps is forbidden"), "{}", listed.stderr);
+    let read = service_account.run(&["get", "configmap", "mimir-runtime", "--namespace=mimir", "--output=name"]);
+    assert_eq!(read.stdout, "configmap/mimir-runtime\n", "{}", read.stderr);
+}

@@ -1,0 +1,131 @@
+//! The admission webhook on the real API server, as the chart installs it.
+
+#![expect(clippy::expect_used, reason = "a test may panic")]
+
+use std::fs;
+use std::path::PathBuf;
+
+use e2e::{Cluster, Kubectl, Output, OverridesSync, free_port, helm_template, repository, until};
+
+const GOOD: &str = "overrides:\n  team-a: { ingestion_rate: 5 }\n";
+
+/// A cluster with an overrides-sync that the API server asks.
+struct Asked {
+    cluster: Cluster,
+    sync: OverridesSync,
+    port: u16,
+    tls: PathBuf,
+}
+
+impl Asked {
+    fn start() -> Self {
+        let cluster = Cluster::start(GOOD);
+        let (port, tls) = (free_port(), cluster.server.folder().join("webhook-tls"));
+        fs::create_dir(&tls).expect("a folder can be made");
+        renew(&tls);
+        let arguments = [
+            format!("--webhook-listen=127.0.0.1:{port}"),
+            format!("--webhook-tls-cert={}", tls.join("tls.crt").display()),
+            format!("--webhook-tls-key={}", tls.join("tls.key").display()),
+        ];
+        let sync = cluster.sync("sync", &arguments.each_ref().map(String::as_str));
+        let asked = Self { cluster, sync, port, tls };
+        asked.install();
+        // The API server reads webhooks a moment after it has them.
+        until("the webhook is asked", || asked.apply("mimir-runtime", "mimir", "overrides: 5").status != Some(0));
+        asked
+    }
+
+    /// Installs the chart's webhook with the certificate that is in force.
+    fn install(&self) {
+        let authority = self.tls.join("tls.crt");
+        let url = format!("https://127.0.0.1:{}/validate", self.port);
+        let chart = repository().join("charts/overrides-sync");
+        let authority = fs::read_to_string(authority).expect("the certificate can be read").replace(',', "\\,");
+        let values = [("webhook.enabled", "true"), ("webhook.url", &url), ("webhook.caBundle", &authority)];
+        let manifests = helm_template(&chart, "overrides-sync", "edge", &values);
+        let webhook =
+            manifests.split("---\n").find(|manifest| manifest.contains("kind: ValidatingWebhookConfiguration"));
+        drop(self.kubectl().apply(webhook.expect("the chart has a webhook")).ok());
+    }
+
+    fn kubectl(&self) -> Kubectl {
+        self.cluster.kubectl()
+    }
+
+    fn apply(&self, name: &str, namespace: &str, document: &str) -> Output {
+        let document = document.replace('\n', "\n    ");
+        self.kubectl().apply(&format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{ name: {name}, namespace: {namespace} }}\ndata:\n  runtime.yaml: |\n    {document}\n"
+        ))
+    }
+
+    fn reviews(&self, answer: &str) -> f64 {
+        self.sync.metric(&format!("overrides_sync_webhook_reviews_total{{answer=\"{answer}\"}}")).unwrap_or_default()
+    }
+}
+
+/// Writes a new certificate and its key.
+fn renew(folder: &std::path::Path) {
+    let names = ["127.0.0.1".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).expect("a certificate can be made");
+    fs::write(folder.join("tls.crt"), made.cert.pem()).expect("a certificate can be written");
+    fs::write(folder.join("tls.key"), made.signing_key.serialize_pem()).expect("a key can be written");
+}
+
+#[test]
+fn kubectl_shows_the_line_and_the_reason_before_a_change_is_taken() {
+    let asked = Asked::start();
+    let misspelt = asked.apply("mimir-runtime", "mimir", "overrides:\n  team-a:\n    ingestion_rte: 5");
+    assert_eq!(misspelt.status, Some(0), "{}", misspelt.stderr);
+    let warning =
+        "runtime.yaml:3: tenant team-a: field ingestion_rte is unknown and is ignored; did you mean ingestion_rate?";
+    assert!(misspelt.stderr.contains(&format!("Warning: {warning}")), "{}", misspelt.stderr);
+
+    let impossible = asked.apply("mimir-runtime", "mimir", "overrides:\n  team-a:\n    ingestion_rate: fast");
+    assert_eq!(impossible.status, Some(1));
+    let denial = "admission webhook \"overrides-sync.mimir-edge.internal\" denied the request: \
+                  runtime.yaml:3: tenant team-a: field ingestion_rate is \"fast\"";
+    assert!(impossible.stderr.contains(denial), "{}", impossible.stderr);
+
+    let good = asked.apply("mimir-runtime", "mimir", GOOD);
+    assert_eq!((good.status, good.stderr.contains("Warning: runtime.yaml")), (Some(0), false), "{}", good.stderr);
+    let emptied = asked.apply("mimir-runtime", "mimir", "overrides: {}");
+    assert!(emptied.stderr.contains("Warning: there is no tenant any more"), "{}", emptied.stderr);
+}
+
+#[test]
+fn nothing_is_said_about_any_other_configmap() {
+    let asked = Asked::start();
+    let before = ["allowed", "warned", "denied", "passed"].map(|answer| asked.reviews(answer));
+    for (name, namespace) in [("mimir-config", "mimir"), ("mimir-runtime", "default")] {
+        let other = asked.apply(name, namespace, "overrides: {team-a: {ingestion_rate: fast}}");
+        assert_eq!((other.status, other.stderr.as_str()), (Some(0), ""), "{name} {namespace}");
+    }
+    asked.kubectl().ok(&["label", "configmap", "mimir-config", "--namespace=mimir", "a=b"]);
+    asked.kubectl().ok(&["delete", "configmap", "mimir-runtime", "--namespace=mimir"]);
+    let after = ["allowed", "warned", "denied", "passed"].map(|answer| asked.reviews(answer));
+    assert_eq!(before, after, "it is not even asked");
+}
+
+#[test]
+fn a_change_is_taken_while_the_webhook_is_away() {
+    let mut asked = Asked::start();
+    asked.sync.process.kill();
+    let unjudged = asked.apply("mimir-runtime", "mimir", "overrides: {team-a: {ingestion_rate: fast}}");
+    assert_eq!(unjudged.status, Some(0), "{}", unjudged.stderr);
+}
+
+#[test]
+fn a_certificate_that_is_renewed_is_used_and_one_that_does_not_fit_is_not() {
+    let asked = Asked::start();
+    let denied = || asked.apply("mimir-runtime", "mimir", "overrides: 5").status == Some(1);
+    fs::write(asked.tls.join("tls.key"), "no key").expect("a file can be written");
+    let bad = || asked.sync.metric("overrides_sync_webhook_bad_certificates_total");
+    until("the bad key is seen", || bad() == Some(1.0));
+    assert!(denied(), "the last good certificate stays");
+    renew(&asked.tls);
+    asked.install();
+    until("the API server trusts the new certificate", denied);
+    assert_eq!(bad(), Some(1.0));
+}
