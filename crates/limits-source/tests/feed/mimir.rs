@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use limits::Severity;
+use limits_source::Feed;
 use proto::edge::limits::v1::watch_response::Update;
 use proto::edge::limits::v1::{self as feed, ElectedPart, ElectedReplica, Heartbeat, ProblemList};
 
@@ -54,15 +55,13 @@ async fn a_count_of_distributors_holds_until_another_is_counted() {
     assert_eq!(*client.feed.distributors.borrow(), None);
     // Those in between would say that there is no tracker.
     watch.hush();
-    for (distributors, expected) in [(3, 3), (0, 3), (5, 5)] {
-        watch.heartbeat(Heartbeat { distributors, has_ha_tracker: true, ..Heartbeat::default() }).await;
-        let expected = NonZeroU32::new(expected);
-        in_time("a count", client.feed.distributors.wait_for(|count| *count == expected)).await.unwrap();
+    let Feed { distributors: counted, ha_tracker, .. } = &mut client.feed;
+    for (distributors, has_ha_tracker, expected) in [(3, true, 3), (0, false, 3), (5, true, 5)] {
+        watch.heartbeat(Heartbeat { distributors, has_ha_tracker, ..Heartbeat::default() }).await;
+        let heard = ha_tracker.is_asked.wait_for(|asked| *asked == Some(has_ha_tracker));
+        in_time("the heartbeat", heard).await.unwrap();
+        assert_eq!(*counted.borrow(), NonZeroU32::new(expected));
     }
-    let tracker = &mut client.feed.ha_tracker;
-    in_time("a tracker", tracker.is_asked.wait_for(|asked| *asked == Some(true))).await.unwrap();
-    watch.heartbeat(Heartbeat::default()).await;
-    in_time("no tracker", tracker.is_asked.wait_for(|asked| *asked == Some(false))).await.unwrap();
 }
 
 fn now() -> i64 {
@@ -99,6 +98,10 @@ async fn lists_of_elected_replicas_are_taken_whole_and_none_is_taken_again() {
     watch.fail().await;
     let watch = server.watch_beating().await;
     watch.say(elected(asked_at, &["again"], true)).await;
+    watch.say(Update::Problems(ProblemList { problems: vec![problem("said after the list")] })).await;
+    let said = client.feed.limits.states.wait_for(|state| !state.problems.is_empty());
+    in_time("what is said after the list", said).await.unwrap();
+    assert!(!lists.has_changed().unwrap());
     watch.say(elected(asked_at + 1, &["r3"], true)).await;
     in_time("the newer list", lists.changed()).await.unwrap();
     assert_eq!(&*lists.borrow_and_update().elected.as_ref().unwrap()[0].replica, "r3");
