@@ -4,7 +4,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use limits::ElectedReplica;
 use proto::edge::limits::v1::watch_response::Update;
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::elected::next_part;
+use super::elected::{next_part, told_at};
 use super::inputs::Inputs;
 use super::problems::problem_list;
 use crate::metrics::{Metrics, UpdateKind};
@@ -110,8 +110,10 @@ impl Client {
     }
 
     fn begin_elected(&mut self) -> Option<Begun> {
-        let state = self.inputs.ha_tracker.as_mut()?.borrow_and_update().clone();
-        Some(Begun::Elected { list: state.elected?, asked_at: state.asked_at, told: 0 })
+        let state = self.inputs.ha_tracker.as_mut()?.borrow_and_update();
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX);
+        Some(Begun::Elected { list: told_at(&state, now)?, asked_at: state.asked_at, told: 0 })
     }
 
     /// The next part of what has begun.

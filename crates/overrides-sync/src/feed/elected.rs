@@ -1,12 +1,23 @@
 //! Whom Mimir's HA tracker has elected, as messages of the feed.
 
+use std::sync::Arc;
+
 use limits::ElectedReplica;
+use limits_source::HaTrackerState;
 use proto::edge::limits::v1::{ElectedPart, ElectedReplica as ElectedMessage};
 
 /// Where a part ends.
 const PART_BYTES: usize = 512 << 10;
 /// What an entry takes beside its texts: tags, lengths and two times.
 const ENTRY_BYTES: usize = 32;
+
+/// For so long a client believes a list from when it hears it. One that is as old already may be what Mimir has taken back since.
+const WORD_HOLDS_MILLIS: i64 = 20_000;
+
+/// The list that is told at `now`, in milliseconds since 1970, if there is one that is young enough.
+pub(super) fn told_at(state: &HaTrackerState, now: i64) -> Option<Arc<[ElectedReplica]>> {
+    state.elected.clone().filter(|_| now.saturating_sub(state.asked_at) < WORD_HOLDS_MILLIS)
+}
 
 /// The part of a list that begins at `told`, which goes on to the part after it.
 pub(super) fn next_part(list: &[ElectedReplica], told: &mut usize, asked_at: i64) -> ElectedPart {
@@ -69,6 +80,21 @@ mod tests {
 
     fn prost_len(part: &ElectedPart) -> usize {
         prost::Message::encoded_len(part)
+    }
+
+    #[test]
+    fn a_list_is_told_as_long_as_it_is_young() {
+        let list: Arc<[_]> = Arc::new([elected(1, 1)]);
+        for (elected, asked_at, is_told) in [
+            (Some(&list), 100_000, true),
+            (Some(&list), 80_001, true),
+            (Some(&list), 80_000, false),
+            (Some(&list), 200_000, true),
+            (None, 100_000, false),
+        ] {
+            let state = HaTrackerState { elected: elected.cloned(), asked_at };
+            assert_eq!(told_at(&state, 100_000).is_some(), is_told, "{asked_at}");
+        }
     }
 
     #[test]
