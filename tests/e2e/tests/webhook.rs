@@ -32,7 +32,7 @@ impl Asked {
         let asked = Self { cluster, sync, port, tls };
         asked.install();
         // The API server reads webhooks a moment after it has them.
-        until("the webhook is asked", || asked.apply("mimir-runtime", "mimir", "overrides: 5").status != Some(0));
+        until("the webhook is asked", || asked.denies());
         asked
     }
 
@@ -41,7 +41,7 @@ impl Asked {
         let authority = self.tls.join("tls.crt");
         let url = format!("https://127.0.0.1:{}/validate", self.port);
         let chart = repository().join("charts/overrides-sync");
-        let authority = fs::read_to_string(authority).expect("the certificate can be read").replace(',', "\\,");
+        let authority = fs::read_to_string(authority).expect("the certificate can be read");
         let values = [("webhook.enabled", "true"), ("webhook.url", &url), ("webhook.caBundle", &authority)];
         let manifests = helm_template(&chart, "overrides-sync", "edge", &values);
         let webhook =
@@ -54,15 +54,24 @@ impl Asked {
     }
 
     fn apply(&self, name: &str, namespace: &str, document: &str) -> Output {
-        let document = document.replace('\n', "\n    ");
-        self.kubectl().apply(&format!(
-            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{ name: {name}, namespace: {namespace} }}\ndata:\n  runtime.yaml: |\n    {document}\n"
-        ))
+        self.kubectl().apply(&configmap(name, namespace, document))
+    }
+
+    /// Whether a bad change would be denied. It is not made even if it is not.
+    fn denies(&self) -> bool {
+        let change = configmap("mimir-runtime", "mimir", "overrides: 5");
+        self.kubectl().run_with(&["apply", "--dry-run=server", "-f", "-"], &change).status == Some(1)
     }
 
     fn reviews(&self, answer: &str) -> f64 {
         self.sync.metric(&format!("overrides_sync_webhook_reviews_total{{answer=\"{answer}\"}}")).unwrap_or_default()
     }
+}
+
+fn configmap(name: &str, namespace: &str, document: &str) -> String {
+    let document = document.replace('\n', "\n    ");
+    let metadata = format!("metadata: {{ name: {name}, namespace: {namespace} }}");
+    format!("apiVersion: v1\nkind: ConfigMap\n{metadata}\ndata:\n  runtime.yaml: |\n    {document}\n")
 }
 
 /// Writes a new certificate and its key.
@@ -119,13 +128,12 @@ fn a_change_is_taken_while_the_webhook_is_away() {
 #[test]
 fn a_certificate_that_is_renewed_is_used_and_one_that_does_not_fit_is_not() {
     let asked = Asked::start();
-    let denied = || asked.apply("mimir-runtime", "mimir", "overrides: 5").status == Some(1);
     fs::write(asked.tls.join("tls.key"), "no key").expect("a file can be written");
     let bad = || asked.sync.metric("overrides_sync_webhook_bad_certificates_total");
     until("the bad key is seen", || bad() == Some(1.0));
-    assert!(denied(), "the last good certificate stays");
+    assert!(asked.denies(), "the last good certificate stays");
     renew(&asked.tls);
     asked.install();
-    until("the API server trusts the new certificate", denied);
+    until("the API server trusts the new certificate", || asked.denies());
     assert_eq!(bad(), Some(1.0));
 }

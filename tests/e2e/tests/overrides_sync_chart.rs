@@ -1,6 +1,8 @@
-//! What the chart's Role allows: everything that overrides-sync does, and nothing else.
+//! The chart of overrides-sync on the real API server: what it installs, and that its Role allows everything overrides-sync does, and nothing else.
 
-use e2e::{ADMIN, Cluster, KubeApiServer, Kubectl, OverridesSync, Token, helm_template, repository, until};
+use std::fs;
+
+use e2e::{ADMIN, Cluster, KubeApiServer, Kubectl, OverridesSync, Token, helm, helm_template, repository, until};
 use serde_json::json;
 
 const SERVICE_ACCOUNT: &str = "service-account-token";
@@ -79,4 +81,42 @@ fn the_role_of_the_chart_allows_nothing_else() {
     assert!(listed.stderr.contains("configmaps is forbidden"), "{}", listed.stderr);
     let read = service_account.run(&["get", "configmap", "mimir-runtime", "--namespace=mimir", "--output=name"]);
     assert_eq!(read.stdout, "configmap/mimir-runtime\n", "{}", read.stderr);
+}
+
+#[test]
+fn kubernetes_takes_each_manifest_and_has_nothing_to_say_against_the_pods() {
+    let server = KubeApiServer::start(&[]);
+    server.namespace("mimir");
+    server.namespace("edge");
+    let kubectl = Kubectl::new(&server, ADMIN);
+    kubectl.ok(&["label", "namespace", "edge", "pod-security.kubernetes.io/warn=restricted"]);
+    let chart = repository().join("charts/overrides-sync");
+    let authority = fs::read_to_string(server.certificate()).expect("the certificate can be read");
+    let every_part = [
+        ("mimir.haTrackerUrl", "http://mimir-distributor.mimir:8080"),
+        ("mimir.distributorService", "mimir-distributor-headless"),
+        ("mimir.limits.ingestion_rate", "5"),
+        ("allowEmptyOverrides", "true"),
+        ("webhook.enabled", "true"),
+        ("webhook.caBundle", &authority),
+    ];
+    for values in [&every_part[..0], &every_part[..]] {
+        let manifests = helm_template(&chart, "overrides-sync", "edge", values);
+        let applied = kubectl.run_with(&["apply", "--dry-run=server", "-f", "-"], &manifests);
+        assert_eq!((applied.status, applied.stderr.as_str()), (Some(0), ""), "{}", applied.stdout);
+    }
+}
+
+#[test]
+fn a_webhook_without_anybody_who_signs_its_certificate_is_not_rendered() {
+    let chart = repository().join("charts/overrides-sync");
+    let chart = chart.to_str().unwrap_or_default();
+    let rendered = helm(&["template", "overrides-sync", chart, "--set=webhook.enabled=true"]);
+    assert_eq!(rendered.status, Some(1));
+    assert!(rendered.stderr.contains("webhook.enabled needs webhook.certManager.issuerName"), "{}", rendered.stderr);
+    let signed =
+        helm(&["template", "overrides-sync", chart, "--set=webhook.enabled=true,webhook.certManager.issuerName=ca"])
+            .ok();
+    assert!(signed.contains("cert-manager.io/inject-ca-from: default/overrides-sync-webhook-tls"), "{signed}");
+    assert!(signed.contains("kind: Certificate"), "{signed}");
 }
