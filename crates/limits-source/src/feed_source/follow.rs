@@ -17,6 +17,9 @@ use super::stream::{Stream, StreamError};
 /// How long a server may take for its first limits, and for all parts of a change.
 const LIMITS_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long a server's limits may go without being confirmed until another one is asked; and how long each is then heard, as nobody may be better.
+const STALE_AFTER: Duration = Duration::from_secs(60);
+
 /// The task behind a feed.
 #[derive(Debug)]
 pub(super) struct Follower {
@@ -24,6 +27,7 @@ pub(super) struct Follower {
     held: Held,
     outlets: Outlets,
     told: Told,
+    stale_after: Duration,
 }
 
 /// What one stream has brought so far.
@@ -39,6 +43,7 @@ struct Heard {
     confirmed: Option<(Duration, Instant)>,
     /// Since when a change is waited for.
     waits_since: Instant,
+    began: Instant,
 }
 
 /// Why a server is not heard any more.
@@ -52,6 +57,8 @@ enum End {
     NoLimits,
     #[error("the server ended the stream")]
     InOrder,
+    #[error("the server has not had its limits confirmed for long")]
+    Stale,
     #[error("{0}")]
     Refused(#[from] Refusal),
 }
@@ -72,6 +79,7 @@ impl Heard {
             has_elected: false,
             confirmed: None,
             waits_since: Instant::now(),
+            began: Instant::now(),
         }
     }
 
@@ -82,11 +90,20 @@ impl Heard {
     fn is_overdue(&self) -> bool {
         !self.is_in_force() && self.waits_since.elapsed() > LIMITS_WITHIN
     }
+
+    /// How long ago the server's limits were confirmed, where it said that.
+    fn age(&self) -> Option<Duration> {
+        self.confirmed.map(|(age, at)| age.saturating_add(at.elapsed()))
+    }
+
+    fn is_stale(&self, after: Duration) -> bool {
+        self.is_in_force() && self.began.elapsed() >= after && self.age().is_some_and(|age| age >= after)
+    }
 }
 
 impl Follower {
     pub(super) fn new(servers: Servers, held: Held, outlets: Outlets) -> Self {
-        Self { servers, held, outlets, told: Told::default() }
+        Self { servers, held, outlets, told: Told::default(), stale_after: STALE_AFTER }
     }
 
     /// Follows whichever server answers, without end.
@@ -116,7 +133,7 @@ impl Follower {
             if gave_limits {
                 pauses.reset();
                 return match end {
-                    End::InOrder => began.elapsed() >= SHORTEST_PAUSE,
+                    End::InOrder | End::Stale => began.elapsed() >= SHORTEST_PAUSE,
                     // It is left alone for longer than that.
                     End::Refused(_) => true,
                     _ => false,
@@ -132,9 +149,9 @@ impl Follower {
         match end {
             End::NotConnected(_) => counts.count(Event::FailedConnect),
             End::Lost(_) | End::NoLimits => counts.count(Event::StreamLost),
-            End::InOrder => {}
+            End::InOrder | End::Stale => {}
             End::Refused(refusal) => {
-                let older = matches!(refusal, Refusal::Older { .. });
+                let older = matches!(refusal, Refusal::Older { .. } | Refusal::LessFresh { .. });
                 counts.count(if older { Event::RefusedOlder } else { Event::RefusedUnreadable });
                 if !older {
                     self.held.ask_for_everything();
@@ -145,8 +162,8 @@ impl Follower {
             }
         }
         self.servers.has_ended(server.address);
-        if matches!(end, End::InOrder) {
-            tracing::info!(%server, "the server of the feed has ended its stream; another one is asked");
+        if matches!(end, End::InOrder | End::Stale) {
+            tracing::info!(%server, "the feed is asked for at another server: {end}");
         } else {
             self.told.away(&format_args!("{server}: {end}"));
         }
@@ -179,6 +196,9 @@ impl Follower {
             if heard.is_overdue() {
                 break End::NoLimits;
             }
+            if heard.is_stale(self.stale_after) {
+                break End::Stale;
+            }
         };
         (end, heard.has_limits)
     }
@@ -204,14 +224,17 @@ impl Follower {
 
     /// Only limits that are the server's own are as fresh as the server says.
     fn confirm(&self, heard: &Heard) {
-        if let Some((age, at)) = heard.confirmed.filter(|_| heard.is_in_force()) {
-            self.outlets.freshness.confirm_as_of(age.saturating_add(at.elapsed()));
+        if let Some(age) = heard.age().filter(|_| heard.is_in_force()) {
+            self.outlets.freshness.confirm_as_of(age);
         }
     }
 
     async fn take_limits(&mut self, part: LimitsPart, heard: &mut Heard) -> Result<(), Refusal> {
         if let Some(version) = &part.version {
             self.held.check_age(version)?;
+            if let Some(theirs) = heard.age().filter(|_| !heard.has_limits) {
+                self.held.check_freshness(version, theirs, self.outlets.freshness.age())?;
+            }
         }
         if heard.is_in_force() {
             heard.waits_since = Instant::now();
@@ -268,3 +291,6 @@ impl Told {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use limits::{EntryUpdate, LimitsState, Mode, Origin, Snapshot, Update};
 use proto::edge::limits::v1::{Mode as FeedMode, TenantLimits, Version};
@@ -12,6 +13,9 @@ use thiserror::Error;
 
 use super::gather::{Change, PartError};
 use super::stream::StreamError;
+
+/// Two servers that are well confirm one object so far apart at most: each asks every 15 seconds.
+const CONFIRMED_APART: Duration = Duration::from_secs(30);
 
 /// The last good limits, and which of the feed's they are.
 #[derive(Debug)]
@@ -30,6 +34,10 @@ pub(super) struct Held {
 pub(super) enum Refusal {
     #[error("its limits are of resource version {theirs}, and those in force of {ours}")]
     Older { theirs: Box<str>, ours: Box<str> },
+    #[error(
+        "its limits are other ones, which nothing shows to be newer, and were last confirmed {theirs:?} ago, those in force {ours:?} ago"
+    )]
+    LessFresh { theirs: Duration, ours: Duration },
     #[error("{0}")]
     Message(StreamError),
     #[error(transparent)]
@@ -83,6 +91,22 @@ impl Held {
             return Err(Refusal::Older { theirs: theirs.resource_version, ours });
         }
         Ok(())
+    }
+
+    /// Whether a server may begin with limits of this version, which its source confirmed that long ago, as it did those in force. Where revisions
+    /// do not tell which are newer, as with limits from a server's cache, or of an object that was deleted and made anew, the time has to.
+    pub(super) fn check_freshness(&self, version: &Version, theirs: Duration, ours: Duration) -> Result<(), Refusal> {
+        let Some(limits) = self.state.current() else { return Ok(()) };
+        let has = |sum: u64| sum == version.content_sum;
+        if has(limits.content_sum()) || self.have.as_ref().is_some_and(|have| has(have.content_sum)) {
+            return Ok(());
+        }
+        let slack = match (origin(version), self.origin.as_deref()) {
+            (Some(theirs), Some(ours)) if theirs.uid == ours.uid => return Ok(()),
+            (None, Some(_)) => Duration::ZERO,
+            _ => CONFIRMED_APART,
+        };
+        if theirs > ours.saturating_add(slack) { Err(Refusal::LessFresh { theirs, ours }) } else { Ok(()) }
     }
 
     /// Takes a change over; whether the limits are new ones. Nothing is taken where it is refused.
@@ -148,3 +172,6 @@ fn origin(version: &Version) -> Option<Origin> {
     let is_known = !uid.is_empty() && !resource_version.is_empty();
     is_known.then(|| Origin { uid: uid.as_str().into(), resource_version: resource_version.as_str().into() })
 }
+
+#[cfg(test)]
+mod tests;

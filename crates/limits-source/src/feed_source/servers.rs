@@ -1,7 +1,7 @@
 //! Which servers there are, and in which order and when they are asked.
 //!
-//! The invariant: between two rounds there is a pause, unless a stream that lived longer than the shortest pause was ended in order; so no server,
-//! whatever it answers, is asked without end.
+//! The invariant: between two rounds there is a pause, unless a stream that lived longer than the shortest pause was ended in order or left as stale;
+//! so no server, whatever it answers, is asked without end.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,0 +1,49 @@
+use limits::TenantLimits as Limits;
+
+use super::*;
+
+fn version(uid: &str, resource_version: &str, content_sum: u64) -> Version {
+    let (uid, resource_version) = (uid.to_owned(), resource_version.to_owned());
+    Version { epoch: 1, sequence: 1, uid, resource_version, content_sum }
+}
+
+/// What holds one tenant, from an object of this UID or from none.
+fn held(uid: &str) -> Held {
+    let mut state = LimitsState::new(Limits::default(), false);
+    let put = vec![EntryUpdate { tenant: "a", mode: Mode::Enforce, own_fields: "{request_rate: 1}" }];
+    let _ = state.update(&Update { complete: true, put, removed: Vec::new() }).unwrap();
+    let mut held = Held::new(state);
+    held.origin = origin(&version(uid, "10", 0)).map(Arc::new);
+    held
+}
+
+/// Whether limits of this version are taken that were confirmed so many seconds ago, while those in force were 100 seconds ago.
+#[track_caller]
+fn check(held: &Held, version: &Version, theirs: u64, expected: bool) {
+    let taken = held.check_freshness(version, Duration::from_secs(theirs), Duration::from_secs(100)).is_ok();
+    assert_eq!(taken, expected, "{version:?} {theirs}");
+}
+
+#[test]
+fn limits_from_a_servers_cache_replace_only_what_was_confirmed_earlier() {
+    let held = held("u");
+    check(&held, &version("", "", 7), 99, true);
+    check(&held, &version("", "", 7), 101, false);
+    let same = held.limits().unwrap().content_sum();
+    check(&held, &version("", "", same), 9_999, true);
+}
+
+#[test]
+fn of_two_objects_or_of_what_is_from_our_cache_the_one_confirmed_long_before_does_not_hold() {
+    for held in [held("u"), held("")] {
+        check(&held, &version("other", "5", 7), 130, true);
+        check(&held, &version("other", "5", 7), 131, false);
+    }
+}
+
+#[test]
+fn revisions_of_one_object_and_the_first_limits_need_no_time() {
+    check(&held("u"), &version("u", "11", 7), 9_999, true);
+    let nothing = Held::new(LimitsState::new(Limits::default(), false));
+    check(&nothing, &version("", "", 7), 9_999, true);
+}
