@@ -62,14 +62,27 @@ pub(crate) fn render(set: FieldSet, limits: &TenantLimits) -> String {
 
 /// Puts the fields of a mapping that [`render`] wrote over `limits`, and tells which they were.
 pub(crate) fn overlay(limits: &mut TenantLimits, entries: &[Entry]) -> Result<FieldSet, ValueError> {
-    let mut said = FieldSet::default();
+    match overlay_known(limits, entries)? {
+        (said, None) => Ok(said),
+        (_, Some(key)) => Err(ValueError::new(format!("has the unknown field {}", shortened(key)))),
+    }
+}
+
+/// The same where a newer build may have written the mapping: also the first field that is not known, which is passed over.
+pub(crate) fn overlay_known<'e>(
+    limits: &mut TenantLimits,
+    entries: &'e [Entry],
+) -> Result<(FieldSet, Option<&'e str>), ValueError> {
+    let (mut said, mut unknown) = (FieldSet::default(), None);
     for Entry { key, value, .. } in entries {
-        let field = place(key).and_then(|place| USED.get(place));
-        let field = field.ok_or_else(|| ValueError::new(format!("has the unknown field {}", shortened(key))))?;
+        let Some(field) = place(key).and_then(|place| USED.get(place)) else {
+            unknown = unknown.or(Some(&**key));
+            continue;
+        };
         (field.read)(limits, value).map_err(|ValueError(message)| ValueError(format!("field {key} {message}")))?;
         said.insert(field);
     }
-    Ok(said)
+    Ok((said, unknown))
 }
 
 #[cfg(test)]

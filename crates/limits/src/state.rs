@@ -132,8 +132,12 @@ impl LimitsState {
         for tenant in &update.removed {
             entries.remove(*tenant);
         }
+        let mut passed_over = Vec::new();
         for put in &update.put {
-            let (key, entry) = put.read(&self.defaults)?;
+            let (key, entry, all_known) = put.read(&self.defaults)?;
+            if !all_known {
+                passed_over.push(put.tenant.to_owned());
+            }
             let kept = if entry.mode == Mode::Shadow { self.good(put.tenant).cloned() } else { None };
             entries.insert(key, kept.unwrap_or(entry));
         }
@@ -142,7 +146,7 @@ impl LimitsState {
         }
         let changed = self.replace(entries);
         let snapshot = self.current.clone().ok_or(UpdateError::Emptied)?;
-        Ok(Updated { snapshot, changed })
+        Ok(Updated { snapshot, changed, passed_over })
     }
 
     /// Whether there were tenants and, if `none` are left, that is not to be believed.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::document::unmatched;
-use crate::field_set::{FieldSet, overlay};
+use crate::field_set::{FieldSet, overlay_known};
 use crate::mode::Mode;
 use crate::model::TenantLimits;
 use crate::snapshot::{Snapshot, TenantEntry};
@@ -40,12 +40,14 @@ pub struct Updated {
     pub snapshot: Arc<Snapshot>,
     /// Whether they are new ones.
     pub changed: bool,
+    /// Overrides that say fields which only a newer build knows: those fields are passed over, as they are in a document.
+    pub passed_over: Vec<String>,
 }
 
 /// Why an update was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UpdateError {
-    /// An entry is not what [`TenantEntry::own_fields`] gives: another build wrote it.
+    /// An entry is not what [`TenantEntry::own_fields`] gives, or has a value that only another build reads.
     #[error("tenant {tenant} {message}")]
     Entry {
         /// As it came, but not longer than can be shown.
@@ -59,24 +61,25 @@ pub enum UpdateError {
 }
 
 impl EntryUpdate<'_> {
-    /// The entry over these defaults.
-    pub(crate) fn read(&self, defaults: &TenantLimits) -> Result<(TenantId, TenantEntry), UpdateError> {
+    /// The entry over these defaults, and whether all of its fields are known.
+    pub(crate) fn read(&self, defaults: &TenantLimits) -> Result<(TenantId, TenantEntry, bool), UpdateError> {
         let mut limits = defaults.clone();
         let said = match unmatched(self.tenant) {
             Some(message) => Err(ValueError(message)),
             None => read_own_fields(&mut limits, self.own_fields),
         };
-        let said =
+        let (said, all_known) =
             said.map_err(|ValueError(message)| UpdateError::Entry { tenant: shortened(self.tenant), message })?;
-        Ok((TenantId::from(self.tenant), TenantEntry { limits, mode: self.mode, said }))
+        Ok((TenantId::from(self.tenant), TenantEntry { limits, mode: self.mode, said }, all_known))
     }
 }
 
-fn read_own_fields(limits: &mut TenantLimits, text: &str) -> Result<FieldSet, ValueError> {
+fn read_own_fields(limits: &mut TenantLimits, text: &str) -> Result<(FieldSet, bool), ValueError> {
     let tree = parse(text).map_err(|error| ValueError(format!("cannot be read: {}", error.message)))?;
     let root = tree.root.filter(|_| tree.duplicates.is_empty() && tree.second_document.is_none());
     let root = root.ok_or_else(|| ValueError::new("is no mapping of fields"))?;
-    overlay(limits, mapping(&root, "fields")?.map_or(&[], Vec::as_slice))
+    let (said, unknown) = overlay_known(limits, mapping(&root, "fields")?.map_or(&[], Vec::as_slice))?;
+    Ok((said, unknown.is_none()))
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(super) struct Held {
     have: Option<Version>,
     /// Where the limits were read from.
     origin: Option<Arc<Origin>>,
-    /// Tenants that are in shadow at the server, and keep good limits here.
+    /// Tenants whose limits here are not the server's: in shadow there, and good here; or with fields that only a newer build knows.
     kept: HashSet<String>,
 }
 
@@ -144,6 +144,14 @@ fn apply(mut state: LimitsState, mut kept: HashSet<String>, change: &Change) -> 
             kept.remove(tenant);
         }
     }
+    if let Some(tenant) = updated.passed_over.first() {
+        tracing::warn!(
+            tenants = updated.passed_over.len(),
+            tenant,
+            "the feed has fields that this version does not know, which are passed over; run the version of the overrides-sync"
+        );
+    }
+    kept.extend(updated.passed_over);
     let (ours, theirs) = (updated.snapshot.content_sum(), change.version.content_sum);
     if kept.is_empty() && ours != theirs {
         return Err(Refusal::Sum { theirs, ours });

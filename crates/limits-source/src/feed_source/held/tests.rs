@@ -47,3 +47,22 @@ fn revisions_of_one_object_and_the_first_limits_need_no_time() {
     let nothing = Held::new(LimitsState::new(Limits::default(), false));
     check(&nothing, &version("", "", 7), 9_999, true);
 }
+
+#[tokio::test]
+async fn fields_of_a_newer_server_keep_no_limits_from_anybody() {
+    let mut held = held("u");
+    let put =
+        |tenant: &str, fields: &str| TenantLimits { tenant: tenant.to_owned(), mode: 0, fields: fields.to_owned() };
+    let change = |complete, put| Change { version: version("u", "11", 7), complete, put, removed: Vec::new() };
+    let newer = || put("b", "{request_rate: 2, zone_rate: 3}");
+    assert!(held.take(change(true, vec![put("a", "{request_rate: 5}"), newer()])).await.unwrap());
+    let rate = |held: &Held, tenant| held.limits().unwrap().entry(tenant).map(|entry| entry.limits.request_rate);
+    assert_eq!((rate(&held, "a"), rate(&held, "b")), (Some(5.0), Some(2.0)));
+
+    assert!(
+        held.take(change(false, vec![put("a", "{request_rate: 6}")])).await.unwrap(),
+        "b is still another one here"
+    );
+    let known = change(false, vec![put("b", "{request_rate: 2}")]);
+    assert!(matches!(held.take(known).await, Err(Refusal::Sum { .. })), "now it has to be what the server has");
+}
