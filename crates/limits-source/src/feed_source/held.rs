@@ -118,8 +118,10 @@ impl Held {
         let applying = tokio::task::spawn_blocking(move || apply(state, kept, &change));
         let applied = applying.await.map_err(|_| Refusal::Interrupted)??;
         (self.state, self.kept) = (applied.state, applied.kept);
+        // A server that has the same limits from its cache does not know their revision.
+        let known = self.origin.clone().filter(|_| !applied.changed);
         // The revision may be a new one while the limits are the same.
-        let origin = origin(&version).map(Arc::new);
+        let origin = origin(&version).map(Arc::new).or(known);
         let changed = applied.changed || origin != self.origin;
         (self.origin, self.have) = (origin, Some(version));
         Ok(changed)

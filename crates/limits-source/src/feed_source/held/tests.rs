@@ -66,3 +66,13 @@ async fn fields_of_a_newer_server_keep_no_limits_from_anybody() {
     let known = change(false, vec![put("b", "{request_rate: 2}")]);
     assert!(matches!(held.take(known).await, Err(Refusal::Sum { .. })), "now it has to be what the server has");
 }
+
+#[tokio::test]
+async fn the_same_limits_from_a_servers_cache_do_not_make_the_revision_forgotten() {
+    let mut held = held("u");
+    let sum = held.limits().unwrap().content_sum();
+    let change = |version| Change { version, complete: false, put: Vec::new(), removed: Vec::new() };
+    assert!(!held.take(change(version("", "", sum))).await.unwrap());
+    let older = held.take(change(version("u", "9", sum))).await;
+    assert!(matches!(older, Err(Refusal::Older { .. })), "{older:?}");
+}
