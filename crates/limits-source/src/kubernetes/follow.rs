@@ -172,22 +172,29 @@ impl Follower {
 
     async fn on_answer(&mut self, answer: Answer) {
         self.trouble.check_answered(&self.name);
-        self.publish_trouble();
         let overtaken = self.heard != self.heard_when_asked;
+        self.trouble.set_older(&self.name, self.older(&answer).filter(|_| !overtaken));
+        self.publish_trouble();
         match answer {
             Answer::Missing if overtaken => self.check.ask_again(),
             Answer::Missing => self.missing(),
-            Answer::Revision(origin) => self.on_revision(&origin),
+            Answer::Revision(origin) => self.on_revision(&origin, overtaken),
             Answer::Content(content) => self.on_content(content, overtaken).await,
         }
     }
 
-    fn on_revision(&mut self, origin: &Origin) {
+    /// The revision that the API server has, where it is older than the one last read.
+    fn older(&self, answer: &Answer) -> Option<Origin> {
+        let Answer::Revision(origin) = answer else { return None };
+        (self.revisions().relation(origin) == Relation::Older).then(|| origin.clone())
+    }
+
+    fn on_revision(&mut self, origin: &Origin, overtaken: bool) {
         let relation = self.revisions().relation(origin);
         match relation {
             Relation::Same => self.confirm(),
-            Relation::Older => self.trouble.older(&self.name, origin),
-            Relation::Newer | Relation::Other => self.check.ask_again(),
+            Relation::Older if !overtaken => {}
+            Relation::Older | Relation::Newer | Relation::Other => self.check.ask_again(),
         }
     }
 

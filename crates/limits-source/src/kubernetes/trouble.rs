@@ -19,7 +19,8 @@ pub(crate) struct Trouble {
     /// A refusal only: other failures of the watch are the check's to find.
     watch: Option<(Fault, Instant)>,
     renewal: Option<String>,
-    told_older: bool,
+    /// The revision that the API server has, where it is older than the one in force.
+    older: Option<Origin>,
 }
 
 impl Trouble {
@@ -57,14 +58,13 @@ impl Trouble {
         self.watch = Some((fault, Instant::now()));
     }
 
-    /// The API server has an older revision than the one in force.
-    pub(crate) fn older(&mut self, name: &ConfigMapName, origin: &Origin) {
-        if !std::mem::replace(&mut self.told_older, true) {
-            tracing::warn!(
-                configmap = %name, resource_version = %origin.resource_version,
-                "the API server has an older revision than the one in force, which stays; if etcd was restored from a backup, delete the ConfigMap and make it again"
-            );
+    /// What the API server has, where that is older than what is in force.
+    pub(crate) fn set_older(&mut self, name: &ConfigMapName, older: Option<Origin>) {
+        if let (None, Some(origin)) = (&self.older, &older) {
+            let why = explain_older(origin);
+            tracing::warn!(configmap = %name, "limits cannot be confirmed, the last good limits stay in force: {why}");
         }
+        self.older = older;
     }
 
     /// What came of reading the credentials again.
@@ -81,10 +81,38 @@ impl Trouble {
         let watch = self.watch.as_ref().map(|(fault, _)| fault);
         let mut faults: Vec<String> = self.check.iter().chain(watch).map(|fault| explain(fault, name)).collect();
         faults.dedup();
+        faults.extend(self.older.as_ref().map(explain_older));
         faults
     }
 }
 
 fn explain(fault: &Fault, name: &ConfigMapName) -> String {
     fault.explain(RESOURCE, &name.namespace, Some(&name.name))
+}
+
+fn explain_older(origin: &Origin) -> String {
+    format!(
+        "the API server has revision {}, which is older than the one in force; if etcd was restored from a backup, delete the ConfigMap and make it again",
+        origin.resource_version
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_revision_is_a_problem_as_long_as_it_is_there() {
+        let name = "mimir/mimir-runtime".parse().unwrap();
+        let mut trouble = Trouble::default();
+        let older = Origin { uid: "u".into(), resource_version: "7".into() };
+        trouble.set_older(&name, Some(older));
+        let faults = trouble.explain(&name);
+        assert!(
+            matches!(&faults[..], [fault] if fault.contains("revision 7") && fault.contains("delete the ConfigMap")),
+            "{faults:?}"
+        );
+        trouble.set_older(&name, None);
+        assert!(trouble.explain(&name).is_empty());
+    }
 }
