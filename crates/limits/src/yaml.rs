@@ -5,7 +5,8 @@
 //! several merged mappings the first one wins. Keys that occur twice are reported beside the tree, since Mimir's
 //! documents and flat ones treat them differently.
 //!
-//! The tree is bounded: nodes, merged entries and depth each have a cap, so a small text cannot become a large tree.
+//! The tree is bounded: nodes, merged entries, depth and the text that aliases repeat each have a cap, so a small text cannot become a large tree, nor
+//! large limits: each tenant has a copy of what it says by an alias.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -14,6 +15,8 @@ use granit_parser::{Event, Parser, ScalarStyle, Span};
 
 /// Nodes and merged entries of one tree. A tenant with ten fields takes about 21.
 const MAX_NODES: usize = 4_000_000;
+/// Bytes of text that aliases repeat.
+const MAX_REPEATED_BYTES: usize = 64 * 1024 * 1024;
 /// Collections inside each other.
 const MAX_DEPTH: usize = 64;
 /// Repeated keys that are reported.
@@ -24,6 +27,8 @@ const MAX_DUPLICATES: usize = 100;
 pub(crate) struct Node {
     pub(crate) line: u64,
     pub(crate) content: Content,
+    /// Of text in it, aliases followed.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -115,6 +120,7 @@ struct Builder {
     anchors: HashMap<usize, Rc<Node>>,
     documents: usize,
     nodes: usize,
+    repeated_bytes: usize,
 }
 
 /// A collection whose end has not come yet.
@@ -146,7 +152,7 @@ impl Builder {
                     _ => style == ScalarStyle::Plain,
                 };
                 let scalar = Scalar { text: text.as_ref().into(), plain };
-                self.add(anchor, Node { line, content: Content::Scalar(scalar) })?;
+                self.add(anchor, line, Content::Scalar(scalar))?;
             }
             Event::Alias(anchor) => {
                 let node = self.anchors.get(&anchor).cloned();
@@ -154,6 +160,7 @@ impl Builder {
                     YamlError::new(line, "an anchor contains an alias of itself: write the value out")
                 })?;
                 self.count(1, line)?;
+                self.repeat(node.bytes, line)?;
                 self.attach(node, line)?;
             }
             Event::SequenceStart(_, anchor, _) => self.begin(line, anchor, Kind::Sequence(Vec::new()))?,
@@ -168,13 +175,12 @@ impl Builder {
 
     fn count(&mut self, nodes: usize, line: u64) -> Result<(), YamlError> {
         self.nodes = self.nodes.saturating_add(nodes);
-        if self.nodes > MAX_NODES {
-            return Err(YamlError::new(
-                line,
-                "the document is too large once its aliases are followed: use fewer of them",
-            ));
-        }
-        Ok(())
+        if self.nodes > MAX_NODES { Err(too_large(line)) } else { Ok(()) }
+    }
+
+    fn repeat(&mut self, bytes: usize, line: u64) -> Result<(), YamlError> {
+        self.repeated_bytes = self.repeated_bytes.saturating_add(bytes);
+        if self.repeated_bytes > MAX_REPEATED_BYTES { Err(too_large(line)) } else { Ok(()) }
     }
 
     fn begin(&mut self, line: u64, anchor: usize, kind: Kind) -> Result<(), YamlError> {
@@ -195,13 +201,13 @@ impl Builder {
                 Content::Mapping(self.merge(entries, merges)?)
             }
         };
-        self.add(open.anchor, Node { line: open.line, content })
+        self.add(open.anchor, open.line, content)
     }
 
-    fn add(&mut self, anchor: usize, node: Node) -> Result<(), YamlError> {
-        let line = node.line;
+    fn add(&mut self, anchor: usize, line: u64, content: Content) -> Result<(), YamlError> {
         self.count(1, line)?;
-        let node = Rc::new(node);
+        let bytes = content.bytes();
+        let node = Rc::new(Node { line, content, bytes });
         if anchor > 0 {
             self.anchors.insert(anchor, Rc::clone(&node));
         }
@@ -252,6 +258,23 @@ impl Builder {
         }
         Ok(entries)
     }
+}
+
+impl Content {
+    /// Of text in it, where that of its parts is known.
+    fn bytes(&self) -> usize {
+        match self {
+            Content::Scalar(scalar) => scalar.text.len(),
+            Content::Sequence(items) => items.iter().fold(0, |sum, item| sum.saturating_add(item.bytes)),
+            Content::Mapping(entries) => entries
+                .iter()
+                .fold(0, |sum, Entry { key, value, .. }| sum.saturating_add(key.len()).saturating_add(value.bytes)),
+        }
+    }
+}
+
+fn too_large(line: u64) -> YamlError {
+    YamlError::new(line, "the document is too large once its aliases are followed: use fewer of them")
 }
 
 /// The mappings that a merge key names.

@@ -75,13 +75,27 @@ fn bounds_the_depth() {
 }
 
 #[test]
+fn text_that_aliases_repeat_is_bounded() {
+    let text = |tenants: usize| {
+        let tenants: String = (0..tenants).map(|tenant| format!("t{tenant}: {{ha_cluster_label: *long}}\n")).collect();
+        format!("long: &long {}\n{tenants}", "x".repeat(1 << 16))
+    };
+    assert!(parse(&text(1_000)).is_ok());
+    assert!(error(&text(1_100)).message.contains("too large"));
+}
+
+#[test]
 fn aliases_share_so_that_they_cannot_multiply() {
-    let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
-    for level in 1..30 {
-        let below = format!("*a{}", level - 1);
-        text += &format!("a{level}: &a{level} [{}]\n", vec![below; 10].join(", "));
-    }
-    assert_eq!(entries(&root(&text)).len(), 30);
+    let text = |levels: usize| {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..levels {
+            let below = format!("*a{}", level - 1);
+            text += &format!("a{level}: &a{level} [{}]\n", vec![below; 10].join(", "));
+        }
+        text
+    };
+    assert_eq!(entries(&root(&text(7))).len(), 7);
+    assert!(error(&text(30)).message.contains("too large"));
 }
 
 #[test]
