@@ -51,9 +51,9 @@ pub struct Args {
     pub charge_samples_in: ChargeSamplesIn,
 
     /// How many distributors Mimir has: each takes the tenant's burst, so the edge lets so many bursts through. A single push may have one
-    /// [default: as many as overrides-sync counts, with --limits feed: and its --distributor-service; else 1]
-    #[arg(long, env = "MIMIR_RLS_DISTRIBUTORS", value_name = "COUNT")]
-    pub distributors: Option<NonZeroU32>,
+    /// burst. With --limits feed: it holds until overrides-sync has counted them, if it is told to
+    #[arg(long, env = "MIMIR_RLS_DISTRIBUTORS", value_name = "COUNT", default_value = "1")]
+    pub distributors: NonZeroU32,
 
     /// Whether Mimir runs its HA tracker (-distributor.ha-tracker.enable): if not, accept_ha_samples has no effect there, and has none here
     #[arg(long, env = "MIMIR_RLS_HA_TRACKER", value_name = "STATE", default_value = "on")]

@@ -38,8 +38,8 @@ pub struct Config {
     pub(crate) edge_config: Option<PathBuf>,
     pub(crate) limits_cache: Option<PathBuf>,
     pub(crate) decisions: DecisionPolicy,
-    /// Mimir's distributors, where they are not counted.
-    pub(crate) distributors: Option<NonZeroU32>,
+    /// Mimir's distributors, until they are counted.
+    pub(crate) distributors: NonZeroU32,
     /// Where Mimir says who is elected.
     pub(crate) ha_tracker_url: Option<HaTrackerUrl>,
     pub(crate) audit_log: Option<AuditTarget>,

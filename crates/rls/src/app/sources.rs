@@ -53,18 +53,10 @@ pub(super) fn told(tracker: &FeedTracker, elections: HaElections, stop: Cancella
     Tracker { feed: tracker.feed.clone(), is_asked }
 }
 
-/// How many distributors there are: as the operator says, or as overrides-sync counts them.
-pub(super) fn follow_distributors(
-    said: Option<NonZeroU32>,
-    beside: &Beside,
-    rules: &RulesInForce,
-    stop: CancellationToken,
-) {
-    match (said, beside) {
-        (Some(count), _) => rules.put_distributors(count),
-        (None, Beside::Feed(feed)) => {
-            tokio::spawn(rules.clone().follow_distributors(feed.distributors.clone(), stop));
-        }
-        (None, Beside::Nothing | Beside::Watch(_)) => {}
+/// How many distributors there are: as the operator says, until overrides-sync has counted them.
+pub(super) fn follow_distributors(said: NonZeroU32, beside: &Beside, rules: &RulesInForce, stop: CancellationToken) {
+    rules.put_distributors(said);
+    if let Beside::Feed(feed) = beside {
+        tokio::spawn(rules.clone().follow_distributors(feed.distributors.clone(), stop));
     }
 }
