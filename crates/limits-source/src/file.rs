@@ -78,7 +78,7 @@ impl FileSource {
         let outcome = Outcome { before: before.as_deref(), changed, problems: &result.problems };
         applied::log(&self.file.path.display(), &outcome);
         self.problems = result.problems.into();
-        ControlState { limits: result.snapshot, problems: Arc::clone(&self.problems), origin: None }
+        ControlState { limits: result.snapshot, problems: Arc::clone(&self.problems), ..ControlState::default() }
     }
 
     fn report_fault(&mut self, error: &io::Error) -> ControlState {
@@ -87,7 +87,7 @@ impl FileSource {
         tracing::warn!(path = %self.file.path.display(), %error, "limits file cannot be read, {MEANWHILE}");
         let problem = self.file.problem(error, MEANWHILE);
         let problems = self.problems.iter().cloned().chain([problem]).collect();
-        ControlState { limits: self.state.current(), problems, origin: None }
+        ControlState { limits: self.state.current(), problems, ..ControlState::default() }
     }
 }
 

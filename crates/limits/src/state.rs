@@ -43,6 +43,8 @@ pub struct ControlState {
     pub problems: Arc<[Problem]>,
     /// The object that the limits were last read from, where they come from one.
     pub origin: Option<Arc<Origin>>,
+    /// The object that was last read, whether or not its documents were taken: the one that `problems` are about.
+    pub read: Option<Arc<Origin>>,
 }
 
 impl LimitsState {

@@ -33,7 +33,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// The longest `reportingInstance`, in bytes.
 const MAX_INSTANCE_BYTES: usize = 128;
 
-/// Tells of the problems in `states` until `stop` is cancelled. A state without an origin is not told: there is no object to tell it of.
+/// Tells of the problems in `states` until `stop` is cancelled, on the object that was read. Before one was, there is nothing to tell them on.
 pub(crate) fn start(
     client: KubeClient,
     configmap: ConfigMapName,
@@ -91,7 +91,7 @@ impl Teller {
         let mut schedule = Schedule::new(Instant::now());
         loop {
             let state = states.borrow_and_update().clone();
-            let told = state.origin.filter(|_| !state.problems.is_empty());
+            let told = state.read.filter(|_| !state.problems.is_empty());
             let due = told.as_deref().map(|origin| notes(&self.configmap, origin, &state.problems)).unwrap_or_default();
             while !states.has_changed().unwrap_or(true) {
                 let wait = match (schedule.next(Instant::now(), &due), told.as_deref()) {

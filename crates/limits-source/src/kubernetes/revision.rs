@@ -112,7 +112,7 @@ impl Revisions {
         let faults =
             self.faults.iter().map(|fault| self.kept(&format!("the ConfigMap cannot be read: {fault}; {MEANWHILE}")));
         let problems = self.document_problems.iter().cloned().chain(missing).chain(faults).collect();
-        ControlState { limits: self.limits.current(), problems, origin: self.origin.clone() }
+        ControlState { limits: self.limits.current(), problems, origin: self.origin.clone(), read: self.read.clone() }
     }
 
     fn missing_problem(&self) -> Problem {

@@ -51,6 +51,18 @@ fn several_keys_are_one_set_in_which_both_layouts_are_read() {
 }
 
 #[test]
+fn problems_are_those_of_the_object_that_was_read_even_where_nothing_of_it_was_taken() {
+    let bad = [("runtime.yaml", "overrides: {a: {ingestion_rate: fast}}")];
+    let (mut never_good, mut replaced) = (revisions(), read("9", "overrides: {a: {}}"));
+    for revisions in [&mut never_good, &mut replaced] {
+        revisions.apply(&content("v", "10", &bad));
+        let read = revisions.state().read;
+        assert_eq!(read.as_deref(), Some(&Origin { uid: "v".into(), resource_version: "10".into() }));
+    }
+    assert_eq!(never_good.state().origin, None, "no limits are from it");
+}
+
+#[test]
 fn a_refused_document_keeps_the_limits_and_the_revision_that_they_are_from() {
     let mut revisions = read("9", "overrides: {a: {}}");
     revisions.apply(&content("u", "10", &[("runtime.yaml", "overrides: {a: {ingestion_rate: fast}}")]));

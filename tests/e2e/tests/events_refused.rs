@@ -1,0 +1,45 @@
+//! Events on a ConfigMap of which nothing was taken.
+
+use e2e::{ADMIN, CONFIG_MAP, Cluster, OverridesSync, until};
+use serde_json::Value;
+
+const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/mimir/events";
+const REFUSED: &str = "overrides:\n  team-a: { ingestion_rate: fast }\n";
+
+/// The uid of the ConfigMap that is there.
+fn uid(cluster: &Cluster) -> Value {
+    let object = cluster.server.api(ADMIN).get(CONFIG_MAP).json();
+    object.pointer("/metadata/uid").cloned().unwrap_or_default()
+}
+
+/// Whether kubectl shows an Event of a refused document on the ConfigMap that is there.
+fn is_described(cluster: &Cluster) -> bool {
+    let events = cluster.server.api(ADMIN).get(EVENTS).json();
+    let events = events.pointer("/items").and_then(Value::as_array).cloned().unwrap_or_default();
+    let here = uid(cluster);
+    let told = events.iter().any(|event| event.pointer("/regarding/uid") == Some(&here));
+    let described = cluster.kubectl().ok(&["describe", "configmap", "mimir-runtime", "--namespace=mimir"]);
+    told && described.contains("InvalidOverrides")
+}
+
+#[test]
+fn a_document_that_is_refused_from_the_start_is_told() {
+    let cluster = Cluster::start(REFUSED);
+    let folder = cluster.server.folder().join("sync");
+    let kubeconfig = cluster.server.kubeconfig(ADMIN);
+    let sync = OverridesSync::start(&folder, &kubeconfig, "kube:mimir/mimir-runtime", &[]);
+    until("the Event is there", || is_described(&cluster));
+    assert_eq!(sync.readiness(), Some(503), "there are no limits to serve");
+}
+
+#[test]
+fn a_refused_document_is_told_on_the_configmap_that_has_it_and_not_on_the_one_before() {
+    let cluster = Cluster::start("overrides:\n  team-a: { ingestion_rate: 5 }\n");
+    let sync = cluster.sync("sync", &[]);
+    let before = uid(&cluster);
+    assert_eq!(cluster.server.api(ADMIN).delete(CONFIG_MAP).status, 200);
+    until("the deletion is seen", || sync.metric("overrides_sync_configmap_deletions_total") == Some(1.0));
+    cluster.create(REFUSED);
+    assert_ne!(uid(&cluster), before);
+    until("the Event is there", || is_described(&cluster));
+}
