@@ -32,7 +32,7 @@ fn is_allowed(rls: &MimirRls, tenant: &str) -> bool {
 
 fn main() {
     let cluster = Cluster::start(&document(0, 500_000));
-    let sync = cluster.sync("sync", &["--log-level=info"]);
+    let sync = cluster.sync("sync", &[]);
     let folder = cluster.server.folder().join("mimir-rls");
     std::fs::create_dir(&folder).unwrap_or_else(|error| unreachable!("{error}"));
     let rls = MimirRls::start(&folder, &sync.feed(), &["--log-level=info".to_owned()]);
