@@ -1,4 +1,5 @@
-//! What every server of the project shares: logs, readiness, signals and drain, the HTTP side with metrics and probes, and what its gRPC side is made of.
+//! What every server of the project shares: logs, readiness, signals and drain, the HTTP side with metrics and probes, what its gRPC side is made
+//! of, and the `main` around all of it.
 //!
 //! Nothing here knows what a server decides.
 
@@ -7,6 +8,7 @@ mod grpc;
 mod http;
 mod pages;
 mod problems;
+mod program;
 mod readiness;
 mod serving;
 mod shutdown;
@@ -17,6 +19,7 @@ pub use grpc::{Connection, bounded_connections, health_service, reflection_servi
 pub use http::{HttpServer, observability_routes};
 pub use pages::{Fault, page_rows};
 pub use problems::problems_route;
+pub use program::run_program;
 pub use readiness::{Phase, Readiness};
 pub use serving::Serving;
 pub use shutdown::{Shutdown, listen_for_signals};
