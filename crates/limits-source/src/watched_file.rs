@@ -75,14 +75,8 @@ impl WatchedFile {
 
     /// A problem that says why the file cannot be read, and what holds meanwhile.
     pub(crate) fn problem(&self, error: &io::Error, meanwhile: &str) -> Problem {
-        Problem {
-            document: self.document_name(),
-            tenant: None,
-            field: None,
-            line: None,
-            severity: Severity::Kept,
-            message: format!("the file cannot be read: {error}; {meanwhile}"),
-        }
+        let message = format!("the file cannot be read: {error}; {meanwhile}");
+        Problem::of_document(self.document_name(), Severity::Kept, message)
     }
 
     fn changed_text(&mut self) -> io::Result<Option<String>> {

@@ -207,7 +207,7 @@ pub(crate) fn refusal(message: &str) -> String {
 }
 
 fn problem(document: &str, line: Option<u64>, severity: Severity, message: String) -> Problem {
-    Problem { document: document.to_owned(), tenant: None, field: None, line, severity, message }
+    Problem { line, ..Problem::of_document(document, severity, message) }
 }
 
 #[cfg(test)]

@@ -26,6 +26,15 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// A problem of a document as a whole: of no tenant, no field and no line.
+    #[must_use]
+    pub fn of_document(document: impl Into<String>, severity: Severity, message: impl Into<String>) -> Self {
+        let (document, message) = (document.into(), message.into());
+        Problem { document, tenant: None, field: None, line: None, severity, message }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.document)?;
@@ -109,9 +118,8 @@ impl Problems {
             self.listed.truncate(MAX_PROBLEMS - 1);
             self.listed.sort_by_key(place);
             let message = format!("{} more problems are not listed; mend these first", total - self.listed.len());
-            let document = documents.clone().next().unwrap_or("overrides").to_owned();
-            let severity = Severity::Ignored;
-            self.listed.push(Problem { document, tenant: None, field: None, line: None, severity, message });
+            let document = documents.clone().next().unwrap_or("overrides");
+            self.listed.push(Problem::of_document(document, Severity::Ignored, message));
         }
         self.listed
     }

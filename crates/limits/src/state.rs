@@ -170,14 +170,7 @@ impl LimitsState {
 fn emptied_problem(documents: &[SourceDocument<'_>]) -> Problem {
     let message = "there is no tenant any more, and the last good limits are kept; \
                    restore the tenants, or allow empty overrides if this is meant";
-    Problem {
-        document: documents.first().map_or("overrides", |document| document.name).to_owned(),
-        tenant: None,
-        field: None,
-        line: None,
-        severity: Severity::Kept,
-        message: message.to_owned(),
-    }
+    Problem::of_document(documents.first().map_or("overrides", |document| document.name), Severity::Kept, message)
 }
 
 #[cfg(test)]

@@ -37,14 +37,9 @@ impl Verdict {
     pub(super) fn not_text(file: &str, error: &FromUtf8Error) -> Self {
         let good = error.utf8_error().valid_up_to();
         let lines = error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count();
-        let problem = Problem {
-            document: file.to_owned(),
-            tenant: None,
-            field: None,
-            line: u64::try_from(lines + 1).ok(),
-            severity: Severity::Rejected,
-            message: format!("byte {good} is not UTF-8 and the document is rejected; save it as UTF-8"),
-        };
+        let message = format!("byte {good} is not UTF-8 and the document is rejected; save it as UTF-8");
+        let line = u64::try_from(lines + 1).ok();
+        let problem = Problem { line, ..Problem::of_document(file, Severity::Rejected, message) };
         Self { file: file.to_owned(), outcome: Outcome::Rejected, problems: vec![problem] }
     }
 

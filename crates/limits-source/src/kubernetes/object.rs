@@ -53,7 +53,7 @@ pub(crate) fn origin(metadata: &ObjectMeta) -> Option<Origin> {
 }
 
 fn ignored(key: &str, message: String) -> Problem {
-    Problem { document: key.to_owned(), tenant: None, field: None, line: None, severity: Severity::Ignored, message }
+    Problem::of_document(key, Severity::Ignored, message)
 }
 
 #[cfg(test)]

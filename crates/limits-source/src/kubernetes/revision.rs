@@ -123,14 +123,7 @@ impl Revisions {
     }
 
     fn kept(&self, message: &str) -> Problem {
-        Problem {
-            document: self.name.to_string(),
-            tenant: None,
-            field: None,
-            line: None,
-            severity: Severity::Kept,
-            message: message.to_owned(),
-        }
+        Problem::of_document(self.name.to_string(), Severity::Kept, message)
     }
 }
 
