@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::envoy::{Envoy, EnvoySettings};
+use crate::helm::envoy_bootstrap;
 use crate::http1::{Request, Response, send};
 use crate::mimir_rls::MimirRls;
 use crate::push::push_request;
@@ -27,6 +28,7 @@ pub struct EdgeBuilder {
     charge_samples_in_rate_limit: bool,
     max_heap_bytes: Option<u64>,
     max_pushes: Option<u64>,
+    withholding_bodies: bool,
     bodies: Bodies,
 }
 
@@ -128,6 +130,13 @@ impl EdgeBuilder {
         self
     }
 
+    /// Envoy sends mimir-rls no bodies (chart value `limits.enforceBodyParsing`).
+    #[must_use]
+    pub fn withholding_bodies(mut self) -> Self {
+        self.withholding_bodies = true;
+        self
+    }
+
     /// Starts the edge with these limits, and waits until it serves.
     ///
     /// # Panics
@@ -182,7 +191,14 @@ impl EdgeBuilder {
             charge_samples_in_rate_limit: self.charge_samples_in_rate_limit,
             ..EnvoySettings::asking(std::iter::once(&rls).chain(&replicas).map(MimirRls::grpc_port).collect())
         };
+        let bootstrap = self.withholding_bodies.then(|| {
+            let file = folder.path().join("rendered.yaml");
+            fs::write(&file, envoy_bootstrap(&[("limits.enforceBodyParsing", "false")]))
+                .expect("a file can be written");
+            file
+        });
         let settings = EnvoySettings {
+            bootstrap,
             max_heap_bytes: self.max_heap_bytes.unwrap_or(settings.max_heap_bytes),
             max_pushes: self.max_pushes.unwrap_or(settings.max_pushes),
             ..settings
@@ -226,6 +242,7 @@ impl Edge {
             charge_samples_in_rate_limit: false,
             max_heap_bytes: None,
             max_pushes: None,
+            withholding_bodies: false,
             bodies: Bodies::Keep,
         }
     }

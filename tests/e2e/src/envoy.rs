@@ -1,11 +1,12 @@
 //! A running Envoy with the product's own configuration.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::http1::{Connection, Request};
+use crate::http1::{Connection, Request, send};
 use crate::metrics::metric;
+use crate::output::Output;
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::programs::{repository, tool};
@@ -18,7 +19,7 @@ const LARGE_PUSH_BYTES: u64 = 16 << 20;
 pub struct EnvoySettings {
     /// Where each mimir-rls answers.
     pub rls_grpc_ports: Vec<u16>,
-    /// Where Mimir would be; `None`: Envoy's own sink.
+    /// Where Mimir would be; `None`: a mirror, which answers everything itself.
     pub upstream_port: Option<u16>,
     /// Other Mimirs beside it, asked in turn.
     pub more_upstream_ports: Vec<u16>,
@@ -32,6 +33,8 @@ pub struct EnvoySettings {
     pub max_heap_bytes: u64,
     /// Pushes that may wait for mimir-rls or the upstream at once.
     pub max_pushes: u64,
+    /// What the chart renders with other values, instead of the committed configuration; see [`envoy_bootstrap`](crate::envoy_bootstrap).
+    pub bootstrap: Option<PathBuf>,
 }
 
 impl EnvoySettings {
@@ -47,6 +50,7 @@ impl EnvoySettings {
             charge_samples_in_rate_limit: false,
             max_heap_bytes: 1 << 30,
             max_pushes: 1000,
+            bootstrap: None,
         }
     }
 
@@ -65,6 +69,7 @@ pub struct Envoy {
     pub process: Process,
     port: u16,
     metrics_port: u16,
+    drain_port: u16,
 }
 
 impl Envoy {
@@ -74,13 +79,13 @@ impl Envoy {
     /// When it does not start.
     #[must_use]
     pub fn start(folder: &Path, settings: &EnvoySettings) -> Self {
-        let (port, metrics_port) = (free_port(), free_port());
+        let ports @ [port, metrics_port, drain_port] = [(); 3].map(|()| free_port());
         let configuration = folder.join("envoy.yaml");
-        fs::write(&configuration, bootstrap(folder, settings, port, metrics_port)).expect("a file can be written");
+        fs::write(&configuration, configured(folder, settings, ports)).expect("a file can be written");
         let mut command = Command::new(tool("envoy"));
         command.arg("--config-path").arg(&configuration);
         command.args(["--log-level", "warn", "--disable-hot-restart", "--concurrency", "2"]);
-        let mut envoy = Self { process: Process::start("envoy", folder, &mut command), port, metrics_port };
+        let mut envoy = Self { process: Process::start("envoy", folder, &mut command), port, metrics_port, drain_port };
         until("Envoy serves", || {
             assert!(envoy.process.ended().is_none(), "Envoy ended");
             envoy.status(metrics_port, "/ready") == Some(200) && envoy.status(port, "/healthz") == Some(200)
@@ -98,6 +103,15 @@ impl Envoy {
     #[must_use]
     pub fn metrics_port(&self) -> u16 {
         self.metrics_port
+    }
+
+    /// Asks it to send its clients elsewhere, as a pod does before it stops.
+    ///
+    /// # Panics
+    /// When it does not take that.
+    pub fn drain(&self) {
+        let answer = send(self.drain_port, &Request::new("POST", "/healthcheck/fail"));
+        assert_eq!(answer.status, 200, "{}", answer.text());
     }
 
     /// The value of one of its metrics; see [`metric`].
@@ -122,49 +136,29 @@ impl Envoy {
     }
 }
 
-/// The template with every marker filled in.
-fn bootstrap(folder: &Path, settings: &EnvoySettings, port: u16, metrics_port: u16) -> String {
-    let template = fs::read_to_string(repository().join("ops/envoy/envoy.yaml")).expect("the template can be read");
-    let values = [
-        ("EDGE_PORT", port.to_string()),
-        ("METRICS_PORT", metrics_port.to_string()),
-        ("ADMIN_SOCKET", folder.join("admin.sock").display().to_string()),
-        ("RLS_ENDPOINTS", settings.rls_grpc_ports.iter().map(|port| endpoint(*port)).collect::<Vec<_>>().join(", ")),
-        ("UPSTREAM_CLUSTER", if settings.upstream_port.is_some() { "mimir" } else { "local_sink" }.to_owned()),
-        ("UPSTREAM_HOST", "127.0.0.1".to_owned()),
-        ("UPSTREAM_PORT", settings.upstream_port.unwrap_or(9009).to_string()),
-        ("MAX_REQUEST_BYTES", settings.max_request_bytes.to_string()),
-        ("CHECK_TIMEOUT", "5s".to_owned()),
-        ("FAILURE_MODE_ALLOW", settings.failure_mode_allow.to_string()),
-        ("RATE_LIMIT_PERCENT", if settings.charge_samples_in_rate_limit { "100" } else { "0" }.to_owned()),
-        ("RATE_LIMIT_FAILURE_MODE_DENY", (!settings.failure_mode_allow).to_string()),
-        ("MAX_HEAP_BYTES", settings.max_heap_bytes.to_string()),
-        ("MAX_PUSHES", settings.max_pushes.to_string()),
-        ("MAX_LARGE_PUSHES", settings.max_large_pushes().to_string()),
-    ];
-    let filled = values.iter().fold(template, |text, (name, value)| {
-        let marker = format!("${{{name}}}");
-        replaced(&text, &marker, value)
-    });
-    let Some(first) = settings.upstream_port.filter(|_| !settings.more_upstream_ports.is_empty()) else {
-        return filled;
-    };
-    let all: Vec<String> =
-        std::iter::once(&first).chain(&settings.more_upstream_ports).map(|port| upstream(*port)).collect();
-    replaced(&filled, &upstream(first), &all.join(", "))
+/// What `ops/envoy/configure` makes of a configuration that the chart renders.
+fn configured(folder: &Path, settings: &EnvoySettings, [port, metrics_port, drain_port]: [u16; 3]) -> String {
+    let committed = if settings.upstream_port.is_some() { "enforce" } else { "mirror" };
+    let committed = repository().join(format!("ops/envoy/{committed}.yaml"));
+    let upstreams = settings.upstream_port.iter().chain(&settings.more_upstream_ports);
+    let mut configure = Command::new(repository().join("ops/envoy/configure"));
+    configure.arg(settings.bootstrap.as_ref().unwrap_or(&committed));
+    configure.env("EDGE_PORT", port.to_string()).env("METRICS_PORT", metrics_port.to_string());
+    configure.env("DRAIN_PORT", drain_port.to_string()).env("SOCKET_FOLDER", folder);
+    configure
+        .env("RLS", on_loopback(&settings.rls_grpc_ports))
+        .env("MIMIR_URL", format!("http://{}", on_loopback(upstreams)));
+    configure.env("MAX_REQUEST_BYTES", settings.max_request_bytes.to_string());
+    configure.env("FAILURE_MODE_ALLOW", settings.failure_mode_allow.to_string());
+    configure.env("RATE_LIMIT_PERCENT", if settings.charge_samples_in_rate_limit { "100" } else { "0" });
+    configure.env("RATE_LIMIT_FAILURE_MODE_DENY", (!settings.failure_mode_allow).to_string());
+    configure
+        .env("MAX_HEAP_BYTES", settings.max_heap_bytes.to_string())
+        .env("MAX_PUSHES", settings.max_pushes.to_string());
+    configure.env("MAX_LARGE_PUSHES", settings.max_large_pushes().to_string());
+    Output::of(&mut configure, "").ok()
 }
 
-fn replaced(text: &str, part: &str, by: &str) -> String {
-    assert!(text.contains(part), "ops/envoy/envoy.yaml has no {part}");
-    text.replace(part, by)
-}
-
-/// The one Mimir as the template has it.
-fn upstream(port: u16) -> String {
-    format!(r#"{{ endpoint: {{ address: {{ socket_address: {{ address: "127.0.0.1", port_value: {port} }} }} }} }}"#)
-}
-
-/// An item of `lb_endpoints`.
-fn endpoint(port: u16) -> String {
-    format!("{{ endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }} }} }}")
+fn on_loopback<'p>(ports: impl IntoIterator<Item = &'p u16>) -> String {
+    ports.into_iter().map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>().join(",")
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::output::Output;
-use crate::programs::tool;
+use crate::programs::{repository, tool};
 
 /// Runs helm with nothing of the user's configuration.
 ///
@@ -34,4 +34,27 @@ pub fn helm_template(chart: &Path, release: &str, namespace: &str, values: &[(&s
     let mut arguments = vec!["template", release, chart, "--namespace", namespace];
     arguments.extend(set.iter().map(String::as_str));
     helm(&arguments).ok()
+}
+
+/// The Envoy configuration that `charts/envoy` renders on loopback, as the committed ones are rendered, with more values.
+///
+/// # Panics
+/// When it does not render.
+#[must_use]
+#[track_caller]
+pub fn envoy_bootstrap(values: &[(&str, &str)]) -> String {
+    let chart = repository().join("charts/envoy");
+    let file = format!("--values={}", repository().join("ops/envoy/values.yaml").display());
+    let set: Vec<String> = values.iter().map(|(name, value)| format!("--set={name}={value}")).collect();
+    let mut arguments = vec!["template", "mimir-envoy", chart.to_str().expect("a chart's path is text"), &file];
+    arguments.extend(["--show-only", "templates/configmap.yaml"]);
+    arguments.extend(set.iter().map(String::as_str));
+    block_of(&helm(&arguments).ok(), "envoy.yaml")
+}
+
+/// The text of a key of a ConfigMap's manifest, where it is the last one.
+#[track_caller]
+fn block_of(manifest: &str, key: &str) -> String {
+    let (_, block) = manifest.split_once(&format!("\n  {key}: |\n")).expect("the manifest has the key");
+    block.lines().map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line))).collect()
 }

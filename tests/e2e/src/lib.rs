@@ -41,7 +41,7 @@ mod watched_file;
 pub use cluster::{CONFIG_MAP, Cluster};
 pub use edge::{Edge, EdgeBuilder};
 pub use envoy::{Envoy, EnvoySettings};
-pub use helm::{helm, helm_template};
+pub use helm::{envoy_bootstrap, helm, helm_template};
 pub use http1::{Connection, Headers, Request, Response, TlsConnection, send};
 pub use kube_apiserver::{ADMIN, Api, KubeApiServer, Token};
 pub use kubectl::Kubectl;
