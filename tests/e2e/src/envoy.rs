@@ -105,6 +105,12 @@ impl Envoy {
         self.metrics_port
     }
 
+    /// The status of its `/ready`, or `None` without an answer.
+    #[must_use]
+    pub fn readiness(&self) -> Option<u16> {
+        self.status(self.metrics_port, "/ready")
+    }
+
     /// Asks it to send its clients elsewhere, as a pod does before it stops.
     ///
     /// # Panics

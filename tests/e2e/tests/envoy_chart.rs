@@ -1,0 +1,117 @@
+//! The Envoy chart: the real Envoy takes whatever it renders.
+
+#![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+
+use e2e::{envoy_bootstrap, helm, repository, tool};
+
+/// Values that change what the configuration consists of: all of their combinations are rendered.
+const PARTS: [(&str, [&str; 2]); 4] = [
+    ("mode", ["enforce", "mirror"]),
+    ("limits.enforceBodyParsing", ["true", "false"]),
+    ("mimir.tls.enabled", ["false", "true"]),
+    ("mimir.rewriteHost", ["false", "true"]),
+];
+
+/// Values that only stand in it: all of them are rendered with either value.
+const SWITCHES: [&str; 3] = ["extAuthz.failureModeAllow", "rateLimit.enabled", "rateLimit.failureModeDeny"];
+
+/// Fails with Envoy's own words if it does not take a configuration.
+#[track_caller]
+fn validate(folder: &Path, name: &str, bootstrap: &str) {
+    let file = folder.join(format!("{name}.yaml"));
+    fs::write(&file, bootstrap).expect("a file can be written");
+    let output = Command::new(tool("envoy"))
+        .args(["--mode", "validate", "--log-level", "error", "--config-path"])
+        .arg(&file)
+        .output()
+        .expect("Envoy can be started");
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The values of one of all combinations, counted through.
+fn combination(number: usize) -> Vec<(&'static str, &'static str)> {
+    let bit = |place: usize| number >> place & 1;
+    let parts = PARTS.iter().enumerate().map(|(place, (name, [first, second]))| {
+        let value = if bit(place) == 0 { first } else { second };
+        (*name, *value)
+    });
+    let switches =
+        SWITCHES.iter().enumerate().map(|(place, name)| (*name, if bit(place) == 0 { "false" } else { "true" }));
+    parts.chain(switches).collect()
+}
+
+#[test]
+fn envoy_takes_every_combination_of_values() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    thread::scope(|scope| {
+        for first in 0..2 {
+            let folder = folder.path();
+            scope.spawn(move || {
+                for number in (first..1 << PARTS.len()).step_by(2) {
+                    let values = combination(number);
+                    validate(folder, &format!("{number} {values:?}"), &envoy_bootstrap(&values));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn envoy_takes_what_the_chart_renders_in_a_cluster_and_with_every_size() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let cases: [&[(&str, &str)]; 4] = [
+        &[("mimir.host", ""), ("mimirRls.host", ""), ("listeners.address", "0.0.0.0")],
+        &[("limits.maxRequestBytes", "1"), ("limits.maxHeapBytes", "67108864")],
+        &[("limits.maxRequestBytes", "104857600"), ("limits.maxLargePushes", "3"), ("limits.maxPushes", "1")],
+        &[
+            ("limits.maxHeapBytes", "274877906944"),
+            ("limits.maxConnections", "1000000"),
+            ("extAuthz.timeoutSeconds", "60"),
+        ],
+    ];
+    for (number, values) in cases.iter().enumerate() {
+        validate(folder.path(), &number.to_string(), &envoy_bootstrap(values));
+    }
+}
+
+/// A line of the configuration with these values.
+#[track_caller]
+fn renders(values: &[(&str, &str)], line: &str) {
+    let bootstrap = envoy_bootstrap(values);
+    assert!(bootstrap.contains(line), "{values:?} renders no {line}");
+}
+
+#[test]
+fn sizes_follow_from_the_mode_and_the_heap() {
+    renders(&[], "max_request_bytes: 16777216\n");
+    renders(&[("mode", "mirror")], "max_request_bytes: 104857600\n");
+    renders(&[("limits.maxRequestBytes", "5000000")], "max_request_bytes: 5000000\n");
+    // 2 GiB x 3/4 / (4 x 16 MiB), also where larger ones are allowed.
+    renders(&[], "max_concurrency_limit: 24,");
+    renders(&[("mode", "mirror")], "max_concurrency_limit: 24,");
+    renders(&[("limits.maxHeapBytes", "67108864")], "max_concurrency_limit: 1,");
+    renders(&[("limits.maxLargePushes", "7")], "max_concurrency_limit: 7,");
+}
+
+#[test]
+fn without_values_the_chart_fails_closed_and_counts_samples_of_a_mimir_in_its_own_namespace() {
+    let chart = repository().join("charts/envoy");
+    let chart = chart.to_str().expect("a chart's path is text");
+    let rendered = helm(&["template", "mimir-envoy", chart, "--namespace", "edge"]).ok();
+    for line in [
+        "failure_mode_allow: false\n",
+        "failure_mode_deny: true\n",
+        "pack_as_bytes: true\n",
+        "address: mimir-rls.edge.svc.cluster.local, port_value: 8081 ",
+        "address: mimir-distributor-headless.mimir.svc.cluster.local, port_value: 8080 ",
+        "cluster: mimir\n",
+    ] {
+        assert!(rendered.contains(line), "no {line}: {rendered}");
+    }
+    assert!(!rendered.contains("withheld"), "{rendered}");
+}
