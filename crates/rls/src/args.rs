@@ -64,6 +64,11 @@ pub struct Args {
     #[arg(long, env = "MIMIR_RLS_HA_TRACKER_URL", value_name = "URL")]
     pub ha_tracker_url: Option<String>,
 
+    /// Whether bodies of pushes are read: with off the request rate and the size as sent are limited, and samples and series are left to Mimir,
+    /// as with an Envoy that withholds bodies
+    #[arg(long, env = "MIMIR_RLS_READ_BODIES", value_name = "STATE", default_value = "on")]
+    pub read_bodies: ReadBodies,
+
     /// The largest push that is read, as sent (compressed); a larger one gets 413. At least Envoy's max_request_bytes
     #[arg(long, env = "MIMIR_RLS_MAX_REQUEST_BYTES", value_name = "SIZE", default_value = "16MiB")]
     pub max_request_bytes: ByteSize,
@@ -121,6 +126,15 @@ pub enum HaTracker {
     /// Pushes of a tenant with `accept_ha_samples` are deduplicated, so what they cost is Mimir's to say.
     On,
     /// `accept_ha_samples` has no effect.
+    Off,
+}
+
+/// Whether bodies are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReadBodies {
+    /// Pushes are charged for what they hold.
+    On,
+    /// Nobody looks at what Envoy sends of them but at its size: pushes are charged as requests alone.
     Off,
 }
 

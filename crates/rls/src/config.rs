@@ -13,7 +13,7 @@ use remote_write::BodyLimits;
 use runtime::{FlagFile, LogSettings, refuse_shared_files};
 
 use crate::Args;
-use crate::args::{ChargeSamplesIn, HaTracker, UnreadableBody};
+use crate::args::{ChargeSamplesIn, HaTracker, ReadBodies, UnreadableBody};
 use crate::budget::SHARES;
 use crate::refusals::AuditTarget;
 
@@ -62,6 +62,8 @@ pub(crate) struct DecisionPolicy {
 /// How bodies are read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BodyPolicy {
+    /// Whether they are at all.
+    pub read: ReadBodies,
     /// The largest body as sent, in bytes.
     pub max_request_bytes: usize,
     pub decode: BodyLimits,
@@ -90,6 +92,7 @@ impl TryFrom<Args> for Config {
             distributors,
             ha_tracker,
             ha_tracker_url,
+            read_bodies,
             max_request_bytes,
             max_decoded_bytes,
             max_in_flight_bytes,
@@ -115,8 +118,12 @@ impl TryFrom<Args> for Config {
             .unwrap_or_default();
         let max_request_bytes = body_size("--max-request-bytes", max_request_bytes)?;
         let max_decoded_bytes = body_size("--max-decoded-bytes", max_decoded_bytes)?;
-        let bodies =
-            BodyPolicy { max_request_bytes, decode: BodyLimits { max_decoded_bytes }, unreadable: unreadable_body };
+        let bodies = BodyPolicy {
+            read: read_bodies,
+            max_request_bytes,
+            decode: BodyLimits { max_decoded_bytes },
+            unreadable: unreadable_body,
+        };
         Ok(Self {
             grpc_listen,
             http_listen,

@@ -20,7 +20,7 @@ use body::{BodyReader, NotRead};
 use reading::{Read, Reading};
 use refusals::{over_max_body_bytes, over_max_series, queue_full};
 
-use crate::args::{ChargeSamplesIn, HaTracker, UnreadableBody};
+use crate::args::{ChargeSamplesIn, HaTracker, ReadBodies, UnreadableBody};
 use crate::clock::Clock;
 use crate::config::{BodyPolicy, DecisionPolicy};
 use crate::elections::HaElections;
@@ -161,6 +161,7 @@ impl Decider {
         tokens: Tokens,
     ) -> Result<Contents, Stop> {
         let body = match &push.body {
+            _ if self.bodies.read == ReadBodies::Off => return Ok(Contents::Withheld),
             PushBody::Withheld | PushBody::Partial => return Ok(Contents::Withheld),
             PushBody::Counted(counts) => return Ok(Contents::Read(Ok(Read { counts: *counts, ..Read::default() }))),
             PushBody::Whole(body) => body,
@@ -187,8 +188,11 @@ impl Decider {
                     _ => Ok(()),
                 }
             }
-            PushBody::Partial => Err(body_too_large(BodySize::MoreThanBuffered, limit)),
-            PushBody::Withheld | PushBody::Counted(_) => Ok(()),
+            PushBody::Partial if self.bodies.read == ReadBodies::On => {
+                Err(body_too_large(BodySize::MoreThanBuffered, limit))
+            }
+            // What nobody reads need not be whole.
+            PushBody::Partial | PushBody::Withheld | PushBody::Counted(_) => Ok(()),
         }
     }
 

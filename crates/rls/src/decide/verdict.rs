@@ -64,7 +64,7 @@ pub(crate) enum AllowReason {
     LeftToMimir,
     /// Its samples are charged by the rate limit call that follows (`--charge-samples-in rate-limit`).
     ChargedByRateLimit,
-    /// The operator does not let the edge see bodies.
+    /// The operator does not let the edge see bodies, or has told it to read none.
     BodyWithheld,
     /// The operator forwards what cannot be read.
     UnreadableForwarded,

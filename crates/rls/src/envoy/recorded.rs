@@ -19,7 +19,7 @@ use serde_json::Value as Json;
 
 use super::answer::answer;
 use super::request::push_from;
-use crate::args::{ChargeSamplesIn, HaTracker, UnreadableBody};
+use crate::args::{ChargeSamplesIn, HaTracker, ReadBodies, UnreadableBody};
 use crate::clock::Clock;
 use crate::config::{BodyPolicy, DecisionPolicy};
 use crate::decide::Decider;
@@ -51,6 +51,7 @@ fn overrides() -> Arc<Snapshot> {
 
 fn decider(limits: Arc<Snapshot>, clock: Clock) -> Decider {
     let bodies = BodyPolicy {
+        read: ReadBodies::On,
         max_request_bytes: 16 << 20,
         decode: BodyLimits { max_decoded_bytes: 100 << 20 },
         unreadable: UnreadableBody::Refuse,

@@ -12,12 +12,13 @@ use crate::support::{Server, samples};
 const README: &str = include_str!("../../../../README.md");
 
 /// Flags that charts set. One that is missing here may change; one that is here may not.
-const FLAGS: [&str; 19] = [
+const FLAGS: [&str; 20] = [
     "grpc-listen",
     "http-listen",
     "limits",
     "default-limits",
     "edge-config",
+    "read-bodies",
     "max-request-bytes",
     "max-decoded-bytes",
     "max-in-flight-bytes",
