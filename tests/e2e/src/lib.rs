@@ -1,4 +1,4 @@
-//! The harness of the end-to-end tests: the real mimir-rls, Envoy, Mimir, Prometheus and Kubernetes API on
+//! The harness of the end-to-end tests: the real mimir-rls, Envoy, NGINX, HAProxy, Mimir, Prometheus and Kubernetes API on
 //! loopback, and a sink that notes what reached it.
 //!
 //! Everything a test starts belongs to a value that it holds, and is gone when that value is dropped; if the test failed, the drop shows the
@@ -15,6 +15,7 @@ mod cluster;
 mod edge;
 mod envoy;
 mod etcd;
+mod front;
 mod helm;
 mod http1;
 mod kube_apiserver;
@@ -23,6 +24,7 @@ mod load;
 mod metrics;
 mod mimir;
 mod mimir_rls;
+mod nginx;
 mod output;
 mod overrides_sync;
 mod ports;
@@ -41,6 +43,7 @@ mod watched_file;
 pub use cluster::{CONFIG_MAP, Cluster};
 pub use edge::{Edge, EdgeBuilder};
 pub use envoy::{Envoy, EnvoySettings};
+pub use front::{Behind, FrontClient, FrontLoad, FrontTally, PUSH_ID, Pushed};
 pub use helm::{envoy_bootstrap, helm, helm_template};
 pub use http1::{Connection, Headers, Request, Response, TlsConnection, send};
 pub use kube_apiserver::{ADMIN, Api, KubeApiServer, Token};
@@ -49,6 +52,7 @@ pub use load::{Load, Pace, Tally, abandon, push_paced};
 pub use metrics::metric;
 pub use mimir::Mimir;
 pub use mimir_rls::MimirRls;
+pub use nginx::Nginx;
 pub use output::Output;
 pub use overrides_sync::OverridesSync;
 pub use ports::free_port;

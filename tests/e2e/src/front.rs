@@ -1,0 +1,246 @@
+//! What stands in front of the edge: where it sends pushes, and clients that push through it while it changes.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use remote_write::Protocol;
+use remote_write::encode::{Series, encode_push};
+
+use crate::http1::{Connection, Request, Response};
+use crate::push::push_request;
+use crate::wait::until;
+
+/// The header with which a push of a [`FrontLoad`] is known again.
+pub const PUSH_ID: &str = "x-e2e-push";
+
+const FIRST_TIMESTAMP_MS: i64 = 1_750_000_000_000;
+
+/// The ports behind a front.
+#[derive(Clone, Copy, Debug)]
+pub struct Behind {
+    /// Mimir's distributors, for pushes.
+    pub mimir: u16,
+    /// Mimir's gateway, for everything else.
+    pub queries: u16,
+    /// Envoy.
+    pub envoy: u16,
+}
+
+/// The texts with every value in its place; each place has to be in one of them at least.
+pub(crate) fn substituted(what: &str, mut texts: Vec<String>, values: &[(&str, String)]) -> Vec<String> {
+    for (place, value) in values {
+        assert!(texts.iter().any(|text| text.contains(place)), "{what} has no {place}");
+        for text in &mut texts {
+            *text = text.replace(place, value);
+        }
+    }
+    texts
+}
+
+/// One client of a load: it sends its next push when the last one was answered, and not sooner than its pace allows.
+#[derive(Clone, Debug)]
+pub struct FrontClient {
+    /// Whose pushes.
+    pub tenant: String,
+    /// Samples in each.
+    pub samples: usize,
+    /// From one push to the next; a push that is late is sent at once.
+    pub every: Duration,
+}
+
+impl FrontClient {
+    /// A client of this tenant.
+    #[must_use]
+    pub fn new(tenant: &str, samples: usize, every: Duration) -> Self {
+        Self { tenant: tenant.to_owned(), samples, every }
+    }
+
+    /// Its push of this number: no two pushes of a load have a sample in common, so that one that is ingested twice shows.
+    fn push(&self, client: usize, number: u32) -> Request {
+        let name = client.to_string();
+        let mut series = Series::sample(&[("__name__", "e2e_front"), ("client", &name)], 0.0, 0);
+        let first = FIRST_TIMESTAMP_MS + i64::from(number) * self.samples as i64;
+        series.samples = (first..).take(self.samples).map(|time| (f64::from(number), time)).collect();
+        let body = encode_push(Protocol::V1, &[series], &[]).expect("a test's push is below 4 GiB");
+        push_request(&self.tenant, &body).header(PUSH_ID, format!("{client}-{number}"))
+    }
+}
+
+/// A push that was answered.
+#[derive(Clone, Debug)]
+pub struct Pushed {
+    /// Its [`PUSH_ID`].
+    pub id: String,
+    /// Whose it is.
+    pub tenant: String,
+    /// Samples in it.
+    pub samples: usize,
+    /// When it was begun.
+    pub started: Instant,
+    /// Until its answer was there.
+    pub took: Duration,
+    /// The answer.
+    pub answer: Response,
+}
+
+/// What a load saw.
+#[derive(Clone, Debug, Default)]
+pub struct FrontTally {
+    /// Pushes with an answer, in the order of the answers.
+    pub pushed: Vec<Pushed>,
+    /// Pushes without one.
+    pub errors: Vec<String>,
+    /// Pushes that met a kept-alive connection that was being closed, and were repeated on a new one.
+    pub repeated: usize,
+}
+
+impl FrontTally {
+    /// The pushes of a tenant that had this answer.
+    pub fn of(&self, tenant: &str, status: u16) -> impl Iterator<Item = &Pushed> {
+        self.pushed.iter().filter(move |push| push.tenant == tenant && push.answer.status == status)
+    }
+
+    /// The samples of a tenant's pushes that were answered with 200.
+    #[must_use]
+    pub fn accepted(&self, tenant: &str) -> usize {
+        self.of(tenant, 200).map(|push| push.samples).sum()
+    }
+
+    /// The pushes with another status than these.
+    #[must_use]
+    pub fn other_than(&self, statuses: &[u16]) -> Vec<&Pushed> {
+        self.pushed.iter().filter(|push| !statuses.contains(&push.answer.status)).collect()
+    }
+
+    /// The longest time to an answer.
+    #[must_use]
+    pub fn slowest(&self) -> Duration {
+        self.pushed.iter().map(|push| push.took).max().unwrap_or_default()
+    }
+}
+
+/// A running load; dropping it stops it.
+#[derive(Debug)]
+pub struct FrontLoad {
+    tally: Arc<Mutex<FrontTally>>,
+    stopping: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<()>>,
+}
+
+impl FrontLoad {
+    /// Starts the clients.
+    #[must_use]
+    pub fn start(port: u16, clients: Vec<FrontClient>) -> Self {
+        let (tally, stopping) = (Arc::new(Mutex::new(FrontTally::default())), Arc::new(AtomicBool::new(false)));
+        let clients = clients.into_iter().enumerate().map(|(index, client)| {
+            let (tally, stopping) = (Arc::clone(&tally), Arc::clone(&stopping));
+            thread::spawn(move || run(port, index, &client, &tally, &stopping))
+        });
+        Self { clients: clients.collect(), tally, stopping }
+    }
+
+    /// Pushes that were answered so far.
+    #[must_use]
+    pub fn answers(&self) -> usize {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).pushed.len()
+    }
+
+    /// Waits until so many more pushes were answered.
+    ///
+    /// # Panics
+    /// When they were not.
+    #[track_caller]
+    pub fn wait_for_more(&self, answers: usize) {
+        let before = self.answers();
+        until("the load gets more answers", || self.answers() >= before + answers);
+    }
+
+    /// What was seen so far.
+    #[must_use]
+    pub fn tally(&self) -> FrontTally {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets each client finish its push, and says what they saw.
+    #[must_use]
+    pub fn stop(mut self) -> FrontTally {
+        self.join();
+        self.tally()
+    }
+
+    fn join(&mut self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        for client in self.clients.drain(..) {
+            drop(client.join());
+        }
+    }
+}
+
+impl Drop for FrontLoad {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+fn run(port: u16, index: usize, client: &FrontClient, tally: &Mutex<FrontTally>, stopping: &AtomicBool) {
+    let (mut connection, begun) = (None, Instant::now());
+    for number in 0.. {
+        wait_until(begun + client.every * number);
+        if stopping.load(Ordering::Relaxed) {
+            return;
+        }
+        let request = client.push(index, number);
+        let started = Instant::now();
+        let (answer, repeated) = exchange(&mut connection, port, &request);
+        let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.repeated += usize::from(repeated);
+        match answer {
+            Ok(answer) => tally.pushed.push(Pushed {
+                id: format!("{index}-{number}"),
+                tenant: client.tenant.clone(),
+                samples: client.samples,
+                started,
+                took: started.elapsed(),
+                answer,
+            }),
+            Err(error) => tally.errors.push(format!("push {index}-{number}: {error}")),
+        }
+    }
+}
+
+/// Sends a push on a connection that is kept for the next one. One that meets a kept connection that the server is closing is sent once more on a
+/// new one, as Go's HTTP client, and with it Prometheus, does; says whether it was.
+fn exchange(kept: &mut Option<Connection>, port: u16, request: &Request) -> (io::Result<Response>, bool) {
+    if let Some(open) = kept.take() {
+        match send_on(open, kept, request) {
+            Err(error) if is_of_a_closed_connection(&error) => {}
+            answer => return (answer, false),
+        }
+        let answer = Connection::open(port).and_then(|open| send_on(open, kept, request));
+        return (answer, true);
+    }
+    (Connection::open(port).and_then(|open| send_on(open, kept, request)), false)
+}
+
+fn send_on(mut open: Connection, kept: &mut Option<Connection>, request: &Request) -> io::Result<Response> {
+    let answer = open.send(request)?;
+    if answer.headers.get("connection").as_deref() != Some("close") {
+        *kept = Some(open);
+    }
+    Ok(answer)
+}
+
+fn is_of_a_closed_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
+}
+
+fn wait_until(due: Instant) {
+    while let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        // Nothing unparks this thread: the passing of time is what it waits for.
+        thread::park_timeout(left);
+    }
+}

@@ -1,0 +1,176 @@
+//! A running NGINX with a configuration of ops/nginx.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::front::{Behind, substituted};
+use crate::http1::Connection;
+use crate::output::Output;
+use crate::ports::free_port;
+use crate::process::Process;
+use crate::programs::{repository, tool};
+use crate::wait::until;
+
+/// The real NGINX on loopback.
+///
+/// Its folder is a copy of ops/nginx in which addresses, ports and paths are this run's. As on an operator's machine, `nginx.conf` is a copy of one of
+/// the five files, and a change is an edit, `nginx -t` and `nginx -s reload`.
+#[derive(Debug)]
+pub struct Nginx {
+    /// The running program.
+    pub process: Process,
+    folder: TempDir,
+    port: u16,
+}
+
+impl Nginx {
+    /// Starts it with one of the files, such as `mirror.conf`, and waits until it listens.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[must_use]
+    pub fn start(file: &str, behind: Behind) -> Self {
+        Self::start_edited(file, behind, |text| text)
+    }
+
+    /// The same after an edit of the file.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_edited(file: &str, behind: Behind, edit: impl FnOnce(String) -> String) -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let port = free_port();
+        copy(folder.path(), port, behind);
+        use_file(folder.path(), file, edit);
+        test(folder.path());
+        let process = Process::start("nginx", folder.path(), nginx(folder.path()).args(["-g", "daemon off;"]));
+        let mut nginx = Self { process, folder, port };
+        until("NGINX listens", || {
+            assert!(nginx.process.ended().is_none(), "NGINX ended");
+            Connection::open(port).is_ok() && !nginx.workers().is_empty()
+        });
+        nginx
+    }
+
+    /// Where clients push.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Copies one of the files over `nginx.conf`, checks it and reloads. Waits until no worker of before takes connections.
+    ///
+    /// # Panics
+    /// When NGINX refuses the file.
+    pub fn switch_to(&self, file: &str) {
+        self.switch_to_edited(file, |text| text);
+    }
+
+    /// The same after an edit of the file.
+    ///
+    /// # Panics
+    /// When NGINX refuses the file.
+    pub fn switch_to_edited(&self, file: &str, edit: impl FnOnce(String) -> String) {
+        use_file(self.folder.path(), file, edit);
+        test(self.folder.path());
+        self.reload();
+    }
+
+    /// `nginx -s reload`, and waits until no worker of before takes connections.
+    ///
+    /// # Panics
+    /// When there are no new workers.
+    pub fn reload(&self) {
+        let before = self.workers();
+        check(nginx(self.folder.path()).args(["-s", "reload"]));
+        until("NGINX has new workers alone", || {
+            let now = self.workers();
+            !now.is_empty() && now.is_disjoint(&before)
+        });
+    }
+
+    /// The lines of one of its access logs, such as `mimir.log`.
+    #[must_use]
+    pub fn access_log(&self, name: &str) -> Vec<String> {
+        let text = fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// The workers that take connections.
+    fn workers(&self) -> BTreeSet<u32> {
+        let master = self.process.id();
+        let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children")).unwrap_or_default();
+        let serves = |id: &u32| {
+            let title = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            let title = String::from_utf8_lossy(&title);
+            title.starts_with("nginx: worker process") && !title.contains("shutting down")
+        };
+        children.split_whitespace().filter_map(|id| id.parse().ok()).filter(serves).collect()
+    }
+}
+
+impl Drop for Nginx {
+    /// A master that is killed leaves its workers behind.
+    fn drop(&mut self) {
+        self.process.stop();
+    }
+}
+
+fn nginx(folder: &Path) -> Command {
+    let mut command = Command::new(tool("nginx"));
+    command.arg("-p").arg(folder).arg("-c").arg(folder.join("nginx.conf"));
+    command
+}
+
+/// `nginx -t`.
+fn test(folder: &Path) {
+    check(nginx(folder).arg("-t"));
+}
+
+fn check(command: &mut Command) {
+    let Output { status, stderr, .. } = Output::of(command, "");
+    assert_eq!(status, Some(0), "{stderr}");
+}
+
+fn use_file(folder: &Path, file: &str, edit: impl FnOnce(String) -> String) {
+    let text = fs::read_to_string(folder.join(file)).expect("ops/nginx has this file");
+    fs::write(folder.join("nginx.conf"), edit(text)).expect("a file can be written");
+}
+
+/// A copy of ops/nginx for this run.
+fn copy(folder: &Path, port: u16, behind: Behind) {
+    let from = repository().join("ops/nginx");
+    let mut files = Vec::new();
+    for part in ["", "mimir-edge"] {
+        fs::create_dir_all(folder.join(part)).expect("a folder can be made");
+        for entry in fs::read_dir(from.join(part)).expect("ops/nginx can be listed") {
+            let path = entry.expect("ops/nginx can be listed").path();
+            if path.extension().is_some_and(|extension| extension == "conf") {
+                let text = fs::read_to_string(&path).expect("a configuration can be read");
+                files.push((folder.join(part).join(path.file_name().expect("a file has a name")), text));
+            }
+        }
+    }
+    let place = folder.display();
+    let values = [
+        ("user www-data;", "user root;".to_owned()),
+        ("/run/nginx.pid", format!("{place}/nginx.pid")),
+        ("/var/log/nginx/error.log", "stderr".to_owned()),
+        ("/var/log/nginx/", format!("{place}/")),
+        ("/var/lib/nginx/", format!("{place}/temporary-")),
+        ("listen 80;", format!("listen 127.0.0.1:{port};")),
+        ("127.0.0.1:8089", format!("127.0.0.1:{}", free_port())),
+        ("mimir-distributor.mimir.svc.cluster.local:8080", format!("127.0.0.1:{}", behind.mimir)),
+        ("mimir-gateway.mimir.svc.cluster.local:80;", format!("127.0.0.1:{};", behind.queries)),
+        ("mimir-envoy.mimir-edge-enforcement.svc.cluster.local:8080", format!("127.0.0.1:{}", behind.envoy)),
+    ];
+    let texts = substituted("ops/nginx", files.iter().map(|(_, text)| text.clone()).collect(), &values);
+    for ((path, _), text) in files.iter().zip(texts) {
+        fs::write(path, text).expect("a file can be written");
+    }
+}
