@@ -63,6 +63,12 @@ impl Nginx {
         self.port
     }
 
+    /// Its folder: the files of ops/nginx for this run, and `nginx.conf`.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Copies one of the files over `nginx.conf`, checks it and reloads. Waits until no worker of before takes connections.
     ///
     /// # Panics

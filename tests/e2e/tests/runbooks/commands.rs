@@ -1,0 +1,124 @@
+//! Every block of commands, in order, and what the cluster and NGINX are like after the ones that change something.
+
+use std::fs;
+
+use e2e::{Behind, Nginx, Sink, push_request, samples, send};
+
+use crate::desk::Desk;
+use crate::runbook;
+
+/// The blocks of commands of a runbook.
+fn blocks(text: &str) -> Vec<String> {
+    text.split("```sh\n").skip(1).filter_map(|rest| rest.split_once("```").map(|(block, _)| block.to_owned())).collect()
+}
+
+/// A desk where mimir and Envoy are two sinks: what is asked here is whom NGINX sends a push to.
+fn desk() -> (Desk, Sink, Sink) {
+    let (mimir, envoy) = (Sink::start(), Sink::start());
+    let behind = Behind { mimir: mimir.port(), queries: mimir.port(), envoy: envoy.port() };
+    let desk = Desk::new(Nginx::start("direct.conf", behind));
+    desk.run(
+        "kubectl create configmap mimir-overrides --namespace mimir --from-literal=overrides.yaml='overrides: { team-a: { ingestion_rate: 5 } }'",
+    );
+    (desk, mimir, envoy)
+}
+
+/// The Envoy configuration in the cluster.
+fn bootstrap(desk: &Desk) -> String {
+    desk.run("kubectl get configmap mimir-envoy --namespace mimir-edge-enforcement --output jsonpath='{.data.envoy\\.yaml}'")
+}
+
+#[track_caller]
+fn envoy_has(desk: &Desk, block: &str, lines: &[&str]) {
+    let bootstrap = bootstrap(desk);
+    for line in lines {
+        assert!(bootstrap.contains(line), "after\n{block}Envoy's configuration has no {line}");
+    }
+}
+
+fn nginx_conf(desk: &Desk) -> String {
+    fs::read_to_string(desk.nginx.folder().join("nginx.conf")).expect("NGINX has a configuration")
+}
+
+/// The number of replicas that a Deployment is to have.
+fn replicas(desk: &Desk, name: &str) -> String {
+    desk.run(&format!("kubectl get {name} --namespace mimir-edge-enforcement --output jsonpath='{{.spec.replicas}}'"))
+}
+
+#[test]
+fn each_command_of_the_rollout_does_what_it_is_there_for() {
+    let (desk, mimir, envoy) = desk();
+    let text = runbook("rollout.md");
+    let blocks = blocks(&text);
+    assert!(blocks.len() >= 10, "{}", blocks.len());
+    for block in &blocks {
+        desk.run(block);
+        let changes = |what: &str| block.contains(what);
+        if changes("--set mode=mirror") {
+            envoy_has(&desk, block, &["cluster: local_sink", "failure_mode_allow: true", "max_request_bytes: 104857600"]);
+            assert!(!bootstrap(&desk).contains("cluster: mimir\n"), "a mirror has a way to Mimir");
+        }
+        if changes("--set mode=enforce") {
+            envoy_has(&desk, block, &["cluster: mimir\n", "failure_mode_allow: true", "max_request_bytes: 104857600"]);
+        }
+        if changes("extAuthz.failureModeAllow=false") {
+            let closed = ["failure_mode_allow: false", "failure_mode_deny: true", "max_request_bytes: 16777216\n"];
+            envoy_has(&desk, block, &closed);
+        }
+        if changes("5% mimir_envoy") {
+            assert!(nginx_conf(&desk).contains("{ 5% mimir_envoy;"), "the share is not 5 %");
+        }
+        if changes("edgeConfig.tenants.team-a.mode=shadow") {
+            let edge = desk.run("kubectl get configmap --namespace mimir-edge-enforcement --output yaml");
+            assert!(edge.contains("mode: shadow"), "{edge}");
+        }
+    }
+    assert!(nginx_conf(&desk).contains("Step 3, full"), "{}", nginx_conf(&desk));
+    // The HPA of the first install outlives every upgrade.
+    let autoscalers = desk.run("kubectl get hpa --namespace mimir-edge-enforcement --output jsonpath='{.items[*].spec.maxReplicas}'");
+    assert_eq!(autoscalers, "10 10");
+    let push = push_request("team-a", &samples(1).bytes);
+    assert_eq!(send(desk.nginx.port(), &push).status, 200);
+    assert_eq!((envoy.arrivals().len(), mimir.arrivals().len()), (1, 0));
+    let patched = desk.run("kubectl get configmap mimir-overrides --namespace mimir --output yaml");
+    assert!(patched.contains("tenant-1.samples_per_second: \"15000\""), "{patched}");
+}
+
+#[test]
+fn each_command_of_the_rollback_does_what_it_is_there_for() {
+    let (desk, mimir, envoy) = desk();
+    desk.run("kubectl create namespace mimir-edge-enforcement");
+    for (release, chart) in [("mimir-rls", "mimir-rls"), ("mimir-envoy", "envoy")] {
+        desk.run(&format!("helm install {release} charts/{chart} --namespace mimir-edge-enforcement --set replicaCount=2"));
+    }
+    let push = push_request("team-a", &samples(1).bytes);
+    desk.nginx.switch_to("full-fail-closed.conf");
+    assert_eq!(send(desk.nginx.port(), &push).status, 200);
+    assert_eq!((envoy.arrivals().len(), mimir.arrivals().len()), (1, 0));
+
+    let text = runbook("rollback-runbook.md");
+    let before_canary = "cp ops/nginx/canary.conf /etc/nginx/nginx.conf";
+    for block in blocks(&text) {
+        if block.contains("1% mimir_envoy") {
+            desk.run(before_canary);
+            desk.run("sed -i 's/{ [0-9.]*% mimir_envoy;/{ 25% mimir_envoy;/' /etc/nginx/nginx.conf");
+        }
+        desk.run(&block);
+        if block.contains("direct.conf") {
+            assert_eq!(send(desk.nginx.port(), &push).status, 200);
+            assert_eq!((envoy.arrivals().len(), mimir.arrivals().len()), (1, 1), "{block}");
+        }
+        if block.contains("1% mimir_envoy") {
+            assert!(nginx_conf(&desk).contains("{ 1% mimir_envoy;"), "the share is not 1 %");
+        }
+        if block.contains("--replicas=0") {
+            assert_eq!((replicas(&desk, "deployment/mimir-envoy"), replicas(&desk, "deployment/mimir-rls")), ("0".into(), "0".into()));
+        }
+        if block.contains("--replicas=2") {
+            assert_eq!((replicas(&desk, "deployment/mimir-envoy"), replicas(&desk, "deployment/mimir-rls")), ("2".into(), "2".into()));
+        }
+    }
+    let direct = text.find("direct.conf /etc").expect("the way back to Mimir");
+    let scaled = text.find("--replicas=0").expect("the scaling down");
+    assert!(direct < scaled, "something is scaled down before pushes go straight to Mimir");
+}

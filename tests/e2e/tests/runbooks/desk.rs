@@ -1,0 +1,73 @@
+//! An operator's desk: a shell in a checkout of this repository, with kubectl, helm, nginx and edgectl.
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use e2e::{ADMIN, KubeApiServer, Nginx, built, repository, tool};
+use tempfile::TempDir;
+
+/// Where the commands of a runbook are typed. Nothing schedules pods in its cluster, so nobody can wait for them: `kubectl rollout status` shows the
+/// Deployment instead.
+pub struct Desk {
+    folder: TempDir,
+    /// In front of the edge.
+    pub nginx: Nginx,
+    /// The cluster.
+    pub server: KubeApiServer,
+}
+
+impl Desk {
+    pub fn new(nginx: Nginx) -> Self {
+        let server = KubeApiServer::start(&[]);
+        server.namespace("mimir");
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let path = |name: &str| folder.path().join(name);
+        for name in ["programs", "ops", "etc", "home"] {
+            fs::create_dir(path(name)).expect("a folder can be made");
+        }
+        let link = |target: &Path, name: &str| symlink(target, path(name)).expect("a link can be made");
+        link(&repository().join("charts"), "charts");
+        link(nginx.folder(), "ops/nginx");
+        link(&tool("helm"), "programs/helm");
+        link(&built("edgectl"), "programs/edgectl");
+        let script = |name: &str, text: String| {
+            let file = path("programs").join(name);
+            fs::write(&file, format!("#!/bin/sh\n{text}\n")).expect("a file can be written");
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("a file can be made a program");
+        };
+        let (kubectl, real_nginx) = (tool("kubectl").display().to_string(), tool("nginx").display().to_string());
+        script(
+            "kubectl",
+            format!("case \"$1 $2\" in 'rollout status') shift 2; set -- get \"$@\" ;; esac\nexec {kubectl} \"$@\""),
+        );
+        let place = nginx.folder().display();
+        script("nginx", format!("exec {real_nginx} -p {place} -c {place}/nginx.conf \"$@\""));
+        Self { folder, nginx, server }
+    }
+
+    /// Types a block of commands; NGINX's files are where this NGINX has them.
+    #[track_caller]
+    pub fn run(&self, block: &str) -> String {
+        let folder = self.folder.path();
+        let nginx_conf = self.nginx.folder().join("nginx.conf").display().to_string();
+        let block = block.replace("/etc/nginx/nginx.conf", &nginx_conf).replace("/etc/nginx/", "etc/");
+        let path = env::var("PATH").unwrap_or_default();
+        let output = Command::new("bash")
+            .args(["-eu", "-o", "pipefail", "-c", &block])
+            .current_dir(folder)
+            .env("PATH", format!("{}:{path}", folder.join("programs").display()))
+            .env("KUBECONFIG", self.server.kubeconfig(ADMIN))
+            .env("HOME", folder.join("home"))
+            .env_remove("HELM_CACHE_HOME")
+            .env_remove("HELM_CONFIG_HOME")
+            .env_remove("HELM_DATA_HOME")
+            .output()
+            .expect("bash can be started");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "{block}\n{}{}", text(&output.stdout), text(&output.stderr));
+        text(&output.stdout)
+    }
+}
