@@ -114,9 +114,9 @@ fn a_webhook_without_anybody_who_signs_its_certificate_is_not_rendered() {
     let rendered = helm(&["template", "overrides-sync", chart, "--set=webhook.enabled=true"]);
     assert_eq!(rendered.status, Some(1));
     assert!(rendered.stderr.contains("webhook.enabled needs webhook.certManager.issuerName"), "{}", rendered.stderr);
-    let signed =
-        helm(&["template", "overrides-sync", chart, "--set=webhook.enabled=true,webhook.certManager.issuerName=ca"])
-            .ok();
+    let by_cert_manager = "--set=webhook.enabled=true,webhook.certManager.issuerName=ca";
+    let with_cert_manager = "--api-versions=cert-manager.io/v1/Certificate";
+    let signed = helm(&["template", "overrides-sync", chart, by_cert_manager, with_cert_manager]).ok();
     assert!(signed.contains("cert-manager.io/inject-ca-from: default/overrides-sync-webhook-tls"), "{signed}");
     assert!(signed.contains("kind: Certificate"), "{signed}");
 }

@@ -1,0 +1,66 @@
+{{- define "mimir-rls.fullname" -}}
+{{- if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "mimir-rls.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "mimir-rls.labels" -}}
+{{ include "mimir-rls.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{- define "mimir-rls.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (include "mimir-rls.fullname" .) -}}
+{{- end -}}
+
+{{/* NAMESPACE/CONFIGMAP where mimir-rls watches the ConfigMap itself, else nothing. */}}
+{{- define "mimir-rls.configMap" -}}
+{{- if hasPrefix "kube:" .Values.limits.source -}}
+{{- trimPrefix "kube:" .Values.limits.source -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What --max-in-flight-bytes is where it is not given: room for 4 of the largest messages, which have 1 MiB beside the body. */}}
+{{- define "mimir-rls.inFlightBytes" -}}
+{{- $least := mul 4 (add (int64 .Values.limits.maxRequestBytes) 1048576) -}}
+{{- with .Values.limits.maxInFlightBytes -}}
+{{- if lt (int64 .) $least -}}
+{{- fail (printf "limits.maxInFlightBytes is %d: a quarter of it has to hold a push of limits.maxRequestBytes and 1 MiB, so it must be at least %d" (int64 .) $least) -}}
+{{- end -}}
+{{- int64 . -}}
+{{- else -}}
+{{- max 268435456 $least -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Resources, with a memory limit that holds what may be in memory: buffers that grow by doubling for what is in flight, 4 of the largest bodies
+decompressed (what may wait to be read), and 256 MiB for limits and tenants. */}}
+{{- define "mimir-rls.resources" -}}
+{{- $resources := deepCopy .Values.resources -}}
+{{- $limits := $resources.limits | default dict -}}
+{{- if not $limits.memory -}}
+{{- $bytes := add (mul 2 (include "mimir-rls.inFlightBytes" . | int64)) (mul 4 (int64 .Values.limits.maxDecodedBytes)) -}}
+{{- $limits = set $limits "memory" (printf "%dMi" (add 256 (div $bytes 1048576))) -}}
+{{- end -}}
+{{- toYaml (set $resources "limits" $limits) -}}
+{{- end -}}
+
+{{/* `off` is a boolean to YAML, and a mode to mimir-rls. */}}
+{{- define "mimir-rls.edgeConfig" -}}
+{{- $config := deepCopy .Values.edgeConfig -}}
+{{- range $entry := prepend (values ($config.tenants | default dict)) $config -}}
+{{- if and (kindIs "map" $entry) (hasKey $entry "mode") (kindIs "bool" $entry.mode) -}}
+{{- $_ := set $entry "mode" "off" -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $config -}}
+{{- end -}}
