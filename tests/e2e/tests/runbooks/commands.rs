@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use e2e::{Behind, Nginx, Sink, push_request, samples, send};
+use e2e::{Behind, Nginx, Sink, push_request, samples, send, until};
 
 use crate::desk::Desk;
 use crate::runbook;
@@ -25,7 +25,9 @@ fn desk() -> (Desk, Sink, Sink) {
 
 /// The Envoy configuration in the cluster.
 fn bootstrap(desk: &Desk) -> String {
-    desk.run("kubectl get configmap mimir-envoy --namespace mimir-edge-enforcement --output jsonpath='{.data.envoy\\.yaml}'")
+    desk.run(
+        "kubectl get configmap mimir-envoy --namespace mimir-edge-enforcement --output jsonpath='{.data.envoy\\.yaml}'",
+    )
 }
 
 #[track_caller]
@@ -45,6 +47,13 @@ fn replicas(desk: &Desk, name: &str) -> String {
     desk.run(&format!("kubectl get {name} --namespace mimir-edge-enforcement --output jsonpath='{{.spec.replicas}}'"))
 }
 
+/// Pushes until one arrives there: NGINX takes a reload over a moment after the command.
+#[track_caller]
+fn pushes_reach(desk: &Desk, place: &Sink) {
+    let (push, before) = (push_request("team-a", &samples(1).bytes), place.arrivals().len());
+    until("pushes go elsewhere", || send(desk.nginx.port(), &push).status == 200 && place.arrivals().len() > before);
+}
+
 #[test]
 fn each_command_of_the_rollout_does_what_it_is_there_for() {
     let (desk, mimir, envoy) = desk();
@@ -55,7 +64,11 @@ fn each_command_of_the_rollout_does_what_it_is_there_for() {
         desk.run(block);
         let changes = |what: &str| block.contains(what);
         if changes("--set mode=mirror") {
-            envoy_has(&desk, block, &["cluster: local_sink", "failure_mode_allow: true", "max_request_bytes: 104857600"]);
+            envoy_has(
+                &desk,
+                block,
+                &["cluster: local_sink", "failure_mode_allow: true", "max_request_bytes: 104857600"],
+            );
             assert!(!bootstrap(&desk).contains("cluster: mimir\n"), "a mirror has a way to Mimir");
         }
         if changes("--set mode=enforce") {
@@ -75,11 +88,14 @@ fn each_command_of_the_rollout_does_what_it_is_there_for() {
     }
     assert!(nginx_conf(&desk).contains("Step 3, full"), "{}", nginx_conf(&desk));
     // The HPA of the first install outlives every upgrade.
-    let autoscalers = desk.run("kubectl get hpa --namespace mimir-edge-enforcement --output jsonpath='{.items[*].spec.maxReplicas}'");
+    let autoscalers =
+        desk.run("kubectl get hpa --namespace mimir-edge-enforcement --output jsonpath='{.items[*].spec.maxReplicas}'");
     assert_eq!(autoscalers, "10 10");
     let push = push_request("team-a", &samples(1).bytes);
+    pushes_reach(&desk, &envoy);
+    let arrived = mimir.arrivals().len();
     assert_eq!(send(desk.nginx.port(), &push).status, 200);
-    assert_eq!((envoy.arrivals().len(), mimir.arrivals().len()), (1, 0));
+    assert_eq!(mimir.arrivals().len(), arrived);
     let patched = desk.run("kubectl get configmap mimir-overrides --namespace mimir --output yaml");
     assert!(patched.contains("tenant-1.samples_per_second: \"15000\""), "{patched}");
 }
@@ -89,7 +105,9 @@ fn each_command_of_the_rollback_does_what_it_is_there_for() {
     let (desk, mimir, envoy) = desk();
     desk.run("kubectl create namespace mimir-edge-enforcement");
     for (release, chart) in [("mimir-rls", "mimir-rls"), ("mimir-envoy", "envoy")] {
-        desk.run(&format!("helm install {release} charts/{chart} --namespace mimir-edge-enforcement --set replicaCount=2"));
+        desk.run(&format!(
+            "helm install {release} charts/{chart} --namespace mimir-edge-enforcement --set replicaCount=2"
+        ));
     }
     let push = push_request("team-a", &samples(1).bytes);
     desk.nginx.switch_to("full-fail-closed.conf");
@@ -105,17 +123,25 @@ fn each_command_of_the_rollback_does_what_it_is_there_for() {
         }
         desk.run(&block);
         if block.contains("direct.conf") {
+            pushes_reach(&desk, &mimir);
+            let arrived = envoy.arrivals().len();
             assert_eq!(send(desk.nginx.port(), &push).status, 200);
-            assert_eq!((envoy.arrivals().len(), mimir.arrivals().len()), (1, 1), "{block}");
+            assert_eq!(envoy.arrivals().len(), arrived, "after\n{block}a push still goes to Envoy");
         }
         if block.contains("1% mimir_envoy") {
             assert!(nginx_conf(&desk).contains("{ 1% mimir_envoy;"), "the share is not 1 %");
         }
         if block.contains("--replicas=0") {
-            assert_eq!((replicas(&desk, "deployment/mimir-envoy"), replicas(&desk, "deployment/mimir-rls")), ("0".into(), "0".into()));
+            assert_eq!(
+                (replicas(&desk, "deployment/mimir-envoy"), replicas(&desk, "deployment/mimir-rls")),
+                ("0".into(), "0".into())
+            );
         }
         if block.contains("--replicas=2") {
-            assert_eq!((replicas(&desk, "deployment/mimir-envoy"), replicas(&desk, "deployment/mimir-rls")), ("2".into(), "2".into()));
+            assert_eq!(
+                (replicas(&desk, "deployment/mimir-envoy"), replicas(&desk, "deployment/mimir-rls")),
+                ("2".into(), "2".into())
+            );
         }
     }
     let direct = text.find("direct.conf /etc").expect("the way back to Mimir");

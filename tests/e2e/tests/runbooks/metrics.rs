@@ -38,7 +38,10 @@ fn every_metric_that_is_named_is_there() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let limits = WatchedFile::of("overrides: { small: { ingestion_rate: 0.001, ingestion_burst_size: 1 } }");
     let mimir = Mimir::start(&folder.path().join("mimir"), Path::new(&limits.path()));
-    let edge = Edge::builder().upstream(mimir.port()).rls_arguments(&["--ha-tracker-url=http://127.0.0.1:1"]).start_with(limits);
+    let edge = Edge::builder()
+        .upstream(mimir.port())
+        .rls_arguments(&["--ha-tracker-url=http://127.0.0.1:1"])
+        .start_with(limits);
     let over = push_request("small", &samples(2).bytes);
     // Mimir makes a series of what it has refused only once it has.
     assert_eq!(send(mimir.port(), &over).status, 429);
