@@ -52,6 +52,7 @@ fn replicas(desk: &Desk, name: &str) -> String {
 fn pushes_reach(desk: &Desk, place: &Sink) {
     let (push, before) = (push_request("team-a", &samples(1).bytes), place.arrivals().len());
     until("pushes go elsewhere", || send(desk.nginx.port(), &push).status == 200 && place.arrivals().len() > before);
+    desk.nginx.wait_for_old_workers();
 }
 
 #[test]
