@@ -1,8 +1,9 @@
-//! The real helm, which renders charts.
+//! The real helm, which renders charts and installs them.
 
 use std::path::Path;
 use std::process::Command;
 
+use crate::kube_apiserver::KubeApiServer;
 use crate::output::Output;
 use crate::programs::{repository, tool};
 
@@ -13,11 +14,29 @@ use crate::programs::{repository, tool};
 #[must_use]
 #[track_caller]
 pub fn helm(arguments: &[&str]) -> Output {
+    run(arguments, None)
+}
+
+/// The same for whom this token is at an API server.
+///
+/// # Panics
+/// When it is not installed.
+#[must_use]
+#[track_caller]
+pub fn helm_at(server: &KubeApiServer, token: &str, arguments: &[&str]) -> Output {
+    run(arguments, Some(&server.kubeconfig(token)))
+}
+
+#[track_caller]
+fn run(arguments: &[&str], kubeconfig: Option<&Path>) -> Output {
     let home = tempfile::tempdir().expect("a folder can be made");
     let mut command = Command::new(tool("helm"));
     command.args(arguments).env("HOME", home.path()).env_remove("KUBECONFIG");
     for variable in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
         command.env(variable, home.path());
+    }
+    if let Some(kubeconfig) = kubeconfig {
+        command.env("KUBECONFIG", kubeconfig);
     }
     Output::of(&mut command, "")
 }

@@ -1,0 +1,128 @@
+//! The alert rules, by promtool and by the metrics of the programs.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use e2e::{Cluster, Edge, Request, helm, repository, send, tool};
+
+use crate::{MIMIR_RLS, chart};
+
+fn rules() -> PathBuf {
+    chart(MIMIR_RLS).join("files/alerts.yaml")
+}
+
+#[track_caller]
+fn promtool(arguments: &[&str]) {
+    let Output { status, stdout, stderr } =
+        Command::new(tool("promtool")).args(arguments).output().expect("promtool can be started");
+    let said = [stdout, stderr].concat();
+    assert!(status.success(), "promtool {arguments:?}: {}", String::from_utf8_lossy(&said));
+}
+
+fn tests() -> Vec<PathBuf> {
+    let folder = repository().join("ops/alerts/tests");
+    fs::read_dir(folder).expect("there is a folder").map(|entry| entry.expect("it can be read").path()).collect()
+}
+
+fn read(path: &PathBuf) -> String {
+    fs::read_to_string(path).expect("a file can be read")
+}
+
+#[test]
+fn each_alert_fires_and_does_not_just_below() {
+    let (rules, tests) = (rules(), tests());
+    let path = |path: &PathBuf| path.to_str().expect("a path is text").to_owned();
+    promtool(&["check", "rules", "--lint=all", "--lint-fatal", &path(&rules)]);
+    let tested: Vec<String> = tests.iter().map(path).collect();
+    promtool(&[&["test", "rules"], &*tested.iter().map(String::as_str).collect::<Vec<_>>()].concat());
+
+    let (text, tests) = (read(&rules), tests.iter().map(read).collect::<String>());
+    let count = |part: &str| text.matches(part).count();
+    let alerts: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert!(alerts.len() > 3, "{alerts:?}");
+    for annotation in ["          summary: ", "          description: ", "          action: "] {
+        assert_eq!(count(annotation), alerts.len(), "{annotation}");
+    }
+    for alert in alerts {
+        assert!(tests.contains(&format!("{alert} fires")), "no test has {alert} fire");
+        let not = tests.lines().any(|line| line.contains(alert) && line.contains("exp_samples: []"));
+        assert!(not || tests.contains("eval_time: 5m, alertname: HighDenialRate"), "no test has {alert} not fire");
+    }
+}
+
+/// Words of a text that begin like this and name a metric, and no label.
+fn metrics<'a>(text: &'a str, prefix: &str) -> BTreeSet<&'a str> {
+    let words = text.split(|character: char| character != '_' && !character.is_ascii_alphanumeric());
+    words.filter(|word| word.starts_with(prefix) && !text.contains(&format!("{word}="))).collect()
+}
+
+#[test]
+fn alerts_are_about_metrics_that_the_programs_have() {
+    let text = read(&rules());
+    let cluster = Cluster::start("overrides: {}\n");
+    let sync = cluster.sync("sync", &[]);
+    let edge = Edge::builder().limits_from(&sync.feed()).start("");
+    let page = edge.rls.get("/metrics").text().into_owned();
+    let theirs = sync.get("/metrics").text().into_owned();
+    let envoys = envoy(&edge);
+    for (page, prefix, least) in [(&page, "rls_", 8), (&theirs, "overrides_sync_", 2), (&envoys, "envoy_", 2)] {
+        let named = metrics(&text, prefix);
+        assert!(named.len() >= least, "{named:?}");
+        for name in named {
+            assert!(page.lines().any(|line| line.starts_with(&format!("# TYPE {name} "))), "no program has {name}");
+        }
+    }
+    for (page, series) in [
+        (&page, r#"rls_decisions_total{decision="deny",mode="enforce",reason="edge_overloaded"}"#),
+        (&theirs, r#"overrides_sync_problems{severity="rejected"}"#),
+        (&theirs, r#"overrides_sync_problems{severity="shadowed"}"#),
+        (&theirs, r#"overrides_sync_problems{severity="kept"}"#),
+        (&theirs, r#"overrides_sync_problems{severity="ignored"}"#),
+        (&envoys, r#"envoy_cluster_membership_healthy{envoy_cluster_name="mimir_rls"} 1"#),
+        (&envoys, r#"envoy_http_ext_authz_failure_mode_allowed{envoy_ext_authz_prefix="mimir_rls""#),
+    ] {
+        assert!(page.contains(series), "{series}");
+    }
+}
+
+fn envoy(edge: &Edge) -> String {
+    send(edge.envoy.metrics_port(), &Request::new("GET", "/stats/prometheus")).text().into_owned()
+}
+
+/// The rules of a `PrometheusRule` that the chart renders for release `edge` in namespace `ns`.
+fn rendered(source: &str) -> String {
+    let chart = chart(MIMIR_RLS);
+    let set = format!("--set=limits.source={source}");
+    let kind = "--api-versions=monitoring.coreos.com/v1/PrometheusRule";
+    let path = chart.to_str().expect("a path is text");
+    let manifests = helm(&["template", "edge", path, "--namespace=ns", kind, &set]).ok();
+    let rule = manifests.split("---\n").find(|manifest| manifest.contains("kind: PrometheusRule"));
+    let (_, spec) = rule.expect("there is a rule").split_once("\nspec:\n").expect("it has a spec");
+    let rules: String = spec.lines().map(|line| format!("{}\n", line.strip_prefix("  ").unwrap_or(line))).collect();
+    let file = tempfile::NamedTempFile::new().expect("a file can be made");
+    fs::write(file.path(), &rules).expect("a file can be written");
+    promtool(&["check", "rules", "--lint=all", "--lint-fatal", file.path().to_str().expect("a path is text")]);
+    rules
+}
+
+#[test]
+fn the_prometheus_rule_is_about_the_jobs_of_its_release() {
+    let text = read(&rules());
+    let default = rendered("feed:http://overrides-sync:8083");
+    let both = [r#"job="edge-mimir-rls",namespace="ns""#, r#"job="overrides-sync",namespace="ns""#];
+    for (was, is) in [r#"job="mimir-rls""#, r#"job="overrides-sync""#].into_iter().zip(both) {
+        assert_eq!(default.matches(is).count(), text.matches(&format!("{{{was}")).count(), "{is}: {default}");
+    }
+    assert_eq!(
+        default.matches("- alert: ").count() + default.matches("  alert: ").count(),
+        text.matches("- alert: ").count()
+    );
+    let elsewhere = rendered("feed:http://sync.limits.svc.cluster.local:8083");
+    assert!(elsewhere.contains(r#"job="sync",namespace="limits""#), "{elsewhere}");
+    for source in ["kube:mimir/mimir-runtime", "feed:http://10.0.0.1:8083"] {
+        let without = rendered(source);
+        assert!(!without.contains("OverridesSyncDown") && without.contains("RLSDown"), "{source}: {without}");
+    }
+}

@@ -1,0 +1,150 @@
+//! A container of a chart, run by hand: the binary with exactly the arguments that were rendered, on the files that its volumes hold.
+//!
+//! What differs from a container: its folders are below one of the test's, and it listens on free ports of loopback, which environment variables
+//! tell it; those that it listens on otherwise are compared with the container's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use e2e::{Connection, KubeApiServer, Process, Request, Signal, built, free_port, until};
+use serde_json::Value;
+
+use crate::objects::Objects;
+
+/// A running container.
+pub(crate) struct Container {
+    process: Process,
+    http_port: u16,
+    spec: Value,
+    grace: Duration,
+}
+
+impl Container {
+    /// Starts the container of this Deployment, which is called as the binary is.
+    #[track_caller]
+    pub(crate) fn start(server: &KubeApiServer, folder: &Path, name: &str, objects: &Objects) -> Self {
+        let pod = &objects.one("Deployment", name)["spec"]["template"]["spec"];
+        let spec = pod["containers"][0].clone();
+        let grace = pod["terminationGracePeriodSeconds"].as_u64().expect("a pod has a grace period");
+        mount(server, folder, pod, objects);
+        listens_on_its_ports(name, &spec);
+        let http_port = free_port();
+        let variable = |flag: &str| format!("{}_{flag}_LISTEN", name.to_uppercase().replace('-', "_"));
+        let mut command = Command::new(built(name));
+        command
+            .args(arguments(folder, &spec))
+            .env("KUBECONFIG", server.kubeconfig(e2e::ADMIN))
+            .env(variable("GRPC"), format!("127.0.0.1:{}", free_port()))
+            .env(variable("HTTP"), format!("127.0.0.1:{http_port}"));
+        let process = Process::start(name, folder, &mut command);
+        Self { process, http_port, spec, grace: Duration::from_secs(grace) }
+    }
+
+    /// Waits until every probe is content, asks it to end as a kubelet does, and gives how long it took.
+    #[track_caller]
+    pub(crate) fn serves_and_drains(mut self) {
+        let delay = self.drain_delay();
+        for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+            let Some(path) = self.spec[probe]["httpGet"]["path"].as_str() else { continue };
+            assert_eq!(self.spec[probe]["httpGet"]["port"], "http");
+            until(&format!("{probe} is content with {path}"), || self.status(path) == Some(200));
+        }
+        let ready = self.spec["readinessProbe"]["httpGet"]["path"].as_str().expect("there is a readiness probe");
+        let asked = Instant::now();
+        self.process.signal(Signal::TERM);
+        if !delay.is_zero() {
+            until("a container that is to end is not ready", || self.status(ready) == Some(503));
+        }
+        let status = self.process.wait();
+        let took = asked.elapsed();
+        assert!(status.success(), "{status}");
+        assert!((delay..self.grace).contains(&took), "it took {took:?}, of {:?}", self.grace);
+    }
+
+    /// How long it goes on before it drains, which clients need to find another one.
+    #[track_caller]
+    fn drain_delay(&self) -> Duration {
+        let arguments = self.spec["args"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let seconds =
+            arguments.filter_map(|argument| argument.strip_prefix("--drain-delay=")?.strip_suffix('s')).next();
+        Duration::from_secs(seconds.and_then(|seconds| seconds.parse().ok()).expect("a drain has a delay"))
+    }
+
+    fn status(&self, path: &str) -> Option<u16> {
+        let mut connection = Connection::open(self.http_port).ok()?;
+        connection.send(&Request::new("GET", path)).ok().map(|response| response.status)
+    }
+}
+
+/// Makes what the pod's volumes hold, each below `folder` where the container has it.
+fn mount(server: &KubeApiServer, folder: &Path, pod: &Value, objects: &Objects) {
+    let volumes = pod["volumes"].as_array().expect("a pod has volumes");
+    for mounted in pod["containers"][0]["volumeMounts"].as_array().into_iter().flatten() {
+        let volume = volumes.iter().find(|volume| volume["name"] == mounted["name"]).expect("a volume is there");
+        let place = inside(folder, mounted["mountPath"].as_str().expect("a mount has a path"));
+        fs::create_dir_all(&place).expect("a folder can be made");
+        if let Some(name) = volume["configMap"]["name"].as_str() {
+            let data = objects.one("ConfigMap", name)["data"].as_object().expect("a ConfigMap has data");
+            for (key, text) in data {
+                fs::write(place.join(key), text.as_str().expect("data is text")).expect("a file can be written");
+            }
+        } else if volume["secret"].is_object() {
+            // Any certificate does: nobody asks the webhook here.
+            fs::copy(server.certificate(), place.join("tls.crt")).expect("a certificate can be copied");
+            fs::copy(server.certificate().with_extension("key"), place.join("tls.key")).expect("a key can be copied");
+        } else {
+            assert!(volume["emptyDir"].is_object(), "{volume}");
+            assert_ne!(mounted["readOnly"], true, "{mounted}");
+        }
+    }
+}
+
+fn inside(folder: &Path, path: &str) -> PathBuf {
+    folder.join(path.trim_start_matches('/'))
+}
+
+/// The container's arguments, with paths below `folder`. Each path is on a volume: the root is read-only, and the image has no files.
+fn arguments(folder: &Path, spec: &Value) -> Vec<String> {
+    let mounts: Vec<&Value> = spec["volumeMounts"].as_array().into_iter().flatten().collect();
+    let arguments = spec["args"].as_array().expect("a container has arguments");
+    let placed = arguments.iter().map(|argument| {
+        let argument = argument.as_str().expect("an argument is text");
+        let Some((flag, path)) = argument.split_once('=').filter(|(_, value)| value.starts_with('/')) else {
+            return listening_on_loopback(argument);
+        };
+        let mount =
+            mounts.iter().find(|mount| path.starts_with(&format!("{}/", mount["mountPath"].as_str().unwrap_or("?"))));
+        let mount = mount.unwrap_or_else(|| panic!("{argument} is on no volume"));
+        let placed = inside(folder, path);
+        assert!(mount["readOnly"] != true || placed.is_file(), "{argument} is not there");
+        format!("{flag}={}", placed.display())
+    });
+    placed.collect()
+}
+
+/// A flag that has a container listen, with a port of the test's.
+fn listening_on_loopback(argument: &str) -> String {
+    match argument.split_once("-listen=") {
+        Some((flag, _)) => format!("{flag}-listen=127.0.0.1:{}", free_port()),
+        None => argument.to_owned(),
+    }
+}
+
+/// That the container's ports are those that its arguments, or else the defaults in `--help`, have it listen on.
+fn listens_on_its_ports(name: &str, spec: &Value) {
+    let help = Command::new(built(name)).arg("--help").output().expect("a binary can be started");
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    let ports = spec["ports"].as_array().expect("a container has ports");
+    assert!(ports.len() >= 2, "{ports:?}");
+    for port in ports {
+        let (port, number) = (port["name"].as_str().unwrap_or("?"), &port["containerPort"]);
+        let flag = format!("--{port}-listen");
+        let given = spec["args"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let given = given.filter_map(|argument| argument.strip_prefix(&flag)?.strip_prefix('=')).next();
+        let (_, after) = help.split_once(&format!("{flag} <")).unwrap_or_else(|| panic!("{name} has no {flag}"));
+        let default = after.split_once("[default: ").and_then(|(_, rest)| rest.split(']').next());
+        assert_eq!(given.or(default), Some(format!("0.0.0.0:{number}").as_str()), "{name}: port {port}");
+    }
+}

@@ -1,0 +1,81 @@
+//! Kinds that a cluster has or has not: rendered where it has them.
+
+use e2e::{ADMIN, KubeApiServer, Kubectl, helm_at, until};
+
+use crate::{MIMIR_RLS, NAMESPACE, OVERRIDES_SYNC, Set, chart, cluster};
+
+const KINDS: [(&str, &str, &str); 3] = [
+    ("monitoring.coreos.com", "ServiceMonitor", "servicemonitors"),
+    ("monitoring.coreos.com", "PrometheusRule", "prometheusrules"),
+    ("cert-manager.io", "Certificate", "certificates"),
+];
+
+/// A kind that takes anything.
+fn definition((group, kind, plural): (&str, &str, &str)) -> String {
+    let singular = kind.to_lowercase();
+    format!(
+        "apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {{ name: {plural}.{group} }}
+spec:
+  group: {group}
+  names: {{ kind: {kind}, plural: {plural}, singular: {singular}, listKind: {kind}List }}
+  scope: Namespaced
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {{ openAPIV3Schema: {{ type: object, x-kubernetes-preserve-unknown-fields: true }} }}
+"
+    )
+}
+
+/// Runs `helm upgrade --install` of a chart as a release of its name.
+#[track_caller]
+fn install(server: &KubeApiServer, name: &str, values: &[Set<'_>]) {
+    let chart = chart(name);
+    let path = chart.to_str().expect("a path is text");
+    let set: Vec<String> = values.iter().map(|(name, value)| format!("--set={name}={value}")).collect();
+    let mut arguments = vec!["upgrade", "--install", name, path, "--namespace", NAMESPACE];
+    arguments.extend(set.iter().map(String::as_str));
+    drop(helm_at(server, ADMIN, &arguments).ok());
+}
+
+fn names(kubectl: &Kubectl, plural: &str) -> String {
+    let namespace = format!("--namespace={NAMESPACE}");
+    kubectl.ok(&["get", plural, &namespace, "--output=jsonpath={.items[*].metadata.name}"])
+}
+
+#[test]
+fn monitors_rules_and_certificates_are_made_once_the_cluster_has_such_kinds() {
+    let (server, kubectl) = cluster();
+    install(&server, MIMIR_RLS, &[]);
+    install(&server, OVERRIDES_SYNC, &[]);
+    for kind in KINDS {
+        drop(kubectl.apply(&definition(kind)).ok());
+        let resource = format!("{}.{}", kind.2, kind.0);
+        until("the kind is served", || kubectl.run(&["get", &resource, "--all-namespaces"]).status == Some(0));
+        assert_eq!(names(&kubectl, kind.2), "", "none was made before");
+    }
+    install(&server, MIMIR_RLS, &[("serviceMonitor.labels.release", "prometheus"), ("serviceMonitor.interval", "7s")]);
+    let webhook = [("webhook.enabled", "true"), ("webhook.certManager.issuerName", "ca")];
+    install(&server, OVERRIDES_SYNC, &webhook);
+    assert_eq!(names(&kubectl, "servicemonitors"), "mimir-rls overrides-sync");
+    assert_eq!(names(&kubectl, "prometheusrules"), "mimir-rls");
+    assert_eq!(names(&kubectl, "certificates"), "overrides-sync-webhook-tls");
+    let namespace = format!("--namespace={NAMESPACE}");
+    let monitor = kubectl.ok(&[
+        "get",
+        "servicemonitor",
+        MIMIR_RLS,
+        &namespace,
+        "--output=jsonpath={.metadata.labels.release} {.spec.endpoints[0].port} {.spec.endpoints[0].interval}",
+    ]);
+    assert_eq!(monitor, "prometheus http 7s");
+
+    install(&server, MIMIR_RLS, &[("serviceMonitor.enabled", "false"), ("prometheusRule.enabled", "false")]);
+    install(&server, OVERRIDES_SYNC, &[("serviceMonitor.enabled", "false")]);
+    for (_, _, plural) in KINDS {
+        assert_eq!(names(&kubectl, plural), "");
+    }
+}

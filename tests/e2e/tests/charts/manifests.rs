@@ -1,0 +1,175 @@
+//! What the charts install, by their values.
+
+use e2e::{Kubectl, helm};
+use serde_json::{Value, json};
+
+use crate::objects::Objects;
+use crate::{MIMIR_RLS, OVERRIDES_SYNC, Set, chart, cluster};
+
+const HPA: &[Set<'_>] = &[("hpa.enabled", "true")];
+const KUBE: &[Set<'_>] = &[("limits.source", "kube:mimir/mimir-runtime")];
+
+/// Sets of values that each change what is installed.
+const VALUE_SETS: &[(&str, &[Set<'_>])] = &[
+    (MIMIR_RLS, &[]),
+    (MIMIR_RLS, HPA),
+    (MIMIR_RLS, &[("hpa.enabled", "true"), ("hpa.minReplicas", "3"), ("hpa.targetCPUUtilizationPercentage", "50")]),
+    (MIMIR_RLS, &[("image.tag", "v0.1.0"), ("image.repository", "edge/mimir-rls"), ("image.pullPolicy", "Always")]),
+    (MIMIR_RLS, &[("imagePullSecrets[0].name", "registry"), ("replicaCount", "5"), ("pdb.enabled", "false")]),
+    (MIMIR_RLS, KUBE),
+    (
+        MIMIR_RLS,
+        &[("limits.cache", "false"), ("limits.allowEmptyOverrides", "true"), ("limits.enforceBodyParsing", "false")],
+    ),
+    (
+        MIMIR_RLS,
+        &[
+            ("limits.unreadableBody", "forward"),
+            ("limits.maxInFlightBytes", "1000000000"),
+            ("limits.maxRequestBytes", "1000"),
+        ],
+    ),
+    (MIMIR_RLS, &[("chargeSamplesIn", "rate-limit"), ("mimir.distributors", "3"), ("mimir.haTracker", "false")]),
+    (
+        MIMIR_RLS,
+        &[("mimir.haTrackerUrl", "http://mimir-distributor.mimir:8080"), ("mimir.limits.ingestion_rate", "50000000")],
+    ),
+    (
+        MIMIR_RLS,
+        &[
+            ("edgeConfig.mode", "shadow"),
+            ("edgeConfig.tenants.a.mode", "enforce"),
+            ("edgeConfig.edge_limits.max_body_bytes", "9"),
+        ],
+    ),
+    (MIMIR_RLS, &[("networkPolicy.grpcFrom[0].podSelector.matchLabels.app", "gateway")]),
+    (MIMIR_RLS, &[("networkPolicy.enabled", "false"), ("serviceAccount.name", "default"), ("log.format", "text")]),
+    (
+        MIMIR_RLS,
+        &[
+            ("resources.limits.memory", "3Gi"),
+            ("resources.limits.cpu", "2"),
+            ("podLabels.a", "b"),
+            ("podAnnotations.c", "d"),
+        ],
+    ),
+    (MIMIR_RLS, &[("nodeSelector.disk", "fast"), ("tolerations[0].operator", "Exists"), ("priorityClassName", "high")]),
+    (OVERRIDES_SYNC, &[]),
+    (
+        OVERRIDES_SYNC,
+        &[("image.tag", "v0.1.0"), ("mimir.namespace", "mimir"), ("mimir.overridesConfigMap", "mimir-overrides")],
+    ),
+    (
+        OVERRIDES_SYNC,
+        &[("mimir.haTrackerUrl", "http://mimir-distributor.mimir:8080"), ("mimir.limits.ingestion_rate", "5")],
+    ),
+    (OVERRIDES_SYNC, &[("mimir.distributorService", "mimir-distributor-headless"), ("allowEmptyOverrides", "true")]),
+    (OVERRIDES_SYNC, &[("events.enabled", "false"), ("pdb.enabled", "false"), ("networkPolicy.enabled", "false")]),
+    (
+        OVERRIDES_SYNC,
+        &[("networkPolicy.grpcFrom[0].ipBlock.cidr", "10.0.0.0/8"), ("serviceAccount.annotations.a", "b")],
+    ),
+];
+
+#[test]
+fn kubernetes_takes_every_set_of_values_and_has_nothing_to_say_against_the_pods() {
+    let (_server, kubectl) = cluster();
+    for (name, values) in VALUE_SETS {
+        let objects = Objects::of(&kubectl, name, values);
+        let deployment = objects.one("Deployment", name);
+        let strategy = &deployment["spec"]["strategy"]["rollingUpdate"];
+        assert_eq!(strategy, &json!({ "maxSurge": 1, "maxUnavailable": 0 }), "{name}: never fewer ready pods");
+    }
+    what_the_values_decide(&kubectl);
+    pods_are_told_apart_and_reached_by_their_labels(&kubectl);
+}
+
+fn what_the_values_decide(kubectl: &Kubectl) {
+    let default = Objects::of(kubectl, MIMIR_RLS, &[]);
+    let spec = |objects: &Objects| objects.one("Deployment", MIMIR_RLS)["spec"].clone();
+    assert_eq!(spec(&default)["replicas"], 2);
+    assert_eq!(default.of_kind("HorizontalPodAutoscaler").len(), 0);
+    assert_eq!(default.of_kind("PodDisruptionBudget").len(), 1);
+    assert_eq!(spec(&default)["template"]["spec"]["automountServiceAccountToken"], false);
+    assert_eq!(default.of_kind("Role").len() + default.of_kind("RoleBinding").len(), 0);
+    assert_eq!(spec(&default)["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"], "1464Mi");
+
+    let kube = Objects::of(kubectl, MIMIR_RLS, KUBE);
+    assert_eq!(spec(&kube)["template"]["spec"]["automountServiceAccountToken"], true);
+    let role = kube.one("Role", MIMIR_RLS);
+    let rule = json!({ "apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["mimir-runtime"], "verbs": ["get", "list", "watch"] });
+    assert_eq!((&role["metadata"]["namespace"], &role["rules"]), (&json!("mimir"), &json!([rule])));
+
+    let set = |values: &[Set<'_>]| Objects::of(kubectl, MIMIR_RLS, values);
+    let least = set(&[("hpa.enabled", "true"), ("replicaCount", "4")]);
+    assert_eq!(least.one("HorizontalPodAutoscaler", MIMIR_RLS)["spec"]["minReplicas"], 4);
+    let annotations = |objects: &Objects| spec(objects)["template"]["metadata"]["annotations"].clone();
+    let limits = set(&[("mimir.limits.ingestion_rate", "5")]);
+    assert_ne!(annotations(&limits), annotations(&default), "default limits are read once, so a change rolls the pods");
+    let edge = set(&[("edgeConfig.mode", "shadow")]);
+    assert_eq!(annotations(&edge), annotations(&default), "the edge config is read again when it changes");
+    let without = set(&[("pdb.enabled", "false"), ("networkPolicy.enabled", "false")]);
+    assert_eq!(without.of_kind("PodDisruptionBudget").len() + without.of_kind("NetworkPolicy").len(), 0);
+}
+
+/// Services, policies and budgets select the pods of their release, and what is let in is what asks.
+fn pods_are_told_apart_and_reached_by_their_labels(kubectl: &Kubectl) {
+    for (name, asker) in [(MIMIR_RLS, "envoy"), (OVERRIDES_SYNC, MIMIR_RLS)] {
+        let objects = Objects::of(kubectl, name, &[]);
+        let labels = &objects.one("Deployment", name)["spec"]["template"]["metadata"]["labels"];
+        let policy = &objects.one("NetworkPolicy", name)["spec"];
+        let selectors = [
+            &objects.one("Service", name)["spec"]["selector"],
+            &objects.one("Deployment", name)["spec"]["selector"]["matchLabels"],
+            &policy["podSelector"]["matchLabels"],
+            &objects.one("PodDisruptionBudget", name)["spec"]["selector"]["matchLabels"],
+        ];
+        for selector in selectors {
+            let selected = selector.as_object().expect("a selector is a map");
+            assert!(!selected.is_empty() && selected.iter().all(|(key, value)| labels[key] == *value), "{selector}");
+        }
+        assert_eq!(objects.one("Service", name)["spec"]["clusterIP"], "None");
+        let from =
+            json!([{ "namespaceSelector": {}, "podSelector": { "matchLabels": { "app.kubernetes.io/name": asker } } }]);
+        assert_eq!(policy["ingress"][0]["from"], from);
+        assert_eq!(ports(&policy["ingress"][0]), ["grpc"]);
+        assert_eq!((&policy["ingress"][1]["from"], ports(&policy["ingress"][1])), (&Value::Null, vec!["http"]));
+    }
+}
+
+fn ports(rule: &Value) -> Vec<&str> {
+    rule["ports"].as_array().into_iter().flatten().filter_map(|port| port["port"].as_str()).collect()
+}
+
+#[test]
+fn without_a_number_of_its_own_a_deployment_leaves_it_to_the_autoscaler() {
+    for (values, replicas) in [(&[][..], true), (HPA, false)] {
+        let manifests = e2e::helm_template(&chart(MIMIR_RLS), MIMIR_RLS, "edge", values);
+        let deployment = manifests.split("---\n").find(|manifest| manifest.contains("kind: Deployment"));
+        assert_eq!(deployment.expect("there is a Deployment").contains("replicas:"), replicas, "{values:?}");
+    }
+}
+
+#[test]
+fn mimir_rls_looks_for_its_limits_where_overrides_sync_serves_them() {
+    let (_server, kubectl) = cluster();
+    let service =
+        &Objects::of(&kubectl, OVERRIDES_SYNC, &[]).one("Service", OVERRIDES_SYNC)["spec"]["ports"][0].clone();
+    assert_eq!((&service["name"], &service["targetPort"]), (&json!("grpc"), &json!("grpc")));
+    let source = format!("--limits=feed:http://{OVERRIDES_SYNC}:{}", service["port"]);
+    let objects = Objects::of(&kubectl, MIMIR_RLS, &[]);
+    let arguments = &objects.one("Deployment", MIMIR_RLS)["spec"]["template"]["spec"]["containers"][0]["args"];
+    assert!(arguments.as_array().is_some_and(|all| all.contains(&json!(source))), "{arguments}");
+}
+
+#[test]
+fn helm_has_nothing_to_say_against_the_charts() {
+    for name in [MIMIR_RLS, OVERRIDES_SYNC] {
+        let chart = chart(name);
+        let path = chart.to_str().expect("a path is text");
+        drop(helm(&["lint", "--strict", path]).ok());
+        let old = helm(&["template", name, path, "--kube-version=1.23.17"]);
+        assert!(old.stderr.contains("requires kubeVersion: >=1.24.0-0"), "{}", old.stderr);
+        drop(helm(&["template", name, path, "--kube-version=1.24.0"]).ok());
+    }
+}

@@ -1,0 +1,87 @@
+//! Each binary runs with exactly the arguments that its chart renders, becomes ready by the chart's probes, and drains in the chart's time.
+
+use e2e::{Cluster, Kubectl};
+
+use crate::container::Container;
+use crate::objects::Objects;
+use crate::{MIMIR_RLS, NAMESPACE, OVERRIDES_SYNC, Set};
+
+/// A drain that tests wait for, instead of 15 s.
+const SOON: Set<'_> = ("drain.delaySeconds", "1");
+
+fn cluster() -> (Cluster, Kubectl) {
+    let cluster = Cluster::start("overrides:\n  team-a: { ingestion_rate: 5 }\n");
+    cluster.server.namespace(NAMESPACE);
+    let kubectl = cluster.kubectl();
+    (cluster, kubectl)
+}
+
+/// Runs the container of a chart once for each set of values, all at once.
+fn run_each(cluster: &Cluster, kubectl: &Kubectl, name: &str, cases: &[Vec<Set<'_>>]) {
+    let started = cases.iter().enumerate().map(|(number, values)| {
+        let folder = cluster.server.folder().join(format!("container-{number}"));
+        let objects = Objects::of(kubectl, name, values);
+        Container::start(&cluster.server, &folder, name, &objects)
+    });
+    let started: Vec<_> = started.collect();
+    std::thread::scope(|scope| {
+        for container in started {
+            scope.spawn(move || container.serves_and_drains());
+        }
+    });
+}
+
+#[test]
+fn mimir_rls_runs_as_its_chart_has_it() {
+    let (cluster, kubectl) = cluster();
+    let sync = cluster.sync("sync", &[]);
+    let feed = sync.feed();
+    let feed = ("limits.source", feed.as_str());
+    let kube = ("limits.source", "kube:mimir/mimir-runtime");
+    let everything = vec![
+        kube,
+        ("limits.cache", "false"),
+        ("limits.allowEmptyOverrides", "true"),
+        ("limits.unreadableBody", "forward"),
+        ("limits.maxRequestBytes", "1000000"),
+        ("limits.maxDecodedBytes", "2000000"),
+        ("limits.maxInFlightBytes", "2000000000"),
+        ("chargeSamplesIn", "rate-limit"),
+        ("mimir.distributors", "3"),
+        ("mimir.haTrackerUrl", "http://127.0.0.1:1"),
+        ("mimir.limits.ingestion_rate", "50000000"),
+        ("edgeConfig.mode", "shadow"),
+        ("edgeConfig.edge_limits.max_series_per_request", "50000"),
+        ("edgeConfig.tenants.team-a.mode", "off"),
+        ("log.level", "debug"),
+        ("log.format", "text"),
+        ("drain.timeoutSeconds", "1"),
+        SOON,
+    ];
+    let mut cases =
+        vec![vec![feed], vec![feed, ("hpa.enabled", "true"), ("drain.delaySeconds", "0")], vec![kube, SOON]];
+    cases.extend(everything.iter().filter(|(name, _)| *name != kube.0).map(|value| vec![feed, *value, SOON]));
+    cases.push(vec![feed, ("mimir.haTracker", "false"), SOON]);
+    cases.push(everything);
+    run_each(&cluster, &kubectl, MIMIR_RLS, &cases);
+}
+
+#[test]
+fn overrides_sync_runs_as_its_chart_has_it() {
+    let (cluster, kubectl) = cluster();
+    let everything = vec![
+        ("mimir.haTrackerUrl", "http://127.0.0.1:1"),
+        ("mimir.distributorService", "mimir-distributor-headless"),
+        ("mimir.limits.ingestion_rate", "5"),
+        ("allowEmptyOverrides", "true"),
+        ("events.enabled", "false"),
+        ("log.level", "debug"),
+        ("log.format", "text"),
+        ("drain.timeoutSeconds", "1"),
+        SOON,
+    ];
+    let mut cases = vec![vec![], vec![("webhook.enabled", "true"), ("webhook.caBundle", "pem"), SOON]];
+    cases.extend(everything.iter().map(|value| vec![*value, SOON]));
+    cases.push([everything, vec![("webhook.enabled", "true"), ("webhook.caBundle", "pem")]].concat());
+    run_each(&cluster, &kubectl, OVERRIDES_SYNC, &cases);
+}

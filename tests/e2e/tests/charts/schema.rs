@@ -1,0 +1,148 @@
+//! Values that a chart does not take, and what it says about them.
+
+use e2e::helm;
+
+use crate::{MIMIR_RLS, OVERRIDES_SYNC, chart};
+
+/// That the chart is not rendered with this, and that each of these is said.
+#[track_caller]
+fn check(name: &str, set: &str, said: &[&str]) {
+    refused(name, &[&format!("--set={set}")], said);
+}
+
+#[track_caller]
+fn refused(name: &str, arguments: &[&str], said: &[&str]) {
+    let chart = chart(name);
+    let rendered = helm(&[&["template", name, chart.to_str().expect("a path is text")], arguments].concat());
+    assert_eq!(rendered.status, Some(1), "{arguments:?} was taken");
+    for part in said {
+        assert!(rendered.stderr.contains(part), "{arguments:?}: {}", rendered.stderr);
+    }
+}
+
+#[test]
+fn a_misspelt_value_fails_with_its_name() {
+    for (name, set, misspelt) in [
+        (MIMIR_RLS, "imge.tag=v1", "imge"),
+        (MIMIR_RLS, "image.tags=v1", "tags"),
+        (MIMIR_RLS, "hpa.maxReplica=3", "maxReplica"),
+        (MIMIR_RLS, "pdb.enable=true", "enable"),
+        (MIMIR_RLS, "limits.enforceBodyParsin=true", "enforceBodyParsin"),
+        (MIMIR_RLS, "mimir.distributor=3", "distributor"),
+        (MIMIR_RLS, "edgeConfig.modes=shadow", "modes"),
+        (MIMIR_RLS, "edgeConfig.tenants.a.limits=1", "limits"),
+        (MIMIR_RLS, "edgeConfig.edge_limits.max_series=1", "max_series"),
+        (MIMIR_RLS, "networkPolicy.from=1", "from"),
+        (MIMIR_RLS, "prometheusRule.enable=true", "enable"),
+        (MIMIR_RLS, "resources.limit.cpu=1", "limit"),
+        (MIMIR_RLS, "drain.delay=1", "delay"),
+        (OVERRIDES_SYNC, "mimir.overrideConfigMap=a", "overrideConfigMap"),
+        (OVERRIDES_SYNC, "mimir.nameSpace=a", "nameSpace"),
+        (OVERRIDES_SYNC, "hpa.enabled=true", "hpa"),
+        (OVERRIDES_SYNC, "webhook.certmanager.issuerName=a", "certmanager"),
+        (OVERRIDES_SYNC, "webhook.certManager.issuer=a", "issuer"),
+        (OVERRIDES_SYNC, "events.on=true", "on"),
+        (OVERRIDES_SYNC, "serviceMonitor.period=1s", "period"),
+    ] {
+        check(name, set, &[&format!("additional properties '{misspelt}' not allowed")]);
+    }
+}
+
+#[test]
+fn a_value_of_another_type_or_out_of_its_range_fails_with_its_name() {
+    for (name, set, path) in [
+        (MIMIR_RLS, "replicaCount=two", "/replicaCount"),
+        (MIMIR_RLS, "replicaCount=0", "/replicaCount"),
+        (MIMIR_RLS, "hpa.enabled=yes", "/hpa/enabled"),
+        (MIMIR_RLS, "hpa.maxReplicas=0", "/hpa/maxReplicas"),
+        (MIMIR_RLS, "image.pullPolicy=Sometimes", "/image/pullPolicy"),
+        (MIMIR_RLS, "limits.source=http://overrides-sync:8083", "/limits/source"),
+        (MIMIR_RLS, "limits.source=kube:mimir", "/limits/source"),
+        (MIMIR_RLS, "limits.source=", "/limits/source"),
+        (MIMIR_RLS, "limits.enforceBodyParsing=on", "/limits/enforceBodyParsing"),
+        (MIMIR_RLS, "limits.unreadableBody=allow", "/limits/unreadableBody"),
+        (MIMIR_RLS, "limits.maxRequestBytes=100MiB", "/limits/maxRequestBytes"),
+        (MIMIR_RLS, "limits.maxDecodedBytes=0", "/limits/maxDecodedBytes"),
+        (MIMIR_RLS, "limits.maxRequestBytes=2147483649", "/limits/maxRequestBytes"),
+        (MIMIR_RLS, "chargeSamplesIn=both", "/chargeSamplesIn"),
+        (MIMIR_RLS, "mimir.distributors=0", "/mimir/distributors"),
+        (MIMIR_RLS, "mimir.haTracker=off", "/mimir/haTracker"),
+        (MIMIR_RLS, "mimir.haTrackerUrl=mimir-distributor:8080", "/mimir/haTrackerUrl"),
+        (MIMIR_RLS, "edgeConfig.mode=enforced", "/edgeConfig/mode"),
+        (MIMIR_RLS, "edgeConfig.tenants.a.mode=true", "/edgeConfig/tenants/a/mode"),
+        (MIMIR_RLS, "edgeConfig.edge_limits.max_body_bytes=-1", "/edgeConfig/edge_limits/max_body_bytes"),
+        (MIMIR_RLS, "drain.delaySeconds=15s", "/drain/delaySeconds"),
+        (MIMIR_RLS, "log.format=xml", "/log/format"),
+        (MIMIR_RLS, "serviceMonitor.interval=15", "/serviceMonitor/interval"),
+        (MIMIR_RLS, "nodeSelector.ssd=true", "/nodeSelector/ssd"),
+        (OVERRIDES_SYNC, "mimir.overridesConfigMap=", "/mimir/overridesConfigMap"),
+        (OVERRIDES_SYNC, "mimir.namespace=Mimir", "/mimir/namespace"),
+        (OVERRIDES_SYNC, "mimir.limits=5", "/mimir/limits"),
+        (OVERRIDES_SYNC, "allowEmptyOverrides=1", "/allowEmptyOverrides"),
+        (OVERRIDES_SYNC, "webhook.url=http://host/validate", "/webhook/url"),
+        (OVERRIDES_SYNC, "webhook.certManager.issuerKind=Authority", "/webhook/certManager/issuerKind"),
+        (OVERRIDES_SYNC, "tolerations.key=a", "/tolerations"),
+    ] {
+        check(name, set, &[&format!("at '{path}'")]);
+    }
+}
+
+#[test]
+fn values_that_contradict_each_other_fail_with_both_names() {
+    check(MIMIR_RLS, "hpa.enabled=true,replicaCount=11", &["hpa.maxReplicas is 10", "replicaCount", "which is 11"]);
+    check(MIMIR_RLS, "hpa.enabled=true,resources.requests.cpu=null", &["hpa.enabled needs resources.requests.cpu"]);
+    check(
+        MIMIR_RLS,
+        "limits.maxInFlightBytes=423624703",
+        &["limits.maxInFlightBytes is 423624703", "at least 423624704"],
+    );
+    check(
+        MIMIR_RLS,
+        "mimir.haTracker=false,mimir.haTrackerUrl=http://a:1",
+        &["mimir.haTrackerUrl", "mimir.haTracker=false"],
+    );
+}
+
+#[test]
+fn a_webhook_that_this_cluster_cannot_have_fails_with_the_value_that_helps() {
+    let webhook = |more: &str| format!("--set=webhook.enabled=true,{more}");
+    let by_authority = webhook("webhook.caBundle=pem");
+    refused(
+        OVERRIDES_SYNC,
+        &[&by_authority, "--kube-version=1.27.16"],
+        &[
+            "webhook.objectSelector is needed below Kubernetes 1.28 (this is v1.27.16)",
+            "label the ConfigMap mimir-runtime",
+        ],
+    );
+    let by_cert_manager = webhook("webhook.certManager.issuerName=ca");
+    let without = ["webhook.certManager.issuerName is set, and this cluster has no cert-manager.io/v1"];
+    refused(OVERRIDES_SYNC, &[&by_cert_manager], &without);
+    refused(OVERRIDES_SYNC, &[&by_cert_manager, "--api-versions=cert-manager.io/v1alpha2/Certificate"], &without);
+    let template = |arguments: &[&str]| {
+        let chart = chart(OVERRIDES_SYNC);
+        let command = ["template", OVERRIDES_SYNC, chart.to_str().expect("a path is text")];
+        helm(&[&command, arguments].concat()).ok()
+    };
+    let labelled = webhook("webhook.caBundle=pem,webhook.objectSelector.matchLabels.overrides=mimir");
+    assert!(template(&[&labelled, "--kube-version=1.27.16"]).contains("objectSelector"));
+    assert!(template(&[&by_authority, "--kube-version=1.28.0"]).contains("matchConditions"));
+}
+
+#[test]
+fn the_certificate_is_for_the_host_that_the_api_server_asks() {
+    for (url, expected) in [
+        ("", ""),
+        ("https://edge.example.com/validate", "    - \"edge.example.com\"\n  issuerRef"),
+        ("https://edge.example.com:8443/validate", "    - \"edge.example.com\"\n  issuerRef"),
+        ("https://10.1.2.3:8443/validate", "  ipAddresses:\n    - \"10.1.2.3\"\n  issuerRef"),
+        ("https://[fd00::1]:8443/validate", "  ipAddresses:\n    - \"fd00::1\"\n  issuerRef"),
+    ] {
+        let chart = chart(OVERRIDES_SYNC);
+        let set = format!("--set=webhook.enabled=true,webhook.certManager.issuerName=ca,webhook.url={url}");
+        let path = chart.to_str().expect("a path is text");
+        let rendered = helm(&["template", "a", path, &set, "--api-versions=cert-manager.io/v1/Certificate"]).ok();
+        let names = "dnsNames:\n    - a-overrides-sync-webhook.default.svc\n    - a-overrides-sync-webhook.default.svc.cluster.local\n";
+        assert!(rendered.contains(names) && rendered.contains(expected), "{url}: {rendered}");
+    }
+}
