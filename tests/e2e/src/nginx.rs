@@ -100,6 +100,14 @@ impl Nginx {
         });
     }
 
+    /// Waits until the workers of before a reload have finished what they had begun, and ended.
+    ///
+    /// # Panics
+    /// When they don't.
+    pub fn wait_for_old_workers(&self) {
+        until("NGINX has no old workers", || self.children().is_subset(&self.workers()));
+    }
+
     /// The lines of one of its access logs, such as `mimir.log`.
     #[must_use]
     pub fn access_log(&self, name: &str) -> Vec<String> {
@@ -107,16 +115,21 @@ impl Nginx {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// The workers that take connections.
-    fn workers(&self) -> BTreeSet<u32> {
+    fn children(&self) -> BTreeSet<u32> {
         let master = self.process.id();
         let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children")).unwrap_or_default();
-        let serves = |id: &u32| {
+        children.split_whitespace().filter_map(|id| id.parse().ok()).collect()
+    }
+
+    /// The workers that take connections.
+    fn workers(&self) -> BTreeSet<u32> {
+        let mut workers = self.children();
+        workers.retain(|id| {
             let title = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
             let title = String::from_utf8_lossy(&title);
             title.starts_with("nginx: worker process") && !title.contains("shutting down")
-        };
-        children.split_whitespace().filter_map(|id| id.parse().ok()).filter(serves).collect()
+        });
+        workers
     }
 }
 

@@ -1,0 +1,109 @@
+//! A running HAProxy with the configuration of ops/haproxy.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::front::{Behind, substituted};
+use crate::http1::Connection;
+use crate::ports::free_port;
+use crate::process::Process;
+use crate::programs::{repository, tool};
+use crate::wait::until;
+
+/// The real HAProxy on loopback. Its folder is a copy of ops/haproxy in which addresses, ports and paths are this run's.
+#[derive(Debug)]
+pub struct Haproxy {
+    /// The running program.
+    pub process: Process,
+    folder: TempDir,
+    port: u16,
+}
+
+impl Haproxy {
+    /// Starts it after edits of its files, which are given with their names, and waits until it listens and takes Envoy for healthy.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[must_use]
+    pub fn start_edited(behind: Behind, edit: impl Fn(&str, String) -> String) -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let port = free_port();
+        copy(folder.path(), port, behind, edit);
+        let mut command = Command::new(tool("haproxy"));
+        command.arg("-db").arg("-f").arg(folder.path().join("haproxy.cfg"));
+        let mut haproxy = Self { process: Process::start("haproxy", folder.path(), &mut command), folder, port };
+        until("HAProxy listens", || {
+            assert!(haproxy.process.ended().is_none(), "HAProxy ended");
+            Connection::open(port).is_ok()
+        });
+        haproxy
+    }
+
+    /// Where clients push.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Gives a command, or several with `;` between them, to its socket, and reads the answer.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn command(&self, command: &str) -> String {
+        let mut socket = UnixStream::connect(self.folder.path().join("admin.sock")).expect("HAProxy has a socket");
+        writeln!(socket, "{command}").expect("a command can be given");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("a command is answered");
+        answer.trim().to_owned()
+    }
+
+    /// Sets the share of the edge, in percent, as an operator does.
+    ///
+    /// # Panics
+    /// When HAProxy refuses it.
+    pub fn set_share(&self, percent: u8) {
+        let rest = 100 - percent;
+        let answer = self.command(&format!("set weight pushes/edge {percent}; set weight pushes/mimir {rest}"));
+        assert_eq!(answer, "", "HAProxy refuses the weights");
+    }
+
+    /// Waits until a server, such as `pushes/edge`, is up or down.
+    ///
+    /// # Panics
+    /// When it isn't.
+    pub fn wait_for(&self, server: &str, up: bool) {
+        let (backend, name) = server.split_once('/').expect("a server is named backend/server");
+        until(&format!("{server} is up: {up}"), || {
+            // The columns of the state file: backend's id, its name, server's id, its name, address, operational state (2: running).
+            self.command(&format!("show servers state {backend}")).lines().any(|line| {
+                let columns: Vec<&str> = line.split_whitespace().collect();
+                columns.get(3) == Some(&name) && columns.get(5) == Some(if up { &"2" } else { &"0" })
+            })
+        });
+    }
+}
+
+/// A copy of ops/haproxy for this run.
+fn copy(folder: &Path, port: u16, behind: Behind, edit: impl Fn(&str, String) -> String) {
+    const FILES: [&str; 3] = ["haproxy.cfg", "always.lst", "never.lst"];
+    let read =
+        |name| fs::read_to_string(repository().join("ops/haproxy").join(name)).expect("a configuration can be read");
+    let values = [
+        ("    user haproxy\n    group haproxy\n", String::new()),
+        ("/run/haproxy/admin.sock", folder.join("admin.sock").display().to_string()),
+        ("bind :80\n", format!("bind 127.0.0.1:{port}\n")),
+        ("mimir-distributor.mimir.svc.cluster.local:8080", format!("127.0.0.1:{}", behind.mimir)),
+        ("mimir-gateway.mimir.svc.cluster.local:80\n", format!("127.0.0.1:{}\n", behind.queries)),
+        ("mimir-envoy.mimir-edge-enforcement.svc.cluster.local:8080", format!("127.0.0.1:{}", behind.envoy)),
+    ];
+    let texts = substituted("ops/haproxy", FILES.map(read).to_vec(), &values);
+    for (name, text) in FILES.into_iter().zip(texts) {
+        fs::write(folder.join(name), edit(name, text)).expect("a file can be written");
+    }
+}

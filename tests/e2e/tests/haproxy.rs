@@ -1,0 +1,282 @@
+//! The canary with the real HAProxy: who goes through the edge, and weights that change while clients push.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use e2e::{
+    Behind, Connection, Edge, FrontClient, FrontLoad, Haproxy, PUSH_ID, Request, Response, Sink, push_request, samples,
+    send,
+};
+
+const LIMITS: &str = "
+overrides:
+  team: { ingestion_rate: 1e12, ingestion_burst_size: 1000000000000 }
+  over: { ingestion_rate: 0.001, ingestion_burst_size: 5 }
+";
+
+const BY_TENANT: &str = "    balance hash var(txn.tenant)\n    hash-type consistent\n";
+
+fn by_request(name: &str, text: String) -> String {
+    assert!(name != "haproxy.cfg" || text.contains(BY_TENANT), "haproxy.cfg has no {BY_TENANT}");
+    text.replace(BY_TENANT, "    balance roundrobin\n")
+}
+
+/// HAProxy between two sinks.
+struct Sides {
+    haproxy: Haproxy,
+    mimir: Sink,
+    edge: Sink,
+}
+
+impl Sides {
+    fn start(edit: impl Fn(&str, String) -> String) -> Self {
+        let (mimir, edge) = (Sink::start(), Sink::start());
+        let behind = Behind { mimir: mimir.port(), queries: mimir.port(), envoy: edge.port() };
+        Self { haproxy: Haproxy::start_edited(behind, edit), mimir, edge }
+    }
+
+    fn send_all(&self, requests: impl Iterator<Item = Request>) {
+        let mut connection = Connection::open(self.haproxy.port()).expect("HAProxy listens");
+        for request in requests {
+            assert_eq!(connection.send(&request).expect("a push is answered").status, 200);
+        }
+    }
+
+    /// Tenants whose pushes went through the edge; health checks have none.
+    fn tenants_at_edge(&self) -> Vec<String> {
+        self.edge
+            .arrivals()
+            .iter()
+            .filter_map(|push| push.headers.get("x-scope-orgid"))
+            .map(|tenant| tenant.into_owned())
+            .collect()
+    }
+}
+
+#[test]
+fn by_request_the_share_is_the_weight_and_changes_at_run_time() {
+    let sides = Sides::start(by_request);
+    let request = push_request("team", &samples(1).bytes);
+    let mut before = 0;
+    for share in [0, 5, 10, 25, 50, 100, 0] {
+        sides.haproxy.set_share(share);
+        sides.send_all((0..200).map(|_| request.clone()));
+        let now = sides.tenants_at_edge().len();
+        // Round robin spreads by weights without chance; where it begins is one push more or less.
+        assert!((now - before).abs_diff(2 * usize::from(share)) <= 1, "{share} %: {} of 200", now - before);
+        before = now;
+    }
+    assert_eq!(sides.mimir.arrivals().len() + before, 7 * 200);
+}
+
+#[test]
+fn by_tenant_a_tenant_and_all_its_spellings_are_on_one_side() {
+    let sides = Sides::start(|_, text| text);
+    let body = samples(1).bytes;
+    let tenants = || (0..1_000).map(|number| format!("tenant-{number}"));
+    let mut before = BTreeSet::new();
+    for share in [10, 25] {
+        sides.haproxy.set_share(share);
+        let seen = sides.tenants_at_edge().len();
+        sides.send_all(tenants().map(|tenant| push_request(&tenant, &body)));
+        let at_edge: BTreeSet<String> = sides.tenants_at_edge().into_iter().skip(seen).collect();
+        // The shares of a consistent hash are rough: 16 places on its ring for each weight.
+        let expected = 10 * usize::from(share);
+        eprintln!("{share} %: {} of 1000 tenants", at_edge.len());
+        assert!((expected / 2..=expected * 2).contains(&at_edge.len()), "{share} %: {} of 1000 tenants", at_edge.len());
+        let left = before.difference(&at_edge).count();
+        assert!(left * 5 <= before.len(), "{left} of {} tenants left the edge as its share grew", before.len());
+        before = at_edge;
+    }
+    for tenant in tenants().take(100) {
+        let spellings =
+            [format!("{tenant}|{tenant}"), format!("{tenant}:k=v"), format!("  {tenant} "), format!("{tenant},other")];
+        let twice = push_request(&tenant, &body).header("x-scope-orgid", "other");
+        let seen = sides.tenants_at_edge().len();
+        sides.send_all(spellings.iter().map(|spelling| push_request(spelling, &body)).chain([twice]));
+        let now = sides.tenants_at_edge().len() - seen;
+        assert_eq!(now, if before.contains(&tenant) { 5 } else { 0 }, "{tenant}");
+    }
+}
+
+#[test]
+fn some_tenants_are_always_in_and_some_never() {
+    let listed = |name: &str, text: String| match name {
+        "always.lst" => text + "canary-team\n",
+        "never.lst" => text + "vip-team\n",
+        _ => text,
+    };
+    let sides = Sides::start(listed);
+    let body = samples(1).bytes;
+    for (share, expected) in
+        [(0, vec!["canary-team", "canary-team:k=v"]), (100, vec!["canary-team", "canary-team:k=v", "Canary-Team"])]
+    {
+        sides.haproxy.set_share(share);
+        let seen = sides.tenants_at_edge().len();
+        let tenants = ["canary-team", "canary-team:k=v", "vip-team", "vip-team|vip-team", "Canary-Team"];
+        sides.send_all(tenants.iter().map(|tenant| push_request(tenant, &body)));
+        assert_eq!(sides.tenants_at_edge().split_off(seen), expected);
+    }
+}
+
+#[test]
+fn only_pushes_go_through_the_edge_and_they_are_marked() {
+    let sides = Sides::start(|_, text| text);
+    sides.haproxy.set_share(100);
+    let others = ["/prometheus/api/v1/query?query=up", "/api/v1/push/influx/write", "/otlp/v1/metrics", "/"];
+    sides.send_all(others.iter().map(|target| Request::new("POST", target).body(b"x")));
+    let push = push_request("team", &samples(1).bytes)
+        .header("X-Mimir-Edge-Traffic", "mirror")
+        .header("X-Mimir-Edge-Traffic", "mirror");
+    sides.send_all([push].into_iter());
+    assert_eq!(sides.mimir.arrivals().len(), others.len());
+    let arrivals = sides.edge.arrivals();
+    let marks: Vec<&[u8]> = arrivals.iter().flat_map(|push| push.headers.all("x-mimir-edge-traffic")).collect();
+    assert_eq!(marks, [b"live"]);
+}
+
+/// HAProxy in front of a real edge, which has the sink behind it that HAProxy takes for Mimir.
+fn whole(edge: &Edge, share: u8) -> Haproxy {
+    let behind = Behind { mimir: edge.sink.port(), queries: edge.sink.port(), envoy: edge.port() };
+    let haproxy = Haproxy::start_edited(behind, by_request);
+    haproxy.wait_for("pushes/edge", true);
+    haproxy.set_share(share);
+    haproxy
+}
+
+/// The header lines that are not of one connection or one moment.
+fn told(answer: &Response) -> (u16, Vec<u8>, Vec<(String, Vec<Vec<u8>>)>) {
+    const OF_THE_MOMENT: [&str; 5] = ["date", "connection", "transfer-encoding", "content-length", "retry-after"];
+    let names: BTreeSet<&str> = answer.headers.names().filter(|name| !OF_THE_MOMENT.contains(name)).collect();
+    let lines = names.into_iter().map(|name| (name.to_owned(), answer.headers.all(name).map(<[u8]>::to_vec).collect()));
+    (answer.status, answer.body.clone(), lines.collect())
+}
+
+#[test]
+fn the_edge_decides_behind_haproxy_as_without_it() {
+    let edge = Edge::start(LIMITS);
+    let haproxy = whole(&edge, 100);
+    let body = samples(10).bytes;
+    let push = || push_request("over", &body);
+    let spelled = |target: &str| Request::new("POST", target).header("X-Scope-OrgID", "over").body(&body);
+    let mut requests = vec![
+        push(),
+        push().header("X-Scope-OrgID", "team"),
+        push_request("team", &body).header("x-scope-orgid", "over"),
+        Request::new("POST", "/api/v1/push").body(&body),
+        push().header("X-Scope-OrgID", "").chunked(7),
+        push_request("team", b"no snappy"),
+        Request::new("GET", "/api/v1/push").header("X-Scope-OrgID", "over"),
+    ];
+    requests.extend(
+        ["over,team", "over|over", "over:k=v", "over|team", "", "a\u{ff}", "..", "|over"]
+            .map(|tenant| push_request(tenant, &body)),
+    );
+    requests.extend(
+        [
+            "//api/v1/push",
+            "/api//v1/push",
+            "/api/./v1/push",
+            "/api/v1/%70ush",
+            "/api/v1/push?x=1",
+            "/api%2Fv1%2Fpush",
+            "/api/v1/push?",
+        ]
+        .map(spelled),
+    );
+    for request in requests {
+        let (through, straight) = (send(haproxy.port(), &request), edge.send(&request));
+        assert_eq!(told(&through), told(&straight), "{request}: {}", through.text());
+        assert_ne!(through.status, 200, "{request}");
+    }
+    assert_eq!(edge.sink.arrivals().len(), 0);
+}
+
+/// A push of the load that was answered with 200 is in the sink once; so many others were answered with 502 at most, and none was not answered.
+#[track_caller]
+fn is_whole(load: FrontLoad, edge: &Edge, broken: usize) {
+    let tally = load.stop();
+    assert_eq!(tally.errors, [""; 0]);
+    assert!(
+        tally.other_than(&[200, 502]).is_empty() && tally.of("team", 502).count() <= broken,
+        "{:?}",
+        tally.other_than(&[200])
+    );
+    let arrivals = edge.sink.of_tenant("team");
+    let distinct: BTreeSet<String> =
+        arrivals.iter().filter_map(|push| push.headers.get(PUSH_ID)).map(|id| id.into_owned()).collect();
+    assert_eq!(arrivals.len(), distinct.len(), "a push was ingested twice");
+    let accepted: BTreeSet<String> = tally.of("team", 200).map(|push| push.id.clone()).collect();
+    assert!(accepted.is_subset(&distinct), "lost: {:?}", accepted.difference(&distinct));
+    assert!(broken > 0 || accepted == distinct, "refused and ingested: {:?}", distinct.difference(&accepted));
+    eprintln!(
+        "{} pushes, {} of them 502, slowest {:?}",
+        tally.pushed.len(),
+        tally.of("team", 502).count(),
+        tally.slowest()
+    );
+}
+
+fn load(haproxy: &Haproxy) -> FrontLoad {
+    let load = FrontLoad::start(haproxy.port(), vec![FrontClient::new("team", 5, Duration::from_millis(4)); 6]);
+    load.wait_for_more(100);
+    load
+}
+
+#[test]
+fn weights_up_and_back_to_nothing_lose_no_push_under_load() {
+    let mut edge = Edge::start(LIMITS);
+    let haproxy = whole(&edge, 0);
+    let load = load(&haproxy);
+    for share in [1, 5, 10, 25, 50, 100, 50, 0] {
+        haproxy.set_share(share);
+        load.wait_for_more(100);
+    }
+    // What was begun is over; the edge is not missed.
+    load.wait_for_more(100);
+    edge.envoy.process.kill();
+    load.wait_for_more(200);
+    is_whole(load, &edge, 0);
+}
+
+#[test]
+fn mimir_gets_the_pushes_when_envoy_is_down_and_the_edge_again_when_it_is_back() {
+    let edge = Edge::start(LIMITS);
+    for share in [50, 100] {
+        let haproxy = whole(&edge, share);
+        let over = push_request("over", &samples(10).bytes);
+        let status = || send(haproxy.port(), &over).status;
+        assert!([status(), status()].contains(&429));
+        edge.envoy.process.signal(e2e::Signal::STOP);
+        haproxy.wait_for("pushes/edge", false);
+        assert_eq!([status(), status()], [200; 2], "{share}");
+        edge.envoy.process.signal(e2e::Signal::CONT);
+        haproxy.wait_for("pushes/edge", true);
+        assert!([status(), status()].contains(&429));
+    }
+}
+
+#[test]
+fn a_push_whose_connection_is_refused_goes_to_mimir() {
+    for share in [50, 100] {
+        let mut edge = Edge::start(LIMITS);
+        let haproxy = whole(&edge, share);
+        let load = load(&haproxy);
+        edge.envoy.process.kill();
+        load.wait_for_more(300);
+        // What Envoy had when it was killed: one push of each client.
+        is_whole(load, &edge, 6);
+    }
+}
+
+#[test]
+fn an_edge_that_cannot_decide_is_no_reason_to_go_past_it() {
+    let mut edge = Edge::start(LIMITS);
+    let haproxy = whole(&edge, 100);
+    edge.rls.process.kill();
+    edge.envoy.wait_for_healthy_rls(0);
+    let answers: Vec<u16> =
+        (0..10).map(|_| send(haproxy.port(), &push_request("over", &samples(1).bytes)).status).collect();
+    assert_eq!(answers, [503; 10]);
+    assert_eq!(edge.sink.arrivals().len(), 0);
+}

@@ -1,0 +1,125 @@
+//! From step to step with the real NGINX, under load: no push is lost, none is ingested twice, and back is one copied file away.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use e2e::{Behind, Edge, FrontClient, FrontLoad, FrontTally, Nginx, PUSH_ID, push_request, samples, send};
+
+const LIMITS: &str = "
+overrides:
+  team: { ingestion_rate: 1e12, ingestion_burst_size: 1000000000000 }
+  over: { ingestion_rate: 0.001, ingestion_burst_size: 5 }
+";
+
+/// NGINX in front of an edge, and both in front of the edge's sink.
+fn start(file: &str, edge: &Edge) -> Nginx {
+    Nginx::start(file, Behind { mimir: edge.sink.port(), queries: edge.sink.port(), envoy: edge.port() })
+}
+
+fn load(nginx: &Nginx) -> FrontLoad {
+    let load = FrontLoad::start(nginx.port(), vec![FrontClient::new("team", 5, Duration::from_millis(4)); 6]);
+    load.wait_for_more(100);
+    load
+}
+
+/// Every push was answered with 200 and is in the sink once.
+#[track_caller]
+fn is_whole(tally: &FrontTally, edge: &Edge) {
+    assert_eq!(tally.errors, [""; 0]);
+    assert!(tally.other_than(&[200]).is_empty(), "{:?}", tally.other_than(&[200]));
+    let arrivals = edge.sink.of_tenant("team");
+    let distinct: BTreeSet<String> =
+        arrivals.iter().filter_map(|arrival| arrival.headers.get(PUSH_ID)).map(|id| id.into_owned()).collect();
+    assert_eq!(arrivals.len(), distinct.len(), "a push was ingested twice");
+    assert_eq!(distinct, tally.pushed.iter().map(|push| push.id.clone()).collect());
+    eprintln!(
+        "{} pushes, {} repeated on a new connection, slowest {:?}",
+        tally.pushed.len(),
+        tally.repeated,
+        tally.slowest()
+    );
+}
+
+#[test]
+fn the_emergency_rollback_from_any_step_loses_no_push() {
+    for file in ["mirror.conf", "canary.conf", "full-fail-open.conf", "full-fail-closed.conf"] {
+        let mut edge = Edge::start(LIMITS);
+        let nginx = start(file, &edge);
+        let load = load(&nginx);
+        nginx.switch_to("direct.conf");
+        // Pushes that an old worker has begun still go through the edge; once it has ended the edge is not missed.
+        nginx.wait_for_old_workers();
+        edge.envoy.process.kill();
+        edge.rls.process.kill();
+        load.wait_for_more(300);
+        is_whole(&load.stop(), &edge);
+    }
+}
+
+#[test]
+fn each_step_and_its_reloads_lose_no_push() {
+    let edge = Edge::start(LIMITS);
+    let nginx = start("direct.conf", &edge);
+    let load = load(&nginx);
+    for file in
+        ["mirror.conf", "canary.conf", "full-fail-open.conf", "full-fail-closed.conf", "canary.conf", "direct.conf"]
+    {
+        nginx.switch_to(file);
+        load.wait_for_more(100);
+        nginx.reload();
+        load.wait_for_more(100);
+    }
+    is_whole(&load.stop(), &edge);
+}
+
+#[test]
+fn full_means_that_every_push_is_decided_by_the_edge() {
+    for file in ["full-fail-open.conf", "full-fail-closed.conf"] {
+        let edge = Edge::start(LIMITS);
+        let nginx = start(file, &edge);
+        let answers: Vec<u16> =
+            (0..50).map(|_| send(nginx.port(), &push_request("over", &samples(10).bytes)).status).collect();
+        assert_eq!(answers, [429; 50], "{file}");
+        assert_eq!(edge.sink.arrivals().len(), 0, "{file}");
+    }
+}
+
+#[test]
+fn failing_open_a_push_goes_to_mimir_when_envoy_is_down() {
+    let mut edge = Edge::start(LIMITS);
+    let nginx = start("full-fail-open.conf", &edge);
+    let load = load(&nginx);
+    edge.envoy.process.signal(e2e::Signal::TERM);
+    edge.envoy.process.wait();
+    load.wait_for_more(300);
+    let tally = load.stop();
+    assert!(tally.other_than(&[200, 502]).is_empty(), "{:?}", tally.other_than(&[200, 502]));
+    // A push that Envoy had begun to read when it ended may have been ingested, and is the client's to repeat.
+    assert!(tally.other_than(&[200]).len() <= 6, "{:?}", tally.other_than(&[200]));
+    assert_eq!(send(nginx.port(), &push_request("over", &samples(10).bytes)).status, 200);
+    assert_eq!(edge.sink.of_tenant("over").len(), 1);
+}
+
+#[test]
+fn failing_closed_mimir_sees_nothing_when_envoy_is_down() {
+    let mut edge = Edge::start(LIMITS);
+    let nginx = start("full-fail-closed.conf", &edge);
+    edge.envoy.process.kill();
+    let answers: Vec<u16> =
+        (0..10).map(|_| send(nginx.port(), &push_request("team", &samples(10).bytes)).status).collect();
+    assert_eq!(answers, [502; 10]);
+    assert_eq!(edge.sink.arrivals().len(), 0);
+    nginx.switch_to("direct.conf");
+    assert_eq!(send(nginx.port(), &push_request("team", &samples(10).bytes)).status, 200);
+}
+
+#[test]
+fn direct_asks_the_edge_nothing() {
+    let edge = Edge::start(LIMITS);
+    let nginx = start("direct.conf", &edge);
+    let push = push_request("over", &samples(10).bytes).header("X-Mimir-Edge-Traffic", "mirror");
+    assert_eq!(send(nginx.port(), &push).status, 200);
+    let [arrival] = &edge.sink.arrivals()[..] else { panic!("one push is one arrival") };
+    assert_eq!(arrival.headers.get("x-mimir-edge-traffic"), None);
+    assert_eq!(arrival.headers.get("x-forwarded-for"), None, "Envoy adds it");
+}
