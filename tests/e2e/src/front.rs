@@ -49,17 +49,28 @@ pub struct FrontClient {
     pub samples: usize,
     /// From one push to the next; a push that is late is sent at once.
     pub every: Duration,
+    /// Its push of a number, if it is not one of samples; the client has a number too.
+    pub request: Option<fn(usize, u32) -> Request>,
 }
 
 impl FrontClient {
     /// A client of this tenant.
     #[must_use]
     pub fn new(tenant: &str, samples: usize, every: Duration) -> Self {
-        Self { tenant: tenant.to_owned(), samples, every }
+        Self { tenant: tenant.to_owned(), samples, every, request: None }
+    }
+
+    /// A client whose pushes are no samples that Mimir takes; it goes by this name.
+    #[must_use]
+    pub fn of_requests(name: &str, every: Duration, request: fn(usize, u32) -> Request) -> Self {
+        Self { request: Some(request), ..Self::new(name, 0, every) }
     }
 
     /// Its push of this number: no two pushes of a load have a sample in common, so that one that is ingested twice shows.
     fn push(&self, client: usize, number: u32) -> Request {
+        if let Some(request) = self.request {
+            return request(client, number);
+        }
         let name = client.to_string();
         let mut series = Series::sample(&[("__name__", "e2e_front"), ("client", &name)], 0.0, 0);
         let first = FIRST_TIMESTAMP_MS + i64::from(number) * self.samples as i64;
@@ -74,6 +85,8 @@ impl FrontClient {
 pub struct Pushed {
     /// Its [`PUSH_ID`].
     pub id: String,
+    /// Its number among those of its client.
+    pub number: u32,
     /// Whose it is.
     pub tenant: String,
     /// Samples in it.
@@ -200,6 +213,7 @@ fn run(port: u16, index: usize, client: &FrontClient, tally: &Mutex<FrontTally>,
         match answer {
             Ok(answer) => tally.pushed.push(Pushed {
                 id: format!("{index}-{number}"),
+                number,
                 tenant: client.tenant.clone(),
                 samples: client.samples,
                 started,
