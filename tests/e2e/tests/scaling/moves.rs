@@ -1,0 +1,113 @@
+//! A replica that comes and one that dies, under load.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use e2e::{Edge, until};
+
+use crate::census::{Census, Deciders};
+use crate::load::{Push, Stream, push_during};
+use crate::report;
+use crate::tenants::{Limited, overrides, streams};
+
+/// Long enough for a bucket of five seconds to be empty before something happens, and for a full one to empty again afterwards.
+const WHILE: Duration = Duration::from_secs(11);
+const LEAST: Duration = Duration::from_secs(28);
+/// What a push can take that was on its way when something happened.
+const A_PUSH: Duration = Duration::from_secs(1);
+/// The replica that comes or goes.
+const MOVING: usize = 2;
+
+fn edge() -> Edge {
+    let edge = Edge::builder().replicas(3).forgetting_bodies().start(&overrides());
+    edge.envoy.wait_for_healthy_rls(3);
+    edge
+}
+
+fn load(limited: &[Limited]) -> Vec<Stream> {
+    limited.iter().map(|limited| limited.stream.clone()).collect()
+}
+
+/// Lets the load go on for a while.
+fn go_on() {
+    let started = Instant::now();
+    until("the load went on", || started.elapsed() >= WHILE);
+}
+
+/// How often a tenant changed its replica over the parts of a test.
+pub(crate) fn moves(tenant: &str, parts: &[&Deciders]) -> usize {
+    let mut moves = 0;
+    let mut at: BTreeSet<usize> = BTreeSet::new();
+    for deciders in parts.iter().filter_map(|deciders| deciders.get(tenant)) {
+        let new: BTreeSet<usize> = deciders.difference(&at).copied().collect();
+        moves += new.len() - usize::from(at.is_empty());
+        if !new.is_empty() {
+            at = new;
+        }
+    }
+    moves
+}
+
+fn check_all(limited: &[Limited], answers: &[Vec<Push>], parts: &[&Deciders]) -> usize {
+    let mut moved = 0;
+    for (limited, pushes) in limited.iter().zip(answers) {
+        let moves = moves(&limited.tenant, parts);
+        moved += usize::from(moves > 0);
+        limited.check(pushes, moves);
+    }
+    moved
+}
+
+#[test]
+fn a_replica_that_comes_takes_tenants_over_with_one_more_burst_each() {
+    let mut edge = edge();
+    // To Envoy it is an endpoint that does not answer yet.
+    edge.replicas[MOVING - 1].process.kill();
+    edge.envoy.wait_for_healthy_rls(2);
+    let limited = streams(1);
+    let (answers, parts) = push_during(edge.port(), &load(&limited), LEAST, || {
+        let start = Census::of(&edge);
+        go_on();
+        let before = Census::of(&edge);
+        edge.replicas[MOVING - 1].restart();
+        edge.envoy.wait_for_healthy_rls(3);
+        go_on();
+        [before.deciders_since(&start), Census::of(&edge).deciders_since(&before)]
+    });
+    let failed: Vec<&Push> = answers.iter().flatten().filter(|push| push.failed()).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+    let moved = check_all(&limited, &answers, &parts.each_ref());
+    report(&format!("{moved} of {} streams moved", limited.len()));
+    assert!(moved > 0, "nobody was taken over");
+    assert!(parts[1].values().any(|deciders| deciders.contains(&MOVING)));
+}
+
+#[test]
+fn a_replica_that_dies_costs_its_tenants_one_more_burst_each() {
+    let mut edge = edge();
+    let limited = streams(1);
+    let (answers, (parts, killed)) = push_during(edge.port(), &load(&limited), LEAST, || {
+        go_on();
+        let before = Census::of(&edge);
+        let killed = Instant::now();
+        edge.replicas[MOVING - 1].process.kill();
+        edge.envoy.wait_for_healthy_rls(2);
+        report(&format!("Envoy knew after {:.2?}", killed.elapsed()));
+        go_on();
+        ([before.deciders_since(&Census::default()), Census::of(&edge).deciders_since(&before)], killed)
+    });
+    let failed: Vec<&Push> = answers.iter().flatten().filter(|push| push.failed()).collect();
+    let last = failed.iter().map(|push| push.answered.duration_since(killed)).max().unwrap_or_default();
+    let pushes = answers.iter().map(Vec::len).sum::<usize>();
+    report(&format!("{} of {pushes} pushes failed, the last {last:.2?} after the kill", failed.len()));
+    // Failing closed, and until the health checks know: two of them, a second apart.
+    assert!(failed.iter().all(|push| push.status == Some(503) && push.started >= killed - A_PUSH), "{failed:?}");
+    assert!(last < Duration::from_secs(4), "{last:?}");
+    let strangers = limited.iter().zip(&answers).filter(|(limited, pushes)| {
+        pushes.iter().any(Push::failed) && !parts[0].get(&limited.tenant).is_some_and(|at| at.contains(&MOVING))
+    });
+    assert_eq!(strangers.count(), 0, "tenants of other replicas were refused");
+    let moved = check_all(&limited, &answers, &parts.each_ref());
+    report(&format!("{moved} of {} streams moved", limited.len()));
+    assert!(moved > 0, "nobody was taken over");
+}
