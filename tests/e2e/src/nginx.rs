@@ -92,12 +92,21 @@ impl Nginx {
     /// # Panics
     /// When there are no new workers.
     pub fn reload(&self) {
+        self.reloaded_by(|| check(nginx(self.folder.path()).args(["-s", "reload"])));
+    }
+
+    /// Does something that reloads it, and waits until no worker of before takes connections.
+    ///
+    /// # Panics
+    /// When there are no new workers.
+    pub fn reloaded_by<T>(&self, change: impl FnOnce() -> T) -> T {
         let before = self.workers();
-        check(nginx(self.folder.path()).args(["-s", "reload"]));
+        let done = change();
         until("NGINX has new workers alone", || {
             let now = self.workers();
             !now.is_empty() && now.is_disjoint(&before)
         });
+        done
     }
 
     /// Waits until the workers of before a reload have finished what they had begun, and ended.

@@ -48,9 +48,18 @@ impl Desk {
         Self { folder, nginx, server }
     }
 
-    /// Types a block of commands; NGINX's files are where this NGINX has them.
+    /// Types a block of commands; NGINX's files are where this NGINX has them. It takes a reload over a moment after the command.
     #[track_caller]
     pub fn run(&self, block: &str) -> String {
+        if block.contains("nginx -s reload") {
+            self.nginx.reloaded_by(|| self.type_in(block))
+        } else {
+            self.type_in(block)
+        }
+    }
+
+    #[track_caller]
+    fn type_in(&self, block: &str) -> String {
         let folder = self.folder.path();
         let nginx_conf = self.nginx.folder().join("nginx.conf").display().to_string();
         let block = block.replace("/etc/nginx/nginx.conf", &nginx_conf).replace("/etc/nginx/", "etc/");

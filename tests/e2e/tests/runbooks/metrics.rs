@@ -1,4 +1,4 @@
-//! Every metric that a runbook, an alert or a dashboard names is one of a program's.
+//! Every metric and label that a runbook, an alert or a dashboard names is one of a program's.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,9 +20,10 @@ fn named(text: &str) -> BTreeSet<String> {
     words.filter(|word| PREFIXES.iter().any(|prefix| word.starts_with(prefix))).map(str::to_owned).collect()
 }
 
-/// What a page of metrics has, with the names that a histogram's series have.
+/// What a page of metrics has: names, also those of a histogram's series, and labels.
 fn exported(page: &str, names: &mut BTreeSet<String>) {
     for line in page.lines() {
+        names.extend(line.split("=\"").filter_map(|part| part.rsplit(['{', ',']).next()).map(str::to_owned));
         let described = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '));
         if let Some((name, kind)) = described {
             names.insert(name.to_owned());
