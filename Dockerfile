@@ -42,8 +42,10 @@ FROM scratch AS runtime
 COPY --from=build /rootfs/ /
 COPY --from=build --chown=65532:65532 /caches/ /var/cache/
 USER 65532:65532
+ARG VERSION=dev
 LABEL org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.vendor="mimir-rls"
+      org.opencontainers.image.vendor="mimir-rls" \
+      org.opencontainers.image.version="${VERSION}"
 
 FROM runtime AS mimir-rls
 LABEL org.opencontainers.image.title="mimir-rls" \
@@ -79,10 +81,12 @@ RUN mkdir -p /rootfs/bin /rootfs/run/envoy \
 
 # Without a command it configures itself from its environment, see ops/docker/envoy; the chart runs `envoy` itself, with a file of its own.
 FROM envoyproxy/envoy:distroless-v1.40.0 AS mimir-envoy
+ARG VERSION=dev
 LABEL org.opencontainers.image.title="mimir-envoy" \
       org.opencontainers.image.description="Envoy, set up to ask mimir-rls about every push" \
       org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.vendor="mimir-rls"
+      org.opencontainers.image.vendor="mimir-rls" \
+      org.opencontainers.image.version="${VERSION}"
 COPY --from=shell /rootfs/bin/ /bin/
 COPY --from=shell --chown=65532:65532 /rootfs/run/ /run/
 COPY ops/envoy/enforce.yaml ops/envoy/mirror.yaml ops/envoy/configure /etc/mimir-envoy/
