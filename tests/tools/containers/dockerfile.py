@@ -24,6 +24,7 @@ class Stage:
         self.name = words[2] if len(words) == 3 and words[1].upper() == 'AS' else ''
         self.copies: list[tuple[str, list[str], str]] = []      # the stage it is from or '', sources, target
         self.ports: set[int] = set()
+        self.texts: list[str] = []                              # what is run, and with which variables
 
     def add(self, instruction: str, arguments: str) -> None:
         if instruction == 'COPY':
@@ -31,6 +32,8 @@ class Stage:
             options = dict(word.removeprefix('--').split('=', 1) for word in words if word.startswith('--'))
             paths = [word for word in words if not word.startswith('--')]
             self.copies.append((options.get('from', ''), paths[:-1], paths[-1]))
+        elif instruction in ('CMD', 'ENTRYPOINT', 'ENV'):
+            self.texts.append(arguments)
         elif instruction == 'EXPOSE':
             self.ports |= {int(port) for port in arguments.split()}
 
@@ -87,8 +90,12 @@ def files_of(root: Path, source: str) -> list[str]:
     return sorted(str(file.relative_to(root)) for file in path.rglob('*') if file.is_file())
 
 
+def patterns_of(root: Path) -> list[str]:
+    return [line.strip() for line in (root / '.dockerignore').read_text().splitlines() if line.strip() and not line.startswith('#')]
+
+
 def copy_faults(file: Dockerfile) -> list[str]:
-    patterns = [line.strip() for line in (file.root / '.dockerignore').read_text().splitlines() if line.strip() and not line.startswith('#')]
+    patterns = patterns_of(file.root)
     found = []
     for source in file.sources():
         files = files_of(file.root, source)
@@ -105,6 +112,36 @@ def copy_faults(file: Dockerfile) -> list[str]:
         for origin, _, _ in stage.copies:
             if origin and origin not in names:
                 found.append(f'Dockerfile: COPY --from={origin}: there is no such stage')
+    return found
+
+
+def is_copied(root: Path, path: str, stage: Stage) -> bool:
+    for origin, sources, target in stage.copies:
+        for source in sources:
+            place = target if not target.endswith('/') or (root / source).is_dir() else target + Path(source).name
+            if path == place or not origin and path.startswith(place) and (root / source / path[len(place):].lstrip('/')).is_file():
+                return True
+    return False
+
+
+def path_faults(file: Dockerfile) -> list[str]:
+    """What an image runs or reads from our folders was copied there."""
+    found = []
+    for stage in file.stages:
+        for path in re.findall(r'/(?:etc|usr/local/bin)/[\w./-]*[\w-]', ' '.join(stage.texts).replace('/usr/local/bin:', '')):
+            if not is_copied(file.root, path, stage):
+                found.append(f'Dockerfile: {stage.name}: {path} is not copied')
+    return found
+
+
+def setting_faults(file: Dockerfile) -> list[str]:
+    """Variables of our programs are ones that they read, by the tables that are tested against their --help."""
+    known = (file.root / 'README.md').read_text() + (file.root / 'docs/overrides-sync.md').read_text() + (file.root / '.env.example').read_text()
+    found = []
+    for name in ('Dockerfile', 'docs/compose.md'):
+        for variable in sorted(set(re.findall(r'\b(?:MIMIR_RLS|OVERRIDES_SYNC)_[A-Z_]+', (file.root / name).read_text()))):
+            if not re.search(rf'\b{variable}\b', known):
+                found.append(f'{name}: no program reads {variable}')
     return found
 
 
@@ -162,5 +199,5 @@ def hadolint_faults(file: Dockerfile) -> list[str]:
 
 def faults(root: Path) -> list[str]:
     file = Dockerfile(root)
-    checks = (copy_faults, manifest_faults, target_faults, version_faults, port_faults, hadolint_faults)
+    checks = (copy_faults, path_faults, setting_faults, manifest_faults, target_faults, version_faults, port_faults, hadolint_faults)
     return [fault for check in checks for fault in check(file)]
