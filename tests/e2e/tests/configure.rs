@@ -65,13 +65,29 @@ fn a_setting_that_cannot_be_is_named() {
 }
 
 #[test]
+fn envoy_takes_an_address_of_either_family() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = folder.path().join("envoy.yaml");
+    for address in ["0.0.0.0", "::"] {
+        let text = configure(&enforce(), &[("LISTEN_ADDRESS", address)]).expect("it is configured");
+        fs::write(&file, text).expect("a file can be written");
+        let mut envoy = Command::new(tool("envoy"));
+        let output =
+            envoy.args(["--mode", "validate", "--config-path"]).arg(&file).output().expect("Envoy can be started");
+        assert!(output.status.success(), "{address}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
 fn two_ports_can_be_exchanged() {
     let settings = [("EDGE_PORT", "9901"), ("METRICS_PORT", "8080")];
     let text = configure(&enforce(), &settings).expect("it is configured");
     let ports: Vec<&str> =
         text.lines().filter(|line| line.starts_with("    address: { socket_address")).map(str::trim).collect();
-    let line = |port: u16| format!("address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}");
-    assert_eq!(ports, [line(9901), line(8080), line(9902)]);
+    let line = |address: &str, port: u16| {
+        format!("address: {{ socket_address: {{ address: {address}, port_value: {port} }} }}")
+    };
+    assert_eq!(ports, [line("\"127.0.0.1\"", 9901), line("\"127.0.0.1\"", 8080), line("127.0.0.1", 9902)]);
 }
 
 /// Answers one request on each connection, and tells who was asked for: by TLS, and by the request's `Host`.
