@@ -42,6 +42,7 @@ fn mimir_rls_runs_as_its_chart_has_it() {
         kube,
         ("limits.cache", "false"),
         ("limits.allowEmptyOverrides", "true"),
+        ("limits.enforceBodyParsing", "false"),
         ("limits.unreadableBody", "forward"),
         ("limits.maxRequestBytes", "1000000"),
         ("limits.maxDecodedBytes", "2000000"),
