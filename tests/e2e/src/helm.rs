@@ -7,7 +7,7 @@ use crate::kube_apiserver::KubeApiServer;
 use crate::output::Output;
 use crate::programs::{repository, tool};
 
-/// Runs helm with nothing of the user's configuration.
+/// Runs helm at the root of the repository, with nothing of the user's configuration.
 ///
 /// # Panics
 /// When it is not installed.
@@ -31,7 +31,7 @@ pub fn helm_at(server: &KubeApiServer, token: &str, arguments: &[&str]) -> Outpu
 fn run(arguments: &[&str], kubeconfig: Option<&Path>) -> Output {
     let home = tempfile::tempdir().expect("a folder can be made");
     let mut command = Command::new(tool("helm"));
-    command.args(arguments).env("HOME", home.path()).env_remove("KUBECONFIG");
+    command.args(arguments).current_dir(repository()).env("HOME", home.path()).env_remove("KUBECONFIG");
     for variable in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
         command.env(variable, home.path());
     }
