@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use e2e::{Connection, KubeApiServer, Process, Request, Signal, built, free_port, until};
+use e2e::{Connection, KubeApiServer, Process, Request, Signal, built, free_port, send, until};
 use serde_json::Value;
 
 use crate::objects::Objects;
@@ -51,6 +51,7 @@ impl Container {
             assert_eq!(self.spec[probe]["httpGet"]["port"], "http");
             until(&format!("{probe} is content with {path}"), || self.status(path) == Some(200));
         }
+        self.finds_no_fault_in_its_files();
         let ready = self.spec["readinessProbe"]["httpGet"]["path"].as_str().expect("there is a readiness probe");
         let asked = Instant::now();
         self.process.signal(Signal::TERM);
@@ -61,6 +62,13 @@ impl Container {
         let took = asked.elapsed();
         assert!(status.success(), "{status}");
         assert!((delay..self.grace).contains(&took), "it took {took:?}, of {:?}", self.grace);
+    }
+
+    /// That each document of its volumes is in force as it is written.
+    #[track_caller]
+    fn finds_no_fault_in_its_files(&self) {
+        let problems = send(self.http_port, &Request::new("GET", "/api/v1/problems")).json();
+        assert_eq!(problems["problems"].as_array().map(Vec::len), Some(0), "{problems}");
     }
 
     /// How long it goes on before it drains, which clients need to find another one.

@@ -118,16 +118,14 @@ fn pods_are_told_apart_and_reached_by_their_labels(kubectl: &Kubectl) {
         let objects = Objects::of(kubectl, name, &[]);
         let labels = &objects.one("Deployment", name)["spec"]["template"]["metadata"]["labels"];
         let policy = &objects.one("NetworkPolicy", name)["spec"];
-        let selectors = [
-            &objects.one("Service", name)["spec"]["selector"],
-            &objects.one("Deployment", name)["spec"]["selector"]["matchLabels"],
-            &policy["podSelector"]["matchLabels"],
-            &objects.one("PodDisruptionBudget", name)["spec"]["selector"]["matchLabels"],
-        ];
-        for selector in selectors {
-            let selected = selector.as_object().expect("a selector is a map");
-            assert!(!selected.is_empty() && selected.iter().all(|(key, value)| labels[key] == *value), "{selector}");
-        }
+        let selector = &objects.one("Deployment", name)["spec"]["selector"]["matchLabels"];
+        // Nothing that an upgrade changes.
+        assert_eq!(*selector, json!({ "app.kubernetes.io/name": name, "app.kubernetes.io/instance": name }));
+        let selected = selector.as_object().expect("a selector is a map");
+        assert!(selected.iter().all(|(key, value)| labels[key] == *value), "{labels}");
+        assert_eq!(objects.one("Service", name)["spec"]["selector"], *selector);
+        assert_eq!(policy["podSelector"]["matchLabels"], *selector);
+        assert_eq!(objects.one("PodDisruptionBudget", name)["spec"]["selector"]["matchLabels"], *selector);
         assert_eq!(objects.one("Service", name)["spec"]["clusterIP"], "None");
         let from =
             json!([{ "namespaceSelector": {}, "podSelector": { "matchLabels": { "app.kubernetes.io/name": asker } } }]);

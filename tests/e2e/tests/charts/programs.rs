@@ -54,6 +54,8 @@ fn mimir_rls_runs_as_its_chart_has_it() {
         ("edgeConfig.mode", "shadow"),
         ("edgeConfig.edge_limits.max_series_per_request", "50000"),
         ("edgeConfig.tenants.team-a.mode", "off"),
+        // What `off` is in a file with values.
+        ("edgeConfig.tenants.team-b.mode", "false"),
         ("log.level", "debug"),
         ("log.format", "text"),
         ("drain.timeoutSeconds", "1"),
