@@ -1,0 +1,226 @@
+//! What the mirror step is for: the edge, which gets copies, decides as the Mimir behind NGINX does, with a good part of the pushes over limits.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use e2e::{
+    Behind, Envoy, EnvoySettings, FrontClient, FrontLoad, FrontTally, Mimir, MimirRls, Nginx, Request, WatchedFile,
+    noisy, push_request, until,
+};
+use serde_json::Value;
+use tempfile::tempdir;
+
+/// In samples and requests a second: `over-rate` offers 4,000 samples, `over-requests` 100 requests, `over-burst` pushes of 60 samples.
+const LIMITS: &str = "
+overrides:
+  within: { ingestion_rate: 1e9, ingestion_burst_size: 1000000000 }
+  over-rate: { ingestion_rate: 2000, ingestion_burst_size: 4000 }
+  over-requests: { ingestion_rate: 1e9, ingestion_burst_size: 1000000000, request_rate: 50, request_burst_size: 100 }
+  over-burst: { ingestion_rate: 1e9, ingestion_burst_size: 50 }
+";
+const TENANTS: [(&str, usize); 4] = [("within", 100), ("over-rate", 100), ("over-requests", 10), ("over-burst", 60)];
+
+/// Both refuse what is larger.
+const MAX_BYTES: usize = 1 << 20;
+const WINDOW: Duration = Duration::from_secs(10);
+const WINDOWS: usize = 6;
+const AGREEMENT: f64 = 0.02;
+
+fn clients() -> Vec<FrontClient> {
+    let client = |tenant: &str, millis| {
+        let samples = TENANTS.iter().find(|(name, _)| *name == tenant).map_or(0, |(_, samples)| *samples);
+        FrontClient::new(tenant, samples, Duration::from_millis(millis))
+    };
+    let mut clients = vec![client("within", 100); 2];
+    clients.extend(vec![client("over-rate", 100); 4]);
+    clients.extend(vec![client("over-requests", 40); 4]);
+    clients.extend(vec![client("over-burst", 200); 2]);
+    clients.push(FrontClient::of_requests("broken", Duration::from_millis(200), |_, number| {
+        push_request(&format!("broken-{number}"), &vec![b'x'; broken_bytes(number)])
+    }));
+    clients.push(FrontClient::of_requests("nobody", Duration::from_millis(300), |_, number| {
+        Request::new("POST", "/api/v1/push").body(&vec![b'x'; nobody_bytes(number)])
+    }));
+    clients.push(FrontClient::of_requests("large", Duration::from_secs(1), |_, number| {
+        let mut body = noisy(MAX_BYTES + 100_000).bytes;
+        body.resize(large_bytes(number), 0);
+        push_request(&format!("large-{number}"), &body)
+    }));
+    clients.push(FrontClient::of_requests("inflated", Duration::from_millis(500), |_, number| {
+        push_request(&format!("inflated-{number}"), &inflated(number))
+    }));
+    clients
+}
+
+/// A small push that decompresses to more than both read.
+fn inflated(number: u32) -> Vec<u8> {
+    snap::raw::Encoder::new().compress_vec(&vec![0; 2 * MAX_BYTES + number as usize]).expect("zeros can be compressed")
+}
+
+/// A push that no bucket decides on has a size of its own, by which its line in the audit log is known.
+fn broken_bytes(number: u32) -> usize {
+    100 + number as usize
+}
+
+fn nobody_bytes(number: u32) -> usize {
+    5_000 + number as usize
+}
+
+fn large_bytes(number: u32) -> usize {
+    MAX_BYTES + 200_000 + number as usize
+}
+
+/// NGINX with the real Mimir behind it and a mirroring Envoy beside it.
+struct Mirrored {
+    nginx: Nginx,
+    _envoy: Envoy,
+    rls: MimirRls,
+    mimir: Mimir,
+}
+
+impl Mirrored {
+    fn start(folder: &Path, limits: &WatchedFile) -> Self {
+        let max = format!("-distributor.max-recv-msg-size={MAX_BYTES}");
+        let mimir = Mimir::start_with(&folder.join("mimir"), &limits.path(), &[&max]);
+        let arguments = [
+            format!("--max-request-bytes={MAX_BYTES}"),
+            format!("--max-decoded-bytes={MAX_BYTES}"),
+            format!("--audit-log={}", audit(folder).display()),
+        ];
+        let rls = MimirRls::start(folder, &limits.source(), &arguments);
+        until("mimir-rls is ready", || rls.readiness() == Some(200));
+        let settings = EnvoySettings {
+            failure_mode_allow: true,
+            max_request_bytes: 100 << 20,
+            ..EnvoySettings::asking(vec![rls.grpc_port()])
+        };
+        let envoy = Envoy::start(folder, &settings);
+        let behind = Behind { mimir: mimir.port(), queries: mimir.port(), envoy: envoy.port() };
+        Self { nginx: Nginx::start("mirror.conf", behind), _envoy: envoy, rls, mimir }
+    }
+
+    /// Samples so far: accepted by Mimir, and by the edge had it not been a mirror.
+    fn accepted(&self) -> BTreeMap<&'static str, (f64, f64)> {
+        let (rls, mimir) = (self.rls.get("/metrics"), self.mimir.metrics());
+        let value = |page: &str, series: &str| -> f64 {
+            let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+            line.and_then(|value| value.trim().parse().ok()).unwrap_or_default()
+        };
+        let of = |(tenant, samples): (&'static str, usize)| {
+            let taken = value(&mimir, &format!(r#"cortex_distributor_received_samples_total{{user="{tenant}"}}"#));
+            let allowed =
+                value(&rls.text(), &format!(r#"rls_tenant_decisions_total{{decision="allow",tenant="{tenant}"}}"#));
+            (tenant, (taken, allowed * samples as f64))
+        };
+        TENANTS.into_iter().map(of).collect()
+    }
+}
+
+fn audit(folder: &Path) -> std::path::PathBuf {
+    folder.join("audit.jsonl")
+}
+
+#[track_caller]
+fn agree(window: usize, tenant: &str, (taken, allowed): (f64, f64)) {
+    let apart = (taken - allowed).abs() / taken.max(allowed).max(1.0);
+    eprintln!(
+        "window {window} {tenant}: Mimir took {taken} samples, the edge would have allowed {allowed}: {:.2} % apart",
+        apart * 100.0
+    );
+    assert!(apart <= AGREEMENT, "window {window} {tenant}: {taken} and {allowed}");
+}
+
+/// Tenant, size and status of each refusal that no bucket decided, with its text.
+type Refusals = BTreeMap<(Option<String>, usize), (u16, String)>;
+
+fn told_by_mimir(tally: &FrontTally) -> Refusals {
+    let refusal = |push: &e2e::Pushed| {
+        let number = push.number;
+        let (tenant, bytes) = match push.tenant.as_str() {
+            "broken" => (Some(format!("broken-{number}")), broken_bytes(number)),
+            "nobody" => (None, nobody_bytes(number)),
+            "inflated" => (Some(format!("inflated-{number}")), inflated(number).len()),
+            "large" => (Some(format!("large-{number}")), large_bytes(number)),
+            _ => return None,
+        };
+        Some(((tenant, bytes), (push.answer.status, push.answer.text().trim_end().to_owned())))
+    };
+    tally.pushed.iter().filter_map(refusal).collect()
+}
+
+fn told_by_the_edge(folder: &Path) -> Refusals {
+    let text = fs::read_to_string(audit(folder)).unwrap_or_default();
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let refusals = lines
+        .filter(|line| !matches!(line["reason"].as_str(), Some("request_rate" | "ingestion_rate" | "ingestion_burst")));
+    let told = |line: Value| {
+        let number = |field: &str| line[field].as_u64().unwrap_or_default();
+        let message = line["message"].as_str().unwrap_or_default().trim_end().to_owned();
+        (
+            (line["tenant"].as_str().map(str::to_owned), number("body_bytes") as usize),
+            (number("status") as u16, message),
+        )
+    };
+    refusals.map(told).collect()
+}
+
+/// Both refuse it in the same words; but for a push that is too large as sent, of which the edge speaks in its own (docs/parity.md).
+fn agrees((tenant, _): &(Option<String>, usize), by_mimir: &(u16, String), by_edge: Option<&(u16, String)>) -> bool {
+    if tenant.as_ref().is_some_and(|tenant| tenant.starts_with("large-")) {
+        return by_mimir.0 == 400 && by_edge.is_some_and(|(status, _)| *status == 413);
+    }
+    by_edge == Some(by_mimir)
+}
+
+#[test]
+fn a_mirrored_edge_decides_as_the_mimir_that_answers() {
+    let folder = tempdir().expect("a folder can be made");
+    let limits = WatchedFile::of(LIMITS);
+    let mirrored = Mirrored::start(folder.path(), &limits);
+    let load = FrontLoad::start(mirrored.nginx.port(), clients());
+
+    let started = Instant::now();
+    let mut before: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    let mut windows = Vec::new();
+    for window in 1..=WINDOWS {
+        until("a window is over", || started.elapsed() >= WINDOW * window as u32);
+        let now = mirrored.accepted();
+        windows.push(
+            now.iter()
+                .map(|(tenant, (taken, allowed))| {
+                    let (taken_before, allowed_before) = before.get(tenant).copied().unwrap_or_default();
+                    (*tenant, (taken - taken_before, allowed - allowed_before))
+                })
+                .collect::<Vec<_>>(),
+        );
+        before = now;
+    }
+    let tally = load.stop();
+
+    assert_eq!(tally.errors, [""; 0]);
+    let refused = tally.other_than(&[200]).len();
+    eprintln!("{refused} of {} pushes were refused by Mimir", tally.pushed.len());
+    assert!(refused * 5 >= tally.pushed.len(), "less than 20 % are over limits: {refused} of {}", tally.pushed.len());
+    for (window, tenants) in windows.iter().enumerate() {
+        for (tenant, samples) in tenants {
+            agree(window + 1, tenant, *samples);
+        }
+    }
+
+    let by_mimir = told_by_mimir(&tally);
+    until("the edge has decided on the last copies", || told_by_the_edge(folder.path()).len() >= by_mimir.len());
+    let by_edge = told_by_the_edge(folder.path());
+    for (status, part) in [(400, "corrupt"), (400, "(compressed)"), (400, "(uncompressed)"), (401, "no org id")] {
+        let count = by_mimir.values().filter(|(told, text)| *told == status && text.contains(part)).count();
+        eprintln!("{count} pushes were refused with {status}, ... {part} ...");
+        assert!(count >= 50, "{part}: {:?}", by_mimir.values().next());
+    }
+    let apart: Vec<_> = by_mimir.iter().filter(|(push, told)| !agrees(push, told, by_edge.get(*push))).collect();
+    assert!(apart.is_empty(), "{} are told otherwise, {:?}: {:?}", apart.len(), apart[0], by_edge.get(apart[0].0));
+    assert_eq!(by_edge.len(), by_mimir.len());
+    for (tenant, (taken, _)) in mirrored.accepted() {
+        assert_eq!(taken, tally.accepted(tenant) as f64, "{tenant}: something was ingested twice, or lost");
+    }
+}
