@@ -1,0 +1,55 @@
+//! What ingress-nginx makes of the annotation mirror-target, with the real NGINX and Envoy. The controller itself does not run here: its location for
+//! copies has a Host, a target and nothing else.
+
+use std::fs;
+
+use e2e::{
+    Behind, Envoy, EnvoySettings, MimirRls, Nginx, Sink, WatchedFile, push_request, repository, samples, send, until,
+};
+use tempfile::tempdir;
+
+const LIMITS: &str = "overrides: { team: { ingestion_rate: 1e12, ingestion_burst_size: 1000000000000 } }";
+
+/// mirror.conf with the controller's location for copies.
+fn as_the_controller(text: &str, envoy: u16) -> String {
+    let (before, rest) = text.split_once("            internal;\n").expect("mirror.conf has an internal location");
+    let (_, after) = rest.split_once("$request_uri;\n").expect("it ends with its target");
+    // NGINX's own default; ops/nginx sets another for all locations.
+    let location = format!(
+        "            internal;\n            proxy_http_version 1.0;\n            proxy_set_header Host mimir.example.com;\n            \
+         proxy_pass http://127.0.0.1:{envoy}/$request_uri;\n"
+    );
+    format!("{before}{location}{after}")
+}
+
+/// The committed configuration of a mirror, told to take HTTP/1.0.
+fn taking_http_10() -> String {
+    const PLACE: &str = "          stat_prefix: push\n";
+    let text = fs::read_to_string(repository().join("ops/envoy/mirror.yaml")).expect("there is a mirror");
+    if text.contains("accept_http_10: true") {
+        return text;
+    }
+    assert!(text.contains(PLACE), "ops/envoy/mirror.yaml has no {PLACE}");
+    text.replacen(PLACE, &format!("{PLACE}          http_protocol_options: {{ accept_http_10: true }}\n"), 1)
+}
+
+#[test]
+fn the_copies_of_the_ingress_controller_are_decided_by_an_envoy_that_takes_http_10() {
+    let (folder, limits, mimir) = (tempdir().expect("a folder can be made"), WatchedFile::of(LIMITS), Sink::start());
+    let rls = MimirRls::start(folder.path(), &limits.source(), &[]);
+    until("mimir-rls is ready", || rls.readiness() == Some(200));
+    let bootstrap = folder.path().join("mirror.yaml");
+    fs::write(&bootstrap, taking_http_10()).expect("a file can be written");
+    let settings = EnvoySettings { bootstrap: Some(bootstrap), ..EnvoySettings::asking(vec![rls.grpc_port()]) };
+    let envoy = Envoy::start(folder.path(), &settings);
+    let behind = Behind { mimir: mimir.port(), queries: mimir.port(), envoy: envoy.port() };
+    let nginx = Nginx::start_edited("mirror.conf", behind, |text| as_the_controller(&text, envoy.port()));
+
+    for _ in 0..10 {
+        assert_eq!(send(nginx.port(), &push_request("team", &samples(10).bytes)).status, 200);
+    }
+    assert_eq!(mimir.arrivals().len(), 10);
+    until("the edge has decided on all copies", || {
+        rls.metric(r#"rls_decisions_total{decision="allow",mode="enforce",reason="within_limits"}"#) == Some(10.0)
+    });
+}
