@@ -1,5 +1,6 @@
 //! What stands in front of the edge: where it sends pushes, and clients that push through it while it changes.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +28,24 @@ pub struct Behind {
     pub queries: u16,
     /// Envoy.
     pub envoy: u16,
+}
+
+/// An answer without the header lines that are of one connection or one moment.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Told {
+    status: u16,
+    body: Vec<u8>,
+    headers: BTreeMap<String, Vec<Vec<u8>>>,
+}
+
+impl From<&Response> for Told {
+    fn from(answer: &Response) -> Self {
+        const OF_THE_MOMENT: [&str; 6] =
+            ["date", "server", "connection", "transfer-encoding", "content-length", "retry-after"];
+        let names = answer.headers.names().filter(|name| !OF_THE_MOMENT.contains(name));
+        let headers = names.map(|name| (name.to_owned(), answer.headers.all(name).map(<[u8]>::to_vec).collect()));
+        Self { status: answer.status, body: answer.body.clone(), headers: headers.collect() }
+    }
 }
 
 /// The texts with every value in its place; each place has to be in one of them at least.
@@ -225,8 +244,8 @@ fn run(port: u16, index: usize, client: &FrontClient, tally: &Mutex<FrontTally>,
     }
 }
 
-/// Sends a push on a connection that is kept for the next one. One that meets a kept connection that the server is closing is sent once more on a
-/// new one, as Go's HTTP client, and with it Prometheus, does; says whether it was.
+/// Sends a push on a connection that is kept for the next one; one that meets a kept connection that is being closed is sent once more on a new one,
+/// and it is said that it was. Prometheus does so too: its HTTP client if it had sent nothing yet, else its queue.
 fn exchange(kept: &mut Option<Connection>, port: u16, request: &Request) -> (io::Result<Response>, bool) {
     if let Some(open) = kept.take() {
         match send_on(open, kept, request) {

@@ -10,10 +10,11 @@ use tempfile::TempDir;
 
 use crate::front::{Behind, substituted};
 use crate::http1::Connection;
+use crate::output::Output;
 use crate::ports::free_port;
-use crate::process::Process;
+use crate::process::{Process, Signal};
 use crate::programs::{repository, tool};
-use crate::wait::until;
+use crate::wait::{until, until_some};
 
 /// The real HAProxy on loopback. Its folder is a copy of ops/haproxy in which addresses, ports and paths are this run's.
 #[derive(Debug)]
@@ -34,9 +35,9 @@ impl Haproxy {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let port = free_port();
         copy(folder.path(), port, behind, edit);
-        let mut command = Command::new(tool("haproxy"));
-        command.arg("-db").arg("-f").arg(folder.path().join("haproxy.cfg"));
-        let mut haproxy = Self { process: Process::start("haproxy", folder.path(), &mut command), folder, port };
+        check(folder.path());
+        let process = Process::start("haproxy", folder.path(), haproxy(folder.path()).args(["-W", "-db"]));
+        let mut haproxy = Self { process, folder, port };
         until("HAProxy listens", || {
             assert!(haproxy.process.ended().is_none(), "HAProxy ended");
             Connection::open(port).is_ok()
@@ -56,7 +57,9 @@ impl Haproxy {
     /// When there is none.
     #[must_use]
     pub fn command(&self, command: &str) -> String {
-        let mut socket = UnixStream::connect(self.folder.path().join("admin.sock")).expect("HAProxy has a socket");
+        // A process that takes over puts its own socket in the place of the other's.
+        let path = self.folder.path().join("admin.sock");
+        let mut socket = until_some("HAProxy has a socket", || UnixStream::connect(&path).ok());
         writeln!(socket, "{command}").expect("a command can be given");
         let mut answer = String::new();
         socket.read_to_string(&mut answer).expect("a command is answered");
@@ -73,6 +76,29 @@ impl Haproxy {
         assert_eq!(answer, "", "HAProxy refuses the weights");
     }
 
+    /// Edits `haproxy.cfg`, checks it and reloads, as `systemctl reload haproxy` does. Waits until a new process serves.
+    ///
+    /// # Panics
+    /// When HAProxy refuses the file.
+    pub fn reload_edited(&self, edit: impl FnOnce(String) -> String) {
+        let file = self.folder.path().join("haproxy.cfg");
+        let text = fs::read_to_string(&file).expect("a configuration can be read");
+        fs::write(&file, edit(text)).expect("a file can be written");
+        check(self.folder.path());
+        let before = self.worker();
+        self.process.signal(Signal::USR2);
+        until("HAProxy has a new process", || self.worker() != before);
+    }
+
+    /// The process that serves now.
+    fn worker(&self) -> String {
+        let told = self.command("show info");
+        told.lines()
+            .find_map(|line| line.strip_prefix("Pid: "))
+            .map(str::to_owned)
+            .expect("HAProxy tells its process id")
+    }
+
     /// Waits until a server, such as `pushes/edge`, is up or down.
     ///
     /// # Panics
@@ -87,6 +113,24 @@ impl Haproxy {
             })
         });
     }
+}
+
+impl Drop for Haproxy {
+    /// A master that is killed may leave its worker behind.
+    fn drop(&mut self) {
+        self.process.stop();
+    }
+}
+
+fn haproxy(folder: &Path) -> Command {
+    let mut command = Command::new(tool("haproxy"));
+    command.arg("-f").arg(folder.join("haproxy.cfg"));
+    command
+}
+
+fn check(folder: &Path) {
+    let Output { status, stderr, .. } = Output::of(haproxy(folder).arg("-c"), "");
+    assert_eq!(status, Some(0), "{stderr}");
 }
 
 /// A copy of ops/haproxy for this run.

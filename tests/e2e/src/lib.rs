@@ -44,7 +44,7 @@ mod watched_file;
 pub use cluster::{CONFIG_MAP, Cluster};
 pub use edge::{Edge, EdgeBuilder};
 pub use envoy::{Envoy, EnvoySettings};
-pub use front::{Behind, FrontClient, FrontLoad, FrontTally, PUSH_ID, Pushed};
+pub use front::{Behind, FrontClient, FrontLoad, FrontTally, PUSH_ID, Pushed, Told};
 pub use haproxy::Haproxy;
 pub use helm::{envoy_bootstrap, helm, helm_at, helm_template};
 pub use http1::{Connection, Headers, Request, Response, TlsConnection, send};

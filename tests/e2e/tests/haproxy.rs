@@ -1,11 +1,14 @@
 //! The canary with the real HAProxy: who goes through the edge, and weights that change while clients push.
 
+#![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
+
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use e2e::{
-    Behind, Connection, Edge, FrontClient, FrontLoad, Haproxy, PUSH_ID, Request, Response, Sink, push_request, samples,
-    send,
+    Behind, Connection, Edge, FrontClient, FrontLoad, Haproxy, PUSH_ID, Request, Sink, Told, noisy, push_request,
+    samples, send,
 };
 
 const LIMITS: &str = "
@@ -44,12 +47,7 @@ impl Sides {
 
     /// Tenants whose pushes went through the edge; health checks have none.
     fn tenants_at_edge(&self) -> Vec<String> {
-        self.edge
-            .arrivals()
-            .iter()
-            .filter_map(|push| push.headers.get("x-scope-orgid"))
-            .map(|tenant| tenant.into_owned())
-            .collect()
+        self.edge.arrivals().iter().filter_map(|push| push.headers.get("x-scope-orgid")).map(Cow::into_owned).collect()
     }
 }
 
@@ -144,14 +142,6 @@ fn whole(edge: &Edge, share: u8) -> Haproxy {
     haproxy
 }
 
-/// The header lines that are not of one connection or one moment.
-fn told(answer: &Response) -> (u16, Vec<u8>, Vec<(String, Vec<Vec<u8>>)>) {
-    const OF_THE_MOMENT: [&str; 5] = ["date", "connection", "transfer-encoding", "content-length", "retry-after"];
-    let names: BTreeSet<&str> = answer.headers.names().filter(|name| !OF_THE_MOMENT.contains(name)).collect();
-    let lines = names.into_iter().map(|name| (name.to_owned(), answer.headers.all(name).map(<[u8]>::to_vec).collect()));
-    (answer.status, answer.body.clone(), lines.collect())
-}
-
 #[test]
 fn the_edge_decides_behind_haproxy_as_without_it() {
     let edge = Edge::start(LIMITS);
@@ -166,6 +156,9 @@ fn the_edge_decides_behind_haproxy_as_without_it() {
         Request::new("POST", "/api/v1/push").body(&body),
         push().header("X-Scope-OrgID", "").chunked(7),
         push_request("team", b"no snappy"),
+        // Over the 16 MiB that Envoy takes, and under what NGINX and HAProxy do.
+        push_request("team", &noisy(17 << 20).bytes),
+        push_request("team", &noisy(17 << 20).bytes).chunked(100_000),
         Request::new("GET", "/api/v1/push").header("X-Scope-OrgID", "over"),
     ];
     requests.extend(
@@ -186,13 +179,13 @@ fn the_edge_decides_behind_haproxy_as_without_it() {
     );
     for request in requests {
         let (through, straight) = (send(haproxy.port(), &request), edge.send(&request));
-        assert_eq!(told(&through), told(&straight), "{request}: {}", through.text());
+        assert_eq!(Told::from(&through), Told::from(&straight), "{request}: {}", through.text());
         assert_ne!(through.status, 200, "{request}");
     }
     assert_eq!(edge.sink.arrivals().len(), 0);
 }
 
-/// A push of the load that was answered with 200 is in the sink once; so many others were answered with 502 at most, and none was not answered.
+/// No push is lost or ingested twice, and each is answered with 200, but for so many that were under way when something was killed.
 #[track_caller]
 fn is_whole(load: FrontLoad, edge: &Edge, broken: usize) {
     let tally = load.stop();
@@ -204,8 +197,12 @@ fn is_whole(load: FrontLoad, edge: &Edge, broken: usize) {
     );
     let arrivals = edge.sink.of_tenant("team");
     let distinct: BTreeSet<String> =
-        arrivals.iter().filter_map(|push| push.headers.get(PUSH_ID)).map(|id| id.into_owned()).collect();
-    assert_eq!(arrivals.len(), distinct.len(), "a push was ingested twice");
+        arrivals.iter().filter_map(|push| push.headers.get(PUSH_ID)).map(Cow::into_owned).collect();
+    assert!(
+        arrivals.len() - distinct.len() <= broken,
+        "{} pushes were ingested twice",
+        arrivals.len() - distinct.len()
+    );
     let accepted: BTreeSet<String> = tally.of("team", 200).map(|push| push.id.clone()).collect();
     assert!(accepted.is_subset(&distinct), "lost: {:?}", accepted.difference(&distinct));
     assert!(broken > 0 || accepted == distinct, "refused and ingested: {:?}", distinct.difference(&accepted));
@@ -240,6 +237,25 @@ fn weights_up_and_back_to_nothing_lose_no_push_under_load() {
 }
 
 #[test]
+fn a_share_that_is_edited_and_reloaded_under_load_loses_no_push() {
+    let edge = Edge::start(LIMITS);
+    let haproxy = whole(&edge, 0);
+    let load = load(&haproxy);
+    let mut share = (1, 99);
+    for percent in [25, 100, 0] {
+        let weights = |(edge, mimir): (u8, u8)| (format!(" weight {edge} check"), format!(" weight {mimir}\n"));
+        let (before, after) = (weights(share), weights((percent, 100 - percent)));
+        haproxy.reload_edited(|text| {
+            assert!(text.contains(&before.0) && text.contains(&before.1), "haproxy.cfg has no {before:?}");
+            text.replace(&before.0, &after.0).replace(&before.1, &after.1)
+        });
+        share = (percent, 100 - percent);
+        load.wait_for_more(150);
+    }
+    is_whole(load, &edge, 0);
+}
+
+#[test]
 fn mimir_gets_the_pushes_when_envoy_is_down_and_the_edge_again_when_it_is_back() {
     let edge = Edge::start(LIMITS);
     for share in [50, 100] {
@@ -264,7 +280,8 @@ fn a_push_whose_connection_is_refused_goes_to_mimir() {
         let load = load(&haproxy);
         edge.envoy.process.kill();
         load.wait_for_more(300);
-        // What Envoy had when it was killed: one push of each client.
+        // What Envoy had when it was killed, one push of each client: it may have sent it on. HAProxy answers such a push with 502, or closes the
+        // connection, and clients repeat it.
         is_whole(load, &edge, 6);
     }
 }

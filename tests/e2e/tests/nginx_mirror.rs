@@ -138,7 +138,7 @@ fn a_frozen_shadow_side_holds_a_client_no_longer_than_it_says() {
     });
     front.edge.envoy.process.signal(Signal::CONT);
     assert!(tally.slowest() < HELD, "{:?}", tally.slowest());
-    let held = tally.pushed.iter().filter(|push| push.took > Duration::from_millis(300)).count();
+    let held = tally.pushed.iter().filter(|push| push.took > Duration::from_millis(450)).count();
     eprintln!("frozen: slowest {:?}, {held} of {} held", tally.slowest(), tally.pushed.len());
     // 10 copies without an answer, and one for each of 4 clients that was under way.
     assert!((1..=14).contains(&held), "{held} of {} were held", tally.pushed.len());
@@ -153,7 +153,7 @@ fn a_shadow_side_that_is_gone_costs_a_client_nothing() {
     front.edge.envoy.process.kill();
     let tally = front.load("team", |load| load.wait_for_more(300));
     eprintln!("gone: slowest {:?}", tally.slowest());
-    assert!(tally.slowest() < Duration::from_millis(500), "{:?}", tally.slowest());
+    assert!(tally.slowest() < HELD, "{:?}", tally.slowest());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! From step to step with the real NGINX, under load: no push is lost, none is ingested twice, and back is one copied file away.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ fn is_whole(tally: &FrontTally, edge: &Edge) {
     assert!(tally.other_than(&[200]).is_empty(), "{:?}", tally.other_than(&[200]));
     let arrivals = edge.sink.of_tenant("team");
     let distinct: BTreeSet<String> =
-        arrivals.iter().filter_map(|arrival| arrival.headers.get(PUSH_ID)).map(|id| id.into_owned()).collect();
+        arrivals.iter().filter_map(|arrival| arrival.headers.get(PUSH_ID)).map(Cow::into_owned).collect();
     assert_eq!(arrivals.len(), distinct.len(), "a push was ingested twice");
     assert_eq!(distinct, tally.pushed.iter().map(|push| push.id.clone()).collect());
     eprintln!(
