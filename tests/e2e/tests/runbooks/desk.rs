@@ -11,16 +11,16 @@ use tempfile::TempDir;
 
 /// Where the commands of a runbook are typed. Nothing schedules pods in its cluster, so nobody can wait for them: `kubectl rollout status` shows the
 /// Deployment instead.
-pub struct Desk {
+pub(crate) struct Desk {
     folder: TempDir,
     /// In front of the edge.
-    pub nginx: Nginx,
+    pub(crate) nginx: Nginx,
     /// The cluster.
-    pub server: KubeApiServer,
+    pub(crate) server: KubeApiServer,
 }
 
 impl Desk {
-    pub fn new(nginx: Nginx) -> Self {
+    pub(crate) fn new(nginx: Nginx) -> Self {
         let server = KubeApiServer::start(&[]);
         server.namespace("mimir");
         let folder = tempfile::tempdir().expect("a folder can be made");
@@ -50,7 +50,7 @@ impl Desk {
 
     /// Types a block of commands; NGINX's files are where this NGINX has them. It takes a reload over a moment after the command.
     #[track_caller]
-    pub fn run(&self, block: &str) -> String {
+    pub(crate) fn run(&self, block: &str) -> String {
         if block.contains("nginx -s reload") {
             self.nginx.reloaded_by(|| self.type_in(block))
         } else {
