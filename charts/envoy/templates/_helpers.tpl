@@ -23,6 +23,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 
 {{- define "envoy.bootstrap" -}}
+{{- $ports := list "pushPort" "metricsPort" "drainPort" -}}
+{{- range $index, $name := $ports -}}
+{{- range $other := slice $ports (add1 $index) -}}
+{{- if eq (get $.Values.listeners $name | int) (get $.Values.listeners $other | int) -}}
+{{- fail (printf "listeners.%s and listeners.%s are both %d: each needs a port of its own" $name $other (get $.Values.listeners $name | int)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- tpl (.Files.Get "files/envoy.yaml") . -}}
 {{- end -}}
 

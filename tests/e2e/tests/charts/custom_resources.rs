@@ -2,7 +2,7 @@
 
 use e2e::{ADMIN, KubeApiServer, Kubectl, helm_at, until};
 
-use crate::{MIMIR_RLS, NAMESPACE, OVERRIDES_SYNC, Set, chart, cluster};
+use crate::{ENVOY, MIMIR_RLS, NAMESPACE, OVERRIDES_SYNC, Set, chart, cluster};
 
 const KINDS: [(&str, &str, &str); 3] = [
     ("monitoring.coreos.com", "ServiceMonitor", "servicemonitors"),
@@ -49,8 +49,9 @@ fn names(kubectl: &Kubectl, plural: &str) -> String {
 #[test]
 fn monitors_rules_and_certificates_are_made_once_the_cluster_has_such_kinds() {
     let (server, kubectl) = cluster();
-    install(&server, MIMIR_RLS, &[]);
-    install(&server, OVERRIDES_SYNC, &[]);
+    for name in [MIMIR_RLS, OVERRIDES_SYNC, ENVOY] {
+        install(&server, name, &[]);
+    }
     for kind in KINDS {
         drop(kubectl.apply(&definition(kind)).ok());
         let resource = format!("{}.{}", kind.2, kind.0);
@@ -60,7 +61,8 @@ fn monitors_rules_and_certificates_are_made_once_the_cluster_has_such_kinds() {
     install(&server, MIMIR_RLS, &[("serviceMonitor.labels.release", "prometheus"), ("serviceMonitor.interval", "7s")]);
     let webhook = [("webhook.enabled", "true"), ("webhook.certManager.issuerName", "ca")];
     install(&server, OVERRIDES_SYNC, &webhook);
-    assert_eq!(names(&kubectl, "servicemonitors"), "mimir-rls overrides-sync");
+    install(&server, ENVOY, &[]);
+    assert_eq!(names(&kubectl, "servicemonitors"), "envoy mimir-rls overrides-sync");
     assert_eq!(names(&kubectl, "prometheusrules"), "mimir-rls");
     assert_eq!(names(&kubectl, "certificates"), "overrides-sync-webhook-tls");
     let namespace = format!("--namespace={NAMESPACE}");
@@ -74,7 +76,9 @@ fn monitors_rules_and_certificates_are_made_once_the_cluster_has_such_kinds() {
     assert_eq!(monitor, "prometheus http 7s");
 
     install(&server, MIMIR_RLS, &[("serviceMonitor.enabled", "false"), ("prometheusRule.enabled", "false")]);
-    install(&server, OVERRIDES_SYNC, &[("serviceMonitor.enabled", "false")]);
+    for name in [OVERRIDES_SYNC, ENVOY] {
+        install(&server, name, &[("serviceMonitor.enabled", "false")]);
+    }
     for (_, _, plural) in KINDS {
         assert_eq!(names(&kubectl, plural), "");
     }

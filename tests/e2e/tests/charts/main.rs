@@ -1,10 +1,11 @@
-//! The charts of mimir-rls and overrides-sync, on the real API server, with the real binaries and with promtool.
+//! The charts, on the real API server, with the real binaries and with promtool.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 mod alerts;
 mod container;
 mod custom_resources;
+mod envoy;
 mod manifests;
 mod objects;
 mod programs;
@@ -19,6 +20,7 @@ type Set<'a> = (&'a str, &'a str);
 
 const MIMIR_RLS: &str = "mimir-rls";
 const OVERRIDES_SYNC: &str = "overrides-sync";
+const ENVOY: &str = "envoy";
 /// Where releases are installed, as in the rollout guide.
 const NAMESPACE: &str = "mimir-edge-enforcement";
 

@@ -4,7 +4,7 @@ use e2e::{Kubectl, helm};
 use serde_json::{Value, json};
 
 use crate::objects::Objects;
-use crate::{MIMIR_RLS, OVERRIDES_SYNC, Set, chart, cluster};
+use crate::{ENVOY, MIMIR_RLS, OVERRIDES_SYNC, Set, chart, cluster};
 
 const HPA: &[Set<'_>] = &[("hpa.enabled", "true")];
 const KUBE: &[Set<'_>] = &[("limits.source", "kube:mimir/mimir-runtime")];
@@ -68,6 +68,21 @@ const VALUE_SETS: &[(&str, &[Set<'_>])] = &[
     (
         OVERRIDES_SYNC,
         &[("networkPolicy.grpcFrom[0].ipBlock.cidr", "10.0.0.0/8"), ("serviceAccount.annotations.a", "b")],
+    ),
+    (ENVOY, &[]),
+    (ENVOY, HPA),
+    (ENVOY, &[("mode", "mirror"), ("limits.enforceBodyParsing", "false"), ("extAuthz.failureModeAllow", "true")]),
+    (ENVOY, &[("image.tag", "v0.1.0"), ("imagePullSecrets[0].name", "registry"), ("pdb.enabled", "false")]),
+    (ENVOY, &[("service.type", "LoadBalancer"), ("service.annotations.a", "b"), ("networkPolicy.enabled", "false")]),
+    (ENVOY, &[("networkPolicy.pushFrom[0].ipBlock.cidr", "10.0.0.0/8"), ("serviceAccount.name", "default")]),
+    (
+        ENVOY,
+        &[
+            ("podLabels.a", "b"),
+            ("podAnnotations.c", "d"),
+            ("nodeSelector.disk", "fast"),
+            ("priorityClassName", "high"),
+        ],
     ),
 ];
 
@@ -141,10 +156,12 @@ fn ports(rule: &Value) -> Vec<&str> {
 
 #[test]
 fn without_a_number_of_its_own_a_deployment_leaves_it_to_the_autoscaler() {
-    for (values, replicas) in [(&[][..], true), (HPA, false)] {
-        let manifests = e2e::helm_template(&chart(MIMIR_RLS), MIMIR_RLS, "edge", values);
-        let deployment = manifests.split("---\n").find(|manifest| manifest.contains("kind: Deployment"));
-        assert_eq!(deployment.expect("there is a Deployment").contains("replicas:"), replicas, "{values:?}");
+    for name in [MIMIR_RLS, ENVOY] {
+        for (values, replicas) in [(&[][..], true), (HPA, false)] {
+            let manifests = e2e::helm_template(&chart(name), name, "edge", values);
+            let deployment = manifests.split("---\n").find(|manifest| manifest.contains("kind: Deployment"));
+            assert_eq!(deployment.expect("there is a Deployment").contains("replicas:"), replicas, "{name} {values:?}");
+        }
     }
 }
 
@@ -162,7 +179,7 @@ fn mimir_rls_looks_for_its_limits_where_overrides_sync_serves_them() {
 
 #[test]
 fn helm_has_nothing_to_say_against_the_charts() {
-    for name in [MIMIR_RLS, OVERRIDES_SYNC] {
+    for name in [MIMIR_RLS, OVERRIDES_SYNC, ENVOY] {
         let chart = chart(name);
         let path = chart.to_str().expect("a path is text");
         drop(helm(&["lint", "--strict", path]).ok());

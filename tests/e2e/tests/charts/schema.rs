@@ -2,7 +2,7 @@
 
 use e2e::helm;
 
-use crate::{MIMIR_RLS, OVERRIDES_SYNC, chart};
+use crate::{ENVOY, MIMIR_RLS, OVERRIDES_SYNC, chart};
 
 /// That the chart is not rendered with this, and that each of these is said.
 #[track_caller]
@@ -43,6 +43,14 @@ fn a_misspelt_value_fails_with_its_name() {
         (OVERRIDES_SYNC, "webhook.certManager.issuer=a", "issuer"),
         (OVERRIDES_SYNC, "events.on=true", "on"),
         (OVERRIDES_SYNC, "serviceMonitor.period=1s", "period"),
+        (ENVOY, "extAuth.failureModeAllow=true", "extAuth"),
+        (ENVOY, "extAuthz.failureModeAlow=true", "failureModeAlow"),
+        (ENVOY, "rateLimit.failureModeAllow=true", "failureModeAllow"),
+        (ENVOY, "limits.enforceBodyparsing=true", "enforceBodyparsing"),
+        (ENVOY, "mimir.hosts=a", "hosts"),
+        (ENVOY, "mimir.tls.ca=/a", "ca"),
+        (ENVOY, "resources.limit.memory=1Gi", "limit"),
+        (ENVOY, "listeners.port=1", "port"),
     ] {
         check(name, set, &[&format!("additional properties '{misspelt}' not allowed")]);
     }
@@ -82,6 +90,16 @@ fn a_value_of_another_type_or_out_of_its_range_fails_with_its_name() {
         (OVERRIDES_SYNC, "webhook.url=http://host/validate", "/webhook/url"),
         (OVERRIDES_SYNC, "webhook.certManager.issuerKind=Authority", "/webhook/certManager/issuerKind"),
         (OVERRIDES_SYNC, "tolerations.key=a", "/tolerations"),
+        (ENVOY, "mode=shadow", "/mode"),
+        (ENVOY, "extAuthz.failureModeAllow=yes", "/extAuthz/failureModeAllow"),
+        (ENVOY, "extAuthz.timeoutSeconds=0", "/extAuthz/timeoutSeconds"),
+        (ENVOY, "limits.maxRequestBytes=16MiB", "/limits/maxRequestBytes"),
+        (ENVOY, "limits.maxRequestBytes=104857601", "/limits/maxRequestBytes"),
+        (ENVOY, "mimir.host=http://mimir:8080", "/mimir/host"),
+        (ENVOY, "mimir.port=70000", "/mimir/port"),
+        (ENVOY, "listeners.address=all", "/listeners/address"),
+        (ENVOY, "log.level=warn", "/log/level"),
+        (ENVOY, "service.type=ExternalName", "/service/type"),
     ] {
         check(name, set, &[&format!("at '{path}'")]);
     }
@@ -89,8 +107,11 @@ fn a_value_of_another_type_or_out_of_its_range_fails_with_its_name() {
 
 #[test]
 fn values_that_contradict_each_other_fail_with_both_names() {
-    check(MIMIR_RLS, "hpa.enabled=true,replicaCount=11", &["hpa.maxReplicas is 10", "replicaCount", "which is 11"]);
-    check(MIMIR_RLS, "hpa.enabled=true,resources.requests.cpu=null", &["hpa.enabled needs resources.requests.cpu"]);
+    for name in [MIMIR_RLS, ENVOY] {
+        check(name, "hpa.enabled=true,replicaCount=11", &["hpa.maxReplicas is 10", "replicaCount", "which is 11"]);
+        check(name, "hpa.enabled=true,resources.requests.cpu=null", &["hpa.enabled needs resources.requests.cpu"]);
+    }
+    check(ENVOY, "listeners.metricsPort=8080", &["listeners.pushPort and listeners.metricsPort are both 8080"]);
     check(
         MIMIR_RLS,
         "limits.maxInFlightBytes=423624703",

@@ -1,0 +1,87 @@
+//! Envoy runs with exactly the arguments and the configuration that its chart renders, by the chart's probes, and drains by its hook.
+
+use std::fs;
+use std::process::Command;
+
+use e2e::{
+    Connection, MimirRls, Process, Request, Signal, WatchedFile, free_port, push_request, samples, send, tool, until,
+};
+use serde_json::Value;
+
+use crate::objects::Objects;
+use crate::{ENVOY, cluster};
+
+/// The container's arguments, with the one path below `folder`.
+fn arguments(container: &Value, configuration: &str) -> Vec<String> {
+    let arguments = container["args"].as_array().expect("a container has arguments");
+    let mounted = container["volumeMounts"][0]["mountPath"].as_str().expect("a mount has a path");
+    let placed = arguments.iter().filter_map(Value::as_str).map(|argument| {
+        let on_volume = argument.strip_prefix(mounted).is_some_and(|file| file == "/envoy.yaml");
+        if on_volume { configuration.to_owned() } else { argument.to_owned() }
+    });
+    let placed: Vec<String> = placed.collect();
+    assert!(placed.iter().any(|argument| argument == configuration), "{placed:?} names no file of the volume");
+    placed
+}
+
+fn status(port: u16, path: &str) -> Option<u16> {
+    Connection::open(port).ok()?.send(&Request::new("GET", path)).ok().map(|answer| answer.status)
+}
+
+#[test]
+fn envoy_runs_and_drains_as_its_chart_has_it() {
+    let (_server, kubectl) = cluster();
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let limits = WatchedFile::of("overrides: {}");
+    let rls = MimirRls::start(folder.path(), &limits.source(), &[]);
+    let [push_port, metrics_port, drain_port] = [(); 3].map(|()| free_port());
+    let [push, metrics, drain, asked] =
+        [push_port, metrics_port, drain_port, rls.grpc_port()].map(|port| port.to_string());
+    let values = [
+        ("mode", "mirror"),
+        ("mimirRls.host", "127.0.0.1"),
+        ("mimirRls.port", &asked),
+        ("listeners.address", "127.0.0.1"),
+        ("listeners.pushPort", &push),
+        ("listeners.metricsPort", &metrics),
+        ("listeners.drainPort", &drain),
+        ("listeners.socketFolder", folder.path().to_str().expect("a path is text")),
+    ];
+    let objects = Objects::of(&kubectl, ENVOY, &values);
+    let pod = &objects.one("Deployment", ENVOY)["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    let bootstrap =
+        objects.one("ConfigMap", ENVOY)["data"]["envoy.yaml"].as_str().expect("a ConfigMap has the bootstrap");
+    let configuration = folder.path().join("envoy.yaml").display().to_string();
+    fs::write(&configuration, bootstrap).expect("a file can be written");
+
+    assert_eq!(container["command"], serde_json::json!(["envoy"]));
+    let mut command = Command::new(tool("envoy"));
+    let mut envoy = Process::start("envoy", folder.path(), command.args(arguments(container, &configuration)));
+    let port = |name: &str| {
+        let ports = container["ports"].as_array().expect("a container has ports");
+        ports.iter().find(|port| port["name"] == name).expect("the port is named")["containerPort"].clone()
+    };
+    assert_eq!((port("http"), port("metrics")), (push_port.into(), metrics_port.into()));
+    assert_eq!(
+        (&container["readinessProbe"]["httpGet"]["port"], &container["livenessProbe"]["tcpSocket"]["port"]),
+        (&"metrics".into(), &"metrics".into())
+    );
+    let ready = container["readinessProbe"]["httpGet"]["path"].as_str().expect("a probe has a path");
+    until("Envoy is ready", || status(metrics_port, ready) == Some(200));
+    until("a push is answered", || send(push_port, &push_request("team", &samples(1).bytes)).status == 200);
+
+    let hook = container["lifecycle"]["preStop"]["exec"]["command"][2].as_str().expect("there is a hook");
+    let (_, url) = hook.split_once("--post-data= http://127.0.0.1:").expect("the hook posts to loopback");
+    let (to, path) =
+        url.split_once(';').and_then(|(url, _)| url.split_at_checked(url.find('/')?)).expect("it is a URL");
+    assert_eq!(to, drain);
+    assert_eq!(send(drain_port, &Request::new("POST", path)).status, 200);
+    until("an Envoy that drains is not ready", || status(metrics_port, ready) == Some(503));
+    let answer = send(push_port, &push_request("team", &samples(1).bytes));
+    assert_eq!((answer.status, answer.headers.get("connection").as_deref()), (200, Some("close")));
+    envoy.signal(Signal::TERM);
+    assert!(envoy.wait().success());
+    let waits = |field: &str| pod[field].as_u64().expect("it is a number");
+    assert!(hook.ends_with("sleep 20") && waits("terminationGracePeriodSeconds") > 20, "{hook}");
+}
