@@ -10,8 +10,8 @@ mod limits;
 mod load;
 mod moves;
 mod restarts;
+mod tables;
 mod tenants;
-mod two_envoys;
 
 use std::io::{self, Write};
 

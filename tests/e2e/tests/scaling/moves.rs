@@ -18,8 +18,9 @@ const A_PUSH: Duration = Duration::from_secs(1);
 /// The replica that comes or goes.
 const MOVING: usize = 2;
 
-fn edge() -> Edge {
-    let edge = Edge::builder().replicas(3).forgetting_bodies().start(&overrides());
+fn edge(distributors: u32) -> Edge {
+    let flag = format!("--distributors={distributors}");
+    let edge = Edge::builder().replicas(3).forgetting_bodies().rls_arguments(&[&flag]).start(&overrides());
     edge.envoy.wait_for_healthy_rls(3);
     edge
 }
@@ -60,7 +61,7 @@ fn check_all(limited: &[Limited], answers: &[Vec<Push>], parts: &[&Deciders]) ->
 
 #[test]
 fn a_replica_that_comes_takes_tenants_over_with_one_more_burst_each() {
-    let mut edge = edge();
+    let mut edge = edge(1);
     // To Envoy it is an endpoint that does not answer yet.
     edge.replicas[MOVING - 1].process.kill();
     edge.envoy.wait_for_healthy_rls(2);
@@ -83,9 +84,10 @@ fn a_replica_that_comes_takes_tenants_over_with_one_more_burst_each() {
 }
 
 #[test]
-fn a_replica_that_dies_costs_its_tenants_one_more_burst_each() {
-    let mut edge = edge();
-    let limited = streams(1);
+fn a_replica_that_dies_costs_its_tenants_as_many_bursts_as_there_are_distributors() {
+    const DISTRIBUTORS: u32 = 2;
+    let mut edge = edge(DISTRIBUTORS);
+    let limited = streams(DISTRIBUTORS);
     let (answers, (parts, killed)) = push_during(edge.port(), &load(&limited), LEAST, || {
         go_on();
         let before = Census::of(&edge);
