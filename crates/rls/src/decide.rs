@@ -162,7 +162,7 @@ impl Decider {
     ) -> Result<Contents, Stop> {
         let body = match &push.body {
             _ if self.bodies.read == ReadBodies::Off => return Ok(Contents::Withheld),
-            PushBody::Withheld | PushBody::Partial => return Ok(Contents::Withheld),
+            PushBody::Withheld { .. } | PushBody::Partial => return Ok(Contents::Withheld),
             PushBody::Counted(counts) => return Ok(Contents::Read(Ok(Read { counts: *counts, ..Read::default() }))),
             PushBody::Whole(body) => body,
         };
@@ -180,19 +180,20 @@ impl Decider {
     fn refuse_oversized(&self, body: &PushBody, rules: &TenantRules<'_>) -> Result<(), Denial> {
         let limit = self.bodies.max_request_bytes;
         match body {
-            PushBody::Whole(body) if body.len() > limit => Err(body_too_large(BodySize::Bytes(body.len()), limit)),
-            PushBody::Whole(body) => {
-                let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
-                match rules.edge.max_body_bytes {
-                    Some(limit) if bytes > limit => Err(over_max_body_bytes(body.len(), limit)),
-                    _ => Ok(()),
-                }
-            }
-            PushBody::Partial if self.bodies.read == ReadBodies::On => {
-                Err(body_too_large(BodySize::MoreThanBuffered, limit))
+            PushBody::Whole(body) if body.len() > limit => {
+                return Err(body_too_large(BodySize::Bytes(body.len()), limit));
             }
             // What nobody reads need not be whole.
-            PushBody::Partial | PushBody::Withheld | PushBody::Counted(_) => Ok(()),
+            PushBody::Partial if self.bodies.read == ReadBodies::On => {
+                return Err(body_too_large(BodySize::MoreThanBuffered, limit));
+            }
+            _ => {}
+        }
+        match (body.bytes(), rules.edge.max_body_bytes) {
+            (Some(bytes), Some(limit)) if u64::try_from(bytes).unwrap_or(u64::MAX) > limit => {
+                Err(over_max_body_bytes(bytes, limit))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -32,9 +32,23 @@ pub(crate) enum PushBody {
     /// Only its beginning: it was larger than the asker buffers.
     Partial,
     /// The operator told the asker not to send bodies.
-    Withheld,
+    Withheld {
+        /// As sent, if it was said beforehand.
+        bytes: Option<usize>,
+    },
     /// The asker says what it holds.
     Counted(PushCounts),
+}
+
+impl PushBody {
+    /// Its size as sent, if it is known.
+    pub(crate) fn bytes(&self) -> Option<usize> {
+        match self {
+            Self::Whole(body) => Some(body.len()),
+            Self::Withheld { bytes } => *bytes,
+            Self::Partial | Self::Counted(_) => None,
+        }
+    }
 }
 
 /// `Retry-Attempt`: Mimir reads it as an integer and takes what is none for a first attempt.

@@ -12,7 +12,7 @@ use remote_write::PushCounts;
 use crate::decide::{Verdict, tenant_of};
 use crate::envoy::DescriptorKind;
 use crate::metrics::Metrics;
-use crate::push::{Push, PushBody};
+use crate::push::Push;
 use crate::refusals::{Refusal, Refusals};
 use crate::tenant_metrics::TenantMetrics;
 
@@ -20,17 +20,14 @@ use crate::tenant_metrics::TenantMetrics;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Subject<'p> {
     pub tenant: Option<Tenant<'p>>,
-    /// Of the body as sent, if it was.
+    /// Of the body as sent, if that is known.
     pub body_bytes: Option<usize>,
     pub retry_attempt: u32,
 }
 
 impl<'p> From<&'p Push> for Subject<'p> {
     fn from(push: &'p Push) -> Self {
-        let body_bytes = match &push.body {
-            PushBody::Whole(body) => Some(body.len()),
-            PushBody::Partial | PushBody::Withheld | PushBody::Counted(_) => None,
-        };
+        let body_bytes = push.body.bytes();
         Self { tenant: tenant_of(&push.tenant).ok(), body_bytes, retry_attempt: push.retry_attempt }
     }
 }

@@ -10,6 +10,8 @@ overrides:
   requests: { request_rate: 0.001, request_burst_size: 3 }
 ";
 
+const EDGE_CONFIG: &str = "{ mode: enforce, tenants: { brief: { edge_limits: { max_body_bytes: 1000 } } } }";
+
 #[derive(Clone, Copy, Debug)]
 struct Combination {
     envoy_sends: bool,
@@ -32,7 +34,7 @@ impl Combination {
         if !self.envoy_sends {
             edge = edge.withholding_bodies();
         }
-        edge.start(LIMITS)
+        edge.edge_config(EDGE_CONFIG).start(LIMITS)
     }
 
     fn limits_samples(self) -> bool {
@@ -71,7 +73,7 @@ fn no_combination_refuses_or_changes_a_legal_push() {
 }
 
 #[test]
-fn samples_are_limited_only_where_bodies_are_sent_and_read_and_requests_always() {
+fn samples_are_limited_only_where_bodies_are_sent_and_read_requests_and_sizes_always() {
     for combination in Combination::all() {
         let edge = combination.start();
         let body = samples(60).bytes;
@@ -83,8 +85,10 @@ fn samples_are_limited_only_where_bodies_are_sent_and_read_and_requests_always()
 
         let statuses: Vec<u16> = (0..5).map(|_| edge.push("requests", &samples(1).bytes).status).collect();
         assert_eq!(statuses, [200, 200, 200, 429, 429], "{combination:?}");
+        let statuses: Vec<u16> = [100, 2000].map(|bytes| edge.push("brief", &noisy(bytes).bytes).status).to_vec();
+        assert_eq!(statuses, [200, 413], "{combination:?}");
         let withheld = r#"rls_decisions_total{decision="allow",mode="enforce",reason="body_withheld"}"#;
-        let expected = if combination.limits_samples() { 0.0 } else { 7.0 };
+        let expected = if combination.limits_samples() { 0.0 } else { 8.0 };
         assert_eq!(edge.rls.metric(withheld), Some(expected), "{combination:?}");
         let asked = r#"rls_rate_limit_descriptors_total{code="ok",descriptor="tenant"}"#;
         assert!(

@@ -9,6 +9,7 @@ use super::TENANT_HEADER;
 use crate::push::{Push, PushBody, TenantHeader, retry_attempt};
 
 const CONTENT_TYPE: &str = "content-type";
+const CONTENT_LENGTH: &str = "content-length";
 const RETRY_ATTEMPT: &str = "retry-attempt";
 /// Set by Envoy itself whenever it buffered a body; a client that sends it too can only have its own push refused.
 const PARTIAL_BODY: &str = "x-envoy-auth-partial-body";
@@ -27,7 +28,7 @@ pub(crate) fn push_from(request: CheckRequest) -> Push {
         content_type: headers.first(CONTENT_TYPE),
         retry_attempt: headers.first(RETRY_ATTEMPT).map_or(0, |value| retry_attempt(&value)),
         body: if withheld {
-            PushBody::Withheld
+            PushBody::Withheld { bytes: headers.content_length() }
         } else if headers.all(PARTIAL_BODY).any(|value| value == "true") {
             PushBody::Partial
         } else {
@@ -53,6 +54,11 @@ impl Headers {
 
     fn first(&self, name: &str) -> Option<Bytes> {
         self.all(name).next().cloned()
+    }
+
+    /// What Envoy held the client to; a body in chunks has none.
+    fn content_length(&self) -> Option<usize> {
+        std::str::from_utf8(&self.first(CONTENT_LENGTH)?).ok()?.parse().ok()
     }
 
     fn tenant(&self) -> TenantHeader {
@@ -137,7 +143,17 @@ mod tests {
         assert_eq!(push_from(request.clone()).body, PushBody::Whole(Bytes::from_static(b"body")));
         let extensions = &mut request.attributes.as_mut().unwrap().context_extensions;
         extensions.insert("body".to_owned(), "withheld".to_owned());
-        assert_eq!(push_from(request).body, PushBody::Withheld);
+        assert_eq!(push_from(request).body, PushBody::Withheld { bytes: None });
+    }
+
+    #[test]
+    fn a_withheld_body_is_as_long_as_its_client_had_to_make_it() {
+        for (length, bytes) in [("17", Some(17)), ("", None), ("-1", None), ("99999999999999999999999", None)] {
+            let mut request = raw(&[(CONTENT_LENGTH, length.as_bytes())]);
+            let extensions = &mut request.attributes.as_mut().unwrap().context_extensions;
+            extensions.insert("body".to_owned(), "withheld".to_owned());
+            assert_eq!(push_from(request).body, PushBody::Withheld { bytes }, "{length}");
+        }
     }
 
     #[test]
