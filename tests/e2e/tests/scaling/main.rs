@@ -6,6 +6,7 @@
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
 mod census;
+mod deaths;
 mod limits;
 mod load;
 mod moves;

@@ -13,8 +13,6 @@ use crate::tenants::{Limited, overrides, streams};
 /// Long enough for a bucket of five seconds to be empty before something happens, and for a full one to empty again afterwards.
 const WHILE: Duration = Duration::from_secs(11);
 const LEAST: Duration = Duration::from_secs(28);
-/// What a push can take that was on its way when something happened.
-const A_PUSH: Duration = Duration::from_secs(1);
 /// The replica that comes or goes.
 const MOVING: usize = 2;
 
@@ -88,7 +86,7 @@ fn a_replica_that_dies_costs_its_tenants_as_many_bursts_as_there_are_distributor
     const DISTRIBUTORS: u32 = 2;
     let mut edge = edge(DISTRIBUTORS);
     let limited = streams(DISTRIBUTORS);
-    let (answers, (parts, killed)) = push_during(edge.port(), &load(&limited), LEAST, || {
+    let (answers, parts) = push_during(edge.port(), &load(&limited), LEAST, || {
         go_on();
         let before = Census::of(&edge);
         let killed = Instant::now();
@@ -96,19 +94,10 @@ fn a_replica_that_dies_costs_its_tenants_as_many_bursts_as_there_are_distributor
         edge.envoy.wait_for_healthy_rls(2);
         report(&format!("Envoy knew after {:.2?}", killed.elapsed()));
         go_on();
-        ([before.deciders_since(&Census::default()), Census::of(&edge).deciders_since(&before)], killed)
+        [before.deciders_since(&Census::default()), Census::of(&edge).deciders_since(&before)]
     });
     let failed: Vec<&Push> = answers.iter().flatten().filter(|push| push.failed()).collect();
-    let last = failed.iter().map(|push| push.answered.duration_since(killed)).max().unwrap_or_default();
-    let pushes = answers.iter().map(Vec::len).sum::<usize>();
-    report(&format!("{} of {pushes} pushes failed, the last {last:.2?} after the kill", failed.len()));
-    // Failing closed, and until the health checks know: two of them, a second apart.
-    assert!(failed.iter().all(|push| push.status == Some(503) && push.started >= killed - A_PUSH), "{failed:?}");
-    assert!(last < Duration::from_secs(4), "{last:?}");
-    let strangers = limited.iter().zip(&answers).filter(|(limited, pushes)| {
-        pushes.iter().any(Push::failed) && !parts[0].get(&limited.tenant).is_some_and(|at| at.contains(&MOVING))
-    });
-    assert_eq!(strangers.count(), 0, "tenants of other replicas were refused");
+    assert!(failed.is_empty(), "{failed:?}");
     let moved = check_all(&limited, &answers, &parts.each_ref());
     report(&format!("{moved} of {} streams moved", limited.len()));
     assert!(moved > 0, "nobody was taken over");
