@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 TOOLS := tests/tools/install
 # What the end-to-end tests drive.
-DRIVEN := envoy mimir prometheus promtool etcd kube-apiserver kubectl helm nginx haproxy docker-compose
+DRIVEN := envoy mimir prometheus promtool etcd kube-apiserver kubectl helm nginx haproxy gateway-api docker-compose
 
 .PHONY: help run build check test e2e lint fmt clippy doc check-layers check-sizes check-parity lint-charts lint-containers render deny tools bench bench-propagation bench-outage clean-tools
 

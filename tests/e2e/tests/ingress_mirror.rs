@@ -24,26 +24,12 @@ fn as_the_controller(text: &str, envoy: u16) -> String {
     format!("{before}{location}{after}")
 }
 
-/// The committed configuration of a mirror, told to take HTTP/1.0.
-fn taking_http_10() -> String {
-    const PLACE: &str = "          stat_prefix: push\n";
-    let text = fs::read_to_string(repository().join("ops/envoy/mirror.yaml")).expect("there is a mirror");
-    if text.contains("accept_http_10: true") {
-        return text;
-    }
-    assert!(text.contains(PLACE), "ops/envoy/mirror.yaml has no {PLACE}");
-    text.replacen(PLACE, &format!("{PLACE}          http_protocol_options: {{ accept_http_10: true }}\n"), 1)
-}
-
 #[test]
-fn the_copies_of_the_ingress_controller_are_decided_by_an_envoy_that_takes_http_10() {
+fn the_copies_of_the_ingress_controller_are_decided() {
     let (folder, limits, mimir) = (tempdir().expect("a folder can be made"), WatchedFile::of(LIMITS), Sink::start());
     let rls = MimirRls::start(folder.path(), &limits.source(), &[]);
     until("mimir-rls is ready", || rls.readiness() == Some(200));
-    let bootstrap = folder.path().join("mirror.yaml");
-    fs::write(&bootstrap, taking_http_10()).expect("a file can be written");
-    let settings = EnvoySettings { bootstrap: Some(bootstrap), ..EnvoySettings::asking(vec![rls.grpc_port()]) };
-    let envoy = Envoy::start(folder.path(), &settings);
+    let envoy = Envoy::start(folder.path(), &EnvoySettings::asking(vec![rls.grpc_port()]));
     let behind = Behind { mimir: mimir.port(), queries: mimir.port(), envoy: envoy.port() };
     let nginx = Nginx::start_edited("mirror.conf", behind, |text| as_the_controller(&text, envoy.port()));
 
