@@ -22,9 +22,9 @@ pub(crate) struct Container {
 }
 
 impl Container {
-    /// Starts the container of this Deployment, which is called as the binary is.
+    /// Starts the container of this Deployment, which is called as the binary is. The API server takes it for whom this token is.
     #[track_caller]
-    pub(crate) fn start(server: &KubeApiServer, folder: &Path, name: &str, objects: &Objects) -> Self {
+    pub(crate) fn start(server: &KubeApiServer, token: &str, folder: &Path, name: &str, objects: &Objects) -> Self {
         let pod = &objects.one("Deployment", name)["spec"]["template"]["spec"];
         let spec = pod["containers"][0].clone();
         let grace = pod["terminationGracePeriodSeconds"].as_u64().expect("a pod has a grace period");
@@ -35,7 +35,7 @@ impl Container {
         let mut command = Command::new(built(name));
         command
             .args(arguments(folder, &spec))
-            .env("KUBECONFIG", server.kubeconfig(e2e::ADMIN))
+            .env("KUBECONFIG", server.kubeconfig(token))
             .env(variable("GRPC"), format!("127.0.0.1:{}", free_port()))
             .env(variable("HTTP"), format!("127.0.0.1:{http_port}"));
         let process = Process::start(name, folder, &mut command);

@@ -1,16 +1,18 @@
 //! Each binary runs with exactly the arguments that its chart renders, becomes ready by the chart's probes, and drains in the chart's time.
 
-use e2e::{Cluster, Kubectl};
+use e2e::{ADMIN, Cluster, KubeApiServer, Kubectl, Token, helm_at};
 
 use crate::container::Container;
 use crate::objects::Objects;
-use crate::{MIMIR_RLS, NAMESPACE, OVERRIDES_SYNC, Set};
+use crate::{MIMIR_RLS, NAMESPACE, OVERRIDES_SYNC, Set, chart};
 
 /// A drain that tests wait for, instead of 15 s.
 const SOON: Set<'_> = ("drain.delaySeconds", "1");
 
+const OVERRIDES: &str = "overrides:\n  team-a: { ingestion_rate: 5 }\n";
+
 fn cluster() -> (Cluster, Kubectl) {
-    let cluster = Cluster::start("overrides:\n  team-a: { ingestion_rate: 5 }\n");
+    let cluster = Cluster::start(OVERRIDES);
     cluster.server.namespace(NAMESPACE);
     let kubectl = cluster.kubectl();
     (cluster, kubectl)
@@ -21,7 +23,7 @@ fn run_each(cluster: &Cluster, kubectl: &Kubectl, name: &str, cases: &[Vec<Set<'
     let started = cases.iter().enumerate().map(|(number, values)| {
         let folder = cluster.server.folder().join(format!("container-{number}"));
         let objects = Objects::of(kubectl, name, values);
-        Container::start(&cluster.server, &folder, name, &objects)
+        Container::start(&cluster.server, ADMIN, &folder, name, &objects)
     });
     let started: Vec<_> = started.collect();
     std::thread::scope(|scope| {
@@ -87,4 +89,34 @@ fn overrides_sync_runs_as_its_chart_has_it() {
     cases.extend(everything.iter().map(|value| vec![*value, SOON]));
     cases.push([everything, vec![("webhook.enabled", "true"), ("webhook.caBundle", "pem")]].concat());
     run_each(&cluster, &kubectl, OVERRIDES_SYNC, &cases);
+}
+
+#[test]
+fn mimir_rls_may_read_the_configmap_that_is_its_source_and_nothing_else() {
+    const SERVICE_ACCOUNT: &str = "service-account-token";
+    let token = Token::service_account(SERVICE_ACCOUNT, NAMESPACE, MIMIR_RLS);
+    let cluster = Cluster::of(KubeApiServer::start(&[token]), OVERRIDES);
+    cluster.server.namespace(NAMESPACE);
+    let values = [("limits.source", "kube:mimir/mimir-runtime"), SOON];
+    let objects = Objects::of(&cluster.kubectl(), MIMIR_RLS, &values);
+    let chart = chart(MIMIR_RLS);
+    let install = ["install", MIMIR_RLS, chart.to_str().expect("a path is text"), "--namespace", NAMESPACE];
+    drop(
+        helm_at(&cluster.server, ADMIN, &[&install[..], &["--set=limits.source=kube:mimir/mimir-runtime"]].concat())
+            .ok(),
+    );
+
+    let service_account = Kubectl::new(&cluster.server, SERVICE_ACCOUNT);
+    let may =
+        |arguments: &[&str]| service_account.run(&[&["auth", "can-i"], arguments].concat()).stdout.trim() == "yes";
+    for verb in ["get", "list", "watch", "create", "update", "patch", "delete"] {
+        let reads = ["get", "list", "watch"].contains(&verb);
+        assert_eq!(may(&[verb, "configmaps/mimir-runtime", "--namespace=mimir"]), reads, "{verb} the ConfigMap");
+        assert!(!may(&[verb, "configmaps/mimir-config", "--namespace=mimir"]), "{verb} another ConfigMap");
+        assert!(!may(&[verb, "configmaps/mimir-runtime", "--namespace", NAMESPACE]), "{verb} elsewhere");
+        assert!(!may(&[verb, "secrets", "--namespace=mimir"]), "{verb} Secrets");
+        assert!(!may(&[verb, "pods", "--namespace", NAMESPACE]), "{verb} pods");
+    }
+    let folder = cluster.server.folder().join("container");
+    Container::start(&cluster.server, SERVICE_ACCOUNT, &folder, MIMIR_RLS, &objects).serves_and_drains();
 }
