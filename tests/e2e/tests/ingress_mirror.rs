@@ -3,11 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
-use std::fs;
-
-use e2e::{
-    Behind, Envoy, EnvoySettings, MimirRls, Nginx, Sink, WatchedFile, push_request, repository, samples, send, until,
-};
+use e2e::{Behind, Envoy, EnvoySettings, MimirRls, Nginx, Sink, WatchedFile, push_request, samples, send, until};
 use tempfile::tempdir;
 
 const LIMITS: &str = "overrides: { team: { ingestion_rate: 1e12, ingestion_burst_size: 1000000000000 } }";
