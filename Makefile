@@ -9,7 +9,7 @@ TOOLS := tests/tools/install
 # What the end-to-end tests drive.
 DRIVEN := envoy mimir prometheus promtool etcd kube-apiserver kubectl helm nginx haproxy gateway-api docker-compose
 
-.PHONY: help run build check test e2e lint fmt clippy doc check-layers check-sizes check-parity lint-charts lint-containers render deny tools bench bench-propagation bench-outage clean-tools
+.PHONY: help run build check test e2e lint fmt clippy doc check-layers check-sizes check-parity lint-charts lint-rules lint-containers render deny tools bench bench-propagation bench-outage clean-tools
 
 help: ## list these commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
@@ -33,7 +33,7 @@ e2e: ## run the end-to-end tests alone
 	cargo build --bins --package rls --package overrides-sync --package edgectl --locked
 	cargo test --package e2e --locked
 
-lint: fmt clippy doc check-layers check-sizes check-parity lint-charts lint-containers deny ## run everything else that has to pass
+lint: fmt clippy doc check-layers check-sizes check-parity lint-charts lint-rules lint-containers deny ## run everything else that has to pass
 
 fmt: ## check the formatting
 	cargo fmt --all --check
@@ -57,6 +57,11 @@ lint-charts: ## check the charts with helm, and that the committed Envoy configu
 	$(TOOLS) helm
 	$$($(TOOLS) --print-path helm) lint --strict --quiet charts/*
 	ops/envoy/render --check
+
+lint-rules: ## check the alerts and run their tests with promtool
+	$(TOOLS) promtool
+	$$($(TOOLS) --print-path promtool) check rules --lint=all --lint-fatal charts/mimir-rls/files/alerts.yaml
+	$$($(TOOLS) --print-path promtool) test rules ops/alerts/tests/*.yaml
 
 lint-containers: ## check images, compose and dashboards, as far as that goes without an engine
 	$(TOOLS) hadolint docker-compose envoy mimir prometheus
