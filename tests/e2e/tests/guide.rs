@@ -74,15 +74,18 @@ impl Operator {
         server.namespace("mimir");
         let kubectl = Kubectl::new(&server, ADMIN);
         drop(kubectl.shell("kubectl create namespace mimir-edge-enforcement").ok());
+        kubectl.ok(&["label", "namespace", NAMESPACE, "pod-security.kubernetes.io/warn=restricted"]);
         Self { server, kubectl, upgrade_with }
     }
 
-    /// Types a command of helm's.
+    /// Types a command of helm's, which the API server has nothing to say against.
     #[track_caller]
     fn helm(&self, command: &str) -> String {
         let words =
             command.split_whitespace().skip(1).chain(self.upgrade_with.filter(|_| command.contains(" upgrade ")));
-        helm_at(&self.server, ADMIN, &words.collect::<Vec<_>>()).ok()
+        let output = helm_at(&self.server, ADMIN, &words.collect::<Vec<_>>());
+        assert_eq!(output.stderr, "", "{command}");
+        output.ok()
     }
 
     /// What a release is now.
