@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use e2e::{Behind, Nginx, Sink, push_request, samples, send};
+use e2e::{Behind, Nginx, Sink, push_request, repository, samples, send};
 
 use crate::desk::Desk;
 use crate::runbook;
@@ -53,6 +53,20 @@ fn a_push_reaches(desk: &Desk, place: &Sink, other: &Sink) {
     let before = (place.arrivals().len() + 1, other.arrivals().len());
     assert_eq!(send(desk.nginx.port(), &push_request("team-a", &samples(1).bytes)).status, 200);
     assert_eq!((place.arrivals().len(), other.arrivals().len()), before);
+}
+
+#[test]
+fn the_readmes_lines_install_what_works_together() {
+    let (desk, _mimir, _envoy) = desk();
+    let readme = fs::read_to_string(repository().join("README.md")).expect("the README");
+    let installs: Vec<String> = blocks(&readme).into_iter().filter(|block| block.contains("helm install")).collect();
+    assert_eq!(installs.len(), 1, "the README's installation");
+    desk.run(&installs.concat());
+    let deployments =
+        "kubectl get deployments --namespace mimir-edge-enforcement --output jsonpath='{.items[*].metadata.name}'";
+    assert_eq!(desk.run(deployments), "mimir-envoy mimir-rls overrides-sync");
+    let asks = "address: mimir-rls.mimir-edge-enforcement.svc.cluster.local, port_value: 8081 ";
+    envoy_has(&desk, "the installation", &[asks, "cluster: mimir\n"]);
 }
 
 #[test]
