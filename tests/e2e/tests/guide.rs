@@ -174,7 +174,7 @@ fn is_the_committed_one(configuration: &str) {
     let on_loopback = configuration
         .replace("mimir-distributor-headless.mimir.svc.cluster.local, port_value: 8080", "127.0.0.1, port_value: 9009")
         .replace("mimir-rls.mimir-edge-enforcement.svc.cluster.local", "127.0.0.1")
-        .replace("address: 0.0.0.0,", "address: 127.0.0.1,");
+        .replace("address: \"0.0.0.0\",", "address: \"127.0.0.1\",");
     for (ours, theirs) in committed.lines().zip(on_loopback.lines()) {
         assert_eq!(ours, theirs);
     }
