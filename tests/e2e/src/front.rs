@@ -11,6 +11,7 @@ use remote_write::Protocol;
 use remote_write::encode::{Series, encode_push};
 
 use crate::http1::{Connection, Request, Response};
+use crate::load::{exchange, wait_until};
 use crate::push::push_request;
 use crate::wait::until;
 
@@ -226,7 +227,7 @@ fn run(port: u16, index: usize, client: &FrontClient, tally: &Mutex<FrontTally>,
         }
         let request = client.push(index, number);
         let started = Instant::now();
-        let (answer, repeated) = exchange(&mut connection, port, &request);
+        let (answer, repeated) = exchange_repeating(&mut connection, port, &request);
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.repeated += usize::from(repeated);
         match answer {
@@ -246,34 +247,15 @@ fn run(port: u16, index: usize, client: &FrontClient, tally: &Mutex<FrontTally>,
 
 /// Sends a push on a connection that is kept for the next one; one that meets a kept connection that is being closed is sent once more on a new one,
 /// and it is said that it was. Prometheus does so too: its HTTP client if it had sent nothing yet, else its queue.
-fn exchange(kept: &mut Option<Connection>, port: u16, request: &Request) -> (io::Result<Response>, bool) {
-    if let Some(open) = kept.take() {
-        match send_on(open, kept, request) {
-            Err(error) if is_of_a_closed_connection(&error) => {}
-            answer => return (answer, false),
-        }
-        let answer = Connection::open(port).and_then(|open| send_on(open, kept, request));
-        return (answer, true);
+fn exchange_repeating(kept: &mut Option<Connection>, port: u16, request: &Request) -> (io::Result<Response>, bool) {
+    let was_kept = kept.is_some();
+    match exchange(kept, port, request) {
+        Err(error) if was_kept && is_of_a_closed_connection(&error) => (exchange(kept, port, request), true),
+        answer => (answer, false),
     }
-    (Connection::open(port).and_then(|open| send_on(open, kept, request)), false)
-}
-
-fn send_on(mut open: Connection, kept: &mut Option<Connection>, request: &Request) -> io::Result<Response> {
-    let answer = open.send(request)?;
-    if answer.headers.get("connection").as_deref() != Some("close") {
-        *kept = Some(open);
-    }
-    Ok(answer)
 }
 
 fn is_of_a_closed_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
-}
-
-fn wait_until(due: Instant) {
-    while let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-        // Nothing unparks this thread: the passing of time is what it waits for.
-        thread::park_timeout(left);
-    }
 }

@@ -12,6 +12,7 @@ use crate::wait::until;
 
 mod paced;
 
+pub(crate) use paced::wait_until;
 pub use paced::{Pace, push_paced};
 
 /// What the clients saw.
@@ -163,7 +164,7 @@ fn client(port: u16, request: &Request, tally: &Mutex<Tally>, stopping: &AtomicB
 }
 
 /// Sends a request on a connection that is kept for the next one.
-fn exchange(connection: &mut Option<Connection>, port: u16, request: &Request) -> io::Result<Response> {
+pub(crate) fn exchange(connection: &mut Option<Connection>, port: u16, request: &Request) -> io::Result<Response> {
     let mut open = connection.take().map_or_else(|| Connection::open(port), Ok)?;
     let answer = open.send(request)?;
     if answer.headers.get("connection").as_deref() != Some("close") {

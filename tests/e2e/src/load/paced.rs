@@ -43,7 +43,8 @@ pub fn push_paced(ports: &[u16], request: &Request, pace: Pace) -> Vec<Response>
     })
 }
 
-fn wait_until(due: Instant) {
+/// Returns at this moment, or at once where it is over.
+pub(crate) fn wait_until(due: Instant) {
     while let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
         // Nothing unparks this thread: the passing of time is what it waits for.
         thread::park_timeout(left);

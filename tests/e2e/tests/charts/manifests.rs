@@ -178,6 +178,24 @@ fn mimir_rls_looks_for_its_limits_where_overrides_sync_serves_them() {
 }
 
 #[test]
+fn mimir_rls_takes_the_largest_push_of_any_envoy() {
+    let (_server, kubectl) = cluster();
+    let largest = |name: &str, values: &[Set<'_>], object: &str, before: &str| {
+        let objects = Objects::of(&kubectl, name, values);
+        let text = objects.one(object, name).to_string();
+        let (_, after) = text.split_once(before).unwrap_or_else(|| panic!("{name} has no {before}"));
+        let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse::<u64>().expect("it is a number")
+    };
+    let read = largest(MIMIR_RLS, &[], "Deployment", "--max-request-bytes=");
+    for (values, expected) in [(&[][..], 16 << 20), (&[("mode", "mirror")][..], 100 << 20)] {
+        let taken = largest(ENVOY, values, "ConfigMap", "max_request_bytes: ");
+        assert_eq!(taken, expected, "{values:?}");
+        assert!(taken <= read, "Envoy takes {taken}, mimir-rls {read}");
+    }
+}
+
+#[test]
 fn helm_has_nothing_to_say_against_the_charts() {
     for name in [MIMIR_RLS, OVERRIDES_SYNC, ENVOY] {
         let chart = chart(name);
