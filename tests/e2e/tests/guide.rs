@@ -34,22 +34,22 @@ const INSTALLS: [(&str, &str); 3] = [
 const UPGRADES: [(&str, &str, &str); 5] = [
     (
         "helm upgrade mimir-rls charts/mimir-rls/ --namespace mimir-edge-enforcement --set replicaCount=3 --set hpa.maxReplicas=10",
-        "3 of mimir-rls:0.1.0",
+        "3 of mimir-rls:v0.1.0",
         "3 to 10 of mimir-rls:v0.1.0",
     ),
     (
         "helm upgrade mimir-envoy charts/envoy/ --namespace mimir-edge-enforcement --set replicaCount=3 --set hpa.maxReplicas=10",
-        "3 of mimir-envoy:0.1.0",
+        "3 of mimir-envoy:v0.1.0",
         "3 to 10 of mimir-envoy:v0.1.0",
     ),
     (
         "helm upgrade mimir-rls charts/mimir-rls/ --namespace mimir-edge-enforcement --set limits.enforceBodyParsing=true",
-        "2 of mimir-rls:0.1.0",
+        "2 of mimir-rls:v0.1.0",
         "3 to 10 of mimir-rls:v0.1.0",
     ),
     (
         "helm upgrade mimir-envoy charts/envoy/ --namespace mimir-edge-enforcement --set extAuthz.failureModeAllow=false --set rateLimit.failureModeDeny=true",
-        "2 of mimir-envoy:0.1.0",
+        "2 of mimir-envoy:v0.1.0",
         "3 to 10 of mimir-envoy:v0.1.0",
     ),
     (
