@@ -47,11 +47,24 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- .Values.limits.maxRequestBytes | default (ternary 104857600 16777216 (eq .Values.mode "mirror")) | int64 -}}
 {{- end -}}
 
-{{- /* Each needs 3 to 4 times its size: with three quarters of the heap for them, a quarter is left for all others. Few pushes are as large as the
-largest that is allowed, and few places would refuse honest ones, so no push is taken to have more than 16 MiB. */ -}}
-{{- define "envoy.maxLargePushes" -}}
-{{- $size := min 16777216 (include "envoy.maxRequestBytes" . | int64) -}}
-{{- .Values.limits.maxLargePushes | default (max 1 (div (mul 3 (div (.Values.limits.maxHeapBytes | int64) 4)) (mul 4 $size))) | int64 -}}
+{{- /* How many pushes of a size three quarters of the heap hold: each needs 3 to 4 times its size. A quarter is left for all others. */ -}}
+{{- define "envoy.places" -}}
+{{- max 1 (div (mul 3 (div (.heap | int64) 4)) (mul 4 .bytes)) | int64 -}}
+{{- end -}}
+
+{{- /* Pushes that are bounded by number, by how large they say they are. Few have more than 16 MB: were all places for the largest that is allowed,
+honest ones would be refused, and were none, a client with as many places of the largest would take more memory than a pod has. */ -}}
+{{- define "envoy.boundedPushes" -}}
+{{- $heap := .Values.limits.maxHeapBytes -}}
+{{- $largest := include "envoy.maxRequestBytes" . | int64 -}}
+- name: large_pushes
+  below: "[0-9]{1,6}"
+  places: {{ .Values.limits.maxLargePushes | default (include "envoy.places" (dict "heap" $heap "bytes" (min 16777216 $largest))) | int64 }}
+{{- if gt $largest 16777216 }}
+- name: huge_pushes
+  below: "[0-9]{1,7}|1[0-5][0-9]{6}"
+  places: {{ include "envoy.places" (dict "heap" $heap "bytes" $largest) }}
+{{- end }}
 {{- end -}}
 
 {{- /* What holds for a push that is asked about. */ -}}

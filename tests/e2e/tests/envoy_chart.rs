@@ -91,9 +91,12 @@ fn sizes_follow_from_the_mode_and_the_heap() {
     renders(&[], "max_request_bytes: 16777216\n");
     renders(&[("mode", "mirror")], "max_request_bytes: 104857600\n");
     renders(&[("limits.maxRequestBytes", "5000000")], "max_request_bytes: 5000000\n");
-    // 2 GiB x 3/4 / (4 x 16 MiB), also where larger ones are allowed.
+    // 2 GiB x 3/4 / (4 x 16 MiB), also where larger ones are allowed, which have fewer places of their own.
     renders(&[], "max_concurrency_limit: 24,");
     renders(&[("mode", "mirror")], "max_concurrency_limit: 24,");
+    renders(&[("mode", "mirror")], "max_concurrency_limit: 3,");
+    renders(&[("limits.maxRequestBytes", "104857600")], "max_concurrency_limit: 3,");
+    renders(&[("mode", "mirror"), ("limits.maxHeapBytes", "8589934592")], "max_concurrency_limit: 15,");
     renders(&[("limits.maxHeapBytes", "67108864")], "max_concurrency_limit: 1,");
     renders(&[("limits.maxLargePushes", "7")], "max_concurrency_limit: 7,");
 }

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::thread;
 
-use e2e::{Edge, Load, Request, Tally, noisy, push_request, samples, until};
+use e2e::{Connection, Edge, Envoy, EnvoySettings, Load, Request, Tally, noisy, push_request, samples, until};
 
 const LIMITS: &str = "
 overrides:
@@ -55,10 +55,10 @@ fn mimir_rls_is_within_its_bounds(edge: &Edge) {
 }
 
 /// Pushes that Envoy refused because it held too many large ones.
-fn refused_by_envoy(edge: &Edge) -> f64 {
+fn refused_by_envoy(envoy: &Envoy) -> f64 {
     let series =
         r#"envoy_http_adaptive_concurrency_gradient_controller_rq_blocked{envoy_http_conn_manager_prefix="push"}"#;
-    edge.envoy.metric(series).unwrap_or_default()
+    envoy.metric(series).unwrap_or_default()
 }
 
 fn refused_by_mimir_rls(edge: &Edge) -> f64 {
@@ -74,8 +74,8 @@ fn more_large_pushes_than_envoy_can_hold_are_refused_and_never_unchecked() {
     // Of 1 GiB, 3/4 are for large pushes: 12 of them at 4 x 16 MiB, the others are refused by their heads.
     let peak = edge.envoy.process.peak_rss();
     assert!(peak < 1024 * MIB, "Envoy had {peak} bytes");
-    assert!(refused_by_envoy(&edge) > 0.0);
-    assert_eq!(refused_by_envoy(&edge) + refused_by_mimir_rls(&edge), greedy.of(503) as f64);
+    assert!(refused_by_envoy(&edge.envoy) > 0.0);
+    assert_eq!(refused_by_envoy(&edge.envoy) + refused_by_mimir_rls(&edge), greedy.of(503) as f64);
 }
 
 #[test]
@@ -84,17 +84,21 @@ fn more_large_pushes_of_a_tenant_than_its_share_are_refused_and_never_unchecked(
     let edge = Edge::builder().failing_open().forgetting_bodies().max_heap_bytes(4 << 30).start(LIMITS);
     let greedy = overload(&edge, 24);
     mimir_rls_is_within_its_bounds(&edge);
-    assert_eq!(refused_by_envoy(&edge), 0.0);
+    assert_eq!(refused_by_envoy(&edge.envoy), 0.0);
     // Four pushes of 16 MB fill a quarter of 256 MiB.
     assert!(refused_by_mimir_rls(&edge) > 0.0);
     assert_eq!(refused_by_mimir_rls(&edge), greedy.of(503) as f64);
 }
 
-/// Begins a push of 2 MB and leaves it there.
-fn half_a_push(port: u16) -> TcpStream {
+/// Begins a push of so many bytes, or of unsaid size, and leaves it there.
+fn half_a_push(port: u16, bytes: Option<usize>) -> TcpStream {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("Envoy accepts");
-    let head = "POST /api/v1/push HTTP/1.1\r\nHost: edge\r\nX-Scope-OrgID: greedy\r\nContent-Length: 2000000\r\n\r\n";
-    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&[0; 1000])).expect("Envoy reads");
+    let head = "POST /api/v1/push HTTP/1.1\r\nHost: edge\r\nX-Scope-OrgID: greedy";
+    let begun = match bytes {
+        Some(bytes) => format!("{head}\r\nContent-Length: {bytes}\r\n\r\nbeginning"),
+        None => format!("{head}\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nbeginning\r\n"),
+    };
+    stream.write_all(begun.as_bytes()).expect("Envoy reads");
     stream
 }
 
@@ -102,8 +106,8 @@ fn half_a_push(port: u16) -> TcpStream {
 fn clients_that_go_away_leave_their_places_to_others() {
     let edge = Edge::start(LIMITS);
     let (large, small) = (noisy(2_000_000).bytes, samples(10).bytes);
-    let waiting: Vec<TcpStream> = (0..40).map(|_| half_a_push(edge.port())).collect();
-    until("all places for large pushes are taken", || refused_by_envoy(&edge) >= 28.0);
+    let waiting: Vec<TcpStream> = (0..40).map(|_| half_a_push(edge.port(), Some(2_000_000))).collect();
+    until("all places for large pushes are taken", || refused_by_envoy(&edge.envoy) >= 28.0);
     let refused = edge.push("modest", &large);
     assert_eq!((refused.status, refused.reason()), (503, None));
     assert_eq!(edge.push("modest", &small).status, 200);
@@ -115,4 +119,31 @@ fn clients_that_go_away_leave_their_places_to_others() {
     until("nobody holds a place", || {
         Tally::of_pushes_at_once(edge.port(), 12, &push_request("modest", &large)).of(200) == 12
     });
+}
+
+#[test]
+fn a_client_cannot_fill_a_mirror_with_pushes_of_the_largest_size() {
+    let edge = Edge::builder().rls_arguments(&["--max-request-bytes=100MiB"]).start(LIMITS);
+    let folder = edge.folder().join("mirror");
+    std::fs::create_dir(&folder).expect("a folder can be made");
+    let takes_100_mib =
+        EnvoySettings { max_request_bytes: 100 << 20, ..EnvoySettings::asking(vec![edge.rls.grpc_port()]) };
+    let mirror = Envoy::start(&folder, &takes_100_mib);
+    mirror.wait_for_healthy_rls(1);
+    let status = |push: &Request| {
+        Connection::open(mirror.port()).and_then(|mut it| it.send(push)).expect("Envoy answers").status
+    };
+    let push = |bytes: usize| push_request("modest", &noisy(bytes).bytes);
+    let (huge, large) = (push(20_000_000), push(2_000_000));
+
+    // Of 2 GiB, 3/4 are for them: 3 at 4 x 100 MiB.
+    for (bytes, more) in [(Some(100_000_000), 5.0), (None, 5.0)] {
+        let before = refused_by_envoy(&mirror);
+        let waiting: Vec<TcpStream> = (0..8).map(|_| half_a_push(mirror.port(), bytes)).collect();
+        until("all places are taken", || refused_by_envoy(&mirror) >= before + more);
+        assert_eq!((status(&huge), status(&large)), (503, 200), "{bytes:?}");
+        assert_eq!(refused_by_envoy(&mirror), before + more + 1.0);
+        drop(waiting);
+        until("places are free", || status(&huge) == 200);
+    }
 }
