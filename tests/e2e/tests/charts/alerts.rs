@@ -82,6 +82,7 @@ fn alerts_are_about_metrics_that_the_programs_have() {
         (&theirs, r#"overrides_sync_problems{severity="ignored"}"#),
         (&envoys, r#"envoy_cluster_membership_healthy{envoy_cluster_name="mimir_rls"} 1"#),
         (&envoys, r#"envoy_http_ext_authz_failure_mode_allowed{envoy_ext_authz_prefix="mimir_rls""#),
+        (&envoys, r#"envoy_http_ext_authz_error{envoy_ext_authz_prefix="mimir_rls""#),
     ] {
         assert!(page.contains(series), "{series}");
     }
