@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use e2e::{Behind, Connection, Edge, Nginx, Request, Sink, Told, noisy, push_request, samples, send};
+use e2e::{Behind, Connection, Edge, Nginx, Request, Sink, Told, noisy, push_request, samples, send, until};
 
 const LIMITS: &str = "
 overrides:
@@ -231,6 +231,8 @@ fn mimir_gets_the_pushes_when_envoy_is_down() {
     let (mimir, envoy) = (edge.sink.port(), edge.port());
     let both = format!("to=\"127.0.0.1:{envoy}, 127.0.0.1:{mimir}\" upstream_status=\"502, 200\"");
     let one = format!("to=\"127.0.0.1:{mimir}\" upstream_status=\"200\"");
+    // NGINX writes a push down a moment after its answer.
+    until("all pushes are in the log", || nginx.access_log("mimir.log").len() == 11);
     let log = nginx.access_log("mimir.log");
     let of = |part: &str| log.iter().filter(|line| line.contains(part)).count();
     // After max_fails nobody asks Envoy for a while.

@@ -1,7 +1,10 @@
 //! Envoy runs with exactly the arguments and the configuration that its chart renders, by the chart's probes, and drains by its hook.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use e2e::{
     Connection, MimirRls, Process, Request, Signal, WatchedFile, free_port, push_request, samples, send, tool, until,
@@ -39,6 +42,7 @@ fn envoy_runs_and_drains_as_its_chart_has_it() {
         [push_port, metrics_port, drain_port, rls.grpc_port()].map(|port| port.to_string());
     let values = [
         ("mode", "mirror"),
+        ("drain.delaySeconds", "1"),
         ("mimirRls.host", "127.0.0.1"),
         ("mimirRls.port", &asked),
         ("listeners.address", "127.0.0.1"),
@@ -72,16 +76,25 @@ fn envoy_runs_and_drains_as_its_chart_has_it() {
     until("a push is answered", || send(push_port, &push_request("team", &samples(1).bytes)).status == 200);
 
     let hook = container["lifecycle"]["preStop"]["exec"]["command"][2].as_str().expect("there is a hook");
-    let (_, url) = hook.split_once("--post-data= http://127.0.0.1:").expect("the hook posts to loopback");
-    let (to, path) =
-        url.split_once(';').and_then(|(url, _)| url.split_at_checked(url.find('/')?)).expect("it is a URL");
-    assert_eq!(to, drain);
-    assert_eq!(send(drain_port, &Request::new("POST", path)).status, 200);
+    let body = samples(1).bytes;
+    let mut slow = TcpStream::connect(("127.0.0.1", push_port)).expect("Envoy takes a connection");
+    let length = body.len();
+    let head =
+        format!("POST /api/v1/push HTTP/1.1\r\nHost: edge\r\nX-Scope-OrgID: team\r\nContent-Length: {length}\r\n\r\n");
+    slow.write_all(head.as_bytes()).expect("a head can be sent");
+    let mut hook = Process::start("hook", folder.path(), Command::new("sh").args(["-eu", "-c", hook]));
     until("an Envoy that drains is not ready", || status(metrics_port, ready) == Some(503));
-    let answer = send(push_port, &push_request("team", &samples(1).bytes));
+    let answer = send(push_port, &push_request("team", &body));
     assert_eq!((answer.status, answer.headers.get("connection").as_deref()), (200, Some("close")));
+    let asked = Instant::now();
+    until("the hook's delay has passed", || asked.elapsed() > Duration::from_secs(3));
+    assert!(hook.ended().is_none(), "it waits for no push that has begun");
+    slow.write_all(&body).expect("a body can be sent");
+    let mut line = String::new();
+    BufReader::new(slow).read_line(&mut line).expect("the push is answered");
+    assert_eq!(line, "HTTP/1.1 200 OK\r\n");
+    assert!(hook.wait().success());
     envoy.signal(Signal::TERM);
     assert!(envoy.wait().success());
-    let waits = |field: &str| pod[field].as_u64().expect("it is a number");
-    assert!(hook.ends_with("sleep 20") && waits("terminationGracePeriodSeconds") > 20, "{hook}");
+    assert_eq!(pod["terminationGracePeriodSeconds"], 1 + 30 + 10);
 }

@@ -43,6 +43,8 @@ const VALUE_SETS: &[(&str, &[Set<'_>])] = &[
         ],
     ),
     (MIMIR_RLS, &[("networkPolicy.grpcFrom[0].podSelector.matchLabels.app", "gateway")]),
+    (MIMIR_RLS, &[("networkPolicy.httpFrom[0].namespaceSelector.matchLabels.name", "monitoring")]),
+    (OVERRIDES_SYNC, &[("networkPolicy.httpFrom[0].podSelector.matchLabels.app", "prometheus")]),
     (MIMIR_RLS, &[("networkPolicy.enabled", "false"), ("serviceAccount.name", "default"), ("log.format", "text")]),
     (
         MIMIR_RLS,

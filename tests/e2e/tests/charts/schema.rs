@@ -104,6 +104,9 @@ fn a_value_of_another_type_or_out_of_its_range_fails_with_its_name() {
         (OVERRIDES_SYNC, "webhook.certManager.issuerKind=Authority", "/webhook/certManager/issuerKind"),
         (OVERRIDES_SYNC, "tolerations.key=a", "/tolerations"),
         (ENVOY, "mode=shadow", "/mode"),
+        (ENVOY, "drain.delaySeconds=null", "/drain"),
+        (MIMIR_RLS, "drain.delaySeconds=null", "/drain"),
+        (OVERRIDES_SYNC, "drain.timeoutSeconds=null", "/drain"),
         (ENVOY, "extAuthz.failureModeAllow=yes", "/extAuthz/failureModeAllow"),
         (ENVOY, "extAuthz.timeoutSeconds=0", "/extAuthz/timeoutSeconds"),
         (ENVOY, "limits.maxRequestBytes=16MiB", "/limits/maxRequestBytes"),
@@ -116,6 +119,14 @@ fn a_value_of_another_type_or_out_of_its_range_fails_with_its_name() {
     ] {
         let said = [format!("at '{path}'"), format!("- {}: ", path.trim_start_matches('/').replace('/', "."))];
         either(name, set, said.each_ref().map(String::as_str));
+    }
+}
+
+#[test]
+fn labels_that_pods_are_selected_by_cannot_be_set() {
+    for (name, label) in [(MIMIR_RLS, "name"), (OVERRIDES_SYNC, "instance"), (ENVOY, "name")] {
+        let set = format!("podLabels.app\\.kubernetes\\.io/{label}=edge");
+        check(name, &set, &[&format!("invalid propertyName 'app.kubernetes.io/{label}'")]);
     }
 }
 
