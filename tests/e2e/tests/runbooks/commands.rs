@@ -1,6 +1,9 @@
 //! Every block of commands, in order, and what the cluster and NGINX are like after the ones that change something.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::thread;
 
 use e2e::{Behind, Nginx, Sink, push_request, repository, samples, send};
 
@@ -153,4 +156,28 @@ fn each_command_of_the_rollback_does_what_it_is_there_for() {
     let direct = text.find("direct.conf /etc").expect("the way back to Mimir");
     let scaled = text.find("--replicas=0").expect("the scaling down");
     assert!(direct < scaled, "something is scaled down before pushes go straight to Mimir");
+}
+
+#[test]
+fn the_emergency_rollback_is_done_only_when_no_old_worker_has_a_push() {
+    let (desk, _mimir, _envoy) = desk();
+    desk.nginx.switch_to("full-fail-closed.conf");
+    let mut client = TcpStream::connect(("127.0.0.1", desk.nginx.port())).expect("NGINX listens");
+    let head = "POST /api/v1/push HTTP/1.1\r\nHost: mimir\r\nX-Scope-OrgID: team-a\r\nConnection: close\r\nContent-Length: 2\r\n\r\n";
+    client.write_all(format!("{head}x").as_bytes()).expect("NGINX reads");
+
+    let text = runbook("rollback-runbook.md");
+    let before_scaling = blocks(&text).into_iter().take_while(|block| !block.contains("--replicas=0"));
+    // Typed at once: whoever is in a hurry does not look when NGINX has taken the configuration over.
+    let typed: String = before_scaling.collect();
+    thread::scope(|scope| {
+        let typing = desk.nginx.reloaded_by(|| scope.spawn(|| desk.type_in(&typed)));
+        assert!(!typing.is_finished(), "the edge may be scaled down while an old worker sends a push there:\n{typed}");
+        client.write_all(b"x").expect("NGINX reads");
+        typing.join().expect("the commands succeed");
+    });
+    desk.nginx.wait_for_old_workers();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("NGINX answers");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }

@@ -58,11 +58,13 @@ impl Desk {
         }
     }
 
+    /// Types a block of commands, and waits for nothing but them.
     #[track_caller]
-    fn type_in(&self, block: &str) -> String {
+    pub(crate) fn type_in(&self, block: &str) -> String {
         let folder = self.folder.path();
-        let nginx_conf = self.nginx.folder().join("nginx.conf").display().to_string();
-        let block = block.replace("/etc/nginx/nginx.conf", &nginx_conf).replace("/etc/nginx/", "etc/");
+        let nginx = |name: &str| self.nginx.folder().join(name).display().to_string();
+        let block = block.replace("/etc/nginx/nginx.conf", &nginx("nginx.conf")).replace("/etc/nginx/", "etc/");
+        let block = block.replace("/run/nginx.pid", &nginx("nginx.pid"));
         let path = env::var("PATH").unwrap_or_default();
         let output = Command::new("bash")
             .args(["-eu", "-o", "pipefail", "-c", &block])
