@@ -4,11 +4,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fs;
 use std::time::Duration;
 
 use e2e::{
     Behind, Connection, Edge, FrontClient, FrontLoad, Haproxy, PUSH_ID, Request, Sink, Told, noisy, push_request,
-    samples, send,
+    repository, samples, send,
 };
 
 const LIMITS: &str = "
@@ -212,6 +213,30 @@ fn is_whole(load: FrontLoad, edge: &Edge, broken: usize) {
         tally.of("team", 502).count(),
         tally.slowest()
     );
+}
+
+#[test]
+fn the_rollback_takes_also_those_off_the_edge_who_are_always_in_and_loses_no_push() {
+    let text = fs::read_to_string(repository().join("ops/haproxy/haproxy.cfg")).expect("it can be read");
+    let (_, rest) = text.split_once("The rollback").expect("haproxy.cfg tells of the rollback");
+    let command = rest.split('\'').nth(1).expect("the rollback is a command");
+    for share in [50, 100] {
+        let mut edge = Edge::start(LIMITS);
+        let behind = Behind { mimir: edge.sink.port(), queries: edge.sink.port(), envoy: edge.port() };
+        let always = |name: &str, text: String| if name == "always.lst" { text + "over\n" } else { text };
+        let haproxy = Haproxy::start_edited(behind, always);
+        haproxy.set_share(share);
+        let over = push_request("over", &samples(10).bytes);
+        assert_eq!(send(haproxy.port(), &over).status, 429);
+
+        let load = load(&haproxy);
+        assert_eq!(haproxy.command(command), "");
+        load.wait_for_more(100);
+        assert_eq!(send(haproxy.port(), &over).status, 200);
+        edge.envoy.process.kill();
+        load.wait_for_more(100);
+        is_whole(load, &edge, 0);
+    }
 }
 
 fn load(haproxy: &Haproxy) -> FrontLoad {
