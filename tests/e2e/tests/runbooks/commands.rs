@@ -78,8 +78,9 @@ fn each_command_of_the_rollout_does_what_it_is_there_for() {
     let text = runbook("rollout.md");
     let blocks = blocks(&text);
     assert!(blocks.len() >= 10, "{}", blocks.len());
+    assert_eq!(send(desk.nginx.port(), &push_request("team-a", &vec![b'x'; 3 << 20])).status, 200);
     for block in &blocks {
-        desk.run(block);
+        let printed = desk.run(block);
         let changes = |what: &str| block.contains(what);
         if changes("--set mode=mirror") {
             envoy_has(
@@ -98,6 +99,14 @@ fn each_command_of_the_rollout_does_what_it_is_there_for() {
         }
         if changes("5% mimir_envoy") {
             assert!(nginx_conf(&desk).contains("{ 5% mimir_envoy;"), "the share is not 5 %");
+        }
+        if changes("print pushes[way]") {
+            let straight = format!("127.0.0.1:{} 200", mimir.port());
+            assert!(printed.lines().any(|line| line == format!("1 {straight}")), "{printed}");
+        }
+        if changes("print most") {
+            let most: usize = printed.trim().parse().expect("a number is printed");
+            assert!((3 << 20..4 << 20).contains(&most), "{most}");
         }
         if changes("edgeConfig.tenants.team-a.mode=shadow") {
             let edge = desk.run("kubectl get configmap --namespace mimir-edge-enforcement --output yaml");

@@ -64,7 +64,7 @@ impl Desk {
         let folder = self.folder.path();
         let nginx = |name: &str| self.nginx.folder().join(name).display().to_string();
         let block = block.replace("/etc/nginx/nginx.conf", &nginx("nginx.conf")).replace("/etc/nginx/", "etc/");
-        let block = block.replace("/run/nginx.pid", &nginx("nginx.pid"));
+        let block = block.replace("/run/nginx.pid", &nginx("nginx.pid")).replace("/var/log/nginx/", &nginx(""));
         let path = env::var("PATH").unwrap_or_default();
         let output = Command::new("bash")
             .args(["-eu", "-o", "pipefail", "-c", &block])
