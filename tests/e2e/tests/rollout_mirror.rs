@@ -35,8 +35,9 @@ fn clients() -> Vec<FrontClient> {
         let samples = TENANTS.iter().find(|(name, _)| *name == tenant).map_or(0, |(_, samples)| *samples);
         FrontClient::new(tenant, samples, Duration::from_millis(millis))
     };
-    let mut clients = vec![client("within", 100); 2];
-    clients.extend(vec![client("over-rate", 100); 4]);
+    // What is under way at a border counts on one side before it does on the other: no more than one push in 200 for each client.
+    let mut clients = vec![client("within", 50)];
+    clients.push(client("over-rate", 25));
     clients.extend(vec![client("over-requests", 40); 4]);
     clients.extend(vec![client("over-burst", 200); 2]);
     clients.push(FrontClient::of_requests("broken", Duration::from_millis(200), |_, number| {
@@ -220,8 +221,8 @@ fn a_mirrored_edge_decides_as_the_mimir_that_answers() {
     let tally = load.stop();
 
     assert_eq!(tally.errors, [""; 0]);
-    let refused = tally.other_than(&[200]).len();
-    eprintln!("{refused} of {} pushes were refused by Mimir", tally.pushed.len());
+    let refused = tally.pushed.iter().filter(|push| push.answer.status == 429).count();
+    eprintln!("{refused} of {} pushes were over limits, as Mimir said", tally.pushed.len());
     assert!(refused * 5 >= tally.pushed.len(), "less than 20 % are over limits: {refused} of {}", tally.pushed.len());
     agree(&borders, &tally);
 
