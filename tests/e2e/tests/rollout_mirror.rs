@@ -75,6 +75,15 @@ fn large_bytes(number: u32) -> usize {
     MAX_BYTES + 200_000 + number as usize
 }
 
+/// NGINX gives up copies that a busy machine is late with, and then all of them for 5 s (tests/nginx_mirror.rs). Here each is to be compared.
+fn with_patience(text: String) -> String {
+    let timeouts = [("connect_timeout 100ms;", "connect_timeout 10s;"), ("read_timeout 500ms;", "read_timeout 10s;")];
+    timeouts.iter().fold(text, |text, (short, long)| {
+        assert!(text.contains(short), "mirror.conf has no {short}");
+        text.replace(short, long)
+    })
+}
+
 /// NGINX with the real Mimir behind it and a mirroring Envoy beside it.
 struct Mirrored {
     nginx: Nginx,
@@ -101,7 +110,7 @@ impl Mirrored {
         };
         let envoy = Envoy::start(folder, &settings);
         let behind = Behind { mimir: mimir.port(), queries: mimir.port(), envoy: envoy.port() };
-        Self { nginx: Nginx::start("mirror.conf", behind), _envoy: envoy, rls, mimir }
+        Self { nginx: Nginx::start_edited("mirror.conf", behind, with_patience), _envoy: envoy, rls, mimir }
     }
 
     /// The samples that the edge would have accepted so far, and when that was.
