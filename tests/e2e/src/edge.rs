@@ -165,6 +165,14 @@ impl EdgeBuilder {
         self.start_when(limits, |_| ())
     }
 
+    /// What the chart is rendered with where the committed configuration will not do.
+    fn rendered_value(&self) -> Option<(&'static str, &'static str)> {
+        if self.withholding_bodies {
+            return Some(("limits.enforceBodyParsing", "false"));
+        }
+        (self.max_request_bytes > 16 << 20).then_some(("limits.maxRequestBytes", "104857600"))
+    }
+
     fn start_when(mut self, limits: WatchedFile, wait: impl Fn(&MimirRls)) -> Edge {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let sink = Sink::start_with(self.bodies);
@@ -191,10 +199,9 @@ impl EdgeBuilder {
             charge_samples_in_rate_limit: self.charge_samples_in_rate_limit,
             ..EnvoySettings::asking(std::iter::once(&rls).chain(&replicas).map(MimirRls::grpc_port).collect())
         };
-        let bootstrap = self.withholding_bodies.then(|| {
+        let bootstrap = self.rendered_value().map(|value| {
             let file = folder.path().join("rendered.yaml");
-            fs::write(&file, envoy_bootstrap(&[("limits.enforceBodyParsing", "false")]))
-                .expect("a file can be written");
+            fs::write(&file, envoy_bootstrap(&[value])).expect("a file can be written");
             file
         });
         let settings = EnvoySettings {

@@ -58,6 +58,14 @@ fn a_setting_that_cannot_be_is_named() {
     refused("MIMIR_URL", "http://a:1,b }:1", "MIMIR_URL=b } must be HOST:PORT[,HOST:PORT...]");
     refused("FAILURE_MODE_ALLOW", "yes", "FAILURE_MODE_ALLOW=yes is neither true nor false");
     refused("MAX_PUSHES", "-1", "MAX_PUSHES=-1 is no number");
+    let file = enforce();
+    refused(
+        "MAX_REQUEST_BYTES",
+        "16777217",
+        &format!(
+            "MAX_REQUEST_BYTES=16777217 is over 16777216, and {file} has no bound for such pushes: mirror.yaml has, or the chart with limits.maxRequestBytes"
+        ),
+    );
     let missing = configure("/nowhere.yaml", &[]);
     assert_eq!(missing, Err("configure: /nowhere.yaml cannot be read".to_owned()));
     let other = repository().join("ops/envoy/values.yaml").display().to_string();

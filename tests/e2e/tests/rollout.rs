@@ -21,6 +21,9 @@ const OVER: [&str; 2] = ["greedy", "eager"];
 
 const SHARE: &str = "split_clients $tenant $by_share { 1% mimir_envoy; * mimir_distributor; }";
 
+/// mirror.conf, six shares, twice full, direct.conf.
+const RELOADS: usize = 10;
+
 /// Answers that are waited for in each step, some 2 s of the load.
 const ANSWERS: usize = 400;
 
@@ -72,14 +75,19 @@ impl Rollout {
             assert!(text.contains(SHARE), "canary.conf has no {SHARE}");
             text.replace(SHARE, &SHARE.replace("$tenant ", "$request_id ").replace("1%", &format!("{percent}%")))
         });
-        let (decided, answered) = self.step();
+        let (mut decided, mut answered) = self.step();
         let share = f64::from(percent) / 100.0;
+        // An edge that gets nothing is to show, also where a share of 400 answers is next to nothing: the chance of none is e^-20.
+        while answered as f64 * share < 20.0 {
+            let more = self.step();
+            (decided, answered) = (decided + more.0, answered + more.1);
+        }
         let expected = answered as f64 * share;
         // Five standard deviations, and what was under way at the beginning and at the end.
         let bound = 5.0 * (expected * (1.0 - share)).sqrt() + clients().len() as f64;
         eprintln!("canary {percent} %: {decided} of {answered} pushes were decided by the edge");
         assert!(
-            (decided as f64 - expected).abs() <= bound,
+            decided > 0 && (decided as f64 - expected).abs() <= bound,
             "{decided} of {answered}, expected {expected:.0} +- {bound:.0}"
         );
     }
@@ -165,6 +173,8 @@ fn a_rollout_and_its_rollback_cost_no_push_and_no_error() {
         tally.slowest()
     );
     is_what_mimir_alone_would_have_answered(&tally);
+    // A reload closes the idle connection of a client, once for each.
+    assert!(tally.repeated <= clients().len() * RELOADS, "{} pushes were repeated", tally.repeated);
     for tenant in WITHIN.iter().chain(&OVER) {
         let accepted = tally.accepted(tenant) as f64;
         eprintln!("{tenant}: {accepted} samples accepted, {} pushes refused", tally.of(tenant, 429).count());
