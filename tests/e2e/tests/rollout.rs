@@ -21,8 +21,8 @@ const OVER: [&str; 2] = ["greedy", "eager"];
 
 const SHARE: &str = "split_clients $tenant $by_share { 1% mimir_envoy; * mimir_distributor; }";
 
-/// mirror.conf, six shares, twice full, direct.conf.
-const RELOADS: usize = 10;
+/// Twice mirror.conf, six shares, twice full, direct.conf.
+const RELOADS: usize = 11;
 
 /// Answers that are waited for in each step, some 2 s of the load.
 const ANSWERS: usize = 400;
@@ -65,6 +65,13 @@ impl Rollout {
         let (enforcing, mirroring) =
             (format!("127.0.0.1:{}", self.edge.port()), format!("127.0.0.1:{}", self.mirror.port()));
         self.nginx.switch_to_edited("mirror.conf", |text| text.replace(&enforcing, &mirroring));
+        let (decided, _) = self.step();
+        assert!(decided > 0, "nothing was mirrored");
+    }
+
+    /// The upgrade to mode enforce comes before NGINX is told: copies go on, to an Envoy that has a way to Mimir.
+    fn mirror_into_an_enforcing_envoy(&self) {
+        self.nginx.switch_to("mirror.conf");
         let (decided, _) = self.step();
         assert!(decided > 0, "nothing was mirrored");
     }
@@ -152,6 +159,7 @@ fn a_rollout_and_its_rollback_cost_no_push_and_no_error() {
     let folder = tempdir().expect("a folder can be made");
     let mut rollout = Rollout::start(folder.path());
     rollout.mirror();
+    rollout.mirror_into_an_enforcing_envoy();
     for percent in [1, 5, 10, 25, 50, 100] {
         rollout.canary(percent);
     }

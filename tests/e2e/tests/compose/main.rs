@@ -25,7 +25,34 @@ fn what_prometheus_writes_arrives_and_what_is_over_the_limit_is_refused() {
         let answer = stack.send("mimir-envoy:8080", &push);
         answer.status == 429 && answer.headers.get("x-mimir-edge-reason").as_deref() == Some("ingestion_burst")
     });
+    // Mimir counts what it refuses for a rate once it has.
+    until("Mimir refuses it too", || stack.send("mimir:8080", &push).status == 429);
     dashboards_are_answered(&stack);
+    runbooks_have_numbers(&stack);
+}
+
+/// Each expression of the runbooks has a value here, where everything runs and is scraped: its metrics, its labels and what it divides fit together.
+fn runbooks_have_numbers(stack: &Stack) {
+    let files = fs::read_dir(repository().join("ops/runbooks")).expect("there are runbooks");
+    let texts =
+        files.map(|file| fs::read_to_string(file.expect("a folder can be read").path()).expect("it can be read"));
+    let expressions: Vec<String> = texts.flat_map(|text| expressions(&text)).collect();
+    assert!(expressions.len() >= 15, "{expressions:?}");
+    for expression in expressions {
+        until(&format!("{expression} has a value"), || {
+            let answer = ask(stack, &expression);
+            assert_eq!(answer["status"], "success", "{expression}: {answer}");
+            answer["data"]["result"].as_array().is_some_and(|series| !series.is_empty())
+        });
+    }
+}
+
+/// What stands in backticks in a runbook and asks for a metric.
+fn expressions(text: &str) -> Vec<String> {
+    let metric = |span: &&str| ["rls_", "envoy_", "cortex_"].iter().any(|prefix| span.contains(prefix));
+    let spans =
+        text.lines().filter(|line| !line.starts_with("```")).flat_map(|line| line.split('`').skip(1).step_by(2));
+    spans.filter(metric).filter(|span| span.contains('(')).map(str::to_owned).collect()
 }
 
 /// Every metric that the dashboards ask of Envoy and Mimir is served with the labels that are listed, and Prometheus understands every question.

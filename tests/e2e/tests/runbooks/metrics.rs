@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use e2e::{Edge, Mimir, Request, WatchedFile, push_request, repository, samples, send, tool, until};
+use e2e::{Edge, Mimir, Request, WatchedFile, push_request, repository, samples, send, until};
 
 const PREFIXES: [&str; 5] = ["rls_", "overrides_sync_", "envoy_", "cortex_", "prometheus_"];
 
@@ -73,28 +72,4 @@ fn every_metric_that_is_named_is_there() {
     }
     assert_eq!(missing, [""; 0]);
     assert!(texts.len() >= 7, "{texts:?}");
-}
-
-/// The expressions of a runbook: what stands in backticks and names a metric.
-fn expressions(text: &str) -> Vec<String> {
-    let spans = text.split('`').skip(1).step_by(2);
-    let asked = spans.filter(|span| span.contains('(') && !named(span).is_empty() && !span.contains('\n'));
-    asked.map(str::to_owned).collect()
-}
-
-#[test]
-fn prometheus_understands_each_expression_of_the_runbooks() {
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    let texts = files("ops/runbooks", ".md").into_iter().map(|path| fs::read_to_string(path).expect("it can be read"));
-    let expressions: Vec<String> = texts.flat_map(|text| expressions(&text.replace("```", ""))).collect();
-    assert!(expressions.len() >= 15, "{expressions:?}");
-    let rule = |(number, expression): (usize, &String)| {
-        format!("  - record: runbook:{number}\n    expr: {}\n", serde_json::json!(expression))
-    };
-    let rules: String = expressions.iter().enumerate().map(rule).collect();
-    let file = folder.path().join("rules.yaml");
-    fs::write(&file, format!("groups:\n- name: runbooks\n  rules:\n{rules}")).expect("a file can be written");
-    let mut promtool = Command::new(tool("promtool"));
-    let output = promtool.args(["check", "rules", "--lint=none"]).arg(&file).output().expect("promtool can be started");
-    assert!(output.status.success(), "{rules}{}", String::from_utf8_lossy(&output.stderr));
 }
