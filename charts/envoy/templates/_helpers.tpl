@@ -47,7 +47,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- .Values.limits.maxRequestBytes | default (ternary 104857600 16777216 (eq .Values.mode "mirror")) | int64 -}}
 {{- end -}}
 
-{{- /* How many pushes of a size three quarters of the heap hold: each needs 3 to 4 times its size. A quarter is left for all others. */ -}}
+{{- /* How many pushes of a size three quarters of the heap hold: each needs 3 to 4 times its size. A quarter is left for all others,
+or, where there are huge ones too and every place is taken at once, the room between the heap's bound and the pod's limit is needed. */ -}}
 {{- define "envoy.places" -}}
 {{- max 1 (div (mul 3 (div (.heap | int64) 4)) (mul 4 .bytes)) | int64 -}}
 {{- end -}}
