@@ -82,6 +82,8 @@ fn envoy_runs_and_drains_as_its_chart_has_it() {
     let head =
         format!("POST /api/v1/push HTTP/1.1\r\nHost: edge\r\nX-Scope-OrgID: team\r\nContent-Length: {length}\r\n\r\n");
     slow.write_all(head.as_bytes()).expect("a head can be sent");
+    let wget = Command::new("wget").arg("--version").output();
+    assert!(wget.is_ok(), "wget, which the hook asks with, is missing: install it (on Debian: apt-get install wget)");
     let mut hook = Process::start("hook", folder.path(), Command::new("sh").args(["-eu", "-c", hook]));
     until("an Envoy that drains is not ready", || status(metrics_port, ready) == Some(503));
     let answer = send(push_port, &push_request("team", &body));
