@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use remote_write::Protocol;
 use remote_write::encode::{Series, encode_push};
 
 use crate::http1::{Connection, Request, Response};
-use crate::load::{exchange, wait_until};
+use crate::load::{Clients, exchange, wait_until};
 use crate::push::push_request;
 use crate::wait::until;
 
@@ -158,27 +157,23 @@ impl FrontTally {
 /// A running load; dropping it stops it.
 #[derive(Debug)]
 pub struct FrontLoad {
-    tally: Arc<Mutex<FrontTally>>,
-    stopping: Arc<AtomicBool>,
-    clients: Vec<JoinHandle<()>>,
+    clients: Clients<FrontTally>,
 }
 
 impl FrontLoad {
     /// Starts the clients.
     #[must_use]
     pub fn start(port: u16, clients: Vec<FrontClient>) -> Self {
-        let (tally, stopping) = (Arc::new(Mutex::new(FrontTally::default())), Arc::new(AtomicBool::new(false)));
         let clients = clients.into_iter().enumerate().map(|(index, client)| {
-            let (tally, stopping) = (Arc::clone(&tally), Arc::clone(&stopping));
-            thread::spawn(move || run(port, index, &client, &tally, &stopping))
+            move |tally: &Mutex<FrontTally>, stopping: &AtomicBool| run(port, index, &client, tally, stopping)
         });
-        Self { clients: clients.collect(), tally, stopping }
+        Self { clients: Clients::start(clients) }
     }
 
     /// Pushes that were answered so far.
     #[must_use]
     pub fn answers(&self) -> usize {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner).pushed.len()
+        self.clients.seen(|tally| tally.pushed.len())
     }
 
     /// Waits until so many more pushes were answered.
@@ -194,27 +189,14 @@ impl FrontLoad {
     /// What was seen so far.
     #[must_use]
     pub fn tally(&self) -> FrontTally {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.clients.seen(FrontTally::clone)
     }
 
     /// Lets each client finish its push, and says what they saw.
     #[must_use]
     pub fn stop(mut self) -> FrontTally {
-        self.join();
+        self.clients.stop();
         self.tally()
-    }
-
-    fn join(&mut self) {
-        self.stopping.store(true, Ordering::Relaxed);
-        for client in self.clients.drain(..) {
-            drop(client.join());
-        }
-    }
-}
-
-impl Drop for FrontLoad {
-    fn drop(&mut self) {
-        self.join();
     }
 }
 

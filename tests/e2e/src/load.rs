@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use crate::http1::{Connection, Request, Response};
 use crate::wait::until;
 
+mod clients;
 mod paced;
 
+pub(crate) use clients::Clients;
 pub(crate) use paced::wait_until;
 pub use paced::{Pace, push_paced};
 
@@ -87,30 +89,23 @@ pub fn abandon(port: u16, count: usize, request: &Request) {
 /// A running load; dropping it stops it.
 #[derive(Debug)]
 pub struct Load {
-    tally: Arc<Mutex<Tally>>,
-    stopping: Arc<AtomicBool>,
-    clients: Vec<JoinHandle<()>>,
+    clients: Clients<Tally>,
 }
 
 impl Load {
     /// Starts one client for each request; each sends its request again and again on a kept-alive connection.
     #[must_use]
     pub fn start(port: u16, requests: Vec<Request>) -> Self {
-        let (tally, stopping) = (Arc::new(Mutex::new(Tally::default())), Arc::new(AtomicBool::new(false)));
         let clients = requests
             .into_iter()
-            .map(|request| {
-                let (tally, stopping) = (Arc::clone(&tally), Arc::clone(&stopping));
-                thread::spawn(move || client(port, &request, &tally, &stopping))
-            })
-            .collect();
-        Self { tally, stopping, clients }
+            .map(|request| move |tally: &Mutex<Tally>, stopping: &AtomicBool| client(port, &request, tally, stopping));
+        Self { clients: Clients::start(clients) }
     }
 
     /// What the clients saw so far.
     #[must_use]
     pub fn tally(&self) -> Tally {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.clients.seen(Tally::clone)
     }
 
     /// Waits until so many more answers have come.
@@ -136,21 +131,8 @@ impl Load {
     /// Lets each client finish its push, and says what they saw.
     #[must_use]
     pub fn stop(mut self) -> Tally {
-        self.join();
+        self.clients.stop();
         self.tally()
-    }
-
-    fn join(&mut self) {
-        self.stopping.store(true, Ordering::Relaxed);
-        for client in self.clients.drain(..) {
-            drop(client.join());
-        }
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        self.join();
     }
 }
 
