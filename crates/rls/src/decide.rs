@@ -9,7 +9,7 @@ mod verdict;
 
 use enforce::{Decision, Denial, DenyReason, Enforcer, Moment};
 use limits::{Mode, RateLimit, Tenant, TenantView};
-use remote_write::{BodyError, Certainty, ContentType, Protocol};
+use remote_write::{BodyError, ContentType, Protocol};
 
 pub(crate) use explain::{BucketView, Explanation};
 pub(crate) use hits::{Hits, HitsVerdict};
@@ -213,7 +213,7 @@ impl Decider {
         tokens: Tokens,
     ) -> Result<AllowReason, Denial> {
         let Read { counts, ha } = read;
-        if counts.certainty == Certainty::Unknown || ha.untracked || tenant.suffix_is_refused() {
+        if ha.untracked || tenant.suffix_is_refused() {
             return Ok(AllowReason::LeftToMimir);
         }
         if counts.items() == 0 {
@@ -224,7 +224,7 @@ impl Decider {
             return Ok(AllowReason::LeftToMimir);
         }
         let charge = || self.charge_items(tenant, limit, counts.items(), tokens);
-        if ha.forwarded || counts.certainty == Certainty::Likely {
+        if ha.forwarded || counts.unmetered.is_some() {
             // Never refused, and so charged here in any case: the rate limit call would refuse it. Charged, because the edge would
             // else have tokens that Mimir has not, and spend them on what Mimir refuses.
             return Ok(match charge() {

@@ -7,7 +7,7 @@ use go_regexp::{Pattern, Template};
 use limits::{NameScheme, RelabelAction, RelabelRule};
 
 use super::labels::{LabelSet, Scratch};
-use super::{RewriteError, letter_case};
+use super::{MAX_WRITTEN_BYTES, RewriteError, letter_case};
 
 /// A rule, ready to run.
 #[derive(Debug)]
@@ -79,6 +79,10 @@ impl Rule {
     /// Precondition: no label is there twice, and none is empty.
     pub(super) fn apply(&self, labels: &mut LabelSet, scratch: &mut Scratch) -> bool {
         self.join_sources(labels, &mut scratch.value);
+        if scratch.value.len() > MAX_WRITTEN_BYTES {
+            // Labels whose values are that long come twice among the sources.
+            return labels.may_write(scratch.value.len());
+        }
         let Scratch { value, result, target } = scratch;
         result.clear();
         match &self.action {
@@ -90,6 +94,9 @@ impl Rule {
                 target.clear();
                 if replace.run(&self.pattern, value, target, result) {
                     labels.set(target, result);
+                } else if target.len() > MAX_WRITTEN_BYTES {
+                    // The name is cut short, so that nobody knows whether it is legal.
+                    return labels.may_write(target.len());
                 }
                 return true;
             }
@@ -120,6 +127,9 @@ impl Rule {
                 value.extend_from_slice(self.separator.as_bytes());
             }
             value.extend_from_slice(labels.get(name.as_bytes()).unwrap_or_default());
+            if value.len() > MAX_WRITTEN_BYTES {
+                break;
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use limits::{Tenant, TenantLimits, TenantView};
 use remote_write::relabel::Rewrite;
 use remote_write::{
-    BodyError, BodyLimits, Certainty, Dedupe, Protocol, PushCounts, Replica, Rules, Scratch, TenantRewrite, Validation,
+    BodyError, BodyLimits, Dedupe, Protocol, PushCounts, Replica, Rules, Scratch, TenantRewrite, Unmetered, Validation,
     read_push,
 };
 
@@ -79,7 +79,7 @@ impl Reading {
         };
         let mut counts = read_push(self.protocol, body, limits, rules, self.now, scratch)?;
         if *uncountable {
-            counts.certainty = Certainty::Unknown;
+            counts = counts.as_sent(Unmetered::RelabelWork);
         }
         Ok(Read { counts, ha })
     }
