@@ -33,6 +33,17 @@ pub(crate) struct IngestionCharge {
     pub(crate) overflowed: bool,
 }
 
+/// What became of a charge that nobody knows exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnmeteredCharge {
+    /// The ingestion bucket held it, and gave it.
+    Taken,
+    /// It did not, or was not asked: the push is within the tenant's bound for such, and Mimir answers it.
+    WithinBound,
+    /// Nothing was taken: the push is over that bound.
+    OverBound,
+}
+
 /// All buckets of one tenant. Boxed one by one: most tenants have no request limit and no spellings, and a hash table
 /// keeps about as many empty places as full ones.
 #[derive(Debug, Default)]
@@ -40,6 +51,8 @@ pub(crate) struct TenantState {
     request: Slot,
     ingestion: Slot,
     spellings: Option<Box<Spellings>>,
+    /// What passed without being metered, beyond what the ingestion bucket held.
+    unmetered: Option<Box<Bucket>>,
     /// Whether anything was charged, or refused, since the last [`TenantState::settle`].
     used: bool,
 }
@@ -82,6 +95,33 @@ impl TenantState {
         IngestionCharge { charge, overflowed: tenant.has_metadata() }
     }
 
+    /// Takes `items` from the tenant's ingestion bucket, or where that does not hold them from a bucket of its own with `bound`. Without
+    /// `takes_ingestion` from that one alone.
+    ///
+    /// A push larger than the bound's burst passes where the bound is untouched: else it would never pass.
+    pub(crate) fn charge_unmetered(
+        &mut self,
+        tenant: &Tenant<'_>,
+        (limit, bound): (RateLimit, RateLimit),
+        (items, takes_ingestion): (i64, bool),
+        now: Moment,
+    ) -> UnmeteredCharge {
+        self.used = true;
+        if takes_ingestion && self.charge_ingestion(tenant, limit, items, now).charge == Charge::Made {
+            return UnmeteredCharge::Taken;
+        }
+        if is_unlimited(bound) {
+            return UnmeteredCharge::WithinBound;
+        }
+        let bucket = self.unmetered.get_or_insert_with(|| Box::new(Bucket::new(bound)));
+        bucket.set_limit(bound, now);
+        if bucket.take(items.min(bucket.burst()), now) {
+            UnmeteredCharge::WithinBound
+        } else {
+            UnmeteredCharge::OverBound
+        }
+    }
+
     /// A copy of the request bucket as a charge now would meet it.
     pub(crate) fn request_bucket(&self, limit: RateLimit, now: Moment) -> Bucket {
         self.request.bucket(limit, now)
@@ -103,7 +143,12 @@ impl TenantState {
         }
         self.spellings.take_if(|spellings| spellings.buckets.is_empty());
         let used = std::mem::take(&mut self.used);
-        !used && self.spellings.is_none() && self.request.is_full(now) && self.ingestion.is_full(now)
+        self.unmetered.take_if(|bucket| bucket.is_full(now));
+        !used
+            && self.spellings.is_none()
+            && self.unmetered.is_none()
+            && self.request.is_full(now)
+            && self.ingestion.is_full(now)
     }
 
     /// `None` if the spelling has no bucket and may not get one.

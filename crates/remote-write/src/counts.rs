@@ -55,6 +55,14 @@ impl PushCounts {
     /// A push of exemplars alone is free: Mimir returns before its rate limiter when no sample, histogram or metadata is
     /// left (`prePushValidation` in its `pkg/distributor/distributor.go`).
     pub fn items(&self) -> u64 {
+        let Self { samples, histograms, exemplars, metadata, .. } = *self;
+        Contents { samples, histograms, exemplars, metadata }.items()
+    }
+}
+
+impl Contents {
+    /// What Mimir would charge if all of it were valid; see [`PushCounts::items`].
+    pub fn items(&self) -> u64 {
         let charged = self.samples.saturating_add(self.histograms).saturating_add(self.metadata);
         if charged == 0 { 0 } else { charged.saturating_add(self.exemplars) }
     }

@@ -17,7 +17,7 @@ use remote_write::BodyErrorKind;
 use tonic::Code;
 
 use crate::budget::Budget;
-use crate::decide::{AllowReason, Verdict, denial_occurs_in};
+use crate::decide::{AllowReason, Unmetered, UnmeteredOutcome, Verdict, denial_occurs_in};
 use crate::envoy::DescriptorKind;
 
 pub(crate) use ha_tracker::HaTrackerMetrics;
@@ -42,6 +42,7 @@ struct Inner {
     descriptors: IntCounterVec,
     call_errors: IntCounterVec,
     body_errors: IntCounterVec,
+    unmetered: IntCounterVec,
     samples: IntCounterVec,
     spelling_overflows: IntCounter,
     evicted_tenants: IntCounter,
@@ -102,6 +103,12 @@ impl Metrics {
                 "rls_body_parse_errors_total",
                 "Bodies that are not readable remote write",
                 &["kind"],
+            )?,
+            unmetered: counters(
+                registry,
+                "rls_unmetered_total",
+                "Pushes of which the edge cannot tell what Mimir charges, by why, and by what became of them",
+                &["kind", "outcome"],
             )?,
             samples: counters(
                 registry,
@@ -196,6 +203,11 @@ impl Metrics {
         for kind in BodyErrorKind::ALL {
             self.inner.body_errors.with_label_values(&[kind.as_str()]);
         }
+        for kind in Unmetered::all() {
+            for outcome in UnmeteredOutcome::ALL {
+                self.inner.unmetered.with_label_values(&[kind.as_str(), outcome.as_str()]);
+            }
+        }
         for code in (1..=16).map(Code::from_i32) {
             self.inner.call_errors.with_label_values(&[&format!("{code:?}")]);
         }
@@ -219,6 +231,9 @@ impl Metrics {
             return;
         }
         inner.decisions.with_label_values(&[decision, verdict.reason(), verdict.mode.as_str()]).inc();
+        if let Some((kind, outcome)) = verdict.unmetered {
+            inner.unmetered.with_label_values(&[kind.as_str(), outcome.as_str()]).inc();
+        }
         let samples = verdict.counts.samples.saturating_add(verdict.counts.histograms);
         inner.samples.with_label_values(&[decision]).inc_by(samples);
         if let Some(kind) = verdict.unreadable {

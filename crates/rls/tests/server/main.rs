@@ -13,3 +13,4 @@ mod pairs;
 mod peers;
 mod rate_limit;
 mod support;
+mod unmetered;
