@@ -47,6 +47,8 @@ const TENANT_LABEL: &[u8] = b"__meta_tenant_id";
 #[derive(Debug)]
 pub struct Rewrite {
     rules: Vec<Rule>,
+    /// Of all rules together.
+    weight: usize,
     drop_labels: Vec<Box<str>>,
 }
 
@@ -89,8 +91,11 @@ impl Rewrite {
         }
         let scheme = limits.name_validation_scheme;
         let rules = limits.metric_relabel_configs.iter().zip(1..);
+        let rules: Vec<_> =
+            rules.map(|(rule, number)| Rule::compile(rule, number, scheme)).collect::<Result<_, _>>()?;
         Ok(Some(Rewrite {
-            rules: rules.map(|(rule, number)| Rule::compile(rule, number, scheme)).collect::<Result<_, _>>()?,
+            weight: rules.iter().map(Rule::weight).sum(),
+            rules,
             drop_labels: limits.drop_labels.iter().map(|name| (&**name).into()).collect(),
         }))
     }
@@ -112,12 +117,12 @@ impl Rewrite {
         let looks_at = labels.len().saturating_add(labels.bytes() / BYTES_OF_A_LABEL);
         let rule = RUN.saturating_add(looks_at.saturating_mul(LABEL_OF_A_RULE));
         let drop = (labels.len() + 1).saturating_mul(LABEL_OF_A_DROP);
-        self.rules.len().saturating_mul(rule).saturating_add(self.drop_labels.len().saturating_mul(drop))
+        self.weight.saturating_mul(rule).saturating_add(self.drop_labels.len().saturating_mul(drop))
     }
 
     /// And how much more for so many bytes that the rules wrote.
     pub(crate) fn effort_of_writing(&self, bytes: usize) -> usize {
-        self.rules.len().saturating_mul(bytes / BYTES_OF_A_LABEL).saturating_mul(LABEL_OF_A_RULE)
+        self.weight.saturating_mul(bytes / BYTES_OF_A_LABEL).saturating_mul(LABEL_OF_A_RULE)
     }
 
     /// Makes of the labels of one series, as sent, what Mimir goes on with: sorted by name, without empty values.

@@ -36,7 +36,7 @@ impl Scratch {
 ///
 /// It is `max(claimed, 1 MiB) + min(32 * claimed, S) + R`: the decompressed bytes; what grows with them, which is at most 32
 /// bytes for each of them and `S` in all, since every buffer has a cap; and what rules may make of the labels of one series,
-/// `R`, whatever is sent. `S` is 24 MiB, and `R` 12 MiB.
+/// `R`, whatever is sent. `S` is 24 MiB, and `R` 8 MiB.
 #[must_use]
 pub fn working_bytes(claimed: usize) -> usize {
     let side = claimed.saturating_mul(SIDE_BYTES_PER_BYTE).min(MOST_SIDE_BYTES);
@@ -50,4 +50,4 @@ const SIDE_BYTES_PER_BYTE: usize = 32;
 const MOST_SIDE_BYTES: usize = 24 << 20;
 
 /// What relabelling takes, at most, whatever is sent: the labels of one series, and what the rules put together.
-const RULE_BYTES: usize = 12 << 20;
+const RULE_BYTES: usize = 8 << 20;

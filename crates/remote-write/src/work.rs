@@ -17,9 +17,13 @@ const WORK_OF_ANY_PUSH: usize = 256 << 10;
 /// Touching so many bytes of a text takes no longer than reading the reference to it, which is paid for already.
 pub(crate) const FREE_BYTES: usize = 64;
 
-/// The most that is kept of one push, beside its decompressed bytes.
+/// The most that one push makes its reader do, and keep beside its decompressed bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Caps {
+    /// Bytes of text that may be touched by reference for each byte of the push,
+    pub work_per_byte: usize,
+    /// and so many more.
+    pub work: usize,
     /// Symbols that references find.
     pub symbols: usize,
     /// Metric families that are told apart.
@@ -43,6 +47,8 @@ impl Default for Caps {
 impl Caps {
     /// Far beyond what senders put into a push: Prometheus sends 2,000 samples at a time, mostly of as many series.
     pub(crate) const USUAL: Self = Self {
+        work_per_byte: WORK_PER_BYTE,
+        work: WORK_OF_ANY_PUSH,
         // A million texts that differ take some 30 MB.
         symbols: 1 << 20,
         // As many as fill a table of a quarter of a million places.
@@ -55,6 +61,11 @@ impl Caps {
         // and values of 2 KiB.
         label_bytes: 256 << 10,
     };
+
+    /// How much work a push of so many decompressed bytes may make.
+    pub(crate) fn budget(&self, decoded: usize) -> usize {
+        decoded.saturating_mul(self.work_per_byte).saturating_add(self.work)
+    }
 }
 
 /// What is left of the budget of one push, and why its counts are not exact.
@@ -69,7 +80,7 @@ pub(crate) struct Work {
 impl Work {
     /// The budget of a push of so many decompressed bytes.
     pub(crate) fn new(decoded: usize, caps: Caps) -> Self {
-        Self { left: budget(decoded), abandoned: false, unmetered: None, caps }
+        Self { left: caps.budget(decoded), abandoned: false, unmetered: None, caps }
     }
 
     /// Pays for a look at a text of so many bytes; false if there is not enough left, or the push is abandoned.
@@ -81,7 +92,10 @@ impl Work {
     /// Pays for a look at a text of so many bytes, in whatever state the push is; false if there is not enough left.
     #[inline]
     pub(crate) fn afford(&mut self, bytes: usize) -> bool {
-        bytes <= FREE_BYTES || self.take(bytes - FREE_BYTES)
+        let is_affordable = bytes <= FREE_BYTES || self.take(bytes - FREE_BYTES);
+        #[cfg(test)]
+        touched::add(if is_affordable { bytes } else { 0 });
+        is_affordable
     }
 
     /// Pays for so many bytes; false if there is not enough left.
@@ -117,17 +131,6 @@ impl Work {
     pub(crate) fn unmetered(&self) -> Option<Unmetered> {
         self.unmetered
     }
-
-    /// How much was taken, of a push of so many decompressed bytes.
-    #[cfg(test)]
-    pub(crate) fn taken(&self, decoded: usize) -> usize {
-        budget(decoded) - self.left
-    }
-}
-
-/// How much may be taken for a push of so many decompressed bytes.
-pub(crate) fn budget(decoded: usize) -> usize {
-    decoded.saturating_mul(WORK_PER_BYTE).saturating_add(WORK_OF_ANY_PUSH)
 }
 
 /// Adds an item; false if there are `most` already. The buffer doubles when it is full, and never has room for more than
@@ -150,6 +153,24 @@ fn grow<T>(buffer: &mut Vec<T>, most: usize) {
     buffer.reserve_exact(room);
 }
 
+/// All bytes of text that were touched by reference on this thread, the free ones too.
+#[cfg(test)]
+pub(crate) mod touched {
+    use std::cell::Cell;
+
+    thread_local! {
+        static TOUCHED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(crate) fn add(bytes: usize) {
+        TOUCHED.set(TOUCHED.get() + bytes);
+    }
+
+    pub(crate) fn take() -> usize {
+        TOUCHED.take()
+    }
+}
+
 /// Empties a buffer and gives back its memory over `bytes`; how many bytes are kept.
 pub(crate) fn shrink_vec<T>(buffer: &mut Vec<T>, bytes: usize) -> usize {
     buffer.clear();
@@ -165,10 +186,10 @@ mod tests {
     fn short_texts_are_free_and_long_ones_are_paid_for_until_nothing_is_left() {
         let mut work = Work::new(1, Caps::USUAL);
         assert!((0..1_000_000).all(|_| work.touch(FREE_BYTES)));
-        assert_eq!(work.taken(1), 0);
-        assert!(work.touch(FREE_BYTES + budget(1)) && !work.is_abandoned());
+        assert_eq!(work.left, (256 << 10) + 32);
+        assert!(work.touch(FREE_BYTES + work.left) && !work.is_abandoned());
         assert!(!work.touch(FREE_BYTES + 1));
-        assert_eq!((work.taken(1), work.unmetered()), (budget(1), Some(Unmetered::Work)));
+        assert_eq!((work.left, work.unmetered()), (0, Some(Unmetered::Work)));
         assert!(!work.touch(1), "an abandoned push touches nothing");
     }
 

@@ -9,6 +9,9 @@ use limits::{NameScheme, RelabelAction, RelabelRule};
 use super::labels::{LabelSet, Scratch};
 use super::{MAX_WRITTEN_BYTES, RewriteError, letter_case};
 
+/// How many times as long it takes to find groups.
+const WEIGHT_OF_GROUPS: usize = 4;
+
 /// A rule, ready to run.
 #[derive(Debug)]
 pub(super) struct Rule {
@@ -72,6 +75,16 @@ impl Rule {
             pattern,
             action,
         })
+    }
+
+    /// How many times as long as most it takes: to find groups takes longer than to find that there is a match.
+    pub(super) fn weight(&self) -> usize {
+        let finds_groups = match &self.action {
+            Action::Replace(replace) => replace.needs_groups,
+            Action::LabelMap(_) => true,
+            _ => false,
+        };
+        if finds_groups && !self.pattern.is_default() { WEIGHT_OF_GROUPS } else { 1 }
     }
 
     /// Runs the rule. False: it drops the series.
