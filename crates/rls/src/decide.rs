@@ -4,6 +4,7 @@ mod body;
 mod explain;
 mod hits;
 mod reading;
+mod refunds;
 mod refusals;
 mod verdict;
 
@@ -13,8 +14,9 @@ use remote_write::{BodyError, Certainty, ContentType, Protocol};
 
 pub(crate) use explain::{BucketView, Explanation};
 pub(crate) use hits::{Hits, HitsVerdict};
+pub(crate) use refunds::{Receipts, Refund, RefundCause};
 pub(crate) use refusals::{BodySize, body_too_large, overloaded, tenant_of};
-pub(crate) use verdict::{AllowReason, Undecided, Verdict, denial_occurs_in};
+pub(crate) use verdict::{AllowReason, Charged, Undecided, Verdict, denial_occurs_in};
 
 use body::{BodyReader, NotRead};
 use reading::{Read, Reading};
@@ -40,6 +42,7 @@ pub(crate) struct Decider {
     reader: BodyReader,
     /// For pushes that are only asked about, so that no decision waits for them.
     preview_reader: BodyReader,
+    receipts: Receipts,
     clock: Clock,
 }
 
@@ -64,6 +67,7 @@ impl Decider {
             rewrites: Rewrites::default(),
             reader: BodyReader::new(bodies.decode),
             preview_reader: BodyReader::with_threads(bodies.decode, 1),
+            receipts: Receipts::of_process(rand::random()),
             clock,
         }
     }
@@ -133,6 +137,7 @@ impl Decider {
         let admitted = allowed(self.admit_request(&tenant, request, tokens));
         if tokens == Tokens::Spend {
             admitted.clone()?;
+            verdict.charged.requests = 1;
         }
         let reading = self.reading(&tenant, limits, defaults, protocol, tokens);
         let read = self.contents(push, &tenant, reading, tokens).await;
@@ -150,7 +155,11 @@ impl Decider {
             return Err(over_max_series(verdict.counts.series, limit).into());
         }
         let limit = limits.ingestion.limits.ingestion_limit(rules.distributors);
-        Ok(self.charge(&tenant, limit, &read, tokens)?)
+        let reason = self.charge(&tenant, limit, &read, tokens)?;
+        if tokens == Tokens::Spend && reason == AllowReason::WithinLimits {
+            verdict.charged.items = verdict.counts.items();
+        }
+        Ok(reason)
     }
 
     async fn contents(

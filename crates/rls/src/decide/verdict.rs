@@ -20,6 +20,15 @@ pub(crate) struct Verdict {
     pub counts: PushCounts,
     /// What was wrong with a body that could not be read.
     pub unreadable: Option<BodyErrorKind>,
+    /// What was taken from the buckets, whatever came of the push afterwards.
+    pub charged: Charged,
+}
+
+/// What a push took from its tenant's buckets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Charged {
+    pub requests: u64,
+    pub items: u64,
 }
 
 impl Verdict {
@@ -32,6 +41,7 @@ impl Verdict {
             content_type_fault: None,
             counts: PushCounts::default(),
             unreadable: None,
+            charged: Charged::default(),
         }
     }
 

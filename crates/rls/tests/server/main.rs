@@ -12,4 +12,5 @@ mod overload;
 mod pairs;
 mod peers;
 mod rate_limit;
+mod refunds;
 mod support;
