@@ -127,6 +127,21 @@ impl Enforcer {
         self.with_state(tenant, |state| state.charge_unmetered(tenant, limits, (to_items(items), takes_ingestion), now))
     }
 
+    /// Gives requests back that [`Enforcer::admit_requests`] charged and Mimir's limiter did not: the bucket holds as many more, and never
+    /// more than its capacity at `now`. A tenant that is not known has full buckets, and stays unknown. More than `i64::MAX` count as that many.
+    pub fn refund_requests(&self, tenant: &Tenant<'_>, limit: RateLimit, requests: u64, now: Moment) {
+        if let Some(mut state) = self.tenants.get_mut(tenant.id()) {
+            state.refund_requests(limit, to_items(requests), now);
+        }
+    }
+
+    /// The same with items that [`Enforcer::charge_items`] charged, to the bucket that it would charge now.
+    pub fn refund_items(&self, tenant: &Tenant<'_>, limit: RateLimit, items: u64, now: Moment) {
+        if let Some(mut state) = self.tenants.get_mut(tenant.id()) {
+            state.refund_ingestion(tenant, limit, to_items(items), now);
+        }
+    }
+
     /// Forgets every tenant whose buckets are all full at `now` and that nothing was charged to since the last call; how
     /// many those were.
     ///

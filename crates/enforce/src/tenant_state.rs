@@ -122,6 +122,25 @@ impl TenantState {
         }
     }
 
+    /// Gives requests back. What was charged without a limit was taken from no bucket.
+    pub(crate) fn refund_requests(&mut self, limit: RateLimit, requests: i64, now: Moment) {
+        self.request.refund(limit, requests, now);
+    }
+
+    /// Gives items back to the bucket that [`TenantState::charge_ingestion`] would charge. A spelling without a bucket is full.
+    pub(crate) fn refund_ingestion(&mut self, tenant: &Tenant<'_>, limit: RateLimit, items: i64, now: Moment) {
+        if !tenant.has_metadata() {
+            return self.ingestion.refund(limit, items, now);
+        }
+        let Some(Spellings { buckets }) = self.spellings.as_deref_mut() else { return };
+        let full = buckets.len() >= MAX_SPELLINGS;
+        match buckets.get_mut(tenant.limits_key()) {
+            Some(bucket) => refund(bucket, limit, items, now),
+            None if full => self.ingestion.refund(limit, items, now),
+            None => {}
+        }
+    }
+
     /// A copy of the request bucket as a charge now would meet it.
     pub(crate) fn request_bucket(&self, limit: RateLimit, now: Moment) -> Bucket {
         self.request.bucket(limit, now)
@@ -175,6 +194,12 @@ impl Slot {
         charge
     }
 
+    fn refund(&mut self, limit: RateLimit, items: i64, now: Moment) {
+        if let Slot::Limited(bucket) = self {
+            refund(bucket, limit, items, now);
+        }
+    }
+
     /// A copy of the bucket as a charge now would meet it.
     fn bucket(&self, limit: RateLimit, now: Moment) -> Bucket {
         match self {
@@ -226,4 +251,9 @@ fn copy_of(bucket: Option<&Bucket>, limit: RateLimit, now: Moment) -> Bucket {
 fn charge(bucket: &mut Bucket, limit: RateLimit, items: i64, now: Moment) -> Charge {
     bucket.set_limit(limit, now);
     if bucket.take(items, now) { Charge::Made } else { Charge::Refused { burst: bucket.burst() } }
+}
+
+fn refund(bucket: &mut Bucket, limit: RateLimit, items: i64, now: Moment) {
+    bucket.set_limit(limit, now);
+    bucket.give_back(items, now);
 }

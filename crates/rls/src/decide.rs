@@ -4,6 +4,7 @@ mod explain;
 mod hits;
 mod readers;
 mod reading;
+mod refunds;
 mod refusals;
 mod unmetered;
 mod verdict;
@@ -15,9 +16,10 @@ use remote_write::{BodyError, ContentType, Protocol};
 pub(crate) use explain::{BucketView, Explanation};
 pub(crate) use hits::{Hits, HitsVerdict};
 pub(crate) use readers::Readers;
+pub(crate) use refunds::{Receipts, Refund, RefundCause};
 pub(crate) use refusals::{BodySize, body_too_large, failed, overloaded, tenant_of};
 pub(crate) use unmetered::{Unmetered, UnmeteredOutcome};
-pub(crate) use verdict::{AllowReason, Undecided, Verdict, denial_occurs_in};
+pub(crate) use verdict::{AllowReason, Charged, Undecided, Verdict, denial_occurs_in};
 
 use readers::{Lane, ReadFailed};
 use reading::{Read, Reading};
@@ -41,6 +43,7 @@ pub(crate) struct Decider {
     elections: HaElections,
     rewrites: Rewrites,
     readers: Readers,
+    receipts: Receipts,
     clock: Clock,
 }
 
@@ -70,6 +73,7 @@ impl Decider {
             elections,
             rewrites: Rewrites::default(),
             readers,
+            receipts: Receipts::of_process(rand::random()),
             clock,
         }
     }
@@ -139,6 +143,7 @@ impl Decider {
         let admitted = allowed(self.admit_request(&tenant, request, tokens));
         if tokens == Tokens::Spend {
             admitted.clone()?;
+            verdict.charged.requests = 1;
         }
         let reading = self.reading(&tenant, limits, defaults, protocol, tokens);
         let read = self.contents(push, &tenant, reading, tokens).await;
@@ -239,6 +244,7 @@ impl Decider {
             return Ok(AllowReason::ChargedByRateLimit);
         }
         allowed(self.charge_items(tenant, limit, items, tokens))?;
+        verdict.charged.items = items;
         Ok(AllowReason::WithinLimits)
     }
 
@@ -263,7 +269,10 @@ impl Decider {
             Tokens::Keep => UnmeteredCharge::WithinBound,
         };
         let (outcome, allowed) = match charge {
-            UnmeteredCharge::Taken => (UnmeteredOutcome::Charged, Ok(AllowReason::WithinLimits)),
+            UnmeteredCharge::Taken => {
+                verdict.charged.items = items;
+                (UnmeteredOutcome::Charged, Ok(AllowReason::WithinLimits))
+            }
             UnmeteredCharge::WithinBound => (UnmeteredOutcome::LeftToMimir, Ok(AllowReason::LeftToMimir)),
             UnmeteredCharge::OverBound => (UnmeteredOutcome::Refused, Err(unmetered_denial(limit))),
         };

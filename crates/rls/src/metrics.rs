@@ -17,7 +17,7 @@ use remote_write::BodyErrorKind;
 use tonic::Code;
 
 use crate::budget::Budget;
-use crate::decide::{AllowReason, Unmetered, UnmeteredOutcome, Verdict, denial_occurs_in};
+use crate::decide::{AllowReason, RefundCause, Unmetered, UnmeteredOutcome, Verdict, denial_occurs_in};
 use crate::envoy::DescriptorKind;
 
 pub(crate) use ha_tracker::HaTrackerMetrics;
@@ -40,6 +40,7 @@ struct Inner {
     check_duration: Histogram,
     left_to_rate_limit: IntCounter,
     descriptors: IntCounterVec,
+    refunds: IntCounterVec,
     call_errors: IntCounterVec,
     body_errors: IntCounterVec,
     unmetered: IntCounterVec,
@@ -91,6 +92,12 @@ impl Metrics {
                 "rls_rate_limit_descriptors_total",
                 "Descriptors of rate limit calls; an unknown one is not limited",
                 &["descriptor", "code"],
+            )?,
+            refunds: counters(
+                registry,
+                "rls_refunds_total",
+                "Charges of pushes that Mimir did not take, given back; of another process or of an unknown kind, not given back",
+                &["cause"],
             )?,
             call_errors: counters(
                 registry,
@@ -216,6 +223,9 @@ impl Metrics {
                 self.inner.descriptors.with_label_values(&[kind.as_str(), code_label(code)]);
             }
         }
+        for cause in RefundCause::ALL {
+            self.inner.refunds.with_label_values(&[cause.as_str()]);
+        }
         for decision in [ALLOW, DENY] {
             self.inner.samples.with_label_values(&[decision]);
         }
@@ -246,15 +256,18 @@ impl Metrics {
     }
 
     /// A push of `items` that Check left to the rate limit call, or a question by somebody who has no Check.
-    pub(crate) fn rate_limit(&self, mode: Mode, items: u64, denial: Option<&Denial>) {
+    pub(crate) fn rate_limit(&self, mode: Mode, items: u64, decided: Result<AllowReason, &Denial>) {
         let inner = &self.inner;
-        let (decision, reason) = match denial {
-            None if mode == Mode::Off => (ALLOW, AllowReason::ModeOff.as_str()),
-            None => (ALLOW, AllowReason::WithinLimits.as_str()),
-            Some(denial) => (DENY, denial.reason().as_str()),
+        let (decision, reason) = match decided {
+            Ok(allowed) => (ALLOW, allowed.as_str()),
+            Err(denial) => (DENY, denial.reason().as_str()),
         };
         inner.decisions.with_label_values(&[decision, reason, mode.as_str()]).inc();
         inner.samples.with_label_values(&[decision]).inc_by(items);
+    }
+
+    pub(crate) fn refund(&self, cause: RefundCause) {
+        self.inner.refunds.with_label_values(&[cause.as_str()]).inc();
     }
 
     pub(crate) fn call_failed(&self, code: Code) {

@@ -21,6 +21,10 @@ pub struct Mimir {
     pub process: Process,
     http_port: u16,
     gossip_port: u16,
+    /// Starts it again.
+    arguments: Vec<String>,
+    folder: PathBuf,
+    name: String,
 }
 
 impl Mimir {
@@ -109,16 +113,28 @@ impl Mimir {
         fs::create_dir_all(folder).expect("a folder can be made");
         let name = format!("mimir-{number}");
         let (http_port, grpc_port, gossip_port) = (free_port(), free_port(), free_port());
-        let mut command = Command::new(tool("mimir"));
-        command.current_dir(folder);
-        command.args(fixed_flags(&name));
-        command.arg(format!("-server.http-listen-port={http_port}"));
-        command.arg(format!("-server.grpc-listen-port={grpc_port}"));
-        command.arg(format!("-memberlist.bind-port={gossip_port}"));
-        command.arg(format!("-memberlist.advertise-port={gossip_port}"));
-        command.arg(format!("-runtime-config.file={}", runtime_config.display()));
-        command.args(folders(folder)).args(flags);
-        Self { process: Process::start(&name, folder, &mut command), http_port, gossip_port }
+        let mut arguments = fixed_flags(&name);
+        arguments.extend([
+            format!("-server.http-listen-port={http_port}"),
+            format!("-server.grpc-listen-port={grpc_port}"),
+            format!("-memberlist.bind-port={gossip_port}"),
+            format!("-memberlist.advertise-port={gossip_port}"),
+            format!("-runtime-config.file={}", runtime_config.display()),
+        ]);
+        arguments.extend(folders(folder));
+        arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        let process = run(&name, folder, &arguments);
+        Self { process, http_port, gossip_port, arguments, folder: folder.to_owned(), name }
+    }
+
+    /// Starts it again on the same ports and with the same data after it ended, and waits until it takes pushes.
+    ///
+    /// # Panics
+    /// When it still runs, or does not take pushes.
+    pub fn restart(&mut self) {
+        assert!(self.process.ended().is_some(), "Mimir still runs");
+        self.process = run(&self.name, &self.folder, &self.arguments);
+        self.wait_until_ready();
     }
 
     fn wait_until_ready(&mut self) {
@@ -143,6 +159,10 @@ impl Mimir {
         let before = heartbeats();
         until("a distributor counts the others", || heartbeats() >= before + 2.0);
     }
+}
+
+fn run(name: &str, folder: &Path, arguments: &[String]) -> Process {
+    Process::start(name, folder, Command::new(tool("mimir")).current_dir(folder).args(arguments))
 }
 
 /// What all Mimirs have in common: first what the recorded cases were played with, then what makes one ready soon.

@@ -11,6 +11,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::MAX_SPELLINGS;
 
+mod refunds;
+
 const START: Moment = Moment::from_nanos(0);
 
 fn limit(per_second: f64, burst: i64) -> RateLimit {

@@ -24,6 +24,15 @@ pub(crate) struct Verdict {
     pub unmetered: Option<(Unmetered, UnmeteredOutcome)>,
     /// What was wrong with a body that could not be read.
     pub unreadable: Option<BodyErrorKind>,
+    /// What was taken from the buckets, whatever came of the push afterwards.
+    pub charged: Charged,
+}
+
+/// What a push took from its tenant's buckets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Charged {
+    pub requests: u64,
+    pub items: u64,
 }
 
 impl Verdict {
@@ -37,6 +46,7 @@ impl Verdict {
             counts: PushCounts::default(),
             unmetered: None,
             unreadable: None,
+            charged: Charged::default(),
         }
     }
 

@@ -136,7 +136,7 @@ async fn the_edge_decides_as_a_recorded_mimir_did() {
             }
             let push = push_from(question(step));
             let verdict = decider.decide(&push).await.unwrap();
-            let given = refusal(answer(&verdict, push.retry_attempt, 0.5));
+            let given = refusal(answer(&verdict, None, push.retry_attempt, 0.5));
             played += 1;
             differences.extend(difference(step, &given).map(|why| format!("{} step {index}: {why}", case["case"])));
         }
