@@ -147,7 +147,7 @@ impl Rewrite {
         let keep = self.rules.iter().all(|rule| rule.apply(labels, &mut scratch) && labels.is_within_bounds());
         labels.return_scratch(scratch);
         // Set to an empty value, as Mimir does, it would count as written.
-        labels.retain(|name| name != TENANT_LABEL);
+        labels.remove_first(TENANT_LABEL);
         keep
     }
 }

@@ -2,7 +2,7 @@
 
 use super::MAX_WRITTEN_BYTES;
 use crate::labels::sorting;
-use crate::work::shrink_vec;
+use crate::work::{FREE_BYTES, shrink_vec};
 
 /// What a label costs beside its bytes.
 const LABEL_BYTES: usize = size_of::<Label>();
@@ -126,8 +126,12 @@ impl LabelSet {
         self.is_within_bounds()
     }
 
-    /// The work of sorting the labels by name; none if they are sorted.
+    /// The work of sorting the labels by name; none if they are sorted, or so few and short that it takes no longer than
+    /// copying them did.
     pub(crate) fn sorting(&self) -> usize {
+        if self.labels.len() <= 64 && self.bytes.len() <= 64 * FREE_BYTES {
+            return 0;
+        }
         let names = self.labels.iter().map(|label| label.name.of(&self.bytes));
         if names.clone().is_sorted() { 0 } else { sorting(names.map(<[u8]>::len)) }
     }
