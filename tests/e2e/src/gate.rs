@@ -22,7 +22,9 @@ pub enum Door {
 /// A server between an edge and Mimir. It goes on until it is dropped.
 #[derive(Debug)]
 pub struct Gate {
-    server: Server,
+    port: u16,
+    /// None while it is closed.
+    server: Option<Server>,
     door: Arc<Mutex<Door>>,
     received: Arc<AtomicUsize>,
 }
@@ -34,10 +36,25 @@ impl Gate {
     /// When there is none.
     #[must_use]
     pub fn start(door: Door) -> Self {
-        let door = Arc::new(Mutex::new(door));
-        let received = Arc::new(AtomicUsize::new(0));
-        let (now, counted) = (Arc::clone(&door), Arc::clone(&received));
-        let server = Server::start(move |request| {
+        let mut gate = Self { port: 0, server: None, door: Arc::new(Mutex::new(door)), received: Arc::default() };
+        gate.open(door);
+        gate
+    }
+
+    /// Nobody can connect any more, and connections that are open end with their next request.
+    pub fn close(&mut self) {
+        self.set(Door::HangUp);
+        self.server = None;
+    }
+
+    /// Takes connections again, on the port that it always had.
+    ///
+    /// # Panics
+    /// When something else has taken the port.
+    pub fn open(&mut self, door: Door) {
+        self.set(door);
+        let (now, counted) = (Arc::clone(&self.door), Arc::clone(&self.received));
+        let server = Server::start_on(self.port, move |request| {
             let door = *now.lock().unwrap_or_else(PoisonError::into_inner);
             counted.fetch_add(1, Ordering::Relaxed);
             match door {
@@ -47,7 +64,8 @@ impl Gate {
                 Door::Silence => Reply::Silence,
             }
         });
-        Self { server, door, received }
+        self.port = server.port();
+        self.server = Some(server);
     }
 
     /// What becomes of each request from now on.
@@ -64,7 +82,7 @@ impl Gate {
     /// The port it listens on.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.server.port()
+        self.port
     }
 }
 

@@ -41,7 +41,15 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start<R: Into<Reply>>(handler: impl Fn(ReceivedRequest) -> R + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a loopback port can be bound");
+        Self::start_on(0, handler)
+    }
+
+    /// On a port of its own choice where it is 0.
+    pub(crate) fn start_on<R: Into<Reply>>(
+        port: u16,
+        handler: impl Fn(ReceivedRequest) -> R + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a loopback port can be bound");
         let port = listener.local_addr().expect("a bound socket has an address").port();
         let (stopping, handler) = (Arc::new(AtomicBool::new(false)), Arc::new(handler));
         let stop = Arc::clone(&stopping);
