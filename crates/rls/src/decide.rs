@@ -25,7 +25,6 @@ use crate::clock::Clock;
 use crate::config::{BodyPolicy, DecisionPolicy};
 use crate::elections::HaElections;
 use crate::push::{Push, PushBody};
-use crate::rewrites::Rewrites;
 use crate::rules::{Rules, RulesInForce, TenantRules};
 
 /// Decides on pushes; shared by all calls.
@@ -36,7 +35,6 @@ pub(crate) struct Decider {
     charge_samples_in: ChargeSamplesIn,
     ha_tracker: HaTracker,
     elections: HaElections,
-    rewrites: Rewrites,
     reader: BodyReader,
     /// For pushes that are only asked about, so that no decision waits for them.
     preview_reader: BodyReader,
@@ -61,7 +59,6 @@ impl Decider {
             charge_samples_in,
             ha_tracker,
             elections,
-            rewrites: Rewrites::default(),
             reader: BodyReader::new(bodies.decode),
             preview_reader: BodyReader::with_threads(bodies.decode, 1),
             clock,
@@ -84,10 +81,9 @@ impl Decider {
         &self.elections
     }
 
-    /// Forgets tenants whose buckets are full, idle pairs and rules that nobody uses; returns how many tenants.
+    /// Forgets tenants whose buckets are full, and idle pairs; returns how many tenants.
     pub(crate) fn keep_house(&self) -> usize {
         self.elections.keep_house(self.clock.unix_millis());
-        self.rewrites.keep_house();
         self.enforcer.evict_idle(self.clock.now())
     }
 
@@ -134,7 +130,7 @@ impl Decider {
         if tokens == Tokens::Spend {
             admitted.clone()?;
         }
-        let reading = self.reading(&tenant, limits, defaults, protocol, tokens);
+        let reading = self.reading(&tenant, &rules, limits, defaults, protocol, tokens);
         let read = self.contents(push, &tenant, reading, tokens).await;
         if let Ok(Contents::Read(Ok(read))) = &read {
             verdict.counts = read.counts;
@@ -212,7 +208,7 @@ impl Decider {
         read: &Read,
         tokens: Tokens,
     ) -> Result<AllowReason, Denial> {
-        let Read { counts, ha } = read;
+        let Read { counts, ha, .. } = read;
         if counts.certainty == Certainty::Unknown || ha.untracked || tenant.suffix_is_refused() {
             return Ok(AllowReason::LeftToMimir);
         }

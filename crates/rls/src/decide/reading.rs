@@ -12,6 +12,8 @@ use remote_write::{
 use super::{Decider, Tokens};
 use crate::args::HaTracker;
 use crate::elections::{HaElection, HaOutcome};
+use crate::rewrites::Uncountable;
+use crate::rules::TenantRules;
 
 /// The rules that a body is read by. It borrows nothing, since a large body is read on another thread.
 #[derive(Clone, Debug)]
@@ -29,8 +31,8 @@ struct Special {
     tenant: Box<str>,
     election: Option<HaElection>,
     rewrite: Option<Arc<Rewrite>>,
-    /// Whether the rewriting is one that the edge cannot do.
-    uncountable: bool,
+    /// Why the rewriting is one that the edge cannot do.
+    uncountable: Option<Uncountable>,
 }
 
 /// What a body was found to hold.
@@ -38,6 +40,8 @@ struct Special {
 pub(crate) struct Read {
     pub counts: PushCounts,
     pub ha: HaOutcome,
+    /// Why the counts are not what Mimir would charge, where the tenant's rules are the reason.
+    pub uncountable: Option<Uncountable>,
 }
 
 /// How many times as long as plain reading a rule takes for a byte, where series are short.
@@ -78,10 +82,10 @@ impl Reading {
             ha: election.as_ref().map(|election| election.rules(&mut judge)),
         };
         let mut counts = read_push(self.protocol, body, limits, rules, self.now, scratch)?;
-        if *uncountable {
+        if uncountable.is_some() {
             counts.certainty = Certainty::Unknown;
         }
-        Ok(Read { counts, ha })
+        Ok(Read { counts, ha, uncountable: *uncountable })
     }
 }
 
@@ -90,6 +94,7 @@ impl Decider {
     pub(super) fn reading(
         &self,
         tenant: &Tenant<'_>,
+        rules: &TenantRules<'_>,
         limits: &TenantView<'_>,
         defaults: &TenantLimits,
         protocol: Protocol,
@@ -102,12 +107,12 @@ impl Decider {
         if !dedupes && !own.rewrites_series() {
             return plain;
         }
-        let rewrite = self.rewrites.of(own);
+        let rewrite = rules.rewrites.of(own);
         let special = Special {
             tenant: tenant.id().into(),
             election: dedupes
                 .then(|| self.elections.of_push(own, defaults, (now, rand::random()), tokens == Tokens::Spend)),
-            uncountable: rewrite.is_err(),
+            uncountable: rewrite.as_ref().err().copied(),
             rewrite: rewrite.ok().flatten(),
         };
         Reading { special: Some(Box::new(special)), ..plain }
