@@ -16,7 +16,7 @@ use prometheus::Registry;
 use runtime::{HttpServer, LogHandle, Readiness, Serving, Shutdown, observability_routes};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::Config;
 use crate::admin::Admin;
@@ -47,17 +47,19 @@ pub struct App {
     cache: Option<JoinHandle<()>>,
     drain_delay: Duration,
     drain_timeout: Duration,
+    /// Ends everything that is followed: after the drain, since calls are decided by the newest rules until then.
+    sources: DropGuard,
 }
 
 impl App {
-    /// Binds both listeners, reads the edge config and the limits once, and starts watching them until `shutdown` asks for a drain. `logs` is
-    /// what the admin API changes the log level of.
+    /// Binds both listeners, reads the edge config and the limits once, and starts following them. `logs` is what the admin API changes the log
+    /// level of.
     ///
     /// # Errors
     /// When an address cannot be bound, the audit log cannot be opened, there are no certificates to ask an HA tracker by, or a metric cannot
     /// be registered. Bad limits are no error: the server starts, is not ready, and says why. Nor is a bad edge config: it starts with everybody
     /// in shadow.
-    pub async fn build(config: Config, logs: LogHandle, shutdown: &Shutdown) -> anyhow::Result<Self> {
+    pub async fn build(config: Config, logs: LogHandle) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).context("metrics cannot be registered")?;
         let readiness = Readiness::default();
@@ -68,7 +70,8 @@ impl App {
         for problem in &config.default_problems {
             tracing::warn!("default limits problem: {problem}");
         }
-        let stop = shutdown.drain.clone();
+        let stop = CancellationToken::new();
+        let sources = stop.clone().drop_guard();
         let edge = sources::edge_config(config.edge_config, stop.clone()).await;
         let rules = RulesInForce::with_edge_config(Arc::clone(&edge.states.borrow().config));
         let tracker = sources::ha_tracker(config.ha_tracker_url, stop.clone())?;
@@ -148,6 +151,7 @@ impl App {
             cache,
             drain_delay: config.drain_delay,
             drain_timeout: config.drain_timeout,
+            sources,
         })
     }
 
@@ -164,7 +168,7 @@ impl App {
     }
 
     /// Serves until `shutdown` asks for a drain, then drains: unhealthy at once, accepting for the drain delay, then GOAWAY and the calls in
-    /// flight. Metrics and probes are served to the end.
+    /// flight. Limits, edge config, distributors and elections are followed to the last call; metrics and probes are served to the end.
     ///
     /// # Errors
     /// When a listener fails, or when a second signal cut the drain short.
@@ -179,6 +183,7 @@ impl App {
             drain_timeout: self.drain_timeout,
         };
         serving.run(move |stop| grpc.serve(readiness, stop), calls.ended(), &shutdown).await?;
+        drop(self.sources);
         if let Some(cache) = self.cache {
             // Its only error is a panic, which was shown.
             drop(cache.await);
