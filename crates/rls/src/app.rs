@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use limits::LimitsState;
+use limits::{ControlState, LimitsState};
 use limits_source::{Beside, Source, SourceSpec};
 use prometheus::Registry;
 use runtime::{HttpServer, LogHandle, Readiness, Serving, Shutdown, observability_routes};
@@ -120,12 +120,13 @@ impl App {
         };
         let freshness = limits.freshness.clone();
         let (shown, ready) = (metrics.clone(), readiness.clone());
-        tokio::spawn(rules.clone().follow_limits(limits, stop.clone(), move |state| {
+        let changed = move |state: &ControlState| {
             shown.show_limits(state);
             if state.limits.is_some() {
                 ready.set_ready();
             }
-        }));
+        };
+        rules.clone().follow_limits(limits, stop.clone(), changed).await;
         let shown = metrics.clone();
         tokio::spawn(rules.follow_edge_config(edge, stop.clone(), move |state| shown.show_edge_config(state)));
         tokio::spawn(keep_house(Arc::clone(&decider), records.clone(), metrics.clone(), stop));

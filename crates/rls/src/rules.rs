@@ -67,28 +67,33 @@ impl RulesInForce {
     }
 
     /// Takes over the limits that `feed` holds now and each change, until `stop` is cancelled or the source ends; calls `changed` after each.
-    /// Their relabelling rules are compiled behind them, but for the first ones, which this waits a second for.
+    /// Their relabelling rules are compiled behind them, but for the first ones, which this waits a second for: the first question is
+    /// decided by the limits that are there at the start. Returns once they are taken over.
     pub(crate) async fn follow_limits(
         self,
         feed: LimitsFeed,
         stop: CancellationToken,
-        changed: impl Fn(&ControlState),
+        changed: impl Fn(&ControlState) + Send + Sync + 'static,
     ) {
         let (mut states, mut compiler) = (feed.states, Compiler::default());
-        let follow = async {
+        let state = states.borrow_and_update().clone();
+        self.take_over(&state, &mut compiler).await;
+        changed(&state);
+        let follow = async move {
             loop {
+                tokio::select! {
+                    change = states.changed() => if change.is_err() { return },
+                    rewrites = compiler.next() => {
+                        self.put_rewrites(rewrites);
+                        continue;
+                    }
+                }
                 let state = states.borrow_and_update().clone();
                 self.take_over(&state, &mut compiler).await;
                 changed(&state);
-                loop {
-                    tokio::select! {
-                        change = states.changed() => if change.is_err() { return } else { break },
-                        rewrites = compiler.next() => self.put_rewrites(rewrites),
-                    }
-                }
             }
         };
-        stop.run_until_cancelled(follow).await;
+        tokio::spawn(stop.run_until_cancelled_owned(follow));
     }
 
     async fn take_over(&self, state: &ControlState, compiler: &mut Compiler) {
