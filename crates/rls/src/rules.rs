@@ -66,15 +66,25 @@ impl RulesInForce {
         Rules { limits, rewrites, edge: self.edge.load_full(), distributors }
     }
 
+    /// Takes over the limits that `feed` has now, if it has any, and waits up to a second for their relabelling rules. What this gives compiles the
+    /// rest.
+    pub(crate) async fn take_over_first(&self, feed: &LimitsFeed) -> Compiler {
+        let mut compiler = Compiler::default();
+        let state = feed.states.borrow().clone();
+        self.take_over(&state, &mut compiler).await;
+        compiler
+    }
+
     /// Takes over the limits that `feed` holds now and each change, until `stop` is cancelled or the source ends; calls `changed` after each.
-    /// Their relabelling rules are compiled behind them, but for the first ones, which this waits a second for.
+    /// Their relabelling rules are compiled behind them.
     pub(crate) async fn follow_limits(
         self,
         feed: LimitsFeed,
+        mut compiler: Compiler,
         stop: CancellationToken,
         changed: impl Fn(&ControlState),
     ) {
-        let (mut states, mut compiler) = (feed.states, Compiler::default());
+        let mut states = feed.states;
         let follow = async {
             loop {
                 let state = states.borrow_and_update().clone();
