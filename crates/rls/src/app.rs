@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use limits::{ControlState, LimitsState};
+use limits::LimitsState;
 use limits_source::{Beside, Source, SourceSpec};
 use prometheus::Registry;
 use runtime::{HttpServer, LogHandle, Readiness, Serving, Shutdown, observability_routes};
@@ -35,6 +35,8 @@ use sources::Tracker;
 
 /// How often tenants with full buckets, and what is kept of idle ones, are forgotten.
 const KEEP_HOUSE_EVERY: Duration = Duration::from_secs(60);
+/// The same where new tenants find no place.
+const MAKE_ROOM_EVERY: Duration = Duration::from_secs(2);
 
 /// A server whose listeners are bound and whose limits are being watched.
 pub struct App {
@@ -119,14 +121,15 @@ impl App {
             max_request_bytes: config.decisions.bodies.max_request_bytes,
         };
         let freshness = limits.freshness.clone();
-        let (shown, ready) = (metrics.clone(), readiness.clone());
-        let changed = move |state: &ControlState| {
+        let (shown, ready, known) = (metrics.clone(), readiness.clone(), Arc::clone(&decider));
+        let compiler = rules.take_over_first(&limits).await;
+        tokio::spawn(rules.clone().follow_limits(limits, compiler, stop.clone(), move |state| {
             shown.show_limits(state);
-            if state.limits.is_some() {
+            if let Some(limits) = &state.limits {
+                known.enforcer().keep_places_for(Arc::clone(limits));
                 ready.set_ready();
             }
-        };
-        rules.clone().follow_limits(limits, stop.clone(), changed).await;
+        }));
         let shown = metrics.clone();
         tokio::spawn(rules.follow_edge_config(edge, stop.clone(), move |state| shown.show_edge_config(state)));
         tokio::spawn(keep_house(Arc::clone(&decider), records.clone(), metrics.clone(), stop));
@@ -194,11 +197,16 @@ impl App {
     }
 }
 
-/// Forgets what has become idle, once a minute.
+/// Forgets what has become idle, once a minute, and more often where there is no room for new tenants.
 async fn keep_house(decider: Arc<Decider>, records: Records, metrics: Metrics, stop: CancellationToken) {
-    let mut ticks = interval_at(Instant::now() + KEEP_HOUSE_EVERY, KEEP_HOUSE_EVERY);
+    let mut ticks = interval_at(Instant::now() + MAKE_ROOM_EVERY, MAKE_ROOM_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut kept = Instant::now();
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        if kept.elapsed() < KEEP_HOUSE_EVERY && !decider.enforcer().is_full() {
+            continue;
+        }
+        kept = Instant::now();
         let (decider, records) = (Arc::clone(&decider), records.clone());
         let evicted = tokio::task::spawn_blocking(move || {
             records.keep_house();

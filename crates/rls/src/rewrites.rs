@@ -128,10 +128,9 @@ impl Rewrites {
 
     fn add(&mut self, settings: Settings, outcome: Outcome) {
         self.places.insert(settings.place(), outcome.clone());
-        if self.compiled.contains_key(&settings) {
+        // The first of equal settings stays where it is, and the others are held beside it.
+        if self.compiled.insert(settings.clone(), outcome).is_some() {
             self.equal.push(settings);
-        } else {
-            self.compiled.insert(settings, outcome);
         }
     }
 }

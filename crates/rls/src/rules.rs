@@ -66,34 +66,39 @@ impl RulesInForce {
         Rules { limits, rewrites, edge: self.edge.load_full(), distributors }
     }
 
+    /// Takes over the limits that `feed` has now, if it has any, and waits up to a second for their relabelling rules. What this gives compiles the
+    /// rest.
+    pub(crate) async fn take_over_first(&self, feed: &LimitsFeed) -> Compiler {
+        let mut compiler = Compiler::default();
+        let state = feed.states.borrow().clone();
+        self.take_over(&state, &mut compiler).await;
+        compiler
+    }
+
     /// Takes over the limits that `feed` holds now and each change, until `stop` is cancelled or the source ends; calls `changed` after each.
-    /// Their relabelling rules are compiled behind them, but for the first ones, which this waits a second for: the first question is
-    /// decided by the limits that are there at the start. Returns once they are taken over.
+    /// Their relabelling rules are compiled behind them.
     pub(crate) async fn follow_limits(
         self,
         feed: LimitsFeed,
+        mut compiler: Compiler,
         stop: CancellationToken,
-        changed: impl Fn(&ControlState) + Send + Sync + 'static,
+        changed: impl Fn(&ControlState),
     ) {
-        let (mut states, mut compiler) = (feed.states, Compiler::default());
-        let state = states.borrow_and_update().clone();
-        self.take_over(&state, &mut compiler).await;
-        changed(&state);
-        let follow = async move {
+        let mut states = feed.states;
+        let follow = async {
             loop {
-                tokio::select! {
-                    change = states.changed() => if change.is_err() { return },
-                    rewrites = compiler.next() => {
-                        self.put_rewrites(rewrites);
-                        continue;
-                    }
-                }
                 let state = states.borrow_and_update().clone();
                 self.take_over(&state, &mut compiler).await;
                 changed(&state);
+                loop {
+                    tokio::select! {
+                        change = states.changed() => if change.is_err() { return } else { break },
+                        rewrites = compiler.next() => self.put_rewrites(rewrites),
+                    }
+                }
             }
         };
-        tokio::spawn(stop.run_until_cancelled_owned(follow));
+        stop.run_until_cancelled(follow).await;
     }
 
     async fn take_over(&self, state: &ControlState, compiler: &mut Compiler) {
