@@ -120,6 +120,31 @@ impl Enforcer {
         }
     }
 
+    /// Gives requests back that Mimir's own limiter refused, all or none; whether it did. In the long run a tenth of the limit's rate comes back, and
+    /// at once no more than its burst: the bucket has to come down to where Mimir's is. A tenant that is not known gets nothing.
+    pub fn refund_refused_requests(&self, tenant: &Tenant<'_>, limit: RateLimit, requests: u64, now: Moment) -> bool {
+        let requests = to_items(requests);
+        self.tenants.get_mut(tenant.id()).is_some_and(|mut state| {
+            let may = state.may_return_requests(limit, requests, now);
+            if may {
+                state.refund_requests(limit, requests, now);
+            }
+            may
+        })
+    }
+
+    /// The same with items; the spellings of a tenant share what may come back.
+    pub fn refund_refused_items(&self, tenant: &Tenant<'_>, limit: RateLimit, items: u64, now: Moment) -> bool {
+        let items = to_items(items);
+        self.tenants.get_mut(tenant.id()).is_some_and(|mut state| {
+            let may = state.may_return_items(limit, items, now);
+            if may {
+                state.refund_ingestion(tenant, limit, items, now);
+            }
+            may
+        })
+    }
+
     /// Forgets every tenant whose buckets are all full at `now` and that nothing was charged to since the last call; how
     /// many those were.
     ///
