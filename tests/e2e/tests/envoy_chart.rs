@@ -53,8 +53,11 @@ fn envoy_takes_every_combination_of_values() {
             let folder = folder.path();
             scope.spawn(move || {
                 for number in (first..1 << PARTS.len()).step_by(2) {
-                    let values = combination(number);
-                    validate(folder, &format!("{number} {values:?}"), &envoy_bootstrap(&values));
+                    let (values, refunds) = (combination(number), "apply_on_stream_done: true");
+                    let bootstrap = envoy_bootstrap(&values);
+                    validate(folder, &format!("{number} {values:?}"), &bootstrap);
+                    // Of what Check charged, and of what the rate limit call did.
+                    assert_eq!(bootstrap.matches(refunds).count(), 2, "{values:?}");
                 }
             });
         }

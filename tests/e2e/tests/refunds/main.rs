@@ -271,6 +271,15 @@ fn what_comes_back_reaches_the_process_that_charged() {
 }
 
 #[test]
+fn requests_come_back_where_bodies_are_withheld_and_where_envoy_fails_open() {
+    for builder in [Edge::builder().withholding_bodies(), Edge::builder().failing_open()] {
+        let failing = Failing::start(builder);
+        failing.comes_back(Door::Answer(503), 503, "mimir_error");
+        failing.comes_back(Door::HangUp, 503, "no_answer");
+    }
+}
+
+#[test]
 fn an_edge_that_is_a_mirror_or_only_looks_gives_nothing_back() {
     let failing = Failing::start(Edge::builder().edge_config("{ tenants: { t: { mode: off } } }"));
     failing.gate.set(Door::Answer(503));
