@@ -75,6 +75,7 @@ fn envoy_takes_what_the_chart_renders_in_a_cluster_and_with_every_size() {
             ("limits.maxHeapBytes", "274877906944"),
             ("limits.maxConnections", "1000000"),
             ("extAuthz.timeoutSeconds", "60"),
+            ("mimir.timeoutSeconds", "300"),
         ],
     ];
     for (number, values) in cases.iter().enumerate() {
