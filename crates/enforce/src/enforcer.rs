@@ -175,6 +175,33 @@ impl Enforcer {
         self.with_known(tenant, |state, has_room| state.refund_ingestion(tenant, limit, items, now, has_room));
     }
 
+    /// Gives requests back that Mimir's own limiter refused, all or none; whether it did. In the long run a tenth of the limit's rate comes back, and
+    /// at once no more than its burst: the bucket has to come down to where Mimir's is. A tenant that is not known gets nothing.
+    pub fn refund_refused_requests(&self, tenant: &Tenant<'_>, limit: RateLimit, requests: u64, now: Moment) -> bool {
+        let requests = to_items(requests);
+        let refund = |state: &mut TenantState, _| {
+            let may = state.may_return_requests(limit, requests, now);
+            if may {
+                state.refund_requests(limit, requests, now);
+            }
+            may
+        };
+        self.with_known(tenant, refund).unwrap_or(false)
+    }
+
+    /// The same with items; the spellings of a tenant share what may come back.
+    pub fn refund_refused_items(&self, tenant: &Tenant<'_>, limit: RateLimit, items: u64, now: Moment) -> bool {
+        let items = to_items(items);
+        let refund = |state: &mut TenantState, has_room| {
+            let may = state.may_return_items(limit, items, now);
+            if may {
+                state.refund_ingestion(tenant, limit, items, now, has_room);
+            }
+            may
+        };
+        self.with_known(tenant, refund).unwrap_or(false)
+    }
+
     /// Forgets every tenant whose buckets are all full at `now` and that nothing was charged to since the last call; how
     /// many those were.
     ///
@@ -268,16 +295,14 @@ impl Enforcer {
         }
     }
 
-    /// Runs `step` on the state that a charge would meet, under its lock, if there is one.
-    fn with_known(&self, tenant: &Tenant<'_>, step: impl FnOnce(&mut TenantState, bool)) {
+    /// Runs `step` on the state that a charge would meet, under its lock; `None` if there is none.
+    fn with_known<R>(&self, tenant: &Tenant<'_>, step: impl FnOnce(&mut TenantState, bool) -> R) -> Option<R> {
         let has_room = !self.is_full() || self.is_named(tenant);
         if let Some(mut state) = self.tenants.get_mut(tenant.id()) {
-            return step(&mut state, has_room);
+            return Some(step(&mut state, has_room));
         }
-        let shared = self.shared_by(tenant, has_room);
-        if let Some(mut state) = shared.and_then(|shared| self.shared.get_mut(&shared)) {
-            step(&mut state, false);
-        }
+        let shared = self.shared_by(tenant, has_room)?;
+        self.shared.get_mut(&shared).map(|mut state| step(&mut state, false))
     }
 
     /// Runs a step, and counts the places that it takes, with so many for the tenant itself.

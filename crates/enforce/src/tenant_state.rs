@@ -53,6 +53,8 @@ pub(crate) struct TenantState {
     spellings: Option<Box<Spellings>>,
     /// What passed without being metered, beyond what the ingestion bucket held.
     unmetered: Option<Box<Bucket>>,
+    /// How much of what Mimir refused may come back; none until something did.
+    returns: Option<Box<Returns>>,
     /// Whether anything was charged, or refused, since the last [`TenantState::settle`].
     used: bool,
 }
@@ -156,6 +158,16 @@ impl TenantState {
         }
     }
 
+    /// Whether so many requests that Mimir refused may come back; takes them from what may.
+    pub(crate) fn may_return_requests(&mut self, limit: RateLimit, requests: i64, now: Moment) -> bool {
+        self.returns.get_or_insert_default().requests.charge(of_returns(limit), requests, now) == Charge::Made
+    }
+
+    /// The same of items, of all spellings together.
+    pub(crate) fn may_return_items(&mut self, limit: RateLimit, items: i64, now: Moment) -> bool {
+        self.returns.get_or_insert_default().items.charge(of_returns(limit), items, now) == Charge::Made
+    }
+
     /// A copy of the request bucket as a charge now would meet it.
     pub(crate) fn request_bucket(&self, limit: RateLimit, now: Moment) -> Bucket {
         self.request.bucket(limit, now)
@@ -248,6 +260,26 @@ impl Slot {
             Slot::Untouched | Slot::Unlimited { .. } => true,
             Slot::Limited(bucket) => bucket.is_full(now),
         }
+    }
+}
+
+/// How much of what Mimir refused may come back.
+#[derive(Debug, Default)]
+struct Returns {
+    requests: Slot,
+    items: Slot,
+}
+
+/// What comes back of Mimir's refusals: a share of the rate, and one burst at once.
+///
+/// Of several distributors an unlucky one refuses what the others have room for: that the tenant has not had. But if all of it came back, an edge whose
+/// bucket holds more than Mimir's, as after a restart, would hold more for ever: the tenant earns in both what it uses in both, and every push
+/// that Mimir refuses would pass the edge again.
+fn of_returns(limit: RateLimit) -> RateLimit {
+    const SHARE: f64 = 0.1;
+    match limit.rate {
+        Rate::PerSecond(per_second) => RateLimit::of_one(Rate::PerSecond(per_second * SHARE), limit.burst),
+        Rate::Unlimited => limit,
     }
 }
 

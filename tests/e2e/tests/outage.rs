@@ -55,10 +55,12 @@ struct Running {
 }
 
 impl Outage {
-    /// A Mimir alone refuses nothing of what waits when it is back: the burst holds it, and half as much again.
+    /// A Mimir alone refuses nothing of what waits when it is back: the burst holds it, and half as much again. Nor does it answer 400 to a push
+    /// that it takes twice, because nobody waited for its first answer: the samples of the second one are out of order.
     fn limits(&self) -> String {
         let burst = SAMPLES_PER_SECOND as u64 * self.lasts.as_secs() * 3 / 2;
-        format!("overrides: {{ {TENANT}: {{ ingestion_rate: 3000, ingestion_burst_size: {burst} }} }}")
+        let limits = format!("ingestion_rate: 3000, ingestion_burst_size: {burst}, out_of_order_time_window: 10m");
+        format!("overrides: {{ {TENANT}: {{ {limits} }} }}")
     }
 
     fn start(&self, folder: &Path) -> Running {
