@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::http1::{Connection, Request, Response, send};
 use crate::metrics::metric;
+use crate::points::{Points, points};
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::programs::tool;
@@ -19,11 +20,17 @@ const WRITE_PATH: &str = "distributor,ingester";
 pub struct Mimir {
     /// The running program.
     pub process: Process,
+    name: String,
+    folder: PathBuf,
+    arguments: Vec<String>,
     http_port: u16,
     gossip_port: u16,
 }
 
 impl Mimir {
+    /// The flag for one that answers queries too.
+    pub const READS: &str = "-target=distributor,ingester,querier";
+
     /// Starts one with its data in `folder`, which it makes, and with a runtime config that it reads five times a second. Waits until it
     /// takes pushes, some 2 s.
     ///
@@ -65,6 +72,26 @@ impl Mimir {
             mimir.wait_for_members(count);
         }
         ring
+    }
+
+    /// Starts it again on the same ports and data after it ended.
+    ///
+    /// # Panics
+    /// When it still runs, or does not take pushes.
+    pub fn restart(&mut self) {
+        assert!(self.process.ended().is_some(), "Mimir still runs");
+        self.process = start_process(&self.name, &self.folder, &self.arguments);
+        self.wait_until_ready();
+    }
+
+    /// The samples of a tenant that a selector of the last half hour finds; only of a Mimir with [`Mimir::READS`].
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
+    #[track_caller]
+    pub fn points(&self, tenant: &str, selector: &str) -> Points {
+        points(self.http_port, "/prometheus/api/v1/query", Some(tenant), selector)
     }
 
     /// Where clients push.
@@ -109,16 +136,16 @@ impl Mimir {
         fs::create_dir_all(folder).expect("a folder can be made");
         let name = format!("mimir-{number}");
         let (http_port, grpc_port, gossip_port) = (free_port(), free_port(), free_port());
-        let mut command = Command::new(tool("mimir"));
-        command.current_dir(folder);
-        command.args(fixed_flags(&name));
-        command.arg(format!("-server.http-listen-port={http_port}"));
-        command.arg(format!("-server.grpc-listen-port={grpc_port}"));
-        command.arg(format!("-memberlist.bind-port={gossip_port}"));
-        command.arg(format!("-memberlist.advertise-port={gossip_port}"));
-        command.arg(format!("-runtime-config.file={}", runtime_config.display()));
-        command.args(folders(folder)).args(flags);
-        Self { process: Process::start(&name, folder, &mut command), http_port, gossip_port }
+        let mut arguments = fixed_flags(&name);
+        arguments.push(format!("-server.http-listen-port={http_port}"));
+        arguments.push(format!("-server.grpc-listen-port={grpc_port}"));
+        arguments.push(format!("-memberlist.bind-port={gossip_port}"));
+        arguments.push(format!("-memberlist.advertise-port={gossip_port}"));
+        arguments.push(format!("-runtime-config.file={}", runtime_config.display()));
+        arguments.extend(folders(folder));
+        arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        let process = start_process(&name, folder, &arguments);
+        Self { process, name, folder: folder.to_owned(), arguments, http_port, gossip_port }
     }
 
     fn wait_until_ready(&mut self) {
@@ -143,6 +170,10 @@ impl Mimir {
         let before = heartbeats();
         until("a distributor counts the others", || heartbeats() >= before + 2.0);
     }
+}
+
+fn start_process(name: &str, folder: &Path, arguments: &[String]) -> Process {
+    Process::start(name, folder, Command::new(tool("mimir")).current_dir(folder).args(arguments))
 }
 
 /// What all Mimirs have in common: first what the recorded cases were played with, then what makes one ready soon.

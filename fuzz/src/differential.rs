@@ -1,36 +1,32 @@
 //! Any bytes, read as a push and decoded in full with prost: the verdict and the counts must be the same.
 //!
-//! The first byte of an input chooses the protocol (bit 0), the tenant's limits (bits 1 and 2), and whether the other bytes
-//! are the compressed body (bit 3) or what is to be compressed.
-//!
-//! `cargo +nightly fuzz run read_push -- -max_total_time=120`
-
-#![no_main]
+//! The first byte of an input chooses the tenant's limits (bits 0 and 1), and whether the other bytes are the compressed body (bit 2) or what is
+//! to be compressed.
 
 use std::time::Duration;
 
-use libfuzzer_sys::fuzz_target;
 use limits::{NameScheme, TenantLimits};
 use remote_write::{BodyLimits, Protocol, PushCounts, Scratch, Validation, read_push};
 
-#[path = "../../tests/differential/decoded.rs"]
+use crate::compress;
+
+#[path = "../../crates/remote-write/tests/differential/decoded.rs"]
 mod decoded;
-#[path = "../../tests/differential/reference.rs"]
+#[path = "../../crates/remote-write/tests/differential/reference.rs"]
 mod reference;
-#[expect(dead_code, reason = "the tests use more of it")]
-#[path = "../../tests/differential/schema.rs"]
+#[path = "../../crates/remote-write/tests/differential/schema.rs"]
 mod schema;
-#[path = "../../tests/differential/validity.rs"]
+#[path = "../../crates/remote-write/tests/differential/validity.rs"]
 mod validity;
 
 const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 1 << 20 };
 const NOW: i64 = 1_700_000_060_000;
 
-fuzz_target!(|input: &[u8]| {
+/// Reads an input in both ways.
+pub fn read(protocol: Protocol, input: &[u8]) {
     let Some((choice, bytes)) = input.split_first() else { return };
-    let protocol = if choice & 1 == 0 { Protocol::V1 } else { Protocol::V2 };
-    let limits = limits(choice >> 1);
-    let body = if choice & 8 == 0 { compress(bytes) } else { bytes.to_vec() };
+    let limits = limits(*choice);
+    let body = if choice & 4 == 0 { compress(bytes) } else { bytes.to_vec() };
     let validation = Validation::new(&limits);
     let mut scratch = Scratch::default();
     let first = read_push(protocol, &body, LIMITS, &validation, NOW, &mut scratch);
@@ -42,7 +38,7 @@ fuzz_target!(|input: &[u8]| {
     }
     let second = read_push(protocol, &body, LIMITS, &validation, NOW, &mut scratch);
     assert_eq!(first, second, "buffers remember something");
-});
+}
 
 fn limits(choice: u8) -> TenantLimits {
     let exemplars = i64::from(choice & 1);
@@ -60,10 +56,6 @@ fn limits(choice: u8) -> TenantLimits {
         name_validation_scheme: NameScheme::Utf8,
         ..limits
     }
-}
-
-fn compress(plain: &[u8]) -> Vec<u8> {
-    snap::raw::Encoder::new().compress_vec(plain).expect("inputs are small")
 }
 
 fn expected(protocol: Protocol, body: &[u8], limits: &TenantLimits) -> Option<PushCounts> {
