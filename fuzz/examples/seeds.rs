@@ -141,7 +141,7 @@ fn overrides() {
 }
 
 fn should_rate_limit() {
-    let lines = "tenant team 5\ntenant_requests team 1\ntenant over 4\ntenant over\ntenant off 9\nother team 1\ntenant team:k=v 3";
+    let lines = "tenant team 5\ntenant_requests team 1\ntenant over 4\ntenant over\ntenant off 9\nother team 1\ntenant team:k=v 3\n-tenant over 2\n-receipt x";
     write("should_rate_limit", "lines", &with_choice(0, lines.as_bytes()));
     write(
         "should_rate_limit",

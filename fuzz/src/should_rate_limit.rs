@@ -3,7 +3,8 @@
 //! The yardsticks: every question has an answer; each descriptor has a status; the whole is over its limit only if a descriptor is; a refusal is
 //! legal HTTP; and what asks for no tenant of ours is never refused.
 //!
-//! The first byte of an input chooses whether the others are a `RateLimitRequest` (bit 0), or lines of key, tenant and hits.
+//! The first byte of an input chooses whether the others are a `RateLimitRequest` (bit 0), or lines of key, tenant and hits; a key with a minus
+//! before it gives them back.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue as HttpValue};
@@ -40,9 +41,11 @@ fn built(bytes: &[u8]) -> RateLimitRequest {
         let mut words = line.splitn(3, |byte| *byte == b' ');
         let mut word = || words.next().unwrap_or_default();
         let key = String::from_utf8_lossy(word()).into_owned();
+        let is_negative_hits = key.starts_with('-');
+        let key = key.trim_start_matches('-').to_owned();
         let value = Bytes::copy_from_slice(word());
         let hits_addend = std::str::from_utf8(word()).ok().and_then(|hits| hits.parse().ok());
-        RateLimitDescriptor { entries: vec![Entry { key, value: value.into() }], hits_addend }
+        RateLimitDescriptor { entries: vec![Entry { key, value: value.into() }], hits_addend, is_negative_hits }
     });
     RateLimitRequest { domain: "mimir".to_owned(), descriptors: descriptors.collect(), hits_addend: 0 }
 }

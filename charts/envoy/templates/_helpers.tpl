@@ -76,6 +76,27 @@ envoy.filters.http.ratelimit:
   rate_limits:
   - actions: [{ request_headers: { header_name: x-scope-orgid, descriptor_key: tenant } }]
     hits_addend: { format: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:samples_str)%" }
+# Of a push that was charged and that Mimir did not take: what it was charged goes back. The receipts are of mimir-rls, from the answers of Check and of
+# ShouldRateLimit. A push that went well makes no cause, and without one nothing is asked; so it is for one whose client did not wait for its answer,
+# since a client could do that on purpose. What makes the error must be nothing that a client can send: no client can send a pseudo-header that HTTP does not know.
+edge.refunds:
+  "@type": type.googleapis.com/envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute
+  rate_limits:
+  {{- range list "envoy.filters.http.ext_authz" "envoy.filters.http.ratelimit" }}
+  - apply_on_stream_done: true
+    hits_addend: { number: 1, is_negative_hits: true }
+    actions:
+    - metadata: { descriptor_key: refund, source: DYNAMIC, metadata_key: { key: {{ . }}, path: [{ key: charge }] } }
+    - extension:
+        name: envoy.rate_limit_descriptors.expr
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.rate_limit_descriptors.expr.v3.Descriptor
+          descriptor_key: cause
+          text: >-
+            response.code_details == 'via_upstream'
+            ? (response.code >= 500 ? 'mimir_error' : response.code == 429 ? 'mimir_refused' : request.headers[':none'])
+            : (response.code >= 500 ? 'no_answer' : request.headers[':none'])
+  {{- end }}
 {{- if not .Values.limits.enforceBodyParsing }}
 # Tells mimir-rls that it gets no body on purpose.
 envoy.filters.http.ext_authz:

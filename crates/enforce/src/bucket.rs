@@ -71,6 +71,20 @@ impl Bucket {
         granted
     }
 
+    /// Gives back what was taken, up to the capacity of this moment. Tokens that are NaN stay so, and a bucket without a limit holds none.
+    ///
+    /// Mimir gives nothing back; the order is that of Go's `Reservation.CancelAt`: what was earned, what comes back, and then the cap. The
+    /// time never goes back here, or a refund that comes late would have the time until then granted twice.
+    pub(crate) fn give_back(&mut self, items: i64, now: Moment) {
+        if self.per_second == UNLIMITED_RATE {
+            return;
+        }
+        let (tokens, capacity) = (self.tokens_at(now) + items as f64, self.capacity as f64);
+        // Not `f64::min`, as in `tokens_at`.
+        self.tokens = if tokens > capacity { capacity } else { tokens };
+        self.last = self.last.max(now);
+    }
+
     /// The tokens at `now`; below 0 or NaN as [`Bucket`] says.
     pub(crate) fn tokens(&self, now: Moment) -> f64 {
         self.tokens_at(now)

@@ -169,6 +169,14 @@ impl Elections {
         election
     }
 
+    /// Notes that a push does not reach Mimir, after [`Elections::elect`] told at `now` that it is the elected replica's and due. A replica
+    /// of which Mimir gets nothing is not elected there, so the next one of its cluster takes its place here too.
+    pub fn withhold(&self, tenant: &str, cluster: &[u8], replica: &[u8], now: UnixMillis) {
+        if let Some(mut known) = self.tenants.get_mut(tenant) {
+            known.withhold(cluster, replica, now);
+        }
+    }
+
     /// What [`Elections::elect`] would tell at `now`. Notes nothing.
     pub fn preview(&self, tenant: &str, pair: HaPair<'_>, rules: &ElectionRules, now: UnixMillis) -> Election {
         let has_room = self.has_room();

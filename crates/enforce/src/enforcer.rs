@@ -7,14 +7,14 @@ use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dashmap::DashMap;
-use limits::{RateLimit, Tenant};
+use limits::{Burst, Rate, RateLimit, Tenant};
 
 use crate::bucket::Bucket;
 use crate::decision::{Decision, Denial, DenyReason};
 use crate::level::Level;
 use crate::message;
 use crate::moment::Moment;
-use crate::tenant_state::{Charge, IngestionCharge, TenantState};
+use crate::tenant_state::{Charge, IngestionCharge, TenantState, UnmeteredCharge};
 
 /// Enough that eviction, which holds one shard at a time, passes over some thousand tenants under one lock when there
 /// are a million.
@@ -105,6 +105,43 @@ impl Enforcer {
         }
     }
 
+    /// Charges a push of which nobody knows what Mimir charges: `items` is the most that it may be. Such a push is refused only
+    /// for a bound of its own.
+    ///
+    /// With `takes_ingestion` the ingestion bucket of [`Tenant::limits_key`] is charged, if it holds as much. If it does not, and without
+    /// that, the items are taken from one bucket of the bare tenant with [`UNMETERED_FACTOR`] times its limit: what Mimir may have to
+    /// refuse itself is so bounded. A push larger than that bucket passes where it is full. Over it,
+    /// [`unmetered_denial`] is the refusal.
+    pub fn charge_unmetered(
+        &self,
+        tenant: &Tenant<'_>,
+        limit: RateLimit,
+        items: u64,
+        takes_ingestion: bool,
+        now: Moment,
+    ) -> UnmeteredCharge {
+        if items == 0 {
+            return UnmeteredCharge::WithinBound;
+        }
+        let limits = (limit, unmetered_bound(limit));
+        self.with_state(tenant, |state| state.charge_unmetered(tenant, limits, (to_items(items), takes_ingestion), now))
+    }
+
+    /// Gives requests back that [`Enforcer::admit_requests`] charged and Mimir's limiter did not: the bucket holds as many more, and never
+    /// more than its capacity at `now`. A tenant that is not known has full buckets, and stays unknown. More than `i64::MAX` count as that many.
+    pub fn refund_requests(&self, tenant: &Tenant<'_>, limit: RateLimit, requests: u64, now: Moment) {
+        if let Some(mut state) = self.tenants.get_mut(tenant.id()) {
+            state.refund_requests(limit, to_items(requests), now);
+        }
+    }
+
+    /// The same with items that [`Enforcer::charge_items`] charged, to the bucket that it would charge now.
+    pub fn refund_items(&self, tenant: &Tenant<'_>, limit: RateLimit, items: u64, now: Moment) {
+        if let Some(mut state) = self.tenants.get_mut(tenant.id()) {
+            state.refund_ingestion(tenant, limit, to_items(items), now);
+        }
+    }
+
     /// Forgets every tenant whose buckets are all full at `now` and that nothing was charged to since the last call; how
     /// many those were.
     ///
@@ -179,9 +216,33 @@ impl Default for Enforcer {
     }
 }
 
+/// How many times its ingestion limit a tenant may pass to Mimir of what cannot be metered.
+///
+/// Relabelling that keeps one series of ten is not rare; one that keeps fewer is.
+pub const UNMETERED_FACTOR: u32 = 10;
+
+/// The limit of what passes unmetered beyond the ingestion limit. A burst below 1 holds 1: a push passes now and then, and Mimir answers it.
+fn unmetered_bound(limit: RateLimit) -> RateLimit {
+    let rate = match limit.rate {
+        Rate::PerSecond(rate) => Rate::PerSecond(rate * f64::from(UNMETERED_FACTOR)),
+        Rate::Unlimited => Rate::Unlimited,
+    };
+    let burst = match limit.burst {
+        Burst::Items(items) => Burst::Items(items.saturating_mul(i64::from(UNMETERED_FACTOR)).max(1)),
+        Burst::Unlimited => Burst::Unlimited,
+    };
+    RateLimit::of_one(rate, burst)
+}
+
 /// A count as buckets take it.
 pub(crate) fn to_items(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// The refusal of a push that cannot be metered and is over the bound that goes with this ingestion limit.
+#[must_use]
+pub fn unmetered_denial(limit: RateLimit) -> Denial {
+    Denial::new(DenyReason::EdgeUnmetered, message::unmetered(unmetered_bound(limit)))
 }
 
 pub(crate) fn request_denial(limit: RateLimit) -> Denial {

@@ -33,6 +33,17 @@ pub(crate) struct IngestionCharge {
     pub(crate) overflowed: bool,
 }
 
+/// What became of a charge that nobody knows exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnmeteredCharge {
+    /// The ingestion bucket held it, and gave it.
+    Taken,
+    /// It did not, or was not asked: the push is within the tenant's bound for such, and Mimir answers it.
+    WithinBound,
+    /// Nothing was taken: the push is over that bound.
+    OverBound,
+}
+
 /// All buckets of one tenant. Boxed one by one: most tenants have no request limit and no spellings, and a hash table
 /// keeps about as many empty places as full ones.
 #[derive(Debug, Default)]
@@ -40,6 +51,8 @@ pub(crate) struct TenantState {
     request: Slot,
     ingestion: Slot,
     spellings: Option<Box<Spellings>>,
+    /// What passed without being metered, beyond what the ingestion bucket held.
+    unmetered: Option<Box<Bucket>>,
     /// Whether anything was charged, or refused, since the last [`TenantState::settle`].
     used: bool,
 }
@@ -82,6 +95,52 @@ impl TenantState {
         IngestionCharge { charge, overflowed: tenant.has_metadata() }
     }
 
+    /// Takes `items` from the tenant's ingestion bucket, or where that does not hold them from a bucket of its own with `bound`. Without
+    /// `takes_ingestion` from that one alone.
+    ///
+    /// A push larger than the bound's burst passes where the bound is untouched: else it would never pass.
+    pub(crate) fn charge_unmetered(
+        &mut self,
+        tenant: &Tenant<'_>,
+        (limit, bound): (RateLimit, RateLimit),
+        (items, takes_ingestion): (i64, bool),
+        now: Moment,
+    ) -> UnmeteredCharge {
+        self.used = true;
+        if takes_ingestion && self.charge_ingestion(tenant, limit, items, now).charge == Charge::Made {
+            return UnmeteredCharge::Taken;
+        }
+        if is_unlimited(bound) {
+            return UnmeteredCharge::WithinBound;
+        }
+        let bucket = self.unmetered.get_or_insert_with(|| Box::new(Bucket::new(bound)));
+        bucket.set_limit(bound, now);
+        if bucket.take(items.min(bucket.burst()), now) {
+            UnmeteredCharge::WithinBound
+        } else {
+            UnmeteredCharge::OverBound
+        }
+    }
+
+    /// Gives requests back. What was charged without a limit was taken from no bucket.
+    pub(crate) fn refund_requests(&mut self, limit: RateLimit, requests: i64, now: Moment) {
+        self.request.refund(limit, requests, now);
+    }
+
+    /// Gives items back to the bucket that [`TenantState::charge_ingestion`] would charge. A spelling without a bucket is full.
+    pub(crate) fn refund_ingestion(&mut self, tenant: &Tenant<'_>, limit: RateLimit, items: i64, now: Moment) {
+        if !tenant.has_metadata() {
+            return self.ingestion.refund(limit, items, now);
+        }
+        let Some(Spellings { buckets }) = self.spellings.as_deref_mut() else { return };
+        let full = buckets.len() >= MAX_SPELLINGS;
+        match buckets.get_mut(tenant.limits_key()) {
+            Some(bucket) => refund(bucket, limit, items, now),
+            None if full => self.ingestion.refund(limit, items, now),
+            None => {}
+        }
+    }
+
     /// A copy of the request bucket as a charge now would meet it.
     pub(crate) fn request_bucket(&self, limit: RateLimit, now: Moment) -> Bucket {
         self.request.bucket(limit, now)
@@ -103,7 +162,12 @@ impl TenantState {
         }
         self.spellings.take_if(|spellings| spellings.buckets.is_empty());
         let used = std::mem::take(&mut self.used);
-        !used && self.spellings.is_none() && self.request.is_full(now) && self.ingestion.is_full(now)
+        self.unmetered.take_if(|bucket| bucket.is_full(now));
+        !used
+            && self.spellings.is_none()
+            && self.unmetered.is_none()
+            && self.request.is_full(now)
+            && self.ingestion.is_full(now)
     }
 
     /// `None` if the spelling has no bucket and may not get one.
@@ -128,6 +192,12 @@ impl Slot {
         let charge = charge(&mut bucket, limit, items, now);
         *self = Slot::Limited(Box::new(bucket));
         charge
+    }
+
+    fn refund(&mut self, limit: RateLimit, items: i64, now: Moment) {
+        if let Slot::Limited(bucket) = self {
+            refund(bucket, limit, items, now);
+        }
     }
 
     /// A copy of the bucket as a charge now would meet it.
@@ -181,4 +251,9 @@ fn copy_of(bucket: Option<&Bucket>, limit: RateLimit, now: Moment) -> Bucket {
 fn charge(bucket: &mut Bucket, limit: RateLimit, items: i64, now: Moment) -> Charge {
     bucket.set_limit(limit, now);
     if bucket.take(items, now) { Charge::Made } else { Charge::Refused { burst: bucket.burst() } }
+}
+
+fn refund(bucket: &mut Bucket, limit: RateLimit, items: i64, now: Moment) {
+    bucket.set_limit(limit, now);
+    bucket.give_back(items, now);
 }

@@ -17,4 +17,4 @@ pub use template::Template;
 pub use text::read as read_text;
 
 /// An expansion ends early once it has written more than this, in bytes. Go has no such bound.
-pub const MAX_EXPANDED_BYTES: usize = 1 << 20;
+pub const MAX_EXPANDED_BYTES: usize = 256 << 10;

@@ -22,9 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Freshness, HaTrackerFeed, LimitsFeed};
 pub use counts::FeedCounts;
-use follow::Follower;
 #[cfg(feature = "fuzzing")]
 pub use follow::FeedClient;
+use follow::Follower;
 use held::Held;
 use outlets::Outlets;
 use servers::Servers;

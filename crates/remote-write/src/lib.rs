@@ -37,25 +37,28 @@ mod rules;
 mod scratch;
 mod snappy;
 mod symbols;
+mod unmetered;
 mod v1;
 mod v2;
 mod validation;
 mod visitor;
 mod wire;
+mod work;
 
 #[cfg(feature = "encode")]
 pub mod encode;
 
 pub use content_type::{ContentType, content_type, content_type_fault};
-pub use counts::{Certainty, Contents, PushCounts};
+pub use counts::{Contents, PushCounts};
 pub use error::{BodyError, BodyErrorKind, ProtobufError};
 pub use ha::{Dedupe, HaRules, MAX_REPLICAS, Replica};
 pub use read::{BodyLimits, read_push};
 pub use rewritten::MAX_RULE_RUNS;
 pub use rules::{Rules, TenantRewrite};
-pub use scratch::Scratch;
+pub use scratch::{Scratch, working_bytes};
 pub use snappy::claimed_bytes;
-pub use validation::Validation;
+pub use unmetered::Unmetered;
+pub use validation::{CLOCK_MARGIN_MS, Validation};
 
 /// The version of remote write that a push is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

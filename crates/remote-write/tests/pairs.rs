@@ -6,8 +6,8 @@ use limits::{RelabelAction, RelabelRule, TenantLimits};
 use remote_write::encode::{Metadata, MetricKind, Series, SeriesMetadata, encode_push};
 use remote_write::relabel::Rewrite;
 use remote_write::{
-    BodyLimits, Certainty, Dedupe, HaRules, MAX_REPLICAS, MAX_RULE_RUNS, Protocol, PushCounts, Replica, Rules, Scratch,
-    TenantRewrite, Validation, read_push,
+    BodyLimits, Dedupe, HaRules, MAX_REPLICAS, MAX_RULE_RUNS, Protocol, PushCounts, Replica, Rules, Scratch,
+    TenantRewrite, Unmetered, Validation, read_push,
 };
 
 const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 4 << 20 };
@@ -207,19 +207,20 @@ fn relabelling_ends_where_it_takes_more_runs_than_there_are() {
     // Each series has three labels, and so takes 130 runs.
     let most = usize::try_from(MAX_RULE_RUNS / 130).unwrap();
     let counts = relabelled(most, &limits);
-    assert_eq!((counts.items(), counts.certainty), (most as u64, Certainty::Exact));
-    assert_eq!(relabelled(most + 1, &limits).certainty, Certainty::Unknown);
+    assert_eq!((counts.items(), counts.unmetered), (most as u64, None));
+    let counts = relabelled(most + 1, &limits);
+    assert_eq!((counts.items(), counts.unmetered), (most as u64 + 1, Some(Unmetered::RelabelWork)));
 }
 
 #[test]
-fn a_push_of_more_replicas_than_are_told_apart_has_counts_that_say_nothing_and_the_judge_is_not_asked() {
+fn a_push_of_more_replicas_than_are_told_apart_is_charged_as_sent_and_the_judge_is_not_asked() {
     let limits = TenantLimits { ha_tracker_per_sample_dedupe: true, ..TenantLimits::default() };
     let push = |replicas: usize| {
         let series: Vec<_> = (0..replicas).map(|number| of("one", &number.to_string(), "m", NOW)).collect();
         let body = encode_push(Protocol::V1, &[series.clone(), series].concat(), &[]).unwrap();
         let (counts, asked) = read(&body, Protocol::V1, &limits, |_, _| Dedupe::Elected);
-        (counts.items(), counts.certainty, asked.len())
+        (counts.items(), counts.unmetered, asked.len())
     };
-    assert_eq!(push(MAX_REPLICAS), (2 * MAX_REPLICAS as u64, Certainty::Exact, MAX_REPLICAS));
-    assert_eq!(push(MAX_REPLICAS + 1), (0, Certainty::Unknown, 0));
+    assert_eq!(push(MAX_REPLICAS), (2 * MAX_REPLICAS as u64, None, MAX_REPLICAS));
+    assert_eq!(push(MAX_REPLICAS + 1), (2 * MAX_REPLICAS as u64 + 2, Some(Unmetered::Replicas), 0));
 }

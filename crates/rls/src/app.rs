@@ -22,7 +22,7 @@ use crate::Config;
 use crate::admin::Admin;
 use crate::budget::Budget;
 use crate::clock::Clock;
-use crate::decide::Decider;
+use crate::decide::{Decider, Readers};
 use crate::elections::HaElections;
 use crate::envoy::{CheckService, RateLimits};
 use crate::metrics::{HaTrackerMetrics, Metrics, SourceMetrics};
@@ -73,7 +73,10 @@ impl App {
         let rules = RulesInForce::with_edge_config(Arc::clone(&edge.states.borrow().config));
         let tracker = sources::ha_tracker(config.ha_tracker_url, stop.clone())?;
         let elections = HaElections::new(tracker.is_some() || matches!(config.limits, SourceSpec::Feed(_)));
-        let decider = Arc::new(Decider::new(rules.clone(), config.decisions, elections.clone(), Clock::start()));
+        let readers = Readers::start(config.decisions.bodies.decode, config.reading_threads)
+            .context("reading threads cannot be started")?;
+        let decider = Decider::new(rules.clone(), config.decisions, elections.clone(), readers, Clock::start());
+        let decider = Arc::new(decider);
         let calls = Calls::new(metrics.clone());
         let budget = Budget::new(config.max_in_flight_bytes);
         let services = Services {

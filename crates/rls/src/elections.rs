@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use enforce::{ElectionRules, Elections, HaPair, Standing, UnixMillis, Word};
-use limits::{ElectedReplica, TenantLimits};
+use limits::{ElectedReplica, Tenant, TenantLimits};
 use limits_source::{HaTrackerFeed, HaTrackerState};
 use remote_write::{Dedupe, HaRules, Replica};
 use tokio::time::timeout;
@@ -52,8 +52,10 @@ pub(crate) struct HaElection {
 /// What came of the replicas of a push.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HaOutcome {
-    /// One of them is not the elected one, or of a pair over `ha_max_clusters`: Mimir drops its series.
+    /// One of them is not the elected one: Mimir drops its series.
     pub dropped: bool,
+    /// One of them is of a pair over `ha_max_clusters`.
+    pub too_many_clusters: bool,
     /// One of them cannot be judged, since its tenant has more pairs than are held.
     pub untracked: bool,
     /// One of them is elected here, and whom Mimir elected is not known: it is not to be charged.
@@ -61,6 +63,15 @@ pub(crate) struct HaOutcome {
     /// Mimir has to see one of them: it has not named the pair yet, or would elect another one ([`enforce::Election::due`]). It is charged, but
     /// not refused.
     pub forwarded: bool,
+}
+
+/// A replica that Mimir elects, or keeps elected, by a push that was seen at `now`. Where there is no tracker to ask, it is elected nowhere
+/// if that push is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DueReplica {
+    cluster: Box<[u8]>,
+    replica: Box<[u8]>,
+    now: UnixMillis,
 }
 
 impl HaElections {
@@ -142,6 +153,13 @@ impl HaElections {
         self.held.unconfirm(UnixMillis::new(asked_at.saturating_add(1)));
     }
 
+    /// A push of this tenant does not reach Mimir, which so learns of no election by it.
+    pub(crate) fn withhold(&self, tenant: &Tenant<'_>, due: &[DueReplica]) {
+        for DueReplica { cluster, replica, now } in due {
+            self.held.withhold(tenant.id(), cluster, replica, *now);
+        }
+    }
+
     /// Forgets pairs that have been idle for long.
     pub(crate) fn keep_house(&self, now: i64) {
         self.held.evict_idle(UnixMillis::new(now));
@@ -183,8 +201,14 @@ impl HaElection {
         self.each_series
     }
 
-    /// What becomes of the series of a replica of this tenant; adds to the push's `outcome`.
-    pub(crate) fn judge(&self, tenant: &str, replica: Replica<'_>, outcome: &mut HaOutcome) -> Dedupe {
+    /// What becomes of the series of a replica of this tenant; adds to the push's `outcome`, and to the replicas that are `due`.
+    pub(crate) fn judge(
+        &self,
+        tenant: &str,
+        replica: Replica<'_>,
+        outcome: &mut HaOutcome,
+        due: &mut Vec<DueReplica>,
+    ) -> Dedupe {
         let Some(pair) = HaPair::new(replica.cluster, replica.replica, &self.rules) else { return Dedupe::NoPair };
         // Mimir's handler dies of a cluster that is no UTF-8. Nobody names one so, nor by a kilobyte.
         let is_name = |name: &[u8]| name.len() <= MOST_NAME_BYTES && std::str::from_utf8(name).is_ok();
@@ -206,10 +230,14 @@ impl HaElection {
                     let has_list = self.elections.has_list.load(Ordering::Relaxed);
                     outcome.unknown |= !election.confirmed && !has_list;
                     outcome.forwarded |= !election.confirmed || election.due;
+                } else if self.notes && election.due {
+                    let (cluster, replica) = (replica.cluster.into(), replica.replica.into());
+                    due.push(DueReplica { cluster, replica, now: self.now });
                 }
                 return Dedupe::Elected;
             }
-            Standing::NotElected | Standing::TooManyClusters => outcome.dropped = true,
+            Standing::NotElected => outcome.dropped = true,
+            Standing::TooManyClusters => outcome.too_many_clusters = true,
             Standing::Untracked => outcome.untracked = true,
         }
         Dedupe::Dropped

@@ -15,7 +15,7 @@ use tonic::{Request, Status};
 use crate::args::{ChargeSamplesIn, HaTracker, ReadBodies, UnreadableBody};
 use crate::clock::Clock;
 use crate::config::{BodyPolicy, DecisionPolicy};
-use crate::decide::Decider;
+use crate::decide::{Decider, Readers};
 use crate::elections::HaElections;
 use crate::envoy::{CheckService, RateLimits, preview_reason};
 use crate::metrics::Metrics;
@@ -51,7 +51,8 @@ impl Services {
             unreadable: UnreadableBody::Refuse,
         };
         let policy = DecisionPolicy { bodies, charge_samples_in: ChargeSamplesIn::Check, ha_tracker: HaTracker::On };
-        let decider = Arc::new(Decider::new(rules, policy, HaElections::new(false), Clock::start()));
+        let readers = Readers::start(bodies.decode, None)?;
+        let decider = Arc::new(Decider::new(rules, policy, HaElections::new(false), readers, Clock::start()));
         let registry = Registry::new();
         let records = Records::new(&registry, Metrics::new(&registry)?, Refusals::new(None, &registry)?)?;
         let check = CheckService::new(Arc::clone(&decider), records.clone());

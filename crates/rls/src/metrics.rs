@@ -17,7 +17,7 @@ use remote_write::BodyErrorKind;
 use tonic::Code;
 
 use crate::budget::Budget;
-use crate::decide::{AllowReason, Verdict, denial_occurs_in};
+use crate::decide::{AllowReason, RefundCause, Unmetered, UnmeteredOutcome, Verdict, denial_occurs_in};
 use crate::envoy::DescriptorKind;
 
 pub(crate) use ha_tracker::HaTrackerMetrics;
@@ -40,8 +40,10 @@ struct Inner {
     check_duration: Histogram,
     left_to_rate_limit: IntCounter,
     descriptors: IntCounterVec,
+    refunds: IntCounterVec,
     call_errors: IntCounterVec,
     body_errors: IntCounterVec,
+    unmetered: IntCounterVec,
     samples: IntCounterVec,
     spelling_overflows: IntCounter,
     evicted_tenants: IntCounter,
@@ -91,6 +93,12 @@ impl Metrics {
                 "Descriptors of rate limit calls; an unknown one is not limited",
                 &["descriptor", "code"],
             )?,
+            refunds: counters(
+                registry,
+                "rls_refunds_total",
+                "Charges of pushes that Mimir did not take, given back; of another process or of an unknown kind, not given back",
+                &["cause"],
+            )?,
             call_errors: counters(
                 registry,
                 "rls_grpc_errors_total",
@@ -102,6 +110,12 @@ impl Metrics {
                 "rls_body_parse_errors_total",
                 "Bodies that are not readable remote write",
                 &["kind"],
+            )?,
+            unmetered: counters(
+                registry,
+                "rls_unmetered_total",
+                "Pushes of which the edge cannot tell what Mimir charges, by why, and by what became of them",
+                &["kind", "outcome"],
             )?,
             samples: counters(
                 registry,
@@ -196,6 +210,11 @@ impl Metrics {
         for kind in BodyErrorKind::ALL {
             self.inner.body_errors.with_label_values(&[kind.as_str()]);
         }
+        for kind in Unmetered::all() {
+            for outcome in UnmeteredOutcome::ALL {
+                self.inner.unmetered.with_label_values(&[kind.as_str(), outcome.as_str()]);
+            }
+        }
         for code in (1..=16).map(Code::from_i32) {
             self.inner.call_errors.with_label_values(&[&format!("{code:?}")]);
         }
@@ -203,6 +222,9 @@ impl Metrics {
             for code in [RateLimitCode::Ok, RateLimitCode::OverLimit] {
                 self.inner.descriptors.with_label_values(&[kind.as_str(), code_label(code)]);
             }
+        }
+        for cause in RefundCause::ALL {
+            self.inner.refunds.with_label_values(&[cause.as_str()]);
         }
         for decision in [ALLOW, DENY] {
             self.inner.samples.with_label_values(&[decision]);
@@ -219,6 +241,9 @@ impl Metrics {
             return;
         }
         inner.decisions.with_label_values(&[decision, verdict.reason(), verdict.mode.as_str()]).inc();
+        if let Some((kind, outcome)) = verdict.unmetered {
+            inner.unmetered.with_label_values(&[kind.as_str(), outcome.as_str()]).inc();
+        }
         let samples = verdict.counts.samples.saturating_add(verdict.counts.histograms);
         inner.samples.with_label_values(&[decision]).inc_by(samples);
         if let Some(kind) = verdict.unreadable {
@@ -231,15 +256,18 @@ impl Metrics {
     }
 
     /// A push of `items` that Check left to the rate limit call, or a question by somebody who has no Check.
-    pub(crate) fn rate_limit(&self, mode: Mode, items: u64, denial: Option<&Denial>) {
+    pub(crate) fn rate_limit(&self, mode: Mode, items: u64, decided: Result<AllowReason, &Denial>) {
         let inner = &self.inner;
-        let (decision, reason) = match denial {
-            None if mode == Mode::Off => (ALLOW, AllowReason::ModeOff.as_str()),
-            None => (ALLOW, AllowReason::WithinLimits.as_str()),
-            Some(denial) => (DENY, denial.reason().as_str()),
+        let (decision, reason) = match decided {
+            Ok(allowed) => (ALLOW, allowed.as_str()),
+            Err(denial) => (DENY, denial.reason().as_str()),
         };
         inner.decisions.with_label_values(&[decision, reason, mode.as_str()]).inc();
         inner.samples.with_label_values(&[decision]).inc_by(items);
+    }
+
+    pub(crate) fn refund(&self, cause: RefundCause) {
+        self.inner.refunds.with_label_values(&[cause.as_str()]).inc();
     }
 
     pub(crate) fn call_failed(&self, code: Code) {

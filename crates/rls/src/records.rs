@@ -9,7 +9,7 @@ use prometheus::Registry;
 use proto::envoy::service::ratelimit::v3::rate_limit_response::Code;
 use remote_write::PushCounts;
 
-use crate::decide::{Verdict, tenant_of};
+use crate::decide::{AllowReason, Refund, Verdict, tenant_of};
 use crate::envoy::DescriptorKind;
 use crate::metrics::Metrics;
 use crate::push::Push;
@@ -95,10 +95,27 @@ impl Records {
         self.inner.metrics.descriptor(kind, code);
     }
 
-    /// A rate limit call about a tenant's push was answered: one decision, however many descriptors it has.
-    pub(crate) fn rate_limit(&self, tenant: Option<&Tenant<'_>>, mode: Mode, items: u64, denial: Option<&Denial>) {
+    /// Something came back.
+    pub(crate) fn refund(&self, refund: &Refund<'_>) {
+        let Inner { metrics, refusals, .. } = &*self.inner;
+        metrics.refund(refund.cause);
+        if let Some((tenant, charged)) = &refund.given {
+            refusals.record_refund(tenant, refund.cause, *charged);
+        }
+    }
+
+    /// A rate limit call about a tenant's push was answered: one decision, however many descriptors it has. `decided` is why it is allowed,
+    /// or the refusal.
+    pub(crate) fn rate_limit(
+        &self,
+        tenant: Option<&Tenant<'_>>,
+        mode: Mode,
+        items: u64,
+        decided: Result<AllowReason, &Denial>,
+    ) {
         let Inner { metrics, tenants, refusals } = &*self.inner;
-        metrics.rate_limit(mode, items, denial);
+        metrics.rate_limit(mode, items, decided);
+        let denial = decided.err();
         if let Some(tenant) = tenant {
             tenants.record(tenant.id(), denial.is_some());
         }

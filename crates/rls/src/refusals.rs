@@ -1,22 +1,28 @@
-//! What is written down of each refusal, also of one that is only counted: an audit line, a log line, and a place among the last ones.
+//! What is written down of each refusal, also of one that is only counted: an audit line, a log line, and a place among the last ones. And an
+//! audit line of each refund.
 //!
 //! A decision waits for none of it: the audit log has a thread of its own behind a bounded queue, and whatever a storm of refusals brings is
 //! held to a rate, for each tenant and for all. What is left out is counted.
 
 mod allowance;
 mod audit;
+mod line;
 mod recent;
 mod recorded;
 
 use std::sync::Arc;
 
+use limits::Tenant;
 use prometheus::{IntCounter, Registry};
 
 use allowance::{Allowance, Rate};
 pub(crate) use audit::AuditTarget;
 use audit::{AuditCounters, AuditLog};
+use line::{Line, RecordedRefund};
 use recent::Recent;
 pub(crate) use recorded::{Recorded, Refusal};
+
+use crate::decide::{Charged, RefundCause};
 
 /// Log lines are for people: a tenant's refusals show, and a storm of them does not bury the rest.
 const LOG_LINES_OF_ONE: Rate = Rate { per_second: 1, burst: 5 };
@@ -53,7 +59,14 @@ impl Refusals {
         let recorded = self.recent.add(Recorded::from(refusal));
         self.log(&recorded);
         if let Some(audit) = &self.audit {
-            audit.record(recorded);
+            audit.record(Line::Refusal(recorded));
+        }
+    }
+
+    /// Takes note of what was given back to a tenant.
+    pub(crate) fn record_refund(&self, tenant: &Tenant<'_>, cause: RefundCause, charged: Charged) {
+        if let Some(audit) = &self.audit {
+            audit.record(Line::Refund(Box::new(RecordedRefund::new(tenant, cause, charged))));
         }
     }
 

@@ -61,6 +61,14 @@ impl Connection {
     /// # Errors
     /// When the request cannot be sent whole.
     pub fn abandon(mut self, request: &Request) -> io::Result<()> {
+        self.begin(request)
+    }
+
+    /// Sends a request; the connection stays open, and its answer unread.
+    ///
+    /// # Errors
+    /// When the request cannot be sent whole.
+    pub fn begin(&mut self, request: &Request) -> io::Result<()> {
         request.write_to(&mut self.stream)
     }
 }

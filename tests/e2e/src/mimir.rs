@@ -20,11 +20,12 @@ const WRITE_PATH: &str = "distributor,ingester";
 pub struct Mimir {
     /// The running program.
     pub process: Process,
-    name: String,
-    folder: PathBuf,
-    arguments: Vec<String>,
     http_port: u16,
     gossip_port: u16,
+    /// Starts it again.
+    arguments: Vec<String>,
+    folder: PathBuf,
+    name: String,
 }
 
 impl Mimir {
@@ -72,16 +73,6 @@ impl Mimir {
             mimir.wait_for_members(count);
         }
         ring
-    }
-
-    /// Starts it again on the same ports and data after it ended.
-    ///
-    /// # Panics
-    /// When it still runs, or does not take pushes.
-    pub fn restart(&mut self) {
-        assert!(self.process.ended().is_some(), "Mimir still runs");
-        self.process = start_process(&self.name, &self.folder, &self.arguments);
-        self.wait_until_ready();
     }
 
     /// The samples of a tenant that a selector of the last half hour finds; only of a Mimir with [`Mimir::READS`].
@@ -137,15 +128,27 @@ impl Mimir {
         let name = format!("mimir-{number}");
         let (http_port, grpc_port, gossip_port) = (free_port(), free_port(), free_port());
         let mut arguments = fixed_flags(&name);
-        arguments.push(format!("-server.http-listen-port={http_port}"));
-        arguments.push(format!("-server.grpc-listen-port={grpc_port}"));
-        arguments.push(format!("-memberlist.bind-port={gossip_port}"));
-        arguments.push(format!("-memberlist.advertise-port={gossip_port}"));
-        arguments.push(format!("-runtime-config.file={}", runtime_config.display()));
+        arguments.extend([
+            format!("-server.http-listen-port={http_port}"),
+            format!("-server.grpc-listen-port={grpc_port}"),
+            format!("-memberlist.bind-port={gossip_port}"),
+            format!("-memberlist.advertise-port={gossip_port}"),
+            format!("-runtime-config.file={}", runtime_config.display()),
+        ]);
         arguments.extend(folders(folder));
         arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
-        let process = start_process(&name, folder, &arguments);
-        Self { process, name, folder: folder.to_owned(), arguments, http_port, gossip_port }
+        let process = run(&name, folder, &arguments);
+        Self { process, http_port, gossip_port, arguments, folder: folder.to_owned(), name }
+    }
+
+    /// Starts it again on the same ports and with the same data after it ended, and waits until it takes pushes.
+    ///
+    /// # Panics
+    /// When it still runs, or does not take pushes.
+    pub fn restart(&mut self) {
+        assert!(self.process.ended().is_some(), "Mimir still runs");
+        self.process = run(&self.name, &self.folder, &self.arguments);
+        self.wait_until_ready();
     }
 
     fn wait_until_ready(&mut self) {
@@ -172,7 +175,7 @@ impl Mimir {
     }
 }
 
-fn start_process(name: &str, folder: &Path, arguments: &[String]) -> Process {
+fn run(name: &str, folder: &Path, arguments: &[String]) -> Process {
     Process::start(name, folder, Command::new(tool("mimir")).current_dir(folder).args(arguments))
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::http1::{Connection, Request};
+use crate::http1::{Connection, Request, send};
 use crate::metrics::metric;
 use crate::points::{Points, points};
 use crate::ports::free_port;
@@ -50,6 +50,16 @@ pub struct RemoteWrite {
     pub message: &'static str,
     /// The port of the edge.
     pub port: u16,
+    /// How it queues, as Prometheus' configuration has it.
+    pub queue_config: &'static str,
+}
+
+impl RemoteWrite {
+    /// With a queue that sends what it has five times a second.
+    #[must_use]
+    pub fn new(tenant: &'static str, message: &'static str, port: u16) -> Self {
+        Self { tenant, message, port, queue_config: "{ batch_send_deadline: 200ms }" }
+    }
 }
 
 /// The real Prometheus on loopback, scraping one target five times a second.
@@ -67,14 +77,24 @@ impl Prometheus {
     /// When it does not start.
     #[must_use]
     pub fn start(folder: &Path, target: &Target, writes: &[RemoteWrite]) -> Self {
+        Self::start_as("prometheus", folder, target, writes)
+    }
+
+    /// The same with a name, which its samples carry as the label `prometheus`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_as(name: &str, folder: &Path, target: &Target, writes: &[RemoteWrite]) -> Self {
         let port = free_port();
+        fs::create_dir_all(folder).expect("a folder can be made");
         let configuration = folder.join("prometheus.yml");
-        fs::write(&configuration, configure(target, writes)).expect("a file can be written");
+        fs::write(&configuration, configure(name, target, writes)).expect("a file can be written");
         let mut command = Command::new(tool("prometheus"));
         command.arg(format!("--config.file={}", configuration.display()));
         command.arg(format!("--storage.tsdb.path={}", folder.join("tsdb").display()));
         command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
-        let mut process = Process::start("prometheus", folder, &mut command);
+        let mut process = Process::start(name, folder, &mut command);
         until("Prometheus is ready", || {
             assert!(process.ended().is_none(), "Prometheus ended");
             let ready = Connection::open(port).and_then(|mut open| open.send(&Request::new("GET", "/-/ready")));
@@ -93,6 +113,27 @@ impl Prometheus {
         points(self.port, "/api/v1/query", None, selector)
     }
 
+    /// Where it answers queries and tells its metrics.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The sum of a counter of its remote write over all labels.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
+    pub fn remote_write_sum(&self, name: &str) -> f64 {
+        let page = send(self.port, &Request::new("GET", "/metrics"));
+        let name = format!("prometheus_remote_storage_{name}{{");
+        page.text()
+            .lines()
+            .filter(|line| line.starts_with(&name))
+            .filter_map(value_of)
+            .fold(0.0, |sum, value| sum + value)
+    }
+
     /// A counter of its remote-write queue for this tenant; 0 while there is no such series.
     ///
     /// # Panics
@@ -105,17 +146,21 @@ impl Prometheus {
     }
 }
 
-fn configure(target: &Target, writes: &[RemoteWrite]) -> String {
+fn value_of(line: &str) -> Option<f64> {
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+fn configure(name: &str, target: &Target, writes: &[RemoteWrite]) -> String {
     let mut text = format!(
-        "global: {{ scrape_interval: 200ms, scrape_timeout: 200ms }}\n\
+        "global: {{ scrape_interval: 200ms, scrape_timeout: 200ms, external_labels: {{ prometheus: '{name}' }} }}\n\
          scrape_configs:\n- job_name: e2e\n  static_configs: [{{ targets: ['127.0.0.1:{}'] }}]\nremote_write:\n",
         target.server.port()
     );
-    for RemoteWrite { tenant, message, port } in writes {
+    for RemoteWrite { tenant, message, port, queue_config } in writes {
         write!(
             text,
             "- name: {tenant}\n  url: http://127.0.0.1:{port}/api/v1/push\n  protobuf_message: {message}\n  \
-             headers: {{ X-Scope-OrgID: {tenant} }}\n  queue_config: {{ batch_send_deadline: 200ms }}\n"
+             headers: {{ X-Scope-OrgID: {tenant} }}\n  queue_config: {queue_config}\n"
         )
         .expect("a string takes any write");
     }

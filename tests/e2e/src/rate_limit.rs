@@ -59,5 +59,5 @@ impl RateLimitCaller {
 
 fn descriptor(key: &str, tenant: &str, hits: u64) -> RateLimitDescriptor {
     let entry = Entry { key: key.to_owned(), value: tenant.to_owned().into_bytes().into() };
-    RateLimitDescriptor { entries: vec![entry], hits_addend: Some(hits) }
+    RateLimitDescriptor { entries: vec![entry], hits_addend: Some(hits), ..RateLimitDescriptor::default() }
 }

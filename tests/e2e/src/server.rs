@@ -11,6 +11,26 @@ use crate::http1::{ReceivedRequest, read_request, write_response};
 /// Headers and body of a 200.
 pub(crate) type Answer = (Vec<(&'static str, String)>, Vec<u8>);
 
+/// What becomes of a request.
+pub(crate) enum Reply {
+    Answer {
+        status: u16,
+        headers: Vec<(String, Vec<u8>)>,
+        body: Vec<u8>,
+    },
+    /// The connection ends.
+    HangUp,
+    /// Nothing comes.
+    Silence,
+}
+
+impl From<Answer> for Reply {
+    fn from((headers, body): Answer) -> Self {
+        let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
+        Self::Answer { status: 200, headers, body }
+    }
+}
+
 /// Listens until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -20,8 +40,16 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(handler: impl Fn(ReceivedRequest) -> Answer + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a loopback port can be bound");
+    pub(crate) fn start<R: Into<Reply>>(handler: impl Fn(ReceivedRequest) -> R + Send + Sync + 'static) -> Self {
+        Self::start_on(0, handler)
+    }
+
+    /// On a port of its own choice where it is 0.
+    pub(crate) fn start_on<R: Into<Reply>>(
+        port: u16,
+        handler: impl Fn(ReceivedRequest) -> R + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a loopback port can be bound");
         let port = listener.local_addr().expect("a bound socket has an address").port();
         let (stopping, handler) = (Arc::new(AtomicBool::new(false)), Arc::new(handler));
         let stop = Arc::clone(&stopping);
@@ -54,12 +82,16 @@ impl Drop for Server {
     }
 }
 
-fn serve(stream: TcpStream, handler: &impl Fn(ReceivedRequest) -> Answer) -> io::Result<()> {
+fn serve<R: Into<Reply>>(stream: TcpStream, handler: &impl Fn(ReceivedRequest) -> R) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut writer = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
     loop {
-        let (headers, body) = handler(read_request(&mut reader)?);
-        write_response(&mut writer, &headers, &body)?;
+        match handler(read_request(&mut reader)?).into() {
+            Reply::Answer { status, headers, body } => write_response(&mut writer, status, &headers, &body)?,
+            Reply::HangUp => return Ok(()),
+            // Until the client ends the connection, or sends another request.
+            Reply::Silence => {}
+        }
     }
 }

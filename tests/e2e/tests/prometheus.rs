@@ -19,7 +19,7 @@ const ENOUGH: u64 = 5 * SERIES as u64;
 #[test]
 fn samples_of_both_protocols_arrive_and_tenants_over_their_limit_are_told() {
     let edge = Edge::start(LIMITS);
-    let write = |tenant, message| RemoteWrite { tenant, message, port: edge.port() };
+    let write = |tenant, message| RemoteWrite::new(tenant, message, edge.port());
     let writes = [
         write("first", "prometheus.WriteRequest"),
         write("second", "io.prometheus.write.v2.Request"),

@@ -52,13 +52,24 @@ impl TenantElections {
         pair.settle(rules, now);
         let confirmed = pair.confirmed_at().is_some();
         let mut election = Election::of(Standing::NotElected, confirmed);
-        if pair.is_elected(asked.replica) {
+        let has_room = self.bytes + asked.replica.len() <= MAX_TENANT_BYTES;
+        if !pair.is_elected(asked.replica) && pair.is_unknown_to_mimir(rules, now) && has_room {
+            *pair = Pair::new(asked.replica, now);
+            election = of_new(Standing::Elected);
+        } else if pair.is_elected(asked.replica) {
             election = Election { standing: Standing::Elected, due: pair.see_elected(rules, now), confirmed };
         } else if self.bytes + pair.elected_bytes() + asked.replica.len() <= MAX_TENANT_BYTES {
             pair.see_other(asked.replica, earliest_sample, now);
         }
         self.bytes += pair.name_bytes();
         election
+    }
+
+    /// The push of a replica that was elected at `now` does not reach Mimir.
+    pub(crate) fn withhold(&mut self, cluster: &[u8], replica: &[u8], now: UnixMillis) {
+        if let Some(pair) = self.clusters.get_mut(cluster) {
+            pair.withhold(replica, now);
+        }
     }
 
     /// What [`TenantElections::elect`] would say, changing nothing.
@@ -75,6 +86,11 @@ impl TenantElections {
         };
         let confirmed = pair.confirmed_at().is_some();
         match pair.preview(asked.replica, rules, now) {
+            None if pair.will_be_unknown_to_mimir(rules, now)
+                && self.bytes - pair.name_bytes() + asked.replica.len() <= MAX_TENANT_BYTES =>
+            {
+                of_new(Standing::Elected)
+            }
             Some(due) => Election { standing: Standing::Elected, due, confirmed },
             None => Election::of(Standing::NotElected, confirmed),
         }

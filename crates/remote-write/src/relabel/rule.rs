@@ -7,7 +7,10 @@ use go_regexp::{Pattern, Template};
 use limits::{NameScheme, RelabelAction, RelabelRule};
 
 use super::labels::{LabelSet, Scratch};
-use super::{RewriteError, letter_case};
+use super::{MAX_WRITTEN_BYTES, RewriteError, letter_case};
+
+/// How many times as long it takes to find groups.
+const WEIGHT_OF_GROUPS: usize = 4;
 
 /// A rule, ready to run.
 #[derive(Debug)]
@@ -74,11 +77,25 @@ impl Rule {
         })
     }
 
+    /// How many times as long as most it takes: to find groups takes longer than to find that there is a match.
+    pub(super) fn weight(&self) -> usize {
+        let finds_groups = match &self.action {
+            Action::Replace(replace) => replace.needs_groups,
+            Action::LabelMap(_) => true,
+            _ => false,
+        };
+        if finds_groups && !self.pattern.is_default() { WEIGHT_OF_GROUPS } else { 1 }
+    }
+
     /// Runs the rule. False: it drops the series.
     ///
     /// Precondition: no label is there twice, and none is empty.
     pub(super) fn apply(&self, labels: &mut LabelSet, scratch: &mut Scratch) -> bool {
         self.join_sources(labels, &mut scratch.value);
+        if scratch.value.len() > MAX_WRITTEN_BYTES {
+            // Labels whose values are that long come twice among the sources.
+            return labels.may_write(scratch.value.len());
+        }
         let Scratch { value, result, target } = scratch;
         result.clear();
         match &self.action {
@@ -90,6 +107,9 @@ impl Rule {
                 target.clear();
                 if replace.run(&self.pattern, value, target, result) {
                     labels.set(target, result);
+                } else if target.len() > MAX_WRITTEN_BYTES {
+                    // The name is cut short, so that nobody knows whether it is legal.
+                    return labels.may_write(target.len());
                 }
                 return true;
             }
@@ -120,6 +140,9 @@ impl Rule {
                 value.extend_from_slice(self.separator.as_bytes());
             }
             value.extend_from_slice(labels.get(name.as_bytes()).unwrap_or_default());
+            if value.len() > MAX_WRITTEN_BYTES {
+                break;
+            }
         }
     }
 

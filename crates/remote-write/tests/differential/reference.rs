@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use limits::TenantLimits;
 use prost::Message;
 use prost::encoding::{DecodeContext, WireType, decode_key};
-use remote_write::{Certainty, Contents, Protocol, PushCounts};
+use remote_write::{Contents, Protocol, PushCounts};
 
 use super::decoded::{Family, Push, Series};
 use super::schema::{
@@ -32,7 +32,7 @@ pub(crate) fn read(protocol: Protocol, decoded: &[u8], limits: &TenantLimits, no
         exemplars: valid.exemplars,
         metadata: valid.metadata,
         sent,
-        certainty: Certainty::Exact,
+        unmetered: None,
         decoded_bytes: decoded.len() as u64,
     })
 }

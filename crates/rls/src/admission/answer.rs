@@ -29,7 +29,7 @@ impl Refuse for RefuseCheck {
         let mut verdict = Verdict::new(mode);
         verdict.decision = Decision::Deny(denial);
         self.0.check(subject, &verdict, took);
-        grpc(&answer(&verdict, 0, rand::random()))
+        grpc(&answer(&verdict, None, 0, rand::random()))
     }
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct RefuseRateLimit(pub Records);
 
 impl Refuse for RefuseRateLimit {
     fn refuse(&self, subject: &Subject<'_>, denial: Denial, mode: Mode, _took: Duration) -> Response<Body> {
-        self.0.rate_limit(subject.tenant.as_ref(), mode, 0, Some(&denial));
+        self.0.rate_limit(subject.tenant.as_ref(), mode, 0, Err(&denial));
         grpc(&rate_limit_answer(Vec::new(), (mode == Mode::Enforce).then_some(&denial)))
     }
 }

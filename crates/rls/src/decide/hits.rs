@@ -3,7 +3,7 @@
 use enforce::{Decision, Level};
 use limits::{Mode, Tenant};
 
-use super::{Basis, Decider, Undecided, basis};
+use super::{AllowReason, Basis, Decider, Undecided, basis};
 
 /// Hits and the bucket that they are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(crate) enum Hits {
 #[derive(Clone, Debug)]
 pub(crate) struct HitsVerdict {
     pub decision: Decision,
+    /// Why they are allowed; meaningless for a refusal.
+    pub allowed: AllowReason,
     /// Whether a refusal is sent or only counted.
     pub mode: Mode,
     /// The bucket after the charge; none where nothing was looked at.
@@ -35,7 +37,9 @@ impl Decider {
         let mode = rules.mode;
         let limits = match basis(&rules)? {
             Basis::Limits(limits) => limits,
-            Basis::Nothing(_) => return Ok(HitsVerdict { decision: Decision::Allow, mode, level: None }),
+            Basis::Nothing(allowed) => {
+                return Ok(HitsVerdict { decision: Decision::Allow, allowed, mode, level: None });
+            }
         };
         let now = self.now();
         let (decision, level) = match hits {
@@ -50,6 +54,6 @@ impl Decider {
                 (decision, self.enforcer.ingestion_level(tenant, limit, now))
             }
         };
-        Ok(HitsVerdict { decision, mode, level: Some(level) })
+        Ok(HitsVerdict { decision, allowed: AllowReason::WithinLimits, mode, level: Some(level) })
     }
 }

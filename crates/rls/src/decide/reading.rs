@@ -5,13 +5,12 @@ use std::sync::Arc;
 use limits::{Tenant, TenantLimits, TenantView};
 use remote_write::relabel::Rewrite;
 use remote_write::{
-    BodyError, BodyLimits, Certainty, Dedupe, Protocol, PushCounts, Replica, Rules, Scratch, TenantRewrite, Validation,
-    read_push,
+    BodyError, BodyLimits, Dedupe, Protocol, PushCounts, Replica, Rules, Scratch, TenantRewrite, Validation, read_push,
 };
 
 use super::{Decider, Tokens};
 use crate::args::HaTracker;
-use crate::elections::{HaElection, HaOutcome};
+use crate::elections::{DueReplica, HaElection, HaOutcome};
 
 /// The rules that a body is read by. It borrows nothing, since a large body is read on another thread.
 #[derive(Clone, Debug)]
@@ -22,6 +21,9 @@ pub(super) struct Reading {
     now: i64,
     /// What few tenants have.
     special: Option<Box<Special>>,
+    /// Whether reading panics, as no body is known to make it do.
+    #[cfg(test)]
+    pub(super) panics: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -34,10 +36,14 @@ struct Special {
 }
 
 /// What a body was found to hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Read {
     pub counts: PushCounts,
     pub ha: HaOutcome,
+    /// Replicas that are elected by this push, if it is let through.
+    pub due: Vec<DueReplica>,
+    /// Whether the tenant's relabelling is one that the edge cannot do.
+    pub uncountable: bool,
 }
 
 /// How many times as long as plain reading a rule takes for a byte, where series are short.
@@ -46,7 +52,14 @@ const EFFORT_OF_A_RULE: usize = 8;
 impl Reading {
     /// By the rules of a tenant without pairs and relabelling.
     pub(super) fn plain(protocol: Protocol, validation: Validation, now: i64) -> Self {
-        Self { protocol, validation, now, special: None }
+        Self {
+            protocol,
+            validation,
+            now,
+            special: None,
+            #[cfg(test)]
+            panics: false,
+        }
     }
 
     /// How many times as long as by the rules of a usual tenant a body takes to read.
@@ -62,14 +75,16 @@ impl Reading {
     }
 
     pub(super) fn read(&self, body: &[u8], limits: BodyLimits, scratch: &mut Scratch) -> Result<Read, BodyError> {
+        #[cfg(test)]
+        assert!(!self.panics, "the test wants it");
         let Some(special) = &self.special else {
             let counts = read_push(self.protocol, body, limits, &self.validation, self.now, scratch)?;
             return Ok(Read { counts, ..Read::default() });
         };
         let Special { tenant, election, rewrite, uncountable } = &**special;
-        let mut ha = HaOutcome::default();
+        let (mut ha, mut due) = (HaOutcome::default(), Vec::new());
         let mut judge = |replica: Replica<'_>| match election {
-            Some(election) => election.judge(tenant, replica, &mut ha),
+            Some(election) => election.judge(tenant, replica, &mut ha, &mut due),
             None => Dedupe::NoPair,
         };
         let rules = Rules {
@@ -77,11 +92,8 @@ impl Reading {
             rewrite: rewrite.as_deref().map(|rewrite| TenantRewrite { rewrite, tenant }),
             ha: election.as_ref().map(|election| election.rules(&mut judge)),
         };
-        let mut counts = read_push(self.protocol, body, limits, rules, self.now, scratch)?;
-        if *uncountable {
-            counts.certainty = Certainty::Unknown;
-        }
-        Ok(Read { counts, ha })
+        let counts = read_push(self.protocol, body, limits, rules, self.now, scratch)?;
+        Ok(Read { counts, ha, due, uncountable: *uncountable })
     }
 }
 

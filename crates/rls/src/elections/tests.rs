@@ -10,7 +10,7 @@ fn push(elections: &HaElections, replica: &str, now: i64) -> (Dedupe, HaOutcome)
     let election = elections.of_push(&limits, &limits, (now, 0.5), true);
     let mut outcome = HaOutcome::default();
     let replica = Replica { cluster: b"c", replica: replica.as_bytes(), earliest_sample: None };
-    (election.judge("team", replica, &mut outcome), outcome)
+    (election.judge("team", replica, &mut outcome, &mut Vec::new()), outcome)
 }
 
 fn list(elections: &HaElections, replica: Option<&str>, asked_at: i64) {
@@ -24,7 +24,8 @@ fn list(elections: &HaElections, replica: Option<&str>, asked_at: i64) {
     elections.take_word(&HaTrackerState { elected: Some(named.into_iter().collect()), asked_at });
 }
 
-const CHARGED: HaOutcome = HaOutcome { dropped: false, untracked: false, unknown: false, forwarded: false };
+const CHARGED: HaOutcome =
+    HaOutcome { dropped: false, too_many_clusters: false, untracked: false, unknown: false, forwarded: false };
 const UNKNOWN: HaOutcome = HaOutcome { unknown: true, forwarded: true, ..CHARGED };
 const FORWARDED: HaOutcome = HaOutcome { forwarded: true, ..CHARGED };
 const DROPPED: HaOutcome = HaOutcome { dropped: true, ..CHARGED };
@@ -35,6 +36,23 @@ fn without_a_tracker_the_election_here_decides() {
     assert_eq!(push(&elections, "a", NOW), (Dedupe::Elected, CHARGED));
     assert_eq!(push(&elections, "b", NOW), (Dedupe::Dropped, DROPPED));
     assert_eq!(push(&elections, "", NOW), (Dedupe::NoPair, CHARGED));
+}
+
+#[test]
+fn without_a_tracker_a_replica_whose_pushes_are_refused_is_elected_nowhere() {
+    let elections = HaElections::new(false);
+    let limits = TenantLimits::default();
+    let refused = |replica: &str, now| {
+        let election = elections.of_push(&limits, &limits, (now, 0.5), true);
+        let (mut outcome, mut due) = (HaOutcome::default(), Vec::new());
+        let replica = Replica { cluster: b"c", replica: replica.as_bytes(), earliest_sample: None };
+        let verdict = election.judge("team", replica, &mut outcome, &mut due);
+        elections.withhold(&Tenant::parse(Some(b"team")).unwrap(), &due);
+        verdict
+    };
+    assert_eq!([refused("a", NOW), refused("b", NOW + 1)], [Dedupe::Elected; 2]);
+    assert_eq!(push(&elections, "a", NOW + 2), (Dedupe::Elected, CHARGED));
+    assert_eq!(push(&elections, "b", NOW + 3), (Dedupe::Dropped, DROPPED), "a has reached Mimir");
 }
 
 #[test]
@@ -78,7 +96,8 @@ fn a_name_that_is_no_text_or_longer_than_any_is_not_tracked() {
     for (cluster, replica) in [(&b"\xff"[..], &b"a"[..]), (&[b'x'; 1025], b"a"), (b"c", &[b'x'; 1025]), (b"c", b"\xff")]
     {
         let mut outcome = HaOutcome::default();
-        let verdict = election.judge("team", Replica { cluster, replica, earliest_sample: None }, &mut outcome);
+        let verdict =
+            election.judge("team", Replica { cluster, replica, earliest_sample: None }, &mut outcome, &mut Vec::new());
         assert_eq!((verdict, outcome.untracked), (Dedupe::Dropped, true));
     }
     assert_eq!(elections.held().len(), 0);

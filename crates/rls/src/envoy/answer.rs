@@ -16,6 +16,8 @@ use crate::decide::Verdict;
 
 /// Where Envoy's ratelimit filter finds what a push costs, under the name of the ext_authz filter.
 const COST_METADATA: &str = "samples_str";
+/// Where it finds what to send back if Mimir does not take the push.
+const RECEIPT_METADATA: &str = "charge";
 /// The most hits that Envoy puts into one descriptor.
 const MOST_HITS: u64 = 1_000_000_000;
 
@@ -28,22 +30,32 @@ const RETRY_AFTER: &str = "retry-after";
 const REFUSED: i32 = 7;
 
 /// The answer to a push that came with `Retry-Attempt: retry_attempt`; `random` in `[0, 1)` spreads the clients' retries as Mimir does.
-pub(crate) fn answer(verdict: &Verdict, retry_attempt: u32, random: f64) -> CheckResponse {
+///
+/// `receipt` is what the push was charged, and goes with it if it goes on.
+pub(crate) fn answer(verdict: &Verdict, receipt: Option<String>, retry_attempt: u32, random: f64) -> CheckResponse {
     match (&verdict.decision, verdict.mode) {
         (Decision::Deny(denial), Mode::Enforce) => refuse(denial, verdict, retry_attempt, random),
         (Decision::Deny(_), Mode::Shadow | Mode::Off) | (Decision::Allow, _) => CheckResponse {
             status: Some(Status { code: 0, message: String::new() }),
             http_response: Some(HttpResponse::OkResponse(OkHttpResponse {})),
-            dynamic_metadata: verdict.items_left_to_charge().map(cost_metadata),
+            dynamic_metadata: metadata(verdict.items_left_to_charge().map(cost), receipt),
         },
     }
 }
 
 /// What the ratelimit filter reads as the push's cost. A text, because Envoy prints a number such as 100000 as `1e+05`, which is no cost; and
 /// never above [`MOST_HITS`], because Envoy drops a larger one together with the question.
-fn cost_metadata(items: u64) -> Struct {
-    let cost = Value { kind: Some(Kind::StringValue(items.min(MOST_HITS).to_string())) };
-    Struct { fields: [(COST_METADATA.to_owned(), cost)].into() }
+fn cost(items: u64) -> String {
+    items.min(MOST_HITS).to_string()
+}
+
+/// What Envoy keeps beside the push, and no client sees.
+pub(super) fn metadata(cost: Option<String>, receipt: Option<String>) -> Option<Struct> {
+    let text =
+        |(key, text): (&str, Option<String>)| Some((key.to_owned(), Value { kind: Some(Kind::StringValue(text?)) }));
+    let given = cost.is_some() || receipt.is_some();
+    let fields = || [(COST_METADATA, cost), (RECEIPT_METADATA, receipt)].into_iter().filter_map(text).collect();
+    given.then(|| Struct { fields: fields() })
 }
 
 fn refuse(denial: &Denial, verdict: &Verdict, retry_attempt: u32, random: f64) -> CheckResponse {

@@ -22,7 +22,7 @@ use super::request::push_from;
 use crate::args::{ChargeSamplesIn, HaTracker, ReadBodies, UnreadableBody};
 use crate::clock::Clock;
 use crate::config::{BodyPolicy, DecisionPolicy};
-use crate::decide::Decider;
+use crate::decide::{Decider, Readers};
 use crate::elections::HaElections;
 use crate::rules::RulesInForce;
 
@@ -59,7 +59,8 @@ fn decider(limits: Arc<Snapshot>, clock: Clock) -> Decider {
     let policy = DecisionPolicy { bodies, charge_samples_in: ChargeSamplesIn::Check, ha_tracker: HaTracker::On };
     let rules = RulesInForce::with_edge_config(Arc::new(EdgeConfig::default()));
     rules.put_limits(Some(limits));
-    Decider::new(rules, policy, HaElections::new(false), clock)
+    let readers = Readers::start(bodies.decode, None).unwrap();
+    Decider::new(rules, policy, HaElections::new(false), readers, clock)
 }
 
 /// The question that Envoy asks about a recorded push.
@@ -135,7 +136,7 @@ async fn the_edge_decides_as_a_recorded_mimir_did() {
             }
             let push = push_from(question(step));
             let verdict = decider.decide(&push).await.unwrap();
-            let given = refusal(answer(&verdict, push.retry_attempt, 0.5));
+            let given = refusal(answer(&verdict, None, push.retry_attempt, 0.5));
             played += 1;
             differences.extend(difference(step, &given).map(|why| format!("{} step {index}: {why}", case["case"])));
         }

@@ -32,8 +32,10 @@ impl Authorization for CheckService {
         let started = Instant::now();
         let push = push_from(request.into_inner());
         let verdict = self.decider.decide(&push).await.map_err(|why| Status::unavailable(why.as_str()))?;
-        let response = answer(&verdict, push.retry_attempt, rand::random());
-        self.records.check(&Subject::from(&push), &verdict, started.elapsed());
+        let subject = Subject::from(&push);
+        let receipt = subject.tenant.and_then(|tenant| self.decider.receipt(&tenant, verdict.charged));
+        let response = answer(&verdict, receipt, push.retry_attempt, rand::random());
+        self.records.check(&subject, &verdict, started.elapsed());
         Ok(Response::new(response))
     }
 }

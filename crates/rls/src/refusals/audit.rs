@@ -1,12 +1,12 @@
-//! The audit log: refusals as JSON lines, through a bounded queue to a thread that writes them.
+//! The audit log: refusals and refunds as JSON lines, through a bounded queue to a thread that writes them.
 //!
-//! Invariant: whoever records a refusal never waits for the file. What the file cannot take in time is dropped and counted.
+//! Invariant: whoever records one never waits for the file. What the file cannot take in time is dropped and counted.
 
 mod output;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,8 @@ use anyhow::Context;
 use arc_swap::ArcSwapOption;
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
-use super::Recorded;
 use super::allowance::{Allowance, Exceeded, Rate};
+use super::line::Line;
 use output::Output;
 
 /// With the longest texts the queue takes about 12 MB.
@@ -53,7 +53,7 @@ impl AuditCounters {
     pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
         let written = IntCounter::new("rls_audit_written_total", "Lines written to the audit log")?;
         let dropped = IntCounterVec::new(
-            Opts::new("rls_audit_dropped_total", "Refusals that are missing in the audit log"),
+            Opts::new("rls_audit_dropped_total", "Refusals and refunds that are missing in the audit log"),
             &["cause"],
         )?;
         registry.register(Box::new(written.clone()))?;
@@ -71,7 +71,7 @@ impl AuditCounters {
 
 pub(super) struct AuditLog {
     /// None once the log is finished.
-    queue: ArcSwapOption<SyncSender<Arc<Recorded>>>,
+    queue: ArcSwapOption<SyncSender<Line>>,
     /// Tells that the thread has ended, by being disconnected.
     ended: Mutex<Option<Receiver<()>>>,
     allowance: Allowance,
@@ -104,16 +104,16 @@ impl AuditLog {
     }
 
     /// Queues one line, or counts why not.
-    pub(super) fn record(&self, recorded: Arc<Recorded>) {
-        match self.allowance.take(recorded.bare_tenant()) {
-            Ok(()) => self.enqueue(recorded),
+    pub(super) fn record(&self, line: Line) {
+        match self.allowance.take(line.bare_tenant()) {
+            Ok(()) => self.enqueue(line),
             Err(Exceeded::Tenant) => self.counters.tenant_rate.inc(),
             Err(Exceeded::Global) => self.counters.global_rate.inc(),
         }
     }
 
-    fn enqueue(&self, recorded: Arc<Recorded>) {
-        let queued = self.queue.load().as_ref().is_some_and(|queue| queue.try_send(recorded).is_ok());
+    fn enqueue(&self, line: Line) {
+        let queued = self.queue.load().as_ref().is_some_and(|queue| queue.try_send(line).is_ok());
         if !queued {
             self.counters.queue_full.inc();
         }
@@ -144,7 +144,7 @@ impl Drop for AuditLog {
 }
 
 /// Writes until the log is finished and nothing is queued. Lines that are there together are written together.
-fn write_lines(lines: &Receiver<Arc<Recorded>>, mut output: Output) {
+fn write_lines(lines: &Receiver<Line>, mut output: Output) {
     while let Ok(line) = lines.recv() {
         output.add(&line, Instant::now());
         for line in lines.try_iter() {

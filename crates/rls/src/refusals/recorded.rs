@@ -89,12 +89,17 @@ impl Recorded {
 
     /// The tenant without metadata.
     pub(crate) fn bare_tenant(&self) -> Option<&str> {
-        self.tenant.as_deref().map(|tenant| tenant.split_once(':').map_or(tenant, |(bare, _)| bare))
+        self.tenant.as_deref().map(bare)
     }
 }
 
+/// The key of a tenant's limits without its metadata.
+pub(super) fn bare(tenant: &str) -> &str {
+    tenant.split_once(':').map_or(tenant, |(bare, _)| bare)
+}
+
 /// No tenant of Mimir's is so long; whoever finds a way to send one does not fill the memory with it.
-fn cut_tenant(tenant: Box<str>) -> Box<str> {
+pub(super) fn cut_tenant(tenant: Box<str>) -> Box<str> {
     match tenant.get(..tenant.floor_char_boundary(MAX_TENANT_BYTES)) {
         Some(cut) if cut.len() < tenant.len() => cut.into(),
         _ => tenant,
@@ -103,7 +108,7 @@ fn cut_tenant(tenant: Box<str>) -> Box<str> {
 
 /// RFC 3339 in UTC with milliseconds. A time that it cannot write becomes the nearest that it can: an error here would be a panic in
 /// `serde_json`, which expects `Display` to succeed.
-fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
     let writable = (*time).clamp(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + LAST_SECOND);
     serializer.collect_str(&humantime::format_rfc3339_millis(writable))
 }

@@ -12,4 +12,6 @@ mod overload;
 mod pairs;
 mod peers;
 mod rate_limit;
+mod refunds;
 mod support;
+mod unmetered;

@@ -18,7 +18,7 @@ overrides:
 
 fn descriptor(key: &str, value: &str, hits_addend: Option<u64>) -> RateLimitDescriptor {
     let entry = Entry { key: key.to_owned(), value: value.to_owned().into() };
-    RateLimitDescriptor { entries: vec![entry], hits_addend }
+    RateLimitDescriptor { entries: vec![entry], hits_addend, ..RateLimitDescriptor::default() }
 }
 
 async fn ask(
@@ -146,7 +146,9 @@ async fn check_tells_the_cost_where_the_rate_limit_call_charges() -> anyhow::Res
 
     let server = Server::start(LIMITS, &[]).await?;
     let response = server.ask(&[("x-scope-orgid", "t")], samples(Protocol::V1, 60)).await?;
-    assert_eq!(response.dynamic_metadata, None, "Check charges: a filter that is there by mistake must not");
+    let metadata = response.dynamic_metadata.unwrap_or_default();
+    let told: Vec<&String> = metadata.fields.keys().collect();
+    assert_eq!(told, ["charge"], "Check charges: a filter that is there by mistake must not, and finds no cost");
     Ok(())
 }
 
@@ -191,5 +193,49 @@ async fn a_question_that_is_too_large_gets_an_answer() -> anyhow::Result<()> {
     let response = ask(&server, vec![descriptor("tenant", &"x".repeat(300_000), None)], 0).await?;
     assert_eq!(response.overall_code(), Code::OverLimit);
     assert!(String::from_utf8_lossy(&response.raw_body).contains("err-edge-max-request-bytes"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_tenant_of_a_call_is_judged_and_recorded_by_its_own_mode() -> anyhow::Result<()> {
+    let limits = format!("{LIMITS}  u: {{ ingestion_rate: 0.001, ingestion_burst_size: 100 }}\n");
+    let config = "{ mode: enforce, tenants: { t: { mode: shadow }, out: { mode: off } } }";
+    for (first, second) in [("t", "u"), ("u", "t")] {
+        let server = Server::start_with(&limits, config, &[]).await?;
+        let both = vec![descriptor("tenant", first, Some(101)), descriptor("tenant", second, Some(101))];
+        let response = ask(&server, both, 0).await?;
+        assert_eq!(response.overall_code(), Code::OverLimit, "{first} first: u is over its limit and enforced");
+        let denied =
+            |mode: &str| format!(r#"rls_decisions_total{{decision="deny",mode="{mode}",reason="ingestion_burst"}}"#);
+        assert_eq!(server.metric(&denied("enforce")).await?, Some(1.0), "{first} first");
+        // Once u is refused, the push goes nowhere, and nothing more is asked of it.
+        let seen = if first == "t" { 1.0 } else { 0.0 };
+        assert_eq!(server.metric(&denied("shadow")).await?, Some(seen), "{first} first");
+    }
+    let server = Server::start_with(&limits, config, &[]).await?;
+    let all = ["out", "t", "u"].map(|tenant| descriptor("tenant", tenant, Some(60)));
+    assert_eq!(ask(&server, all.to_vec(), 0).await?.overall_code(), Code::Ok);
+    for (mode, reason) in [("off", "mode_off"), ("shadow", "within_limits"), ("enforce", "within_limits")] {
+        let series = format!(r#"rls_decisions_total{{decision="allow",mode="{mode}",reason="{reason}"}}"#);
+        assert_eq!(server.metric(&series).await?, Some(1.0), "{mode}");
+    }
+    for tenant in ["out", "t", "u"] {
+        let own = format!(r#"rls_tenant_decisions_total{{decision="allow",tenant="{tenant}"}}"#);
+        assert_eq!(server.metric(&own).await?, Some(1.0), "{tenant}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_limits_a_call_in_shadow_counts_as_such() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("edge.yaml");
+    std::fs::write(&path, "mode: shadow")?;
+    let flag = format!("--edge-config={}", path.display());
+    let server = Server::start_in(folder, None, &[&flag]).await?;
+    assert_eq!(server.should_rate_limit("tenant", "t", 60).await?.overall_code(), Code::Ok);
+    let allowed = |reason: &str| format!(r#"rls_decisions_total{{decision="allow",mode="shadow",reason="{reason}"}}"#);
+    assert_eq!(server.metric(&allowed("no_limits")).await?, Some(1.0));
+    assert_eq!(server.metric(&allowed("within_limits")).await?, Some(0.0));
     Ok(())
 }

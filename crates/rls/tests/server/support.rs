@@ -100,7 +100,8 @@ impl Server {
         hits: u64,
     ) -> anyhow::Result<RateLimitResponse> {
         let entry = Entry { key: key.to_owned(), value: Bytes::copy_from_slice(value.as_bytes()) };
-        let descriptor = RateLimitDescriptor { entries: vec![entry], hits_addend: Some(hits) };
+        let descriptor =
+            RateLimitDescriptor { entries: vec![entry], hits_addend: Some(hits), ..RateLimitDescriptor::default() };
         self.rate_limit(RateLimitRequest { domain: "mimir".to_owned(), descriptors: vec![descriptor], hits_addend: 0 })
             .await
     }

@@ -27,6 +27,11 @@ impl Headers {
         self.all(name).next().map(String::from_utf8_lossy)
     }
 
+    /// All lines, the names in lower case.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
+    }
+
     /// All names, in lower case.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
@@ -129,10 +134,17 @@ pub(crate) fn read_request(reader: &mut impl BufRead) -> io::Result<ReceivedRequ
     Ok(ReceivedRequest { method, target, headers, body })
 }
 
-pub(crate) fn write_response(writer: &mut impl Write, headers: &[(&str, String)], body: &[u8]) -> io::Result<()> {
-    let mut bytes = b"HTTP/1.1 200 OK\r\n".to_vec();
+pub(crate) fn write_response(
+    writer: &mut impl Write,
+    status: u16,
+    headers: &[(impl AsRef<str>, impl AsRef<[u8]>)],
+    body: &[u8],
+) -> io::Result<()> {
+    let mut bytes = format!("HTTP/1.1 {status} {}\r\n", if status == 200 { "OK" } else { "Other" }).into_bytes();
     for (name, value) in headers {
-        write!(bytes, "{name}: {value}\r\n")?;
+        write!(bytes, "{}: ", name.as_ref())?;
+        bytes.extend_from_slice(value.as_ref());
+        bytes.extend_from_slice(b"\r\n");
     }
     write!(bytes, "Content-Length: {}\r\n\r\n", body.len())?;
     bytes.extend_from_slice(body);

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use e2e::until;
-use h2::SendStream;
 use h2::server::{SendResponse, handshake};
+use h2::{Reason, SendStream};
 use http::Response;
 use prost::Message;
 use proto::edge::limits::v1::watch_response::Update;
@@ -154,8 +154,10 @@ fn framed(message: &[u8]) -> Bytes {
 async fn send(stream: &mut SendStream<Bytes>, mut data: Bytes) -> Result<(), h2::Error> {
     while !data.is_empty() {
         stream.reserve_capacity(data.len());
-        let Some(room) = poll_fn(|context| stream.poll_capacity(context)).await else { return Ok(()) };
-        stream.send_data(data.split_to(room?.min(data.len())), false)?;
+        let room = poll_fn(|context| stream.poll_capacity(context)).await;
+        // No room is a stream that the client has ended.
+        let room = room.unwrap_or_else(|| Err(Reason::CANCEL.into()))?;
+        stream.send_data(data.split_to(room.min(data.len())), false)?;
     }
     Ok(())
 }

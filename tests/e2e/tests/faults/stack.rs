@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use e2e::{
     Cluster, Edge, EdgeBuilder, Mimir, OpenLoop, OverridesSync, Prometheus, RemoteWrite, Sender, Target, WatchedFile,
-    until,
+    until, until_within,
 };
 use tempfile::TempDir;
 
@@ -19,6 +19,8 @@ fn sender(turn: u64) -> Sender {
     Sender { tenant: Cow::Borrowed(tenant), samples: SAMPLES, right }
 }
 
+/// Mimir's Retry-After of up to 96 s by default, by which a Prometheus goes.
+const CATCH_UP: Duration = Duration::from_secs(150);
 const SERIES: usize = 20;
 const PROMETHEUS: &str = "prometheus";
 
@@ -75,7 +77,7 @@ impl Stack {
         let mimir_limits = WatchedFile::of(&limits(1));
         let mimir = Mimir::start_with(&folder.path().join("mimir"), &mimir_limits.path(), &[Mimir::READS]);
         let edge = build(Edge::builder().upstream(mimir.port())).start(&limits(1));
-        let write = RemoteWrite { tenant: PROMETHEUS, message: "prometheus.WriteRequest", port: edge.port() };
+        let write = RemoteWrite::new(PROMETHEUS, "prometheus.WriteRequest", edge.port());
         let target = Target::start(SERIES);
         let place: PathBuf = folder.path().join("prometheus");
         std::fs::create_dir(&place).expect("a folder can be made");
@@ -131,7 +133,7 @@ impl Stack {
     pub(crate) fn prometheus_catches_up(&self) -> Duration {
         let asked = Instant::now();
         let scraped = self.prometheus.points("e2e_scrapes");
-        until("Mimir has every sample that Prometheus has", || {
+        until_within(CATCH_UP, "Mimir has every sample that Prometheus has", || {
             let kept = self.mimir.points(PROMETHEUS, "e2e_scrapes");
             scraped.iter().all(|(series, times)| kept.get(series).is_some_and(|kept| kept.is_superset(times)))
         });

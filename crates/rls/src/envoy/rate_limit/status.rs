@@ -57,6 +57,7 @@ mod tests {
     use limits::{Burst, Tenant};
 
     use super::*;
+    use crate::decide::AllowReason;
 
     fn status(per_second: f64, burst: i64, spent: u64, hits: u64) -> DescriptorStatus {
         let (enforcer, now) = (Enforcer::new(), Moment::from_nanos(0));
@@ -65,7 +66,8 @@ mod tests {
         assert_eq!(enforcer.charge_items(&tenant, limit, spent, now), Decision::Allow);
         let decision = enforcer.charge_items(&tenant, limit, hits, now);
         let level = Some(enforcer.ingestion_level(&tenant, limit, now));
-        status_of(Some((&HitsVerdict { decision, mode: Mode::Enforce, level }, Hits::Items(hits))))
+        let verdict = HitsVerdict { decision, allowed: AllowReason::WithinLimits, mode: Mode::Enforce, level };
+        status_of(Some((&verdict, Hits::Items(hits))))
     }
 
     #[track_caller]

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
+use serde::Serialize;
 
 use super::{AuditCounters, AuditTarget};
-use crate::refusals::Recorded;
 
 /// The buffer is written when it has so many bytes, and whenever nothing more is queued.
 const WRITE_AT_BYTES: usize = 64 << 10;
@@ -58,7 +58,7 @@ impl Output {
     }
 
     /// Takes one line; it is written with the next [`Output::flush`], or now if there is much to write.
-    pub(super) fn add(&mut self, line: &Recorded, now: Instant) {
+    pub(super) fn add(&mut self, line: &impl Serialize, now: Instant) {
         let start = self.buffer.len();
         match serde_json::to_writer(&mut self.buffer, line) {
             Ok(()) => self.buffer.push(b'\n'),

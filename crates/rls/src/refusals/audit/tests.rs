@@ -1,4 +1,5 @@
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use super::*;
@@ -8,8 +9,8 @@ fn counters() -> AuditCounters {
     AuditCounters::new(&Registry::new()).unwrap()
 }
 
-fn line(tenant: &str) -> Arc<Recorded> {
-    Arc::new(refusal(tenant).into())
+fn line(tenant: &str) -> Line {
+    Line::Refusal(Arc::new(refusal(tenant).into()))
 }
 
 /// A writer that takes nothing until its other end is dropped.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use prometheus::Registry;
 
 use super::*;
+use crate::refusals::Recorded;
 use crate::refusals::tests::refusal;
 
 fn counters() -> AuditCounters {

@@ -1,0 +1,179 @@
+//! Giving back what a push was charged and Mimir's limiter never took.
+//!
+//! A push that was charged goes through Envoy with a receipt, which comes back if the push failed. The receipt says what is to be given back;
+//! nothing that a client sends is in it but the tenant that was charged.
+
+use std::fmt::{self, Debug, Formatter};
+
+use limits::Tenant;
+
+use super::{Basis, Charged, Decider, Hits, basis};
+
+/// Writes and reads receipts of this process. What another one charged is not given back here: its buckets are not these.
+pub(crate) struct Receipts {
+    /// Drawn at random, so that a process that takes another one's place does not take its receipts.
+    process: u64,
+}
+
+impl Debug for Receipts {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Receipts({:016x})", self.process)
+    }
+}
+
+/// Why there is something to give back, or why nothing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefundCause {
+    /// Envoy got no answer of Mimir, and gave its own: 502, 503 or 504.
+    NoAnswer,
+    /// Mimir answered with a 5xx.
+    MimirError,
+    /// Mimir's limiter refused the push with 429.
+    MimirRefused,
+    /// Nothing is given back: another process charged it.
+    OtherProcess,
+    /// Nothing is given back: no receipt, or a cause that this process does not know.
+    Unknown,
+}
+
+impl RefundCause {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::NoAnswer, Self::MimirError, Self::MimirRefused, Self::OtherProcess, Self::Unknown];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::NoAnswer => "no_answer",
+            Self::MimirError => "mimir_error",
+            Self::MimirRefused => "mimir_refused",
+            Self::OtherProcess => "other_process",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// What an asker can name.
+    fn asked(cause: &[u8]) -> Option<Self> {
+        [Self::NoAnswer, Self::MimirError, Self::MimirRefused].into_iter().find(|one| one.as_str().as_bytes() == cause)
+    }
+}
+
+/// What came of a refund.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refund<'r> {
+    pub cause: RefundCause,
+    /// Whose charge was given back; none if nothing was.
+    pub given: Option<(Tenant<'r>, Charged)>,
+}
+
+impl Receipts {
+    pub(crate) fn of_process(process: u64) -> Self {
+        Self { process }
+    }
+
+    /// None if nothing was charged.
+    pub(crate) fn write(&self, tenant: &Tenant<'_>, charged: Charged) -> Option<String> {
+        let Charged { requests, items } = charged;
+        if charged == Charged::default() {
+            return None;
+        }
+        Some(format!("{:016x}/{requests}/{items}/{}", self.process, header_of(tenant)))
+    }
+
+    fn read<'r>(&self, receipt: &'r [u8]) -> Result<(Tenant<'r>, Charged), RefundCause> {
+        let mut parts = receipt.splitn(4, |byte| *byte == b'/');
+        let mut text = || parts.next().and_then(|part| std::str::from_utf8(part).ok());
+        let (Some(process), Some(requests), Some(items), Some(tenant)) = (text(), text(), text(), text()) else {
+            return Err(RefundCause::Unknown);
+        };
+        match u64::from_str_radix(process, 16) {
+            Ok(process) if process == self.process => {}
+            Ok(_) => return Err(RefundCause::OtherProcess),
+            Err(_) => return Err(RefundCause::Unknown),
+        }
+        let tenant = Tenant::parse(Some(tenant.as_bytes())).map_err(|_| RefundCause::Unknown)?;
+        match (requests.parse(), items.parse()) {
+            (Ok(requests), Ok(items)) => Ok((tenant, Charged { requests, items })),
+            _ => Err(RefundCause::Unknown),
+        }
+    }
+}
+
+/// A header that names the tenant's buckets.
+fn header_of<'t>(tenant: &Tenant<'t>) -> &'t str {
+    match tenant.limits_key() {
+        "" => "|",
+        key => key,
+    }
+}
+
+impl Decider {
+    /// What is to come back with a push of this tenant if Mimir never takes it; none if nothing was charged.
+    pub(crate) fn receipt(&self, tenant: &Tenant<'_>, charged: Charged) -> Option<String> {
+        self.receipts.write(tenant, charged)
+    }
+
+    /// Gives back what a receipt names, by the limits of now. A tenant that is in mode off by now, or has no limits, gets nothing.
+    pub(crate) fn refund<'r>(&self, receipt: &'r [u8], cause: &[u8]) -> Refund<'r> {
+        let Some(asked) = RefundCause::asked(cause) else { return Refund { cause: RefundCause::Unknown, given: None } };
+        match self.receipts.read(receipt) {
+            Err(cause) => Refund { cause, given: None },
+            Ok((tenant, charged)) => {
+                self.give_back(&tenant, Hits::Requests(charged.requests));
+                self.give_back(&tenant, Hits::Items(charged.items));
+                Refund { cause: asked, given: Some((tenant, charged)) }
+            }
+        }
+    }
+
+    fn give_back(&self, tenant: &Tenant<'_>, hits: Hits) {
+        let rules = self.rules();
+        let rules = rules.for_tenant(tenant);
+        let Ok(Basis::Limits(limits)) = basis(&rules) else { return };
+        match hits {
+            Hits::Requests(requests) => {
+                let limit = limits.tenant.limits.request_limit(rules.distributors);
+                self.enforcer.refund_requests(tenant, limit, requests, self.now());
+            }
+            Hits::Items(items) => {
+                let limit = limits.ingestion.limits.ingestion_limit(rules.distributors);
+                self.enforcer.refund_items(tenant, limit, items, self.now());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHARGED: Charged = Charged { requests: 1, items: 2_000 };
+
+    fn tenant(header: &str) -> Tenant<'_> {
+        Tenant::parse(Some(header.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn a_receipt_names_the_buckets_that_were_charged() {
+        let receipts = Receipts::of_process(7);
+        for (header, key) in
+            [("a", "a"), ("a|a", "a"), ("a:k=v", "a:k=v"), ("|", ""), ("a|a:k=v", "a"), ("!-_.*'()", "!-_.*'()")]
+        {
+            let receipt = receipts.write(&tenant(header), CHARGED).unwrap();
+            let (tenant, charged) = receipts.read(receipt.as_bytes()).unwrap();
+            assert_eq!((tenant.limits_key(), charged), (key, CHARGED), "{receipt}");
+        }
+        assert_eq!(receipts.write(&tenant("a"), Charged::default()), None);
+    }
+
+    #[test]
+    fn what_another_process_wrote_is_told_from_what_none_did() {
+        let receipt = Receipts::of_process(1 << 63).write(&tenant("a"), CHARGED).unwrap();
+        assert_eq!(Receipts::of_process(8).read(receipt.as_bytes()).unwrap_err(), RefundCause::OtherProcess);
+        let receipts = Receipts::of_process(7);
+        for text in
+            ["", "7", "7/1/1", "x/1/1/a", "7/1/-1/a", "7/1/1/", "7/1/1/a/b", "7/1/99999999999999999999/a", "7/1/1/é"]
+        {
+            assert_eq!(receipts.read(text.as_bytes()).unwrap_err(), RefundCause::Unknown, "{text}");
+        }
+        assert_eq!(receipts.read(b"7/1/1/\xff").unwrap_err(), RefundCause::Unknown);
+    }
+}
