@@ -7,9 +7,9 @@ MAKEFLAGS += --no-print-directory
 
 TOOLS := tests/tools/install
 # What the end-to-end tests drive.
-DRIVEN := envoy mimir prometheus promtool etcd kube-apiserver kubectl helm nginx haproxy gateway-api docker-compose
+DRIVEN := envoy mimir prometheus promtool etcd kube-apiserver kubectl helm nginx haproxy gateway-api docker-compose libfaketime
 
-.PHONY: help run build check test e2e lint fmt clippy doc check-layers check-sizes check-parity lint-charts lint-rules lint-containers render deny tools bench bench-propagation bench-outage clean-tools
+.PHONY: help run build check test e2e lint fmt clippy doc check-layers check-sizes check-parity lint-charts lint-rules lint-containers render deny tools bench bench-propagation bench-outage fuzz faults soak clean-tools
 
 help: ## list these commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
@@ -39,7 +39,7 @@ fmt: ## check the formatting
 	cargo fmt --all --check
 
 clippy: ## check with clippy; a warning is an error
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --features rls/fuzzing,limits-source/fuzzing --locked -- -D warnings
 
 doc: ## build the documentation; a warning is an error
 	RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --workspace --no-deps --document-private-items --locked
@@ -90,6 +90,23 @@ bench-outage: ## run the end-to-end test of an API server that is away for minut
 	$(TOOLS) $(DRIVEN)
 	cargo build --bins --package rls --package overrides-sync --package edgectl --locked
 	OUTAGE_SECONDS=$${OUTAGE_SECONDS:-180} cargo test --package e2e --test feed --locked -- --nocapture without_an_api_server
+
+fuzz: ## run each fuzz target for FUZZ_SECONDS (60), two at once
+	$(TOOLS) cargo-fuzz
+	fuzz/run $${FUZZ_SECONDS:-60}
+
+# One after the other: the figures are those of one fault.
+faults: ## kill, freeze and starve each program under load, fuzz what reads, soak for 2 minutes; under 30 minutes
+	$(TOOLS) $(DRIVEN)
+	cargo build --bins --package rls --package overrides-sync --package edgectl --locked
+	FAULTS=long cargo test --package e2e --test faults --locked -- --nocapture --test-threads=1
+	$(MAKE) fuzz
+	SOAK_MINUTES=$${SOAK_MINUTES:-2} cargo test --package e2e --test soak --locked -- --nocapture
+
+soak: ## run the edge at 60 % of what it can do for SOAK_MINUTES (20), while limits change and tenants come and go
+	$(TOOLS) $(DRIVEN)
+	cargo build --release --bins --locked
+	SOAK_MINUTES=$${SOAK_MINUTES:-20} cargo test --release --package e2e --test soak --locked -- --nocapture
 
 clean-tools: ## remove the installed programs
 	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/mimir-edge/tools"

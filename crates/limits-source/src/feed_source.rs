@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Freshness, HaTrackerFeed, LimitsFeed};
 pub use counts::FeedCounts;
+#[cfg(feature = "fuzzing")]
+pub use follow::FeedClient;
 use follow::Follower;
 use held::Held;
 use outlets::Outlets;

@@ -10,6 +10,11 @@ mod edge_config;
 mod feed;
 mod feed_source;
 mod file;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::feed_source::FeedClient;
+}
 mod ha_tracker;
 mod kubernetes;
 mod limits_cache;

@@ -10,6 +10,8 @@ mod service;
 pub(crate) use answer::answer;
 pub(crate) use rate_limit::{DescriptorKind, RateLimits, rate_limit_answer};
 pub(crate) use service::CheckService;
+#[cfg(feature = "fuzzing")]
+pub(crate) use service::preview_reason;
 
 /// The tenant's header, in lower case as Envoy sends names.
 pub(crate) const TENANT_HEADER: &str = "x-scope-orgid";

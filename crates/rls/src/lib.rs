@@ -13,6 +13,9 @@ mod config;
 mod decide;
 mod elections;
 mod envoy;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod metrics;
 mod push;
 mod records;

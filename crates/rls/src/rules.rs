@@ -47,7 +47,7 @@ impl RulesInForce {
     }
 
     /// These limits hold from now on, with all of their rules: compiled here.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn put_limits(&self, snapshot: Arc<Snapshot>) {
         let rewrites = Arc::new(Rewrites::compiled(&snapshot));
         self.limits.store(Arc::new(LimitsInForce { snapshot: Some(snapshot), rewrites }));

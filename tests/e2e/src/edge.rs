@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::envoy::{Envoy, EnvoySettings};
 use crate::helm::envoy_bootstrap;
 use crate::http1::{Request, Response, send};
-use crate::mimir_rls::MimirRls;
+use crate::mimir_rls::{Disk, MimirRls};
 use crate::push::push_request;
 use crate::sink::{Bodies, Sink};
 use crate::wait::until;
@@ -24,6 +24,7 @@ pub struct EdgeBuilder {
     edge_config: Option<String>,
     limits_from: Option<String>,
     environment: Vec<(String, PathBuf)>,
+    disk: Option<Disk>,
     replicas: u8,
     charge_samples_in_rate_limit: bool,
     max_heap_bytes: Option<u64>,
@@ -86,6 +87,13 @@ impl EdgeBuilder {
     #[must_use]
     pub fn environment(mut self, name: &str, file: &Path) -> Self {
         self.environment.push((name.to_owned(), file.to_owned()));
+        self
+    }
+
+    /// mimir-rls has a disk of its own.
+    #[must_use]
+    pub fn disk(mut self, disk: Disk) -> Self {
+        self.disk = Some(disk);
         self
     }
 
@@ -185,7 +193,8 @@ impl EdgeBuilder {
         let start = |number: u8| {
             let rls_folder = folder.path().join(format!("mimir-rls-{number}"));
             fs::create_dir(&rls_folder).expect("a folder can be made");
-            let rls = MimirRls::start_in(&rls_folder, &source, &self.rls_arguments, &self.environment);
+            let (arguments, environment) = (&self.rls_arguments, &self.environment);
+            let rls = MimirRls::start_on(self.disk.clone(), &rls_folder, &source, arguments, environment);
             wait(&rls);
             rls
         };
@@ -245,6 +254,7 @@ impl Edge {
             edge_config: None,
             limits_from: None,
             environment: Vec::new(),
+            disk: None,
             replicas: 1,
             charge_samples_in_rate_limit: false,
             max_heap_bytes: None,

@@ -67,6 +67,7 @@ impl EnvoySettings {
 pub struct Envoy {
     /// The running program.
     pub process: Process,
+    folder: PathBuf,
     port: u16,
     metrics_port: u16,
     drain_port: u16,
@@ -80,17 +81,20 @@ impl Envoy {
     #[must_use]
     pub fn start(folder: &Path, settings: &EnvoySettings) -> Self {
         let ports @ [port, metrics_port, drain_port] = [(); 3].map(|()| free_port());
-        let configuration = folder.join("envoy.yaml");
-        fs::write(&configuration, configured(folder, settings, ports)).expect("a file can be written");
-        let mut command = Command::new(tool("envoy"));
-        command.arg("--config-path").arg(&configuration);
-        command.args(["--log-level", "warn", "--disable-hot-restart", "--concurrency", "2"]);
-        let mut envoy = Self { process: Process::start("envoy", folder, &mut command), port, metrics_port, drain_port };
-        until("Envoy serves", || {
-            assert!(envoy.process.ended().is_none(), "Envoy ended");
-            envoy.status(metrics_port, "/ready") == Some(200) && envoy.status(port, "/healthz") == Some(200)
-        });
+        fs::write(configuration(folder), configured(folder, settings, ports)).expect("a file can be written");
+        let mut envoy = Self { process: spawn(folder), folder: folder.to_owned(), port, metrics_port, drain_port };
+        envoy.wait_until_serving();
         envoy
+    }
+
+    /// Starts it again with the same configuration after it ended.
+    ///
+    /// # Panics
+    /// When it still runs, or does not start.
+    pub fn restart(&mut self) {
+        assert!(self.process.ended().is_some(), "Envoy still runs");
+        self.process = spawn(&self.folder);
+        self.wait_until_serving();
     }
 
     /// Where clients push.
@@ -137,9 +141,27 @@ impl Envoy {
         });
     }
 
+    fn wait_until_serving(&mut self) {
+        until("Envoy serves", || {
+            assert!(self.process.ended().is_none(), "Envoy ended");
+            self.status(self.metrics_port, "/ready") == Some(200) && self.status(self.port, "/healthz") == Some(200)
+        });
+    }
+
     fn status(&self, port: u16, path: &str) -> Option<u16> {
         Connection::open(port).ok()?.send(&Request::new("GET", path)).ok().map(|response| response.status)
     }
+}
+
+fn configuration(folder: &Path) -> PathBuf {
+    folder.join("envoy.yaml")
+}
+
+fn spawn(folder: &Path) -> Process {
+    let mut command = Command::new(tool("envoy"));
+    command.arg("--config-path").arg(configuration(folder));
+    command.args(["--log-level", "warn", "--disable-hot-restart", "--concurrency", "2"]);
+    Process::start("envoy", folder, &mut command)
 }
 
 /// What `ops/envoy/configure` makes of a configuration that the chart renders.

@@ -229,7 +229,11 @@ fn run(port: u16, index: usize, client: &FrontClient, tally: &Mutex<FrontTally>,
 
 /// Sends a push on a connection that is kept for the next one; one that meets a kept connection that is being closed is sent once more on a new one,
 /// and it is said that it was. Prometheus does so too: its HTTP client if it had sent nothing yet, else its queue.
-fn exchange_repeating(kept: &mut Option<Connection>, port: u16, request: &Request) -> (io::Result<Response>, bool) {
+pub(crate) fn exchange_repeating(
+    kept: &mut Option<Connection>,
+    port: u16,
+    request: &Request,
+) -> (io::Result<Response>, bool) {
     let was_kept = kept.is_some();
     match exchange(kept, port, request) {
         Err(error) if was_kept && is_of_a_closed_connection(&error) => (exchange(kept, port, request), true),

@@ -9,7 +9,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use crate::etcd::Etcd;
 use crate::ports::free_port;
-use crate::process::{Process, Signal};
+use crate::process::Process;
 use crate::programs::tool;
 use crate::wait::until;
 
@@ -191,12 +191,12 @@ impl KubeApiServer {
 
     /// Stops it in its tracks: connections stay open, and nothing answers.
     pub fn freeze(&self) {
-        self.process.signal(Signal::STOP);
+        self.process.freeze();
     }
 
     /// Lets it go on after [`freeze`](Self::freeze).
     pub fn resume(&self) {
-        self.process.signal(Signal::CONT);
+        self.process.resume();
     }
 
     /// Makes etcd forget every version before this moment, and gives the oldest that it still knows.

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::http1::{Connection, Request, Response, send};
 use crate::metrics::metric;
+use crate::points::{Points, points};
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::programs::tool;
@@ -28,6 +29,9 @@ pub struct Mimir {
 }
 
 impl Mimir {
+    /// The flag for one that answers queries too.
+    pub const READS: &str = "-target=distributor,ingester,querier";
+
     /// Starts one with its data in `folder`, which it makes, and with a runtime config that it reads five times a second. Waits until it
     /// takes pushes, some 2 s.
     ///
@@ -69,6 +73,16 @@ impl Mimir {
             mimir.wait_for_members(count);
         }
         ring
+    }
+
+    /// The samples of a tenant that a selector of the last half hour finds; only of a Mimir with [`Mimir::READS`].
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
+    #[track_caller]
+    pub fn points(&self, tenant: &str, selector: &str) -> Points {
+        points(self.http_port, "/prometheus/api/v1/query", Some(tenant), selector)
     }
 
     /// Where clients push.

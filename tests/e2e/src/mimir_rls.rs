@@ -20,6 +20,16 @@ pub struct MimirRls {
     folder: PathBuf,
     arguments: Vec<String>,
     environment: Vec<(String, PathBuf)>,
+    disk: Option<Disk>,
+}
+
+/// A disk of its own, in memory, at a folder that everybody else sees empty.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    /// Where it is.
+    pub folder: PathBuf,
+    /// How much it holds.
+    pub bytes: u64,
 }
 
 impl MimirRls {
@@ -39,6 +49,21 @@ impl MimirRls {
     /// When it does not start.
     #[must_use]
     pub fn start_in(folder: &Path, limits: &str, arguments: &[String], environment: &[(String, PathBuf)]) -> Self {
+        Self::start_on(None, folder, limits, arguments, environment)
+    }
+
+    /// The same with a disk of its own.
+    ///
+    /// # Panics
+    /// When it does not start, or disks cannot be made: that takes user namespaces.
+    #[must_use]
+    pub fn start_on(
+        disk: Option<Disk>,
+        folder: &Path,
+        limits: &str,
+        arguments: &[String],
+        environment: &[(String, PathBuf)],
+    ) -> Self {
         let (grpc_port, http_port) = (free_port(), free_port());
         let mut all = vec![
             format!("--grpc-listen=127.0.0.1:{grpc_port}"),
@@ -46,9 +71,9 @@ impl MimirRls {
             format!("--limits={limits}"),
         ];
         all.extend_from_slice(arguments);
-        let process = spawn(folder, &all, environment);
-        let environment = environment.to_vec();
-        let started = Self { process, grpc_port, http_port, folder: folder.to_owned(), arguments: all, environment };
+        let process = spawn(disk.as_ref(), folder, &all, environment);
+        let (folder, environment) = (folder.to_owned(), environment.to_vec());
+        let started = Self { process, grpc_port, http_port, folder, arguments: all, environment, disk };
         started.wait_until_live();
         started
     }
@@ -59,7 +84,7 @@ impl MimirRls {
     /// When it still runs, or does not start.
     pub fn restart(&mut self) {
         assert!(self.process.ended().is_some(), "mimir-rls still runs");
-        self.process = spawn(&self.folder, &self.arguments, &self.environment);
+        self.process = spawn(self.disk.as_ref(), &self.folder, &self.arguments, &self.environment);
         self.wait_until_live();
     }
 
@@ -102,6 +127,17 @@ impl MimirRls {
         metric(self.http_port, "/metrics", series)
     }
 
+    /// The folder of its disk, as it sees it.
+    ///
+    /// # Panics
+    /// When it has none.
+    #[must_use]
+    pub fn disk(&self) -> PathBuf {
+        let folder = &self.disk.as_ref().expect("it has a disk of its own").folder;
+        let inside = folder.strip_prefix("/").expect("the path of a disk begins at the root");
+        Path::new("/proc").join(self.process.id().to_string()).join("root").join(inside)
+    }
+
     fn wait_until_live(&self) {
         until("mimir-rls is live", || self.status("/live") == Some(200));
     }
@@ -112,7 +148,19 @@ impl MimirRls {
     }
 }
 
-fn spawn(folder: &Path, arguments: &[String], environment: &[(String, PathBuf)]) -> Process {
+fn spawn(disk: Option<&Disk>, folder: &Path, arguments: &[String], environment: &[(String, PathBuf)]) -> Process {
+    let program = built("mimir-rls");
+    let mut command = match disk {
+        None => Command::new(program),
+        Some(Disk { folder, bytes }) => {
+            let mut command = Command::new("unshare");
+            command.args(["--map-root-user", "--mount", "sh", "-c", ON_A_DISK, "sh"]);
+            command.arg(bytes.to_string()).arg(folder).arg(program);
+            command
+        }
+    };
     let environment = environment.iter().map(|(name, path)| (name, path));
-    Process::start("mimir-rls", folder, Command::new(built("mimir-rls")).args(arguments).envs(environment))
+    Process::start("mimir-rls", folder, command.args(arguments).envs(environment))
 }
+
+const ON_A_DISK: &str = r#"mount -t tmpfs -o "size=$1" tmpfs "$2" && shift 2 && exec "$@""#;

@@ -62,6 +62,12 @@ impl OverridesSync {
         format!("feed:{}", self.url())
     }
 
+    /// The port of its feed.
+    #[must_use]
+    pub fn grpc_port(&self) -> u16 {
+        self.grpc_port
+    }
+
     /// Where its feed is.
     #[must_use]
     pub fn url(&self) -> String {

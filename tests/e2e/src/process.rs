@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process, prlimit};
 
 use crate::wait::{poll, until_some};
 
@@ -53,8 +53,11 @@ impl Process {
     /// When the program is gone.
     pub fn signal(&self, signal: Signal) {
         assert!(self.status.is_none(), "{} ended before", self.name);
-        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a child has a process id");
-        kill_process(id, signal).expect("a child can be signalled");
+        kill_process(self.pid(), signal).expect("a child can be signalled");
+    }
+
+    fn pid(&self) -> Pid {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a child has a process id")
     }
 
     /// The program's end, if it has come.
@@ -90,15 +93,62 @@ impl Process {
         }
     }
 
+    /// Stops the program in its tracks: its connections stay open, and nothing answers.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on after [`freeze`](Self::freeze).
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Sets how many descriptors it may have.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn limit_descriptors(&self, most: u64) {
+        let most = Rlimit { current: Some(most), ..getrlimit(Resource::Nofile) };
+        prlimit(Some(self.pid()), Resource::Nofile, most).expect("a child's limits can be set");
+    }
+
+    /// How many descriptors it has.
+    ///
+    /// # Panics
+    /// When it is gone.
+    #[must_use]
+    pub fn descriptors(&self) -> u64 {
+        fs::read_dir(format!("/proc/{}/fd", self.id())).expect("a running program has descriptors").count() as u64
+    }
+
+    /// The memory that it has resident now, in bytes.
+    ///
+    /// # Panics
+    /// When the program is gone.
+    #[must_use]
+    pub fn rss(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
     /// The most memory it has had resident since its start, in bytes.
     ///
     /// # Panics
     /// When the program is gone.
     #[must_use]
     pub fn peak_rss(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("a running program has a status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a running program has a peak");
-        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a peak is a number of kB");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a running program has memory");
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("memory is a number of kB");
         kibibytes << 10
     }
 

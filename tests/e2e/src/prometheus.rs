@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::http1::{Connection, Request, send};
 use crate::metrics::metric;
+use crate::points::{Points, points};
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::programs::tool;
@@ -100,6 +101,16 @@ impl Prometheus {
             ready.is_ok_and(|response| response.status == 200)
         });
         Self { process, port }
+    }
+
+    /// The samples of its own that a selector of the last half hour finds.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
+    #[track_caller]
+    pub fn points(&self, selector: &str) -> Points {
+        points(self.port, "/api/v1/query", None, selector)
     }
 
     /// Where it answers queries and tells its metrics.

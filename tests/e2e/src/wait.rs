@@ -16,6 +16,15 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     until_some(what, || condition().then_some(()));
 }
 
+/// Polls until `condition` holds, for so long.
+///
+/// # Panics
+/// When it did not; `what` says for what the test waited.
+#[track_caller]
+pub fn until_within(deadline: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    poll(deadline, || condition().then_some(())).unwrap_or_else(|| panic!("waited {deadline:?} in vain: {what}"));
+}
+
 /// Polls until `attempt` gives a value.
 ///
 /// # Panics

@@ -8,6 +8,7 @@ use super::*;
 
 mod properties;
 mod recorded;
+mod withheld;
 
 /// A wall clock's time, in the autumn of 2026.
 const START: i64 = 1_790_000_000_000;
@@ -299,29 +300,6 @@ fn only_an_elected_replica_is_charged() {
     let charged = [Standing::Elected, Standing::NotElected, Standing::TooManyClusters, Standing::Untracked]
         .map(Standing::is_charged);
     assert_eq!(charged, [true, false, false, false]);
-}
-
-#[test]
-fn a_replica_of_which_mimir_got_nothing_gives_its_place_to_the_next() {
-    let play = Play::new(rules());
-    let withhold = |seconds, replica: &str| play.elections.withhold("t", b"c", replica.as_bytes(), at(seconds));
-    play.check(&[(0, "a", true)]);
-    withhold(0, "a");
-    play.check(&[(1, "a", true)]);
-    withhold(1, "a");
-    play.check(&[(2, "b", true), (3, "a", false)]);
-    // Of b something reached Mimir, which holds for as long as Mimir waits for it.
-    play.check(&[(10, "b", true)]);
-    withhold(10, "b");
-    play.check(&[(11, "a", false), (12, "b", true), (13, "a", false), (20, "b", true)]);
-    withhold(20, "b");
-    play.check(&[(30, "b", true)]);
-    withhold(30, "b");
-    play.check(&[(41, "b", true)]);
-    withhold(41, "b");
-    play.check(&[(43, "a", true), (44, "b", false)]);
-    withhold(44, "b");
-    play.check(&[(45, "b", false), (46, "a", true)]);
 }
 
 #[test]

@@ -292,5 +292,10 @@ impl Told {
     }
 }
 
+#[cfg(feature = "fuzzing")]
+mod fuzzing;
+#[cfg(feature = "fuzzing")]
+pub use fuzzing::FeedClient;
+
 #[cfg(test)]
 mod tests;

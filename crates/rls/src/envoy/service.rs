@@ -39,3 +39,13 @@ impl Authorization for CheckService {
         Ok(Response::new(response))
     }
 }
+
+/// Why a Check would refuse a push, without its being charged.
+#[cfg(feature = "fuzzing")]
+pub(crate) async fn preview_reason(decider: &Decider, request: CheckRequest) -> Result<Option<&'static str>, Status> {
+    let explained = decider.explain(&push_from(request)).await.map_err(|why| Status::unavailable(why.as_str()))?;
+    Ok(match explained.verdict.decision {
+        enforce::Decision::Allow => None,
+        enforce::Decision::Deny(denial) => Some(denial.reason().as_str()),
+    })
+}

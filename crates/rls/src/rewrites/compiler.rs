@@ -145,7 +145,7 @@ impl Patterns {
 }
 
 /// All that is missing, compiled at once.
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(super) fn compiled_here(begun: Rewrites, missing: Vec<Missing>) -> Rewrites {
     let compiled = std::cell::RefCell::new(begun.clone());
     let show = |rewrites: &Rewrites| *compiled.borrow_mut() = rewrites.clone();

@@ -28,14 +28,6 @@ fn of(rewrites: &Rewrites, snapshot: &Snapshot, tenant: &str) -> Result<Option<A
     rewrites.of(&snapshot.entry(tenant).unwrap().limits)
 }
 
-impl Rewrites {
-    /// All rules of these limits, compiled here.
-    pub(crate) fn compiled(snapshot: &Snapshot) -> Self {
-        let (begun, missing) = Self::begin(snapshot, &Self::default());
-        compiler::compiled_here(begun, missing)
-    }
-}
-
 /// Takes over limits as a server does, and waits for all of their rules.
 async fn take_over(compiler: &mut Compiler, snapshot: &Arc<Snapshot>, before: &Arc<Rewrites>) -> Arc<Rewrites> {
     compiler.begin(Arc::clone(snapshot), Arc::clone(before)).await;

@@ -1,38 +1,35 @@
 //! Any bytes, read as a push and decoded in full with prost: the verdict and the counts must be the same.
 //!
-//! The first byte of an input chooses the protocol (bit 0), the tenant's limits (bits 1 and 2), whether the other bytes are
-//! the compressed body (bit 3) or what is to be compressed, and whether series are deduplicated and relabelled (bit 4).
-//!
-//! `cargo +nightly fuzz run read_push -- -max_total_time=120`
-
-#![no_main]
+//! The first byte of an input chooses the tenant's limits (bits 0 and 1), whether the other bytes are the compressed body (bit 2) or what is
+//! to be compressed, and whether series are deduplicated and relabelled (bit 3).
 
 use std::time::Duration;
 
-use libfuzzer_sys::fuzz_target;
 use limits::{NameScheme, RelabelRule, TenantLimits};
 use remote_write::{BodyLimits, Protocol, Scratch};
 
-#[path = "../../tests/differential/decoded.rs"]
+use crate::compress;
+
+#[path = "../../crates/remote-write/tests/differential/decoded.rs"]
 mod decoded;
-#[path = "../../tests/differential/reference.rs"]
+#[path = "../../crates/remote-write/tests/differential/reference.rs"]
 mod reference;
 #[expect(dead_code, reason = "the tests use more of it")]
-#[path = "../../tests/differential/schema.rs"]
+#[path = "../../crates/remote-write/tests/differential/schema.rs"]
 mod schema;
-#[path = "../../tests/differential/treatment.rs"]
+#[path = "../../crates/remote-write/tests/differential/treatment.rs"]
 mod treatment;
-#[path = "../../tests/differential/validity.rs"]
+#[path = "../../crates/remote-write/tests/differential/validity.rs"]
 mod validity;
 
 const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 1 << 20 };
 const NOW: i64 = 1_700_000_060_000;
 
-fuzz_target!(|input: &[u8]| {
+/// Reads an input in both ways.
+pub fn read(protocol: Protocol, input: &[u8]) {
     let Some((choice, bytes)) = input.split_first() else { return };
-    let protocol = if choice & 1 == 0 { Protocol::V1 } else { Protocol::V2 };
-    let limits = limits(choice >> 1);
-    let body = if choice & 8 == 0 { compress(bytes) } else { bytes.to_vec() };
+    let limits = limits(*choice);
+    let body = if choice & 4 == 0 { compress(bytes) } else { bytes.to_vec() };
     let mut scratch = Scratch::default();
     let first = treatment::read(protocol, &body, (LIMITS, &limits), NOW, &mut scratch);
     let expected = expected(protocol, &body, &limits);
@@ -47,7 +44,7 @@ fuzz_target!(|input: &[u8]| {
     }
     let second = treatment::read(protocol, &body, (LIMITS, &limits), NOW, &mut scratch);
     assert_eq!(first, second, "buffers remember something");
-});
+}
 
 fn limits(choice: u8) -> TenantLimits {
     let exemplars = i64::from(choice & 1);
@@ -85,10 +82,6 @@ fn treated(limits: TenantLimits) -> TenantLimits {
         drop_labels: ["c".into()].into(),
         ..limits
     }
-}
-
-fn compress(plain: &[u8]) -> Vec<u8> {
-    snap::raw::Encoder::new().compress_vec(plain).expect("inputs are small")
 }
 
 fn expected(protocol: Protocol, body: &[u8], limits: &TenantLimits) -> Option<reference::Expected> {

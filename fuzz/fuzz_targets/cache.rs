@@ -1,0 +1,5 @@
+//! Any bytes as the file of a limits cache; see [`fuzz::cache`].
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::cache::restore(input));

@@ -1,0 +1,5 @@
+//! Any push of a tenant with relabelling, pairs and exemplars; see [`fuzz::rules`].
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::rules::read(input));

@@ -1,0 +1,75 @@
+//! Any bytes as the file of a limits cache, as they are and behind a title whose checksum fits.
+//!
+//! The yardsticks: what is read gives, written again, the same limits; a text in which one bit is another one is never read; what is refused
+//! leaves no limits; and the file gives what its text gives.
+//!
+//! The first byte of an input chooses the bit that is changed. The others are the file.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+
+use limits::{CACHE_TITLE, LimitsState, Snapshot, TenantLimits, render_cache};
+use limits_source::LimitsCache;
+use tempfile::TempDir;
+
+static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder can be made"));
+
+/// Reads an input, and its body with a right title.
+pub fn restore(input: &[u8]) {
+    let Some((place, bytes)) = input.split_first() else { return };
+    let snapshot = String::from_utf8(bytes.to_vec()).ok().and_then(|text| read(&text));
+    let from_file = load(bytes);
+    assert_eq!(from_file.map(|limits| limits.content_sum()), snapshot.map(|limits| limits.content_sum()));
+
+    let body = String::from_utf8_lossy(bytes);
+    let titled = title(&body) + &body;
+    if read(&titled).is_some() {
+        let mut changed = titled.into_bytes();
+        let at = usize::from(*place) * 7919 % changed.len();
+        if let Some(byte) = changed.get_mut(at) {
+            *byte ^= 1 << (place % 7);
+        }
+        let refused = String::from_utf8(changed).map_or(true, |text| state().restore(&text).is_err());
+        assert!(refused, "byte {at} is another one, and the text is still read");
+    }
+}
+
+fn state() -> LimitsState {
+    LimitsState::new(TenantLimits::default(), false)
+}
+
+/// The limits of a text, which are the same once they were written again.
+fn read(text: &str) -> Option<Arc<Snapshot>> {
+    let mut state = state();
+    let Ok(snapshot) = state.restore(text) else {
+        assert!(state.current().is_none(), "a text that is refused leaves limits");
+        return None;
+    };
+    let written = render_cache(&snapshot).expect("an input is small");
+    let again = self::state().restore(&written).expect("what was written is read");
+    assert_eq!(again.content_sum(), snapshot.content_sum());
+    Some(snapshot)
+}
+
+fn load(bytes: &[u8]) -> Option<Arc<Snapshot>> {
+    let path: PathBuf = FOLDER.path().join("limits-cache");
+    fs::write(&path, bytes).expect("a file can be written");
+    let mut state = state();
+    LimitsCache::new(path).load(&mut state)?;
+    state.current()
+}
+
+/// The first line of a cache with this body, in the format that this version writes.
+fn title(body: &str) -> String {
+    static FORMAT: LazyLock<String> = LazyLock::new(|| {
+        let empty = state().apply(&[]).snapshot.expect("no document is no fault");
+        let written = render_cache(&empty).expect("it is small");
+        let format = written.strip_prefix(CACHE_TITLE).and_then(|rest| rest.split_once(", checksum "));
+        format.expect("a cache has a title").0.to_owned()
+    });
+    let sum = body
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("{CACHE_TITLE}{}, checksum {sum:016x}\n", *FORMAT)
+}

@@ -1,0 +1,147 @@
+//! Any bytes as a push of a tenant with relabelling, pairs and exemplars, read by each set of rules.
+//!
+//! The yardsticks: rules change no verdict on whether a push can be read and nothing of what was sent; rules that do nothing change no count;
+//! rules that drop everything leave nothing; a replica is judged once; and a second reading with the same buffers gives the same.
+//!
+//! The first byte of an input chooses the protocol (bit 0), whether each series is judged by its own replica (bit 1), whether exemplars are
+//! stored (bit 2), what is found of a replica (bits 3 and 4), and the rules (bits 5 to 7). The others are the body before it is compressed.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use limits::{LimitsState, SourceDocument, TenantLimits};
+use remote_write::relabel::Rewrite;
+use remote_write::{
+    BodyError, BodyLimits, Dedupe, HaRules, Protocol, PushCounts, Replica, Rules, Scratch, TenantRewrite,
+    Validation, read_push,
+};
+
+use crate::compress;
+
+const BODY: BodyLimits = BodyLimits { max_decoded_bytes: 1 << 20 };
+const NOW: i64 = 1_700_000_060_000;
+const KINDS: usize = 8;
+/// Rules that do nothing, and rules that drop every series.
+const NOTHING: usize = 0;
+const EVERYTHING: usize = 1;
+
+const DOCUMENT: &str = r#"
+overrides:
+  t0: { metric_relabel_configs: [{ action: drop, source_labels: [no_such_label], regex: ".+" }] }
+  t1: { metric_relabel_configs: [{ action: drop, regex: ".*" }] }
+  t2: { drop_labels: [pod, job] }
+  t3: { metric_relabel_configs: [{ action: replace, source_labels: [job, pod], regex: "(.*);(.*)", target_label: "$1x", replacement: "${2}$1${2}" }] }
+  t4: { metric_relabel_configs: [{ action: labelmap, regex: "(.)(.*)", replacement: "$2$1" }, { action: labeldrop, regex: "[a-f].*" }] }
+  t5: { metric_relabel_configs: [{ action: hashmod, source_labels: [__name__], modulus: 3, target_label: m }, { action: keep, source_labels: [m], regex: "[01]" }] }
+  t6: { metric_relabel_configs: [{ action: uppercase, source_labels: [job], target_label: job }, { action: keepequal, source_labels: [job], target_label: pod }] }
+  t7: { drop_labels: [a], label_value_length_over_limit_strategy: truncate, max_label_value_length: 8, metric_relabel_configs: [{ action: replace, source_labels: [a], target_label: "b" }] }
+"#;
+
+/// What each choice of rules comes to.
+static TENANTS: LazyLock<Vec<(TenantLimits, Option<Rewrite>)>> = LazyLock::new(|| {
+    let documents = [SourceDocument { name: "runtime.yaml", text: DOCUMENT }];
+    let applied = LimitsState::new(TenantLimits::default(), false).apply(&documents);
+    assert!(applied.problems.is_empty(), "{:?}", applied.problems);
+    let snapshot = applied.snapshot.expect("the document is good");
+    let rewrites = snapshot.tenants().map(|(_, entry)| {
+        let rewrite = Rewrite::compile(&entry.limits).expect("the rules are good");
+        (entry.limits.clone(), rewrite)
+    });
+    rewrites.collect()
+});
+
+/// Reads an input with and without rules.
+pub fn read(input: &[u8]) {
+    let Some((choice, bytes)) = input.split_first() else { return };
+    let protocol = if choice & 1 == 0 { Protocol::V1 } else { Protocol::V2 };
+    let body = compress(bytes);
+    let kind = usize::from(choice >> 5) % KINDS;
+    let (limits, rewrite) = TENANTS.get(kind).expect("there is one for each choice");
+    let limits = TenantLimits { max_global_exemplars_per_user: i64::from(choice >> 2 & 1), ..limits.clone() };
+    let mut reader = Reader { protocol, body: &body, limits: &limits, scratch: Scratch::default() };
+
+    let plain = reader.read(None, None);
+    let rewritten = reader.read(rewrite.as_ref(), None);
+    compare(&plain, &rewritten);
+    if let (Ok(plain), Ok(rewritten)) = (&plain, &rewritten)
+        && rewritten.unmetered.is_none()
+        && plain.unmetered.is_none()
+    {
+        match kind {
+            NOTHING => assert_eq!(plain.items(), rewritten.items(), "rules that do nothing change the count"),
+            EVERYTHING => assert_eq!((rewritten.samples, rewritten.histograms, rewritten.exemplars), (0, 0, 0)),
+            _ => {}
+        }
+    }
+    assert_eq!(rewritten, reader.read(rewrite.as_ref(), None), "buffers remember something");
+
+    let each_series = choice & 2 != 0;
+    let elected = (choice >> 3) & 3;
+    for rewrite in [None, rewrite.as_ref()] {
+        let paired = reader.read(rewrite, Some((each_series, elected)));
+        compare(&plain, &paired);
+        if let (Ok(without), Ok(paired), None) = (&plain, &paired, rewrite) {
+            assert!(paired.samples <= without.sent.samples, "more samples than were sent");
+            if elected == ALL_DROPPED && paired.unmetered.is_none() && reader.names_replicas() {
+                assert_eq!(paired.items(), 0, "of a replica that is not elected nothing is left");
+            }
+        }
+        assert_eq!(paired, reader.read(rewrite, Some((each_series, elected))), "buffers remember something");
+    }
+}
+
+/// What a judge says: nothing is of a pair; all are elected; it depends on the name; none is.
+const ALL_DROPPED: u8 = 3;
+
+struct Reader<'b> {
+    protocol: Protocol,
+    body: &'b [u8],
+    limits: &'b TenantLimits,
+    scratch: Scratch,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, rewrite: Option<&Rewrite>, pair: Option<(bool, u8)>) -> Result<PushCounts, BodyError> {
+        let mut asked = HashSet::new();
+        let mut judge = |replica: Replica<'_>| {
+            let is_new = asked.insert((replica.cluster.to_vec(), replica.replica.to_vec()));
+            assert!(is_new, "a replica is judged for the second time");
+            match pair {
+                Some((_, 1)) => Dedupe::Elected,
+                Some((_, 2)) if replica.replica.is_empty() => Dedupe::NoPair,
+                Some((_, 2)) if replica.replica.len() % 2 == 1 => Dedupe::Elected,
+                Some((_, 2 | ALL_DROPPED)) => Dedupe::Dropped,
+                _ => Dedupe::NoPair,
+            }
+        };
+        let ha = pair.map(|(each_series, _)| HaRules {
+            cluster_label: b"cluster",
+            replica_label: b"__replica__",
+            each_series,
+            judge: &mut judge,
+        });
+        let rules = Rules {
+            validation: Validation::new(self.limits),
+            rewrite: rewrite.map(|rewrite| TenantRewrite { rewrite, tenant: "team" }),
+            ha,
+        };
+        read_push(self.protocol, self.body, BODY, rules, NOW, &mut self.scratch)
+    }
+
+    /// Whether the push has series, so that somebody is judged.
+    fn names_replicas(&mut self) -> bool {
+        self.read(None, None).is_ok_and(|counts| counts.series > 0)
+    }
+}
+
+/// The same pushes can be read, and the same was sent.
+fn compare(plain: &Result<PushCounts, BodyError>, ruled: &Result<PushCounts, BodyError>) {
+    match (plain, ruled) {
+        (Ok(plain), Ok(ruled)) => {
+            assert_eq!(plain.decoded_bytes, ruled.decoded_bytes);
+            // What cannot be metered is charged as sent, so that has to be known in any case.
+            assert_eq!((plain.series, plain.sent), (ruled.series, ruled.sent));
+        }
+        (plain, ruled) => assert_eq!(plain.is_ok(), ruled.is_ok(), "{plain:?} {ruled:?}"),
+    }
+}

@@ -1,0 +1,227 @@
+//! A load that goes on at its rate whatever comes back, and an oracle that knows every push of it: when it was sent, what its client saw, and
+//! whether Mimir has it.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use remote_write::Protocol;
+use remote_write::encode::{Series, encode_push};
+
+use crate::front::exchange_repeating;
+use crate::http1::{Connection, Request};
+use crate::mimir::Mimir;
+use crate::push::push_request;
+
+/// As many pushes can wait for their answers before one is late.
+const CLIENTS: usize = 400;
+/// How soon a client sees that it is to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const METRIC: &str = "e2e_push";
+
+/// Who sends a push, and what is right for it.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// Whose pushes.
+    pub tenant: Cow<'static, str>,
+    /// Samples in each.
+    pub samples: usize,
+    /// The status that they have where nothing is wrong.
+    pub right: u16,
+}
+
+/// What came of a push.
+#[derive(Clone, Debug)]
+pub struct Fate {
+    /// It is known by this in Mimir.
+    pub number: u64,
+    /// Whose it is.
+    pub sender: Sender,
+    /// When it was begun.
+    pub started: Instant,
+    /// How much later that was than it was due.
+    pub late: Duration,
+    /// Until its end.
+    pub took: Duration,
+    /// `None`: there was no answer.
+    pub status: Option<u16>,
+}
+
+impl Fate {
+    /// Whether the answer is the one where nothing is wrong.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        self.status == Some(self.sender.right)
+    }
+}
+
+/// A running load; dropping it stops it. Each push is a series of its own.
+#[derive(Debug)]
+pub struct OpenLoop {
+    shared: Arc<Shared>,
+    clients: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    port: u16,
+    senders: Box<dyn Fn(u64) -> Sender + Send + Sync>,
+    first: u64,
+    begun: Instant,
+    every: Duration,
+    next: AtomicU64,
+    stopping: AtomicBool,
+    connections: Mutex<Vec<Connection>>,
+    fates: Mutex<Vec<Fate>>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Shared").field("port", &self.port).field("every", &self.every).finish_non_exhaustive()
+    }
+}
+
+impl OpenLoop {
+    /// Starts pushing, one push after each `every`; `senders` says whose each is, counted from 0. Numbers go on from `first`, so that no two loads
+    /// have a push in common.
+    #[must_use]
+    pub fn start(
+        port: u16,
+        senders: impl Fn(u64) -> Sender + Send + Sync + 'static,
+        every: Duration,
+        first: u64,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            port,
+            senders: Box::new(senders),
+            first,
+            begun: Instant::now(),
+            every,
+            next: AtomicU64::new(first),
+            stopping: AtomicBool::new(false),
+            connections: Mutex::default(),
+            fates: Mutex::default(),
+        });
+        let clients = (0..CLIENTS).map(|_| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.push_in_turn())
+        });
+        Self { clients: clients.collect(), shared }
+    }
+
+    /// What came of the pushes that ended so far, in the order in which they were begun.
+    #[must_use]
+    pub fn fates(&self) -> Vec<Fate> {
+        let mut fates = self.shared.fates().clone();
+        fates.sort_by_key(|fate| fate.number);
+        fates
+    }
+
+    /// When the first of so many pushes in a row was begun that all were answered as they ought to be, of those begun at `since` or later.
+    #[must_use]
+    pub fn all_right_since(&self, since: Instant, pushes: usize) -> Option<Instant> {
+        let fates: Vec<Fate> = self.fates().into_iter().filter(|fate| fate.started >= since).collect();
+        let run = fates.windows(pushes).find(|run| run.iter().all(Fate::is_right))?;
+        run.first().map(|fate| fate.started)
+    }
+
+    /// Sends nothing more, waits for the last answers, and says what came of all.
+    #[must_use]
+    pub fn stop(mut self) -> Vec<Fate> {
+        self.end();
+        self.fates()
+    }
+
+    fn end(&mut self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        for client in self.clients.drain(..) {
+            drop(client.join());
+        }
+    }
+}
+
+impl Drop for OpenLoop {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Shared {
+    fn fates(&self) -> MutexGuard<'_, Vec<Fate>> {
+        self.fates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn connections(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push_in_turn(&self) {
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let turn = number - self.first;
+            let due = self.begun + self.every.saturating_mul(u32::try_from(turn).unwrap_or(u32::MAX));
+            while let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+                if self.stopping.load(Ordering::Relaxed) {
+                    return;
+                }
+                // Nothing unparks this thread: the passing of time is what it waits for.
+                thread::park_timeout(left.min(LOOK_EVERY));
+            }
+            if self.stopping.load(Ordering::Relaxed) {
+                return;
+            }
+            self.push(number, (self.senders)(turn), due);
+        }
+    }
+
+    fn push(&self, number: u64, sender: Sender, due: Instant) {
+        let request = request(number, &sender);
+        let started = Instant::now();
+        let mut connection = self.connections().pop();
+        let (answer, _) = exchange_repeating(&mut connection, self.port, &request);
+        let status = answer.ok().map(|answer| answer.status);
+        self.connections().extend(connection);
+        let fate = Fate { number, sender, started, late: started - due, took: started.elapsed(), status };
+        self.fates().push(fate);
+    }
+}
+
+fn request(number: u64, sender: &Sender) -> Request {
+    let name = number.to_string();
+    let mut series = Series::sample(&[("__name__", METRIC), ("push", &name)], 0.0, 0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let last = i64::try_from(now).unwrap_or(i64::MAX);
+    let first = last - i64::try_from(sender.samples).unwrap_or_default() + 1;
+    series.samples = (first..=last).map(|time| (number as f64, time)).collect();
+    let body = encode_push(Protocol::V1, &[series], &[]).expect("a test's push is below 4 GiB");
+    push_request(&sender.tenant, &body)
+}
+
+/// How many of the pushes that were answered 200 Mimir does not have whole, and how many it has that were not.
+///
+/// # Panics
+/// When Mimir does not answer.
+#[must_use]
+#[track_caller]
+pub fn compare_with(mimir: &Mimir, fates: &[Fate]) -> (usize, usize) {
+    let tenants: BTreeSet<&str> = fates.iter().map(|fate| &*fate.sender.tenant).collect();
+    let kept: BTreeMap<&str, BTreeMap<String, usize>> = tenants
+        .into_iter()
+        .map(|tenant| {
+            let points = mimir.points(tenant, METRIC);
+            let pushes = points.into_iter().filter_map(|(labels, times)| Some((labels.last()?.clone(), times.len())));
+            (tenant, pushes.collect())
+        })
+        .collect();
+    let is_kept = |fate: &&Fate| {
+        let found = kept.get(&*fate.sender.tenant).and_then(|pushes| pushes.get(&fate.number.to_string()));
+        found == Some(&fate.sender.samples)
+    };
+    let (acknowledged, others): (Vec<&Fate>, Vec<&Fate>) = fates.iter().partition(|fate| fate.status == Some(200));
+    let missing = acknowledged.iter().filter(|fate| !is_kept(fate)).count();
+    let beside = others.iter().filter(|fate| is_kept(fate)).count();
+    (missing, beside)
+}

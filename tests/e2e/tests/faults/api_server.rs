@@ -1,0 +1,43 @@
+//! The API server of Kubernetes, which holds the limits. No push waits for it.
+
+use std::time::Duration;
+
+use crate::case::{Case, Costs, hold, pass};
+
+/// It is gone at once, and comes back.
+pub(crate) const KILLED: Case = Case {
+    name: "api-server-killed",
+    costs: Costs::Nothing,
+    normal_within: Duration::from_secs(1),
+    fault: |stack| {
+        let server = &mut stack.control().cluster.server;
+        server.kill();
+        pass(hold());
+        server.restart();
+    },
+    changes_a_limit: true,
+};
+
+/// It stands still, and goes on.
+pub(crate) const FROZEN: Case = Case {
+    name: "api-server-frozen",
+    fault: |stack| {
+        let server = &stack.control().cluster.server;
+        server.freeze();
+        pass(hold());
+        server.resume();
+    },
+    ..KILLED
+};
+
+/// It is asked to end, and comes back.
+pub(crate) const RESTARTED: Case = Case {
+    name: "api-server-restarted",
+    fault: |stack| {
+        let server = &mut stack.control().cluster.server;
+        server.stop();
+        pass(hold());
+        server.restart();
+    },
+    ..KILLED
+};

@@ -1,0 +1,107 @@
+//! One fault under load: what clients saw, what was lost, how long until normal.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use e2e::{Fate, compare_with, until, until_some};
+
+use crate::stack::Stack;
+
+/// So many right answers in a row are normal: a second's.
+const IN_A_ROW: usize = 50;
+const BEFORE: usize = 50;
+
+/// Whether everything is to be run, and for longer.
+pub(crate) fn is_long() -> bool {
+    env::var("FAULTS").is_ok_and(|form| form == "long")
+}
+
+/// How long a fault lasts.
+pub(crate) fn hold() -> Duration {
+    Duration::from_millis(if is_long() { 5_000 } else { 1_200 })
+}
+
+/// Lets the time of a fault pass.
+pub(crate) fn pass(time: Duration) {
+    let begun = Instant::now();
+    until("the time of a fault is over", || begun.elapsed() >= time);
+}
+
+/// What clients may see of a fault.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Costs {
+    /// Right answers only.
+    Nothing,
+    /// 5xx, which clients send again, and connections that break.
+    Retries,
+}
+
+/// A fault.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) costs: Costs,
+    /// How soon everything is normal, counted from its end.
+    pub(crate) normal_within: Duration,
+    /// Begins it, lets it last, and ends it.
+    pub(crate) fault: fn(&mut Stack),
+    /// Whether the way of a limit is a part of what has to be normal.
+    pub(crate) changes_a_limit: bool,
+}
+
+impl Case {
+    /// Runs it, prints its figures, and checks what must never be.
+    pub(crate) fn run(self, stack: &mut Stack) {
+        let Self { name, costs, normal_within, fault, changes_a_limit } = self;
+        let load = stack.load();
+        let began = Instant::now();
+        until("everything is well before the fault", || load.all_right_since(began, BEFORE).is_some());
+        let (begun, lost_before) = (Instant::now(), stack.prometheus_lost());
+        fault(stack);
+        let ended = Instant::now();
+        let normal = until_some("everything is normal", || load.all_right_since(ended, IN_A_ROW)) - ended;
+        let change = changes_a_limit.then(|| stack.change_a_limit());
+        let fates = load.stop();
+        let caught_up = stack.prometheus_catches_up();
+        let (missing, beside) = compare_with(&stack.mimir, &fates);
+        let prometheus_lost = stack.prometheus_lost() - lost_before;
+
+        let within: Vec<&Fate> = fates.iter().filter(|fate| fate.sender.right == 200).collect();
+        let refused = within.iter().filter(|fate| matches!(fate.status, Some(400..=499))).count();
+        let seconds = |time: Duration| format!("{:.2}s", time.as_secs_f64());
+        let mut line = format!("fault={name} lasted={} pushes={}", seconds(ended - begun), fates.len());
+        line += &format!(" {}", statuses(&fates));
+        line += &format!(" acknowledged_lost={missing} refused_within={refused} stored_unacknowledged={beside}");
+        line += &format!(" normal={}", seconds(normal));
+        if let Some(change) = change {
+            line += &format!(" change={}", seconds(change));
+        }
+        let slowest = fates.iter().map(|fate| fate.took).max().unwrap_or_default();
+        let late = fates.iter().map(|fate| fate.late).max().unwrap_or_default();
+        line += &format!(" slowest={} late={}", seconds(slowest), seconds(late));
+        line += &format!(" prometheus_lost={prometheus_lost} prometheus_caught_up={}\n", seconds(caught_up));
+        // Past what the test runner keeps of a test that passes.
+        std::io::stderr().write_all(line.as_bytes()).expect("the figures can be printed");
+
+        assert_eq!((missing, refused, prometheus_lost), (0, 0, 0.0), "{line}");
+        assert!(normal <= normal_within, "not normal within {normal_within:?}: {line}");
+        if costs == Costs::Nothing {
+            assert!(fates.iter().all(Fate::is_right), "it costs clients something: {line}");
+        }
+        let wrong = fates.iter().find(|fate| fate.sender.right == 429 && fate.status == Some(200));
+        assert!(wrong.is_none(), "a push over its limit passed: {wrong:?}");
+    }
+}
+
+/// How many pushes had which answer, with those within their limits apart from those over them.
+fn statuses(fates: &[Fate]) -> String {
+    let mut counts: BTreeMap<(&str, String), usize> = BTreeMap::new();
+    for fate in fates {
+        let status = fate.status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+        *counts.entry((&*fate.sender.tenant, status)).or_default() += 1;
+    }
+    let shown: Vec<String> =
+        counts.iter().rev().map(|((tenant, status), count)| format!("{tenant}:{status}={count}")).collect();
+    shown.join(" ")
+}

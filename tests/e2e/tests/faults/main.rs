@@ -1,0 +1,73 @@
+//! Each program of the edge, and each thing that it needs, fails under load: of a real Prometheus, and of pushes that come at their rate whatever
+//! is answered. An oracle knows each push, and Mimir is asked for it afterwards.
+//!
+//! `make faults` runs all of it (`FAULTS=long`); what is run otherwise carries most. Each case prints one line with its figures;
+//! `docs/reliability.md` has them.
+
+#![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
+
+mod api_server;
+mod case;
+mod clock;
+mod descriptors;
+mod disk;
+mod envoy;
+mod garbage;
+mod mimir;
+mod mimir_rls;
+mod overrides_sync;
+mod slow_loris;
+mod stack;
+
+use case::{Case, is_long};
+use stack::Stack;
+
+/// Runs the cases one after the other on one stack.
+fn run(stack: &mut Stack, cases: impl IntoIterator<Item = Case>) {
+    for case in cases {
+        case.run(stack);
+    }
+}
+
+#[test]
+fn on_the_way_of_a_push() {
+    let mut stack = Stack::with_a_file();
+    run(&mut stack, [mimir_rls::KILLED, mimir_rls::FROZEN, envoy::KILLED, slow_loris::BODIES]);
+    if is_long() {
+        run(&mut stack, [mimir_rls::RESTARTED, envoy::FROZEN, envoy::RESTARTED, slow_loris::LARGE_BODIES]);
+        run(&mut stack, [mimir::KILLED, mimir::FROZEN, mimir::RESTARTED]);
+        run(&mut stack, [descriptors::OF_MIMIR_RLS, descriptors::OF_ENVOY]);
+    }
+    stack.end();
+}
+
+#[test]
+fn on_the_way_of_a_limit() {
+    let mut stack = Stack::with_a_cluster();
+    run(&mut stack, [overrides_sync::KILLED, garbage::FEED]);
+    if is_long() {
+        run(&mut stack, [overrides_sync::FROZEN, overrides_sync::RESTARTED]);
+        run(&mut stack, [api_server::KILLED, api_server::FROZEN, api_server::RESTARTED]);
+    }
+    stack.end();
+}
+
+#[test]
+fn on_a_full_disk() {
+    if !is_long() {
+        return;
+    }
+    let mut stack = disk::stack();
+    run(&mut stack, [disk::FULL]);
+    stack.end();
+}
+
+#[test]
+fn with_a_clock_that_steps() {
+    if !is_long() {
+        return;
+    }
+    let mut stack = clock::stack();
+    run(&mut stack, [clock::AHEAD, clock::BACK]);
+    stack.end();
+}

@@ -1,0 +1,132 @@
+//! The edge at six tenths of what it can do, for long, while limits change and tenants come and go: its memory stays flat, and so do its answers.
+//!
+//! `SOAK_MINUTES` says for how long; without it this takes seconds, and shows no more than that the soak works.
+
+#![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
+
+use std::borrow::Cow;
+use std::env;
+use std::time::{Duration, Instant};
+
+use e2e::{Envoy, EnvoySettings, Fate, Load, MimirRls, OpenLoop, Sender, WatchedFile, push_request, samples, until};
+
+const SHORT: Duration = Duration::from_secs(6);
+/// As long as a third has to be for its figures to say something.
+const TELLING: Duration = Duration::from_secs(30);
+const CAPACITY_FOR: Duration = Duration::from_secs(3);
+const CLIENTS: usize = 8;
+const LOAD: f64 = 0.6;
+const SAMPLES: usize = 100;
+/// Tenants at a time, of which one goes and another comes every so many pushes.
+const TENANTS: u64 = 200;
+const PUSHES_OF_A_TENANT: u64 = 40;
+const RELOAD_EVERY: Duration = Duration::from_secs(2);
+const MEMORY_GROWS_BY: f64 = 1.05;
+const P99_GROWS_BY: f64 = 1.5;
+
+/// One of the tenants of this moment; of ten one is over its limit.
+fn sender(turn: u64) -> Sender {
+    let tenant = turn / PUSHES_OF_A_TENANT + turn % TENANTS;
+    let right = if tenant % 10 == 0 { 429 } else { 200 };
+    let name = if right == 429 { format!("over-{tenant}") } else { format!("tenant-{tenant}") };
+    Sender { tenant: Cow::Owned(name), samples: SAMPLES, right }
+}
+
+/// Limits of the tenants of a moment, others each time.
+fn limits(turn: u64, reload: u64) -> String {
+    // A push that is late still finds its limit.
+    let first = (turn / PUSHES_OF_A_TENANT).saturating_sub(TENANTS / 4);
+    let entries: String = (first..first + 3 * TENANTS)
+        .map(|tenant| match tenant % 10 {
+            0 => format!("  over-{tenant}: {{ ingestion_rate: 0.001, ingestion_burst_size: 1 }}\n"),
+            _ => {
+                format!("  tenant-{tenant}: {{ ingestion_rate: 1e9, ingestion_burst_size: {} }}\n", 1_000_000 + reload)
+            }
+        })
+        .collect();
+    format!("overrides:\n{entries}")
+}
+
+/// Pushes that are answered in a second where each client has one under way.
+fn capacity(port: u16) -> f64 {
+    let body = samples(SAMPLES).bytes;
+    let load =
+        Load::start(port, (0..CLIENTS).map(|client| push_request(&format!("tenant-{client}1"), &body)).collect());
+    load.wait_for_more(200);
+    let (begun, before) = (Instant::now(), load.tally().answers());
+    until("the capacity was measured", || begun.elapsed() >= CAPACITY_FOR);
+    let answers = load.tally().answers() - before;
+    answers as f64 / begun.elapsed().as_secs_f64()
+}
+
+fn p99(fates: &[&Fate]) -> Duration {
+    let mut took: Vec<Duration> = fates.iter().map(|fate| fate.took).collect();
+    took.sort_unstable();
+    took.get(took.len() * 99 / 100).copied().unwrap_or_default()
+}
+
+fn mean(values: &[u64]) -> f64 {
+    values.iter().sum::<u64>() as f64 / values.len().max(1) as f64
+}
+
+#[test]
+fn memory_and_answers_stay_flat() {
+    let minutes = env::var("SOAK_MINUTES").ok().map(|text| text.parse::<f64>().expect("SOAK_MINUTES is a number"));
+    let time = minutes.map_or(SHORT, |minutes| Duration::from_secs_f64(minutes * 60.0));
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = WatchedFile::of(&limits(0, 0));
+    let cache = format!("--limits-cache={}", folder.path().join("limits-cache").display());
+    let audit = format!("--audit-log={}", folder.path().join("audit.jsonl").display());
+    let quiet = "--log-level=warn".to_owned();
+    let rls = MimirRls::start(folder.path(), &file.source(), &[cache, audit, quiet]);
+    until("mimir-rls is ready", || rls.readiness() == Some(200));
+    let envoy = Envoy::start(folder.path(), &EnvoySettings::asking(vec![rls.grpc_port()]));
+    let capacity = capacity(envoy.port());
+    let rate = capacity * LOAD;
+
+    let every = Duration::from_secs_f64(1.0 / rate);
+    let (begun, load) = (Instant::now(), OpenLoop::start(envoy.port(), sender, every, 0));
+    let (mut memory, mut reloads, mut reloaded, mut looked) = (Vec::new(), 0, begun, begun);
+    while begun.elapsed() < time {
+        let next = looked + Duration::from_millis(250).min(time);
+        until("it is time to look again", || Instant::now() >= next);
+        looked = Instant::now();
+        memory.push((begun.elapsed(), rls.process.rss()));
+        if reloaded.elapsed() >= RELOAD_EVERY {
+            (reloads, reloaded) = (reloads + 1, Instant::now());
+            file.swap(&limits((begun.elapsed().as_secs_f64() * rate) as u64, reloads));
+        }
+    }
+    let fates = load.stop();
+
+    let third = |index: u32| {
+        let (from, to) = (begun + time * index / 3, begun + time * (index + 1) / 3);
+        let fates: Vec<&Fate> = fates.iter().filter(|fate| (from..to).contains(&fate.started)).collect();
+        let resident: Vec<u64> = memory
+            .iter()
+            .filter(|(at, _)| (time * index / 3..time * (index + 1) / 3).contains(at))
+            .map(|(_, bytes)| *bytes)
+            .collect();
+        (p99(&fates), mean(&resident))
+    };
+    let ((p99_second, memory_second), (p99_last, memory_last)) = (third(1), third(2));
+    let wrong = fates.iter().filter(|fate| !fate.is_right()).count();
+    let (grows, slows) = (memory_last / memory_second, p99_last.as_secs_f64() / p99_second.as_secs_f64());
+    let version = rls.metric("rls_limits_version").unwrap_or_default();
+    let tenants = rls.metric("rls_tenants").unwrap_or_default();
+    eprintln!(
+        "soak={:.0}s capacity={capacity:.0}/s rate={rate:.0}/s pushes={} wrong={wrong} reloads={reloads} limits_version={version} \
+         tenants_held={tenants} rss_second={:.1}MiB rss_last={:.1}MiB ratio={grows:.3} p99_second={p99_second:.2?} \
+         p99_last={p99_last:.2?} ratio={slows:.2}",
+        time.as_secs_f64(),
+        fates.len(),
+        memory_second / f64::from(1 << 20),
+        memory_last / f64::from(1 << 20),
+    );
+    assert_eq!(wrong, 0, "pushes had another answer than theirs");
+    assert!(version >= reloads as f64, "{reloads} changes of limits came to version {version}");
+    if time / 3 >= TELLING {
+        assert!(grows <= MEMORY_GROWS_BY, "memory grows {grows}-fold");
+        assert!(slows <= P99_GROWS_BY, "the p99 grows {slows}-fold");
+    }
+}
