@@ -92,6 +92,8 @@ deny_reasons! {
     TenantHeaderRepeated => "tenant_header_repeated", 400;
     /// The edge reads as many bytes as it may at once, of this tenant or of all.
     EdgeOverloaded => "edge_overloaded", 503;
+    /// The edge failed while it decided: a fault of its own.
+    EdgeError => "edge_error", 503;
     /// The compressed body is larger than the edge takes.
     BodyTooLarge => "body_too_large", 413;
     /// The compressed body is larger than the tenant's own `max_body_bytes` at the edge.
@@ -102,6 +104,8 @@ deny_reasons! {
     UnreadableBody => "unreadable_body", 400;
     /// The push has more series than the tenant's own `max_series_per_request` at the edge.
     EdgeMaxSeriesPerRequest => "edge_max_series_per_request", 400;
+    /// What Mimir charges for the push is not known, and the tenant has sent too many of such.
+    EdgeUnmetered => "edge_unmetered", 503;
     /// The tenant's ingestion rate is used up.
     IngestionRate => "ingestion_rate", 429;
     /// The push has more items than the ingestion burst, so that no wait would help.
@@ -129,11 +133,13 @@ mod tests {
                 ("too_many_tenants", 422),
                 ("tenant_header_repeated", 400),
                 ("edge_overloaded", 503),
+                ("edge_error", 503),
                 ("body_too_large", 413),
                 ("edge_max_body_bytes", 413),
                 ("request_rate", 429),
                 ("unreadable_body", 400),
                 ("edge_max_series_per_request", 400),
+                ("edge_unmetered", 503),
                 ("ingestion_rate", 429),
                 ("ingestion_burst", 429),
             ]
@@ -146,7 +152,9 @@ mod tests {
             DenyReason::ALL.into_iter().filter(|&reason| Denial::new(reason, "").retryable()).collect();
         let expected = [
             DenyReason::EdgeOverloaded,
+            DenyReason::EdgeError,
             DenyReason::RequestRate,
+            DenyReason::EdgeUnmetered,
             DenyReason::IngestionRate,
             DenyReason::IngestionBurst,
         ];

@@ -25,9 +25,9 @@ pub use election::{
     Election, ElectionRules, Elections, HaPair, MAX_BYTES as MAX_ELECTION_BYTES,
     MAX_TENANT_BYTES as MAX_TENANT_ELECTION_BYTES, Standing, UnixMillis, Word,
 };
-pub use enforcer::Enforcer;
+pub use enforcer::{Enforcer, MAX_PLACES, UNMETERED_FACTOR, unmetered_denial};
 pub use go_float::format_go_float;
 pub use level::Level;
 pub use moment::Moment;
 pub use retry_after::retry_after_seconds;
-pub use tenant_state::MAX_SPELLINGS;
+pub use tenant_state::{MAX_SPELLINGS, UnmeteredCharge};

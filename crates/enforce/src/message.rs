@@ -3,7 +3,7 @@
 
 use limits::{Burst, RateLimit};
 
-use crate::bucket::per_second;
+use crate::bucket::{items_of, per_second};
 use crate::go_float::format_go_float;
 
 /// The tenant's request rate is used up. Mimir prints the limit as configured, where a burst without bound is 0.
@@ -30,6 +30,17 @@ pub(crate) fn ingestion_rate(limit: RateLimit, burst: i64) -> String {
          metadata received across all distributors (err-mimir-tenant-max-ingestion-rate). To adjust the related \
          per-tenant limits, configure -distributor.ingestion-rate-limit and -distributor.ingestion-burst-size, or \
          contact your service administrator."
+    )
+}
+
+/// What cannot be metered is over its bound. The edge's own text: Mimir has none.
+pub(crate) fn unmetered(bound: RateLimit) -> String {
+    let rate = format_go_float(per_second(bound.rate));
+    let burst = items_of(bound.burst);
+    format!(
+        "the push has been rejected because the edge cannot tell what Mimir would charge for it, and the tenant has sent more of \
+         such pushes than {rate} items/s with a maximum allowed burst of {burst} (err-edge-unmetered). The same push passes later, \
+         so retry it. The metric rls_unmetered_total says why it cannot be metered."
     )
 }
 

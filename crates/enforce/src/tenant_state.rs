@@ -33,6 +33,17 @@ pub(crate) struct IngestionCharge {
     pub(crate) overflowed: bool,
 }
 
+/// What became of a charge that nobody knows exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnmeteredCharge {
+    /// The ingestion bucket held it, and gave it.
+    Taken,
+    /// It did not, or was not asked: the push is within the tenant's bound for such, and Mimir answers it.
+    WithinBound,
+    /// Nothing was taken: the push is over that bound.
+    OverBound,
+}
+
 /// All buckets of one tenant. Boxed one by one: most tenants have no request limit and no spellings, and a hash table
 /// keeps about as many empty places as full ones.
 #[derive(Debug, Default)]
@@ -42,6 +53,8 @@ pub(crate) struct TenantState {
     spellings: Option<Box<Spellings>>,
     /// How much of what Mimir refused may come back; none until something did.
     returns: Option<Box<Returns>>,
+    /// What passed without being metered, beyond what the ingestion bucket held.
+    unmetered: Option<Box<Bucket>>,
     /// Whether anything was charged, or refused, since the last [`TenantState::settle`].
     used: bool,
 }
@@ -66,22 +79,57 @@ impl TenantState {
         self.request.charge(limit, requests, now)
     }
 
-    /// Charges the bucket of the tenant's spelling, or the bare tenant's if there are too many spellings.
+    /// How many places it takes.
+    pub(crate) fn places(&self) -> usize {
+        1 + self.spellings.as_ref().map_or(0, |spellings| spellings.buckets.len())
+    }
+
+    /// Charges the bucket of the tenant's spelling, or the bare tenant's if there are too many spellings, or no room for
+    /// one more.
     pub(crate) fn charge_ingestion(
         &mut self,
         tenant: &Tenant<'_>,
         limit: RateLimit,
         items: i64,
         now: Moment,
+        has_room: bool,
     ) -> IngestionCharge {
         self.used = true;
         if tenant.has_metadata()
-            && let Some(charge) = self.charge_spelling(tenant.limits_key(), limit, items, now)
+            && let Some(charge) = self.charge_spelling(tenant.limits_key(), limit, items, now, has_room)
         {
             return IngestionCharge { charge, overflowed: false };
         }
         let charge = self.ingestion.charge(limit, items, now);
         IngestionCharge { charge, overflowed: tenant.has_metadata() }
+    }
+
+    /// Takes `items` from the tenant's ingestion bucket, or where that does not hold them from a bucket of its own with `bound`. Without
+    /// `takes_ingestion` from that one alone.
+    ///
+    /// A push larger than the bound's burst passes where the bound is untouched: else it would never pass.
+    pub(crate) fn charge_unmetered(
+        &mut self,
+        tenant: &Tenant<'_>,
+        (limit, bound): (RateLimit, RateLimit),
+        (items, takes_ingestion): (i64, bool),
+        now: Moment,
+        has_room: bool,
+    ) -> UnmeteredCharge {
+        self.used = true;
+        if takes_ingestion && self.charge_ingestion(tenant, limit, items, now, has_room).charge == Charge::Made {
+            return UnmeteredCharge::Taken;
+        }
+        if is_unlimited(bound) {
+            return UnmeteredCharge::WithinBound;
+        }
+        let bucket = self.unmetered.get_or_insert_with(|| Box::new(Bucket::new(bound)));
+        bucket.set_limit(bound, now);
+        if bucket.take(items.min(bucket.burst()), now) {
+            UnmeteredCharge::WithinBound
+        } else {
+            UnmeteredCharge::OverBound
+        }
     }
 
     /// Gives requests back. What was charged without a limit was taken from no bucket.
@@ -90,13 +138,20 @@ impl TenantState {
     }
 
     /// Gives items back to the bucket that [`TenantState::charge_ingestion`] would charge. A spelling without a bucket is full.
-    pub(crate) fn refund_ingestion(&mut self, tenant: &Tenant<'_>, limit: RateLimit, items: i64, now: Moment) {
+    pub(crate) fn refund_ingestion(
+        &mut self,
+        tenant: &Tenant<'_>,
+        limit: RateLimit,
+        items: i64,
+        now: Moment,
+        has_room: bool,
+    ) {
         if !tenant.has_metadata() {
             return self.ingestion.refund(limit, items, now);
         }
-        let Some(Spellings { buckets }) = self.spellings.as_deref_mut() else { return };
-        let full = buckets.len() >= MAX_SPELLINGS;
-        match buckets.get_mut(tenant.limits_key()) {
+        let buckets = self.spellings.as_deref_mut().map(|spellings| &mut spellings.buckets);
+        let full = !has_room || buckets.as_ref().is_some_and(|buckets| buckets.len() >= MAX_SPELLINGS);
+        match buckets.and_then(|buckets| buckets.get_mut(tenant.limits_key())) {
             Some(bucket) => refund(bucket, limit, items, now),
             None if full => self.ingestion.refund(limit, items, now),
             None => {}
@@ -119,11 +174,17 @@ impl TenantState {
     }
 
     /// A copy of the ingestion bucket as a charge now would meet it: the spelling's, or the bare tenant's if there are
-    /// too many spellings.
-    pub(crate) fn ingestion_bucket(&self, tenant: &Tenant<'_>, limit: RateLimit, now: Moment) -> Bucket {
+    /// too many spellings, or no room for one more.
+    pub(crate) fn ingestion_bucket(
+        &self,
+        tenant: &Tenant<'_>,
+        limit: RateLimit,
+        now: Moment,
+        has_room: bool,
+    ) -> Bucket {
         let buckets = self.spellings.as_ref().map(|spellings| &spellings.buckets);
         let own = buckets.and_then(|buckets| buckets.get(tenant.limits_key()));
-        let full = own.is_none() && buckets.is_some_and(|buckets| buckets.len() >= MAX_SPELLINGS);
+        let full = own.is_none() && (!has_room || buckets.is_some_and(|buckets| buckets.len() >= MAX_SPELLINGS));
         if !tenant.has_metadata() || full { self.ingestion.bucket(limit, now) } else { copy_of(own, limit, now) }
     }
 
@@ -134,15 +195,30 @@ impl TenantState {
         }
         self.spellings.take_if(|spellings| spellings.buckets.is_empty());
         let used = std::mem::take(&mut self.used);
-        !used && self.spellings.is_none() && self.request.is_full(now) && self.ingestion.is_full(now)
+        self.unmetered.take_if(|bucket| bucket.is_full(now));
+        !used
+            && self.spellings.is_none()
+            && self.unmetered.is_none()
+            && self.request.is_full(now)
+            && self.ingestion.is_full(now)
     }
 
     /// `None` if the spelling has no bucket and may not get one.
-    fn charge_spelling(&mut self, key: &str, limit: RateLimit, items: i64, now: Moment) -> Option<Charge> {
+    fn charge_spelling(
+        &mut self,
+        key: &str,
+        limit: RateLimit,
+        items: i64,
+        now: Moment,
+        has_room: bool,
+    ) -> Option<Charge> {
         if self.spellings.is_none() && is_unlimited(limit) {
             return Some(Charge::Made);
         }
-        self.spellings.get_or_insert_default().charge(key, limit, items, now)
+        if self.spellings.is_none() && !has_room {
+            return None;
+        }
+        self.spellings.get_or_insert_default().charge(key, limit, items, now, has_room)
     }
 }
 
@@ -214,14 +290,14 @@ struct Spellings {
 }
 
 impl Spellings {
-    fn charge(&mut self, key: &str, limit: RateLimit, items: i64, now: Moment) -> Option<Charge> {
+    fn charge(&mut self, key: &str, limit: RateLimit, items: i64, now: Moment, has_room: bool) -> Option<Charge> {
         if let Some(bucket) = self.buckets.get_mut(key) {
             return Some(charge(bucket, limit, items, now));
         }
         if is_unlimited(limit) {
             return Some(Charge::Made);
         }
-        if self.buckets.len() >= MAX_SPELLINGS {
+        if self.buckets.len() >= MAX_SPELLINGS || !has_room {
             return None;
         }
         let bucket = self.buckets.entry(key.into()).or_insert_with(|| Bucket::new(limit));

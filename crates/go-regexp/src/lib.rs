@@ -12,9 +12,9 @@ mod pattern;
 mod template;
 mod text;
 
-pub use pattern::{Groups, Pattern, PatternError};
+pub use pattern::{Groups, MAX_COMPILED_BYTES, Pattern, PatternError};
 pub use template::Template;
 pub use text::read as read_text;
 
 /// An expansion ends early once it has written more than this, in bytes. Go has no such bound.
-pub const MAX_EXPANDED_BYTES: usize = 1 << 20;
+pub const MAX_EXPANDED_BYTES: usize = 256 << 10;

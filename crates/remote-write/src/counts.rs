@@ -1,6 +1,10 @@
 //! What a push carries, in the units in which Mimir counts.
 
+use crate::Unmetered;
+
 /// Contents of one push: what Mimir charges of it, and beside that what was sent.
+///
+/// Where [`PushCounts::unmetered`] says why, what is charged is the most that Mimir may charge: never less than it charges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PushCounts {
     /// Series as sent, valid or not, with or without samples.
@@ -16,22 +20,10 @@ pub struct PushCounts {
     pub metadata: u64,
     /// What Mimir says it received, before it looks at validity.
     pub sent: Contents,
-    /// How far what is charged here is what Mimir charges.
-    pub certainty: Certainty,
+    /// Why what is charged here is the most that Mimir may charge, and not exactly what it charges; `None` if it is exact.
+    pub unmetered: Option<Unmetered>,
     /// Bytes of the push after decompression.
     pub decoded_bytes: u64,
-}
-
-/// How far the counts of a push are what Mimir charges of it, the surest first. [`Rules`](crate::Rules) says where they are not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Certainty {
-    /// Exactly that.
-    #[default]
-    Exact,
-    /// Mostly that; now and then Mimir finds fewer of the series valid.
-    Likely,
-    /// They are of what was sent, whatever Mimir makes of it.
-    Unknown,
 }
 
 /// Contents of a push as sent, valid or not.
@@ -44,15 +36,32 @@ pub struct Contents {
     /// Exemplars; 0 when they were not read.
     pub exemplars: u64,
     /// Metadata: in 1.0 every entry; in 2.0 each metric family once, if its name is not empty and type, help or unit says
-    /// something (`MetricMetadataUnmarshalRW2` in Mimir's `pkg/mimirpb`).
+    /// something (`MetricMetadataUnmarshalRW2` in Mimir's `pkg/mimirpb`). Where too many are named to tell them apart, a
+    /// family counts more than once.
     pub metadata: u64,
 }
 
 impl PushCounts {
+    /// The same push with all that was sent charged, valid or not, because of `why`; a reason that is there already stays.
+    #[must_use]
+    pub fn as_sent(self, why: Unmetered) -> Self {
+        let Contents { samples, histograms, exemplars, metadata } = self.sent;
+        let unmetered = self.unmetered.or(Some(why));
+        Self { samples, histograms, exemplars, metadata, unmetered, ..self }
+    }
+
     /// What Mimir charges to the ingestion rate: samples, histograms, exemplars and metadata, saturating.
     ///
     /// A push of exemplars alone is free: Mimir returns before its rate limiter when no sample, histogram or metadata is
     /// left (`prePushValidation` in its `pkg/distributor/distributor.go`).
+    pub fn items(&self) -> u64 {
+        let Self { samples, histograms, exemplars, metadata, .. } = *self;
+        Contents { samples, histograms, exemplars, metadata }.items()
+    }
+}
+
+impl Contents {
+    /// What Mimir would charge if all of it were valid; see [`PushCounts::items`].
     pub fn items(&self) -> u64 {
         let charged = self.samples.saturating_add(self.histograms).saturating_add(self.metadata);
         if charged == 0 { 0 } else { charged.saturating_add(self.exemplars) }
@@ -73,7 +82,7 @@ mod tests {
             exemplars: 300,
             metadata: 4000,
             sent,
-            certainty: Certainty::Exact,
+            unmetered: None,
             decoded_bytes: 9,
         };
         assert_eq!(counts.items(), 4321);
@@ -83,6 +92,14 @@ mod tests {
     fn exemplars_alone_are_free() {
         assert_eq!(PushCounts { series: 1, exemplars: 5, ..PushCounts::default() }.items(), 0);
         assert_eq!(PushCounts { exemplars: 5, metadata: 1, ..PushCounts::default() }.items(), 6);
+    }
+
+    #[test]
+    fn all_that_was_sent_is_charged_where_nothing_is_known() {
+        let sent = Contents { samples: 9, histograms: 99, exemplars: 999, metadata: 9999 };
+        let counts = PushCounts { samples: 1, sent, ..PushCounts::default() }.as_sent(Unmetered::Work);
+        assert_eq!((counts.items(), counts.sent, counts.unmetered), (11_106, sent, Some(Unmetered::Work)));
+        assert_eq!(counts.as_sent(Unmetered::Buffers).unmetered, Some(Unmetered::Work), "the first reason stays");
     }
 
     #[test]

@@ -3,6 +3,9 @@
 /// The most characters that the labels of an exemplar may have, names and values together.
 const MOST_CHARACTERS: usize = 128;
 
+/// Bytes of the longest character.
+const LONGEST_CHARACTER: usize = 4;
+
 /// An exemplar as far as it was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Exemplar {
@@ -13,9 +16,22 @@ pub(crate) struct Exemplar {
 }
 
 impl Exemplar {
-    pub(crate) fn label(&mut self, name: &[u8], value: &[u8]) {
+    /// Adds a label; how many bytes of it were looked at: of a text that is too long whatever its characters, none.
+    pub(crate) fn label(&mut self, name: &[u8], value: &[u8]) -> usize {
         self.says_something |= !name.is_empty() && !value.is_empty();
-        self.characters = self.characters.saturating_add(characters(name)).saturating_add(characters(value));
+        self.count(name) + self.count(value)
+    }
+
+    fn count(&mut self, text: &[u8]) -> usize {
+        if self.characters > MOST_CHARACTERS {
+            return 0;
+        }
+        if text.len() > MOST_CHARACTERS * LONGEST_CHARACTER {
+            self.characters = MOST_CHARACTERS + 1;
+            return 0;
+        }
+        self.characters += characters(text);
+        text.len()
     }
 
     /// Whether it is kept, if its time is right.
@@ -36,7 +52,9 @@ mod tests {
     #[track_caller]
     fn check(labels: &[(&[u8], &[u8])], time: i64, expected: bool) {
         let mut exemplar = Exemplar { time, ..Exemplar::default() };
-        labels.iter().for_each(|(name, value)| exemplar.label(name, value));
+        labels.iter().for_each(|(name, value)| {
+            exemplar.label(name, value);
+        });
         assert_eq!(exemplar.is_valid(), expected, "{labels:02x?} at {time}");
     }
 
@@ -58,6 +76,16 @@ mod tests {
         check(&[(b"a", "ü".repeat(128).as_bytes())], 1, false);
         check(&[(b"a", &[b'x'; 60]), (b"b", &[b'x'; 66])], 1, true);
         check(&[(b"a", &[b'x'; 60]), (b"b", &[b'x'; 67])], 1, false);
+    }
+
+    #[test]
+    fn a_text_is_looked_at_no_further_than_it_matters() {
+        let mut exemplar = Exemplar { time: 1, ..Exemplar::default() };
+        assert_eq!(exemplar.label("𝄞".repeat(127).as_bytes(), b"x"), 4 * 127 + 1);
+        assert!(exemplar.is_valid());
+        assert_eq!(exemplar.label(&[b'x'; 513], b"x"), 0);
+        assert!(!exemplar.is_valid());
+        assert_eq!(exemplar.label(b"a", b"b"), 0);
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
 
+use crate::Unmetered;
 use crate::symbols::Place;
+use crate::work::Work;
 
 /// Types of `MetadataRW2` whose series are named after their family with a suffix.
 const HISTOGRAM: i32 = 3;
@@ -20,11 +22,13 @@ pub(crate) struct Families {
     hasher: RandomState,
     /// The latest metric and its type: series of one metric follow each other, and need no second look.
     latest: Option<(Place, i32)>,
+    /// Whether there were too many to tell them apart.
+    is_full: bool,
 }
 
 impl Default for Families {
     fn default() -> Self {
-        Self { names: HashTable::new(), hasher: RandomState::new(), latest: None }
+        Self { names: HashTable::new(), hasher: RandomState::new(), latest: None, is_full: false }
     }
 }
 
@@ -32,17 +36,21 @@ impl Families {
     pub(crate) fn clear(&mut self) {
         self.names.clear();
         self.latest = None;
+        self.is_full = false;
     }
 
-    /// Gives back memory over `bytes`.
-    pub(crate) fn shrink(&mut self, bytes: usize) {
+    /// Gives back memory over `bytes`; how many bytes are kept.
+    pub(crate) fn shrink(&mut self, bytes: usize) -> usize {
         self.clear();
-        self.names.shrink_to(bytes / size_of::<Place>(), |_| 0);
+        // At least an eighth of the places of a table stays empty, and nearly half of them may.
+        self.names.shrink_to(bytes / (4 * size_of::<Place>()), |_| 0);
+        self.names.allocation_size()
     }
 
-    /// Adds the family of the metric `name` and returns it, if it was new and has a name at all.
-    pub(crate) fn add(&mut self, name: Place, kind: i32, decoded: &[u8]) -> Option<Place> {
-        if self.latest.replace((name, kind)) == Some((name, kind)) {
+    /// Adds the family of the metric `name` and returns it, if it was new and has a name at all. Once there are too many, or
+    /// too long ones, to tell them apart, each one counts as new.
+    pub(crate) fn add(&mut self, name: Place, kind: i32, decoded: &[u8], work: &mut Work) -> Option<Place> {
+        if self.latest.replace((name, kind)) == Some((name, kind)) && name != Place::UNKNOWN {
             return None;
         }
         let family = family_of(name, kind, decoded);
@@ -50,9 +58,18 @@ impl Families {
             return None;
         }
         let text = family.text(decoded);
+        // It is hashed, and compared with one that has the same hash.
+        if self.is_full || name == Place::UNKNOWN || !work.afford(text.len()) || !work.afford(text.len()) {
+            return Some(family);
+        }
         let hash = self.hasher.hash_one(text);
         if self.names.find(hash, |known| known.text(decoded) == text).is_some() {
             return None;
+        }
+        if self.names.len() >= work.caps.families {
+            self.is_full = true;
+            work.abandon(Unmetered::Buffers);
+            return Some(family);
         }
         self.names.insert_unique(hash, family, |known| self.hasher.hash_one(known.text(decoded)));
         Some(family)
@@ -75,6 +92,7 @@ fn family_of(name: Place, kind: i32, decoded: &[u8]) -> Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::work::Caps;
 
     #[track_caller]
     fn check(name: &str, kind: i32, expected: &str) {
@@ -112,17 +130,19 @@ mod tests {
     fn counts_a_family_once() {
         let decoded = b"h_bucketh_sumg";
         let mut families = Families::default();
-        assert_eq!(families.add(Place::new(0, 8).unwrap(), HISTOGRAM, decoded), Place::new(0, 1));
-        assert_eq!(families.add(Place::new(0, 8).unwrap(), HISTOGRAM, decoded), None);
-        assert_eq!(families.add(Place::new(8, 5).unwrap(), HISTOGRAM, decoded), None);
-        assert!(families.add(Place::new(8, 5).unwrap(), 2, decoded).is_some());
-        assert!(families.add(Place::new(13, 1).unwrap(), 2, decoded).is_some());
+        let mut work = Work::new(100, Caps::USUAL);
+        assert_eq!(families.add(Place::new(0, 8).unwrap(), HISTOGRAM, decoded, &mut work), Place::new(0, 1));
+        assert_eq!(families.add(Place::new(0, 8).unwrap(), HISTOGRAM, decoded, &mut work), None);
+        assert_eq!(families.add(Place::new(8, 5).unwrap(), HISTOGRAM, decoded, &mut work), None);
+        assert!(families.add(Place::new(8, 5).unwrap(), 2, decoded, &mut work).is_some());
+        assert!(families.add(Place::new(13, 1).unwrap(), 2, decoded, &mut work).is_some());
     }
 
     #[test]
     fn counts_no_family_without_a_name() {
         let mut families = Families::default();
-        assert_eq!(families.add(Place::default(), 1, b"x"), None);
-        assert_eq!(families.add(Place::new(0, 4).unwrap(), SUMMARY, b"_sum"), None);
+        let mut work = Work::new(100, Caps::USUAL);
+        assert_eq!(families.add(Place::default(), 1, b"x", &mut work), None);
+        assert_eq!(families.add(Place::new(0, 4).unwrap(), SUMMARY, b"_sum", &mut work), None);
     }
 }

@@ -13,7 +13,8 @@ use crate::exemplar::Exemplar;
 use crate::histogram::Histogram;
 use crate::visitor::Visitor;
 use crate::wire::Cursor;
-use crate::{Certainty, PushCounts};
+use crate::work::Work;
+use crate::{PushCounts, Unmetered};
 
 /// The most replicas of one push that are told apart where each series is judged by its own labels. A sender has one.
 pub const MAX_REPLICAS: usize = 10_000;
@@ -89,13 +90,27 @@ impl<'l> Pair<'l> {
             self.cluster = value;
         }
     }
+
+    /// Pays for hashing it, and for comparing it with the one that has its hash.
+    fn touch(&self, work: &mut Work) -> bool {
+        let bytes = self.cluster.len() + self.replica.len();
+        work.touch(bytes) && work.touch(bytes)
+    }
+
+    /// Whether both are the very same texts, which 2.0 mostly says with the same references.
+    fn is_identical(&self, other: &Self) -> bool {
+        std::ptr::eq(self.cluster, other.cluster) && std::ptr::eq(self.replica, other.replica)
+    }
 }
 
 impl<'t> Verdicts<'_, 't> {
     /// What becomes of a series with these labels.
-    pub(crate) fn of<'l>(&self, labels: impl Iterator<Item = (&'l [u8], &'l [u8])>) -> Dedupe {
+    pub(crate) fn of<'l>(&self, labels: impl Iterator<Item = (&'l [u8], &'l [u8])>, work: &mut Work) -> Dedupe {
         let mut pair = Pair::default();
         labels.for_each(|(name, value)| pair.see(name, value, self.cluster_label, self.replica_label));
+        if !pair.touch(work) {
+            return Dedupe::Dropped;
+        }
         // Every series was there in the first walk.
         self.by_replica.get(&pair).copied().unwrap_or(Dedupe::Dropped)
     }
@@ -121,11 +136,16 @@ pub(crate) struct PairScan<'a, 't> {
     /// The replicas in order of their first series, with the earliest time of each; empty where only the first one counts.
     replicas: Vec<Seen<'a>>,
     places: HashMap<Pair<'a>, usize>,
+    /// The replica of the series before, by its place.
+    latest: Option<(Pair<'a>, usize)>,
+    /// Why not all replicas are known that have to be.
+    unknown: Option<Unmetered>,
+    work: Work,
     counts: PushCounts,
 }
 
 impl<'a, 't> PairScan<'a, 't> {
-    pub(crate) fn new(rules: HaRules<'t>, reads_exemplars: bool) -> Self {
+    pub(crate) fn new(rules: HaRules<'t>, reads_exemplars: bool, work: Work) -> Self {
         Self {
             rules,
             reads_exemplars,
@@ -134,16 +154,27 @@ impl<'a, 't> PairScan<'a, 't> {
             sender: None,
             replicas: Vec::new(),
             places: HashMap::new(),
+            latest: None,
+            unknown: None,
+            work,
             counts: PushCounts::default(),
         }
     }
 
-    /// Has the replicas judged.
-    pub(crate) fn finish(self) -> Deduped<'a, 't> {
+    /// Has the replicas judged, if all of them are known.
+    pub(crate) fn finish(self) -> (Deduped<'a, 't>, Work) {
+        let work = self.work;
+        (self.dedupe(), work)
+    }
+
+    fn dedupe(self) -> Deduped<'a, 't> {
         let HaRules { cluster_label, replica_label, each_series, judge } = self.rules;
         let mut judge = |(pair, earliest_sample): Seen<'a>| {
             judge(Replica { cluster: pair.cluster, replica: pair.replica, earliest_sample })
         };
+        if let Some(why) = self.unknown {
+            return Deduped::Nothing(self.counts.as_sent(why));
+        }
         // Without a series Mimir does not look for a pair.
         let Some(sender) = self.sender else { return Deduped::All { without: None } };
         if !each_series {
@@ -152,9 +183,6 @@ impl<'a, 't> PairScan<'a, 't> {
                 Dedupe::Elected => Deduped::All { without: Some(replica_label) },
                 Dedupe::Dropped => Deduped::Nothing(self.counts),
             };
-        }
-        if self.counts.certainty != Certainty::Exact {
-            return Deduped::Nothing(self.counts);
         }
         drop(self.places);
         let by_replica: HashMap<_, _> = self.replicas.into_iter().map(|seen| (seen.0, judge(seen))).collect();
@@ -165,17 +193,32 @@ impl<'a, 't> PairScan<'a, 't> {
     }
 
     fn note_replica(&mut self, time: Option<i64>) {
-        if self.replicas.len() >= MAX_REPLICAS && !self.places.contains_key(&self.series) {
-            self.counts.certainty = Certainty::Unknown;
-            return;
-        }
-        let place = *self.places.entry(self.series).or_insert_with(|| {
-            self.replicas.push((self.series, None));
-            self.replicas.len() - 1
-        });
+        let Some(place) = self.place() else { return };
+        self.latest = Some((self.series, place));
         if let Some((_, earliest)) = self.replicas.get_mut(place) {
             *earliest = earlier(*earliest, time);
         }
+    }
+
+    /// Where the replica of the series stands; `None` if there are too many.
+    fn place(&mut self) -> Option<usize> {
+        if let Some((_, place)) = self.latest.filter(|(latest, _)| latest.is_identical(&self.series)) {
+            return Some(place);
+        }
+        if !self.series.touch(&mut self.work) {
+            return None;
+        }
+        if let Some(place) = self.places.get(&self.series) {
+            return Some(*place);
+        }
+        let place = self.replicas.len();
+        if place >= MAX_REPLICAS {
+            self.work.abandon(Unmetered::Replicas);
+            return None;
+        }
+        self.replicas.push((self.series, None));
+        self.places.insert(self.series, place);
+        Some(place)
     }
 }
 
@@ -191,6 +234,10 @@ impl<'a> Visitor<'a> for PairScan<'a, '_> {
 
     fn is_label_value(&self, _: &[u8]) -> bool {
         true
+    }
+
+    fn work(&mut self) -> &mut Work {
+        &mut self.work
     }
 
     fn begin_series(&mut self) {
@@ -229,11 +276,14 @@ impl<'a> Visitor<'a> for PairScan<'a, '_> {
     fn end_series(&mut self, _: Cursor<'_>) -> Result<(), ProtobufError> {
         let [sample, histogram] = self.first;
         let time = earlier(sample, histogram);
-        let (_, earliest) = self.sender.get_or_insert((self.series, None));
-        *earliest = earlier(*earliest, time);
-        if self.rules.each_series {
+        if self.rules.each_series && !self.work.is_abandoned() {
             self.note_replica(time);
         }
+        if self.work.is_abandoned() && (self.rules.each_series || self.sender.is_none()) {
+            self.unknown = self.unknown.or(self.work.unmetered());
+        }
+        let (_, earliest) = self.sender.get_or_insert((self.series, None));
+        *earliest = earlier(*earliest, time);
         Ok(())
     }
 }

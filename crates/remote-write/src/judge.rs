@@ -12,10 +12,11 @@ use crate::labels::{LabelBuffers, LabelVerdict, Labels, METRIC_NAME};
 use crate::points::{Points, Recount};
 use crate::rewritten::{Rewritten, RewrittenBuffers};
 use crate::rules::TenantRewrite;
-use crate::validation::{Times, Validation};
+use crate::validation::{CLOCK_MARGIN_MS, Times, Validation};
 use crate::visitor::Visitor;
 use crate::wire::Cursor;
-use crate::{Certainty, Protocol, PushCounts};
+use crate::work::{Work, push_within, shrink_vec};
+use crate::{Protocol, PushCounts, Unmetered};
 
 /// Buffers of [`Judge`], empty between two pushes.
 #[derive(Debug, Default)]
@@ -32,13 +33,13 @@ pub(crate) struct JudgeBuffers {
 const MOST_CUT: usize = 100;
 
 impl JudgeBuffers {
-    /// Gives back memory over `bytes` in each of them.
+    /// Gives back memory over `bytes`, beside the few of `cut`.
     pub(crate) fn shrink(&mut self, bytes: usize) {
-        self.labels.shrink(bytes);
-        self.rewritten.shrink(bytes);
-        self.points.shrink(bytes);
-        self.exemplars.clear();
-        self.exemplars.shrink_to(bytes / size_of::<i64>());
+        let share = bytes / 4;
+        self.labels.shrink(share);
+        self.rewritten.shrink(share);
+        self.points.shrink(share);
+        shrink_vec(&mut self.exemplars, share);
     }
 }
 
@@ -49,6 +50,8 @@ pub(crate) struct Judge<'a, 's> {
     protocol: Protocol,
     now: i64,
     times: Times,
+    /// The same by other clocks.
+    wide_times: Times,
     labels: Labels<'a>,
     /// The name of a label that Mimir takes off every series first, once from each.
     without: Option<&'s [u8]>,
@@ -58,6 +61,11 @@ pub(crate) struct Judge<'a, 's> {
     /// The time of the earliest sample so far, valid or not; `i64::MAX` before the first.
     earliest: i64,
     series: Series,
+    /// Whether a value was cut that others share, so that labels are no longer what was sent.
+    labels_are_cut: bool,
+    /// Exemplars of series that are charged as sent because of that.
+    cut_exemplars: u64,
+    work: Work,
     counts: PushCounts,
 }
 
@@ -81,6 +89,7 @@ impl<'a, 's> Judge<'a, 's> {
         rewrite: Option<TenantRewrite<'s>>,
         deduped: Deduped<'a, 's>,
         (protocol, now): (Protocol, i64),
+        work: Work,
         buffers: &'s mut JudgeBuffers,
     ) -> Self {
         buffers.exemplars.clear();
@@ -95,29 +104,41 @@ impl<'a, 's> Judge<'a, 's> {
             protocol,
             now,
             times: rules.times(now),
+            wide_times: rules.times(now).with_margin(),
             labels: Labels::new(&mut buffers.labels),
             without,
             rewritten: Rewritten::new(rewrite, verdicts, &mut buffers.rewritten),
             buffers,
             earliest: i64::MAX,
             series: Series::default(),
+            labels_are_cut: false,
+            cut_exemplars: 0,
+            work,
             counts: PushCounts::default(),
         }
     }
 
     /// The counts of the whole push, and the buffers back.
-    pub(crate) fn finish(self) -> PushCounts {
-        let times = self.rules.exemplar_times(self.now, self.earliest);
-        let kept = self.buffers.exemplars.iter().filter(|time| times.contain(**time)).count();
-        let mut certainty = self.counts.certainty;
+    pub(crate) fn finish(mut self) -> PushCounts {
+        let exemplars = if self.work.is_abandoned() { self.counts.sent.exemplars } else { self.exemplars() };
         self.labels.give_back(&mut self.buffers.labels);
         if let Some(rewritten) = self.rewritten {
-            if rewritten.gave_up() {
-                certainty = Certainty::Unknown;
-            }
             rewritten.give_back(&mut self.buffers.rewritten);
         }
-        PushCounts { exemplars: kept as u64, certainty, ..self.counts }
+        PushCounts { exemplars, unmetered: self.work.unmetered(), ..self.counts }
+    }
+
+    /// The exemplars that Mimir keeps.
+    fn exemplars(&mut self) -> u64 {
+        let within = |margin| {
+            let times = self.rules.exemplar_times(self.now, self.earliest, margin);
+            self.buffers.exemplars.iter().filter(|time| times.contain(**time)).count() as u64
+        };
+        let kept = within(CLOCK_MARGIN_MS);
+        if kept != within(0) {
+            self.work.note(Unmetered::ClockMargin);
+        }
+        kept + self.cut_exemplars
     }
 
     /// A value that Mimir cuts: it writes over the bytes that stand there, whoever else refers to them.
@@ -132,32 +153,50 @@ impl<'a, 's> Judge<'a, 's> {
                 && !cut.contains(&place)
                 && cut.len() < MOST_CUT;
         if !is_alone || self.rewritten.is_some() {
-            self.counts.certainty = self.counts.certainty.max(Certainty::Likely);
+            self.labels_are_cut = true;
+            self.work.note(Unmetered::CutValues);
         }
         if cut.len() <= MOST_CUT {
             cut.push(place);
         }
     }
 
+    /// Charges a series for all that it holds, since nobody knows what of it is valid.
+    #[cold]
+    fn charge_as_sent(&mut self) {
+        self.counts.samples += self.series.samples.count;
+        self.counts.histograms += self.series.histograms.count;
+        self.cut_exemplars += self.series.exemplars;
+        self.buffers.exemplars.truncate(self.series.kept_before);
+    }
+
     /// The samples and histograms that count, or `None` if one of them is invalid, and so the whole series.
     #[inline]
     fn points(&mut self, message: Cursor<'_>) -> Result<Option<(u64, u64)>, ProtobufError> {
         let Series { samples, histograms, bad_histogram, .. } = &self.series;
-        if !samples.are_within(self.times) || !histograms.are_within(self.times) {
+        let are_within = |times| samples.are_within(times) && histograms.are_within(times);
+        let is_marginal = !are_within(self.times);
+        if is_marginal && !are_within(self.wide_times) {
             return Ok(None);
         }
-        if samples.ascend && histograms.ascend {
-            return Ok((!bad_histogram).then_some((samples.count, histograms.count)));
+        let counted = if samples.ascend && histograms.ascend {
+            (!bad_histogram).then_some((samples.count, histograms.count))
+        } else {
+            self.recount(message)?
+        };
+        if is_marginal && counted.is_some() {
+            self.work.note(Unmetered::ClockMargin);
         }
-        self.recount(message)
+        Ok(counted)
     }
 
     /// The same for a series whose times do not ascend.
     #[inline(never)]
     fn recount(&mut self, message: Cursor<'_>) -> Result<Option<(u64, u64)>, ProtobufError> {
         let points = &mut self.buffers.points;
-        let Some(samples) = points.samples(message.clone(), self.protocol)? else { return Ok(None) };
-        let histograms = points.histograms(message, self.protocol, self.rules.histograms())?;
+        let work = &mut self.work;
+        let Some(samples) = points.samples(message.clone(), self.protocol, work)? else { return Ok(None) };
+        let histograms = points.histograms(message, self.protocol, self.rules.histograms(), work)?;
         Ok(histograms.map(|histograms| (samples, histograms)))
     }
 }
@@ -174,6 +213,11 @@ impl<'a> Visitor<'a> for Judge<'a, '_> {
     }
 
     #[inline]
+    fn work(&mut self) -> &mut Work {
+        &mut self.work
+    }
+
+    #[inline]
     fn begin_series(&mut self) {
         self.counts.series += 1;
         self.series = Series { kept_before: self.buffers.exemplars.len(), ..Series::default() };
@@ -185,15 +229,18 @@ impl<'a> Visitor<'a> for Judge<'a, '_> {
 
     #[inline]
     fn label(&mut self, name: &'a [u8], value: &'a [u8], value_is_valid: bool) {
+        if self.work.is_abandoned() {
+            return;
+        }
         if self.rules.cuts(value) || self.rules.cuts(name) {
             self.see_cut(name, value);
         }
         if self.without.is_some_and(|without| name == without) && !self.series.is_without {
             self.series.is_without = true;
         } else if let Some(rewritten) = &mut self.rewritten {
-            rewritten.push(name, value);
+            rewritten.push(name, value, &mut self.work);
         } else {
-            self.labels.push(self.rules, name, value, value_is_valid);
+            self.labels.push(self.rules, name, value, value_is_valid, &mut self.work);
         }
     }
 
@@ -212,8 +259,9 @@ impl<'a> Visitor<'a> for Judge<'a, '_> {
 
     fn exemplar(&mut self, exemplar: Exemplar) {
         self.counts.sent.exemplars += 1;
-        if self.rules.keeps_exemplar(self.series.exemplars) && exemplar.is_valid() {
-            self.buffers.exemplars.push(exemplar.time);
+        let is_kept = self.rules.keeps_exemplar(self.series.exemplars) && exemplar.is_valid();
+        if is_kept && !push_within(&mut self.buffers.exemplars, exemplar.time, self.work.caps.exemplars) {
+            self.work.abandon(Unmetered::Buffers);
         }
         self.series.exemplars += 1;
     }
@@ -226,13 +274,19 @@ impl<'a> Visitor<'a> for Judge<'a, '_> {
     #[inline]
     fn end_series(&mut self, message: Cursor<'_>) -> Result<(), ProtobufError> {
         let verdict = match &mut self.rewritten {
-            Some(rewritten) => rewritten.verdict(self.rules),
-            None => self.labels.verdict(self.rules),
+            _ if self.work.is_abandoned() => LabelVerdict::Invalid,
+            Some(rewritten) => rewritten.verdict(self.rules, &mut self.work),
+            None => self.labels.verdict(self.rules, &mut self.work),
         };
         if verdict != LabelVerdict::Nothing {
             self.earliest = self.earliest.min(self.series.samples.first).min(self.series.histograms.first);
         }
         let counted = if verdict == LabelVerdict::Valid { self.points(message)? } else { None };
+        let is_as_sent = self.labels_are_cut && verdict != LabelVerdict::Nothing;
+        if is_as_sent || self.work.is_abandoned() {
+            self.charge_as_sent();
+            return Ok(());
+        }
         match counted {
             Some((samples, histograms)) => {
                 self.counts.samples += samples;

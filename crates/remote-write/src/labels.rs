@@ -4,8 +4,10 @@
 //! remembered: a name that is where it was then needs no second look. All that counts is whether a series is valid, so no
 //! label is ever moved: where names do not ascend, a copy of them is sorted to find equal ones.
 
+use crate::Unmetered;
 use crate::bytes::is_same;
 use crate::validation::Validation;
+use crate::work::{FREE_BYTES, Work, push_within, shrink_vec};
 
 /// The label that names the metric.
 pub(crate) const METRIC_NAME: &[u8] = b"__name__";
@@ -18,11 +20,9 @@ pub(crate) struct LabelBuffers {
 }
 
 impl LabelBuffers {
-    /// Gives back memory over `bytes`.
-    pub(crate) fn shrink(&mut self, bytes: usize) {
-        for buffer in [&mut self.names, &mut self.sorted] {
-            buffer.shrink_to(bytes / size_of::<&[u8]>());
-        }
+    /// Gives back memory over `bytes`; how many bytes are kept.
+    pub(crate) fn shrink(&mut self, bytes: usize) -> usize {
+        shrink_vec(&mut self.names, bytes / 2) + shrink_vec(&mut self.sorted, bytes / 2)
     }
 }
 
@@ -76,14 +76,21 @@ impl<'a> Labels<'a> {
 
     /// The next label. An empty value is none: Mimir removes it before it looks.
     #[inline]
-    pub(crate) fn push(&mut self, rules: &Validation, name: &'a [u8], value: &'a [u8], value_is_valid: bool) {
+    pub(crate) fn push(
+        &mut self,
+        rules: &Validation,
+        name: &'a [u8],
+        value: &'a [u8],
+        value_is_valid: bool,
+        work: &mut Work,
+    ) {
         if value.is_empty() {
             return;
         }
         self.valid &= value_is_valid;
-        let known = self.count < self.distinct && self.names.get(self.count).is_some_and(|known| is_same(known, name));
-        if !known {
-            self.learn(rules, name);
+        let known = self.count < self.distinct;
+        if !(known && self.names.get(self.count).is_some_and(|known| is_same_within(known, name, work))) {
+            self.learn(rules, name, work);
         }
         if self.metric_name.is_none() && name == METRIC_NAME {
             self.metric_name = Some(value);
@@ -93,7 +100,7 @@ impl<'a> Labels<'a> {
 
     /// Looks at a name that was not there in the series before.
     #[inline(never)]
-    fn learn(&mut self, rules: &Validation, name: &'a [u8]) {
+    fn learn(&mut self, rules: &Validation, name: &'a [u8], work: &mut Work) {
         let at = self.count;
         self.distinct = self.distinct.min(at);
         self.ascending = self.ascending.min(at);
@@ -103,9 +110,14 @@ impl<'a> Labels<'a> {
             self.valid = false;
             return;
         }
+        // It is compared with the one before, and looked at itself.
+        if !work.touch(name.len()) || !work.touch(name.len()) {
+            return;
+        }
         let ascends = self.names.last().is_none_or(|last| *last < name);
-        self.names.push(name);
-        if !rules.is_label_name(name) {
+        if !push_within(&mut self.names, name, work.caps.labels) {
+            work.abandon(Unmetered::Buffers);
+        } else if !rules.is_label_name(name) {
             self.valid = false;
         } else if ascends && self.ascending == at && self.distinct == at {
             self.ascending += 1;
@@ -113,25 +125,25 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// The verdict, once all labels of the series have been pushed.
+    /// The verdict, once all labels of the series have been pushed. Of a push that is abandoned by then it says nothing.
     #[inline]
-    pub(crate) fn verdict(&mut self, rules: &Validation) -> LabelVerdict {
+    pub(crate) fn verdict(&mut self, rules: &Validation, work: &mut Work) -> LabelVerdict {
         if self.count == 0 {
             return LabelVerdict::Nothing;
         }
         let valid = self.valid
-            && self.metric_name.is_some_and(|name| self.is_metric_name(rules, name))
+            && self.metric_name.is_some_and(|name| self.is_metric_name(rules, name, work))
             && rules.may_have_labels(self.metric_name.unwrap_or_default(), self.count)
-            && (self.distinct >= self.count || self.are_distinct());
+            && (self.distinct >= self.count || self.are_distinct(work));
         if valid { LabelVerdict::Valid } else { LabelVerdict::Invalid }
     }
 
     #[inline]
-    fn is_metric_name(&mut self, rules: &Validation, name: &'a [u8]) -> bool {
-        if is_same(self.known_metric_name, name) {
+    fn is_metric_name(&mut self, rules: &Validation, name: &'a [u8], work: &mut Work) -> bool {
+        if is_same_within(self.known_metric_name, name, work) {
             return true;
         }
-        let valid = rules.is_metric_name(name);
+        let valid = work.touch(name.len()) && rules.is_metric_name(name);
         if valid {
             self.known_metric_name = name;
         }
@@ -140,9 +152,14 @@ impl<'a> Labels<'a> {
 
     /// Whether all names of this series differ; all of them are known to be valid.
     #[inline(never)]
-    fn are_distinct(&mut self) -> bool {
+    fn are_distinct(&mut self, work: &mut Work) -> bool {
+        let names = self.names.get(..self.count).unwrap_or_default();
+        if !work.take(sorting(names.iter().map(|name| name.len()))) {
+            return false;
+        }
         self.sorted.clear();
-        self.sorted.extend(self.names.iter().take(self.count));
+        self.sorted.reserve_exact(names.len());
+        self.sorted.extend(names);
         self.sorted.sort_unstable();
         let distinct = self.sorted.is_sorted_by(|left, right| left < right);
         if distinct {
@@ -150,6 +167,21 @@ impl<'a> Labels<'a> {
         }
         distinct
     }
+}
+
+/// Whether the texts are the same, if the push may have long ones compared.
+#[inline]
+fn is_same_within(left: &[u8], right: &[u8], work: &mut Work) -> bool {
+    let is_free = left.len() <= FREE_BYTES || left.len() != right.len() || std::ptr::eq(left, right);
+    (is_free || work.touch(left.len())) && is_same(left, right)
+}
+
+/// The work of sorting texts of these lengths: each is compared as often as the logarithm of their number says, and of all of
+/// them the first bytes are free.
+pub(crate) fn sorting(lengths: impl ExactSizeIterator<Item = usize>) -> usize {
+    let rounds = lengths.len().checked_ilog2().unwrap_or_default() as usize + 1;
+    let texts = lengths.map(|length| 1 + length.saturating_sub(FREE_BYTES));
+    texts.fold(0_usize, usize::saturating_add).saturating_mul(rounds)
 }
 
 /// The same buffer, empty, for slices of another push. Collecting in place keeps the memory.

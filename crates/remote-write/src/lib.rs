@@ -15,6 +15,8 @@
 //! - Nothing is allocated for a length that the body only claims: the claim is compared with the caller's cap and with
 //!   what snappy can make of so few bytes.
 //! - A push that is read again with the same [`Scratch`] allocates nothing.
+//! - Work and memory are bounded by the decompressed bytes, whatever refers to what: [`working_bytes`] says how much memory.
+//! - A push is charged what Mimir charges, or, where it says that it is [`Unmetered`], no less than Mimir may charge.
 //! - A series is judged in one walk over its bytes; in a second one only if the times of its samples do not ascend.
 //! - No input panics.
 
@@ -37,25 +39,28 @@ mod rules;
 mod scratch;
 mod snappy;
 mod symbols;
+mod unmetered;
 mod v1;
 mod v2;
 mod validation;
 mod visitor;
 mod wire;
+mod work;
 
 #[cfg(feature = "encode")]
 pub mod encode;
 
 pub use content_type::{ContentType, content_type, content_type_fault};
-pub use counts::{Certainty, Contents, PushCounts};
+pub use counts::{Contents, PushCounts};
 pub use error::{BodyError, BodyErrorKind, ProtobufError};
 pub use ha::{Dedupe, HaRules, MAX_REPLICAS, Replica};
 pub use read::{BodyLimits, read_push};
 pub use rewritten::MAX_RULE_RUNS;
 pub use rules::{Rules, TenantRewrite};
-pub use scratch::Scratch;
+pub use scratch::{Scratch, working_bytes};
 pub use snappy::claimed_bytes;
-pub use validation::Validation;
+pub use unmetered::Unmetered;
+pub use validation::{CLOCK_MARGIN_MS, Validation};
 
 /// The version of remote write that a push is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,11 +1,12 @@
 //! The times of the samples of one series: of those with the same time Mimir takes the first.
 
-use crate::Protocol;
 use crate::error::ProtobufError;
 use crate::histogram::histogram;
 use crate::messages;
 use crate::validation::{HistogramRules, Times};
 use crate::wire::Cursor;
+use crate::work::{Work, push_within, shrink_vec};
+use crate::{Protocol, Unmetered};
 
 /// The samples, or the histograms, of one series as far as they were read.
 #[derive(Clone, Copy, Debug)]
@@ -62,20 +63,26 @@ impl Recount {
     /// Below this many points a second look for equal times is not worth it.
     const ROOM: usize = 1024;
 
-    /// Gives back memory over `bytes`.
-    pub(crate) fn shrink(&mut self, bytes: usize) {
-        self.points.clear();
-        self.points.shrink_to(bytes / size_of::<Point>());
+    /// Gives back memory over `bytes`; how many bytes are kept.
+    pub(crate) fn shrink(&mut self, bytes: usize) -> usize {
+        shrink_vec(&mut self.points, bytes)
     }
 
     /// The samples that a series counts for; none is invalid.
-    pub(crate) fn samples(&mut self, mut series: Cursor<'_>, protocol: Protocol) -> Result<Option<u64>, ProtobufError> {
+    pub(crate) fn samples(
+        &mut self,
+        mut series: Cursor<'_>,
+        protocol: Protocol,
+        work: &mut Work,
+    ) -> Result<Option<u64>, ProtobufError> {
         self.begin();
         while let Some(key) = series.next_key()? {
             match key.field() {
                 2 => {
                     let time = messages::sample(series.nested(key, "Samples", "Sample")?, protocol)?;
-                    self.add(time, true);
+                    if !self.add(time, true, work) {
+                        return Ok(None);
+                    }
                 }
                 _ => series.skip(key)?,
             }
@@ -89,6 +96,7 @@ impl Recount {
         mut series: Cursor<'_>,
         protocol: Protocol,
         rules: HistogramRules,
+        work: &mut Work,
     ) -> Result<Option<u64>, ProtobufError> {
         let field = match protocol {
             Protocol::V1 => 4,
@@ -99,7 +107,9 @@ impl Recount {
             if key.field() == field {
                 let message = series.nested(key, "Histograms", "Histogram")?;
                 let histogram = histogram(message.clone(), protocol)?;
-                self.add(histogram.time, histogram.is_valid(rules, message)?);
+                if !self.add(histogram.time, histogram.is_valid(rules, message)?, work) {
+                    return Ok(None);
+                }
             } else {
                 series.skip(key)?;
             }
@@ -113,14 +123,25 @@ impl Recount {
         self.room = Self::ROOM;
     }
 
-    fn add(&mut self, time: i64, valid: bool) {
+    /// Adds a point; false if there are too many of different times, and the push is abandoned.
+    fn add(&mut self, time: i64, valid: bool, work: &mut Work) -> bool {
         // Sorted now and then, so that a million samples of one time take no more memory than one.
         if self.points.len() >= self.room {
             self.reduce();
             self.room = Self::ROOM.max(2 * self.points.len());
         }
-        self.points.push(Point { time, order: self.next | u64::from(!valid) });
+        let point = Point { time, order: self.next | u64::from(!valid) };
         self.next += 2;
+        if !push_within(&mut self.points, point, work.caps.times) {
+            self.reduce();
+            // Nearly full of different times: not worth a look for each further one.
+            if self.points.len() > work.caps.times / 2 {
+                work.abandon(Unmetered::Buffers);
+                return false;
+            }
+            self.points.push(point);
+        }
+        true
     }
 
     /// Keeps the first point of each time.

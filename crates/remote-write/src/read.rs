@@ -7,6 +7,7 @@ use crate::judge::Judge;
 use crate::scratch::Scratch;
 use crate::symbols::Symbols;
 use crate::visitor::Visitor;
+use crate::work::Work;
 use crate::{Protocol, PushCounts, Rules, snappy, v1, v2};
 
 /// Bounds of a body, whatever the tenant.
@@ -34,21 +35,22 @@ pub fn read_push<'t>(
     scratch: &mut Scratch,
 ) -> Result<PushCounts, BodyError> {
     let Rules { validation, rewrite, ha } = rules.into();
-    let Scratch { decoded, symbols, families, judge } = scratch;
+    let Scratch { decoded, symbols, families, judge, caps } = scratch;
     let decoded = snappy::decompress(body, limits.max_decoded_bytes, decoded)?;
     let decoded_bytes = decoded.len() as u64;
     let mut walker = Walker { protocol, decoded, symbols, families };
 
     let mut deduped = Deduped::All { without: None };
+    let mut work = Work::new(decoded.len(), *caps);
     if let Some(ha) = ha {
-        let mut scan = PairScan::new(ha, validation.stores_exemplars());
+        let mut scan = PairScan::new(ha, validation.stores_exemplars(), work);
         walker.walk(&mut scan)?;
-        match scan.finish() {
-            Deduped::Nothing(counts) => return Ok(PushCounts { decoded_bytes, ..counts }),
-            left => deduped = left,
+        (deduped, work) = scan.finish();
+        if let Deduped::Nothing(counts) = deduped {
+            return Ok(PushCounts { decoded_bytes, ..counts });
         }
     }
-    let mut judge = Judge::new(&validation, rewrite, deduped, (protocol, now), judge);
+    let mut judge = Judge::new(&validation, rewrite, deduped, (protocol, now), work, judge);
     let walked = walker.walk(&mut judge);
     // Also after an error: it holds buffers that are to come back.
     let counts = judge.finish();
@@ -72,3 +74,6 @@ impl<'a> Walker<'a, '_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

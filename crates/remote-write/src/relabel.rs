@@ -14,6 +14,8 @@
 //! - What a series makes the rules do is bounded: by its size times the number of rules, and by [`MAX_WRITTEN_BYTES`].
 //! - Once the buffers of the [`LabelSet`] are large enough, only expressions with groups that a rule uses allocate.
 
+use std::sync::Arc;
+
 use limits::TenantLimits;
 use thiserror::Error;
 
@@ -21,19 +23,24 @@ mod labels;
 mod letter_case;
 mod rule;
 
-pub use go_regexp::PatternError;
+pub use go_regexp::{Pattern, PatternError};
 pub use labels::LabelSet;
 
 use rule::Rule;
 
 /// How much the rules may write on one series, in bytes, each label counted with 32 more.
 ///
-/// Mimir has no such bound. A series that comes to it counts as dropped: it is forwarded, and charged nothing.
+/// Mimir has no such bound. What it makes of a series that comes to it is not known here.
 pub const MAX_WRITTEN_BYTES: usize = go_regexp::MAX_EXPANDED_BYTES;
 
-/// What a rule has to look at to take as long as on a series without labels once more: so many bytes, or ten labels.
+/// What a rule takes, in thousandths of a run on a series without labels, which is some half a microsecond: once that, and
+/// for each label, or each 256 bytes of them, a tenth of it.
+pub(crate) const RUN: usize = 1000;
+const LABEL_OF_A_RULE: usize = 100;
 const BYTES_OF_A_LABEL: usize = 256;
-const LABELS_OF_A_RUN: usize = 10;
+
+/// What taking off a label by its name takes for each label that is there: nothing but a comparison.
+const LABEL_OF_A_DROP: usize = 5;
 
 /// The label under which rules see the tenant; it is removed after the last of them.
 const TENANT_LABEL: &[u8] = b"__meta_tenant_id";
@@ -42,6 +49,8 @@ const TENANT_LABEL: &[u8] = b"__meta_tenant_id";
 #[derive(Debug)]
 pub struct Rewrite {
     rules: Vec<Rule>,
+    /// Of all rules together.
+    weight: usize,
     drop_labels: Vec<Box<str>>,
 }
 
@@ -78,16 +87,29 @@ impl Rewrite {
     /// # Errors
     /// The first rule that cannot be run. What Mimir charges to this tenant is not known then: nothing is to be charged.
     pub fn compile(limits: &TenantLimits) -> Result<Option<Self>, RewriteError> {
+        let compiled = Self::compile_with(limits, |expression| Some(Pattern::compile(expression).map(Arc::new)));
+        compiled.unwrap_or(Ok(None))
+    }
+
+    /// The same with expressions that `pattern` compiles, or shares with other rules. Where it gives `None`, this ends, and gives none either.
+    pub fn compile_with(
+        limits: &TenantLimits,
+        mut pattern: impl FnMut(&Arc<str>) -> Option<Result<Arc<Pattern>, PatternError>>,
+    ) -> Option<Result<Option<Self>, RewriteError>> {
         let nothing = limits.metric_relabel_configs.is_empty() && limits.drop_labels.is_empty();
         if nothing || !limits.metric_relabeling_enabled {
-            return Ok(None);
+            return Some(Ok(None));
         }
-        let scheme = limits.name_validation_scheme;
-        let rules = limits.metric_relabel_configs.iter().zip(1..);
-        Ok(Some(Rewrite {
-            rules: rules.map(|(rule, number)| Rule::compile(rule, number, scheme)).collect::<Result<_, _>>()?,
-            drop_labels: limits.drop_labels.iter().map(|name| (&**name).into()).collect(),
-        }))
+        let mut rules = Vec::with_capacity(limits.metric_relabel_configs.len());
+        for (rule, number) in limits.metric_relabel_configs.iter().zip(1..) {
+            match Rule::compile(rule, number, limits.name_validation_scheme, &mut pattern)? {
+                Ok(rule) => rules.push(rule),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        let weight = rules.iter().map(Rule::weight).sum();
+        let drop_labels = limits.drop_labels.iter().map(|name| (&**name).into()).collect();
+        Some(Ok(Some(Rewrite { weight, rules, drop_labels })))
     }
 
     /// How many rules there are, `drop_labels` included.
@@ -102,17 +124,24 @@ impl Rewrite {
         self.len() == 0
     }
 
-    /// How many runs of a rule a series with these labels takes: one for each rule, and more the more it may look at.
-    pub(crate) fn runs(&self, labels: &LabelSet) -> u64 {
+    /// How much of a run, in thousandths, a series takes that has these labels: more the more there is to look at.
+    pub(crate) fn effort(&self, labels: &LabelSet) -> usize {
         let looks_at = labels.len().saturating_add(labels.bytes() / BYTES_OF_A_LABEL);
-        let runs = self.len().saturating_mul(looks_at.saturating_add(LABELS_OF_A_RUN)) / LABELS_OF_A_RUN;
-        u64::try_from(runs).unwrap_or(u64::MAX)
+        let rule = RUN.saturating_add(looks_at.saturating_mul(LABEL_OF_A_RULE));
+        let drop = (labels.len() + 1).saturating_mul(LABEL_OF_A_DROP);
+        self.weight.saturating_mul(rule).saturating_add(self.drop_labels.len().saturating_mul(drop))
+    }
+
+    /// And how much more for so many bytes that the rules wrote.
+    pub(crate) fn effort_of_writing(&self, bytes: usize) -> usize {
+        self.weight.saturating_mul(bytes / BYTES_OF_A_LABEL).saturating_mul(LABEL_OF_A_RULE)
     }
 
     /// Makes of the labels of one series, as sent, what Mimir goes on with: sorted by name, without empty values.
     ///
     /// `tenant` is the bare tenant, which rules may look at. False: Mimir drops the series without a word, because a rule
-    /// says so or no label is left; `labels` then hold nothing of use.
+    /// says so or no label is left; `labels` then hold nothing of use. It is also false where the rules came to
+    /// [`MAX_WRITTEN_BYTES`], which [`LabelSet::is_within_bounds`] tells.
     pub fn apply(&self, tenant: &str, labels: &mut LabelSet) -> bool {
         if !self.rules.is_empty() && !self.relabel(tenant, labels) {
             return false;
@@ -129,7 +158,8 @@ impl Rewrite {
         let mut scratch = labels.take_scratch();
         let keep = self.rules.iter().all(|rule| rule.apply(labels, &mut scratch) && labels.is_within_bounds());
         labels.return_scratch(scratch);
-        labels.set(TENANT_LABEL, b"");
+        // Set to an empty value, as Mimir does, it would count as written.
+        labels.remove_first(TENANT_LABEL);
         keep
     }
 }

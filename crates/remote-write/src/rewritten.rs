@@ -1,15 +1,21 @@
 //! Series whose labels are not judged as they were sent: relabelled, or of a push that is deduplicated series by series.
 
+use crate::Unmetered;
 use crate::ha::{Dedupe, Verdicts};
 use crate::labels::{LabelBuffers, LabelVerdict, Labels};
-use crate::relabel::LabelSet;
+use crate::relabel::{LabelSet, RUN};
 use crate::rules::TenantRewrite;
 use crate::validation::Validation;
+use crate::work::Work;
 
 /// How often rules are run for one push, at most: each rule once for each series, and once more for every ten labels of it.
+/// A rule that uses groups of its expression counts four times, a label of `drop_labels` a two-hundredth for each label.
 ///
 /// It is half a second of work, and more than senders put into a push: 50,000 series of ten labels, with ten rules.
 pub const MAX_RULE_RUNS: u64 = 1_000_000;
+
+/// The same in thousandths.
+const MOST_EFFORT: usize = MAX_RULE_RUNS as usize * RUN;
 
 /// Buffers of [`Rewritten`], empty between two pushes.
 #[derive(Debug, Default)]
@@ -19,10 +25,10 @@ pub(crate) struct RewrittenBuffers {
 }
 
 impl RewrittenBuffers {
-    /// Gives back memory over `bytes` in each of them.
-    pub(crate) fn shrink(&mut self, bytes: usize) {
-        self.set.shrink(bytes);
-        self.labels.shrink(bytes);
+    /// Gives back memory over `bytes`; how many bytes are kept.
+    pub(crate) fn shrink(&mut self, bytes: usize) -> usize {
+        let labels = self.labels.shrink(bytes / 4);
+        labels + self.set.shrink(bytes - bytes / 4)
     }
 }
 
@@ -32,8 +38,8 @@ pub(crate) struct Rewritten<'a, 't> {
     rewrite: Option<TenantRewrite<'t>>,
     verdicts: Option<Verdicts<'a, 't>>,
     buffers: RewrittenBuffers,
-    /// Of [`MAX_RULE_RUNS`]; none once it was not enough.
-    runs_left: Option<u64>,
+    /// Of [`MOST_EFFORT`].
+    effort_left: usize,
 }
 
 impl<'a, 't> Rewritten<'a, 't> {
@@ -44,53 +50,74 @@ impl<'a, 't> Rewritten<'a, 't> {
         buffers: &mut RewrittenBuffers,
     ) -> Option<Self> {
         let has_work = rewrite.is_some() || verdicts.is_some();
-        has_work.then(|| Self { rewrite, verdicts, buffers: std::mem::take(buffers), runs_left: Some(MAX_RULE_RUNS) })
+        has_work.then(|| Self { rewrite, verdicts, buffers: std::mem::take(buffers), effort_left: MOST_EFFORT })
     }
 
     pub(crate) fn give_back(self, buffers: &mut RewrittenBuffers) {
         *buffers = self.buffers;
     }
 
-    /// Whether the push takes more runs than there are.
-    pub(crate) fn gave_up(&self) -> bool {
-        self.runs_left.is_none()
-    }
-
     pub(crate) fn begin(&mut self) {
         self.buffers.set.clear();
     }
 
-    pub(crate) fn push(&mut self, name: &[u8], value: &[u8]) {
-        if !self.gave_up() {
-            self.buffers.set.push(name, value);
+    pub(crate) fn push(&mut self, name: &[u8], value: &[u8], work: &mut Work) {
+        let set = &mut self.buffers.set;
+        if set.len() >= work.caps.labels || set.bytes() + name.len() + value.len() > work.caps.label_bytes {
+            work.abandon(Unmetered::Buffers);
+        } else if work.touch(name.len()) && work.touch(value.len()) {
+            set.push(name, value);
         }
     }
 
-    /// The verdict, once all labels of the series have been pushed. A series that is dropped is as one without labels.
-    pub(crate) fn verdict(&mut self, rules: &Validation) -> LabelVerdict {
-        let RewrittenBuffers { set, labels: buffers } = &mut self.buffers;
-        let runs = self.rewrite.map_or(0, |rewrite| rewrite.rewrite.runs(set));
-        self.runs_left = self.runs_left.and_then(|left| left.checked_sub(runs));
-        if self.runs_left.is_none() {
-            return LabelVerdict::Nothing;
+    /// The verdict, once all labels of the series have been pushed. A series that is dropped is as one without labels. Of a
+    /// push that is abandoned by then it says nothing.
+    pub(crate) fn verdict(&mut self, rules: &Validation, work: &mut Work) -> LabelVerdict {
+        if !work.is_abandoned() && work.take(self.buffers.set.sorting()) && self.is_left(work) {
+            self.judge(rules, work)
+        } else {
+            LabelVerdict::Nothing
         }
+    }
+
+    /// Whether anything is left of the series once it is deduplicated and relabelled.
+    fn is_left(&mut self, work: &mut Work) -> bool {
+        let set = &mut self.buffers.set;
         if let Some(verdicts) = &self.verdicts {
-            match verdicts.of(set.iter()) {
+            match verdicts.of(set.iter(), work) {
                 Dedupe::NoPair => {}
                 Dedupe::Elected => set.remove_first(verdicts.replica_label()),
-                Dedupe::Dropped => return LabelVerdict::Nothing,
+                Dedupe::Dropped => return false,
             }
         }
-        if let Some(TenantRewrite { rewrite, tenant }) = self.rewrite
-            && !rewrite.apply(tenant, set)
-        {
-            return LabelVerdict::Nothing;
+        let Some(TenantRewrite { rewrite, tenant }) = self.rewrite else { return true };
+        if !pay(&mut self.effort_left, rewrite.effort(set), work) {
+            return false;
         }
+        let sent = set.bytes();
+        let keep = rewrite.apply(tenant, set);
+        if !set.is_within_bounds() {
+            work.abandon(Unmetered::RelabelWork);
+        }
+        pay(&mut self.effort_left, rewrite.effort_of_writing(set.bytes() - sent), work) && keep
+    }
+
+    fn judge(&mut self, rules: &Validation, work: &mut Work) -> LabelVerdict {
+        let RewrittenBuffers { set, labels: buffers } = &mut self.buffers;
         let mut labels = Labels::new(buffers);
         labels.begin();
-        set.iter().for_each(|(name, value)| labels.push(rules, name, value, rules.is_label_value(value)));
-        let verdict = labels.verdict(rules);
+        set.iter().for_each(|(name, value)| labels.push(rules, name, value, rules.is_label_value(value), work));
+        let verdict = labels.verdict(rules, work);
         labels.give_back(buffers);
         verdict
     }
+}
+
+/// Takes effort from what is left; false if there is not enough, and the push is abandoned.
+fn pay(left: &mut usize, effort: usize, work: &mut Work) -> bool {
+    match left.checked_sub(effort) {
+        Some(rest) => *left = rest,
+        None => work.abandon(Unmetered::RelabelWork),
+    }
+    !work.is_abandoned()
 }

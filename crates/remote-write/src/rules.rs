@@ -6,12 +6,7 @@ use crate::validation::Validation;
 
 /// The rules that one push is read by.
 ///
-/// Some pushes are not counted to the end ([`Certainty::Unknown`](crate::Certainty::Unknown)): whose relabelling takes more
-/// than [`MAX_RULE_RUNS`](crate::MAX_RULE_RUNS), or that hold series of more than [`MAX_REPLICAS`](crate::MAX_REPLICAS)
-/// replicas where each series is deduplicated. Where Mimir cuts values that are too long,
-/// [`Certainty::Likely`](crate::Certainty::Likely) is the most for 2.0 pushes in which such a value stands for more than one
-/// label, and for relabelled ones with such a value: Mimir writes the cut one over the bytes that they share
-/// (`hashLabelValueInto` in its `pkg/distributor/validate.go`).
+/// Some pushes are not counted exactly by them: [`Unmetered`](crate::Unmetered) says which, and what is charged then.
 #[derive(Debug)]
 pub struct Rules<'t> {
     /// Which series, samples and metadata are valid.

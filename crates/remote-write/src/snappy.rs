@@ -2,6 +2,9 @@
 
 use crate::error::BodyError;
 
+/// A buffer that grows has room for more than is needed now, up to so many bytes.
+pub(crate) const ROOMY_BYTES: usize = 1 << 20;
+
 /// Decompresses `body` into `buffer` and returns the decompressed part of it.
 ///
 /// `buffer` grows to what is needed, never over `max_decoded` bytes nor over what a body of this length can hold.
@@ -10,7 +13,7 @@ pub(crate) fn decompress<'b>(body: &[u8], max_decoded: usize, buffer: &'b mut Ve
     let size = claimed_size(claimed, elements.len(), max_decoded)?;
     if buffer.len() < size {
         // A fresh zeroed buffer: the old content is of no use, and the system gives zeroed pages for nothing.
-        let roomy = buffer.len().saturating_add(buffer.len() / 2).min(max_decoded);
+        let roomy = buffer.len().saturating_add(buffer.len() / 2).min(max_decoded).min(ROOMY_BYTES);
         *buffer = Vec::new();
         *buffer = vec![0; size.max(roomy)];
     }

@@ -4,6 +4,7 @@
 //! the symbols before the series that use them.
 
 use crate::error::ProtobufError;
+use crate::work::{push_within, shrink_vec};
 
 /// A text in the decompressed body. Places fit in 32 bits because snappy's sizes do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +14,9 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Some text that is not kept, and not known to be empty.
+    pub(crate) const UNKNOWN: Self = Self { start: u32::MAX, length: 1 };
+
     /// The place of `length` bytes from `start` on, or `None` if it is longer than 2 GiB, or begins behind 4 GiB.
     pub(crate) fn new(start: usize, length: usize) -> Option<Self> {
         let length = u32::try_from(length).ok().filter(|length| *length < Packed::IS_LABEL_VALUE)?;
@@ -72,26 +76,33 @@ impl Packed {
 /// The table that references point into.
 #[derive(Debug, Default)]
 pub(crate) struct Symbols {
+    /// The first of them, as many as are kept.
     symbols: Vec<Packed>,
+    /// How many there are.
+    count: usize,
 }
 
 impl Symbols {
     pub(crate) fn clear(&mut self) {
         self.symbols.clear();
+        self.count = 0;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.symbols.is_empty()
+        self.count == 0
     }
 
-    /// Gives back memory over `bytes`.
-    pub(crate) fn shrink(&mut self, bytes: usize) {
+    /// Gives back memory over `bytes`; how many bytes are kept.
+    pub(crate) fn shrink(&mut self, bytes: usize) -> usize {
         self.clear();
-        self.symbols.shrink_to(bytes / size_of::<Packed>());
+        shrink_vec(&mut self.symbols, bytes)
     }
 
-    pub(crate) fn push(&mut self, symbol: Symbol) {
-        self.symbols.push(Packed::new(symbol));
+    /// Adds a symbol; false if its place is not kept, since there are `most`.
+    #[inline]
+    pub(crate) fn push(&mut self, symbol: Symbol, most: usize) -> bool {
+        self.count += 1;
+        push_within(&mut self.symbols, Packed::new(symbol), most)
     }
 
     /// The place of the symbol that a `uint32` field refers to; as protobuf has it, only the low 32 bits of the varint
@@ -110,6 +121,14 @@ impl Symbols {
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "protobuf truncates a uint32 field")]
     fn symbol(&self, reference: u64) -> Option<Symbol> {
-        self.symbols.get(reference as u32 as usize).map(|packed| packed.symbol())
+        match self.symbols.get(reference as u32 as usize) {
+            Some(packed) => Some(packed.symbol()),
+            None => self.unkept(reference as u32 as usize),
+        }
+    }
+
+    #[cold]
+    fn unkept(&self, index: usize) -> Option<Symbol> {
+        (index < self.count).then_some(Symbol { place: Place::UNKNOWN, is_label_value: true })
     }
 }

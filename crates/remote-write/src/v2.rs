@@ -2,7 +2,6 @@
 //!
 //! In Mimir both protocols are one Go message, `WriteRequest`, which refuses the fields of the other protocol.
 
-use crate::Protocol;
 use crate::error::ProtobufError;
 use crate::exemplar::Exemplar;
 use crate::families::Families;
@@ -12,6 +11,7 @@ use crate::messages;
 use crate::symbols::{Place, Symbol, Symbols};
 use crate::visitor::Visitor;
 use crate::wire::{Cursor, Key};
+use crate::{Protocol, Unmetered};
 
 /// What one push is read with.
 struct Reader<'a, 'r, V> {
@@ -55,7 +55,10 @@ impl<'a, V: Visitor<'a>> Reader<'a, '_, V> {
         }
         let end = self.decoded.len() - cursor.rest().len();
         let place = Place::new(end - text.len(), text.len()).ok_or(ProtobufError::UnexpectedEof)?;
-        self.symbols.push(Symbol { place, is_label_value: self.visitor.is_label_value(text) });
+        let symbol = Symbol { place, is_label_value: self.visitor.is_label_value(text) };
+        if !self.symbols.push(symbol, self.visitor.work().caps.symbols) {
+            self.visitor.work().abandon(Unmetered::Buffers);
+        }
         Ok(())
     }
 
@@ -91,7 +94,8 @@ impl<'a, V: Visitor<'a>> Reader<'a, '_, V> {
     }
 
     #[expect(clippy::cast_possible_wrap, reason = "protobuf writes an int64 as its 64 bits")]
-    fn exemplar(&self, mut cursor: Cursor<'_>) -> Result<Exemplar, ProtobufError> {
+    fn exemplar(&mut self, mut cursor: Cursor<'_>) -> Result<Exemplar, ProtobufError> {
+        let work = self.visitor.work();
         let mut exemplar = Exemplar::default();
         let mut pending = None::<Place>;
         while let Some(key) = cursor.next_key()? {
@@ -100,7 +104,11 @@ impl<'a, V: Visitor<'a>> Reader<'a, '_, V> {
                     let symbol = self.symbols.get(reference, ProtobufError::InvalidExemplarLabelReference)?;
                     match pending.take() {
                         None => pending = Some(symbol),
-                        Some(name) => exemplar.label(name.text(self.decoded), symbol.text(self.decoded)),
+                        Some(_) if work.is_abandoned() => {}
+                        Some(name) => {
+                            let looked_at = exemplar.label(name.text(self.decoded), symbol.text(self.decoded));
+                            work.touch(looked_at);
+                        }
                     }
                     Ok(())
                 })?,
@@ -133,7 +141,7 @@ impl<'a, V: Visitor<'a>> Reader<'a, '_, V> {
             }
         }
         let says_something = kind != 0 || !help.is_empty() || !unit.is_empty();
-        if says_something && let Some(family) = self.families.add(name, kind, self.decoded) {
+        if says_something && let Some(family) = self.families.add(name, kind, self.decoded, self.visitor.work()) {
             self.visitor.metadata(family.len(), unit.len());
         }
         Ok(())
@@ -156,6 +164,9 @@ impl LabelReferences {
             self.pending = Some(symbol.place);
             return;
         };
+        if name == Place::UNKNOWN {
+            self.metric_name = Place::UNKNOWN;
+        }
         let name = name.text(decoded);
         if name == METRIC_NAME {
             self.metric_name = symbol.place;

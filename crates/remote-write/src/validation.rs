@@ -15,6 +15,10 @@ use names::is_utf8;
 /// How much older than the earliest sample of its push an exemplar may be, in milliseconds.
 const EXEMPLAR_AGE_MS: i64 = 5 * 60 * 1000;
 
+/// How far the clocks of the edge and of Mimir may be apart, and how much later Mimir may look, in milliseconds: what is
+/// invalid by less than that may be valid to Mimir.
+pub const CLOCK_MARGIN_MS: i64 = 10_000;
+
 /// The validity rules of one tenant. Cheap to make and to copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validation {
@@ -111,17 +115,17 @@ impl Validation {
     }
 
     /// The times that exemplars may have in a push that comes at `now` and whose earliest sample is of the time `earliest`;
-    /// `i64::MAX` if it has none.
-    pub(crate) fn exemplar_times(&self, now: i64, earliest: i64) -> Times {
+    /// `i64::MAX` if it has none. By clocks that are `margin` milliseconds apart, at most.
+    pub(crate) fn exemplar_times(&self, now: i64, earliest: i64, margin: i64) -> Times {
         let mut first = 0;
         if earliest != i64::MAX {
             // Go wraps around.
             first = earliest.wrapping_sub(EXEMPLAR_AGE_MS);
             if let Some(age) = self.max_exemplar_age_ms {
-                first = first.max(now.saturating_sub(age));
+                first = first.max(now.saturating_sub(age).saturating_sub(margin));
             }
         }
-        Times { first, last: now.saturating_add(self.creation_grace_ms) }
+        Times { first, last: now.saturating_add(self.creation_grace_ms).saturating_add(margin) }
     }
 
     /// Whether no series may have so many labels, whatever its name.
@@ -172,6 +176,12 @@ impl Times {
     #[inline]
     pub(crate) fn contain(self, time: i64) -> bool {
         self.first <= time && time <= self.last
+    }
+
+    /// What may be within them by another clock.
+    pub(crate) fn with_margin(self) -> Self {
+        let first = self.first.saturating_sub(CLOCK_MARGIN_MS);
+        Self { first, last: self.last.saturating_add(CLOCK_MARGIN_MS) }
     }
 }
 

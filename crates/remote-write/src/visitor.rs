@@ -4,6 +4,7 @@ use crate::error::ProtobufError;
 use crate::exemplar::Exemplar;
 use crate::histogram::Histogram;
 use crate::wire::Cursor;
+use crate::work::Work;
 
 /// Is told what a push holds. The parts of a series come in any order between its begin and its end.
 pub(crate) trait Visitor<'a> {
@@ -12,6 +13,9 @@ pub(crate) trait Visitor<'a> {
 
     /// Whether a text may be the value of a label; of a 2.0 symbol it is asked once.
     fn is_label_value(&self, text: &[u8]) -> bool;
+
+    /// What the push may still make its reader do.
+    fn work(&mut self) -> &mut Work;
 
     fn begin_series(&mut self);
 

@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::time::Duration;
+
 use limits::{LabelValueStrategy, TenantLimits};
 use proptest::prelude::*;
 use remote_write::encode::{Exemplar, Histogram, Metadata, MetricKind, Series, SeriesMetadata, encode_push};
-use remote_write::{BodyLimits, Certainty, Contents, Protocol, PushCounts, Scratch, Validation, read_push};
+use remote_write::{BodyLimits, Contents, Protocol, PushCounts, Scratch, Unmetered, Validation, read_push};
 
 const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 1 << 20 };
 
@@ -83,7 +85,7 @@ fn a_push_of_nothing_costs_nothing() {
 
 /// Mimir writes the cut value over the bytes that labels of a 2.0 push share, and may then find series invalid.
 #[test]
-fn a_push_with_a_value_that_is_cut_where_others_share_it_has_likely_counts() {
+fn a_push_with_a_value_that_is_cut_where_others_share_it_is_charged_as_sent() {
     let (long, other) = ("x".repeat(72), "y".repeat(72));
     let short = "x".repeat(71);
     let labels = |name, value| Series::sample(&[("__name__", name), ("label", value)], 1.0, 1);
@@ -94,20 +96,50 @@ fn a_push_with_a_value_that_is_cut_where_others_share_it_has_likely_counts() {
             ..TenantLimits::default()
         };
         for (protocol, [first, second], expected) in [
-            (Protocol::V1, [&long, &long], Certainty::Exact),
-            (Protocol::V2, [&long, &long], Certainty::Likely),
-            (Protocol::V2, [&long, &other], Certainty::Exact),
-            (Protocol::V2, [&short, &short], Certainty::Exact),
+            (Protocol::V1, [&long, &long], None),
+            (Protocol::V2, [&long, &long], Some(Unmetered::CutValues)),
+            (Protocol::V2, [&long, &other], None),
+            (Protocol::V2, [&short, &short], None),
         ] {
             let body = encode_push(protocol, &[labels("a", first), labels("b", second)], &[]).unwrap();
             let rules = Validation::new(&limits);
             let counts = read_push(protocol, &body, LIMITS, &rules, 1, &mut Scratch::default()).unwrap();
-            assert_eq!((counts.items(), counts.certainty), (2, expected), "{protocol:?}, {strategy:?}");
+            assert_eq!((counts.items(), counts.unmetered), (2, expected), "{protocol:?}, {strategy:?}");
         }
-        let body = encode_push(Protocol::V2, &[labels(&long, "value")], &[]).unwrap();
-        let rules = Validation::new(&limits);
-        let counts = read_push(Protocol::V2, &body, LIMITS, &rules, 1, &mut Scratch::default()).unwrap();
-        assert_eq!(counts.certainty, Certainty::Likely);
+        // A name that is too long as a value, and would be no label's as it was sent: Mimir cuts it first.
+        let named = Series::sample(&[("__name__", "a"), ("label", &long), (&long, "value")], 1.0, 1);
+        for series in [labels(&long, "value"), named] {
+            let body = encode_push(Protocol::V2, &[series], &[]).unwrap();
+            let rules = Validation::new(&TenantLimits { max_label_name_length: 9, ..limits.clone() });
+            let counts = read_push(Protocol::V2, &body, LIMITS, &rules, 1, &mut Scratch::default()).unwrap();
+            assert_eq!((counts.items(), counts.unmetered), (1, Some(Unmetered::CutValues)));
+        }
+    }
+}
+
+/// The edge's clock and Mimir's are not one, and Mimir looks later.
+#[test]
+fn what_another_clock_may_find_valid_is_charged_and_what_none_does_is_not() {
+    let limits = TenantLimits {
+        creation_grace_period: Duration::from_mins(10),
+        past_grace_period: Duration::from_hours(1),
+        out_of_order_time_window: Duration::ZERO,
+        ..TenantLimits::default()
+    };
+    let now = 1_700_000_000_000;
+    let margin = Some(Unmetered::ClockMargin);
+    for (beyond, expected) in [(0, (2, None)), (1, (2, margin)), (10_000, (2, margin)), (10_001, (0, None))] {
+        for time in [now + 600_000 + beyond, now - 3_600_000 - beyond] {
+            let series = Series::sample(&[("__name__", "m")], 1.0, time);
+            let histogram = Histogram { timestamp_ms: time, ..Histogram::default() };
+            let histogram = Series { samples: vec![], histograms: vec![histogram], ..series.clone() };
+            for protocol in [Protocol::V1, Protocol::V2] {
+                let body = encode_push(protocol, &[series.clone(), histogram.clone()], &[]).unwrap();
+                let rules = Validation::new(&limits);
+                let counts = read_push(protocol, &body, LIMITS, &rules, now, &mut Scratch::default()).unwrap();
+                assert_eq!((counts.items(), counts.unmetered), expected, "{beyond} ms beyond, {protocol:?}");
+            }
+        }
     }
 }
 

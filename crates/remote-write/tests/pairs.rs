@@ -6,8 +6,8 @@ use limits::{RelabelAction, RelabelRule, TenantLimits};
 use remote_write::encode::{Metadata, MetricKind, Series, SeriesMetadata, encode_push};
 use remote_write::relabel::Rewrite;
 use remote_write::{
-    BodyLimits, Certainty, Dedupe, HaRules, MAX_REPLICAS, MAX_RULE_RUNS, Protocol, PushCounts, Replica, Rules, Scratch,
-    TenantRewrite, Validation, read_push,
+    BodyLimits, Dedupe, HaRules, MAX_REPLICAS, MAX_RULE_RUNS, Protocol, PushCounts, Replica, Rules, Scratch,
+    TenantRewrite, Unmetered, Validation, read_push,
 };
 
 const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 4 << 20 };
@@ -189,7 +189,11 @@ fn relabelling_comes_after_deduplication_and_before_validity() {
 
 /// Reads so many series that all run these rules.
 fn relabelled(series: usize, limits: &TenantLimits) -> PushCounts {
-    let body = encode_push(Protocol::V1, &vec![of("one", "a", "m", NOW); series], &[]).unwrap();
+    relabel(Protocol::V1, &vec![of("one", "a", "m", NOW); series], limits)
+}
+
+fn relabel(protocol: Protocol, series: &[Series], limits: &TenantLimits) -> PushCounts {
+    let body = encode_push(protocol, series, &[]).unwrap();
     let rewrite = Rewrite::compile(limits).unwrap();
     let rules = Rules {
         validation: Validation::new(limits),
@@ -197,7 +201,38 @@ fn relabelled(series: usize, limits: &TenantLimits) -> PushCounts {
         ha: None,
     };
     let limits = BodyLimits { max_decoded_bytes: 100 << 20 };
-    read_push(Protocol::V1, &body, limits, rules, NOW, &mut Scratch::default()).unwrap()
+    read_push(protocol, &body, limits, rules, NOW, &mut Scratch::default()).unwrap()
+}
+
+#[test]
+fn labels_that_are_dropped_by_their_names_leave_large_pushes_metered() {
+    let names: Vec<_> = (0..100).map(|index| format!("label_{index}").as_str().into()).collect();
+    let limits = TenantLimits { drop_labels: names.into(), ..TenantLimits::default() };
+    let counts = relabelled(10_000, &limits);
+    assert_eq!((counts.items(), counts.unmetered), (10_000, None));
+}
+
+#[test]
+fn a_label_too_long_to_copy_makes_no_sample_free() {
+    let long = "x".repeat(1_100_000);
+    let series = |name| Series::sample(&[("__name__", "m"), (name, &long)], 1.0, NOW);
+    let limits = TenantLimits { drop_labels: ["long".into()].into(), ..TenantLimits::default() };
+    let counts = relabel(Protocol::V2, &vec![series("long"); 1000], &limits);
+    assert_eq!((counts.items(), counts.unmetered), (1000, Some(Unmetered::Buffers)));
+}
+
+#[test]
+fn a_series_on_which_rules_write_too_much_is_charged_as_sent() {
+    let double = RelabelRule {
+        source_labels: ["m".into()].into(),
+        target_label: "m".into(),
+        replacement: "$1$1".into(),
+        ..RelabelRule::default()
+    };
+    let limits = TenantLimits { metric_relabel_configs: vec![double; 40].into(), ..TenantLimits::default() };
+    let grows = Series::sample(&[("__name__", "m"), ("m", "x")], 1.0, NOW);
+    let counts = relabel(Protocol::V1, &[of("one", "a", "n", NOW), grows, Series::default()], &limits);
+    assert_eq!((counts.items(), counts.unmetered), (2, Some(Unmetered::RelabelWork)));
 }
 
 #[test]
@@ -207,19 +242,20 @@ fn relabelling_ends_where_it_takes_more_runs_than_there_are() {
     // Each series has three labels, and so takes 130 runs.
     let most = usize::try_from(MAX_RULE_RUNS / 130).unwrap();
     let counts = relabelled(most, &limits);
-    assert_eq!((counts.items(), counts.certainty), (most as u64, Certainty::Exact));
-    assert_eq!(relabelled(most + 1, &limits).certainty, Certainty::Unknown);
+    assert_eq!((counts.items(), counts.unmetered), (most as u64, None));
+    let counts = relabelled(most + 1, &limits);
+    assert_eq!((counts.items(), counts.unmetered), (most as u64 + 1, Some(Unmetered::RelabelWork)));
 }
 
 #[test]
-fn a_push_of_more_replicas_than_are_told_apart_has_counts_that_say_nothing_and_the_judge_is_not_asked() {
+fn a_push_of_more_replicas_than_are_told_apart_is_charged_as_sent_and_the_judge_is_not_asked() {
     let limits = TenantLimits { ha_tracker_per_sample_dedupe: true, ..TenantLimits::default() };
     let push = |replicas: usize| {
         let series: Vec<_> = (0..replicas).map(|number| of("one", &number.to_string(), "m", NOW)).collect();
         let body = encode_push(Protocol::V1, &[series.clone(), series].concat(), &[]).unwrap();
         let (counts, asked) = read(&body, Protocol::V1, &limits, |_, _| Dedupe::Elected);
-        (counts.items(), counts.certainty, asked.len())
+        (counts.items(), counts.unmetered, asked.len())
     };
-    assert_eq!(push(MAX_REPLICAS), (2 * MAX_REPLICAS as u64, Certainty::Exact, MAX_REPLICAS));
-    assert_eq!(push(MAX_REPLICAS + 1), (0, Certainty::Unknown, 0));
+    assert_eq!(push(MAX_REPLICAS), (2 * MAX_REPLICAS as u64, None, MAX_REPLICAS));
+    assert_eq!(push(MAX_REPLICAS + 1), (2 * MAX_REPLICAS as u64 + 2, Some(Unmetered::Replicas), 0));
 }

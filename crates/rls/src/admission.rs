@@ -11,12 +11,14 @@ mod message;
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use enforce::Denial;
+use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use limits::Tenant;
@@ -32,7 +34,7 @@ use deadline::answer_within;
 use message::{FirstMessage, Start};
 
 use crate::budget::{Budget, Full, Reservation};
-use crate::decide::{BodySize, body_too_large, overloaded};
+use crate::decide::{BodySize, body_too_large, failed, overloaded};
 use crate::envoy::TENANT_HEADER;
 use crate::records::Subject;
 use crate::rules::RulesInForce;
@@ -167,9 +169,11 @@ where
             let tenant = header.as_ref().and_then(|value| Tenant::parse(Some(value.as_bytes())).ok());
             let within = answer_within(&parts.headers);
             let call = admission.run(&mut ready, tenant.as_ref(), parts, body);
-            let stop = match timeout(within, call).await {
-                Ok(Ok(response)) => return Ok(response),
-                Ok(Err(stop)) => stop,
+            // A panic would reset the call: an error, which an Envoy that fails open takes for "allow".
+            let stop = match timeout(within, AssertUnwindSafe(call).catch_unwind()).await {
+                Ok(Ok(Ok(response))) => return Ok(response),
+                Ok(Ok(Err(stop))) => stop,
+                Ok(Err(_)) => Stop::Denied(failed("it failed to decide")),
                 Err(_) => Stop::Denied(overloaded(&format!("the edge could not read it within {within:?}"))),
             };
             Ok(match stop {

@@ -1,7 +1,7 @@
 //! The command line, as clap reads it. Nothing here is checked beyond its syntax; [`crate::Config`] does that.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
@@ -81,6 +81,10 @@ pub struct Args {
     /// [default: 256MiB, or 4 times the largest message if that is more]
     #[arg(long, env = "MIMIR_RLS_MAX_IN_FLIGHT_BYTES", value_name = "SIZE")]
     pub max_in_flight_bytes: Option<ByteSize>,
+
+    /// How many bodies of one tenant are read at once where one takes long; one more thread reads for the others [default: the number of cores]
+    #[arg(long, env = "MIMIR_RLS_READING_THREADS", value_name = "COUNT")]
+    pub reading_threads: Option<NonZeroUsize>,
 
     /// What to do with a push that is not readable remote write: refuse it with 400 as Mimir does, or forward it uncharged
     #[arg(long, env = "MIMIR_RLS_UNREADABLE_BODY", value_name = "POLICY", default_value = "refuse")]

@@ -1,7 +1,7 @@
 //! What the server runs with: the arguments, checked. A [`Config`] that exists can be run.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ pub struct Config {
     pub(crate) audit_log: Option<AuditTarget>,
     /// The most bytes of messages in memory at once; room for [`SHARES`] of the largest.
     pub(crate) max_in_flight_bytes: usize,
+    /// None: as many as there are cores.
+    pub(crate) reading_threads: Option<NonZeroUsize>,
     pub(crate) drain_delay: Duration,
     pub(crate) drain_timeout: Duration,
     /// How log lines are written, and which.
@@ -96,6 +98,7 @@ impl TryFrom<Args> for Config {
             max_request_bytes,
             max_decoded_bytes,
             max_in_flight_bytes,
+            reading_threads,
             unreadable_body,
             allow_empty_overrides,
             drain_delay,
@@ -135,6 +138,7 @@ impl TryFrom<Args> for Config {
             limits_cache,
             ha_tracker_url: ha_tracker_address(ha_tracker_url, ha_tracker)?,
             audit_log,
+            reading_threads,
             max_in_flight_bytes: in_flight_size(max_in_flight_bytes, &bodies)?,
             decisions: DecisionPolicy { bodies, charge_samples_in, ha_tracker },
             distributors,

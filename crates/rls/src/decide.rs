@@ -1,33 +1,35 @@
 //! The decision on one push: the steps of the design in Mimir's order, each a call into a pure crate.
 
-mod body;
 mod explain;
 mod hits;
+mod readers;
 mod reading;
 mod refunds;
 mod refusals;
+mod unmetered;
 mod verdict;
 
-use enforce::{Decision, Denial, DenyReason, Enforcer, Moment};
+use enforce::{Decision, Denial, DenyReason, Enforcer, Moment, UnmeteredCharge, unmetered_denial};
 use limits::{Mode, RateLimit, Tenant, TenantView};
-use remote_write::{BodyError, Certainty, ContentType, Protocol};
+use remote_write::{BodyError, ContentType, Protocol};
 
 pub(crate) use explain::{BucketView, Explanation};
 pub(crate) use hits::{Hits, HitsVerdict};
+pub(crate) use readers::Readers;
 pub(crate) use refunds::{Receipts, Refund, RefundCause};
-pub(crate) use refusals::{BodySize, body_too_large, overloaded, tenant_of};
+pub(crate) use refusals::{BodySize, body_too_large, failed, overloaded, tenant_of};
+pub(crate) use unmetered::{Unmetered, UnmeteredOutcome};
 pub(crate) use verdict::{AllowReason, Charged, Undecided, Verdict, denial_occurs_in};
 
-use body::{BodyReader, NotRead};
+use readers::{Lane, ReadFailed};
 use reading::{Read, Reading};
-use refusals::{over_max_body_bytes, over_max_series, queue_full};
+use refusals::{over_max_body_bytes, over_max_series};
 
 use crate::args::{ChargeSamplesIn, HaTracker, ReadBodies, UnreadableBody};
 use crate::clock::Clock;
 use crate::config::{BodyPolicy, DecisionPolicy};
 use crate::elections::HaElections;
 use crate::push::{Push, PushBody};
-use crate::rewrites::Rewrites;
 use crate::rules::{Rules, RulesInForce, TenantRules};
 
 /// Decides on pushes; shared by all calls.
@@ -38,10 +40,7 @@ pub(crate) struct Decider {
     charge_samples_in: ChargeSamplesIn,
     ha_tracker: HaTracker,
     elections: HaElections,
-    rewrites: Rewrites,
-    reader: BodyReader,
-    /// For pushes that are only asked about, so that no decision waits for them.
-    preview_reader: BodyReader,
+    readers: Readers,
     receipts: Receipts,
     clock: Clock,
 }
@@ -55,7 +54,13 @@ enum Tokens {
 }
 
 impl Decider {
-    pub(crate) fn new(rules: RulesInForce, policy: DecisionPolicy, elections: HaElections, clock: Clock) -> Self {
+    pub(crate) fn new(
+        rules: RulesInForce,
+        policy: DecisionPolicy,
+        elections: HaElections,
+        readers: Readers,
+        clock: Clock,
+    ) -> Self {
         let DecisionPolicy { bodies, charge_samples_in, ha_tracker } = policy;
         Self {
             rules,
@@ -64,9 +69,7 @@ impl Decider {
             charge_samples_in,
             ha_tracker,
             elections,
-            rewrites: Rewrites::default(),
-            reader: BodyReader::new(bodies.decode),
-            preview_reader: BodyReader::with_threads(bodies.decode, 1),
+            readers,
             receipts: Receipts::of_process(rand::random()),
             clock,
         }
@@ -88,17 +91,16 @@ impl Decider {
         &self.elections
     }
 
-    /// Forgets tenants whose buckets are full, idle pairs and rules that nobody uses; returns how many tenants.
+    /// Forgets tenants whose buckets are full, and idle pairs; returns how many tenants.
     pub(crate) fn keep_house(&self) -> usize {
         self.elections.keep_house(self.clock.unix_millis());
-        self.rewrites.keep_house();
         self.enforcer.evict_idle(self.clock.now())
     }
 
     /// The verdict on a push, which is charged.
     ///
     /// # Errors
-    /// While there are no limits to decide by, and when the server goes down in the middle of it.
+    /// While there are no limits to decide by.
     pub(crate) async fn decide(&self, push: &Push) -> Result<Verdict, Undecided> {
         self.decide_by(&self.rules.load(), push, Tokens::Spend).await
     }
@@ -139,7 +141,7 @@ impl Decider {
             admitted.clone()?;
             verdict.charged.requests = 1;
         }
-        let reading = self.reading(&tenant, limits, defaults, protocol, tokens);
+        let reading = self.reading(&tenant, &rules, limits, defaults, protocol, tokens);
         let read = self.contents(push, &tenant, reading, tokens).await;
         if let Ok(Contents::Read(Ok(read))) = &read {
             verdict.counts = read.counts;
@@ -151,15 +153,18 @@ impl Decider {
             Contents::Read(Ok(read)) => read,
             Contents::Read(Err(error)) => return Ok(self.unreadable(&error, verdict)?),
         };
-        if let Some(limit) = rules.edge.max_series_per_request.filter(|limit| verdict.counts.series > *limit) {
-            return Err(over_max_series(verdict.counts.series, limit).into());
+        let series = verdict.counts.series;
+        let charged = match rules.edge.max_series_per_request.filter(|limit| series > *limit) {
+            Some(limit) => Err(over_max_series(series, limit)),
+            None => {
+                let limit = limits.ingestion.limits.ingestion_limit(rules.distributors);
+                self.charge(&tenant, limit, &read, (tokens, verdict))
+            }
+        };
+        if charged.is_err() && rules.mode == Mode::Enforce && tokens == Tokens::Spend {
+            self.elections.withhold(&tenant, &read.due);
         }
-        let limit = limits.ingestion.limits.ingestion_limit(rules.distributors);
-        let reason = self.charge(&tenant, limit, &read, tokens)?;
-        if tokens == Tokens::Spend && reason == AllowReason::WithinLimits {
-            verdict.charged.items = verdict.counts.items();
-        }
-        Ok(reason)
+        Ok(charged?)
     }
 
     async fn contents(
@@ -175,14 +180,13 @@ impl Decider {
             PushBody::Counted(counts) => return Ok(Contents::Read(Ok(Read { counts: *counts, ..Read::default() }))),
             PushBody::Whole(body) => body,
         };
-        let reader = match tokens {
-            Tokens::Spend => &self.reader,
-            Tokens::Keep => &self.preview_reader,
+        let lane = match tokens {
+            Tokens::Spend => Lane::Tenant(tenant.id()),
+            Tokens::Keep => Lane::Preview,
         };
-        match reader.read(tenant.id(), body, reading).await {
+        match self.readers.read(lane, body, reading).await {
             Ok(read) => Ok(Contents::Read(read)),
-            Err(NotRead::Overloaded(full)) => Err(queue_full(full).into()),
-            Err(NotRead::GoingDown) => Err(Undecided::GoingDown.into()),
+            Err(ReadFailed) => Err(failed("it failed to read the body").into()),
         }
     }
 
@@ -214,38 +218,62 @@ impl Decider {
         }
     }
 
+    /// Charges what a push holds, or tells why it costs nothing.
     fn charge(
         &self,
         tenant: &Tenant<'_>,
         limit: RateLimit,
         read: &Read,
-        tokens: Tokens,
+        (tokens, verdict): (Tokens, &mut Verdict),
     ) -> Result<AllowReason, Denial> {
-        let Read { counts, ha } = read;
-        if counts.certainty == Certainty::Unknown || ha.untracked || tenant.suffix_is_refused() {
-            return Ok(AllowReason::LeftToMimir);
+        let Read { counts, ha, .. } = read;
+        if let Some(why) = Unmetered::of(read, tenant) {
+            return self.charge_unmetered(tenant, limit, (why, why.most_items(counts)), (tokens, verdict));
         }
-        if counts.items() == 0 {
+        let items = counts.items();
+        if items == 0 {
             return Ok(if ha.dropped { AllowReason::HaNotElected } else { AllowReason::NothingToCharge });
         }
-        // If it is the wrong one, the right one would be refused for its tokens.
-        if ha.unknown {
-            return Ok(AllowReason::LeftToMimir);
-        }
-        let charge = || self.charge_items(tenant, limit, counts.items(), tokens);
-        if ha.forwarded || counts.certainty == Certainty::Likely {
-            // Never refused, and so charged here in any case: the rate limit call would refuse it. Charged, because the edge would
-            // else have tokens that Mimir has not, and spend them on what Mimir refuses.
-            return Ok(match charge() {
-                Decision::Allow => AllowReason::WithinLimits,
-                Decision::Deny(_) => AllowReason::LeftToMimir,
-            });
-        }
-        if tokens == Tokens::Spend && self.charge_samples_in == ChargeSamplesIn::RateLimit {
+        // A push that makes Mimir elect its replica is decided here in any case: whether it reaches Mimir has to be known.
+        let is_left = self.charge_samples_in == ChargeSamplesIn::RateLimit && read.due.is_empty();
+        if tokens == Tokens::Spend && is_left {
             return Ok(AllowReason::ChargedByRateLimit);
         }
-        allowed(charge())?;
+        allowed(self.charge_items(tenant, limit, items, tokens))?;
+        verdict.charged.items = items;
         Ok(AllowReason::WithinLimits)
+    }
+
+    /// Charges a push of which nobody knows what Mimir charges: the one place for all of these. It is charged here in any case, since the rate
+    /// limit call would refuse it.
+    fn charge_unmetered(
+        &self,
+        tenant: &Tenant<'_>,
+        limit: RateLimit,
+        (why, items): (Unmetered, u64),
+        (tokens, verdict): (Tokens, &mut Verdict),
+    ) -> Result<AllowReason, Denial> {
+        if items == 0 {
+            return Ok(AllowReason::NothingToCharge);
+        }
+        let takes_ingestion = why.takes_ingestion();
+        let charge = match tokens {
+            Tokens::Spend => self.enforcer.charge_unmetered(tenant, limit, items, takes_ingestion, self.now()),
+            Tokens::Keep if takes_ingestion && self.charge_items(tenant, limit, items, tokens) == Decision::Allow => {
+                UnmeteredCharge::Taken
+            }
+            Tokens::Keep => UnmeteredCharge::WithinBound,
+        };
+        let (outcome, allowed) = match charge {
+            UnmeteredCharge::Taken => {
+                verdict.charged.items = items;
+                (UnmeteredOutcome::Charged, Ok(AllowReason::WithinLimits))
+            }
+            UnmeteredCharge::WithinBound => (UnmeteredOutcome::LeftToMimir, Ok(AllowReason::LeftToMimir)),
+            UnmeteredCharge::OverBound => (UnmeteredOutcome::Refused, Err(unmetered_denial(limit))),
+        };
+        verdict.unmetered = Some((why, outcome));
+        allowed
     }
 
     fn admit_request(&self, tenant: &Tenant<'_>, limit: RateLimit, tokens: Tokens) -> Decision {

@@ -17,7 +17,7 @@ use remote_write::BodyErrorKind;
 use tonic::Code;
 
 use crate::budget::Budget;
-use crate::decide::{AllowReason, RefundCause, Verdict, denial_occurs_in};
+use crate::decide::{AllowReason, RefundCause, Unmetered, UnmeteredOutcome, Verdict, denial_occurs_in};
 use crate::envoy::DescriptorKind;
 
 pub(crate) use ha_tracker::HaTrackerMetrics;
@@ -43,8 +43,10 @@ struct Inner {
     refunds: IntCounterVec,
     call_errors: IntCounterVec,
     body_errors: IntCounterVec,
+    unmetered: IntCounterVec,
     samples: IntCounterVec,
     spelling_overflows: IntCounter,
+    tenant_overflows: IntCounter,
     evicted_tenants: IntCounter,
     ha_pairs: IntGauge,
     ha_untracked: IntCounter,
@@ -110,6 +112,12 @@ impl Metrics {
                 "Bodies that are not readable remote write",
                 &["kind"],
             )?,
+            unmetered: counters(
+                registry,
+                "rls_unmetered_total",
+                "Pushes of which the edge cannot tell what Mimir charges, by why, and by what became of them",
+                &["kind", "outcome"],
+            )?,
             samples: counters(
                 registry,
                 "rls_samples_total",
@@ -120,6 +128,11 @@ impl Metrics {
                 registry,
                 "rls_tenant_spelling_overflows_total",
                 "Pushes with tenant metadata charged to the bare tenant, which has too many spellings",
+            )?,
+            tenant_overflows: counter(
+                registry,
+                "rls_tenant_overflows_total",
+                "Charges to buckets that tenants without an override share, because there are too many tenants",
             )?,
             evicted_tenants: counter(
                 registry,
@@ -203,6 +216,11 @@ impl Metrics {
         for kind in BodyErrorKind::ALL {
             self.inner.body_errors.with_label_values(&[kind.as_str()]);
         }
+        for kind in Unmetered::all() {
+            for outcome in UnmeteredOutcome::ALL {
+                self.inner.unmetered.with_label_values(&[kind.as_str(), outcome.as_str()]);
+            }
+        }
         for code in (1..=16).map(Code::from_i32) {
             self.inner.call_errors.with_label_values(&[&format!("{code:?}")]);
         }
@@ -229,6 +247,9 @@ impl Metrics {
             return;
         }
         inner.decisions.with_label_values(&[decision, verdict.reason(), verdict.mode.as_str()]).inc();
+        if let Some((kind, outcome)) = verdict.unmetered {
+            inner.unmetered.with_label_values(&[kind.as_str(), outcome.as_str()]).inc();
+        }
         let samples = verdict.counts.samples.saturating_add(verdict.counts.histograms);
         inner.samples.with_label_values(&[decision]).inc_by(samples);
         if let Some(kind) = verdict.unreadable {
@@ -315,6 +336,7 @@ impl Metrics {
         inner.tenants.set(as_gauge(enforcer.tenants()));
         inner.limits_stale.set(freshness.age().as_secs_f64());
         self.catch_up(&inner.spelling_overflows, enforcer.spelling_overflows());
+        self.catch_up(&inner.tenant_overflows, enforcer.tenant_overflows());
         inner.ha_pairs.set(as_gauge(elections.len()));
         self.catch_up(&inner.ha_untracked, elections.untracked());
     }

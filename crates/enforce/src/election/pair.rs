@@ -27,12 +27,18 @@ pub(crate) struct Pair {
     elected_at: UnixMillis,
     /// When the elected replica was last seen here.
     seen_at: Option<UnixMillis>,
-    /// When a push of the elected replica was last sure to reach Mimir.
+    /// When a push of the elected replica was last sure to reach Mimir; the latest one may still be withheld.
     shown_at: Option<UnixMillis>,
+    /// When one before that did.
+    reached_at: Option<UnixMillis>,
+    /// Whether the latest one that had to reach Mimir was withheld from it.
+    withheld: bool,
     candidate: Option<Candidate>,
     /// Up to when ticks have been caught up with.
     settled_at: UnixMillis,
     confirmed_at: Option<UnixMillis>,
+    /// Where it stands in its tenant's line of pairs to be forgotten.
+    pub(crate) in_line: Option<UnixMillis>,
 }
 
 /// The last replica seen that was not the elected one.
@@ -81,9 +87,12 @@ impl Pair {
             elected_at: now,
             seen_at: Some(now),
             shown_at: Some(now),
+            reached_at: None,
+            withheld: false,
             candidate: None,
             settled_at: now,
             confirmed_at: None,
+            in_line: None,
         }
     }
 
@@ -105,6 +114,7 @@ impl Pair {
             let candidate = self.candidate.take_if(|candidate| *candidate.replica == *word.replica);
             self.seen_at = candidate.as_ref().map(|candidate| candidate.seen_at);
             self.shown_at = self.seen_at;
+            self.withheld = false;
             self.elected = candidate.map_or_else(|| word.replica.into(), |candidate| candidate.replica);
         }
         self.received_at = word.received_at;
@@ -147,9 +157,27 @@ impl Pair {
         let due = is_due(self.shown_at, rules, now);
         self.seen_at = Some(now);
         if due {
+            self.reached_at = self.shown_at.or(self.reached_at);
             self.shown_at = Some(now);
+            self.withheld = false;
         }
         due
+    }
+
+    /// The push of the elected replica that was seen at `now`, and was to reach Mimir, does not.
+    pub(crate) fn withhold(&mut self, replica: &[u8], now: UnixMillis) {
+        if self.is_elected(replica) && self.shown_at == Some(now) {
+            self.shown_at = None;
+            self.withheld = true;
+        }
+    }
+
+    /// Whether Mimir knows nothing of the elected replica, since all it sent for so long was withheld: whoever comes next is the first
+    /// one to Mimir.
+    pub(crate) fn is_unknown_to_mimir(&self, rules: &ElectionRules, now: UnixMillis) -> bool {
+        self.withheld
+            && self.confirmed_at.is_none()
+            && self.reached_at.is_none_or(|reached_at| now.since(reached_at) >= rules.failover)
     }
 
     /// A replica that is not elected was seen. The last one seen is the one that may take over.
@@ -163,6 +191,11 @@ impl Pair {
         }
     }
 
+    /// The same once the pair is settled at `now`.
+    pub(crate) fn will_be_unknown_to_mimir(&self, rules: &ElectionRules, now: UnixMillis) -> bool {
+        self.due(rules, now).failover.is_none() && self.is_unknown_to_mimir(rules, now)
+    }
+
     /// Does what the ticks since the last call would have done (`updateKVStoreAll`).
     pub(crate) fn settle(&mut self, rules: &ElectionRules, now: UnixMillis) {
         let Due { received_at, failover } = self.due(rules, now);
@@ -172,6 +205,7 @@ impl Pair {
             self.elected = successor.replica;
             self.seen_at = Some(successor.seen_at);
             self.shown_at = self.seen_at;
+            self.withheld = false;
             self.elected_at = tick;
         }
         self.received_at = received_at;

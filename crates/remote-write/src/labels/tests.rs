@@ -2,12 +2,14 @@ use limits::TenantLimits;
 
 use super::LabelVerdict::{Invalid, Nothing, Valid};
 use super::*;
+use crate::work::Caps;
 
 type Label<'a> = (&'a str, &'a str);
 
 /// The verdicts on series that come one after the other.
 fn verdicts(limits: &TenantLimits, series: &[Vec<Label<'_>>]) -> Vec<LabelVerdict> {
     let rules = Validation::new(limits);
+    let mut work = Work::new(1 << 20, Caps::USUAL);
     let mut labels = Labels::new(&mut LabelBuffers::default());
     let judge = |series: &Vec<Label<'_>>| {
         // Nothing but the texts is to tell two names apart.
@@ -19,9 +21,10 @@ fn verdicts(limits: &TenantLimits, series: &[Vec<Label<'_>>]) -> Vec<LabelVerdic
     for series in &owned {
         labels.begin();
         for (name, value) in series {
-            labels.push(&rules, name.as_bytes(), value.as_bytes(), rules.is_label_value(value.as_bytes()));
+            let value = value.as_bytes();
+            labels.push(&rules, name.as_bytes(), value, rules.is_label_value(value), &mut work);
         }
-        verdicts.push(labels.verdict(&rules));
+        verdicts.push(labels.verdict(&rules, &mut work));
     }
     verdicts
 }

@@ -1,10 +1,12 @@
 use super::*;
+use crate::work::Caps;
 
 #[track_caller]
 fn check(points: &[(i64, bool)], expected: Option<u64>) {
     let mut recount = Recount::default();
     recount.begin();
-    points.iter().for_each(|(time, valid)| recount.add(*time, *valid));
+    let mut work = Work::new(100, Caps::USUAL);
+    points.iter().for_each(|(time, valid)| assert!(recount.add(*time, *valid, &mut work)));
     assert_eq!(recount.count(), expected, "{points:?}");
 }
 
@@ -37,7 +39,8 @@ fn the_first_point_of_a_time_is_kept_however_many_there_are() {
 fn equal_times_take_no_memory() {
     let mut recount = Recount::default();
     recount.begin();
-    (0..100 * Recount::ROOM).for_each(|index| recount.add(index as i64 % 2, true));
+    let mut work = Work::new(100, Caps::USUAL);
+    assert!((0..100 * Recount::ROOM).all(|index| recount.add(index as i64 % 2, true, &mut work)));
     assert!(recount.points.capacity() <= 2 * Recount::ROOM);
 }
 

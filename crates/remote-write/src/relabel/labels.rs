@@ -1,6 +1,8 @@
 //! The labels of one series, to be changed: Go's `labels.Builder` as Mimir uses it.
 
 use super::MAX_WRITTEN_BYTES;
+use crate::labels::sorting;
+use crate::work::{FREE_BYTES, shrink_vec};
 
 /// What a label costs beside its bytes.
 const LABEL_BYTES: usize = size_of::<Label>();
@@ -68,17 +70,14 @@ impl LabelSet {
         self.written = 0;
     }
 
-    /// Removes all labels and gives back memory: each of the buffers keeps at most about `keep_bytes` bytes.
-    pub fn shrink(&mut self, keep_bytes: usize) {
+    /// Removes all labels and gives back memory over `keep_bytes` in all; how many bytes are kept.
+    pub fn shrink(&mut self, keep_bytes: usize) -> usize {
         self.clear();
-        self.order.clear();
-        self.bytes.shrink_to(keep_bytes);
-        self.labels.shrink_to(keep_bytes / LABEL_BYTES);
-        self.order.shrink_to(keep_bytes / LABEL_BYTES);
-        for buffer in [&mut self.scratch.value, &mut self.scratch.target, &mut self.scratch.result] {
-            buffer.clear();
-            buffer.shrink_to(keep_bytes);
-        }
+        let share = keep_bytes / 6;
+        let Scratch { value, target, result } = &mut self.scratch;
+        let texts = [&mut self.bytes, value, target, result].map(|buffer| shrink_vec(buffer, share));
+        let labels = shrink_vec(&mut self.labels, share) + shrink_vec(&mut self.order, share);
+        labels + texts.iter().sum::<usize>()
     }
 
     /// Adds a label as it was sent, even if its name is there already or its value is empty.
@@ -115,23 +114,42 @@ impl LabelSet {
         self.labels.iter().map(|label| (label.name.of(&self.bytes), label.value.of(&self.bytes)))
     }
 
-    /// Whether the rules have written no more than they may.
-    pub(super) fn is_within_bounds(&self) -> bool {
+    /// Whether the rules have written no more than they may, [`MAX_WRITTEN_BYTES`](super::MAX_WRITTEN_BYTES); if they came
+    /// to it, the labels are not what Mimir makes of them.
+    pub fn is_within_bounds(&self) -> bool {
         self.written <= MAX_WRITTEN_BYTES
+    }
+
+    /// Counts what a rule writes; false if it is too much, and not to be written.
+    pub(super) fn may_write(&mut self, bytes: usize) -> bool {
+        self.written = self.written.saturating_add(bytes);
+        self.is_within_bounds()
+    }
+
+    /// The work of sorting the labels by name; none if they are sorted, or so few and short that it takes no longer than
+    /// copying them did.
+    pub(crate) fn sorting(&self) -> usize {
+        if self.labels.len() <= 64 && self.bytes.len() <= 64 * FREE_BYTES {
+            return 0;
+        }
+        let names = self.labels.iter().map(|label| label.name.of(&self.bytes));
+        if names.clone().is_sorted() { 0 } else { sorting(names.map(<[u8]>::len)) }
     }
 
     /// Gives the label this value, and adds it if it is not there; an empty value removes it.
     ///
     /// Precondition: no name is there twice.
     pub(super) fn set(&mut self, name: &[u8], value: &[u8]) {
-        let Self { bytes, labels, written, .. } = self;
+        if !self.may_write(name.len() + value.len() + LABEL_BYTES) {
+            return;
+        }
+        let Self { bytes, labels, .. } = self;
         let place = labels.iter().position(|label| label.name.of(bytes) == name);
         match place.and_then(|place| labels.get_mut(place)) {
             _ if value.is_empty() => drop(place.map(|place| labels.remove(place))),
             Some(label) => label.value = store(bytes, value),
             None => labels.push(Label { name: store(bytes, name), value: store(bytes, value) }),
         }
-        *written += name.len() + value.len() + LABEL_BYTES;
     }
 
     /// Sets labels for every label that is there now: `rename` puts the new name for a name into a buffer and says whether
@@ -142,13 +160,13 @@ impl LabelSet {
         for index in 0..self.labels.len() {
             let Some(&Label { name, value }) = self.labels.get(index) else { break };
             buffer.clear();
-            if rename(name.of(&self.bytes), buffer) {
-                self.labels.push(Label { name: store(&mut self.bytes, buffer), value });
-                self.written += buffer.len() + LABEL_BYTES;
+            if !rename(name.of(&self.bytes), buffer) {
+                continue;
             }
-            if !self.is_within_bounds() {
-                break;
+            if !self.may_write(buffer.len() + LABEL_BYTES) {
+                return;
             }
+            self.labels.push(Label { name: store(&mut self.bytes, buffer), value });
         }
         self.unite();
     }

@@ -2,12 +2,16 @@
 
 use std::io::Write;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
-use go_regexp::{Pattern, Template};
+use go_regexp::{Pattern, PatternError, Template};
 use limits::{NameScheme, RelabelAction, RelabelRule};
 
 use super::labels::{LabelSet, Scratch};
-use super::{RewriteError, letter_case};
+use super::{MAX_WRITTEN_BYTES, RewriteError, letter_case};
+
+/// How many times as long it takes to find groups.
+const WEIGHT_OF_GROUPS: usize = 4;
 
 /// A rule, ready to run.
 #[derive(Debug)]
@@ -15,7 +19,7 @@ pub(super) struct Rule {
     sources: Vec<Box<str>>,
     separator: Box<str>,
     target: Box<str>,
-    pattern: Pattern,
+    pattern: Arc<Pattern>,
     action: Action,
 }
 
@@ -43,12 +47,26 @@ struct Replace {
 }
 
 impl Rule {
-    /// The rule; `number` is its place in the list, from 1.
-    pub(super) fn compile(rule: &RelabelRule, number: usize, scheme: NameScheme) -> Result<Self, RewriteError> {
+    /// The rule; `number` is its place in the list, from 1. `None` where `pattern` has none.
+    pub(super) fn compile(
+        rule: &RelabelRule,
+        number: usize,
+        scheme: NameScheme,
+        pattern: &mut impl FnMut(&Arc<str>) -> Option<Result<Arc<Pattern>, PatternError>>,
+    ) -> Option<Result<Self, RewriteError>> {
         if rule.source_labels.iter().any(|name| name.is_empty()) {
-            return Err(RewriteError::EmptySourceLabel { rule: number });
+            return Some(Err(RewriteError::EmptySourceLabel { rule: number }));
         }
-        let pattern = Pattern::compile(&rule.regex).map_err(|error| RewriteError::Regex { rule: number, error })?;
+        let pattern = pattern(&rule.regex)?.map_err(|error| RewriteError::Regex { rule: number, error });
+        Some(pattern.and_then(|pattern| Self::with_pattern(rule, number, scheme, pattern)))
+    }
+
+    fn with_pattern(
+        rule: &RelabelRule,
+        number: usize,
+        scheme: NameScheme,
+        pattern: Arc<Pattern>,
+    ) -> Result<Self, RewriteError> {
         let replacement = Template::compile(&rule.replacement, &pattern);
         let action = match rule.action {
             RelabelAction::Replace => Action::Replace(Replace::new(rule, replacement, &pattern, scheme)),
@@ -74,11 +92,25 @@ impl Rule {
         })
     }
 
+    /// How many times as long as most it takes: to find groups takes longer than to find that there is a match.
+    pub(super) fn weight(&self) -> usize {
+        let finds_groups = match &self.action {
+            Action::Replace(replace) => replace.needs_groups,
+            Action::LabelMap(_) => true,
+            _ => false,
+        };
+        if finds_groups && !self.pattern.is_default() { WEIGHT_OF_GROUPS } else { 1 }
+    }
+
     /// Runs the rule. False: it drops the series.
     ///
     /// Precondition: no label is there twice, and none is empty.
     pub(super) fn apply(&self, labels: &mut LabelSet, scratch: &mut Scratch) -> bool {
         self.join_sources(labels, &mut scratch.value);
+        if scratch.value.len() > MAX_WRITTEN_BYTES {
+            // Labels whose values are that long come twice among the sources.
+            return labels.may_write(scratch.value.len());
+        }
         let Scratch { value, result, target } = scratch;
         result.clear();
         match &self.action {
@@ -90,6 +122,9 @@ impl Rule {
                 target.clear();
                 if replace.run(&self.pattern, value, target, result) {
                     labels.set(target, result);
+                } else if target.len() > MAX_WRITTEN_BYTES {
+                    // The name is cut short, so that nobody knows whether it is legal.
+                    return labels.may_write(target.len());
                 }
                 return true;
             }
@@ -120,6 +155,9 @@ impl Rule {
                 value.extend_from_slice(self.separator.as_bytes());
             }
             value.extend_from_slice(labels.get(name.as_bytes()).unwrap_or_default());
+            if value.len() > MAX_WRITTEN_BYTES {
+                break;
+            }
         }
     }
 

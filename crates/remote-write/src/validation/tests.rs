@@ -49,7 +49,7 @@ fn times_that_cannot_be_reckoned_are_the_ends_of_time() {
 
 #[track_caller]
 fn check_exemplar_times(limits: &TenantLimits, earliest: i64, first: i64) {
-    let times = Validation::new(limits).exemplar_times(NOW, earliest);
+    let times = Validation::new(limits).exemplar_times(NOW, earliest, 0);
     assert_eq!((times.first, times.last), (first, NOW + 10));
 }
 

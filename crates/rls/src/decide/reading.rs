@@ -5,13 +5,14 @@ use std::sync::Arc;
 use limits::{Tenant, TenantLimits, TenantView};
 use remote_write::relabel::Rewrite;
 use remote_write::{
-    BodyError, BodyLimits, Certainty, Dedupe, Protocol, PushCounts, Replica, Rules, Scratch, TenantRewrite, Validation,
-    read_push,
+    BodyError, BodyLimits, Dedupe, Protocol, PushCounts, Replica, Rules, Scratch, TenantRewrite, Validation, read_push,
 };
 
 use super::{Decider, Tokens};
 use crate::args::HaTracker;
-use crate::elections::{HaElection, HaOutcome};
+use crate::elections::{DueReplica, HaElection, HaOutcome};
+use crate::rewrites::Uncountable;
+use crate::rules::TenantRules;
 
 /// The rules that a body is read by. It borrows nothing, since a large body is read on another thread.
 #[derive(Clone, Debug)]
@@ -22,6 +23,9 @@ pub(super) struct Reading {
     now: i64,
     /// What few tenants have.
     special: Option<Box<Special>>,
+    /// Whether reading panics, as no body is known to make it do.
+    #[cfg(test)]
+    pub(super) panics: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -29,15 +33,19 @@ struct Special {
     tenant: Box<str>,
     election: Option<HaElection>,
     rewrite: Option<Arc<Rewrite>>,
-    /// Whether the rewriting is one that the edge cannot do.
-    uncountable: bool,
+    /// Why the rewriting is one that the edge cannot do.
+    uncountable: Option<Uncountable>,
 }
 
 /// What a body was found to hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Read {
     pub counts: PushCounts,
     pub ha: HaOutcome,
+    /// Replicas that are elected by this push, if it is let through.
+    pub due: Vec<DueReplica>,
+    /// Why the counts are not what Mimir would charge, where the tenant's rules are the reason.
+    pub uncountable: Option<Uncountable>,
 }
 
 /// How many times as long as plain reading a rule takes for a byte, where series are short.
@@ -46,7 +54,14 @@ const EFFORT_OF_A_RULE: usize = 8;
 impl Reading {
     /// By the rules of a tenant without pairs and relabelling.
     pub(super) fn plain(protocol: Protocol, validation: Validation, now: i64) -> Self {
-        Self { protocol, validation, now, special: None }
+        Self {
+            protocol,
+            validation,
+            now,
+            special: None,
+            #[cfg(test)]
+            panics: false,
+        }
     }
 
     /// How many times as long as by the rules of a usual tenant a body takes to read.
@@ -62,14 +77,16 @@ impl Reading {
     }
 
     pub(super) fn read(&self, body: &[u8], limits: BodyLimits, scratch: &mut Scratch) -> Result<Read, BodyError> {
+        #[cfg(test)]
+        assert!(!self.panics, "the test wants it");
         let Some(special) = &self.special else {
             let counts = read_push(self.protocol, body, limits, &self.validation, self.now, scratch)?;
             return Ok(Read { counts, ..Read::default() });
         };
         let Special { tenant, election, rewrite, uncountable } = &**special;
-        let mut ha = HaOutcome::default();
+        let (mut ha, mut due) = (HaOutcome::default(), Vec::new());
         let mut judge = |replica: Replica<'_>| match election {
-            Some(election) => election.judge(tenant, replica, &mut ha),
+            Some(election) => election.judge(tenant, replica, &mut ha, &mut due),
             None => Dedupe::NoPair,
         };
         let rules = Rules {
@@ -77,11 +94,8 @@ impl Reading {
             rewrite: rewrite.as_deref().map(|rewrite| TenantRewrite { rewrite, tenant }),
             ha: election.as_ref().map(|election| election.rules(&mut judge)),
         };
-        let mut counts = read_push(self.protocol, body, limits, rules, self.now, scratch)?;
-        if *uncountable {
-            counts.certainty = Certainty::Unknown;
-        }
-        Ok(Read { counts, ha })
+        let counts = read_push(self.protocol, body, limits, rules, self.now, scratch)?;
+        Ok(Read { counts, ha, due, uncountable: *uncountable })
     }
 }
 
@@ -90,6 +104,7 @@ impl Decider {
     pub(super) fn reading(
         &self,
         tenant: &Tenant<'_>,
+        rules: &TenantRules<'_>,
         limits: &TenantView<'_>,
         defaults: &TenantLimits,
         protocol: Protocol,
@@ -102,12 +117,12 @@ impl Decider {
         if !dedupes && !own.rewrites_series() {
             return plain;
         }
-        let rewrite = self.rewrites.of(own);
+        let rewrite = rules.rewrites.of(own);
         let special = Special {
             tenant: tenant.id().into(),
             election: dedupes
                 .then(|| self.elections.of_push(own, defaults, (now, rand::random()), tokens == Tokens::Spend)),
-            uncountable: rewrite.is_err(),
+            uncountable: rewrite.as_ref().err().copied(),
             rewrite: rewrite.ok().flatten(),
         };
         Reading { special: Some(Box::new(special)), ..plain }

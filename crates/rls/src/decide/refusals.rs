@@ -3,7 +3,6 @@
 use enforce::{Denial, DenyReason};
 use limits::{Tenant, TenantError};
 
-use crate::budget::Full;
 use crate::push::TenantHeader;
 
 /// Reads the tenant's header by Mimir's rules.
@@ -39,12 +38,13 @@ pub(crate) fn overloaded(why: &str) -> Denial {
     Denial::new(DenyReason::EdgeOverloaded, message)
 }
 
-/// Too much waits to be read before a push.
-pub(super) fn queue_full(full: Full) -> Denial {
-    overloaded(match full {
-        Full::Share => "what waits to be read of its tenant fills the tenant's share of the queue",
-        Full::Edge => "what waits to be read fills the queue",
-    })
+/// The edge failed in the middle of a decision, which its log tells more of. A client keeps the push and tries again.
+pub(crate) fn failed(what: &str) -> Denial {
+    let message = format!(
+        "the push has been rejected because of a fault of the edge: {what} (err-edge-error). The same push may pass later, so retry it. \
+         If it does not, contact your service administrator: the edge's log says more."
+    );
+    Denial::new(DenyReason::EdgeError, message)
 }
 
 /// What is known of the size of a body that is too large.

@@ -4,6 +4,8 @@ use enforce::{Decision, DenyReason};
 use limits::Mode;
 use remote_write::{BodyErrorKind, Protocol, PushCounts};
 
+use super::unmetered::{Unmetered, UnmeteredOutcome};
+
 /// Everything that is known once a push is decided.
 #[derive(Clone, Debug)]
 pub(crate) struct Verdict {
@@ -18,6 +20,8 @@ pub(crate) struct Verdict {
     pub content_type_fault: Option<String>,
     /// What the push holds; zeros until it was read.
     pub counts: PushCounts,
+    /// Why what Mimir charges is not known, and what became of that.
+    pub unmetered: Option<(Unmetered, UnmeteredOutcome)>,
     /// What was wrong with a body that could not be read.
     pub unreadable: Option<BodyErrorKind>,
     /// What was taken from the buckets, whatever came of the push afterwards.
@@ -40,6 +44,7 @@ impl Verdict {
             protocol: None,
             content_type_fault: None,
             counts: PushCounts::default(),
+            unmetered: None,
             unreadable: None,
             charged: Charged::default(),
         }
@@ -69,8 +74,8 @@ pub(crate) enum AllowReason {
     NothingToCharge,
     /// Its replica is not the elected one of its Prometheus pair, or the pair is over `ha_max_clusters`: Mimir drops it.
     HaNotElected,
-    /// What Mimir would charge is not known (relabelling that the edge cannot do, or a pair that Mimir's tracker has not named), nothing is
-    /// (a metadata suffix that Mimir refuses), or it is over its limit and Mimir's HA tracker has to see it: Mimir answers it.
+    /// What Mimir would charge is not known, and is more than the tenant's bucket holds, or nothing that it pays for: Mimir answers it.
+    /// [`Verdict::unmetered`] says why.
     LeftToMimir,
     /// Its samples are charged by the rate limit call that follows (`--charge-samples-in rate-limit`).
     ChargedByRateLimit,
@@ -129,11 +134,13 @@ pub(crate) fn denial_occurs_in(reason: DenyReason, mode: Mode) -> bool {
         | DenyReason::TooManyTenants
         | DenyReason::TenantHeaderRepeated
         | DenyReason::EdgeOverloaded
+        | DenyReason::EdgeError
         | DenyReason::BodyTooLarge => true,
         DenyReason::EdgeMaxBodyBytes
         | DenyReason::RequestRate
         | DenyReason::UnreadableBody
         | DenyReason::EdgeMaxSeriesPerRequest
+        | DenyReason::EdgeUnmetered
         | DenyReason::IngestionRate
         | DenyReason::IngestionBurst => mode != Mode::Off,
     }
@@ -144,15 +151,12 @@ pub(crate) fn denial_occurs_in(reason: DenyReason, mode: Mode) -> bool {
 pub(crate) enum Undecided {
     /// No limits were loaded yet; the server is not healthy, and is not asked.
     NoLimits,
-    /// The process ends.
-    GoingDown,
 }
 
 impl Undecided {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::NoLimits => "no limits were loaded yet",
-            Self::GoingDown => "the server is going down",
         }
     }
 }

@@ -22,7 +22,7 @@ use super::request::push_from;
 use crate::args::{ChargeSamplesIn, HaTracker, ReadBodies, UnreadableBody};
 use crate::clock::Clock;
 use crate::config::{BodyPolicy, DecisionPolicy};
-use crate::decide::Decider;
+use crate::decide::{Decider, Readers};
 use crate::elections::HaElections;
 use crate::rules::RulesInForce;
 
@@ -58,8 +58,9 @@ fn decider(limits: Arc<Snapshot>, clock: Clock) -> Decider {
     };
     let policy = DecisionPolicy { bodies, charge_samples_in: ChargeSamplesIn::Check, ha_tracker: HaTracker::On };
     let rules = RulesInForce::with_edge_config(Arc::new(EdgeConfig::default()));
-    rules.put_limits(Some(limits));
-    Decider::new(rules, policy, HaElections::new(false), clock)
+    rules.put_limits(limits);
+    let readers = Readers::start(bodies.decode, None).unwrap();
+    Decider::new(rules, policy, HaElections::new(false), readers, clock)
 }
 
 /// The question that Envoy asks about a recorded push.

@@ -1,0 +1,238 @@
+//! Reads bodies with buffers that each thread keeps, so that a push costs no allocation.
+//!
+//! Most bodies are read where their question is answered. What would keep that thread for longer, because it is large or because its
+//! tenant has dear rules, is read by threads of their own, in an order that is fair to tenants ([`fair_queue`]). Time and memory are
+//! bounded apart: a body waits as long as its call does, which is answered before its asker gives up; and what reading may
+//! occupy is reserved before it begins. A tenant's rules therefore make its own pushes slower, and refuse none of them.
+//!
+//! Invariants: what all readers occupy is at most [`Readers::max_bytes`], beside what each thread keeps between two bodies ([`KEEP_BYTES`]);
+//! a body whose call has ended is neither kept nor read.
+
+mod fair_queue;
+
+use std::cell::RefCell;
+use std::io;
+use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, available_parallelism};
+use std::time::Instant;
+
+use bytes::Bytes;
+use remote_write::{BodyError, BodyLimits, Scratch, claimed_bytes, working_bytes};
+use tokio::sync::oneshot;
+
+use super::reading::{Read, Reading};
+use fair_queue::FairQueue;
+
+/// A thread keeps buffers of this size, all of them together.
+const KEEP_BYTES: usize = 4 << 20;
+
+/// How many bodies of the largest size are read at once, whatever the number of cores. Of a default batch some twenty are.
+const LARGEST_AT_ONCE: usize = 2;
+
+/// A body of up to so many bytes, compressed and decompressed, is read where its question is answered: 2 to 4 ms. A default batch of Prometheus, 2,000
+/// samples, has half of it. A larger one is left to the readers, so that small pushes and health checks do not wait behind it.
+const READ_IN_PLACE_BYTES: usize = 256 << 10;
+const READ_IN_PLACE_DECODED_BYTES: usize = 1 << 20;
+
+/// The lane of bodies that are only asked about. No tenant can be called so.
+const PREVIEWS: &str = "<previews>";
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// A pool of reading threads. They end with it.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    limits: BodyLimits,
+    pool: Arc<Pool>,
+}
+
+/// The reader failed, which was logged: a fault of the edge.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ReadFailed;
+
+/// Who a body is read for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lane<'t> {
+    Tenant(&'t str),
+    /// Nobody's push: it is only asked about. No decision waits for more than one of these.
+    Preview,
+}
+
+type Outcome = Result<Read, BodyError>;
+
+/// What is still to be read. Its waiter takes it back when the call has ended.
+type Slot = Arc<Mutex<Option<(Bytes, Reading)>>>;
+
+#[derive(Debug)]
+struct Job {
+    slot: Slot,
+    /// What reading it may occupy.
+    bytes: usize,
+    answer: oneshot::Sender<Result<Outcome, ReadFailed>>,
+}
+
+#[derive(Debug)]
+struct Pool {
+    state: Mutex<State>,
+    work: Condvar,
+    /// What may still be occupied.
+    free_bytes: AtomicUsize,
+    max_bytes: usize,
+}
+
+#[derive(Debug)]
+struct State {
+    queue: FairQueue<Job>,
+    closed: bool,
+}
+
+impl Readers {
+    /// Starts the threads: of one tenant as many read at once as there are cores, and one is left for the others.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub(crate) fn start(limits: BodyLimits, threads: Option<NonZero<usize>>) -> io::Result<Self> {
+        let cores = threads.or_else(|| available_parallelism().ok()).map_or(1, NonZero::get);
+        let readers = Self::without_threads(limits, cores);
+        for number in 0..=cores {
+            let pool = Arc::clone(&readers.pool);
+            thread::Builder::new().name(format!("reader-{number}")).spawn(move || pool.read_until_closed(limits))?;
+        }
+        Ok(readers)
+    }
+
+    fn without_threads(limits: BodyLimits, most_of_one: usize) -> Self {
+        let max_bytes = Self::max_bytes(limits);
+        let state = Mutex::new(State { queue: FairQueue::new(most_of_one), closed: false });
+        let pool = Pool { state, work: Condvar::new(), free_bytes: AtomicUsize::new(max_bytes), max_bytes };
+        Self { limits, pool: Arc::new(pool) }
+    }
+
+    /// The most bytes that readers occupy, whatever the number of threads.
+    pub(crate) fn max_bytes(limits: BodyLimits) -> usize {
+        working_bytes(limits.max_decoded_bytes).saturating_mul(LARGEST_AT_ONCE)
+    }
+
+    /// What a body holds.
+    ///
+    /// # Errors
+    /// When reading it failed by a fault of the edge.
+    pub(super) async fn read(&self, lane: Lane<'_>, body: &Bytes, reading: Reading) -> Result<Outcome, ReadFailed> {
+        // A claim over the limit is refused without the work, as is one that is no claim.
+        let claimed = claimed_bytes(body).filter(|claimed| *claimed <= self.limits.max_decoded_bytes).unwrap_or(0);
+        let work = claimed.saturating_mul(reading.effort());
+        // More than all there is would never be free.
+        let bytes = working_bytes(claimed).min(self.pool.max_bytes);
+        let is_short = body.len() <= READ_IN_PLACE_BYTES && work <= READ_IN_PLACE_DECODED_BYTES;
+        if is_short && self.pool.reserve(bytes) {
+            let outcome = read(body, self.limits, &reading);
+            self.pool.give_back(bytes);
+            return outcome;
+        }
+        let slot: Slot = Arc::new(Mutex::new(Some((body.clone(), reading))));
+        let (answer, answered) = oneshot::channel();
+        let withdraw = Withdraw(Arc::clone(&slot));
+        let lane = match lane {
+            Lane::Tenant(tenant) => tenant,
+            Lane::Preview => PREVIEWS,
+        };
+        self.pool.state().queue.push(lane, Job { slot, bytes, answer });
+        self.pool.work.notify_one();
+        let outcome = answered.await;
+        drop(withdraw);
+        outcome.unwrap_or(Err(ReadFailed))
+    }
+}
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        self.pool.state().closed = true;
+        self.pool.work.notify_all();
+    }
+}
+
+/// Gives a body's memory back as soon as nobody waits for it.
+struct Withdraw(Slot);
+
+impl Drop for Withdraw {
+    fn drop(&mut self) {
+        take(&self.0);
+    }
+}
+
+fn take(slot: &Slot) -> Option<(Bytes, Reading)> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+impl Pool {
+    /// No code that holds it panics, so what it guards is whole.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_until_closed(&self, limits: BodyLimits) {
+        while let Some((tenant, Job { slot, bytes, answer })) = self.next() {
+            let started = Instant::now();
+            if let Some((body, reading)) = take(&slot) {
+                // Nobody may be waiting any more.
+                drop(answer.send(read(&body, limits, &reading)));
+            }
+            self.state().queue.done(&tenant, started.elapsed());
+            self.give_back(bytes);
+        }
+    }
+
+    /// Takes so much of what may be occupied, if it is free.
+    fn reserve(&self, bytes: usize) -> bool {
+        let take = |free: usize| free.checked_sub(bytes);
+        self.free_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.free_bytes.fetch_add(bytes, Ordering::AcqRel);
+        if self.state().queue.has_waiting() {
+            self.work.notify_all();
+        }
+    }
+
+    /// The next job, with its memory reserved; `None` once the pool is closed.
+    ///
+    /// While one waits for memory none passes it, so that it gets its turn.
+    fn next(&self) -> Option<(Arc<str>, Job)> {
+        let mut state = self.state();
+        loop {
+            if state.closed {
+                return None;
+            }
+            let mut reserved = None;
+            let next = state.queue.next(|job| *reserved.get_or_insert_with(|| self.reserve(job.bytes)));
+            if next.is_some() {
+                return next;
+            }
+            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// A panic is an error of the edge, and not of the thread, which goes on with new buffers.
+fn read(body: &[u8], limits: BodyLimits, reading: &Reading) -> Result<Outcome, ReadFailed> {
+    let read = || {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let read = reading.read(body, limits, scratch);
+            scratch.shrink(KEEP_BYTES);
+            read
+        })
+    };
+    catch_unwind(AssertUnwindSafe(read)).map_err(|_| {
+        SCRATCH.take();
+        ReadFailed
+    })
+}
+
+#[cfg(test)]
+mod tests;

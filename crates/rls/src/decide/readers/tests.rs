@@ -1,0 +1,125 @@
+//! Which bodies leave the thread that they came on, and what waits, occupies memory or fails on the others.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use remote_write::{Protocol, Validation};
+
+use super::*;
+
+const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 16 << 20 };
+
+fn plain() -> Reading {
+    Reading::plain(Protocol::V1, Validation::new(&limits::TenantLimits::default()), 0)
+}
+
+/// A reader panics at it.
+fn fatal() -> Reading {
+    let mut reading = plain();
+    reading.panics = true;
+    reading
+}
+
+fn zeros(decoded: usize) -> Bytes {
+    snap::raw::Encoder::new().compress_vec(&vec![0; decoded]).unwrap().into()
+}
+
+/// Lets a pool without threads read everything that it holds.
+fn read_all(readers: &Readers) {
+    let (pool, limits) = (Arc::clone(&readers.pool), readers.limits);
+    thread::spawn(move || pool.read_until_closed(limits));
+}
+
+fn is_pending(reading: Pin<&mut impl Future>) -> bool {
+    reading.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+}
+
+#[tokio::test]
+async fn only_large_bodies_leave_the_thread_they_came_on() {
+    let readers = Readers::without_threads(LIMITS, 1);
+    let mut context = Context::from_waker(Waker::noop());
+    for (size, in_place) in [(READ_IN_PLACE_BYTES, true), (READ_IN_PLACE_BYTES + 1, false)] {
+        let body = Bytes::from(vec![0xff; size]);
+        let mut reading = pin!(readers.read(Lane::Tenant("t"), &body, plain()));
+        assert_eq!(
+            matches!(reading.as_mut().poll(&mut context), Poll::Ready(Ok(Err(BodyError::SnappyLength)))),
+            in_place
+        );
+    }
+    let body = zeros(READ_IN_PLACE_DECODED_BYTES + 1);
+    assert!(body.len() < READ_IN_PLACE_BYTES);
+    let mut reading = pin!(readers.read(Lane::Tenant("t"), &body, plain()));
+    assert!(is_pending(reading.as_mut()), "a small body that is large when decompressed leaves too");
+    read_all(&readers);
+    assert!(reading.await.is_ok());
+}
+
+#[tokio::test]
+async fn a_tenant_waits_for_itself_and_is_never_refused_for_what_waits() {
+    let readers = Readers::without_threads(LIMITS, 1);
+    let body = zeros(LIMITS.max_decoded_bytes);
+    let mut waiting: Vec<_> = (0..50).map(|_| Box::pin(readers.read(Lane::Tenant("a"), &body, plain()))).collect();
+    assert!(waiting.iter_mut().all(|reading| is_pending(reading.as_mut())));
+    read_all(&readers);
+    for reading in waiting {
+        assert!(reading.await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_body_whose_call_has_ended_is_neither_kept_nor_read() {
+    let readers = Readers::without_threads(LIMITS, 1);
+    let body = zeros(LIMITS.max_decoded_bytes);
+    let mut reading = Box::pin(readers.read(Lane::Tenant("t"), &body, fatal()));
+    assert!(is_pending(reading.as_mut()));
+    assert!(!body.is_unique());
+    drop(reading);
+    assert!(body.is_unique(), "nobody else holds it");
+    read_all(&readers);
+    assert!(readers.read(Lane::Tenant("t"), &body, plain()).await.is_ok(), "the next one is read");
+}
+
+#[tokio::test]
+async fn no_more_is_read_at_once_than_there_is_memory_for() {
+    let readers = Readers::without_threads(LIMITS, 8);
+    let large = zeros(LIMITS.max_decoded_bytes);
+    let mut waiting: Vec<_> =
+        ["a", "b", "c"].map(|tenant| Box::pin(readers.read(Lane::Tenant(tenant), &large, plain()))).into();
+    assert!(waiting.iter_mut().all(|reading| is_pending(reading.as_mut())));
+    let begin = || {
+        let mut state = readers.pool.state();
+        state.queue.next(|job| readers.pool.reserve(job.bytes))
+    };
+    let begun: Vec<_> = std::iter::from_fn(begin).collect();
+    assert_eq!(begun.len(), LARGEST_AT_ONCE);
+    let small = zeros(9);
+    let mut reading = Box::pin(readers.read(Lane::Tenant("d"), &small, plain()));
+    assert!(is_pending(reading.as_mut()), "nor in place");
+    for (tenant, job) in begun {
+        readers.pool.state().queue.done(&tenant, std::time::Duration::from_secs(1));
+        readers.pool.give_back(job.bytes);
+    }
+    read_all(&readers);
+    assert!(reading.await.is_ok());
+    assert!(waiting.pop().unwrap().await.is_ok());
+    // A reader answers before it gives back what it occupied.
+    let all_is_given_back = async {
+        while readers.pool.free_bytes.load(Ordering::Acquire) != readers.pool.max_bytes {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), all_is_given_back).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reader_that_panics_is_an_error_and_goes_on() {
+    let readers = Readers::without_threads(LIMITS, 1);
+    read_all(&readers);
+    let large = zeros(2 * READ_IN_PLACE_DECODED_BYTES);
+    for body in [large, zeros(9)] {
+        let failed = readers.read(Lane::Tenant("t"), &body, fatal()).await;
+        assert_eq!(failed, Err(ReadFailed));
+        assert!(readers.read(Lane::Tenant("t"), &body, plain()).await.is_ok());
+    }
+}

@@ -1,0 +1,123 @@
+//! Pushes of which the edge cannot tell what Mimir charges: why, and what they cost all the same.
+//!
+//! None of them is free: each is charged the most that Mimir may charge for it, and none is refused by a limit of Mimir's, since Mimir may
+//! take it. What is over the limit is within a bound of the tenant's own, see [`enforce::Enforcer::charge_unmetered`].
+
+use limits::Tenant;
+use remote_write::{PushCounts, Unmetered as Contents};
+
+use super::reading::Read;
+use crate::rewrites::Uncountable;
+
+/// Why what Mimir charges for a push is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unmetered {
+    /// It is in what the push holds.
+    Contents(Contents),
+    /// The tenant has a relabelling rule that the edge cannot run.
+    RelabelRule,
+    /// The tenant's relabelling rules are new, and not compiled yet.
+    RelabelCompiling,
+    /// A Prometheus pair is of a tenant with more pairs than are held, or has a name that is none.
+    HaUntracked,
+    /// A pair is one more than `ha_max_clusters` here; Mimir may know fewer.
+    HaTooManyClusters,
+    /// Whom Mimir elected is not known: its tracker has given no list.
+    HaNoList,
+    /// Mimir has to get the push, since it has not named the pair yet or would elect another replica.
+    HaDue,
+    /// The tenant's metadata suffix is malformed, which Mimir's versions answer differently.
+    TenantSuffix,
+}
+
+/// What became of such a push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UnmeteredOutcome {
+    /// The ingestion bucket held the most that it may cost.
+    Charged,
+    /// It did not, or was not asked: Mimir answers the push.
+    LeftToMimir,
+    /// The tenant sent more of such than its bound.
+    Refused,
+}
+
+impl UnmeteredOutcome {
+    pub(crate) const ALL: [Self; 3] = [Self::Charged, Self::LeftToMimir, Self::Refused];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Charged => "charged",
+            Self::LeftToMimir => "left_to_mimir",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl Unmetered {
+    /// Every one.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        let own = [
+            Self::RelabelRule,
+            Self::RelabelCompiling,
+            Self::HaUntracked,
+            Self::HaTooManyClusters,
+            Self::HaNoList,
+            Self::HaDue,
+            Self::TenantSuffix,
+        ];
+        Contents::ALL.into_iter().map(Self::Contents).chain(own)
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Contents(why) => why.as_str(),
+            Self::RelabelRule => "relabel_rule",
+            Self::RelabelCompiling => "relabel_compiling",
+            Self::HaUntracked => "ha_untracked",
+            Self::HaTooManyClusters => "ha_too_many_clusters",
+            Self::HaNoList => "ha_no_list",
+            Self::HaDue => "ha_due",
+            Self::TenantSuffix => "tenant_suffix",
+        }
+    }
+
+    /// Why a push that was read cannot be metered; `None` if it can. Of several reasons the one that says least of its costs.
+    pub(super) fn of(read: &Read, tenant: &Tenant<'_>) -> Option<Self> {
+        let Read { counts, ha, uncountable, .. } = read;
+        let reasons = [
+            (tenant.suffix_is_refused(), Self::TenantSuffix),
+            (ha.untracked, Self::HaUntracked),
+            (ha.too_many_clusters, Self::HaTooManyClusters),
+            (ha.unknown, Self::HaNoList),
+        ];
+        let found = reasons.into_iter().find(|(holds, _)| *holds).map(|(_, why)| why);
+        found
+            .or(uncountable.map(|why| match why {
+                Uncountable::RelabelRule => Self::RelabelRule,
+                Uncountable::RelabelCompiling => Self::RelabelCompiling,
+            }))
+            .or(counts.unmetered.map(Self::Contents))
+            .or(ha.forwarded.then_some(Self::HaDue))
+    }
+
+    /// Whether the tenant's ingestion bucket pays. Not where Mimir mostly charges nothing, or takes only one replica of two: their
+    /// tokens are those of pushes that it does charge.
+    pub(super) fn takes_ingestion(self) -> bool {
+        match self {
+            Self::Contents(_) | Self::RelabelRule | Self::RelabelCompiling | Self::HaDue => true,
+            Self::HaUntracked | Self::HaTooManyClusters | Self::HaNoList | Self::TenantSuffix => false,
+        }
+    }
+
+    /// The most items that Mimir may charge for a push with these counts.
+    pub(super) fn most_items(self, counts: &PushCounts) -> u64 {
+        match self {
+            Self::Contents(_) | Self::HaNoList | Self::HaDue => counts.items(),
+            Self::RelabelRule
+            | Self::RelabelCompiling
+            | Self::HaUntracked
+            | Self::HaTooManyClusters
+            | Self::TenantSuffix => counts.sent.items(),
+        }
+    }
+}
