@@ -100,6 +100,7 @@ faults: ## kill, freeze and starve each program under load, fuzz what reads, soa
 	$(TOOLS) $(DRIVEN)
 	cargo build --bins --package rls --package overrides-sync --package edgectl --locked
 	FAULTS=long cargo test --package e2e --test faults --locked -- --nocapture --test-threads=1
+	OUTAGE_SECONDS=$${OUTAGE_SECONDS:-60} cargo test --package e2e --test outage --locked -- --nocapture
 	$(MAKE) fuzz
 	SOAK_MINUTES=$${SOAK_MINUTES:-2} cargo test --package e2e --test soak --locked -- --nocapture
 

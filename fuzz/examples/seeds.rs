@@ -20,6 +20,8 @@ use remote_write::encode::{
 
 const NOW: i64 = 1_700_000_060_000;
 const MOST_BYTES: usize = 2048;
+/// Longer than a tenant of each kind of strictness allows.
+const LONG: &str = "0123456789012345678901234567890123456789012345678901234567890123456789012345";
 
 fn main() {
     pushes();
@@ -47,7 +49,7 @@ fn everything(replica: &str) -> Vec<Series> {
     first.samples.push((2.5, NOW));
     first.exemplars.push(Exemplar { labels: vec![("trace_id".into(), "abc".into())], value: 1.0, timestamp_ms: NOW });
     first.metadata = Some(SeriesMetadata { kind: MetricKind::Counter, help: "Help.".into(), unit: "s".into() });
-    let mut second = Series::sample(&[("__name__", "h"), ("a", "0123456789"), ("job", "0123456789")], 0.0, NOW);
+    let mut second = Series::sample(&[("__name__", "h"), ("a", LONG), ("job", LONG)], 0.0, NOW);
     second.samples.clear();
     second.histograms.push(Histogram {
         timestamp_ms: NOW,

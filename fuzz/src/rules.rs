@@ -12,8 +12,8 @@ use std::sync::LazyLock;
 use limits::{LimitsState, SourceDocument, TenantLimits};
 use remote_write::relabel::Rewrite;
 use remote_write::{
-    BodyError, BodyLimits, Dedupe, HaRules, Protocol, PushCounts, Replica, Rules, Scratch, TenantRewrite,
-    Validation, read_push,
+    BodyError, BodyLimits, Dedupe, HaRules, Protocol, PushCounts, Replica, Rules, Scratch, TenantRewrite, Validation,
+    read_push,
 };
 
 use crate::compress;
@@ -34,7 +34,7 @@ overrides:
   t4: { metric_relabel_configs: [{ action: labelmap, regex: "(.)(.*)", replacement: "$2$1" }, { action: labeldrop, regex: "[a-f].*" }] }
   t5: { metric_relabel_configs: [{ action: hashmod, source_labels: [__name__], modulus: 3, target_label: m }, { action: keep, source_labels: [m], regex: "[01]" }] }
   t6: { metric_relabel_configs: [{ action: uppercase, source_labels: [job], target_label: job }, { action: keepequal, source_labels: [job], target_label: pod }] }
-  t7: { drop_labels: [a], label_value_length_over_limit_strategy: truncate, max_label_value_length: 8, metric_relabel_configs: [{ action: replace, source_labels: [a], target_label: "b" }] }
+  t7: { drop_labels: [a], label_value_length_over_limit_strategy: truncate, max_label_value_length: 71, metric_relabel_configs: [{ action: replace, source_labels: [a], target_label: "b" }] }
 "#;
 
 /// What each choice of rules comes to.

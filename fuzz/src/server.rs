@@ -23,7 +23,7 @@ overrides:
   "team:k=v": { ingestion_rate: 1e-12, ingestion_burst_size: 2 }
 "#;
 const EDGE_CONFIG: &str = "
-default: { mode: enforce }
+mode: enforce
 tenants:
   shadow: { mode: shadow }
   off: { mode: off }

@@ -20,7 +20,7 @@ use crate::push::push_request;
 /// As many pushes can wait for their answers before one is late.
 const CLIENTS: usize = 400;
 /// How soon a client sees that it is to stop.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 const METRIC: &str = "e2e_push";
 
 /// Who sends a push, and what is right for it.

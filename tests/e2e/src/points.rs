@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::http1::{Request, send};
 
-/// The times of the samples of each series, in Unix milliseconds; a series goes by the values of its labels but `job` and `instance`, in order
-/// of their names.
+/// The times of the samples of each series, in Unix milliseconds; a series goes by the values of its labels in order of their names, without
+/// `job`, `instance`, and the external label that says which Prometheus sent it.
 pub type Points = BTreeMap<Vec<String>, BTreeSet<i64>>;
 
 #[track_caller]
@@ -26,7 +26,7 @@ pub(crate) fn points(port: u16, path: &str, tenant: Option<&str>, selector: &str
 
 fn labels(series: &Value) -> Vec<String> {
     let labels = series.get("metric").and_then(Value::as_object).expect("a series has labels");
-    let own = labels.iter().filter(|(name, _)| !matches!(name.as_str(), "job" | "instance"));
+    let own = labels.iter().filter(|(name, _)| !matches!(name.as_str(), "job" | "instance" | "prometheus"));
     own.map(|(_, value)| value.as_str().unwrap_or_default().to_owned()).collect()
 }
 

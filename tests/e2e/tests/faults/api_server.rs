@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use e2e::Signal;
+
 use crate::case::{Case, Costs, hold, pass};
 
 /// It is gone at once, and comes back.
@@ -30,13 +32,14 @@ pub(crate) const FROZEN: Case = Case {
     ..KILLED
 };
 
-/// It is asked to end, and comes back.
+/// It is asked to end, ended when its time for that is over (it waits a minute for its watches), and comes back.
 pub(crate) const RESTARTED: Case = Case {
     name: "api-server-restarted",
     fault: |stack| {
         let server = &mut stack.control().cluster.server;
-        server.stop();
+        server.process.signal(Signal::TERM);
         pass(hold());
+        server.kill();
         server.restart();
     },
     ..KILLED

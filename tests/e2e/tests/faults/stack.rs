@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use e2e::{
     Cluster, Edge, EdgeBuilder, Mimir, OpenLoop, OverridesSync, Prometheus, RemoteWrite, Sender, Target, WatchedFile,
-    until, until_within,
+    until, until_some, until_within,
 };
 use tempfile::TempDir;
 
@@ -23,6 +23,7 @@ fn sender(turn: u64) -> Sender {
 const CATCH_UP: Duration = Duration::from_secs(150);
 const SERIES: usize = 20;
 const PROMETHEUS: &str = "prometheus";
+const SCRAPED: &str = "e2e_scrapes";
 
 /// The limits, with a burst of one tenant by which a change is known.
 pub(crate) fn limits(probe: u32) -> String {
@@ -47,6 +48,8 @@ pub(crate) struct Stack {
     _target: Target,
     _mimir_limits: WatchedFile,
     _folder: TempDir,
+    /// Of what was scraped before it began to send a Prometheus sends nothing.
+    sent_since: i64,
     next_push: u64,
     probe: u32,
 }
@@ -82,7 +85,7 @@ impl Stack {
         let place: PathBuf = folder.path().join("prometheus");
         std::fs::create_dir(&place).expect("a folder can be made");
         let prometheus = Prometheus::start(&place, &target, std::slice::from_ref(&write));
-        let stack = Self {
+        let mut stack = Self {
             edge,
             mimir,
             control,
@@ -91,10 +94,12 @@ impl Stack {
             _target: target,
             _mimir_limits: mimir_limits,
             _folder: folder,
+            sent_since: i64::MAX,
             next_push: 0,
             probe: 1,
         };
-        until("Prometheus' samples are in Mimir", || !stack.mimir.points(PROMETHEUS, "e2e_scrapes").is_empty());
+        let newest = || stack.mimir.points(PROMETHEUS, SCRAPED).into_values().flatten().max();
+        stack.sent_since = until_some("Prometheus' samples are in Mimir", newest);
         stack
     }
 
@@ -132,9 +137,10 @@ impl Stack {
     /// How long it takes until Mimir has every sample that Prometheus has now.
     pub(crate) fn prometheus_catches_up(&self) -> Duration {
         let asked = Instant::now();
-        let scraped = self.prometheus.points("e2e_scrapes");
+        let mut scraped = self.prometheus.points(SCRAPED);
+        scraped.values_mut().for_each(|times| times.retain(|time| *time >= self.sent_since));
         until_within(CATCH_UP, "Mimir has every sample that Prometheus has", || {
-            let kept = self.mimir.points(PROMETHEUS, "e2e_scrapes");
+            let kept = self.mimir.points(PROMETHEUS, SCRAPED);
             scraped.iter().all(|(series, times)| kept.get(series).is_some_and(|kept| kept.is_superset(times)))
         });
         asked.elapsed()
