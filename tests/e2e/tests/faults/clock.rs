@@ -34,7 +34,8 @@ fn step(stack: &Stack, seconds: i64) {
     let rls = &stack.edge.rls;
     // It is refused whatever time it is. Of samples that seem to come from the future the edge refuses none.
     let refused = || stack.edge.push("not|a tenant", b"");
-    let shown = || rls.get("/api/v1/denials?limit=1").json()["denials"][0]["time"].as_str().map(str::to_owned);
+    let denials = || rls.get("/api/v1/denials?limit=1").json();
+    let shown = || denials().pointer("/denials/0/time")?.as_str().map(str::to_owned);
     until("the clock has stepped", || {
         assert_eq!(refused().reason().as_deref(), Some("tenant_invalid"));
         shown().is_some_and(|time| time.starts_with(&hour(seconds)))
