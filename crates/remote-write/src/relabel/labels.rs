@@ -114,7 +114,7 @@ impl LabelSet {
         self.labels.iter().map(|label| (label.name.of(&self.bytes), label.value.of(&self.bytes)))
     }
 
-    /// Whether the rules have written no more than they may, [`MAX_WRITTEN_BYTES`](super::MAX_WRITTEN_BYTES); if they came
+    /// Whether the rules have written no more than they may, [`MAX_WRITTEN_BYTES`]; if they came
     /// to it, the labels are not what Mimir makes of them.
     pub fn is_within_bounds(&self) -> bool {
         self.written <= MAX_WRITTEN_BYTES
