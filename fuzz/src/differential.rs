@@ -1,12 +1,12 @@
 //! Any bytes, read as a push and decoded in full with prost: the verdict and the counts must be the same.
 //!
-//! The first byte of an input chooses the tenant's limits (bits 0 and 1), and whether the other bytes are the compressed body (bit 2) or what is
-//! to be compressed.
+//! The first byte of an input chooses the tenant's limits (bits 0 and 1), whether the other bytes are the compressed body (bit 2) or what is to be
+//! compressed, and whether series are deduplicated and relabelled (bit 3).
 
 use std::time::Duration;
 
-use limits::{NameScheme, TenantLimits};
-use remote_write::{BodyLimits, Protocol, PushCounts, Scratch, Validation, read_push};
+use limits::{NameScheme, RelabelRule, TenantLimits};
+use remote_write::{BodyLimits, Protocol, Scratch};
 
 use crate::compress;
 
@@ -16,6 +16,8 @@ mod decoded;
 mod reference;
 #[path = "../../crates/remote-write/tests/differential/schema.rs"]
 mod schema;
+#[path = "../../crates/remote-write/tests/differential/treatment.rs"]
+mod treatment;
 #[path = "../../crates/remote-write/tests/differential/validity.rs"]
 mod validity;
 
@@ -27,35 +29,26 @@ pub fn read(protocol: Protocol, input: &[u8]) {
     let Some((choice, bytes)) = input.split_first() else { return };
     let limits = limits(*choice);
     let body = if choice & 4 == 0 { compress(bytes) } else { bytes.to_vec() };
-    let validation = Validation::new(&limits);
     let mut scratch = Scratch::default();
-    let first = read_push(protocol, &body, LIMITS, &validation, NOW, &mut scratch);
+    let first = treatment::read(protocol, &body, (LIMITS, &limits), NOW, &mut scratch);
     let expected = expected(protocol, &body, &limits);
     let plain = || snap::raw::Decoder::new().decompress_vec(&body).unwrap_or_default();
     // What prost refuses for the end of a group, and Mimir does not, is only read.
     if first.is_err() || expected.is_some() || !reference::mixes_groups_up(protocol, &plain(), &limits) {
-        match (&first, &expected) {
-            (Ok(first), Some(expected)) => assert!(agree(first, expected), "{first:?} {expected:?}"),
-            (first, expected) => assert_eq!(first.is_ok(), expected.is_some(), "{first:?}"),
-        }
+        let is_as_expected = match (&first, &expected) {
+            (Ok(actual), Some(expected)) => expected.agree(actual),
+            (actual, expected) => actual.is_err() && expected.is_none(),
+        };
+        assert!(is_as_expected, "{first:?}, expected {expected:?}");
     }
-    let second = read_push(protocol, &body, LIMITS, &validation, NOW, &mut scratch);
+    let second = treatment::read(protocol, &body, (LIMITS, &limits), NOW, &mut scratch);
     assert_eq!(first, second, "buffers remember something");
-}
-
-/// Whether the counts are those of the reference, or, where they say that they are not exact, no fewer.
-fn agree(read: &PushCounts, expected: &PushCounts) -> bool {
-    if read.unmetered.is_none() {
-        return read == expected;
-    }
-    let counts = |counts: &PushCounts| [counts.samples, counts.histograms, counts.exemplars, counts.metadata];
-    let no_fewer = counts(read).iter().zip(counts(expected)).all(|(read, expected)| *read >= expected);
-    no_fewer && (read.sent, read.series) == (expected.sent, expected.series)
 }
 
 fn limits(choice: u8) -> TenantLimits {
     let exemplars = i64::from(choice & 1);
     let limits = TenantLimits { max_global_exemplars_per_user: exemplars, ..TenantLimits::default() };
+    let limits = if choice & 8 == 0 { limits } else { treated(limits) };
     if choice & 2 == 0 {
         return limits;
     }
@@ -71,7 +64,26 @@ fn limits(choice: u8) -> TenantLimits {
     }
 }
 
-fn expected(protocol: Protocol, body: &[u8], limits: &TenantLimits) -> Option<PushCounts> {
+/// Limits of a tenant with pairs, judged series by series, and with a rule.
+fn treated(limits: TenantLimits) -> TenantLimits {
+    let rule = RelabelRule {
+        source_labels: ["a".into()].into(),
+        regex: "(.).*".into(),
+        target_label: "b".into(),
+        ..RelabelRule::default()
+    };
+    TenantLimits {
+        accept_ha_samples: true,
+        ha_tracker_per_sample_dedupe: true,
+        ha_cluster_label: "a".into(),
+        ha_replica_label: "b".into(),
+        metric_relabel_configs: [rule].into(),
+        drop_labels: ["c".into()].into(),
+        ..limits
+    }
+}
+
+fn expected(protocol: Protocol, body: &[u8], limits: &TenantLimits) -> Option<reference::Expected> {
     let claimed = snap::raw::decompress_len(body).ok()?;
     if body.is_empty() || claimed > LIMITS.max_decoded_bytes {
         return None;

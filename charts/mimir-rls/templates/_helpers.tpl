@@ -42,14 +42,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end -}}
 
-{{/* Resources, with a memory limit that holds what may be in memory: buffers that grow by doubling for what is in flight, 4 of the largest bodies
-decompressed (what may wait to be read), and 256 MiB for limits and tenants. */}}
+{{/* Resources, with a memory limit that holds what may be in memory ("Memory" in docs/reliability.md): what is in flight and a quarter of it, since an
+allocator keeps more than it hands out; what reading may occupy, two of the largest bodies with 32 MiB beside each; and 384 MiB for limits, tenants, pairs,
+connections and what threads keep. */}}
 {{- define "mimir-rls.resources" -}}
 {{- $resources := deepCopy .Values.resources -}}
 {{- $limits := $resources.limits | default dict -}}
 {{- if not $limits.memory -}}
-{{- $bytes := add (mul 2 (include "mimir-rls.inFlightBytes" . | int64)) (mul 4 (int64 .Values.limits.maxDecodedBytes)) -}}
-{{- $limits = set $limits "memory" (printf "%dMi" (add 256 (div $bytes 1048576))) -}}
+{{- $inFlight := include "mimir-rls.inFlightBytes" . | int64 -}}
+{{- $reading := mul 2 (add 33554432 (int64 .Values.limits.maxDecodedBytes)) -}}
+{{- $bytes := add $inFlight (div $inFlight 4) $reading -}}
+{{- $limits = set $limits "memory" (printf "%dMi" (add 384 (div $bytes 1048576))) -}}
 {{- end -}}
 {{- toYaml (set $resources "limits" $limits) -}}
 {{- end -}}

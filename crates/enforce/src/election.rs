@@ -21,7 +21,7 @@ use dashmap::DashMap;
 pub use pair::Word;
 pub use rules::ElectionRules;
 pub use tenant_elections::MAX_TENANT_BYTES;
-use tenant_elections::TenantElections;
+use tenant_elections::{LOOKED_AT_BY_A_STEP, Step, TenantElections};
 pub use unix_millis::UnixMillis;
 
 /// As many as the buckets have, for the same reason.
@@ -157,6 +157,11 @@ impl Elections {
     ) -> Election {
         let earliest_sample = earliest_sample.map_or(now, |sample| sample.min(now));
         let has_room = self.has_room();
+        if !has_room && !self.tenants.contains_key(tenant) {
+            // Nothing is kept of a tenant for which there is no room: its name would be what is kept.
+            self.untracked.fetch_add(1, Ordering::Relaxed);
+            return Election::of(Standing::Untracked, false);
+        }
         let elect = |known: &mut TenantElections| {
             self.change(known, |known| known.elect(pair, rules, earliest_sample, now, has_room))
         };
@@ -207,13 +212,32 @@ impl Elections {
     ///
     /// Pairs that Mimir has never named, or whose word was taken back, stay.
     pub fn forget_unlisted(&self, since: UnixMillis) -> usize {
-        self.tenants.iter_mut().map(|mut tenant| self.change(&mut tenant, |tenant| tenant.forget_unlisted(since))).sum()
+        self.step_by_step(|tenant, after| tenant.forget_unlisted(since, after))
     }
 
     /// Takes back what Mimir said before `since`: for a Mimir that cannot be asked any more. The election here goes on
     /// from it. How many pairs those were.
     pub fn unconfirm(&self, since: UnixMillis) -> usize {
-        self.tenants.iter_mut().map(|mut tenant| tenant.unconfirm(since)).sum()
+        self.step_by_step(|tenant, after| tenant.unconfirm(since, after))
+    }
+
+    /// Goes over the pairs of all tenants, some hundred under one lock; how many were changed.
+    fn step_by_step(&self, mut step: impl FnMut(&mut TenantElections, Option<&[u8]>) -> Step) -> usize {
+        let (mut count, mut unfinished) = (0, Vec::new());
+        for mut tenant in self.tenants.iter_mut() {
+            let done = self.change(&mut tenant, |tenant| step(tenant, None));
+            count += done.count;
+            unfinished.extend(done.after.map(|after| (tenant.key().clone(), after)));
+        }
+        for (tenant, mut after) in unfinished {
+            while let Some(mut known) = self.tenants.get_mut(&tenant) {
+                let done = self.change(&mut known, |known| step(known, Some(&*after)));
+                count += done.count;
+                let Some(next) = done.after else { break };
+                after = next;
+            }
+        }
+        count
     }
 
     /// Gives back the memory of pairs, not of Mimir's word, that had no push for 66 minutes; how many those were.
@@ -221,11 +245,24 @@ impl Elections {
     /// No decision at `now` or later changes: such a pair is as if it had never been, dropped or not, because Mimir's
     /// own cleanup has dropped it by then. One shard is locked at a time.
     pub fn evict_idle(&self, now: UnixMillis) -> usize {
-        let mut evicted = 0;
-        self.tenants.retain(|_, tenant| {
-            evicted += self.change(tenant, |tenant| tenant.drop_forgotten(now));
+        let (mut evicted, mut unfinished) = (0, Vec::new());
+        self.tenants.retain(|name, tenant| {
+            let (dropped, more) = self.change(tenant, |tenant| tenant.drop_forgotten(now, LOOKED_AT_BY_A_STEP));
+            evicted += dropped;
+            unfinished.extend(more.then(|| name.clone()));
             tenant.len() > 0
         });
+        for name in unfinished {
+            while let Some(mut tenant) = self.tenants.get_mut(&name) {
+                let (dropped, more) =
+                    self.change(&mut tenant, |tenant| tenant.drop_forgotten(now, LOOKED_AT_BY_A_STEP));
+                evicted += dropped;
+                if !more {
+                    break;
+                }
+            }
+            self.tenants.remove_if(&name, |_, tenant| tenant.len() == 0);
+        }
         if self.tenants.len() < self.tenants.capacity() / SPARSE {
             self.tenants.shrink_to_fit();
         }

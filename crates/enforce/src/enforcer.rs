@@ -1,13 +1,16 @@
 //! The steps of the decision that spend tokens, over all tenants.
 //!
 //! Not here: which limit holds, what a push costs, and what is done with a [`Decision`]. The invariants: a step takes
-//! one shard's lock and gives it back before it returns, and a text is only made once the lock is gone.
+//! one shard's lock and gives it back before it returns, and a text is only made once the lock is gone; what all tenants
+//! take is bounded by [`MAX_PLACES`], and by the number of tenants that the overrides name.
 
 use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use dashmap::DashMap;
-use limits::{Burst, Rate, RateLimit, Tenant};
+use dashmap::{DashMap, Entry};
+use limits::{Burst, Rate, RateLimit, Snapshot, Tenant};
 
 use crate::bucket::Bucket;
 use crate::decision::{Decision, Denial, DenyReason};
@@ -19,6 +22,15 @@ use crate::tenant_state::{Charge, IngestionCharge, TenantState, UnmeteredCharge}
 /// Enough that eviction, which holds one shard at a time, passes over some thousand tenants under one lock when there
 /// are a million.
 const SHARDS: usize = 256;
+/// The most places: a tenant takes one, and one more for each metadata spelling of it that has a bucket.
+///
+/// Clients choose the names. A place takes some 250 bytes with a name as people give them, and 450 with the longest, so
+/// that all take 60 to 110 MB. Tenants that the overrides name have places beyond that.
+pub const MAX_PLACES: usize = 250_000;
+/// How many buckets tenants without a place share. A flood of invented names meets few others in each, so that a tenant
+/// that is no invention is hardly ever refused for what others push.
+const SHARED: u64 = 1 << 14;
+
 /// Memory is given back once the map has room for this many times its tenants.
 const SPARSE: usize = 8;
 
@@ -31,9 +43,19 @@ const SPARSE: usize = 8;
 /// that Mimir's limiter has then: the first request rate of a running tenant finds none.
 ///
 /// Calls may come with moments out of order: Go's arithmetic then grants the time between them twice, and so does this.
+///
+/// Where all [`MAX_PLACES`] are taken, a tenant that is not known and that no override names is charged to buckets that
+/// it shares with others. It goes on with those until they are full: a name that comes back does not find new tokens.
 #[derive(Debug)]
 pub struct Enforcer {
     tenants: DashMap<Box<str>, TenantState>,
+    /// Places that are taken.
+    places: AtomicUsize,
+    most_places: usize,
+    /// What tenants without a place share, by what their names come to.
+    shared: DashMap<u64, TenantState>,
+    named: RwLock<Option<Arc<Snapshot>>>,
+    tenant_overflows: AtomicU64,
     spelling_overflows: AtomicU64,
 }
 
@@ -41,7 +63,24 @@ impl Enforcer {
     /// An enforcer that knows no tenant: every bucket is full.
     #[must_use]
     pub fn new() -> Self {
-        Enforcer { tenants: DashMap::with_shard_amount(SHARDS), spelling_overflows: AtomicU64::new(0) }
+        Self::with_places(MAX_PLACES)
+    }
+
+    fn with_places(most_places: usize) -> Self {
+        Enforcer {
+            tenants: DashMap::with_shard_amount(SHARDS),
+            places: AtomicUsize::new(0),
+            most_places,
+            shared: DashMap::new(),
+            named: RwLock::default(),
+            tenant_overflows: AtomicU64::new(0),
+            spelling_overflows: AtomicU64::new(0),
+        }
+    }
+
+    /// Tenants with an override in `limits` have a place from now on, however many others there are.
+    pub fn keep_places_for(&self, limits: Arc<Snapshot>) {
+        *self.named.write().unwrap_or_else(PoisonError::into_inner) = Some(limits);
     }
 
     /// Charges one request to the bare tenant's request bucket. Denies with [`DenyReason::RequestRate`].
@@ -55,7 +94,7 @@ impl Enforcer {
             return Decision::Allow;
         }
         let requests = to_items(requests);
-        match self.with_state(tenant, |state| state.charge_requests(limit, requests, now)) {
+        match self.with_state(tenant, |state, _| state.charge_requests(limit, requests, now)) {
             Charge::Made => Decision::Allow,
             Charge::Refused { .. } => Decision::Deny(request_denial(limit)),
         }
@@ -64,20 +103,16 @@ impl Enforcer {
     /// What the tenant's request bucket is at `now`, and would say to a charge. Charges nothing.
     #[must_use]
     pub fn request_level(&self, tenant: &Tenant<'_>, limit: RateLimit, now: Moment) -> Level {
-        let bucket = match self.tenants.get(tenant.id()) {
-            Some(state) => state.request_bucket(limit, now),
-            None => Bucket::new(limit),
-        };
+        let bucket = self.look_at(tenant, |state, _| state.request_bucket(limit, now));
+        let bucket = bucket.unwrap_or_else(|| Bucket::new(limit));
         Level::new(bucket, limit, now)
     }
 
     /// What the ingestion bucket of [`Tenant::limits_key`] is at `now`, and would say to a charge. Charges nothing.
     #[must_use]
     pub fn ingestion_level(&self, tenant: &Tenant<'_>, limit: RateLimit, now: Moment) -> Level {
-        let bucket = match self.tenants.get(tenant.id()) {
-            Some(state) => state.ingestion_bucket(tenant, limit, now),
-            None => Bucket::new(limit),
-        };
+        let bucket = self.look_at(tenant, |state, has_room| state.ingestion_bucket(tenant, limit, now, has_room));
+        let bucket = bucket.unwrap_or_else(|| Bucket::new(limit));
         Level::new(bucket, limit, now)
     }
 
@@ -95,7 +130,7 @@ impl Enforcer {
         }
         let items = to_items(items);
         let IngestionCharge { charge, overflowed } =
-            self.with_state(tenant, |state| state.charge_ingestion(tenant, limit, items, now));
+            self.with_state(tenant, |state, has_room| state.charge_ingestion(tenant, limit, items, now, has_room));
         if overflowed {
             self.spelling_overflows.fetch_add(1, Ordering::Relaxed);
         }
@@ -124,22 +159,47 @@ impl Enforcer {
             return UnmeteredCharge::WithinBound;
         }
         let limits = (limit, unmetered_bound(limit));
-        self.with_state(tenant, |state| state.charge_unmetered(tenant, limits, (to_items(items), takes_ingestion), now))
+        let charge = (to_items(items), takes_ingestion);
+        self.with_state(tenant, |state, has_room| state.charge_unmetered(tenant, limits, charge, now, has_room))
     }
 
     /// Gives requests back that [`Enforcer::admit_requests`] charged and Mimir's limiter did not: the bucket holds as many more, and never
     /// more than its capacity at `now`. A tenant that is not known has full buckets, and stays unknown. More than `i64::MAX` count as that many.
     pub fn refund_requests(&self, tenant: &Tenant<'_>, limit: RateLimit, requests: u64, now: Moment) {
-        if let Some(mut state) = self.tenants.get_mut(tenant.id()) {
-            state.refund_requests(limit, to_items(requests), now);
-        }
+        self.with_known(tenant, |state, _| state.refund_requests(limit, to_items(requests), now));
     }
 
     /// The same with items that [`Enforcer::charge_items`] charged, to the bucket that it would charge now.
     pub fn refund_items(&self, tenant: &Tenant<'_>, limit: RateLimit, items: u64, now: Moment) {
-        if let Some(mut state) = self.tenants.get_mut(tenant.id()) {
-            state.refund_ingestion(tenant, limit, to_items(items), now);
-        }
+        let items = to_items(items);
+        self.with_known(tenant, |state, has_room| state.refund_ingestion(tenant, limit, items, now, has_room));
+    }
+
+    /// Gives requests back that Mimir's own limiter refused, all or none; whether it did. In the long run a tenth of the limit's rate comes back, and
+    /// at once no more than its burst: the bucket has to come down to where Mimir's is. A tenant that is not known gets nothing.
+    pub fn refund_refused_requests(&self, tenant: &Tenant<'_>, limit: RateLimit, requests: u64, now: Moment) -> bool {
+        let requests = to_items(requests);
+        let refund = |state: &mut TenantState, _| {
+            let may = state.may_return_requests(limit, requests, now);
+            if may {
+                state.refund_requests(limit, requests, now);
+            }
+            may
+        };
+        self.with_known(tenant, refund).unwrap_or(false)
+    }
+
+    /// The same with items; the spellings of a tenant share what may come back.
+    pub fn refund_refused_items(&self, tenant: &Tenant<'_>, limit: RateLimit, items: u64, now: Moment) -> bool {
+        let items = to_items(items);
+        let refund = |state: &mut TenantState, has_room| {
+            let may = state.may_return_items(limit, items, now);
+            if may {
+                state.refund_ingestion(tenant, limit, items, now, has_room);
+            }
+            may
+        };
+        self.with_known(tenant, refund).unwrap_or(false)
     }
 
     /// Forgets every tenant whose buckets are all full at `now` and that nothing was charged to since the last call; how
@@ -153,12 +213,16 @@ impl Enforcer {
     ///
     /// One shard is locked at a time; other tenants are served meanwhile.
     pub fn evict_idle(&self, now: Moment) -> usize {
-        let mut evicted = 0;
+        let (mut evicted, mut freed) = (0, 0);
         self.tenants.retain(|_, state| {
+            let before = state.places();
             let idle = state.settle(now);
             evicted += usize::from(idle);
+            freed += before - if idle { 0 } else { state.places() };
             !idle
         });
+        self.places.fetch_sub(freed, Ordering::Relaxed);
+        self.shared.retain(|_, state| !state.settle(now));
         if evicted > 0 && self.tenants.len() < self.tenants.capacity() / SPARSE {
             self.tenants.shrink_to_fit();
         }
@@ -200,13 +264,81 @@ impl Enforcer {
         self.spelling_overflows.load(Ordering::Relaxed)
     }
 
-    /// Runs `step` on the tenant's state under its lock.
-    fn with_state<R>(&self, tenant: &Tenant<'_>, step: impl FnOnce(&mut TenantState) -> R) -> R {
+    /// Whether tenants that are not known find no place: [`Enforcer::evict_idle`] may make some.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.places.load(Ordering::Relaxed) >= self.most_places
+    }
+
+    /// How many charges were made to buckets that tenants share, because all [`MAX_PLACES`] were taken.
+    #[must_use]
+    pub fn tenant_overflows(&self) -> u64 {
+        self.tenant_overflows.load(Ordering::Relaxed)
+    }
+
+    /// Runs `step` on the tenant's state under its lock, with whether a spelling of it may have a bucket.
+    fn with_state<R>(&self, tenant: &Tenant<'_>, step: impl FnOnce(&mut TenantState, bool) -> R) -> R {
+        let has_room = !self.is_full() || self.is_named(tenant);
         // Two look-ups for a new tenant, so that a known one costs no allocation.
         if let Some(mut state) = self.tenants.get_mut(tenant.id()) {
-            return step(&mut state);
+            return self.counted(&mut state, 0, |state| step(state, has_room));
         }
-        step(&mut self.tenants.entry(tenant.id().into()).or_default())
+        if let Some(shared) = self.shared_by(tenant, has_room) {
+            self.tenant_overflows.fetch_add(1, Ordering::Relaxed);
+            return step(&mut self.shared.entry(shared).or_default(), false);
+        }
+        match self.tenants.entry(tenant.id().into()) {
+            Entry::Occupied(mut known) => self.counted(known.get_mut(), 0, |state| step(state, has_room)),
+            Entry::Vacant(new) => {
+                self.counted(&mut new.insert(TenantState::default()), 1, |state| step(state, has_room))
+            }
+        }
+    }
+
+    /// Runs `step` on the state that a charge would meet, under its lock; `None` if there is none.
+    fn with_known<R>(&self, tenant: &Tenant<'_>, step: impl FnOnce(&mut TenantState, bool) -> R) -> Option<R> {
+        let has_room = !self.is_full() || self.is_named(tenant);
+        if let Some(mut state) = self.tenants.get_mut(tenant.id()) {
+            return Some(step(&mut state, has_room));
+        }
+        let shared = self.shared_by(tenant, has_room)?;
+        self.shared.get_mut(&shared).map(|mut state| step(&mut state, false))
+    }
+
+    /// Runs a step, and counts the places that it takes, with so many for the tenant itself.
+    fn counted<R>(&self, state: &mut TenantState, new: usize, step: impl FnOnce(&mut TenantState) -> R) -> R {
+        let before = state.places();
+        let done = step(state);
+        let taken = state.places().saturating_sub(before) + new;
+        if taken > 0 {
+            self.places.fetch_add(taken, Ordering::Relaxed);
+        }
+        done
+    }
+
+    /// The state that a charge would meet, and whether a spelling may have a bucket of its own in it.
+    fn look_at<R>(&self, tenant: &Tenant<'_>, look: impl FnOnce(&TenantState, bool) -> R) -> Option<R> {
+        let has_room = !self.is_full() || self.is_named(tenant);
+        if let Some(state) = self.tenants.get(tenant.id()) {
+            return Some(look(&state, has_room));
+        }
+        let shared = self.shared_by(tenant, has_room)?;
+        self.shared.get(&shared).map(|state| look(&state, false))
+    }
+
+    /// Where a tenant without a state shares one, if it may not have its own.
+    fn shared_by(&self, tenant: &Tenant<'_>, has_room: bool) -> Option<u64> {
+        if self.shared.is_empty() && has_room {
+            return None;
+        }
+        let shared = self.tenants.hasher().hash_one(tenant.id()) % SHARED;
+        let goes_on = self.shared.contains_key(&shared) && !self.is_named(tenant);
+        (goes_on || !has_room).then_some(shared)
+    }
+
+    fn is_named(&self, tenant: &Tenant<'_>) -> bool {
+        let named = self.named.read().unwrap_or_else(PoisonError::into_inner);
+        named.as_ref().is_some_and(|named| named.entry(tenant.id()).is_some())
     }
 }
 

@@ -53,6 +53,8 @@ pub(crate) struct TenantState {
     spellings: Option<Box<Spellings>>,
     /// What passed without being metered, beyond what the ingestion bucket held.
     unmetered: Option<Box<Bucket>>,
+    /// How much of what Mimir refused may come back; none until something did.
+    returns: Option<Box<Returns>>,
     /// Whether anything was charged, or refused, since the last [`TenantState::settle`].
     used: bool,
 }
@@ -77,17 +79,24 @@ impl TenantState {
         self.request.charge(limit, requests, now)
     }
 
-    /// Charges the bucket of the tenant's spelling, or the bare tenant's if there are too many spellings.
+    /// How many places it takes.
+    pub(crate) fn places(&self) -> usize {
+        1 + self.spellings.as_ref().map_or(0, |spellings| spellings.buckets.len())
+    }
+
+    /// Charges the bucket of the tenant's spelling, or the bare tenant's if there are too many spellings, or no room for
+    /// one more.
     pub(crate) fn charge_ingestion(
         &mut self,
         tenant: &Tenant<'_>,
         limit: RateLimit,
         items: i64,
         now: Moment,
+        has_room: bool,
     ) -> IngestionCharge {
         self.used = true;
         if tenant.has_metadata()
-            && let Some(charge) = self.charge_spelling(tenant.limits_key(), limit, items, now)
+            && let Some(charge) = self.charge_spelling(tenant.limits_key(), limit, items, now, has_room)
         {
             return IngestionCharge { charge, overflowed: false };
         }
@@ -105,9 +114,10 @@ impl TenantState {
         (limit, bound): (RateLimit, RateLimit),
         (items, takes_ingestion): (i64, bool),
         now: Moment,
+        has_room: bool,
     ) -> UnmeteredCharge {
         self.used = true;
-        if takes_ingestion && self.charge_ingestion(tenant, limit, items, now).charge == Charge::Made {
+        if takes_ingestion && self.charge_ingestion(tenant, limit, items, now, has_room).charge == Charge::Made {
             return UnmeteredCharge::Taken;
         }
         if is_unlimited(bound) {
@@ -128,17 +138,34 @@ impl TenantState {
     }
 
     /// Gives items back to the bucket that [`TenantState::charge_ingestion`] would charge. A spelling without a bucket is full.
-    pub(crate) fn refund_ingestion(&mut self, tenant: &Tenant<'_>, limit: RateLimit, items: i64, now: Moment) {
+    pub(crate) fn refund_ingestion(
+        &mut self,
+        tenant: &Tenant<'_>,
+        limit: RateLimit,
+        items: i64,
+        now: Moment,
+        has_room: bool,
+    ) {
         if !tenant.has_metadata() {
             return self.ingestion.refund(limit, items, now);
         }
-        let Some(Spellings { buckets }) = self.spellings.as_deref_mut() else { return };
-        let full = buckets.len() >= MAX_SPELLINGS;
-        match buckets.get_mut(tenant.limits_key()) {
+        let buckets = self.spellings.as_deref_mut().map(|spellings| &mut spellings.buckets);
+        let full = !has_room || buckets.as_ref().is_some_and(|buckets| buckets.len() >= MAX_SPELLINGS);
+        match buckets.and_then(|buckets| buckets.get_mut(tenant.limits_key())) {
             Some(bucket) => refund(bucket, limit, items, now),
             None if full => self.ingestion.refund(limit, items, now),
             None => {}
         }
+    }
+
+    /// Whether so many requests that Mimir refused may come back; takes them from what may.
+    pub(crate) fn may_return_requests(&mut self, limit: RateLimit, requests: i64, now: Moment) -> bool {
+        self.returns.get_or_insert_default().requests.charge(of_returns(limit), requests, now) == Charge::Made
+    }
+
+    /// The same of items, of all spellings together.
+    pub(crate) fn may_return_items(&mut self, limit: RateLimit, items: i64, now: Moment) -> bool {
+        self.returns.get_or_insert_default().items.charge(of_returns(limit), items, now) == Charge::Made
     }
 
     /// A copy of the request bucket as a charge now would meet it.
@@ -147,11 +174,17 @@ impl TenantState {
     }
 
     /// A copy of the ingestion bucket as a charge now would meet it: the spelling's, or the bare tenant's if there are
-    /// too many spellings.
-    pub(crate) fn ingestion_bucket(&self, tenant: &Tenant<'_>, limit: RateLimit, now: Moment) -> Bucket {
+    /// too many spellings, or no room for one more.
+    pub(crate) fn ingestion_bucket(
+        &self,
+        tenant: &Tenant<'_>,
+        limit: RateLimit,
+        now: Moment,
+        has_room: bool,
+    ) -> Bucket {
         let buckets = self.spellings.as_ref().map(|spellings| &spellings.buckets);
         let own = buckets.and_then(|buckets| buckets.get(tenant.limits_key()));
-        let full = own.is_none() && buckets.is_some_and(|buckets| buckets.len() >= MAX_SPELLINGS);
+        let full = own.is_none() && (!has_room || buckets.is_some_and(|buckets| buckets.len() >= MAX_SPELLINGS));
         if !tenant.has_metadata() || full { self.ingestion.bucket(limit, now) } else { copy_of(own, limit, now) }
     }
 
@@ -171,11 +204,21 @@ impl TenantState {
     }
 
     /// `None` if the spelling has no bucket and may not get one.
-    fn charge_spelling(&mut self, key: &str, limit: RateLimit, items: i64, now: Moment) -> Option<Charge> {
+    fn charge_spelling(
+        &mut self,
+        key: &str,
+        limit: RateLimit,
+        items: i64,
+        now: Moment,
+        has_room: bool,
+    ) -> Option<Charge> {
         if self.spellings.is_none() && is_unlimited(limit) {
             return Some(Charge::Made);
         }
-        self.spellings.get_or_insert_default().charge(key, limit, items, now)
+        if self.spellings.is_none() && !has_room {
+            return None;
+        }
+        self.spellings.get_or_insert_default().charge(key, limit, items, now, has_room)
     }
 }
 
@@ -220,6 +263,26 @@ impl Slot {
     }
 }
 
+/// How much of what Mimir refused may come back.
+#[derive(Debug, Default)]
+struct Returns {
+    requests: Slot,
+    items: Slot,
+}
+
+/// What comes back of Mimir's refusals: a share of the rate, and one burst at once.
+///
+/// Of several distributors an unlucky one refuses what the others have room for: that the tenant has not had. But if all of it came back, an edge whose
+/// bucket holds more than Mimir's, as after a restart, would hold more for ever: the tenant earns in both what it uses in both, and every push
+/// that Mimir refuses would pass the edge again.
+fn of_returns(limit: RateLimit) -> RateLimit {
+    const SHARE: f64 = 0.1;
+    match limit.rate {
+        Rate::PerSecond(per_second) => RateLimit::of_one(Rate::PerSecond(per_second * SHARE), limit.burst),
+        Rate::Unlimited => limit,
+    }
+}
+
 /// The ingestion buckets of a tenant's metadata spellings, at most [`MAX_SPELLINGS`].
 #[derive(Debug, Default)]
 struct Spellings {
@@ -227,14 +290,14 @@ struct Spellings {
 }
 
 impl Spellings {
-    fn charge(&mut self, key: &str, limit: RateLimit, items: i64, now: Moment) -> Option<Charge> {
+    fn charge(&mut self, key: &str, limit: RateLimit, items: i64, now: Moment, has_room: bool) -> Option<Charge> {
         if let Some(bucket) = self.buckets.get_mut(key) {
             return Some(charge(bucket, limit, items, now));
         }
         if is_unlimited(limit) {
             return Some(Charge::Made);
         }
-        if self.buckets.len() >= MAX_SPELLINGS {
+        if self.buckets.len() >= MAX_SPELLINGS || !has_room {
             return None;
         }
         let bucket = self.buckets.entry(key.into()).or_insert_with(|| Bucket::new(limit));

@@ -16,13 +16,14 @@ mod class;
 mod escape;
 mod scripts;
 mod syntax;
+mod weight;
 
 use syntax::Translation;
 
 /// The longest expression, in bytes.
 const MAX_EXPRESSION_BYTES: usize = 64 << 10;
 /// The most bytes that one compiled expression may take; Go's own bound is far above it.
-const MAX_COMPILED_BYTES: usize = 4 << 20;
+pub const MAX_COMPILED_BYTES: usize = 4 << 20;
 /// The most bytes that the tables of a search may take, for each thread that searches at once.
 const MAX_SEARCH_BYTES: usize = 512 << 10;
 /// How deep groups may nest; Go has 1000.
@@ -131,7 +132,7 @@ impl Pattern {
         if expression.len() > MAX_EXPRESSION_BYTES {
             return Err(PatternError::TooLarge);
         }
-        let Translation { expression, names } = syntax::translate(&format!("^(?s:{expression})$"))?;
+        let Translation { expression, names, .. } = syntax::translate(&anchored(expression))?;
         let mut builder = RegexBuilder::new(&expression);
         builder.size_limit(MAX_COMPILED_BYTES).dfa_size_limit(MAX_SEARCH_BYTES);
         // Each level of Go's has up to two groups around it in the translation.
@@ -142,6 +143,18 @@ impl Pattern {
             _ => PatternError::CharacterRange,
         })?;
         Ok(Pattern { regex: Some(regex), names })
+    }
+
+    /// The most bytes that the expression compiles to, without compiling it: up to [`MAX_COMPILED_BYTES`] it is a pattern, above that it may be too
+    /// large. Expressions as people write them are far below.
+    ///
+    /// # Errors
+    /// As [`Pattern::compile`], of which only the size of what it compiles to is not known here.
+    pub fn most_bytes(expression: &str) -> Result<usize, PatternError> {
+        if expression.len() > MAX_EXPRESSION_BYTES {
+            return Err(PatternError::TooLarge);
+        }
+        Ok(syntax::translate(&anchored(expression))?.most_bytes)
     }
 
     /// Whether it is `(.*)`, Prometheus' default.
@@ -194,6 +207,11 @@ impl Pattern {
         }
         result.extend_from_slice(source.part(end..text.len()));
     }
+}
+
+/// As Prometheus anchors it.
+fn anchored(expression: &str) -> String {
+    format!("^(?s:{expression})$")
 }
 
 #[cfg(test)]

@@ -28,6 +28,16 @@ pub struct HaTrackerState {
     pub elected: Option<Arc<[ElectedReplica]>>,
     /// When the question was asked that this list answers, in milliseconds since 1970: all of it was true then or later.
     pub asked_at: i64,
+    /// The same by the clock of this process that nobody sets; `None` where it is longer ago than can be told.
+    pub asked: Option<Instant>,
+}
+
+impl HaTrackerState {
+    /// How long ago the list's question was asked.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.asked.map_or(Duration::MAX, |asked| asked.elapsed())
+    }
 }
 
 /// The tracker as a server sees it.
@@ -148,13 +158,14 @@ impl HaTrackerSource {
 
     /// Asks once, and tells whoever waits for it what came of it; whether there was a list.
     async fn poll(&mut self) -> bool {
-        let asked_at = millis_since_1970(SystemTime::now());
+        let (asked_at, asked) = (millis_since_1970(SystemTime::now()), Instant::now());
         match self.ask().await {
             Ok(listed) => {
                 self.polls.answered.fetch_add(1, Ordering::Relaxed);
                 self.freshness.confirm();
                 self.told.listed(self.client.url(), &listed);
-                self.sender.send_replace(HaTrackerState { elected: Some(listed.elected.into()), asked_at });
+                let elected = Some(listed.elected.into());
+                self.sender.send_replace(HaTrackerState { elected, asked_at, asked: Some(asked) });
                 true
             }
             Err(error) => {

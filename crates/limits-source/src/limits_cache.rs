@@ -88,23 +88,28 @@ impl LimitsCache {
         Ok((snapshot, age))
     }
 
-    /// Writes the limits of a source whenever they have changed, until `stop` is cancelled or the source ends; a write that has begun is
-    /// finished. While they stay the same and the source confirms them, the file is dated anew once a minute.
+    /// Writes the limits of a source whenever they have changed, until `stop` is cancelled or the source ends; what changed before that is still
+    /// written. While they stay the same and the source confirms them, the file is dated anew once a minute.
     ///
     /// What fails is tried again with the next change, and every 30 seconds.
     pub async fn keep(self, mut feed: LimitsFeed, stop: CancellationToken) {
         let mut kept = Kept { content: self.loaded.get().copied(), dated: None };
         let mut fault = None;
         loop {
+            // Looked at before the limits are: a change that comes before the stop is then seen below, or is the one that is waited for.
+            let ends = stop.is_cancelled();
             let limits = feed.states.borrow_and_update().limits.clone();
             let done = match limits {
                 Some(limits) => self.bring_up_to_date(limits, &feed.freshness, &mut kept).await,
                 None => Ok(()),
             };
             fault = self.report(done, fault);
+            if ends {
+                return;
+            }
             let next = if fault.is_some() { self.retry_every } else { self.date_every };
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => {}
                 change = feed.states.changed() => if change.is_err() { return },
                 () = tokio::time::sleep(next) => {}
             }

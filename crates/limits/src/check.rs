@@ -3,6 +3,7 @@
 use crate::document::{self, Reading, SourceDocument};
 use crate::model::TenantLimits;
 use crate::problem::{Problem, Severity};
+use crate::relabel::Expressions;
 
 /// What was found of a set of documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub struct Checked {
 /// Looks at everything that a source would hold, as one file or the keys of one ConfigMap. Nothing is taken from it.
 #[must_use]
 pub fn check(defaults: &TenantLimits, documents: &[SourceDocument<'_>]) -> Checked {
-    let Reading { drafts, mut problems, .. } = document::read(defaults, documents);
+    let Reading { drafts, mut problems, .. } = document::read(defaults, documents, Expressions::default());
     let tenants = drafts.len();
     for fault in drafts.into_values().flat_map(|draft| draft.faults) {
         problems.tell(Problem { severity: Severity::Shadowed, ..fault });

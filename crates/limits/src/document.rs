@@ -54,15 +54,16 @@ pub(crate) struct Reading {
     pub(crate) problems: Problems,
     /// Whether a document is refused, so that nothing of the set may be used.
     pub(crate) refused: bool,
-    expressions: Expressions,
+    /// What is known of expressions, also of documents before.
+    pub(crate) expressions: Expressions,
 }
 
 /// Reads all documents of one source together; a later one adds to an earlier one.
 ///
 /// A document that is none of ours is passed over beside others, and refused where there is nothing else: a misspelled
 /// `overrides:` would otherwise put every tenant on the defaults.
-pub(crate) fn read(defaults: &TenantLimits, documents: &[SourceDocument<'_>]) -> Reading {
-    let mut reading = Reading::default();
+pub(crate) fn read(defaults: &TenantLimits, documents: &[SourceDocument<'_>], expressions: Expressions) -> Reading {
+    let mut reading = Reading { expressions, ..Reading::default() };
     let mut flat = flat::FlatKeys::default();
     let mut strays = Vec::new();
     for document in documents {

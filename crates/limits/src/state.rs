@@ -9,6 +9,7 @@ use crate::mode::Mode;
 use crate::model::TenantLimits;
 use crate::origin::Origin;
 use crate::problem::{Problem, Problems, Severity};
+use crate::relabel::Expressions;
 use crate::snapshot::{Snapshot, TenantEntry};
 use crate::tenant::TenantId;
 use crate::update::{Update, UpdateError, Updated};
@@ -19,6 +20,8 @@ pub struct LimitsState {
     defaults: TenantLimits,
     allow_empty: bool,
     current: Option<Arc<Snapshot>>,
+    /// What is known of the expressions of the newest documents.
+    pub(crate) expressions: Expressions,
 }
 
 /// What a set of documents did.
@@ -52,7 +55,7 @@ impl LimitsState {
     /// lost all its tenants is taken at its word.
     #[must_use]
     pub fn new(defaults: TenantLimits, allow_empty: bool) -> Self {
-        LimitsState { defaults, allow_empty, current: None }
+        LimitsState { defaults, allow_empty, current: None, expressions: Expressions::default() }
     }
 
     /// The limits in force; `None` until the first set of documents that is not refused, or a restored cache.
@@ -81,7 +84,10 @@ impl LimitsState {
     /// A refused document changes nothing. Nor does a set without tenants where there were some, unless that is
     /// allowed. A tenant whose flat keys have a fault keeps its entry if that is good, and is in shadow otherwise.
     pub fn apply(&mut self, documents: &[SourceDocument<'_>]) -> Applied {
-        let Reading { drafts, mut problems, refused, .. } = document::read(&self.defaults, documents);
+        let before = std::mem::take(&mut self.expressions);
+        let Reading { drafts, mut problems, refused, expressions } =
+            document::read(&self.defaults, documents, before.next());
+        self.expressions = expressions;
         let mut changed = false;
         let emptied = self.is_emptied(drafts.is_empty());
         if refused {

@@ -15,6 +15,8 @@
 //! - Nothing is allocated for a length that the body only claims: the claim is compared with the caller's cap and with
 //!   what snappy can make of so few bytes.
 //! - A push that is read again with the same [`Scratch`] allocates nothing.
+//! - Work and memory are bounded by the decompressed bytes, whatever refers to what: [`working_bytes`] says how much memory.
+//! - A push is charged what Mimir charges, or, where it says that it is [`Unmetered`], no less than Mimir may charge.
 //! - A series is judged in one walk over its bytes; in a second one only if the times of its samples do not ascend.
 //! - No input panics.
 

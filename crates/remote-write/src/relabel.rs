@@ -14,6 +14,8 @@
 //! - What a series makes the rules do is bounded: by its size times the number of rules, and by [`MAX_WRITTEN_BYTES`].
 //! - Once the buffers of the [`LabelSet`] are large enough, only expressions with groups that a rule uses allocate.
 
+use std::sync::Arc;
+
 use limits::TenantLimits;
 use thiserror::Error;
 
@@ -21,7 +23,7 @@ mod labels;
 mod letter_case;
 mod rule;
 
-pub use go_regexp::PatternError;
+pub use go_regexp::{Pattern, PatternError};
 pub use labels::LabelSet;
 
 use rule::Rule;
@@ -85,19 +87,29 @@ impl Rewrite {
     /// # Errors
     /// The first rule that cannot be run. What Mimir charges to this tenant is not known then: nothing is to be charged.
     pub fn compile(limits: &TenantLimits) -> Result<Option<Self>, RewriteError> {
+        let compiled = Self::compile_with(limits, |expression| Some(Pattern::compile(expression).map(Arc::new)));
+        compiled.unwrap_or(Ok(None))
+    }
+
+    /// The same with expressions that `pattern` compiles, or shares with other rules. Where it gives `None`, this ends, and gives none either.
+    pub fn compile_with(
+        limits: &TenantLimits,
+        mut pattern: impl FnMut(&Arc<str>) -> Option<Result<Arc<Pattern>, PatternError>>,
+    ) -> Option<Result<Option<Self>, RewriteError>> {
         let nothing = limits.metric_relabel_configs.is_empty() && limits.drop_labels.is_empty();
         if nothing || !limits.metric_relabeling_enabled {
-            return Ok(None);
+            return Some(Ok(None));
         }
-        let scheme = limits.name_validation_scheme;
-        let rules = limits.metric_relabel_configs.iter().zip(1..);
-        let rules: Vec<_> =
-            rules.map(|(rule, number)| Rule::compile(rule, number, scheme)).collect::<Result<_, _>>()?;
-        Ok(Some(Rewrite {
-            weight: rules.iter().map(Rule::weight).sum(),
-            rules,
-            drop_labels: limits.drop_labels.iter().map(|name| (&**name).into()).collect(),
-        }))
+        let mut rules = Vec::with_capacity(limits.metric_relabel_configs.len());
+        for (rule, number) in limits.metric_relabel_configs.iter().zip(1..) {
+            match Rule::compile(rule, number, limits.name_validation_scheme, &mut pattern)? {
+                Ok(rule) => rules.push(rule),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        let weight = rules.iter().map(Rule::weight).sum();
+        let drop_labels = limits.drop_labels.iter().map(|name| (&**name).into()).collect();
+        Some(Ok(Some(Rewrite { weight, rules, drop_labels })))
     }
 
     /// How many rules there are, `drop_labels` included.

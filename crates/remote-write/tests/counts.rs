@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::time::Duration;
+
 use limits::{LabelValueStrategy, TenantLimits};
 use proptest::prelude::*;
 use remote_write::encode::{Exemplar, Histogram, Metadata, MetricKind, Series, SeriesMetadata, encode_push};
@@ -111,6 +113,32 @@ fn a_push_with_a_value_that_is_cut_where_others_share_it_is_charged_as_sent() {
             let rules = Validation::new(&TenantLimits { max_label_name_length: 9, ..limits.clone() });
             let counts = read_push(Protocol::V2, &body, LIMITS, &rules, 1, &mut Scratch::default()).unwrap();
             assert_eq!((counts.items(), counts.unmetered), (1, Some(Unmetered::CutValues)));
+        }
+    }
+}
+
+/// The edge's clock and Mimir's are not one, and Mimir looks later.
+#[test]
+fn what_another_clock_may_find_valid_is_charged_and_what_none_does_is_not() {
+    let limits = TenantLimits {
+        creation_grace_period: Duration::from_mins(10),
+        past_grace_period: Duration::from_hours(1),
+        out_of_order_time_window: Duration::ZERO,
+        ..TenantLimits::default()
+    };
+    let now = 1_700_000_000_000;
+    let margin = Some(Unmetered::ClockMargin);
+    for (beyond, expected) in [(0, (2, None)), (1, (2, margin)), (10_000, (2, margin)), (10_001, (0, None))] {
+        for time in [now + 600_000 + beyond, now - 3_600_000 - beyond] {
+            let series = Series::sample(&[("__name__", "m")], 1.0, time);
+            let histogram = Histogram { timestamp_ms: time, ..Histogram::default() };
+            let histogram = Series { samples: vec![], histograms: vec![histogram], ..series.clone() };
+            for protocol in [Protocol::V1, Protocol::V2] {
+                let body = encode_push(protocol, &[series.clone(), histogram.clone()], &[]).unwrap();
+                let rules = Validation::new(&limits);
+                let counts = read_push(protocol, &body, LIMITS, &rules, now, &mut Scratch::default()).unwrap();
+                assert_eq!((counts.items(), counts.unmetered), expected, "{beyond} ms beyond, {protocol:?}");
+            }
         }
     }
 }

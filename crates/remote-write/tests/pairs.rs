@@ -189,7 +189,11 @@ fn relabelling_comes_after_deduplication_and_before_validity() {
 
 /// Reads so many series that all run these rules.
 fn relabelled(series: usize, limits: &TenantLimits) -> PushCounts {
-    let body = encode_push(Protocol::V1, &vec![of("one", "a", "m", NOW); series], &[]).unwrap();
+    relabel(Protocol::V1, &vec![of("one", "a", "m", NOW); series], limits)
+}
+
+fn relabel(protocol: Protocol, series: &[Series], limits: &TenantLimits) -> PushCounts {
+    let body = encode_push(protocol, series, &[]).unwrap();
     let rewrite = Rewrite::compile(limits).unwrap();
     let rules = Rules {
         validation: Validation::new(limits),
@@ -197,7 +201,38 @@ fn relabelled(series: usize, limits: &TenantLimits) -> PushCounts {
         ha: None,
     };
     let limits = BodyLimits { max_decoded_bytes: 100 << 20 };
-    read_push(Protocol::V1, &body, limits, rules, NOW, &mut Scratch::default()).unwrap()
+    read_push(protocol, &body, limits, rules, NOW, &mut Scratch::default()).unwrap()
+}
+
+#[test]
+fn labels_that_are_dropped_by_their_names_leave_large_pushes_metered() {
+    let names: Vec<_> = (0..100).map(|index| format!("label_{index}").as_str().into()).collect();
+    let limits = TenantLimits { drop_labels: names.into(), ..TenantLimits::default() };
+    let counts = relabelled(10_000, &limits);
+    assert_eq!((counts.items(), counts.unmetered), (10_000, None));
+}
+
+#[test]
+fn a_label_too_long_to_copy_makes_no_sample_free() {
+    let long = "x".repeat(1_100_000);
+    let series = |name| Series::sample(&[("__name__", "m"), (name, &long)], 1.0, NOW);
+    let limits = TenantLimits { drop_labels: ["long".into()].into(), ..TenantLimits::default() };
+    let counts = relabel(Protocol::V2, &vec![series("long"); 1000], &limits);
+    assert_eq!((counts.items(), counts.unmetered), (1000, Some(Unmetered::Buffers)));
+}
+
+#[test]
+fn a_series_on_which_rules_write_too_much_is_charged_as_sent() {
+    let double = RelabelRule {
+        source_labels: ["m".into()].into(),
+        target_label: "m".into(),
+        replacement: "$1$1".into(),
+        ..RelabelRule::default()
+    };
+    let limits = TenantLimits { metric_relabel_configs: vec![double; 40].into(), ..TenantLimits::default() };
+    let grows = Series::sample(&[("__name__", "m"), ("m", "x")], 1.0, NOW);
+    let counts = relabel(Protocol::V1, &[of("one", "a", "n", NOW), grows, Series::default()], &limits);
+    assert_eq!((counts.items(), counts.unmetered), (2, Some(Unmetered::RelabelWork)));
 }
 
 #[test]

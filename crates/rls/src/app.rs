@@ -16,7 +16,7 @@ use prometheus::Registry;
 use runtime::{HttpServer, LogHandle, Readiness, Serving, Shutdown, observability_routes};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::Config;
 use crate::admin::Admin;
@@ -35,6 +35,8 @@ use sources::Tracker;
 
 /// How often tenants with full buckets, and what is kept of idle ones, are forgotten.
 const KEEP_HOUSE_EVERY: Duration = Duration::from_secs(60);
+/// The same where new tenants find no place.
+const MAKE_ROOM_EVERY: Duration = Duration::from_secs(2);
 
 /// A server whose listeners are bound and whose limits are being watched.
 pub struct App {
@@ -47,17 +49,19 @@ pub struct App {
     cache: Option<JoinHandle<()>>,
     drain_delay: Duration,
     drain_timeout: Duration,
+    /// Ends everything that is followed: after the drain, since calls are decided by the newest rules until then.
+    sources: DropGuard,
 }
 
 impl App {
-    /// Binds both listeners, reads the edge config and the limits once, and starts watching them until `shutdown` asks for a drain. `logs` is
-    /// what the admin API changes the log level of.
+    /// Binds both listeners, reads the edge config and the limits once, and starts following them. `logs` is what the admin API changes the log
+    /// level of.
     ///
     /// # Errors
     /// When an address cannot be bound, the audit log cannot be opened, there are no certificates to ask an HA tracker by, or a metric cannot
     /// be registered. Bad limits are no error: the server starts, is not ready, and says why. Nor is a bad edge config: it starts with everybody
     /// in shadow.
-    pub async fn build(config: Config, logs: LogHandle, shutdown: &Shutdown) -> anyhow::Result<Self> {
+    pub async fn build(config: Config, logs: LogHandle) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).context("metrics cannot be registered")?;
         let readiness = Readiness::default();
@@ -68,7 +72,8 @@ impl App {
         for problem in &config.default_problems {
             tracing::warn!("default limits problem: {problem}");
         }
-        let stop = shutdown.drain.clone();
+        let stop = CancellationToken::new();
+        let sources = stop.clone().drop_guard();
         let edge = sources::edge_config(config.edge_config, stop.clone()).await;
         let rules = RulesInForce::with_edge_config(Arc::clone(&edge.states.borrow().config));
         let tracker = sources::ha_tracker(config.ha_tracker_url, stop.clone())?;
@@ -116,10 +121,12 @@ impl App {
             max_request_bytes: config.decisions.bodies.max_request_bytes,
         };
         let freshness = limits.freshness.clone();
-        let (shown, ready) = (metrics.clone(), readiness.clone());
-        tokio::spawn(rules.clone().follow_limits(limits, stop.clone(), move |state| {
+        let (shown, ready, known) = (metrics.clone(), readiness.clone(), Arc::clone(&decider));
+        let compiler = rules.take_over_first(&limits).await;
+        tokio::spawn(rules.clone().follow_limits(limits, compiler, stop.clone(), move |state| {
             shown.show_limits(state);
-            if state.limits.is_some() {
+            if let Some(limits) = &state.limits {
+                known.enforcer().keep_places_for(Arc::clone(limits));
                 ready.set_ready();
             }
         }));
@@ -148,6 +155,7 @@ impl App {
             cache,
             drain_delay: config.drain_delay,
             drain_timeout: config.drain_timeout,
+            sources,
         })
     }
 
@@ -164,7 +172,7 @@ impl App {
     }
 
     /// Serves until `shutdown` asks for a drain, then drains: unhealthy at once, accepting for the drain delay, then GOAWAY and the calls in
-    /// flight. Metrics and probes are served to the end.
+    /// flight. Limits, edge config, distributors and elections are followed to the last call; metrics and probes are served to the end.
     ///
     /// # Errors
     /// When a listener fails, or when a second signal cut the drain short.
@@ -179,6 +187,7 @@ impl App {
             drain_timeout: self.drain_timeout,
         };
         serving.run(move |stop| grpc.serve(readiness, stop), calls.ended(), &shutdown).await?;
+        drop(self.sources);
         if let Some(cache) = self.cache {
             // Its only error is a panic, which was shown.
             drop(cache.await);
@@ -188,11 +197,16 @@ impl App {
     }
 }
 
-/// Forgets what has become idle, once a minute.
+/// Forgets what has become idle, once a minute, and more often where there is no room for new tenants.
 async fn keep_house(decider: Arc<Decider>, records: Records, metrics: Metrics, stop: CancellationToken) {
-    let mut ticks = interval_at(Instant::now() + KEEP_HOUSE_EVERY, KEEP_HOUSE_EVERY);
+    let mut ticks = interval_at(Instant::now() + MAKE_ROOM_EVERY, MAKE_ROOM_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut kept = Instant::now();
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        if kept.elapsed() < KEEP_HOUSE_EVERY && !decider.enforcer().is_full() {
+            continue;
+        }
+        kept = Instant::now();
         let (decider, records) = (Arc::clone(&decider), records.clone());
         let evicted = tokio::task::spawn_blocking(move || {
             records.keep_house();

@@ -30,7 +30,6 @@ use crate::clock::Clock;
 use crate::config::{BodyPolicy, DecisionPolicy};
 use crate::elections::HaElections;
 use crate::push::{Push, PushBody};
-use crate::rewrites::Rewrites;
 use crate::rules::{Rules, RulesInForce, TenantRules};
 
 /// Decides on pushes; shared by all calls.
@@ -41,7 +40,6 @@ pub(crate) struct Decider {
     charge_samples_in: ChargeSamplesIn,
     ha_tracker: HaTracker,
     elections: HaElections,
-    rewrites: Rewrites,
     readers: Readers,
     receipts: Receipts,
     clock: Clock,
@@ -71,7 +69,6 @@ impl Decider {
             charge_samples_in,
             ha_tracker,
             elections,
-            rewrites: Rewrites::default(),
             readers,
             receipts: Receipts::of_process(rand::random()),
             clock,
@@ -94,10 +91,9 @@ impl Decider {
         &self.elections
     }
 
-    /// Forgets tenants whose buckets are full, idle pairs and rules that nobody uses; returns how many tenants.
+    /// Forgets tenants whose buckets are full, and idle pairs; returns how many tenants.
     pub(crate) fn keep_house(&self) -> usize {
         self.elections.keep_house(self.clock.unix_millis());
-        self.rewrites.keep_house();
         self.enforcer.evict_idle(self.clock.now())
     }
 
@@ -145,7 +141,7 @@ impl Decider {
             admitted.clone()?;
             verdict.charged.requests = 1;
         }
-        let reading = self.reading(&tenant, limits, defaults, protocol, tokens);
+        let reading = self.reading(&tenant, &rules, limits, defaults, protocol, tokens);
         let read = self.contents(push, &tenant, reading, tokens).await;
         if let Ok(Contents::Read(Ok(read))) = &read {
             verdict.counts = read.counts;

@@ -5,21 +5,20 @@
 //! its samples, since the election here may be the wrong one; and it costs nothing unless a list of the tracker without it is at hand, because
 //! only then is the replica that comes first here the one that comes first to Mimir.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use enforce::{ElectionRules, Elections, HaPair, Standing, UnixMillis, Word};
 use limits::{ElectedReplica, Tenant, TenantLimits};
 use limits_source::{HaTrackerFeed, HaTrackerState};
 use remote_write::{Dedupe, HaRules, Replica};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// For so long Mimir's word holds without being said again, four polls: not long after that it may have elected another one (its default
-/// `ha_tracker_failover_timeout`).
-const WORD_HOLDS: Duration = Duration::from_millis(WORD_HOLDS_MILLIS.unsigned_abs());
-const WORD_HOLDS_MILLIS: i64 = 20_000;
+/// For so long from when Mimir was asked its word holds without being said again, four polls: not long after that it may have elected another one
+/// (its default `ha_tracker_failover_timeout`). A list that the feed passes on has had some of that already.
+const WORD_HOLDS: Duration = Duration::from_secs(20);
 
 /// The longest name of a pair or a replica whose election is held.
 const MOST_NAME_BYTES: usize = 1024;
@@ -32,8 +31,16 @@ pub(crate) struct HaElections {
     has_tracker: Arc<AtomicBool>,
     /// Whether the tracker's last list is young.
     has_list: Arc<AtomicBool>,
-    /// When the last list that named anybody was asked for, in Unix milliseconds.
-    named_at: Arc<AtomicI64>,
+    lists: Arc<Mutex<Lists>>,
+}
+
+/// What is known of the lists before.
+#[derive(Debug, Default)]
+struct Lists {
+    /// When the last one that named anybody was asked for.
+    named: Option<Instant>,
+    /// The same of the last one that was taken, in Unix milliseconds.
+    asked_at: Option<i64>,
 }
 
 /// How the replicas of one push are judged.
@@ -81,7 +88,7 @@ impl HaElections {
             held: Arc::default(),
             has_tracker: Arc::new(AtomicBool::new(has_tracker)),
             has_list: Arc::default(),
-            named_at: Arc::new(AtomicI64::new(i64::MIN)),
+            lists: Arc::default(),
         }
     }
 
@@ -101,18 +108,25 @@ impl HaElections {
         let follow = async {
             loop {
                 let state = states.borrow_and_update().clone();
-                let (elections, asked_at) = (self.clone(), state.asked_at);
+                let (elections, holds_until) = (self.clone(), state.asked.map(|asked| asked + WORD_HOLDS));
                 // A list can have some hundred thousand pairs.
                 let taken = tokio::task::spawn_blocking(move || elections.take_word(&state));
                 if taken.await.is_err() {
                     return;
                 }
-                match timeout(WORD_HOLDS, states.changed()).await {
+                let Some(holds_until) = holds_until else {
+                    if states.changed().await.is_err() {
+                        return;
+                    }
+                    continue;
+                };
+                match timeout_at(holds_until, states.changed()).await {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) => return,
                     Err(_) => {
-                        self.take_back_word(asked_at);
-                        if states.changed().await.is_err() {
+                        let elections = self.clone();
+                        let taken_back = tokio::task::spawn_blocking(move || elections.take_back_word());
+                        if taken_back.await.is_err() || states.changed().await.is_err() {
                             return;
                         }
                     }
@@ -122,14 +136,25 @@ impl HaElections {
         stop.run_until_cancelled(follow).await;
     }
 
-    /// Takes over a list: what it names is confirmed, and what it names no longer is forgotten.
+    /// Takes over a list: what it names is confirmed, and what it names no longer is forgotten. One that is too old to be believed says nothing.
     fn take_word(&self, state: &HaTrackerState) {
         let Some(elected) = &state.elected else { return };
+        if state.age() >= WORD_HOLDS {
+            return;
+        }
+        // Nothing is left half done by one that failed.
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        let named_before =
+            |asked: Instant| lists.named.is_some_and(|named| asked.saturating_duration_since(named) < WORD_HOLDS);
         if !elected.is_empty() {
-            self.named_at.store(state.asked_at, Ordering::Relaxed);
-        } else if state.asked_at.saturating_sub(self.named_at.load(Ordering::Relaxed)) < WORD_HOLDS_MILLIS {
+            lists.named = state.asked;
+        } else if state.asked.is_some_and(named_before) {
             // A distributor that has just started names nobody.
             return;
+        }
+        if lists.asked_at.replace(state.asked_at).is_some_and(|before| before > state.asked_at) {
+            // The clock was set back, or is another server's: what is older cannot be told by it, so nothing older holds.
+            self.held.unconfirm(UnixMillis::new(i64::MAX));
         }
         // Not the time of now: a clock that is set back in between would have the list forget itself.
         let asked_at = UnixMillis::new(state.asked_at);
@@ -147,10 +172,10 @@ impl HaElections {
         self.has_list.store(true, Ordering::Relaxed);
     }
 
-    /// The list of this time does not hold any more.
-    fn take_back_word(&self, asked_at: i64) {
+    /// What Mimir said does not hold any more.
+    fn take_back_word(&self) {
         self.has_list.store(false, Ordering::Relaxed);
-        self.held.unconfirm(UnixMillis::new(asked_at.saturating_add(1)));
+        self.held.unconfirm(UnixMillis::new(i64::MAX));
     }
 
     /// A push of this tenant does not reach Mimir, which so learns of no election by it.

@@ -42,7 +42,7 @@ impl Services {
         let problems: Vec<_> = limits.problems.iter().chain(&edge.problems).map(ToString::to_string).collect();
         anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
         let rules = RulesInForce::with_edge_config(edge.config);
-        rules.put_limits(Some(limits.snapshot.context("no limits")?));
+        rules.put_limits(limits.snapshot.context("no limits")?);
 
         let bodies = BodyPolicy {
             read: ReadBodies::On,

@@ -9,6 +9,6 @@ fn main() -> ExitCode {
     run_program::<Args, Config>(
         "mimir-rls",
         |config| &config.logs,
-        async |config, logs, shutdown| App::build(config, logs, &shutdown).await?.run(shutdown).await,
+        async |config, logs, shutdown| App::build(config, logs).await?.run(shutdown).await,
     )
 }

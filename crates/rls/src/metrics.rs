@@ -46,6 +46,7 @@ struct Inner {
     unmetered: IntCounterVec,
     samples: IntCounterVec,
     spelling_overflows: IntCounter,
+    tenant_overflows: IntCounter,
     evicted_tenants: IntCounter,
     ha_pairs: IntGauge,
     ha_untracked: IntCounter,
@@ -127,6 +128,11 @@ impl Metrics {
                 registry,
                 "rls_tenant_spelling_overflows_total",
                 "Pushes with tenant metadata charged to the bare tenant, which has too many spellings",
+            )?,
+            tenant_overflows: counter(
+                registry,
+                "rls_tenant_overflows_total",
+                "Charges to buckets that tenants without an override share, because there are too many tenants",
             )?,
             evicted_tenants: counter(
                 registry,
@@ -330,6 +336,7 @@ impl Metrics {
         inner.tenants.set(as_gauge(enforcer.tenants()));
         inner.limits_stale.set(freshness.age().as_secs_f64());
         self.catch_up(&inner.spelling_overflows, enforcer.spelling_overflows());
+        self.catch_up(&inner.tenant_overflows, enforcer.tenant_overflows());
         inner.ha_pairs.set(as_gauge(elections.len()));
         self.catch_up(&inner.ha_untracked, elections.untracked());
     }

@@ -1,11 +1,29 @@
-//! Relabelling rules, compiled once however many pushes and tenants they are for.
+//! Relabelling rules, compiled when limits change and never by a push.
+//!
+//! An expression may take a tenth of a second to compile, and a document may have hundreds. So new limits hold at once, with the rules that are
+//! compiled already, and a thread compiles the others behind them. A tenant whose rules are not ready has pushes that nobody can count.
+//!
+//! Invariant: what a push looks up is a map that never changes, found by where the tenant's settings are in memory: to hash them could take longer
+//! than the push.
 
+mod compiler;
+
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use dashmap::DashMap;
-use limits::{NameScheme, RelabelRule, TenantLimits};
+use limits::{NameScheme, RelabelRule, Snapshot, TenantLimits};
 use remote_write::relabel::{Rewrite, RewriteError};
+
+pub(crate) use compiler::Compiler;
+
+/// Why nobody can say what is in the pushes of a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Uncountable {
+    /// One of its rules cannot be run.
+    RelabelRule,
+    /// Its rules are still being compiled.
+    RelabelCompiling,
+}
 
 /// What is compiled from; tenants with the same settings share the outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -15,71 +33,116 @@ struct Settings {
     scheme: NameScheme,
 }
 
-#[derive(Debug)]
-struct Compiled {
-    rewrite: Result<Arc<Rewrite>, RewriteError>,
-    /// Whether it was asked for since the last [`Rewrites::keep_house`].
-    used: AtomicBool,
+/// Where settings are. It is nobody else's as long as the settings are held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    rules: usize,
+    drop_labels: usize,
+    scheme: NameScheme,
 }
 
-/// The compiled rules of all tenants that have some.
-#[derive(Debug, Default)]
+type Outcome = Result<Arc<Rewrite>, RewriteError>;
+
+/// The rules of one set of limits, as far as they are compiled.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Rewrites {
-    compiled: DashMap<Settings, Compiled>,
+    places: HashMap<Place, Outcome>,
+    /// Holds what is at the places, and gives the next limits what they have in common with these.
+    compiled: HashMap<Settings, Outcome>,
+    /// Settings equal to others, which only hold their places.
+    equal: Vec<Settings>,
 }
 
-impl Rewrites {
-    /// A tenant's rules; `None` if it has none.
-    ///
-    /// # Errors
-    /// As [`Rewrite::compile`]: what Mimir makes of the tenant's pushes is not known.
-    pub(crate) fn of(&self, limits: &TenantLimits) -> Result<Option<Arc<Rewrite>>, RewriteError> {
-        if !limits.rewrites_series() {
-            return Ok(None);
-        }
-        let settings = Settings {
+/// Settings that are still to be compiled, each once.
+#[derive(Debug)]
+struct Missing {
+    limits: TenantLimits,
+    /// One of the tenants that have them, for the log; none for the defaults.
+    tenant: Option<Box<str>>,
+    /// Everywhere that they are.
+    places: Vec<Settings>,
+}
+
+impl Settings {
+    fn of(limits: &TenantLimits) -> Self {
+        Self {
             rules: Arc::clone(&limits.metric_relabel_configs),
             drop_labels: Arc::clone(&limits.drop_labels),
             scheme: limits.name_validation_scheme,
-        };
-        if let Some(known) = self.compiled.get(&settings) {
-            known.used.store(true, Ordering::Relaxed);
-            return known.rewrite.clone().map(Some);
         }
-        // Compiled without a lock: two pushes at once do it twice.
-        let Some(rewrite) = Rewrite::compile(limits).transpose() else { return Ok(None) };
-        let rewrite = rewrite.map(Arc::new);
-        self.compiled.insert(settings, Compiled { rewrite: rewrite.clone(), used: AtomicBool::new(true) });
-        rewrite.map(Some)
     }
 
-    /// Forgets rules that nobody has asked for since the last time.
-    pub(crate) fn keep_house(&self) {
-        self.compiled.retain(|_, compiled| compiled.used.swap(false, Ordering::Relaxed));
+    fn place(&self) -> Place {
+        place(&self.rules, &self.drop_labels, self.scheme)
+    }
+}
+
+fn place(rules: &Arc<[RelabelRule]>, drop_labels: &Arc<[Arc<str>]>, scheme: NameScheme) -> Place {
+    let (rules, drop_labels) = (Arc::as_ptr(rules), Arc::as_ptr(drop_labels));
+    Place { rules: rules.cast::<()>().addr(), drop_labels: drop_labels.cast::<()>().addr(), scheme }
+}
+
+impl Rewrites {
+    /// The rules of a tenant of these limits; `None` if it has none.
+    ///
+    /// # Errors
+    /// Why they cannot be run.
+    pub(crate) fn of(&self, limits: &TenantLimits) -> Result<Option<Arc<Rewrite>>, Uncountable> {
+        if !limits.rewrites_series() {
+            return Ok(None);
+        }
+        let place = place(&limits.metric_relabel_configs, &limits.drop_labels, limits.name_validation_scheme);
+        match self.places.get(&place) {
+            Some(Ok(rewrite)) => Ok(Some(Arc::clone(rewrite))),
+            Some(Err(_)) => Err(Uncountable::RelabelRule),
+            None => Err(Uncountable::RelabelCompiling),
+        }
+    }
+
+    /// The rules of these limits that the last ones had too, and the others. Compiles nothing.
+    fn begin(snapshot: &Snapshot, before: &Self) -> (Self, Vec<Missing>) {
+        let mut begun = Self::default();
+        let mut missing: HashMap<Settings, Missing> = HashMap::new();
+        let tenants = snapshot.tenants().map(|(tenant, entry)| (Some(tenant), entry));
+        for (tenant, entry) in [(None, snapshot.defaults())].into_iter().chain(tenants) {
+            let settings = Settings::of(&entry.limits);
+            if !entry.limits.rewrites_series() || begun.places.contains_key(&settings.place()) {
+                continue;
+            }
+            let known = begun.compiled.get(&settings).or_else(|| before.compiled.get(&settings));
+            match known.cloned() {
+                Some(outcome) => begun.add(settings, outcome),
+                None => missing
+                    .entry(settings.clone())
+                    .or_insert_with(|| Missing {
+                        limits: entry.limits.clone(),
+                        tenant: tenant.map(|tenant| tenant.as_str().into()),
+                        places: Vec::new(),
+                    })
+                    .places
+                    .push(settings),
+            }
+        }
+        (begun, missing.into_values().collect())
+    }
+
+    fn add(&mut self, settings: Settings, outcome: Outcome) {
+        self.places.insert(settings.place(), outcome.clone());
+        // The first of equal settings stays where it is, and the others are held beside it.
+        if self.compiled.insert(settings.clone(), outcome).is_some() {
+            self.equal.push(settings);
+        }
+    }
+}
+
+#[cfg(any(test, feature = "fuzzing"))]
+impl Rewrites {
+    /// All rules of these limits, compiled here.
+    pub(crate) fn compiled(snapshot: &Snapshot) -> Self {
+        let (begun, missing) = Self::begin(snapshot, &Self::default());
+        compiler::compiled_here(begun, missing)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn dropping(label: &str) -> TenantLimits {
-        TenantLimits { drop_labels: [label.into()].into(), ..TenantLimits::default() }
-    }
-
-    #[test]
-    fn equal_rules_are_compiled_once_and_forgotten_when_nobody_asks() {
-        let rewrites = Rewrites::default();
-        assert!(rewrites.of(&TenantLimits::default()).unwrap().is_none());
-        let first = rewrites.of(&dropping("a")).unwrap().unwrap();
-        assert!(Arc::ptr_eq(&first, &rewrites.of(&dropping("a")).unwrap().unwrap()));
-        assert!(!Arc::ptr_eq(&first, &rewrites.of(&dropping("b")).unwrap().unwrap()));
-        assert_eq!(rewrites.compiled.len(), 2);
-        rewrites.keep_house();
-        assert!(Arc::ptr_eq(&first, &rewrites.of(&dropping("a")).unwrap().unwrap()), "kept once more");
-        rewrites.keep_house();
-        assert_eq!(rewrites.compiled.len(), 1);
-        rewrites.keep_house();
-        assert_eq!(rewrites.compiled.len(), 0);
-    }
-}
+mod tests;

@@ -5,20 +5,35 @@
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use limits::{ControlState, EdgeConfig, EdgeLimits, Mode, Snapshot, Tenant, TenantLimits, TenantView};
 use limits_source::{EdgeConfigFeed, EdgeControl, LimitsFeed};
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+
+use crate::rewrites::{Compiler, Rewrites};
 
 /// A handle on the rules in force; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct RulesInForce {
-    limits: Arc<ArcSwapOption<Snapshot>>,
+    limits: Arc<ArcSwap<LimitsInForce>>,
     edge: Arc<ArcSwap<EdgeConfig>>,
     distributors: Arc<AtomicU32>,
 }
+
+/// Limits, and what of their relabelling rules is compiled: swapped together, so that no push has the rules of other limits.
+#[derive(Debug, Default)]
+struct LimitsInForce {
+    snapshot: Option<Arc<Snapshot>>,
+    rewrites: Arc<Rewrites>,
+}
+
+/// How long the first limits may keep a server from being ready while their rules are compiled: one that is ready earlier lets pushes through that
+/// it cannot count. Rules as people write them take milliseconds; for dearer ones a restart is not held up.
+const FIRST_RULES: Duration = Duration::from_secs(1);
 
 impl RulesInForce {
     /// No limits yet, an edge config that holds from the first push on, and one distributor.
@@ -31,29 +46,74 @@ impl RulesInForce {
         self.distributors.store(count.get(), Ordering::Relaxed);
     }
 
-    /// These limits hold from now on.
-    pub(crate) fn put_limits(&self, limits: Option<Arc<Snapshot>>) {
-        self.limits.store(limits);
+    /// These limits hold from now on, with all of their rules: compiled here.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn put_limits(&self, snapshot: Arc<Snapshot>) {
+        let rewrites = Arc::new(Rewrites::compiled(&snapshot));
+        self.limits.store(Arc::new(LimitsInForce { snapshot: Some(snapshot), rewrites }));
+    }
+
+    fn put_rewrites(&self, rewrites: Arc<Rewrites>) {
+        let snapshot = self.limits.load().snapshot.clone();
+        self.limits.store(Arc::new(LimitsInForce { snapshot, rewrites }));
     }
 
     /// The rules of this moment.
     pub(crate) fn load(&self) -> Rules {
         let distributors = NonZeroU32::new(self.distributors.load(Ordering::Relaxed)).unwrap_or(NonZeroU32::MIN);
-        Rules { limits: self.limits.load_full(), edge: self.edge.load_full(), distributors }
+        let limits = self.limits.load();
+        let (rewrites, limits) = (Arc::clone(&limits.rewrites), limits.snapshot.clone());
+        Rules { limits, rewrites, edge: self.edge.load_full(), distributors }
+    }
+
+    /// Takes over the limits that `feed` has now, if it has any, and waits up to a second for their relabelling rules. What this gives compiles the
+    /// rest.
+    pub(crate) async fn take_over_first(&self, feed: &LimitsFeed) -> Compiler {
+        let mut compiler = Compiler::default();
+        let state = feed.states.borrow().clone();
+        self.take_over(&state, &mut compiler).await;
+        compiler
     }
 
     /// Takes over the limits that `feed` holds now and each change, until `stop` is cancelled or the source ends; calls `changed` after each.
+    /// Their relabelling rules are compiled behind them.
     pub(crate) async fn follow_limits(
         self,
         feed: LimitsFeed,
+        mut compiler: Compiler,
         stop: CancellationToken,
         changed: impl Fn(&ControlState),
     ) {
-        follow(feed.states, stop, |state| {
-            self.put_limits(state.limits.clone());
-            changed(state);
-        })
-        .await;
+        let mut states = feed.states;
+        let follow = async {
+            loop {
+                let state = states.borrow_and_update().clone();
+                self.take_over(&state, &mut compiler).await;
+                changed(&state);
+                loop {
+                    tokio::select! {
+                        change = states.changed() => if change.is_err() { return } else { break },
+                        rewrites = compiler.next() => self.put_rewrites(rewrites),
+                    }
+                }
+            }
+        };
+        stop.run_until_cancelled(follow).await;
+    }
+
+    async fn take_over(&self, state: &ControlState, compiler: &mut Compiler) {
+        let before = self.limits.load_full();
+        let Some(snapshot) = &state.limits else { return };
+        if before.snapshot.as_ref().is_some_and(|before| Arc::ptr_eq(before, snapshot)) {
+            return;
+        }
+        let rewrites = compiler.begin(Arc::clone(snapshot), Arc::clone(&before.rewrites)).await;
+        self.limits.store(Arc::new(LimitsInForce { snapshot: Some(Arc::clone(snapshot)), rewrites }));
+        if before.snapshot.is_none()
+            && let Ok(Some(rewrites)) = timeout(FIRST_RULES, compiler.finished()).await
+        {
+            self.put_rewrites(rewrites);
+        }
     }
 
     /// Takes over each count of distributors.
@@ -101,6 +161,7 @@ async fn follow<T: Clone>(mut states: watch::Receiver<T>, stop: CancellationToke
 pub(crate) struct Rules {
     /// None before the first good limits.
     pub limits: Option<Arc<Snapshot>>,
+    pub rewrites: Arc<Rewrites>,
     pub edge: Arc<EdgeConfig>,
     /// Mimir's distributors, each of which has buckets of its own.
     pub distributors: NonZeroU32,
@@ -128,7 +189,7 @@ impl Rules {
         let limits = self.limits.as_ref().map(|limits| limits.for_tenant(tenant));
         let never_good = limits.as_ref().is_some_and(|limits| limits.tenant.mode == Mode::Shadow);
         let mode = if policy.mode == Mode::Enforce && never_good { Mode::Shadow } else { policy.mode };
-        TenantRules { mode, edge: policy.limits, limits, distributors: self.distributors }
+        TenantRules { mode, edge: policy.limits, limits, rewrites: &self.rewrites, distributors: self.distributors }
     }
 }
 
@@ -140,5 +201,6 @@ pub(crate) struct TenantRules<'r> {
     pub edge: EdgeLimits,
     /// None before the first good limits.
     pub limits: Option<TenantView<'r>>,
+    pub rewrites: &'r Rewrites,
     pub distributors: NonZeroU32,
 }

@@ -96,6 +96,10 @@ fn an_edge_allows_what_three_distributors_accept() {
     ));
 
     assert!(share(edged.allowed_by_edge()) >= 0.99, "the edge allows less: {edged:?}, {straight:?}");
+    // What an unlucky distributor refused comes back to the tenant, and is spent on what another one takes.
+    assert!(share(edged.accepted) >= 0.99, "less gets through both: {edged:?}, {straight:?}");
+    // A tenth of the rate, and once a burst: 18,000 and 6,000 of 198,000.
+    assert!(share(edged.allowed_by_edge()) <= 1.13, "the edge allows much more: {edged:?}, {straight:?}");
     // Overload, or nothing is shown: more than 180,000 + 18,000 is not accepted of 360,000.
     assert!(straight.refused_by_mimir > 100_000 && edged.refused_by_edge > 100_000, "{edged:?}, {straight:?}");
     assert_eq!(edge.rls.metric(r#"rls_samples_total{decision="allow"}"#), Some(edged.allowed_by_edge() as f64));

@@ -53,8 +53,11 @@ fn envoy_takes_every_combination_of_values() {
             let folder = folder.path();
             scope.spawn(move || {
                 for number in (first..1 << PARTS.len()).step_by(2) {
-                    let values = combination(number);
-                    validate(folder, &format!("{number} {values:?}"), &envoy_bootstrap(&values));
+                    let (values, refunds) = (combination(number), "apply_on_stream_done: true");
+                    let bootstrap = envoy_bootstrap(&values);
+                    validate(folder, &format!("{number} {values:?}"), &bootstrap);
+                    // Of what Check charged, and of what the rate limit call did.
+                    assert_eq!(bootstrap.matches(refunds).count(), 2, "{values:?}");
                 }
             });
         }
@@ -72,6 +75,7 @@ fn envoy_takes_what_the_chart_renders_in_a_cluster_and_with_every_size() {
             ("limits.maxHeapBytes", "274877906944"),
             ("limits.maxConnections", "1000000"),
             ("extAuthz.timeoutSeconds", "60"),
+            ("mimir.timeoutSeconds", "300"),
         ],
     ];
     for (number, values) in cases.iter().enumerate() {

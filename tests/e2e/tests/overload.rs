@@ -4,7 +4,6 @@
 
 use std::io::Write;
 use std::net::TcpStream;
-use std::thread;
 
 use e2e::{Connection, Edge, Envoy, EnvoySettings, Load, Request, Tally, noisy, push_request, samples, until};
 
@@ -44,12 +43,11 @@ fn overload(edge: &Edge, pushes: usize) -> Tally {
     greedy
 }
 
-/// A tenant has a quarter of 256 MiB in flight, and what is read grows by doubling. Each core decodes one body, and keeps a buffer of at most
-/// 100 MiB for it. Each of Envoy's two workers has a connection, which holds at most a window of 4 MiB outside of the budget.
+/// A tenant has a quarter of 256 MiB in flight. Two bodies of at most 100 MiB are read at once, with 32 MiB beside each. Each of Envoy's two workers has
+/// a connection, which holds at most a window of 4 MiB outside of the budget.
 #[track_caller]
 fn mimir_rls_is_within_its_bounds(edge: &Edge) {
-    let cores = thread::available_parallelism().map_or(1, usize::from) as u64;
-    let bound = 2 * 64 * MIB + cores * 100 * MIB + 2 * 4 * MIB + 64 * MIB;
+    let bound = 64 * MIB + 2 * 132 * MIB + 2 * 4 * MIB + 64 * MIB;
     let peak = edge.rls.process.peak_rss();
     assert!(peak < bound, "mimir-rls had {peak} bytes, more than {bound}");
 }

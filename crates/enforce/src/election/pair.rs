@@ -37,6 +37,8 @@ pub(crate) struct Pair {
     /// Up to when ticks have been caught up with.
     settled_at: UnixMillis,
     confirmed_at: Option<UnixMillis>,
+    /// Where it stands in its tenant's line of pairs to be forgotten.
+    pub(crate) in_line: Option<UnixMillis>,
 }
 
 /// The last replica seen that was not the elected one.
@@ -90,6 +92,7 @@ impl Pair {
             candidate: None,
             settled_at: now,
             confirmed_at: None,
+            in_line: None,
         }
     }
 

@@ -1,9 +1,15 @@
 //! The elections of one tenant.
 //!
-//! Not here: the map of tenants and its locks. The invariant: the names held take at most [`MAX_TENANT_BYTES`], each
-//! cluster with [`PAIR_BYTES`] on top.
+//! Not here: the map of tenants and its locks. The invariants: the names held take at most [`MAX_TENANT_BYTES`], each
+//! cluster with [`PAIR_BYTES`] on top; each pair that is not Mimir's word stands in line to be forgotten, at a time at
+//! which it is not forgotten yet or just so.
+//!
+//! A push looks at a bounded number of pairs beside its own, and so does each step of what goes over all of them:
+//! whoever holds the lock of ten thousand pairs for all of them keeps a shard's pushes waiting.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
 
 use super::pair::{Pair, Word};
 use super::rules::ElectionRules;
@@ -17,21 +23,29 @@ use super::{Election, HaPair, Standing};
 pub const MAX_TENANT_BYTES: usize = 4 << 20;
 
 /// What a cluster takes beside its names, places in the table included.
-pub(crate) const PAIR_BYTES: usize = 256;
+pub(crate) const PAIR_BYTES: usize = 320;
+
+/// How many pairs a push looks at beside its own, to drop those that are forgotten.
+const LOOKED_AT_BY_A_PUSH: usize = 8;
+/// How many pairs one step of what goes over all of them looks at.
+pub(crate) const LOOKED_AT_BY_A_STEP: usize = 256;
 
 /// All elections of one tenant.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct TenantElections {
-    clusters: HashMap<Box<[u8]>, Pair>,
+    clusters: BTreeMap<Arc<[u8]>, Pair>,
     bytes: usize,
-    /// Before this no pair is forgotten, so that looking for one is no use. Pairs of Mimir's word never are.
-    forgotten_from: UnixMillis,
+    /// When each pair may be forgotten, as of when it was looked at last. Those of Mimir's word never are.
+    line: BTreeSet<(UnixMillis, Arc<[u8]>)>,
 }
 
-impl Default for TenantElections {
-    fn default() -> Self {
-        TenantElections { clusters: HashMap::new(), bytes: 0, forgotten_from: UnixMillis::new(i64::MAX) }
-    }
+/// What a step over the pairs did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// How many pairs were changed or dropped.
+    pub(crate) count: usize,
+    /// Where the next step goes on; `None` after the last one.
+    pub(crate) after: Option<Arc<[u8]>>,
 }
 
 impl TenantElections {
@@ -44,7 +58,10 @@ impl TenantElections {
         now: UnixMillis,
         has_room: bool,
     ) -> Election {
-        self.drop_forgotten(now);
+        self.drop_forgotten(now, LOOKED_AT_BY_A_PUSH);
+        self.drop_if_forgotten(asked.cluster, now);
+        // What is forgotten gives its room to a name.
+        while self.bytes.saturating_add(asked.replica.len()) > MAX_TENANT_BYTES && self.look_at_first(now).is_some() {}
         let Some(pair) = self.clusters.get_mut(asked.cluster) else {
             return of_new(if has_room { self.open(asked, rules, now) } else { Standing::Untracked });
         };
@@ -98,7 +115,11 @@ impl TenantElections {
 
     /// Takes Mimir's word; `false` if there is no room for it.
     pub(crate) fn tell(&mut self, word: &Word<'_>, now: UnixMillis) -> bool {
-        self.drop_forgotten(now);
+        self.drop_forgotten(now, LOOKED_AT_BY_A_PUSH);
+        self.drop_if_forgotten(word.cluster, now);
+        // What is forgotten gives its room to Mimir's word.
+        let most = word.cluster.len().saturating_add(word.replica.len()).saturating_add(PAIR_BYTES);
+        while self.bytes.saturating_add(most) > MAX_TENANT_BYTES && self.look_at_first(now).is_some() {}
         match self.clusters.get_mut(word.cluster) {
             Some(pair) => {
                 let before = pair.name_bytes();
@@ -125,26 +146,88 @@ impl TenantElections {
         self.clusters.get(cluster).is_some_and(|pair| pair.confirmed_at().is_some())
     }
 
-    /// Mimir's words from before `since` hold no longer; how many those were.
-    pub(crate) fn unconfirm(&mut self, since: UnixMillis) -> usize {
-        let mut count = 0;
-        for pair in self.clusters.values_mut().filter(|pair| is_older(pair, since)) {
-            pair.unconfirm();
-            self.forgotten_from = self.forgotten_from.min(pair.forgotten_from());
-            count += 1;
+    /// Mimir's words from before `since` hold no longer, of the next pairs after that one; how many those were.
+    pub(crate) fn unconfirm(&mut self, since: UnixMillis, after: Option<&[u8]>) -> Step {
+        let (mut count, mut last) = (0, None);
+        for (cluster, pair) in range_after(&mut self.clusters, after) {
+            if is_older(pair, since) {
+                pair.unconfirm();
+                // What Mimir said may be earlier than what was seen here before.
+                stand_in_line(&mut self.line, cluster, pair, pair.forgotten_from());
+                count += 1;
+            }
+            last = Some(Arc::clone(cluster));
         }
-        count
+        self.step(count, last)
     }
 
-    /// Drops the pairs that Mimir last named before `since`; how many those were.
-    pub(crate) fn forget_unlisted(&mut self, since: UnixMillis) -> usize {
-        self.drop_where(|pair| is_older(pair, since))
+    /// Drops those of the next pairs after that one that Mimir last named before `since`; how many those were.
+    pub(crate) fn forget_unlisted(&mut self, since: UnixMillis, after: Option<&[u8]>) -> Step {
+        let (mut unlisted, mut last) = (Vec::new(), None);
+        for (cluster, pair) in range_after(&mut self.clusters, after) {
+            if is_older(pair, since) {
+                unlisted.push(Arc::clone(cluster));
+            }
+            last = Some(Arc::clone(cluster));
+        }
+        unlisted.iter().for_each(|cluster| self.drop_pair(cluster));
+        self.step(unlisted.len(), last)
     }
 
-    /// Drops the pairs that are forgotten; how many those were. Looks at all only once the one that was idle longest
-    /// when they were last looked at may be.
-    pub(crate) fn drop_forgotten(&mut self, now: UnixMillis) -> usize {
-        if now < self.forgotten_from { 0 } else { self.drop_where(|pair| pair.is_forgotten(now)) }
+    /// Where the next step goes on, if this one, which ended with `last`, has left pairs behind it.
+    fn step(&self, count: usize, last: Option<Arc<[u8]>>) -> Step {
+        let after = last.filter(|last| self.clusters.range::<[u8], _>(behind(Some(last))).next().is_some());
+        Step { count, after }
+    }
+
+    /// Looks at up to so many pairs that may be forgotten, and drops those that are; how many those were, and whether others
+    /// are left to look at.
+    pub(crate) fn drop_forgotten(&mut self, now: UnixMillis, most: usize) -> (usize, bool) {
+        let mut dropped = 0;
+        for _ in 0..most {
+            match self.look_at_first(now) {
+                None => return (dropped, false),
+                Some(is_dropped) => dropped += usize::from(is_dropped),
+            }
+        }
+        (dropped, self.is_one_to_look_at(now))
+    }
+
+    fn is_one_to_look_at(&self, now: UnixMillis) -> bool {
+        self.line.first().is_some_and(|(from, _)| may_be_forgotten(*from, now))
+    }
+
+    /// Whether the first one in the line was dropped, or stays and stands where it belongs now; `None` if nobody's time has
+    /// come.
+    fn look_at_first(&mut self, now: UnixMillis) -> Option<bool> {
+        if !self.is_one_to_look_at(now) {
+            return None;
+        }
+        let (_, cluster) = self.line.pop_first()?;
+        let pair = self.clusters.get_mut(&cluster)?;
+        pair.in_line = None;
+        if pair.is_forgotten(now) {
+            self.drop_pair(&cluster);
+            return Some(true);
+        }
+        if pair.confirmed_at().is_none() {
+            let later = pair.forgotten_from().max(now.plus(1));
+            stand_in_line(&mut self.line, &cluster, pair, later);
+        }
+        Some(false)
+    }
+
+    fn drop_if_forgotten(&mut self, cluster: &[u8], now: UnixMillis) {
+        if self.clusters.get(cluster).is_some_and(|pair| pair.is_forgotten(now)) {
+            self.drop_pair(cluster);
+        }
+    }
+
+    fn drop_pair(&mut self, cluster: &[u8]) {
+        if let Some((cluster, pair)) = self.clusters.remove_entry(cluster) {
+            self.bytes -= cost(&cluster, &pair);
+            pair.in_line.map(|from| self.line.remove(&(from, cluster)));
+        }
     }
 
     /// What the pairs take.
@@ -158,53 +241,78 @@ impl TenantElections {
         (self.bytes, self.clusters.iter().map(|(cluster, pair)| cost(cluster, pair)).sum())
     }
 
+    /// How many places in the line are taken.
+    #[cfg(test)]
+    pub(crate) fn in_line(&self) -> usize {
+        self.line.len()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.clusters.len()
     }
 
-    /// A cluster that is not held, with all that is forgotten dropped: the replica is elected if there is a place for it.
+    /// A cluster that is not held: the replica is elected if there is a place for it, which one that is forgotten gives up.
     fn open(&mut self, asked: HaPair<'_>, rules: &ElectionRules, now: UnixMillis) -> Standing {
-        let standing = standing_of_new(asked, rules, self.clusters.len(), self.bytes);
+        let standing = loop {
+            let standing = standing_of_new(asked, rules, self.clusters.len(), self.bytes);
+            if standing == Standing::Elected || self.look_at_first(now).is_none() {
+                break standing;
+            }
+        };
         if standing == Standing::Elected {
-            let pair = Pair::new(asked.replica, now);
+            let (cluster, mut pair) = (Arc::from(asked.cluster), Pair::new(asked.replica, now));
             self.bytes += cost(asked.cluster, &pair);
-            self.forgotten_from = self.forgotten_from.min(pair.forgotten_from());
-            self.clusters.insert(asked.cluster.into(), pair);
+            let from = pair.forgotten_from();
+            stand_in_line(&mut self.line, &cluster, &mut pair, from);
+            self.clusters.insert(cluster, pair);
         }
         standing
     }
 
-    /// What [`TenantElections::open`] would say.
+    /// What [`TenantElections::open`] would say. A pair of the cluster that is held is forgotten.
     fn preview_of_new(&self, asked: HaPair<'_>, rules: &ElectionRules, now: UnixMillis) -> Standing {
-        let standing = standing_of_new(asked, rules, self.clusters.len(), self.bytes);
-        if standing == Standing::Elected || now < self.forgotten_from {
-            return standing;
+        let own = self.clusters.get(asked.cluster);
+        let mut clusters = self.clusters.len() - usize::from(own.is_some());
+        let mut bytes = self.bytes - own.map_or(0, |pair| cost(asked.cluster, pair));
+        for (_, cluster) in self.line.iter().take_while(|(from, _)| may_be_forgotten(*from, now)) {
+            if standing_of_new(asked, rules, clusters, bytes) == Standing::Elected {
+                break;
+            }
+            let pair = self.clusters.get(cluster).filter(|pair| pair.is_forgotten(now) && **cluster != *asked.cluster);
+            if let Some(pair) = pair {
+                (clusters, bytes) = (clusters - 1, bytes - cost(cluster, pair));
+            }
         }
-        let live = self.clusters.iter().filter(|(_, pair)| !pair.is_forgotten(now));
-        let (clusters, bytes) =
-            live.fold((0, 0), |(clusters, bytes), (cluster, pair)| (clusters + 1, bytes + cost(cluster, pair)));
         standing_of_new(asked, rules, clusters, bytes)
     }
+}
 
-    fn drop_where(&mut self, is_dropped: impl Fn(&Pair) -> bool) -> usize {
-        let before = self.clusters.len();
-        let (mut bytes, mut forgotten_from) = (0, UnixMillis::new(i64::MAX));
-        self.clusters.retain(|cluster, pair| {
-            let kept = !is_dropped(pair);
-            if kept {
-                bytes += cost(cluster, pair);
-            }
-            if kept && pair.confirmed_at().is_none() {
-                forgotten_from = forgotten_from.min(pair.forgotten_from());
-            }
-            kept
-        });
-        (self.bytes, self.forgotten_from) = (bytes, forgotten_from);
-        if self.clusters.len() < self.clusters.capacity() / super::SPARSE {
-            self.clusters.shrink_to_fit();
-        }
-        before - self.clusters.len()
+/// Up to so many pairs as a step looks at, from the one after `after` on.
+fn range_after<'p>(
+    clusters: &'p mut BTreeMap<Arc<[u8]>, Pair>,
+    after: Option<&[u8]>,
+) -> impl Iterator<Item = (&'p Arc<[u8]>, &'p mut Pair)> {
+    clusters.range_mut::<[u8], _>(behind(after)).take(LOOKED_AT_BY_A_STEP)
+}
+
+/// Has a pair stand in the line at this time, if it does not at an earlier one.
+fn stand_in_line(line: &mut BTreeSet<(UnixMillis, Arc<[u8]>)>, cluster: &Arc<[u8]>, pair: &mut Pair, from: UnixMillis) {
+    match pair.in_line {
+        Some(earlier) if earlier <= from => return,
+        Some(later) => _ = line.remove(&(later, Arc::clone(cluster))),
+        None => {}
     }
+    line.insert((from, Arc::clone(cluster)));
+    pair.in_line = Some(from);
+}
+
+/// Whether it is time to look at who stands in the line at `from`. The end of time never comes.
+fn may_be_forgotten(from: UnixMillis, now: UnixMillis) -> bool {
+    from <= now && from < UnixMillis::new(i64::MAX)
+}
+
+fn behind(after: Option<&[u8]>) -> (Bound<&[u8]>, Bound<&[u8]>) {
+    (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)
 }
 
 /// The first push of a cluster makes Mimir elect its replica, and so has to reach it.

@@ -364,3 +364,48 @@ fn all_tenants_together_have_room_for_so_many_pairs_and_get_it_back() {
     assert_eq!(elections.bytes.load(Ordering::Relaxed), 0);
     assert_eq!(elect("three", 100 * HOUR), Standing::Elected);
 }
+
+/// How many pairs each of so many pushes, 66 minutes after the others, drops beside its own.
+#[test]
+fn a_push_drops_a_few_of_the_pairs_that_are_forgotten_and_decides_as_if_it_dropped_all() {
+    const PAIRS: usize = 10_000;
+    let forgotten = 66 * 60;
+    let play = Play::new(clusters(i64::try_from(PAIRS).unwrap()));
+    for number in 0..PAIRS {
+        let _: Election = play.elections.elect("t", pair(&format!("c{number}"), "a"), &play.rules, None, at(0));
+    }
+    assert_eq!(play.push(forgotten - 1, "new", "a").standing, Standing::TooManyClusters);
+    for number in 1..100 {
+        let held = play.elections.len();
+        assert_eq!(play.push(forgotten, &format!("new{number}"), "a").standing, Standing::Elected);
+        assert!((held - 10..held).contains(&play.elections.len()), "{} of {held}", play.elections.len());
+    }
+    // One that is forgotten and held still is as if it had never been.
+    assert_eq!(play.push(forgotten, &format!("c{}", PAIRS - 1), "b").standing, Standing::Elected);
+    let few = Play { elections: play.elections, rules: clusters(200) };
+    assert_eq!(few.push(forgotten, "one more", "a").standing, Standing::Elected, "with a limit that is lowered too");
+    assert!(few.elections.len() <= 200);
+}
+
+#[test]
+fn all_of_many_pairs_are_gone_over_step_by_step() {
+    const PAIRS: usize = 2_000;
+    let elections = Elections::new();
+    let names: Vec<_> = (0..PAIRS).map(|number| format!("c{number}")).collect();
+    for name in &names {
+        assert!(elections.confirm("t", &word(name, "a", 0, 0), at(1)));
+    }
+    for name in names.iter().take(PAIRS / 2) {
+        assert!(elections.confirm("t", &word(name, "a", 0, 0), at(2)));
+    }
+    assert_eq!((elections.forget_unlisted(at(2)), elections.len()), (PAIRS / 2, PAIRS / 2));
+    assert_eq!(elections.unconfirm(at(3)), PAIRS / 2);
+    for flaps in 4..9 {
+        for name in names.iter().take(PAIRS / 2) {
+            assert!(elections.confirm("t", &word(name, "a", flaps, 0), at(flaps)));
+        }
+        assert_eq!(elections.unconfirm(at(flaps + 1)), PAIRS / 2);
+    }
+    assert_eq!(elections.tenants.get("t").unwrap().in_line(), PAIRS / 2, "each stands in the line once");
+    assert_eq!((elections.evict_idle(at(100 * HOUR)), elections.tenants.len()), (PAIRS / 2, 0));
+}

@@ -251,7 +251,7 @@ fn four_threads_together_get_exactly_the_burst() {
 #[test]
 fn holds_a_million_tenants_and_forgets_the_idle_ones() {
     const TENANTS: usize = 1_000_000;
-    let enforcer = Enforcer::new();
+    let enforcer = Enforcer::with_places(TENANTS);
     let mut header = String::new();
     for index in 0..TENANTS {
         header.clear();
@@ -359,4 +359,72 @@ fn lists_known_tenants_in_order_and_page_by_page() {
     assert_eq!(page(Some("t5"), 3), ["t6", "t9"]);
     assert_eq!(page(Some("t55"), 100), ["t6", "t9"]);
     assert!(page(Some("t9"), 3).is_empty() && page(None, 0).is_empty());
+}
+
+/// Limits that name these tenants.
+fn naming(tenants: &[&str]) -> Arc<Snapshot> {
+    let text: String = tenants.iter().map(|tenant| format!("  {tenant}: {{}}\n")).collect();
+    let text = format!("overrides:\n{text}");
+    let documents = [limits::SourceDocument { name: "r.yaml", text: &text }];
+    limits::LimitsState::new(limits::TenantLimits::default(), true).apply(&documents).snapshot.unwrap()
+}
+
+#[test]
+fn invented_names_take_no_more_than_there_are_places_and_cost_nobody_who_is_known() {
+    let enforcer = Enforcer::with_places(10);
+    let ten = limit(0.01, 10);
+    enforcer.keep_places_for(naming(&["named"]));
+    check(&enforcer.charge_items(&tenant("known"), ten, 6, START), None);
+    for name in 0..SHARED * 3 {
+        // Nobody is refused for what others push before their bucket is empty.
+        let _: Decision = enforcer.charge_items(&tenant(&format!("t{name}")), ten, 1, START);
+    }
+    assert_eq!(enforcer.tenants(), 10);
+    assert!(enforcer.shared.len() as u64 <= SHARED && enforcer.tenant_overflows() == SHARED * 3 - 9);
+    check(&enforcer.charge_items(&tenant("known"), ten, 4, START), None);
+    check(&enforcer.charge_items(&tenant("known"), ten, 1, START), Some(DenyReason::IngestionRate));
+    check(&enforcer.charge_items(&tenant("named"), ten, 10, START), None);
+    check(&enforcer.charge_items(&tenant("named:k=v"), ten, 10, START), None);
+    assert_eq!((enforcer.tenants(), enforcer.places.load(Ordering::Relaxed)), (11, 12));
+    // All of it is forgotten, and counted.
+    let later = seconds(10_000);
+    assert_eq!([enforcer.evict_idle(later), enforcer.evict_idle(later)], [0, 11]);
+    assert_eq!((enforcer.places.load(Ordering::Relaxed), enforcer.shared.len()), (0, 0));
+    assert!(!enforcer.is_full());
+}
+
+#[test]
+fn a_tenant_without_a_place_finds_no_new_tokens_when_there_is_one() {
+    let enforcer = Enforcer::with_places(1);
+    let ten = limit(1.0, 10);
+    check(&enforcer.charge_items(&tenant("first"), ten, 1, START), None);
+    assert!(enforcer.is_full());
+    assert_eq!(enforcer.ingestion_level(&tenant("late"), ten, START).preview_items(10), Decision::Allow);
+    check(&enforcer.charge_items(&tenant("late"), ten, 10, START), None);
+    assert_ne!(enforcer.ingestion_level(&tenant("late"), ten, START).preview_items(1), Decision::Allow);
+    check(&enforcer.charge_items(&tenant("late"), ten, 1, START), Some(DenyReason::IngestionRate));
+    // The place is free, and the tokens are spent.
+    assert_eq!([enforcer.evict_idle(seconds(2)), enforcer.evict_idle(seconds(3))], [0, 1]);
+    assert!(!enforcer.is_full());
+    check(&enforcer.charge_items(&tenant("late"), ten, 4, seconds(3)), Some(DenyReason::IngestionRate));
+    check(&enforcer.charge_items(&tenant("late"), ten, 3, seconds(3)), None);
+    assert_eq!((enforcer.tenants(), enforcer.shared.len()), (0, 1));
+    assert_eq!([enforcer.evict_idle(seconds(60)), enforcer.evict_idle(seconds(60))], [0, 0]);
+    check(&enforcer.charge_items(&tenant("late"), ten, 10, seconds(60)), None);
+    assert_eq!((enforcer.tenants(), enforcer.shared.len()), (1, 0));
+}
+
+#[test]
+fn spellings_take_places_too() {
+    let enforcer = Enforcer::with_places(4);
+    let ten = limit(0.01, 10);
+    for spelling in 0..20 {
+        check(
+            &enforcer.charge_items(&tenant(&format!("a:k={spelling}")), ten, 1, START),
+            (spelling >= 13).then_some(DenyReason::IngestionRate),
+        );
+    }
+    assert_eq!((enforcer.places.load(Ordering::Relaxed), enforcer.spelling_overflows()), (4, 17));
+    assert_eq!([enforcer.evict_idle(seconds(2_000)), enforcer.evict_idle(seconds(2_000))], [0, 1]);
+    assert_eq!(enforcer.places.load(Ordering::Relaxed), 0);
 }

@@ -7,7 +7,7 @@
 //! Refused are the expressions that Go refuses.
 
 use super::escape::{self, Escaped};
-use super::{MAX_DEPTH, PatternError, class};
+use super::{MAX_DEPTH, PatternError, class, weight};
 
 /// The most times that something may be repeated, repetitions in repetitions included.
 const MAX_REPETITIONS: u32 = 1000;
@@ -19,6 +19,8 @@ pub(super) struct Translation {
     /// The named groups. The translation does not name them: Go allows one name twice, and names that
     /// begin with a digit.
     pub(super) names: Vec<(Box<str>, usize)>,
+    /// The most bytes that it compiles to.
+    pub(super) most_bytes: usize,
 }
 
 /// Translates an expression.
@@ -34,7 +36,8 @@ pub(super) fn translate(expression: &str) -> Result<Translation, PatternError> {
     if translator.is_too_deep {
         return Err(PatternError::TooLarge);
     }
-    Ok(Translation { expression: translator.out, names: translator.names })
+    let most_bytes = translator.levels.iter().fold(0, |sum: usize, level| sum.saturating_add(level.bytes));
+    Ok(Translation { expression: translator.out, names: translator.names, most_bytes })
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,12 +59,15 @@ struct Level {
     last: Option<Piece>,
     /// The most repetitions of anything in it.
     repetitions: u32,
+    /// The most that it compiles to.
+    bytes: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Piece {
     start: usize,
     repetitions: u32,
+    bytes: usize,
     /// Whether it ends in a repetition, so that another needs a group around it.
     is_repeated: bool,
 }
@@ -103,7 +109,10 @@ impl<'e> Translator<'e> {
             }
             '|' => {
                 self.out.push('|');
-                self.level(|level| level.last = None);
+                self.level(|level| {
+                    level.last = None;
+                    level.bytes = level.bytes.saturating_add(weight::OPERATOR);
+                });
             }
             ')' => self.close()?,
             '^' => self.piece(if self.flags.multi_line { "(?m:^)" } else { r"\A" }),
@@ -142,11 +151,13 @@ impl<'e> Translator<'e> {
     fn add(&mut self, text: &str, repetitions: u32) {
         let start = self.out.len();
         self.out.push_str(text);
-        self.finish(Piece { start, repetitions, is_repeated: false });
+        let bytes = weight::of_piece(text);
+        self.finish(Piece { start, repetitions, bytes, is_repeated: false });
     }
 
     fn finish(&mut self, piece: Piece) {
         self.level(|level| {
+            level.bytes = level.bytes.saturating_add(piece.bytes);
             level.last = Some(piece);
             level.repetitions = level.repetitions.max(piece.repetitions);
         });
@@ -182,7 +193,7 @@ impl<'e> Translator<'e> {
 
     fn open(&mut self, text: &str, outer: Flags) {
         self.is_too_deep |= self.levels.len() >= MAX_DEPTH;
-        self.levels.push(Level { start: self.out.len(), outer, last: None, repetitions: 1 });
+        self.levels.push(Level { start: self.out.len(), outer, last: None, repetitions: 1, bytes: weight::OPERATOR });
         self.out.push_str(text);
     }
 
@@ -190,10 +201,10 @@ impl<'e> Translator<'e> {
         if self.levels.len() < 2 {
             return Err(PatternError::UnexpectedParenthesis);
         }
-        let Some(Level { start, outer, repetitions, .. }) = self.levels.pop() else { return Ok(()) };
+        let Some(Level { start, outer, repetitions, bytes, .. }) = self.levels.pop() else { return Ok(()) };
         self.out.push(')');
         self.flags = outer;
-        self.finish(Piece { start, repetitions, is_repeated: false });
+        self.finish(Piece { start, repetitions, bytes, is_repeated: false });
         Ok(())
     }
 
@@ -242,7 +253,7 @@ impl<'e> Translator<'e> {
     fn repeat(&mut self, weight: u32, text: &str, counts: bool) -> Result<(), PatternError> {
         let lazy = self.skip("?") != self.flags.lazy;
         let last = self.levels.last().and_then(|level| level.last);
-        let Some(Piece { start, repetitions, is_repeated }) = last.filter(|_| !self.after_repetition) else {
+        let Some(Piece { start, repetitions, bytes, is_repeated }) = last.filter(|_| !self.after_repetition) else {
             return Err(PatternError::Repetition);
         };
         let repetitions = if weight == 0 { 1 } else { repetitions.saturating_mul(weight) };
@@ -257,7 +268,11 @@ impl<'e> Translator<'e> {
         if lazy {
             self.out.push('?');
         }
-        self.finish(Piece { start, repetitions, is_repeated: true });
+        // `{2,}` is two and a repetition without end.
+        let copies = if weight == 0 { 1 } else { usize::try_from(weight).unwrap_or(usize::MAX).saturating_add(1) };
+        let repeated = bytes.saturating_add(weight::OPERATOR).saturating_mul(copies);
+        self.level(|level| level.bytes = level.bytes.saturating_sub(bytes));
+        self.finish(Piece { start, repetitions, bytes: repeated, is_repeated: true });
         Ok(())
     }
 }

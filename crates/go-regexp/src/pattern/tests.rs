@@ -87,13 +87,92 @@ fn size_and_depth_are_bounded() {
     refuses(&"a".repeat(MAX_EXPRESSION_BYTES + 1), PatternError::TooLarge);
 }
 
+/// Whether an expression of `count` such pieces is surely small enough; if so, it compiles.
+#[track_caller]
+fn fits(piece: &str, count: usize) -> bool {
+    let expression = format!("({piece}){{{count}}}");
+    let fits = Pattern::most_bytes(&expression).unwrap() <= MAX_COMPILED_BYTES;
+    assert!(!fits || Pattern::compile(&expression).is_ok(), "{expression}");
+    fits
+}
+
+#[test]
+fn what_is_surely_small_enough_compiles() {
+    let classes = (2..30).map(|step| format!(r"[\x{{{step}00}}-\x{{{step}80}}\x{{1{step:02}00}}-\x{{1{step:02}FF}}]"));
+    let pieces = [
+        "a",
+        "ä",
+        "€",
+        "𐍈",
+        "(?i:a)",
+        "(?i:k)",
+        "(?i:ä)",
+        ".",
+        "[^a]",
+        "(?s:.)",
+        "a|b",
+        "a|ä|.",
+        "a*",
+        "(a)?",
+        "a{3,}b",
+        r"\b",
+        r"\d",
+        r"\D",
+        r"\W",
+        r"\pL",
+        r"\PL",
+        r"\p{Han}",
+        r"(?i:\pL)",
+        r"(?i:\p{Lu})",
+        "[^ä]",
+        r"(?i:[^k])",
+        r"[\x{0}-\x{10FFFF}]",
+        r"[\x80-\x{10FFFE}]",
+        r"(?i:[\x{100}-\x{17F}])",
+        r"[\pL\pN]",
+        r"[^\pL\PN]",
+        r"[[:^alpha:]]",
+        r"\Qa.b\E",
+        "(a|b|c){3}",
+    ];
+    for piece in pieces.into_iter().map(str::to_owned).chain(classes) {
+        let most = (1..=1_000).rev().find(|count| {
+            Pattern::most_bytes(&format!("({piece}){{{count}}}")).is_ok_and(|bytes| bytes <= MAX_COMPILED_BYTES)
+        });
+        assert!(fits(&piece, most.unwrap_or(1)), "{piece}");
+    }
+    for usual in [
+        "go_.*",
+        "(.*)",
+        r"([^:]+)(?::\d+)?",
+        r"(\d{1,3}\.){3}\d{1,3}",
+        "prod|staging|dev",
+        &format!("({})", ["a_metric_name"; 900].join("|")),
+    ] {
+        assert!(fits(usual, 1), "{usual}");
+    }
+}
+
+#[test]
+fn a_size_is_told_of_what_compiles_and_faults_of_what_does_not() {
+    for row in include_str!("../../testdata/go_regexp.jsonl").lines() {
+        let row: Value = serde_json::from_str(row).unwrap();
+        let expression = row["pattern"].as_str().unwrap();
+        assert_eq!(Pattern::most_bytes(expression).err(), Pattern::compile(expression).err(), "{expression}");
+    }
+    assert!(Pattern::most_bytes(r"\pL{1000}").unwrap() > MAX_COMPILED_BYTES);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2048, ..ProptestConfig::default() })]
 
     #[test]
     fn any_text_is_an_expression_or_an_error(expression in r"[\[\]\\(){}?*+^$|.:<>=PQEdDwWsSbBxpUim0-9,&~a-c_ä-]{0,24}") {
         // The translation never makes what the regex crate refuses for another reason than a bound.
-        if Pattern::compile(&expression).err() == Some(PatternError::CharacterRange) {
+        let (compiled, most_bytes) = (Pattern::compile(&expression).err(), Pattern::most_bytes(&expression));
+        prop_assert!(compiled == Some(PatternError::TooLarge) || compiled == most_bytes.err());
+        prop_assert!(compiled != Some(PatternError::TooLarge) || most_bytes.is_ok_and(|bytes| bytes > MAX_COMPILED_BYTES));
+        if compiled == Some(PatternError::CharacterRange) {
             prop_assert!(["[", r"\p", r"\P"].iter().any(|class| expression.contains(class)));
         }
     }

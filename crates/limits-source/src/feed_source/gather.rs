@@ -1,5 +1,7 @@
 //! Changes and lists that come in parts: they hold once their last part is there, and are bounded on the way.
 
+use std::time::Duration;
+
 use limits::ElectedReplica;
 use proto::edge::limits::v1::{ElectedPart, LimitsPart, TenantLimits, Version};
 use thiserror::Error;
@@ -26,6 +28,8 @@ pub(super) struct Change {
 pub(super) struct ElectedList {
     /// Milliseconds since 1970.
     pub(super) asked_at: i64,
+    /// How long ago that was when the last part was sent, where the server says it.
+    pub(super) age: Option<Duration>,
     pub(super) elected: Vec<ElectedReplica>,
 }
 
@@ -99,7 +103,7 @@ pub(super) struct ElectedLists {
 impl ElectedLists {
     /// Adds a part; the list, if that was its last. A list that is too large is an error once, at its last part, and the next one begins anew.
     pub(super) fn add(&mut self, part: ElectedPart) -> Result<Option<ElectedList>, PartError> {
-        let ElectedPart { asked_at, last, elected } = part;
+        let ElectedPart { asked_at, last, elected, age_millis } = part;
         let bytes = |entry: &proto::edge::limits::v1::ElectedReplica| {
             entry.tenant.len() + entry.cluster.len() + entry.replica.len()
         };
@@ -113,8 +117,9 @@ impl ElectedLists {
         if !last {
             return Ok(None);
         }
+        let age = age_millis.map(Duration::from_millis);
         let Self { elected, too_large, .. } = std::mem::take(self);
-        if too_large { Err(PartError::LargeList) } else { Ok(Some(ElectedList { asked_at, elected })) }
+        if too_large { Err(PartError::LargeList) } else { Ok(Some(ElectedList { asked_at, age, elected })) }
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use limits::{ControlState, MAX_PROBLEMS, Problem, Severity, Snapshot};
 use proto::edge::limits::v1::{Problem as FeedProblem, Severity as FeedSeverity};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::counts::FeedCounts;
 use super::gather::ElectedList;
@@ -78,16 +79,19 @@ impl Outlets {
 
     /// Shows a list of elected replicas. The first one of a stream was perhaps heard before, or from a server that asked later.
     pub(super) fn show_elected(&self, list: ElectedList, is_first: bool) {
-        let ElectedList { asked_at, elected } = list;
+        let ElectedList { asked_at, age, elected } = list;
+        // The clocks of two machines differ: only a server that does not say how old its list is, is judged by them.
+        let age = age.unwrap_or_else(|| since(asked_at));
+        let asked = Instant::now().checked_sub(age);
         let is_known = {
             let shown = self.elected.borrow();
-            shown.elected.is_some() && shown.asked_at >= asked_at
+            shown.elected.is_some() && (shown.asked_at == asked_at || shown.asked >= asked)
         };
         if is_first && is_known {
             return;
         }
-        self.elected_freshness.confirm_as_of(since(asked_at));
-        self.elected.send_replace(HaTrackerState { elected: Some(elected.into()), asked_at });
+        self.elected_freshness.confirm_as_of(age);
+        self.elected.send_replace(HaTrackerState { elected: Some(elected.into()), asked_at, asked });
     }
 }
 

@@ -185,6 +185,21 @@ async fn limits_in_force_when_it_is_stopped_are_written_to_the_end() {
 }
 
 #[tokio::test]
+async fn limits_that_change_as_it_is_stopped_are_written() {
+    for round in 0..20 {
+        let folder = Folder::new();
+        let (sender, states) = watch::channel(limits("overrides: {a: {}}"));
+        let stop = CancellationToken::new();
+        let kept = tokio::spawn(folder.cache().keep(feed(states), stop.clone()));
+        eventually("the first limits", || loads(&folder.cache()) == Some(1)).await;
+        sender.send_replace(limits("overrides: {a: {}, b: {}}"));
+        stop.cancel();
+        kept.await.unwrap();
+        assert_eq!(loads(&folder.cache()), Some(2), "round {round}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_killed_process_left_behind_is_in_nobodys_way() {
     let folder = Folder::new();
     for part in ["", "# limits ca", "# limits cache of mimir-rls, written by it alone; format 1, che"] {

@@ -76,7 +76,58 @@ fn elected(asked_at: i64, replicas: &[&str], last: bool) -> Update {
         received_at: 1,
         elected_at: 2,
     };
-    Update::Elected(ElectedPart { asked_at, last, elected: replicas.iter().map(entry).collect() })
+    let elected = replicas.iter().map(entry).collect();
+    Update::Elected(ElectedPart { asked_at, last, elected, age_millis: None })
+}
+
+fn aged(update: Update, age: Duration) -> Update {
+    let age_millis = Some(age.as_millis().try_into().unwrap());
+    match update {
+        Update::Elected(part) => Update::Elected(ElectedPart { age_millis, ..part }),
+        other => other,
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_as_old_as_its_server_says_whatever_the_clocks_say() {
+    let mut server = Server::start().await;
+    let (mut client, watch) = connected(&mut server).await;
+    let lists = &mut client.feed.ha_tracker.feed.states;
+    let hour = 3_600_000;
+    for (asked_at, age) in [(now() - hour, 4), (now() + hour, 15), (now(), 3_600), (now() - 1, u64::MAX / 1_000)] {
+        let age = Duration::from_secs(age);
+        watch.say(aged(elected(asked_at, &["r"], true), age)).await;
+        in_time("a list", lists.wait_for(|list| list.asked_at == asked_at)).await.unwrap();
+        let told = lists.borrow_and_update().age();
+        assert!(
+            age <= told && told < age.saturating_add(Duration::from_secs(20)) || told == Duration::MAX,
+            "{told:?} for {age:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn another_server_begins_with_a_list_that_is_younger_or_not_at_all() {
+    let mut server = Server::start().await;
+    let (mut client, watch) = connected(&mut server).await;
+    let mut lists = client.feed.ha_tracker.feed.states.clone();
+    watch.say(aged(elected(now(), &["first"], true), Duration::from_secs(4))).await;
+    in_time("a list", lists.wait_for(|list| list.elected.is_some())).await.unwrap();
+    lists.mark_unchanged();
+    watch.fail().await;
+    // The clock of the next server is an hour ahead.
+    let ahead = now() + 3_600_000;
+    let watch = server.watch_beating().await;
+    watch.say(aged(elected(ahead, &["older"], true), Duration::from_secs(60))).await;
+    watch.say(Update::Problems(ProblemList { problems: vec![problem("said after the list")] })).await;
+    let said = client.feed.limits.states.wait_for(|state| !state.problems.is_empty());
+    in_time("what is said after the list", said).await.unwrap();
+    assert!(!lists.has_changed().unwrap());
+    watch.fail().await;
+    let watch = server.watch_beating().await;
+    watch.say(aged(elected(ahead - 7_200_000, &["younger"], true), Duration::ZERO)).await;
+    in_time("the younger list", lists.changed()).await.unwrap();
+    assert_eq!(&*lists.borrow().elected.as_ref().unwrap()[0].replica, "younger");
 }
 
 #[tokio::test]

@@ -5,26 +5,57 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use go_regexp::{Pattern, PatternError};
+use go_regexp::{MAX_COMPILED_BYTES, Pattern, PatternError};
 
 use super::{RelabelAction, RelabelRule};
 use crate::problem::Severity;
 use crate::value::ValueError;
 
-/// The expressions of the documents that are read together: each is compiled once, however many tenants have it, and only
-/// what is wrong with it is kept.
-#[derive(Debug, Default)]
+/// How many expressions are compiled for one set of documents to learn whether they are too large. One may take a tenth of a second, and documents wait for
+/// each other: of a hundred such expressions the others are taken for small enough, until somebody compiles them to run them.
+const MOST_COMPILED: usize = 4;
+
+/// What is wrong with expressions, each judged once, however many tenants have it.
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Expressions {
     faults: HashMap<Arc<str>, Option<PatternError>>,
+    /// What was found by compiling, in documents before these too.
+    pub(crate) compiled: HashMap<Arc<str>, Option<PatternError>>,
+    /// How many of these documents were compiled.
+    count: usize,
 }
 
 impl Expressions {
+    /// For the documents after those that these are of.
+    pub(crate) fn next(self) -> Self {
+        let faults = self.faults;
+        let in_use = self.compiled.into_iter().filter(|(expression, _)| faults.contains_key(expression));
+        Expressions { compiled: in_use.collect(), ..Expressions::default() }
+    }
+
     fn fault(&mut self, expression: &Arc<str>) -> Option<PatternError> {
         if let Some(known) = self.faults.get(expression) {
             return *known;
         }
-        let fault = Pattern::compile(expression).err();
+        let fault = match Pattern::most_bytes(expression) {
+            Err(error) => Some(error),
+            Ok(bytes) if bytes <= MAX_COMPILED_BYTES => None,
+            Ok(_) => self.compile(expression),
+        };
         self.faults.insert(Arc::clone(expression), fault);
+        fault
+    }
+
+    fn compile(&mut self, expression: &Arc<str>) -> Option<PatternError> {
+        if let Some(known) = self.compiled.get(expression) {
+            return *known;
+        }
+        if self.count >= MOST_COMPILED {
+            return None;
+        }
+        self.count += 1;
+        let fault = Pattern::compile(expression).err();
+        self.compiled.insert(Arc::clone(expression), fault);
         fault
     }
 }

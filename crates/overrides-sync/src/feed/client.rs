@@ -4,16 +4,17 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use limits::ElectedReplica;
+use limits_source::HaTrackerState;
 use proto::edge::limits::v1::watch_response::Update;
 use proto::edge::limits::v1::{LimitsPart, Version, WatchResponse};
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::elected::{next_part, told_at};
+use super::elected::{next_part, told};
 use super::inputs::Inputs;
 use super::problems::problem_list;
 use crate::metrics::{Metrics, UpdateKind};
@@ -38,7 +39,7 @@ pub(super) struct Client {
 /// An update that is told in parts.
 enum Begun {
     Limits { parts: Arc<[LimitsPart]>, told: usize, seen: Instant },
-    Elected { list: Arc<[ElectedReplica]>, asked_at: i64, told: usize },
+    Elected { list: Arc<[ElectedReplica]>, state: HaTrackerState, told: usize },
 }
 
 /// Why there is something to tell.
@@ -111,9 +112,7 @@ impl Client {
 
     fn begin_elected(&mut self) -> Option<Begun> {
         let state = self.inputs.ha_tracker.as_mut()?.borrow_and_update();
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX);
-        Some(Begun::Elected { list: told_at(&state, now)?, asked_at: state.asked_at, told: 0 })
+        Some(Begun::Elected { list: told(&state)?, state: state.clone(), told: 0 })
     }
 
     /// The next part of what has begun.
@@ -130,8 +129,8 @@ impl Client {
                 let last = part.last;
                 (Update::Limits(part), last)
             }
-            Begun::Elected { list, asked_at, told } => {
-                let part = next_part(list, told, *asked_at);
+            Begun::Elected { list, state, told } => {
+                let part = next_part(list, told, state.asked_at, state.age());
                 let last = part.last;
                 (Update::Elected(part), last)
             }

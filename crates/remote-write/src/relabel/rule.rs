@@ -2,8 +2,9 @@
 
 use std::io::Write;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
-use go_regexp::{Pattern, Template};
+use go_regexp::{Pattern, PatternError, Template};
 use limits::{NameScheme, RelabelAction, RelabelRule};
 
 use super::labels::{LabelSet, Scratch};
@@ -18,7 +19,7 @@ pub(super) struct Rule {
     sources: Vec<Box<str>>,
     separator: Box<str>,
     target: Box<str>,
-    pattern: Pattern,
+    pattern: Arc<Pattern>,
     action: Action,
 }
 
@@ -46,12 +47,26 @@ struct Replace {
 }
 
 impl Rule {
-    /// The rule; `number` is its place in the list, from 1.
-    pub(super) fn compile(rule: &RelabelRule, number: usize, scheme: NameScheme) -> Result<Self, RewriteError> {
+    /// The rule; `number` is its place in the list, from 1. `None` where `pattern` has none.
+    pub(super) fn compile(
+        rule: &RelabelRule,
+        number: usize,
+        scheme: NameScheme,
+        pattern: &mut impl FnMut(&Arc<str>) -> Option<Result<Arc<Pattern>, PatternError>>,
+    ) -> Option<Result<Self, RewriteError>> {
         if rule.source_labels.iter().any(|name| name.is_empty()) {
-            return Err(RewriteError::EmptySourceLabel { rule: number });
+            return Some(Err(RewriteError::EmptySourceLabel { rule: number }));
         }
-        let pattern = Pattern::compile(&rule.regex).map_err(|error| RewriteError::Regex { rule: number, error })?;
+        let pattern = pattern(&rule.regex)?.map_err(|error| RewriteError::Regex { rule: number, error });
+        Some(pattern.and_then(|pattern| Self::with_pattern(rule, number, scheme, pattern)))
+    }
+
+    fn with_pattern(
+        rule: &RelabelRule,
+        number: usize,
+        scheme: NameScheme,
+        pattern: Arc<Pattern>,
+    ) -> Result<Self, RewriteError> {
         let replacement = Template::compile(&rule.replacement, &pattern);
         let action = match rule.action {
             RelabelAction::Replace => Action::Replace(Replace::new(rule, replacement, &pattern, scheme)),

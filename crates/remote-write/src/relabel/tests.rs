@@ -219,7 +219,7 @@ fn rules_that_cannot_be_run_are_named() {
 }
 
 #[test]
-fn a_series_on_which_rules_write_too_much_counts_as_dropped() {
+fn a_series_on_which_rules_write_too_much_is_dropped_and_out_of_bounds() {
     let double = replace(&["a"], "(.*)", "a", "$1$1");
     let map = with_regex(RelabelAction::LabelMap, &[], "(.*)");
     let doubled: Vec<_> = (0..30)
@@ -228,6 +228,10 @@ fn a_series_on_which_rules_write_too_much_counts_as_dropped() {
     check(&vec![double.clone(); 3], "a=1", "a=11111111");
     check(&vec![double; 40], "a=1", "dropped");
     check(&doubled, "a=1 b=1", "dropped");
+    let rewrite = Rewrite::compile(&limits(&doubled, &[])).unwrap().unwrap();
+    let mut set = LabelSet::new();
+    set.push(b"a", b"1");
+    assert!(set.is_within_bounds() && !rewrite.apply("t", &mut set) && !set.is_within_bounds());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use proptest::test_runner::TestRunner;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use remote_write::encode::encode_push;
-use remote_write::{BodyLimits, Protocol, PushCounts, Scratch, Validation, read_push};
+use remote_write::{BodyLimits, Protocol, PushCounts, Scratch};
 
 mod decoded;
 mod mutate;
@@ -19,6 +19,7 @@ mod reference;
 mod schema;
 mod series;
 mod tenants;
+mod treatment;
 mod validity;
 
 const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 1 << 20 };
@@ -27,7 +28,7 @@ const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 1 << 20 };
 const NOW: i64 = 1_700_000_060_000;
 
 /// What full decoding says about a compressed body.
-fn expected(protocol: Protocol, body: &[u8], limits: &TenantLimits) -> Option<PushCounts> {
+fn expected(protocol: Protocol, body: &[u8], limits: &TenantLimits) -> Option<reference::Expected> {
     reference::read(protocol, &decompress(body)?, limits, NOW)
 }
 
@@ -44,28 +45,18 @@ fn compress(plain: &[u8]) -> Vec<u8> {
 /// Compares both verdicts; the counts if the push is accepted.
 #[track_caller]
 fn check(protocol: Protocol, body: &[u8], limits: &TenantLimits, scratch: &mut Scratch) -> Option<PushCounts> {
-    let actual = read_push(protocol, body, LIMITS, &Validation::new(limits), NOW, scratch);
+    let actual = treatment::read(protocol, body, (LIMITS, limits), NOW, scratch);
     let expected = expected(protocol, body, limits);
     let mixes_groups_up = |plain: Vec<u8>| reference::mixes_groups_up(protocol, &plain, limits);
     if actual.is_ok() && expected.is_none() && decompress(body).is_some_and(mixes_groups_up) {
         return None;
     }
     let is_as_expected = match (&actual, &expected) {
-        (Ok(actual), Some(expected)) => agree(actual, expected),
+        (Ok(actual), Some(expected)) => expected.agree(actual),
         (actual, expected) => actual.is_err() && expected.is_none(),
     };
     assert!(is_as_expected, "{protocol:?} {limits:?} {actual:?}, expected {expected:?} {body:02x?}");
-    expected
-}
-
-/// Whether the counts are those of the reference, or, where they say that they are not exact, no fewer.
-fn agree(actual: &PushCounts, expected: &PushCounts) -> bool {
-    if actual.unmetered.is_none() {
-        return actual == expected;
-    }
-    let counts = |counts: &PushCounts| [counts.samples, counts.histograms, counts.exemplars, counts.metadata];
-    let no_fewer = counts(actual).iter().zip(counts(expected)).all(|(actual, expected)| *actual >= expected);
-    no_fewer && (actual.sent, actual.series) == (expected.sent, expected.series)
+    expected.map(|expected| expected.counts)
 }
 
 #[track_caller]

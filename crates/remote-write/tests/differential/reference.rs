@@ -3,19 +3,56 @@
 
 use std::collections::HashSet;
 
-use limits::TenantLimits;
+use limits::{LabelValueStrategy, TenantLimits};
 use prost::Message;
 use prost::encoding::{DecodeContext, WireType, decode_key};
-use remote_write::{Contents, Protocol, PushCounts};
+use remote_write::{CLOCK_MARGIN_MS, Contents, Protocol, PushCounts, Unmetered};
 
 use super::decoded::{Family, Push, Series};
 use super::schema::{
     ExemplarV2, MetadataReferences, Outline, RequestV1, RequestV1Skipping, RequestV2, RequestV2Skipping, SeriesOutline,
 };
-use super::validity;
+use super::treatment::treat;
+use super::validity::{self, Clock};
 
-/// The counts of a decompressed push that comes at `now`, or `None` if it is to be refused.
-pub(crate) fn read(protocol: Protocol, decoded: &[u8], limits: &TenantLimits, now: i64) -> Option<PushCounts> {
+/// What a push is to come to.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    /// What Mimir charges.
+    pub counts: PushCounts,
+    /// And if its clock shows any time within the margin.
+    by_any_clock: PushCounts,
+    /// Whether long values are cut, after which more than that may be charged.
+    cuts: bool,
+}
+
+impl Expected {
+    /// Whether these counts are what Mimir charges, or say why they are not, and are no fewer.
+    pub(crate) fn agree(&self, actual: &PushCounts) -> bool {
+        let charged = |counts: &PushCounts| [counts.samples, counts.histograms, counts.exemplars, counts.metadata];
+        let is_sent = |other: &PushCounts| (actual.sent, actual.series) == (other.sent, other.series);
+        match actual.unmetered {
+            None => *actual == self.counts,
+            Some(Unmetered::ClockMargin) if !self.cuts => {
+                PushCounts { unmetered: None, ..*actual } == self.by_any_clock
+            }
+            Some(_) => {
+                let counts = charged(actual).into_iter().zip(charged(&self.by_any_clock));
+                counts.into_iter().all(|(actual, expected)| actual >= expected) && is_sent(&self.counts)
+            }
+        }
+    }
+}
+
+/// What a decompressed push that comes at `now` is to come to, or `None` if it is to be refused.
+pub(crate) fn read(protocol: Protocol, decoded: &[u8], limits: &TenantLimits, now: i64) -> Option<Expected> {
+    let counts = read_by(protocol, decoded, limits, Clock { now, margin: 0 })?;
+    let by_any_clock = read_by(protocol, decoded, limits, Clock { now, margin: CLOCK_MARGIN_MS })?;
+    let cuts = limits.label_value_length_over_limit_strategy != LabelValueStrategy::Error;
+    Some(Expected { counts, by_any_clock, cuts })
+}
+
+fn read_by(protocol: Protocol, decoded: &[u8], limits: &TenantLimits, clock: Clock) -> Option<PushCounts> {
     let push = decode(protocol, decoded, limits.stores_exemplars())?;
     let sum = |count: fn(&Series) -> usize| push.series.iter().map(|one| count(one) as u64).sum();
     let sent = Contents {
@@ -24,9 +61,10 @@ pub(crate) fn read(protocol: Protocol, decoded: &[u8], limits: &TenantLimits, no
         exemplars: sum(|one| one.exemplars.len()),
         metadata: push.families.len() as u64,
     };
-    let valid = validity::of(&push, limits, now);
+    let series = push.series.len() as u64;
+    let valid = treat(push, limits).map_or_else(Contents::default, |push| validity::of(&push, limits, clock));
     Some(PushCounts {
-        series: push.series.len() as u64,
+        series,
         samples: valid.samples,
         histograms: valid.histograms,
         exemplars: valid.exemplars,

@@ -38,8 +38,10 @@ fn labels() -> impl Strategy<Value = Vec<(String, String)>> {
 
 fn time() -> impl Strategy<Value = i64> {
     prop_oneof![
-        8 => NOW - 2..NOW + 1,
+        24 => NOW - 2..NOW + 1,
         2 => NOW - 8..NOW + 6,
+        1 => NOW - 10_008..NOW - 9_998,
+        1 => NOW + 9_998..NOW + 10_006,
         1 => prop::sample::select(vec![0, i64::MIN, i64::MAX, NOW - 300_000, NOW - 300_001]),
     ]
 }

@@ -2,11 +2,39 @@
 
 use std::time::Duration;
 
-use limits::{LabelValueStrategy, NameScheme, TenantLimits};
+use limits::{LabelValueStrategy, NameScheme, RelabelAction, RelabelRule, TenantLimits};
 use proptest::prelude::*;
 
 pub(crate) fn all() -> Vec<TenantLimits> {
-    vec![TenantLimits::default(), storing_exemplars(), tight()]
+    vec![TenantLimits::default(), storing_exemplars(), tight(), treating()]
+}
+
+/// Pairs whose series are judged one by one, then relabelled.
+fn treating() -> TenantLimits {
+    let treated = TenantLimits { ha_tracker_per_sample_dedupe: true, ..storing_exemplars() };
+    // Without an expression, which takes longer to compile than most pushes to read.
+    let copy = RelabelRule { source_labels: ["a".into()].into(), target_label: "b".into(), ..RelabelRule::default() };
+    TenantLimits { metric_relabel_configs: [copy].into(), ..of_pairs(treated) }
+}
+
+/// Of labels that are mostly there.
+fn of_pairs(limits: TenantLimits) -> TenantLimits {
+    TenantLimits {
+        accept_ha_samples: true,
+        ha_cluster_label: "job".into(),
+        ha_replica_label: "pod".into(),
+        drop_labels: ["c".into()].into(),
+        ..limits
+    }
+}
+
+fn rules() -> Vec<RelabelRule> {
+    let of_a = RelabelRule { source_labels: ["a".into()].into(), ..RelabelRule::default() };
+    vec![
+        RelabelRule { regex: "[a-c].*".into(), action: RelabelAction::Drop, ..of_a.clone() },
+        RelabelRule { target_label: "b".into(), regex: "(.).*".into(), ..of_a },
+        RelabelRule { regex: "(Z).*".into(), action: RelabelAction::LabelMap, ..RelabelRule::default() },
+    ]
 }
 
 pub(crate) fn storing_exemplars() -> TenantLimits {
@@ -54,8 +82,22 @@ prop_compose! {
 }
 
 prop_compose! {
-    pub(crate) fn any()(
+    fn treatment()(
         limits in label_rules(),
+        rules in prop_oneof![6 => Just(vec![]), 2 => prop::sample::subsequence(rules(), 0..=3)],
+        pairs in prop::bool::weighted(0.2),
+        each_series in prop::bool::ANY,
+    ) -> TenantLimits {
+        let limits = TenantLimits {
+            metric_relabel_configs: rules.into(), ha_tracker_per_sample_dedupe: each_series, ..limits
+        };
+        if pairs { of_pairs(limits) } else { limits }
+    }
+}
+
+prop_compose! {
+    pub(crate) fn any()(
+        limits in treatment(),
         creation in 0..4_u64,
         past in 0..4_u64,
         window in 0..4_u64,

@@ -8,8 +8,15 @@ use remote_write::Contents;
 
 use super::decoded::{Buckets, Exemplar, Family, Histogram, LabelPair, Push, Series};
 
+/// Now, and how far another clock may be from it, in milliseconds.
+#[derive(Clone, Copy)]
+pub(crate) struct Clock {
+    pub now: i64,
+    pub margin: i64,
+}
+
 /// What is left of a push.
-pub(crate) fn of(push: &Push, limits: &TenantLimits, now: i64) -> Contents {
+pub(crate) fn of(push: &Push, limits: &TenantLimits, now: Clock) -> Contents {
     let mut left: Vec<Series> = push.series.clone();
     for series in &mut left {
         series.labels.retain(|(_, value)| !value.is_empty());
@@ -78,19 +85,19 @@ fn is_name(name: &[u8], scheme: NameScheme, of_metric: bool) -> bool {
     }
 }
 
-fn is_time(time: i64, limits: &TenantLimits, now: i64) -> bool {
+fn is_time(time: i64, limits: &TenantLimits, Clock { now, margin }: Clock) -> bool {
     let millis = |duration: std::time::Duration| duration.as_millis() as i64;
     let window = millis(limits.out_of_order_time_window);
-    if time > now + millis(limits.creation_grace_period) {
+    if time > now + millis(limits.creation_grace_period) + margin {
         return false;
     }
     if !limits.past_grace_period.is_zero() {
-        return time >= now - millis(limits.past_grace_period) - window;
+        return time >= now - millis(limits.past_grace_period) - window - margin;
     }
-    !(limits.enforce_out_of_order_window_on_distributor && window > 0 && time < now - window)
+    !(limits.enforce_out_of_order_window_on_distributor && window > 0 && time < now - window - margin)
 }
 
-fn valid_samples(series: &Series, limits: &TenantLimits, now: i64) -> Option<u64> {
+fn valid_samples(series: &Series, limits: &TenantLimits, now: Clock) -> Option<u64> {
     let mut seen = HashSet::new();
     for time in &series.samples {
         if seen.insert(*time) && !is_time(*time, limits, now) {
@@ -100,7 +107,7 @@ fn valid_samples(series: &Series, limits: &TenantLimits, now: i64) -> Option<u64
     Some(seen.len() as u64)
 }
 
-fn valid_histograms(series: &Series, limits: &TenantLimits, now: i64) -> Option<u64> {
+fn valid_histograms(series: &Series, limits: &TenantLimits, now: Clock) -> Option<u64> {
     let mut seen = HashSet::new();
     for histogram in &series.histograms {
         if !seen.insert(histogram.time) {
@@ -177,16 +184,17 @@ impl Indices {
     }
 }
 
-fn exemplar_times(earliest: Option<i64>, limits: &TenantLimits, now: i64) -> (i64, i64) {
+fn exemplar_times(earliest: Option<i64>, limits: &TenantLimits, Clock { now, margin }: Clock) -> (i64, i64) {
     let millis = |duration: std::time::Duration| duration.as_millis() as i64;
     let mut first = 0;
     if let Some(earliest) = earliest {
         first = earliest.wrapping_sub(300_000);
         if !limits.past_grace_period.is_zero() {
-            first = first.max(now - millis(limits.past_grace_period) - millis(limits.out_of_order_time_window));
+            first =
+                first.max(now - millis(limits.past_grace_period) - millis(limits.out_of_order_time_window) - margin);
         }
     }
-    (first, now + millis(limits.creation_grace_period))
+    (first, now + millis(limits.creation_grace_period) + margin)
 }
 
 fn valid_exemplars(exemplars: &[Exemplar], limits: &TenantLimits, (first, last): (i64, i64)) -> u64 {

@@ -11,6 +11,8 @@ use remote_write::{
 use super::{Decider, Tokens};
 use crate::args::HaTracker;
 use crate::elections::{DueReplica, HaElection, HaOutcome};
+use crate::rewrites::Uncountable;
+use crate::rules::TenantRules;
 
 /// The rules that a body is read by. It borrows nothing, since a large body is read on another thread.
 #[derive(Clone, Debug)]
@@ -31,8 +33,8 @@ struct Special {
     tenant: Box<str>,
     election: Option<HaElection>,
     rewrite: Option<Arc<Rewrite>>,
-    /// Whether the rewriting is one that the edge cannot do.
-    uncountable: bool,
+    /// Why the rewriting is one that the edge cannot do.
+    uncountable: Option<Uncountable>,
 }
 
 /// What a body was found to hold.
@@ -42,8 +44,8 @@ pub(crate) struct Read {
     pub ha: HaOutcome,
     /// Replicas that are elected by this push, if it is let through.
     pub due: Vec<DueReplica>,
-    /// Whether the tenant's relabelling is one that the edge cannot do.
-    pub uncountable: bool,
+    /// Why the counts are not what Mimir would charge, where the tenant's rules are the reason.
+    pub uncountable: Option<Uncountable>,
 }
 
 /// How many times as long as plain reading a rule takes for a byte, where series are short.
@@ -102,6 +104,7 @@ impl Decider {
     pub(super) fn reading(
         &self,
         tenant: &Tenant<'_>,
+        rules: &TenantRules<'_>,
         limits: &TenantView<'_>,
         defaults: &TenantLimits,
         protocol: Protocol,
@@ -114,12 +117,12 @@ impl Decider {
         if !dedupes && !own.rewrites_series() {
             return plain;
         }
-        let rewrite = self.rewrites.of(own);
+        let rewrite = rules.rewrites.of(own);
         let special = Special {
             tenant: tenant.id().into(),
             election: dedupes
                 .then(|| self.elections.of_push(own, defaults, (now, rand::random()), tokens == Tokens::Spend)),
-            uncountable: rewrite.is_err(),
+            uncountable: rewrite.as_ref().err().copied(),
             rewrite: rewrite.ok().flatten(),
         };
         Reading { special: Some(Box::new(special)), ..plain }

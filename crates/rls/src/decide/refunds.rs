@@ -7,7 +7,7 @@ use std::fmt::{self, Debug, Formatter};
 
 use limits::Tenant;
 
-use super::{Basis, Charged, Decider, Hits, basis};
+use super::{Basis, Charged, Decider, basis};
 
 /// Writes and reads receipts of this process. What another one charged is not given back here: its buckets are not these.
 pub(crate) struct Receipts {
@@ -30,6 +30,8 @@ pub(crate) enum RefundCause {
     MimirError,
     /// Mimir's limiter refused the push with 429.
     MimirRefused,
+    /// Nothing, or only a part, is given back: Mimir refuses more than may come back.
+    MimirRefusesMuch,
     /// Nothing is given back: another process charged it.
     OtherProcess,
     /// Nothing is given back: no receipt, or a cause that this process does not know.
@@ -37,14 +39,21 @@ pub(crate) enum RefundCause {
 }
 
 impl RefundCause {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::NoAnswer, Self::MimirError, Self::MimirRefused, Self::OtherProcess, Self::Unknown];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::NoAnswer,
+        Self::MimirError,
+        Self::MimirRefused,
+        Self::MimirRefusesMuch,
+        Self::OtherProcess,
+        Self::Unknown,
+    ];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::NoAnswer => "no_answer",
             Self::MimirError => "mimir_error",
             Self::MimirRefused => "mimir_refused",
+            Self::MimirRefusesMuch => "mimir_refuses_much",
             Self::OtherProcess => "other_process",
             Self::Unknown => "unknown",
         }
@@ -113,31 +122,37 @@ impl Decider {
 
     /// Gives back what a receipt names, by the limits of now. A tenant that is in mode off by now, or has no limits, gets nothing.
     pub(crate) fn refund<'r>(&self, receipt: &'r [u8], cause: &[u8]) -> Refund<'r> {
-        let Some(asked) = RefundCause::asked(cause) else { return Refund { cause: RefundCause::Unknown, given: None } };
-        match self.receipts.read(receipt) {
-            Err(cause) => Refund { cause, given: None },
-            Ok((tenant, charged)) => {
-                self.give_back(&tenant, Hits::Requests(charged.requests));
-                self.give_back(&tenant, Hits::Items(charged.items));
-                Refund { cause: asked, given: Some((tenant, charged)) }
-            }
-        }
+        let Some(cause) = RefundCause::asked(cause) else { return Refund { cause: RefundCause::Unknown, given: None } };
+        let (tenant, charged) = match self.receipts.read(receipt) {
+            Ok(charged) => charged,
+            Err(cause) => return Refund { cause, given: None },
+        };
+        let Some(given) = self.give_back(&tenant, charged, cause == RefundCause::MimirRefused) else {
+            return Refund { cause, given: None };
+        };
+        let cause = if given == charged { cause } else { RefundCause::MimirRefusesMuch };
+        Refund { cause, given: (given != Charged::default()).then_some((tenant, given)) }
     }
 
-    fn give_back(&self, tenant: &Tenant<'_>, hits: Hits) {
+    /// What of it came back: of what Mimir refused there is a bound for it. None where the tenant has no buckets any more.
+    fn give_back(&self, tenant: &Tenant<'_>, charged: Charged, refused: bool) -> Option<Charged> {
         let rules = self.rules();
         let rules = rules.for_tenant(tenant);
-        let Ok(Basis::Limits(limits)) = basis(&rules) else { return };
-        match hits {
-            Hits::Requests(requests) => {
-                let limit = limits.tenant.limits.request_limit(rules.distributors);
-                self.enforcer.refund_requests(tenant, limit, requests, self.now());
-            }
-            Hits::Items(items) => {
-                let limit = limits.ingestion.limits.ingestion_limit(rules.distributors);
-                self.enforcer.refund_items(tenant, limit, items, self.now());
-            }
+        let Ok(Basis::Limits(limits)) = basis(&rules) else { return None };
+        let Charged { requests, items } = charged;
+        let of_requests = limits.tenant.limits.request_limit(rules.distributors);
+        let of_items = limits.ingestion.limits.ingestion_limit(rules.distributors);
+        let (enforcer, now) = (&self.enforcer, self.now());
+        if !refused {
+            enforcer.refund_requests(tenant, of_requests, requests, now);
+            enforcer.refund_items(tenant, of_items, items, now);
+            return Some(charged);
         }
+        let given = |count: u64, given: bool| if given { count } else { 0 };
+        Some(Charged {
+            requests: given(requests, enforcer.refund_refused_requests(tenant, of_requests, requests, now)),
+            items: given(items, enforcer.refund_refused_items(tenant, of_items, items, now)),
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use limits::Tenant;
 use remote_write::{PushCounts, Unmetered as Contents};
 
 use super::reading::Read;
+use crate::rewrites::Uncountable;
 
 /// Why what Mimir charges for a push is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(crate) enum Unmetered {
     Contents(Contents),
     /// The tenant has a relabelling rule that the edge cannot run.
     RelabelRule,
+    /// The tenant's relabelling rules are new, and not compiled yet.
+    RelabelCompiling,
     /// A Prometheus pair is of a tenant with more pairs than are held, or has a name that is none.
     HaUntracked,
     /// A pair is one more than `ha_max_clusters` here; Mimir may know fewer.
@@ -55,6 +58,7 @@ impl Unmetered {
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         let own = [
             Self::RelabelRule,
+            Self::RelabelCompiling,
             Self::HaUntracked,
             Self::HaTooManyClusters,
             Self::HaNoList,
@@ -68,6 +72,7 @@ impl Unmetered {
         match self {
             Self::Contents(why) => why.as_str(),
             Self::RelabelRule => "relabel_rule",
+            Self::RelabelCompiling => "relabel_compiling",
             Self::HaUntracked => "ha_untracked",
             Self::HaTooManyClusters => "ha_too_many_clusters",
             Self::HaNoList => "ha_no_list",
@@ -87,7 +92,10 @@ impl Unmetered {
         ];
         let found = reasons.into_iter().find(|(holds, _)| *holds).map(|(_, why)| why);
         found
-            .or(uncountable.then_some(Self::RelabelRule))
+            .or(uncountable.map(|why| match why {
+                Uncountable::RelabelRule => Self::RelabelRule,
+                Uncountable::RelabelCompiling => Self::RelabelCompiling,
+            }))
             .or(counts.unmetered.map(Self::Contents))
             .or(ha.forwarded.then_some(Self::HaDue))
     }
@@ -96,7 +104,7 @@ impl Unmetered {
     /// tokens are those of pushes that it does charge.
     pub(super) fn takes_ingestion(self) -> bool {
         match self {
-            Self::Contents(_) | Self::RelabelRule | Self::HaDue => true,
+            Self::Contents(_) | Self::RelabelRule | Self::RelabelCompiling | Self::HaDue => true,
             Self::HaUntracked | Self::HaTooManyClusters | Self::HaNoList | Self::TenantSuffix => false,
         }
     }
@@ -105,7 +113,11 @@ impl Unmetered {
     pub(super) fn most_items(self, counts: &PushCounts) -> u64 {
         match self {
             Self::Contents(_) | Self::HaNoList | Self::HaDue => counts.items(),
-            Self::RelabelRule | Self::HaUntracked | Self::HaTooManyClusters | Self::TenantSuffix => counts.sent.items(),
+            Self::RelabelRule
+            | Self::RelabelCompiling
+            | Self::HaUntracked
+            | Self::HaTooManyClusters
+            | Self::TenantSuffix => counts.sent.items(),
         }
     }
 }

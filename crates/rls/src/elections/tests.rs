@@ -1,5 +1,8 @@
 //! What Mimir's word, its absence and its age make of a push.
 
+use limits_source::Freshness;
+use tokio::sync::watch;
+
 use super::*;
 
 const NOW: i64 = 1_790_000_000_000;
@@ -14,6 +17,10 @@ fn push(elections: &HaElections, replica: &str, now: i64) -> (Dedupe, HaOutcome)
 }
 
 fn list(elections: &HaElections, replica: Option<&str>, asked_at: i64) {
+    elections.take_word(&state(replica, asked_at, Some(Instant::now())));
+}
+
+fn state(replica: Option<&str>, asked_at: i64, asked: Option<Instant>) -> HaTrackerState {
     let named = replica.map(|replica| ElectedReplica {
         tenant: "team".into(),
         cluster: "c".into(),
@@ -21,7 +28,7 @@ fn list(elections: &HaElections, replica: Option<&str>, asked_at: i64) {
         received_at: asked_at,
         elected_at: asked_at,
     });
-    elections.take_word(&HaTrackerState { elected: Some(named.into_iter().collect()), asked_at });
+    HaTrackerState { elected: Some(named.into_iter().collect()), asked_at, asked }
 }
 
 const CHARGED: HaOutcome =
@@ -71,21 +78,65 @@ fn until_mimir_was_heard_nobody_is_charged_and_then_a_pair_that_it_has_not_named
 
 #[test]
 fn a_distributor_that_has_just_started_takes_nothing_back() {
-    let elections = HaElections::new(true);
-    list(&elections, Some("b"), NOW);
-    list(&elections, None, NOW + WORD_HOLDS_MILLIS - 1);
-    assert_eq!(push(&elections, "a", NOW), (Dedupe::Dropped, DROPPED));
-    list(&elections, None, NOW + WORD_HOLDS_MILLIS);
-    assert_eq!(push(&elections, "a", NOW), (Dedupe::Elected, FORWARDED));
+    // Also where the clock is set back meanwhile.
+    for step in [0, -3_600_000] {
+        let elections = HaElections::new(true);
+        let said = Instant::now().checked_sub(WORD_HOLDS / 2).unwrap();
+        elections.take_word(&state(Some("b"), NOW, Some(said)));
+        elections.take_word(&state(None, NOW + step + 19_999, Some(said + WORD_HOLDS - Duration::from_millis(1))));
+        assert_eq!(push(&elections, "a", NOW), (Dedupe::Dropped, DROPPED));
+        elections.take_word(&state(None, NOW + step + 20_000, Some(said + WORD_HOLDS)));
+        assert!(!push(&elections, "a", NOW).1.unknown && !elections.held().is_confirmed("team", b"c"));
+    }
 }
 
 #[test]
 fn a_tracker_that_is_silent_for_long_is_as_one_that_was_never_heard() {
     let elections = HaElections::new(true);
     list(&elections, Some("b"), NOW);
-    elections.take_back_word(NOW);
+    elections.take_back_word();
     assert_eq!(push(&elections, "a", NOW), (Dedupe::Dropped, DROPPED), "the election goes on from Mimir's word");
     assert_eq!(push(&elections, "b", NOW), (Dedupe::Elected, UNKNOWN));
+}
+
+#[test]
+fn a_clock_that_is_set_back_leaves_no_word_of_before() {
+    let elections = HaElections::new(true);
+    list(&elections, Some("a"), NOW);
+    let mut of_another = state(Some("b"), NOW - 3_600_000, Some(Instant::now()));
+    let moved = of_another.elected.iter().flat_map(|list| list.iter().cloned());
+    of_another.elected = Some(moved.map(|one| ElectedReplica { cluster: "d".into(), ..one }).collect());
+    elections.take_word(&of_another);
+    assert_eq!(["c", "d"].map(|cluster| elections.held().is_confirmed("team", cluster.as_bytes())), [false, true]);
+}
+
+/// Follows a source, which says one list that is `age` old; for how long it is believed.
+async fn believed_for(age: Duration) -> Duration {
+    let (sender, states) = watch::channel(HaTrackerState::default());
+    let feed = HaTrackerFeed { states, freshness: Freshness::default(), polls: Arc::default() };
+    let elections = HaElections::new(true);
+    let following = tokio::spawn(elections.clone().follow(feed, CancellationToken::new()));
+    let heard = Instant::now();
+    sender.send_replace(state(Some("b"), NOW, heard.checked_sub(age)));
+    let mut ticks = tokio::time::interval(Duration::from_millis(5));
+    let mut last = Duration::ZERO;
+    while heard.elapsed() < last + Duration::from_millis(800) {
+        ticks.tick().await;
+        if elections.held().is_confirmed("team", b"c") {
+            last = heard.elapsed();
+        }
+    }
+    following.abort();
+    last
+}
+
+#[tokio::test]
+async fn a_list_is_believed_until_twenty_seconds_after_mimir_was_asked() {
+    for age in [WORD_HOLDS, 3 * WORD_HOLDS] {
+        assert_eq!(believed_for(age).await, Duration::ZERO, "a list that is {age:?} old");
+    }
+    let believed = believed_for(WORD_HOLDS - Duration::from_secs(1)).await;
+    assert!((Duration::from_millis(500)..Duration::from_secs(5)).contains(&believed), "{believed:?}");
 }
 
 #[test]

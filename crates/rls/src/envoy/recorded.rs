@@ -58,7 +58,7 @@ fn decider(limits: Arc<Snapshot>, clock: Clock) -> Decider {
     };
     let policy = DecisionPolicy { bodies, charge_samples_in: ChargeSamplesIn::Check, ha_tracker: HaTracker::On };
     let rules = RulesInForce::with_edge_config(Arc::new(EdgeConfig::default()));
-    rules.put_limits(Some(limits));
+    rules.put_limits(limits);
     let readers = Readers::start(bodies.decode, None).unwrap();
     Decider::new(rules, policy, HaElections::new(false), readers, clock)
 }

@@ -1,5 +1,6 @@
 //! The life of the server: loading limits, changing them, and ending.
 
+use crate::feed::Feed;
 use crate::support::{Server, question, samples, until};
 use remote_write::Protocol;
 use tonic_health::pb::HealthCheckRequest;
@@ -109,6 +110,47 @@ async fn a_drain_turns_unhealthy_first_and_answers_to_the_end() -> anyhow::Resul
     assert_eq!(server.push("t", samples(Protocol::V1, 1)).await?.status, 200, "still answers");
     server.shutdown.abort.cancel();
     assert!(server.running.await?.is_err(), "a second signal ends the drain at once");
+    Ok(())
+}
+
+#[tokio::test]
+async fn while_it_drains_it_follows_limits_and_edge_config() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let cache = folder.path().join("limits.cache");
+    let flags = ["--drain-delay=60s", &format!("--limits-cache={}", cache.display())];
+    let server = Server::start_with(ONE, "mode: enforce", &flags).await?;
+    assert!(!three_fit(&server).await?);
+    server.shutdown.drain.cancel();
+    until("unhealthy", || async { Ok(health(&server, "").await? == ServingStatus::NotServing) }).await?;
+
+    std::fs::write(&server.limits, THREE.replace("burst_size: 3", "burst_size: 2"))?;
+    until("the new limits", || async {
+        Ok(server.push("t", samples(Protocol::V1, 3)).await?.body.contains("set to 2,"))
+    })
+    .await?;
+    until("the new limits in the cache", || async { Ok(std::fs::read_to_string(&cache)?.contains("burst_size: 2")) })
+        .await?;
+    std::fs::write(&server.edge_config, "mode: shadow")?;
+    until("an emergency switch to shadow", || three_fit(&server)).await?;
+    std::fs::write(&server.edge_config, "mode: enforce")?;
+    until("the way back", || async { Ok(!three_fit(&server).await?) }).await?;
+    server.shutdown.abort.cancel();
+    assert!(server.running.await?.is_err());
+    Ok(())
+}
+
+#[tokio::test]
+async fn while_it_drains_it_follows_the_feed() -> anyhow::Result<()> {
+    let feed = Feed::start("ingestion_rate: 1000000, ingestion_burst_size: 1").await?;
+    let server = Server::start_from(&feed.url, &["--drain-delay=60s"]).await?;
+    assert!(!three_fit(&server).await?);
+    server.shutdown.drain.cancel();
+    until("unhealthy", || async { Ok(health(&server, "").await? == ServingStatus::NotServing) }).await?;
+    feed.say("ingestion_rate: 1000000, ingestion_burst_size: 3", 4);
+    until("the limits of the feed", || three_fit(&server)).await?;
+    until("distributors", || async { Ok(server.metric("rls_distributors").await? == Some(4.0)) }).await?;
+    server.shutdown.abort.cancel();
+    assert!(server.running.await?.is_err());
     Ok(())
 }
 

@@ -5,6 +5,7 @@ mod bodies_withheld;
 mod check;
 mod command_line;
 mod contract;
+mod feed;
 mod ha_tracker;
 mod life;
 mod modes;

@@ -8,6 +8,7 @@ use proto::envoy::service::ratelimit::v3::rate_limit_response::Code;
 use proto::well_known::Struct;
 use proto::well_known::value::Kind;
 use remote_write::Protocol;
+use serde_json::Value;
 
 use crate::support::{Server, samples};
 
@@ -54,8 +55,8 @@ impl Charged {
     /// Whole tokens of a tenant's two buckets.
     async fn left(&self, tenant: &str) -> anyhow::Result<(i64, i64)> {
         let page = self.server.json(&format!("/api/v1/tenants/{tenant}")).await?;
-        let tokens = |bucket: &str| page[bucket]["tokens"].as_f64().unwrap_or(-1.0) as i64;
-        Ok((tokens("request"), tokens("ingestion")))
+        let tokens = |bucket: &str| page.pointer(bucket).and_then(Value::as_f64).unwrap_or(-1.0) as i64;
+        Ok((tokens("/request/tokens"), tokens("/ingestion/tokens")))
     }
 
     async fn counted(&self, cause: &str) -> anyhow::Result<Option<f64>> {

@@ -59,14 +59,23 @@ impl Server {
             std::fs::write(&path, limits)?;
         }
         let source = format!("file:{}", path.display());
-        let fixed = ["mimir-rls", "--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--limits", &source];
+        Self::start_by(folder, &source, flags).await
+    }
+
+    /// With limits from a feed.
+    pub(crate) async fn start_from(feed: &str, flags: &[&str]) -> anyhow::Result<Self> {
+        Self::start_by(tempfile::tempdir()?, feed, flags).await
+    }
+
+    async fn start_by(folder: TempDir, source: &str, flags: &[&str]) -> anyhow::Result<Self> {
+        let fixed = ["mimir-rls", "--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--limits", source];
         let args = Args::try_parse_from(fixed.iter().chain(flags))?;
         let shutdown = Shutdown::default();
         let config = Config::try_from(args)?;
-        let app = App::build(config, logs(), &shutdown).await?;
+        let app = App::build(config, logs()).await?;
         let channel = Channel::from_shared(format!("http://{}", app.grpc_address()))?.connect_lazy();
         Ok(Self {
-            limits: path,
+            limits: folder.path().join("runtime.yaml"),
             edge_config: folder.path().join("edge.yaml"),
             grpc: app.grpc_address(),
             http: format!("http://{}", app.http_address()),

@@ -109,7 +109,7 @@ fn what_the_values_decide(kubectl: &Kubectl) {
     assert_eq!(default.of_kind("PodDisruptionBudget").len(), 1);
     assert_eq!(spec(&default)["template"]["spec"]["automountServiceAccountToken"], false);
     assert_eq!(default.of_kind("Role").len() + default.of_kind("RoleBinding").len(), 0);
-    assert_eq!(spec(&default)["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"], "1464Mi");
+    assert_eq!(spec(&default)["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"], "1153Mi");
 
     let kube = Objects::of(kubectl, MIMIR_RLS, KUBE);
     assert_eq!(spec(&kube)["template"]["spec"]["automountServiceAccountToken"], true);

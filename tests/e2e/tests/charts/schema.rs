@@ -57,6 +57,7 @@ fn a_misspelt_value_fails_with_its_name() {
         (ENVOY, "rateLimit.failureModeAllow=true", "failureModeAllow"),
         (ENVOY, "limits.enforceBodyparsing=true", "enforceBodyparsing"),
         (ENVOY, "mimir.hosts=a", "hosts"),
+        (ENVOY, "mimir.timeout=25s", "timeout"),
         (ENVOY, "mimir.tls.ca=/a", "ca"),
         (ENVOY, "resources.limit.memory=1Gi", "limit"),
         (ENVOY, "listeners.port=1", "port"),

@@ -84,6 +84,47 @@ fn what_gos_arithmetic_makes_of_odd_rates_stays() {
     assert!(tokens(&enforcer, &tenant("a"), nan, seconds(1)).is_some_and(f64::is_nan));
 }
 
+/// Mimir and the edge in front of it, and a tenant that offers twice its rate for 100 s.
+#[test]
+fn an_edge_that_holds_more_than_mimir_comes_down_though_refusals_come_back() {
+    let (edge, mimir, hundred) = (Enforcer::new(), Enforcer::new(), limit(100.0, 1_000));
+    // The edge was started again: its bucket is full, and Mimir's is empty.
+    check(&mimir.charge_items(&tenant("a"), hundred, 1_000, START), None);
+    let (mut refused, mut late) = (0, 0);
+    for tick in 0..2_000 {
+        let now = START + Duration::from_millis(50 * tick);
+        if edge.charge_items(&tenant("a"), hundred, 10, now) != Decision::Allow {
+            continue;
+        }
+        if mimir.charge_items(&tenant("a"), hundred, 10, now) != Decision::Allow {
+            edge.refund_refused_items(&tenant("a"), hundred, 10, now);
+            refused += 10;
+            late += if tick >= 1_000 { 10 } else { 0 };
+        }
+    }
+    // Both bursts, and a tenth of what the tenant may send: 1,000, 1,000 and 1,000 of 10,000. Without a bound all of 10,000.
+    assert!((1_500..=3_000).contains(&refused), "{refused}");
+    assert!(late <= 550, "{late} of 5,000 in the second half");
+}
+
+#[test]
+fn what_mimir_refused_comes_back_up_to_a_burst_at_once() {
+    let (enforcer, ten) = (Enforcer::new(), limit(10.0, 10));
+    assert!(!enforcer.refund_refused_items(&tenant("a"), ten, 1, START), "nothing was charged");
+    assert_eq!(enforcer.tenants(), 0);
+    for (number, expected) in [(0, true), (1, true), (2, false)] {
+        let now = START;
+        check(&enforcer.charge_items(&tenant("a"), ten, 5, now), None);
+        assert_eq!(enforcer.refund_refused_items(&tenant("a"), ten, 5, now), expected, "{number}");
+        assert_eq!(enforcer.refund_refused_requests(&tenant("a"), ten, 5, now), expected, "{number}");
+    }
+    assert_eq!(tokens(&enforcer, &tenant("a"), ten, START), Some(5.0));
+    // One a second.
+    assert!(!enforcer.refund_refused_items(&tenant("a"), ten, 5, seconds(4)));
+    assert!(enforcer.refund_refused_items(&tenant("a"), ten, 5, seconds(5)));
+    assert!(enforcer.refund_refused_items(&tenant("a"), UNLIMITED, u64::MAX, seconds(5)));
+}
+
 /// A push and, if it is to come back once it was charged, how much later.
 #[derive(Debug, Clone)]
 struct Push {

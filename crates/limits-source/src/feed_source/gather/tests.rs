@@ -59,7 +59,7 @@ fn parts_are_gathered_up_to_a_bound() {
 
 fn elected(count: usize, last: bool) -> ElectedPart {
     let entry = feed::ElectedReplica { tenant: "t".into(), ..feed::ElectedReplica::default() };
-    ElectedPart { asked_at: 5, last, elected: vec![entry; count] }
+    ElectedPart { asked_at: 5, last, elected: vec![entry; count], age_millis: last.then_some(7) }
 }
 
 #[test]
@@ -71,4 +71,5 @@ fn a_list_that_is_too_long_is_refused_once_and_the_next_one_taken() {
     assert_eq!(lists.add(elected(1, false)), Ok(None));
     let list = lists.add(elected(1, true)).unwrap().unwrap();
     assert_eq!((list.asked_at, list.elected.len(), &*list.elected[0].tenant), (5, 2, "t"));
+    assert_eq!(list.age, Some(Duration::from_millis(7)));
 }

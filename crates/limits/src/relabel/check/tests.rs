@@ -181,3 +181,30 @@ fn each_expression_is_compiled_once() {
     }
     assert_eq!(expressions.faults.len(), 3);
 }
+
+/// A document with 500 expressions, of which each takes a tenth of a second to compile and the last few are too large.
+fn dear(tag: &str) -> String {
+    let rules = (0..500).map(|number| {
+        let times = if number < 3 { 1_000 } else { 36 };
+        format!("      - {{regex: '(\\pL|\\pN|{tag}{number}){{{times}}}', action: drop}}\n")
+    });
+    format!("overrides:\n  t:\n    metric_relabel_configs:\n{}", rules.collect::<String>())
+}
+
+#[test]
+fn a_document_does_not_wait_for_dear_expressions_to_be_compiled() {
+    let mut state = LimitsState::new(TenantLimits::default(), false);
+    let mut apply = |text: &str| state.apply(&[SourceDocument { name: "r.yaml", text }]);
+    let document = dear("x");
+    let began = std::time::Instant::now();
+    let applied = apply(&document);
+    let taken = began.elapsed();
+    assert!(taken < std::time::Duration::from_secs(8), "{taken:?}");
+    assert!(applied.accepted && applied.problems.len() == 1, "{:?}", applied.problems);
+    // What was compiled is known, and others are compiled the next time.
+    assert_eq!(apply(&document).problems, applied.problems);
+    assert_eq!(state.expressions.compiled.len(), 2 * MOST_COMPILED);
+    assert!(state.apply(&[SourceDocument { name: "r.yaml", text: "overrides: {t: {}}" }]).accepted);
+    assert!(state.apply(&[SourceDocument { name: "r.yaml", text: "overrides: {t: {}}" }]).accepted);
+    assert_eq!(state.expressions.compiled.len(), 0, "and what no document has is forgotten");
+}

@@ -1,0 +1,89 @@
+//! What becomes of series before they are judged: deduplicated, then relabelled, in plain steps over decoded series.
+
+use limits::TenantLimits;
+use remote_write::relabel::{LabelSet, Rewrite};
+use remote_write::{
+    BodyError, BodyLimits, Dedupe, HaRules, Protocol, PushCounts, Replica, Rules, Scratch, TenantRewrite, Validation,
+    read_push,
+};
+
+use super::decoded::{LabelPair, Push, Series};
+
+/// The verdict on a replica, by how its name begins.
+fn verdict(replica: &[u8]) -> Dedupe {
+    match replica.first() {
+        None => Dedupe::NoPair,
+        Some(..b'p') => Dedupe::Elected,
+        Some(_) => Dedupe::Dropped,
+    }
+}
+
+/// Reads a push by all that the limits say.
+pub(crate) fn read(
+    protocol: Protocol,
+    body: &[u8],
+    (body_limits, limits): (BodyLimits, &TenantLimits),
+    now: i64,
+    scratch: &mut Scratch,
+) -> Result<PushCounts, BodyError> {
+    let rewrite = Rewrite::compile(limits).unwrap_or_default();
+    let mut judge = |replica: Replica<'_>| verdict(replica.replica);
+    let ha = HaRules {
+        cluster_label: limits.ha_cluster_label.as_bytes(),
+        replica_label: limits.ha_replica_label.as_bytes(),
+        each_series: limits.ha_tracker_per_sample_dedupe,
+        judge: &mut judge,
+    };
+    let rules = Rules {
+        validation: Validation::new(limits),
+        rewrite: rewrite.as_ref().map(|rewrite| TenantRewrite { rewrite, tenant: "team" }),
+        ha: limits.accept_ha_samples.then_some(ha),
+    };
+    read_push(protocol, body, body_limits, rules, now, scratch)
+}
+
+/// What Mimir goes on with; `None` if nothing is left of the push, metadata neither.
+pub(crate) fn treat(mut push: Push, limits: &TenantLimits) -> Option<Push> {
+    if limits.accept_ha_samples && !push.series.is_empty() {
+        dedupe(&mut push.series, limits)?;
+    }
+    if let Some(rewrite) = Rewrite::compile(limits).unwrap_or_default() {
+        push.series.iter_mut().for_each(|series| relabel(&mut series.labels, &rewrite));
+    }
+    Some(push)
+}
+
+fn dedupe(series: &mut [Series], limits: &TenantLimits) -> Option<()> {
+    let label = &*limits.ha_replica_label;
+    let replica = |series: &Series| {
+        let of_it = series.labels.iter().filter(|(name, _)| name == label.as_bytes());
+        of_it.map(|(_, value)| value.clone()).next_back().unwrap_or_default()
+    };
+    let mut verdicts: Vec<_> = series.iter().map(|one| verdict(&replica(one))).collect();
+    if !limits.ha_tracker_per_sample_dedupe {
+        let first = *verdicts.first()?;
+        verdicts.fill(first);
+    }
+    for (series, verdict) in series.iter_mut().zip(&verdicts) {
+        match verdict {
+            Dedupe::NoPair => {}
+            Dedupe::Elected => {
+                let place = series.labels.iter().position(|(name, _)| name == label.as_bytes());
+                place.map(|place| series.labels.remove(place));
+            }
+            Dedupe::Dropped => series.labels.clear(),
+        }
+    }
+    verdicts.iter().any(|verdict| *verdict != Dedupe::Dropped).then_some(())
+}
+
+/// Leaves the labels that rules make of them; none if they drop the series.
+fn relabel(labels: &mut Vec<LabelPair>, rewrite: &Rewrite) {
+    let mut set = LabelSet::new();
+    labels.iter().for_each(|(name, value)| set.push(name, value));
+    let keep = !labels.is_empty() && rewrite.apply("team", &mut set);
+    labels.clear();
+    if keep {
+        labels.extend(set.iter().map(|(name, value)| (name.to_vec(), value.to_vec())));
+    }
+}
