@@ -71,7 +71,7 @@ fn pushes() {
     let mut encoder = Encoder::new();
     for (protocol, target) in [(Protocol::V1, "remote_write_v1"), (Protocol::V2, "remote_write_v2")] {
         let plain = encoder.encode_plain(protocol, &everything("a"), std::slice::from_ref(&metadata)).to_vec();
-        for choice in [0, 1, 3] {
+        for choice in [0, 1, 3, 9, 11] {
             write(target, &format!("everything-{choice}"), &with_choice(choice, &plain));
         }
         write(target, "compressed", &with_choice(4, &fuzz::compress(&plain)));
@@ -179,7 +179,7 @@ fn feed() {
         received_at: 1,
         elected_at: 1,
     };
-    let elected = Update::Elected(ElectedPart { asked_at: 5, last: true, elected: vec![replica] });
+    let elected = Update::Elected(ElectedPart { asked_at: 5, age_millis: Some(7), last: true, elected: vec![replica] });
     let problem =
         Problem { document: "runtime.yaml".into(), line: Some(3), message: "is wrong".into(), ..Problem::default() };
     let problems = Update::Problems(ProblemList { problems: vec![problem] });

@@ -142,5 +142,14 @@ impl Rewrites {
     }
 }
 
+#[cfg(any(test, feature = "fuzzing"))]
+impl Rewrites {
+    /// All rules of these limits, compiled here.
+    pub(crate) fn compiled(snapshot: &Snapshot) -> Self {
+        let (begun, missing) = Self::begin(snapshot, &Self::default());
+        compiler::compiled_here(begun, missing)
+    }
+}
+
 #[cfg(test)]
 mod tests;
