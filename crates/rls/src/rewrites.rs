@@ -126,13 +126,6 @@ impl Rewrites {
         (begun, missing.into_values().collect())
     }
 
-    /// All rules of these limits, compiled here.
-    #[cfg(any(test, feature = "fuzzing"))]
-    pub(crate) fn compiled(snapshot: &Snapshot) -> Self {
-        let (begun, missing) = Self::begin(snapshot, &Self::default());
-        compiler::compiled_here(begun, missing)
-    }
-
     fn add(&mut self, settings: Settings, outcome: Outcome) {
         self.places.insert(settings.place(), outcome.clone());
         // The first of equal settings stays where it is, and the others are held beside it.
