@@ -9,7 +9,7 @@ TOOLS := tests/tools/install
 # What the end-to-end tests drive.
 DRIVEN := envoy mimir prometheus promtool etcd kube-apiserver kubectl helm nginx haproxy gateway-api docker-compose libfaketime
 
-.PHONY: help run build check test e2e lint fmt clippy doc check-layers check-sizes check-parity lint-charts lint-rules lint-containers render deny tools bench bench-propagation bench-outage fuzz faults soak clean-tools
+.PHONY: help run build check test e2e lint fmt clippy doc check-layers check-sizes check-parity lint-charts lint-rules lint-containers render deny tools bench bench-propagation bench-neighbours bench-outage fuzz faults soak clean-tools
 
 help: ## list these commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
@@ -86,6 +86,11 @@ bench-propagation: ## print how long a changed limit takes from kubectl to the d
 	cargo build --release --bins --locked
 	cargo bench --package e2e --bench propagation --locked
 
+bench-neighbours: ## print what a tenant sees of its pushes while another one's take long to read
+	$(TOOLS) $(DRIVEN)
+	cargo build --release --bins --locked
+	cargo bench --package e2e --bench neighbours --locked
+
 bench-outage: ## run the end-to-end test of an API server that is away for minutes: OUTAGE_SECONDS (180)
 	$(TOOLS) $(DRIVEN)
 	cargo build --bins --package rls --package overrides-sync --package edgectl --locked
@@ -98,11 +103,12 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS (60), two at once
 # One after the other: the figures are those of one fault.
 faults: ## kill, freeze and starve each program under load, fuzz what reads, soak for 2 minutes; under 30 minutes
 	$(TOOLS) $(DRIVEN)
-	cargo build --bins --package rls --package overrides-sync --package edgectl --locked
-	FAULTS=long cargo test --package e2e --test faults --locked -- --nocapture --test-threads=1
-	OUTAGE_SECONDS=$${OUTAGE_SECONDS:-60} cargo test --package e2e --test outage --locked -- --nocapture
+	cargo test --workspace --locked --no-run
+	FAULTS=long cargo test --workspace --test faults --locked -- --nocapture --test-threads=1
+	FAULTS=long cargo test --workspace --test memory --locked -- --nocapture --test-threads=1
+	OUTAGE_SECONDS=$${OUTAGE_SECONDS:-60} cargo test --workspace --test outage --locked -- --nocapture
 	$(MAKE) fuzz
-	SOAK_MINUTES=$${SOAK_MINUTES:-2} cargo test --package e2e --test soak --locked -- --nocapture
+	SOAK_MINUTES=$${SOAK_MINUTES:-2} cargo test --workspace --test soak --locked -- --nocapture
 
 soak: ## run the edge at 60 % of what it can do for SOAK_MINUTES (20), while limits change and tenants come and go
 	$(TOOLS) $(DRIVEN)

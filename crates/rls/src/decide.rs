@@ -150,7 +150,7 @@ impl Decider {
         admitted?;
         let read = match read? {
             Contents::Withheld => return Ok(AllowReason::BodyWithheld),
-            Contents::Read(Ok(read)) => read,
+            Contents::Read(Ok(read)) => Read { skips_validation: push.skips_validation, ..read },
             Contents::Read(Err(error)) => return Ok(self.unreadable(&error, verdict)?),
         };
         let series = verdict.counts.series;

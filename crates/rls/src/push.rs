@@ -3,6 +3,9 @@
 use bytes::Bytes;
 use remote_write::PushCounts;
 
+/// Headers that ask Mimir not to validate names or numbers of labels, with the value `true`.
+pub(crate) const SKIP_VALIDATION: [&str; 2] = ["x-mimir-skiplabelnamevalidation", "x-mimir-skiplabelcountvalidation"];
+
 /// One push that waits for a decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Push {
@@ -12,6 +15,8 @@ pub(crate) struct Push {
     pub content_type: Option<Bytes>,
     /// `Retry-Attempt`, which Prometheus sends from the first retry on; 0 on a first attempt.
     pub retry_attempt: u32,
+    /// Whether one of [`SKIP_VALIDATION`] was sent: a Mimir that allows it takes series that are invalid otherwise.
+    pub skips_validation: bool,
     pub body: PushBody,
 }
 

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use super::Admin;
 use super::view::BucketJson;
 use crate::decide::{Explanation, tenant_of};
-use crate::push::{Push, PushBody, TenantHeader, retry_attempt};
+use crate::push::{Push, PushBody, SKIP_VALIDATION, TenantHeader, retry_attempt};
 
 const TENANT_HEADER: &str = "x-scope-orgid";
 const RETRY_ATTEMPT: &str = "retry-attempt";
@@ -42,6 +42,8 @@ pub(super) struct Answer {
     /// allow, deny, or would_deny where the mode lets a refusal pass.
     decision: &'static str,
     reason: &'static str,
+    /// Why what Mimir charges cannot be told; null where it can.
+    unmetered: Option<&'static str>,
     /// The limit that decides, with its value; null where none does.
     limit: Option<String>,
     /// What the client would get; 200 stands for going on to Mimir.
@@ -118,6 +120,7 @@ fn push_of(headers: &HeaderMap, body: PushBody, items: Option<u64>) -> Result<Pu
         tenant,
         content_type: headers.get(header::CONTENT_TYPE).map(|value| Bytes::copy_from_slice(value.as_bytes())),
         retry_attempt: headers.get(RETRY_ATTEMPT).map_or(0, |value| retry_attempt(value.as_bytes())),
+        skips_validation: SKIP_VALIDATION.iter().any(|name| headers.get_all(*name).iter().any(|value| value == "true")),
         body,
     })
 }
@@ -136,6 +139,7 @@ fn answer(push: &Push, explanation: &Explanation) -> Answer {
         mode: verdict.mode.as_str(),
         decision: explanation.outcome(),
         reason: verdict.reason(),
+        unmetered: verdict.unmetered.map(|(why, _)| why.as_str()),
         limit: denial.and_then(|denial| deciding_limit(denial.reason(), explanation)),
         status: denial.map_or(200, enforce::Denial::status),
         message: denial.map(|denial| denial.message().to_owned()),

@@ -46,6 +46,8 @@ pub(crate) struct Read {
     pub due: Vec<DueReplica>,
     /// Why the counts are not what Mimir would charge, where the tenant's rules are the reason.
     pub uncountable: Option<Uncountable>,
+    /// Whether Mimir may take series that were found invalid, because the push asks for it.
+    pub skips_validation: bool,
 }
 
 /// How many times as long as plain reading a rule takes for a byte, where series are short.
@@ -95,7 +97,7 @@ impl Reading {
             ha: election.as_ref().map(|election| election.rules(&mut judge)),
         };
         let counts = read_push(self.protocol, body, limits, rules, self.now, scratch)?;
-        Ok(Read { counts, ha, due, uncountable: *uncountable })
+        Ok(Read { counts, ha, due, uncountable: *uncountable, skips_validation: false })
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) enum Unmetered {
     HaNoList,
     /// Mimir has to get the push, since it has not named the pair yet or would elect another replica.
     HaDue,
+    /// The push asks Mimir not to validate labels, which its instance may allow, and has series that are invalid here.
+    ValidationSkipped,
     /// The tenant's metadata suffix is malformed, which Mimir's versions answer differently.
     TenantSuffix,
 }
@@ -63,6 +65,7 @@ impl Unmetered {
             Self::HaTooManyClusters,
             Self::HaNoList,
             Self::HaDue,
+            Self::ValidationSkipped,
             Self::TenantSuffix,
         ];
         Contents::ALL.into_iter().map(Self::Contents).chain(own)
@@ -77,13 +80,15 @@ impl Unmetered {
             Self::HaTooManyClusters => "ha_too_many_clusters",
             Self::HaNoList => "ha_no_list",
             Self::HaDue => "ha_due",
+            Self::ValidationSkipped => "validation_skipped",
             Self::TenantSuffix => "tenant_suffix",
         }
     }
 
     /// Why a push that was read cannot be metered; `None` if it can. Of several reasons the one that says least of its costs.
     pub(super) fn of(read: &Read, tenant: &Tenant<'_>) -> Option<Self> {
-        let Read { counts, ha, uncountable, .. } = read;
+        let Read { counts, ha, uncountable, skips_validation, .. } = read;
+        let skipped = *skips_validation && counts.items() < counts.sent.items();
         let reasons = [
             (tenant.suffix_is_refused(), Self::TenantSuffix),
             (ha.untracked, Self::HaUntracked),
@@ -96,6 +101,7 @@ impl Unmetered {
                 Uncountable::RelabelRule => Self::RelabelRule,
                 Uncountable::RelabelCompiling => Self::RelabelCompiling,
             }))
+            .or(skipped.then_some(Self::ValidationSkipped))
             .or(counts.unmetered.map(Self::Contents))
             .or(ha.forwarded.then_some(Self::HaDue))
     }
@@ -104,7 +110,9 @@ impl Unmetered {
     /// tokens are those of pushes that it does charge.
     pub(super) fn takes_ingestion(self) -> bool {
         match self {
-            Self::Contents(_) | Self::RelabelRule | Self::RelabelCompiling | Self::HaDue => true,
+            Self::Contents(_) | Self::RelabelRule | Self::RelabelCompiling | Self::ValidationSkipped | Self::HaDue => {
+                true
+            }
             Self::HaUntracked | Self::HaTooManyClusters | Self::HaNoList | Self::TenantSuffix => false,
         }
     }
@@ -115,6 +123,7 @@ impl Unmetered {
             Self::Contents(_) | Self::HaNoList | Self::HaDue => counts.items(),
             Self::RelabelRule
             | Self::RelabelCompiling
+            | Self::ValidationSkipped
             | Self::HaUntracked
             | Self::HaTooManyClusters
             | Self::TenantSuffix => counts.sent.items(),

@@ -6,7 +6,7 @@ use proto::envoy::service::auth::v3::CheckRequest;
 use proto::envoy::service::auth::v3::attribute_context::HttpRequest;
 
 use super::TENANT_HEADER;
-use crate::push::{Push, PushBody, TenantHeader, retry_attempt};
+use crate::push::{Push, PushBody, SKIP_VALIDATION, TenantHeader, retry_attempt};
 
 const CONTENT_TYPE: &str = "content-type";
 const CONTENT_LENGTH: &str = "content-length";
@@ -27,6 +27,7 @@ pub(crate) fn push_from(request: CheckRequest) -> Push {
         tenant: headers.tenant(),
         content_type: headers.first(CONTENT_TYPE),
         retry_attempt: headers.first(RETRY_ATTEMPT).map_or(0, |value| retry_attempt(&value)),
+        skips_validation: SKIP_VALIDATION.iter().any(|name| headers.all(name).any(|value| value == "true")),
         body: if withheld {
             PushBody::Withheld { bytes: headers.content_length() }
         } else if headers.all(PARTIAL_BODY).any(|value| value == "true") {
@@ -153,6 +154,18 @@ mod tests {
             let extensions = &mut request.attributes.as_mut().unwrap().context_extensions;
             extensions.insert("body".to_owned(), "withheld".to_owned());
             assert_eq!(push_from(request).body, PushBody::Withheld { bytes }, "{length}");
+        }
+    }
+
+    #[test]
+    fn a_push_says_that_its_labels_are_not_to_be_validated() {
+        for (name, value, expected) in [
+            ("x-mimir-skiplabelnamevalidation", "true", true),
+            ("x-mimir-skiplabelcountvalidation", "true", true),
+            ("x-mimir-skiplabelcountvalidation", "1", false),
+            ("retry-attempt", "true", false),
+        ] {
+            assert_eq!(push_from(raw(&[(name, value.as_bytes())])).skips_validation, expected, "{name}: {value}");
         }
     }
 

@@ -162,6 +162,23 @@ async fn samples_with_a_cut_value_that_is_a_name_too_are_charged_as_sent() -> an
 }
 
 #[tokio::test]
+async fn series_that_mimir_is_asked_not_to_validate_are_charged() -> anyhow::Result<()> {
+    let server = Server::start(&limits(), &[]).await?;
+    let five = ["a", "b", "c", "d", "e"]
+        .map(|pod| Series::sample(&[("__name__", "m"), ("0", "no label name"), ("pod", pod)], 1.0, 1_700_000_000_000));
+    let body = encoded(Protocol::V1, &five);
+    // Without one of these headers they are invalid, and free.
+    for header in ["x-unknown", "x-mimir-skiplabelnamevalidation", "x-mimir-skiplabelcountvalidation"] {
+        let headers = [("x-scope-orgid", "plain"), (header, "true")];
+        assert_eq!(Answer::of(server.ask(&headers, body.clone()).await?).status, 200, "{header}");
+    }
+    assert_eq!(server.push("plain", samples(Protocol::V1, 1)).await?.status, 429, "the bucket has paid for ten");
+    let case = Case { server: &server, tenant: "plain", kind: "validation_skipped" };
+    assert_eq!(case.outcomes().await?, [2.0, 0.0, 0.0]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn items_of_a_malformed_suffix_have_a_bound() -> anyhow::Result<()> {
     let server = Server::start(&limits(), &[]).await?;
     let case = Case { server: &server, tenant: "plain:x", kind: "tenant_suffix" };
