@@ -1,6 +1,6 @@
 //! Any bytes as a push of a tenant with relabelling, pairs and exemplars, read by each set of rules.
 //!
-//! The yardsticks: rules change no verdict on whether a push can be read and nothing of what was sent; rules that do nothing change no count;
+//! The yardsticks: rules change no verdict on whether a push can be read and nothing of what was sent;
 //! rules that drop everything leave nothing; a replica is judged once; and a second reading with the same buffers gives the same.
 //!
 //! The first byte of an input chooses the protocol (bit 0), whether each series is judged by its own replica (bit 1), whether exemplars are
@@ -21,8 +21,8 @@ use crate::compress;
 const BODY: BodyLimits = BodyLimits { max_decoded_bytes: 1 << 20 };
 const NOW: i64 = 1_700_000_060_000;
 const KINDS: usize = 8;
-/// Rules that do nothing, and rules that drop every series.
-const NOTHING: usize = 0;
+/// Rules that drop every series. Even those that drop none change what is counted: where there are rules, Mimir makes one of a label that comes
+/// twice, and finds the series valid.
 const EVERYTHING: usize = 1;
 
 const DOCUMENT: &str = r#"
@@ -66,12 +66,9 @@ pub fn read(input: &[u8]) {
     if let (Ok(plain), Ok(rewritten)) = (&plain, &rewritten)
         && rewritten.unmetered.is_none()
         && plain.unmetered.is_none()
+        && kind == EVERYTHING
     {
-        match kind {
-            NOTHING => assert_eq!(plain.items(), rewritten.items(), "rules that do nothing change the count"),
-            EVERYTHING => assert_eq!((rewritten.samples, rewritten.histograms, rewritten.exemplars), (0, 0, 0)),
-            _ => {}
-        }
+        assert_eq!((rewritten.samples, rewritten.histograms, rewritten.exemplars), (0, 0, 0));
     }
     assert_eq!(rewritten, reader.read(rewrite.as_ref(), None), "buffers remember something");
 
