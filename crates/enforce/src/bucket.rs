@@ -71,6 +71,18 @@ impl Bucket {
         granted
     }
 
+    /// Takes all `items` where the bucket holds them, or is full: then what it does not hold is a debt, earned before anything else passes.
+    pub(crate) fn take_or_owe(&mut self, items: i64, now: Moment) -> bool {
+        if items <= self.burst {
+            return self.take(items, now);
+        }
+        let full = self.take(self.burst, now);
+        if full && self.per_second != UNLIMITED_RATE {
+            self.tokens -= (items - self.burst) as f64;
+        }
+        full
+    }
+
     /// Gives back what was taken, up to the capacity of this moment. Tokens that are NaN stay so, and a bucket without a limit holds none.
     ///
     /// Mimir gives nothing back; the order is that of Go's `Reservation.CancelAt`: what was earned, what comes back, and then the cap. The

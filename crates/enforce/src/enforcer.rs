@@ -145,7 +145,7 @@ impl Enforcer {
     ///
     /// With `takes_ingestion` the ingestion bucket of [`Tenant::limits_key`] is charged, if it holds as much. If it does not, and without
     /// that, the items are taken from one bucket of the bare tenant with [`UNMETERED_FACTOR`] times its limit: what Mimir may have to
-    /// refuse itself is so bounded. A push larger than that bucket passes where it is full. Over it,
+    /// refuse itself is so bounded. A push larger than that bucket passes where it is full, and leaves a debt. Over it,
     /// [`unmetered_denial`] is the refusal.
     pub fn charge_unmetered(
         &self,
@@ -353,14 +353,19 @@ impl Default for Enforcer {
 /// Relabelling that keeps one series of ten is not rare; one that keeps fewer is.
 pub const UNMETERED_FACTOR: u32 = 10;
 
-/// The limit of what passes unmetered beyond the ingestion limit. A burst below 1 holds 1: a push passes now and then, and Mimir answers it.
+/// And so many items a second, and at once, however low the limit is: so few cost Mimir nothing worth naming, and its answer is the right one.
+const LEAST_UNMETERED: (f64, i64) = (100.0, 10_000);
+
+/// The limit of what passes unmetered beyond the ingestion limit.
 fn unmetered_bound(limit: RateLimit) -> RateLimit {
+    let (least_rate, least_burst) = LEAST_UNMETERED;
     let rate = match limit.rate {
-        Rate::PerSecond(rate) => Rate::PerSecond(rate * f64::from(UNMETERED_FACTOR)),
+        // Of NaN the other number is the larger one.
+        Rate::PerSecond(rate) => Rate::PerSecond((rate * f64::from(UNMETERED_FACTOR)).max(least_rate)),
         Rate::Unlimited => Rate::Unlimited,
     };
     let burst = match limit.burst {
-        Burst::Items(items) => Burst::Items(items.saturating_mul(i64::from(UNMETERED_FACTOR)).max(1)),
+        Burst::Items(items) => Burst::Items(items.saturating_mul(i64::from(UNMETERED_FACTOR)).max(least_burst)),
         Burst::Unlimited => Burst::Unlimited,
     };
     RateLimit::of_one(rate, burst)

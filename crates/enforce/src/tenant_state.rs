@@ -107,7 +107,7 @@ impl TenantState {
     /// Takes `items` from the tenant's ingestion bucket, or where that does not hold them from a bucket of its own with `bound`. Without
     /// `takes_ingestion` from that one alone.
     ///
-    /// A push larger than the bound's burst passes where the bound is untouched: else it would never pass.
+    /// A push larger than the bound's burst passes where the bound is untouched, or it would never pass, and is owed.
     pub(crate) fn charge_unmetered(
         &mut self,
         tenant: &Tenant<'_>,
@@ -125,11 +125,7 @@ impl TenantState {
         }
         let bucket = self.unmetered.get_or_insert_with(|| Box::new(Bucket::new(bound)));
         bucket.set_limit(bound, now);
-        if bucket.take(items.min(bucket.burst()), now) {
-            UnmeteredCharge::WithinBound
-        } else {
-            UnmeteredCharge::OverBound
-        }
+        if bucket.take_or_owe(items, now) { UnmeteredCharge::WithinBound } else { UnmeteredCharge::OverBound }
     }
 
     /// Gives requests back. What was charged without a limit was taken from no bucket.

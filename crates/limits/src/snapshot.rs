@@ -185,7 +185,7 @@ fn hash_of(key: &TenantId, entry: &TenantEntry) -> u64 {
     let mut hash = Fnv::default();
     // Hashing never fails.
     _ = writeln!(hash, "{} {} {}", key.as_str(), entry.mode.as_str(), entry.own_fields());
-    hash.sum()
+    hash.mixed()
 }
 
 #[cfg(test)]

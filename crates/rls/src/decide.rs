@@ -137,9 +137,11 @@ impl Decider {
         self.refuse_oversized(&push.body, &rules)?;
         let request = limits.tenant.limits.request_limit(rules.distributors);
         let admitted = allowed(self.admit_request(&tenant, request, tokens));
+        let mut spent = SpentRequest { decider: self, tenant, limit: request, is_kept: true };
         if tokens == Tokens::Spend {
             admitted.clone()?;
             verdict.charged.requests = 1;
+            spent.is_kept = false;
         }
         let reading = self.reading(&tenant, &rules, limits, defaults, protocol, tokens);
         let read = self.contents(push, &tenant, reading, tokens).await;
@@ -148,23 +150,40 @@ impl Decider {
         }
         // A push that is only asked about is read all the same: its size decides when it would pass.
         admitted?;
-        let read = match read? {
-            Contents::Withheld => return Ok(AllowReason::BodyWithheld),
-            Contents::Read(Ok(read)) => Read { skips_validation: push.skips_validation, ..read },
-            Contents::Read(Err(error)) => return Ok(self.unreadable(&error, verdict)?),
-        };
-        let series = verdict.counts.series;
-        let charged = match rules.edge.max_series_per_request.filter(|limit| series > *limit) {
-            Some(limit) => Err(over_max_series(series, limit)),
-            None => {
+        let decided = match read {
+            Err(stop) => Err(stop),
+            Ok(Contents::Withheld) => Ok(AllowReason::BodyWithheld),
+            Ok(Contents::Read(Err(error))) => self.unreadable(&error, verdict).map_err(Stop::from),
+            Ok(Contents::Read(Ok(read))) => {
+                let read = Read { skips_validation: push.skips_validation, ..read };
                 let limit = limits.ingestion.limits.ingestion_limit(rules.distributors);
-                self.charge(&tenant, limit, &read, (tokens, verdict))
+                self.settle(&tenant, (limit, &rules), read, (tokens, verdict)).map_err(Stop::from)
             }
         };
-        if charged.is_err() && rules.mode == Mode::Enforce && tokens == Tokens::Spend {
-            self.elections.withhold(&tenant, &read.due);
+        spent.is_kept |= !matches!(&decided, Err(Stop::Denied(denial)) if denial.status() == 503);
+        if !spent.is_kept {
+            verdict.charged.requests = 0;
         }
-        Ok(charged?)
+        decided
+    }
+
+    /// What a push that was read comes to.
+    fn settle(
+        &self,
+        tenant: &Tenant<'_>,
+        (limit, rules): (RateLimit, &TenantRules<'_>),
+        mut read: Read,
+        (tokens, verdict): (Tokens, &mut Verdict),
+    ) -> Result<AllowReason, Denial> {
+        let series = read.counts.series;
+        let charged = match rules.edge.max_series_per_request.filter(|limit| series > *limit) {
+            Some(limit) => Err(over_max_series(series, limit)),
+            None => self.charge(tenant, limit, &read, (tokens, verdict)),
+        };
+        if charged.is_ok() || rules.mode != Mode::Enforce {
+            read.due.reach_mimir();
+        }
+        charged
     }
 
     async fn contents(
@@ -273,6 +292,9 @@ impl Decider {
             UnmeteredCharge::OverBound => (UnmeteredOutcome::Refused, Err(unmetered_denial(limit))),
         };
         verdict.unmetered = Some((why, outcome));
+        if !why.may_come_back() {
+            verdict.charged = Charged::default();
+        }
         allowed
     }
 
@@ -287,6 +309,23 @@ impl Decider {
         match tokens {
             Tokens::Spend => self.enforcer.charge_items(tenant, limit, items, self.now()),
             Tokens::Keep => self.enforcer.ingestion_level(tenant, limit, self.now()).preview_items(items),
+        }
+    }
+}
+
+/// A request that was charged. It comes back where the edge itself answers 503, and where the call ends before there is an answer: the client
+/// sends the push again, and is not to be refused for its requests then.
+struct SpentRequest<'d, 't> {
+    decider: &'d Decider,
+    tenant: Tenant<'t>,
+    limit: RateLimit,
+    is_kept: bool,
+}
+
+impl Drop for SpentRequest<'_, '_> {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            self.decider.enforcer.refund_requests(&self.tenant, self.limit, 1, self.decider.now());
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Who is elected is Mimir's word where the server polls Mimir's tracker; before it has come, and without one, the election
 //! held here, which is the same algorithm. The invariant: where there is a tracker to ask, a pair that it has not named is refused nothing for
-//! its samples, since the election here may be the wrong one; and it costs nothing unless a list of the tracker without it is at hand, because
+//! its samples, since the election here may be the wrong one; and it costs its tenant's bucket nothing unless a list of the tracker without it is at hand, because
 //! only then is the replica that comes first here the one that comes first to Mimir.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use enforce::{ElectionRules, Elections, HaPair, Standing, UnixMillis, Word};
-use limits::{ElectedReplica, Tenant, TenantLimits};
+use limits::{ElectedReplica, TenantLimits};
 use limits_source::{HaTrackerFeed, HaTrackerState};
 use remote_write::{Dedupe, HaRules, Replica};
 use tokio::time::{Instant, timeout_at};
@@ -72,14 +72,50 @@ pub(crate) struct HaOutcome {
     pub forwarded: bool,
 }
 
-/// A replica that Mimir elects, or keeps elected, by a push that was seen at `now`. Where there is no tracker to ask, it is elected nowhere
-/// if that push is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DueReplica {
+/// Replicas that Mimir elects, or keeps elected, by a push, where there is no tracker to ask. Unless the push reaches it they are elected nowhere:
+/// dropped without [`DueReplicas::reach_mimir`], as with a call that ends early, they are withheld from it.
+#[derive(Debug, Default)]
+pub(crate) struct DueReplicas {
+    replicas: Vec<DueReplica>,
+}
+
+#[derive(Debug)]
+struct DueReplica {
+    elections: HaElections,
+    tenant: Box<str>,
     cluster: Box<[u8]>,
     replica: Box<[u8]>,
     now: UnixMillis,
 }
+
+impl DueReplicas {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.replicas.is_empty()
+    }
+
+    /// The push goes on to Mimir.
+    pub(crate) fn reach_mimir(&mut self) {
+        self.replicas.clear();
+    }
+}
+
+impl Drop for DueReplicas {
+    fn drop(&mut self) {
+        for DueReplica { elections, tenant, cluster, replica, now } in &self.replicas {
+            elections.held.withhold(tenant, cluster, replica, *now);
+        }
+    }
+}
+
+impl PartialEq for DueReplicas {
+    fn eq(&self, other: &Self) -> bool {
+        let names =
+            |due: &Self| due.replicas.iter().map(|it| (it.cluster.clone(), it.replica.clone())).collect::<Vec<_>>();
+        names(self) == names(other)
+    }
+}
+
+impl Eq for DueReplicas {}
 
 impl HaElections {
     /// No pair was seen yet. With a tracker, Mimir's word is to come.
@@ -178,13 +214,6 @@ impl HaElections {
         self.held.unconfirm(UnixMillis::new(i64::MAX));
     }
 
-    /// A push of this tenant does not reach Mimir, which so learns of no election by it.
-    pub(crate) fn withhold(&self, tenant: &Tenant<'_>, due: &[DueReplica]) {
-        for DueReplica { cluster, replica, now } in due {
-            self.held.withhold(tenant.id(), cluster, replica, *now);
-        }
-    }
-
     /// Forgets pairs that have been idle for long.
     pub(crate) fn keep_house(&self, now: i64) {
         self.held.evict_idle(UnixMillis::new(now));
@@ -232,7 +261,7 @@ impl HaElection {
         tenant: &str,
         replica: Replica<'_>,
         outcome: &mut HaOutcome,
-        due: &mut Vec<DueReplica>,
+        due: &mut DueReplicas,
     ) -> Dedupe {
         let Some(pair) = HaPair::new(replica.cluster, replica.replica, &self.rules) else { return Dedupe::NoPair };
         // Mimir's handler dies of a cluster that is no UTF-8. Nobody names one so, nor by a kilobyte.
@@ -256,8 +285,13 @@ impl HaElection {
                     outcome.unknown |= !election.confirmed && !has_list;
                     outcome.forwarded |= !election.confirmed || election.due;
                 } else if self.notes && election.due {
-                    let (cluster, replica) = (replica.cluster.into(), replica.replica.into());
-                    due.push(DueReplica { cluster, replica, now: self.now });
+                    due.replicas.push(DueReplica {
+                        elections: self.elections.clone(),
+                        tenant: tenant.into(),
+                        cluster: replica.cluster.into(),
+                        replica: replica.replica.into(),
+                        now: self.now,
+                    });
                 }
                 return Dedupe::Elected;
             }

@@ -11,11 +11,12 @@ fn rules_of_a_tenant_refuse_none_of_its_pushes_however_many_connections_it_has()
     let edge = Edge::builder().forgetting_bodies().start(&ruled_limits());
     let push = ruled_batch("ruled");
     for connections in [1, 2, 8, 16] {
+        let each = (PUSHES / 4).div_ceil(connections);
         thread::scope(|scope| {
             for _ in 0..connections {
                 scope.spawn(|| {
                     let mut open = Connection::open(edge.port()).unwrap_or_else(|error| unreachable!("{error}"));
-                    for number in 0..PUSHES / 4 / connections {
+                    for number in 0..each {
                         let status = open.send(&push).map(|answer| answer.status);
                         assert!(matches!(status, Ok(200)), "push {number} over {connections} connections: {status:?}");
                     }

@@ -71,7 +71,10 @@ impl TenantElections {
         let mut election = Election::of(Standing::NotElected, confirmed);
         let has_room = self.bytes + asked.replica.len() <= MAX_TENANT_BYTES;
         if !pair.is_elected(asked.replica) && pair.is_unknown_to_mimir(rules, now) && has_room {
+            // It keeps its place among those that may be forgotten.
+            let in_line = pair.in_line;
             *pair = Pair::new(asked.replica, now);
+            pair.in_line = in_line;
             election = of_new(Standing::Elected);
         } else if pair.is_elected(asked.replica) {
             election = Election { standing: Standing::Elected, due: pair.see_elected(rules, now), confirmed };

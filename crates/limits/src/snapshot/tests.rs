@@ -130,3 +130,15 @@ fn a_page_begins_after_the_key_it_is_given() {
         assert_eq!(page, keys, "{after:?}");
     }
 }
+
+#[test]
+fn two_changes_at_once_do_not_cancel_out_in_the_sum() {
+    let sum = |rates: [u32; 2]| {
+        let entry = |rate| said(TenantLimits { request_rate: f64::from(rate), ..TenantLimits::default() });
+        snapshot(&[("a", entry(rates[0])), ("d", entry(rates[1]))]).content_sum()
+    };
+    let mut sums: Vec<u64> = (0..10_000).map(|number| sum([number / 100, number % 100])).collect();
+    sums.sort_unstable();
+    sums.dedup();
+    assert_eq!(sums.len(), 10_000);
+}

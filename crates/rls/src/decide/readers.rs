@@ -5,8 +5,8 @@
 //! bounded apart: a body waits as long as its call does, which is answered before its asker gives up; and what reading may
 //! occupy is reserved before it begins. A tenant's rules therefore make its own pushes slower, and refuse none of them.
 //!
-//! Invariants: what all readers occupy is at most [`Readers::max_bytes`], beside what each thread keeps between two bodies ([`KEEP_BYTES`]);
-//! a body whose call has ended is neither kept nor read.
+//! Invariants: what readers occupy is at most [`Readers::max_bytes`], of one tenant half of it, and what is read in place at most [`Readers::max_bytes_in_place`];
+//! beside that each thread keeps [`KEEP_BYTES`] between two bodies. A body whose call has ended is neither kept nor begun.
 
 mod fair_queue;
 
@@ -17,14 +17,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, available_parallelism};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use remote_write::{BodyError, BodyLimits, Scratch, claimed_bytes, working_bytes};
 use tokio::sync::oneshot;
 
 use super::reading::{Read, Reading};
-use fair_queue::FairQueue;
+use fair_queue::{Begun, Cost, FairQueue, Most};
 
 /// A thread keeps buffers of this size, all of them together.
 const KEEP_BYTES: usize = 4 << 20;
@@ -36,6 +36,11 @@ const LARGEST_AT_ONCE: usize = 2;
 /// samples, has half of it. A larger one is left to the readers, so that small pushes and health checks do not wait behind it.
 const READ_IN_PLACE_BYTES: usize = 256 << 10;
 const READ_IN_PLACE_DECODED_BYTES: usize = 1 << 20;
+/// So many of them at once; with more the next ones are left to the readers.
+const IN_PLACE_AT_ONCE: usize = 4;
+
+/// What a core reads in a second, as an estimate of what a read takes.
+const BYTES_A_SECOND: f64 = 300e6;
 
 /// The lane of bodies that are only asked about. No tenant can be called so.
 const PREVIEWS: &str = "<previews>";
@@ -71,8 +76,6 @@ type Slot = Arc<Mutex<Option<(Bytes, Reading)>>>;
 #[derive(Debug)]
 struct Job {
     slot: Slot,
-    /// What reading it may occupy.
-    bytes: usize,
     answer: oneshot::Sender<Result<Outcome, ReadFailed>>,
 }
 
@@ -82,6 +85,8 @@ struct Pool {
     work: Condvar,
     /// What may still be occupied.
     free_bytes: AtomicUsize,
+    /// And by those that are read in place: no large body takes their room.
+    free_bytes_in_place: AtomicUsize,
     max_bytes: usize,
 }
 
@@ -108,14 +113,26 @@ impl Readers {
 
     fn without_threads(limits: BodyLimits, most_of_one: usize) -> Self {
         let max_bytes = Self::max_bytes(limits);
-        let state = Mutex::new(State { queue: FairQueue::new(most_of_one), closed: false });
-        let pool = Pool { state, work: Condvar::new(), free_bytes: AtomicUsize::new(max_bytes), max_bytes };
+        // One tenant's largest body, or many small ones: the other half is for the others.
+        let most = Most { jobs: most_of_one, weight: max_bytes / LARGEST_AT_ONCE };
+        let pool = Pool {
+            state: Mutex::new(State { queue: FairQueue::new(most), closed: false }),
+            work: Condvar::new(),
+            free_bytes: AtomicUsize::new(max_bytes),
+            free_bytes_in_place: AtomicUsize::new(Self::max_bytes_in_place()),
+            max_bytes,
+        };
         Self { limits, pool: Arc::new(pool) }
     }
 
     /// The most bytes that readers occupy, whatever the number of threads.
     pub(crate) fn max_bytes(limits: BodyLimits) -> usize {
         working_bytes(limits.max_decoded_bytes).saturating_mul(LARGEST_AT_ONCE)
+    }
+
+    /// The most bytes that bodies occupy that are read in place.
+    pub(crate) fn max_bytes_in_place() -> usize {
+        working_bytes(READ_IN_PLACE_DECODED_BYTES).saturating_mul(IN_PLACE_AT_ONCE)
     }
 
     /// What a body holds.
@@ -128,12 +145,13 @@ impl Readers {
         let work = claimed.saturating_mul(reading.effort());
         // More than all there is would never be free.
         let bytes = working_bytes(claimed).min(self.pool.max_bytes);
-        let is_short = body.len() <= READ_IN_PLACE_BYTES && work <= READ_IN_PLACE_DECODED_BYTES;
-        if is_short && self.pool.reserve(bytes) {
+        let is_short = body.len() <= READ_IN_PLACE_BYTES && work <= READ_IN_PLACE_DECODED_BYTES && reading.is_steady();
+        if is_short && reserve(&self.pool.free_bytes_in_place, bytes) {
             let outcome = read(body, self.limits, &reading);
-            self.pool.give_back(bytes);
+            self.pool.free_bytes_in_place.fetch_add(bytes, Ordering::AcqRel);
             return outcome;
         }
+        let cost = Cost { estimate: Duration::from_secs_f64(work as f64 / BYTES_A_SECOND), weight: bytes };
         let slot: Slot = Arc::new(Mutex::new(Some((body.clone(), reading))));
         let (answer, answered) = oneshot::channel();
         let withdraw = Withdraw(Arc::clone(&slot));
@@ -141,7 +159,7 @@ impl Readers {
             Lane::Tenant(tenant) => tenant,
             Lane::Preview => PREVIEWS,
         };
-        self.pool.state().queue.push(lane, Job { slot, bytes, answer });
+        self.pool.state().queue.push(lane, cost, Job { slot, answer });
         self.pool.work.notify_one();
         let outcome = answered.await;
         drop(withdraw);
@@ -176,21 +194,15 @@ impl Pool {
     }
 
     fn read_until_closed(&self, limits: BodyLimits) {
-        while let Some((tenant, Job { slot, bytes, answer })) = self.next() {
+        while let Some((Begun { tenant, cost, job: Job { slot, answer } }, reserved)) = self.next() {
             let started = Instant::now();
             if let Some((body, reading)) = take(&slot) {
                 // Nobody may be waiting any more.
                 drop(answer.send(read(&body, limits, &reading)));
             }
-            self.state().queue.done(&tenant, started.elapsed());
-            self.give_back(bytes);
+            self.state().queue.done(&tenant, cost, started.elapsed());
+            self.give_back(reserved);
         }
-    }
-
-    /// Takes so much of what may be occupied, if it is free.
-    fn reserve(&self, bytes: usize) -> bool {
-        let take = |free: usize| free.checked_sub(bytes);
-        self.free_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).is_ok()
     }
 
     fn give_back(&self, bytes: usize) {
@@ -200,23 +212,33 @@ impl Pool {
         }
     }
 
-    /// The next job, with its memory reserved; `None` once the pool is closed.
+    /// The next job, with how much memory is reserved for it; `None` once the pool is closed.
     ///
     /// While one waits for memory none passes it, so that it gets its turn.
-    fn next(&self) -> Option<(Arc<str>, Job)> {
+    fn next(&self) -> Option<(Begun<Job>, usize)> {
         let mut state = self.state();
         loop {
             if state.closed {
                 return None;
             }
-            let mut reserved = None;
-            let next = state.queue.next(|job| *reserved.get_or_insert_with(|| self.reserve(job.bytes)));
-            if next.is_some() {
-                return next;
+            let mut reserved = 0;
+            let next = state.queue.next(|cost, job| {
+                // One that nobody waits for needs no memory, and is to get out of the way.
+                let is_withdrawn = job.slot.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+                reserved = if is_withdrawn { 0 } else { cost.weight };
+                is_withdrawn || reserve(&self.free_bytes, cost.weight)
+            });
+            if let Some(begun) = next {
+                return Some((begun, reserved));
             }
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
+}
+
+/// Takes so much of what may be occupied, if it is free.
+fn reserve(free_bytes: &AtomicUsize, bytes: usize) -> bool {
+    free_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(bytes)).is_ok()
 }
 
 /// A panic is an error of the edge, and not of the thread, which goes on with new buffers.

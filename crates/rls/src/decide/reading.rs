@@ -10,7 +10,7 @@ use remote_write::{
 
 use super::{Decider, Tokens};
 use crate::args::HaTracker;
-use crate::elections::{DueReplica, HaElection, HaOutcome};
+use crate::elections::{DueReplicas, HaElection, HaOutcome};
 use crate::rewrites::Uncountable;
 use crate::rules::TenantRules;
 
@@ -38,12 +38,12 @@ struct Special {
 }
 
 /// What a body was found to hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Read {
     pub counts: PushCounts,
     pub ha: HaOutcome,
     /// Replicas that are elected by this push, if it is let through.
-    pub due: Vec<DueReplica>,
+    pub due: DueReplicas,
     /// Why the counts are not what Mimir would charge, where the tenant's rules are the reason.
     pub uncountable: Option<Uncountable>,
     /// Whether Mimir may take series that were found invalid, because the push asks for it.
@@ -78,6 +78,11 @@ impl Reading {
         1 + pair + EFFORT_OF_A_RULE.saturating_mul(rules)
     }
 
+    /// Whether each byte takes about as long as another. An expression may take a thousand times as long for some.
+    pub(super) fn is_steady(&self) -> bool {
+        self.special.as_ref().is_none_or(|special| special.rewrite.is_none())
+    }
+
     pub(super) fn read(&self, body: &[u8], limits: BodyLimits, scratch: &mut Scratch) -> Result<Read, BodyError> {
         #[cfg(test)]
         assert!(!self.panics, "the test wants it");
@@ -86,7 +91,7 @@ impl Reading {
             return Ok(Read { counts, ..Read::default() });
         };
         let Special { tenant, election, rewrite, uncountable } = &**special;
-        let (mut ha, mut due) = (HaOutcome::default(), Vec::new());
+        let (mut ha, mut due) = (HaOutcome::default(), DueReplicas::default());
         let mut judge = |replica: Replica<'_>| match election {
             Some(election) => election.judge(tenant, replica, &mut ha, &mut due),
             None => Dedupe::NoPair,

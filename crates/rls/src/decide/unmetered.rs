@@ -110,11 +110,20 @@ impl Unmetered {
     /// tokens are those of pushes that it does charge.
     pub(super) fn takes_ingestion(self) -> bool {
         match self {
-            Self::Contents(_) | Self::RelabelRule | Self::RelabelCompiling | Self::ValidationSkipped | Self::HaDue => {
-                true
-            }
-            Self::HaUntracked | Self::HaTooManyClusters | Self::HaNoList | Self::TenantSuffix => false,
+            Self::Contents(_) | Self::RelabelRule | Self::ValidationSkipped | Self::HaDue => true,
+            // Its rules may drop most of it, and are soon there: the exact pushes after it are to find their tokens.
+            Self::RelabelCompiling
+            | Self::HaUntracked
+            | Self::HaTooManyClusters
+            | Self::HaNoList
+            | Self::TenantSuffix => false,
         }
+    }
+
+    /// Whether what was charged may come back if Mimir does not take the push. Not where a client can make Mimir fail, by a name or a suffix that is
+    /// none: Mimir has charged the request by then.
+    pub(super) fn may_come_back(self) -> bool {
+        !matches!(self, Self::HaUntracked | Self::TenantSuffix)
     }
 
     /// The most items that Mimir may charge for a push with these counts.

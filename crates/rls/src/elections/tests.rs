@@ -13,7 +13,12 @@ fn push(elections: &HaElections, replica: &str, now: i64) -> (Dedupe, HaOutcome)
     let election = elections.of_push(&limits, &limits, (now, 0.5), true);
     let mut outcome = HaOutcome::default();
     let replica = Replica { cluster: b"c", replica: replica.as_bytes(), earliest_sample: None };
-    (election.judge("team", replica, &mut outcome, &mut Vec::new()), outcome)
+    {
+        let mut due = DueReplicas::default();
+        let verdict = election.judge("team", replica, &mut outcome, &mut due);
+        due.reach_mimir();
+        (verdict, outcome)
+    }
 }
 
 fn list(elections: &HaElections, replica: Option<&str>, asked_at: i64) {
@@ -51,11 +56,10 @@ fn without_a_tracker_a_replica_whose_pushes_are_refused_is_elected_nowhere() {
     let limits = TenantLimits::default();
     let refused = |replica: &str, now| {
         let election = elections.of_push(&limits, &limits, (now, 0.5), true);
-        let (mut outcome, mut due) = (HaOutcome::default(), Vec::new());
+        let (mut outcome, mut due) = (HaOutcome::default(), DueReplicas::default());
         let replica = Replica { cluster: b"c", replica: replica.as_bytes(), earliest_sample: None };
-        let verdict = election.judge("team", replica, &mut outcome, &mut due);
-        elections.withhold(&Tenant::parse(Some(b"team")).unwrap(), &due);
-        verdict
+        // What is due is dropped, as with a call that ends before it is decided.
+        election.judge("team", replica, &mut outcome, &mut due)
     };
     assert_eq!([refused("a", NOW), refused("b", NOW + 1)], [Dedupe::Elected; 2]);
     assert_eq!(push(&elections, "a", NOW + 2), (Dedupe::Elected, CHARGED));
@@ -147,8 +151,12 @@ fn a_name_that_is_no_text_or_longer_than_any_is_not_tracked() {
     for (cluster, replica) in [(&b"\xff"[..], &b"a"[..]), (&[b'x'; 1025], b"a"), (b"c", &[b'x'; 1025]), (b"c", b"\xff")]
     {
         let mut outcome = HaOutcome::default();
-        let verdict =
-            election.judge("team", Replica { cluster, replica, earliest_sample: None }, &mut outcome, &mut Vec::new());
+        let verdict = election.judge(
+            "team",
+            Replica { cluster, replica, earliest_sample: None },
+            &mut outcome,
+            &mut DueReplicas::default(),
+        );
         assert_eq!((verdict, outcome.untracked), (Dedupe::Dropped, true));
     }
     assert_eq!(elections.held().len(), 0);

@@ -85,31 +85,47 @@ async fn no_more_is_read_at_once_than_there_is_memory_for() {
     let readers = Readers::without_threads(LIMITS, 8);
     let large = zeros(LIMITS.max_decoded_bytes);
     let mut waiting: Vec<_> =
-        ["a", "b", "c"].map(|tenant| Box::pin(readers.read(Lane::Tenant(tenant), &large, plain()))).into();
+        ["a", "a", "b", "c"].map(|tenant| Box::pin(readers.read(Lane::Tenant(tenant), &large, plain()))).into();
     assert!(waiting.iter_mut().all(|reading| is_pending(reading.as_mut())));
     let begin = || {
         let mut state = readers.pool.state();
-        state.queue.next(|job| readers.pool.reserve(job.bytes))
+        state.queue.next(|cost, _| reserve(&readers.pool.free_bytes, cost.weight))
     };
     let begun: Vec<_> = std::iter::from_fn(begin).collect();
-    assert_eq!(begun.len(), LARGEST_AT_ONCE);
+    let tenants: Vec<_> = begun.iter().map(|begun| &*begun.tenant).collect();
+    assert_eq!(tenants, ["a", "b"], "no tenant has more than half of it");
     let small = zeros(9);
-    let mut reading = Box::pin(readers.read(Lane::Tenant("d"), &small, plain()));
-    assert!(is_pending(reading.as_mut()), "nor in place");
-    for (tenant, job) in begun {
-        readers.pool.state().queue.done(&tenant, std::time::Duration::from_secs(1));
-        readers.pool.give_back(job.bytes);
+    let mut reading = pin!(readers.read(Lane::Tenant("d"), &small, plain()));
+    assert!(!is_pending(reading.as_mut()), "what is read in place has memory of its own");
+    for Begun { tenant, cost, .. } in begun {
+        readers.pool.state().queue.done(&tenant, cost, Duration::from_secs(1));
+        readers.pool.give_back(cost.weight);
     }
     read_all(&readers);
-    assert!(reading.await.is_ok());
     assert!(waiting.pop().unwrap().await.is_ok());
+    drop(waiting);
     // A reader answers before it gives back what it occupied.
     let all_is_given_back = async {
         while readers.pool.free_bytes.load(Ordering::Acquire) != readers.pool.max_bytes {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(20), all_is_given_back).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), all_is_given_back).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_read_in_place_is_bounded_too_and_left_to_the_readers_beyond() {
+    let readers = Readers::without_threads(LIMITS, 1);
+    let all = Readers::max_bytes_in_place();
+    assert!(reserve(&readers.pool.free_bytes_in_place, all));
+    let body = zeros(9);
+    let mut reading = pin!(readers.read(Lane::Tenant("t"), &body, plain()));
+    assert!(is_pending(reading.as_mut()));
+    read_all(&readers);
+    assert!(reading.await.is_ok());
+    readers.pool.free_bytes_in_place.fetch_add(all, Ordering::AcqRel);
+    assert!(!is_pending(pin!(readers.read(Lane::Tenant("t"), &body, plain()))));
+    assert_eq!(readers.pool.free_bytes_in_place.load(Ordering::Acquire), all);
 }
 
 #[tokio::test]
