@@ -292,7 +292,8 @@ impl Decider {
             UnmeteredCharge::OverBound => (UnmeteredOutcome::Refused, Err(unmetered_denial(limit))),
         };
         verdict.unmetered = Some((why, outcome));
-        if !why.may_come_back() {
+        // Of what is over the edge's limit Mimir has taken the request by the time it refuses the rest.
+        if charge != UnmeteredCharge::Taken || !why.may_come_back() {
             verdict.charged = Charged::default();
         }
         allowed
