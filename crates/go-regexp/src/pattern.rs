@@ -70,6 +70,7 @@ pub struct Pattern {
     /// `None` is `(.*)`, which needs no search: it matches everything, and group 1 is all of it.
     regex: Option<Regex>,
     names: Vec<(Box<str>, usize)>,
+    branches: usize,
 }
 
 /// The groups of one match.
@@ -127,12 +128,12 @@ impl Pattern {
     /// Why Go refuses it, or that it is too large for the edge, which says nothing about Go.
     pub fn compile(expression: &str) -> Result<Self, PatternError> {
         if expression == "(.*)" {
-            return Ok(Pattern { regex: None, names: Vec::new() });
+            return Ok(Pattern { regex: None, names: Vec::new(), branches: 0 });
         }
         if expression.len() > MAX_EXPRESSION_BYTES {
             return Err(PatternError::TooLarge);
         }
-        let Translation { expression, names, .. } = syntax::translate(&anchored(expression))?;
+        let Translation { expression, names, branches, .. } = syntax::translate(&anchored(expression))?;
         let mut builder = RegexBuilder::new(&expression);
         builder.size_limit(MAX_COMPILED_BYTES).dfa_size_limit(MAX_SEARCH_BYTES);
         // Each level of Go's has up to two groups around it in the translation.
@@ -142,7 +143,7 @@ impl Pattern {
             // Does not happen: the translation is right by construction.
             _ => PatternError::CharacterRange,
         })?;
-        Ok(Pattern { regex: Some(regex), names })
+        Ok(Pattern { regex: Some(regex), names, branches })
     }
 
     /// The most bytes that the expression compiles to, without compiling it: up to [`MAX_COMPILED_BYTES`] it is a pattern, above that it may be too
@@ -161,6 +162,13 @@ impl Pattern {
     #[must_use]
     pub fn is_default(&self) -> bool {
         self.regex.is_none()
+    }
+
+    /// How many ways a search may have to follow at once for each character: the alternatives and repetitions of the expression, `x{1,500}` being 500.
+    /// 0 where nothing is repeated: of alternatives alone few are left after the first characters.
+    #[must_use]
+    pub fn branches(&self) -> usize {
+        self.branches
     }
 
     /// The groups of this name, which may be several.

@@ -4,12 +4,14 @@
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints, and may panic")]
 
+use std::collections::HashMap;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use limits::{LimitsState, SourceDocument, Tenant, TenantLimits};
 use remote_write::encode::worst::{self, Worst};
-use remote_write::relabel::Rewrite;
+use remote_write::relabel::{Pattern, Rewrite};
 use remote_write::{
     BodyLimits, Dedupe, HaRules, PushCounts, Replica, Rules, Scratch, TenantRewrite, Validation, claimed_bytes,
     read_push, working_bytes,
@@ -26,7 +28,7 @@ fn main() {
 
 fn report(worst: &Worst) {
     let limits = limits(worst.tenant_yaml);
-    let rewrite = Rewrite::compile(&limits).unwrap();
+    let rewrite = compile(&limits);
     let mut counts = PushCounts::default();
     let taken = allocation_counter::measure(|| {
         counts = read(worst, &limits, rewrite.as_ref(), &mut Scratch::default());
@@ -53,6 +55,16 @@ fn limits(yaml: &str) -> TenantLimits {
     let snapshot = state.apply(&[SourceDocument { name: "runtime.yaml", text: &text }]).snapshot.unwrap();
     let tenant = Tenant::parse(Some(b"team".as_slice())).unwrap();
     snapshot.for_tenant(&tenant).tenant.limits.clone()
+}
+
+/// The tenant's rules, compiled as the edge does it: rules with the same expression share it.
+fn compile(limits: &TenantLimits) -> Option<Rewrite> {
+    let mut known = HashMap::new();
+    let pattern = |expression: &Arc<str>| {
+        let compile = || Arc::new(Pattern::compile(expression).unwrap());
+        Some(Ok(known.entry(Arc::clone(expression)).or_insert_with(compile).clone()))
+    };
+    Rewrite::compile_with(limits, pattern).unwrap().unwrap()
 }
 
 fn read(worst: &Worst, limits: &TenantLimits, rewrite: Option<&Rewrite>, scratch: &mut Scratch) -> PushCounts {

@@ -34,7 +34,7 @@ use rule::Rule;
 pub const MAX_WRITTEN_BYTES: usize = go_regexp::MAX_EXPANDED_BYTES;
 
 /// What a rule takes, in thousandths of a run on a series without labels, which is some half a microsecond: once that, and
-/// for each label, or each 256 bytes of them, a tenth of it.
+/// for each label, or each 256 bytes of them, a tenth of it. What it takes to look at a text comes to that, rule by rule.
 pub(crate) const RUN: usize = 1000;
 const LABEL_OF_A_RULE: usize = 100;
 const BYTES_OF_A_LABEL: usize = 256;
@@ -51,6 +51,7 @@ pub struct Rewrite {
     rules: Vec<Rule>,
     /// Of all rules together.
     weight: usize,
+    is_cheap: bool,
     drop_labels: Vec<Box<str>>,
 }
 
@@ -108,8 +109,9 @@ impl Rewrite {
             }
         }
         let weight = rules.iter().map(Rule::weight).sum();
+        let is_cheap = !rules.iter().any(Rule::finds_groups);
         let drop_labels = limits.drop_labels.iter().map(|name| (&**name).into()).collect();
-        Some(Ok(Some(Rewrite { weight, rules, drop_labels })))
+        Some(Ok(Some(Rewrite { rules, weight, is_cheap, drop_labels })))
     }
 
     /// How many rules there are, `drop_labels` included.
@@ -124,17 +126,24 @@ impl Rewrite {
         self.len() == 0
     }
 
-    /// How much of a run, in thousandths, a series takes that has these labels: more the more there is to look at.
+    /// Whether no rule finds groups of its expression, which takes many times as long for each byte as anything else a rule does.
+    #[must_use]
+    pub fn is_cheap(&self) -> bool {
+        self.is_cheap
+    }
+
+    /// How much of a run, in thousandths, a series takes that has these labels, beside the texts that rules look at.
     pub(crate) fn effort(&self, labels: &LabelSet) -> usize {
         let looks_at = labels.len().saturating_add(labels.bytes() / BYTES_OF_A_LABEL);
-        let rule = RUN.saturating_add(looks_at.saturating_mul(LABEL_OF_A_RULE));
+        let rules = self.weight.saturating_mul(RUN);
+        let labels_of_rules = self.rules.len().saturating_mul(looks_at).saturating_mul(LABEL_OF_A_RULE);
         let drop = (labels.len() + 1).saturating_mul(LABEL_OF_A_DROP);
-        self.weight.saturating_mul(rule).saturating_add(self.drop_labels.len().saturating_mul(drop))
+        rules.saturating_add(labels_of_rules).saturating_add(self.drop_labels.len().saturating_mul(drop))
     }
 
     /// And how much more for so many bytes that the rules wrote.
     pub(crate) fn effort_of_writing(&self, bytes: usize) -> usize {
-        self.weight.saturating_mul(bytes / BYTES_OF_A_LABEL).saturating_mul(LABEL_OF_A_RULE)
+        self.rules.len().saturating_mul(bytes / BYTES_OF_A_LABEL).saturating_mul(LABEL_OF_A_RULE)
     }
 
     /// Makes of the labels of one series, as sent, what Mimir goes on with: sorted by name, without empty values.
@@ -143,7 +152,14 @@ impl Rewrite {
     /// says so or no label is left; `labels` then hold nothing of use. It is also false where the rules came to
     /// [`MAX_WRITTEN_BYTES`], which [`LabelSet::is_within_bounds`] tells.
     pub fn apply(&self, tenant: &str, labels: &mut LabelSet) -> bool {
-        if !self.rules.is_empty() && !self.relabel(tenant, labels) {
+        let mut effort = usize::MAX;
+        self.apply_within(tenant, labels, &mut effort)
+    }
+
+    /// The same with so much effort left for the texts that rules look at, in thousandths of a run. A rule that would take more does not run, and
+    /// leaves the labels out of bounds.
+    pub(crate) fn apply_within(&self, tenant: &str, labels: &mut LabelSet, effort: &mut usize) -> bool {
+        if !self.rules.is_empty() && !self.relabel(tenant, labels, effort) {
             return false;
         }
         for name in &self.drop_labels {
@@ -152,11 +168,11 @@ impl Rewrite {
         labels.tidy()
     }
 
-    fn relabel(&self, tenant: &str, labels: &mut LabelSet) -> bool {
+    fn relabel(&self, tenant: &str, labels: &mut LabelSet, effort: &mut usize) -> bool {
         labels.unite();
         labels.set(TENANT_LABEL, tenant.as_bytes());
         let mut scratch = labels.take_scratch();
-        let keep = self.rules.iter().all(|rule| rule.apply(labels, &mut scratch) && labels.is_within_bounds());
+        let keep = self.rules.iter().all(|rule| rule.apply(labels, &mut scratch, effort) && labels.is_within_bounds());
         labels.return_scratch(scratch);
         // Set to an empty value, as Mimir does, it would count as written.
         labels.remove_first(TENANT_LABEL);

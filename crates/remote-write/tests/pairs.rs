@@ -247,6 +247,84 @@ fn relabelling_ends_where_it_takes_more_runs_than_there_are() {
     assert_eq!((counts.items(), counts.unmetered), (most as u64 + 1, Some(Unmetered::RelabelWork)));
 }
 
+fn many(count: usize, rule: RelabelRule) -> TenantLimits {
+    TenantLimits { metric_relabel_configs: vec![rule; count].into(), ..TenantLimits::default() }
+}
+
+fn groups_of(source: &str, regex: &str, replacement: &str) -> RelabelRule {
+    RelabelRule {
+        source_labels: source.split_whitespace().map(Into::into).collect(),
+        regex: regex.into(),
+        target_label: "z".into(),
+        replacement: replacement.into(),
+        ..RelabelRule::default()
+    }
+}
+
+fn dropping(source: &str, regex: &str) -> RelabelRule {
+    RelabelRule { action: RelabelAction::Drop, ..groups_of(source, regex, "$1") }
+}
+
+#[test]
+fn rules_as_tenants_have_them_leave_large_pushes_metered() {
+    let names = ["cluster", "container", "endpoint", "instance", "job", "namespace", "node", "pod", "service"];
+    let labels: Vec<_> = [("__name__", "http_requests_total_")]
+        .into_iter()
+        .chain(
+            names
+                .into_iter()
+                .map(|name| (name, if name == "instance" { "10.100.200.100:19090" } else { "a-value-of-20-bytes-" })),
+        )
+        .collect();
+    let series = Series::sample(&labels, 1.0, NOW);
+    let metrics: Vec<_> = (0..500).map(|index| format!("go_gc_heap_of_kind_{index}_bytes")).collect();
+    for rule in [
+        groups_of("instance", r"([^:]+):(\d+)", "$1"),
+        groups_of("pod", "(.*)-([0-9a-f]{8,10})-([a-z0-9]{5})", "$1"),
+        groups_of("instance", r".*:\d+", "x"),
+        dropping("__name__", "(go|process)_.*|kube_.*_created"),
+        dropping("__name__", &metrics.join("|")),
+        RelabelRule { action: RelabelAction::LabelMap, ..groups_of("", "(p.+|job)", "exported_$1") },
+        RelabelRule { action: RelabelAction::LabelDrop, ..groups_of("", "p.+|job", "") },
+    ] {
+        for (rules, count) in [(20, 2_000), (2, 50_000)] {
+            let counts = relabel(Protocol::V2, &vec![series.clone(); count], &many(rules, rule.clone()));
+            assert_eq!((counts.items(), counts.unmetered), (count as u64, None), "{rules} of {}", rule.regex);
+        }
+    }
+}
+
+/// Of what a rule takes, each byte of a text is a part. The series are as many as took seconds.
+#[test]
+fn long_texts_and_large_expressions_end_relabelling_early() {
+    let long = "x".repeat(30_000);
+    for (rule, text, series) in [
+        (groups_of("a", "(.*)x(.*)", "$2"), &*long, 300),
+        (groups_of("a", "(.{1,500}).{1,500}y(.*)", "$2"), &long[..1000], 100),
+        (dropping("a", "[a-z]{1,500}[a-z]{1,500}y.*"), &long[..2000], 100),
+        (dropping("a", "(.*)y(.*)z"), &long, 600),
+        (RelabelRule { action: RelabelAction::HashMod, modulus: 8, ..dropping("a", "(.*)") }, &long, 600),
+    ] {
+        let sent = vec![Series::sample(&[("__name__", "m"), ("a", text)], 1.0, NOW); series];
+        let limits = TenantLimits { max_label_value_length: 100_000, ..many(20, rule.clone()) };
+        let counts = relabel(Protocol::V1, &sent, &limits);
+        assert_eq!((counts.items(), counts.unmetered), (series as u64, Some(Unmetered::RelabelWork)), "{}", rule.regex);
+    }
+    let map = RelabelRule { action: RelabelAction::LabelMap, ..groups_of("", "(.*)x(.*)", "y") };
+    let sent = vec![Series::sample(&[("__name__", "m"), (&long, "1")], 1.0, NOW); 300];
+    let counts = relabel(Protocol::V1, &sent, &many(20, map));
+    assert_eq!((counts.sent.samples, counts.unmetered), (300, Some(Unmetered::RelabelWork)));
+}
+
+#[test]
+fn rules_are_cheap_unless_they_find_groups() {
+    let is_cheap = |rule| Rewrite::compile(&many(1, rule)).unwrap().unwrap().is_cheap();
+    assert!(is_cheap(dropping("a", "(.*)x(.*)")) && is_cheap(groups_of("a", "(.*)x(.*)", "y")));
+    assert!(is_cheap(groups_of("a", "(.*)", "$1")), "which needs no search");
+    assert!(!is_cheap(groups_of("a", "(.*)x(.*)", "$1")));
+    assert!(!is_cheap(RelabelRule { action: RelabelAction::LabelMap, ..groups_of("a", "x_(.*)", "$1") }));
+}
+
 #[test]
 fn a_push_of_more_replicas_than_are_told_apart_is_charged_as_sent_and_the_judge_is_not_asked() {
     let limits = TenantLimits { ha_tracker_per_sample_dedupe: true, ..TenantLimits::default() };

@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use limits::{LimitsState, SourceDocument, Tenant, TenantLimits};
 use remote_write::encode::worst::{self, Worst};
-use remote_write::relabel::Rewrite;
+use remote_write::relabel::{Pattern, Rewrite};
 use remote_write::{
     BodyLimits, Dedupe, HaRules, PushCounts, Replica, Rules, Scratch, TenantRewrite, Unmetered, Validation,
     claimed_bytes, read_push, working_bytes,
@@ -20,6 +23,16 @@ fn limits(yaml: &str) -> TenantLimits {
     let snapshot = state.apply(&[SourceDocument { name: "runtime.yaml", text: &text }]).snapshot.unwrap();
     let tenant = Tenant::parse(Some(b"team".as_slice())).unwrap();
     snapshot.for_tenant(&tenant).tenant.limits.clone()
+}
+
+/// The tenant's rules, compiled as the edge does it: rules with the same expression share it.
+fn compile(limits: &TenantLimits) -> Option<Rewrite> {
+    let mut known = HashMap::new();
+    let pattern = |expression: &Arc<str>| {
+        let compile = || Arc::new(Pattern::compile(expression).unwrap());
+        Some(Ok(known.entry(Arc::clone(expression)).or_insert_with(compile).clone()))
+    };
+    Rewrite::compile_with(limits, pattern).unwrap().unwrap()
 }
 
 fn read(worst: &Worst, limits: &TenantLimits, rewrite: Option<&Rewrite>, scratch: &mut Scratch) -> PushCounts {
@@ -42,7 +55,7 @@ fn read(worst: &Worst, limits: &TenantLimits, rewrite: Option<&Rewrite>, scratch
 fn the_worst_pushes_take_no_more_memory_than_is_reserved_for_them_and_are_charged_as_sent() {
     for worst in worst::all() {
         let limits = limits(worst.tenant_yaml);
-        let rewrite = Rewrite::compile(&limits).unwrap();
+        let rewrite = compile(&limits);
         let claimed = claimed_bytes(&worst.body).unwrap();
         let mut scratch = Scratch::default();
         let mut counts = None;
@@ -71,7 +84,7 @@ fn the_worst_pushes_take_no_more_memory_than_is_reserved_for_them_and_are_charge
 fn four_kilobytes_take_no_memory_worth_naming() {
     let worst = worst::long_value_referred_to();
     let limits = limits(worst.tenant_yaml);
-    let rewrite = Rewrite::compile(&limits).unwrap();
+    let rewrite = compile(&limits);
     assert!(worst.body.len() < 6000, "{}", worst.body.len());
     let mut counts = PushCounts::default();
     let taken = allocation_counter::measure(|| {

@@ -21,6 +21,8 @@ pub(super) struct Translation {
     pub(super) names: Vec<(Box<str>, usize)>,
     /// The most bytes that it compiles to.
     pub(super) most_bytes: usize,
+    /// See [`Pattern::branches`](super::Pattern::branches).
+    pub(super) branches: usize,
 }
 
 /// Translates an expression.
@@ -37,7 +39,9 @@ pub(super) fn translate(expression: &str) -> Result<Translation, PatternError> {
         return Err(PatternError::TooLarge);
     }
     let most_bytes = translator.levels.iter().fold(0, |sum: usize, level| sum.saturating_add(level.bytes));
-    Ok(Translation { expression: translator.out, names: translator.names, most_bytes })
+    let branches = translator.levels.iter().fold(0, |sum: usize, level| sum.saturating_add(level.branches));
+    let branches = if translator.repeats { branches } else { 0 };
+    Ok(Translation { expression: translator.out, names: translator.names, most_bytes, branches })
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,6 +65,8 @@ struct Level {
     repetitions: u32,
     /// The most that it compiles to.
     bytes: usize,
+    /// Its alternatives and repetitions, those that are repeated as often as they are.
+    branches: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +74,7 @@ struct Piece {
     start: usize,
     repetitions: u32,
     bytes: usize,
+    branches: usize,
     /// Whether it ends in a repetition, so that another needs a group around it.
     is_repeated: bool,
 }
@@ -81,6 +88,8 @@ struct Translator<'e> {
     groups: usize,
     names: Vec<(Box<str>, usize)>,
     after_repetition: bool,
+    /// Whether there is any repetition.
+    repeats: bool,
     /// Whether groups nest deeper than the edge holds. What follows is read all the same: Mimir may refuse it.
     is_too_deep: bool,
 }
@@ -112,6 +121,7 @@ impl<'e> Translator<'e> {
                 self.level(|level| {
                     level.last = None;
                     level.bytes = level.bytes.saturating_add(weight::OPERATOR);
+                    level.branches = level.branches.saturating_add(1);
                 });
             }
             ')' => self.close()?,
@@ -152,12 +162,13 @@ impl<'e> Translator<'e> {
         let start = self.out.len();
         self.out.push_str(text);
         let bytes = weight::of_piece(text);
-        self.finish(Piece { start, repetitions, bytes, is_repeated: false });
+        self.finish(Piece { start, repetitions, bytes, branches: 0, is_repeated: false });
     }
 
     fn finish(&mut self, piece: Piece) {
         self.level(|level| {
             level.bytes = level.bytes.saturating_add(piece.bytes);
+            level.branches = level.branches.saturating_add(piece.branches);
             level.last = Some(piece);
             level.repetitions = level.repetitions.max(piece.repetitions);
         });
@@ -193,7 +204,8 @@ impl<'e> Translator<'e> {
 
     fn open(&mut self, text: &str, outer: Flags) {
         self.is_too_deep |= self.levels.len() >= MAX_DEPTH;
-        self.levels.push(Level { start: self.out.len(), outer, last: None, repetitions: 1, bytes: weight::OPERATOR });
+        let (start, bytes) = (self.out.len(), weight::OPERATOR);
+        self.levels.push(Level { start, outer, last: None, repetitions: 1, bytes, branches: 0 });
         self.out.push_str(text);
     }
 
@@ -201,10 +213,10 @@ impl<'e> Translator<'e> {
         if self.levels.len() < 2 {
             return Err(PatternError::UnexpectedParenthesis);
         }
-        let Some(Level { start, outer, repetitions, bytes, .. }) = self.levels.pop() else { return Ok(()) };
+        let Some(Level { start, outer, repetitions, bytes, branches, .. }) = self.levels.pop() else { return Ok(()) };
         self.out.push(')');
         self.flags = outer;
-        self.finish(Piece { start, repetitions, bytes, is_repeated: false });
+        self.finish(Piece { start, repetitions, bytes, branches, is_repeated: false });
         Ok(())
     }
 
@@ -253,7 +265,8 @@ impl<'e> Translator<'e> {
     fn repeat(&mut self, weight: u32, text: &str, counts: bool) -> Result<(), PatternError> {
         let lazy = self.skip("?") != self.flags.lazy;
         let last = self.levels.last().and_then(|level| level.last);
-        let Some(Piece { start, repetitions, bytes, is_repeated }) = last.filter(|_| !self.after_repetition) else {
+        let Some(Piece { start, repetitions, bytes, branches, is_repeated }) = last.filter(|_| !self.after_repetition)
+        else {
             return Err(PatternError::Repetition);
         };
         let repetitions = if weight == 0 { 1 } else { repetitions.saturating_mul(weight) };
@@ -271,8 +284,14 @@ impl<'e> Translator<'e> {
         // `{2,}` is two and a repetition without end.
         let copies = if weight == 0 { 1 } else { usize::try_from(weight).unwrap_or(usize::MAX).saturating_add(1) };
         let repeated = bytes.saturating_add(weight::OPERATOR).saturating_mul(copies);
-        self.level(|level| level.bytes = level.bytes.saturating_sub(bytes));
-        self.finish(Piece { start, repetitions, bytes: repeated, is_repeated: true });
+        let times = usize::try_from(weight.max(1)).unwrap_or(usize::MAX);
+        self.level(|level| {
+            level.bytes = level.bytes.saturating_sub(bytes);
+            level.branches = level.branches.saturating_sub(branches);
+        });
+        self.repeats = true;
+        let branches = branches.saturating_add(1).saturating_mul(times);
+        self.finish(Piece { start, repetitions, bytes: repeated, branches, is_repeated: true });
         Ok(())
     }
 }

@@ -188,3 +188,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn branches_are_what_a_search_may_follow_at_once() {
+    let branches = |expression: &str| Pattern::compile(expression).unwrap().branches();
+    assert_eq!((branches("(.*)"), branches("foo|bar|baz"), branches("(.*)x(.*)")), (0, 0, 2));
+    assert_eq!(
+        (branches("(.{1,500}).{1,500}y(.*)"), branches("(?:x?){1000}"), branches("(?:a|b*){3,}")),
+        (1001, 2000, 9)
+    );
+    assert_eq!((branches("a.*|b.*|c"), branches("(?:x{0,5}){200}"), branches("x{0}")), (4, 1200, 1));
+}

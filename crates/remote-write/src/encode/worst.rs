@@ -21,6 +21,8 @@
 //! | [`labels_for_relabelling`] | 100,000 series of ten labels, of a tenant with 20 rules | runs of rules |
 //! | [`labels_that_rules_double`] | series whose labels the rules double again and again | bytes that rules write |
 //! | [`bytes_that_rules_lengthen`] | a value of bytes that are no text, of a tenant whose rules write each as three | the same, in what rules put together |
+//! | [`captures_of_a_long_value`] | 300 series of a value of 30,000 bytes, of a tenant whose rules use groups | runs of rules, byte by byte |
+//! | [`captures_of_a_large_expression`] | 300 series of a value of 1,000 bytes, of a tenant whose expressions repeat a thousand times | the same |
 //! | [`replicas`] | 20,000 replicas, of a tenant that deduplicates each series | replicas |
 //! | [`replicas_of_long_names`] | two replicas with long names, in turn | hash of a replica |
 //! | [`values_that_are_cut`] | values over the limit, of a tenant whose long values are cut | values that are cut |
@@ -31,8 +33,8 @@
 mod treated;
 
 pub use treated::{
-    bytes_that_rules_lengthen, everything_at_once, labels_for_relabelling, labels_that_rules_double, replicas,
-    replicas_of_long_names,
+    bytes_that_rules_lengthen, captures_of_a_large_expression, captures_of_a_long_value, everything_at_once,
+    labels_for_relabelling, labels_that_rules_double, replicas, replicas_of_long_names,
 };
 
 use super::writer::Writer;
@@ -78,6 +80,8 @@ pub fn all() -> Vec<Worst> {
         labels_for_relabelling,
         labels_that_rules_double,
         bytes_that_rules_lengthen,
+        captures_of_a_long_value,
+        captures_of_a_large_expression,
         replicas,
         replicas_of_long_names,
         values_that_are_cut,

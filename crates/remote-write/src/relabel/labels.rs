@@ -114,8 +114,8 @@ impl LabelSet {
         self.labels.iter().map(|label| (label.name.of(&self.bytes), label.value.of(&self.bytes)))
     }
 
-    /// Whether the rules have written no more than they may, [`MAX_WRITTEN_BYTES`]; if they came
-    /// to it, the labels are not what Mimir makes of them.
+    /// Whether the rules have written no more than they may, [`MAX_WRITTEN_BYTES`], and taken no more effort than there was;
+    /// if they came to it, the labels are not what Mimir makes of them.
     pub fn is_within_bounds(&self) -> bool {
         self.written <= MAX_WRITTEN_BYTES
     }

@@ -53,6 +53,42 @@ pub fn bytes_that_rules_lengthen() -> Worst {
     Worst { name: "bytes_that_rules_lengthen", protocol: V2, body, tenant_yaml: LENGTHENING_RULES }
 }
 
+const CAPTURING_RULES: &str = "{metric_relabel_configs: [\
+    &a {source_labels: [a, b], regex: '(.*)x(.*);(.*)', target_label: z, replacement: '$3'}, \
+    *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a]}";
+
+/// Each byte takes the search for groups some 40 ns in each rule.
+#[must_use]
+pub fn captures_of_a_long_value() -> Worst {
+    let body = v2(&[b"a", &[b'x'; LONG]], |push| {
+        for _ in 0..300 {
+            push.nested(5, |series| {
+                references(series, [1, 2]);
+                samples(series, 1);
+            });
+        }
+    });
+    Worst { name: "captures_of_a_long_value", protocol: V2, body, tenant_yaml: CAPTURING_RULES }
+}
+
+const LARGE_RULES: &str = "{metric_relabel_configs: [\
+    &a {source_labels: [a], regex: '(.{1,500}).{1,500}y(.*)', target_label: z, replacement: '$2'}, \
+    *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a]}";
+
+/// Each byte takes some microseconds in each rule.
+#[must_use]
+pub fn captures_of_a_large_expression() -> Worst {
+    let body = v2(&[b"a", &[b'x'; 1000]], |push| {
+        for _ in 0..300 {
+            push.nested(5, |series| {
+                references(series, [1, 2]);
+                samples(series, 1);
+            });
+        }
+    });
+    Worst { name: "captures_of_a_large_expression", protocol: V2, body, tenant_yaml: LARGE_RULES }
+}
+
 const EACH_SERIES: &str =
     "{accept_ha_samples: true, ha_tracker_per_sample_dedupe: true, max_label_value_length: 100000}";
 
