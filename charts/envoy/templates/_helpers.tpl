@@ -78,7 +78,7 @@ envoy.filters.http.ratelimit:
     hits_addend: { format: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:samples_str)%" }
 # Of a push that was charged and that Mimir did not take: what it was charged goes back. The receipts are of mimir-rls, from the answers of Check and of
 # ShouldRateLimit. A push that went well makes no cause, and without one nothing is asked; so it is for one whose client did not wait for its answer,
-# since a client could do that on purpose; and for a 500 of Mimir's own push handler (it sends x-content-type-options), which comes after Mimir's limiter has taken the push. What makes the error must be nothing that a client can send: no client can send a pseudo-header that HTTP does not know.
+# since a client could do that on purpose; and for a 500 of Mimir, which comes after its limiter has taken the push. What makes the error must be nothing that a client can send: no client can send a pseudo-header that HTTP does not know.
 edge.refunds:
   "@type": type.googleapis.com/envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute
   rate_limits:
@@ -95,8 +95,7 @@ edge.refunds:
           text: >-
             response.code_details == 'via_upstream'
             ? (response.code == 429 || response.code == 529 ? 'mimir_refused'
-            : response.code == 500 && 'x-content-type-options' in response.headers ? request.headers[':none']
-            : response.code >= 500 ? 'mimir_error' : request.headers[':none'])
+            : response.code > 500 ? 'mimir_error' : request.headers[':none'])
             : (response.code >= 500 ? 'no_answer' : request.headers[':none'])
   {{- end }}
 {{- if not .Values.limits.enforceBodyParsing }}

@@ -22,6 +22,9 @@ pub struct PushCounts {
     pub sent: Contents,
     /// Why what is charged here is the most that Mimir may charge, and not exactly what it charges; `None` if it is exact.
     pub unmetered: Option<Unmetered>,
+    /// How many of what is charged here were found invalid as sent, and are in it only because Mimir may find them valid: with
+    /// [`Unmetered::CutValues`].
+    pub doubtful: u64,
     /// Bytes of the push after decompression.
     pub decoded_bytes: u64,
 }
@@ -83,6 +86,7 @@ mod tests {
             metadata: 4000,
             sent,
             unmetered: None,
+            doubtful: 0,
             decoded_bytes: 9,
         };
         assert_eq!(counts.items(), 4321);

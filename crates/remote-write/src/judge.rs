@@ -161,6 +161,14 @@ impl<'a, 's> Judge<'a, 's> {
         }
     }
 
+    /// How much of a series is only charged because nobody knows, where this counts as sent.
+    fn doubtful(&self, counted: Option<(u64, u64)>) -> u64 {
+        let Series { samples, histograms, exemplars, kept_before, .. } = &self.series;
+        let sent = samples.count + histograms.count + exemplars;
+        let kept = self.buffers.exemplars.len().saturating_sub(*kept_before) as u64;
+        sent.saturating_sub(counted.map_or(0, |(samples, histograms)| samples + histograms + kept))
+    }
+
     /// Charges a series for all that it holds, since nobody knows what of it is valid.
     #[cold]
     fn charge_as_sent(&mut self) {
@@ -284,6 +292,9 @@ impl<'a> Visitor<'a> for Judge<'a, '_> {
         let counted = if verdict == LabelVerdict::Valid { self.points(message)? } else { None };
         let is_as_sent = self.labels_are_cut && verdict != LabelVerdict::Nothing;
         if is_as_sent || self.work.is_abandoned() {
+            if is_as_sent && !self.work.is_abandoned() {
+                self.counts.doubtful += self.doubtful(counted);
+            }
             self.charge_as_sent();
             return Ok(());
         }

@@ -269,11 +269,21 @@ impl Decider {
         &self,
         tenant: &Tenant<'_>,
         limit: RateLimit,
-        (why, items): (Unmetered, u64),
+        (why, (items, doubtful)): (Unmetered, (u64, u64)),
         (tokens, verdict): (Tokens, &mut Verdict),
     ) -> Result<AllowReason, Denial> {
+        if !why.may_come_back() {
+            verdict.charged = Charged::default();
+        }
         if items == 0 {
             return Ok(AllowReason::NothingToCharge);
+        }
+        let items = items.saturating_sub(doubtful);
+        if tokens == Tokens::Spend
+            && self.enforcer.charge_unmetered(tenant, limit, doubtful, false, self.now()) == UnmeteredCharge::OverBound
+        {
+            verdict.unmetered = Some((why, UnmeteredOutcome::Refused));
+            return Err(unmetered_denial(limit));
         }
         let takes_ingestion = why.takes_ingestion();
         let charge = match tokens {
@@ -293,7 +303,7 @@ impl Decider {
         };
         verdict.unmetered = Some((why, outcome));
         // Of what is over the edge's limit Mimir has taken the request by the time it refuses the rest.
-        if charge != UnmeteredCharge::Taken || !why.may_come_back() {
+        if charge != UnmeteredCharge::Taken {
             verdict.charged = Charged::default();
         }
         allowed

@@ -71,6 +71,7 @@ fn read_by(protocol: Protocol, decoded: &[u8], limits: &TenantLimits, clock: Clo
         metadata: valid.metadata,
         sent,
         unmetered: None,
+        doubtful: 0,
         decoded_bytes: decoded.len() as u64,
     })
 }

@@ -126,8 +126,14 @@ impl Unmetered {
         !matches!(self, Self::HaUntracked | Self::TenantSuffix)
     }
 
-    /// The most items that Mimir may charge for a push with these counts.
-    pub(super) fn most_items(self, counts: &PushCounts) -> u64 {
+    /// The most items that Mimir may charge for a push with these counts; and how many of them it most likely does not, so that the ingestion bucket
+    /// is not to pay for them.
+    pub(super) fn most_items(self, counts: &PushCounts) -> (u64, u64) {
+        let items = self.items(counts);
+        (items, counts.doubtful.min(items))
+    }
+
+    fn items(self, counts: &PushCounts) -> u64 {
         match self {
             Self::Contents(_) | Self::HaNoList | Self::HaDue => counts.items(),
             Self::RelabelRule

@@ -100,9 +100,9 @@ impl Failing {
     #[track_caller]
     fn nothing_comes_back(&self, what: &str, counted: f64) {
         let (before, errors) = (self.left("t"), self.counted("mimir_error"));
-        self.gate.set(Door::Answer(500));
+        self.gate.set(Door::Answer(503));
         for another in 1..=2 {
-            assert_eq!(self.edge.send(&Self::request()).status, 500);
+            assert_eq!(self.edge.send(&Self::request()).status, 503);
             let due = errors + f64::from(another) * self.of_a_push();
             until("a push comes back", || self.counted("mimir_error") >= due);
         }
@@ -119,10 +119,11 @@ fn everything_that_mimir_did_not_take_comes_back(failing: &Failing) {
         until("a push waits for an answer", || failing.gate.received() == 1);
         assert_eq!(failing.left("t"), (full.0 - 1, full.1 - PUSH as i64));
         for (door, status, cause) in [
-            (Door::Answer(500), 500, "mimir_error"),
+            (Door::Answer(501), 501, "mimir_error"),
             (Door::Answer(503), 503, "mimir_error"),
             (Door::Answer(599), 599, "mimir_error"),
             (Door::Answer(429), 429, "mimir_refused"),
+            (Door::Answer(529), 529, "mimir_refused"),
             (Door::HangUp, 503, "no_answer"),
         ] {
             failing.comes_back(door, status, cause);
