@@ -86,7 +86,7 @@ impl Rewrite {
     /// (`metric_relabeling_enabled: false`, which turns `drop_labels` off too).
     ///
     /// # Errors
-    /// The first rule that cannot be run. What Mimir charges to this tenant is not known then: nothing is to be charged.
+    /// The first rule that cannot be run. What Mimir charges to this tenant is not known then: its pushes are to be charged as sent.
     pub fn compile(limits: &TenantLimits) -> Result<Option<Self>, RewriteError> {
         let compiled = Self::compile_with(limits, |expression| Some(Pattern::compile(expression).map(Arc::new)));
         compiled.unwrap_or(Ok(None))

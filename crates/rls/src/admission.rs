@@ -3,7 +3,7 @@
 //! The length of a message stands in its first five bytes. A message that is too large, or for which the budget has no room, gets its refusal
 //! from here and is never held; so does one that is not read in the time its asker has. A refusal is an answer, since an Envoy that fails open
 //! takes an error for "allow". Invariant: whatever the service behind this layer buffers of a call is reserved as long as the call lasts. What a
-//! thread is still reading of a call that ended meanwhile is not; there are as many such threads as cores.
+//! reader is still reading of a call that ended meanwhile is not; it is less than what that reader has reserved for reading it.
 
 mod answer;
 mod deadline;

@@ -113,7 +113,7 @@ impl Patterns {
             let Some(outcome) = outcome.map(|rewrite| rewrite.map(Arc::new)).transpose() else { continue };
             if let Err(error) = &outcome {
                 let tenant = tenant.as_deref().unwrap_or("the defaults");
-                tracing::warn!(tenant, "metric_relabel_configs {error}; the tenant's samples are left to Mimir");
+                tracing::warn!(tenant, "metric_relabel_configs {error}; the tenant's pushes are charged as sent");
             }
             places.into_iter().for_each(|settings| rewrites.add(settings, outcome.clone()));
             if shown.elapsed() >= SHOW_EVERY {
