@@ -142,15 +142,12 @@ impl TenantState {
         now: Moment,
         has_room: bool,
     ) {
-        if !tenant.has_metadata() {
+        if self.goes_to_the_bare_tenant(tenant, has_room) {
             return self.ingestion.refund(limit, items, now);
         }
         let buckets = self.spellings.as_deref_mut().map(|spellings| &mut spellings.buckets);
-        let full = !has_room || buckets.as_ref().is_some_and(|buckets| buckets.len() >= MAX_SPELLINGS);
-        match buckets.and_then(|buckets| buckets.get_mut(tenant.limits_key())) {
-            Some(bucket) => refund(bucket, limit, items, now),
-            None if full => self.ingestion.refund(limit, items, now),
-            None => {}
+        if let Some(bucket) = buckets.and_then(|buckets| buckets.get_mut(tenant.limits_key())) {
+            refund(bucket, limit, items, now);
         }
     }
 
@@ -178,10 +175,20 @@ impl TenantState {
         now: Moment,
         has_room: bool,
     ) -> Bucket {
+        if self.goes_to_the_bare_tenant(tenant, has_room) {
+            return self.ingestion.bucket(limit, now);
+        }
+        let spellings = self.spellings.as_ref();
+        copy_of(spellings.and_then(|spellings| spellings.buckets.get(tenant.limits_key())), limit, now)
+    }
+
+    /// Whether it is the bare tenant's ingestion bucket that counts: for a tenant without metadata, and for a spelling that has no
+    /// bucket and may not get one.
+    fn goes_to_the_bare_tenant(&self, tenant: &Tenant<'_>, has_room: bool) -> bool {
         let buckets = self.spellings.as_ref().map(|spellings| &spellings.buckets);
-        let own = buckets.and_then(|buckets| buckets.get(tenant.limits_key()));
-        let full = own.is_none() && (!has_room || buckets.is_some_and(|buckets| buckets.len() >= MAX_SPELLINGS));
-        if !tenant.has_metadata() || full { self.ingestion.bucket(limit, now) } else { copy_of(own, limit, now) }
+        let has_own = buckets.is_some_and(|buckets| buckets.contains_key(tenant.limits_key()));
+        let may_have = has_room && buckets.is_none_or(|buckets| buckets.len() < MAX_SPELLINGS);
+        !tenant.has_metadata() || !(has_own || may_have)
     }
 
     /// Drops spellings whose bucket is full; whether every bucket of the tenant is, and was not used since the last time.
