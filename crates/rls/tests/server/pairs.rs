@@ -3,7 +3,7 @@
 use remote_write::Protocol;
 use remote_write::encode::{Series, encode_push};
 
-use crate::support::{Answer, Server, samples};
+use crate::support::{Answer, Server, of_replica, samples};
 
 const LIMITS: &str = "
 overrides:
@@ -23,18 +23,6 @@ overrides:
     max_label_value_length: 71
     label_value_length_over_limit_strategy: truncate
 ";
-
-/// A push of so many series of a replica of a cluster.
-fn of_replica(cluster: &str, replica: &str, series: usize) -> Vec<u8> {
-    let series: Vec<_> = (0..series)
-        .map(|number| {
-            let pod = format!("pod-{number}");
-            let labels = [("__name__", "m"), ("__replica__", replica), ("cluster", cluster), ("pod", &pod)];
-            Series::sample(&labels, 1.0, 1_700_000_000_000)
-        })
-        .collect();
-    encode_push(Protocol::V1, &series, &[]).unwrap_or_else(|error| unreachable!("{error}"))
-}
 
 #[tokio::test]
 async fn only_the_elected_replica_is_charged() -> anyhow::Result<()> {

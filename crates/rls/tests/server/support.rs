@@ -226,3 +226,16 @@ pub(crate) fn samples(protocol: Protocol, series: usize) -> Vec<u8> {
         .collect();
     encode_push(protocol, &series, &[]).unwrap_or_else(|error| unreachable!("{error}"))
 }
+
+/// A push of so many series of a replica of a cluster.
+pub(crate) fn of_replica(cluster: &str, replica: &str, series: usize) -> Vec<u8> {
+    use remote_write::encode::{Series, encode_push};
+    let series: Vec<_> = (0..series)
+        .map(|number| {
+            let pod = format!("pod-{number}");
+            let labels = [("__name__", "m"), ("__replica__", replica), ("cluster", cluster), ("pod", &pod)];
+            Series::sample(&labels, 1.0, 1_700_000_000_000)
+        })
+        .collect();
+    encode_push(Protocol::V1, &series, &[]).unwrap_or_else(|error| unreachable!("{error}"))
+}

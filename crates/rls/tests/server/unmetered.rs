@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use remote_write::Protocol;
 use remote_write::encode::{Series, encode_push};
 
-use crate::support::{Answer, Server, samples};
+use crate::support::{Answer, Server, of_replica, samples};
 
 /// The bucket of each tenant holds so many samples and hardly fills again, and its bound ten times as many; that one fills by 100 a second.
 const BURST: usize = 1_000;
@@ -35,18 +35,6 @@ fn now_ms() -> i64 {
 
 fn encoded(protocol: Protocol, series: &[Series]) -> Vec<u8> {
     encode_push(protocol, series, &[]).unwrap_or_else(|error| unreachable!("{error}"))
-}
-
-/// A push of so many series of a replica.
-fn of_replica(cluster: &str, replica: &str, series: usize) -> Vec<u8> {
-    let series: Vec<_> = (0..series)
-        .map(|number| {
-            let pod = format!("pod-{number}");
-            let labels = [("__name__", "m"), ("__replica__", replica), ("cluster", cluster), ("pod", &pod)];
-            Series::sample(&labels, 1.0, 1_700_000_000_000)
-        })
-        .collect();
-    encoded(Protocol::V1, &series)
 }
 
 /// So many series, one for each pod.
