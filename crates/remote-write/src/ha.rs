@@ -8,6 +8,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use limits::TenantLimits;
+
 use crate::error::ProtobufError;
 use crate::exemplar::Exemplar;
 use crate::histogram::Histogram;
@@ -30,6 +32,18 @@ pub struct HaRules<'t> {
     pub each_series: bool,
     /// Judges a replica: once for a push, or once for each replica in it, in the order of their first series.
     pub judge: &'t mut dyn FnMut(Replica<'_>) -> Dedupe,
+}
+
+impl<'t> HaRules<'t> {
+    /// The rules of a tenant with these limits, whose `accept_ha_samples` the caller looks at.
+    pub fn new(limits: &'t TenantLimits, judge: &'t mut dyn FnMut(Replica<'_>) -> Dedupe) -> Self {
+        Self {
+            cluster_label: limits.ha_cluster_label.as_bytes(),
+            replica_label: limits.ha_replica_label.as_bytes(),
+            each_series: limits.ha_tracker_per_sample_dedupe,
+            judge,
+        }
+    }
 }
 
 /// Who sent a series, by its labels.

@@ -35,12 +35,7 @@ fn read(
     let rules = Rules {
         validation: Validation::new(limits),
         rewrite: rewrite.as_ref().map(|rewrite| TenantRewrite { rewrite, tenant: "team-a" }),
-        ha: Some(HaRules {
-            cluster_label: limits.ha_cluster_label.as_bytes(),
-            replica_label: limits.ha_replica_label.as_bytes(),
-            each_series: limits.ha_tracker_per_sample_dedupe,
-            judge: &mut judge,
-        }),
+        ha: Some(HaRules::new(limits, &mut judge)),
     };
     let counts = read_push(protocol, body, LIMITS, rules, NOW, &mut Scratch::default()).unwrap();
     (counts, asked)

@@ -28,16 +28,10 @@ pub(crate) fn read(
 ) -> Result<PushCounts, BodyError> {
     let rewrite = Rewrite::compile(limits).unwrap_or_default();
     let mut judge = |replica: Replica<'_>| verdict(replica.replica);
-    let ha = HaRules {
-        cluster_label: limits.ha_cluster_label.as_bytes(),
-        replica_label: limits.ha_replica_label.as_bytes(),
-        each_series: limits.ha_tracker_per_sample_dedupe,
-        judge: &mut judge,
-    };
     let rules = Rules {
         validation: Validation::new(limits),
         rewrite: rewrite.as_ref().map(|rewrite| TenantRewrite { rewrite, tenant: "team" }),
-        ha: limits.accept_ha_samples.then_some(ha),
+        ha: limits.accept_ha_samples.then_some(HaRules::new(limits, &mut judge)),
     };
     read_push(protocol, body, body_limits, rules, now, scratch)
 }
