@@ -58,10 +58,7 @@ impl TenantElections {
         now: UnixMillis,
         has_room: bool,
     ) -> Election {
-        self.drop_forgotten(now, LOOKED_AT_BY_A_PUSH);
-        self.drop_if_forgotten(asked.cluster, now);
-        // What is forgotten gives its room to a name.
-        while self.bytes.saturating_add(asked.replica.len()) > MAX_TENANT_BYTES && self.look_at_first(now).is_some() {}
+        self.make_room(asked.cluster, asked.replica.len(), now);
         let Some(pair) = self.clusters.get_mut(asked.cluster) else {
             return of_new(if has_room { self.open(asked, rules, now) } else { Standing::Untracked });
         };
@@ -118,11 +115,8 @@ impl TenantElections {
 
     /// Takes Mimir's word; `false` if there is no room for it.
     pub(crate) fn tell(&mut self, word: &Word<'_>, now: UnixMillis) -> bool {
-        self.drop_forgotten(now, LOOKED_AT_BY_A_PUSH);
-        self.drop_if_forgotten(word.cluster, now);
-        // What is forgotten gives its room to Mimir's word.
         let most = word.cluster.len().saturating_add(word.replica.len()).saturating_add(PAIR_BYTES);
-        while self.bytes.saturating_add(most) > MAX_TENANT_BYTES && self.look_at_first(now).is_some() {}
+        self.make_room(word.cluster, most, now);
         match self.clusters.get_mut(word.cluster) {
             Some(pair) => {
                 let before = pair.name_bytes();
@@ -143,6 +137,13 @@ impl TenantElections {
             }
         }
         true
+    }
+
+    /// Drops what is forgotten: some pairs, this cluster, and as many more as so many bytes need.
+    fn make_room(&mut self, cluster: &[u8], bytes: usize, now: UnixMillis) {
+        self.drop_forgotten(now, LOOKED_AT_BY_A_PUSH);
+        self.drop_if_forgotten(cluster, now);
+        while self.bytes.saturating_add(bytes) > MAX_TENANT_BYTES && self.look_at_first(now).is_some() {}
     }
 
     pub(crate) fn is_confirmed(&self, cluster: &[u8]) -> bool {
