@@ -7,7 +7,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use e2e::{Cluster, MimirRls, Request, until};
+use e2e::{Cluster, MimirRls, Request, until, wait_until};
 
 const TENANTS: u32 = 10_000;
 const CHANGES: usize = 200;
@@ -67,8 +67,5 @@ fn main() {
 
 /// Lets the programs come to rest: with no pause a change would wait for the work of the one before it.
 fn pause() {
-    let until = Instant::now() + PAUSE;
-    while let Some(left) = until.checked_duration_since(Instant::now()) {
-        thread::park_timeout(left);
-    }
+    wait_until(Instant::now() + PAUSE);
 }

@@ -10,9 +10,9 @@ use remote_write::Protocol;
 use remote_write::encode::{Series, encode_push};
 
 use crate::http1::{Connection, Request, Response};
-use crate::load::{Clients, exchange, wait_until};
+use crate::load::{Clients, exchange};
 use crate::push::push_request;
-use crate::wait::until;
+use crate::wait::{until, wait_until};
 
 /// The header with which a push of a [`FrontLoad`] is known again.
 pub const PUSH_ID: &str = "x-e2e-push";

@@ -14,7 +14,6 @@ mod clients;
 mod paced;
 
 pub(crate) use clients::Clients;
-pub(crate) use paced::wait_until;
 pub use paced::{Pace, push_paced};
 
 /// What the clients saw.

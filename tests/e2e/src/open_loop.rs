@@ -16,6 +16,7 @@ use crate::front::exchange_repeating;
 use crate::http1::{Connection, Request};
 use crate::mimir::Mimir;
 use crate::push::push_request;
+use crate::wait::wait_until;
 
 /// As many pushes can wait for their answers before one is late.
 const CLIENTS: usize = 400;
@@ -163,12 +164,8 @@ impl Shared {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let turn = number - self.first;
             let due = self.begun + self.every.saturating_mul(u32::try_from(turn).unwrap_or(u32::MAX));
-            while let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-                if self.stopping.load(Ordering::Relaxed) {
-                    return;
-                }
-                // Nothing unparks this thread: the passing of time is what it waits for.
-                thread::park_timeout(left.min(LOOK_EVERY));
+            while Instant::now() < due && !self.stopping.load(Ordering::Relaxed) {
+                wait_until(due.min(Instant::now() + LOOK_EVERY));
             }
             if self.stopping.load(Ordering::Relaxed) {
                 return;

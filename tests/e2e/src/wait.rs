@@ -44,7 +44,31 @@ pub(crate) fn poll<T>(deadline: Duration, mut attempt: impl FnMut() -> Option<T>
         if started.elapsed() > deadline {
             return None;
         }
-        // Nothing unparks this thread: there is no event to wait for when another process is to change.
-        thread::park_timeout(POLL_EVERY);
+        // There is no event to wait for when another process is to change.
+        wait_until(Instant::now() + POLL_EVERY);
+    }
+}
+
+/// Returns at this moment, or at once where it is over.
+///
+/// A thread that ends in a scope unparks the one that waits for it, which is left to be found by the next park: so it is asked for the time, and
+/// parked again.
+#[expect(clippy::disallowed_methods, reason = "the one place that parks, and looks at the time")]
+pub fn wait_until(due: Instant) {
+    while let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        thread::park_timeout(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_was_unparked_waits_all_the_same() {
+        let started = Instant::now();
+        thread::current().unpark();
+        wait_until(started + POLL_EVERY);
+        assert!(started.elapsed() >= POLL_EVERY);
     }
 }

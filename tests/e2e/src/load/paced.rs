@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::exchange;
 use crate::http1::{Request, Response};
+use crate::wait::wait_until;
 
 /// How fast, how often, and by how many.
 #[derive(Clone, Copy, Debug)]
@@ -41,12 +42,4 @@ pub fn push_paced(ports: &[u16], request: &Request, pace: Pace) -> Vec<Response>
         let clients: Vec<_> = (0..pace.clients).map(|first| scope.spawn(move || client(first))).collect();
         clients.into_iter().flat_map(|client| client.join().expect("a client sends all of its pushes")).collect()
     })
-}
-
-/// Returns at this moment, or at once where it is over.
-pub(crate) fn wait_until(due: Instant) {
-    while let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-        // Nothing unparks this thread: the passing of time is what it waits for.
-        thread::park_timeout(left);
-    }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use e2e::{Connection, Request, Response, push_request, samples};
+use e2e::{Connection, Request, Response, push_request, samples, wait_until};
 
 /// As many pushes can wait for their answers before one is late.
 const CLIENTS: usize = 16;
@@ -126,11 +126,4 @@ fn push(connection: &mut Option<Connection>, port: u16, request: &Request) -> Pu
         answer
     });
     Push { started, answered: Instant::now(), status: answer.map(|answer| answer.status) }
-}
-
-fn wait_until(due: Instant) {
-    while let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-        // Nothing unparks this thread: the passing of time is what it waits for.
-        thread::park_timeout(left);
-    }
 }
