@@ -21,6 +21,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY crates/edgectl/Cargo.toml crates/edgectl/
 COPY crates/enforce/Cargo.toml crates/enforce/
 COPY crates/go-regexp/Cargo.toml crates/go-regexp/
+COPY crates/go-yaml/Cargo.toml crates/go-yaml/
 COPY crates/limits/Cargo.toml crates/limits/
 COPY crates/limits-source/Cargo.toml crates/limits-source/
 COPY crates/overrides-sync/Cargo.toml crates/overrides-sync/

@@ -212,7 +212,7 @@ fn feed() {
 fn cache() {
     let text = "overrides: { a: { ingestion_rate: 10, drop_labels: [x] }, \"a:k=v\": { ingestion_rate: 1 }, b: { request_rate: 5 } }";
     let mut state = LimitsState::new(TenantLimits::default(), false);
-    let limits = state.apply(&[SourceDocument { name: "runtime.yaml", text }]).snapshot.expect("a good document");
+    let limits = state.apply(&[SourceDocument::new("runtime.yaml", text)]).snapshot.expect("a good document");
     let written = render_cache(&limits).expect("it is small");
     write("cache", "whole", &with_choice(9, written.as_bytes()));
     let body = written.split_once('\n').expect("a title").1;

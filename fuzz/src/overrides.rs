@@ -26,7 +26,7 @@ pub fn apply(input: &[u8]) {
 
 fn document(text: &str) -> SourceDocument<'_> {
     let (name, text) = text.split_once('\n').unwrap_or(("runtime.yaml", text));
-    SourceDocument { name, text }
+    SourceDocument::new(name, text)
 }
 
 fn state(allow_empty: bool) -> LimitsState {
@@ -52,7 +52,7 @@ fn from_nothing(documents: &[SourceDocument<'_>], allow_empty: bool) {
 
 fn over_others(documents: &[SourceDocument<'_>], allow_empty: bool) {
     let mut state = state(allow_empty);
-    let before = state.apply(&[SourceDocument { name: "runtime.yaml", text: BEFORE }]).snapshot.expect("a good one");
+    let before = state.apply(&[SourceDocument::new("runtime.yaml", BEFORE)]).snapshot.expect("a good one");
     let applied = state.apply(documents);
     let after = applied.snapshot.expect("good limits are never taken away");
     if !applied.accepted {

@@ -39,7 +39,7 @@ overrides:
 
 /// What each choice of rules comes to.
 static TENANTS: LazyLock<Vec<(TenantLimits, Option<Rewrite>)>> = LazyLock::new(|| {
-    let documents = [SourceDocument { name: "runtime.yaml", text: DOCUMENT }];
+    let documents = [SourceDocument::new("runtime.yaml", DOCUMENT)];
     let applied = LimitsState::new(TenantLimits::default(), false).apply(&documents);
     assert!(applied.problems.is_empty(), "{:?}", applied.problems);
     let snapshot = applied.snapshot.expect("the document is good");

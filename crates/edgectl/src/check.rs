@@ -77,7 +77,7 @@ fn judge_overrides(path: &Path, defaults: TenantLimits) -> Verdict {
         Err(verdict) => return verdict,
     };
     // A document without tenants is suspicious only after one that had some, so this never keeps anything.
-    let applied = LimitsState::new(defaults, false).apply(&[SourceDocument { name: &file, text: &text }]);
+    let applied = LimitsState::new(defaults, false).apply(&[SourceDocument::new(&file, &text)]);
     let outcome = applied.snapshot.map_or(Outcome::Rejected, |snapshot| Outcome::Accepted { tenants: snapshot.len() });
     Verdict { file, outcome, problems: applied.problems }
 }

@@ -72,7 +72,7 @@ impl FileSource {
     fn apply(&mut self, text: &str) -> ControlState {
         let name = self.file.document_name();
         let before = self.state.current();
-        let result = self.state.apply(&[SourceDocument { name: &name, text }]);
+        let result = self.state.apply(&[SourceDocument::new(&name, text)]);
         self.in_force = result.accepted;
         let changed = result.snapshot.as_deref().filter(|_| result.changed);
         let outcome = Outcome { before: before.as_deref(), changed, problems: &result.problems };

@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use limits::{Problem, Severity};
+use limits::{Code, Problem, Severity};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
@@ -76,7 +76,7 @@ impl WatchedFile {
     /// A problem that says why the file cannot be read, and what holds meanwhile.
     pub(crate) fn problem(&self, error: &io::Error, meanwhile: &str) -> Problem {
         let message = format!("the file cannot be read: {error}; {meanwhile}");
-        Problem::of_document(self.document_name(), Severity::Kept, message)
+        Problem::of_document(Code::UnreadableSource, self.document_name(), Severity::Kept, message)
     }
 
     fn changed_text(&mut self) -> io::Result<Option<String>> {

@@ -33,7 +33,7 @@ mod tests {
 
     #[track_caller]
     fn found(documents: &[(&str, &str)], expected: &[&str], tenants: usize) {
-        let documents: Vec<_> = documents.iter().map(|(name, text)| SourceDocument { name, text }).collect();
+        let documents: Vec<_> = documents.iter().map(|(name, text)| SourceDocument::new(name, text)).collect();
         let checked = check(&TenantLimits::default(), &documents);
         let told: Vec<_> =
             checked.problems.iter().map(|problem| format!("{} {problem}", problem.severity.as_str())).collect();

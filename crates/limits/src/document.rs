@@ -15,6 +15,7 @@ use std::rc::Rc;
 
 pub use defaults::parse_defaults;
 
+use crate::code::Code;
 use crate::field_set::FieldSet;
 use crate::model::TenantLimits;
 use crate::number::{Resolved, resolve};
@@ -31,8 +32,15 @@ pub const MAX_DOCUMENT_BYTES: usize = 16 * 1024 * 1024;
 pub struct SourceDocument<'t> {
     /// Shown in problems; a flat key `TENANT.FIELD` if the text is one field's value.
     pub name: &'t str,
-    /// YAML or JSON.
-    pub text: &'t str,
+    /// YAML or JSON, as the bytes that are stored; compressed where the name ends in `.gz`.
+    pub bytes: &'t [u8],
+}
+
+impl<'t> SourceDocument<'t> {
+    /// The bytes that go by this name.
+    pub fn new(name: &'t str, bytes: &'t (impl AsRef<[u8]> + ?Sized)) -> Self {
+        SourceDocument { name, bytes: bytes.as_ref() }
+    }
 }
 
 /// What a tenant's settings come to.
@@ -143,17 +151,21 @@ enum Shape {
 
 /// Reads a text of acceptable size; line 0 in an error is the whole document.
 pub(crate) fn parse_document(document: &SourceDocument<'_>) -> Result<Tree, YamlError> {
-    let bytes = document.text.len();
+    let bytes = document.bytes.len();
     if bytes > MAX_DOCUMENT_BYTES {
         let message = format!("has {bytes} bytes, more than the {MAX_DOCUMENT_BYTES} that are read");
         return Err(YamlError { line: 0, message });
     }
-    parse(document.text)
+    parse(text(document)?)
+}
+
+fn text<'t>(document: &SourceDocument<'t>) -> Result<&'t str, YamlError> {
+    std::str::from_utf8(document.bytes).map_err(|_| YamlError { line: 0, message: "is not UTF-8".to_owned() })
 }
 
 fn shape(document: &SourceDocument<'_>, reading: &mut Reading) -> Result<Shape, YamlError> {
     if flat::names_known_field(document.name) {
-        return Ok(Shape::FlatKey(flat::parse_value(document.text)));
+        return Ok(Shape::FlatKey(flat::parse_value(text(document)?)));
     }
     let named_as_file = is_file_name(document.name);
     let tree = match parse_document(document) {
@@ -208,7 +220,7 @@ pub(crate) fn refusal(message: &str) -> String {
 }
 
 fn problem(document: &str, line: Option<u64>, severity: Severity, message: String) -> Problem {
-    Problem { line, ..Problem::of_document(document, severity, message) }
+    Problem { line, ..Problem::of_document(Code::BadValue, document, severity, message) }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 
 mod cache;
 mod check;
+mod code;
 mod document;
 mod duration;
 mod edge;
@@ -33,6 +34,7 @@ mod yaml;
 
 pub use cache::{CACHE_TITLE, CacheError, MAX_CACHE_BYTES, render_cache};
 pub use check::{Checked, check};
+pub use code::Code;
 pub use document::{MAX_DOCUMENT_BYTES, SourceDocument, parse_defaults};
 pub use edge::{EdgeConfig, EdgeConfigApplied, EdgeConfigState, EdgeLimits, EdgePolicy};
 pub use elected::ElectedReplica;

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use crate::code::Code;
+
 /// The most problems one [`crate::LimitsState::apply`] lists; a last one says how many more there were.
 pub const MAX_PROBLEMS: usize = 1_000;
 
@@ -12,6 +14,8 @@ pub const MAX_PROBLEMS: usize = 1_000;
 /// ingestion_rate?`
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Problem {
+    /// What kind it is.
+    pub code: Code,
     /// The name the document was handed in with: a file name or a ConfigMap key.
     pub document: String,
     /// The tenant or limits key concerned, if it is about one.
@@ -29,9 +33,14 @@ pub struct Problem {
 impl Problem {
     /// A problem of a document as a whole: of no tenant, no field and no line.
     #[must_use]
-    pub fn of_document(document: impl Into<String>, severity: Severity, message: impl Into<String>) -> Self {
+    pub fn of_document(
+        code: Code,
+        document: impl Into<String>,
+        severity: Severity,
+        message: impl Into<String>,
+    ) -> Self {
         let (document, message) = (document.into(), message.into());
-        Problem { document, tenant: None, field: None, line: None, severity, message }
+        Problem { code, document, tenant: None, field: None, line: None, severity, message }
     }
 }
 
@@ -119,7 +128,7 @@ impl Problems {
             self.listed.sort_by_key(place);
             let message = format!("{} more problems are not listed; mend these first", total - self.listed.len());
             let document = documents.clone().next().unwrap_or("overrides");
-            self.listed.push(Problem::of_document(document, Severity::Ignored, message));
+            self.listed.push(Problem::of_document(Code::MoreProblems, document, Severity::Ignored, message));
         }
         self.listed
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::cache::{self, CacheError};
+use crate::code::Code;
 use crate::document::{self, Draft, Reading, SourceDocument};
 use crate::mode::Mode;
 use crate::model::TenantLimits;
@@ -176,7 +177,8 @@ impl LimitsState {
 fn emptied_problem(documents: &[SourceDocument<'_>]) -> Problem {
     let message = "there is no tenant any more, and the last good limits are kept; \
                    restore the tenants, or allow empty overrides if this is meant";
-    Problem::of_document(documents.first().map_or("overrides", |document| document.name), Severity::Kept, message)
+    let document = documents.first().map_or("overrides", |document| document.name);
+    Problem::of_document(Code::NoTenants, document, Severity::Kept, message)
 }
 
 #[cfg(test)]

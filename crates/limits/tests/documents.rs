@@ -28,7 +28,7 @@ fn read(path: &Path) -> String {
 }
 
 fn apply(state: &mut LimitsState, name: &str, text: &str) -> Applied {
-    state.apply(&[SourceDocument { name, text }])
+    state.apply(&[SourceDocument::new(name, text)])
 }
 
 fn render(snapshot: &Snapshot) -> String {

@@ -9,7 +9,7 @@ use limits::{Burst, LimitsState, Mode, Rate, SourceDocument, Tenant, TenantLimit
 
 fn apply(text: &str) -> std::sync::Arc<limits::Snapshot> {
     let mut state = LimitsState::new(TenantLimits::default(), false);
-    let applied = state.apply(&[SourceDocument { name: "runtime.yaml", text }]);
+    let applied = state.apply(&[SourceDocument::new("runtime.yaml", text)]);
     assert_eq!(applied.problems, []);
     applied.snapshot.expect("limits")
 }

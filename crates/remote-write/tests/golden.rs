@@ -24,7 +24,7 @@ static OVERRIDES: LazyLock<Arc<Snapshot>> = LazyLock::new(|| {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/runtime.yaml");
     let text = std::fs::read_to_string(path).unwrap();
     let mut state = LimitsState::new(TenantLimits::default(), false);
-    state.apply(&[SourceDocument { name: "runtime.yaml", text: &text }]).snapshot.unwrap()
+    state.apply(&[SourceDocument::new("runtime.yaml", &text)]).snapshot.unwrap()
 });
 
 /// One recorded push with its answer.

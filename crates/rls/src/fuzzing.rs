@@ -37,7 +37,7 @@ impl Services {
     /// When a document has a fault.
     pub fn new(overrides: &str, edge_config: &str) -> anyhow::Result<Self> {
         let mut limits = LimitsState::new(TenantLimits::default(), false);
-        let limits = limits.apply(&[SourceDocument { name: "runtime.yaml", text: overrides }]);
+        let limits = limits.apply(&[SourceDocument::new("runtime.yaml", overrides)]);
         let edge = EdgeConfigState::new().apply("edge.yaml", edge_config);
         let problems: Vec<_> = limits.problems.iter().chain(&edge.problems).map(ToString::to_string).collect();
         anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));

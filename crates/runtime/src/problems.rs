@@ -30,6 +30,10 @@ struct Problems {
 struct ProblemJson {
     /// default_limits, limits or edge_config.
     source: &'static str,
+    /// Stable, such as MRC0012.
+    code: &'static str,
+    /// The same in words, such as duplicate-tenant.
+    kind: &'static str,
     document: String,
     line: Option<u64>,
     tenant: Option<String>,
@@ -59,7 +63,17 @@ fn list(
 
 impl From<(&'static str, &Problem)> for ProblemJson {
     fn from((source, problem): (&'static str, &Problem)) -> Self {
-        let Problem { document, tenant, field, line, severity, message } = problem.clone();
-        Self { source, document, line, tenant, field, severity: severity.as_str(), message }
+        let Problem { code, document, tenant, field, line, severity, message } = problem.clone();
+        Self {
+            source,
+            code: code.id(),
+            kind: code.name(),
+            document,
+            line,
+            tenant,
+            field,
+            severity: severity.as_str(),
+            message,
+        }
     }
 }

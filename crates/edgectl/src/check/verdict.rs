@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::string::FromUtf8Error;
 
-use limits::{Problem, Severity};
+use limits::{Code, Problem, Severity};
 use serde::Serialize;
 
 /// What mimir-rls would do with a file.
@@ -39,7 +39,7 @@ impl Verdict {
         let lines = error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count();
         let message = format!("byte {good} is not UTF-8 and the document is rejected; save it as UTF-8");
         let line = u64::try_from(lines + 1).ok();
-        let problem = Problem { line, ..Problem::of_document(file, Severity::Rejected, message) };
+        let problem = Problem { line, ..Problem::of_document(Code::BadCharacters, file, Severity::Rejected, message) };
         Self { file: file.to_owned(), outcome: Outcome::Rejected, problems: vec![problem] }
     }
 

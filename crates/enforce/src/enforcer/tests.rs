@@ -321,7 +321,7 @@ fn lists_known_tenants_in_order_and_page_by_page() {
 fn naming(tenants: &[&str]) -> Arc<Snapshot> {
     let text: String = tenants.iter().map(|tenant| format!("  {tenant}: {{}}\n")).collect();
     let text = format!("overrides:\n{text}");
-    let documents = [limits::SourceDocument { name: "r.yaml", text: &text }];
+    let documents = [limits::SourceDocument::new("r.yaml", &text)];
     limits::LimitsState::new(limits::TenantLimits::default(), true).apply(&documents).snapshot.unwrap()
 }
 

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use limits::{ControlState, MAX_PROBLEMS, Problem, Severity, Snapshot};
+use limits::{Code, ControlState, MAX_PROBLEMS, Problem, Severity, Snapshot};
 use proto::edge::limits::v1::{Problem as FeedProblem, Severity as FeedSeverity};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -108,6 +108,8 @@ fn problem(problem: FeedProblem) -> Problem {
         FeedSeverity::Shadowed => Severity::Shadowed,
         FeedSeverity::Rejected => Severity::Rejected,
     };
-    let FeedProblem { document, tenant, field, line, message, .. } = problem;
-    Problem { document, tenant, field, line, severity, message }
+    let FeedProblem { document, tenant, field, line, message, code, .. } = problem;
+    // A newer server may know kinds that are not known here.
+    let code = Code::from_id(&code).unwrap_or(Code::Other);
+    Problem { code, document, tenant, field, line, severity, message }
 }

@@ -121,7 +121,7 @@ fn nothing_is_in_force_until_the_first_good_document() {
 #[test]
 fn restored_limits_hold_through_a_broken_document_and_are_not_confirmed_by_it() {
     let mut state = LimitsState::new(TenantLimits::default(), false);
-    state.apply(&[SourceDocument { name: "cache", text: "overrides: { a: {}, b: {} }" }]);
+    state.apply(&[SourceDocument::new("cache", "overrides: { a: {}, b: {} }")]);
     let mut watched = Watched::new("overrides: [");
     watched.source = FileSource::new(watched.source.file.path.clone(), state).restored(Duration::from_secs(3600));
     let sender = watch::Sender::new(ControlState::default());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use limits::{Origin, Problem, Severity, SourceDocument};
+use limits::{Code, Origin, Problem, Severity, SourceDocument};
 
 /// The most keys of `binaryData` that get a problem of their own.
 const MAX_BINARY_KEYS: usize = 20;
@@ -27,7 +27,7 @@ impl Content {
 
     /// Its documents in the order of their keys, as one set.
     pub(crate) fn documents(&self) -> Vec<SourceDocument<'_>> {
-        self.data.iter().map(|(name, text)| SourceDocument { name, text }).collect()
+        self.data.iter().map(|(name, text)| SourceDocument::new(name, text)).collect()
     }
 
     /// What is passed over.
@@ -53,7 +53,7 @@ pub(crate) fn origin(metadata: &ObjectMeta) -> Option<Origin> {
 }
 
 fn ignored(key: &str, message: String) -> Problem {
-    Problem::of_document(key, Severity::Ignored, message)
+    Problem::of_document(Code::UnreadKey, key, Severity::Ignored, message)
 }
 
 #[cfg(test)]
@@ -73,8 +73,8 @@ mod tests {
     #[test]
     fn documents_come_in_the_order_of_their_keys() {
         let content = Content::of(object(&[("b", "2"), ("a", "1")], &[])).unwrap();
-        let seen: Vec<_> = content.documents().iter().map(|document| (document.name, document.text)).collect();
-        assert_eq!(seen, [("a", "1"), ("b", "2")]);
+        let seen: Vec<_> = content.documents().iter().map(|document| (document.name, document.bytes)).collect();
+        assert_eq!(seen, [("a", b"1".as_slice()), ("b", b"2")]);
         assert_eq!((&*content.origin.uid, &*content.origin.resource_version), ("u", "7"));
         assert!(content.problems().is_empty());
     }

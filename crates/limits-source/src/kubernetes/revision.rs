@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use limits::{ControlState, LimitsState, Origin, Problem, Severity};
+use limits::{Code, ControlState, LimitsState, Origin, Problem, Severity};
 
 use super::names::ConfigMapName;
 use super::object::Content;
@@ -123,7 +123,7 @@ impl Revisions {
     }
 
     fn kept(&self, message: &str) -> Problem {
-        Problem::of_document(self.name.to_string(), Severity::Kept, message)
+        Problem::of_document(Code::UnreadableSource, self.name.to_string(), Severity::Kept, message)
     }
 }
 

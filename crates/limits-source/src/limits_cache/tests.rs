@@ -40,7 +40,7 @@ fn state() -> LimitsState {
 }
 
 fn limits(text: &str) -> ControlState {
-    let limits = state().apply(&[SourceDocument { name: "runtime.yaml", text }]).snapshot;
+    let limits = state().apply(&[SourceDocument::new("runtime.yaml", text)]).snapshot;
     ControlState { limits, ..ControlState::default() }
 }
 

@@ -22,6 +22,7 @@ async fn connected(server: &mut Server) -> (Client, Watch) {
 
 fn problem(message: &str) -> feed::Problem {
     feed::Problem {
+        code: "MRC0031".to_owned(),
         document: "runtime.yaml".to_owned(),
         tenant: Some("a".to_owned()),
         field: None,

@@ -202,7 +202,7 @@ fn a_cache_over_the_cap_is_neither_written_nor_read() {
 }
 
 fn document(text: &str) -> SourceDocument<'_> {
-    SourceDocument { name: "limits.yaml", text }
+    SourceDocument::new("limits.yaml", text)
 }
 
 impl LimitsState {

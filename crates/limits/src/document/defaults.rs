@@ -16,7 +16,7 @@ use crate::yaml::{Entry, YamlError};
 /// has what was passed over.
 pub fn parse_defaults(name: &str, text: &str) -> Result<(TenantLimits, Vec<Problem>), Vec<Problem>> {
     let mut reading = Reading::default();
-    let limits = read(SourceDocument { name, text }, &mut reading);
+    let limits = read(SourceDocument::new(name, text), &mut reading);
     if reading.refused { Err(reading.problems.listed) } else { Ok((limits, reading.problems.listed)) }
 }
 

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::code::Code;
 use crate::field_set::FieldSet;
 use crate::fields::{self, Field, Known};
 use crate::model::TenantLimits;
@@ -105,6 +106,7 @@ impl<'d> Setting<'d> {
 
     fn problem(&self, tenant: Option<&str>, field: &str, severity: Severity, message: String) -> Problem {
         Problem {
+            code: Code::BadValue,
             document: self.document.to_owned(),
             tenant: tenant.map(str::to_owned),
             field: Some(field.to_owned()),

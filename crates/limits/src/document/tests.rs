@@ -2,7 +2,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn read_all(documents: &[(&str, &str)]) -> Reading {
-    let documents: Vec<_> = documents.iter().map(|&(name, text)| SourceDocument { name, text }).collect();
+    let documents: Vec<_> = documents.iter().map(|&(name, text)| SourceDocument::new(name, text)).collect();
     read(&TenantLimits::default(), &documents, Expressions::default())
 }
 
@@ -181,7 +181,7 @@ proptest! {
         let fields: Vec<_> = names.iter().map(|name| format!("{name}: {rate}")).collect();
         let defaults = TenantLimits { ha_max_clusters: 3, drop_labels: [std::sync::Arc::from("x")].into(), request_burst_size: 9, ..TenantLimits::default() };
         let text = format!("overrides: {{team-a: {{{}}}}}", fields.join(", "));
-        let reading = read(&defaults, &[SourceDocument { name: "runtime.yaml", text: &text }], Expressions::default());
+        let reading = read(&defaults, &[SourceDocument::new("runtime.yaml", &text)], Expressions::default());
         let limits = &reading.drafts["team-a"].limits;
         let other = |(name, _): &(&str, String)| !names.contains(name);
         let (ours, base): (Vec<_>, Vec<_>) = (limits.fields().filter(other).collect(), defaults.fields().filter(other).collect());

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::EdgePolicy;
+use crate::code::Code;
 use crate::document::{SourceDocument, parse_document, refusal, twice, unmatched};
 use crate::fields;
 use crate::mode::Mode;
@@ -148,6 +149,7 @@ struct Place<'d> {
 impl Place<'_> {
     fn problem(self, line: Option<u64>, field: Option<&str>, message: String) -> Problem {
         Problem {
+            code: Code::BadValue,
             document: self.document.to_owned(),
             tenant: self.tenant.map(str::to_owned),
             field: field.map(str::to_owned),

@@ -57,7 +57,7 @@ impl EdgeConfigState {
     /// A refused document changes nothing. A tenant whose entry has a fault keeps the policy of its last good entry,
     /// defaults of that time included, and is in shadow where it had none.
     pub fn apply(&mut self, name: &str, text: &str) -> EdgeConfigApplied {
-        let Reading { default, drafts, mut problems, refused } = read(&SourceDocument { name, text });
+        let Reading { default, drafts, mut problems, refused } = read(&SourceDocument::new(name, text));
         let mut changed = false;
         if refused {
             for fault in drafts.into_values().flat_map(|draft| draft.faults) {

@@ -6,7 +6,7 @@ fn state() -> LimitsState {
 }
 
 fn apply(state: &mut LimitsState, text: &str) -> Applied {
-    state.apply(&[SourceDocument { name: "limits.yaml", text }])
+    state.apply(&[SourceDocument::new("limits.yaml", text)])
 }
 
 /// Version, and each tenant's rate and mode.
@@ -135,7 +135,7 @@ fn a_flat_tenant_gone_bad_keeps_its_last_good_entry() {
 fn bad_flat_keys_wait_while_a_document_is_refused() {
     let mut state = state();
     let documents = [("runtime.yaml", "overrides: ["), ("a.ingestion_rate", "fast")];
-    let applied = state.apply(&documents.map(|(name, text)| SourceDocument { name, text }));
+    let applied = state.apply(&documents.map(|(name, text)| SourceDocument::new(name, text)));
     assert!(applied.snapshot.is_none());
     let severities: Vec<_> = applied.problems.iter().map(|problem| problem.severity).collect();
     assert_eq!(severities, [Severity::Rejected, Severity::Kept]);

@@ -32,7 +32,7 @@ fn an_entry_is_what_it_says_itself_over_the_defaults_of_whoever_takes_it() {
     let mut writer = state(10_000.0);
     // The built-in default, but said.
     let text = "overrides: {a: {ingestion_rate: 10000}, b: {request_rate: 5}}";
-    let written = writer.apply(&[SourceDocument { name: "runtime.yaml", text }]).snapshot.expect("limits");
+    let written = writer.apply(&[SourceDocument::new("runtime.yaml", text)]).snapshot.expect("limits");
     let told = told(&written);
     assert_eq!(
         told.iter().map(|(_, _, fields)| fields.as_str()).collect::<Vec<_>>(),

@@ -1,6 +1,6 @@
 //! What is wrong with the documents, as a message of the feed.
 
-use limits::{Problem, Severity};
+use limits::{Code, Problem, Severity};
 use proto::edge::limits::v1::{Problem as ProblemMessage, ProblemList, Severity as SeverityMessage};
 
 /// How much of the texts is told; `/api/v1/problems` has all of them.
@@ -30,6 +30,7 @@ fn size(problem: &Problem) -> usize {
 
 fn more(first: &Problem, count: usize) -> ProblemMessage {
     ProblemMessage {
+        code: Code::MoreProblems.id().to_owned(),
         document: first.document.clone(),
         tenant: None,
         field: None,
@@ -42,14 +43,14 @@ fn more(first: &Problem, count: usize) -> ProblemMessage {
 }
 
 fn message(problem: &Problem) -> ProblemMessage {
-    let Problem { document, tenant, field, line, severity, message } = problem.clone();
+    let Problem { code, document, tenant, field, line, severity, message } = problem.clone();
     let severity = match severity {
         Severity::Ignored => SeverityMessage::Ignored,
         Severity::Kept => SeverityMessage::Kept,
         Severity::Shadowed => SeverityMessage::Shadowed,
         Severity::Rejected => SeverityMessage::Rejected,
     };
-    ProblemMessage { document, tenant, field, line, severity: severity.into(), message }
+    ProblemMessage { document, tenant, field, line, severity: severity.into(), message, code: code.id().to_owned() }
 }
 
 #[cfg(test)]
@@ -59,6 +60,7 @@ mod tests {
     fn problem(message: String) -> Problem {
         let document = "overrides.yaml".to_owned();
         Problem {
+            code: Code::BadValue,
             document,
             tenant: Some("t".to_owned()),
             field: None,

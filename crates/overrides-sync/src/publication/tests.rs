@@ -31,7 +31,7 @@ impl Server {
     }
 
     fn read_text(&mut self, text: &str, resource_version: u32) -> Option<Arc<Published>> {
-        let applied = self.state.apply(&[SourceDocument { name: "overrides.yaml", text }]);
+        let applied = self.state.apply(&[SourceDocument::new("overrides.yaml", text)]);
         assert_eq!(applied.problems, [], "{text}");
         let origin = Origin { uid: "uid".into(), resource_version: resource_version.to_string().into() };
         let state =

@@ -75,7 +75,7 @@ pub(crate) fn review(rules: &Rules, old: Option<&Content>, new: &Content) -> Rev
 }
 
 fn checked(rules: &Rules, content: &Content) -> Checked {
-    let documents = content.documents.iter().map(|(name, text)| SourceDocument { name, text });
+    let documents = content.documents.iter().map(|(name, text)| SourceDocument::new(name, text));
     check(&rules.defaults, &documents.collect::<Vec<_>>())
 }
 

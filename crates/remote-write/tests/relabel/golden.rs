@@ -41,7 +41,7 @@ struct Sample {
 fn overrides() -> Arc<Snapshot> {
     let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/runtime.yaml"));
     let mut state = LimitsState::new(TenantLimits::default(), false);
-    state.apply(&[SourceDocument { name: "runtime.yaml", text }]).snapshot.unwrap()
+    state.apply(&[SourceDocument::new("runtime.yaml", text)]).snapshot.unwrap()
 }
 
 fn samples_left(push: &Push, rewrite: &Rewrite, tenant: &str, set: &mut LabelSet) -> i64 {

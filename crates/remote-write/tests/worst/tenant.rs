@@ -40,7 +40,7 @@ impl WorstTenant {
 fn limits(yaml: &str) -> TenantLimits {
     let text = format!("overrides:\n  team: {yaml}\n");
     let mut state = LimitsState::new(TenantLimits::default(), false);
-    let snapshot = state.apply(&[SourceDocument { name: "runtime.yaml", text: &text }]).snapshot.unwrap();
+    let snapshot = state.apply(&[SourceDocument::new("runtime.yaml", &text)]).snapshot.unwrap();
     let tenant = Tenant::parse(Some(b"team".as_slice())).unwrap();
     snapshot.for_tenant(&tenant).tenant.limits.clone()
 }

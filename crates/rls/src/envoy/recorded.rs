@@ -44,7 +44,7 @@ type Refusal = Option<(i64, Vec<(String, String)>, String)>;
 fn overrides() -> Arc<Snapshot> {
     let text = include_str!("../../../../tests/golden/runtime.yaml");
     LimitsState::new(TenantLimits::default(), false)
-        .apply(&[SourceDocument { name: "runtime.yaml", text }])
+        .apply(&[SourceDocument::new("runtime.yaml", text)])
         .snapshot
         .unwrap()
 }

@@ -8,7 +8,7 @@ use super::*;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn snapshot(document: &str) -> Arc<Snapshot> {
-    let documents = [SourceDocument { name: "runtime.yaml", text: document }];
+    let documents = [SourceDocument::new("runtime.yaml", document)];
     LimitsState::new(TenantLimits::default(), true).apply(&documents).snapshot.unwrap()
 }
 

@@ -34,7 +34,7 @@ fn limits_of_a_cache_hold_until_the_api_server_is_there() {
     let mut cluster = Cluster::start(&rates(&[("team", 2)]));
     cluster.server.kill();
     let mut state = LimitsState::new(TenantLimits::default(), false);
-    state.apply(&[SourceDocument { name: "cache", text: &rates(&[("team", 1)]) }]);
+    state.apply(&[SourceDocument::new("cache", &rates(&[("team", 1)]))]);
     let hour = Duration::from_secs(3_600);
     let began = Instant::now();
     let mut watched = Watched::with(&cluster.server.kubeconfig(ADMIN), state, hour);

@@ -5,8 +5,7 @@ use crate::{LimitsState, SourceDocument, TenantLimits};
 fn told(fields: &str) -> Vec<String> {
     let text =
         format!("overrides:\n  team-a:\n{}", fields.lines().map(|line| format!("    {line}\n")).collect::<String>());
-    let applied =
-        LimitsState::new(TenantLimits::default(), false).apply(&[SourceDocument { name: "r.yaml", text: &text }]);
+    let applied = LimitsState::new(TenantLimits::default(), false).apply(&[SourceDocument::new("r.yaml", &text)]);
     let rejected = applied.problems.iter().any(|problem| problem.severity == Severity::Rejected);
     assert_eq!(applied.accepted, !rejected, "{text}");
     let start = "r.yaml:3: tenant team-a: field metric_relabel_configs has rule 1 ";
@@ -128,7 +127,7 @@ fn a_modulus_may_be_any_number_that_go_takes() {
     ] {
         let text = format!("overrides: {{t: {{metric_relabel_configs: [{{action: hashmod, modulus: {value}}}]}}}}");
         let mut state = LimitsState::new(TenantLimits::default(), false);
-        let applied = state.apply(&[SourceDocument { name: "r.yaml", text: &text }]);
+        let applied = state.apply(&[SourceDocument::new("r.yaml", &text)]);
         assert_eq!(applied.problems, [], "{value}");
         let snapshot = applied.snapshot.unwrap();
         assert_eq!(snapshot.entry("t").unwrap().limits.metric_relabel_configs[0].modulus, modulus, "{value}");
@@ -194,7 +193,7 @@ fn dear(tag: &str) -> String {
 #[test]
 fn a_document_does_not_wait_for_dear_expressions_to_be_compiled() {
     let mut state = LimitsState::new(TenantLimits::default(), false);
-    let mut apply = |text: &str| state.apply(&[SourceDocument { name: "r.yaml", text }]);
+    let mut apply = |text: &str| state.apply(&[SourceDocument::new("r.yaml", text)]);
     let document = dear("x");
     let began = std::time::Instant::now();
     let applied = apply(&document);
@@ -204,7 +203,7 @@ fn a_document_does_not_wait_for_dear_expressions_to_be_compiled() {
     // What was compiled is known, and others are compiled the next time.
     assert_eq!(apply(&document).problems, applied.problems);
     assert_eq!(state.expressions.compiled.len(), 2 * MOST_COMPILED);
-    assert!(state.apply(&[SourceDocument { name: "r.yaml", text: "overrides: {t: {}}" }]).accepted);
-    assert!(state.apply(&[SourceDocument { name: "r.yaml", text: "overrides: {t: {}}" }]).accepted);
+    assert!(state.apply(&[SourceDocument::new("r.yaml", "overrides: {t: {}}")]).accepted);
+    assert!(state.apply(&[SourceDocument::new("r.yaml", "overrides: {t: {}}")]).accepted);
     assert_eq!(state.expressions.compiled.len(), 0, "and what no document has is forgotten");
 }

@@ -1,3 +1,5 @@
+use limits::Code;
+
 use super::*;
 
 fn configmap(name: &str) -> ConfigMapName {
@@ -10,7 +12,15 @@ fn origin(uid: &str) -> Origin {
 
 fn problem(severity: Severity, message: &str) -> Problem {
     let (document, message) = ("runtime.yaml".to_owned(), message.to_owned());
-    Problem { document, tenant: Some("a".to_owned()), field: None, line: Some(3), severity, message }
+    Problem {
+        code: Code::BadValue,
+        document,
+        tenant: Some("a".to_owned()),
+        field: None,
+        line: Some(3),
+        severity,
+        message,
+    }
 }
 
 fn only(problem: Problem) -> Note {
