@@ -16,24 +16,29 @@ pub mod fuzzing {
     pub use crate::feed_source::FeedClient;
 }
 mod ha_tracker;
+mod http_get;
 mod kubernetes;
 mod limits_cache;
+mod mimir_pages;
+mod mimir_url;
 mod source;
 mod spec;
 mod stamp;
 mod watched_file;
 
-pub use default_limits::{DefaultLimitsError, read_default_limits};
+pub use default_limits::{DefaultLimits, DefaultLimitsError, DefaultLimitsOptions, DefaultLimitsSource};
 pub use distributors::DistributorsSource;
 pub use edge_config::{EdgeConfigFeed, EdgeConfigSource, EdgeControl};
 pub use feed::{Freshness, LimitsFeed};
 pub use feed_source::{Feed, FeedCounts, FeedSource, FeedTracker, FeedUrls, FeedUrlsError};
 pub use file::FileSource;
-pub use ha_tracker::{HaTrackerFeed, HaTrackerPolls, HaTrackerSource, HaTrackerState, HaTrackerUrl, HaTrackerUrlError};
+pub use ha_tracker::{HaTrackerFeed, HaTrackerPolls, HaTrackerSource, HaTrackerState, HaTrackerUrl};
 pub use kubernetes::{
     ConfigMapName, ConfigMapSource, KubeClient, KubeConfigError, ObjectNameError, ServiceName, WatchCounts,
 };
 pub use limits_cache::LimitsCache;
+pub use mimir_pages::{PageError, fetch_page};
+pub use mimir_url::{MimirUrl, MimirUrlError};
 pub use source::{Beside, Source};
 pub use spec::{SourceSpec, SpecError};
 pub use watched_file::MAX_FILE_BYTES;
