@@ -9,7 +9,7 @@ use crate::error::{Error, Fault};
 ///
 /// # Errors
 /// Bytes that are no character, or a character that YAML does not allow, wherever it stands.
-pub fn characters(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
+pub(crate) fn characters(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
     let text = match bytes {
         [0xff, 0xfe, rest @ ..] => Cow::Owned(utf16(rest, u16::from_le_bytes)?),
         [0xfe, 0xff, rest @ ..] => Cow::Owned(utf16(rest, u16::from_be_bytes)?),

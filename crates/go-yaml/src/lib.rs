@@ -8,6 +8,7 @@
 
 mod aliases;
 mod characters;
+mod document;
 mod encode;
 mod error;
 mod first_pass;
@@ -20,9 +21,10 @@ mod sources;
 mod timestamp;
 mod value;
 
-pub use characters::characters;
+use characters::characters;
+pub use document::{Document, Root};
 pub use error::{Error, Fault};
 pub use node::{Content, Entry, Node, Place, Scalar};
-pub use once::{Document, Duplicate, parse};
+pub use once::{Duplicate, Tree};
 pub use resolve::{Resolved, resolve};
-pub use runtime_config::{RuntimeConfig, Source, Taken};
+pub use runtime_config::{RuntimeConfig, of_source};

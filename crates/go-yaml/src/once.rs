@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use crate::error::{Error, Fault};
-use crate::graph::{self, Graph, Kind, NodeId, Tag};
+use crate::graph::{Graph, Kind, NodeId, Tag};
 use crate::node::{Content, Entry, Node, Place, Scalar};
 
 /// Nodes of a tree once its aliases are followed.
@@ -32,7 +32,7 @@ pub struct Duplicate {
 
 /// A document as a tree.
 #[derive(Debug, Default)]
-pub struct Document {
+pub struct Tree {
     /// `None` for a text without any node.
     pub root: Option<Rc<Node>>,
     /// Keys that are there twice, some hundred of them.
@@ -41,16 +41,10 @@ pub struct Document {
     pub second_document: Option<u64>,
 }
 
-/// Reads the first document of a text, of YAML or JSON.
-///
-/// # Errors
-/// A fault that yaml.v3 finds before it decodes, an alias into itself, a key or merge that is no scalar or mapping, or too
-/// many nodes.
-pub fn parse(text: &str) -> Result<Document, Error> {
-    let graph = graph::parse(text)?;
-    let mut builder = Builder { graph: &graph, built: HashMap::new(), size: Size::default(), duplicates: Vec::new() };
+pub(crate) fn decode(graph: &Graph) -> Result<Tree, Error> {
+    let mut builder = Builder { graph, built: HashMap::new(), size: Size::default(), duplicates: Vec::new() };
     let root = graph.root.map(|root| builder.node(root, 1)).transpose()?;
-    Ok(Document { root, duplicates: builder.duplicates, second_document: graph.second_document })
+    Ok(Tree { root, duplicates: builder.duplicates, second_document: graph.second_document })
 }
 
 #[derive(Clone, Copy, Default)]

@@ -5,17 +5,18 @@
 
 use std::fmt::Write;
 
-use go_yaml::{Content, Node, RuntimeConfig, Source};
+use go_yaml::{Content, Document, Node, RuntimeConfig, of_source};
 
 const MOST_BYTES: usize = 1 << 20;
 
 /// The tree on one line, or Mimir's error.
 fn read(sources: &[(&str, &[u8])]) -> Result<String, String> {
-    let mut config = RuntimeConfig::new(MOST_BYTES);
+    let mut config = RuntimeConfig::default();
     for (name, bytes) in sources {
-        config.add(&Source { name, bytes }).map_err(|error| error.go)?;
+        let document = Document::parse(name, bytes, MOST_BYTES).map_err(|error| of_source(name, error).go)?;
+        config.add(&document).map_err(|error| error.go)?;
     }
-    let tree = config.tree().map_err(|error| error.go)?;
+    let tree = config.into_tree().map_err(|error| error.go)?;
     let mut text = String::new();
     match &tree {
         Some(root) => write(root, &mut text),
