@@ -24,6 +24,8 @@ mod number;
 mod origin;
 mod problem;
 mod relabel;
+#[cfg_attr(not(test), expect(dead_code, reason = "the readers of documents are to call it"))]
+mod schema;
 mod snapshot;
 mod state;
 mod suggest;
@@ -44,6 +46,7 @@ pub use model::{Burst, LabelValueStrategy, NameScheme, Rate, RateLimit, TenantLi
 pub use origin::Origin;
 pub use problem::{MAX_PROBLEMS, Problem, Severity};
 pub use relabel::{RelabelAction, RelabelRule};
+pub use schema::{MimirVersion, MimirVersionError, RuleSettings};
 pub use snapshot::{Diff, Snapshot, TenantEntry, TenantView};
 pub use state::{Applied, ControlState, LimitsState};
 pub use tenant::{MAX_METADATA_BYTES, MAX_TENANT_BYTES, Tenant, TenantError, TenantId};
