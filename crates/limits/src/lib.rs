@@ -11,6 +11,7 @@
 mod cache;
 mod check;
 mod code;
+mod defaults;
 mod document;
 mod duration;
 mod edge;
@@ -20,11 +21,9 @@ mod fields;
 mod fnv;
 mod mode;
 mod model;
-mod number;
 mod origin;
 mod problem;
 mod relabel;
-#[cfg_attr(not(test), expect(dead_code, reason = "the readers of documents are to call it"))]
 mod schema;
 mod snapshot;
 mod state;
@@ -37,6 +36,7 @@ mod yaml;
 pub use cache::{CACHE_TITLE, CacheError, MAX_CACHE_BYTES, render_cache};
 pub use check::{Checked, check};
 pub use code::Code;
+pub use defaults::Defaults;
 pub use document::{MAX_DOCUMENT_BYTES, SourceDocument, parse_defaults};
 pub use edge::{EdgeConfig, EdgeConfigApplied, EdgeConfigState, EdgeLimits, EdgePolicy};
 pub use elected::ElectedReplica;

@@ -200,14 +200,14 @@ pub(crate) fn check(
     walk.finish()
 }
 
-/// Looks at the `limits:` block of Mimir's main configuration, and gives what it makes of Mimir's defaults.
+/// Looks at the `limits:` block of Mimir's main configuration, which is read over `base`, and gives what it makes of that.
 pub(crate) fn check_limits(
     block: &Node,
     version: &MimirVersion,
+    base: &RuleSettings,
     query_store_after: Duration,
 ) -> (Checked, RuleSettings) {
-    let base = RuleSettings::default();
-    let mut walk = Walk::new(version, &base, query_store_after);
+    let mut walk = Walk::new(version, base, query_store_after);
     let settings = match table::limits() {
         Some(limits) if !scalar::is_null(block) => walk.limits(limits, base.clone(), block, block.place),
         _ => base.clone(),

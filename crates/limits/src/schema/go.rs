@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use go_yaml::{Content, Node, Place, Resolved, resolve};
+use go_yaml::{Content, Node, Place, resolve};
 
 /// A string as Go's `%q` writes it.
 pub(super) fn quote(text: &str) -> String {
@@ -70,25 +70,8 @@ fn tag(node: &Node) -> &'static str {
     match &node.content {
         Content::Sequence(_) => "!!seq",
         Content::Mapping(_) => "!!map",
-        Content::Scalar(scalar) => match resolve(scalar) {
-            Resolved::Null => "!!null",
-            Resolved::Bool(_) => "!!bool",
-            Resolved::Int(_) => "!!int",
-            Resolved::Float(_) => "!!float",
-            _ if scalar.plain && is_timestamp(&scalar.text) => "!!timestamp",
-            _ => "!!str",
-        },
+        Content::Scalar(scalar) => resolve(scalar).tag(),
     }
-}
-
-/// Whether a plain text begins as a date does, `YYYY-M-D`, and ends there or goes on with a time.
-fn is_timestamp(text: &str) -> bool {
-    let (date, time) = text.split_once(['T', 't', ' ']).unwrap_or((text, "0:0:0"));
-    let digits =
-        |part: &str, most: usize| (1..=most).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
-    let parts: Vec<_> = date.splitn(3, '-').collect();
-    let [year, month, day] = parts.as_slice() else { return false };
-    year.len() == 4 && digits(year, 4) && digits(month, 2) && digits(day, 2) && time.split(':').count() >= 3
 }
 
 #[cfg(test)]
@@ -105,16 +88,6 @@ mod tests {
             ("\u{85}\u{200b}\u{a0}\u{2028}\u{e000}\u{10ffff}", r#""\u0085\u200b\u00a0\u2028\ue000\U0010ffff""#),
         ] {
             assert_eq!(quote(text), quoted);
-        }
-    }
-
-    #[test]
-    fn knows_a_timestamp() {
-        for text in ["2025-07-04", "2025-7-4", "2025-07-04T00:00:00Z", "2025-07-04 1:2:3.5"] {
-            assert!(is_timestamp(text), "{text}");
-        }
-        for text in ["", "1:30", "20250704", "2025-07", "2025-007-04", "2025-07-04T", "2025-07-04x", "a-b-c"] {
-            assert!(!is_timestamp(text), "{text}");
         }
     }
 }
