@@ -46,7 +46,7 @@ pub use model::{Burst, LabelValueStrategy, NameScheme, Rate, RateLimit, TenantLi
 pub use origin::Origin;
 pub use problem::{MAX_PROBLEMS, Problem, Severity};
 pub use relabel::{RelabelAction, RelabelRule};
-pub use schema::{MimirVersion, RuleSettings};
+pub use schema::{MimirVersion, MimirVersionError, RuleSettings};
 pub use snapshot::{Diff, Snapshot, TenantEntry, TenantView};
 pub use state::{Applied, ControlState, LimitsState};
 pub use tenant::{MAX_METADATA_BYTES, MAX_TENANT_BYTES, Tenant, TenantError, TenantId};
