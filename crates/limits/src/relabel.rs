@@ -7,7 +7,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::number::Resolved;
+use go_yaml::Resolved;
 use crate::value::{FieldValue, ValueError, list, quote, scalar, shortened, text, wants, wants_kind};
 use crate::yaml::{Content, Entry, Node};
 

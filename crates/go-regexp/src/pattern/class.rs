@@ -36,6 +36,20 @@ pub(super) fn translate(text: &str) -> Result<(String, &str), PatternError> {
     }
 }
 
+/// Where in the text behind a `[` the item begins that is none.
+pub(super) fn faulty_item(text: &str) -> &str {
+    let mut rest = text.strip_prefix('^').unwrap_or(text);
+    let mut ignored = String::new();
+    let mut next = |text| match named(text, &mut ignored)? {
+        Some(behind) => Ok::<_, PatternError>(behind),
+        None => item(text, &mut ignored),
+    };
+    while let Ok(behind) = next(rest) {
+        rest = behind;
+    }
+    rest
+}
+
 /// Reads `[:alpha:]`, if the text begins with such a name.
 fn named<'t>(text: &'t str, out: &mut String) -> Result<Option<&'t str>, PatternError> {
     let Some((inner, rest)) = text.strip_prefix("[:").and_then(|text| text.split_once(":]")) else { return Ok(None) };
@@ -69,7 +83,7 @@ fn item<'t>(text: &'t str, out: &mut String) -> Result<&'t str, PatternError> {
     Ok(rest)
 }
 
-fn character_or_class(text: &str) -> Result<(Escaped<'_>, &str), PatternError> {
+pub(super) fn character_or_class(text: &str) -> Result<(Escaped<'_>, &str), PatternError> {
     if let Some(escaped) = text.strip_prefix('\\') {
         return escape::read_in_class(escaped);
     }
