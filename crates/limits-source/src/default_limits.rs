@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use limits::{Code, LimitsState, Problem, Severity, SourceDocument, TenantLimits};
+use limits::{Code, Defaults, MimirVersion, Problem, Severity, SourceDocument, TenantLimits};
 use thiserror::Error;
 
 use crate::mimir_pages::{PageError, fetch_page};
@@ -17,6 +17,7 @@ use crate::watched_file::MAX_FILE_BYTES;
 
 mod expand;
 mod flags;
+mod query_store_after;
 
 use flags::LimitFlags;
 
@@ -39,19 +40,21 @@ pub struct DefaultLimitsOptions {
     pub flags: Option<String>,
     /// Where a Mimir shows its configuration.
     pub url: Option<String>,
+    /// The release whose fields the file may have.
+    pub version: MimirVersion,
 }
 
 /// The default limits, with what was passed over where they were read.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct DefaultLimits {
-    /// What holds for a tenant without an override.
-    pub limits: TenantLimits,
+    /// What holds for a tenant without an override, and what documents are judged over.
+    pub defaults: Defaults,
     /// What is wrong and was ignored.
     pub problems: Vec<Problem>,
 }
 
 /// Default limits, or the Mimir that has to be asked for them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "a program has one of them")]
 pub enum DefaultLimitsSource {
     /// They are known.
@@ -110,7 +113,7 @@ impl DefaultLimitsOptions {
         &self,
         read: impl FnOnce(&Path) -> Result<(String, Vec<u8>), DefaultLimitsError>,
     ) -> Result<DefaultLimitsSource, DefaultLimitsError> {
-        let Self { file, expand_env, flags, url } = self;
+        let Self { file, expand_env, flags, url, version } = self;
         if let Some(url) = url {
             if file.is_some() || flags.is_some() {
                 let message = "--default-limits-url has all that Mimir's file and flags say; leave out --default-limits \
@@ -128,12 +131,12 @@ impl DefaultLimitsOptions {
             Some(path) => {
                 let (name, bytes) = read(path)?;
                 let bytes = if *expand_env { expand_environment(&name, &bytes)? } else { bytes };
-                parse(&name, &bytes)?
+                parse(&name, &bytes, Defaults::default(), version)?
             }
             None => DefaultLimits::default(),
         };
         if !flags.is_empty() {
-            known.limits = over(&known.limits, &flags).map_err(DefaultLimitsError::Refused)?;
+            known.defaults = over(known.defaults, &flags)?;
         }
         Ok(DefaultLimitsSource::Known(known))
     }
@@ -158,7 +161,12 @@ impl DefaultLimitsSource {
     pub async fn resolve(self, patience: Duration) -> Result<DefaultLimits, DefaultLimitsError> {
         match self {
             Self::Known(known) => Ok(known),
-            Self::Mimir(url) => parse(&url.to_string(), &fetch_page(&url, patience).await?),
+            Self::Mimir(url) => {
+                let page = fetch_page(&url, patience).await?;
+                let known = parse(&url.to_string(), &page, Defaults::default(), &any_version())?;
+                // A field that the edge does not know is no fault of anybody: the Mimir that shows it has it.
+                Ok(DefaultLimits { problems: Vec::new(), ..known })
+            }
         }
     }
 }
@@ -213,34 +221,39 @@ fn expand_environment(name: &str, bytes: &[u8]) -> Result<Vec<u8>, DefaultLimits
     })
 }
 
-/// Reads a `limits:` block or a whole configuration.
-fn parse(name: &str, bytes: &[u8]) -> Result<DefaultLimits, DefaultLimitsError> {
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        let message = format!("byte {} is not UTF-8; save it as UTF-8", error.valid_up_to());
-        let problem = Problem::of_document(Code::BadCharacters, name, Severity::Rejected, message);
-        DefaultLimitsError::Refused(vec![problem])
-    })?;
-    let (limits, problems) = limits::parse_defaults(name, text).map_err(DefaultLimitsError::Refused)?;
-    Ok(DefaultLimits { limits, problems })
+/// A release of which nobody knows the fields, so that none is refused.
+fn any_version() -> MimirVersion {
+    "0.0".parse().unwrap_or_default()
 }
 
-/// Lays flags over limits, by the code that lays a tenant's override over the defaults: the same values are good, and the same rules hold.
-fn over(limits: &TenantLimits, flags: &LimitFlags) -> Result<TenantLimits, Vec<Problem>> {
+/// Reads a `limits:` block or a whole configuration.
+fn parse(
+    name: &str,
+    bytes: &[u8],
+    below: Defaults,
+    version: &MimirVersion,
+) -> Result<DefaultLimits, DefaultLimitsError> {
+    let refused = DefaultLimitsError::Refused;
+    let store_after = query_store_after::of_document(name, bytes).map_err(|problem| refused(vec![problem]))?;
+    let below = Defaults { query_store_after: store_after.unwrap_or(below.query_store_after), ..below };
+    let read = limits::parse_defaults(&SourceDocument::new(name, bytes), below, version);
+    read.map(|(defaults, problems)| DefaultLimits { defaults, problems }).map_err(refused)
+}
+
+/// Lays flags over what the file says, as a block of their fields.
+fn over(below: Defaults, flags: &LimitFlags) -> Result<Defaults, DefaultLimitsError> {
     let list = |field: &str| match field {
-        "drop_labels" => limits.drop_labels.iter().map(ToString::to_string).collect(),
+        "drop_labels" => below.limits.drop_labels.iter().map(ToString::to_string).collect(),
         _ => Vec::new(),
     };
-    let document = format!("overrides:\n  flags:\n{}", flags.to_yaml("    ", list));
-    let applied = LimitsState::new(limits.clone(), false).apply(&[SourceDocument::new(FLAGS, &document)]);
-    let entry = applied.snapshot.as_ref().and_then(|snapshot| snapshot.entry("flags"));
-    let Some(mut laid) = entry.map(|entry| entry.limits.clone()) else {
-        return Err(applied.problems.into_iter().map(|problem| of_flag(problem, flags)).collect());
-    };
-    // An override begins without a scheme whatever the defaults have; flags do not.
-    if !flags.sets("name_validation_scheme") {
-        laid.name_validation_scheme = limits.name_validation_scheme;
+    let store_after = flags.query_store_after.unwrap_or(below.query_store_after);
+    let block = format!("limits:\n{}", flags.to_yaml("  ", list));
+    let of_flags = |problems: Vec<Problem>| problems.into_iter().map(|problem| of_flag(problem, flags)).collect();
+    let below = Defaults { query_store_after: store_after, ..below };
+    match limits::parse_defaults(&SourceDocument::new(FLAGS, &block), below, &any_version()) {
+        Ok((laid, _)) => Ok(laid),
+        Err(problems) => Err(DefaultLimitsError::Refused(of_flags(problems))),
     }
-    Ok(laid)
 }
 
 /// A problem of the document that was made of flags, as one of the flag.
@@ -248,7 +261,7 @@ fn of_flag(problem: Problem, flags: &LimitFlags) -> Problem {
     let flag = problem.field.as_deref().and_then(|field| flags.flag_of(field));
     let message = flag.map_or_else(|| problem.message.clone(), |flag| format!("-{flag}: {}", problem.message));
     let message = message.replace("; the whole document is refused", "");
-    Problem { message, tenant: None, line: None, ..problem }
+    Problem { message, line: None, ..problem }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use limits::MimirVersion;
 use limits_source::{ConfigMapName, DefaultLimitsOptions, DefaultLimitsSource, HaTrackerUrl, ServiceName, SourceSpec};
 use runtime::{FlagFile, LogSettings, refuse_shared_files};
 
@@ -87,6 +88,7 @@ impl TryFrom<Args> for Config {
             expand_env: default_limits_expand_env,
             flags: default_limits_flags,
             url: default_limits_url,
+            version: MimirVersion::default(),
         };
         let read = default_limits.files().into_iter().map(|(flag, path)| FlagFile::read(flag, path));
         refuse_shared_files(&files.into_iter().flatten().chain(read).collect::<Vec<_>>())?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytesize::ByteSize;
+use limits::MimirVersion;
 use limits_source::{DefaultLimitsOptions, DefaultLimitsSource, HaTrackerUrl, SourceSpec};
 use remote_write::BodyLimits;
 use runtime::{FlagFile, LogSettings, refuse_shared_files};
@@ -119,6 +120,7 @@ impl TryFrom<Args> for Config {
             expand_env: default_limits_expand_env,
             flags: default_limits_flags,
             url: default_limits_url,
+            version: MimirVersion::default(),
         };
         refuse_shared_files(&flag_files(&limits, &default_limits, [&edge_config, &limits_cache], audit_log.as_ref()))?;
         let max_request_bytes = body_size("--max-request-bytes", max_request_bytes)?;

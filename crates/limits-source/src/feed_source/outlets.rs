@@ -111,5 +111,5 @@ fn problem(problem: FeedProblem) -> Problem {
     let FeedProblem { document, tenant, field, line, message, code, .. } = problem;
     // A newer server may know kinds that are not known here.
     let code = Code::from_id(&code).unwrap_or(Code::Other);
-    Problem { code, document, tenant, field, line, severity, message }
+    Problem { code, document, tenant, field, line, severity, message, mimir: None }
 }

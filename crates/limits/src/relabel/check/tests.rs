@@ -15,8 +15,7 @@ fn told(fields: &str) -> Vec<String> {
     let told = applied.problems.iter().map(|problem| (problem.severity, problem.to_string()));
     let rule = "r.yaml:3: tenant team-a: field metric_relabel_configs[0].";
     let short = |text: &str| text.strip_prefix(start).or(text.strip_prefix(rule)).unwrap_or(text).to_owned();
-    told.map(|(severity, text)| format!("{} {}", severity.as_str(), short(&text)))
-        .collect()
+    told.map(|(severity, text)| format!("{} {}", severity.as_str(), short(&text))).collect()
 }
 
 #[track_caller]
