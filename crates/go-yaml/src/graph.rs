@@ -4,6 +4,7 @@
 //! libyaml, whose port is used, and yaml.v3 are the same scanner and parser. What Go adds is here: `%YAML 1.1` is the only
 //! version, and the first token behind the document has to be one.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -79,10 +80,11 @@ impl Graph {
 
 /// Reads the first document of a text; whatever comes behind it is not looked at.
 pub(crate) fn parse(text: &str) -> Result<Graph, Error> {
+    let (text, is_ended) = with_an_end(text);
     let mut input = text.as_bytes();
     let mut parser = Parser::new();
     parser.set_input(&mut input);
-    let mut builder = Builder::default();
+    let mut builder = Builder { added_break: (!is_ended).then_some(text.len()), ..Builder::default() };
     loop {
         let event = parser.parse().map_err(|error| syntax(&error))?;
         if matches!(event.data, EventData::StreamEnd) {
@@ -94,6 +96,16 @@ pub(crate) fn parse(text: &str) -> Result<Graph, Error> {
     }
     builder.graph.second_document = second(&mut parser)?;
     Ok(builder.graph)
+}
+
+/// The text with a break at its end, which the library cannot do without, and whether it has one itself.
+fn with_an_end(text: &str) -> (Cow<'_, str>, bool) {
+    // Blanks behind the last break say nothing.
+    let trimmed = text.trim_end_matches(' ');
+    if trimmed.is_empty() || trimmed.ends_with(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']) {
+        return (Cow::Borrowed(trimmed), true);
+    }
+    (Cow::Owned(format!("{text}\n")), false)
 }
 
 /// Where a second document begins. Go has scanned its first token by then, and refuses the text if that is none.
@@ -115,6 +127,8 @@ struct Builder {
     graph: Graph,
     open: Vec<Open>,
     anchors: HashMap<String, NodeId>,
+    /// Where the text ends, if a break was put there.
+    added_break: Option<usize>,
 }
 
 /// A collection whose end has not come yet.
@@ -137,6 +151,10 @@ impl Builder {
             EventData::DocumentEnd { .. } => return Ok(true),
             EventData::Scalar { anchor, tag, value, style, .. } => {
                 let quoted = style != ScalarStyle::Plain;
+                let is_last = self.added_break.is_some_and(|end| usize::try_from(event.end_mark.index) == Ok(end));
+                let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                let value =
+                    if is_last && is_block { value.strip_suffix('\n').unwrap_or(&value).to_owned() } else { value };
                 let kind = Kind::Scalar { text: value.into(), tag: read_tag(tag), quoted };
                 self.add(line, anchor, kind)?;
             }

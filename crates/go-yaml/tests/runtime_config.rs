@@ -178,6 +178,41 @@ fn documents_are_merged_from_left_to_right() {
 }
 
 #[test]
+fn a_block_scalar_ends_where_the_text_does() {
+    for (text, tree) in [
+        ("a: |\n  x", "x"),
+        ("a: |\n  x\n", "x\n"),
+        ("a: |\n  x\n  ", "x\n"),
+        ("a: |+\n  x", "x"),
+        ("a: |+\n  x\n\n", "x\n\n"),
+        ("a: |-\n  x", "x"),
+        ("a: >\n  x\n  y", "x y"),
+        ("a: |\n  x\n# c", "x\n"),
+        ("a: |", ""),
+    ] {
+        gives(text, &format!("{{a@1:{tree:?} }}"));
+    }
+}
+
+/// Every text of three of these parts: the library is for others to mend, and no text may end the program.
+#[test]
+fn no_short_text_panics() {
+    let parts = [
+        "a", ":", " ", "\n", "- ", "[", "]", "{", "}", ",", "&x", "*x", "<<", "5", "\"", "'", "|", "---", "~",
+        "!!int ", "? ", "\t", "#", ">", "%", "...", "\r", "\u{85}", "\u{2028}", "\\", "|2", " \n", "é", "\u{feff}",
+    ];
+    for first in parts {
+        for second in parts {
+            for third in parts {
+                for fourth in ["", " a", "\n a"] {
+                    let _ = read(&[("x.yaml", format!("{first}{second}{third}{fourth}").as_bytes())]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn an_alias_bomb_is_refused() {
     let mut text = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
     for (name, of) in ('b'..='i').zip('a'..) {

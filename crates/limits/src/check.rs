@@ -67,11 +67,12 @@ mod tests {
         found(
             &[("runtime.yaml", "overrides:\n  a:\n    ingestion_rte: 5\n    request_rate: fast")],
             &[
-                "ignored runtime.yaml:3: tenant a: field ingestion_rte is unknown and is ignored; did you mean ingestion_rate?",
+                "rejected runtime.yaml:3: tenant a: field ingestion_rte is unknown to Mimir 3.1; did you mean ingestion_rate?; \
+                 the whole document is refused",
                 "rejected runtime.yaml:4: tenant a: field request_rate is \"fast\": write a number such as 10000; \
                  the whole document is refused",
             ],
-            1,
+            0,
         );
         found(
             &[("a.ingestion_rate", "fast"), ("b.ingestion_rate", "5")],

@@ -11,7 +11,6 @@ use go_yaml::{Document, Resolved, resolve};
 use super::entry::{Setting, Spelling, overlay};
 use super::{Draft, Reading, problem, twice, unmatched};
 use crate::code::Code;
-use crate::defaults::below_override;
 use crate::fields;
 use crate::model::TenantLimits;
 use crate::problem::{Problem, Severity};
