@@ -112,7 +112,8 @@ impl Reading {
     /// What a further entry of this tenant is laid over: the defaults, and what was read of it before.
     fn below(&self, key: &TenantId, defaults: &TenantLimits) -> (TenantLimits, FieldSet) {
         let before = self.drafts.get(key);
-        before.map_or_else(|| (below_override(defaults), FieldSet::default()), |draft| (draft.limits.clone(), draft.said))
+        before
+            .map_or_else(|| (below_override(defaults), FieldSet::default()), |draft| (draft.limits.clone(), draft.said))
     }
 
     fn tell(&mut self, problem: Problem) {

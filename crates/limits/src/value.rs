@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::duration::{self, DurationError};
 use crate::model::{LabelValueStrategy, NameScheme};
-use go_yaml::{Resolved, resolve};
 use crate::yaml::{Content, Entry, Node};
+use go_yaml::{Resolved, resolve};
 
 /// Why a value cannot be read; completes a sentence that begins with the field's name.
 #[derive(Debug, PartialEq, Eq)]

@@ -75,13 +75,7 @@ fn block(entries: &[Entry]) -> Option<Result<&[Entry], YamlError>> {
     Some(fields.map(|fields| fields.map_or(&[][..], Vec::as_slice)))
 }
 
-fn apply(
-    name: &str,
-    entries: &[Entry],
-    below: Defaults,
-    version: &MimirVersion,
-    reading: &mut Reading,
-) -> Defaults {
+fn apply(name: &str, entries: &[Entry], below: Defaults, version: &MimirVersion, reading: &mut Reading) -> Defaults {
     let block = Node { place: Place::default(), content: Content::Mapping(entries.to_vec()) };
     let (found, rules) = schema::check_limits(&block, version, &below.rules, below.query_store_after);
     super::mimir::tell(&found, |_| name, "", reading);

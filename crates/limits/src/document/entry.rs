@@ -104,9 +104,8 @@ fn known(
             Err((Code::FieldNamedTwice, message))
         }
         (Some(Known::EdgeOnly), Spelling::Flat) => {
-            let message = format!(
-                "field {name} is a setting of the edge and is ignored; write it into the edge configuration"
-            );
+            let message =
+                format!("field {name} is a setting of the edge and is ignored; write it into the edge configuration");
             Err((Code::EdgeSetting, message))
         }
         (None, Spelling::Flat) => Err((Code::UnknownField, fields::unknown(name))),

@@ -72,7 +72,13 @@ impl<'d> FlatKeys<'d> {
                 None => {
                     let key = shortened(&entry.key);
                     let message = format!("key {key} is not of the form TENANT.FIELD and is ignored");
-                    reading.tell(problem(Code::UnreadKey, document, Some(entry.place.line), Severity::Ignored, message));
+                    reading.tell(problem(
+                        Code::UnreadKey,
+                        document,
+                        Some(entry.place.line),
+                        Severity::Ignored,
+                        message,
+                    ));
                 }
             }
         }
@@ -121,8 +127,7 @@ impl<'d> FlatKeys<'d> {
             }
             let key = TenantId::from(tenant.as_str());
             let (mut limits, said) = reading.below(&key, defaults);
-            let findings =
-                overlay(&mut limits, Some(tenant), &settings, &mut reading.expressions, Spelling::Flat);
+            let findings = overlay(&mut limits, Some(tenant), &settings, &mut reading.expressions, Spelling::Flat);
             findings.notes.into_iter().for_each(|note| reading.tell(note));
             faults.extend(findings.faults);
             let said = said.union(findings.said);

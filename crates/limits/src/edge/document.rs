@@ -7,12 +7,12 @@ use crate::code::Code;
 use crate::document::{SourceDocument, parse_document, refusal, twice, unmatched};
 use crate::fields;
 use crate::mode::Mode;
-use go_yaml::Resolved;
 use crate::problem::{Problem, Problems, Severity};
 use crate::suggest::nearest;
 use crate::tenant::{Tenant, TenantId};
 use crate::value::{ValueError, mapping, no_number, scalar, shortened, wants};
 use crate::yaml::{Entry, Node, Tree, YamlError};
+use go_yaml::Resolved;
 
 const TENANTS: &str = "tenants";
 /// What a policy has, whoever's it is.
