@@ -6,6 +6,7 @@
 mod applied;
 mod default_limits;
 mod distributors;
+mod document_list;
 mod edge_config;
 mod feed;
 mod feed_source;
@@ -21,10 +22,11 @@ mod limits_cache;
 mod source;
 mod spec;
 mod stamp;
-mod watched_file;
+mod watched;
 
 pub use default_limits::{DefaultLimitsError, read_default_limits};
 pub use distributors::DistributorsSource;
+pub use document_list::{DocumentList, DocumentListError};
 pub use edge_config::{EdgeConfigFeed, EdgeConfigSource, EdgeControl};
 pub use feed::{Freshness, LimitsFeed};
 pub use feed_source::{Feed, FeedCounts, FeedSource, FeedTracker, FeedUrls, FeedUrlsError};
@@ -36,6 +38,6 @@ pub use kubernetes::{
 pub use limits_cache::LimitsCache;
 pub use source::{Beside, Source};
 pub use spec::{SourceSpec, SpecError};
-pub use watched_file::MAX_FILE_BYTES;
+pub use watched::MAX_FILE_BYTES;
 
 pub use limits::ControlState;

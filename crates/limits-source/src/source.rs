@@ -67,8 +67,8 @@ impl SourceSpec {
         stop: CancellationToken,
     ) -> Result<(LimitsFeed, Beside), KubeConfigError> {
         Ok(match self {
-            Self::File(path) => {
-                let source = FileSource::new(path, state);
+            Self::Files(documents) => {
+                let source = FileSource::new(documents, state);
                 let source = if let Some(age) = restored { source.restored(age) } else { source };
                 (source.start(stop).await, Beside::Nothing)
             }

@@ -77,13 +77,13 @@ impl TryFrom<Args> for Config {
             bail!("--limits is a feed, which an overrides-sync serves; write kube:NAMESPACE/CONFIGMAP or file:PATH");
         }
         let files = [
-            limits.file().map(|path| FlagFile::read("--limits", path)),
-            default_limits.as_deref().map(|path| FlagFile::read("--default-limits", path)),
+                default_limits.as_deref().map(|path| FlagFile::read("--default-limits", path)),
             limits_cache.as_deref().map(|path| FlagFile::replaced("--limits-cache", path)),
             webhook_tls_cert.as_deref().map(|path| FlagFile::read("--webhook-tls-cert", path)),
             webhook_tls_key.as_deref().map(|path| FlagFile::read("--webhook-tls-key", path)),
         ];
-        refuse_shared_files(&files.into_iter().flatten().collect::<Vec<_>>())?;
+        let read = limits.files().map(|path| FlagFile::read("--limits", path));
+        refuse_shared_files(&read.chain(files.into_iter().flatten()).collect::<Vec<_>>())?;
         let (default_limits, default_problems) = default_limits
             .as_deref()
             .map(read_default_limits)
@@ -92,7 +92,7 @@ impl TryFrom<Args> for Config {
             .unwrap_or_default();
         let configmap = match &limits {
             SourceSpec::Kube(name) => Some(name.clone()),
-            SourceSpec::File(_) | SourceSpec::Feed(_) => None,
+            SourceSpec::Files(_) | SourceSpec::Feed(_) => None,
         };
         Ok(Self {
             events: told_events(events, configmap.clone())?,
