@@ -33,7 +33,8 @@ pub use feed_source::{Feed, FeedCounts, FeedSource, FeedTracker, FeedUrls, FeedU
 pub use file::FileSource;
 pub use ha_tracker::{HaTrackerFeed, HaTrackerPolls, HaTrackerSource, HaTrackerState, HaTrackerUrl, HaTrackerUrlError};
 pub use kubernetes::{
-    ConfigMapName, ConfigMapSource, KubeClient, KubeConfigError, ObjectNameError, ServiceName, WatchCounts,
+    ConfigMapData, ConfigMapName, ConfigMapSelector, ConfigMapSource, ConfigMapSpec, KubeClient, KubeConfigError,
+    ObjectNameError, ObjectNames, SelectedKeys, ServiceName, WatchCounts,
 };
 pub use limits_cache::LimitsCache;
 pub use source::{Beside, Source};

@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ConfigMapSource, Feed, FeedSource, FileSource, KubeClient, KubeConfigError, LimitsCache, LimitsFeed, SourceSpec,
-    WatchCounts,
+    ConfigMapSource, Feed, FeedSource, FileSource, KubeClient, KubeConfigError, LimitsCache, LimitsFeed, ObjectNames,
+    SourceSpec, WatchCounts,
 };
 
 /// A source that runs.
@@ -32,8 +32,13 @@ pub struct Source {
 pub enum Beside {
     /// A file has nothing.
     Nothing,
-    /// A ConfigMap: how its watch goes.
-    Watch(Arc<WatchCounts>),
+    /// A ConfigMap.
+    Watch {
+        /// How its watch goes.
+        counts: Arc<WatchCounts>,
+        /// The name of the object that was last read.
+        names: ObjectNames,
+    },
     /// The feed of overrides-sync: what it learned for everybody.
     Feed(Box<Feed>),
 }
@@ -79,8 +84,8 @@ impl SourceSpec {
                 };
                 let source = ConfigMapSource::new(client, name, state);
                 let source = if let Some(age) = restored { source.restored(age) } else { source };
-                let counts = source.counts();
-                (source.start(stop).await, Beside::Watch(counts))
+                let (counts, names) = (source.counts(), source.names());
+                (source.start(stop).await, Beside::Watch { counts, names })
             }
             Self::Feed(urls) => {
                 let source = FeedSource::new(urls, state);

@@ -5,15 +5,15 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::{ConfigMapName, DocumentList, DocumentListError, FeedUrls, FeedUrlsError, ObjectNameError};
+use crate::{ConfigMapSpec, DocumentList, DocumentListError, FeedUrls, FeedUrlsError, ObjectNameError};
 
 /// A source as the operator names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceSpec {
     /// `file:PATH[,PATH…]`: documents that are watched for changes, and merged from left to right.
     Files(DocumentList),
-    /// `kube:NAMESPACE/CONFIGMAP`: a ConfigMap that is watched for changes.
-    Kube(ConfigMapName),
+    /// `kube:NAMESPACE/CONFIGMAP[/KEY,KEY…]` or `kube:NAMESPACE/LABEL=VALUE[/KEY,KEY…]`: a ConfigMap that is watched for changes.
+    Kube(ConfigMapSpec),
     /// `feed:URL[,URL…]`: the feed of overrides-sync.
     Feed(FeedUrls),
 }
@@ -75,8 +75,10 @@ mod tests {
             assert_eq!(format!("file:{files}").parse(), Ok(SourceSpec::Files(files.parse().expect("files"))));
         }
         assert_eq!("file:".parse::<SourceSpec>(), Err(SpecError::Documents(DocumentListError::NoPath)));
-        let map = ConfigMapName { namespace: "mimir".into(), name: "mimir-runtime".into() };
-        assert_eq!("kube:mimir/mimir-runtime".parse(), Ok(SourceSpec::Kube(map)));
+        for map in ["mimir/mimir-runtime", "mimir/mimir-runtime/a.yaml,b.yaml", "mimir/app.kubernetes.io/name=a/b.yaml"]
+        {
+            assert_eq!(format!("kube:{map}").parse(), Ok(SourceSpec::Kube(map.parse().expect("a ConfigMap"))));
+        }
         let no_slash = ObjectNameError::NoSlash("mimir-runtime".into());
         assert_eq!("kube:mimir-runtime".parse::<SourceSpec>(), Err(SpecError::ConfigMap(no_slash)));
         let urls = "http://a:1,http://b:2".parse().expect("URLs");
