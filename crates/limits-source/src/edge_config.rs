@@ -81,7 +81,7 @@ impl EdgeConfigSource {
     fn read(&mut self, bytes: Vec<u8>) -> EdgeControl {
         match watched::text(bytes) {
             Ok(text) => self.apply(&text),
-            Err(error) => self.report_faults(&[Fault { name: watched::file_name(&self.path), error }]),
+            Err(error) => self.report_faults(&[Fault { name: watched::file_name(&self.path), what: "file", error }]),
         }
     }
 

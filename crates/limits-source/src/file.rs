@@ -1,5 +1,6 @@
-//! The file source: the documents that `--limits file:` names, applied together whenever one of them changes.
+//! The file source: the files and URLs that `--limits file:` names, applied together whenever one of them changes.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,17 +9,20 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::applied::{self, Outcome};
+use crate::fetched::{Fetched, Fetcher, PACE};
 use crate::watched::{self, Fault, Seen, Watched};
 use crate::{DocumentList, Freshness, LimitsFeed};
 
 const MEANWHILE: &str = "the last good limits stay in force";
 
-/// Reads and watches files.
+/// Reads and watches files, and fetches what is behind URLs.
 #[derive(Debug)]
 pub struct FileSource {
     /// Where the documents are, for logs.
     place: String,
     documents: Watched,
+    /// Where there are URLs to ask.
+    fetcher: Option<Fetcher>,
     state: LimitsState,
     freshness: Freshness,
     /// Whether what was last read is what is in force.
@@ -29,17 +33,25 @@ pub struct FileSource {
 
 impl FileSource {
     /// A source that has read nothing yet. Limits that `state` has already are published at once, and hold until all documents have been read.
-    #[must_use]
-    pub fn new(documents: impl Into<DocumentList>, state: LimitsState) -> Self {
-        let list = documents.into();
-        Self {
+    ///
+    /// # Errors
+    /// One of the documents is behind an https URL, and this system has no root certificates.
+    pub fn new(documents: impl Into<DocumentList>, state: LimitsState) -> io::Result<Self> {
+        let (list, fetched) = (documents.into(), Fetched::default());
+        let urls = list.urls();
+        let fetcher = match urls.is_empty() {
+            true => None,
+            false => Some(Fetcher::new(urls, PACE, fetched.clone())?),
+        };
+        Ok(Self {
             place: list.to_string(),
-            documents: Watched::new(list.documents()),
+            documents: Watched::new(list.documents(), fetched),
+            fetcher,
             state,
             freshness: Freshness::default(),
             in_force: false,
             problems: Arc::default(),
-        }
+        })
     }
 
     /// Says how old the limits are that the state was made with: [`crate::LimitsCache::load`] tells.
@@ -56,6 +68,9 @@ impl FileSource {
         let restored = ControlState { limits: self.state.current(), ..ControlState::default() };
         let sender = watch::Sender::new(restored);
         let mut feed = LimitsFeed { states: sender.subscribe(), freshness: self.freshness.clone() };
+        if let Some(fetcher) = self.fetcher.take() {
+            tokio::spawn(stop.clone().run_until_cancelled_owned(fetcher.follow()));
+        }
         let place = self.place.clone();
         let step = move || self.step(&sender);
         watched::start("limits file", &place, step, &mut feed.states, stop).await;
@@ -66,7 +81,7 @@ impl FileSource {
         if let Some(state) = self.poll() {
             sender.send_replace(state);
         }
-        if self.in_force {
+        if self.in_force && self.documents.is_confirmed() {
             self.freshness.confirm();
         }
     }
@@ -93,8 +108,8 @@ impl FileSource {
 
     fn report_faults(&mut self, faults: &[Fault]) -> ControlState {
         self.in_force = false;
-        for Fault { name, error } in faults {
-            tracing::warn!(path = %name, %error, "limits file cannot be read, {MEANWHILE}");
+        for Fault { name, error, .. } in faults {
+            tracing::warn!(path = %name, %error, "limits cannot be read, {MEANWHILE}");
         }
         let faults = faults.iter().map(|fault| fault.problem(MEANWHILE));
         let problems = self.problems.iter().cloned().chain(faults).collect();
@@ -104,3 +119,5 @@ impl FileSource {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod url_tests;

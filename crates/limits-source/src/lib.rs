@@ -7,9 +7,11 @@ mod applied;
 mod default_limits;
 mod distributors;
 mod document_list;
+mod document_url;
 mod edge_config;
 mod feed;
 mod feed_source;
+mod fetched;
 mod file;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -23,10 +25,12 @@ mod source;
 mod spec;
 mod stamp;
 mod watched;
+mod web;
 
 pub use default_limits::{DefaultLimitsError, read_default_limits};
 pub use distributors::DistributorsSource;
 pub use document_list::{DocumentList, DocumentListError};
+pub use document_url::DocumentUrlError;
 pub use edge_config::{EdgeConfigFeed, EdgeConfigSource, EdgeControl};
 pub use feed::{Freshness, LimitsFeed};
 pub use feed_source::{Feed, FeedCounts, FeedSource, FeedTracker, FeedUrls, FeedUrlsError};
@@ -37,7 +41,7 @@ pub use kubernetes::{
     ObjectNameError, ObjectNames, SelectedKeys, ServiceName, WatchCounts,
 };
 pub use limits_cache::LimitsCache;
-pub use source::{Beside, Source};
+pub use source::{Beside, Source, SourceError};
 pub use spec::{SourceSpec, SpecError};
 pub use watched::MAX_FILE_BYTES;
 

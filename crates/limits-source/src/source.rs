@@ -1,11 +1,13 @@
 //! Limits from wherever the operator says, and from the cache until that has given any.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use limits::LimitsState;
+use thiserror::Error;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -43,19 +45,30 @@ pub enum Beside {
     Feed(Box<Feed>),
 }
 
+/// Why a source cannot be started.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// No way to a cluster.
+    #[error(transparent)]
+    Kube(#[from] KubeConfigError),
+    /// No root certificates to ask an https URL by.
+    #[error(transparent)]
+    Certificates(io::Error),
+}
+
 impl SourceSpec {
     /// Starts the source, which this waits a few seconds for, and keeps its limits in `cache` until `stop` is cancelled. A ConfigMap is watched
     /// through `kube`, or through a client of its own.
     ///
     /// # Errors
-    /// There is a ConfigMap to watch, and no way to a cluster is known.
+    /// There is a ConfigMap to watch, and no way to a cluster is known; or an https URL to ask, and no root certificates.
     pub async fn start(
         self,
         mut state: LimitsState,
         cache: Option<PathBuf>,
         kube: Option<KubeClient>,
         stop: CancellationToken,
-    ) -> Result<Source, KubeConfigError> {
+    ) -> Result<Source, SourceError> {
         let cache = cache.map(LimitsCache::new);
         let cache_faults = cache.as_ref().map(LimitsCache::faults).unwrap_or_default();
         let restored = cache.as_ref().and_then(|cache| cache.load(&mut state));
@@ -70,10 +83,10 @@ impl SourceSpec {
         restored: Option<Duration>,
         kube: Option<KubeClient>,
         stop: CancellationToken,
-    ) -> Result<(LimitsFeed, Beside), KubeConfigError> {
+    ) -> Result<(LimitsFeed, Beside), SourceError> {
         Ok(match self {
             Self::Files(documents) => {
-                let source = FileSource::new(documents, state);
+                let source = FileSource::new(documents, state).map_err(SourceError::Certificates)?;
                 let source = if let Some(age) = restored { source.restored(age) } else { source };
                 (source.start(stop).await, Beside::Nothing)
             }

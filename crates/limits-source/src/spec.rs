@@ -5,12 +5,14 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::{ConfigMapSpec, DocumentList, DocumentListError, FeedUrls, FeedUrlsError, ObjectNameError};
+use crate::{
+    ConfigMapSpec, DocumentList, DocumentListError, DocumentUrlError, FeedUrls, FeedUrlsError, ObjectNameError,
+};
 
 /// A source as the operator names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceSpec {
-    /// `file:PATH[,PATH…]`: documents that are watched for changes, and merged from left to right.
+    /// `file:PATH[,PATH…]`, each a path or a URL, or `http://…` and `https://…` alone: documents that are watched for changes, and merged from left to right.
     Files(DocumentList),
     /// `kube:NAMESPACE/CONFIGMAP[/KEY,KEY…]` or `kube:NAMESPACE/LABEL=VALUE[/KEY,KEY…]`: a ConfigMap that is watched for changes.
     Kube(ConfigMapSpec),
@@ -23,14 +25,18 @@ pub enum SourceSpec {
 pub enum SpecError {
     /// The text has no `KIND:` in front.
     #[error(
-        "{0:?} names no source; write file:PATH[,PATH…], kube:NAMESPACE/CONFIGMAP or feed:URL, for example file:/etc/mimir/runtime.yaml"
+        "{0:?} names no source; write file:PATH[,PATH…], http://HOST/PATH, kube:NAMESPACE/CONFIGMAP or feed:URL, for example file:/etc/mimir/runtime.yaml"
     )]
     NoKind(String),
     /// The kind is not one of ours.
-    #[error("{0:?} is no kind of source; write file:PATH[,PATH…], kube:NAMESPACE/CONFIGMAP or feed:URL")]
+    #[error(
+        "{0:?} is no kind of source; write file:PATH[,PATH…], http://HOST/PATH, kube:NAMESPACE/CONFIGMAP or feed:URL"
+    )]
     UnknownKind(String),
     /// What follows `file:` is no list of documents.
-    #[error("file: needs paths, for example file:/etc/mimir/runtime.yaml: {0}")]
+    #[error(
+        "no list of documents, such as file:/etc/mimir/runtime.yaml,/etc/mimir/teams.yaml or http://config.mimir:8080/runtime.yaml: {0}"
+    )]
     Documents(#[from] DocumentListError),
     /// What follows `kube:` names no ConfigMap.
     #[error("kube: needs a ConfigMap, for example kube:mimir/mimir-runtime: {0}")]
@@ -58,6 +64,8 @@ impl FromStr for SourceSpec {
         let (kind, rest) = text.split_once(':').ok_or_else(|| SpecError::NoKind(text.to_owned()))?;
         match kind {
             "file" => Ok(Self::Files(rest.parse()?)),
+            "http" | "https" if rest.starts_with("//") => Ok(Self::Files(text.parse()?)),
+            "http" | "https" => Err(DocumentListError::Url(DocumentUrlError::NoHttpUrl).into()),
             "kube" => Ok(Self::Kube(rest.parse()?)),
             "feed" => Ok(Self::Feed(rest.parse()?)),
             other => Err(SpecError::UnknownKind(other.to_owned())),
@@ -74,6 +82,14 @@ mod tests {
         for files in ["/a/b.yaml", "with:colon.yaml", "a.yaml,b.yaml"] {
             assert_eq!(format!("file:{files}").parse(), Ok(SourceSpec::Files(files.parse().expect("files"))));
         }
+        let url = "http://config/runtime.yaml";
+        assert_eq!(url.parse(), Ok(SourceSpec::Files(url.parse().expect("a URL"))));
+        assert_eq!(
+            format!("file:a.yaml,{url}").parse(),
+            Ok(SourceSpec::Files(format!("a.yaml,{url}").parse().expect("both")))
+        );
+        let no_url = DocumentListError::Url(DocumentUrlError::NoHttpUrl);
+        assert_eq!("https:config".parse::<SourceSpec>(), Err(SpecError::Documents(no_url)));
         assert_eq!("file:".parse::<SourceSpec>(), Err(SpecError::Documents(DocumentListError::NoPath)));
         for map in ["mimir/mimir-runtime", "mimir/mimir-runtime/a.yaml,b.yaml", "mimir/app.kubernetes.io/name=a/b.yaml"]
         {

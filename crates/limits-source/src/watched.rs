@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::fetched::Fetched;
 use crate::stamp::Stamp;
 
 /// A larger file is not read: Kubernetes holds at most 1 MiB in a ConfigMap, and a file that others write must not fill our memory.
@@ -37,18 +38,26 @@ pub(crate) struct Document {
 #[derive(Debug)]
 pub(crate) enum Place {
     File(PathBuf),
+    /// Behind a URL, the one at this place among those that are fetched.
+    Url(usize),
 }
 
 /// What tells a document from the one before it.
 #[derive(Clone, Debug, PartialEq)]
 enum Mark {
     File(Stamp),
+    Url(u64),
 }
 
 /// Documents that are read together, and what was last seen of them.
 #[derive(Debug)]
 pub(crate) struct Watched {
     documents: Vec<Document>,
+    /// What URLs among them answered.
+    fetched: Fetched,
+    /// How many times they had been asked at the last look, and when the documents were last confirmed.
+    round: u64,
+    confirmed_round: u64,
     /// The marks of the documents as they were last read, good or bad.
     read: Option<Vec<Mark>>,
     /// Marks seen once that differ from `read`: something may still be being written.
@@ -71,26 +80,28 @@ pub(crate) enum Seen {
 pub(crate) struct Fault {
     /// The document's name.
     pub(crate) name: String,
+    /// What cannot be read: a file or a URL.
+    pub(crate) what: &'static str,
     pub(crate) error: io::Error,
 }
 
 impl Fault {
     /// A problem that says why the document cannot be read, and what holds meanwhile.
     pub(crate) fn problem(&self, meanwhile: &str) -> Problem {
-        let message = format!("the file cannot be read: {}; {meanwhile}", self.error);
+        let message = format!("the {} cannot be read: {}; {meanwhile}", self.what, self.error);
         Problem::of_document(Code::UnreadableSource, &*self.name, Severity::Kept, message)
     }
 }
 
 impl Watched {
-    pub(crate) fn new(documents: Vec<Document>) -> Self {
-        Self { documents, read: None, settling: None, faults: None }
+    pub(crate) fn new(documents: Vec<Document>, fetched: Fetched) -> Self {
+        Self { documents, fetched, round: 0, confirmed_round: 0, read: None, settling: None, faults: None }
     }
 
     /// One file, which goes by its name.
     pub(crate) fn file(path: PathBuf) -> Self {
         let name = file_name(&path);
-        Self::new(vec![Document { name, place: Place::File(path) }])
+        Self::new(vec![Document { name, place: Place::File(path) }], Fetched::default())
     }
 
     /// The names of the documents, in their order.
@@ -100,6 +111,7 @@ impl Watched {
 
     /// What is new since the last look.
     pub(crate) fn look(&mut self) -> Option<Seen> {
+        self.round = self.fetched.rounds();
         match self.changed() {
             Ok(documents) => {
                 let documents = documents?;
@@ -114,6 +126,16 @@ impl Watched {
         }
     }
 
+    /// Whether the last look saw every document where it is: a file is seen by each look, what is behind a URL once by each time that it is asked.
+    pub(crate) fn is_confirmed(&mut self) -> bool {
+        let has_urls = self.documents.iter().any(|document| matches!(document.place, Place::Url(_)));
+        if self.settling.is_some() {
+            return false;
+        }
+        let before = std::mem::replace(&mut self.confirmed_round, self.round);
+        !has_urls || before != self.round
+    }
+
     fn changed(&mut self) -> Result<Option<Vec<Bytes>>, Vec<Fault>> {
         let Some(marks) = self.marks()? else { return Ok(None) };
         if self.read.as_ref() == Some(&marks) {
@@ -125,7 +147,8 @@ impl Watched {
             self.settling = Some(marks);
             return Ok(None);
         }
-        let bytes = self.each(self.documents.iter().zip(&marks).map(|(document, mark)| document.read(mark)))?;
+        let bytes =
+            self.each(self.documents.iter().zip(&marks).map(|(document, mark)| document.read(mark, &self.fetched)))?;
         if self.marks()?.as_ref() != Some(&marks) {
             self.settling = None;
             return Ok(None);
@@ -136,17 +159,17 @@ impl Watched {
 
     /// The marks of all documents; `Ok(None)` while there is a URL that has not answered yet.
     fn marks(&self) -> Result<Option<Vec<Mark>>, Vec<Fault>> {
-        let marks = self.each(self.documents.iter().map(Document::mark))?;
+        let marks = self.each(self.documents.iter().map(|document| document.mark(&self.fetched)))?;
         Ok(marks.into_iter().collect())
     }
 
     /// One result of each document: all that came out, or what is wrong with those that failed.
     fn each<T>(&self, results: impl Iterator<Item = io::Result<T>>) -> Result<Vec<T>, Vec<Fault>> {
         let (mut good, mut faults) = (Vec::new(), Vec::new());
-        for (name, result) in self.names().zip(results) {
+        for (document, result) in self.documents.iter().zip(results) {
             match result {
                 Ok(value) => good.push(value),
-                Err(error) => faults.push(Fault { name: name.to_owned(), error }),
+                Err(error) => faults.push(Fault { name: document.name.clone(), what: document.place.what(), error }),
             }
         }
         if faults.is_empty() { Ok(good) } else { Err(faults) }
@@ -154,16 +177,28 @@ impl Watched {
 }
 
 impl Document {
-    fn mark(&self) -> io::Result<Option<Mark>> {
+    fn mark(&self, fetched: &Fetched) -> io::Result<Option<Mark>> {
         match &self.place {
             Place::File(path) => Stamp::of(path).map(|stamp| Some(Mark::File(stamp))),
+            Place::Url(place) => fetched.version(*place).map(|version| version.map(Mark::Url)),
         }
     }
 
     /// Reads the document that has this mark.
-    fn read(&self, mark: &Mark) -> io::Result<Bytes> {
+    fn read(&self, mark: &Mark, fetched: &Fetched) -> io::Result<Bytes> {
         match (&self.place, mark) {
             (Place::File(path), Mark::File(stamp)) => read_bounded(path, *stamp, MAX_FILE_BYTES).map(Bytes::from),
+            (Place::Url(place), _) => fetched.read(*place),
+            (Place::File(_), Mark::Url(_)) => Err(io::Error::other("it was not looked at")),
+        }
+    }
+}
+
+impl Place {
+    fn what(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Url(_) => "URL",
         }
     }
 }

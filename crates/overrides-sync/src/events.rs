@@ -136,7 +136,7 @@ impl Teller {
                 }
                 Outcome::Forbidden(error) => health = self.note_fault(Health::Forbidden, &configmap.namespace, &error),
                 Outcome::NotAnswered(error) => {
-                    health = self.note_fault(Health::NotAnswered, &configmap.namespace, &error)
+                    health = self.note_fault(Health::NotAnswered, &configmap.namespace, &error);
                 }
             }
         }

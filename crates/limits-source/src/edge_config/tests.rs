@@ -55,7 +55,7 @@ fn a_bad_or_missing_document_keeps_the_last_good_configuration() {
     assert_eq!(watched.poll(), Some((Mode::Off, vec![Severity::Rejected])));
     fs::remove_file(&watched.source.path).unwrap();
     assert_eq!(watched.poll(), Some((Mode::Off, vec![Severity::Rejected, Severity::Kept])));
-    let gone = Fault { name: "edge.yaml".to_owned(), error: std::io::Error::other("gone") };
+    let gone = Fault { name: "edge.yaml".to_owned(), what: "file", error: std::io::Error::other("gone") };
     let told = gone.problem("it stays").to_string();
     assert_eq!(told, "edge.yaml: the file cannot be read: gone; it stays");
 }

@@ -23,7 +23,7 @@ impl Watched {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("runtime.yaml");
         fs::write(&path, text).unwrap();
-        Self { source: FileSource::new(path.clone(), state()), path, folder }
+        Self { source: FileSource::new(path.clone(), state()).unwrap(), path, folder }
     }
 
     fn write(&self, text: &str) {
@@ -130,7 +130,7 @@ fn restored_limits_hold_through_a_broken_document_and_are_not_confirmed_by_it() 
     let mut state = state();
     state.apply(&[SourceDocument::new("cache", "overrides: { a: {}, b: {} }")]);
     let mut watched = Watched::new("overrides: [");
-    watched.source = FileSource::new(watched.path.clone(), state).restored(Duration::from_secs(3600));
+    watched.source = FileSource::new(watched.path.clone(), state).unwrap().restored(Duration::from_secs(3600));
     let sender = watch::Sender::new(ControlState::default());
     watched.source.step(&sender);
     assert_eq!(sender.borrow().limits.as_ref().map(|limits| limits.len()), Some(2));
@@ -143,7 +143,7 @@ fn two(first: &str, second: &str) -> Watched {
     let both = [watched.path.clone(), watched.folder.path().join("more.yaml")];
     fs::write(&both[1], second).unwrap();
     let list: DocumentList = both.map(|path| path.display().to_string()).join(",").parse().unwrap();
-    watched.source = FileSource::new(list, state());
+    watched.source = FileSource::new(list, state()).unwrap();
     watched
 }
 

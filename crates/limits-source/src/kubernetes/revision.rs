@@ -128,6 +128,8 @@ impl Revisions {
 
     fn missing_problem(&self) -> Problem {
         match self.read {
+            Some(_) if self.spec.name().is_none() => self
+                .kept(&format!("the ConfigMap was deleted or has lost the label; {MEANWHILE} until one has it again")),
             Some(_) => self.kept(&format!("the ConfigMap was deleted; {MEANWHILE} until it is made again")),
             None => self.kept(never_there(&self.spec)),
         }
@@ -154,7 +156,13 @@ pub(crate) fn never_there(spec: &ConfigMapSpec) -> &'static str {
 /// The name of the object that was last read. Where a label selects, it is not known before.
 #[derive(Clone, Debug, Default)]
 pub struct ObjectNames {
-    last: Arc<Mutex<Option<(Arc<Origin>, ConfigMapName)>>>,
+    last: Arc<Mutex<Option<NamedObject>>>,
+}
+
+#[derive(Debug)]
+struct NamedObject {
+    origin: Arc<Origin>,
+    name: ConfigMapName,
 }
 
 impl ObjectNames {
@@ -162,11 +170,12 @@ impl ObjectNames {
     #[must_use]
     pub fn of(&self, origin: &Origin) -> Option<ConfigMapName> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref().filter(|(last, _)| last.uid == origin.uid).map(|(_, name)| name.clone())
+        last.as_ref().filter(|last| last.origin.uid == origin.uid).map(|last| last.name.clone())
     }
 
     fn set(&self, origin: &Arc<Origin>, name: ConfigMapName) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(origin), name));
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(NamedObject { origin: Arc::clone(origin), name });
     }
 }
 
