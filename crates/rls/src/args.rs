@@ -44,6 +44,21 @@ pub struct Args {
     #[arg(long, env = "MIMIR_RLS_DEFAULT_LIMITS", value_name = "FILE")]
     pub default_limits: Option<PathBuf>,
 
+    /// Replace $NAME, ${NAME} and ${NAME:default} in the file of --default-limits by environment variables, as a Mimir with
+    /// -config.expand-env=true does; give this program the variables that Mimir has. Off by default as in Mimir, since it would empty the $1 of relabelling rules
+    #[arg(long, env = "MIMIR_RLS_DEFAULT_LIMITS_EXPAND_ENV")]
+    pub default_limits_expand_env: bool,
+
+    /// Mimir's command line, where it sets limits by flags such as "-distributor.ingestion-rate-limit=500000"; over --default-limits, as in
+    /// Mimir, and flags of anything else are passed over. @FILE: arguments in a file, one or more a line [default: none]
+    #[arg(long, env = "MIMIR_RLS_DEFAULT_LIMITS_FLAGS", value_name = "FLAGS", allow_hyphen_values = true)]
+    pub default_limits_flags: Option<String>,
+
+    /// A running Mimir that shows its configuration, instead of file and flags: http://MIMIR:8080, asked at the start and for up to 30 seconds;
+    /// without a path, /config [default: not asked]
+    #[arg(long, env = "MIMIR_RLS_DEFAULT_LIMITS_URL", value_name = "URL")]
+    pub default_limits_url: Option<String>,
+
     /// Modes (enforce, shadow, off) and edge-only limits of tenants: a YAML file, read again when it changes [default: enforce for everybody]
     #[arg(long, env = "MIMIR_RLS_EDGE_CONFIG", value_name = "FILE")]
     pub edge_config: Option<PathBuf>,

@@ -58,6 +58,7 @@ struct Inner {
     log_lines_dropped: IntCounter,
     limits_cache_errors: IntCounter,
     limits_problems: IntGauge,
+    default_limits_given: IntGauge,
     limits_version: IntGauge,
     limits_tenants: IntGauge,
     limits_stale: Gauge,
@@ -181,6 +182,11 @@ impl Metrics {
                 "rls_limits_problems",
                 "Problems in the limits documents as they are now",
             )?,
+            default_limits_given: gauge(
+                registry,
+                "rls_default_limits_given",
+                "1 where a flag says what Mimir's default limits are, 0 where its built-in ones are assumed",
+            )?,
             limits_version: gauge(
                 registry,
                 "rls_limits_version",
@@ -288,6 +294,10 @@ impl Metrics {
             self.inner.limits_version.set(i64::try_from(snapshot.version()).unwrap_or(i64::MAX));
             self.inner.limits_tenants.set(as_gauge(snapshot.len()));
         }
+    }
+
+    pub(crate) fn show_default_limits_given(&self, given: bool) {
+        self.inner.default_limits_given.set(given.into());
     }
 
     pub(crate) fn show_edge_config(&self, state: &EdgeControl) {

@@ -12,11 +12,14 @@ use crate::support::{Server, samples};
 const README: &str = include_str!("../../../../README.md");
 
 /// Flags that charts set. One that is missing here may change; one that is here may not.
-const FLAGS: [&str; 20] = [
+const FLAGS: [&str; 23] = [
     "grpc-listen",
     "http-listen",
     "limits",
     "default-limits",
+    "default-limits-expand-env",
+    "default-limits-flags",
+    "default-limits-url",
     "edge-config",
     "read-bodies",
     "max-request-bytes",
