@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::mimir_pages::{PageError, fetch_page};
 use crate::mimir_url::{MimirUrl, MimirUrlError};
-use crate::watched_file::MAX_FILE_BYTES;
+use crate::watched::MAX_FILE_BYTES;
 
 mod expand;
 mod flags;
@@ -234,7 +234,7 @@ fn parse(
     version: &MimirVersion,
 ) -> Result<DefaultLimits, DefaultLimitsError> {
     let refused = DefaultLimitsError::Refused;
-    let store_after = query_store_after::of_document(name, bytes).map_err(|problem| refused(vec![problem]))?;
+    let store_after = query_store_after::of_document(name, bytes).map_err(refused)?;
     let below = Defaults { query_store_after: store_after.unwrap_or(below.query_store_after), ..below };
     let read = limits::parse_defaults(&SourceDocument::new(name, bytes), below, version);
     read.map(|(defaults, problems)| DefaultLimits { defaults, problems }).map_err(refused)

@@ -7,11 +7,13 @@ use bytes::Bytes;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
-use crate::http_get::{GetError, HttpGet};
 use crate::mimir_url::MimirUrl;
+use crate::web::{self, Bounds, WebClient, WebError};
 
 /// How long one answer may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest page that is read, in bytes: the overrides of many thousand tenants.
+const MOST_BYTES: usize = 64 << 20;
 /// How long to wait before a question is asked again.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -37,11 +39,11 @@ pub enum PageError {
 /// # Errors
 /// There is no answer with status 200 in that time, or one that is too large.
 pub async fn fetch_page(url: &MimirUrl, patience: Duration) -> Result<Bytes, PageError> {
-    let http = HttpGet::new(url.is_https(), TIMEOUT)?;
+    let http = WebClient::new(web::system_tls(url.is_https())?, Bounds { timeout: TIMEOUT, bytes: MOST_BYTES });
     let end = Instant::now() + patience;
     loop {
         match http.get(url.uri(), "*/*").await {
-            Ok(body) => return Ok(body),
+            Ok((_, body)) => return Ok(body),
             Err(error) if error.may_pass() && Instant::now() + PAUSE < end => {
                 tracing::warn!(%url, "Mimir is asked again in {PAUSE:?}: {error}");
                 sleep(PAUSE).await;
@@ -51,9 +53,9 @@ pub async fn fetch_page(url: &MimirUrl, patience: Duration) -> Result<Bytes, Pag
     }
 }
 
-fn reason(error: &GetError) -> String {
+fn reason(error: &WebError) -> String {
     match error {
-        GetError::Status(status) if status.as_u16() == 404 => {
+        WebError::Status(status) if status.as_u16() == 404 => {
             format!("{error}: name Mimir's own HTTP port, with its -server.path-prefix if it has one")
         }
         error => error.to_string(),

@@ -203,6 +203,12 @@ fn is_file_name(name: &str) -> bool {
     [".yaml", ".yml", ".json"].iter().any(|extension| name.ends_with(extension))
 }
 
+/// Whether this name of a document is a flat key `TENANT.FIELD` beyond doubt: its last part is a field that Mimir has.
+#[must_use]
+pub fn is_flat_key(name: &str) -> bool {
+    flat::names_known_field(name)
+}
+
 /// Why no header can name this key, if none can.
 pub(crate) fn unmatched(key: &str) -> Option<String> {
     match Tenant::parse(Some(key.as_bytes())) {

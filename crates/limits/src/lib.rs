@@ -37,7 +37,7 @@ pub use cache::{CACHE_TITLE, CacheError, MAX_CACHE_BYTES, render_cache};
 pub use check::{Checked, check};
 pub use code::Code;
 pub use defaults::Defaults;
-pub use document::{MAX_DOCUMENT_BYTES, SourceDocument, parse_defaults};
+pub use document::{MAX_DOCUMENT_BYTES, SourceDocument, is_flat_key, parse_defaults};
 pub use edge::{EdgeConfig, EdgeConfigApplied, EdgeConfigState, EdgeLimits, EdgePolicy};
 pub use elected::ElectedReplica;
 pub use field_set::FieldSet;

@@ -165,13 +165,13 @@ fn flag_files<'a>(
         Some(AuditTarget::StandardOutput) | None => None,
     };
     let files = [
-        limits.file().map(|path| FlagFile::read("--limits", path)),
         edge_config.as_deref().map(|path| FlagFile::read("--edge-config", path)),
         limits_cache.as_deref().map(|path| FlagFile::replaced("--limits-cache", path)),
         audit_log.map(|path| FlagFile::appended("--audit-log", path)),
     ];
-    let read = default_limits.files().into_iter().map(|(flag, path)| FlagFile::read(flag, path));
-    files.into_iter().flatten().chain(read).collect()
+    let limits = limits.files().map(|path| FlagFile::read("--limits", path));
+    let defaults = default_limits.files().into_iter().map(|(flag, path)| FlagFile::read(flag, path));
+    limits.chain(files.into_iter().flatten()).chain(defaults).collect()
 }
 
 /// The address of the HA tracker that is asked, if there is one.

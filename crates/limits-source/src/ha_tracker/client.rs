@@ -1,22 +1,23 @@
-//! One question to Mimir's HA tracker.
+//! One question to Mimir's HA tracker, on a connection that is kept.
 
 use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
+use tokio_rustls::rustls::ClientConfig;
 
 use super::HaTrackerUrl;
-use crate::http_get::{GetError, HttpGet};
+use crate::web::{self, Bounds, WebClient, WebError};
 
-#[cfg(test)]
-pub(super) use crate::http_get::tls_config;
+/// The longest answer that is read, in bytes: 200,000 pairs and more.
+pub(super) const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// Why there is no list, and what can be done about it.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PollError {
     #[error(transparent)]
-    NoAnswer(GetError),
+    Web(WebError),
     #[error("it answered {0}: its HA tracker is off (-distributor.ha-tracker.enable), or the path is another one")]
     NotFound(StatusCode),
     #[error(
@@ -27,23 +28,31 @@ pub(super) enum PollError {
     Interrupted,
 }
 
+impl From<WebError> for PollError {
+    fn from(error: WebError) -> Self {
+        match error {
+            WebError::Status(status @ StatusCode::NOT_FOUND) => Self::NotFound(status),
+            other => Self::Web(other),
+        }
+    }
+}
+
 /// Asks one address.
 #[derive(Debug)]
 pub(super) struct Client {
-    http: HttpGet,
+    web: WebClient,
     url: HaTrackerUrl,
 }
 
 impl Client {
     /// Reads the system's root certificates if the URL is https.
     pub(super) fn new(url: HaTrackerUrl, timeout: Duration) -> io::Result<Self> {
-        Ok(Self { http: HttpGet::new(url.is_https(), timeout)?, url })
+        let tls = web::system_tls(url.is_https())?;
+        Ok(Self::with_tls(url, timeout, tls))
     }
 
-    /// With certificates that a test brings.
-    #[cfg(test)]
-    pub(super) fn with_tls(url: HaTrackerUrl, timeout: Duration, tls: tokio_rustls::rustls::ClientConfig) -> Self {
-        Self { http: HttpGet::with_tls(timeout, tls), url }
+    pub(super) fn with_tls(url: HaTrackerUrl, timeout: Duration, tls: ClientConfig) -> Self {
+        Self { web: WebClient::new(tls, Bounds { timeout, bytes: MAX_ANSWER_BYTES }), url }
     }
 
     pub(super) fn url(&self) -> &HaTrackerUrl {
@@ -52,9 +61,9 @@ impl Client {
 
     /// The text of a good answer.
     pub(super) async fn ask(&self) -> Result<Bytes, PollError> {
-        self.http.get(self.url.uri(), "application/json").await.map_err(|error| match error {
-            GetError::Status(status @ StatusCode::NOT_FOUND) => PollError::NotFound(status),
-            error => PollError::NoAnswer(error),
-        })
+        match self.web.get(self.url.uri(), "application/json").await? {
+            (StatusCode::OK, body) => Ok(body),
+            (status, _) => Err(PollError::Web(WebError::Status(status))),
+        }
     }
 }

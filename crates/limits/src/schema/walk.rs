@@ -10,7 +10,7 @@ use go_yaml::{Content, Entry, Node, Place};
 use super::names;
 use super::rules::{RuleSettings, Violation};
 use super::scalar::{self, is_null, wrong_type};
-use super::table::{Kind, MapOf, Object};
+use super::table::{Kind, MapOf, Object, Scalar};
 use super::{Checked, Fault, Issue, MimirError, MimirVersion, go, matchers};
 use crate::code::Code;
 use crate::problem::Severity;
@@ -37,6 +37,13 @@ const INTEGRATIONS: [&str; 14] = [
     "msteamsv2",
 ];
 
+/// What takes long to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Dear {
+    Regexp,
+    Matchers,
+}
+
 pub(super) struct Walk<'c> {
     version: &'c MimirVersion,
     base: &'c RuleSettings,
@@ -44,6 +51,8 @@ pub(super) struct Walk<'c> {
     tenant: Option<Rc<str>>,
     /// Where in the document, or in a tenant's entry, the walk is: `blocked_queries[1].pattern`.
     path: String,
+    /// Expressions and matchers that were found right: tenants share them.
+    right: HashSet<(Dear, Rc<str>)>,
     /// How many of the faults refuse the document.
     refusals: usize,
     found: Checked,
@@ -51,8 +60,8 @@ pub(super) struct Walk<'c> {
 
 impl<'c> Walk<'c> {
     pub(super) fn new(version: &'c MimirVersion, base: &'c RuleSettings, query_store_after: Duration) -> Self {
-        let (tenant, path, found) = (None, String::new(), Checked::default());
-        Walk { version, base, query_store_after, tenant, path, refusals: 0, found }
+        let (tenant, path, right, found) = (None, String::new(), HashSet::new(), Checked::default());
+        Walk { version, base, query_store_after, tenant, path, right, refusals: 0, found }
     }
 
     pub(super) fn finish(self) -> Checked {
@@ -120,9 +129,25 @@ impl<'c> Walk<'c> {
                     Content::Mapping(entries) => self.is_unique(entries, Code::DuplicateKey),
                     _ => true,
                 };
-                is_unique && self.take(node.place, scalar::check(*kind, node))
+                is_unique
+                    && match kind {
+                        Scalar::Regexp => self.take_once(Dear::Regexp, node, || scalar::check(*kind, node)),
+                        _ => self.take(node.place, scalar::check(*kind, node)),
+                    }
             }
         }
+    }
+
+    /// Takes a value that is dear to look at, unless the same was right before.
+    fn take_once(&mut self, dear: Dear, node: &Node, check: impl FnOnce() -> Result<(), Issue>) -> bool {
+        let Content::Scalar(scalar) = &node.content else { return self.take(node.place, check()) };
+        let known = (dear, Rc::clone(&scalar.text));
+        if self.right.contains(&known) {
+            return true;
+        }
+        let is_right = self.take(node.place, check());
+        self.right.extend(is_right.then_some(known));
+        is_right
     }
 
     fn take(&mut self, place: Place, outcome: Result<(), Issue>) -> bool {
@@ -222,8 +247,11 @@ impl<'c> Walk<'c> {
                 self.take(entry.place, Err(issue))
             }
             MapOf::Trackers => {
-                let text = scalar::as_text(&entry.value).unwrap_or_default();
-                self.take(entry.value.place, matchers::check(&entry.key, text))
+                is_null(&entry.value)
+                    || self.take_once(Dear::Matchers, &entry.value, || {
+                        let text = scalar::as_text(&entry.value).unwrap_or_default();
+                        matchers::check(&entry.key, text)
+                    })
             }
             _ => true,
         }
