@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytesize::ByteSize;
+use limits::MimirVersion;
 use limits_source::{DefaultLimitsOptions, DefaultLimitsSource, HaTrackerUrl, SourceSpec};
 use remote_write::BodyLimits;
 use runtime::{FlagFile, LogSettings, refuse_shared_files};
@@ -31,6 +32,7 @@ pub struct Config {
     pub(crate) http_listen: SocketAddr,
     pub(crate) limits: SourceSpec,
     pub(crate) default_limits: DefaultLimitsSource,
+    pub(crate) mimir_version: MimirVersion,
     /// Whether somebody said what the default limits are.
     pub(crate) default_limits_given: bool,
     pub(crate) allow_empty_overrides: bool,
@@ -90,6 +92,7 @@ impl TryFrom<Args> for Config {
             default_limits_expand_env,
             default_limits_flags,
             default_limits_url,
+            mimir_version,
             edge_config,
             limits_cache,
             charge_samples_in,
@@ -119,6 +122,7 @@ impl TryFrom<Args> for Config {
             expand_env: default_limits_expand_env,
             flags: default_limits_flags,
             url: default_limits_url,
+            version: mimir_version.clone(),
         };
         refuse_shared_files(&flag_files(&limits, &default_limits, [&edge_config, &limits_cache], audit_log.as_ref()))?;
         let max_request_bytes = body_size("--max-request-bytes", max_request_bytes)?;
@@ -134,6 +138,7 @@ impl TryFrom<Args> for Config {
             http_listen,
             limits,
             default_limits: default_limits.read()?,
+            mimir_version,
             default_limits_given: default_limits.are_given(),
             allow_empty_overrides,
             edge_config,

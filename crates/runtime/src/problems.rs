@@ -77,6 +77,7 @@ impl From<(&'static str, &Problem)> for ProblemJson {
             field,
             severity: severity.as_str(),
             message,
+            mimir,
         }
     }
 }
