@@ -105,7 +105,7 @@ fn settings_of_another_type_refuse_the_document() {
     ] {
         refuses(&format!("{{modulus: {value}}}"), &modulus(found));
     }
-    refuses("{regex: [a]}", "is a list: write a regular expression");
+    refuses("{regex: [a]}", "regex is a list: write a regular expression");
     refuses("{source_labels: a}", "source_labels is \"a\": write a list");
     refuses("{Regex: a}", "Regex is unknown to Mimir 3.1");
     for (action, found) in [("''", ""), ("remove", "remove"), ("'drop '", "drop ")] {
