@@ -10,16 +10,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use limits::SourceDocument;
+use limits::{MimirVersion, SourceDocument};
 use limits_source::{DefaultLimits, DefaultLimitsError, DefaultLimitsOptions, MAX_FILE_BYTES};
 
 mod against;
-mod api;
 mod report;
 mod verdict;
 mod yaml;
-
-pub(crate) use api::MimirVersion;
 
 use against::Running;
 use verdict::{Outcome, Verdict};
@@ -41,7 +38,7 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start")?;
     let Run { verdicts, defaults } = runtime.block_on(judge(args));
     let mut out = io::stdout().lock();
-    let defaults = defaults.as_ref().filter(|_| args.show).map(|known| api::limits_of(&known.limits));
+    let defaults = defaults.as_ref().filter(|_| args.show).map(|known| &known.defaults.limits);
     match args.format {
         Format::Text => verdicts.iter().try_for_each(|verdict| verdict.write_text(args.show, &mut out)),
         Format::Json => report::write_json(&verdicts, defaults, &mut out),
@@ -65,12 +62,12 @@ async fn judge(args: &CheckArgs) -> Run {
             Err(verdict) => return Run { verdicts: vec![verdict], defaults: None },
         },
     };
-    let (defaults, verdict) = defaults(&args.defaults.options(), running.as_ref()).await;
+    let version = args.mimir_version.clone().or_else(|| running.as_ref()?.version.clone()).unwrap_or_default();
+    let (defaults, verdict) = defaults(&args.defaults.options(version.clone()), running.as_ref()).await;
     let mut verdicts: Vec<_> = verdict.into_iter().collect();
     let Some(defaults) = defaults else { return Run { verdicts, defaults } };
-    let version = args.mimir_version.clone().or_else(|| running.as_ref()?.version.clone()).unwrap_or_default();
     let of_files = judge_files(args, &defaults, &version);
-    let compared = running.and_then(|running| running.compare(of_files.first()?, &defaults, &version));
+    let compared = running.and_then(|running| running.compare(of_files.first()?, &defaults));
     verdicts.extend(of_files.into_iter().chain(compared));
     Run { verdicts, defaults: Some(defaults) }
 }
@@ -128,7 +125,7 @@ fn judge_together(paths: &[std::path::PathBuf], defaults: &DefaultLimits, versio
         }
     }
     let documents: Vec<_> = names.iter().zip(&texts).map(|(name, bytes)| SourceDocument::new(name, bytes)).collect();
-    let checked = api::check(&defaults.limits, version, &documents);
+    let checked = limits::check(&defaults.defaults, version, &documents);
     let outcome = match checked.refused {
         true => Outcome::Rejected,
         false => Outcome::Accepted { tenants: checked.tenants, limits: checked.limits },

@@ -17,6 +17,7 @@ use crate::watched::MAX_FILE_BYTES;
 
 mod expand;
 mod flags;
+mod query_store_after;
 
 use flags::LimitFlags;
 
@@ -39,14 +40,14 @@ pub struct DefaultLimitsOptions {
     pub flags: Option<String>,
     /// Where a Mimir shows its configuration.
     pub url: Option<String>,
-    /// Which Mimir it is: it says which fields there are.
+    /// The release whose fields the file may have.
     pub version: MimirVersion,
 }
 
 /// The default limits, with what was passed over where they were read.
 #[derive(Debug, Clone, Default)]
 pub struct DefaultLimits {
-    /// What holds for a tenant without an override, and lies under the others.
+    /// What holds for a tenant without an override, and what documents are judged over.
     pub defaults: Defaults,
     /// What is wrong and was ignored.
     pub problems: Vec<Problem>,
@@ -58,8 +59,8 @@ pub struct DefaultLimits {
 pub enum DefaultLimitsSource {
     /// They are known.
     Known(DefaultLimits),
-    /// A Mimir of this version serves them at this address.
-    Mimir(MimirUrl, MimirVersion),
+    /// A Mimir serves them at this address.
+    Mimir(MimirUrl),
 }
 
 /// Why there are no default limits.
@@ -119,7 +120,7 @@ impl DefaultLimitsOptions {
                                and --default-limits-flags";
                 return Err(DefaultLimitsError::Usage(message));
             }
-            return Ok(DefaultLimitsSource::Mimir(MimirUrl::parse(url, CONFIG_PAGE)?, version.clone()));
+            return Ok(DefaultLimitsSource::Mimir(MimirUrl::parse(url, CONFIG_PAGE)?));
         }
         if *expand_env && file.is_none() {
             let message = "--default-limits-expand-env is about the file of --default-limits, which is missing";
@@ -130,12 +131,12 @@ impl DefaultLimitsOptions {
             Some(path) => {
                 let (name, bytes) = read(path)?;
                 let bytes = if *expand_env { expand_environment(&name, &bytes)? } else { bytes };
-                parse(&name, &bytes, version)?
+                parse(&name, &bytes, Defaults::default(), version)?
             }
             None => DefaultLimits::default(),
         };
         if !flags.is_empty() {
-            known.defaults = over(known.defaults, &flags, version).map_err(DefaultLimitsError::Refused)?;
+            known.defaults = over(known.defaults, &flags)?;
         }
         Ok(DefaultLimitsSource::Known(known))
     }
@@ -160,7 +161,12 @@ impl DefaultLimitsSource {
     pub async fn resolve(self, patience: Duration) -> Result<DefaultLimits, DefaultLimitsError> {
         match self {
             Self::Known(known) => Ok(known),
-            Self::Mimir(url, version) => parse(&url.to_string(), &fetch_page(&url, patience).await?, &version),
+            Self::Mimir(url) => {
+                let page = fetch_page(&url, patience).await?;
+                let known = parse(&url.to_string(), &page, Defaults::default(), &any_version())?;
+                // A field that the edge does not know is no fault of anybody: the Mimir that shows it has it.
+                Ok(DefaultLimits { problems: Vec::new(), ..known })
+            }
         }
     }
 }
@@ -215,25 +221,38 @@ fn expand_environment(name: &str, bytes: &[u8]) -> Result<Vec<u8>, DefaultLimits
     })
 }
 
-/// Reads a `limits:` block or a whole configuration.
-fn parse(name: &str, bytes: &[u8], version: &MimirVersion) -> Result<DefaultLimits, DefaultLimitsError> {
-    let document = SourceDocument::new(name, bytes);
-    let parsed = limits::parse_defaults(&document, Defaults::default(), version);
-    let (defaults, problems) = parsed.map_err(DefaultLimitsError::Refused)?;
-    Ok(DefaultLimits { defaults, problems })
+/// A release of which nobody knows the fields, so that none is refused.
+fn any_version() -> MimirVersion {
+    "0.0".parse().unwrap_or_default()
 }
 
-/// Lays flags over limits, by the code that reads a `limits:` block: the same values are good, and the same rules hold.
-fn over(defaults: Defaults, flags: &LimitFlags, version: &MimirVersion) -> Result<Defaults, Vec<Problem>> {
+/// Reads a `limits:` block or a whole configuration.
+fn parse(
+    name: &str,
+    bytes: &[u8],
+    below: Defaults,
+    version: &MimirVersion,
+) -> Result<DefaultLimits, DefaultLimitsError> {
+    let refused = DefaultLimitsError::Refused;
+    let store_after = query_store_after::of_document(name, bytes).map_err(|problem| refused(vec![problem]))?;
+    let below = Defaults { query_store_after: store_after.unwrap_or(below.query_store_after), ..below };
+    let read = limits::parse_defaults(&SourceDocument::new(name, bytes), below, version);
+    read.map(|(defaults, problems)| DefaultLimits { defaults, problems }).map_err(refused)
+}
+
+/// Lays flags over what the file says, as a block of their fields.
+fn over(below: Defaults, flags: &LimitFlags) -> Result<Defaults, DefaultLimitsError> {
     let list = |field: &str| match field {
-        "drop_labels" => defaults.limits.drop_labels.iter().map(ToString::to_string).collect(),
+        "drop_labels" => below.limits.drop_labels.iter().map(ToString::to_string).collect(),
         _ => Vec::new(),
     };
-    let document = format!("limits:\n{}", flags.to_yaml("  ", list));
-    let laid = limits::parse_defaults(&SourceDocument::new(FLAGS, &document), defaults, version);
-    match laid {
+    let store_after = flags.query_store_after.unwrap_or(below.query_store_after);
+    let block = format!("limits:\n{}", flags.to_yaml("  ", list));
+    let of_flags = |problems: Vec<Problem>| problems.into_iter().map(|problem| of_flag(problem, flags)).collect();
+    let below = Defaults { query_store_after: store_after, ..below };
+    match limits::parse_defaults(&SourceDocument::new(FLAGS, &block), below, &any_version()) {
         Ok((laid, _)) => Ok(laid),
-        Err(problems) => Err(problems.into_iter().map(|problem| of_flag(problem, flags)).collect()),
+        Err(problems) => Err(DefaultLimitsError::Refused(of_flags(problems))),
     }
 }
 
@@ -242,7 +261,7 @@ fn of_flag(problem: Problem, flags: &LimitFlags) -> Problem {
     let flag = problem.field.as_deref().and_then(|field| flags.flag_of(field));
     let message = flag.map_or_else(|| problem.message.clone(), |flag| format!("-{flag}: {}", problem.message));
     let message = message.replace("; the whole document is refused", "");
-    Problem { message, tenant: None, line: None, ..problem }
+    Problem { message, line: None, ..problem }
 }
 
 #[cfg(test)]

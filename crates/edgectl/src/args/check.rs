@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, ValueEnum};
+use limits::MimirVersion;
 use limits_source::{DefaultLimitsOptions, MimirUrl, MimirUrlError};
 
 use super::Cli;
-use crate::check::MimirVersion;
 
 // One line a paragraph: clap breaks them to the width of the terminal.
 const HELP: &str = "\
@@ -102,13 +102,14 @@ pub(crate) enum Format {
 
 impl DefaultArgs {
     /// The same as the servers have it.
-    pub(crate) fn options(&self) -> DefaultLimitsOptions {
+    pub(crate) fn options(&self, version: MimirVersion) -> DefaultLimitsOptions {
         let Self { default_limits, default_limits_expand_env, default_limits_flags, default_limits_url } = self;
         DefaultLimitsOptions {
             file: default_limits.clone(),
             expand_env: *default_limits_expand_env,
             flags: default_limits_flags.clone(),
             url: default_limits_url.clone(),
+            version,
         }
     }
 }
@@ -125,7 +126,7 @@ impl CheckArgs {
             return Err(Cli::command().error(ErrorKind::ValueValidation, "standard input can be read only once"));
         }
         if let Err(error @ (limits_source::DefaultLimitsError::Usage(_) | limits_source::DefaultLimitsError::Url(_))) =
-            self.defaults.options().read_with(|_| Ok((String::new(), Vec::new())))
+            self.defaults.options(MimirVersion::default()).read_with(|_| Ok((String::new(), Vec::new())))
         {
             return Err(Cli::command().error(ErrorKind::ValueValidation, error));
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::CommandFactory;
+use limits::MimirVersion;
 
 use super::{Cli, Command, Format, parse};
 use crate::load::{Config, Protocol};
@@ -95,7 +96,7 @@ fn check_takes_files_and_standard_input() {
         panic!("not a check");
     };
     assert_eq!(check.files, [std::path::PathBuf::from("a.yaml"), "-".into()]);
-    assert_eq!(check.defaults.options().file, Some("d.yaml".into()));
+    assert_eq!(check.defaults.options(MimirVersion::default()).file, Some("d.yaml".into()));
     assert_eq!(check.format, Format::Json);
 }
 

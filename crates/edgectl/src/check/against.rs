@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use limits::{Code, MAX_PROBLEMS, Problem, Severity, SourceDocument, TenantLimits};
+use limits::{Code, MAX_PROBLEMS, MimirVersion, Problem, Severity, SourceDocument, TenantLimits};
 use limits_source::{DefaultLimits, DefaultLimitsError, DefaultLimitsSource, MimirUrl, fetch_page};
 use serde::Deserialize;
 
 use super::NO_PATIENCE;
-use super::api::{self, MimirVersion};
 use super::verdict::{Outcome, Verdict};
 
 /// What Mimir answers where it has no `-runtime-config.file` (Mimir `pkg/mimir/runtime_config.go`).
@@ -42,10 +41,12 @@ impl Running {
     }
 
     /// The verdict on the differences; none where the files are no good, so that there is nothing to compare.
-    pub(super) fn compare(self, files: &Verdict, own: &DefaultLimits, version: &MimirVersion) -> Option<Verdict> {
+    pub(super) fn compare(self, files: &Verdict, own: &DefaultLimits) -> Option<Verdict> {
         let Outcome::Accepted { limits, .. } = &files.outcome else { return None };
         let name = "runtime_config.yaml";
-        let theirs = api::check(&self.defaults.limits, version, &[SourceDocument::new(name, &self.overrides)]);
+        // Whatever release it is, what it shows is in force there: no field is refused.
+        let any = "0.0".parse().unwrap_or_default();
+        let theirs = limits::check(&self.defaults.defaults, &any, &[SourceDocument::new(name, &self.overrides)]);
         let url = self.url.to_string();
         if theirs.refused {
             let first = theirs.problems.first().map_or_else(String::new, ToString::to_string);
@@ -54,8 +55,8 @@ impl Running {
                 &format!("its /runtime_config is none that is understood: {first}"),
             ));
         }
-        let here = Side { limits, defaults: api::limits_of(&own.limits) };
-        let there = Side { limits: &theirs.limits, defaults: api::limits_of(&self.defaults.limits) };
+        let here = Side { limits, defaults: &own.defaults.limits };
+        let there = Side { limits: &theirs.limits, defaults: &self.defaults.defaults.limits };
         let problems = differences(&files.file, &here, &there);
         Some(Verdict::new(url, Outcome::Compared { tenants: theirs.limits.len() }, problems))
     }

@@ -6,7 +6,6 @@ use limits::{Problem, RelabelRule, TenantLimits};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::api::mimirs_words;
 use super::verdict::{Outcome, Verdict};
 use super::yaml;
 
@@ -108,7 +107,7 @@ impl<'v> ProblemJson<'v> {
             tenant: problem.tenant.as_deref(),
             field: problem.field.as_deref(),
             message: &problem.message,
-            mimir: mimirs_words(problem),
+            mimir: problem.mimir.as_deref(),
         }
     }
 }

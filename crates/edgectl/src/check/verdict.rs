@@ -5,7 +5,6 @@ use std::io::{self, Write};
 
 use limits::{Problem, TenantLimits};
 
-use super::api::mimirs_words;
 use super::{report, yaml};
 use crate::exit;
 
@@ -58,7 +57,7 @@ impl Verdict {
     pub(super) fn write_text(&self, show: bool, out: &mut impl Write) -> io::Result<()> {
         for problem in &self.problems {
             writeln!(out, "{}", one_line(problem))?;
-            if let Some(words) = mimirs_words(problem) {
+            if let Some(words) = problem.mimir.as_deref() {
                 writeln!(out, "  Mimir: {}", joined(words))?;
             }
         }
@@ -105,7 +104,7 @@ fn one_line(problem: &Problem) -> String {
 
 /// A parser's message may quote the document; whatever it holds, it stays one line.
 fn joined(text: &str) -> String {
-    text.lines().collect::<Vec<_>>().join(" ")
+    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 fn counted(count: usize, noun: &str) -> String {

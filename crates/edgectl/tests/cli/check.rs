@@ -67,11 +67,16 @@ fn says_rejected_where_the_document_before_stays() {
 }
 
 #[test]
-fn every_problem_is_one_line() {
+fn a_problem_is_one_line_and_one_of_mimirs_words() {
     let finished = check(&[("a.yaml", "overrides:\n  team-a: [\n")], &["a.yaml"]);
     assert_eq!(finished.code, Some(2), "{finished:?}");
-    assert_eq!(finished.out.lines().count(), 2, "{finished:?}");
-    assert!(finished.out.lines().all(|line| line.starts_with("a.yaml")), "{finished:?}");
+    let lines: Vec<_> = finished.out.lines().collect();
+    assert_eq!(lines.len(), 3, "{finished:?}");
+    assert!(lines[0].starts_with("a.yaml:3: MRC0005 bad-syntax: "), "{finished:?}");
+    assert!(lines[1].starts_with("  Mimir: unmarshal \"a.yaml\": yaml: "), "{finished:?}");
+    let json = check(&[("a.yaml", "overrides:\n  team-a: [\n")], &["--format=json", "a.yaml"]).json();
+    let words = json["files"][0]["problems"][0]["mimir"].as_str().unwrap();
+    assert_eq!(lines[1].trim_start(), format!("Mimir: {words}"));
 }
 
 #[test]

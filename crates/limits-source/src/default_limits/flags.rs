@@ -4,6 +4,9 @@
 //! whole command line of Mimir may be given.
 
 use std::fmt::Write;
+use std::time::Duration;
+
+use super::query_store_after;
 
 mod number;
 mod words;
@@ -13,7 +16,11 @@ const TABLE: &str = include_str!("limit_flags.tsv");
 
 /// The flags of a command line that set limits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct LimitFlags(Vec<LimitFlag>);
+pub(super) struct LimitFlags {
+    limits: Vec<LimitFlag>,
+    /// What no limit is, and a rule looks at.
+    pub(super) query_store_after: Option<Duration>,
+}
 
 /// One field, and the flag that sets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +63,14 @@ impl LimitFlags {
             // A word that is no flag is the value of one that sets no limit.
             let Some(name) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else { continue };
             let (name, value) = name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value)));
+            if name == query_store_after::FLAG {
+                let value = value.or_else(|| words.next()).unwrap_or_default();
+                flags.query_store_after = query_store_after::parse(value);
+                if flags.query_store_after.is_none() {
+                    faults.push(format!("-{name} is {value:?}: write {}", query_store_after::WANTED));
+                }
+                continue;
+            }
             let Some((flag, field, kind)) = find(name) else { continue };
             let value = match (value, kind) {
                 (Some(value), _) => value,
@@ -77,35 +92,30 @@ impl LimitFlags {
     }
 
     fn set(&mut self, flag: &'static str, field: &'static str, value: String, kind: Kind) {
-        let known = self.0.iter_mut().find(|known| known.field == field);
+        let known = self.limits.iter_mut().find(|known| known.field == field);
         match (known, kind) {
             (Some(LimitFlag { value: Value::List(values), .. }), Kind::List) => values.push(value),
             (Some(known), _) => known.value = Value::One(value),
-            (None, Kind::List) => self.0.push(LimitFlag { flag, field, value: Value::List(vec![value]) }),
-            (None, _) => self.0.push(LimitFlag { flag, field, value: Value::One(value) }),
+            (None, Kind::List) => self.limits.push(LimitFlag { flag, field, value: Value::List(vec![value]) }),
+            (None, _) => self.limits.push(LimitFlag { flag, field, value: Value::One(value) }),
         }
     }
 
     /// Whether there is none.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether one sets the field.
-    pub(super) fn sets(&self, field: &str) -> bool {
-        self.flag_of(field).is_some()
+        *self == Self::default()
     }
 
     /// The flag that sets a field, without dashes.
     pub(super) fn flag_of(&self, field: &str) -> Option<&'static str> {
-        self.0.iter().find(|known| known.field == field).map(|known| known.flag)
+        self.limits.iter().find(|known| known.field == field).map(|known| known.flag)
     }
 
     /// The fields as lines of YAML, each behind `indent`. A list begins with what `list` has for its field: Mimir's flag adds to the list of its
     /// configuration file.
     pub(super) fn to_yaml(&self, indent: &str, list: impl Fn(&str) -> Vec<String>) -> String {
         let mut yaml = String::new();
-        for LimitFlag { field, value, .. } in &self.0 {
+        for LimitFlag { field, value, .. } in &self.limits {
             let value = match value {
                 Value::One(value) => value.clone(),
                 Value::List(values) => {

@@ -31,7 +31,7 @@ fn differences(limits: &TenantLimits) -> Vec<(&'static str, String)> {
 fn check(file: Option<&str>, flags: Option<&str>, expected: &[(&str, &str)]) {
     let known = known(file, flags).unwrap();
     let expected: Vec<_> = expected.iter().map(|(field, value)| (*field, (*value).to_owned())).collect();
-    assert_eq!(differences(&known.limits), expected, "{file:?} {flags:?}");
+    assert_eq!(differences(&known.defaults.limits), expected, "{file:?} {flags:?}");
     assert_eq!(known.problems, [], "{file:?} {flags:?}");
 }
 
@@ -89,6 +89,22 @@ fn a_rule_that_file_and_flags_break_together_is_told() {
 }
 
 #[test]
+fn the_rule_over_query_ingesters_within_knows_what_file_and_flags_say() {
+    let within = |known: &DefaultLimits| known.defaults.query_store_after;
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    assert_eq!(within(&known(None, None).unwrap()), hours(12));
+    let file = Some("querier: {query_store_after: 3h}\nlimits: {}");
+    assert_eq!(within(&known(file, None).unwrap()), hours(3));
+    assert_eq!(within(&known(file, Some("-querier.query-store-after=4h")).unwrap()), hours(4));
+    assert_eq!(within(&known(None, Some("-querier.query-store-after 0")).unwrap()), hours(0));
+    refused(
+        None,
+        Some("-querier.query-store-after=soon"),
+        "default limits: --default-limits-flags: -querier.query-store-after is \"soon\": write a duration such as 12h or 1h30m",
+    );
+}
+
+#[test]
 fn arguments_may_be_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("args");
@@ -115,8 +131,8 @@ fn variables_are_replaced_where_that_is_asked_for() {
     // PATH is set wherever tests run.
     let text = "limits: {ingestion_rate: ${NOT_SET_ANYWHERE:5}, ha_cluster_label: \"${PATH}\"}";
     let Ok(DefaultLimitsSource::Known(known)) = options(true).read_with(file(text)) else { panic!("refused") };
-    assert_eq!(known.limits.ingestion_rate, 5.0);
-    assert_eq!(&*known.limits.ha_cluster_label, std::env::var("PATH").unwrap());
+    assert_eq!(known.defaults.limits.ingestion_rate, 5.0);
+    assert_eq!(&*known.defaults.limits.ha_cluster_label, std::env::var("PATH").unwrap());
     assert!(options(false).read_with(file(text)).is_err());
 }
 
@@ -159,9 +175,12 @@ async fn from_url(url: String, patience: Duration) -> Result<DefaultLimits, Defa
 #[tokio::test]
 async fn a_mimir_is_asked_for_its_configuration() {
     let url = mimir("/config", 0, "target: all\nlimits:\n    ingestion_rate: 5\n").await;
-    assert_eq!(from_url(url, Duration::ZERO).await.unwrap().limits.ingestion_rate, 5.0);
+    assert_eq!(from_url(url, Duration::ZERO).await.unwrap().defaults.limits.ingestion_rate, 5.0);
     let url = mimir("/prefix/config", 0, "limits: {ingestion_rate: 6}").await;
-    assert_eq!(from_url(url.clone() + "/prefix/config", Duration::ZERO).await.unwrap().limits.ingestion_rate, 6.0);
+    assert_eq!(
+        from_url(url.clone() + "/prefix/config", Duration::ZERO).await.unwrap().defaults.limits.ingestion_rate,
+        6.0
+    );
     let error = from_url(url.clone(), Duration::ZERO).await.unwrap_err().to_string();
     assert!(
         error.contains(&format!("{url}/config: it answered 404")) && error.contains("-server.path-prefix"),
@@ -172,7 +191,7 @@ async fn a_mimir_is_asked_for_its_configuration() {
 #[tokio::test]
 async fn a_mimir_that_starts_is_asked_again() {
     let url = mimir("/config", 1, "limits: {ingestion_rate: 5}").await;
-    assert_eq!(from_url(url, Duration::from_secs(20)).await.unwrap().limits.ingestion_rate, 5.0);
+    assert_eq!(from_url(url, Duration::from_secs(20)).await.unwrap().defaults.limits.ingestion_rate, 5.0);
     let url = mimir("/config", 1, "limits: {ingestion_rate: 5}").await;
     let error = from_url(url, Duration::ZERO).await.unwrap_err().to_string();
     assert!(error.contains("503"), "{error}");

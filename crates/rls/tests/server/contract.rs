@@ -40,7 +40,7 @@ const FLAGS: [&str; 24] = [
 ];
 
 /// Metrics that alerts and dashboards read, with their labels.
-const METRICS: [(&str, &[&str]); 13] = [
+const METRICS: [(&str, &[&str]); 14] = [
     ("rls_decisions_total", &["decision", "mode", "reason"]),
     ("rls_authz_check_duration_seconds", &[]),
     ("rls_body_parse_errors_total", &["kind"]),
