@@ -83,7 +83,8 @@ fn long_key(length: usize) -> String {
 fn tenants(count: usize) -> String {
     let mut text = "overrides:\n".to_owned();
     for tenant in 0..count {
-        writeln!(text, "  tenant-{tenant}: {{ingestion_rate: {tenant}, max_label_names_per_series: 40}}").expect("text takes text");
+        writeln!(text, "  tenant-{tenant}: {{ingestion_rate: {tenant}, max_label_names_per_series: 40}}")
+            .expect("text takes text");
     }
     text
 }
@@ -112,7 +113,8 @@ fn indented(depth: usize) -> String {
 fn rules(count: usize) -> String {
     let mut text = "overrides:\n  a:\n    metric_relabel_configs:\n".to_owned();
     for rule in 0..count {
-        writeln!(text, "    - {{action: drop, source_labels: [a, b], regex: 'x{rule}|y{{1,{rule}}}.*'}}").expect("text takes text");
+        writeln!(text, "    - {{action: drop, source_labels: [a, b], regex: 'x{rule}|y{{1,{rule}}}.*'}}")
+            .expect("text takes text");
     }
     text
 }

@@ -1,22 +1,19 @@
 //! Documents put to both readers, and what was seen.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::differences::Differences;
 use super::documents::{Document, Generator};
 use super::mimir::{Judged, RuntimeMimir};
 use super::ours;
-use super::shrink::shrink;
 use super::verdict::Verdict;
 
 const PLAIN: &str = "document.yaml";
 const COMPRESSED: &str = "document.yaml.gz";
-/// So many differences are made small.
-const SHRUNK: usize = 25;
-const TRIES: u32 = 120;
 
 /// Two Mimirs: the name of its file tells one whether it is compressed.
 pub(crate) struct Readers {
@@ -52,7 +49,7 @@ pub(crate) struct Tally {
     themes: BTreeMap<&'static str, Seen>,
     /// How many documents Mimir refused that have one wrong value of a kind.
     pub(crate) wrong: BTreeMap<String, u32>,
-    pub(crate) differences: Vec<String>,
+    pub(crate) differences: Differences,
     mimir: Duration,
     ours: Duration,
     /// The document that took the edge longest, and Mimir for the same.
@@ -72,17 +69,7 @@ impl Tally {
             return;
         }
         self.themes.entry(document.theme).or_default().different += 1;
-        save(seed, document);
-        let mut small = document.bytes.clone();
-        if !document.compressed && self.differences.len() < SHRUNK {
-            let words = (ours.word(), theirs.word());
-            small = shrink(&small, TRIES, |smaller| {
-                let theirs = mimir.judge(smaller).verdict;
-                let ours = ours::judge(name, smaller);
-                !ours.agrees(&theirs) && (ours.word(), theirs.word()) == words
-            });
-        }
-        self.differences.push(tell(document, &small, mimir, name));
+        self.differences.add(seed, document, mimir, name);
     }
 
     fn time(&mut self, number: u64, ours: Duration, mimir: Duration) {
@@ -117,51 +104,11 @@ impl Tally {
             "{documents} documents of SEED={seed} in {:.1?}: {} differ\n\
              the edge took {ours:.1?} for them, Mimir {mimir:.1?} at most; the slowest (document {number}) {slow:.1?}, Mimir {of_mimir:.1?}\n",
             started.elapsed(),
-            self.differences.len()
+            self.differences.count()
         );
         // Not captured, unlike what the macros print.
         io::stderr().write_all(text.as_bytes()).expect("stderr takes a summary");
     }
-}
-
-/// What both say of a document that they differ about.
-fn tell(document: &Document, small: &[u8], mimir: &mut RuntimeMimir, name: &str) -> String {
-    let Document { number, theme, compressed, .. } = document;
-    let theirs = mimir.judge(small).verdict;
-    let ours = ours::judge(name, small);
-    let mut text = format!("---- document {number} ({theme}{})\n", if *compressed { ", compressed" } else { "" });
-    text += &match std::str::from_utf8(small) {
-        Ok(readable) if !compressed => {
-            format!("{}\n{readable:.2000?}\n", readable.chars().take(2_000).collect::<String>())
-        }
-        _ => format!(
-            "{}\n",
-            small
-                .iter()
-                .take(600)
-                .flat_map(|byte| std::ascii::escape_default(*byte))
-                .map(char::from)
-                .collect::<String>()
-        ),
-    };
-    text += &format!("Mimir: {theirs}\n");
-    if theirs == Verdict::Refused {
-        text += &format!("  {}\n", mimir.reason(small));
-    }
-    text += &format!("edge: {ours}\n");
-    if ours == Verdict::Refused {
-        text += &format!("  {}\n", ours::problems(name, small));
-    }
-    text
-}
-
-/// Keeps a document that the readers differ about, whole.
-fn save(seed: u64, document: &Document) {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("differential");
-    fs::create_dir_all(&folder).expect("a folder can be made");
-    let extension = if document.compressed { "yaml.gz" } else { "yaml" };
-    let name = format!("{seed}-{}.{extension}", document.number);
-    fs::write(folder.join(name), &document.bytes).expect("a document can be written");
 }
 
 /// The documents of a seed, one after the other, until there are enough or the time is over.
@@ -169,7 +116,7 @@ pub(crate) fn run(
     generator: &Generator,
     readers: &mut Readers,
     seed: u64,
-    numbers: std::ops::Range<u64>,
+    numbers: Range<u64>,
     time: Duration,
 ) -> Tally {
     let (mut tally, started) = (Tally::default(), Instant::now());
