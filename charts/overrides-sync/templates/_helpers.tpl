@@ -25,3 +25,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "overrides-sync.webhookSecret" -}}
 {{- .Values.webhook.secretName | default (printf "%s-webhook-tls" (include "overrides-sync.fullname" .)) -}}
 {{- end -}}
+
+{{- /* The ConfigMap as --limits names it, without its keys. */}}
+{{- define "overrides-sync.configMap" -}}
+{{- .Values.mimir.namespace }}/{{ .Values.mimir.overridesLabel | default .Values.mimir.overridesConfigMap -}}
+{{- end -}}

@@ -12,7 +12,7 @@ mod pattern;
 mod template;
 mod text;
 
-pub use pattern::{Groups, MAX_COMPILED_BYTES, Pattern, PatternError};
+pub use pattern::{Groups, MAX_COMPILED_BYTES, Pattern, PatternError, SyntaxError};
 pub use template::Template;
 pub use text::read as read_text;
 

@@ -17,6 +17,7 @@ mod escape;
 mod scripts;
 mod syntax;
 mod weight;
+mod wording;
 
 use syntax::Translation;
 
@@ -62,6 +63,16 @@ pub enum PatternError {
          {MAX_COMPILED_BYTES} bytes"
     )]
     TooLarge,
+}
+
+/// Why Go refuses an expression, in our words and in Go's.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{error}")]
+pub struct SyntaxError {
+    /// What is wrong and how to mend it.
+    pub error: PatternError,
+    /// Go's error, such as ``error parsing regexp: missing closing ): `(` ``; empty for [`PatternError::TooLarge`].
+    pub go: String,
 }
 
 /// A compiled expression, which matches whole values as Prometheus has it.
@@ -156,6 +167,17 @@ impl Pattern {
             return Err(PatternError::TooLarge);
         }
         Ok(syntax::translate(&anchored(expression))?.most_bytes)
+    }
+
+    /// Whether Go takes the expression as it stands, without anchors around it. Nothing is compiled, and the time is linear.
+    ///
+    /// # Errors
+    /// Why Go refuses it, or [`PatternError::TooLarge`], which says nothing about Go.
+    pub fn check(expression: &str) -> Result<(), SyntaxError> {
+        if expression.len() > MAX_EXPRESSION_BYTES {
+            return Err(SyntaxError { error: PatternError::TooLarge, go: String::new() });
+        }
+        syntax::check(expression)
     }
 
     /// Whether it is `(.*)`, Prometheus' default.

@@ -3,35 +3,102 @@
 //! They are neither YAML 1.1's nor 1.2's: `1_000` is 1000, `010` is 8, `0o10` is 8 as well, `1e+06` is a float that
 //! whole-number fields take, and `yes` is text that only a bool field understands.
 
+use std::rc::Rc;
+
 use crate::node::Scalar;
+use crate::timestamp;
+use crate::value::Value;
 
 /// A scalar's value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Resolved<'s> {
+    /// Nothing, `~` or `null`.
     Null,
+    /// `true` or `false`, in three spellings each.
     Bool(bool),
     /// Between the smallest `i64` and the largest `u64`.
     Int(i128),
+    /// Any other number.
     Float(f64),
+    /// A day, or a time.
+    Time(&'s str),
+    /// Anything else.
     Text(&'s str),
 }
 
+impl Resolved<'_> {
+    /// Its tag, as Go's errors name it.
+    #[must_use]
+    pub fn tag(&self) -> &'static str {
+        match self {
+            Resolved::Null => "!!null",
+            Resolved::Bool(_) => "!!bool",
+            Resolved::Int(_) => "!!int",
+            Resolved::Float(_) => "!!float",
+            Resolved::Time(_) => "!!timestamp",
+            Resolved::Text(_) => "!!str",
+        }
+    }
+}
+
 /// Reads a scalar; quoted ones are text whatever they spell.
+#[must_use]
 pub fn resolve(scalar: &Scalar) -> Resolved<'_> {
-    let text = &*scalar.text;
-    if !scalar.plain {
-        return Resolved::Text(text);
+    if scalar.plain { resolve_plain(&scalar.text) } else { Resolved::Text(&scalar.text) }
+}
+
+/// A type of YAML's own that a tag may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Core {
+    Int,
+    Float,
+    Bool,
+    Null,
+    Timestamp,
+}
+
+/// Reads a text that is no more than its characters, or has a tag that asks for a type.
+///
+/// # Errors
+/// It is not of the type; the error is the tag that it has.
+pub(crate) fn resolve_tagged(text: &Rc<str>, asked: Option<Core>) -> Result<Value, &'static str> {
+    let found = match asked {
+        // Only a day or time that is asked for, or no tag, is one.
+        Some(Core::Int | Core::Float | Core::Bool | Core::Null) => resolve_no_time(text),
+        None | Some(Core::Timestamp) => resolve_plain(text),
+    };
+    let value = match (asked, found) {
+        (None | Some(Core::Null), Resolved::Null) => Value::Null,
+        (None | Some(Core::Bool), Resolved::Bool(value)) => Value::Bool(value),
+        (None | Some(Core::Int), Resolved::Int(value)) => Value::Int(value),
+        (Some(Core::Float), Resolved::Int(value)) => Value::Float(value as f64),
+        (None | Some(Core::Float), Resolved::Float(value)) => Value::Float(value),
+        (None | Some(Core::Timestamp), Resolved::Time(text)) => {
+            Value::Time(timestamp::read(text).unwrap_or_default().into())
+        }
+        (None, Resolved::Text(_)) => Value::Text(Rc::clone(text)),
+        (Some(_), found) => return Err(found.tag()),
+    };
+    Ok(value)
+}
+
+fn resolve_plain(text: &str) -> Resolved<'_> {
+    if timestamp::may_be(text) && timestamp::read(text).is_some() {
+        return Resolved::Time(text);
     }
+    resolve_no_time(text)
+}
+
+fn resolve_no_time(text: &str) -> Resolved<'_> {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Resolved::Null,
-        "true" | "True" | "TRUE" => return Resolved::Bool(true),
-        "false" | "False" | "FALSE" => return Resolved::Bool(false),
-        ".nan" | ".NaN" | ".NAN" => return Resolved::Float(f64::NAN),
-        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => return Resolved::Float(f64::INFINITY),
-        "-.inf" | "-.Inf" | "-.INF" => return Resolved::Float(f64::NEG_INFINITY),
-        _ => {}
+        "" | "~" | "null" | "Null" | "NULL" => Resolved::Null,
+        "true" | "True" | "TRUE" => Resolved::Bool(true),
+        "false" | "False" | "FALSE" => Resolved::Bool(false),
+        ".nan" | ".NaN" | ".NAN" => Resolved::Float(f64::NAN),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Resolved::Float(f64::INFINITY),
+        "-.inf" | "-.Inf" | "-.INF" => Resolved::Float(f64::NEG_INFINITY),
+        _ => number(text).unwrap_or(Resolved::Text(text)),
     }
-    number(text).unwrap_or(Resolved::Text(text))
 }
 
 fn number(text: &str) -> Option<Resolved<'static>> {

@@ -1,6 +1,5 @@
 //! The edge configuration on disk, applied again whenever it changes.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use limits::{EdgeConfig, EdgeConfigApplied, EdgeConfigState, Problem};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::watched_file::{self, Seen, WatchedFile};
+use crate::watched::{self, Fault, Seen, Watched};
 
 /// The edge configuration in force, and what is wrong with the newest document.
 #[derive(Clone, Debug)]
@@ -38,7 +37,8 @@ impl EdgeConfigFeed {
 /// Reads and watches one file.
 #[derive(Debug)]
 pub struct EdgeConfigSource {
-    file: WatchedFile,
+    path: PathBuf,
+    file: Watched,
     state: EdgeConfigState,
     /// Whether there has been a good document.
     read: bool,
@@ -50,8 +50,8 @@ impl EdgeConfigSource {
     /// A source that has read nothing yet.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
-        let file = WatchedFile::new(path);
-        Self { file, state: EdgeConfigState::new(), read: false, problems: Arc::default() }
+        let file = Watched::file(path.clone());
+        Self { path, file, state: EdgeConfigState::new(), read: false, problems: Arc::default() }
     }
 
     /// Reads the file, which this waits for up to 5 seconds, and keeps watching it until `stop` is cancelled.
@@ -60,40 +60,49 @@ impl EdgeConfigSource {
     pub async fn start(mut self, stop: CancellationToken) -> EdgeConfigFeed {
         let sender = watch::Sender::new(self.control());
         let mut feed = EdgeConfigFeed { states: sender.subscribe() };
-        let path = self.file.path.clone();
+        let path = self.path.display().to_string();
         let step = move || {
             if let Some(state) = self.poll() {
                 sender.send_replace(state);
             }
         };
-        watched_file::start("edge configuration", &path, step, &mut feed.states, stop).await;
+        watched::start("edge configuration", &path, step, &mut feed.states, stop).await;
         feed
     }
 
     /// Looks at the file; a new state when it was read or its fault changed.
     fn poll(&mut self) -> Option<EdgeControl> {
         match self.file.look()? {
-            Seen::Text(text) => Some(self.apply(&text)),
-            Seen::Fault(error) => Some(self.report_fault(&error)),
+            Seen::Documents(documents) => Some(self.read(documents.concat())),
+            Seen::Faults(faults) => Some(self.report_faults(&faults)),
+        }
+    }
+
+    fn read(&mut self, bytes: Vec<u8>) -> EdgeControl {
+        match watched::text(bytes) {
+            Ok(text) => self.apply(&text),
+            Err(error) => self.report_faults(&[Fault { name: watched::file_name(&self.path), what: "file", error }]),
         }
     }
 
     fn apply(&mut self, text: &str) -> EdgeControl {
-        let applied = self.state.apply(&self.file.document_name(), text);
+        let applied = self.state.apply(&watched::file_name(&self.path), text);
         self.read |= applied.accepted;
         self.log_applied(&applied);
         self.problems = applied.problems.into();
         self.control()
     }
 
-    fn report_fault(&mut self, error: &io::Error) -> EdgeControl {
+    fn report_faults(&mut self, faults: &[Fault]) -> EdgeControl {
         let meanwhile = match self.read {
             true => "the last good edge configuration stays in force",
             false => "every tenant is in shadow until it can be",
         };
-        tracing::warn!(path = %self.file.path.display(), %error, "edge configuration cannot be read, {meanwhile}");
-        let problem = self.file.problem(error, meanwhile);
-        let problems = self.problems.iter().cloned().chain([problem]).collect();
+        for Fault { error, .. } in faults {
+            tracing::warn!(path = %self.path.display(), %error, "edge configuration cannot be read, {meanwhile}");
+        }
+        let faults = faults.iter().map(|fault| fault.problem(meanwhile));
+        let problems = self.problems.iter().cloned().chain(faults).collect();
         EdgeControl { problems, ..self.control() }
     }
 
@@ -102,7 +111,7 @@ impl EdgeConfigSource {
     }
 
     fn log_applied(&self, applied: &EdgeConfigApplied) {
-        let path = self.file.path.display();
+        let path = self.path.display();
         for problem in &applied.problems {
             tracing::warn!(%path, "edge configuration problem: {problem}");
         }

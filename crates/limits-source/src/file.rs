@@ -1,7 +1,6 @@
-//! The file source: one overrides document on disk, applied again whenever it changes.
+//! The file source: the files and URLs that `--limits file:` names, applied together whenever one of them changes.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,27 +9,49 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::applied::{self, Outcome};
-use crate::watched_file::{self, Seen, WatchedFile};
-use crate::{Freshness, LimitsFeed};
+use crate::fetched::{Fetched, Fetcher, PACE};
+use crate::watched::{self, Fault, Seen, Watched};
+use crate::{DocumentList, Freshness, LimitsFeed};
 
-/// Reads and watches one file.
+const MEANWHILE: &str = "the last good limits stay in force";
+
+/// Reads and watches files, and fetches what is behind URLs.
 #[derive(Debug)]
 pub struct FileSource {
-    file: WatchedFile,
+    /// Where the documents are, for logs.
+    place: String,
+    documents: Watched,
+    /// Where there are URLs to ask.
+    fetcher: Option<Fetcher>,
     state: LimitsState,
     freshness: Freshness,
     /// Whether what was last read is what is in force.
     in_force: bool,
-    /// What was wrong with the document that was last read.
+    /// What was wrong with the documents that were last read.
     problems: Arc<[Problem]>,
 }
 
 impl FileSource {
-    /// A source that has read nothing yet. Limits that `state` has already are published at once, and hold until the file has been read.
-    #[must_use]
-    pub fn new(path: PathBuf, state: LimitsState) -> Self {
-        let file = WatchedFile::new(path);
-        Self { file, state, freshness: Freshness::default(), in_force: false, problems: Arc::default() }
+    /// A source that has read nothing yet. Limits that `state` has already are published at once, and hold until all documents have been read.
+    ///
+    /// # Errors
+    /// One of the documents is behind an https URL, and this system has no root certificates.
+    pub fn new(documents: impl Into<DocumentList>, state: LimitsState) -> io::Result<Self> {
+        let (list, fetched) = (documents.into(), Fetched::default());
+        let urls = list.urls();
+        let fetcher = match urls.is_empty() {
+            true => None,
+            false => Some(Fetcher::new(urls, PACE, fetched.clone())?),
+        };
+        Ok(Self {
+            place: list.to_string(),
+            documents: Watched::new(list.documents(), fetched),
+            fetcher,
+            state,
+            freshness: Freshness::default(),
+            in_force: false,
+            problems: Arc::default(),
+        })
     }
 
     /// Says how old the limits are that the state was made with: [`crate::LimitsCache::load`] tells.
@@ -39,16 +60,20 @@ impl FileSource {
         Self { freshness: Freshness::confirmed_ago(age), ..self }
     }
 
-    /// Reads the file, which this waits for up to 5 seconds, and keeps watching it until `stop` is cancelled.
+    /// Reads the documents, which this waits for up to 5 seconds, and keeps watching them until `stop` is cancelled.
     ///
-    /// A file that is missing or bad is no error: the feed then shows problems, and limits as soon as there are good ones.
+    /// A document that is missing or bad is no error: the feed then shows problems, and limits as soon as all are good. Nothing is applied while
+    /// one of them cannot be read.
     pub async fn start(mut self, stop: CancellationToken) -> LimitsFeed {
         let restored = ControlState { limits: self.state.current(), ..ControlState::default() };
         let sender = watch::Sender::new(restored);
         let mut feed = LimitsFeed { states: sender.subscribe(), freshness: self.freshness.clone() };
-        let path = self.file.path.clone();
+        if let Some(fetcher) = self.fetcher.take() {
+            tokio::spawn(stop.clone().run_until_cancelled_owned(fetcher.follow()));
+        }
+        let place = self.place.clone();
         let step = move || self.step(&sender);
-        watched_file::start("limits file", &path, step, &mut feed.states, stop).await;
+        watched::start("limits file", &place, step, &mut feed.states, stop).await;
         feed
     }
 
@@ -56,40 +81,43 @@ impl FileSource {
         if let Some(state) = self.poll() {
             sender.send_replace(state);
         }
-        if self.in_force {
+        if self.in_force && self.documents.is_confirmed() {
             self.freshness.confirm();
         }
     }
 
-    /// Looks at the file; a new state when it was read or its fault changed.
+    /// Looks at the documents; a new state when they were read or their faults changed.
     fn poll(&mut self) -> Option<ControlState> {
-        match self.file.look()? {
-            Seen::Text(text) => Some(self.apply(&text)),
-            Seen::Fault(error) => Some(self.report_fault(&error)),
+        match self.documents.look()? {
+            Seen::Documents(bytes) => Some(self.apply(&bytes)),
+            Seen::Faults(faults) => Some(self.report_faults(&faults)),
         }
     }
 
-    fn apply(&mut self, text: &str) -> ControlState {
-        let name = self.file.document_name();
+    fn apply(&mut self, bytes: &[impl AsRef<[u8]>]) -> ControlState {
+        let documents = self.documents.names().zip(bytes).map(|(name, bytes)| SourceDocument::new(name, bytes));
         let before = self.state.current();
-        let result = self.state.apply(&[SourceDocument::new(&name, text)]);
+        let result = self.state.apply(&documents.collect::<Vec<_>>());
         self.in_force = result.accepted;
         let changed = result.snapshot.as_deref().filter(|_| result.changed);
         let outcome = Outcome { before: before.as_deref(), changed, problems: &result.problems };
-        applied::log(&self.file.path.display(), &outcome);
+        applied::log(&self.place, &outcome);
         self.problems = result.problems.into();
         ControlState { limits: result.snapshot, problems: Arc::clone(&self.problems), ..ControlState::default() }
     }
 
-    fn report_fault(&mut self, error: &io::Error) -> ControlState {
-        const MEANWHILE: &str = "the last good limits stay in force";
+    fn report_faults(&mut self, faults: &[Fault]) -> ControlState {
         self.in_force = false;
-        tracing::warn!(path = %self.file.path.display(), %error, "limits file cannot be read, {MEANWHILE}");
-        let problem = self.file.problem(error, MEANWHILE);
-        let problems = self.problems.iter().cloned().chain([problem]).collect();
+        for Fault { name, error, .. } in faults {
+            tracing::warn!(path = %name, %error, "limits cannot be read, {MEANWHILE}");
+        }
+        let faults = faults.iter().map(|fault| fault.problem(MEANWHILE));
+        let problems = self.problems.iter().cloned().chain(faults).collect();
         ControlState { limits: self.state.current(), problems, ..ControlState::default() }
     }
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod url_tests;

@@ -1,4 +1,4 @@
-//! Limits from one ConfigMap: a watch brings each change at once, and a question every 15 seconds confirms what is in force.
+//! Limits from one ConfigMap, which a name or a label selects: a watch brings each change at once, and a question every 15 seconds confirms what is in force.
 //!
 //! A watch that says nothing may be a quiet ConfigMap or a dead connection, so silence confirms nothing. The question is asked on a request of its own;
 //! where its answer is newer than what the watch brought, the answer is applied and the watch made anew. Of one object an older revision never replaces
@@ -10,9 +10,11 @@ mod client;
 mod counts;
 mod fault;
 mod follow;
+mod keys;
 mod names;
 mod object;
 mod revision;
+mod selector;
 mod trouble;
 mod watch;
 
@@ -26,7 +28,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use client::{KubeClient, KubeConfigError};
 pub use counts::WatchCounts;
+pub use keys::{ConfigMapData, SelectedKeys};
 pub use names::{ConfigMapName, ObjectNameError, ServiceName};
+pub use revision::ObjectNames;
+pub use selector::{ConfigMapSelector, ConfigMapSpec};
 
 pub(crate) use fault::{Fault, Verb};
 pub(crate) use watch::{Scope, Seen, Watch};
@@ -45,7 +50,8 @@ const FIRST_ANSWER_AFTER_RESTORED: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct ConfigMapSource {
     client: KubeClient,
-    name: ConfigMapName,
+    spec: ConfigMapSpec,
+    names: ObjectNames,
     state: LimitsState,
     freshness: Freshness,
     counts: Arc<WatchCounts>,
@@ -54,8 +60,9 @@ pub struct ConfigMapSource {
 impl ConfigMapSource {
     /// A source that has read nothing yet. Limits that `state` has already are published at once, and hold until the ConfigMap was read.
     #[must_use]
-    pub fn new(client: KubeClient, name: ConfigMapName, state: LimitsState) -> Self {
-        Self { client, name, state, freshness: Freshness::default(), counts: Arc::default() }
+    pub fn new(client: KubeClient, configmap: impl Into<ConfigMapSpec>, state: LimitsState) -> Self {
+        let (freshness, counts) = (Freshness::default(), Arc::default());
+        Self { client, spec: configmap.into(), names: ObjectNames::default(), state, freshness, counts }
     }
 
     /// Says how old the limits are that the state was made with: [`crate::LimitsCache::load`] tells.
@@ -70,19 +77,26 @@ impl ConfigMapSource {
         Arc::clone(&self.counts)
     }
 
+    /// The name of the object that was last read.
+    #[must_use]
+    pub fn names(&self) -> ObjectNames {
+        self.names.clone()
+    }
+
     /// Reads the ConfigMap, which this waits for up to 5 seconds (1 where there are limits already), and keeps watching it until `stop` is cancelled.
     ///
     /// An API server that is away or refuses, and a ConfigMap that is missing or bad, are no errors: the feed then shows problems, and limits as soon
     /// as there are good ones.
     pub async fn start(self, stop: CancellationToken) -> LimitsFeed {
         let patience = if self.state.current().is_some() { FIRST_ANSWER_AFTER_RESTORED } else { FIRST_ANSWER };
-        let revisions = Revisions::new(self.name.clone(), self.state);
+        let spec = self.spec.clone();
+        let revisions = Revisions::new(self.spec, self.state, self.names);
         let sender = channel::Sender::new(revisions.state());
         let mut feed = LimitsFeed { states: sender.subscribe(), freshness: self.freshness.clone() };
         let follower = Follower::new(self.client, revisions, sender, self.freshness, self.counts);
         tokio::spawn(stop.run_until_cancelled_owned(follower.run()));
         if timeout(patience, feed.states.changed()).await.is_err() {
-            tracing::warn!(configmap = %self.name, "the ConfigMap could not be read within {patience:?}; still trying");
+            tracing::warn!(configmap = %spec, "the ConfigMap could not be read within {patience:?}; still trying");
         }
         feed
     }

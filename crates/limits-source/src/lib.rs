@@ -6,9 +6,12 @@
 mod applied;
 mod default_limits;
 mod distributors;
+mod document_list;
+mod document_url;
 mod edge_config;
 mod feed;
 mod feed_source;
+mod fetched;
 mod file;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -21,21 +24,25 @@ mod limits_cache;
 mod source;
 mod spec;
 mod stamp;
-mod watched_file;
+mod watched;
+mod web;
 
 pub use default_limits::{DefaultLimitsError, read_default_limits};
 pub use distributors::DistributorsSource;
+pub use document_list::{DocumentList, DocumentListError};
+pub use document_url::DocumentUrlError;
 pub use edge_config::{EdgeConfigFeed, EdgeConfigSource, EdgeControl};
 pub use feed::{Freshness, LimitsFeed};
 pub use feed_source::{Feed, FeedCounts, FeedSource, FeedTracker, FeedUrls, FeedUrlsError};
 pub use file::FileSource;
 pub use ha_tracker::{HaTrackerFeed, HaTrackerPolls, HaTrackerSource, HaTrackerState, HaTrackerUrl, HaTrackerUrlError};
 pub use kubernetes::{
-    ConfigMapName, ConfigMapSource, KubeClient, KubeConfigError, ObjectNameError, ServiceName, WatchCounts,
+    ConfigMapData, ConfigMapName, ConfigMapSelector, ConfigMapSource, ConfigMapSpec, KubeClient, KubeConfigError,
+    ObjectNameError, ObjectNames, SelectedKeys, ServiceName, WatchCounts,
 };
 pub use limits_cache::LimitsCache;
-pub use source::{Beside, Source};
+pub use source::{Beside, Source, SourceError};
 pub use spec::{SourceSpec, SpecError};
-pub use watched_file::MAX_FILE_BYTES;
+pub use watched::MAX_FILE_BYTES;
 
 pub use limits::ControlState;

@@ -17,7 +17,7 @@ use limits::{CACHE_TITLE, LimitsState, MAX_CACHE_BYTES, Snapshot, render_cache};
 use tokio_util::sync::CancellationToken;
 
 use crate::stamp::Stamp;
-use crate::watched_file::read_bounded;
+use crate::watched::{self, read_bounded};
 use crate::{Freshness, LimitsFeed};
 
 /// How long after a failed write the next one is tried, if the limits do not change before.
@@ -81,7 +81,7 @@ impl LimitsCache {
 
     fn restore(&self, state: &mut LimitsState) -> io::Result<(Arc<Snapshot>, Duration)> {
         let stamp = Stamp::of(&self.path)?;
-        let text = read_bounded(&self.path, stamp, MAX_CACHE_BYTES as u64)?;
+        let text = watched::text(read_bounded(&self.path, stamp, MAX_CACHE_BYTES as u64)?)?;
         let snapshot = state.restore(&text).map_err(|error| io::Error::other(format!("it {error}")))?;
         // A clock that was set back makes it young, not an error.
         let age = SystemTime::now().duration_since(fs::metadata(&self.path)?.modified()?).unwrap_or_default();

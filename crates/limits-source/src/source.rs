@@ -1,17 +1,19 @@
 //! Limits from wherever the operator says, and from the cache until that has given any.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use limits::LimitsState;
+use thiserror::Error;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ConfigMapSource, Feed, FeedSource, FileSource, KubeClient, KubeConfigError, LimitsCache, LimitsFeed, SourceSpec,
-    WatchCounts,
+    ConfigMapSource, Feed, FeedSource, FileSource, KubeClient, KubeConfigError, LimitsCache, LimitsFeed, ObjectNames,
+    SourceSpec, WatchCounts,
 };
 
 /// A source that runs.
@@ -32,10 +34,26 @@ pub struct Source {
 pub enum Beside {
     /// A file has nothing.
     Nothing,
-    /// A ConfigMap: how its watch goes.
-    Watch(Arc<WatchCounts>),
+    /// A ConfigMap.
+    Watch {
+        /// How its watch goes.
+        counts: Arc<WatchCounts>,
+        /// The name of the object that was last read.
+        names: ObjectNames,
+    },
     /// The feed of overrides-sync: what it learned for everybody.
     Feed(Box<Feed>),
+}
+
+/// Why a source cannot be started.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// No way to a cluster.
+    #[error(transparent)]
+    Kube(#[from] KubeConfigError),
+    /// No root certificates to ask an https URL by.
+    #[error(transparent)]
+    Certificates(io::Error),
 }
 
 impl SourceSpec {
@@ -43,14 +61,14 @@ impl SourceSpec {
     /// through `kube`, or through a client of its own.
     ///
     /// # Errors
-    /// There is a ConfigMap to watch, and no way to a cluster is known.
+    /// There is a ConfigMap to watch, and no way to a cluster is known; or an https URL to ask, and no root certificates.
     pub async fn start(
         self,
         mut state: LimitsState,
         cache: Option<PathBuf>,
         kube: Option<KubeClient>,
         stop: CancellationToken,
-    ) -> Result<Source, KubeConfigError> {
+    ) -> Result<Source, SourceError> {
         let cache = cache.map(LimitsCache::new);
         let cache_faults = cache.as_ref().map(LimitsCache::faults).unwrap_or_default();
         let restored = cache.as_ref().and_then(|cache| cache.load(&mut state));
@@ -65,10 +83,10 @@ impl SourceSpec {
         restored: Option<Duration>,
         kube: Option<KubeClient>,
         stop: CancellationToken,
-    ) -> Result<(LimitsFeed, Beside), KubeConfigError> {
+    ) -> Result<(LimitsFeed, Beside), SourceError> {
         Ok(match self {
-            Self::File(path) => {
-                let source = FileSource::new(path, state);
+            Self::Files(documents) => {
+                let source = FileSource::new(documents, state).map_err(SourceError::Certificates)?;
                 let source = if let Some(age) = restored { source.restored(age) } else { source };
                 (source.start(stop).await, Beside::Nothing)
             }
@@ -79,8 +97,8 @@ impl SourceSpec {
                 };
                 let source = ConfigMapSource::new(client, name, state);
                 let source = if let Some(age) = restored { source.restored(age) } else { source };
-                let counts = source.counts();
-                (source.start(stop).await, Beside::Watch(counts))
+                let (counts, names) = (source.counts(), source.names());
+                (source.start(stop).await, Beside::Watch { counts, names })
             }
             Self::Feed(urls) => {
                 let source = FeedSource::new(urls, state);

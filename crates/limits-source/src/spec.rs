@@ -1,19 +1,21 @@
 //! The value of `--limits`: a kind, a colon, and what that kind needs.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::{ConfigMapName, FeedUrls, FeedUrlsError, ObjectNameError};
+use crate::{
+    ConfigMapSpec, DocumentList, DocumentListError, DocumentUrlError, FeedUrls, FeedUrlsError, ObjectNameError,
+};
 
 /// A source as the operator names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceSpec {
-    /// `file:PATH`: a file that is watched for changes.
-    File(PathBuf),
-    /// `kube:NAMESPACE/CONFIGMAP`: a ConfigMap that is watched for changes.
-    Kube(ConfigMapName),
+    /// `file:PATH[,PATH…]`, each a path or a URL, or `http://…` and `https://…` alone: documents that are watched for changes, and merged from left to right.
+    Files(DocumentList),
+    /// `kube:NAMESPACE/CONFIGMAP[/KEY,KEY…]` or `kube:NAMESPACE/LABEL=VALUE[/KEY,KEY…]`: a ConfigMap that is watched for changes.
+    Kube(ConfigMapSpec),
     /// `feed:URL[,URL…]`: the feed of overrides-sync.
     Feed(FeedUrls),
 }
@@ -23,15 +25,19 @@ pub enum SourceSpec {
 pub enum SpecError {
     /// The text has no `KIND:` in front.
     #[error(
-        "{0:?} names no source; write file:PATH, kube:NAMESPACE/CONFIGMAP or feed:URL, for example file:/etc/mimir/runtime.yaml"
+        "{0:?} names no source; write file:PATH[,PATH…], http://HOST/PATH, kube:NAMESPACE/CONFIGMAP or feed:URL, for example file:/etc/mimir/runtime.yaml"
     )]
     NoKind(String),
     /// The kind is not one of ours.
-    #[error("{0:?} is no kind of source; write file:PATH, kube:NAMESPACE/CONFIGMAP or feed:URL")]
+    #[error(
+        "{0:?} is no kind of source; write file:PATH[,PATH…], http://HOST/PATH, kube:NAMESPACE/CONFIGMAP or feed:URL"
+    )]
     UnknownKind(String),
-    /// Nothing follows the kind.
-    #[error("file: needs a path, for example file:/etc/mimir/runtime.yaml")]
-    NoPath,
+    /// What follows `file:` is no list of documents.
+    #[error(
+        "no list of documents, such as file:/etc/mimir/runtime.yaml,/etc/mimir/teams.yaml or http://config.mimir:8080/runtime.yaml: {0}"
+    )]
+    Documents(#[from] DocumentListError),
     /// What follows `kube:` names no ConfigMap.
     #[error("kube: needs a ConfigMap, for example kube:mimir/mimir-runtime: {0}")]
     ConfigMap(#[from] ObjectNameError),
@@ -41,13 +47,13 @@ pub enum SpecError {
 }
 
 impl SourceSpec {
-    /// The file that is watched, if it is one.
-    #[must_use]
-    pub fn file(&self) -> Option<&Path> {
-        match self {
-            Self::File(path) => Some(path),
+    /// The files that are watched, if there are any.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let documents = match self {
+            Self::Files(documents) => Some(documents),
             Self::Kube(_) | Self::Feed(_) => None,
-        }
+        };
+        documents.into_iter().flat_map(DocumentList::files)
     }
 }
 
@@ -57,8 +63,9 @@ impl FromStr for SourceSpec {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (kind, rest) = text.split_once(':').ok_or_else(|| SpecError::NoKind(text.to_owned()))?;
         match kind {
-            "file" if rest.is_empty() => Err(SpecError::NoPath),
-            "file" => Ok(Self::File(PathBuf::from(rest))),
+            "file" => Ok(Self::Files(rest.parse()?)),
+            "http" | "https" if rest.starts_with("//") => Ok(Self::Files(text.parse()?)),
+            "http" | "https" => Err(DocumentListError::Url(DocumentUrlError::NoHttpUrl).into()),
             "kube" => Ok(Self::Kube(rest.parse()?)),
             "feed" => Ok(Self::Feed(rest.parse()?)),
             other => Err(SpecError::UnknownKind(other.to_owned())),
@@ -72,11 +79,22 @@ mod tests {
 
     #[test]
     fn reads_each_spelling() {
-        assert_eq!("file:/a/b.yaml".parse(), Ok(SourceSpec::File("/a/b.yaml".into())));
-        assert_eq!("file:with:colon.yaml".parse(), Ok(SourceSpec::File("with:colon.yaml".into())));
-        assert_eq!("file:".parse::<SourceSpec>(), Err(SpecError::NoPath));
-        let map = ConfigMapName { namespace: "mimir".into(), name: "mimir-runtime".into() };
-        assert_eq!("kube:mimir/mimir-runtime".parse(), Ok(SourceSpec::Kube(map)));
+        for files in ["/a/b.yaml", "with:colon.yaml", "a.yaml,b.yaml"] {
+            assert_eq!(format!("file:{files}").parse(), Ok(SourceSpec::Files(files.parse().expect("files"))));
+        }
+        let url = "http://config/runtime.yaml";
+        assert_eq!(url.parse(), Ok(SourceSpec::Files(url.parse().expect("a URL"))));
+        assert_eq!(
+            format!("file:a.yaml,{url}").parse(),
+            Ok(SourceSpec::Files(format!("a.yaml,{url}").parse().expect("both")))
+        );
+        let no_url = DocumentListError::Url(DocumentUrlError::NoHttpUrl);
+        assert_eq!("https:config".parse::<SourceSpec>(), Err(SpecError::Documents(no_url)));
+        assert_eq!("file:".parse::<SourceSpec>(), Err(SpecError::Documents(DocumentListError::NoPath)));
+        for map in ["mimir/mimir-runtime", "mimir/mimir-runtime/a.yaml,b.yaml", "mimir/app.kubernetes.io/name=a/b.yaml"]
+        {
+            assert_eq!(format!("kube:{map}").parse(), Ok(SourceSpec::Kube(map.parse().expect("a ConfigMap"))));
+        }
         let no_slash = ObjectNameError::NoSlash("mimir-runtime".into());
         assert_eq!("kube:mimir-runtime".parse::<SourceSpec>(), Err(SpecError::ConfigMap(no_slash)));
         let urls = "http://a:1,http://b:2".parse().expect("URLs");

@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use crate::defaults::below_override;
 use crate::document::unmatched;
 use crate::field_set::{FieldSet, overlay};
 use crate::fnv::Fnv;
@@ -117,7 +118,7 @@ fn at<T>(line: usize, read: Result<T, ValueError>) -> Result<T, CacheError> {
 
 fn read_entry(line: &str, defaults: &TenantLimits) -> Result<(TenantId, TenantEntry), ValueError> {
     let line = line.strip_prefix("- ").ok_or_else(|| ValueError::new("is no entry"))?;
-    let (mut tenant, mut mode, mut limits, mut said) = (None, None, defaults.clone(), FieldSet::default());
+    let (mut tenant, mut mode, mut limits, mut said) = (None, None, below_override(defaults), FieldSet::default());
     for Entry { key, value, .. } in &entries(line)? {
         match &**key {
             "tenant" => tenant = text(value)?.filter(|key| unmatched(key).is_none()).map(TenantId::from),

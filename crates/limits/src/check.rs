@@ -1,30 +1,50 @@
 //! What a set of documents is on its own, whatever limits are in force: for whoever looks at it before it is taken.
 
+use crate::defaults::{Defaults, Judge};
 use crate::document::{self, Reading, SourceDocument};
 use crate::model::TenantLimits;
 use crate::problem::{Problem, Severity};
 use crate::relabel::Expressions;
+use crate::schema::MimirVersion;
 
 /// What was found of a set of documents.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
     /// Everything found wrong, in the order of the documents and their lines; at most [`crate::MAX_PROBLEMS`].
-    /// [`Severity::Rejected`] refuses a document, [`Severity::Shadowed`] the flat keys of one tenant, and the rest is
+    /// [`Severity::Rejected`] refuses the documents, [`Severity::Shadowed`] the flat keys of one tenant, and the rest is
     /// passed over.
     pub problems: Vec<Problem>,
-    /// How many keys have limits of their own, good or bad.
+    /// How many keys have limits of their own, good or bad; none where the documents are refused.
     pub tenants: usize,
+    /// Whether nothing of the documents may be used.
+    pub refused: bool,
+    /// The limits of every key of `overrides`, in order: also of those without a map, which have the defaults, and of those that no push
+    /// can be of. Empty where the documents are refused.
+    pub limits: Vec<(String, TenantLimits)>,
 }
 
-/// Looks at everything that a source would hold, as one file or the keys of one ConfigMap. Nothing is taken from it.
+/// Looks at everything that a source would hold, as the files or the keys of one ConfigMap. Nothing is taken from it.
 #[must_use]
-pub fn check(defaults: &TenantLimits, documents: &[SourceDocument<'_>]) -> Checked {
-    let Reading { drafts, mut problems, .. } = document::read(defaults, documents, Expressions::default());
-    let tenants = drafts.len();
-    for fault in drafts.into_values().flat_map(|draft| draft.faults) {
-        problems.tell(Problem { severity: Severity::Shadowed, ..fault });
+pub fn check(defaults: &Defaults, version: &MimirVersion, documents: &[SourceDocument<'_>]) -> Checked {
+    let judge = Judge { defaults: defaults.clone(), version: version.clone() };
+    let Reading { drafts, others, mut problems, refused, .. } =
+        document::read(&judge, documents, Expressions::default());
+    let (mut limits, mut tenants) = (Vec::new(), 0);
+    if !refused {
+        tenants = drafts.len();
+        limits = others.into_iter().map(|(key, limits)| (key.into_string(), limits)).collect();
     }
-    Checked { problems: problems.in_order(documents.iter().map(|document| document.name)), tenants }
+    for (key, draft) in drafts {
+        for fault in draft.faults {
+            problems.tell(Problem { severity: Severity::Shadowed, ..fault });
+        }
+        if !refused {
+            limits.push((key.as_str().to_owned(), draft.limits));
+        }
+    }
+    limits.sort_by(|(left, _), (right, _)| left.cmp(right));
+    let problems = problems.in_order(documents.iter().map(|document| document.name));
+    Checked { problems, tenants, refused, limits }
 }
 
 #[cfg(test)]
@@ -34,7 +54,7 @@ mod tests {
     #[track_caller]
     fn found(documents: &[(&str, &str)], expected: &[&str], tenants: usize) {
         let documents: Vec<_> = documents.iter().map(|(name, text)| SourceDocument::new(name, text)).collect();
-        let checked = check(&TenantLimits::default(), &documents);
+        let checked = check(&Defaults::default(), &MimirVersion::default(), &documents);
         let told: Vec<_> =
             checked.problems.iter().map(|problem| format!("{} {problem}", problem.severity.as_str())).collect();
         assert_eq!(told, expected);
@@ -47,11 +67,12 @@ mod tests {
         found(
             &[("runtime.yaml", "overrides:\n  a:\n    ingestion_rte: 5\n    request_rate: fast")],
             &[
-                "ignored runtime.yaml:3: tenant a: field ingestion_rte is unknown and is ignored; did you mean ingestion_rate?",
+                "rejected runtime.yaml:3: tenant a: field ingestion_rte is unknown to Mimir 3.1; did you mean ingestion_rate?; \
+                 the whole document is refused",
                 "rejected runtime.yaml:4: tenant a: field request_rate is \"fast\": write a number such as 10000; \
                  the whole document is refused",
             ],
-            1,
+            0,
         );
         found(
             &[("a.ingestion_rate", "fast"), ("b.ingestion_rate", "5")],

@@ -13,16 +13,18 @@ mod mimir;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use go_yaml::{Document, Root};
+
 pub use defaults::parse_defaults;
 
 use crate::code::Code;
+use crate::defaults::{Judge, below_override};
 use crate::field_set::FieldSet;
 use crate::model::TenantLimits;
-use crate::number::{Resolved, resolve};
 use crate::problem::{Problem, Problems, Severity};
 use crate::relabel::Expressions;
 use crate::tenant::{Tenant, TenantId};
-use crate::yaml::{Content, Duplicate, Node, Tree, YamlError, parse};
+use crate::yaml::{Duplicate, Node, Tree, YamlError};
 
 /// The largest document that is read, in bytes. Kubernetes holds 1 MiB in a ConfigMap.
 pub const MAX_DOCUMENT_BYTES: usize = 16 * 1024 * 1024;
@@ -58,6 +60,8 @@ pub(crate) struct Draft {
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     pub(crate) drafts: HashMap<TenantId, Draft>,
+    /// Keys of `overrides` that are no drafts: of tenants without a map, and of none that a push can be of.
+    pub(crate) others: Vec<(Box<str>, TenantLimits)>,
     /// Problems that are settled already.
     pub(crate) problems: Problems,
     /// Whether a document is refused, so that nothing of the set may be used.
@@ -70,19 +74,26 @@ pub(crate) struct Reading {
 ///
 /// A document that is none of ours is passed over beside others, and refused where there is nothing else: a misspelled
 /// `overrides:` would otherwise put every tenant on the defaults.
-pub(crate) fn read(defaults: &TenantLimits, documents: &[SourceDocument<'_>], expressions: Expressions) -> Reading {
+pub(crate) fn read(judge: &Judge, documents: &[SourceDocument<'_>], expressions: Expressions) -> Reading {
     let mut reading = Reading { expressions, ..Reading::default() };
-    let mut flat = flat::FlatKeys::default();
-    let mut strays = Vec::new();
+    let (mut flat, mut runtime, mut strays) = (flat::FlatKeys::default(), Vec::new(), Vec::new());
     for document in documents {
-        match shape(document, &mut reading) {
-            Ok(Shape::Empty) => {}
-            Ok(Shape::Mimir(tree)) => mimir::read(document.name, &tree, defaults, &mut reading),
+        match shape(document) {
+            Ok(Shape::Mimir(parsed)) => {
+                reading.tell_second_document(document.name, parsed.second_document());
+                runtime.push(parsed);
+            }
             Ok(Shape::FlatKey(value)) => flat.add_key(document.name, document.name, None, value),
-            Ok(Shape::FlatFile(tree)) => flat.add_file(document.name, &tree, &mut reading),
+            Ok(Shape::FlatFile(tree)) => {
+                reading.tell_second_document(document.name, tree.second_document);
+                flat.add_file(document.name, &tree, &mut reading);
+            }
             Ok(Shape::Stray(error)) => strays.push((document.name, error)),
             Err(error) => reading.refuse(document.name, error),
         }
+    }
+    if !reading.refused {
+        mimir::read(&runtime, judge, &mut reading);
     }
     let nothing_else = strays.len() == documents.len();
     for (name, error) in strays {
@@ -90,10 +101,10 @@ pub(crate) fn read(defaults: &TenantLimits, documents: &[SourceDocument<'_>], ex
             reading.refuse(name, error);
         } else {
             let message = "is neither Mimir's runtime configuration nor a key TENANT.FIELD, and is ignored";
-            reading.tell(problem(name, None, Severity::Ignored, message.to_owned()));
+            reading.tell(problem(Code::UnreadKey, name, None, Severity::Ignored, message.to_owned()));
         }
     }
-    flat.finish(defaults, &mut reading);
+    flat.finish(&judge.defaults.limits, &mut reading);
     reading
 }
 
@@ -101,7 +112,8 @@ impl Reading {
     /// What a further entry of this tenant is laid over: the defaults, and what was read of it before.
     fn below(&self, key: &TenantId, defaults: &TenantLimits) -> (TenantLimits, FieldSet) {
         let before = self.drafts.get(key);
-        before.map_or_else(|| (defaults.clone(), FieldSet::default()), |draft| (draft.limits.clone(), draft.said))
+        before
+            .map_or_else(|| (below_override(defaults), FieldSet::default()), |draft| (draft.limits.clone(), draft.said))
     }
 
     fn tell(&mut self, problem: Problem) {
@@ -109,9 +121,9 @@ impl Reading {
     }
 
     /// Refuses the document for a reason that concerns no one tenant.
-    fn refuse(&mut self, name: &str, YamlError { line, message }: YamlError) {
+    fn refuse(&mut self, name: &str, YamlError { code, line, message, mimir }: YamlError) {
         let line = (line > 0).then_some(line);
-        self.tell(problem(name, line, Severity::Rejected, refusal(&message)));
+        self.tell(Problem { mimir, ..problem(code, name, line, Severity::Rejected, refusal(&message)) });
         self.refused = true;
     }
 
@@ -125,23 +137,23 @@ impl Reading {
     }
 
     /// Mimir says nothing about it, so whoever wrote it is likely to take it for being in force.
-    fn tell_second_document(&mut self, name: &str, tree: &Tree) {
-        if tree.second_document.is_some() {
+    fn tell_second_document(&mut self, name: &str, line: Option<u64>) {
+        if line.is_some() {
             let message =
                 "a second YAML document begins here, and is ignored, as by Mimir: move its content above the --- line";
-            self.tell(problem(name, tree.second_document, Severity::Ignored, message.to_owned()));
+            self.tell(problem(Code::SecondDocument, name, line, Severity::Ignored, message.to_owned()));
         }
     }
 
     fn refuse_duplicate(&mut self, name: &str, duplicate: &Duplicate) {
-        self.refuse(name, YamlError { line: duplicate.line, message: twice(duplicate) });
+        self.refuse(name, YamlError::new(Code::DuplicateKey, duplicate.line, twice(duplicate)));
     }
 }
 
 /// What a document is.
 enum Shape {
-    Empty,
-    Mimir(Tree),
+    /// Mimir's, with whatever may be wrong with it.
+    Mimir(Document),
     FlatFile(Tree),
     /// The document's name is the key, its text the value.
     FlatKey(Result<Option<Rc<Node>>, String>),
@@ -149,51 +161,52 @@ enum Shape {
     Stray(YamlError),
 }
 
-/// Reads a text of acceptable size; line 0 in an error is the whole document.
-pub(crate) fn parse_document(document: &SourceDocument<'_>) -> Result<Tree, YamlError> {
-    let bytes = document.bytes.len();
-    if bytes > MAX_DOCUMENT_BYTES {
-        let message = format!("has {bytes} bytes, more than the {MAX_DOCUMENT_BYTES} that are read");
-        return Err(YamlError { line: 0, message });
-    }
-    parse(text(document)?)
+/// Parses a text of acceptable size; line 0 in an error is the whole document.
+pub(crate) fn parse_document(document: &SourceDocument<'_>) -> Result<Document, YamlError> {
+    let parsed = Document::parse(document.name, document.bytes, MAX_DOCUMENT_BYTES);
+    parsed.map_err(|error| go_yaml::of_source(document.name, error).into())
 }
 
-fn text<'t>(document: &SourceDocument<'t>) -> Result<&'t str, YamlError> {
-    std::str::from_utf8(document.bytes).map_err(|_| YamlError { line: 0, message: "is not UTF-8".to_owned() })
-}
-
-fn shape(document: &SourceDocument<'_>, reading: &mut Reading) -> Result<Shape, YamlError> {
+fn shape(document: &SourceDocument<'_>) -> Result<Shape, YamlError> {
     if flat::names_known_field(document.name) {
-        return Ok(Shape::FlatKey(flat::parse_value(text(document)?)));
+        let text = std::str::from_utf8(document.bytes).map_err(|_| "cannot be read: its value is not UTF-8".to_owned());
+        return Ok(Shape::FlatKey(text.and_then(flat::parse_value)));
     }
     let named_as_file = is_file_name(document.name);
-    let tree = match parse_document(document) {
+    let parsed = match parse_document(document) {
         Err(error) if !named_as_file => return Ok(Shape::Stray(error)),
-        tree => tree?,
+        parsed => parsed?,
     };
-    reading.tell_second_document(document.name, &tree);
-    let Some(root) = tree.root.as_deref() else { return Ok(Shape::Empty) };
-    let whole = |message: &str| YamlError { line: 0, message: message.to_owned() };
-    let error = match &root.content {
-        Content::Mapping(entries) if flat::is_flat(entries) => return Ok(Shape::FlatFile(tree)),
-        Content::Mapping(entries) => match mimir::mismatch(entries) {
-            None => return Ok(Shape::Mimir(tree)),
-            Some(error) => return Ok(Shape::Stray(error)),
+    if flat::is_flat(&parsed) {
+        return Ok(Shape::FlatFile(parsed.decode_once()?));
+    }
+    if named_as_file {
+        return Ok(Shape::Mimir(parsed));
+    }
+    match parsed.root() {
+        Root::Scalar if flat::split(document.name).is_some() => Ok(Shape::FlatKey(Ok(parsed.decode_once()?.root))),
+        Root::Mapping => match mimir::mismatch(&parsed) {
+            Some(error) => Ok(Shape::Stray(error)),
+            None => Ok(Shape::Mimir(parsed)),
         },
-        Content::Scalar(scalar) if resolve(scalar) == Resolved::Null => return Ok(Shape::Empty),
-        Content::Scalar(_) if !named_as_file && flat::split(document.name).is_some() => {
-            return Ok(Shape::FlatKey(Ok(tree.root)));
+        Root::Nothing => Ok(Shape::Mimir(parsed)),
+        Root::Scalar | Root::Sequence => {
+            let message = "is no mapping: write overrides: with the tenants below it";
+            Ok(Shape::Stray(YamlError::new(Code::NotARuntimeConfiguration, 0, message)))
         }
-        Content::Scalar(_) => whole("is a single value: write overrides: with the tenants below it"),
-        Content::Sequence(_) => whole("is a list: write overrides: with the tenants below it"),
-    };
-    if named_as_file { Err(error) } else { Ok(Shape::Stray(error)) }
+    }
 }
 
 /// ConfigMap keys for whole files have an extension; flat keys end in a field's name.
 fn is_file_name(name: &str) -> bool {
+    let name = name.strip_suffix(".gz").unwrap_or(name);
     [".yaml", ".yml", ".json"].iter().any(|extension| name.ends_with(extension))
+}
+
+/// Whether this name of a document is a flat key `TENANT.FIELD` beyond doubt: its last part is a field that Mimir has.
+#[must_use]
+pub fn is_flat_key(name: &str) -> bool {
+    flat::names_known_field(name)
 }
 
 /// Why no header can name this key, if none can.
@@ -219,8 +232,8 @@ pub(crate) fn refusal(message: &str) -> String {
     format!("{message}; the whole document is refused")
 }
 
-fn problem(document: &str, line: Option<u64>, severity: Severity, message: String) -> Problem {
-    Problem { line, ..Problem::of_document(Code::BadValue, document, severity, message) }
+fn problem(code: Code, document: &str, line: Option<u64>, severity: Severity, message: String) -> Problem {
+    Problem { line, ..Problem::of_document(code, document, severity, message) }
 }
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ pub struct Problem {
     pub severity: Severity,
     /// What is wrong and how to mend it; names the field itself.
     pub message: String,
+    /// What Mimir says about it, word for word but for what comes before; only where it refuses the document.
+    pub mimir: Option<String>,
 }
 
 impl Problem {
@@ -40,7 +42,7 @@ impl Problem {
         message: impl Into<String>,
     ) -> Self {
         let (document, message) = (document.into(), message.into());
-        Problem { code, document, tenant: None, field: None, line: None, severity, message }
+        Problem { code, document, tenant: None, field: None, line: None, severity, message, mimir: None }
     }
 }
 
@@ -103,6 +105,11 @@ impl Problems {
         } else {
             self.unlisted += 1;
         }
+    }
+
+    /// Counts problems that nobody kept.
+    pub(crate) fn add_unlisted(&mut self, count: usize) {
+        self.unlisted += count;
     }
 
     /// Keeps a problem that is known to be one of few.

@@ -7,9 +7,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::number::Resolved;
 use crate::value::{FieldValue, ValueError, list, quote, scalar, shortened, text, wants, wants_kind};
 use crate::yaml::{Content, Entry, Node};
+use go_yaml::Resolved;
 
 mod check;
 

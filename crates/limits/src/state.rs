@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use crate::cache::{self, CacheError};
 use crate::code::Code;
+use crate::defaults::{Defaults, Judge};
 use crate::document::{self, Draft, Reading, SourceDocument};
 use crate::mode::Mode;
 use crate::model::TenantLimits;
 use crate::origin::Origin;
 use crate::problem::{Problem, Problems, Severity};
 use crate::relabel::Expressions;
+use crate::schema::MimirVersion;
 use crate::snapshot::{Snapshot, TenantEntry};
 use crate::tenant::TenantId;
 use crate::update::{Update, UpdateError, Updated};
@@ -18,7 +20,7 @@ use crate::update::{Update, UpdateError, Updated};
 /// Holds the last good limits and applies new documents to them.
 #[derive(Debug, Clone)]
 pub struct LimitsState {
-    defaults: TenantLimits,
+    judge: Judge,
     allow_empty: bool,
     current: Option<Arc<Snapshot>>,
     /// What is known of the expressions of the newest documents.
@@ -55,8 +57,20 @@ impl LimitsState {
     /// `defaults` are laid under every entry and hold for tenants without one. With `allow_empty` a document that has
     /// lost all its tenants is taken at its word.
     #[must_use]
-    pub fn new(defaults: TenantLimits, allow_empty: bool) -> Self {
-        LimitsState { defaults, allow_empty, current: None, expressions: Expressions::default() }
+    pub fn new(defaults: impl Into<Defaults>, allow_empty: bool) -> Self {
+        let judge = Judge { defaults: defaults.into(), version: MimirVersion::default() };
+        LimitsState { judge, allow_empty, current: None, expressions: Expressions::default() }
+    }
+
+    /// Judges documents as this version of Mimir does; without it, as the newest that is known.
+    #[must_use]
+    pub fn of_version(mut self, version: MimirVersion) -> Self {
+        self.judge.version = version;
+        self
+    }
+
+    fn defaults(&self) -> &TenantLimits {
+        &self.judge.defaults.limits
     }
 
     /// The limits in force; `None` until the first set of documents that is not refused, or a restored cache.
@@ -74,7 +88,7 @@ impl LimitsState {
         if self.current.is_some() {
             return Err(CacheError::NotFirst);
         }
-        let snapshot = Arc::new(Snapshot::new(1, self.defaults.clone(), cache::read(text, &self.defaults)?));
+        let snapshot = Arc::new(Snapshot::new(1, self.defaults().clone(), cache::read(text, self.defaults())?));
         self.current = Some(Arc::clone(&snapshot));
         Ok(snapshot)
     }
@@ -86,8 +100,8 @@ impl LimitsState {
     /// allowed. A tenant whose flat keys have a fault keeps its entry if that is good, and is in shadow otherwise.
     pub fn apply(&mut self, documents: &[SourceDocument<'_>]) -> Applied {
         let before = std::mem::take(&mut self.expressions);
-        let Reading { drafts, mut problems, refused, expressions } =
-            document::read(&self.defaults, documents, before.next());
+        let Reading { drafts, mut problems, refused, expressions, .. } =
+            document::read(&self.judge, documents, before.next());
         self.expressions = expressions;
         let mut changed = false;
         let emptied = self.is_emptied(drafts.is_empty());
@@ -143,7 +157,7 @@ impl LimitsState {
         }
         let mut passed_over = Vec::new();
         for put in &update.put {
-            let (key, entry, all_known) = put.read(&self.defaults)?;
+            let (key, entry, all_known) = put.read(self.defaults())?;
             if !all_known {
                 passed_over.push(put.tenant.to_owned());
             }
@@ -165,7 +179,7 @@ impl LimitsState {
 
     fn replace(&mut self, entries: HashMap<TenantId, TenantEntry>) -> bool {
         let version = self.current.as_ref().map_or(1, |now| now.version().saturating_add(1));
-        let next = Snapshot::new(version, self.defaults.clone(), entries);
+        let next = Snapshot::new(version, self.defaults().clone(), entries);
         let changed = self.current.as_ref().is_none_or(|now| !next.diff(now).is_empty());
         if changed {
             self.current = Some(Arc::new(next));

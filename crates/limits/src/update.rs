@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::defaults::below_override;
 use crate::document::unmatched;
 use crate::field_set::{FieldSet, overlay_known};
 use crate::mode::Mode;
@@ -63,7 +64,7 @@ pub enum UpdateError {
 impl EntryUpdate<'_> {
     /// The entry over these defaults, and whether all of its fields are known.
     pub(crate) fn read(&self, defaults: &TenantLimits) -> Result<(TenantId, TenantEntry, bool), UpdateError> {
-        let mut limits = defaults.clone();
+        let mut limits = below_override(defaults);
         let said = match unmatched(self.tenant) {
             Some(message) => Err(ValueError(message)),
             None => read_own_fields(&mut limits, self.own_fields),

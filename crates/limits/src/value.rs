@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::duration::{self, DurationError};
 use crate::model::{LabelValueStrategy, NameScheme};
-use crate::number::{Resolved, resolve};
 use crate::yaml::{Content, Entry, Node};
+use go_yaml::{Resolved, resolve};
 
 /// Why a value cannot be read; completes a sentence that begins with the field's name.
 #[derive(Debug, PartialEq, Eq)]
@@ -258,7 +258,7 @@ pub(crate) fn wants(wanted: &str, found: Resolved<'_>) -> ValueError {
         Resolved::Bool(value) => value.to_string(),
         Resolved::Int(value) => value.to_string(),
         Resolved::Float(value) => value.render(),
-        Resolved::Text(text) => quote(&shortened(text)),
+        Resolved::Text(text) | Resolved::Time(text) => quote(&shortened(text)),
     };
     ValueError::new(format!("is {found}: write {wanted}"))
 }

@@ -77,9 +77,15 @@ impl App {
         let Source { limits: source, beside, cache_faults, cache } = source;
 
         let told = Arc::new(EventCounts::default());
-        if let Some((client, configmap)) = kube.zip(config.events) {
-            events::start(client, configmap, source.states.clone(), Arc::clone(&told), stop.clone());
-        }
+        let watch = match beside {
+            Beside::Watch { counts, names } => {
+                if let Some(client) = kube.filter(|_| config.events) {
+                    events::start(client, names, source.states.clone(), Arc::clone(&told), stop.clone());
+                }
+                Some(counts)
+            }
+            Beside::Nothing | Beside::Feed(_) => None,
+        };
         let freshness = source.freshness.clone();
         let publisher = Publisher::new(rand::random(), HISTORY);
         let (shown, ready) = (metrics.clone(), readiness.clone());
@@ -105,10 +111,6 @@ impl App {
         let pages = problems_route(move || {
             [("default_limits", Arc::clone(&default_problems)), ("limits", Arc::clone(&problems.borrow()))]
         });
-        let watch = match beside {
-            Beside::Watch(counts) => Some(counts),
-            Beside::Nothing | Beside::Feed(_) => None,
-        };
         let counters = Counters { freshness, ha_tracker, distributors, watch, told, reviews, cache_faults, logs };
         let refresh = move || metrics.refresh(counters.read());
         let routes = observability_routes(registry, readiness.clone(), refresh).merge(pages);

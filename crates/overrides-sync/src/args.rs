@@ -10,6 +10,7 @@ const EXAMPLES: &str = "\
 Examples:
   overrides-sync --limits kube:mimir/mimir-runtime
   overrides-sync --limits kube:mimir/mimir-runtime --distributor-service mimir/mimir-distributor-headless --ha-tracker-url http://mimir-distributor.mimir:8080
+  overrides-sync --limits kube:mimir/app.kubernetes.io/component=runtime/base.yaml,teams.yaml
   overrides-sync --limits file:runtime.yaml --grpc-listen 127.0.0.1:8083      without Kubernetes
   mimir-rls --limits feed:http://overrides-sync:8083                          what then reads the feed
 
@@ -29,8 +30,11 @@ pub struct Args {
     #[arg(long, env = "OVERRIDES_SYNC_HTTP_LISTEN", value_name = "HOST:PORT", default_value = "0.0.0.0:9091")]
     pub http_listen: SocketAddr,
 
-    /// Where the tenants' limits come from: kube:NAMESPACE/CONFIGMAP, watched with KUBECONFIG or else the pod's own service account, or
-    /// file:PATH; a Mimir runtime config or flat TENANT.FIELD keys
+    /// Where the tenants' limits come from: a Mimir runtime config or flat TENANT.FIELD keys. kube:NAMESPACE/CONFIGMAP[/KEY,KEY…] is watched with
+    /// KUBECONFIG or else the pod's own service account: these keys, merged from left to right as Mimir merges files, or by default the one that
+    /// Mimir mounts (runtime.yaml or overrides.yaml) and all flat keys; kube:NAMESPACE/LABEL=VALUE[/KEY,KEY…] is the newest ConfigMap with that
+    /// label. file:PATH[,PATH…] are files, read again when one changes; http://HOST/PATH and https:// are asked every 10 seconds, alone or among
+    /// the paths of file:
     #[arg(long, env = "OVERRIDES_SYNC_LIMITS", value_name = "SOURCE")]
     pub limits: String,
 

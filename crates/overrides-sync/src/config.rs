@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use limits::{Problem, TenantLimits};
-use limits_source::{ConfigMapName, HaTrackerUrl, ServiceName, SourceSpec, read_default_limits};
+use limits_source::{ConfigMapSpec, HaTrackerUrl, ServiceName, SourceSpec, read_default_limits};
 use runtime::{FlagFile, LogSettings, refuse_shared_files};
 
 use crate::args::{Args, Events};
@@ -27,8 +27,8 @@ pub struct Config {
     pub(crate) distributor_service: Option<ServiceName>,
     /// Where Mimir says who is elected.
     pub(crate) ha_tracker_url: Option<HaTrackerUrl>,
-    /// The ConfigMap whose problems are told as Events on it, if they are.
-    pub(crate) events: Option<ConfigMapName>,
+    /// Whether the ConfigMap's problems are told as Events on it.
+    pub(crate) events: bool,
     pub(crate) webhook: Option<WebhookConfig>,
     pub(crate) drain_delay: Duration,
     pub(crate) drain_timeout: Duration,
@@ -41,7 +41,7 @@ pub struct Config {
 pub(crate) struct WebhookConfig {
     pub(crate) listen: SocketAddr,
     pub(crate) tls: TlsFiles,
-    pub(crate) configmap: ConfigMapName,
+    pub(crate) configmap: ConfigMapSpec,
 }
 
 impl TryFrom<Args> for Config {
@@ -77,13 +77,13 @@ impl TryFrom<Args> for Config {
             bail!("--limits is a feed, which an overrides-sync serves; write kube:NAMESPACE/CONFIGMAP or file:PATH");
         }
         let files = [
-            limits.file().map(|path| FlagFile::read("--limits", path)),
             default_limits.as_deref().map(|path| FlagFile::read("--default-limits", path)),
             limits_cache.as_deref().map(|path| FlagFile::replaced("--limits-cache", path)),
             webhook_tls_cert.as_deref().map(|path| FlagFile::read("--webhook-tls-cert", path)),
             webhook_tls_key.as_deref().map(|path| FlagFile::read("--webhook-tls-key", path)),
         ];
-        refuse_shared_files(&files.into_iter().flatten().collect::<Vec<_>>())?;
+        let read = limits.files().map(|path| FlagFile::read("--limits", path));
+        refuse_shared_files(&read.chain(files.into_iter().flatten()).collect::<Vec<_>>())?;
         let (default_limits, default_problems) = default_limits
             .as_deref()
             .map(read_default_limits)
@@ -91,11 +91,11 @@ impl TryFrom<Args> for Config {
             .context("--default-limits")?
             .unwrap_or_default();
         let configmap = match &limits {
-            SourceSpec::Kube(name) => Some(name.clone()),
-            SourceSpec::File(_) | SourceSpec::Feed(_) => None,
+            SourceSpec::Kube(configmap) => Some(configmap.clone()),
+            SourceSpec::Files(_) | SourceSpec::Feed(_) => None,
         };
         Ok(Self {
-            events: told_events(events, configmap.clone())?,
+            events: tells_events(events, configmap.is_some())?,
             webhook: webhook(webhook_listen, webhook_tls_cert, webhook_tls_key, configmap)?,
             grpc_listen,
             http_listen,
@@ -128,13 +128,13 @@ fn refuse_shared_addresses(listeners: &[(&str, Option<SocketAddr>)]) -> anyhow::
 }
 
 /// Events are told on a ConfigMap, and where there is one by default.
-fn told_events(events: Option<Events>, configmap: Option<ConfigMapName>) -> anyhow::Result<Option<ConfigMapName>> {
-    match (events, configmap) {
-        (Some(Events::On), None) => {
+fn tells_events(events: Option<Events>, has_configmap: bool) -> anyhow::Result<bool> {
+    match (events, has_configmap) {
+        (Some(Events::On), false) => {
             bail!("--events on needs a ConfigMap to tell them of; write --limits kube:NAMESPACE/CONFIGMAP")
         }
-        (Some(Events::Off), _) => Ok(None),
-        (_, configmap) => Ok(configmap),
+        (Some(Events::Off), _) => Ok(false),
+        (_, has_configmap) => Ok(has_configmap),
     }
 }
 
@@ -142,7 +142,7 @@ fn webhook(
     listen: Option<SocketAddr>,
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
-    configmap: Option<ConfigMapName>,
+    configmap: Option<ConfigMapSpec>,
 ) -> anyhow::Result<Option<WebhookConfig>> {
     let Some(listen) = listen else {
         if cert.is_some() || key.is_some() {

@@ -18,7 +18,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use limits::{ControlState, Origin};
-use limits_source::{ConfigMapName, KubeClient};
+use limits_source::{ConfigMapName, KubeClient, ObjectNames};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -36,12 +36,12 @@ const MAX_INSTANCE_BYTES: usize = 128;
 /// Tells of the problems in `states` until `stop` is cancelled, on the object that was read. Before one was, there is nothing to tell them on.
 pub(crate) fn start(
     client: KubeClient,
-    configmap: ConfigMapName,
+    names: ObjectNames,
     states: watch::Receiver<ControlState>,
     counts: Arc<EventCounts>,
     stop: CancellationToken,
 ) -> JoinHandle<()> {
-    let teller = Teller { client, configmap, instance: instance(), counts, last: Health::Well };
+    let teller = Teller { client, names, instance: instance(), counts, last: Health::Well };
     tokio::spawn(async move {
         // Half-told Events are told whole by whoever comes next.
         stop.run_until_cancelled(teller.run(states)).await;
@@ -60,7 +60,8 @@ fn instance() -> String {
 
 struct Teller {
     client: KubeClient,
-    configmap: ConfigMapName,
+    /// Which object a state is about.
+    names: ObjectNames,
     instance: String,
     counts: Arc<EventCounts>,
     last: Health,
@@ -91,12 +92,15 @@ impl Teller {
         let mut schedule = Schedule::new(Instant::now());
         loop {
             let state = states.borrow_and_update().clone();
-            let told = state.read.filter(|_| !state.problems.is_empty());
-            let due = told.as_deref().map(|origin| notes(&self.configmap, origin, &state.problems)).unwrap_or_default();
+            let read = state.read.filter(|_| !state.problems.is_empty());
+            // An object that was read meanwhile has a state of its own, which comes next.
+            let told = read.and_then(|origin| self.names.of(&origin).map(|configmap| (configmap, origin)));
+            let due =
+                told.as_ref().map(|(configmap, origin)| notes(configmap, origin, &state.problems)).unwrap_or_default();
             while !states.has_changed().unwrap_or(true) {
-                let wait = match (schedule.next(Instant::now(), &due), told.as_deref()) {
-                    (Next::Tell(batch), Some(origin)) => {
-                        self.tell(origin, &batch, &mut schedule).await;
+                let wait = match (schedule.next(Instant::now(), &due), &told) {
+                    (Next::Tell(batch), Some((configmap, origin))) => {
+                        self.tell(configmap, origin, &batch, &mut schedule).await;
                         continue;
                     }
                     (Next::Wait(until), _) => until,
@@ -113,10 +117,10 @@ impl Teller {
         }
     }
 
-    async fn tell(&mut self, origin: &Origin, batch: &[&Note], schedule: &mut Schedule) {
-        let api = Api::namespaced(self.client.current(), &self.configmap.namespace);
+    async fn tell(&mut self, configmap: &ConfigMapName, origin: &Origin, batch: &[&Note], schedule: &mut Schedule) {
+        let api = Api::namespaced(self.client.current(), &configmap.namespace);
         let telling = batch.iter().map(|note| {
-            let event = note.event(&self.configmap, origin, &self.instance, MicroTime(Timestamp::now()));
+            let event = note.event(configmap, origin, &self.instance, MicroTime(Timestamp::now()));
             tell_one(&api, event, &note.name, schedule.times(&note.name))
         });
         let outcomes = join_all(telling).await;
@@ -130,8 +134,10 @@ impl Teller {
                     tracing::warn!(event = note.name, "an Event is refused by Kubernetes, and is not told: {error}");
                     schedule.told(now, &note.name, schedule.times(&note.name));
                 }
-                Outcome::Forbidden(error) => health = self.note_fault(Health::Forbidden, &error),
-                Outcome::NotAnswered(error) => health = self.note_fault(Health::NotAnswered, &error),
+                Outcome::Forbidden(error) => health = self.note_fault(Health::Forbidden, &configmap.namespace, &error),
+                Outcome::NotAnswered(error) => {
+                    health = self.note_fault(Health::NotAnswered, &configmap.namespace, &error);
+                }
             }
         }
         match health {
@@ -144,9 +150,8 @@ impl Teller {
     }
 
     /// Logs a fault once, however long it lasts.
-    fn note_fault(&mut self, health: Health, error: &dyn std::fmt::Display) -> Health {
+    fn note_fault(&mut self, health: Health, namespace: &str, error: &dyn std::fmt::Display) -> Health {
         if self.last != health {
-            let namespace = &self.configmap.namespace;
             match health {
                 Health::Forbidden => tracing::warn!(
                     "Events are not told: the Role in {namespace} must allow create and patch on events of events.k8s.io: {error}"

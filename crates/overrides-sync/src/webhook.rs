@@ -23,7 +23,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use limits::TenantLimits;
-use limits_source::ConfigMapName;
+use limits_source::ConfigMapSpec;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
@@ -57,8 +57,8 @@ const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// What the webhook judges, and by what.
 #[derive(Clone, Debug)]
 pub(crate) struct WebhookSettings {
-    /// The only ConfigMap that it says anything about.
-    pub(crate) configmap: ConfigMapName,
+    /// The only ConfigMap that it says anything about, and which of its keys are read; with a label, every ConfigMap that has it.
+    pub(crate) configmap: ConfigMapSpec,
     /// Laid under every entry.
     pub(crate) defaults: TenantLimits,
     /// Whether a document without tenants is taken at its word.
@@ -75,7 +75,6 @@ pub(crate) struct Webhook {
 
 /// Where questions are answered.
 struct Desk {
-    configmap: ConfigMapName,
     rules: Rules,
     places: Arc<Semaphore>,
     counts: Arc<WebhookCounts>,
@@ -97,8 +96,8 @@ impl Webhook {
             TcpListener::bind(address).await.with_context(|| format!("cannot listen for the webhook on {address}"))?;
         let address = listener.local_addr()?;
         let WebhookSettings { configmap, defaults, allow_empty } = settings;
-        let (rules, places) = (Rules { defaults, allow_empty }, Arc::new(Semaphore::new(MOST_QUESTIONS)));
-        Ok(Self { listener, address, tls, desk: Arc::new(Desk { configmap, rules, places, counts }) })
+        let (rules, places) = (Rules { configmap, defaults, allow_empty }, Arc::new(Semaphore::new(MOST_QUESTIONS)));
+        Ok(Self { listener, address, tls, desk: Arc::new(Desk { rules, places, counts }) })
     }
 
     /// The address that is bound, with the port that was taken.
@@ -190,7 +189,7 @@ impl Desk {
     ) -> impl FnOnce() -> Result<(admission::Answer, Kindness), String> + use<> {
         let desk = Arc::clone(self);
         move || {
-            let answer = admission::answer(&desk.rules, &desk.configmap, &question);
+            let answer = admission::answer(&desk.rules, &question);
             drop(place);
             answer
         }

@@ -11,6 +11,8 @@ use runtime::{LogFilter, LogFormat};
 const EXAMPLES: &str = "\
 Examples:
   mimir-rls --limits file:/etc/mimir/runtime.yaml
+  mimir-rls --limits file:base.yaml,teams.yaml,https://config.example.com/runtime.yaml
+  mimir-rls --limits feed:http://overrides-sync:8083
   mimir-rls --limits file:runtime.yaml --default-limits mimir.yaml --grpc-listen 127.0.0.1:8081
   mimir-rls --limits file:runtime.yaml --edge-config edge.yaml      with `mode: shadow` in edge.yaml: decide and count, refuse nothing
 
@@ -30,7 +32,11 @@ pub struct Args {
     #[arg(long, env = "MIMIR_RLS_HTTP_LISTEN", value_name = "HOST:PORT", default_value = "0.0.0.0:9090")]
     pub http_listen: SocketAddr,
 
-    /// Where the tenants' limits come from: file:PATH, a Mimir runtime config or flat TENANT.FIELD keys, read again when it changes
+    /// Where the tenants' limits come from: a Mimir runtime config or flat TENANT.FIELD keys. file:PATH[,PATH…] are files, read again when one
+    /// changes, merged from left to right as Mimir merges those of -runtime-config.file; http://HOST/PATH and https:// are asked every 10 seconds, alone
+    /// or among the paths of file:. kube:NAMESPACE/CONFIGMAP[/KEY,KEY…] is a ConfigMap that is watched, by default the key that Mimir mounts
+    /// (runtime.yaml or overrides.yaml) and all flat keys; kube:NAMESPACE/LABEL=VALUE[/KEY,KEY…] is the newest ConfigMap with that label.
+    /// feed:URL[,URL…] is an overrides-sync
     #[arg(long, env = "MIMIR_RLS_LIMITS", value_name = "SOURCE")]
     pub limits: String,
 

@@ -160,13 +160,13 @@ fn flag_files<'a>(
         Some(AuditTarget::StandardOutput) | None => None,
     };
     let files = [
-        limits.file().map(|path| FlagFile::read("--limits", path)),
         default_limits.as_deref().map(|path| FlagFile::read("--default-limits", path)),
         edge_config.as_deref().map(|path| FlagFile::read("--edge-config", path)),
         limits_cache.as_deref().map(|path| FlagFile::replaced("--limits-cache", path)),
         audit_log.map(|path| FlagFile::appended("--audit-log", path)),
     ];
-    files.into_iter().flatten().collect()
+    let limits = limits.files().map(|path| FlagFile::read("--limits", path));
+    limits.chain(files.into_iter().flatten()).collect()
 }
 
 /// The address of the HA tracker that is asked, if there is one.

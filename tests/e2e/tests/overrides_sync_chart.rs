@@ -84,6 +84,43 @@ fn the_role_of_the_chart_allows_nothing_else() {
 }
 
 #[test]
+fn a_label_and_keys_are_handed_on_and_the_role_allows_a_list_by_label() {
+    let token = Token::service_account(SERVICE_ACCOUNT, "edge", "overrides-sync");
+    let cluster = Cluster::of(KubeApiServer::start(&[token]), GOOD);
+    let chart = repository().join("charts/overrides-sync");
+    let authority = fs::read_to_string(cluster.server.certificate()).expect("the certificate can be read");
+    let values = [
+        ("mimir.overridesLabel", "app.kubernetes.io/component=runtime"),
+        ("mimir.overridesKeys", "{base.yaml,team.yaml}"),
+        ("webhook.enabled", "true"),
+        ("webhook.caBundle", &authority),
+    ];
+    let manifests = helm_template(&chart, "overrides-sync", "edge", &values);
+    let limits = "--limits=kube:mimir/app.kubernetes.io/component=runtime/base.yaml,team.yaml\n";
+    assert!(manifests.contains(limits), "{manifests}");
+    assert!(manifests.contains("matchLabels:\n        app.kubernetes.io/component: \"runtime\""), "{manifests}");
+    let roles: Vec<_> = manifests.split("---\n").filter(|manifest| manifest.contains("kind: Role")).collect();
+    cluster.kubectl().apply(&roles.join("---\n")).ok();
+    let object = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": { "name": "runtime-7f9c", "labels": { "app.kubernetes.io/component": "runtime" } },
+        "data": { "base.yaml": GOOD, "team.yaml": "overrides:\n  team-b: { ingestion_rte: 5 }\n", "more.yaml": "" },
+    });
+    let made = cluster.server.api(ADMIN).post("/api/v1/namespaces/mimir/configmaps", &object);
+    assert_eq!(made.status, 201, "{}", made.text());
+    let kubeconfig = cluster.server.kubeconfig(SERVICE_ACCOUNT);
+    let folder = cluster.server.folder().join("labelled");
+    let source = limits.trim_start_matches("--limits=").trim_end();
+    let sync = OverridesSync::start(&folder, &kubeconfig, source, &[]);
+    sync.wait_until_ready();
+    assert_eq!(sync.metric("overrides_sync_tenants"), Some(2.0));
+    until("both problems are told on the object", || {
+        let described = cluster.kubectl().run(&["describe", "configmap", "runtime-7f9c", "--namespace=mimir"]).stdout;
+        described.contains("did you mean ingestion_rate?") && described.contains("more.yaml: is not read")
+    });
+}
+
+#[test]
 fn kubernetes_takes_each_manifest_and_has_nothing_to_say_against_the_pods() {
     let server = KubeApiServer::start(&[]);
     server.namespace("mimir");
@@ -100,7 +137,9 @@ fn kubernetes_takes_each_manifest_and_has_nothing_to_say_against_the_pods() {
         ("webhook.enabled", "true"),
         ("webhook.caBundle", &authority),
     ];
-    for values in [&every_part[..0], &every_part[..]] {
+    let by_label =
+        [("mimir.overridesLabel", "app=runtime"), ("webhook.enabled", "true"), ("webhook.caBundle", &authority)];
+    for values in [&every_part[..0], &every_part[..], &by_label[..]] {
         let manifests = helm_template(&chart, "overrides-sync", "edge", values);
         let applied = kubectl.run_with(&["apply", "--dry-run=server", "-f", "-"], &manifests);
         assert_eq!((applied.status, applied.stderr.as_str()), (Some(0), ""), "{}", applied.stdout);

@@ -3,7 +3,7 @@
 use super::{PatternError, class};
 
 /// The largest code of a character.
-const MAX_CODE: u32 = 0x0010_ffff;
+pub(super) const MAX_CODE: u32 = 0x0010_ffff;
 
 /// What a backslash and what follows it stand for.
 #[derive(Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 //! Refused are the expressions that Go refuses.
 
 use super::escape::{self, Escaped};
-use super::{MAX_DEPTH, PatternError, class, weight};
+use super::{MAX_DEPTH, PatternError, SyntaxError, class, weight, wording};
 
 /// The most times that something may be repeated, repetitions in repetitions included.
 const MAX_REPETITIONS: u32 = 1000;
@@ -27,21 +27,35 @@ pub(super) struct Translation {
 
 /// Translates an expression.
 pub(super) fn translate(expression: &str) -> Result<Translation, PatternError> {
-    let mut translator = Translator { rest: expression, levels: vec![Level::default()], ..Translator::default() };
-    while let Some(character) = translator.next() {
-        let is_repetition = translator.translate(character)?;
-        translator.after_repetition = is_repetition;
-    }
-    if translator.levels.len() > 1 {
-        return Err(PatternError::MissingParenthesis);
-    }
-    if translator.is_too_deep {
-        return Err(PatternError::TooLarge);
-    }
+    let mut translator = Translator::new(expression);
+    translator.run()?;
     let most_bytes = translator.levels.iter().fold(0, |sum: usize, level| sum.saturating_add(level.bytes));
     let branches = translator.levels.iter().fold(0, |sum: usize, level| sum.saturating_add(level.branches));
     let branches = if translator.repeats { branches } else { 0 };
     Ok(Translation { expression: translator.out, names: translator.names, most_bytes, branches })
+}
+
+/// Where an expression was found wrong.
+#[derive(Debug)]
+pub(super) struct Place<'e> {
+    /// The whole expression.
+    pub(super) expression: &'e str,
+    /// From what was being read on.
+    pub(super) token: &'e str,
+    /// What was not read yet.
+    pub(super) rest: &'e str,
+    /// From the repetition right before `token` on, if there is one.
+    pub(super) repetition: Option<&'e str>,
+}
+
+/// Says whether Go takes the expression, and what Go says if not.
+pub(super) fn check(expression: &str) -> Result<(), SyntaxError> {
+    let mut translator = Translator::new(expression);
+    translator.run().map_err(|error| {
+        let Translator { token, rest, repetition, .. } = translator;
+        let go = wording::of(error, &Place { expression, token, rest, repetition });
+        SyntaxError { error, go }
+    })
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,13 +95,17 @@ struct Piece {
 
 #[derive(Debug, Default)]
 struct Translator<'e> {
+    /// From what is being read on.
+    token: &'e str,
+    /// What is not read yet.
     rest: &'e str,
     out: String,
     flags: Flags,
     levels: Vec<Level>,
     groups: usize,
     names: Vec<(Box<str>, usize)>,
-    after_repetition: bool,
+    /// The repetition that was read last, and what follows it.
+    repetition: Option<&'e str>,
     /// Whether there is any repetition.
     repeats: bool,
     /// Whether groups nest deeper than the edge holds. What follows is read all the same: Mimir may refuse it.
@@ -95,6 +113,23 @@ struct Translator<'e> {
 }
 
 impl<'e> Translator<'e> {
+    fn new(expression: &'e str) -> Self {
+        Translator { rest: expression, levels: vec![Level::default()], ..Translator::default() }
+    }
+
+    fn run(&mut self) -> Result<(), PatternError> {
+        self.token = self.rest;
+        while let Some(character) = self.next() {
+            self.repetition = self.translate(character)?.then_some(self.token);
+            self.token = self.rest;
+        }
+        match () {
+            () if self.levels.len() > 1 => Err(PatternError::MissingParenthesis),
+            () if self.is_too_deep => Err(PatternError::TooLarge),
+            () => Ok(()),
+        }
+    }
+
     fn next(&mut self) -> Option<char> {
         let mut characters = self.rest.chars();
         let next = characters.next();
@@ -265,7 +300,8 @@ impl<'e> Translator<'e> {
     fn repeat(&mut self, weight: u32, text: &str, counts: bool) -> Result<(), PatternError> {
         let lazy = self.skip("?") != self.flags.lazy;
         let last = self.levels.last().and_then(|level| level.last);
-        let Some(Piece { start, repetitions, bytes, branches, is_repeated }) = last.filter(|_| !self.after_repetition)
+        let Some(Piece { start, repetitions, bytes, branches, is_repeated }) =
+            last.filter(|_| self.repetition.is_none())
         else {
             return Err(PatternError::Repetition);
         };

@@ -19,7 +19,7 @@ impl Watched {
     }
 
     fn write(&self, text: &str) {
-        fs::write(&self.source.file.path, text).unwrap();
+        fs::write(&self.source.path, text).unwrap();
     }
 
     /// Default mode and severities of the state that a poll publishes, if it publishes one.
@@ -53,9 +53,10 @@ fn a_bad_or_missing_document_keeps_the_last_good_configuration() {
     watched.write("mode: [");
     watched.poll();
     assert_eq!(watched.poll(), Some((Mode::Off, vec![Severity::Rejected])));
-    fs::remove_file(&watched.source.file.path).unwrap();
+    fs::remove_file(&watched.source.path).unwrap();
     assert_eq!(watched.poll(), Some((Mode::Off, vec![Severity::Rejected, Severity::Kept])));
-    let told = watched.source.file.problem(&io::Error::other("gone"), "it stays").to_string();
+    let gone = Fault { name: "edge.yaml".to_owned(), what: "file", error: std::io::Error::other("gone") };
+    let told = gone.problem("it stays").to_string();
     assert_eq!(told, "edge.yaml: the file cannot be read: gone; it stays");
 }
 
@@ -69,7 +70,7 @@ fn a_swapped_link_is_a_change() {
     }
     // As Kubernetes mounts a ConfigMap.
     symlink("1", at("..data")).unwrap();
-    symlink("..data/edge.yaml", &watched.source.file.path).unwrap();
+    symlink("..data/edge.yaml", &watched.source.path).unwrap();
     let (data, swap) = (at("..data"), at("..data_tmp"));
     assert_eq!(watched.poll(), Some((Mode::Shadow, vec![])));
     symlink("2", &swap).unwrap();
@@ -82,7 +83,7 @@ fn a_swapped_link_is_a_change() {
 async fn a_started_source_has_read_its_file_and_follows_it() {
     let watched = Watched::new();
     watched.write("mode: enforce");
-    let path = watched.source.file.path.clone();
+    let path = watched.source.path.clone();
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
     let mut feed = watched.source.start(stop).await;

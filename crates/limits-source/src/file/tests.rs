@@ -1,4 +1,5 @@
 use std::fs;
+use std::path::PathBuf;
 
 use limits::TenantLimits;
 use tempfile::TempDir;
@@ -6,8 +7,14 @@ use tempfile::TempDir;
 use super::*;
 use crate::MAX_FILE_BYTES;
 
+fn state() -> LimitsState {
+    LimitsState::new(TenantLimits::default(), false)
+}
+
 struct Watched {
     folder: TempDir,
+    /// The only file, or the first of several.
+    path: PathBuf,
     source: FileSource,
 }
 
@@ -16,11 +23,11 @@ impl Watched {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("runtime.yaml");
         fs::write(&path, text).unwrap();
-        Self { source: FileSource::new(path, LimitsState::new(TenantLimits::default(), false)), folder }
+        Self { source: FileSource::new(path.clone(), state()).unwrap(), path, folder }
     }
 
     fn write(&self, text: &str) {
-        fs::write(&self.source.file.path, text).unwrap();
+        fs::write(&self.path, text).unwrap();
     }
 
     /// Tenants and problems of the state that a poll publishes, if it publishes one.
@@ -65,10 +72,10 @@ fn a_broken_document_keeps_the_limits_and_is_reported_once() {
 fn a_missing_file_is_reported_once_and_its_return_clears_the_problem() {
     let mut watched = Watched::new("overrides: { a: {} }");
     watched.poll();
-    fs::rename(&watched.source.file.path, watched.folder.path().join("away")).unwrap();
+    fs::rename(&watched.path, watched.folder.path().join("away")).unwrap();
     assert_eq!(watched.poll(), Some((1, 1)));
     assert_eq!(watched.poll(), None);
-    fs::rename(watched.folder.path().join("away"), &watched.source.file.path).unwrap();
+    fs::rename(watched.folder.path().join("away"), &watched.path).unwrap();
     watched.poll();
     assert_eq!(watched.poll(), Some((1, 0)));
     assert!(watched.source.in_force);
@@ -78,10 +85,10 @@ fn a_missing_file_is_reported_once_and_its_return_clears_the_problem() {
 fn a_file_that_is_too_large_or_no_text_is_a_problem() {
     let mut watched = Watched::new("overrides: { a: {} }");
     watched.poll();
-    fs::File::create(&watched.source.file.path).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
+    fs::File::create(&watched.path).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
     watched.poll();
     assert_eq!(watched.poll(), Some((1, 1)));
-    fs::write(&watched.source.file.path, b"overrides: \xff").unwrap();
+    fs::write(&watched.path, b"overrides: \xff").unwrap();
     watched.poll();
     assert_eq!(watched.poll(), Some((1, 1)));
     assert_eq!(watched.source.state.current().map(|limits| limits.len()), Some(1));
@@ -91,12 +98,12 @@ fn a_file_that_is_too_large_or_no_text_is_a_problem() {
 fn what_is_no_regular_file_is_not_opened() {
     let mut watched = Watched::new("overrides: { a: {} }");
     watched.poll();
-    fs::remove_file(&watched.source.file.path).unwrap();
-    let made = std::process::Command::new("mkfifo").arg(&watched.source.file.path).status().unwrap();
+    fs::remove_file(&watched.path).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&watched.path).status().unwrap();
     assert!(made.success());
     assert_eq!(watched.poll(), Some((1, 1)), "a pipe nobody writes to would never be read to its end");
-    fs::remove_file(&watched.source.file.path).unwrap();
-    fs::create_dir(&watched.source.file.path).unwrap();
+    fs::remove_file(&watched.path).unwrap();
+    fs::create_dir(&watched.path).unwrap();
     assert_eq!(watched.poll(), None, "the same problem is reported once");
 }
 
@@ -104,7 +111,7 @@ fn what_is_no_regular_file_is_not_opened() {
 fn a_missing_file_does_not_hide_the_problems_of_what_is_in_force() {
     let mut watched = Watched::new("a.ingestion_rate: much\n");
     assert_eq!(watched.poll(), Some((1, 1)));
-    fs::remove_file(&watched.source.file.path).unwrap();
+    fs::remove_file(&watched.path).unwrap();
     assert_eq!(watched.poll(), Some((1, 2)));
 }
 
@@ -120,12 +127,63 @@ fn nothing_is_in_force_until_the_first_good_document() {
 
 #[test]
 fn restored_limits_hold_through_a_broken_document_and_are_not_confirmed_by_it() {
-    let mut state = LimitsState::new(TenantLimits::default(), false);
+    let mut state = state();
     state.apply(&[SourceDocument::new("cache", "overrides: { a: {}, b: {} }")]);
     let mut watched = Watched::new("overrides: [");
-    watched.source = FileSource::new(watched.source.file.path.clone(), state).restored(Duration::from_secs(3600));
+    watched.source = FileSource::new(watched.path.clone(), state).unwrap().restored(Duration::from_secs(3600));
     let sender = watch::Sender::new(ControlState::default());
     watched.source.step(&sender);
     assert_eq!(sender.borrow().limits.as_ref().map(|limits| limits.len()), Some(2));
     assert!(watched.source.freshness.age() >= Duration::from_secs(3600));
+}
+
+/// Two files that make up one source.
+fn two(first: &str, second: &str) -> Watched {
+    let mut watched = Watched::new(first);
+    let both = [watched.path.clone(), watched.folder.path().join("more.yaml")];
+    fs::write(&both[1], second).unwrap();
+    let list: DocumentList = both.map(|path| path.display().to_string()).join(",").parse().unwrap();
+    watched.source = FileSource::new(list, state()).unwrap();
+    watched
+}
+
+#[test]
+fn several_files_are_one_set_and_a_change_of_one_applies_all() {
+    let mut watched = two("overrides: { a: { ingestion_rate: 1 } }", "overrides: { b: { ingestion_rate: 2 } }");
+    assert_eq!(watched.poll(), Some((2, 0)));
+    assert_eq!(watched.poll(), None);
+    fs::write(watched.folder.path().join("more.yaml"), "overrides: { b: {}, c: {} }").unwrap();
+    watched.poll();
+    assert_eq!(watched.poll(), Some((3, 0)), "the first file holds still");
+    assert_eq!(watched.poll(), None);
+}
+
+#[test]
+fn files_that_change_together_are_never_applied_half() {
+    let mut watched = two("overrides: { a: {} }", "overrides: { b: {} }");
+    watched.poll();
+    watched.write("overrides: { a: {}, c: {} }");
+    assert_eq!(watched.poll(), None, "the first has changed");
+    fs::write(watched.folder.path().join("more.yaml"), "overrides: { b: {}, d: {} }").unwrap();
+    assert_eq!(watched.poll(), None, "so has the second");
+    assert_eq!(watched.poll(), Some((4, 0)));
+}
+
+#[test]
+fn nothing_changes_while_one_of_several_files_is_missing() {
+    let mut watched = two("overrides: { a: {} }", "overrides: { b: {} }");
+    watched.poll();
+    fs::remove_file(watched.folder.path().join("more.yaml")).unwrap();
+    watched.write("overrides: { a: {}, c: {}, d: {} }");
+    let state = watched.source.poll().unwrap();
+    assert_eq!(state.limits.map(|limits| limits.len()), Some(2));
+    let problems: Vec<_> = state.problems.iter().map(ToString::to_string).collect();
+    assert!(problems.len() == 1 && problems[0].starts_with("more.yaml: the file cannot be read: "), "{problems:?}");
+    assert!(!watched.source.in_force);
+    fs::write(watched.folder.path().join("more.yaml"), "overrides: { b: {} }").unwrap();
+    watched.poll();
+    assert_eq!(watched.poll(), Some((4, 0)));
+    fs::remove_file(&watched.path).unwrap();
+    fs::remove_file(watched.folder.path().join("more.yaml")).unwrap();
+    assert_eq!(watched.poll(), Some((4, 2)), "each missing file is a problem");
 }

@@ -19,6 +19,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::*;
+use crate::web::{self, WebError};
 
 /// How long a test waits for something that takes milliseconds when it works.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -183,7 +184,7 @@ async fn an_answer_that_is_no_list_keeps_the_last_one() {
 async fn a_redirect_is_not_followed() {
     let tracker = Tracker::start(|| (StatusCode::FOUND, [(header::LOCATION, "/other")], TWO).into_response()).await;
     let error = tracker.client(DEADLINE).ask().await.unwrap_err();
-    assert!(matches!(error, PollError::Redirect(StatusCode::FOUND)), "{error}");
+    assert!(matches!(error, PollError::Web(WebError::Redirect(StatusCode::FOUND))), "{error}");
     let paths: Vec<_> = tracker.seen.questions.lock().unwrap().iter().map(|question| question.0.clone()).collect();
     assert_eq!(paths, ["/distributor/ha_tracker"]);
 }
@@ -211,7 +212,7 @@ async fn an_answer_without_an_end_is_left_at_its_bound() {
     for begin in ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n"] {
         let url = raw_server(begin, Some(&[b' '; 1 << 16])).await;
         let error = Client::new(url, DEADLINE).unwrap().ask().await.unwrap_err();
-        assert!(matches!(error, PollError::TooLarge), "{error}");
+        assert!(matches!(error, PollError::Web(WebError::TooLarge(_))), "{error}");
     }
 }
 
@@ -220,7 +221,7 @@ async fn an_answer_that_takes_too_long_is_given_up() {
     for begin in ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{\"elected\":["] {
         let url = raw_server(begin, None).await;
         let error = Client::new(url, Duration::from_millis(50)).unwrap().ask().await.unwrap_err();
-        assert!(matches!(error, PollError::Slow(_)), "{begin}: {error}");
+        assert!(matches!(error, PollError::Web(WebError::Slow(_))), "{begin}: {error}");
     }
 }
 
@@ -248,11 +249,11 @@ async fn over_https_only_a_trusted_certificate_is_asked() {
         Ok::<(), std::io::Error>(())
     });
     let mut roots = RootCertStore::empty();
-    let nobody = Client::with_tls(url.clone(), DEADLINE, client::tls_config(roots.clone()).unwrap());
+    let nobody = Client::with_tls(url.clone(), DEADLINE, web::tls_config(roots.clone()).unwrap());
     let error = nobody.ask().await.unwrap_err().to_string();
     assert!(error.contains("invalid peer certificate: UnknownIssuer"), "{error}");
     roots.add(cert.der().clone()).unwrap();
-    let trusting = Client::with_tls(url, DEADLINE, client::tls_config(roots).unwrap());
+    let trusting = Client::with_tls(url, DEADLINE, web::tls_config(roots).unwrap());
     assert_eq!(trusting.ask().await.unwrap().len(), 15);
 }
 

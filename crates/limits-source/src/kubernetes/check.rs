@@ -6,13 +6,15 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
+use kube::api::ListParams;
 use limits::Origin;
 use tokio::time::{Instant, timeout};
 
 use super::backoff::Backoff;
-use super::names::ConfigMapName;
 use super::object::{self, Content};
+use super::selector::{ConfigMapSelector, ConfigMapSpec};
 use super::{Fault, KubeClient, Verb};
 
 const EVERY: Duration = Duration::from_secs(15);
@@ -57,9 +59,9 @@ impl Check {
     }
 
     /// Puts the question. `read` is the revision that was last read.
-    pub(crate) fn ask(&mut self, client: &KubeClient, name: &ConfigMapName, read: Option<Arc<Origin>>) {
-        let api = Api::namespaced(client.current(), &name.namespace);
-        self.pending = Some(ask(api, name.name.clone(), read).boxed());
+    pub(crate) fn ask(&mut self, client: &KubeClient, spec: &ConfigMapSpec, read: Option<Arc<Origin>>) {
+        let api = Api::namespaced(client.current(), &spec.namespace);
+        self.pending = Some(ask(Question { api, selector: spec.selector.clone() }, read).boxed());
     }
 
     /// Waits for the answer to the question that was put. Nothing is lost when the wait is given up.
@@ -97,20 +99,55 @@ impl std::fmt::Debug for Check {
     }
 }
 
-async fn ask(api: Api<ConfigMap>, name: String, read: Option<Arc<Origin>>) -> Result<Answer, Fault> {
-    let Some(metadata) = bounded(api.get_metadata_opt(&name)).await? else { return Ok(Answer::Missing) };
-    let now = object::origin(&metadata.metadata).ok_or_else(no_revision)?;
+async fn ask(question: Question, read: Option<Arc<Origin>>) -> Result<Answer, Fault> {
+    let Some(metadata) = question.metadata().await? else { return Ok(Answer::Missing) };
+    let now = object::origin(&metadata).ok_or_else(no_revision)?;
     if read.is_some_and(|read| *read == now || now.is_older_than(&read)) {
         return Ok(Answer::Revision(now));
     }
-    let Some(object) = bounded(api.get_opt(&name)).await? else { return Ok(Answer::Missing) };
+    let Some(object) = question.object().await? else { return Ok(Answer::Missing) };
     Content::of(object).map(Answer::Content).ok_or_else(no_revision)
 }
 
-async fn bounded<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Fault> {
+/// Who is asked, and for which ConfigMap.
+struct Question {
+    api: Api<ConfigMap>,
+    selector: ConfigMapSelector,
+}
+
+impl Question {
+    async fn metadata(&self) -> Result<Option<ObjectMeta>, Fault> {
+        match &self.selector {
+            ConfigMapSelector::Name(name) => {
+                let found = bounded(Verb::Get, self.api.get_metadata_opt(name)).await?;
+                Ok(found.map(|object| object.metadata))
+            }
+            ConfigMapSelector::Label { .. } => {
+                let list = bounded(Verb::List, self.api.list_metadata(&self.with_label())).await?;
+                Ok(object::newest(list.items, |object| &object.metadata).map(|object| object.metadata))
+            }
+        }
+    }
+
+    async fn object(&self) -> Result<Option<ConfigMap>, Fault> {
+        match &self.selector {
+            ConfigMapSelector::Name(name) => bounded(Verb::Get, self.api.get_opt(name)).await,
+            ConfigMapSelector::Label { .. } => {
+                let list = bounded(Verb::List, self.api.list(&self.with_label())).await?;
+                Ok(object::newest(list.items, |object| &object.metadata))
+            }
+        }
+    }
+
+    fn with_label(&self) -> ListParams {
+        ListParams { label_selector: self.selector.label_selector(), ..ListParams::default() }
+    }
+}
+
+async fn bounded<T>(verb: Verb, request: impl Future<Output = kube::Result<T>>) -> Result<T, Fault> {
     match timeout(ANSWER_TIMEOUT, request).await {
-        Ok(answer) => answer.map_err(|error| Fault::of(Verb::Get, &error)),
-        Err(_) => Err(Fault::silent(Verb::Get)),
+        Ok(answer) => answer.map_err(|error| Fault::of(verb, &error)),
+        Err(_) => Err(Fault::silent(verb)),
     }
 }
 

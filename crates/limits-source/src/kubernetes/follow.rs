@@ -9,9 +9,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::check::{Answer, Check, SETTLED_AFTER};
 use super::counts::WatchCounts;
-use super::names::ConfigMapName;
-use super::object::Content;
-use super::revision::{Relation, Revisions};
+use super::object::{Candidates, Content};
+use super::revision::{Relation, Revisions, never_there};
+use super::selector::ConfigMapSpec;
 use super::trouble::Trouble;
 use super::watch::{Scope, Seen, Watch};
 use super::{Fault, KubeClient};
@@ -20,8 +20,9 @@ use crate::Freshness;
 #[derive(Debug)]
 pub(crate) struct Follower {
     client: KubeClient,
-    name: ConfigMapName,
+    spec: ConfigMapSpec,
     watch: Watch<ConfigMap>,
+    candidates: Candidates,
     check: Check,
     /// Shared with the thread that reads a document; nobody else waits for it.
     revisions: Arc<Mutex<Revisions>>,
@@ -51,13 +52,14 @@ impl Follower {
         freshness: Freshness,
         counts: Arc<WatchCounts>,
     ) -> Self {
-        let name = revisions.name().clone();
-        let fields = Some(format!("metadata.name={}", name.name));
-        let scope = Scope { namespace: name.namespace.clone(), fields, labels: None };
+        let spec = revisions.spec().clone();
+        let (fields, labels) = (spec.selector.field_selector(), spec.selector.label_selector());
+        let scope = Scope { namespace: spec.namespace.clone(), fields, labels };
         Self {
             watch: Watch::new(client.clone(), scope),
             client,
-            name,
+            spec,
+            candidates: Candidates::default(),
             check: Check::new(),
             revisions: Arc::new(Mutex::new(revisions)),
             trouble: Trouble::default(),
@@ -94,12 +96,12 @@ impl Follower {
         }
     }
 
-    /// Takes what the watch brought. Of changes that came while one was being read, only the last is read.
+    /// Takes what the watch brought. Of changes of one object that came while one was being read, only the last is read.
     async fn on_seen(&mut self, first: Seen<ConfigMap>) {
         let (mut seen, mut after) = (first, None);
-        while let (Seen::Put(_), None) = (&seen, &after) {
+        while let (Seen::Put(object), None) = (&seen, &after) {
             match self.watch.ready() {
-                Some(newer @ Seen::Put(_)) => seen = newer,
+                Some(Seen::Put(newer)) if newer.metadata.name == object.metadata.name => seen = Seen::Put(newer),
                 Some(other) => after = Some(other),
                 None => break,
             }
@@ -116,23 +118,33 @@ impl Follower {
             Seen::Listed(objects) => {
                 self.deaf_at = None;
                 self.check.hasten();
-                match objects.into_iter().next() {
+                match self.candidates.list(objects) {
                     Some(object) => self.offer(object).await,
                     None => self.missing(),
                 }
             }
-            Seen::Put(object) => self.offer(object).await,
+            Seen::Put(object) => {
+                if self.candidates.put(&object) {
+                    self.offer(object).await;
+                }
+            }
             Seen::Gone(object) => {
+                let others = self.candidates.gone(&object);
                 let read = self.revisions().read().map(|read| read.uid.clone());
                 if read.as_deref() == object.metadata.uid.as_deref() {
-                    self.missing();
+                    if others {
+                        // The list brings the one that is the newest now.
+                        self.watch.restart();
+                    } else {
+                        self.missing();
+                    }
                 }
             }
             Seen::Failed(fault) => {
                 self.counts.restarted();
                 self.check.hasten();
                 self.renew_after(&fault).await;
-                self.trouble.watch_failed(&self.name, fault);
+                self.trouble.watch_failed(&self.spec, fault);
                 self.publish_trouble();
             }
         }
@@ -159,7 +171,7 @@ impl Follower {
         let revisions = Arc::clone(&self.revisions);
         let reading = tokio::task::spawn_blocking(move || lock(&revisions).apply(&content));
         if reading.await.is_err() {
-            tracing::error!(configmap = %self.name, "the ConfigMap could not be read: the reading failed; the last good limits stay in force");
+            tracing::error!(configmap = %self.spec, "the ConfigMap could not be read: the reading failed; the last good limits stay in force");
         }
         self.publish();
     }
@@ -167,13 +179,13 @@ impl Follower {
     fn ask(&mut self) {
         let read = self.revisions().read().cloned();
         self.heard_when_asked = self.heard;
-        self.check.ask(&self.client, &self.name, read);
+        self.check.ask(&self.client, &self.spec, read);
     }
 
     async fn on_answer(&mut self, answer: Answer) {
-        self.trouble.check_answered(&self.name);
+        self.trouble.check_answered(&self.spec);
         let overtaken = self.heard != self.heard_when_asked;
-        self.trouble.set_older(&self.name, self.older(&answer).filter(|_| !overtaken));
+        self.trouble.set_older(&self.spec, self.older(&answer).filter(|_| !overtaken));
         self.publish_trouble();
         match answer {
             Answer::Missing if overtaken => self.check.ask_again(),
@@ -226,12 +238,12 @@ impl Follower {
     async fn on_failed_check(&mut self, fault: Fault) {
         self.counts.check_failed();
         self.renew_after(&fault).await;
-        self.trouble.check_failed(&self.name, fault);
+        self.trouble.check_failed(&self.spec, fault);
         self.publish_trouble();
     }
 
     fn on_deaf(&mut self) {
-        tracing::warn!(configmap = %self.name, "the watch did not bring a change that is there, and is made again");
+        tracing::warn!(configmap = %self.spec, "the watch did not bring a change that is there, and is made again");
         self.restart_watch();
     }
 
@@ -258,9 +270,9 @@ impl Follower {
         }
         if was_there {
             self.counts.deleted();
-            tracing::warn!(configmap = %self.name, "the ConfigMap was deleted, the last good limits stay in force until it is made again");
+            tracing::warn!(configmap = %self.spec, "the ConfigMap was deleted, the last good limits stay in force until it is made again");
         } else {
-            tracing::warn!(configmap = %self.name, "the ConfigMap does not exist; create it, or name the one that Mimir reads");
+            tracing::warn!(configmap = %self.spec, "{}", never_there(&self.spec));
         }
         self.publish();
     }
@@ -281,7 +293,7 @@ impl Follower {
     }
 
     fn publish_trouble(&mut self) {
-        let faults = self.trouble.explain(&self.name);
+        let faults = self.trouble.explain(&self.spec);
         let is_new = self.revisions().set_faults(faults);
         if is_new {
             self.publish();

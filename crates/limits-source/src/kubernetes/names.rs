@@ -54,6 +54,14 @@ pub enum ObjectNameError {
         /// What it may consist of.
         characters: &'static str,
     },
+    /// What follows the slash has an equals sign, and cannot be a label with its value.
+    #[error(
+        "{0:?} is no label and its value; write LABEL=VALUE, for example app.kubernetes.io/component=runtime, with one label"
+    )]
+    Label(String),
+    /// What follows the second slash cannot be a key.
+    #[error("{0:?} is no key of a ConfigMap: it takes 1 to 253 characters out of a-z, A-Z, 0-9, -, _ and .")]
+    Key(String),
 }
 
 impl FromStr for ConfigMapName {
@@ -95,11 +103,43 @@ impl fmt::Display for ServiceName {
 }
 
 fn split(text: &str) -> Result<(String, String), ObjectNameError> {
-    let (namespace, name) = text.split_once('/').ok_or_else(|| ObjectNameError::NoSlash(text.to_owned()))?;
+    namespace_and_rest(text).map(|(namespace, name)| (namespace.to_owned(), name.to_owned()))
+}
+
+/// What is in front of the first slash, which is a namespace, and what follows it.
+pub(super) fn namespace_and_rest(text: &str) -> Result<(&str, &str), ObjectNameError> {
+    let (namespace, rest) = text.split_once('/').ok_or_else(|| ObjectNameError::NoSlash(text.to_owned()))?;
     if !is_label(namespace) {
         return Err(ObjectNameError::Namespace(namespace.to_owned()));
     }
-    Ok((namespace.to_owned(), name.to_owned()))
+    Ok((namespace, rest))
+}
+
+/// The name of a label on an object, `NAME` or `PREFIX/NAME`.
+pub(super) fn is_label_key(text: &str) -> bool {
+    let (prefix, name) = match text.split_once('/') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, text),
+    };
+    let is_prefix = |prefix: &str| prefix.len() <= MAX_SUBDOMAIN_BYTES && prefix.split('.').all(is_label_of_any_length);
+    !name.is_empty() && is_label_value(name) && prefix.is_none_or(is_prefix)
+}
+
+/// The value of a label on an object.
+pub(super) fn is_label_value(text: &str) -> bool {
+    let end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = text.as_bytes();
+    text.is_empty()
+        || (text.len() <= MAX_LABEL_BYTES && end(bytes.first()) && end(bytes.last()) && bytes.iter().all(is_key_byte))
+}
+
+/// A key of a ConfigMap's data.
+pub(super) fn is_config_map_key(text: &str) -> bool {
+    (1..=MAX_SUBDOMAIN_BYTES).contains(&text.len()) && text.as_bytes().iter().all(is_key_byte)
+}
+
+fn is_key_byte(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }
 
 fn is_label(text: &str) -> bool {

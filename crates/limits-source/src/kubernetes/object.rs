@@ -1,48 +1,29 @@
-//! What a ConfigMap says: its documents, and which revision of it this is.
+//! What a ConfigMap says: its keys, and which revision of which object this is.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use limits::{Code, Origin, Problem, Severity, SourceDocument};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use limits::Origin;
 
-/// The most keys of `binaryData` that get a problem of their own.
-const MAX_BINARY_KEYS: usize = 20;
+use super::keys::ConfigMapData;
 
 /// One revision of the ConfigMap, without what is of no use here.
 #[derive(Debug)]
 pub(crate) struct Content {
     pub(crate) origin: Origin,
-    data: BTreeMap<String, String>,
-    binary_keys: Vec<String>,
+    /// Its own name, without the namespace.
+    pub(crate) name: String,
+    pub(crate) data: ConfigMapData,
 }
 
 impl Content {
     /// `None` of an object that does not say which one it is; the API server serves none such.
     pub(crate) fn of(object: ConfigMap) -> Option<Self> {
         let origin = origin(&object.metadata)?;
-        let binary_keys = object.binary_data.unwrap_or_default().into_keys().collect();
-        Some(Self { origin, data: object.data.unwrap_or_default(), binary_keys })
-    }
-
-    /// Its documents in the order of their keys, as one set.
-    pub(crate) fn documents(&self) -> Vec<SourceDocument<'_>> {
-        self.data.iter().map(|(name, text)| SourceDocument::new(name, text)).collect()
-    }
-
-    /// What is passed over.
-    pub(crate) fn problems(&self) -> Vec<Problem> {
-        let listed = self.binary_keys.iter().take(MAX_BINARY_KEYS);
-        let mut problems: Vec<Problem> = listed
-            .map(|key| {
-                ignored(key, "binaryData is not read, as Mimir reads text; move the document to data".to_owned())
-            })
-            .collect();
-        if let Some(first) = self.binary_keys.get(MAX_BINARY_KEYS) {
-            let more = self.binary_keys.len().saturating_sub(MAX_BINARY_KEYS);
-            problems.push(ignored(first, format!("{more} more keys of binaryData are not read")));
-        }
-        problems
+        let binary = object.binary_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
+        let data = ConfigMapData { text: object.data.unwrap_or_default(), binary };
+        Some(Self { origin, name: object.metadata.name.unwrap_or_default(), data })
     }
 }
 
@@ -52,55 +33,108 @@ pub(crate) fn origin(metadata: &ObjectMeta) -> Option<Origin> {
     Some(Origin { uid: uid.into(), resource_version: resource_version.into() })
 }
 
-fn ignored(key: &str, message: String) -> Problem {
-    Problem::of_document(Code::UnreadKey, key, Severity::Ignored, message)
+/// The newest of some objects: the one made last, by whole seconds, and of those made together the one whose name sorts last.
+pub(crate) fn newest<T>(objects: Vec<T>, metadata: impl Fn(&T) -> &ObjectMeta) -> Option<T> {
+    objects.into_iter().max_by_key(|object| Age::of(metadata(object)))
+}
+
+/// What orders objects that a label selects.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Age {
+    created: Option<Time>,
+    name: String,
+}
+
+impl Age {
+    fn of(metadata: &ObjectMeta) -> Self {
+        Self { created: metadata.creation_timestamp.clone(), name: metadata.name.clone().unwrap_or_default() }
+    }
+}
+
+/// The objects that a watch has brought, of which the newest is read. There is more than one only where a label selects them.
+#[derive(Debug, Default)]
+pub(crate) struct Candidates {
+    by_name: BTreeMap<String, Age>,
+}
+
+impl Candidates {
+    /// Takes all there are now, and gives the newest.
+    pub(crate) fn list(&mut self, objects: Vec<ConfigMap>) -> Option<ConfigMap> {
+        self.by_name.clear();
+        for object in &objects {
+            self.put(object);
+        }
+        newest(objects, |object| &object.metadata)
+    }
+
+    /// Takes one that is new or has changed; whether it is the newest.
+    pub(crate) fn put(&mut self, object: &ConfigMap) -> bool {
+        let age = Age::of(&object.metadata);
+        let is_newest = self.by_name.iter().all(|(name, other)| *name == age.name || *other < age);
+        self.by_name.insert(age.name.clone(), age);
+        is_newest
+    }
+
+    /// Forgets one that is gone; whether there are others.
+    pub(crate) fn gone(&mut self, object: &ConfigMap) -> bool {
+        self.by_name.remove(object.metadata.name.as_deref().unwrap_or_default());
+        !self.by_name.is_empty()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::ByteString;
+    use serde_json::json;
 
     use super::*;
 
-    fn object(data: &[(&str, &str)], binary: &[&str]) -> ConfigMap {
-        let metadata =
-            ObjectMeta { uid: Some("u".to_owned()), resource_version: Some("7".to_owned()), ..ObjectMeta::default() };
-        let data = data.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect();
-        let binary = binary.iter().map(|key| ((*key).to_owned(), ByteString::default())).collect();
-        ConfigMap { metadata, data: Some(data), binary_data: Some(binary), ..ConfigMap::default() }
+    fn object(name: &str, created: &str) -> ConfigMap {
+        let metadata = json!({ "name": name, "uid": "u", "resourceVersion": "7", "creationTimestamp": created });
+        serde_json::from_value(json!({ "metadata": metadata, "data": { "a": "1" }, "binaryData": { "b": "AP8=" } }))
+            .unwrap()
+    }
+
+    fn at(second: u8) -> String {
+        format!("2026-04-01T00:00:{second:02}Z")
     }
 
     #[test]
-    fn documents_come_in_the_order_of_their_keys() {
-        let content = Content::of(object(&[("b", "2"), ("a", "1")], &[])).unwrap();
-        let seen: Vec<_> = content.documents().iter().map(|document| (document.name, document.bytes)).collect();
-        assert_eq!(seen, [("a", b"1".as_slice()), ("b", b"2")]);
-        assert_eq!((&*content.origin.uid, &*content.origin.resource_version), ("u", "7"));
-        assert!(content.problems().is_empty());
+    fn data_and_binary_data_are_taken_as_they_are() {
+        let content = Content::of(object("a", &at(1))).unwrap();
+        assert_eq!((content.data.get("a"), content.data.get("b")), (Some(&b"1"[..]), Some(&[0, 255][..])));
+        assert_eq!((&*content.origin.uid, &*content.origin.resource_version, &*content.name), ("u", "7", "a"));
     }
 
     #[test]
-    fn binary_keys_are_problems_and_bounded() {
-        let content = Content::of(object(&[("a", "1")], &["x", "y"])).unwrap();
-        let problems = content.problems();
-        assert_eq!(problems.iter().map(|problem| problem.document.as_str()).collect::<Vec<_>>(), ["x", "y"]);
-        assert_eq!(
-            problems[0].to_string(),
-            "x: binaryData is not read, as Mimir reads text; move the document to data"
-        );
-        let keys: Vec<String> = (0..500).map(|key| format!("{key:03}")).collect();
-        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let problems = Content::of(object(&[], &keys)).unwrap().problems();
-        assert_eq!(problems.len(), MAX_BINARY_KEYS + 1);
-        assert_eq!(problems[MAX_BINARY_KEYS].message, "480 more keys of binaryData are not read");
-    }
-
-    #[test]
-    fn an_object_without_data_has_no_documents_and_one_without_a_revision_is_none() {
-        let mut bare = object(&[], &[]);
+    fn an_object_without_data_has_no_keys_and_one_without_a_revision_is_none() {
+        let mut bare = object("a", &at(1));
         (bare.data, bare.binary_data) = (None, None);
-        assert!(Content::of(bare.clone()).unwrap().documents().is_empty());
+        assert!(Content::of(bare.clone()).unwrap().data.keys().is_empty());
         bare.metadata.uid = None;
         assert!(Content::of(bare).is_none());
+    }
+
+    #[test]
+    fn the_newest_object_is_read_and_the_next_one_once_it_is_gone() {
+        let mut candidates = Candidates::default();
+        let name = |object: Option<ConfigMap>| object.and_then(|object| object.metadata.name);
+        assert_eq!(name(candidates.list(vec![object("z", &at(1)), object("a", &at(2))])), Some("a".to_owned()));
+        assert!(!candidates.put(&object("z", &at(1))), "an older one that changes is not read");
+        assert!(candidates.put(&object("a", &at(2))), "the newest one that changes is");
+        assert!(candidates.put(&object("b", &at(2))), "of one second the last name");
+        assert!(candidates.put(&object("c", &at(3))));
+        assert!(candidates.gone(&object("c", &at(3))), "there are older ones");
+        assert!(candidates.put(&object("b", &at(2))));
+        for (name, others) in [("a", true), ("b", true), ("z", false)] {
+            assert_eq!(candidates.gone(&object(name, &at(1))), others, "{name}");
+        }
+        assert_eq!(candidates.list(vec![]), None);
+    }
+
+    #[test]
+    fn an_object_made_anew_under_its_name_is_the_newest_whatever_its_clock_says() {
+        let mut candidates = Candidates::default();
+        assert!(candidates.put(&object("a", &at(9))));
+        assert!(candidates.put(&object("a", &at(1))));
     }
 }

@@ -1,11 +1,12 @@
 //! Which revision of the ConfigMap is in force, and what the next one does to it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use limits::{Code, ControlState, LimitsState, Origin, Problem, Severity};
 
 use super::names::ConfigMapName;
 use super::object::Content;
+use super::selector::{ConfigMapSelector, ConfigMapSpec};
 use crate::applied::{self, Outcome};
 
 const MEANWHILE: &str = "the last good limits stay in force";
@@ -13,8 +14,10 @@ const MEANWHILE: &str = "the last good limits stay in force";
 /// The limits, and the revision of the ConfigMap that they come from.
 #[derive(Debug)]
 pub(crate) struct Revisions {
-    name: ConfigMapName,
+    spec: ConfigMapSpec,
     limits: LimitsState,
+    /// The names of the objects that were read, for whoever looks at the state.
+    names: ObjectNames,
     /// What was last read, good or bad.
     read: Option<Arc<Origin>>,
     /// What the limits in force were read from.
@@ -40,10 +43,11 @@ pub(crate) enum Relation {
 }
 
 impl Revisions {
-    pub(crate) fn new(name: ConfigMapName, limits: LimitsState) -> Self {
+    pub(crate) fn new(spec: ConfigMapSpec, limits: LimitsState, names: ObjectNames) -> Self {
         Self {
-            name,
+            spec,
             limits,
+            names,
             read: None,
             origin: None,
             accepted: false,
@@ -53,8 +57,8 @@ impl Revisions {
         }
     }
 
-    pub(crate) fn name(&self) -> &ConfigMapName {
-        &self.name
+    pub(crate) fn spec(&self) -> &ConfigMapSpec {
+        &self.spec
     }
 
     pub(crate) fn read(&self) -> Option<&Arc<Origin>> {
@@ -78,19 +82,26 @@ impl Revisions {
 
     /// Applies a revision that [`Revisions::relation`] says is to be read. Takes as long as the document is.
     pub(crate) fn apply(&mut self, content: &Content) {
+        let name = ConfigMapName { namespace: self.spec.namespace.clone(), name: content.name.clone() };
         let before = self.limits.current();
-        let result = self.limits.apply(&content.documents());
-        let mut problems = result.problems;
-        problems.extend(content.problems());
+        let selected = self.spec.select_keys(&content.data);
+        let (mut problems, mut changed) = (Vec::new(), None);
+        (self.accepted, self.missing) = (false, false);
+        if !selected.is_refused() {
+            let result = self.limits.apply(&selected.documents);
+            self.accepted = result.accepted;
+            changed = result.snapshot.filter(|_| result.changed);
+            problems = result.problems;
+        }
+        problems.extend(selected.problems);
         let origin = Arc::new(content.origin.clone());
-        (self.accepted, self.missing) = (result.accepted, false);
-        if result.accepted {
+        if self.accepted {
             self.origin = Some(Arc::clone(&origin));
         }
+        let outcome = Outcome { before: before.as_deref(), changed: changed.as_deref(), problems: &problems };
+        applied::log(&format_args!("configmap {name}"), &outcome);
+        self.names.set(&origin, name);
         self.read = Some(origin);
-        let changed = result.snapshot.as_deref().filter(|_| result.changed);
-        let outcome = Outcome { before: before.as_deref(), changed, problems: &problems };
-        applied::log(&format_args!("configmap {}", self.name), &outcome);
         self.document_problems = problems;
     }
 
@@ -117,13 +128,54 @@ impl Revisions {
 
     fn missing_problem(&self) -> Problem {
         match self.read {
+            Some(_) if self.spec.name().is_none() => self
+                .kept(&format!("the ConfigMap was deleted or has lost the label; {MEANWHILE} until one has it again")),
             Some(_) => self.kept(&format!("the ConfigMap was deleted; {MEANWHILE} until it is made again")),
-            None => self.kept("the ConfigMap does not exist; create it, or name the one that Mimir reads"),
+            None => self.kept(never_there(&self.spec)),
         }
     }
 
+    /// It goes by the name of the object that is in force, where there is one.
     fn kept(&self, message: &str) -> Problem {
-        Problem::of_document(Code::UnreadableSource, self.name.to_string(), Severity::Kept, message)
+        let name = self.read.as_ref().and_then(|read| self.names.of(read));
+        let name = name.map_or_else(|| self.spec.to_string(), |name| name.to_string());
+        Problem::of_document(Code::UnreadableSource, name, Severity::Kept, message)
+    }
+}
+
+/// What to do where there never was a ConfigMap.
+pub(crate) fn never_there(spec: &ConfigMapSpec) -> &'static str {
+    match &spec.selector {
+        ConfigMapSelector::Name(_) => "the ConfigMap does not exist; create it, or name the one that Mimir reads",
+        ConfigMapSelector::Label { .. } => {
+            "no ConfigMap has the label; add it to the one that Mimir reads, or name that one"
+        }
+    }
+}
+
+/// The name of the object that was last read. Where a label selects, it is not known before.
+#[derive(Clone, Debug, Default)]
+pub struct ObjectNames {
+    last: Arc<Mutex<Option<NamedObject>>>,
+}
+
+#[derive(Debug)]
+struct NamedObject {
+    origin: Arc<Origin>,
+    name: ConfigMapName,
+}
+
+impl ObjectNames {
+    /// The name of the object that this is a revision of, if it was the last to be read. It is known before the state with that revision is published.
+    #[must_use]
+    pub fn of(&self, origin: &Origin) -> Option<ConfigMapName> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|last| last.origin.uid == origin.uid).map(|last| last.name.clone())
+    }
+
+    fn set(&self, origin: &Arc<Origin>, name: ConfigMapName) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(NamedObject { origin: Arc::clone(origin), name });
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use limits::Origin;
 use tokio::time::Instant;
 
-use super::names::ConfigMapName;
+use super::selector::ConfigMapSpec;
 use super::{Fault, KubeConfigError};
 
 const RESOURCE: &str = "configmaps";
@@ -24,45 +24,45 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
-    pub(crate) fn check_failed(&mut self, name: &ConfigMapName, fault: Fault) {
+    pub(crate) fn check_failed(&mut self, spec: &ConfigMapSpec, fault: Fault) {
         if self.check.as_ref().is_some_and(|known| known.is_like(&fault)) {
             return;
         }
-        let why = explain(&fault, name);
-        tracing::warn!(configmap = %name, "limits cannot be confirmed, the last good limits stay in force: {why}");
+        let why = explain(&fault, spec);
+        tracing::warn!(configmap = %spec, "limits cannot be confirmed, the last good limits stay in force: {why}");
         self.check = Some(fault);
     }
 
-    pub(crate) fn check_answered(&mut self, name: &ConfigMapName) {
+    pub(crate) fn check_answered(&mut self, spec: &ConfigMapSpec) {
         if self.check.take().is_some() {
-            tracing::info!(configmap = %name, "the API server answers again");
+            tracing::info!(configmap = %spec, "the API server answers again");
         }
         self.renewal = None;
         if self.watch.as_ref().is_some_and(|(_, failed_at)| failed_at.elapsed() > WATCH_RECOVERED_AFTER) {
-            tracing::info!(configmap = %name, "the watch is no longer refused");
+            tracing::info!(configmap = %spec, "the watch is no longer refused");
             self.watch = None;
         }
     }
 
-    pub(crate) fn watch_failed(&mut self, name: &ConfigMapName, fault: Fault) {
-        tracing::debug!(configmap = %name, %fault, "the watch failed and is made again");
+    pub(crate) fn watch_failed(&mut self, spec: &ConfigMapSpec, fault: Fault) {
+        tracing::debug!(configmap = %spec, %fault, "the watch failed and is made again");
         if !fault.is_refusal() {
             return;
         }
         let is_known = self.watch.as_ref().is_some_and(|(known, _)| known.is_like(&fault));
         // One that the check tells as well is told once.
         if !is_known && self.check.as_ref().is_none_or(|known| !known.is_like(&fault)) {
-            let why = explain(&fault, name);
-            tracing::warn!(configmap = %name, "the ConfigMap cannot be watched, changes take up to 15 s: {why}");
+            let why = explain(&fault, spec);
+            tracing::warn!(configmap = %spec, "the ConfigMap cannot be watched, changes take up to 15 s: {why}");
         }
         self.watch = Some((fault, Instant::now()));
     }
 
     /// What the API server has, where that is older than what is in force.
-    pub(crate) fn set_older(&mut self, name: &ConfigMapName, older: Option<Origin>) {
+    pub(crate) fn set_older(&mut self, spec: &ConfigMapSpec, older: Option<Origin>) {
         if let (None, Some(origin)) = (&self.older, &older) {
             let why = explain_older(origin);
-            tracing::warn!(configmap = %name, "limits cannot be confirmed, the last good limits stay in force: {why}");
+            tracing::warn!(configmap = %spec, "limits cannot be confirmed, the last good limits stay in force: {why}");
         }
         self.older = older;
     }
@@ -77,17 +77,17 @@ impl Trouble {
     }
 
     /// Each fault in words, once.
-    pub(crate) fn explain(&self, name: &ConfigMapName) -> Vec<String> {
+    pub(crate) fn explain(&self, spec: &ConfigMapSpec) -> Vec<String> {
         let watch = self.watch.as_ref().map(|(fault, _)| fault);
-        let mut faults: Vec<String> = self.check.iter().chain(watch).map(|fault| explain(fault, name)).collect();
+        let mut faults: Vec<String> = self.check.iter().chain(watch).map(|fault| explain(fault, spec)).collect();
         faults.dedup();
         faults.extend(self.older.as_ref().map(explain_older));
         faults
     }
 }
 
-fn explain(fault: &Fault, name: &ConfigMapName) -> String {
-    fault.explain(RESOURCE, &name.namespace, Some(&name.name))
+fn explain(fault: &Fault, spec: &ConfigMapSpec) -> String {
+    fault.explain(RESOURCE, &spec.namespace, spec.name())
 }
 
 fn explain_older(origin: &Origin) -> String {
@@ -103,16 +103,16 @@ mod tests {
 
     #[test]
     fn an_older_revision_is_a_problem_as_long_as_it_is_there() {
-        let name = "mimir/mimir-runtime".parse().unwrap();
+        let spec = "mimir/mimir-runtime".parse().unwrap();
         let mut trouble = Trouble::default();
         let older = Origin { uid: "u".into(), resource_version: "7".into() };
-        trouble.set_older(&name, Some(older));
-        let faults = trouble.explain(&name);
+        trouble.set_older(&spec, Some(older));
+        let faults = trouble.explain(&spec);
         assert!(
             matches!(&faults[..], [fault] if fault.contains("revision 7") && fault.contains("delete the ConfigMap")),
             "{faults:?}"
         );
-        trouble.set_older(&name, None);
-        assert!(trouble.explain(&name).is_empty());
+        trouble.set_older(&spec, None);
+        assert!(trouble.explain(&spec).is_empty());
     }
 }

@@ -318,7 +318,7 @@ async fn a_server_restarts_on_its_cache_while_its_file_is_away() {
     let age = folder.cache().load(&mut state).unwrap();
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
-    let mut feed = FileSource::new(folder.at("runtime.yaml"), state).restored(age).start(stop).await;
+    let mut feed = FileSource::new(folder.at("runtime.yaml"), state).unwrap().restored(age).start(stop).await;
     let now = feed.states.borrow_and_update().clone();
     assert_eq!((now.limits.map(|limits| limits.len()), now.problems.len()), (Some(2), 1));
     assert!((hour..2 * hour).contains(&feed.freshness.age()), "{:?}", feed.freshness.age());

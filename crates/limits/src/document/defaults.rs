@@ -1,50 +1,67 @@
-//! The limits of tenants without an override: the `limits:` block of Mimir's main configuration.
+//! The limits of tenants without an override: the `limits:` block of Mimir's main configuration, which is decoded once and
+//! strictly.
 
-use super::entry::{Setting, overlay};
+use go_yaml::Place;
+
+use super::entry::{Setting, Spelling, overlay};
 use super::{Reading, SourceDocument, problem};
+use crate::code::Code;
+use crate::defaults::Defaults;
 use crate::fields;
-use crate::model::TenantLimits;
 use crate::problem::{Problem, Severity};
+use crate::schema::{self, MimirVersion};
 use crate::value::{ValueError, mapping};
-use crate::yaml::{Entry, YamlError};
+use crate::yaml::{Content, Entry, Node, YamlError};
 
 /// Reads the defaults from a `limits:` block, from a whole Mimir configuration file that has one, or from the fields of
-/// such a block alone. Fields that are not named keep Mimir's built-in value; `name` is shown in problems.
+/// such a block alone. Fields that are not named keep the value that they have in `below`: Mimir's built-in one, or that of
+/// its flags.
 ///
 /// # Errors
-/// The problems, if the text is no YAML, a value cannot be read or a rule of Mimir's does not hold. On success the list
-/// has what was passed over.
-pub fn parse_defaults(name: &str, text: &str) -> Result<(TenantLimits, Vec<Problem>), Vec<Problem>> {
+/// The problems, if the text is no YAML, a value cannot be read, a field is unknown to this version or a rule of Mimir's does
+/// not hold. On success the list has what was passed over.
+pub fn parse_defaults(
+    document: &SourceDocument<'_>,
+    below: Defaults,
+    version: &MimirVersion,
+) -> Result<(Defaults, Vec<Problem>), Vec<Problem>> {
     let mut reading = Reading::default();
-    let limits = read(SourceDocument::new(name, text), &mut reading);
-    if reading.refused { Err(reading.problems.listed) } else { Ok((limits, reading.problems.listed)) }
+    let defaults = read(document, below, version, &mut reading);
+    if reading.refused { Err(reading.problems.listed) } else { Ok((defaults, reading.problems.listed)) }
 }
 
-fn read(document: SourceDocument<'_>, reading: &mut Reading) -> TenantLimits {
-    let mut limits = TenantLimits::default();
-    let tree = match super::parse_document(&document) {
+fn read(document: &SourceDocument<'_>, below: Defaults, version: &MimirVersion, reading: &mut Reading) -> Defaults {
+    let name = document.name;
+    let decoded = super::parse_document(document).and_then(|parsed| Ok(parsed.decode_once()?));
+    let tree = match decoded {
         Ok(tree) => tree,
         Err(error) => {
-            reading.refuse(document.name, error);
-            return limits;
+            reading.refuse(name, error);
+            return below;
         }
     };
-    reading.tell_second_document(document.name, &tree);
+    reading.tell_second_document(name, tree.second_document);
     for duplicate in &tree.duplicates {
-        reading.refuse_duplicate(document.name, duplicate);
+        reading.refuse_duplicate(name, duplicate);
     }
-    let Some(root) = tree.root else { return limits };
+    let Some(root) = tree.root else { return below };
     match mapping(&root, "Mimir's configuration").map(|entries| entries.map(|entries| block(entries))) {
-        Ok(None) => {}
-        Ok(Some(Some(Ok(entries)))) => apply(document.name, entries, &mut limits, reading),
-        Ok(Some(Some(Err(error)))) => reading.refuse(document.name, error),
+        Ok(None) => below,
+        Ok(Some(Some(Ok(entries)))) => apply(name, entries, below, version, reading),
+        Ok(Some(Some(Err(error)))) => {
+            reading.refuse(name, error);
+            below
+        }
         Ok(Some(None)) => {
             let message = "has no limits: block, and Mimir's built-in defaults hold; add one, or leave the file out";
-            reading.tell(problem(document.name, None, Severity::Ignored, message.to_owned()));
+            reading.tell(problem(Code::NoDefaultLimits, name, None, Severity::Ignored, message.to_owned()));
+            below
         }
-        Err(ValueError(message)) => reading.refuse(document.name, YamlError { line: root.line, message }),
+        Err(ValueError(message)) => {
+            reading.refuse(name, YamlError::new(Code::WrongType, root.place.line, message));
+            below
+        }
     }
-    limits
 }
 
 /// The fields of the `limits:` block, or the document's own keys if they are fields; `None` if there is neither.
@@ -53,13 +70,20 @@ fn block(entries: &[Entry]) -> Option<Result<&[Entry], YamlError>> {
         let bare = entries.is_empty() || entries.iter().any(|entry| fields::find(&entry.key).is_some());
         return bare.then_some(Ok(entries));
     };
-    let error = |ValueError(message)| YamlError { line: limits.line, message: format!("limits {message}") };
+    let error = |ValueError(message)| YamlError::new(Code::WrongType, limits.place.line, format!("limits {message}"));
     let fields = mapping(&limits.value, "fields with their values").map_err(error);
     Some(fields.map(|fields| fields.map_or(&[][..], Vec::as_slice)))
 }
 
-fn apply(name: &str, entries: &[Entry], limits: &mut TenantLimits, reading: &mut Reading) {
-    let settings: Vec<_> = entries.iter().map(|entry| Setting::of_entry(name, entry)).collect();
-    let findings = overlay(limits, None, &settings, &mut reading.expressions);
-    reading.take(findings);
+fn apply(name: &str, entries: &[Entry], below: Defaults, version: &MimirVersion, reading: &mut Reading) -> Defaults {
+    let block = Node { place: Place::default(), content: Content::Mapping(entries.to_vec()) };
+    let (found, rules) = schema::check_limits(&block, version, &below.rules, below.query_store_after);
+    super::mimir::tell(&found, |_| name, "", reading);
+    let mut limits = below.limits.clone();
+    if !reading.refused {
+        let settings: Vec<_> = entries.iter().map(|entry| Setting::of_entry(name, entry)).collect();
+        let findings = overlay(&mut limits, None, &settings, &mut reading.expressions, Spelling::Mimirs);
+        reading.take(findings);
+    }
+    Defaults { limits, rules, ..below }
 }

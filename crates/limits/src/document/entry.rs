@@ -32,58 +32,84 @@ pub(super) struct Findings {
     pub(super) notes: Vec<Problem>,
 }
 
+/// Whose spelling the fields have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spelling {
+    /// Mimir's alone. The schema has judged names, types and rules, and told what is wrong.
+    Mimirs,
+    /// Of a flat key: also other spellings of a field, and a name that nobody knows is passed over.
+    Flat,
+}
+
 /// Puts the settings over `limits`, the readable ones only, and checks the outcome by Mimir's rules.
 pub(super) fn overlay(
     limits: &mut TenantLimits,
     tenant: Option<&str>,
     settings: &[Setting<'_>],
     expressions: &mut Expressions,
+    spelling: Spelling,
 ) -> Findings {
     let mut findings = Findings::default();
     let mut left_to_mimir = None;
     for setting in settings {
-        let told = |severity, message| setting.problem(tenant, &setting.name, severity, message);
-        match fields::find(&setting.name) {
-            None => findings.notes.push(told(Severity::Ignored, fields::unknown(&setting.name))),
-            Some(Known::Unused) => {}
-            Some(Known::EdgeOnly) => findings.notes.push(told(
-                Severity::Ignored,
-                format!(
-                    "field {} is a setting of the edge and is ignored; write it into the edge configuration",
-                    setting.name
-                ),
-            )),
-            Some(Known::Used { field, alias: true }) if settings.iter().any(|other| &*other.name == field.name) => {
-                let message =
-                    format!("field {} means {}, which is there too, and is ignored", setting.name, field.name);
-                findings.notes.push(told(Severity::Ignored, message));
+        let field = match known(setting, settings, spelling) {
+            Ok(Some(field)) => field,
+            Ok(None) => continue,
+            Err((code, message)) => {
+                findings.notes.push(setting.problem(code, tenant, &setting.name, Severity::Ignored, message));
+                continue;
             }
-            Some(Known::Used { field, .. }) => {
-                let read = read(limits, field, setting, expressions);
-                if !matches!(read, Err((Severity::Rejected, _))) {
-                    findings.said.insert(field);
-                }
-                if let Err((severity, ValueError(message))) = read {
-                    let problem = told(severity, format!("field {} {message}", setting.name));
-                    match severity {
-                        Severity::Ignored => left_to_mimir = Some(problem),
-                        _ => findings.faults.push(problem),
-                    }
-                }
+        };
+        let read = read(limits, field, setting, expressions);
+        if !matches!(read, Err((Severity::Rejected, _))) {
+            findings.said.insert(field);
+        }
+        if let Err((severity, ValueError(message))) = read {
+            let message = format!("field {} {message}", setting.name);
+            let told = |code| setting.problem(code, tenant, &setting.name, severity, message);
+            match severity {
+                Severity::Ignored => left_to_mimir = Some(told(Code::LeftToMimir)),
+                _ => findings.faults.push(told(Code::BadValue)),
             }
         }
     }
     if limits.metric_relabeling_enabled {
         findings.notes.extend(left_to_mimir);
     }
-    if let (true, Some(first)) = (findings.faults.is_empty(), settings.first()) {
+    if let (Spelling::Flat, true, Some(first)) = (spelling, findings.faults.is_empty(), settings.first()) {
         for (name, message) in fields::validate(limits) {
             let place = settings.iter().find(|setting| &*setting.name == name).unwrap_or(first);
             let message = format!("field {name} {message}");
-            findings.faults.push(place.problem(tenant, name, Severity::Rejected, message));
+            findings.faults.push(place.problem(Code::BrokenRule, tenant, name, Severity::Rejected, message));
         }
     }
     findings
+}
+
+/// The field that a setting is of; `None` for one that the edge has no use for, an error for one that is passed over.
+fn known(
+    setting: &Setting<'_>,
+    settings: &[Setting<'_>],
+    spelling: Spelling,
+) -> Result<Option<&'static Field>, (Code, String)> {
+    let name = &setting.name;
+    match (fields::find(name), spelling) {
+        (Some(Known::Used { field, alias: false }), _) => Ok(Some(field)),
+        (Some(Known::Unused), _) | (_, Spelling::Mimirs) => Ok(None),
+        (Some(Known::Used { field, alias: true }), Spelling::Flat) => {
+            if !settings.iter().any(|other| &*other.name == field.name) {
+                return Ok(Some(field));
+            }
+            let message = format!("field {name} means {}, which is there too, and is ignored", field.name);
+            Err((Code::FieldNamedTwice, message))
+        }
+        (Some(Known::EdgeOnly), Spelling::Flat) => {
+            let message =
+                format!("field {name} is a setting of the edge and is ignored; write it into the edge configuration");
+            Err((Code::EdgeSetting, message))
+        }
+        (None, Spelling::Flat) => Err((Code::UnknownField, fields::unknown(name))),
+    }
 }
 
 /// Takes the setting's value over. With [`Severity::Ignored`] it is in force, and the edge cannot do what it says.
@@ -101,18 +127,15 @@ fn read(
 impl<'d> Setting<'d> {
     pub(super) fn of_entry(document: &'d str, entry: &Entry) -> Self {
         let (name, value) = (Rc::clone(&entry.key), Ok(Rc::clone(&entry.value)));
-        Setting { document, line: Some(entry.line), name, value }
+        Setting { document, line: Some(entry.place.line), name, value }
     }
 
-    fn problem(&self, tenant: Option<&str>, field: &str, severity: Severity, message: String) -> Problem {
+    fn problem(&self, code: Code, tenant: Option<&str>, field: &str, severity: Severity, message: String) -> Problem {
         Problem {
-            code: Code::BadValue,
-            document: self.document.to_owned(),
             tenant: tenant.map(str::to_owned),
             field: Some(field.to_owned()),
             line: self.line,
-            severity,
-            message,
+            ..Problem::of_document(code, self.document, severity, message)
         }
     }
 }

@@ -6,17 +6,19 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::entry::{Setting, overlay};
+use go_yaml::{Document, Resolved, resolve};
+
+use super::entry::{Setting, Spelling, overlay};
 use super::{Draft, Reading, problem, twice, unmatched};
+use crate::code::Code;
 use crate::fields;
 use crate::model::TenantLimits;
-use crate::number::{Resolved, resolve};
 use crate::problem::{Problem, Severity};
 use crate::tenant::TenantId;
 use crate::value::shortened;
-use crate::yaml::{Content, Entry, Node, Tree, parse};
+use crate::yaml::{Content, Node, Tree, parse};
 
-use super::mimir::is_top_level;
+use super::mimir::is_section;
 
 /// Splits a key into tenant and field; `None` if one of them would be empty.
 pub(super) fn split(key: &str) -> Option<(&str, &str)> {
@@ -29,13 +31,13 @@ pub(super) fn names_known_field(key: &str) -> bool {
     split(key).is_some_and(|(_, field)| fields::find(field).is_some())
 }
 
-/// Whether a mapping's keys are flat: one names a known field, or all could be and none holds a mapping.
-pub(super) fn is_flat(entries: &[Entry]) -> bool {
-    if entries.is_empty() || entries.iter().any(|entry| is_top_level(&entry.key)) {
+/// Whether a document's keys are flat: one names a known field, or all could be and none holds a mapping.
+pub(super) fn is_flat(document: &Document) -> bool {
+    if document.root_keys().next().is_none() || document.root_keys().any(|(key, ..)| is_section(key)) {
         return false;
     }
-    let could_be = |entry: &Entry| split(&entry.key).is_some() && !matches!(entry.value.content, Content::Mapping(_));
-    entries.iter().any(|entry| names_known_field(&entry.key)) || entries.iter().all(could_be)
+    document.root_keys().any(|(key, ..)| names_known_field(key))
+        || document.root_keys().all(|(key, is_mapping, _)| split(key).is_some() && !is_mapping)
 }
 
 /// Reads the text of a value; `Ok(None)` if it has none.
@@ -66,11 +68,17 @@ impl<'d> FlatKeys<'d> {
         let Some(Content::Mapping(entries)) = tree.root.as_deref().map(|root| &root.content) else { return };
         for entry in entries {
             match split(&entry.key) {
-                Some(_) => self.add_key(document, &entry.key, Some(entry.line), text_value(&entry.value)),
+                Some(_) => self.add_key(document, &entry.key, Some(entry.place.line), text_value(&entry.value)),
                 None => {
                     let key = shortened(&entry.key);
                     let message = format!("key {key} is not of the form TENANT.FIELD and is ignored");
-                    reading.tell(problem(document, Some(entry.line), Severity::Ignored, message));
+                    reading.tell(problem(
+                        Code::UnreadKey,
+                        document,
+                        Some(entry.place.line),
+                        Severity::Ignored,
+                        message,
+                    ));
                 }
             }
         }
@@ -78,7 +86,7 @@ impl<'d> FlatKeys<'d> {
             match split(&duplicate.key).filter(|_| duplicate.depth == 1) {
                 Some((tenant, field)) => {
                     let (line, tenant_name) = (Some(duplicate.line), Some(shortened(tenant)));
-                    let fault = problem(document, line, Severity::Rejected, twice(duplicate));
+                    let fault = problem(Code::DuplicateKey, document, line, Severity::Rejected, twice(duplicate));
                     let fault = Problem { tenant: tenant_name, field: Some(field.to_owned()), ..fault };
                     self.of(tenant).faults.push(fault);
                 }
@@ -113,13 +121,13 @@ impl<'d> FlatKeys<'d> {
         for tenant in &self.order {
             let Some(Keys { settings, mut faults }) = self.tenants.remove(tenant) else { continue };
             if let (Some(message), Some(first)) = (unmatched(tenant), settings.first()) {
-                let note = problem(first.document, first.line, Severity::Ignored, message);
+                let note = problem(Code::UnmatchedTenant, first.document, first.line, Severity::Ignored, message);
                 reading.tell(Problem { tenant: Some(shortened(tenant)), ..note });
                 continue;
             }
             let key = TenantId::from(tenant.as_str());
             let (mut limits, said) = reading.below(&key, defaults);
-            let findings = overlay(&mut limits, Some(tenant), &settings, &mut reading.expressions);
+            let findings = overlay(&mut limits, Some(tenant), &settings, &mut reading.expressions, Spelling::Flat);
             findings.notes.into_iter().for_each(|note| reading.tell(note));
             faults.extend(findings.faults);
             let said = said.union(findings.said);

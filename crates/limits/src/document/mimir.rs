@@ -1,106 +1,128 @@
-//! Mimir's runtime configuration: `overrides: {TENANT: {FIELD: VALUE}}` among other top-level keys (Mimir
-//! `pkg/mimir/runtime_config.go`).
-//!
-//! Stricter readers than this one exist: Mimir refuses a document with a field it does not know. Which fields it knows
-//! depends on its version, so here such a field is passed over with a problem.
+//! Mimir's runtime configuration: `overrides: {TENANT: {FIELD: VALUE}}` among other sections (Mimir
+//! `pkg/mimir/runtime_config.go`), of one document or of several that are merged. It is taken whole or refused whole.
 
-use super::entry::{Setting, overlay};
+use go_yaml::{Document, RuntimeConfig};
+
+use super::entry::{Setting, Spelling, overlay};
 use super::{Draft, Reading, problem, refusal, unmatched};
-use crate::model::TenantLimits;
+use crate::code::Code;
+use crate::defaults::{Judge, below_override};
 use crate::problem::{Problem, Severity};
+use crate::schema::{self, Checked};
 use crate::suggest::nearest;
 use crate::tenant::TenantId;
-use crate::value::{ValueError, mapping, shortened};
-use crate::yaml::{Content, Entry, Node, Tree, YamlError};
+use crate::value::shortened;
+use crate::yaml::{Content, Entry, Node, YamlError};
 
 const OVERRIDES: &str = "overrides";
 
-/// Top-level keys; the last one was dropped in Mimir 3.0.
-const TOP_LEVEL: [&str; 5] =
+/// Sections of the document; the last one was dropped in Mimir 3.0.
+const SECTIONS: [&str; 5] =
     [OVERRIDES, "distributor_limits", "ingester_limits", "multi_kv_config", "ingester_stream_chunks_when_using_blocks"];
 
 /// Whether a mapping's key shows it to be a runtime configuration.
-pub(super) fn is_top_level(key: &str) -> bool {
-    TOP_LEVEL.contains(&key)
+pub(super) fn is_section(key: &str) -> bool {
+    SECTIONS.contains(&key)
 }
 
 /// Why a mapping is no runtime configuration: it has keys, and none of them is Mimir's.
-pub(super) fn mismatch(entries: &[Entry]) -> Option<YamlError> {
-    let first = entries.first().filter(|_| !entries.iter().any(|entry| is_top_level(&entry.key)))?;
-    let has = |name: &str| entries.iter().any(|entry| &*entry.key == name);
-    if has("apiVersion") && has("kind") {
-        let message = "is a Kubernetes manifest: write what its data holds into a file of its own".to_owned();
-        return Some(YamlError { line: 0, message });
+pub(super) fn mismatch(document: &Document) -> Option<YamlError> {
+    let (first, _, line) = document.root_keys().next()?;
+    if document.root_keys().any(|(key, ..)| is_section(key)) {
+        return None;
     }
-    let message = format!("key {} is unknown; {}", shortened(&first.key), advice(&first.key));
-    Some(YamlError { line: first.line, message })
+    let message = format!("key {} is unknown; {}", shortened(first), advice(first));
+    Some(YamlError::new(Code::NotARuntimeConfiguration, line, message))
 }
 
-/// Adds a document whose root is a mapping.
-pub(super) fn read(document: &str, tree: &Tree, defaults: &TenantLimits, reading: &mut Reading) {
-    for duplicate in &tree.duplicates {
-        reading.refuse_duplicate(document, duplicate);
-    }
-    let Some(Content::Mapping(entries)) = tree.root.as_deref().map(|root| &root.content) else { return };
-    for Entry { key, line, value } in entries {
-        match &**key {
-            OVERRIDES => read_overrides(document, value, defaults, reading),
-            known if is_top_level(known) => {}
-            unknown => {
-                let message = format!("key {} is unknown and is ignored; {}", shortened(unknown), advice(unknown));
-                reading.tell(problem(document, Some(*line), Severity::Ignored, message));
-            }
-        }
-    }
-}
-
-fn read_overrides(document: &str, overrides: &Node, defaults: &TenantLimits, reading: &mut Reading) {
-    match mapping(overrides, "tenants with their limits") {
-        Err(ValueError(message)) => {
-            reading.refuse(document, YamlError { line: overrides.line, message: format!("{OVERRIDES} {message}") });
-        }
-        Ok(None) => {}
-        Ok(Some(tenants)) => {
-            for tenant in tenants {
-                read_tenant(document, tenant, defaults, reading);
-            }
-        }
-    }
-}
-
-fn read_tenant(document: &str, Entry { key, line, value }: &Entry, defaults: &TenantLimits, reading: &mut Reading) {
-    let of_tenant = |severity, message| Problem {
-        tenant: Some(shortened(key)),
-        ..problem(document, Some(*line), severity, message)
-    };
-    let fields = match mapping(value, "fields with their values") {
-        Ok(Some(fields)) => fields,
-        // Mimir takes a tenant without an entry for one without an override.
-        Ok(None) => return,
-        Err(ValueError(message)) => {
-            reading.tell(of_tenant(Severity::Rejected, refusal(&format!("the entry {message}"))));
-            reading.refused = true;
-            return;
-        }
-    };
-    let unmatched = unmatched(key).map(|message| of_tenant(Severity::Ignored, message));
-    let known = TenantId::from(&**key);
-    let (mut limits, said) = reading.below(&known, defaults);
-    let settings: Vec<_> = fields.iter().map(|field| Setting::of_entry(document, field)).collect();
-    let findings = overlay(&mut limits, Some(&shortened(key)), &settings, &mut reading.expressions);
-    let said = said.union(findings.said);
-    reading.take(findings);
-    if let Some(unmatched) = unmatched {
-        reading.tell(unmatched);
-    } else {
-        reading.drafts.insert(known, Draft { limits, said, faults: Vec::new() });
-    }
-}
-
-/// What to write instead of a top-level key that Mimir does not have.
-pub(super) fn advice(key: &str) -> String {
-    match nearest(key, TOP_LEVEL.into_iter()) {
+/// What to write instead of a section that Mimir does not have.
+fn advice(key: &str) -> String {
+    match nearest(key, SECTIONS.into_iter()) {
         Some(near) => format!("did you mean {near}?"),
         None => format!("tenants belong below {OVERRIDES}:"),
+    }
+}
+
+/// Adds documents, which are merged from left to right.
+pub(super) fn read(documents: &[Document], judge: &Judge, reading: &mut Reading) {
+    let mut config = RuntimeConfig::default();
+    for document in documents {
+        if let Err(error) = config.add(document) {
+            return reading.refuse(document.name(), error.into());
+        }
+    }
+    let name_of = |source: usize| documents.get(source).map_or("overrides", Document::name);
+    let root = match config.into_tree() {
+        Ok(Some(root)) => root,
+        Ok(None) => return,
+        Err(error) => return reading.refuse(name_of(0), error.into()),
+    };
+    let mut found = schema::check(Some(&root), &judge.version, &judge.defaults.rules, judge.defaults.query_store_after);
+    if is_manifest(&root) {
+        let message = "is a Kubernetes manifest: write what its data holds into a file of its own";
+        found.faults.truncate(1);
+        found.faults.iter_mut().for_each(|fault| fault.message = message.to_owned());
+    }
+    tell(&found, name_of, "load file: ", reading);
+    if reading.refused {
+        return;
+    }
+    let Content::Mapping(sections) = &root.content else { return };
+    let overrides = sections.iter().find(|section| &*section.key == OVERRIDES && !section.is_null);
+    if let Some(Content::Mapping(tenants)) = overrides.map(|overrides| &overrides.value.content) {
+        for tenant in tenants.iter().filter(|tenant| !tenant.is_null) {
+            read_tenant(name_of(tenant.place.source), tenant, judge, reading);
+        }
+    }
+}
+
+/// Takes over what the schema has found. Mimir names the first fault, or all of a kind: its words are told once, with the first of ours.
+pub(super) fn tell<'d>(found: &Checked, name_of: impl Fn(usize) -> &'d str, prefix: &str, reading: &mut Reading) {
+    let mut mimir = found.mimir_error().map(|text| format!("{prefix}{text}"));
+    reading.refused |= found.refused;
+    reading.problems.add_unlisted(found.unlisted);
+    for fault in &found.faults {
+        let is_refusal = fault.severity == Severity::Rejected;
+        let line = Some(fault.place.line).filter(|line| *line > 0);
+        let message = if is_refusal { refusal(&fault.message) } else { fault.message.clone() };
+        let told = problem(fault.code, name_of(fault.place.source), line, fault.severity, message);
+        reading.tell(Problem {
+            tenant: fault.tenant.as_deref().map(shortened),
+            field: fault.field.clone(),
+            mimir: if is_refusal { mimir.take() } else { None },
+            ..told
+        });
+    }
+}
+
+fn is_manifest(root: &Node) -> bool {
+    let Content::Mapping(sections) = &root.content else { return false };
+    ["apiVersion", "kind"].iter().all(|name| sections.iter().any(|section| &*section.key == *name))
+}
+
+fn read_tenant(document: &str, tenant: &Entry, judge: &Judge, reading: &mut Reading) {
+    let Entry { key, place, value, .. } = tenant;
+    let unmatched = unmatched(key);
+    // Mimir takes a tenant without a map for one without an override.
+    let Content::Mapping(fields) = &value.content else {
+        reading.others.push((Box::from(&**key), judge.defaults.limits.clone()));
+        return;
+    };
+    let known = TenantId::from(&**key);
+    let mut limits = below_override(&judge.defaults.limits);
+    let settings: Vec<_> = fields.iter().map(|field| Setting::of_entry(document, field)).collect();
+    let findings = overlay(&mut limits, Some(&shortened(key)), &settings, &mut reading.expressions, Spelling::Mimirs);
+    let said = findings.said;
+    reading.take(findings);
+    match unmatched {
+        Some(message) => {
+            let line = Some(place.line);
+            let note = problem(Code::UnmatchedTenant, document, line, Severity::Ignored, message);
+            reading.tell(Problem { tenant: Some(shortened(key)), ..note });
+            reading.others.push((Box::from(&**key), limits));
+        }
+        None => {
+            reading.drafts.insert(known, Draft { limits, said, faults: Vec::new() });
+        }
     }
 }

@@ -1,18 +1,25 @@
 use super::*;
+use crate::defaults::Defaults;
+use crate::schema::MimirVersion;
 use proptest::prelude::*;
 
 fn read_all(documents: &[(&str, &str)]) -> Reading {
     let documents: Vec<_> = documents.iter().map(|&(name, text)| SourceDocument::new(name, text)).collect();
-    read(&TenantLimits::default(), &documents, Expressions::default())
+    read(&Judge::default(), &documents, Expressions::default())
 }
 
 fn rate(reading: &Reading, tenant: &str) -> Option<f64> {
     reading.drafts.get(tenant).map(|draft| draft.limits.ingestion_rate)
 }
 
+fn defaults_from(name: &str, text: &str) -> Result<(TenantLimits, Vec<Problem>), Vec<Problem>> {
+    let parsed = parse_defaults(&SourceDocument::new(name, text), Defaults::default(), &MimirVersion::default());
+    parsed.map(|(defaults, problems)| (defaults.limits, problems))
+}
+
 #[track_caller]
 fn defaults_of(text: &str) -> TenantLimits {
-    let (limits, problems) = parse_defaults("mimir.yaml", text).expect("defaults");
+    let (limits, problems) = defaults_from("mimir.yaml", text).expect("defaults");
     assert_eq!(problems, []);
     limits
 }
@@ -48,7 +55,7 @@ fn a_bad_key_of_a_config_map_is_told_without_a_line() {
 fn keys_that_are_none_of_ours_are_passed_over_beside_others() {
     let reading = read_all(&[
         ("README", "limits of all teams: see below\n  [unbalanced"),
-        ("alertmanager.yaml", "route: {receiver: x}"),
+        ("alertmanager", "route: {receiver: x}"),
         ("team-a.ingestion_rate", "5"),
     ]);
     assert!(!reading.refused);
@@ -59,7 +66,7 @@ fn keys_that_are_none_of_ours_are_passed_over_beside_others() {
 
 #[test]
 fn documents_of_which_none_is_ours_are_refused() {
-    let reading = read_all(&[("README", "hello"), ("alertmanager.yaml", "route: {receiver: x}")]);
+    let reading = read_all(&[("README", "hello"), ("alertmanager", "route: {receiver: x}")]);
     assert!(reading.refused);
     assert_eq!(reading.problems.listed.len(), 2);
 }
@@ -118,7 +125,7 @@ fn defaults_come_from_a_block_a_file_or_bare_fields() {
 
 #[test]
 fn a_configuration_without_limits_is_told() {
-    let (limits, problems) = parse_defaults("mimir.yaml", "target: all\n").expect("defaults");
+    let (limits, problems) = defaults_from("mimir.yaml", "target: all\n").expect("defaults");
     assert_eq!(limits, TenantLimits::default());
     assert_eq!(
         problems[0].to_string(),
@@ -143,9 +150,9 @@ fn bad_defaults_are_refused() {
             "mimir.yaml:1: field ha_tracker_failover_timeout is 1s, too short for ha_tracker_update_timeout 15s with ha_tracker_update_timeout_jitter_max 5s: write at least 21s; the whole document is refused",
         ),
         ("a: 1\na: 2\n", "mimir.yaml:2: a is there twice, first on line 1: remove one; the whole document is refused"),
-        ("limits: {", "mimir.yaml:1: "),
+        ("limits: {", "mimir.yaml:2: is no valid YAML"),
     ] {
-        let problems = parse_defaults("mimir.yaml", text).expect_err(text);
+        let problems = defaults_from("mimir.yaml", text).expect_err(text);
         assert!(problems[0].to_string().starts_with(told), "{}", problems[0]);
     }
 }
@@ -154,7 +161,7 @@ proptest! {
     #[test]
     fn no_text_panics(text in "\\PC{0,200}", name in "[a-z.:_]{0,20}") {
         let _ = read_all(&[(&name, &text)]);
-        let _ = parse_defaults(&name, &text);
+        let _ = defaults_from(&name, &text);
     }
 
     #[test]
@@ -171,7 +178,7 @@ proptest! {
         let text = words.concat();
         let _ = read_all(&[("runtime.yaml", &text)]);
         let _ = read_all(&[("team-a.ingestion_rate", &text), ("b", &text)]);
-        let _ = parse_defaults("mimir.yaml", &text);
+        let _ = defaults_from("mimir.yaml", &text);
     }
 
     #[test]
@@ -180,8 +187,9 @@ proptest! {
     )) {
         let fields: Vec<_> = names.iter().map(|name| format!("{name}: {rate}")).collect();
         let defaults = TenantLimits { ha_max_clusters: 3, drop_labels: [std::sync::Arc::from("x")].into(), request_burst_size: 9, ..TenantLimits::default() };
+        let judge = Judge { defaults: defaults.clone().into(), version: MimirVersion::default() };
         let text = format!("overrides: {{team-a: {{{}}}}}", fields.join(", "));
-        let reading = read(&defaults, &[SourceDocument::new("runtime.yaml", &text)], Expressions::default());
+        let reading = read(&judge, &[SourceDocument::new("runtime.yaml", &text)], Expressions::default());
         let limits = &reading.drafts["team-a"].limits;
         let other = |(name, _): &(&str, String)| !names.contains(name);
         let (ours, base): (Vec<_>, Vec<_>) = (limits.fields().filter(other).collect(), defaults.fields().filter(other).collect());

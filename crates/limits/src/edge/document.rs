@@ -7,12 +7,12 @@ use crate::code::Code;
 use crate::document::{SourceDocument, parse_document, refusal, twice, unmatched};
 use crate::fields;
 use crate::mode::Mode;
-use crate::number::Resolved;
 use crate::problem::{Problem, Problems, Severity};
 use crate::suggest::nearest;
 use crate::tenant::{Tenant, TenantId};
 use crate::value::{ValueError, mapping, no_number, scalar, shortened, wants};
 use crate::yaml::{Entry, Node, Tree, YamlError};
+use go_yaml::Resolved;
 
 const TENANTS: &str = "tenants";
 /// What a policy has, whoever's it is.
@@ -44,7 +44,7 @@ pub(super) struct Reading {
 pub(super) fn read(document: &SourceDocument<'_>) -> Reading {
     let mut reading = Reading::default();
     let place = Place { document: document.name, tenant: None };
-    let tree = match parse_document(document) {
+    let tree = match parse_document(document).and_then(|parsed| Ok(parsed.decode_once()?)) {
         Ok(tree) => tree,
         Err(error) => {
             reading.refuse(place, error);
@@ -53,10 +53,10 @@ pub(super) fn read(document: &SourceDocument<'_>) -> Reading {
     };
     if tree.second_document.is_some() {
         let message = "a second YAML document begins here, and is ignored: move its content above the --- line";
-        reading.problems.tell(place.problem(tree.second_document, None, message.to_owned()));
+        reading.problems.tell(place.problem(Code::SecondDocument, tree.second_document, None, message.to_owned()));
     }
     for duplicate in &tree.duplicates {
-        reading.refuse(place, YamlError { line: duplicate.line, message: twice(duplicate) });
+        reading.refuse(place, YamlError::new(Code::DuplicateKey, duplicate.line, twice(duplicate)));
     }
     match settings(&tree) {
         Ok(entries) => reading.take(place, entries),
@@ -68,26 +68,26 @@ pub(super) fn read(document: &SourceDocument<'_>) -> Reading {
 /// The document's own entries. A document that sets nothing, or nothing that is known here, is some other file or a
 /// half of one, and would put everybody on enforce.
 fn settings(tree: &Tree) -> Result<&[Entry], YamlError> {
-    let empty = || YamlError {
-        line: 0,
-        message: "is empty: write mode: enforce if no tenant is to be treated differently".to_owned(),
+    let empty = || {
+        let message = "is empty: write mode: enforce if no tenant is to be treated differently";
+        YamlError::new(Code::BadValue, 0, message)
     };
     let root = tree.root.as_deref().ok_or_else(empty)?;
-    let at_root = |ValueError(message)| YamlError { line: root.line, message };
+    let at_root = |ValueError(message)| YamlError::new(Code::WrongType, root.place.line, message);
     let entries = mapping(root, "mode, edge_limits and tenants").map_err(at_root)?.ok_or_else(empty)?;
     match entries.first().filter(|_| !entries.iter().any(|entry| DOCUMENT.contains(&&*entry.key))) {
         None => Ok(entries),
         Some(first) => {
             let message = format!("field {} is unknown{}", shortened(&first.key), advice(&first.key, &DOCUMENT));
-            Err(YamlError { line: first.line, message })
+            Err(YamlError::new(Code::UnknownField, first.place.line, message))
         }
     }
 }
 
 impl Reading {
-    fn refuse(&mut self, place: Place<'_>, YamlError { line, message }: YamlError) {
+    fn refuse(&mut self, place: Place<'_>, YamlError { code, line, message, .. }: YamlError) {
         let line = (line > 0).then_some(line);
-        let problem = place.problem(line, None, refusal(&message));
+        let problem = place.problem(code, line, None, refusal(&message));
         self.problems.tell(Problem { severity: Severity::Rejected, ..problem });
         self.refused = true;
     }
@@ -114,7 +114,7 @@ impl Reading {
         let shown = shortened(&entry.key);
         let place = Place { document, tenant: Some(&shown) };
         if let Some(message) = never_meant(&entry.key) {
-            self.problems.tell(place.problem(Some(entry.line), None, message));
+            self.problems.tell(place.problem(Code::UnmatchedTenant, Some(entry.place.line), None, message));
             return;
         }
         let mut policy = self.default;
@@ -122,7 +122,8 @@ impl Reading {
         match mapping(&entry.value, "mode and edge_limits") {
             Ok(settings) => findings.policy(place, settings.map_or(&[], Vec::as_slice), &POLICY, &mut policy),
             Err(ValueError(message)) => {
-                findings.faults.push(place.problem(Some(entry.line), None, format!("the entry {message}")));
+                let message = format!("the entry {message}");
+                findings.faults.push(place.problem(Code::WrongType, Some(entry.place.line), None, message));
             }
         }
         findings.notes.into_iter().for_each(|note| self.problems.tell(note));
@@ -147,15 +148,12 @@ struct Place<'d> {
 }
 
 impl Place<'_> {
-    fn problem(self, line: Option<u64>, field: Option<&str>, message: String) -> Problem {
+    fn problem(self, code: Code, line: Option<u64>, field: Option<&str>, message: String) -> Problem {
         Problem {
-            code: Code::BadValue,
-            document: self.document.to_owned(),
             tenant: self.tenant.map(str::to_owned),
             field: field.map(str::to_owned),
             line,
-            severity: Severity::Ignored,
-            message,
+            ..Problem::of_document(code, self.document, Severity::Ignored, message)
         }
     }
 }
@@ -210,13 +208,13 @@ impl Findings {
 
     fn fault(&mut self, place: Place<'_>, entry: &Entry, ValueError(message): &ValueError) {
         let message = format!("field {} {message}", entry.key);
-        self.faults.push(place.problem(Some(entry.line), Some(&entry.key), message));
+        self.faults.push(place.problem(Code::BadValue, Some(entry.place.line), Some(&entry.key), message));
     }
 
     fn unknown(&mut self, place: Place<'_>, entry: &Entry, known: &[&str]) {
         let shown = shortened(&entry.key);
         let message = format!("field {shown} is unknown here and is ignored{}", advice(&entry.key, known));
-        self.notes.push(place.problem(Some(entry.line), Some(&shown), message));
+        self.notes.push(place.problem(Code::UnknownField, Some(entry.place.line), Some(&shown), message));
     }
 }
 

@@ -148,7 +148,8 @@ fn the_reason_of_a_refusal_is_listed_however_many_problems_there_are() {
         text += &format!("  t{tenant}: {{zzz: 1}}\n");
     }
     text += "  last: {ingestion_rate: fast}\n";
-    let problems = apply(&mut state(), &text).problems;
+    let mut state = state().of_version("3.9".parse().expect("a version"));
+    let problems = apply(&mut state, &text).problems;
     assert_eq!(problems.len(), MAX_PROBLEMS);
     assert_eq!(problems.iter().filter(|problem| problem.severity == Severity::Rejected).count(), 1);
 }

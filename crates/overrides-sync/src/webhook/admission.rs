@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use limits_source::ConfigMapName;
-use serde::de::IgnoredAny;
+use k8s_openapi::ByteString;
+use limits_source::{ConfigMapData, ConfigMapSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::review::{Content, Review, Rules, review};
+use super::review::{Review, Rules, review};
 
 /// What the webhook is asked about, as far as it reads it.
 #[derive(Deserialize)]
@@ -53,7 +53,20 @@ struct ConfigMap {
     #[serde(default)]
     data: Option<BTreeMap<String, String>>,
     #[serde(default)]
-    binary_data: Option<BTreeMap<String, IgnoredAny>>,
+    binary_data: Option<BTreeMap<String, ByteString>>,
+}
+
+/// Any object, as far as a label can select it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Object {
+    metadata: Metadata,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Metadata {
+    labels: Option<BTreeMap<String, String>>,
 }
 
 /// The answer as Kubernetes reads it.
@@ -98,11 +111,11 @@ pub(super) enum Kindness {
 }
 
 /// Answers a question. One that cannot even be told apart from others has no answer that Kubernetes would take: an error in one line.
-pub(super) fn answer(rules: &Rules, configmap: &ConfigMapName, question: &[u8]) -> Result<(Answer, Kindness), String> {
+pub(super) fn answer(rules: &Rules, question: &[u8]) -> Result<(Answer, Kindness), String> {
     let Question { request } =
         serde_json::from_slice(question).map_err(|error| format!("no AdmissionReview: {error}"))?;
     let uid = request.uid.clone();
-    if !concerns(configmap, &request) {
+    if !concerns(&rules.configmap, &request) {
         return Ok((Answer::new(uid, Review::default()), Kindness::Passed));
     }
     let contents = request.old_object.map(content).transpose();
@@ -134,19 +147,24 @@ pub(super) fn answer_unjudged(question: &[u8], why: &str) -> Result<Answer, Stri
     Ok(unjudged(request.uid, why))
 }
 
-fn concerns(configmap: &ConfigMapName, request: &Request<'_>) -> bool {
+fn concerns(configmap: &ConfigMapSpec, request: &Request<'_>) -> bool {
+    let is_selected = || {
+        // Labels that cannot be read select nothing; the rest of such an object cannot be read either.
+        let object = request.object.and_then(|object| serde_json::from_str::<Object>(object.get()).ok());
+        let labels = object.unwrap_or_default().metadata.labels.unwrap_or_default();
+        configmap.selects(&request.namespace, &request.name, &labels)
+    };
     request.kind.group.is_empty()
         && request.kind.kind == "ConfigMap"
         && request.sub_resource.is_empty()
-        && request.name == configmap.name
-        && request.namespace == configmap.namespace
         && matches!(request.operation.as_str(), "CREATE" | "UPDATE")
+        && is_selected()
 }
 
-fn content(object: &RawValue) -> serde_json::Result<Content> {
+fn content(object: &RawValue) -> serde_json::Result<ConfigMapData> {
     let ConfigMap { data, binary_data } = serde_json::from_str(object.get())?;
-    let binary = binary_data.unwrap_or_default().into_keys().collect();
-    Ok(Content { documents: data.unwrap_or_default(), binary })
+    let binary = binary_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
+    Ok(ConfigMapData { text: data.unwrap_or_default(), binary })
 }
 
 impl Answer {

@@ -3,9 +3,10 @@
 //! A document that Mimir would refuse is denied, and so is a flat key with an impossible value. What is merely passed over is a warning, because
 //! Mimir's versions differ. So is what was wrong before: who mends one thing must not be held up by another.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
-use limits::{Checked, Problem, Severity, SourceDocument, TenantLimits, check};
+use limits::{Checked, Code, Problem, Severity, TenantLimits, check};
+use limits_source::{ConfigMapData, ConfigMapSpec};
 
 /// How many reasons a denial lists.
 const MOST_REASONS: usize = 10;
@@ -16,18 +17,11 @@ const MAX_WARNING_BYTES: usize = 256;
 /// What Kubernetes shows of all warnings of one request.
 const MAX_WARNINGS_BYTES: usize = 4_096;
 
-/// What a ConfigMap holds.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct Content {
-    /// Its `data`.
-    pub(crate) documents: BTreeMap<String, String>,
-    /// The keys of its `binaryData`.
-    pub(crate) binary: Vec<String>,
-}
-
 /// How a change is judged.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
+    /// Which ConfigMap is judged, and which of its keys.
+    pub(crate) configmap: ConfigMapSpec,
     /// Laid under every entry.
     pub(crate) defaults: TenantLimits,
     /// Whether a document without tenants is taken at its word.
@@ -44,7 +38,7 @@ pub(crate) struct Review {
 }
 
 /// Judges a change; `old` is nothing for a ConfigMap that is created.
-pub(crate) fn review(rules: &Rules, old: Option<&Content>, new: &Content) -> Review {
+pub(crate) fn review(rules: &Rules, old: Option<&ConfigMapData>, new: &ConfigMapData) -> Review {
     if old.is_some_and(|old| old == new) {
         return Review::default();
     }
@@ -65,8 +59,6 @@ pub(crate) fn review(rules: &Rules, old: Option<&Content>, new: &Content) -> Rev
             warnings.push(problem.to_string());
         }
     }
-    warnings
-        .extend(new.binary.iter().map(|key| format!("{key}: binaryData is not read; write the document into data")));
     if before.is_some_and(|(_, before)| before.tenants > 0) && now.tenants == 0 && reasons.is_empty() {
         // First, so that no bound cuts it off.
         warnings.insert(0, emptied(rules).to_owned());
@@ -74,9 +66,15 @@ pub(crate) fn review(rules: &Rules, old: Option<&Content>, new: &Content) -> Rev
     Review { denial: denial(&reasons), warnings: bounded(&warnings) }
 }
 
-fn checked(rules: &Rules, content: &Content) -> Checked {
-    let documents = content.documents.iter().map(|(name, text)| SourceDocument::new(name, text));
-    check(&rules.defaults, &documents.collect::<Vec<_>>())
+/// Looks at the keys that would be read; none of them is where it is not known which.
+fn checked(rules: &Rules, content: &ConfigMapData) -> Checked {
+    let selected = rules.configmap.select_keys(content);
+    let mut checked = match selected.is_refused() {
+        true => Checked { problems: Vec::new(), tenants: 0 },
+        false => check(&rules.defaults, &selected.documents),
+    };
+    checked.problems.extend(selected.problems);
+    checked
 }
 
 fn emptied(rules: &Rules) -> &'static str {
@@ -92,22 +90,26 @@ fn emptied(rules: &Rules) -> &'static str {
 struct Known<'c> {
     /// Documents that the change does not touch.
     untouched: HashSet<&'c str>,
-    /// Faults of flat keys, without their lines, which a change above them moves.
-    flat: HashSet<(&'c str, Option<&'c str>, Option<&'c str>, &'c str)>,
+    /// Faults of flat keys, without their lines, which a change above them moves, and of the set of keys.
+    told: HashSet<(&'c str, Option<&'c str>, Option<&'c str>, &'c str)>,
 }
 
 impl<'c> Known<'c> {
-    fn of(old: &'c Content, before: &'c Checked, new: &Content) -> Self {
-        let same = |(name, text): &(&String, &String)| new.documents.get(*name) == Some(*text);
-        let untouched = old.documents.iter().filter(same).map(|(name, _)| name.as_str()).collect();
-        let of_flat_keys = |problem: &&Problem| problem.severity == Severity::Shadowed;
-        Self { untouched, flat: before.problems.iter().filter(of_flat_keys).map(identity).collect() }
+    fn of(old: &'c ConfigMapData, before: &'c Checked, new: &ConfigMapData) -> Self {
+        let untouched = old.keys().into_iter().filter(|key| old.get(key) == new.get(key)).collect();
+        let told = before.problems.iter().filter(|problem| is_known_by_its_words(problem)).map(identity).collect();
+        Self { untouched, told }
     }
 
     fn has(&self, problem: &Problem) -> bool {
-        let flat = problem.severity == Severity::Shadowed;
-        self.untouched.contains(problem.document.as_str()) || (flat && self.flat.contains(&identity(problem)))
+        let is_told = is_known_by_its_words(problem) && self.told.contains(&identity(problem));
+        is_told || self.untouched.contains(problem.document.as_str())
     }
+}
+
+/// Whether a fault is the same one wherever it says the same: one of a flat key, or of the keys that are there.
+fn is_known_by_its_words(problem: &Problem) -> bool {
+    problem.severity == Severity::Shadowed || matches!(problem.code, Code::UnreadKey | Code::UnreadableSource)
 }
 
 fn identity(problem: &Problem) -> (&str, Option<&str>, Option<&str>, &str) {

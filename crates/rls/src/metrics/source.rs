@@ -32,7 +32,7 @@ impl SourceMetrics {
     pub(crate) fn new(registry: &Registry, metrics: Metrics, beside: &Beside) -> prometheus::Result<Self> {
         match beside {
             Beside::Nothing => Ok(Self::File),
-            Beside::Watch(counts) => Self::of_watch(registry, metrics, Arc::clone(counts)),
+            Beside::Watch { counts, .. } => Self::of_watch(registry, metrics, Arc::clone(counts)),
             Beside::Feed(feed) => Self::of_feed(registry, metrics, Arc::clone(&feed.counts)),
         }
     }

@@ -49,7 +49,7 @@ fn a_patch_a_replacement_and_a_new_object_hold_at_once_and_a_deletion_takes_noth
 }
 
 #[test]
-fn an_illegal_document_an_emptied_one_and_binary_data_are_problems_and_change_no_limit() {
+fn an_illegal_document_an_emptied_one_and_a_key_beside_mimirs_are_problems_and_change_no_limit() {
     let cluster = Cluster::start(&rates(&[("team", 1)]));
     let mut watched = Watched::start(&cluster);
     let good = watched.state().origin;
@@ -66,7 +66,9 @@ fn an_illegal_document_an_emptied_one_and_binary_data_are_problems_and_change_no
     assert!(watched.heard("team", 2, since) < AT_ONCE);
     assert_eq!(
         watched.problems(),
-        ["more.yaml: binaryData is not read, as Mimir reads text; move the document to data"]
+        [
+            "more.yaml: is not read: runtime.yaml is the key that is read; --limits kube:mimir/mimir-runtime/KEY names another"
+        ]
     );
 }
 

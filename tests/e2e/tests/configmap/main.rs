@@ -7,6 +7,7 @@ mod distributors;
 mod outages;
 mod permissions;
 mod proxy;
+mod selection;
 mod watched;
 
 use watched::Watched;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use e2e::{ADMIN, Cluster, until};
 use limits::{ControlState, LimitsState, TenantLimits};
-use limits_source::{ConfigMapName, ConfigMapSource, KubeClient, LimitsFeed, WatchCounts};
+use limits_source::{ConfigMapSource, ConfigMapSpec, KubeClient, LimitsFeed, WatchCounts};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -27,13 +27,23 @@ impl Watched {
         Self::with(&cluster.server.kubeconfig(ADMIN), LimitsState::new(TenantLimits::default(), false), OLD)
     }
 
+    /// Watches what `--limits kube:` would say, as the administrator.
+    pub(crate) fn of(cluster: &Cluster, configmap: &str) -> Self {
+        let state = LimitsState::new(TenantLimits::default(), false);
+        Self::with_spec(&cluster.server.kubeconfig(ADMIN), configmap, state, OLD)
+    }
+
     /// Watches the ConfigMap as this kubeconfig says, from limits that are so old.
     pub(crate) fn with(kubeconfig: &Path, state: LimitsState, age: Duration) -> Self {
+        Self::with_spec(kubeconfig, "mimir/mimir-runtime", state, age)
+    }
+
+    fn with_spec(kubeconfig: &Path, configmap: &str, state: LimitsState, age: Duration) -> Self {
         let runtime = runtime();
         let (feed, counts) = runtime.block_on(async {
             let client = KubeClient::from_kubeconfig(kubeconfig).await.expect("a kubeconfig");
-            let name = ConfigMapName { namespace: "mimir".to_owned(), name: "mimir-runtime".to_owned() };
-            let source = ConfigMapSource::new(client, name, state).restored(age);
+            let spec: ConfigMapSpec = configmap.parse().expect("a ConfigMap");
+            let source = ConfigMapSource::new(client, spec, state).restored(age);
             let counts = source.counts();
             (source.start(CancellationToken::new()).await, counts)
         });

@@ -6,13 +6,14 @@ use super::*;
 
 fn content(uid: &str, version: &str, data: &[(&str, &str)]) -> Content {
     let data: std::collections::BTreeMap<_, _> = data.iter().copied().collect();
-    let object = json!({ "metadata": { "uid": uid, "resourceVersion": version }, "data": data, "binaryData": { "x.gz": "AA==" } });
+    let metadata = json!({ "name": "mimir-runtime", "uid": uid, "resourceVersion": version });
+    let object = json!({ "metadata": metadata, "data": data });
     Content::of(serde_json::from_value::<ConfigMap>(object).unwrap()).unwrap()
 }
 
 fn revisions() -> Revisions {
     let name = ConfigMapName { namespace: "mimir".to_owned(), name: "mimir-runtime".to_owned() };
-    Revisions::new(name, LimitsState::new(TenantLimits::default(), false))
+    Revisions::new(name.into(), LimitsState::new(TenantLimits::default(), false), ObjectNames::default())
 }
 
 fn read(version: &str, text: &str) -> Revisions {
@@ -24,7 +25,7 @@ fn read(version: &str, text: &str) -> Revisions {
 /// Tenants, the version that the limits are from, and what is wrong.
 fn seen(revisions: &Revisions) -> (usize, Option<String>, Vec<String>) {
     let state = revisions.state();
-    let problems = state.problems.iter().filter(|problem| problem.document != "x.gz").map(ToString::to_string);
+    let problems = state.problems.iter().map(ToString::to_string);
     let version = state.origin.map(|origin| origin.resource_version.to_string());
     (state.limits.map_or(0, |limits| limits.len()), version, problems.collect())
 }
@@ -41,12 +42,11 @@ fn revisions_of_one_object_are_told_apart_by_age() {
 }
 
 #[test]
-fn several_keys_are_one_set_in_which_both_layouts_are_read() {
+fn a_document_and_flat_keys_are_one_set() {
     let mut revisions = revisions();
     let data = [("runtime.yaml", "overrides: {a: {ingestion_rate: 1}}"), ("b.ingestion_rate", "2")];
     revisions.apply(&content("u", "1", &data));
     assert_eq!(seen(&revisions), (2, Some("1".to_owned()), vec![]));
-    assert_eq!(revisions.state().problems.len(), 1, "binaryData");
     assert!(revisions.is_in_force());
 }
 
@@ -110,4 +110,40 @@ fn an_object_that_never_was_is_told_apart_from_a_deleted_one() {
     revisions.set_missing(true);
     let expected = "mimir/mimir-runtime: the ConfigMap does not exist; create it, or name the one that Mimir reads";
     assert_eq!(seen(&revisions), (0, None, vec![expected.to_owned()]));
+}
+
+#[test]
+fn keys_of_which_none_is_known_to_be_mimirs_change_nothing() {
+    let mut revisions = read("9", "overrides: {a: {}}");
+    let document = "overrides: {a: {}, b: {}}";
+    revisions.apply(&content("u", "10", &[("one.yaml", document), ("two.yaml", document)]));
+    let (tenants, version, problems) = seen(&revisions);
+    assert_eq!((tenants, version.as_deref(), problems.len()), (1, Some("9"), 1));
+    assert!(problems[0].starts_with("data: several keys can be the runtime configuration (one.yaml, two.yaml)"));
+    assert!(!revisions.is_in_force());
+    revisions.apply(&content(
+        "u",
+        "11",
+        &[("one.yaml", document), ("runtime.yaml", "overrides: {a: {}, c: {}, d: {}}")],
+    ));
+    let (tenants, version, problems) = seen(&revisions);
+    assert_eq!((tenants, version.as_deref(), problems.len()), (3, Some("11"), 1), "the other key is told of");
+    assert!(revisions.is_in_force());
+}
+
+#[test]
+fn what_is_wrong_with_an_object_that_a_label_selects_goes_by_its_name() {
+    let spec: ConfigMapSpec = "mimir/app=runtime".parse().unwrap();
+    let names = ObjectNames::default();
+    let mut revisions = Revisions::new(spec, LimitsState::new(TenantLimits::default(), false), names.clone());
+    revisions.set_missing(true);
+    let nothing = "mimir/app=runtime: no ConfigMap has the label; add it to the one that Mimir reads, or name that one";
+    assert_eq!(seen(&revisions).2, [nothing]);
+    let content = content("u", "10", &[("runtime.yaml", "overrides: {a: {}}")]);
+    revisions.apply(&content);
+    assert_eq!(names.of(&content.origin).map(|name| name.to_string()).as_deref(), Some("mimir/mimir-runtime"));
+    let other = Origin { uid: "v".into(), resource_version: "10".into() };
+    assert_eq!(names.of(&other), None);
+    revisions.set_missing(true);
+    assert!(seen(&revisions).2[0].starts_with("mimir/mimir-runtime: the ConfigMap was deleted"));
 }

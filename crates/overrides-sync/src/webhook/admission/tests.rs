@@ -31,9 +31,13 @@ fn question(old: &Value, new: &Value) -> Value {
 }
 
 fn answered(question: &Value) -> Result<(Value, Kindness), String> {
-    let rules = Rules { defaults: TenantLimits::default(), allow_empty: false };
-    let configmap = ConfigMapName { namespace: "mimir".to_owned(), name: "mimir-runtime".to_owned() };
-    let (answer, kindness) = answer(&rules, &configmap, question.to_string().as_bytes())?;
+    answered_for("mimir/mimir-runtime", question)
+}
+
+fn answered_for(configmap: &str, question: &Value) -> Result<(Value, Kindness), String> {
+    let configmap = configmap.parse().map_err(|error| format!("{error}"))?;
+    let rules = Rules { configmap, defaults: TenantLimits::default(), allow_empty: false };
+    let (answer, kindness) = answer(&rules, question.to_string().as_bytes())?;
     Ok((serde_json::to_value(answer).map_err(|error| error.to_string())?, kindness))
 }
 
@@ -99,4 +103,24 @@ fn what_is_no_question_has_no_answer() {
         let error = answered(&serde_json::from_str(text).unwrap_or(Value::Null)).map(|_| ()).err();
         assert!(error.is_some_and(|error| error.starts_with("no AdmissionReview: ")), "{text}");
     }
+}
+
+#[test]
+fn with_a_label_every_configmap_that_has_it_is_judged() {
+    let mut question = question(&Value::Null, &json!({ "a.ingestion_rate": "x" }));
+    question["request"]["name"] = json!("runtime-7f9c");
+    let kindness = |question: &Value| answered_for("mimir/app=runtime", question).map(|(_, kindness)| kindness);
+    assert_eq!(kindness(&question), Ok(Kindness::Passed));
+    for (value, expected) in [("runtime", Kindness::Denied), ("other", Kindness::Passed)] {
+        question["request"]["object"]["metadata"]["labels"] = json!({ "app": value });
+        assert_eq!(kindness(&question), Ok(expected), "{value}");
+    }
+}
+
+#[test]
+fn binary_data_is_judged_as_data_is() {
+    let mut question = question(&Value::Null, &json!({}));
+    // overrides: [a]
+    question["request"]["object"]["binaryData"] = json!({ "runtime.yaml": "b3ZlcnJpZGVzOiBbYV0K" });
+    assert_eq!(answered(&question).map(|(_, kindness)| kindness), Ok(Kindness::Denied));
 }

@@ -1,14 +1,17 @@
+use limits_source::ConfigMapName;
+
 use super::*;
 
 const GOOD: &[(&str, &str)] = &[("runtime.yaml", "overrides: {a: {ingestion_rate: 5}}")];
 
-fn content(documents: &[(&str, &str)]) -> Content {
-    let documents = documents.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-    Content { documents, binary: Vec::new() }
+fn content(documents: &[(&str, &str)]) -> ConfigMapData {
+    let text = documents.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    ConfigMapData { text, ..ConfigMapData::default() }
 }
 
 fn rules(allow_empty: bool) -> Rules {
-    Rules { defaults: TenantLimits::default(), allow_empty }
+    let name = ConfigMapName { namespace: "mimir".to_owned(), name: "runtime".to_owned() };
+    Rules { configmap: name.into(), defaults: TenantLimits::default(), allow_empty }
 }
 
 #[track_caller]
@@ -100,10 +103,29 @@ fn a_document_that_loses_all_its_tenants_is_a_warning() {
 }
 
 #[test]
-fn binary_data_is_a_warning() {
-    let new = Content { binary: vec!["runtime.yaml.gz".to_owned()], ..content(GOOD) };
-    let warning = "runtime.yaml.gz: binaryData is not read; write the document into data";
-    assert_eq!(review(&rules(false), Some(&content(GOOD)), &new).warnings, [warning]);
+fn keys_that_are_not_read_are_warnings_and_not_judged() {
+    let bad = ("zzz.yaml", "overrides: [a]");
+    let warning =
+        "zzz.yaml: is not read: runtime.yaml is the key that is read; --limits kube:mimir/runtime/KEY names another";
+    check(None, &[GOOD[0], bad], None, &[warning]);
+    let chosen =
+        Rules { configmap: "mimir/runtime/zzz.yaml".parse().unwrap_or_else(|_| unreachable!()), ..rules(false) };
+    let review = review(&chosen, None, &content(&[GOOD[0], bad]));
+    assert!(review.denial.is_some_and(|denial| denial.starts_with("zzz.yaml:1: ")), "what is read is judged");
+    assert_eq!(review.warnings, ["runtime.yaml: is not read: --limits does not name this key"]);
+}
+
+#[test]
+fn keys_of_which_none_is_known_to_be_mimirs_are_denied_unless_they_were_there() {
+    let both = [("a.yaml", "overrides: {}"), ("b.yaml", "overrides: {}")];
+    let denial = "data: several keys can be the runtime configuration (a.yaml, b.yaml), and none of them is read; say which one Mimir reads: \
+                  --limits kube:mimir/runtime/KEY, or KEY,KEY for several that Mimir merges from left to right";
+    check(Some(GOOD), &both, Some(denial), &[]);
+    let change = [("a.yaml", "overrides: {a: {}}"), both[1]];
+    let warning = format!("was there before: {denial}");
+    let shown = review(&rules(false), Some(&content(&both)), &content(&change));
+    assert_eq!(shown.denial, None);
+    assert!(shown.warnings.len() == 1 && warning.starts_with(shown.warnings[0].trim_end_matches('…')), "{shown:?}");
 }
 
 #[test]

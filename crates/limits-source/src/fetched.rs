@@ -1,0 +1,174 @@
+//! Documents that are fetched over HTTP, all of them every 10 seconds, as Mimir does with the URLs of `-runtime-config.file`.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use tokio::time::{Instant, sleep_until};
+
+use crate::document_url::DocumentUrl;
+use crate::watched::MAX_FILE_BYTES;
+use crate::web::{self, Bounds, WebClient, WebError};
+
+/// How often is fetched, and how long a document may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// From one fetch to the next: as often as Mimir (`-runtime-config.reload-period`).
+    pub(crate) every: Duration,
+    /// From the first failure to the next fetch; it doubles up to `every`.
+    pub(crate) first_retry: Duration,
+    /// As long as Mimir (`-runtime-config.http-client-timeout`).
+    pub(crate) timeout: Duration,
+}
+
+pub(crate) const PACE: Pace =
+    Pace { every: Duration::from_secs(10), first_retry: Duration::from_millis(500), timeout: Duration::from_secs(30) };
+
+/// Servers that start at the same time do not go on fetching at the same time.
+const JITTER: std::ops::Range<f64> = 0.9..1.1;
+
+/// What the URLs answered last.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fetched {
+    round: Arc<Mutex<Round>>,
+}
+
+#[derive(Debug, Default)]
+struct Round {
+    /// How many rounds have ended.
+    number: u64,
+    /// Empty before the first one has.
+    documents: Vec<Latest>,
+}
+
+/// The last answer of one URL.
+#[derive(Debug)]
+enum Latest {
+    /// The document, and the number of the round that first brought it as it is.
+    Document {
+        since: u64,
+        bytes: Bytes,
+    },
+    Fault(String),
+}
+
+impl Fetched {
+    /// How many times all URLs have been asked.
+    pub(crate) fn rounds(&self) -> u64 {
+        self.round().number
+    }
+
+    /// What tells the document of this URL, by its place among the URLs, from others before it; `None` before its first answer.
+    pub(crate) fn version(&self, place: usize) -> io::Result<Option<u64>> {
+        match self.round().documents.get(place) {
+            Some(Latest::Document { since, .. }) => Ok(Some(*since)),
+            Some(Latest::Fault(fault)) => Err(io::Error::other(fault.clone())),
+            None => Ok(None),
+        }
+    }
+
+    /// The document of this URL.
+    pub(crate) fn read(&self, place: usize) -> io::Result<Bytes> {
+        match self.round().documents.get(place) {
+            Some(Latest::Document { bytes, .. }) => Ok(bytes.clone()),
+            Some(Latest::Fault(fault)) => Err(io::Error::other(fault.clone())),
+            None => Err(io::Error::other("it has not answered yet")),
+        }
+    }
+
+    /// Takes what one round brought; whether all of it is good.
+    fn take(&self, answers: Vec<Result<Bytes, WebError>>) -> bool {
+        let all_good = answers.iter().all(Result::is_ok);
+        let mut round = self.round();
+        let number = round.number.saturating_add(1);
+        let mut before = std::mem::take(&mut round.documents).into_iter();
+        let next = |answer: Result<Bytes, WebError>| match (answer, before.next()) {
+            (Ok(now), Some(Latest::Document { since, bytes })) if bytes == now => Latest::Document { since, bytes },
+            (Ok(bytes), _) => Latest::Document { since: number, bytes },
+            (Err(error), _) => Latest::Fault(error.to_string()),
+        };
+        let documents = answers.into_iter().map(next).collect();
+        *round = Round { number, documents };
+        all_good
+    }
+
+    fn round(&self) -> MutexGuard<'_, Round> {
+        self.round.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Fetches the documents.
+#[derive(Debug)]
+pub(crate) struct Fetcher {
+    urls: Vec<DocumentUrl>,
+    web: WebClient,
+    pace: Pace,
+    fetched: Fetched,
+}
+
+impl Fetcher {
+    /// A fetcher that has asked nothing yet.
+    ///
+    /// # Errors
+    /// One of the URLs is https, and this system has no root certificates.
+    pub(crate) fn new(urls: Vec<DocumentUrl>, pace: Pace, fetched: Fetched) -> io::Result<Self> {
+        let tls = web::system_tls(urls.iter().any(DocumentUrl::is_https))?;
+        let bytes = usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX);
+        let web = WebClient::new(tls, Bounds { timeout: pace.timeout, bytes });
+        Ok(Self { urls, web, pace, fetched })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+    }
+
+    /// Asks all URLs at once and then every 10 seconds; sooner after a failure. Never ends.
+    pub(crate) async fn follow(self) {
+        let mut retry = self.pace.first_retry;
+        loop {
+            let asked = Instant::now();
+            let answers = join_all(self.urls.iter().map(|url| self.ask(url))).await;
+            let next = if self.fetched.take(answers) {
+                retry = self.pace.first_retry;
+                asked + jittered(self.pace.every)
+            } else {
+                let wait = jittered(retry);
+                retry = retry.saturating_mul(2).min(self.pace.every);
+                Instant::now() + wait
+            };
+            sleep_until(next).await;
+        }
+    }
+
+    async fn ask(&self, url: &DocumentUrl) -> Result<Bytes, WebError> {
+        self.web.get(url.uri(), "*/*").await.map(|(_, body)| body)
+    }
+}
+
+fn jittered(duration: Duration) -> Duration {
+    duration.mul_f64(rand::random_range(JITTER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_that_stays_the_same_keeps_its_version_and_a_fault_ends_it() {
+        let fetched = Fetched::default();
+        let good = |text: &'static str| Ok(Bytes::from(text));
+        assert!(matches!(fetched.version(0), Ok(None)) && fetched.read(0).is_err());
+        assert!(fetched.take(vec![good("a"), good("b")]));
+        assert!(fetched.take(vec![good("a"), good("c")]));
+        let versions = |fetched: &Fetched| [0, 1].map(|place| fetched.version(place).ok().flatten());
+        assert_eq!((versions(&fetched), fetched.rounds()), ([Some(1), Some(2)], 2));
+        assert!(!fetched.take(vec![good("a"), Err(WebError::TooLarge(7))]));
+        assert_eq!(versions(&fetched), [Some(1), None]);
+        assert_eq!(fetched.read(1).unwrap_err().to_string(), "its answer has more than 7 bytes");
+        assert!(fetched.take(vec![good("a"), good("c")]));
+        assert_eq!((versions(&fetched), fetched.read(1).unwrap()), ([Some(1), Some(4)], Bytes::from("c")));
+    }
+}

@@ -1,0 +1,157 @@
+//! Which keys of a ConfigMap are read: those that are chosen, or the one that Mimir mounts, with all flat keys `TENANT.FIELD`.
+//!
+//! Mimir reads the one file that its charts mount and no other key, so a second document in the ConfigMap must not become part of the limits. Pure:
+//! the watch and the webhook decide by it alike.
+
+use std::collections::BTreeMap;
+
+use limits::{Code, Problem, Severity, SourceDocument, is_flat_key};
+
+/// The keys that Mimir mounts: the chart mimir-distributed writes its `runtimeConfig` to `runtime.yaml` and mounts it as
+/// `/var/mimir/runtime.yaml` (`templates/runtime-configmap.yaml`), Mimir's jsonnet writes `overrides.yaml` and mounts it as
+/// `/etc/mimir/overrides.yaml` (`operations/mimir/config.libsonnet`). Neither makes both.
+const MOUNTED: [&str; 2] = ["runtime.yaml", "overrides.yaml"];
+
+/// How a document's key ends. Mimir reads JSON as YAML, and decompresses by the name's end.
+const EXTENSIONS: [&str; 6] = [".yaml", ".yml", ".json", ".yaml.gz", ".yml.gz", ".json.gz"];
+
+/// What problems of the ConfigMap's keys as a whole go by: the field of a ConfigMap that holds them.
+const DATA: &str = "data";
+
+/// The most keys that get a problem of their own, or are listed in one.
+const MOST_LISTED: usize = 20;
+
+/// What a ConfigMap holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigMapData {
+    /// Its `data`.
+    pub text: BTreeMap<String, String>,
+    /// Its `binaryData`, decoded from base64. No key is in both; Kubernetes sees to it.
+    pub binary: BTreeMap<String, Vec<u8>>,
+}
+
+/// What is read of a ConfigMap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelectedKeys<'d> {
+    /// The documents, in the order in which they are merged.
+    pub documents: Vec<SourceDocument<'d>>,
+    /// Keys that are not read. One with [`Severity::Rejected`] says that nothing of the ConfigMap may be applied.
+    pub problems: Vec<Problem>,
+}
+
+impl SelectedKeys<'_> {
+    /// Whether nothing of the ConfigMap may be applied.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.problems.iter().any(|problem| problem.severity == Severity::Rejected)
+    }
+}
+
+impl ConfigMapData {
+    /// The value of a key, from `data` or `binaryData`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&[u8]> {
+        self.text.get(key).map(String::as_bytes).or_else(|| self.binary.get(key).map(Vec::as_slice))
+    }
+
+    /// Every key, in alphabetical order.
+    #[must_use]
+    pub fn keys(&self) -> Vec<&str> {
+        let mut keys: Vec<_> = self.text.keys().chain(self.binary.keys()).map(String::as_str).collect();
+        keys.sort_unstable();
+        keys
+    }
+}
+
+/// Reads `chosen` keys in their order, all of which must be there. Without any: the one that Mimir mounts, or the only document there is, and all
+/// flat keys. `source` is the ConfigMap as `--limits` names it, without keys.
+pub(super) fn select<'d>(source: &str, chosen: &[String], data: &'d ConfigMapData) -> SelectedKeys<'d> {
+    if chosen.is_empty() { select_mounted(source, data) } else { select_chosen(chosen, data) }
+}
+
+fn select_chosen<'d>(chosen: &[String], data: &'d ConfigMapData) -> SelectedKeys<'d> {
+    let keys = data.keys();
+    let (read, others): (Vec<&str>, Vec<&str>) =
+        keys.iter().copied().partition(|key| chosen.iter().any(|name| name == key));
+    let missing = chosen.iter().filter(|name| !read.contains(&name.as_str())).map(|name| {
+        let message = format!(
+            "there is no such key, and nothing is read while --limits names it; the keys are {}",
+            listed(&keys)
+        );
+        Problem::of_document(Code::UnreadableSource, name, Severity::Rejected, message)
+    });
+    let missing: Vec<_> = missing.collect();
+    if !missing.is_empty() {
+        return SelectedKeys { documents: Vec::new(), problems: missing };
+    }
+    let in_order = chosen.iter().filter_map(|name| read.iter().copied().find(|key| key == name));
+    SelectedKeys { documents: documents(data, in_order), problems: unread(&others, "--limits does not name this key") }
+}
+
+fn select_mounted<'d>(source: &str, data: &'d ConfigMapData) -> SelectedKeys<'d> {
+    let keys = data.keys();
+    let (flat, others): (Vec<&str>, Vec<&str>) = keys.iter().copied().partition(|key| is_flat(key, data));
+    let Ok(document) = document_of(&others) else {
+        let message = format!(
+            "several keys can be the runtime configuration ({}), and none of them is read; say which one Mimir reads: \
+             --limits kube:{source}/KEY, or KEY,KEY for several that Mimir merges from left to right",
+            listed(&others)
+        );
+        let problem = Problem::of_document(Code::UnreadKey, DATA, Severity::Rejected, message);
+        return SelectedKeys { documents: Vec::new(), problems: vec![problem] };
+    };
+    let unread_keys: Vec<&str> = others.into_iter().filter(|key| Some(*key) != document).collect();
+    let why = match document {
+        Some(document) => format!("{document} is the key that is read; --limits kube:{source}/KEY names another"),
+        None => String::new(),
+    };
+    SelectedKeys { documents: documents(data, document.into_iter().chain(flat)), problems: unread(&unread_keys, &why) }
+}
+
+/// The document among keys that are no flat ones; `Err` where there are several and no way to tell which.
+fn document_of<'k>(keys: &[&'k str]) -> Result<Option<&'k str>, ()> {
+    let among = |is_one: fn(&str) -> bool| keys.iter().copied().filter(move |key| is_one(key)).collect::<Vec<_>>();
+    let mounted = among(|key| MOUNTED.contains(&key));
+    let files = among(|key| EXTENSIONS.iter().any(|extension| key.ends_with(extension)));
+    let candidates = [mounted, files, keys.to_vec()].into_iter().find(|keys| !keys.is_empty()).unwrap_or_default();
+    match candidates.as_slice() {
+        [] => Ok(None),
+        [only] => Ok(Some(only)),
+        _ => Err(()),
+    }
+}
+
+/// Whether a key is `TENANT.FIELD`: beyond doubt, or misspelt, with a value that is no document; what reads it then says what is wrong.
+fn is_flat(key: &str, data: &ConfigMapData) -> bool {
+    let is_split = || key.split_once('.').is_some_and(|(tenant, field)| !tenant.is_empty() && !field.is_empty());
+    let is_scalar = |text: &String| !text.trim_end().contains(['\n', ':', '{']);
+    let is_file = || EXTENSIONS.iter().any(|extension| key.ends_with(extension));
+    is_flat_key(key) || (is_split() && !is_file() && data.text.get(key).is_some_and(is_scalar))
+}
+
+fn documents<'d>(data: &'d ConfigMapData, keys: impl Iterator<Item = &'d str>) -> Vec<SourceDocument<'d>> {
+    keys.filter_map(|key| data.get(key).map(|bytes| SourceDocument::new(key, bytes))).collect()
+}
+
+fn unread(keys: &[&str], why: &str) -> Vec<Problem> {
+    let ignored = |key: &str, message| Problem::of_document(Code::UnreadKey, key, Severity::Ignored, message);
+    let mut problems: Vec<_> =
+        keys.iter().take(MOST_LISTED).map(|key| ignored(key, format!("is not read: {why}"))).collect();
+    if let Some(first) = keys.get(MOST_LISTED) {
+        problems.push(ignored(first, format!("{} more keys are not read", keys.len().saturating_sub(MOST_LISTED))));
+    }
+    problems
+}
+
+fn listed(keys: &[&str]) -> String {
+    let more = keys.len().saturating_sub(MOST_LISTED);
+    let shown = keys.iter().take(MOST_LISTED).copied().collect::<Vec<_>>().join(", ");
+    match (shown.as_str(), more) {
+        ("", _) => "none".to_owned(),
+        (_, 0) => shown,
+        (_, more) => format!("{shown} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,255 @@
+//! Documents that are read whenever one of them changes: files, and what URLs answered.
+//!
+//! Files are polled, because inotify hears nothing on some network and overlay mounts and because a poll treats a write in place, a rename and
+//! a symlink swap alike. A change is read once two polls in a row saw the same [`Stamp`] of every file, and only kept if the stamps are still the
+//! same after reading, so that neither a file in the middle of being written nor one of several that change together is taken for the new state.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use limits::{Code, Problem, Severity};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::fetched::Fetched;
+use crate::stamp::Stamp;
+
+/// A larger file is not read: Kubernetes holds at most 1 MiB in a ConfigMap, and a file that others write must not fill our memory.
+pub const MAX_FILE_BYTES: u64 = 16 << 20;
+
+const POLL_EVERY: Duration = Duration::from_millis(100);
+
+/// How long a start waits for the first reading: a file system that hangs must not keep probes and signals unanswered.
+const FIRST_READING: Duration = Duration::from_secs(5);
+
+/// One document that is watched.
+#[derive(Debug)]
+pub(crate) struct Document {
+    /// What it goes by in problems.
+    pub(crate) name: String,
+    pub(crate) place: Place,
+}
+
+/// Where a document is.
+#[derive(Debug)]
+pub(crate) enum Place {
+    File(PathBuf),
+    /// Behind a URL, the one at this place among those that are fetched.
+    Url(usize),
+}
+
+/// What tells a document from the one before it.
+#[derive(Clone, Debug, PartialEq)]
+enum Mark {
+    File(Stamp),
+    Url(u64),
+}
+
+/// Documents that are read together, and what was last seen of them.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    documents: Vec<Document>,
+    /// What URLs among them answered.
+    fetched: Fetched,
+    /// How many times they had been asked at the last look, and when the documents were last confirmed.
+    round: u64,
+    confirmed_round: u64,
+    /// The marks of the documents as they were last read, good or bad.
+    read: Option<Vec<Mark>>,
+    /// Marks seen once that differ from `read`: something may still be being written.
+    settling: Option<Vec<Mark>>,
+    /// The last faults, so that they are reported once and not ten times a second.
+    faults: Option<String>,
+}
+
+/// What a look at the documents brought to light.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    /// What all of them say now, in their order.
+    Documents(Vec<Bytes>),
+    /// Some cannot be read.
+    Faults(Vec<Fault>),
+}
+
+/// Why a document cannot be read.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    /// The document's name.
+    pub(crate) name: String,
+    /// What cannot be read: a file or a URL.
+    pub(crate) what: &'static str,
+    pub(crate) error: io::Error,
+}
+
+impl Fault {
+    /// A problem that says why the document cannot be read, and what holds meanwhile.
+    pub(crate) fn problem(&self, meanwhile: &str) -> Problem {
+        let message = format!("the {} cannot be read: {}; {meanwhile}", self.what, self.error);
+        Problem::of_document(Code::UnreadableSource, &*self.name, Severity::Kept, message)
+    }
+}
+
+impl Watched {
+    pub(crate) fn new(documents: Vec<Document>, fetched: Fetched) -> Self {
+        Self { documents, fetched, round: 0, confirmed_round: 0, read: None, settling: None, faults: None }
+    }
+
+    /// One file, which goes by its name.
+    pub(crate) fn file(path: PathBuf) -> Self {
+        let name = file_name(&path);
+        Self::new(vec![Document { name, place: Place::File(path) }], Fetched::default())
+    }
+
+    /// The names of the documents, in their order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.documents.iter().map(|document| document.name.as_str())
+    }
+
+    /// What is new since the last look.
+    pub(crate) fn look(&mut self) -> Option<Seen> {
+        self.round = self.fetched.rounds();
+        match self.changed() {
+            Ok(documents) => {
+                let documents = documents?;
+                self.faults = None;
+                Some(Seen::Documents(documents))
+            }
+            Err(faults) => {
+                (self.read, self.settling) = (None, None);
+                let told = self.faults.replace(format!("{faults:?}"));
+                (told != self.faults).then_some(Seen::Faults(faults))
+            }
+        }
+    }
+
+    /// Whether the last look saw every document where it is: a file is seen by each look, what is behind a URL once by each time that it is asked.
+    pub(crate) fn is_confirmed(&mut self) -> bool {
+        let has_urls = self.documents.iter().any(|document| matches!(document.place, Place::Url(_)));
+        if self.settling.is_some() {
+            return false;
+        }
+        let before = std::mem::replace(&mut self.confirmed_round, self.round);
+        !has_urls || before != self.round
+    }
+
+    fn changed(&mut self) -> Result<Option<Vec<Bytes>>, Vec<Fault>> {
+        let Some(marks) = self.marks()? else { return Ok(None) };
+        if self.read.as_ref() == Some(&marks) {
+            self.settling = None;
+            return Ok(None);
+        }
+        let first_look = self.read.is_none() && self.settling.is_none() && self.faults.is_none();
+        if !first_look && self.settling.as_ref() != Some(&marks) {
+            self.settling = Some(marks);
+            return Ok(None);
+        }
+        let bytes =
+            self.each(self.documents.iter().zip(&marks).map(|(document, mark)| document.read(mark, &self.fetched)))?;
+        if self.marks()?.as_ref() != Some(&marks) {
+            self.settling = None;
+            return Ok(None);
+        }
+        (self.read, self.settling) = (Some(marks), None);
+        Ok(Some(bytes))
+    }
+
+    /// The marks of all documents; `Ok(None)` while there is a URL that has not answered yet.
+    fn marks(&self) -> Result<Option<Vec<Mark>>, Vec<Fault>> {
+        let marks = self.each(self.documents.iter().map(|document| document.mark(&self.fetched)))?;
+        Ok(marks.into_iter().collect())
+    }
+
+    /// One result of each document: all that came out, or what is wrong with those that failed.
+    fn each<T>(&self, results: impl Iterator<Item = io::Result<T>>) -> Result<Vec<T>, Vec<Fault>> {
+        let (mut good, mut faults) = (Vec::new(), Vec::new());
+        for (document, result) in self.documents.iter().zip(results) {
+            match result {
+                Ok(value) => good.push(value),
+                Err(error) => faults.push(Fault { name: document.name.clone(), what: document.place.what(), error }),
+            }
+        }
+        if faults.is_empty() { Ok(good) } else { Err(faults) }
+    }
+}
+
+impl Document {
+    fn mark(&self, fetched: &Fetched) -> io::Result<Option<Mark>> {
+        match &self.place {
+            Place::File(path) => Stamp::of(path).map(|stamp| Some(Mark::File(stamp))),
+            Place::Url(place) => fetched.version(*place).map(|version| version.map(Mark::Url)),
+        }
+    }
+
+    /// Reads the document that has this mark.
+    fn read(&self, mark: &Mark, fetched: &Fetched) -> io::Result<Bytes> {
+        match (&self.place, mark) {
+            (Place::File(path), Mark::File(stamp)) => read_bounded(path, *stamp, MAX_FILE_BYTES).map(Bytes::from),
+            (Place::Url(place), _) => fetched.read(*place),
+            (Place::File(_), Mark::Url(_)) => Err(io::Error::other("it was not looked at")),
+        }
+    }
+}
+
+impl Place {
+    fn what(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Url(_) => "URL",
+        }
+    }
+}
+
+/// The last part of a path.
+pub(crate) fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Reads a file that has this stamp, if it has at most `most` bytes.
+pub(crate) fn read_bounded(path: &Path, stamp: Stamp, most: u64) -> io::Result<Vec<u8>> {
+    if stamp.bytes() > most {
+        return Err(io::Error::other(format!("it has {} bytes, more than the {most} that are read", stamp.bytes())));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The text of a document whose bytes others do not decode.
+pub(crate) fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
+}
+
+/// Runs `poll` ten times a second until `stop` is cancelled, and waits for the first state that it publishes to `states`, for up to 5 seconds.
+/// `what` is watched in logs, and `place` where it is.
+pub(crate) async fn start<T>(
+    what: &'static str,
+    place: &str,
+    poll: impl FnMut() + Send + 'static,
+    states: &mut watch::Receiver<T>,
+    stop: CancellationToken,
+) {
+    tokio::spawn(stop.run_until_cancelled_owned(keep_polling(what, poll)));
+    if timeout(FIRST_READING, states.changed()).await.is_err() {
+        tracing::warn!(%place, "the {what} could not be read within {FIRST_READING:?}; still trying");
+    }
+}
+
+/// Polls off the async workers: reading and parsing a large document takes long.
+async fn keep_polling(what: &'static str, poll: impl FnMut() + Send + 'static) {
+    let mut ticks = tokio::time::interval(POLL_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut poll = Some(poll);
+    while let Some(mut current) = poll.take() {
+        ticks.tick().await;
+        let step = tokio::task::spawn_blocking(move || {
+            current();
+            current
+        });
+        poll = step.await.ok();
+    }
+    tracing::error!("the {what} is no longer watched: a step of the watch failed");
+}

@@ -1,0 +1,113 @@
+//! What Mimir asks of a list as a whole, beyond the types of its items.
+
+use std::collections::HashSet;
+
+use go_regexp::{Pattern, PatternError, SyntaxError};
+use go_yaml::{Content, Entry, Node, Place};
+
+use super::go::quote;
+use super::scalar::{as_bool, as_text, is_null};
+use crate::code::Code;
+use crate::value::{quote as quoted, shortened};
+
+/// The first thing that is wrong with a list.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Broken {
+    pub(super) code: Code,
+    /// Completes a sentence that begins with the field's name.
+    pub(super) predicate: String,
+    /// Mimir's words.
+    pub(super) go: String,
+    /// The item that is wrong.
+    pub(super) place: Place,
+}
+
+fn items(node: &Node) -> impl Iterator<Item = &Node> {
+    let items = match &node.content {
+        Content::Sequence(items) => items.as_slice(),
+        _ => &[],
+    };
+    items.iter().map(|item| &**item)
+}
+
+/// The items that are left once Go has left the nulls out.
+fn kept(node: &Node) -> impl Iterator<Item = &Node> {
+    items(node).filter(|item| !is_null(item))
+}
+
+/// What a setting of an item says; nothing where it is null.
+fn setting<'n>(item: &'n Node, name: &str) -> Option<&'n Node> {
+    let Content::Mapping(entries) = &item.content else { return None };
+    entries.iter().find(|Entry { key, is_null, .. }| !is_null && **key == *name).map(|entry| &*entry.value)
+}
+
+fn text<'n>(item: &'n Node, name: &str) -> &'n str {
+    setting(item, name).and_then(as_text).unwrap_or_default()
+}
+
+/// A null is a rule that is nothing, and not left out.
+pub(super) fn relabel(node: &Node) -> Option<Broken> {
+    let (index, item) = items(node).enumerate().find(|(_, item)| is_null(item))?;
+    Some(Broken {
+        code: Code::BrokenRule,
+        predicate: format!("has nothing as its item [{index}]: remove it"),
+        go: "invalid metric_relabel_configs".to_owned(),
+        place: item.place,
+    })
+}
+
+pub(super) fn cost_attribution(node: &Node) -> Option<Broken> {
+    let mut outputs = HashSet::new();
+    for (index, item) in kept(node).enumerate() {
+        let (input, output) = (text(item, "input"), text(item, "output"));
+        let label = quote(&format!("{input}:{output}"));
+        let (predicate, go) = if input.is_empty() {
+            ("no input: write the name of a label".to_owned(), "cost attribution input label must not be empty")
+        } else if output.starts_with("__") {
+            let output = quoted(&shortened(output));
+            (
+                format!("the output {output}: write one that does not begin with __"),
+                "invalid cost attribution output label",
+            )
+        } else if !outputs.insert(if output.is_empty() { input } else { output }) {
+            ("the output of another one: write each once".to_owned(), "duplicate output label")
+        } else {
+            continue;
+        };
+        return Some(Broken {
+            code: Code::BrokenRule,
+            predicate: format!("has in its item [{index}] {predicate}"),
+            go: format!("{go}: {label}"),
+            place: item.place,
+        });
+    }
+    None
+}
+
+pub(super) fn blocked_queries(node: &Node) -> Option<Broken> {
+    kept(node).enumerate().find_map(|(index, item)| {
+        let pattern = text(item, "pattern");
+        let at = |code, predicate: String, go: String| Broken {
+            code,
+            predicate: format!("has in its item [{index}] {predicate}"),
+            go: format!("blocked_queries[{index}]: {go}"),
+            place: item.place,
+        };
+        if pattern.trim().is_empty() {
+            let predicate = "no pattern: write the query that is blocked".to_owned();
+            return Some(at(Code::BrokenRule, predicate, "pattern is required".to_owned()));
+        }
+        if setting(item, "regex").and_then(as_bool) != Some(true) {
+            return None;
+        }
+        match Pattern::check(pattern) {
+            // Whether Mimir takes one that is too large for the edge is not known.
+            Ok(()) | Err(SyntaxError { error: PatternError::TooLarge, .. }) => None,
+            Err(SyntaxError { error, go }) => Some(at(
+                Code::BadExpression,
+                format!("the pattern {}, which {error}", quoted(&shortened(pattern))),
+                format!("invalid regex pattern {}: {go}", quote(pattern)),
+            )),
+        }
+    })
+}

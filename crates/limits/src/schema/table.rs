@@ -1,0 +1,202 @@
+//! The schema itself: which fields there are, of which kinds, as [`mimir-3.1.tsv`](../mimir-3.1.tsv) lists them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+/// What a mapping with fixed names is.
+#[derive(Debug, Default)]
+pub(super) struct Object {
+    /// Go's name of the type, which Mimir's errors show.
+    pub(super) go: &'static str,
+    pub(super) fields: HashMap<&'static str, Kind>,
+}
+
+/// What a value is.
+#[derive(Debug)]
+pub(super) enum Kind {
+    Scalar(Scalar),
+    Object(Object),
+    /// A list; `go` is Go's name of its type.
+    List {
+        go: &'static str,
+        item: Box<Kind>,
+    },
+    /// A mapping with any names; `go` is Go's name of its type.
+    Map {
+        go: &'static str,
+        value: Box<Kind>,
+        of: MapOf,
+    },
+}
+
+/// A single value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scalar {
+    Bool,
+    /// A signed number of 64 bits, and Go's name of its type.
+    Int(&'static str),
+    Uint,
+    Float,
+    Text,
+    /// A Prometheus duration.
+    Duration,
+    /// A duration of Go's own.
+    GoDuration,
+    /// Texts with commas between them.
+    CsvText,
+    /// Networks with commas between them.
+    CsvCidr,
+    LabelName,
+    /// A regular expression of a relabelling rule.
+    Regexp,
+    RelabelAction,
+    LengthStrategy,
+    OtelStrategy,
+    NameScheme,
+}
+
+/// What the names of a map are, and what is asked of it as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MapOf {
+    Anything,
+    Tenants,
+    /// Names of Alertmanager's integrations.
+    Integrations,
+    /// Trackers of active series, with their matchers.
+    Trackers,
+}
+
+static ROOT: LazyLock<Object> = LazyLock::new(|| parse(include_str!("mimir-3.1.tsv")).unwrap_or_default());
+
+static OTHER_RELEASES: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| include_str!("other-releases.txt").lines().filter(|line| !line.starts_with('#')).collect());
+
+/// The whole document.
+pub(super) fn root() -> &'static Object {
+    &ROOT
+}
+
+/// What one tenant has, and Mimir's `limits:` block.
+pub(super) fn limits() -> Option<&'static Object> {
+    match ROOT.fields.get("overrides")? {
+        Kind::Map { value, of: MapOf::Tenants, .. } => match &**value {
+            Kind::Object(limits) => Some(limits),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether this is a limit of a release before or after this one, or a setting of Mimir that is no limit.
+pub(super) fn is_of_another_release(name: &str) -> bool {
+    OTHER_RELEASES.contains(name)
+}
+
+struct Row {
+    path: &'static str,
+    kind: &'static str,
+    go: &'static str,
+    item_go: &'static str,
+}
+
+fn parse(table: &'static str) -> Option<Object> {
+    let rows: Vec<_> = table.lines().filter(|line| !line.starts_with('#')).map(row).collect::<Option<_>>()?;
+    let root = rows.iter().find(|row| row.path == ".")?;
+    object(&rows, "", root.go)
+}
+
+fn row(line: &'static str) -> Option<Row> {
+    let mut columns = line.split('\t');
+    let (path, kind) = (columns.next()?, columns.next()?);
+    Some(Row { path, kind, go: columns.next().unwrap_or_default(), item_go: columns.next().unwrap_or_default() })
+}
+
+/// The object whose fields' paths begin with `prefix`.
+fn object(rows: &[Row], prefix: &str, go: &'static str) -> Option<Object> {
+    let own = rows.iter().filter_map(|row| {
+        let name = row.path.strip_prefix(prefix)?;
+        (!name.is_empty() && !name.contains(['.', '[', '{'])).then_some((name, row))
+    });
+    let fields = own.map(|(name, row)| Some((name, kind(rows, row)?))).collect::<Option<_>>()?;
+    Some(Object { go, fields })
+}
+
+fn kind(rows: &[Row], row: &Row) -> Option<Kind> {
+    let nested = |suffix, go| Some(Kind::Object(object(rows, &format!("{}{suffix}", row.path), go)?));
+    let map = |go, value, of| Some(Kind::Map { go, value: Box::new(value), of });
+    let list = |go, item| Some(Kind::List { go, item: Box::new(item) });
+    match row.kind {
+        "object" => nested(".", row.go),
+        "list_of_object" => list(row.go, nested("[].", row.item_go)?),
+        "map_of_object" => map(row.go, nested("{}.", row.item_go)?, MapOf::Anything),
+        "map_of_limits" => map(row.go, nested("{}.", row.item_go)?, MapOf::Tenants),
+        "list_of_string" => list("flagext.StringSlice", Kind::Scalar(Scalar::Text)),
+        "list_of_label_name" => list("model.LabelNames", Kind::Scalar(Scalar::LabelName)),
+        "map_of_int" => map("map[string]int", Kind::Scalar(Scalar::Int("int")), MapOf::Anything),
+        "map_of_float64" => map("map[string]float64", Kind::Scalar(Scalar::Float), MapOf::Integrations),
+        "map_of_string" => map("map[string]string", Kind::Scalar(Scalar::Text), MapOf::Anything),
+        "custom_trackers" => map("map[string]string", Kind::Scalar(Scalar::Text), MapOf::Trackers),
+        name => scalar(name).map(Kind::Scalar),
+    }
+}
+
+fn scalar(name: &str) -> Option<Scalar> {
+    Some(match name {
+        "bool" => Scalar::Bool,
+        "int" => Scalar::Int("int"),
+        "int64" => Scalar::Int("int64"),
+        "uint" => Scalar::Uint,
+        "float64" => Scalar::Float,
+        "string" | "secret_string" => Scalar::Text,
+        "duration" => Scalar::Duration,
+        "go_duration" => Scalar::GoDuration,
+        "csv_string" => Scalar::CsvText,
+        "csv_cidr" => Scalar::CsvCidr,
+        "regexp_go_anchored" => Scalar::Regexp,
+        "enum_relabel_action" => Scalar::RelabelAction,
+        "enum_label_value_length_over_limit_strategy" => Scalar::LengthStrategy,
+        "enum_otel_translation_strategy" => Scalar::OtelStrategy,
+        "enum_name_validation_scheme" => Scalar::NameScheme,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_is_a_field() {
+        let lines = include_str!("mimir-3.1.tsv").lines().filter(|line| !line.starts_with('#')).count();
+        assert_eq!(count(&parse(include_str!("mimir-3.1.tsv")).expect("a table")), lines - 1);
+        assert_eq!(limits().map(|limits| (limits.go, limits.fields.len())), Some(("validation.plainLimits", 150)));
+    }
+
+    fn count(object: &Object) -> usize {
+        object.fields.len() + object.fields.values().map(nested).sum::<usize>()
+    }
+
+    fn nested(kind: &Kind) -> usize {
+        match kind {
+            Kind::Scalar(_) => 0,
+            Kind::Object(object) => count(object),
+            Kind::List { item, .. } => nested(item),
+            Kind::Map { value, .. } => nested(value),
+        }
+    }
+
+    #[test]
+    fn no_limit_is_of_another_release() {
+        let limits = limits().expect("limits");
+        assert!(OTHER_RELEASES.iter().all(|name| !limits.fields.contains_key(name)));
+        assert!(is_of_another_release("max_samples_per_query") && !is_of_another_release("ingestion_rate"));
+    }
+
+    #[test]
+    fn every_field_that_the_edge_reads_is_a_limit_or_of_another_release() {
+        let limits = limits().expect("limits");
+        for field in crate::fields::USED {
+            assert!(limits.fields.contains_key(field.name) || is_of_another_release(field.name), "{}", field.name);
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! The walk through a document as Mimir decodes it: mappings with their names, lists with their items, and what is asked of
+//! them as a whole.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use go_yaml::{Content, Entry, Node, Place};
+
+use super::names;
+use super::rules::{RuleSettings, Violation};
+use super::scalar::{self, is_null, wrong_type};
+use super::table::{Kind, MapOf, Object, Scalar};
+use super::{Checked, Fault, Issue, MimirError, MimirVersion, go, matchers};
+use crate::code::Code;
+use crate::problem::Severity;
+use crate::value::{quote, shortened};
+
+/// The most trackers of active series in one map.
+const MAX_TRACKERS: usize = 65_535;
+
+/// Alertmanager's integrations, for which there is a limit of notifications.
+const INTEGRATIONS: [&str; 14] = [
+    "webhook",
+    "email",
+    "pagerduty",
+    "opsgenie",
+    "wechat",
+    "slack",
+    "victorops",
+    "pushover",
+    "sns",
+    "webex",
+    "telegram",
+    "discord",
+    "msteams",
+    "msteamsv2",
+];
+
+/// What takes long to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Dear {
+    Regexp,
+    Matchers,
+}
+
+pub(super) struct Walk<'c> {
+    version: &'c MimirVersion,
+    base: &'c RuleSettings,
+    query_store_after: Duration,
+    tenant: Option<Rc<str>>,
+    /// Where in the document, or in a tenant's entry, the walk is: `blocked_queries[1].pattern`.
+    path: String,
+    /// Expressions and matchers that were found right: tenants share them.
+    right: HashSet<(Dear, Rc<str>)>,
+    /// How many of the faults refuse the document.
+    refusals: usize,
+    found: Checked,
+}
+
+impl<'c> Walk<'c> {
+    pub(super) fn new(version: &'c MimirVersion, base: &'c RuleSettings, query_store_after: Duration) -> Self {
+        let (tenant, path, right, found) = (None, String::new(), HashSet::new(), Checked::default());
+        Walk { version, base, query_store_after, tenant, path, right, refusals: 0, found }
+    }
+
+    pub(super) fn finish(self) -> Checked {
+        self.found
+    }
+
+    /// Looks at the whole document.
+    pub(super) fn root(&mut self, root: &'static Object, node: &Node) {
+        if !is_null(node) {
+            self.object(root, node, &mut |_| {});
+        }
+    }
+
+    /// Looks at the limits of one tenant, or at Mimir's own, which are read over `settings`; gives what comes of these.
+    pub(super) fn limits(
+        &mut self,
+        limits: &'static Object,
+        settings: RuleSettings,
+        node: &Node,
+        place: Place,
+    ) -> RuleSettings {
+        let before = self.refusals;
+        let mut settings = settings;
+        let mut places = HashMap::new();
+        self.object(limits, node, &mut |entry| {
+            settings.set(&entry.key, &entry.value);
+            places.insert(entry.key.clone(), entry.place);
+        });
+        if self.refusals == before {
+            for Violation { field, issue, place: of_item } in settings.violations(self.query_store_after) {
+                // Where the entry says nothing of the field, Mimir's own limits do.
+                let place = match places.get(field) {
+                    Some(own) => of_item.unwrap_or(*own),
+                    None => place,
+                };
+                self.path.push_str(field);
+                self.fault(place, self.named(issue));
+                self.path.clear();
+            }
+        }
+        settings
+    }
+
+    /// Mimir names the tenant in what it finds once the document is read.
+    fn named(&self, issue: Issue) -> Issue {
+        let mimir = match (issue.mimir, &self.tenant) {
+            (Some(MimirError::Validation(error)), Some(tenant)) => {
+                Some(MimirError::Validation(format!("tenant {}: {error}", go::quote(tenant))))
+            }
+            (error, _) => error,
+        };
+        Issue { mimir, ..issue }
+    }
+
+    fn value(&mut self, kind: &'static Kind, node: &Node) -> bool {
+        if is_null(node) {
+            return true;
+        }
+        match kind {
+            Kind::Object(object) => self.object(object, node, &mut |_| {}),
+            Kind::List { go, item } => self.list(go, item, node),
+            Kind::Map { go, value, of } => self.map(go, value, *of, node),
+            Kind::Scalar(kind) => {
+                let is_unique = match &node.content {
+                    Content::Mapping(entries) => self.is_unique(entries, Code::DuplicateKey),
+                    _ => true,
+                };
+                is_unique
+                    && match kind {
+                        Scalar::Regexp => self.take_once(Dear::Regexp, node, || scalar::check(*kind, node)),
+                        _ => self.take(node.place, scalar::check(*kind, node)),
+                    }
+            }
+        }
+    }
+
+    /// Takes a value that is dear to look at, unless the same was right before.
+    fn take_once(&mut self, dear: Dear, node: &Node, check: impl FnOnce() -> Result<(), Issue>) -> bool {
+        let Content::Scalar(scalar) = &node.content else { return self.take(node.place, check()) };
+        let known = (dear, Rc::clone(&scalar.text));
+        if self.right.contains(&known) {
+            return true;
+        }
+        let is_right = self.take(node.place, check());
+        self.right.extend(is_right.then_some(known));
+        is_right
+    }
+
+    fn take(&mut self, place: Place, outcome: Result<(), Issue>) -> bool {
+        match outcome {
+            Ok(()) => true,
+            Err(issue) => {
+                self.fault(place, issue);
+                false
+            }
+        }
+    }
+
+    /// The entries of a mapping without duplicates; of anything else none, and a fault.
+    fn entries<'n>(&mut self, node: &'n Node, go: &str, wanted: &str, duplicate: Code) -> Option<&'n [Entry]> {
+        match &node.content {
+            Content::Mapping(entries) => self.is_unique(entries, duplicate).then_some(entries),
+            _ => {
+                self.fault(node.place, wrong_type(node, go, wanted));
+                None
+            }
+        }
+    }
+
+    /// Looks at a mapping with fixed names. `seen` is given each field that is as it should be.
+    fn object(&mut self, object: &'static Object, node: &Node, seen: &mut dyn FnMut(&Entry)) -> bool {
+        let entries = self.entries(node, object.go, "a mapping of fields with their values", Code::DuplicateKey);
+        let Some(entries) = entries else { return false };
+        for entry in entries.iter().filter(|entry| !entry.is_null) {
+            let length = self.step(&entry.key);
+            match object.fields.get(&*entry.key) {
+                Some(kind) if self.value(kind, &entry.value) => seen(entry),
+                Some(_) => {}
+                None => self.unknown(object, entry),
+            }
+            self.path.truncate(length);
+        }
+        true
+    }
+
+    fn list(&mut self, go: &'static str, item: &'static Kind, node: &Node) -> bool {
+        let items = match &node.content {
+            Content::Sequence(items) => items,
+            Content::Mapping(entries) if !self.is_unique(entries, Code::DuplicateKey) => return false,
+            _ => {
+                let wanted = match item {
+                    Kind::Scalar(_) => "a list such as [pod, node]",
+                    _ => "a list of mappings",
+                };
+                self.fault(node.place, wrong_type(node, go, wanted));
+                return false;
+            }
+        };
+        let mut all = true;
+        for (index, node) in items.iter().enumerate() {
+            let length = self.path.len();
+            self.path.push_str(&format!("[{index}]"));
+            all &= self.value(item, node);
+            self.path.truncate(length);
+        }
+        all
+    }
+
+    fn map(&mut self, go: &'static str, value: &'static Kind, of: MapOf, node: &Node) -> bool {
+        let (wanted, duplicate) = match of {
+            MapOf::Tenants => ("a mapping of tenants with their limits", Code::DuplicateTenant),
+            MapOf::Trackers => ("a mapping of trackers with their matchers", Code::DuplicateKey),
+            _ => ("a mapping of names with their values", Code::DuplicateKey),
+        };
+        let Some(entries) = self.entries(node, go, wanted, duplicate) else { return false };
+        let entries = || entries.iter().filter(|entry| !entry.is_null);
+        let mut all = true;
+        for entry in entries() {
+            all &= match (of, value) {
+                (MapOf::Tenants, Kind::Object(limits)) => self.tenant(limits, entry),
+                _ => self.inside(&entry.key, |walk| walk.value(value, &entry.value)),
+            };
+        }
+        // The rest is looked at once every value has its type.
+        if !all || !self.take(node.place, few_enough(of, entries().count())) {
+            return false;
+        }
+        for entry in entries() {
+            all &= self.inside(&entry.key, |walk| walk.named_value(of, entry));
+        }
+        all
+    }
+
+    fn named_value(&mut self, of: MapOf, entry: &Entry) -> bool {
+        match of {
+            MapOf::Integrations if !INTEGRATIONS.contains(&&*entry.key) => {
+                let name = &entry.key;
+                let issue = Issue {
+                    code: Code::BadValue,
+                    predicate: format!("has an unknown name: write one of {}", INTEGRATIONS.join(", ")),
+                    mimir: Some(MimirError::Ends(format!("unknown integration name: {name}"))),
+                };
+                self.take(entry.place, Err(issue))
+            }
+            MapOf::Trackers => {
+                is_null(&entry.value)
+                    || self.take_once(Dear::Matchers, &entry.value, || {
+                        let text = scalar::as_text(&entry.value).unwrap_or_default();
+                        matchers::check(&entry.key, text)
+                    })
+            }
+            _ => true,
+        }
+    }
+
+    fn inside<T>(&mut self, name: &str, look: impl FnOnce(&mut Self) -> T) -> T {
+        let length = self.step(name);
+        let outcome = look(self);
+        self.path.truncate(length);
+        outcome
+    }
+
+    /// Goes on to what has this name; gives how long the path was.
+    fn step(&mut self, name: &str) -> usize {
+        let length = self.path.len();
+        if length > 0 {
+            self.path.push('.');
+        }
+        self.path.push_str(&shortened(name));
+        length
+    }
+
+    fn tenant(&mut self, limits: &'static Object, Entry { key, value, place, .. }: &Entry) -> bool {
+        if !is_null(value) {
+            let path = std::mem::take(&mut self.path);
+            self.tenant = Some(Rc::clone(key));
+            self.limits(limits, self.base.of_entry(), value, *place);
+            self.tenant = None;
+            self.path = path;
+        }
+        true
+    }
+
+    /// Whether no key is there twice. Mimir reads nothing of a mapping with such keys.
+    fn is_unique(&mut self, entries: &[Entry], code: Code) -> bool {
+        let distinct: HashSet<&str> = entries.iter().map(|entry| &*entry.key).collect();
+        if distinct.len() == entries.len() {
+            return true;
+        }
+        let mut same: HashMap<&str, VecDeque<&Entry>> = HashMap::new();
+        for entry in entries {
+            same.entry(&entry.key).or_default().push_back(entry);
+        }
+        for first in entries {
+            let Some(others) = same.get_mut(&*first.key) else { continue };
+            others.pop_front();
+            for other in others.iter() {
+                if self.found.is_full() {
+                    return false;
+                }
+                self.duplicate(first, other, code);
+            }
+        }
+        false
+    }
+
+    fn duplicate(&mut self, first: &Entry, other: &Entry, code: Code) {
+        let thing = if code == Code::DuplicateTenant { "tenant" } else { "key" };
+        let (name, line) = (quote(&shortened(&other.key)), first.place.line);
+        let message = format!("{thing} {name} is there already, at line {line}: remove one of them");
+        let (own, before) = (go::line(other.place), go::line(first.place));
+        let mimir = format!("line {own}: mapping key {} already defined at line {before}", go::quote(&other.key));
+        self.told(other.place, code, Severity::Rejected, message, Some(MimirError::Collected(mimir)));
+    }
+
+    fn unknown(&mut self, object: &Object, entry: &Entry) {
+        let names::Unknown { code, severity, message } = names::unknown(&entry.key, &self.path, object, self.version);
+        let line = go::line(entry.place);
+        let mimir = format!("line {line}: field {} not found in type {}", entry.key, object.go);
+        let mimir = (severity == Severity::Rejected).then_some(MimirError::Collected(mimir));
+        self.told(entry.place, code, severity, message, mimir);
+    }
+
+    fn fault(&mut self, place: Place, issue: Issue) {
+        let Issue { code, predicate, mimir } = issue;
+        let thing = if self.path.is_empty() { "the entry".to_owned() } else { format!("field {}", self.path) };
+        self.told(place, code, Severity::Rejected, format!("{thing} {predicate}"), mimir);
+    }
+
+    fn told(&mut self, place: Place, code: Code, severity: Severity, message: String, mimir: Option<MimirError>) {
+        self.refusals += usize::from(severity == Severity::Rejected);
+        let field = (!self.path.is_empty()).then(|| self.path.clone());
+        let tenant = self.tenant.clone();
+        self.found.add(Fault { place, tenant, field, code, severity, message, mimir });
+    }
+}
+
+fn few_enough(of: MapOf, count: usize) -> Result<(), Issue> {
+    if of != MapOf::Trackers || count <= MAX_TRACKERS {
+        return Ok(());
+    }
+    let go = format!("the number of trackers set [{count}] exceeds the maximum number of trackers [{MAX_TRACKERS}]");
+    let predicate = format!("has {count} trackers: write at most {MAX_TRACKERS}");
+    Err(Issue { code: Code::BadValue, predicate, mimir: Some(MimirError::Ends(go)) })
+}
