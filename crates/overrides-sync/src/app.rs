@@ -67,15 +67,15 @@ impl App {
         for problem in &defaults.problems {
             tracing::warn!("default limits problem: {problem}");
         }
-        let rules = (&defaults.defaults, config.allow_empty_overrides);
-        let webhook = sources::webhook(config.webhook, rules, Arc::clone(&reviews)).await?;
+        let judged_by = (&defaults.defaults, config.mimir_version.clone(), config.allow_empty_overrides);
+        let webhook = sources::webhook(config.webhook, judged_by, Arc::clone(&reviews)).await?;
         let stop = CancellationToken::new();
         let sources = stop.clone().drop_guard();
 
         let ha_tracker = sources::ha_tracker(config.ha_tracker_url, stop.clone())?;
         let kube = sources::kube(&config.limits, config.distributor_service.as_ref()).await?;
         let distributors = sources::distributors(kube.as_ref(), config.distributor_service, stop.clone());
-        let state = LimitsState::new(defaults.defaults, config.allow_empty_overrides);
+        let state = LimitsState::new(defaults.defaults, config.allow_empty_overrides).of_version(config.mimir_version);
         let source =
             config.limits.start(state, config.limits_cache, kube.clone(), stop.clone()).await.context("--limits")?;
         let Source { limits: source, beside, cache_faults, cache } = source;

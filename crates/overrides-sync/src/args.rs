@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use limits::MimirVersion;
 use runtime::{LogFilter, LogFormat};
 
 const EXAMPLES: &str = "\
@@ -57,6 +58,11 @@ pub struct Args {
     /// without a path, /config [default: not asked]
     #[arg(long, env = "OVERRIDES_SYNC_DEFAULT_LIMITS_URL", value_name = "URL")]
     pub default_limits_url: Option<String>,
+
+    /// The version of your Mimir, such as 3.1. Of 3.1 every field is known, and a document with another one is refused as Mimir refuses it; of any
+    /// other version such a field is passed over with a problem
+    #[arg(long, env = "OVERRIDES_SYNC_MIMIR_VERSION", value_name = "X.Y", default_value_t = MimirVersion::KNOWN)]
+    pub mimir_version: MimirVersion,
 
     /// Where the last good limits are kept, so that a restart without their source serves them
     #[arg(long, env = "OVERRIDES_SYNC_LIMITS_CACHE", value_name = "FILE")]

@@ -19,6 +19,7 @@ pub struct Config {
     pub(crate) http_listen: SocketAddr,
     pub(crate) limits: SourceSpec,
     pub(crate) default_limits: DefaultLimitsSource,
+    pub(crate) mimir_version: MimirVersion,
     pub(crate) allow_empty_overrides: bool,
     pub(crate) limits_cache: Option<PathBuf>,
     /// The Service whose ready endpoints are counted.
@@ -54,6 +55,7 @@ impl TryFrom<Args> for Config {
             default_limits_expand_env,
             default_limits_flags,
             default_limits_url,
+            mimir_version,
             limits_cache,
             allow_empty_overrides,
             ha_tracker_url,
@@ -87,7 +89,7 @@ impl TryFrom<Args> for Config {
             expand_env: default_limits_expand_env,
             flags: default_limits_flags,
             url: default_limits_url,
-            version: MimirVersion::default(),
+            version: mimir_version.clone(),
         };
         let sources = limits.files().map(|path| FlagFile::read("--limits", path));
         let defaults = default_limits.files().into_iter().map(|(flag, path)| FlagFile::read(flag, path));
@@ -103,6 +105,7 @@ impl TryFrom<Args> for Config {
             http_listen,
             limits,
             default_limits: default_limits.read()?,
+            mimir_version,
             allow_empty_overrides,
             limits_cache,
             distributor_service: distributor_service

@@ -96,7 +96,7 @@ impl App {
         };
         let grpc = GrpcServer::bind(config.grpc_listen, services, calls.clone(), metrics.clone()).await?;
 
-        let state = LimitsState::new(defaults.defaults, config.allow_empty_overrides);
+        let state = LimitsState::new(defaults.defaults, config.allow_empty_overrides).of_version(config.mimir_version);
         let source = config.limits.start(state, config.limits_cache, None, stop.clone()).await.context("--limits")?;
         let Source { limits, beside, cache_faults, cache } = source;
         sources::follow_distributors(config.distributors, &beside, &rules, stop.clone());

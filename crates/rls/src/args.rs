@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
+use limits::MimirVersion;
 use runtime::{LogFilter, LogFormat};
 
 const EXAMPLES: &str = "\
@@ -58,6 +59,11 @@ pub struct Args {
     /// without a path, /config [default: not asked]
     #[arg(long, env = "MIMIR_RLS_DEFAULT_LIMITS_URL", value_name = "URL")]
     pub default_limits_url: Option<String>,
+
+    /// The version of your Mimir, such as 3.1. Of 3.1 every field is known, and a document with another one is refused as Mimir refuses it; of any
+    /// other version such a field is passed over with a problem
+    #[arg(long, env = "MIMIR_RLS_MIMIR_VERSION", value_name = "X.Y", default_value_t = MimirVersion::KNOWN)]
+    pub mimir_version: MimirVersion,
 
     /// Modes (enforce, shadow, off) and edge-only limits of tenants: a YAML file, read again when it changes [default: enforce for everybody]
     #[arg(long, env = "MIMIR_RLS_EDGE_CONFIG", value_name = "FILE")]

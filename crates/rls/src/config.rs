@@ -32,6 +32,7 @@ pub struct Config {
     pub(crate) http_listen: SocketAddr,
     pub(crate) limits: SourceSpec,
     pub(crate) default_limits: DefaultLimitsSource,
+    pub(crate) mimir_version: MimirVersion,
     /// Whether somebody said what the default limits are.
     pub(crate) default_limits_given: bool,
     pub(crate) allow_empty_overrides: bool,
@@ -91,6 +92,7 @@ impl TryFrom<Args> for Config {
             default_limits_expand_env,
             default_limits_flags,
             default_limits_url,
+            mimir_version,
             edge_config,
             limits_cache,
             charge_samples_in,
@@ -120,7 +122,7 @@ impl TryFrom<Args> for Config {
             expand_env: default_limits_expand_env,
             flags: default_limits_flags,
             url: default_limits_url,
-            version: MimirVersion::default(),
+            version: mimir_version.clone(),
         };
         refuse_shared_files(&flag_files(&limits, &default_limits, [&edge_config, &limits_cache], audit_log.as_ref()))?;
         let max_request_bytes = body_size("--max-request-bytes", max_request_bytes)?;
@@ -136,6 +138,7 @@ impl TryFrom<Args> for Config {
             http_listen,
             limits,
             default_limits: default_limits.read()?,
+            mimir_version,
             default_limits_given: default_limits.are_given(),
             allow_empty_overrides,
             edge_config,

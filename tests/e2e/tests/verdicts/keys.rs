@@ -1,0 +1,193 @@
+//! Keys as nobody should write them: numbers, dates, nulls, doubles, merges.
+
+use super::draw::Draw;
+use super::node::Node;
+use super::scalars;
+
+const ODD: [&str; 62] = [
+    "0123",
+    "83",
+    "\"83\"",
+    "0x53",
+    "1e3",
+    "1000",
+    "'1000'",
+    "1_000",
+    "+5",
+    "5",
+    "-0",
+    "0",
+    "2.50",
+    "2.5",
+    "012345678901",
+    "089",
+    "true",
+    "True",
+    "TRUE",
+    "\"true\"",
+    "yes",
+    "~",
+    "null",
+    "\"null\"",
+    "Null",
+    "2025-07-04",
+    "2025-07-04T00:00:00Z",
+    "\"2025-07-04T00:00:00Z\"",
+    ".inf",
+    "+.inf",
+    "-.inf",
+    ".nan",
+    "1e400",
+    "0o17",
+    "0b101",
+    "1:30",
+    "!!str 0123",
+    "!!int \"7\"",
+    "!!float 7",
+    "!!null x",
+    "!!binary aGk=",
+    "!x 5",
+    "\"\"",
+    "''",
+    "\"<<\"",
+    "a b",
+    "team:x=y",
+    "é",
+    "\"a\\nb\"",
+    "\"\\tx\"",
+    "18446744073709551616",
+    "1e6",
+    "1234567.0",
+    "1e-5",
+    "0.00001",
+    "1e20",
+    "18446744073709551615",
+    "9223372036854775808",
+    "!!binary \"\"",
+    "\"a\\\\b\"",
+    "\"=\"",
+    "a#b",
+];
+const STRANGE: [&str; 12] = [
+    "? [a]",
+    "? {a: b}",
+    "? [1, 2]",
+    "[a, b]",
+    "{a: b}",
+    "[]",
+    "? |\n    a\n ",
+    "&k a",
+    "*k",
+    "? &k a",
+    "? *k",
+    "? - a\n  - b\n ",
+];
+
+/// A key as it stands before its colon.
+pub(crate) fn odd(draw: &mut Draw) -> String {
+    match draw.number(0, 19) {
+        0 => scalars::any(draw).replace('\n', " "),
+        1 => scalars::number(draw),
+        2 => draw.one(&STRANGE).to_owned(),
+        3 => "k".repeat(draw.of_values(&[126, 127, 128, 129, 200])),
+        _ => draw.one(&ODD).to_owned(),
+    }
+}
+
+/// Puts a key that is there already into a map again, or a null key, or a merge.
+pub(crate) fn disturb(root: &mut Node, draw: &mut Draw) {
+    let entries = somewhere(root, draw);
+    let place = draw.count(0, entries.len());
+    let known = if entries.is_empty() { None } else { Some(entries[draw.count(0, entries.len() - 1)].clone()) };
+    let value = |draw: &mut Draw| match draw.number(0, 5) {
+        0 => Node::text("~"),
+        1 => Node::Map(Vec::new()),
+        2 => Node::map([("ingestion_rate", "7".into())]),
+        3 => Node::text("x"),
+        4 => Node::map([("a", "1".into()), ("a", "2".into())]),
+        _ => Node::text("5"),
+    };
+    let new = match (draw.number(0, 9), known) {
+        (0..=3, Some((key, value))) => {
+            let spelled = draw.one(&["{}", "\"{}\"", "'{}'", "!!str {}"]).replace("{}", key.trim_matches(['"', '\'']));
+            (spelled, value)
+        }
+        (4 | 5, _) => (draw.one(&["~", "null", "!!null ''", "\"null\"", "? "]).to_owned(), value(draw)),
+        (6, _) => (draw.one(&["5", "true", "1e3", ".inf", "2025-01-01", "!!binary aGk="]).to_owned(), value(draw)),
+        _ => (odd(draw), value(draw)),
+    };
+    entries.insert(place, new);
+}
+
+/// The entries of a map that is somewhere in this one.
+fn somewhere<'n>(node: &'n mut Node, draw: &mut Draw) -> &'n mut Vec<(String, Node)> {
+    let deeper: Vec<usize> = {
+        let entries = node.entries();
+        (0..entries.len()).filter(|place| matches!(entries[*place].1, Node::Map(_))).collect()
+    };
+    if deeper.is_empty() || draw.percent(30) {
+        return node.entries();
+    }
+    let place = draw.of_values(&deeper);
+    somewhere(&mut node.entries()[place].1, draw)
+}
+
+/// Tenants that are merged from each other, in text: anchors have no other place.
+pub(crate) fn merged(draw: &mut Draw) -> String {
+    let fields =
+        ["ingestion_rate", "ingestion_burst_size", "request_rate", "request_burst_size", "max_label_names_per_series"];
+    let mut text = String::from("overrides:\n");
+    let field = |draw: &mut Draw| {
+        let known = if draw.percent(90) { 7 } else { 8 };
+        format!("{}: {}", draw.one(&fields), draw.one(&["1", "2", "3", "~", "0x10", "1e3", "5.5", "x"][..known]))
+    };
+    let count = draw.count(1, 4);
+    for place in 0..count {
+        let (one, two) = (field(draw), field(draw));
+        let both = if one.split(':').next() == two.split(':').next() { one.clone() } else { format!("{one}, {two}") };
+        text += &format!("  t{place}: &m{place} {{{both}}}\n");
+    }
+    for place in 0..draw.count(1, 3) {
+        let source = |draw: &mut Draw| match draw.number(0, 11) {
+            0 => format!("{{{}}}", field(draw)),
+            1 => draw
+                .one(&[
+                    "~",
+                    "5",
+                    "[]",
+                    "{}",
+                    "[[*m0]]",
+                    "x",
+                    "*none",
+                    "\"\"",
+                    "[~]",
+                    "{<<: *m0}",
+                    "!!map {}",
+                    "[*m0, 5]",
+                ])
+                .to_owned(),
+            _ => format!("*m{}", draw.count(0, count - 1)),
+        };
+        let merge = if draw.percent(60) { source(draw) } else { format!("[{}, {}]", source(draw), source(draw)) };
+        let key = draw.one(&["<<", "<<", "<<", "<<", "<<", "\"<<\"", "'<<'", "!!merge <<", "!!str <<", "? <<\n    "]);
+        let own = field(draw);
+        text += &match draw.number(0, 4) {
+            0 => format!("  u{place}:\n    {own}\n    {key}: {merge}\n"),
+            1 => format!("  u{place}:\n    {key}: {merge}\n    {own}\n"),
+            2 => format!("  u{place}: *m{}\n", draw.count(0, count)),
+            3 => format!("  {key}: {{v{place}: {merge}, 0123: {{{own}}}}}\n"),
+            _ => format!("  u{place}:\n    {key}: {merge}\n"),
+        };
+    }
+    if draw.percent(15) {
+        text += draw.one(&[
+            "<<: {}\n",
+            "<<: {ingester_limits: ~}\n",
+            "<<: [{}, {overrides: {z: {}}}]\n",
+            "<<: {overrides: {z: {}}}\n",
+            "x: &x {}\n<<: *x\n",
+            "<<: ~\n",
+        ]);
+    }
+    text
+}

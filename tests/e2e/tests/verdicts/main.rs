@@ -1,0 +1,93 @@
+//! The promise of the reader: what Mimir takes, the edge takes, and what Mimir refuses, the edge refuses.
+//!
+//! Documents are drawn from a seed that is printed, and each is put to a real Mimir and to the edge's own reader. `SEED=N` draws others than the
+//! usual ones, `DOCUMENTS=N` says how many there are, and `DOCUMENT=N` shows one of them and puts it alone to both. What differs is shown small,
+//! and kept whole in the build's folder for temporary files.
+
+#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
+
+use std::env;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use e2e::repository;
+use tempfile::tempdir;
+
+mod bombs;
+mod differences;
+mod documents;
+#[path = "../parity/draw.rs"]
+mod draw;
+mod keys;
+mod mimir;
+mod mutate;
+mod node;
+mod ours;
+mod rules;
+mod run;
+mod scalars;
+mod schema;
+mod shown;
+mod shrink;
+mod spelling;
+mod stream;
+mod values;
+mod verdict;
+
+use documents::Generator;
+use run::{Readers, run};
+
+/// What is drawn from unless told otherwise, so that a change that passes is not failed by chance.
+const SEED: u64 = 1_796_000_415_013;
+/// As many documents as this leaves time for, unless told how many.
+const TIME: Duration = Duration::from_secs(20);
+
+/// A number from the environment.
+fn setting(name: &str) -> Option<u64> {
+    env::var(name)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| unreachable!("{name} is {text:?}: write a whole number")))
+}
+
+/// The documents that a real Mimir was seen with: what is damaged is like them.
+fn known() -> Vec<Vec<u8>> {
+    let folder = fs::read_dir(repository().join("tests/golden/runtime-config")).expect("there are known documents");
+    let mut paths: Vec<_> = folder.map(|entry| entry.expect("a folder can be read").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    paths.sort();
+    paths.iter().map(|path| fs::read(path).expect("a document can be read")).collect()
+}
+
+#[test]
+fn the_edge_takes_and_refuses_what_mimir_does() {
+    let seed = setting("SEED").unwrap_or(SEED);
+    let generator = Generator::new(seed, known());
+    let folder = tempdir().expect("a folder can be made");
+    let mut readers = Readers::start(folder.path());
+    let (numbers, time) = match (setting("DOCUMENT"), setting("DOCUMENTS")) {
+        (Some(number), _) => (number..number + 1, Duration::MAX),
+        (None, Some(count)) => (0..count, Duration::MAX),
+        (None, None) => (0..u64::MAX, TIME),
+    };
+    if let Some(number) = setting("DOCUMENT") {
+        eprintln!("{}", String::from_utf8_lossy(&generator.document(number).bytes));
+    }
+    let tally = run(&generator, &mut readers, seed, numbers, time);
+    assert!(tally.differences.count() == 0, "SEED={seed}: they differ\n{}", tally.differences.tell());
+    if setting("DOCUMENT").is_none() && tally.documents >= 200 {
+        let unseen: Vec<_> = generator.schema.kinds.keys().filter(|kind| !tally.wrong.contains_key(*kind)).collect();
+        assert!(unseen.is_empty(), "SEED={seed}: no document was refused for a wrong {unseen:?}");
+    }
+}
+
+/// The worst documents of each kind, of which Mimir takes some and refuses others, in bounded time.
+#[test]
+fn documents_that_grow_do_not_outgrow_their_reader() {
+    for (what, text) in bombs::worst() {
+        let started = Instant::now();
+        let verdict = ours::judge("document.yaml", text.as_bytes());
+        let took = started.elapsed();
+        eprintln!("{what}: {} bytes, {} after {took:.1?}", text.len(), verdict.word());
+        assert!(took < Duration::from_secs(20), "{what}: {took:?}");
+    }
+}
