@@ -1,7 +1,6 @@
 //! The command line: what clap reads, and the validated values that subcommands work on.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
@@ -12,6 +11,10 @@ use http::{HeaderName, HeaderValue};
 use crate::argv;
 use crate::load::{self, Protocol, Url};
 
+mod check;
+
+pub(crate) use check::{CheckArgs, Format};
+
 /// A push of more samples than this is no push anybody sends, and would fill the memory of this program.
 const MAX_SAMPLES_PER_PUSH: u64 = 10_000_000;
 
@@ -21,22 +24,9 @@ Long flags may be written with one dash too: -url=X is --url=X.
 Exit codes:
   0   no problem / at least one push got an answer
   1   problems found / no push got an answer
+  2   a document is refused whole
   64  bad usage
-  66  a file can't be read";
-
-// One line a paragraph: clap breaks them to the width of the terminal.
-const CHECK_HELP: &str = "\
-Each FILE is judged on its own, as the first document a mimir-rls gets. A problem is one line that names the file, \
-the line, the tenant and the field, and says how to mend it. The last line of a file counts its tenants and \
-problems, and says `rejected` where mimir-rls and Mimir would keep the document they have.
-
-Examples:
-  edgectl check runtime.yaml
-  edgectl check --default-limits mimir.yaml --format json runtime.yaml
-  kubectl get configmap mimir-runtime -o jsonpath='{.data.runtime\\.yaml}' |
-    edgectl check -
-
-Exit codes: 0 no problem, 1 problems, 64 bad usage, 66 a file can't be read";
+  66  a file or a page of Mimir can't be read";
 
 const LOAD_HELP: &str = "\
 The load is open-loop: with --rate, push number k (from 0) is due k x samples per push / rate seconds after the \
@@ -71,40 +61,15 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum CliCommand {
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
     LoadRemoteWrite(Box<LoadArgs>),
 }
 
 /// A validated command line.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
     LoadRemoteWrite(Box<load::Config>),
-}
-
-/// Read overrides documents as mimir-rls would, and tell every problem
-#[derive(Debug, Args)]
-#[command(after_help = CHECK_HELP)]
-pub(crate) struct CheckArgs {
-    /// Overrides document: Mimir's runtime configuration, or flat `TENANT.FIELD: "VALUE"` keys. `-` is standard input
-    #[arg(value_name = "FILE", required = true)]
-    pub(crate) files: Vec<PathBuf>,
-
-    /// Limits of tenants without an override: a `limits:` block or a whole Mimir configuration file. Without it, Mimir's
-    /// built-in defaults
-    #[arg(long, value_name = "FILE")]
-    pub(crate) default_limits: Option<PathBuf>,
-
-    /// How to print: one line a problem, or one JSON object for the whole run
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(crate) format: Format,
-}
-
-/// How `check` prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    Text,
-    Json,
 }
 
 /// Send remote-write pushes at a rate, and report what was accepted, refused and how fast
@@ -189,18 +154,8 @@ pub(crate) fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Command,
     let words = argv::normalise(&Cli::command(), argv);
     let Cli { command } = Cli::from_arg_matches(&Cli::command().try_get_matches_from(words)?)?;
     match command {
-        CliCommand::Check(check) => Ok(Command::Check(check.validate()?)),
+        CliCommand::Check(check) => Ok(Command::Check(Box::new(check.validate()?))),
         CliCommand::LoadRemoteWrite(load) => Ok(Command::LoadRemoteWrite(Box::new(load.validate()?))),
-    }
-}
-
-impl CheckArgs {
-    fn validate(self) -> Result<Self, clap::Error> {
-        let inputs = self.files.iter().chain(&self.default_limits);
-        if inputs.filter(|path| path.as_os_str() == "-").count() > 1 {
-            return Err(Cli::command().error(ErrorKind::ValueValidation, "standard input can be read only once"));
-        }
-        Ok(self)
     }
 }
 

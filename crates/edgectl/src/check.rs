@@ -1,99 +1,152 @@
 //! `edgectl check`: reads overrides documents with the code of mimir-rls, and tells every problem before it is in force.
 //!
-//! Each file is judged as the first document that a fresh mimir-rls gets. What the limits mean is the `limits` crate's
-//! business; this module reads files, counts and words the verdict.
+//! Each file is judged as the first document that a fresh mimir-rls gets, or all together as Mimir merges several. What the limits mean is the
+//! `limits` crate's business; this module reads files, asks a Mimir, compares, counts and words the verdict.
 
-use std::fs;
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
-use limits::{LimitsState, SourceDocument, TenantLimits, parse_defaults};
+use limits::{MimirVersion, SourceDocument};
+use limits_source::{DefaultLimits, DefaultLimitsError, DefaultLimitsOptions, MAX_FILE_BYTES};
 
+mod against;
+mod report;
 mod verdict;
+mod yaml;
 
+use against::Running;
 use verdict::{Outcome, Verdict};
 
 use crate::args::{CheckArgs, Format};
-use crate::exit;
+
+/// A person waits, and asks again.
+const NO_PATIENCE: Duration = Duration::ZERO;
+
+/// All that was found.
+struct Run {
+    verdicts: Vec<Verdict>,
+    /// What holds for tenants without an override; nothing where they are no good.
+    defaults: Option<DefaultLimits>,
+}
 
 /// Checks every file and prints the verdicts.
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let verdicts = judge(args);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start")?;
+    let Run { verdicts, defaults } = runtime.block_on(judge(args));
     let mut out = io::stdout().lock();
+    let defaults = defaults.as_ref().filter(|_| args.show).map(|known| &known.defaults.limits);
     match args.format {
-        Format::Text => verdicts.iter().try_for_each(|verdict| verdict.write_text(&mut out)),
-        Format::Json => verdict::write_json(&verdicts, &mut out),
+        Format::Text => verdicts.iter().try_for_each(|verdict| verdict.write_text(args.show, &mut out)),
+        Format::Json => report::write_json(&verdicts, defaults, &mut out),
+        Format::Yaml => report::write_yaml(&verdicts, defaults, &mut out),
     }
     .context("print the verdict")?;
     Ok(exit_code(&verdicts))
 }
 
 fn exit_code(verdicts: &[Verdict]) -> ExitCode {
-    if verdicts.iter().any(|verdict| matches!(verdict.outcome, Outcome::Unreadable(_))) {
-        ExitCode::from(exit::NO_INPUT)
-    } else if verdicts.iter().any(Verdict::has_problems) {
-        ExitCode::from(exit::PROBLEMS)
-    } else {
-        ExitCode::SUCCESS
-    }
+    let code = verdicts.iter().map(Verdict::exit_code).max();
+    code.map_or(ExitCode::SUCCESS, ExitCode::from)
 }
 
 /// The verdict on the defaults, if there is something to say about them, and on each file unless the defaults are no good.
-fn judge(args: &CheckArgs) -> Vec<Verdict> {
-    let mut verdicts = Vec::new();
-    let mut defaults = TenantLimits::default();
-    if let Some(path) = &args.default_limits {
-        let (limits, verdict) = judge_defaults(path);
-        if limits.is_none() || verdict.has_problems() {
-            verdicts.push(verdict);
-        }
-        match limits {
-            Some(limits) => defaults = limits,
-            None => return verdicts,
-        }
-    }
-    verdicts.extend(args.files.iter().map(|path| judge_overrides(path, defaults.clone())));
-    verdicts
+async fn judge(args: &CheckArgs) -> Run {
+    let running = match &args.against {
+        None => None,
+        Some(url) => match Running::ask(url).await {
+            Ok(running) => Some(running),
+            Err(verdict) => return Run { verdicts: vec![verdict], defaults: None },
+        },
+    };
+    let version = args.mimir_version.clone().or_else(|| running.as_ref()?.version.clone()).unwrap_or_default();
+    let (defaults, verdict) = defaults(&args.defaults.options(version.clone()), running.as_ref()).await;
+    let mut verdicts: Vec<_> = verdict.into_iter().collect();
+    let Some(defaults) = defaults else { return Run { verdicts, defaults } };
+    let of_files = judge_files(args, &defaults, &version);
+    let compared = running.and_then(|running| running.compare(of_files.first()?, &defaults));
+    verdicts.extend(of_files.into_iter().chain(compared));
+    Run { verdicts, defaults: Some(defaults) }
 }
 
-fn judge_defaults(path: &Path) -> (Option<TenantLimits>, Verdict) {
-    let file = document_name(path);
-    let text = match read(path, &file) {
-        Ok(text) => text,
-        Err(verdict) => return (None, verdict),
+/// The defaults that flags say, or else those of the Mimir that runs.
+async fn defaults(
+    options: &DefaultLimitsOptions,
+    running: Option<&Running>,
+) -> (Option<DefaultLimits>, Option<Verdict>) {
+    if let Some(running) = running.filter(|_| !options.are_given()) {
+        return (Some(running.defaults.clone()), None);
+    }
+    let name = options.file.as_deref().map_or_else(|| "default limits".to_owned(), document_name);
+    let read = |path: &Path| {
+        let unreadable =
+            |source| DefaultLimitsError::Unreadable { flag: "--default-limits", path: path.to_owned(), source };
+        Ok((document_name(path), read(path).map_err(unreadable)?))
     };
-    match parse_defaults(&file, &text) {
-        Ok((limits, problems)) => (Some(limits), Verdict { file, outcome: Outcome::Defaults, problems }),
-        Err(problems) => (None, Verdict { file, outcome: Outcome::DefaultsRejected, problems }),
+    let known = match options.read_with(read) {
+        Ok(source) => source.resolve(NO_PATIENCE).await,
+        Err(error) => Err(error),
+    };
+    match known {
+        Ok(known) if known.problems.is_empty() => (Some(known), None),
+        Ok(known) => {
+            let verdict = Verdict::new(name, Outcome::Defaults, known.problems.clone());
+            (Some(known), Some(verdict))
+        }
+        Err(DefaultLimitsError::Refused(problems)) => {
+            let name = problems.first().map_or(name, |problem| problem.document.clone());
+            (None, Some(Verdict::new(name, Outcome::DefaultsRejected, problems)))
+        }
+        Err(DefaultLimitsError::Unreadable { path, source, .. }) => {
+            (None, Some(Verdict::unreadable(&path.display().to_string(), &source)))
+        }
+        Err(error) => (None, Some(Verdict::unreadable(&name, &error))),
     }
 }
 
-fn judge_overrides(path: &Path, defaults: TenantLimits) -> Verdict {
-    let file = document_name(path);
-    let text = match read(path, &file) {
-        Ok(text) => text,
-        Err(verdict) => return verdict,
+fn judge_files(args: &CheckArgs, defaults: &DefaultLimits, version: &MimirVersion) -> Vec<Verdict> {
+    if !args.is_merged() {
+        return args.files.iter().map(|path| judge_together(std::slice::from_ref(path), defaults, version)).collect();
+    }
+    vec![judge_together(&args.files, defaults, version)]
+}
+
+/// The verdict on files that are one configuration.
+fn judge_together(paths: &[std::path::PathBuf], defaults: &DefaultLimits, version: &MimirVersion) -> Verdict {
+    let names: Vec<_> = paths.iter().map(|path| document_name(path)).collect();
+    let mut texts = Vec::new();
+    for (path, name) in paths.iter().zip(&names) {
+        match read(path) {
+            Ok(bytes) => texts.push(bytes),
+            Err(error) => return Verdict::unreadable(name, &error),
+        }
+    }
+    let documents: Vec<_> = names.iter().zip(&texts).map(|(name, bytes)| SourceDocument::new(name, bytes)).collect();
+    let checked = limits::check(&defaults.defaults, version, &documents);
+    let outcome = match checked.refused {
+        true => Outcome::Rejected,
+        false => Outcome::Accepted { tenants: checked.tenants, limits: checked.limits },
     };
-    // A document without tenants is suspicious only after one that had some, so this never keeps anything.
-    let applied = LimitsState::new(defaults, false).apply(&[SourceDocument::new(&file, &text)]);
-    let outcome = applied.snapshot.map_or(Outcome::Rejected, |snapshot| Outcome::Accepted { tenants: snapshot.len() });
-    Verdict { file, outcome, problems: applied.problems }
+    Verdict::new(names.join(","), outcome, checked.problems)
 }
 
 fn document_name(path: &Path) -> String {
     if path == Path::new("-") { "<stdin>".to_owned() } else { path.display().to_string() }
 }
 
-/// The text of a file, or the verdict on one that has none.
-fn read(path: &Path, file: &str) -> Result<String, Verdict> {
-    let bytes = if path == Path::new("-") {
-        let mut bytes = Vec::new();
-        io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
-    } else {
-        fs::read(path)
-    };
-    let bytes = bytes.map_err(|error| Verdict::unreadable(file, &error))?;
-    String::from_utf8(bytes).map_err(|error| Verdict::not_text(file, &error))
+/// The bytes of a file, at most as many as mimir-rls reads.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let most = MAX_FILE_BYTES + 1;
+    let mut bytes = Vec::new();
+    match path == Path::new("-") {
+        true => io::stdin().lock().take(most).read_to_end(&mut bytes),
+        false => File::open(path)?.take(most).read_to_end(&mut bytes),
+    }?;
+    if u64::try_from(bytes.len()).unwrap_or(most) >= most {
+        return Err(io::Error::other(format!("it has more than the {MAX_FILE_BYTES} bytes that mimir-rls reads")));
+    }
+    Ok(bytes)
 }

@@ -170,7 +170,9 @@ impl Decoder<'_> {
             Some("bool") => Some(Core::Bool),
             Some("null") => Some(Core::Null),
             Some("timestamp") => Some(Core::Timestamp),
-            Some(other) => return Err(wrong("!!str", other)),
+            Some("merge") if &**text != "<<" => return Err(wrong("!!str", "merge")),
+            // A tag that is none of a scalar, or of nothing, makes it a text.
+            Some(_) => return Ok(Value::Text(Rc::clone(text))),
         };
         resolve_tagged(text, asked).map_err(|found| wrong(found, core.unwrap_or_default()))
     }

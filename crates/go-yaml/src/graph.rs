@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use libyaml_safer::{ErrorKind, Event, EventData, Parser, ScalarStyle};
+use libyaml_safer::{ErrorKind, Event, EventData, Mark, Parser, ScalarStyle};
 
 use crate::error::{Error, Fault};
 
@@ -84,7 +84,8 @@ pub(crate) fn parse(text: &str) -> Result<Graph, Error> {
     let mut input = text.as_bytes();
     let mut parser = Parser::new();
     parser.set_input(&mut input);
-    let mut builder = Builder { added_break: (!is_ended).then_some(text.len()), ..Builder::default() };
+    let added_break = (!is_ended).then_some(text.len());
+    let mut builder = Builder { text: &text, added_break, ..Builder::default() };
     loop {
         let event = parser.parse().map_err(|error| syntax(&error))?;
         if matches!(event.data, EventData::StreamEnd) {
@@ -123,7 +124,8 @@ fn second(parser: &mut Parser<&mut &[u8]>) -> Result<Option<u64>, Error> {
 }
 
 #[derive(Default)]
-struct Builder {
+struct Builder<'t> {
+    text: &'t str,
     graph: Graph,
     open: Vec<Open>,
     anchors: HashMap<String, NodeId>,
@@ -137,7 +139,22 @@ struct Open {
     key: Option<NodeId>,
 }
 
-impl Builder {
+impl Builder<'_> {
+    /// The library knows `\/`, as JSON does, and Go does not.
+    fn check_escapes(&self, from: Mark, to: Mark) -> Result<(), Error> {
+        let at = |mark: Mark| usize::try_from(mark.index).unwrap_or(usize::MAX);
+        let written = self.text.get(at(from)..at(to)).unwrap_or_default();
+        let mut characters = written.chars();
+        while let Some(character) = characters.next() {
+            if character == '\\' && characters.next() == Some('/') {
+                let message = "has the escape \\/ in double quotes, which Go does not know: write / alone";
+                let go = format_args!("line {}: found unknown escape character", line(from.line));
+                return Err(Error::new(Fault::Syntax, line(from.line), message, go));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the document is at its end.
     fn take(&mut self, event: Event) -> Result<bool, Error> {
         let line = line(event.start_mark.line);
@@ -151,6 +168,9 @@ impl Builder {
             EventData::DocumentEnd { .. } => return Ok(true),
             EventData::Scalar { anchor, tag, value, style, .. } => {
                 let quoted = style != ScalarStyle::Plain;
+                if style == ScalarStyle::DoubleQuoted {
+                    self.check_escapes(event.start_mark, event.end_mark)?;
+                }
                 let is_last = self.added_break.is_some_and(|end| usize::try_from(event.end_mark.index) == Ok(end));
                 let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
                 let value =

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::document::Document;
-use crate::error::Error;
+use crate::error::{Error, Fault};
 use crate::node::Node;
 use crate::value::Map;
 use crate::{encode, sources};
@@ -45,5 +45,10 @@ impl RuntimeConfig {
 /// An error with what Mimir was about to do.
 #[must_use]
 pub fn of_source(name: &str, error: Error) -> Error {
-    Error { go: format!("unmarshal {name:?}: {}", error.go), ..error }
+    let packed = if name.ends_with(".gz") && error.fault != Fault::Gzip && !error.go.starts_with("uncompress/") {
+        "uncompress/unmarshal gzipped file: "
+    } else {
+        ""
+    };
+    Error { go: format!("unmarshal {name:?}: {packed}{}", error.go), ..error }
 }

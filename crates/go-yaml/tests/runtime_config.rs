@@ -86,6 +86,8 @@ fn scalars_are_written_again_as_go_writes_them() {
         ("!!float 5", "5"),
         ("!x 5", "\"5\""),
         ("!!str 5", "\"5\""),
+        ("!!map 5", "\"5\""),
+        ("!!other 5", "\"5\""),
         ("!!binary NQ==", "\"5\""),
         ("-0", "0"),
         (".5", "0.5"),
@@ -113,6 +115,7 @@ fn merges_are_gos() {
     gives("a: {<<: {0123: 1}, b: 2}", "{a@1:{0123@2:1 b@3:2 } }");
     gives("a: &a {x: 1}\nb: {<<: [*a, {x: 2, z: 3}], z: ~}", "{a@1:{x@2:1 } b@3:{x@4:1 z@5:null } }");
     gives("a: {\"<<\": {x: 1}, y: 2}", "{a@1:{y@4:2 x@3:1 } }");
+    gives("a: {!!merge <<: {x: 1}}", "{a@1:{x@2:1 } }");
     refused("a: {<<: null}", "map merge requires map or sequence of maps as the value");
     refused("a: &a [{}]\nb: {<<: *a}", "map merge requires map or sequence of maps as the value");
     refused("a: {<<: {}, <<: {}}", "unmarshal errors:\n  line 1: mapping key \"<<\" already defined at line 1");
@@ -141,6 +144,8 @@ fn what_is_no_yaml_is_refused_in_gos_words() {
         gives(text, "nothing");
     }
     gives("a: 1\n---\nb: [", "{a@1:1 }");
+    refused("a: \"\\/\"", "line 1: found unknown escape character");
+    gives("a: \"\\\\/\"", "{a@1:\"\\\\/\" }");
     refused("a: 1\n--- @", "line 2: found character that cannot start any token");
     gives("{\"a\": 1}#x", "{a@1:1 }");
 }

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Freshness;
 use answer::{Listed, millis_since_1970};
 use client::{Client, PollError};
-pub use url::{HaTrackerUrl, HaTrackerUrlError};
+pub use url::HaTrackerUrl;
 
 /// What Mimir said last.
 #[derive(Clone, Debug, Default)]

@@ -21,13 +21,15 @@ pub mod fuzzing {
 mod ha_tracker;
 mod kubernetes;
 mod limits_cache;
+mod mimir_pages;
+mod mimir_url;
 mod source;
 mod spec;
 mod stamp;
 mod watched;
 mod web;
 
-pub use default_limits::{DefaultLimitsError, read_default_limits};
+pub use default_limits::{DefaultLimits, DefaultLimitsError, DefaultLimitsOptions, DefaultLimitsSource};
 pub use distributors::DistributorsSource;
 pub use document_list::{DocumentList, DocumentListError};
 pub use document_url::DocumentUrlError;
@@ -35,12 +37,14 @@ pub use edge_config::{EdgeConfigFeed, EdgeConfigSource, EdgeControl};
 pub use feed::{Freshness, LimitsFeed};
 pub use feed_source::{Feed, FeedCounts, FeedSource, FeedTracker, FeedUrls, FeedUrlsError};
 pub use file::FileSource;
-pub use ha_tracker::{HaTrackerFeed, HaTrackerPolls, HaTrackerSource, HaTrackerState, HaTrackerUrl, HaTrackerUrlError};
+pub use ha_tracker::{HaTrackerFeed, HaTrackerPolls, HaTrackerSource, HaTrackerState, HaTrackerUrl};
 pub use kubernetes::{
     ConfigMapData, ConfigMapName, ConfigMapSelector, ConfigMapSource, ConfigMapSpec, KubeClient, KubeConfigError,
     ObjectNameError, ObjectNames, SelectedKeys, ServiceName, WatchCounts,
 };
 pub use limits_cache::LimitsCache;
+pub use mimir_pages::{PageError, fetch_page};
+pub use mimir_url::{MimirUrl, MimirUrlError};
 pub use source::{Beside, Source, SourceError};
 pub use spec::{SourceSpec, SpecError};
 pub use watched::MAX_FILE_BYTES;

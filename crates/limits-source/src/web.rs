@@ -30,6 +30,17 @@ pub(crate) enum WebError {
     TooLarge(usize),
 }
 
+impl WebError {
+    /// Whether the same question may have an answer a moment later, as with a server that is starting.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Slow(_) => true,
+            Self::Status(status) => status.is_server_error(),
+            Self::Redirect(_) | Self::TooLarge(_) => false,
+        }
+    }
+}
+
 /// What an answer may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {

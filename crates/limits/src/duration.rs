@@ -13,8 +13,8 @@ const UNITS: [(&str, u64); 7] = [
     ("ms", 1),
 ];
 
-/// Units from years to days appear in [`render`] only where they divide the rest exactly.
-const EXACT_UNITS: usize = 3;
+/// Years and weeks appear in [`render`] only where they divide the rest exactly.
+const EXACT_UNITS: usize = 2;
 
 /// The longest duration: Go holds one as nanoseconds in an `int64`.
 const MAX_MILLIS: u64 = i64::MAX as u64 / 1_000_000;
@@ -53,7 +53,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, DurationError> {
     Ok(Duration::from_millis(total))
 }
 
-/// The shortest spelling that [`parse`] reads back; `0s` for none.
+/// The spelling of Prometheus, which [`parse`] reads back; `0s` for none.
 pub(crate) fn render(duration: Duration) -> String {
     let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     if rest == 0 {
@@ -110,10 +110,10 @@ mod tests {
 
     #[test]
     fn renders_as_prometheus_does() {
-        for text in ["0s", "5s", "10m", "1h30m", "1d", "1w", "1y", "8d", "25h", "1m1s1ms"] {
+        for text in ["0s", "5s", "10m", "1h30m", "1d", "1w", "1y", "8d", "1d1h", "1m1s1ms"] {
             assert_eq!(render(parse(text).expect("a duration")), text);
         }
-        assert_eq!(render(Duration::from_secs(36 * 3600)), "36h");
+        assert_eq!(render(Duration::from_secs(36 * 3600)), "1d12h");
     }
 
     proptest! {

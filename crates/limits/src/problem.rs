@@ -46,6 +46,20 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// The line of `Display`, and Mimir's own words behind it where it has any, on the same line.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        match &self.mimir {
+            None => self.to_string(),
+            Some(mimir) => {
+                let mimir: Vec<_> = mimir.lines().map(str::trim).collect();
+                format!("{self}; Mimir says: {}", mimir.join(" "))
+            }
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.document)?;

@@ -64,8 +64,10 @@ impl FieldValue for i64 {
         *self = match scalar(node, "a whole number such as 200000")? {
             Resolved::Null => return Ok(()),
             Resolved::Int(whole) => i64::try_from(whole).map_err(|_| out_of_range())?,
-            // yaml.v3 cuts a fraction off; the bounds are exactly the floats that an i64 holds.
+            // yaml.v3 cuts a fraction off.
             Resolved::Float(value) if (-TWO_TO_63..TWO_TO_63).contains(&value) => value as i64,
+            // It takes others up to 2^63 too. What they become depends on the machine: this, where Mimir runs on amd64.
+            Resolved::Float(value) if value <= TWO_TO_63 => i64::MIN,
             Resolved::Float(_) => return Err(out_of_range()),
             other => return Err(no_number(other, "a whole number such as 200000")),
         };
@@ -88,8 +90,8 @@ impl FieldValue for bool {
         *self = match scalar(node, "true or false")? {
             Resolved::Null => return Ok(()),
             Resolved::Bool(value) => value,
-            Resolved::Text("y" | "Y" | "yes" | "on") => true,
-            Resolved::Text("n" | "N" | "no" | "off") => false,
+            Resolved::Text("y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON") => true,
+            Resolved::Text("n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF") => false,
             other => return Err(wants("true or false", other)),
         };
         Ok(())
@@ -166,7 +168,7 @@ impl FieldValue for LabelValueStrategy {
     fn read(&mut self, node: &Node) -> Result<(), ValueError> {
         *self = match text(node)? {
             None => return Ok(()),
-            Some("error") => LabelValueStrategy::Error,
+            Some("" | "error") => LabelValueStrategy::Error,
             Some("truncate") => LabelValueStrategy::Truncate,
             Some("drop") => LabelValueStrategy::Drop,
             Some(other) => return Err(wants("error, truncate or drop", Resolved::Text(other))),

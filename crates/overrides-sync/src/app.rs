@@ -30,6 +30,9 @@ use grpc::GrpcServer;
 /// How far back a client may be and still get what changed instead of everything. A history takes some megabytes at most.
 const HISTORY: HistoryBounds = HistoryBounds { changes: 1_000, keys: 100_000 };
 
+/// How long a Mimir is asked for its default limits: as long as one takes to start.
+const ASK_MIMIR_FOR: Duration = Duration::from_secs(30);
+
 /// A server whose listeners are bound and whose limits are being watched.
 pub struct App {
     grpc: GrpcServer,
@@ -51,7 +54,7 @@ impl App {
     /// Binds the listeners, reads the limits once, and starts watching them.
     ///
     /// # Errors
-    /// When an address cannot be bound, the webhook's certificate cannot be used, there is a ConfigMap to watch and no way to a cluster, there are no
+    /// When an address cannot be bound, the Mimir of `--default-limits-url` gives no default limits, the webhook's certificate cannot be used, there is a ConfigMap to watch and no way to a cluster, there are no
     /// certificates to ask an HA tracker by, or a metric cannot be registered. Bad limits are no error: the server starts, is not ready, and says
     /// why.
     pub async fn build(config: Config, logs: LogHandle) -> anyhow::Result<Self> {
@@ -60,18 +63,19 @@ impl App {
         let readiness = Readiness::default();
         let http = HttpServer::bind(config.http_listen).await?;
         let reviews = Arc::new(WebhookCounts::default());
-        let rules = (&config.default_limits, config.allow_empty_overrides);
-        let webhook = sources::webhook(config.webhook, rules, Arc::clone(&reviews)).await?;
+        let defaults = config.default_limits.resolve(ASK_MIMIR_FOR).await?;
+        for problem in &defaults.problems {
+            tracing::warn!("default limits problem: {problem}");
+        }
+        let judged_by = (&defaults.defaults, config.mimir_version.clone(), config.allow_empty_overrides);
+        let webhook = sources::webhook(config.webhook, judged_by, Arc::clone(&reviews)).await?;
         let stop = CancellationToken::new();
         let sources = stop.clone().drop_guard();
 
-        for problem in &config.default_problems {
-            tracing::warn!("default limits problem: {problem}");
-        }
         let ha_tracker = sources::ha_tracker(config.ha_tracker_url, stop.clone())?;
         let kube = sources::kube(&config.limits, config.distributor_service.as_ref()).await?;
         let distributors = sources::distributors(kube.as_ref(), config.distributor_service, stop.clone());
-        let state = LimitsState::new(config.default_limits, config.allow_empty_overrides);
+        let state = LimitsState::new(defaults.defaults, config.allow_empty_overrides).of_version(config.mimir_version);
         let source =
             config.limits.start(state, config.limits_cache, kube.clone(), stop.clone()).await.context("--limits")?;
         let Source { limits: source, beside, cache_faults, cache } = source;
@@ -107,7 +111,7 @@ impl App {
         let feed = FeedService::new(inputs, metrics.clone(), streams.clone());
         let grpc = GrpcServer::bind(config.grpc_listen, feed.clone(), metrics.clone()).await?;
 
-        let default_problems: Arc<[Problem]> = config.default_problems.into();
+        let default_problems: Arc<[Problem]> = defaults.problems.into();
         let pages = problems_route(move || {
             [("default_limits", Arc::clone(&default_problems)), ("limits", Arc::clone(&problems.borrow()))]
         });

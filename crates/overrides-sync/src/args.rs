@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use limits::MimirVersion;
 use runtime::{LogFilter, LogFormat};
 
 const EXAMPLES: &str = "\
@@ -42,6 +43,26 @@ pub struct Args {
     /// whole Mimir config file. Clients have defaults of their own [default: Mimir's built-in limits]
     #[arg(long, env = "OVERRIDES_SYNC_DEFAULT_LIMITS", value_name = "FILE")]
     pub default_limits: Option<PathBuf>,
+
+    /// Replace $NAME, ${NAME} and ${NAME:default} in the file of --default-limits by environment variables, as a Mimir with
+    /// -config.expand-env=true does; give this program the variables that Mimir has. Off by default as in Mimir, since it would empty the $1 of relabelling rules
+    #[arg(long, env = "OVERRIDES_SYNC_DEFAULT_LIMITS_EXPAND_ENV")]
+    pub default_limits_expand_env: bool,
+
+    /// Mimir's command line, where it sets limits by flags such as "-distributor.ingestion-rate-limit=500000"; over --default-limits, as in
+    /// Mimir, and flags of anything else are passed over. @FILE: arguments in a file, one or more a line [default: none]
+    #[arg(long, env = "OVERRIDES_SYNC_DEFAULT_LIMITS_FLAGS", value_name = "FLAGS", allow_hyphen_values = true)]
+    pub default_limits_flags: Option<String>,
+
+    /// A running Mimir that shows its configuration, instead of file and flags: http://MIMIR:8080, asked at the start and for up to 30 seconds;
+    /// without a path, /config [default: not asked]
+    #[arg(long, env = "OVERRIDES_SYNC_DEFAULT_LIMITS_URL", value_name = "URL")]
+    pub default_limits_url: Option<String>,
+
+    /// The version of your Mimir, such as 3.1. Of 3.1 every field is known, and a document with another one is refused as Mimir refuses it; of any
+    /// other version such a field is passed over with a problem
+    #[arg(long, env = "OVERRIDES_SYNC_MIMIR_VERSION", value_name = "X.Y", default_value_t = MimirVersion::KNOWN)]
+    pub mimir_version: MimirVersion,
 
     /// Where the last good limits are kept, so that a restart without their source serves them
     #[arg(long, env = "OVERRIDES_SYNC_LIMITS_CACHE", value_name = "FILE")]

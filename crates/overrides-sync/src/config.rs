@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use limits::{Problem, TenantLimits};
-use limits_source::{ConfigMapSpec, HaTrackerUrl, ServiceName, SourceSpec, read_default_limits};
+use limits::MimirVersion;
+use limits_source::{ConfigMapSpec, DefaultLimitsOptions, DefaultLimitsSource, HaTrackerUrl, ServiceName, SourceSpec};
 use runtime::{FlagFile, LogSettings, refuse_shared_files};
 
 use crate::args::{Args, Events};
@@ -18,9 +18,8 @@ pub struct Config {
     pub(crate) grpc_listen: SocketAddr,
     pub(crate) http_listen: SocketAddr,
     pub(crate) limits: SourceSpec,
-    pub(crate) default_limits: TenantLimits,
-    /// What is wrong with the default limits' file and was ignored.
-    pub(crate) default_problems: Vec<Problem>,
+    pub(crate) default_limits: DefaultLimitsSource,
+    pub(crate) mimir_version: MimirVersion,
     pub(crate) allow_empty_overrides: bool,
     pub(crate) limits_cache: Option<PathBuf>,
     /// The Service whose ready endpoints are counted.
@@ -53,6 +52,10 @@ impl TryFrom<Args> for Config {
             http_listen,
             limits,
             default_limits,
+            default_limits_expand_env,
+            default_limits_flags,
+            default_limits_url,
+            mimir_version,
             limits_cache,
             allow_empty_overrides,
             ha_tracker_url,
@@ -77,19 +80,20 @@ impl TryFrom<Args> for Config {
             bail!("--limits is a feed, which an overrides-sync serves; write kube:NAMESPACE/CONFIGMAP or file:PATH");
         }
         let files = [
-            default_limits.as_deref().map(|path| FlagFile::read("--default-limits", path)),
             limits_cache.as_deref().map(|path| FlagFile::replaced("--limits-cache", path)),
             webhook_tls_cert.as_deref().map(|path| FlagFile::read("--webhook-tls-cert", path)),
             webhook_tls_key.as_deref().map(|path| FlagFile::read("--webhook-tls-key", path)),
         ];
-        let read = limits.files().map(|path| FlagFile::read("--limits", path));
-        refuse_shared_files(&read.chain(files.into_iter().flatten()).collect::<Vec<_>>())?;
-        let (default_limits, default_problems) = default_limits
-            .as_deref()
-            .map(read_default_limits)
-            .transpose()
-            .context("--default-limits")?
-            .unwrap_or_default();
+        let default_limits = DefaultLimitsOptions {
+            file: default_limits,
+            expand_env: default_limits_expand_env,
+            flags: default_limits_flags,
+            url: default_limits_url,
+            version: mimir_version.clone(),
+        };
+        let sources = limits.files().map(|path| FlagFile::read("--limits", path));
+        let defaults = default_limits.files().into_iter().map(|(flag, path)| FlagFile::read(flag, path));
+        refuse_shared_files(&sources.chain(files.into_iter().flatten()).chain(defaults).collect::<Vec<_>>())?;
         let configmap = match &limits {
             SourceSpec::Kube(configmap) => Some(configmap.clone()),
             SourceSpec::Files(_) | SourceSpec::Feed(_) => None,
@@ -100,8 +104,8 @@ impl TryFrom<Args> for Config {
             grpc_listen,
             http_listen,
             limits,
-            default_limits,
-            default_problems,
+            default_limits: default_limits.read()?,
+            mimir_version,
             allow_empty_overrides,
             limits_cache,
             distributor_service: distributor_service

@@ -22,7 +22,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use limits::TenantLimits;
+use limits::{Defaults, MimirVersion};
 use limits_source::ConfigMapSpec;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -60,7 +60,9 @@ pub(crate) struct WebhookSettings {
     /// The only ConfigMap that it says anything about, and which of its keys are read; with a label, every ConfigMap that has it.
     pub(crate) configmap: ConfigMapSpec,
     /// Laid under every entry.
-    pub(crate) defaults: TenantLimits,
+    pub(crate) defaults: Defaults,
+    /// Which Mimir it is.
+    pub(crate) version: MimirVersion,
     /// Whether a document without tenants is taken at its word.
     pub(crate) allow_empty: bool,
 }
@@ -95,8 +97,9 @@ impl Webhook {
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("cannot listen for the webhook on {address}"))?;
         let address = listener.local_addr()?;
-        let WebhookSettings { configmap, defaults, allow_empty } = settings;
-        let (rules, places) = (Rules { configmap, defaults, allow_empty }, Arc::new(Semaphore::new(MOST_QUESTIONS)));
+        let WebhookSettings { configmap, defaults, version, allow_empty } = settings;
+        let (rules, places) =
+            (Rules { configmap, defaults, version, allow_empty }, Arc::new(Semaphore::new(MOST_QUESTIONS)));
         Ok(Self { listener, address, tls, desk: Arc::new(Desk { rules, places, counts }) })
     }
 

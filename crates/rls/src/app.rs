@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use limits::LimitsState;
-use limits_source::{Beside, Source, SourceSpec};
+use limits_source::{Beside, DefaultLimits, DefaultLimitsSource, Source, SourceSpec};
 use prometheus::Registry;
 use runtime::{HttpServer, LogHandle, Readiness, Serving, Shutdown, observability_routes};
 use tokio::task::JoinHandle;
@@ -33,6 +33,9 @@ use calls::Calls;
 use grpc::{GrpcServer, Services};
 use sources::Tracker;
 
+/// How long a Mimir is asked for its default limits: as long as one takes to start. A start without them would limit every tenant without an
+/// override by limits that nobody chose.
+const ASK_MIMIR_FOR: Duration = Duration::from_secs(30);
 /// How often tenants with full buckets, and what is kept of idle ones, are forgotten.
 const KEEP_HOUSE_EVERY: Duration = Duration::from_secs(60);
 /// The same where new tenants find no place.
@@ -58,7 +61,7 @@ impl App {
     /// level of.
     ///
     /// # Errors
-    /// When an address cannot be bound, the audit log cannot be opened, there are no certificates to ask an HA tracker by, or a metric cannot
+    /// When an address cannot be bound, the Mimir of `--default-limits-url` gives no default limits, the audit log cannot be opened, there are no certificates to ask an HA tracker by, or a metric cannot
     /// be registered. Bad limits are no error: the server starts, is not ready, and says why. Nor is a bad edge config: it starts with everybody
     /// in shadow.
     pub async fn build(config: Config, logs: LogHandle) -> anyhow::Result<Self> {
@@ -69,9 +72,8 @@ impl App {
         let refusals = Refusals::new(config.audit_log, &registry).context("--audit-log")?;
         let records = Records::new(&registry, metrics.clone(), refusals)?;
 
-        for problem in &config.default_problems {
-            tracing::warn!("default limits problem: {problem}");
-        }
+        let defaults = default_limits(config.default_limits, config.default_limits_given).await?;
+        metrics.show_default_limits_given(config.default_limits_given);
         let stop = CancellationToken::new();
         let sources = stop.clone().drop_guard();
         let edge = sources::edge_config(config.edge_config, stop.clone()).await;
@@ -94,7 +96,7 @@ impl App {
         };
         let grpc = GrpcServer::bind(config.grpc_listen, services, calls.clone(), metrics.clone()).await?;
 
-        let state = LimitsState::new(config.default_limits, config.allow_empty_overrides);
+        let state = LimitsState::new(defaults.defaults, config.allow_empty_overrides).of_version(config.mimir_version);
         let source = config.limits.start(state, config.limits_cache, None, stop.clone()).await.context("--limits")?;
         let Source { limits, beside, cache_faults, cache } = source;
         sources::follow_distributors(config.distributors, &beside, &rules, stop.clone());
@@ -113,7 +115,7 @@ impl App {
         let admin = Admin {
             decider: Arc::clone(&decider),
             records: records.clone(),
-            default_problems: config.default_problems.into(),
+            default_problems: defaults.problems.into(),
             limits: limits.states.clone(),
             edge: edge.states.clone(),
             logs: logs.clone(),
@@ -195,6 +197,22 @@ impl App {
         self.records.finish().await;
         Ok(())
     }
+}
+
+/// The default limits, with a log line for all that is wrong with them.
+///
+/// That nobody said what they are is no problem of a document, and no problem that is counted: where Mimir has its built-in limits it would be counted
+/// for ever. A log line and a gauge of its own say it.
+async fn default_limits(source: DefaultLimitsSource, given: bool) -> anyhow::Result<DefaultLimits> {
+    let defaults = source.resolve(ASK_MIMIR_FOR).await?;
+    for problem in &defaults.problems {
+        tracing::warn!("default limits problem: {problem}");
+    }
+    if !given {
+        let problem = DefaultLimits::nobody_said();
+        tracing::warn!(code = problem.code.id(), "{problem}");
+    }
+    Ok(defaults)
 }
 
 /// Forgets what has become idle, once a minute, and more often where there is no room for new tenants.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytesize::ByteSize;
-use limits::{Problem, TenantLimits};
-use limits_source::{HaTrackerUrl, SourceSpec, read_default_limits};
+use limits::MimirVersion;
+use limits_source::{DefaultLimitsOptions, DefaultLimitsSource, HaTrackerUrl, SourceSpec};
 use remote_write::BodyLimits;
 use runtime::{FlagFile, LogSettings, refuse_shared_files};
 
@@ -31,9 +31,10 @@ pub struct Config {
     pub(crate) grpc_listen: SocketAddr,
     pub(crate) http_listen: SocketAddr,
     pub(crate) limits: SourceSpec,
-    pub(crate) default_limits: TenantLimits,
-    /// What is wrong with the default limits' file and was ignored.
-    pub(crate) default_problems: Vec<Problem>,
+    pub(crate) default_limits: DefaultLimitsSource,
+    pub(crate) mimir_version: MimirVersion,
+    /// Whether somebody said what the default limits are.
+    pub(crate) default_limits_given: bool,
     pub(crate) allow_empty_overrides: bool,
     pub(crate) edge_config: Option<PathBuf>,
     pub(crate) limits_cache: Option<PathBuf>,
@@ -88,6 +89,10 @@ impl TryFrom<Args> for Config {
             http_listen,
             limits,
             default_limits,
+            default_limits_expand_env,
+            default_limits_flags,
+            default_limits_url,
+            mimir_version,
             edge_config,
             limits_cache,
             charge_samples_in,
@@ -112,13 +117,14 @@ impl TryFrom<Args> for Config {
         }
         let limits = limits.parse().context("--limits")?;
         let audit_log = audit_log.map(AuditTarget::from);
-        refuse_shared_files(&flag_files(&limits, [&default_limits, &edge_config, &limits_cache], audit_log.as_ref()))?;
-        let (default_limits, default_problems) = default_limits
-            .as_deref()
-            .map(read_default_limits)
-            .transpose()
-            .context("--default-limits")?
-            .unwrap_or_default();
+        let default_limits = DefaultLimitsOptions {
+            file: default_limits,
+            expand_env: default_limits_expand_env,
+            flags: default_limits_flags,
+            url: default_limits_url,
+            version: mimir_version.clone(),
+        };
+        refuse_shared_files(&flag_files(&limits, &default_limits, [&edge_config, &limits_cache], audit_log.as_ref()))?;
         let max_request_bytes = body_size("--max-request-bytes", max_request_bytes)?;
         let max_decoded_bytes = body_size("--max-decoded-bytes", max_decoded_bytes)?;
         let bodies = BodyPolicy {
@@ -131,8 +137,9 @@ impl TryFrom<Args> for Config {
             grpc_listen,
             http_listen,
             limits,
-            default_limits,
-            default_problems,
+            default_limits: default_limits.read()?,
+            mimir_version,
+            default_limits_given: default_limits.are_given(),
             allow_empty_overrides,
             edge_config,
             limits_cache,
@@ -152,7 +159,8 @@ impl TryFrom<Args> for Config {
 /// Those of flags that are given.
 fn flag_files<'a>(
     limits: &'a SourceSpec,
-    [default_limits, edge_config, limits_cache]: [&'a Option<PathBuf>; 3],
+    default_limits: &'a DefaultLimitsOptions,
+    [edge_config, limits_cache]: [&'a Option<PathBuf>; 2],
     audit_log: Option<&'a AuditTarget>,
 ) -> Vec<FlagFile<'a>> {
     let audit_log = match audit_log {
@@ -160,13 +168,13 @@ fn flag_files<'a>(
         Some(AuditTarget::StandardOutput) | None => None,
     };
     let files = [
-        default_limits.as_deref().map(|path| FlagFile::read("--default-limits", path)),
         edge_config.as_deref().map(|path| FlagFile::read("--edge-config", path)),
         limits_cache.as_deref().map(|path| FlagFile::replaced("--limits-cache", path)),
         audit_log.map(|path| FlagFile::appended("--audit-log", path)),
     ];
     let limits = limits.files().map(|path| FlagFile::read("--limits", path));
-    limits.chain(files.into_iter().flatten()).collect()
+    let defaults = default_limits.files().into_iter().map(|(flag, path)| FlagFile::read(flag, path));
+    limits.chain(files.into_iter().flatten()).chain(defaults).collect()
 }
 
 /// The address of the HA tracker that is asked, if there is one.

@@ -40,6 +40,9 @@ struct ProblemJson {
     field: Option<String>,
     severity: &'static str,
     message: String,
+    /// Mimir's own words, where it refuses the document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mimir: Option<String>,
 }
 
 /// The page. `now` gives the problems of each source, under the source's name.
@@ -63,7 +66,7 @@ fn list(
 
 impl From<(&'static str, &Problem)> for ProblemJson {
     fn from((source, problem): (&'static str, &Problem)) -> Self {
-        let Problem { code, document, tenant, field, line, severity, message } = problem.clone();
+        let Problem { code, document, tenant, field, line, severity, message, mimir } = problem.clone();
         Self {
             source,
             code: code.id(),
@@ -74,6 +77,7 @@ impl From<(&'static str, &Problem)> for ProblemJson {
             field,
             severity: severity.as_str(),
             message,
+            mimir,
         }
     }
 }

@@ -1,11 +1,14 @@
-//! The operator's load generator against the edge: what a tenant gets through is what its limit says.
+//! The operator's load generator against the edge: what a tenant gets through is what its limit says. And `edgectl check` against a real Mimir.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
-use e2e::{Edge, built};
+use e2e::{Edge, Mimir, built};
 use serde_json::Value;
+use tempfile::tempdir;
 
 const RATE: f64 = 20_000.0;
 const BURST: f64 = 30_000.0;
@@ -57,4 +60,71 @@ fn accepted_samples_match_the_limit(protocol: &str) {
 fn accepted_samples_match_the_limit_in_both_protocols() {
     accepted_samples_match_the_limit("1.0");
     accepted_samples_match_the_limit("2.0");
+}
+
+/// Limits in all the places where Mimir takes them from: `-config.file` with a variable that is not set, and flags over it.
+const CONFIG: &str = "\
+limits:
+  ingestion_rate: 7
+  request_rate: ${NOT_SET_WHERE_TESTS_RUN:9}
+  drop_labels: [z]
+  metric_relabel_configs: [{action: drop, source_labels: [x], regex: y}]
+";
+const FLAGS: [&str; 2] = ["-distributor.ingestion-rate-limit=500000", "-distributor.drop-label=a,b"];
+const RUNTIME: &str = "\
+overrides:
+  team-a: {ingestion_rate: 500, out_of_order_time_window: 5m, drop_labels: []}
+  team-b: null
+  team-c: {}
+  team-d: {request_rate: -1, ingestion_burst_size: 1000}
+";
+
+/// Runs `edgectl check` with its files in this folder: the exit code, and the differences as tenant and field.
+fn differences(folder: &Path, arguments: &[&str]) -> (Option<i32>, Vec<(Value, Value)>) {
+    let output = Command::new(built("edgectl"))
+        .current_dir(folder)
+        .args(["check", "--format=json"])
+        .args(arguments)
+        .output()
+        .expect("edgectl runs");
+    let run: Value = serde_json::from_slice(&output.stdout).expect("edgectl prints JSON");
+    let files = run["files"].as_array().expect("files");
+    assert_eq!(files.last().map(|file| &file["outcome"]), Some(&Value::from("compared")), "{run}");
+    let problems = files.iter().filter_map(|file| file["problems"].as_array()).flatten();
+    let named = problems.map(|problem| {
+        assert_eq!(problem["code"], "MRC0050", "{problem}");
+        (problem["tenant"].clone(), problem["field"].clone())
+    });
+    (output.status.code(), named.collect())
+}
+
+#[test]
+fn the_edge_has_what_a_mimir_of_the_same_files_and_flags_has() {
+    let folder = tempdir().expect("a folder can be made");
+    let write = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).expect("a file can be written");
+        folder.path().join(name)
+    };
+    let runtime = write("runtime.yaml", RUNTIME);
+    let config = format!("-config.file={}", write("mimir.yaml", CONFIG).display());
+    let flags = [FLAGS.as_slice(), &[&config, "-config.expand-env=true"]].concat();
+    let mimir = Mimir::start_with(&folder.path().join("mimir"), &runtime, &flags);
+    let url = format!("http://127.0.0.1:{}", mimir.port());
+    let against = ["--against", url.as_str()];
+
+    // With Mimir's own defaults, and with those that the edge makes of the same file and flags.
+    let told = format!("--default-limits-flags={}", FLAGS.join(" "));
+    let own = ["--default-limits=mimir.yaml", "--default-limits-expand-env", told.as_str()];
+    assert_eq!(differences(folder.path(), &[&against[..], &["runtime.yaml"]].concat()), (Some(0), Vec::new()));
+    assert_eq!(differences(folder.path(), &[&against[..], &own, &["runtime.yaml"]].concat()), (Some(0), Vec::new()));
+
+    write("other.yaml", &RUNTIME.replace("500,", "501,").replace("  team-c: {}\n", "  team-e: {request_rate: 2}\n"));
+    let expected = [("team-a", "ingestion_rate"), ("team-e", "request_rate")];
+    let expected = expected.map(|(tenant, field)| (tenant.into(), field.into())).to_vec();
+    assert_eq!(differences(folder.path(), &[&against[..], &["other.yaml"]].concat()), (Some(1), expected));
+
+    let expected = [(Value::Null, Value::from("drop_labels")), (Value::Null, Value::from("ingestion_rate"))].to_vec();
+    let without_flags = &own[..2];
+    let found = differences(folder.path(), &[&against[..], without_flags, &["runtime.yaml"]].concat());
+    assert_eq!(found, (Some(1), expected));
 }

@@ -100,7 +100,7 @@ fn a_label_and_keys_are_handed_on_and_the_role_allows_a_list_by_label() {
     assert!(manifests.contains(limits), "{manifests}");
     assert!(manifests.contains("matchLabels:\n        app.kubernetes.io/component: \"runtime\""), "{manifests}");
     let roles: Vec<_> = manifests.split("---\n").filter(|manifest| manifest.contains("kind: Role")).collect();
-    cluster.kubectl().apply(&roles.join("---\n")).ok();
+    drop(cluster.kubectl().apply(&roles.join("---\n")).ok());
     let object = json!({
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": { "name": "runtime-7f9c", "labels": { "app.kubernetes.io/component": "runtime" } },

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::CommandFactory;
+use limits::MimirVersion;
 
 use super::{Cli, Command, Format, parse};
 use crate::load::{Config, Protocol};
@@ -80,8 +81,12 @@ fn refuses_what_makes_no_sense() {
     refuse("load-remote-write --header nocolon", "must be NAME:VALUE");
     refuse("load-remote-write --header b\u{e4}d:x", "is no header name");
     refuse("check", "<FILE>...");
-    refuse("check --format xml a.yaml", "[possible values: text, json]");
+    refuse("check --format xml a.yaml", "[possible values: text, json, yaml]");
     refuse("check - -", "standard input can be read only once");
+    refuse("check --mimir-version three a.yaml", "is no version of Mimir");
+    refuse("check --against mimir:8080 a.yaml", "must begin with http://");
+    refuse("check --default-limits-url http://m --default-limits d.yaml a.yaml", "leave out --default-limits");
+    refuse("check --default-limits-expand-env a.yaml", "--default-limits-expand-env");
     refuse("check -unknown a.yaml", "unexpected argument '-u'");
 }
 
@@ -91,7 +96,7 @@ fn check_takes_files_and_standard_input() {
         panic!("not a check");
     };
     assert_eq!(check.files, [std::path::PathBuf::from("a.yaml"), "-".into()]);
-    assert_eq!(check.default_limits, Some("d.yaml".into()));
+    assert_eq!(check.defaults.options(MimirVersion::default()).file, Some("d.yaml".into()));
     assert_eq!(check.format, Format::Json);
 }
 
@@ -108,5 +113,5 @@ fn help_names_units_defaults_examples_and_exit_codes() {
     for part in ["[default: text]", "Examples:", "Exit codes:", "standard input"] {
         assert!(check.contains(part), "{part} is missing in {check}");
     }
-    assert!(help("--help").contains("66  a file can't be read"));
+    assert!(help("--help").contains("66  a file or a page of Mimir can't be read"));
 }

@@ -1,146 +1,110 @@
-//! What became of one checked file, in words and as JSON.
+//! What became of one checked file, in words.
 
+use std::fmt::Display;
 use std::io::{self, Write};
-use std::string::FromUtf8Error;
 
-use limits::{Code, Problem, Severity};
-use serde::Serialize;
+use limits::{Problem, TenantLimits};
+
+use super::{report, yaml};
+use crate::exit;
 
 /// What mimir-rls would do with a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Outcome {
-    /// Overrides that come into force, except for what the problems name.
-    Accepted { tenants: usize },
+    /// Overrides that come into force, except for what the problems name; the limits that come out, of each key.
+    Accepted { tenants: usize, limits: Vec<(String, TenantLimits)> },
     /// Overrides that change nothing.
     Rejected,
     /// Defaults that can be used.
     Defaults,
     /// Defaults that can't.
     DefaultsRejected,
-    /// The file can't be read, and why.
+    /// Compared with a running Mimir, which has so many tenants; the problems are the differences.
+    Compared { tenants: usize },
+    /// The file, or the page of Mimir, can't be read, and why.
     Unreadable(String),
 }
 
-/// The verdict on one file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The verdict on one file, on several that are one configuration, or on a Mimir.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Verdict {
+    /// The file; several with commas, as in `-runtime-config.file`; or an address.
     pub(super) file: String,
     pub(super) outcome: Outcome,
     pub(super) problems: Vec<Problem>,
 }
 
 impl Verdict {
-    pub(super) fn unreadable(file: &str, error: &io::Error) -> Self {
-        Self { file: file.to_owned(), outcome: Outcome::Unreadable(error.to_string()), problems: Vec::new() }
+    pub(super) fn new(file: String, outcome: Outcome, problems: Vec<Problem>) -> Self {
+        Self { file, outcome, problems }
     }
 
-    pub(super) fn not_text(file: &str, error: &FromUtf8Error) -> Self {
-        let good = error.utf8_error().valid_up_to();
-        let lines = error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count();
-        let message = format!("byte {good} is not UTF-8 and the document is rejected; save it as UTF-8");
-        let line = u64::try_from(lines + 1).ok();
-        let problem = Problem { line, ..Problem::of_document(Code::BadCharacters, file, Severity::Rejected, message) };
-        Self { file: file.to_owned(), outcome: Outcome::Rejected, problems: vec![problem] }
+    pub(super) fn unreadable(file: &str, error: &dyn Display) -> Self {
+        Self::new(file.to_owned(), Outcome::Unreadable(error.to_string()), Vec::new())
     }
 
-    /// Whether there is anything for a person to mend.
-    pub(super) fn has_problems(&self) -> bool {
-        !self.problems.is_empty() || matches!(self.outcome, Outcome::Rejected | Outcome::DefaultsRejected)
+    /// The exit code of a run with this verdict alone; of several the highest holds.
+    pub(super) fn exit_code(&self) -> u8 {
+        match &self.outcome {
+            Outcome::Unreadable(_) => exit::NO_INPUT,
+            Outcome::Rejected | Outcome::DefaultsRejected => exit::REFUSED,
+            _ if !self.problems.is_empty() => exit::PROBLEMS,
+            _ => 0,
+        }
     }
 
-    /// One line for each problem, and the summary.
-    pub(super) fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
+    /// The lines of each problem, the summary, and with `show` the limits.
+    pub(super) fn write_text(&self, show: bool, out: &mut impl Write) -> io::Result<()> {
         for problem in &self.problems {
             writeln!(out, "{}", one_line(problem))?;
+            if let Some(words) = problem.mimir.as_deref() {
+                writeln!(out, "  Mimir: {}", joined(words))?;
+            }
         }
-        writeln!(out, "{}", self.summary())
+        writeln!(out, "{}", self.summary())?;
+        match &self.outcome {
+            Outcome::Accepted { limits, .. } if show && !limits.is_empty() => {
+                out.write_all(yaml::block(&report::limits(limits), 1).as_bytes())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn summary(&self) -> String {
         let Self { file, outcome, problems } = self;
-        let problems = counted(problems.len(), "problem");
+        let counted_problems = counted(problems.len(), "problem");
         match outcome {
-            Outcome::Accepted { tenants } => format!("{file}: {}, {problems}", counted(*tenants, "tenant")),
+            Outcome::Accepted { tenants, .. } => format!("{file}: {}, {counted_problems}", counted(*tenants, "tenant")),
             Outcome::Rejected => {
-                format!("{file}: rejected, {problems}; mimir-rls and Mimir keep the document they have")
+                format!("{file}: rejected, {counted_problems}; mimir-rls and Mimir keep the document they have")
             }
-            Outcome::Defaults => format!("{file}: defaults, {problems}"),
+            Outcome::Defaults => format!("{file}: defaults, {counted_problems}"),
             Outcome::DefaultsRejected => {
-                format!("{file}: rejected, {problems}; mimir-rls does not start with these defaults")
+                format!("{file}: rejected, {counted_problems}; mimir-rls does not start with these defaults")
             }
-            Outcome::Unreadable(error) => format!("{file}: can't be read: {error}"),
+            Outcome::Compared { tenants } => {
+                format!("{file}: {}, {}", counted(*tenants, "tenant"), counted(problems.len(), "difference"))
+            }
+            Outcome::Unreadable(error) => format!("{file}: can't be read: {}", joined(error)),
         }
     }
 }
 
-/// All verdicts as one JSON object and a line end.
-pub(super) fn write_json(verdicts: &[Verdict], out: &mut impl Write) -> io::Result<()> {
-    let files: Vec<_> = verdicts.iter().map(FileJson::new).collect();
-    let problems = verdicts.iter().map(|verdict| verdict.problems.len()).sum();
-    serde_json::to_writer_pretty(&mut *out, &RunJson { problems, files })?;
-    writeln!(out)
-}
-
-#[derive(Serialize)]
-struct RunJson<'v> {
-    problems: usize,
-    files: Vec<FileJson<'v>>,
-}
-
-#[derive(Serialize)]
-struct FileJson<'v> {
-    file: &'v str,
-    outcome: &'static str,
-    /// Only of accepted overrides.
-    tenants: Option<usize>,
-    /// Only of a file that can't be read.
-    error: Option<&'v str>,
-    problems: Vec<ProblemJson<'v>>,
-}
-
-#[derive(Serialize)]
-struct ProblemJson<'v> {
-    line: Option<u64>,
-    tenant: Option<&'v str>,
-    field: Option<&'v str>,
-    severity: &'static str,
-    message: &'v str,
-}
-
-impl<'v> FileJson<'v> {
-    fn new(verdict: &'v Verdict) -> Self {
-        let (outcome, tenants, error) = match &verdict.outcome {
-            Outcome::Accepted { tenants } => ("accepted", Some(*tenants), None),
-            Outcome::Rejected => ("rejected", None, None),
-            Outcome::Defaults => ("defaults", None, None),
-            Outcome::DefaultsRejected => ("defaults_rejected", None, None),
-            Outcome::Unreadable(error) => ("unreadable", None, Some(error.as_str())),
-        };
-        Self {
-            file: &verdict.file,
-            outcome,
-            tenants,
-            error,
-            problems: verdict.problems.iter().map(ProblemJson::new).collect(),
-        }
-    }
-}
-
-impl<'v> ProblemJson<'v> {
-    fn new(problem: &'v Problem) -> Self {
-        Self {
-            line: problem.line,
-            tenant: problem.tenant.as_deref(),
-            field: problem.field.as_deref(),
-            severity: problem.severity.as_str(),
-            message: &problem.message,
-        }
-    }
-}
-
-/// A parser's message may quote the document; whatever it holds, a problem stays one line.
+/// `FILE:LINE: CODE KIND: tenant TENANT: MESSAGE`.
 fn one_line(problem: &Problem) -> String {
-    problem.to_string().lines().collect::<Vec<_>>().join(" ")
+    let Problem { code, document, tenant, line, message, .. } = problem;
+    let line = line.map_or_else(String::new, |line| format!(":{line}"));
+    let tenant = match tenant.as_deref() {
+        None => String::new(),
+        Some("") => "tenant \"\": ".to_owned(),
+        Some(tenant) => format!("tenant {tenant}: "),
+    };
+    joined(&format!("{document}{line}: {} {}: {tenant}{message}", code.id(), code.name()))
+}
+
+/// A parser's message may quote the document; whatever it holds, it stays one line.
+fn joined(text: &str) -> String {
+    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 fn counted(count: usize, noun: &str) -> String {
@@ -149,32 +113,37 @@ fn counted(count: usize, noun: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Outcome, Verdict};
+    use limits::{Code, Severity};
+
+    use super::*;
 
     #[track_caller]
-    fn summary(outcome: Outcome, expected: &str) {
-        let verdict = Verdict { file: "a.yaml".to_owned(), outcome, problems: Vec::new() };
-        assert_eq!(verdict.summary(), expected);
+    fn check(outcome: Outcome, problems: usize, summary: &str, code: u8) {
+        let problem = Problem::of_document(Code::Other, "a.yaml", Severity::Ignored, "is odd");
+        let verdict = Verdict::new("a.yaml".to_owned(), outcome, vec![problem; problems]);
+        assert_eq!(verdict.summary(), summary);
+        assert_eq!(verdict.exit_code(), code);
     }
 
     #[test]
     fn summarises_in_words() {
-        summary(Outcome::Accepted { tenants: 1 }, "a.yaml: 1 tenant, 0 problems");
-        summary(Outcome::Accepted { tenants: 3 }, "a.yaml: 3 tenants, 0 problems");
-        summary(Outcome::Rejected, "a.yaml: rejected, 0 problems; mimir-rls and Mimir keep the document they have");
-        summary(Outcome::Unreadable("gone".to_owned()), "a.yaml: can't be read: gone");
+        let accepted = |tenants| Outcome::Accepted { tenants, limits: Vec::new() };
+        check(accepted(1), 0, "a.yaml: 1 tenant, 0 problems", 0);
+        check(accepted(3), 1, "a.yaml: 3 tenants, 1 problem", 1);
+        let rejected = "a.yaml: rejected, 1 problem; mimir-rls and Mimir keep the document they have";
+        check(Outcome::Rejected, 1, rejected, 2);
+        check(Outcome::Compared { tenants: 2 }, 0, "a.yaml: 2 tenants, 0 differences", 0);
+        check(Outcome::Compared { tenants: 2 }, 1, "a.yaml: 2 tenants, 1 difference", 1);
+        check(Outcome::Unreadable("gone".to_owned()), 0, "a.yaml: can't be read: gone", 66);
     }
 
     #[test]
-    fn names_the_line_where_text_ends() {
-        let error = String::from_utf8(b"a: 1\nb: \xff\n".to_vec()).unwrap_err();
-        let verdict = Verdict::not_text("a.yaml", &error);
-        let mut text = Vec::new();
-        verdict.write_text(&mut text).unwrap();
-        assert_eq!(
-            String::from_utf8(text).unwrap(),
-            "a.yaml:2: byte 8 is not UTF-8 and the document is rejected; save it as UTF-8\n\
-             a.yaml: rejected, 1 problem; mimir-rls and Mimir keep the document they have\n"
-        );
+    fn a_problem_is_one_line_with_its_code() {
+        let problem = Problem {
+            line: Some(12),
+            tenant: Some("team-a".to_owned()),
+            ..Problem::of_document(Code::UnknownField, "a.yaml", Severity::Ignored, "field x is\nunknown")
+        };
+        assert_eq!(one_line(&problem), "a.yaml:12: MRC0020 unknown-field: tenant team-a: field x is unknown");
     }
 }

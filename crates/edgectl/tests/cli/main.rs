@@ -5,7 +5,9 @@
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
+mod against;
 mod check;
+mod docs;
 mod load;
 mod server;
 mod tls;

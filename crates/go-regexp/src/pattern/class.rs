@@ -11,55 +11,10 @@ const NAMED: [&str; 14] = [
     "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word",
     "xdigit",
 ];
-/// Go's categories, but for `Cs` and `LC`.
-const CATEGORIES: [&str; 36] = [
+/// Go's categories, but for `Cs`.
+const CATEGORIES: [&str; 37] = [
     "C", "Cc", "Cf", "Cn", "Co", "L", "Ll", "Lm", "Lo", "Lt", "Lu", "M", "Mc", "Me", "Mn", "N", "Nd", "Nl", "No", "P",
-    "Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "S", "Sc", "Sk", "Sm", "So", "Z", "Zl", "Zp", "Zs",
-];
-
-/// Names of categories, as Go looks them up.
-const ALIASES: [(&str, &str); 41] = [
-    ("Casedletter", "LC"),
-    ("Closepunctuation", "Pe"),
-    ("Cntrl", "Cc"),
-    ("Combiningmark", "M"),
-    ("Connectorpunctuation", "Pc"),
-    ("Control", "Cc"),
-    ("Currencysymbol", "Sc"),
-    ("Dashpunctuation", "Pd"),
-    ("Decimalnumber", "Nd"),
-    ("Digit", "Nd"),
-    ("Enclosingmark", "Me"),
-    ("Finalpunctuation", "Pf"),
-    ("Format", "Cf"),
-    ("Initialpunctuation", "Pi"),
-    ("Letter", "L"),
-    ("Letternumber", "Nl"),
-    ("Lineseparator", "Zl"),
-    ("Lowercaseletter", "Ll"),
-    ("Mark", "M"),
-    ("Mathsymbol", "Sm"),
-    ("Modifierletter", "Lm"),
-    ("Modifiersymbol", "Sk"),
-    ("Nonspacingmark", "Mn"),
-    ("Number", "N"),
-    ("Openpunctuation", "Ps"),
-    ("Other", "C"),
-    ("Otherletter", "Lo"),
-    ("Othernumber", "No"),
-    ("Otherpunctuation", "Po"),
-    ("Othersymbol", "So"),
-    ("Paragraphseparator", "Zp"),
-    ("Privateuse", "Co"),
-    ("Punct", "P"),
-    ("Punctuation", "P"),
-    ("Separator", "Z"),
-    ("Spaceseparator", "Zs"),
-    ("Spacingmark", "Mc"),
-    ("Symbol", "S"),
-    ("Titlecaseletter", "Lt"),
-    ("Unassigned", "Cn"),
-    ("Uppercaseletter", "Lu"),
+    "Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "S", "Sc", "Sk", "Sm", "So", "Z", "Zl", "Zp", "Zs", "LC",
 ];
 
 /// Translates what follows a `[`, and gives the text behind the class.
@@ -166,38 +121,16 @@ pub(super) fn unicode(text: &str, mut inverse: bool) -> Result<(String, &str), P
     };
     let stripped = name.strip_prefix('^');
     inverse ^= stripped.is_some();
-    let property = match &*canonical(stripped.unwrap_or(name)) {
-        "Any" => return Ok((everything(!inverse), rest)),
-        "Cs" | "Surrogate" => return Ok((everything(inverse), rest)),
-        "Ascii" if inverse => return Ok((r"[^\x{0}-\x{7F}]".to_owned(), rest)),
-        "Ascii" => return Ok((r"\x{0}-\x{7F}".to_owned(), rest)),
-        "Assigned" => {
-            inverse = !inverse;
-            "gc=Cn".to_owned()
-        }
-        "Lc" => "gc=LC".to_owned(),
-        name if CATEGORIES.contains(&name) => format!("gc={name}"),
-        name if scripts::is_known(name) => format!("sc={name}"),
-        name => match ALIASES.iter().find(|(alias, _)| *alias == name) {
-            Some((_, category)) => format!("gc={category}"),
-            None => return Err(PatternError::CharacterRange),
-        },
-    };
+    let name = stripped.unwrap_or(name);
     let sign = if inverse { 'P' } else { 'p' };
-    Ok((format!(r"\{sign}{{{property}}}"), rest))
-}
-
-/// The name as Go looks it up, from 1.25 on: one capital letter and small ones. That of some scripts, `Old_Italic`, is not
-/// found so.
-fn canonical(name: &str) -> String {
-    let mut name = name.replace(['_', '-', ' '], "").to_ascii_lowercase();
-    if let Some(first) = name.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    name
-}
-
-/// Every character as items of a class, or none.
-fn everything(is_everything: bool) -> String {
-    if is_everything { r"\x{0}-\x{10FFFF}".to_owned() } else { NOTHING.to_owned() }
+    let items = match name {
+        "Any" if inverse => NOTHING.to_owned(),
+        "Any" => r"\x{0}-\x{10FFFF}".to_owned(),
+        "Cs" if inverse => r"\x{0}-\x{10FFFF}".to_owned(),
+        "Cs" => NOTHING.to_owned(),
+        name if CATEGORIES.contains(&name) => format!(r"\{sign}{{gc={name}}}"),
+        name if scripts::is_known(name) => format!(r"\{sign}{{sc={name}}}"),
+        _ => return Err(PatternError::CharacterRange),
+    };
+    Ok((items, rest))
 }

@@ -108,8 +108,8 @@ fn problem(problem: FeedProblem) -> Problem {
         FeedSeverity::Shadowed => Severity::Shadowed,
         FeedSeverity::Rejected => Severity::Rejected,
     };
-    let FeedProblem { document, tenant, field, line, message, code, .. } = problem;
+    let FeedProblem { document, tenant, field, line, message, code, mimir, .. } = problem;
     // A newer server may know kinds that are not known here.
     let code = Code::from_id(&code).unwrap_or(Code::Other);
-    Problem { code, document, tenant, field, line, severity, message }
+    Problem { code, document, tenant, field, line, severity, message, mimir }
 }

@@ -29,6 +29,7 @@ fn problem(message: &str) -> feed::Problem {
         line: Some(3),
         severity: feed::Severity::Rejected.into(),
         message: message.to_owned(),
+        mimir: None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use anyhow::Context;
-use limits::TenantLimits;
+use limits::{Defaults, MimirVersion};
 use limits_source::{
     DistributorsSource, HaTrackerFeed, HaTrackerSource, HaTrackerUrl, KubeClient, ServiceName, SourceSpec,
 };
@@ -45,10 +45,10 @@ pub(super) fn ha_tracker(url: Option<HaTrackerUrl>, stop: CancellationToken) -> 
 /// The webhook, where there is one. It judges by the default limits, and whether a document without tenants is meant.
 pub(super) async fn webhook(
     config: Option<WebhookConfig>,
-    (defaults, allow_empty): (&TenantLimits, bool),
+    (defaults, version, allow_empty): (&Defaults, MimirVersion, bool),
     counts: Arc<WebhookCounts>,
 ) -> anyhow::Result<Option<Webhook>> {
     let Some(WebhookConfig { listen, tls, configmap }) = config else { return Ok(None) };
-    let settings = WebhookSettings { configmap, defaults: defaults.clone(), allow_empty };
+    let settings = WebhookSettings { configmap, defaults: defaults.clone(), version, allow_empty };
     Webhook::bind(listen, tls, settings, counts).await.map(Some)
 }

@@ -40,7 +40,7 @@ pub(super) fn notes(configmap: &ConfigMapName, origin: &Origin, problems: &[Prob
     let mut names = HashSet::new();
     let of_problem = |problem: &Problem| {
         let (reason, action) = reason_and_action(problem.severity);
-        Note::new(configmap, origin, reason, action, &problem.to_string())
+        Note::new(configmap, origin, reason, action, &problem.in_full())
     };
     let mut all: Vec<_> = worst.into_iter().map(of_problem).filter(|note| names.insert(note.name.clone())).collect();
     let untold = all.len().saturating_sub(MOST_PROBLEMS);

@@ -134,6 +134,7 @@ mod tests {
             line: None,
             severity: Severity::Ignored,
             message: format!("number {number}"),
+            mimir: None,
         };
         notes(&configmap, &origin, &numbers.map(problem).collect::<Vec<_>>())
     }

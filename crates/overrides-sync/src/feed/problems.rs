@@ -23,14 +23,15 @@ pub(super) fn problem_list(problems: &[Problem]) -> ProblemList {
 }
 
 fn size(problem: &Problem) -> usize {
-    let Problem { document, tenant, field, message, .. } = problem;
-    let texts = [Some(document), tenant.as_ref(), field.as_ref(), Some(message)];
+    let Problem { document, tenant, field, message, mimir, .. } = problem;
+    let texts = [Some(document), tenant.as_ref(), field.as_ref(), Some(message), mimir.as_ref()];
     texts.into_iter().flatten().fold(PROBLEM_BYTES, |size, text| size.saturating_add(text.len()))
 }
 
 fn more(first: &Problem, count: usize) -> ProblemMessage {
     ProblemMessage {
         code: Code::MoreProblems.id().to_owned(),
+        mimir: None,
         document: first.document.clone(),
         tenant: None,
         field: None,
@@ -43,14 +44,23 @@ fn more(first: &Problem, count: usize) -> ProblemMessage {
 }
 
 fn message(problem: &Problem) -> ProblemMessage {
-    let Problem { code, document, tenant, field, line, severity, message } = problem.clone();
+    let Problem { code, document, tenant, field, line, severity, message, mimir } = problem.clone();
     let severity = match severity {
         Severity::Ignored => SeverityMessage::Ignored,
         Severity::Kept => SeverityMessage::Kept,
         Severity::Shadowed => SeverityMessage::Shadowed,
         Severity::Rejected => SeverityMessage::Rejected,
     };
-    ProblemMessage { document, tenant, field, line, severity: severity.into(), message, code: code.id().to_owned() }
+    ProblemMessage {
+        document,
+        tenant,
+        field,
+        line,
+        severity: severity.into(),
+        message,
+        code: code.id().to_owned(),
+        mimir,
+    }
 }
 
 #[cfg(test)]
@@ -67,6 +77,7 @@ mod tests {
             line: Some(3),
             severity: Severity::Kept,
             message,
+            mimir: None,
         }
     }
 

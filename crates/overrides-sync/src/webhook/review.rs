@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use limits::{Checked, Code, Problem, Severity, TenantLimits, check};
+use limits::{Checked, Code, Defaults, MimirVersion, Problem, Severity, check};
 use limits_source::{ConfigMapData, ConfigMapSpec};
 
 /// How many reasons a denial lists.
@@ -23,7 +23,9 @@ pub(crate) struct Rules {
     /// Which ConfigMap is judged, and which of its keys.
     pub(crate) configmap: ConfigMapSpec,
     /// Laid under every entry.
-    pub(crate) defaults: TenantLimits,
+    pub(crate) defaults: Defaults,
+    /// Which Mimir it is: it says which fields there are.
+    pub(crate) version: MimirVersion,
     /// Whether a document without tenants is taken at its word.
     pub(crate) allow_empty: bool,
 }
@@ -70,8 +72,8 @@ pub(crate) fn review(rules: &Rules, old: Option<&ConfigMapData>, new: &ConfigMap
 fn checked(rules: &Rules, content: &ConfigMapData) -> Checked {
     let selected = rules.configmap.select_keys(content);
     let mut checked = match selected.is_refused() {
-        true => Checked { problems: Vec::new(), tenants: 0 },
-        false => check(&rules.defaults, &selected.documents),
+        true => Checked { problems: Vec::new(), tenants: 0, refused: true, limits: Vec::new() },
+        false => check(&rules.defaults, &rules.version, &selected.documents),
     };
     checked.problems.extend(selected.problems);
     checked
@@ -117,7 +119,7 @@ fn identity(problem: &Problem) -> (&str, Option<&str>, Option<&str>, &str) {
 }
 
 fn denial(reasons: &[&Problem]) -> Option<String> {
-    let listed = reasons.iter().take(MOST_REASONS).map(|reason| one_line(&reason.to_string(), MAX_REASON_BYTES));
+    let listed = reasons.iter().take(MOST_REASONS).map(|reason| one_line(&reason.in_full(), MAX_REASON_BYTES));
     let more = reasons.len().saturating_sub(MOST_REASONS);
     let more = (more > 0).then(|| format!("and {more} more"));
     let lines: Vec<_> = listed.chain(more).collect();

@@ -35,7 +35,8 @@ async fn start() -> anyhow::Result<Running> {
     let (folder, counts, stop) = (tempfile::tempdir()?, Arc::new(WebhookCounts::default()), CancellationToken::new());
     let settings = WebhookSettings {
         configmap: "mimir/mimir-runtime".parse()?,
-        defaults: TenantLimits::default(),
+        defaults: Defaults::default(),
+        version: MimirVersion::default(),
         allow_empty: false,
     };
     let files = write_pair(folder.path())?;

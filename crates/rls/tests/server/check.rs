@@ -186,6 +186,25 @@ async fn tenants_without_an_override_get_the_default_limits() -> anyhow::Result<
     assert!(refused.body.contains("set to 0.5 items/s with a maximum allowed burst of 3"), "{}", refused.body);
     let small = server.push("small", samples(Protocol::V1, 5)).await?;
     assert_eq!(small.status, 200, "an override is laid over the defaults");
+    assert_eq!(server.metric("rls_default_limits_given").await?, Some(1.0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn mimirs_flags_hold_over_its_file_and_nobody_saying_anything_is_shown() -> anyhow::Result<()> {
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(&file, "limits: { ingestion_burst_size: 3, ingestion_rate: 7 }\n")?;
+    let path = format!("--default-limits={}", file.path().display());
+    let flags = "--default-limits-flags=-target=all -distributor.ingestion-rate-limit 0.5";
+    let server = Server::start(LIMITS, &[&path, flags]).await?;
+    let refused = server.push("other", samples(Protocol::V1, 4)).await?;
+    assert!(refused.body.contains("burst size limit, set to 3, with 4 items"), "{}", refused.body);
+    assert_eq!(server.json("/api/v1/tenants/other").await?["limits"]["ingestion_rate"], 0.5);
+    let silent = Server::start(LIMITS, &[]).await?;
+    assert_eq!(silent.metric("rls_default_limits_given").await?, Some(0.0));
+    assert_eq!(silent.metric("rls_limits_problems").await?, Some(0.0));
+    let built_in = Server::start(LIMITS, &["--default-limits-flags="]).await?;
+    assert_eq!(built_in.metric("rls_default_limits_given").await?, Some(1.0));
     Ok(())
 }
 

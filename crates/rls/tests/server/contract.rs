@@ -12,11 +12,15 @@ use crate::support::{Server, samples};
 const README: &str = include_str!("../../../../README.md");
 
 /// Flags that charts set. One that is missing here may change; one that is here may not.
-const FLAGS: [&str; 20] = [
+const FLAGS: [&str; 24] = [
     "grpc-listen",
     "http-listen",
     "limits",
     "default-limits",
+    "default-limits-expand-env",
+    "default-limits-flags",
+    "default-limits-url",
+    "mimir-version",
     "edge-config",
     "read-bodies",
     "max-request-bytes",
@@ -36,7 +40,7 @@ const FLAGS: [&str; 20] = [
 ];
 
 /// Metrics that alerts and dashboards read, with their labels.
-const METRICS: [(&str, &[&str]); 13] = [
+const METRICS: [(&str, &[&str]); 14] = [
     ("rls_decisions_total", &["decision", "mode", "reason"]),
     ("rls_authz_check_duration_seconds", &[]),
     ("rls_body_parse_errors_total", &["kind"]),
@@ -44,6 +48,7 @@ const METRICS: [(&str, &[&str]); 13] = [
     ("rls_samples_total", &["decision"]),
     ("rls_tenant_decisions_total", &["decision", "tenant"]),
     ("rls_limits_problems", &[]),
+    ("rls_limits_problems_by_kind", &["kind"]),
     ("rls_limits_version", &[]),
     ("rls_tenants", &[]),
     ("rls_edge_config_problems", &[]),

@@ -86,6 +86,10 @@ fn the_rules_inside_the_decoding() {
             "HA Tracker failover timeout (30s) must be at least 1s greater than update timeout - max jitter (36s)",
         ),
         (
+            "ha_tracker_update_timeout: 1d12h",
+            "HA Tracker failover timeout (30s) must be at least 1s greater than update timeout - max jitter (1d12h6s)",
+        ),
+        (
             "ha_tracker_failover_timeout: 20s",
             "HA Tracker failover timeout (20s) must be at least 1s greater than update timeout - max jitter (21s)",
         ),

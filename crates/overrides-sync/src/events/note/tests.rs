@@ -20,6 +20,7 @@ fn problem(severity: Severity, message: &str) -> Problem {
         line: Some(3),
         severity,
         message,
+        mimir: None,
     }
 }
 

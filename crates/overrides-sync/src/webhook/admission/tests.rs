@@ -36,7 +36,12 @@ fn answered(question: &Value) -> Result<(Value, Kindness), String> {
 
 fn answered_for(configmap: &str, question: &Value) -> Result<(Value, Kindness), String> {
     let configmap = configmap.parse().map_err(|error| format!("{error}"))?;
-    let rules = Rules { configmap, defaults: TenantLimits::default(), allow_empty: false };
+    let rules = Rules {
+        configmap,
+        defaults: limits::Defaults::default(),
+        version: limits::MimirVersion::default(),
+        allow_empty: false,
+    };
     let (answer, kindness) = answer(&rules, question.to_string().as_bytes())?;
     Ok((serde_json::to_value(answer).map_err(|error| error.to_string())?, kindness))
 }

@@ -11,7 +11,8 @@ fn content(documents: &[(&str, &str)]) -> ConfigMapData {
 
 fn rules(allow_empty: bool) -> Rules {
     let name = ConfigMapName { namespace: "mimir".to_owned(), name: "runtime".to_owned() };
-    Rules { configmap: name.into(), defaults: TenantLimits::default(), allow_empty }
+    let (defaults, version) = (Defaults::default(), MimirVersion::default());
+    Rules { configmap: name.into(), defaults, version, allow_empty }
 }
 
 #[track_caller]

@@ -1,0 +1,139 @@
+//! The command line of `edgectl check`.
+
+use std::path::{Path, PathBuf};
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, ValueEnum};
+use limits::MimirVersion;
+use limits_source::{DefaultLimitsOptions, MimirUrl, MimirUrlError};
+
+use super::Cli;
+
+// One line a paragraph: clap breaks them to the width of the terminal.
+const HELP: &str = "\
+Each FILE is judged on its own, as the first document a mimir-rls gets; with --merge all of them together, as Mimir \
+merges the files of -runtime-config.file=A,B. A problem is one line that names the file, the line, a code that stays \
+as it is (docs/edgectl.md lists them), the tenant and the field, and says how to mend it. Where Mimir has words of \
+its own for it, they are the line below. The last line of a file counts its tenants and problems, and says `rejected` \
+where mimir-rls and Mimir would keep the document they have.
+
+With --show come the limits of every tenant that the files name, also of those without fields, which have the defaults. \
+In JSON and YAML they are numbers, booleans, lists and texts; a number that JSON has no word for is the text +Inf, \
+-Inf or NaN.
+
+With --against a running Mimir is asked for /config and /runtime_config, and every field of every tenant that the edge \
+reads and that has another value there is a problem (MRC0050). Files are compared together, as with --merge. Mimir's \
+version and its default limits are used, unless flags say others.
+
+Examples:
+  edgectl check runtime.yaml
+  edgectl check --default-limits mimir.yaml --format json --show runtime.yaml
+  edgectl check --default-limits-flags '-distributor.ingestion-rate-limit=500000' runtime.yaml
+  edgectl check --merge base.yaml overrides.yaml
+  edgectl check --against http://mimir-distributor:8080 runtime.yaml
+  kubectl get configmap mimir-runtime -o jsonpath='{.data.runtime\\.yaml}' |
+    edgectl check -
+
+Exit codes: 0 no problem, 1 problems or differences, 2 a document is refused whole, 64 bad usage, 66 a file or a page of \
+Mimir can't be read. Of several the highest holds";
+
+/// Read overrides documents as mimir-rls would, and tell every problem
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct CheckArgs {
+    /// Overrides document: Mimir's runtime configuration, or flat `TENANT.FIELD: "VALUE"` keys. `-` is standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Judge all files together, merged from left to right as Mimir merges those of -runtime-config.file=A,B
+    #[arg(long)]
+    pub(crate) merge: bool,
+
+    #[command(flatten)]
+    pub(crate) defaults: DefaultArgs,
+
+    /// The version of Mimir whose fields are known, as MAJOR.MINOR [default: that of --against, or else the newest known, 3.1]
+    #[arg(long, value_name = "X.Y")]
+    pub(crate) mimir_version: Option<MimirVersion>,
+
+    /// A running Mimir to compare with, such as http://mimir-distributor:8080, with its path prefix if it has one
+    #[arg(long, value_name = "URL", value_parser = mimir)]
+    pub(crate) against: Option<MimirUrl>,
+
+    /// Print the limits that come out, of every tenant that the files name
+    #[arg(long)]
+    pub(crate) show: bool,
+
+    /// How to print: one line a problem, or one object for the whole run
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// The limits of tenants without an override.
+#[derive(Debug, Args)]
+pub(crate) struct DefaultArgs {
+    /// Limits of tenants without an override: a `limits:` block or a whole Mimir configuration file. Without it, Mimir's
+    /// built-in defaults
+    #[arg(long, value_name = "FILE")]
+    default_limits: Option<PathBuf>,
+
+    /// Replace $NAME, ${NAME} and ${NAME:default} in that file by environment variables, as a Mimir with
+    /// -config.expand-env=true does. Off by default as in Mimir, since it would empty the $1 of relabelling rules
+    #[arg(long)]
+    default_limits_expand_env: bool,
+
+    /// Mimir's command line, where it sets limits by flags; over the file, as in Mimir, and flags of anything else are
+    /// passed over. @FILE: arguments in a file, one or more a line
+    #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
+    default_limits_flags: Option<String>,
+
+    /// A running Mimir that shows its configuration, instead of file and flags; without a path, /config
+    #[arg(long, value_name = "URL")]
+    default_limits_url: Option<String>,
+}
+
+/// How `check` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+    Yaml,
+}
+
+impl DefaultArgs {
+    /// The same as the servers have it.
+    pub(crate) fn options(&self, version: MimirVersion) -> DefaultLimitsOptions {
+        let Self { default_limits, default_limits_expand_env, default_limits_flags, default_limits_url } = self;
+        DefaultLimitsOptions {
+            file: default_limits.clone(),
+            expand_env: *default_limits_expand_env,
+            flags: default_limits_flags.clone(),
+            url: default_limits_url.clone(),
+            version,
+        }
+    }
+}
+
+impl CheckArgs {
+    /// Whether all files are one configuration: Mimir has only one to compare them with.
+    pub(crate) fn is_merged(&self) -> bool {
+        self.merge || self.against.is_some()
+    }
+
+    pub(super) fn validate(self) -> Result<Self, clap::Error> {
+        let inputs = self.files.iter().chain(&self.defaults.default_limits);
+        if inputs.filter(|path| path.as_path() == Path::new("-")).count() > 1 {
+            return Err(Cli::command().error(ErrorKind::ValueValidation, "standard input can be read only once"));
+        }
+        if let Err(error @ (limits_source::DefaultLimitsError::Usage(_) | limits_source::DefaultLimitsError::Url(_))) =
+            self.defaults.options(MimirVersion::default()).read_with(|_| Ok((String::new(), Vec::new())))
+        {
+            return Err(Cli::command().error(ErrorKind::ValueValidation, error));
+        }
+        Ok(self)
+    }
+}
+
+fn mimir(text: &str) -> Result<MimirUrl, MimirUrlError> {
+    MimirUrl::parse(text, "/")
+}

@@ -1,0 +1,100 @@
+//! What docs/edgectl.md and the pre-commit hook tell people to run does what they say.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use limits::Code;
+use tempfile::TempDir;
+
+use crate::{Finished, run};
+
+const DOCS: &str = include_str!("../../../../docs/edgectl.md");
+const HOOKS: &str = include_str!("../../../../.pre-commit-hooks.yaml");
+
+/// The text under a heading, up to the next one of any level.
+fn section(heading: &str) -> &'static str {
+    let (_, rest) = DOCS.split_once(heading).unwrap_or_else(|| panic!("docs/edgectl.md has no {heading}"));
+    rest.split_once("\n## ").map_or(rest, |(section, _)| section)
+}
+
+/// The blocks of this language in a text.
+fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
+    let begin = format!("```{language}\n");
+    text.split(begin.as_str()).skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect()
+}
+
+/// A folder with the files that the docs begin with.
+fn example() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for file in blocks(section("## An example"), "yaml") {
+        let (name, text) = file.split_once('\n').unwrap();
+        fs::write(folder.path().join(name.trim_start_matches("# ")), text).unwrap();
+    }
+    folder
+}
+
+/// Runs a script in a folder with `edgectl` on its path.
+fn script(folder: &Path, text: &str) -> Finished {
+    let programs = Path::new(env!("CARGO_BIN_EXE_edgectl")).parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let output = Command::new("sh").args(["-c", text]).current_dir(folder).env("PATH", path).output().unwrap();
+    Finished::of(output)
+}
+
+#[test]
+fn the_table_of_codes_has_every_code_with_its_kind() {
+    let rows = section("## Codes").lines().filter(|line| line.starts_with("| `MRC"));
+    let listed: Vec<_> = rows.map(|row| row.split('`').skip(1).step_by(2).take(2).collect::<Vec<_>>()).collect();
+    let known: Vec<_> = Code::ALL.iter().map(|code| vec![code.id(), code.name()]).collect();
+    assert_eq!(listed, known, "left: docs/edgectl.md, right: crates/limits/src/code.rs");
+}
+
+#[test]
+fn the_example_prints_what_the_docs_say() {
+    let folder = example();
+    let section = section("## An example");
+    let commands = blocks(section, "sh");
+    let outputs = blocks(section, "text");
+    assert_eq!(commands.len(), outputs.len());
+    assert!(!commands.is_empty());
+    for (command, output) in commands.iter().zip(outputs) {
+        assert_eq!(script(folder.path(), command).out, output, "{command}");
+    }
+}
+
+#[test]
+fn the_commands_for_ci_run() {
+    let folder = example();
+    let commands = blocks(section("## In CI"), "sh");
+    assert!(!commands.is_empty());
+    for command in commands {
+        let finished = script(folder.path(), &format!("set -e\n{command}"));
+        assert_eq!(finished.code, Some(0), "{command}: {finished:?}");
+    }
+}
+
+#[test]
+fn the_hook_runs_as_pre_commit_runs_it() {
+    let value = |key: &str| {
+        let line = HOOKS.lines().find_map(|line| line.trim_start_matches(['-', ' ']).strip_prefix(key));
+        line.and_then(|rest| rest.strip_prefix(':')).unwrap_or_else(|| panic!("no {key}")).trim()
+    };
+    assert_eq!((value("id"), value("language")), ("mimir-runtime-config", "system"));
+    let folder = example();
+    // pre-commit puts the changed files behind the entry.
+    assert_eq!(script(folder.path(), &format!("{} runtime.yaml", value("entry"))).code, Some(0));
+    assert!(DOCS.contains("id: mimir-runtime-config"));
+}
+
+#[test]
+fn the_docs_name_every_flag_and_exit_code_of_check() {
+    let help = run(&["check", "--help"]).out;
+    let flags = help.lines().filter_map(|line| line.trim_start().strip_prefix("--")?.split([' ', '<']).next());
+    for flag in flags.chain(["default-limits-flags"]) {
+        assert!(DOCS.contains(&format!("`--{flag}")), "--{flag} is missing");
+    }
+    for code in ["0", "1", "2", "64", "66"] {
+        assert!(section("## Exit codes").contains(&format!("| {code} |")), "{code}");
+    }
+}

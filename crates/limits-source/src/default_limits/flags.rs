@@ -1,0 +1,188 @@
+//! Mimir's command line, where it sets limits: flags as Go's `flag` package reads them, and the field that each sets.
+//!
+//! The table is Mimir's own (main of April 2026), with the flags of 3.0 that are gone since. Flags of anything else than limits are passed over: a
+//! whole command line of Mimir may be given.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::query_store_after;
+
+mod number;
+mod words;
+
+/// Flag, field and kind of each limit that has a flag with a plain value, tab-separated.
+const TABLE: &str = include_str!("limit_flags.tsv");
+
+/// The flags of a command line that set limits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct LimitFlags {
+    limits: Vec<LimitFlag>,
+    /// What no limit is, and a rule looks at.
+    pub(super) query_store_after: Option<Duration>,
+}
+
+/// One field, and the flag that sets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct LimitFlag {
+    flag: &'static str,
+    field: &'static str,
+    value: Value,
+}
+
+/// A value as it stands in YAML.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Value {
+    One(String),
+    /// Each use of the flag adds one.
+    List(Vec<String>),
+}
+
+/// How Go reads a flag's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Bool,
+    Int,
+    Uint,
+    Float,
+    /// Read by the field's own rules: a duration, one of some words, any text.
+    Text,
+    List,
+}
+
+impl LimitFlags {
+    /// Reads a command line: words between white space, with quotes and backslashes as in a shell, and from `#` to the end of the line nothing.
+    ///
+    /// # Errors
+    /// One text for each flag that Mimir would refuse, or one on a quote that is never closed.
+    pub(super) fn parse(text: &str) -> Result<Self, Vec<String>> {
+        let words = words::split(text).map_err(|error| vec![error])?;
+        let (mut flags, mut faults) = (Self::default(), Vec::new());
+        let mut words = words.iter().map(String::as_str).peekable();
+        while let Some(word) = words.next() {
+            // A word that is no flag is the value of one that sets no limit.
+            let Some(name) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else { continue };
+            let (name, value) = name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value)));
+            if name == query_store_after::FLAG {
+                let value = value.or_else(|| words.next()).unwrap_or_default();
+                flags.query_store_after = query_store_after::parse(value);
+                if flags.query_store_after.is_none() {
+                    faults.push(format!("-{name} is {value:?}: write {}", query_store_after::WANTED));
+                }
+                continue;
+            }
+            let Some((flag, field, kind)) = find(name) else { continue };
+            let value = match (value, kind) {
+                (Some(value), _) => value,
+                (None, Kind::Bool) => "true",
+                (None, _) => match words.next() {
+                    Some(value) => value,
+                    None => {
+                        faults.push(format!("-{flag} has no value: write -{flag}=VALUE"));
+                        continue;
+                    }
+                },
+            };
+            match read(kind, value) {
+                Ok(value) => flags.set(flag, field, value, kind),
+                Err(wanted) => faults.push(format!("-{flag} is {value:?}: write {wanted}")),
+            }
+        }
+        if faults.is_empty() { Ok(flags) } else { Err(faults) }
+    }
+
+    fn set(&mut self, flag: &'static str, field: &'static str, value: String, kind: Kind) {
+        let known = self.limits.iter_mut().find(|known| known.field == field);
+        match (known, kind) {
+            (Some(LimitFlag { value: Value::List(values), .. }), Kind::List) => values.push(value),
+            (Some(known), _) => known.value = Value::One(value),
+            (None, Kind::List) => self.limits.push(LimitFlag { flag, field, value: Value::List(vec![value]) }),
+            (None, _) => self.limits.push(LimitFlag { flag, field, value: Value::One(value) }),
+        }
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The flag that sets a field, without dashes.
+    pub(super) fn flag_of(&self, field: &str) -> Option<&'static str> {
+        self.limits.iter().find(|known| known.field == field).map(|known| known.flag)
+    }
+
+    /// The fields as lines of YAML, each behind `indent`. A list begins with what `list` has for its field: Mimir's flag adds to the list of its
+    /// configuration file.
+    pub(super) fn to_yaml(&self, indent: &str, list: impl Fn(&str) -> Vec<String>) -> String {
+        let mut yaml = String::new();
+        for LimitFlag { field, value, .. } in &self.limits {
+            let value = match value {
+                Value::One(value) => value.clone(),
+                Value::List(values) => {
+                    let below = list(field);
+                    let items: Vec<_> = below.iter().map(|item| quote(item)).chain(values.iter().cloned()).collect();
+                    format!("[{}]", items.join(", "))
+                }
+            };
+            // Writing to a string cannot fail.
+            let _ = writeln!(yaml, "{indent}{field}: {value}");
+        }
+        yaml
+    }
+}
+
+fn find(name: &str) -> Option<(&'static str, &'static str, Kind)> {
+    let mut rows = TABLE.lines().filter_map(|line| {
+        let mut columns = line.split('\t');
+        Some((columns.next()?, columns.next()?, columns.next()?))
+    });
+    let (flag, field, kind) = rows.find(|(flag, ..)| *flag == name)?;
+    let kind = match kind {
+        "bool" => Kind::Bool,
+        "int" => Kind::Int,
+        "uint" => Kind::Uint,
+        "float" => Kind::Float,
+        "list" => Kind::List,
+        _ => Kind::Text,
+    };
+    Some((flag, field, kind))
+}
+
+/// The value as YAML, or what to write instead.
+fn read(kind: Kind, value: &str) -> Result<String, &'static str> {
+    match kind {
+        Kind::Bool => match value {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok("true".to_owned()),
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok("false".to_owned()),
+            _ => Err("true or false"),
+        },
+        Kind::Int => number::int(value).map(|value| value.to_string()).ok_or("a whole number such as 200000"),
+        Kind::Uint => number::int(value)
+            .filter(|value| *value >= 0)
+            .map(|value| value.to_string())
+            .ok_or("a whole number from 0 on, such as 10"),
+        Kind::Float => number::float(value).ok_or("a number such as 10000"),
+        Kind::Text | Kind::List => Ok(quote(value)),
+    }
+}
+
+/// A YAML string: what JSON escapes, and the line ends that only YAML knows.
+fn quote(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            _ if character.is_control()
+                || matches!(character, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}') =>
+            {
+                quoted.push_str(&format!("\\u{:04x}", u32::from(character)));
+            }
+            _ => quoted.push(character),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests;
