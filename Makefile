@@ -9,7 +9,7 @@ TOOLS := tests/tools/install
 # What the end-to-end tests drive.
 DRIVEN := envoy mimir prometheus promtool etcd kube-apiserver kubectl helm nginx haproxy gateway-api docker-compose libfaketime
 
-.PHONY: help run build check test e2e lint fmt clippy doc check-layers check-sizes check-parity lint-charts lint-rules lint-containers render deny tools bench bench-propagation bench-neighbours bench-outage fuzz faults soak clean-tools
+.PHONY: help run build check test e2e lint fmt clippy doc check-layers check-sizes check-parity lint-charts lint-rules lint-containers render deny tools bench bench-propagation bench-neighbours bench-outage fuzz differential faults soak clean-tools
 
 help: ## list these commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
@@ -99,6 +99,11 @@ bench-outage: ## run the end-to-end test of an API server that is away for minut
 fuzz: ## run each fuzz target for FUZZ_SECONDS (60), two at once
 	$(TOOLS) cargo-fuzz
 	fuzz/run $${FUZZ_SECONDS:-60}
+
+differential: ## put DOCUMENTS (2000) runtime configurations of SEED to a real Mimir and to the edge's reader
+	$(TOOLS) mimir
+	cargo build --bins --package rls --package overrides-sync --package edgectl --locked
+	DOCUMENTS=$${DOCUMENTS:-2000} cargo test --package e2e --test verdicts --locked -- --nocapture
 
 # One after the other: the figures are those of one fault.
 faults: ## kill, freeze and starve each program under load, fuzz what reads, soak for 2 minutes; under 30 minutes

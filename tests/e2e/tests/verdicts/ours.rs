@@ -2,31 +2,29 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use limits::{LimitsState, SourceDocument, TenantLimits};
+use limits::{Checked, Defaults, MimirVersion, SourceDocument, TenantLimits, check};
 
 use super::verdict::{Values, Verdict, rate};
 
 /// Reads a document as the edge does.
 pub(crate) fn judge(name: &str, document: &[u8]) -> Verdict {
-    catch_unwind(AssertUnwindSafe(|| read(name, document))).unwrap_or(Verdict::Died)
+    let checked = catch_unwind(AssertUnwindSafe(|| read(name, document)));
+    match checked {
+        Err(_) => Verdict::Died,
+        Ok(Checked { refused: true, .. }) => Verdict::Refused,
+        Ok(Checked { limits, .. }) => {
+            Verdict::Accepted(limits.into_iter().map(|(tenant, limits)| (tenant, values(&limits))).collect())
+        }
+    }
 }
 
 /// What the edge complains about.
 pub(crate) fn problems(name: &str, document: &[u8]) -> String {
-    let mut state = LimitsState::new(TenantLimits::default(), true);
-    let applied = state.apply(&[SourceDocument::new(name, document)]);
-    applied.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    read(name, document).problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-fn read(name: &str, document: &[u8]) -> Verdict {
-    let mut state = LimitsState::new(TenantLimits::default(), true);
-    let applied = state.apply(&[SourceDocument::new(name, document)]);
-    match applied.snapshot.filter(|_| applied.accepted) {
-        Some(snapshot) => Verdict::Accepted(
-            snapshot.tenants().map(|(tenant, entry)| (tenant.as_str().to_owned(), values(&entry.limits))).collect(),
-        ),
-        None => Verdict::Refused,
-    }
+fn read(name: &str, document: &[u8]) -> Checked {
+    check(&Defaults::default(), &MimirVersion::default(), &[SourceDocument::new(name, document)])
 }
 
 fn values(limits: &TenantLimits) -> Values {

@@ -106,7 +106,8 @@ pub(crate) fn encode(text: &str, draw: &mut Draw) -> Vec<u8> {
         }
         6 => with(b"\xff\xfe", &[&utf16(false)[..], b"\x3d\xd8\x41\x00"].concat()),
         7 => with(b"\xff\xfe", &[&utf16(false)[..], b"#\0\x3d\xd8\x00\xde\x0a\0"].concat()),
-        8 => with(b"\xef\xbb\xbf\xef\xbb\xbf", text.as_bytes()),
+        // Not two of them at the start: Mimir then drops the first character of some lines.
+        8 => with(b"#\n\xef\xbb\xbf", text.as_bytes()),
         9 => with(b"\xff\xfe\0\0", &text.chars().flat_map(|unit| u32::from(unit).to_le_bytes()).collect::<Vec<_>>()),
         _ => {
             let bad = draw.one(&BAD);
