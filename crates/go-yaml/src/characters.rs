@@ -16,6 +16,11 @@ pub(crate) fn characters(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
         [0xef, 0xbb, 0xbf, rest @ ..] => Cow::Borrowed(utf8(rest)?),
         _ => Cow::Borrowed(utf8(bytes)?),
     };
+    if let Some(at) = text.match_indices('\u{feff}').map(|(at, _)| at).find(|at| begins_a_line(&text, *at)) {
+        // yaml.v3 takes it for a part of what follows, which is never what is meant.
+        let message = "has a byte order mark within the text: remove it";
+        return Err(Error::new(Fault::Characters, line_of(text.as_bytes(), at), message, "did not find expected key"));
+    }
     match text.char_indices().find(|(_, character)| !is_allowed(*character)) {
         None => Ok(text),
         Some((at, character)) => {
@@ -24,6 +29,11 @@ pub(crate) fn characters(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
             Err(Error::new(Fault::Characters, line, message, "control characters are not allowed"))
         }
     }
+}
+
+fn begins_a_line(text: &str, at: usize) -> bool {
+    let before = text.get(..at).unwrap_or_default();
+    before.is_empty() || before.ends_with(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'])
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, Error> {
@@ -90,6 +100,8 @@ mod tests {
             (b"\xff\xfea\0\n\0b", 2, "yaml: incomplete UTF-16 character"),
             (b"\xff\xfe\0\xdc", 1, "yaml: unexpected low surrogate area"),
             (b"a\0:\0", 1, "yaml: control characters are not allowed"),
+            ("\u{feff}\u{feff}a: 1".as_bytes(), 1, "yaml: did not find expected key"),
+            ("#\n\u{feff}a: 1".as_bytes(), 2, "yaml: did not find expected key"),
             (b"a: 1\n# \x7f", 2, "yaml: control characters are not allowed"),
             ("a: \u{9f}".as_bytes(), 1, "yaml: control characters are not allowed"),
             ("a: \u{ffff}".as_bytes(), 1, "yaml: control characters are not allowed"),

@@ -16,7 +16,7 @@ const LONGEST_SIMPLE_KEY: usize = 128;
 ///
 /// # Errors
 /// A text that Go can write and not read back.
-pub(crate) fn encode(map: &Map) -> Result<Rc<Node>, Error> {
+pub(crate) fn encode(map: Map) -> Result<Rc<Node>, Error> {
     let mut encoder = Encoder { line: 1 };
     let content = encoder.mapping(map)?;
     let place = Place { line: 1, encoded_line: 1, source: 0 };
@@ -30,7 +30,7 @@ struct Encoder {
 
 impl Encoder {
     /// The node of a value that begins on this line, behind its key or hyphen; ends on the line after it.
-    fn node(&mut self, item: &Item, is_in_list: bool) -> Result<Rc<Node>, Error> {
+    fn node(&mut self, item: Item, is_in_list: bool) -> Result<Rc<Node>, Error> {
         let has_block = match &item.value {
             Value::List(items) => !items.is_empty(),
             Value::Map(map) => !map.entries.is_empty(),
@@ -40,15 +40,15 @@ impl Encoder {
             self.line += 1;
         }
         let place = Place { encoded_line: self.line, ..item.place };
-        let content = match &item.value {
+        let content = match item.value {
             Value::List(items) if has_block => {
-                Content::Sequence(items.iter().map(|item| self.node(item, true)).collect::<Result<_, _>>()?)
+                Content::Sequence(items.into_iter().map(|item| self.node(item, true)).collect::<Result<_, _>>()?)
             }
             Value::Map(map) if has_block => self.mapping(map)?,
             Value::List(_) => self.one_line(Content::Sequence(Vec::new())),
             Value::Map(_) => self.one_line(Content::Mapping(Vec::new())),
             value => {
-                let scalar = scalar(value);
+                let scalar = scalar(&value);
                 let lines = if scalar.plain { 1 } else { self.lines(&scalar.text, place)? };
                 self.line += lines;
                 Content::Scalar(scalar)
@@ -62,13 +62,14 @@ impl Encoder {
         content
     }
 
-    fn mapping(&mut self, map: &Map) -> Result<Content, Error> {
-        let mut entries: Vec<_> = map.entries.iter().collect();
+    fn mapping(&mut self, map: Map) -> Result<Content, Error> {
+        let mut entries = map.entries;
         entries.sort_by(|(left, ..), (right, ..)| order::compare(left, right));
         let mut written = Vec::with_capacity(entries.len());
         for (key, place, item) in entries {
-            let place = Place { encoded_line: self.line, ..*place };
-            let text = scalar(key).text;
+            let place = Place { encoded_line: self.line, ..place };
+            let text = scalar(&key).text;
+            self.lines(&text, place)?;
             if text.len() > LONGEST_SIMPLE_KEY {
                 self.line += 1;
             }

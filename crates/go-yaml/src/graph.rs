@@ -87,7 +87,7 @@ pub(crate) fn parse(text: &str) -> Result<Graph, Error> {
     let added_break = (!is_ended).then_some(text.len());
     let mut builder = Builder { text: &text, added_break, ..Builder::default() };
     loop {
-        let event = parser.parse().map_err(|error| syntax(&error))?;
+        let event = parser.parse().map_err(|error| within(syntax(&error), &text))?;
         if matches!(event.data, EventData::StreamEnd) {
             return Ok(builder.graph);
         }
@@ -97,6 +97,13 @@ pub(crate) fn parse(text: &str) -> Result<Graph, Error> {
     }
     builder.graph.second_document = second(&mut parser)?;
     Ok(builder.graph)
+}
+
+/// What is missing at the end is missing on the last line that there is.
+fn within(error: Error, text: &str) -> Error {
+    let lines = text.bytes().filter(|byte| *byte == b'\n').count();
+    let last = u64::try_from(lines).unwrap_or(u64::MAX).max(1);
+    Error { line: error.line.min(last), ..error }
 }
 
 /// The text with a break at its end, which the library cannot do without, and whether it has one itself.

@@ -38,7 +38,7 @@ impl RuntimeConfig {
     /// # Errors
     /// A text that Go can write and not read back.
     pub fn into_tree(self) -> Result<Option<Rc<Node>>, Error> {
-        self.merged.as_ref().map(encode::encode).transpose()
+        self.merged.map(encode::encode).transpose()
     }
 }
 

@@ -24,11 +24,15 @@ pub(crate) enum Value {
     Map(Map),
 }
 
+/// A map of so few entries is searched; a tenant's is, and an index would be as large as the map.
+const SEARCHED: usize = 16;
+
 /// A Go map: with texts as keys, or with anything that is no list and no map.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Map {
     pub(crate) of_text: bool,
     pub(crate) entries: Vec<(Value, Place, Item)>,
+    /// Where each key is, once there are many.
     places: HashMap<KeyId, usize>,
 }
 
@@ -66,21 +70,32 @@ impl Map {
 
     /// Puts a value under a key, over another one.
     pub(crate) fn put(&mut self, key: Value, place: Place, item: Item) {
-        let known = key.key_id().and_then(|id| match self.places.get(&id) {
-            Some(at) => self.entries.get_mut(*at),
-            None => {
-                self.places.insert(id, self.entries.len());
-                None
-            }
-        });
-        match known {
+        match self.place_of(&key).and_then(|at| self.entries.get_mut(at)) {
             Some(known) => *known = (key, place, item),
-            None => self.entries.push((key, place, item)),
+            None => {
+                let at = self.entries.len();
+                if at == SEARCHED {
+                    let ids = self.entries.iter().map(|(key, ..)| key.key_id()).enumerate();
+                    self.places = ids.filter_map(|(at, id)| Some((id?, at))).collect();
+                }
+                if at >= SEARCHED {
+                    self.places.extend(key.key_id().map(|id| (id, at)));
+                }
+                self.entries.push((key, place, item));
+            }
         }
     }
 
     pub(crate) fn get_mut(&mut self, key: &Value) -> Option<&mut Item> {
-        let at = *self.places.get(&key.key_id()?)?;
+        let at = self.place_of(key)?;
         self.entries.get_mut(at).map(|(_, _, item)| item)
+    }
+
+    fn place_of(&self, key: &Value) -> Option<usize> {
+        let id = key.key_id()?;
+        if self.entries.len() > SEARCHED {
+            return self.places.get(&id).copied();
+        }
+        self.entries.iter().position(|(known, ..)| known.key_id().as_ref() == Some(&id))
     }
 }

@@ -156,6 +156,7 @@ fn lines_are_those_of_the_document_that_go_writes() {
         "b: [1, [2, 3], {x: 1, y: 2}, []]\na: \"x\\ny\"\nc: {}",
         "{a@1:\"x\\ny\" b@4:[1 [2 3 ] {x@8:1 y@9:2 } [] ] c@11:{} }",
     );
+    refused_later("a: 1\n\"\\t\\nb\": 2", "yaml: line 1: found a tab character where an indentation space is expected");
     refused_later("a: \"\\tx\\ny\"", "yaml: line 1: found a tab character where an indentation space is expected");
 }
 

@@ -93,7 +93,7 @@ pub(crate) fn read(judge: &Judge, documents: &[SourceDocument<'_>], expressions:
         }
     }
     if !reading.refused {
-        mimir::read(&runtime, judge, &mut reading);
+        mimir::read(runtime, judge, &mut reading);
     }
     let nothing_else = strays.len() == documents.len();
     for (name, error) in strays {

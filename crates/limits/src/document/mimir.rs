@@ -44,14 +44,16 @@ fn advice(key: &str) -> String {
 }
 
 /// Adds documents, which are merged from left to right.
-pub(super) fn read(documents: &[Document], judge: &Judge, reading: &mut Reading) {
+pub(super) fn read(documents: Vec<Document>, judge: &Judge, reading: &mut Reading) {
     let mut config = RuntimeConfig::default();
+    let names: Vec<_> = documents.iter().map(|document| document.name().to_owned()).collect();
+    // Each is gone once it is taken over: of a large one there is no more than is needed.
     for document in documents {
-        if let Err(error) = config.add(document) {
+        if let Err(error) = config.add(&document) {
             return reading.refuse(document.name(), error.into());
         }
     }
-    let name_of = |source: usize| documents.get(source).map_or("overrides", Document::name);
+    let name_of = |source: usize| names.get(source).map_or("overrides", String::as_str);
     let root = match config.into_tree() {
         Ok(Some(root)) => root,
         Ok(None) => return,

@@ -150,7 +150,7 @@ fn bad_defaults_are_refused() {
             "mimir.yaml:1: field ha_tracker_failover_timeout is 1s, too short for ha_tracker_update_timeout 15s with ha_tracker_update_timeout_jitter_max 5s: write at least 21s; the whole document is refused",
         ),
         ("a: 1\na: 2\n", "mimir.yaml:2: a is there twice, first on line 1: remove one; the whole document is refused"),
-        ("limits: {", "mimir.yaml:2: is no valid YAML"),
+        ("limits: {", "mimir.yaml:1: is no valid YAML"),
     ] {
         let problems = defaults_from("mimir.yaml", text).expect_err(text);
         assert!(problems[0].to_string().starts_with(told), "{}", problems[0]);

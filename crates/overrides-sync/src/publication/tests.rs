@@ -173,7 +173,7 @@ fn what_a_client_claims_to_have_changes_nothing_for_others() {
 #[test]
 fn parts_have_a_bounded_size() {
     let entry = |tenant: usize, bytes: usize| {
-        format!("  t{tenant}: {{cost_attribution_labels: x, ingestion_rate: {}}}\n", "1".repeat(bytes))
+        format!("  t{tenant}: {{ruler_protected_namespaces: x, ingestion_rate: {}}}\n", "1".repeat(bytes))
     };
     let mut server = Server::new(1, BOUNDS);
     let text: String = (0..20_000).map(|tenant| entry(tenant, 9)).collect();

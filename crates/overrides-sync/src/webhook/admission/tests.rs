@@ -1,4 +1,3 @@
-use limits::TenantLimits;
 use serde_json::{Value, json};
 
 use super::*;
@@ -62,9 +61,9 @@ fn each_answer_is_what_kubernetes_reads() {
     let status = json!({ "code": 422, "reason": "Invalid", "message": message });
     let denied = json!({ "uid": "question-1", "allowed": false, "status": status });
     check(&question(&rate("5"), &rate("x")), &denied, Kindness::Denied);
-    let new = json!({ "runtime.yaml": "overrides: {a: {ingestion_rte: 1}}" });
-    let warning =
-        "runtime.yaml:1: tenant a: field ingestion_rte is unknown and is ignored; did you mean ingestion_rate?";
+    let new = json!({ "runtime.yaml": "overrides: {a/b: {}}" });
+    let warning = "runtime.yaml:1: tenant a/b: no push is ever of this tenant, and the entry is ignored: tenant ID 'a/b' \
+                   contains unsupported character '/'";
     let warned = json!({ "uid": "question-1", "allowed": true, "warnings": [warning] });
     check(&question(&Value::Null, &new), &warned, Kindness::Warned);
 }

@@ -25,7 +25,8 @@ fn check(old: Option<&[(&str, &str)]>, new: &[(&str, &str)], denial: Option<&str
 #[test]
 fn what_mimir_would_refuse_is_denied_with_its_line() {
     let bad = "overrides:\n  a:\n    ingestion_rate: fast\n";
-    let denial = "runtime.yaml:3: tenant a: field ingestion_rate is \"fast\": write a number such as 10000; the whole document is refused";
+    let denial = "runtime.yaml:3: tenant a: field ingestion_rate is \"fast\": write a number such as 10000; the whole document is refused; \
+                  Mimir says: load file: yaml: unmarshal errors: line 3: cannot unmarshal !!str `fast` into float64";
     check(None, &[("runtime.yaml", bad)], Some(denial), &[]);
     check(Some(GOOD), &[("runtime.yaml", bad)], Some(denial), &[]);
     let broken = review(&rules(false), None, &content(&[("runtime.yaml", "overrides: {a: [")]));
@@ -39,12 +40,17 @@ fn a_flat_key_with_an_impossible_value_is_denied() {
 }
 
 #[test]
-fn an_unknown_name_is_a_warning_with_the_nearest_one() {
+fn an_unknown_name_is_denied_where_mimirs_fields_are_known_and_a_warning_elsewhere() {
     let new = [("runtime.yaml", "overrides:\n  a:\n    ingestion_rte: 5\n")];
-    let warning =
-        "runtime.yaml:3: tenant a: field ingestion_rte is unknown and is ignored; did you mean ingestion_rate?";
-    check(None, &new, None, &[warning]);
-    check(Some(GOOD), &new, None, &[warning]);
+    let denial = "runtime.yaml:3: tenant a: field ingestion_rte is unknown to Mimir 3.1; did you mean ingestion_rate?; \
+                  the whole document is refused; Mimir says: load file: yaml: unmarshal errors: line 3: field ingestion_rte \
+                  not found in type validation.plainLimits";
+    check(None, &new, Some(denial), &[]);
+    check(Some(GOOD), &new, Some(denial), &[]);
+    let newer = Rules { version: "3.9".parse().unwrap_or_default(), ..rules(false) };
+    let review = review(&newer, None, &content(&new));
+    assert_eq!(review.denial, None);
+    assert!(review.warnings[0].contains("if your Mimir does not know it either"), "{:?}", review.warnings);
 }
 
 #[test]
@@ -80,11 +86,12 @@ fn one_thing_can_be_mended_at_a_time() {
     );
 
     let bad = ("runtime.yaml", "overrides: [a]");
-    let untouched = "was there before: runtime.yaml:1: overrides is a list: write a mapping of tenants with their limits; the whole document is refused";
+    let untouched = "was there before: runtime.yaml:1: field overrides is a list: write a mapping of tenants with their limits; the whole document is refused";
     check(Some(&[bad]), &[bad, ("a.ingestion_rate", "5")], None, &[untouched]);
     // Mimir refuses it still, whatever was mended in it.
     let half = [("runtime.yaml", "overrides: {a: {ingestion_rate: fast, request_rate: 1}}")];
-    let denial = "runtime.yaml:1: tenant a: field ingestion_rate is \"fast\": write a number such as 10000; the whole document is refused";
+    let denial = "runtime.yaml:1: tenant a: field ingestion_rate is \"fast\": write a number such as 10000; the whole document is refused; \
+                  Mimir says: load file: yaml: unmarshal errors: line 3: cannot unmarshal !!str `fast` into float64";
     check(
         Some(&[("runtime.yaml", "overrides: {a: {ingestion_rate: fast, request_rate: fast}}")]),
         &half,
@@ -137,7 +144,11 @@ fn reasons_and_warnings_are_bounded() {
     let review = review(&rules(false), None, &content(&[("runtime.yaml", &text)]));
     let denial = review.denial.unwrap_or_default();
     assert_eq!(denial.lines().count(), MOST_REASONS + 1);
-    assert!(denial.ends_with("\nand 290 more"), "{denial}");
+    assert!(denial.ends_with("\nand 590 more"), "{denial}");
+    let lines: Vec<_> = (0..300).map(|number| format!("  t{number}/: {{}}\n")).collect();
+    let text = format!("overrides:\n{}", lines.concat());
+    let review = super::review(&rules(false), None, &content(&[("runtime.yaml", &text)]));
+    assert_eq!(review.denial, None);
     assert!(review.warnings.iter().map(String::len).sum::<usize>() <= MAX_WARNINGS_BYTES);
     let last = review.warnings.last().map(String::as_str).unwrap_or_default();
     assert_eq!(last, format!("and {} more warnings", 300 - (review.warnings.len() - 1)));
