@@ -234,7 +234,7 @@ fn parse(
     version: &MimirVersion,
 ) -> Result<DefaultLimits, DefaultLimitsError> {
     let refused = DefaultLimitsError::Refused;
-    let store_after = query_store_after::of_document(name, bytes).map_err(|problem| refused(vec![problem]))?;
+    let store_after = query_store_after::of_document(name, bytes).map_err(refused)?;
     let below = Defaults { query_store_after: store_after.unwrap_or(below.query_store_after), ..below };
     let read = limits::parse_defaults(&SourceDocument::new(name, bytes), below, version);
     read.map(|(defaults, problems)| DefaultLimits { defaults, problems }).map_err(refused)

@@ -113,7 +113,7 @@ fn a_label_and_keys_are_handed_on_and_the_role_allows_a_list_by_label() {
     let source = limits.trim_start_matches("--limits=").trim_end();
     let sync = OverridesSync::start(&folder, &kubeconfig, source, &[]);
     sync.wait_until_ready();
-    assert_eq!(sync.metric("overrides_sync_tenants"), Some(2.0));
+    until("both keys are read", || sync.metric("overrides_sync_tenants") == Some(2.0));
     until("both problems are told on the object", || {
         let described = cluster.kubectl().run(&["describe", "configmap", "runtime-7f9c", "--namespace=mimir"]).stdout;
         described.contains("did you mean ingestion_rate?") && described.contains("more.yaml: is not read")

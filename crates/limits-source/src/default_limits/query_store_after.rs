@@ -15,7 +15,7 @@ pub(super) const WANTED: &str = "a duration such as 12h or 1h30m";
 ///
 /// # Errors
 /// It is no duration.
-pub(super) fn of_document(name: &str, bytes: &[u8]) -> Result<Option<Duration>, Problem> {
+pub(super) fn of_document(name: &str, bytes: &[u8]) -> Result<Option<Duration>, Vec<Problem>> {
     let tree = Document::parse(name, bytes, MAX_DOCUMENT_BYTES).and_then(|document| document.decode_once());
     let Some(root) = tree.ok().and_then(|tree| tree.root) else { return Ok(None) };
     let field = below(&root, "querier").and_then(|querier| below(querier, "query_store_after"));
@@ -33,7 +33,7 @@ pub(super) fn of_document(name: &str, bytes: &[u8]) -> Result<Option<Duration>, 
             format!("field querier.query_store_after is {:?}: write {WANTED}", scalar.text),
         )
     };
-    parse(&scalar.text).map(Some).ok_or_else(bad)
+    parse(&scalar.text).map(Some).ok_or_else(|| vec![bad()])
 }
 
 fn below<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
@@ -71,7 +71,7 @@ mod tests {
     fn what_is_no_duration_is_told_with_its_line() {
         let problem = of_document("mimir.yaml", b"querier:\n  query_store_after: soon").unwrap_err();
         assert_eq!(
-            problem.to_string(),
+            problem[0].to_string(),
             "mimir.yaml:2: field querier.query_store_after is \"soon\": write a duration such as 12h or 1h30m"
         );
     }
