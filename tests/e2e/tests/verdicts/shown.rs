@@ -15,6 +15,7 @@ enum Shown {
 
 /// Reads `/runtime_config`: the tenants, each with what is shown of it over Mimir's defaults.
 pub(crate) fn tenants(page: &str) -> BTreeMap<String, Values> {
+    let page = relevant(page);
     let mut input = page.as_bytes();
     let mut parser = Parser::new();
     parser.set_input_string(&mut input);
@@ -25,6 +26,26 @@ pub(crate) fn tenants(page: &str) -> BTreeMap<String, Values> {
         }
     }
     tenants
+}
+
+/// The lines of tenants and of the fields that are compared: the rest of a page is a hundred times as much. Mimir indents by four spaces, and
+/// puts long tenants on lines of their own, `? TENANT` and `: FIELD: VALUE`.
+fn relevant(page: &str) -> String {
+    let mut kept = String::new();
+    let mut is_long = false;
+    for line in page.lines() {
+        let text = line.trim_start_matches(' ');
+        let indent = line.len() - text.len();
+        is_long = match indent {
+            0 | 4 => text.starts_with("? "),
+            _ => is_long,
+        };
+        if indent <= 4 || is_long || FIELDS.iter().any(|field| indent == 8 && text.starts_with(&format!("{field}:"))) {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    kept
 }
 
 /// The next value.
