@@ -1,6 +1,7 @@
 //! Every metric of the server. Labels come from enums, and every series exists from the start, so that a rate over it never misses its first event.
 
 mod ha_tracker;
+mod limits_in_force;
 mod source;
 
 use std::num::NonZeroU32;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use enforce::{Decision, Denial, DenyReason, Elections, Enforcer};
 use limits::{ControlState, Mode};
 use limits_source::{EdgeControl, Freshness};
-use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use proto::envoy::service::ratelimit::v3::rate_limit_response::Code as RateLimitCode;
 use remote_write::BodyErrorKind;
 use tonic::Code;
@@ -22,6 +23,8 @@ use crate::envoy::DescriptorKind;
 
 pub(crate) use ha_tracker::HaTrackerMetrics;
 pub(crate) use source::SourceMetrics;
+
+use limits_in_force::LimitsMetrics;
 
 const ALLOW: &str = "allow";
 const DENY: &str = "deny";
@@ -57,11 +60,7 @@ struct Inner {
     connections_refused: IntCounter,
     log_lines_dropped: IntCounter,
     limits_cache_errors: IntCounter,
-    limits_problems: IntGauge,
-    limits_problems_by_kind: IntGaugeVec,
-    default_limits_given: IntGauge,
-    limits_version: IntGauge,
-    limits_tenants: IntGauge,
+    limits: LimitsMetrics,
     limits_stale: Gauge,
     distributors: IntGauge,
     catching_up: Mutex<()>,
@@ -178,28 +177,7 @@ impl Metrics {
                 "rls_limits_cache_errors_total",
                 "Times that the limits cache could not be read or written",
             )?,
-            limits_problems: gauge(
-                registry,
-                "rls_limits_problems",
-                "Problems in the limits documents as they are now",
-            )?,
-            limits_problems_by_kind: gauges(
-                registry,
-                "rls_limits_problems_by_kind",
-                "The same by their kind, such as unknown-field: docs/edgectl.md has the list",
-                "kind",
-            )?,
-            default_limits_given: gauge(
-                registry,
-                "rls_default_limits_given",
-                "1 where a flag says what Mimir's default limits are, 0 where its built-in ones are assumed",
-            )?,
-            limits_version: gauge(
-                registry,
-                "rls_limits_version",
-                "Changes of the limits that were taken into force since the start",
-            )?,
-            limits_tenants: gauge(registry, "rls_limits_tenants", "Tenants with an override in the limits in force")?,
+            limits: LimitsMetrics::new(registry)?,
             limits_stale: seconds(
                 registry,
                 "rls_limits_stale_seconds",
@@ -296,19 +274,11 @@ impl Metrics {
     }
 
     pub(crate) fn show_limits(&self, state: &ControlState) {
-        self.inner.limits_problems.set(as_gauge(state.problems.len()));
-        for code in limits::Code::ALL {
-            let count = state.problems.iter().filter(|problem| problem.code == *code).count();
-            self.inner.limits_problems_by_kind.with_label_values(&[code.name()]).set(as_gauge(count));
-        }
-        if let Some(snapshot) = &state.limits {
-            self.inner.limits_version.set(i64::try_from(snapshot.version()).unwrap_or(i64::MAX));
-            self.inner.limits_tenants.set(as_gauge(snapshot.len()));
-        }
+        self.inner.limits.show(state);
     }
 
     pub(crate) fn show_default_limits_given(&self, given: bool) {
-        self.inner.default_limits_given.set(given.into());
+        self.inner.limits.show_default_limits_given(given);
     }
 
     pub(crate) fn show_edge_config(&self, state: &EdgeControl) {
@@ -389,12 +359,6 @@ fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> pro
 
 fn counter(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
     let metric = IntCounter::new(name, help)?;
-    registry.register(Box::new(metric.clone()))?;
-    Ok(metric)
-}
-
-fn gauges(registry: &Registry, name: &str, help: &str, label: &str) -> prometheus::Result<IntGaugeVec> {
-    let metric = IntGaugeVec::new(Opts::new(name, help), &[label])?;
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
 }

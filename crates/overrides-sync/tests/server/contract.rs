@@ -8,7 +8,7 @@ use overrides_sync::Args;
 use crate::support::{Server, document};
 
 /// Flags, with what holds unless they are given. One that is missing here may change; one that is here may not.
-const FLAGS: [(&str, Option<&str>); 20] = [
+const FLAGS: [(&str, Option<&str>); 21] = [
     ("grpc-listen", Some("0.0.0.0:8083")),
     ("http-listen", Some("0.0.0.0:9091")),
     ("limits", None),
@@ -16,6 +16,7 @@ const FLAGS: [(&str, Option<&str>); 20] = [
     ("default-limits-expand-env", None),
     ("default-limits-flags", None),
     ("default-limits-url", None),
+    ("mimir-version", Some("3.1")),
     ("limits-cache", None),
     ("allow-empty-overrides", None),
     ("ha-tracker-url", None),
