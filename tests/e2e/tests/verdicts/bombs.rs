@@ -13,7 +13,7 @@ pub(crate) fn bomb(draw: &mut Draw) -> String {
         3 => nested("{a: ", "}", draw.of_values(&[10, 100, 1_000, 9_990, 10_000, 10_001])),
         4 => nested("- ", "", draw.of_values(&[10, 1_000, 9_990, 10_001])),
         5 => long_key(draw.of_values(&[127, 128, 129, 1_000, 1_022, 1_023, 1_024, 1_025, 1_026, 5_000])),
-        6 => tenants(draw.count(100, 5_000)),
+        6 => tenants(draw.count(100, 1_500)),
         7 => merges(draw.count(2, 400), draw.count(1, 30)),
         8 => format!(
             "overrides: {{a: {{ingestion_rate: {}}}}}\n",
@@ -39,7 +39,7 @@ pub(crate) fn worst() -> Vec<(&'static str, String)> {
         ("brackets", nested("[", "]", 100_000)),
         ("braces", nested("{a: ", "}", 100_000)),
         ("dashes", nested("- ", "", 100_000)),
-        ("tenants", tenants(20_000)),
+        ("tenants", tenants(5_000)),
         ("merges", merges(1_000, 100)),
         ("merge chain", merge_chain(20_000)),
         ("digits", format!("overrides: {{a: {{ingestion_rate: {}}}}}\n", "9".repeat(1_000_000))),

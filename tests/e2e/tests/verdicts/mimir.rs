@@ -13,7 +13,7 @@ use super::verdict::Verdict;
 /// Long enough for the dearest document on a machine that also compiles.
 const DEADLINE: Duration = Duration::from_secs(120);
 /// A document of so many bytes can have thousands of tenants, of which each is shown with 150 fields.
-const LARGE: usize = 20_000;
+const LARGE: usize = 5_000;
 const POLL_EVERY: Duration = Duration::from_millis(1);
 
 /// What a document came to, and how long Mimir took for it, at most: it looks at its file every 2 ms.

@@ -2,53 +2,105 @@
 
 use std::collections::BTreeMap;
 
-use libyaml_safer::{Document, NodeData, Parser};
+use libyaml_safer::{EventData, Parser};
 
 use super::verdict::{FIELDS, Values, rate};
 
-/// Reads `/runtime_config?mode=diff`: the tenants, with what differs from Mimir's defaults.
+/// A value as far as it is looked at.
+enum Shown {
+    Text(String),
+    Map(Vec<(Shown, Shown)>),
+    List,
+}
+
+/// Reads `/runtime_config`: the tenants, each with what is shown of it over Mimir's defaults.
 pub(crate) fn tenants(page: &str) -> BTreeMap<String, Values> {
-    let mut parser = Parser::new();
+    let page = relevant(page);
     let mut input = page.as_bytes();
+    let mut parser = Parser::new();
     parser.set_input_string(&mut input);
-    let document = Document::load(&mut parser).unwrap_or_else(|error| panic!("Mimir shows no YAML: {error}\n{page}"));
-    let shown = Shown(&document);
     let mut tenants = BTreeMap::new();
-    for (name, overrides) in shown.entries(1) {
+    for (name, overrides) in read(&mut parser).entries() {
         if name == "overrides" {
-            for (tenant, limits) in shown.entries(overrides) {
-                tenants.insert(tenant, shown.values(limits));
-            }
+            tenants.extend(overrides.entries().map(|(tenant, limits)| (tenant.to_owned(), limits.values())));
         }
     }
     tenants
 }
 
-struct Shown<'d>(&'d Document);
-
-impl Shown<'_> {
-    fn entries(&self, map: i32) -> Vec<(String, i32)> {
-        match self.0.get_node(map).map(|node| &node.data) {
-            Some(NodeData::Mapping { pairs, .. }) => {
-                pairs.iter().map(|pair| (self.text(pair.key).unwrap_or_default(), pair.value)).collect()
-            }
-            _ => Vec::new(),
+/// The lines of tenants and of the fields that are compared: the rest of a page is a hundred times as much. Mimir indents by four spaces, and
+/// puts long tenants on lines of their own, `? TENANT` and `: FIELD: VALUE`.
+fn relevant(page: &str) -> String {
+    let mut kept = String::new();
+    let mut is_long = false;
+    for line in page.lines() {
+        let text = line.trim_start_matches(' ');
+        let indent = line.len() - text.len();
+        is_long = match indent {
+            0 | 4 => text.starts_with("? "),
+            _ => is_long,
+        };
+        if indent <= 4 || is_long || FIELDS.iter().any(|field| indent == 8 && text.starts_with(&format!("{field}:"))) {
+            kept.push_str(line);
+            kept.push('\n');
         }
     }
+    kept
+}
 
-    fn text(&self, node: i32) -> Option<String> {
-        match &self.0.get_node(node)?.data {
-            NodeData::Scalar { value, .. } => Some(value.clone()),
-            _ => None,
+/// The next value.
+fn read(parser: &mut Parser<&mut &[u8]>) -> Shown {
+    loop {
+        match next(parser) {
+            EventData::StreamStart { .. } | EventData::DocumentStart { .. } => {}
+            first => return value(first, parser),
         }
+    }
+}
+
+fn value(first: EventData, parser: &mut Parser<&mut &[u8]>) -> Shown {
+    match first {
+        EventData::Scalar { value, .. } => Shown::Text(value),
+        EventData::MappingStart { .. } => {
+            let mut entries = Vec::new();
+            loop {
+                match next(parser) {
+                    EventData::MappingEnd => return Shown::Map(entries),
+                    key => entries.push((value(key, parser), read(parser))),
+                }
+            }
+        }
+        EventData::SequenceStart { .. } => loop {
+            match next(parser) {
+                EventData::SequenceEnd => return Shown::List,
+                item => drop(value(item, parser)),
+            }
+        },
+        other => unreachable!("Mimir shows {other:?}"),
+    }
+}
+
+fn next(parser: &mut Parser<&mut &[u8]>) -> EventData {
+    parser.parse().unwrap_or_else(|error| panic!("Mimir shows no YAML: {error}")).data
+}
+
+impl Shown {
+    /// The entries of a map with texts as keys.
+    fn entries(&self) -> impl Iterator<Item = (&str, &Shown)> {
+        let entries = if let Self::Map(entries) = self { entries.as_slice() } else { &[] };
+        entries.iter().filter_map(|(key, value)| Some((key.text()?, value)))
+    }
+
+    fn text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
     }
 
     /// The values of one tenant, Mimir's defaults where nothing is shown.
-    fn values(&self, limits: i32) -> Values {
+    fn values(&self) -> Values {
         let mut values = ["10000", "200000", "0", "0", "30"].map(str::to_owned);
-        for (name, value) in self.entries(limits) {
-            if let (Some(place), Some(text)) = (FIELDS.iter().position(|field| *field == name), self.text(value)) {
-                values[place] = if name.ends_with("_rate") { rate(number(&text)) } else { text };
+        for (name, value) in self.entries() {
+            if let (Some(place), Some(text)) = (FIELDS.iter().position(|field| *field == name), value.text()) {
+                values[place] = if name.ends_with("_rate") { rate(number(text)) } else { text.to_owned() };
             }
         }
         values
