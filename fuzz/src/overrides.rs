@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use limits::{
-    EntryUpdate, LimitsState, MAX_PROBLEMS, Severity, Snapshot, SourceDocument, TenantLimits, Update, check,
+    Defaults, EntryUpdate, LimitsState, MAX_PROBLEMS, MimirVersion, Severity, Snapshot, SourceDocument, TenantLimits, Update, check,
     render_cache,
 };
 
@@ -37,7 +37,7 @@ fn from_nothing(documents: &[SourceDocument<'_>], allow_empty: bool) {
     let mut state = state(allow_empty);
     let first = state.apply(documents);
     assert_eq!(first.accepted, first.snapshot.is_some());
-    let checked = check(&TenantLimits::default(), documents);
+    let checked = check(&Defaults::default(), &MimirVersion::default(), documents);
     let refused = checked.problems.iter().any(|problem| problem.severity == Severity::Rejected);
     // Of more problems than are told the one that refuses may be left out.
     assert!(refused != first.accepted || checked.problems.len() >= MAX_PROBLEMS, "a check says otherwise");

@@ -162,7 +162,7 @@ pub(crate) fn float(value: f64) -> String {
     let (digits, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
     let exponent: i32 = exponent.parse().unwrap_or_default();
     // `strconv.FormatFloat(value, 'g', -1, 64)` takes the precision for 6 where the shortest is asked for.
-    if exponent < -4 || exponent >= 6 {
+    if !(-4..6).contains(&exponent) {
         return format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs());
     }
     value.to_string()

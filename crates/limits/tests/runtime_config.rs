@@ -1,7 +1,7 @@
 //! Documents that a real Mimir took or refused, against what is made of them here (`tests/golden/runtime-config`): the verdict, the error word for
 //! word, and what comes out for each key of `overrides`.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+#![expect(clippy::expect_used, reason = "helpers of tests fail by panicking")]
 
 use std::fmt::Write;
 use std::path::Path;
