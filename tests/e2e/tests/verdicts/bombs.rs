@@ -9,10 +9,13 @@ pub(crate) fn bomb(draw: &mut Draw) -> String {
     match draw.number(0, 13) {
         0 => levels(draw.count(3, 9), draw.count(2, 10)),
         1 => shared_block(draw.count(20, 250), draw.count(20, 400)),
-        2 => nested("[", "]", draw.of_values(&[10, 100, 1_000, 9_990, 10_000, 10_001, 20_000])),
-        3 => nested("{a: ", "}", draw.of_values(&[10, 100, 1_000, 9_990, 10_000, 10_001])),
-        4 => nested("- ", "", draw.of_values(&[10, 1_000, 9_990, 10_001])),
-        5 => long_key(draw.of_values(&[127, 128, 129, 1_000, 1_022, 1_023, 1_024, 1_025, 1_026, 5_000])),
+        2 => nested("[", "]", depth(draw)),
+        3 => nested("{a: ", "}", depth(draw)),
+        4 => nested("- ", "", depth(draw)),
+        5 => {
+            let longest = draw.of_values(&[128, 1_024]);
+            long_key(draw.around(longest))
+        }
         6 => tenants(draw.count(100, 1_500)),
         7 => merges(draw.count(2, 400), draw.count(1, 30)),
         8 => format!(
@@ -29,6 +32,11 @@ pub(crate) fn bomb(draw: &mut Draw) -> String {
         ),
         _ => rules(draw.count(1, 300)),
     }
+}
+
+/// Near the deepest that Mimir reads, or far from it.
+fn depth(draw: &mut Draw) -> usize {
+    if draw.percent(50) { draw.around(10_000) } else { draw.of_values(&[10, 100, 1_000, 20_000]) }
 }
 
 /// Every kind of them at its worst; the same at every time.

@@ -101,10 +101,11 @@ impl Tally {
             text += &format!("{accepted:>9} {refused:>7} {died:>4} {different:>9} {theme}\n");
         }
         text += &format!(
-            "{documents} documents of SEED={seed} in {:.1?}: {} differ\n\
+            "{documents} documents of SEED={seed} in {:.1?}: {} differ; {} kinds of fields were refused for a wrong value\n\
              the edge took {ours:.1?} for them, Mimir {mimir:.1?} at most; the slowest (document {number}) {slow:.1?}, Mimir {of_mimir:.1?}\n",
             started.elapsed(),
-            self.differences.count()
+            self.differences.count(),
+            self.wrong.len()
         );
         // Not captured, unlike what the macros print.
         io::stderr().write_all(text.as_bytes()).expect("stderr takes a summary");
