@@ -12,11 +12,16 @@ use libyaml_safer::{ErrorKind, Event, EventData, Mark, Parser, ScalarStyle};
 
 use crate::error::{Error, Fault};
 
+mod repair;
+
 /// Nodes of one document. A tenant with ten fields takes about 21.
 const MAX_NODES: usize = 2_000_000;
 /// Collections inside each other. Go takes 10,000, and no document that Mimir takes needs more than ten; each is looked at for
 /// every token inside of it.
 const MAX_DEPTH: usize = 100;
+
+/// Bytes that are read again, because something in them is no YAML to the library and is to Go.
+const MOST_REPAIRED_BYTES: usize = 64 << 20;
 
 pub(crate) type NodeId = usize;
 
@@ -80,14 +85,47 @@ impl Graph {
 
 /// Reads the first document of a text; whatever comes behind it is not looked at.
 pub(crate) fn parse(text: &str) -> Result<Graph, Error> {
-    let (text, is_ended) = with_an_end(text);
+    let (mut text, is_ended) = with_an_end(text);
+    for repairs in 0_usize.. {
+        match parse_once(&text, is_ended) {
+            Ok(graph) => return Ok(graph),
+            Err(Unparsed { error, at }) => {
+                let may_be_repaired = repairs.saturating_mul(text.len()) < MOST_REPAIRED_BYTES;
+                let repaired = at.filter(|_| may_be_repaired).and_then(|at| repair::repair(&text, at, &error.go));
+                text = Cow::Owned(repaired.ok_or_else(|| within(error, &text))?);
+            }
+        }
+    }
+    Ok(Graph::default())
+}
+
+/// Why there are no nodes, and where in the text, in bytes.
+struct Unparsed {
+    error: Error,
+    at: Option<usize>,
+}
+
+impl From<Error> for Unparsed {
+    fn from(error: Error) -> Self {
+        Unparsed { error, at: None }
+    }
+}
+
+impl From<libyaml_safer::Error> for Unparsed {
+    fn from(error: libyaml_safer::Error) -> Self {
+        let at = error.problem_mark().and_then(|mark| usize::try_from(mark.index).ok());
+        Unparsed { error: syntax(&error), at }
+    }
+}
+
+fn parse_once(text: &str, is_ended: bool) -> Result<Graph, Unparsed> {
     let mut input = text.as_bytes();
     let mut parser = Parser::new();
     parser.set_input(&mut input);
     let added_break = (!is_ended).then_some(text.len());
-    let mut builder = Builder { text: &text, added_break, ..Builder::default() };
+    let mut builder = Builder { text, added_break, ..Builder::default() };
     loop {
-        let event = parser.parse().map_err(|error| within(syntax(&error), &text))?;
+        let event = parser.parse()?;
         if matches!(event.data, EventData::StreamEnd) {
             return Ok(builder.graph);
         }
@@ -117,13 +155,13 @@ fn with_an_end(text: &str) -> (Cow<'_, str>, bool) {
 }
 
 /// Where a second document begins. Go has scanned its first token by then, and refuses the text if that is none.
-fn second(parser: &mut Parser<&mut &[u8]>) -> Result<Option<u64>, Error> {
+fn second(parser: &mut Parser<&mut &[u8]>) -> Result<Option<u64>, Unparsed> {
     let mut found = None;
     for _ in 0..2 {
         match parser.parse() {
             Ok(Event { data: EventData::DocumentStart { .. }, start_mark, .. }) => found = Some(line(start_mark.line)),
             Ok(_) => break,
-            Err(error) if error.kind() == ErrorKind::Scanner => return Err(syntax(&error)),
+            Err(error) if error.kind() == ErrorKind::Scanner => return Err(error.into()),
             Err(_) => break,
         }
     }
@@ -155,7 +193,8 @@ impl Builder<'_> {
         while let Some(character) = characters.next() {
             if character == '\\' && characters.next() == Some('/') {
                 let message = "has the escape \\/ in double quotes, which Go does not know: write / alone";
-                let go = format_args!("line {}: found unknown escape character", line(from.line));
+                let place = if from.line > 0 { format!("line {}: ", line(from.line)) } else { String::new() };
+                let go = format_args!("{place}found unknown escape character");
                 return Err(Error::new(Fault::Syntax, line(from.line), message, go));
             }
         }
@@ -182,7 +221,8 @@ impl Builder<'_> {
                 let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
                 let value =
                     if is_last && is_block { value.strip_suffix('\n').unwrap_or(&value).to_owned() } else { value };
-                let kind = Kind::Scalar { text: value.into(), tag: read_tag(tag), quoted };
+                let text = if quoted { value.into() } else { repair::undo(&value).into() };
+                let kind = Kind::Scalar { text, tag: read_tag(tag), quoted };
                 self.add(line, anchor, kind)?;
             }
             EventData::Alias { anchor } => {

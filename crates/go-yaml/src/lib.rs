@@ -2,7 +2,7 @@
 //!
 //! Mimir decodes its runtime configuration twice: first into maps of anything, which are merged and written as YAML once
 //! more, then that text into its own types. What a document means is what comes out of both: [`RuntimeConfig`]. Other
-//! documents are decoded once: [`parse`].
+//! documents are decoded once: [`Document::decode_once`].
 //!
 //! Pure: bytes come in, a tree goes out. What a tree may hold is bounded, so that a small text becomes no large tree.
 

@@ -144,7 +144,7 @@ fn what_is_no_yaml_is_refused_in_gos_words() {
         gives(text, "nothing");
     }
     gives("a: 1\n---\nb: [", "{a@1:1 }");
-    refused("a: \"\\/\"", "line 1: found unknown escape character");
+    refused("a: \"\\/\"", "found unknown escape character");
     gives("a: \"\\\\/\"", "{a@1:\"\\\\/\" }");
     refused("a: 1\n--- @", "line 2: found character that cannot start any token");
     gives("{\"a\": 1}#x", "{a@1:1 }");
@@ -181,6 +181,18 @@ fn documents_are_merged_from_left_to_right() {
     assert_eq!(both("o: {0123: 1}", "o:").as_deref(), Ok("{o@1:null }"));
     assert!(both("o: {a: {}}", "o: {a: 1}").unwrap_err().contains("conflicting types for \".o.a\""));
     assert!(both("o: {0123: {}}", "o: {a: {}}").unwrap_err().contains("conflicting types for \".o\""));
+}
+
+#[test]
+fn what_only_gos_scanner_takes_is_taken() {
+    gives("a: {b:, c: d:}", "{a@1:{b:@2:null c@3:\"d:\" } }");
+    gives("{a: [b:, c:]}", "{a@1:[\"b:\" \"c:\" ] }");
+    gives("a: \"b\\'c\\\\\\'\"", "{a@1:\"b'c\\\\'\" }");
+    gives("? a\n:\t# c\n  b: 1", "{a@1:{b@2:1 } }");
+    gives("?\t# c\n  a\n: \t \n  b: 1", "{a@1:{b@2:1 } }");
+    refused("a: \"\\q\\'\"", "found unknown escape character");
+    refused("a:\n-\t# c\n  b", "line 2: found character that cannot start any token");
+    refused("? a\n:\tb", "line 2: found character that cannot start any token");
 }
 
 #[test]

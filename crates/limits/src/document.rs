@@ -1,8 +1,8 @@
 //! From source documents to each tenant's limits, with everything found wrong on the way.
 //!
 //! What a document is shows in its shape, not in its name: Mimir's runtime configuration ([`mimir`]), or flat keys
-//! `TENANT.FIELD` ([`flat`]), of which a ConfigMap may hold one in each of its keys. Mimir's are refused whole, as Mimir
-//! does; flat keys are judged tenant by tenant. What follows from a fault is decided by the caller, who knows the limits
+//! `TENANT.FIELD` ([`flat`]), of which a ConfigMap may hold one in each of its keys. Mimir's are merged, and taken or refused
+//! whole, as Mimir does; flat keys are judged tenant by tenant. What follows from a fault is decided by the caller, who knows the limits
 //! in force.
 
 mod defaults;
