@@ -16,6 +16,18 @@
 {{- if $mimir.limits }}
 - --default-limits=/etc/mimir-rls-defaults/mimir.yaml
 {{- end }}
+{{- if and .Values.mimir.configUrl (or .Values.mimir.limits .Values.mimir.limitsFlags) }}
+{{- fail "mimir.configUrl has all that Mimir's file and flags say: leave mimir.limits and mimir.limitsFlags empty" }}
+{{- end }}
+{{- with .Values.mimir.limitsFlags }}
+- {{ printf "--default-limits-flags=%s" . | quote }}
+{{- end }}
+{{- with .Values.mimir.configUrl }}
+- --default-limits-url={{ . }}
+{{- end }}
+{{- with .Values.mimir.version }}
+- --mimir-version={{ . }}
+{{- end }}
 - --max-request-bytes={{ int64 $limits.maxRequestBytes }}
 - --max-decoded-bytes={{ int64 $limits.maxDecodedBytes }}
 - --max-in-flight-bytes={{ include "mimir-rls.inFlightBytes" . }}

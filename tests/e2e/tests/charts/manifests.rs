@@ -37,6 +37,14 @@ const VALUE_SETS: &[(&str, &[Set<'_>])] = &[
     (
         MIMIR_RLS,
         &[
+            ("mimir.limitsFlags", "-distributor.ingestion-rate-limit=5 -distributor.ha-tracker.cluster=dc"),
+            ("mimir.version", "3.0"),
+        ],
+    ),
+    (MIMIR_RLS, &[("mimir.configUrl", "http://mimir-distributor.mimir:8080")]),
+    (
+        MIMIR_RLS,
+        &[
             ("edgeConfig.mode", "shadow"),
             ("edgeConfig.tenants.a.mode", "enforce"),
             ("edgeConfig.edge_limits.max_body_bytes", "9"),
@@ -65,6 +73,8 @@ const VALUE_SETS: &[(&str, &[Set<'_>])] = &[
         OVERRIDES_SYNC,
         &[("mimir.haTrackerUrl", "http://mimir-distributor.mimir:8080"), ("mimir.limits.ingestion_rate", "5")],
     ),
+    (OVERRIDES_SYNC, &[("mimir.limitsFlags", "-distributor.ingestion-rate-limit=5"), ("mimir.version", "3.0")]),
+    (OVERRIDES_SYNC, &[("mimir.configUrl", "http://mimir-distributor.mimir:8080")]),
     (OVERRIDES_SYNC, &[("mimir.distributorService", "mimir-distributor-headless"), ("allowEmptyOverrides", "true")]),
     (OVERRIDES_SYNC, &[("events.enabled", "false"), ("pdb.enabled", "false"), ("networkPolicy.enabled", "false")]),
     (
