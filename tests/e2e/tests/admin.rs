@@ -9,7 +9,8 @@ const LIMITS: &str = "
 overrides:
   a-tenant: { request_rate: 0.001, request_burst_size: 20, ingestion_rate: 0.5, ingestion_burst_size: 100 }
   b-tenant: { ingestion_rate: 0.001, ingestion_burst_size: 5 }
-  c-tenant: { ingestion_rate: 1000, ingestoin_burst_size: 5 }
+  c-tenant: { ingestion_rate: 1000 }
+  c/tenant: { ingestion_rate: 1 }
 ";
 const EDGE_CONFIG: &str = "{ mode: enforce, tenants: { d-tenant: { mode: shadow }, e-tenant: { mode: off } } }";
 
@@ -68,9 +69,10 @@ fn problems_say_where_they_are() {
     let page = json(&edge, "/api/v1/problems");
     assert_eq!(page["next"], Value::Null);
     let [problem] = rows(&page, "problems").try_into().expect("one problem");
-    assert_eq!((&problem["tenant"], &problem["line"]), (&json!("c-tenant"), &json!(5)), "{problem}");
+    assert_eq!((&problem["tenant"], &problem["line"]), (&json!("c/tenant"), &json!(6)), "{problem}");
     let message = problem["message"].as_str().unwrap_or_default();
-    assert!(message.contains("ingestion_burst_size"), "the nearest name is not told: {problem}");
+    assert!(message.contains("unsupported character '/'"), "the reason is not told: {problem}");
+    assert_eq!((&problem["code"], &problem["kind"]), (&json!("MRC0040"), &json!("unmatched-tenant")), "{problem}");
     assert!(problem["document"].is_string() && problem["severity"].is_string(), "{problem}");
 
     edge.edge_config.swap("{ mode: enforce, tenants: { f-tenant: { mood: off } } }");

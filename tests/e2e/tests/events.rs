@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/mimir/events";
 const GOOD: &str = "overrides:\n  team-a: { ingestion_rate: 5 }\n";
-const UNKNOWN: &str = "overrides:\n  team-a: { ingestion_rte: 5 }\n";
-const NOTE: &str =
-    "runtime.yaml:2: tenant team-a: field ingestion_rte is unknown and is ignored; did you mean ingestion_rate?";
+const UNMATCHED: &str = "overrides:\n  team/a: { ingestion_rate: 5 }\n  team-a: {}\n";
+const NOTE: &str = "runtime.yaml:2: tenant team/a: no push is ever of this tenant, and the entry is ignored: tenant ID 'team/a' \
+                    contains unsupported character '/'";
 
 /// The Events in Mimir's namespace, in the order of their notes.
 fn events(cluster: &Cluster) -> Vec<Value> {
@@ -28,7 +28,7 @@ fn a_bad_entry_is_one_event_however_many_overrides_sync_see_it() {
     let cluster = Cluster::start(GOOD);
     let both = [cluster.sync("one", &[]), cluster.sync("two", &[])];
     assert_eq!(events(&cluster), Vec::<Value>::new());
-    cluster.put(UNKNOWN);
+    cluster.put(UNMATCHED);
     let sum = |result| both.iter().map(|sync| told(sync, result)).sum::<f64>();
     until("both have told of it", || (sum("created"), sum("repeated")) == (1.0, 1.0));
     let events = events(&cluster);
@@ -62,17 +62,19 @@ fn many_problems_are_told_worst_first_and_the_rest_as_a_number() {
     assert_eq!((with("InvalidOverrides"), with("MoreProblems"), events.len()), (50, 1, 51));
     let rest = events.iter().find(|event| event["reason"] == "MoreProblems").map(|event| event["note"].to_string());
     assert!(rest.as_ref().is_some_and(|rest| rest.contains("350 more problems")), "{rest:?}");
+    let words = "Mimir says: load file: yaml: unmarshal errors: line 3: cannot unmarshal !!str `x` into float64";
+    assert!(events.iter().any(|event| event["note"].to_string().contains(words)), "{events:?}");
 }
 
 #[test]
 fn what_is_mended_meanwhile_is_not_told_and_what_is_not_is_told_once_the_api_server_is_back() {
-    let mut cluster = Cluster::start(UNKNOWN);
+    let mut cluster = Cluster::start(UNMATCHED);
     let sync = cluster.sync("sync", &[]);
     until("it is told", || told(&sync, "created") == 1.0);
     let uid = events(&cluster)[0]["regarding"]["uid"].clone();
     cluster.server.kill();
     cluster.server.restart();
-    cluster.put("overrides:\n  team-b: { request_rte: 5 }\n");
+    cluster.put("overrides:\n  team-b/: { request_rate: 5 }\n  team-a: {}\n");
     let note = until_some("the new problem is told", || {
         events(&cluster).into_iter().find(|event| event["note"].to_string().contains("team-b"))
     });
@@ -83,7 +85,7 @@ fn what_is_mended_meanwhile_is_not_told_and_what_is_not_is_told_once_the_api_ser
 
 #[test]
 fn events_can_be_left_out() {
-    let cluster = Cluster::start(UNKNOWN);
+    let cluster = Cluster::start(UNMATCHED);
     let sync = cluster.sync("sync", &["--events=off"]);
     let ignored = "overrides_sync_problems{severity=\"ignored\"}";
     until("the problem is seen", || sync.metric(ignored) == Some(1.0));

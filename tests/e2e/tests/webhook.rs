@@ -86,10 +86,17 @@ fn renew(folder: &std::path::Path) {
 fn kubectl_shows_the_line_and_the_reason_before_a_change_is_taken() {
     let asked = Asked::start();
     let misspelt = asked.apply("mimir-runtime", "mimir", "overrides:\n  team-a:\n    ingestion_rte: 5");
-    assert_eq!(misspelt.status, Some(0), "{}", misspelt.stderr);
-    let warning =
-        "runtime.yaml:3: tenant team-a: field ingestion_rte is unknown and is ignored; did you mean ingestion_rate?";
-    assert!(misspelt.stderr.contains(&format!("Warning: {warning}")), "{}", misspelt.stderr);
+    assert_eq!(misspelt.status, Some(1));
+    let denial =
+        "runtime.yaml:3: tenant team-a: field ingestion_rte is unknown to Mimir 3.1; did you mean ingestion_rate?";
+    assert!(misspelt.stderr.contains(denial), "{}", misspelt.stderr);
+    let mimirs = "Mimir says: load file: yaml: unmarshal errors: line 3: field ingestion_rte not found in type validation.plainLimits";
+    assert!(misspelt.stderr.contains(mimirs), "{}", misspelt.stderr);
+
+    let unmatched = asked.apply("mimir-runtime", "mimir", "overrides:\n  team/a:\n    ingestion_rate: 5");
+    assert_eq!(unmatched.status, Some(0), "{}", unmatched.stderr);
+    let warning = "runtime.yaml:2: tenant team/a: no push is ever of this tenant";
+    assert!(unmatched.stderr.contains(&format!("Warning: {warning}")), "{}", unmatched.stderr);
 
     let impossible = asked.apply("mimir-runtime", "mimir", "overrides:\n  team-a:\n    ingestion_rate: fast");
     assert_eq!(impossible.status, Some(1));
