@@ -1,7 +1,7 @@
 //! What is said of a change to the ConfigMap: pure, from what it held before and would hold.
 //!
-//! A document that Mimir would refuse is denied, and so is a flat key with an impossible value. What is merely passed over is a warning, because
-//! Mimir's versions differ. So is what was wrong before: who mends one thing must not be held up by another.
+//! A document that Mimir would refuse is denied, and so is a flat key with an impossible value. What is merely passed over is a warning, such as a
+//! field that a Mimir of another version may have. So is what was wrong before: who mends one thing must not be held up by another.
 
 use std::collections::HashSet;
 
