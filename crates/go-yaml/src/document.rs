@@ -44,7 +44,7 @@ impl Document {
             return Err(too_large(bytes.len(), most_bytes));
         }
         let text = characters(bytes).map_err(|error| if is_compressed { error } else { named_wrong(error, bytes) })?;
-        let graph = graph::parse(&text)?;
+        let graph = guarded(&text)?;
         if is_compressed && graph.root.is_none() {
             let message = "is compressed and empty, which Mimir refuses: leave it out, or write null".to_owned();
             let go = "uncompress/unmarshal gzipped file: EOF".to_owned();
@@ -63,6 +63,12 @@ impl Document {
     #[must_use]
     pub fn second_document(&self) -> Option<u64> {
         self.graph.second_document
+    }
+
+    /// How many values it has, keys included.
+    #[must_use]
+    pub fn values(&self) -> usize {
+        self.graph.len()
     }
 
     /// What it is.
@@ -106,6 +112,15 @@ impl Document {
     pub(crate) fn first_pass(&self, source: usize) -> Result<Option<Map>, Error> {
         first_pass::decode(&self.graph, source)
     }
+}
+
+/// Parses a text. The library panics at a tag before a comma within brackets (`[!!str, a]`), and nobody knows whether elsewhere: that is a fault of
+/// the text, and not the end of whoever reads it.
+fn guarded(text: &str) -> Result<Graph, Error> {
+    std::panic::catch_unwind(|| graph::parse(text)).unwrap_or_else(|_| {
+        let message = "cannot be read: write a blank behind each tag (`!…`), also before a comma";
+        Err(Error::new(Fault::Syntax, 0, message, "did not find expected whitespace or line break"))
+    })
 }
 
 /// Says so where bytes are no text because they are compressed.

@@ -63,8 +63,7 @@ impl Encoder {
     }
 
     fn mapping(&mut self, map: Map) -> Result<Content, Error> {
-        let mut entries = map.entries;
-        entries.sort_by(|(left, ..), (right, ..)| order::compare(left, right));
+        let entries = order::sort(map.entries, &|(key, ..)| key);
         let mut written = Vec::with_capacity(entries.len());
         for (key, place, item) in entries {
             let place = Place { encoded_line: self.line, ..place };
@@ -126,6 +125,15 @@ fn merge_quoted(entries: Vec<Entry>) -> Result<Vec<Entry>, Error> {
         }
         Content::Scalar(_) => return Err(wrong()),
     };
+    for merged in &merged {
+        let mut seen = std::collections::HashSet::new();
+        if let Some(twice) = merged.iter().find(|entry| !seen.insert(&entry.key)) {
+            let key = &twice.key;
+            let message = format!("has the key {key} twice once it is merged: remove one");
+            let go = format!("line {}: mapping key {key:?} already defined", twice.place.encoded_line);
+            return Err(Error::collected(Fault::Duplicate, twice.place.line, message, &[go]));
+        }
+    }
     let mut known: std::collections::HashSet<_> = entries.iter().map(|entry| Rc::clone(&entry.key)).collect();
     for entry in merged.into_iter().flatten() {
         if known.insert(Rc::clone(&entry.key)) {

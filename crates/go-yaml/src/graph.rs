@@ -8,14 +8,15 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use libyaml_safer::{ErrorKind, Event, EventData, Mark, Parser, ScalarStyle};
+use libyaml_safer::{ErrorKind, Event, EventData, MappingStyle, Mark, Parser, ScalarStyle, SequenceStyle};
 
 use crate::error::{Error, Fault};
 
 mod repair;
 
-/// Nodes of one document. A tenant with ten fields takes about 21.
-const MAX_NODES: usize = 2_000_000;
+/// The most values, keys included, of one document or of several that are merged: a tenant with four fields has ten. Reading a million takes some
+/// 200 MB.
+pub const MAX_VALUES: usize = 1_000_000;
 /// Collections inside each other. Go takes 10,000, and no document that Mimir takes needs more than ten; each is looked at for
 /// every token inside of it.
 const MAX_DEPTH: usize = 100;
@@ -69,6 +70,10 @@ pub(crate) struct Graph {
 }
 
 impl Graph {
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
     pub(crate) fn get(&self, id: NodeId) -> &GraphNode {
         const NONE: &GraphNode = &GraphNode { line: 0, kind: Kind::Sequence(Vec::new()) };
         self.nodes.get(id).unwrap_or(NONE)
@@ -86,12 +91,14 @@ impl Graph {
 /// Reads the first document of a text; whatever comes behind it is not looked at.
 pub(crate) fn parse(text: &str) -> Result<Graph, Error> {
     let (mut text, is_ended) = with_an_end(text);
+    let may_mark_colons = !text.contains(repair::COLON);
     for repairs in 0_usize.. {
-        match parse_once(&text, is_ended) {
+        match parse_once(&text, is_ended, may_mark_colons) {
             Ok(graph) => return Ok(graph),
             Err(Unparsed { error, at }) => {
                 let may_be_repaired = repairs.saturating_mul(text.len()) < MOST_REPAIRED_BYTES;
-                let repaired = at.filter(|_| may_be_repaired).and_then(|at| repair::repair(&text, at, &error.go));
+                let repair = |at| repair::repair(&text, at, &error.go, may_mark_colons);
+                let repaired = at.filter(|_| may_be_repaired).and_then(repair);
                 text = Cow::Owned(repaired.ok_or_else(|| within(error, &text))?);
             }
         }
@@ -118,12 +125,12 @@ impl From<libyaml_safer::Error> for Unparsed {
     }
 }
 
-fn parse_once(text: &str, is_ended: bool) -> Result<Graph, Unparsed> {
+fn parse_once(text: &str, is_ended: bool, has_marks: bool) -> Result<Graph, Unparsed> {
     let mut input = text.as_bytes();
     let mut parser = Parser::new();
     parser.set_input(&mut input);
     let added_break = (!is_ended).then_some(text.len());
-    let mut builder = Builder { text, added_break, ..Builder::default() };
+    let mut builder = Builder { text, added_break, has_marks, ..Builder::default() };
     loop {
         let event = parser.parse()?;
         if matches!(event.data, EventData::StreamEnd) {
@@ -176,12 +183,16 @@ struct Builder<'t> {
     anchors: HashMap<String, NodeId>,
     /// Where the text ends, if a break was put there.
     added_break: Option<usize>,
+    /// Whether [`repair::COLON`] stands for a colon.
+    has_marks: bool,
 }
 
 /// A collection whose end has not come yet.
 struct Open {
     id: NodeId,
     key: Option<NodeId>,
+    /// Whether it is within brackets.
+    is_flow: bool,
 }
 
 impl Builder<'_> {
@@ -217,11 +228,18 @@ impl Builder<'_> {
                 if style == ScalarStyle::DoubleQuoted {
                     self.check_escapes(event.start_mark, event.end_mark)?;
                 }
+                if !quoted && value.contains('?') && self.open.last().is_some_and(|open| open.is_flow) {
+                    // Within brackets Go takes a `?` for the mark of a key, wherever it stands.
+                    let message =
+                        "has a ? without quotes within brackets, where Go takes it for the mark of a key: quote it";
+                    let go = format_args!("line {line}: did not find expected ',' or ']'");
+                    return Err(Error::new(Fault::Syntax, line, message, go));
+                }
                 let is_last = self.added_break.is_some_and(|end| usize::try_from(event.end_mark.index) == Ok(end));
                 let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
                 let value =
                     if is_last && is_block { value.strip_suffix('\n').unwrap_or(&value).to_owned() } else { value };
-                let text = if quoted { value.into() } else { repair::undo(&value).into() };
+                let text = if quoted || !self.has_marks { value.into() } else { repair::undo(&value).into() };
                 let kind = Kind::Scalar { text, tag: read_tag(tag), quoted };
                 self.add(line, anchor, kind)?;
             }
@@ -232,8 +250,14 @@ impl Builder<'_> {
                 })?;
                 self.add(line, None, Kind::Alias { name: anchor.into(), of })?;
             }
-            EventData::SequenceStart { anchor, .. } => self.open(line, anchor, Kind::Sequence(Vec::new()))?,
-            EventData::MappingStart { anchor, .. } => self.open(line, anchor, Kind::Mapping { pairs: Vec::new() })?,
+            EventData::SequenceStart { anchor, style, .. } => {
+                let is_flow = style == SequenceStyle::Flow;
+                self.open(line, anchor, Kind::Sequence(Vec::new()), is_flow)?;
+            }
+            EventData::MappingStart { anchor, style, .. } => {
+                let is_flow = style == MappingStyle::Flow;
+                self.open(line, anchor, Kind::Mapping { pairs: Vec::new() }, is_flow)?;
+            }
             EventData::SequenceEnd | EventData::MappingEnd => {
                 self.open.pop();
             }
@@ -242,20 +266,20 @@ impl Builder<'_> {
         Ok(false)
     }
 
-    fn open(&mut self, line: u64, anchor: Option<String>, kind: Kind) -> Result<(), Error> {
+    fn open(&mut self, line: u64, anchor: Option<String>, kind: Kind, is_flow: bool) -> Result<(), Error> {
         if self.open.len() >= MAX_DEPTH {
             let message = format!("is nested more than {MAX_DEPTH} deep: flatten it");
             return Err(Error::new(Fault::TooLarge, line, message, "exceeded max depth"));
         }
         let id = self.add(line, anchor, kind)?;
-        self.open.push(Open { id, key: None });
+        self.open.push(Open { id, key: None, is_flow });
         Ok(())
     }
 
     fn add(&mut self, line: u64, anchor: Option<String>, kind: Kind) -> Result<NodeId, Error> {
         let id = self.graph.nodes.len();
-        if id >= MAX_NODES {
-            let message = format!("has more than {MAX_NODES} values: split it");
+        if id >= MAX_VALUES {
+            let message = format!("has more than {MAX_VALUES} values: split it");
             return Err(Error::new(Fault::TooLarge, line, message, "document is too large"));
         }
         self.graph.nodes.push(GraphNode { line, kind });

@@ -24,6 +24,7 @@ mod value;
 use characters::characters;
 pub use document::{Document, Root};
 pub use error::{Error, Fault};
+pub use graph::MAX_VALUES;
 pub use node::{Content, Entry, Node, Place, Scalar};
 pub use once::{Duplicate, Tree};
 pub use resolve::{Resolved, resolve};

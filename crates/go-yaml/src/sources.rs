@@ -15,7 +15,7 @@ pub(crate) fn merge(map: &mut Map, over: Map, name: &str, path: &str) -> Result<
                     merge(known, over, name, &inner(&key))?;
                 }
                 (Value::Map(known), Value::Null) if known.of_text => {}
-                (under @ Value::Null, over) => *under = over,
+                (Value::Null, over) => *known = Item { value: over, ..item },
                 (under, over) if is_text_map(under) != is_text_map(&over) && !matches!(over, Value::Null) => {
                     return Err(conflict(name, &inner(&key), item.place.line, (under, &over)));
                 }

@@ -196,6 +196,53 @@ fn what_only_gos_scanner_takes_is_taken() {
 }
 
 #[test]
+fn a_question_mark_within_brackets_is_the_mark_of_a_key() {
+    for text in ["a: {b: (foo)?bar}", "a: [http://x?y=1]", "a: {b?: c}"] {
+        refused(text, "line 1: did not find expected ',' or ']'");
+    }
+    gives("a: x?y", "{a@1:\"x?y\" }");
+    gives("a: {b: \"x?y\"}", "{a@1:{b@2:\"x?y\" } }");
+}
+
+#[test]
+fn a_tag_before_a_comma_is_a_fault_of_the_text() {
+    for text in ["a: [!!str, b]", "a: {b: !x, c: 1}"] {
+        assert!(read(&[("x.yaml", text.as_bytes())]).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn keys_that_have_no_order_are_written_in_some() {
+    let keys: Vec<_> = (0..30)
+        .map(|number| match number % 5 {
+            0 => format!("{number}"),
+            1 => ".nan".to_owned() + &" ".repeat(number),
+            2 => format!("k{number}"),
+            3 => format!("²{number}²"),
+            _ => format!("{number}.5"),
+        })
+        .filter(|key| !key.starts_with(".nan") || key.len() < 6)
+        .chain([".NaN".to_owned(), ".NAN".to_owned()])
+        .map(|key| format!("{key}: 1"))
+        .collect();
+    let tree = read(&[("x.yaml", format!("a: {{{}}}", keys.join(", ")).as_bytes())]);
+    assert!(tree.is_ok_and(|tree| tree.matches(".nan").count() == 3));
+}
+
+#[test]
+fn what_a_quoted_merge_key_brings_has_its_keys_once() {
+    let text = "a: {\"<<\": {1e3: {x: 1}, 1000: {x: 2}}, b: 1}";
+    let error = read(&[("x.yaml", text.as_bytes())]).unwrap_err();
+    assert!(error.contains("mapping key \"1000\" already defined"), "{error}");
+}
+
+#[test]
+fn a_character_that_stands_for_a_colon_is_itself_elsewhere() {
+    gives("a: {b: x\u{10fffe}}", "{a@1:{b@2:\"x\\u{10fffe}\" } }");
+    assert!(read(&[("x.yaml", "a: {b:, c: \u{10fffe}}".as_bytes())]).is_err());
+}
+
+#[test]
 fn a_block_scalar_ends_where_the_text_does() {
     for (text, tree) in [
         ("a: |\n  x", "x"),

@@ -13,7 +13,7 @@ mod mimir;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use go_yaml::{Document, Root};
+use go_yaml::{Document, MAX_VALUES, Root};
 
 pub use defaults::parse_defaults;
 
@@ -77,9 +77,18 @@ pub(crate) struct Reading {
 pub(crate) fn read(judge: &Judge, documents: &[SourceDocument<'_>], expressions: Expressions) -> Reading {
     let mut reading = Reading { expressions, ..Reading::default() };
     let (mut flat, mut runtime, mut strays) = (flat::FlatKeys::default(), Vec::new(), Vec::new());
+    let mut values = 0_usize;
     for document in documents {
         match shape(document) {
             Ok(Shape::Mimir(parsed)) => {
+                values = values.saturating_add(parsed.values());
+                if values > MAX_VALUES {
+                    let message = format!(
+                        "brings the documents to more than {MAX_VALUES} values, which are not read: split them"
+                    );
+                    reading.refuse(document.name, YamlError::new(Code::TooLarge, 0, message));
+                    continue;
+                }
                 reading.tell_second_document(document.name, parsed.second_document());
                 runtime.push(parsed);
             }
@@ -95,7 +104,8 @@ pub(crate) fn read(judge: &Judge, documents: &[SourceDocument<'_>], expressions:
     if !reading.refused {
         mimir::read(runtime, judge, &mut reading);
     }
-    let nothing_else = strays.len() == documents.len();
+    // Files, and keys that somebody chose, are all of them meant; what else a ConfigMap holds beside flat keys is not.
+    let nothing_else = !documents.iter().any(|document| flat::names_known_field(document.name));
     for (name, error) in strays {
         if nothing_else {
             reading.refuse(name, error);

@@ -5,6 +5,25 @@ use std::cmp::Ordering;
 
 use crate::value::Value;
 
+/// Sorts as Go's order says. It is no order where numerals are no ASCII digits or numbers are none, which the standard library's sort may not be given.
+pub(crate) fn sort<T>(items: Vec<T>, key: &impl Fn(&T) -> &Value) -> Vec<T> {
+    if items.len() < 2 {
+        return items;
+    }
+    let mut left = items;
+    let right = left.split_off(left.len() / 2);
+    let (left, right) = (sort(left, key), sort(right, key));
+    let mut sorted = Vec::with_capacity(left.len() + right.len());
+    let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
+    while let (Some(one), Some(other)) = (left.peek(), right.peek()) {
+        let is_behind = compare(key(one), key(other)) == Ordering::Greater;
+        sorted.extend(if is_behind { right.next() } else { left.next() });
+    }
+    sorted.extend(left);
+    sorted.extend(right);
+    sorted
+}
+
 pub(crate) fn compare(left: &Value, right: &Value) -> Ordering {
     match (number(left), number(right)) {
         (Some(one), Some(other)) => {

@@ -4,15 +4,15 @@
 use std::borrow::Cow;
 
 /// Stands for a colon; a character that nobody writes.
-const COLON: char = '\u{10fffe}';
+pub(super) const COLON: char = '\u{10fffe}';
 
 /// The text with the place mended at which it was refused; `None` where Go refuses it too.
-pub(super) fn repair(text: &str, at: usize, problem: &str) -> Option<String> {
+pub(super) fn repair(text: &str, at: usize, problem: &str, may_mark_colons: bool) -> Option<String> {
     let (before, after) = text.split_at_checked(at)?;
     if problem.ends_with("found unexpected ':'") {
         // Within brackets, Go ends a plain scalar at a colon only before a blank.
         let after = after.strip_prefix(':')?;
-        return (!text.contains(COLON) || before.contains(COLON)).then(|| format!("{before}{COLON}{after}"));
+        return may_mark_colons.then(|| format!("{before}{COLON}{after}"));
     }
     if problem.ends_with("found unknown escape character") {
         // The mark is where the scalar begins, or where the escape is.

@@ -44,7 +44,13 @@ fn read(document: &SourceDocument<'_>, below: Defaults, version: &MimirVersion, 
     for duplicate in &tree.duplicates {
         reading.refuse_duplicate(name, duplicate);
     }
-    let Some(root) = tree.root else { return below };
+    let Some(root) = tree.root else {
+        // An empty one is mostly a template or a mount that failed.
+        let empty =
+            YamlError::new(Code::NotARuntimeConfiguration, 0, "is empty, which Mimir refuses: write limits: {}");
+        reading.refuse(name, YamlError { mimir: Some("EOF".to_owned()), ..empty });
+        return below;
+    };
     match mapping(&root, "Mimir's configuration").map(|entries| entries.map(|entries| block(entries))) {
         Ok(None) => below,
         Ok(Some(Some(Ok(entries)))) => apply(name, entries, below, version, reading),

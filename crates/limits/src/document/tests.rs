@@ -118,7 +118,7 @@ fn defaults_come_from_a_block_a_file_or_bare_fields() {
     ] {
         assert_eq!(defaults_of(text), TenantLimits { ingestion_rate: 5.0, ..TenantLimits::default() }, "{text}");
     }
-    for text in ["", "limits:\n", "{}", "# nothing\n"] {
+    for text in ["limits:\n", "{}"] {
         assert_eq!(defaults_of(text), TenantLimits::default(), "{text}");
     }
 }
@@ -150,6 +150,8 @@ fn bad_defaults_are_refused() {
             "mimir.yaml:1: field ha_tracker_failover_timeout is 1s, too short for ha_tracker_update_timeout 15s with ha_tracker_update_timeout_jitter_max 5s: write at least 21s; the whole document is refused",
         ),
         ("a: 1\na: 2\n", "mimir.yaml:2: a is there twice, first on line 1: remove one; the whole document is refused"),
+        ("", "mimir.yaml: is empty, which Mimir refuses"),
+        ("# nothing\n", "mimir.yaml: is empty, which Mimir refuses"),
         ("limits: {", "mimir.yaml:1: is no valid YAML"),
     ] {
         let problems = defaults_from("mimir.yaml", text).expect_err(text);

@@ -90,7 +90,7 @@ fn emptied(rules: &Rules) -> &'static str {
 /// What was wrong before.
 #[derive(Default)]
 struct Known<'c> {
-    /// Documents that the change does not touch.
+    /// Documents that the change does not touch, where they were refused before: what was good, and is not together with the change, is not known.
     untouched: HashSet<&'c str>,
     /// Faults of flat keys, without their lines, which a change above them moves, and of the set of keys.
     told: HashSet<(&'c str, Option<&'c str>, Option<&'c str>, &'c str)>,
@@ -98,7 +98,8 @@ struct Known<'c> {
 
 impl<'c> Known<'c> {
     fn of(old: &'c ConfigMapData, before: &'c Checked, new: &ConfigMapData) -> Self {
-        let untouched = old.keys().into_iter().filter(|key| old.get(key) == new.get(key)).collect();
+        let is_untouched = |key: &&str| before.refused && old.get(key) == new.get(key);
+        let untouched = old.keys().into_iter().filter(is_untouched).collect();
         let told = before.problems.iter().filter(|problem| is_known_by_its_words(problem)).map(identity).collect();
         Self { untouched, told }
     }

@@ -137,6 +137,21 @@ fn keys_of_which_none_is_known_to_be_mimirs_are_denied_unless_they_were_there() 
 }
 
 #[test]
+fn a_good_key_that_is_broken_by_another_one_is_denied() {
+    let chosen =
+        Rules { configmap: "mimir/runtime/a.yaml,b.yaml".parse().unwrap_or_else(|_| unreachable!()), ..rules(false) };
+    let good = ("a.yaml", "overrides: {a: {ha_tracker_failover_timeout: 30s}}");
+    let old = content(&[good, ("b.yaml", "overrides: {}")]);
+    let new = content(&[good, ("b.yaml", "overrides: {a: {ha_tracker_update_timeout: 30s}}")]);
+    let review = review(&chosen, Some(&old), &new);
+    assert!(
+        review.denial.is_some_and(|denial| denial.contains("ha_tracker_failover_timeout")),
+        "{:?}",
+        review.warnings
+    );
+}
+
+#[test]
 fn reasons_and_warnings_are_bounded() {
     let lines: Vec<_> =
         (0..300).map(|number| format!("  t{number}: {{ingestion_rte: 1, ingestion_rate: x}}\n")).collect();
