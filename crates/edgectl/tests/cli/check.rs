@@ -72,7 +72,7 @@ fn a_problem_is_one_line_and_one_of_mimirs_words() {
     assert_eq!(finished.code, Some(2), "{finished:?}");
     let lines: Vec<_> = finished.out.lines().collect();
     assert_eq!(lines.len(), 3, "{finished:?}");
-    assert!(lines[0].starts_with("a.yaml:3: MRC0005 bad-syntax: "), "{finished:?}");
+    assert!(lines[0].starts_with("a.yaml:2: MRC0005 bad-syntax: "), "{finished:?}");
     assert!(lines[1].starts_with("  Mimir: unmarshal \"a.yaml\": yaml: "), "{finished:?}");
     let json = check(&[("a.yaml", "overrides:\n  team-a: [\n")], &["--format=json", "a.yaml"]).json();
     let words = json["files"][0]["problems"][0]["mimir"].as_str().unwrap();
