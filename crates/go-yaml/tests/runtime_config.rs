@@ -189,7 +189,8 @@ fn what_only_gos_scanner_takes_is_taken() {
     gives("{a: [b:, c:]}", "{a@1:[\"b:\" \"c:\" ] }");
     gives("a: \"b\\'c\\\\\\'\"", "{a@1:\"b'c\\\\'\" }");
     gives("? a\n:\t# c\n  b: 1", "{a@1:{b@2:1 } }");
-    gives("?\t# c\n  a\n: \t \n  b: 1", "{a@1:{b@2:1 } }");
+    gives("?\t# c\n  a\n: \t #\n  b: 1", "{a@1:{b@2:1 } }");
+    refused("? a\n:\t\n  b: 1", "line 2: found character that cannot start any token");
     refused("a: \"\\q\\'\"", "found unknown escape character");
     refused("a:\n-\t# c\n  b", "line 2: found character that cannot start any token");
     refused("? a\n:\tb", "line 2: found character that cannot start any token");

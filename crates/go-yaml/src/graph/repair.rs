@@ -21,10 +21,9 @@ pub(super) fn repair(text: &str, at: usize, problem: &str, may_mark_colons: bool
         return Some(format!("{before}{}", after.strip_prefix('\\')?));
     }
     if problem.ends_with("found character that cannot start any token") {
-        // Behind a `?` or `:` of a block, Go passes over a tab if there is no more than a comment.
+        // Behind a `?` or `:` of a block, Go passes over a tab before a comment.
         let line = after.split(['\n', '\r']).next().unwrap_or_default();
-        let is_comment =
-            line.trim_start_matches([' ', '\t']).is_empty() || line.trim_start_matches([' ', '\t']).starts_with('#');
+        let is_comment = line.trim_start_matches([' ', '\t']).starts_with('#');
         let is_behind_a_mark = before.trim_end_matches(' ').ends_with([':', '?']);
         let rest = after.strip_prefix('\t').filter(|_| is_comment && is_behind_a_mark)?;
         return Some(format!("{before} {rest}"));
