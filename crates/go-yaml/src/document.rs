@@ -7,6 +7,7 @@ use flate2::read::MultiGzDecoder;
 use crate::error::{Error, Fault};
 use crate::graph::{self, Graph, Kind, Tag};
 use crate::once::{self, Tree};
+use crate::resolve::is_null;
 use crate::value::Map;
 use crate::{characters, first_pass};
 
@@ -76,11 +77,7 @@ impl Document {
     pub fn root(&self) -> Root {
         match self.graph.root.map(|root| &self.graph.get(root).kind) {
             None => Root::Nothing,
-            Some(Kind::Scalar { text, tag: Tag::None, quoted: false })
-                if matches!(&**text, "" | "~" | "null" | "Null" | "NULL") =>
-            {
-                Root::Nothing
-            }
+            Some(Kind::Scalar { text, tag: Tag::None, quoted: false }) if is_null(text) => Root::Nothing,
             Some(Kind::Scalar { .. } | Kind::Alias { .. }) => Root::Scalar,
             Some(Kind::Sequence(_)) => Root::Sequence,
             Some(Kind::Mapping { .. }) => Root::Mapping,

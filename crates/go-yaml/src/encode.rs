@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use crate::error::{Error, Fault};
-use crate::node::{Content, Entry, Node, Place, Scalar};
+use crate::node::{Content, Entry, Node, Place, Scalar, merged_entries};
 use crate::value::{Item, Map, Value};
 
 mod order;
@@ -109,22 +109,9 @@ fn merge_quoted(entries: Vec<Entry>) -> Result<Vec<Entry>, Error> {
     let Some(at) = entries.iter().position(|entry| &*entry.key == "<<") else { return Ok(entries) };
     let mut entries = entries;
     let Entry { value, place, .. } = entries.remove(at);
-    let wrong = || {
-        let message = "has a key \"<<\" with neither a mapping nor a list of mappings, which Mimir takes for a merge: \
-                       name it otherwise";
-        Error::new(Fault::Merge, place.line, message, "map merge requires map or sequence of maps as the value")
-    };
-    let merged: Vec<&Vec<Entry>> = match &value.content {
-        Content::Mapping(merged) => vec![merged],
-        Content::Sequence(items) => {
-            let merged = items.iter().map(|item| match &item.content {
-                Content::Mapping(merged) => Ok(merged),
-                _ => Err(wrong()),
-            });
-            merged.collect::<Result<_, _>>()?
-        }
-        Content::Scalar(_) => return Err(wrong()),
-    };
+    let message = "has a key \"<<\" with neither a mapping nor a list of mappings, which Mimir takes for a merge: \
+                   name it otherwise";
+    let merged = merged_entries(&value, place.line, message)?;
     for merged in &merged {
         let mut seen = std::collections::HashSet::new();
         if let Some(twice) = merged.iter().find(|entry| !seen.insert(&entry.key)) {

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use crate::error::{Error, Fault};
+
 /// Where something stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Place {
@@ -53,4 +55,20 @@ pub struct Entry {
     pub place: Place,
     /// The value.
     pub value: Rc<Node>,
+}
+
+/// The mappings that a merge key names; `message` is ours for one that names something else.
+pub(crate) fn merged_entries<'n>(value: &'n Node, line: u64, message: &str) -> Result<Vec<&'n Vec<Entry>>, Error> {
+    let wrong = || Error::new(Fault::Merge, line, message, "map merge requires map or sequence of maps as the value");
+    match &value.content {
+        Content::Mapping(entries) => Ok(vec![entries]),
+        Content::Sequence(items) => {
+            let merged = items.iter().map(|item| match &item.content {
+                Content::Mapping(entries) => Ok(entries),
+                _ => Err(wrong()),
+            });
+            merged.collect()
+        }
+        Content::Scalar(_) => Err(wrong()),
+    }
 }

@@ -8,7 +8,8 @@ use std::rc::Rc;
 
 use crate::error::{Error, Fault};
 use crate::graph::{Graph, Kind, NodeId, Tag};
-use crate::node::{Content, Entry, Node, Place, Scalar};
+use crate::node::{Content, Entry, Node, Place, Scalar, merged_entries};
+use crate::resolve::is_null;
 
 /// Nodes of a tree once its aliases are followed.
 const MAX_NODES: usize = 4_000_000;
@@ -145,7 +146,7 @@ impl Builder<'_> {
         };
         self.grow(node.line, Size { nodes: 1, bytes: text.len() })?;
         let is_plain = *tag == Tag::None && !quoted;
-        let is_null = is_plain && matches!(&**text, "" | "~" | "null" | "Null" | "NULL");
+        let is_null = is_plain && is_null(text);
         Ok((Rc::clone(text), is_plain && &**text == "<<", is_null))
     }
 
@@ -166,7 +167,8 @@ impl Builder<'_> {
         }
         let mut known: HashSet<Rc<str>> = entries.iter().map(|entry| Rc::clone(&entry.key)).collect();
         for Entry { place, value, .. } in merges {
-            for merged in merged_entries(&value, place.line)? {
+            let message = "has a merge key `<<` with neither a mapping nor a list of mappings: write an alias of one";
+            for merged in merged_entries(&value, place.line, message)? {
                 self.grow(place.line, Size { nodes: merged.len(), bytes: 0 })?;
                 for entry in merged {
                     if known.insert(Rc::clone(&entry.key)) {
@@ -176,24 +178,5 @@ impl Builder<'_> {
             }
         }
         Ok(entries)
-    }
-}
-
-/// The mappings that a merge key names.
-fn merged_entries(value: &Node, line: u64) -> Result<Vec<&Vec<Entry>>, Error> {
-    let wrong = || {
-        let message = "has a merge key `<<` with neither a mapping nor a list of mappings: write an alias of one";
-        Error::new(Fault::Merge, line, message, "map merge requires map or sequence of maps as the value")
-    };
-    match &value.content {
-        Content::Mapping(entries) => Ok(vec![entries]),
-        Content::Sequence(items) => items
-            .iter()
-            .map(|item| match &item.content {
-                Content::Mapping(entries) => Ok(entries),
-                _ => Err(wrong()),
-            })
-            .collect(),
-        Content::Scalar(_) => Err(wrong()),
     }
 }

@@ -89,9 +89,14 @@ fn resolve_plain(text: &str) -> Resolved<'_> {
     resolve_no_time(text)
 }
 
+/// Whether a plain scalar is a null.
+pub(crate) fn is_null(text: &str) -> bool {
+    matches!(text, "" | "~" | "null" | "Null" | "NULL")
+}
+
 fn resolve_no_time(text: &str) -> Resolved<'_> {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => Resolved::Null,
+        _ if is_null(text) => Resolved::Null,
         "true" | "True" | "TRUE" => Resolved::Bool(true),
         "false" | "False" | "FALSE" => Resolved::Bool(false),
         ".nan" | ".NaN" | ".NAN" => Resolved::Float(f64::NAN),

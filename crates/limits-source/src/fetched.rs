@@ -6,28 +6,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use crate::document_url::DocumentUrl;
+use crate::pace::Pace;
 use crate::watched::MAX_FILE_BYTES;
 use crate::web::{self, Bounds, WebClient, WebError};
 
-/// How often is fetched, and how long a document may take.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
-    /// From one fetch to the next: as often as Mimir (`-runtime-config.reload-period`).
-    pub(crate) every: Duration,
-    /// From the first failure to the next fetch; it doubles up to `every`.
-    pub(crate) first_retry: Duration,
-    /// As long as Mimir (`-runtime-config.http-client-timeout`).
-    pub(crate) timeout: Duration,
-}
-
+/// As often as Mimir (`-runtime-config.reload-period`), and as long for one (`-runtime-config.http-client-timeout`).
 pub(crate) const PACE: Pace =
     Pace { every: Duration::from_secs(10), first_retry: Duration::from_millis(500), timeout: Duration::from_secs(30) };
-
-/// Servers that start at the same time do not go on fetching at the same time.
-const JITTER: std::ops::Range<f64> = 0.9..1.1;
 
 /// What the URLs answered last.
 #[derive(Clone, Debug, Default)]
@@ -127,29 +115,17 @@ impl Fetcher {
 
     /// Asks all URLs at once and then every 10 seconds; sooner after a failure. Never ends.
     pub(crate) async fn follow(self) {
-        let mut retry = self.pace.first_retry;
+        let mut questions = self.pace.questions();
         loop {
             let asked = Instant::now();
             let answers = join_all(self.urls.iter().map(|url| self.ask(url))).await;
-            let next = if self.fetched.take(answers) {
-                retry = self.pace.first_retry;
-                asked + jittered(self.pace.every)
-            } else {
-                let wait = jittered(retry);
-                retry = retry.saturating_mul(2).min(self.pace.every);
-                Instant::now() + wait
-            };
-            sleep_until(next).await;
+            questions.wait(asked, self.fetched.take(answers)).await;
         }
     }
 
     async fn ask(&self, url: &DocumentUrl) -> Result<Bytes, WebError> {
         self.web.get(url.uri(), "*/*").await.map(|(_, body)| body)
     }
-}
-
-fn jittered(duration: Duration) -> Duration {
-    duration.mul_f64(rand::random_range(JITTER))
 }
 
 #[cfg(test)]

@@ -13,10 +13,11 @@ use std::time::{Duration, SystemTime};
 
 use limits::ElectedReplica;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::Freshness;
+use crate::pace::Pace;
 use answer::{Listed, millis_since_1970};
 use client::{Client, PollError};
 pub use url::HaTrackerUrl;
@@ -72,22 +73,9 @@ impl HaTrackerPolls {
     }
 }
 
-/// How often is asked, and how long an answer may take.
-#[derive(Clone, Copy, Debug)]
-struct Pace {
-    /// From one question to the next.
-    every: Duration,
-    /// From the first failure to the next question; it doubles up to `every`.
-    first_retry: Duration,
-    timeout: Duration,
-}
-
 /// Mimir itself looks at its elections only every 15 seconds.
 const PACE: Pace =
     Pace { every: Duration::from_secs(5), first_retry: Duration::from_millis(500), timeout: Duration::from_secs(4) };
-
-/// Servers that start at the same time do not go on asking at the same time.
-const JITTER: std::ops::Range<f64> = 0.9..1.1;
 
 /// Polls one distributor's HA tracker.
 #[derive(Debug)]
@@ -141,18 +129,11 @@ impl HaTrackerSource {
     }
 
     async fn follow(mut self) {
-        let mut retry = self.pace.first_retry;
+        let mut questions = self.pace.questions();
         loop {
             let asked = Instant::now();
-            let next = if self.poll().await {
-                retry = self.pace.first_retry;
-                asked + jittered(self.pace.every)
-            } else {
-                let wait = jittered(retry);
-                retry = retry.saturating_mul(2).min(self.pace.every);
-                Instant::now() + wait
-            };
-            sleep_until(next).await;
+            let is_good = self.poll().await;
+            questions.wait(asked, is_good).await;
         }
     }
 
@@ -210,10 +191,6 @@ impl Told {
             );
         }
     }
-}
-
-fn jittered(duration: Duration) -> Duration {
-    duration.mul_f64(rand::random_range(JITTER))
 }
 
 #[cfg(test)]

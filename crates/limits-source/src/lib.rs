@@ -23,6 +23,7 @@ mod kubernetes;
 mod limits_cache;
 mod mimir_pages;
 mod mimir_url;
+mod pace;
 mod source;
 mod spec;
 mod stamp;

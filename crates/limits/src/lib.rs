@@ -51,3 +51,4 @@ pub use snapshot::{Diff, Snapshot, TenantEntry, TenantView};
 pub use state::{Applied, ControlState, LimitsState};
 pub use tenant::{MAX_METADATA_BYTES, MAX_TENANT_BYTES, Tenant, TenantError, TenantId};
 pub use update::{EntryUpdate, Update, UpdateError, Updated};
+pub use value::quote as quote_yaml;

@@ -283,7 +283,8 @@ pub(crate) fn shortened(text: &str) -> String {
 }
 
 /// A YAML and JSON string.
-pub(crate) fn quote(text: &str) -> String {
+#[must_use]
+pub fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for character in text.chars() {

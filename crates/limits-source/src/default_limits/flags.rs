@@ -6,6 +6,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use limits::quote_yaml;
+
 use super::query_store_after;
 
 mod number;
@@ -120,7 +122,8 @@ impl LimitFlags {
                 Value::One(value) => value.clone(),
                 Value::List(values) => {
                     let below = list(field);
-                    let items: Vec<_> = below.iter().map(|item| quote(item)).chain(values.iter().cloned()).collect();
+                    let items: Vec<_> =
+                        below.iter().map(|item| quote_yaml(item)).chain(values.iter().cloned()).collect();
                     format!("[{}]", items.join(", "))
                 }
             };
@@ -162,26 +165,8 @@ fn read(kind: Kind, value: &str) -> Result<String, &'static str> {
             .map(|value| value.to_string())
             .ok_or("a whole number from 0 on, such as 10"),
         Kind::Float => number::float(value).ok_or("a number such as 10000"),
-        Kind::Text | Kind::List => Ok(quote(value)),
+        Kind::Text | Kind::List => Ok(quote_yaml(value)),
     }
-}
-
-/// A YAML string: what JSON escapes, and the line ends that only YAML knows.
-fn quote(text: &str) -> String {
-    let mut quoted = String::from('"');
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            _ if character.is_control()
-                || matches!(character, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}') =>
-            {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(character)));
-            }
-            _ => quoted.push(character),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 #[cfg(test)]

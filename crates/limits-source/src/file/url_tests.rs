@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
-use crate::fetched::Pace;
+use crate::pace::Pace;
 
 /// How long a test waits for something that takes milliseconds when it works.
 const DEADLINE: Duration = Duration::from_secs(20);
