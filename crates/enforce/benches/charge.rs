@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use enforce::{Decision, Enforcer, Moment};
+use enforce::{Decision, Enforcer, MonotonicNanos};
 use limits::{Burst, Rate, RateLimit, Tenant};
 
 const PUSHES: u32 = 2_000_000;
@@ -29,7 +29,7 @@ fn nanos_per_push(tenants: usize, requests: RateLimit) -> f64 {
     let tenants: Vec<Tenant<'_>> =
         headers.iter().filter_map(|header| Tenant::parse(Some(header.as_bytes())).ok()).collect();
     let enforcer = Enforcer::new();
-    let mut now = Moment::from_nanos(0);
+    let mut now = MonotonicNanos::from_nanos(0);
     for tenant in &tenants {
         push(&enforcer, tenant, requests, now);
     }
@@ -50,7 +50,7 @@ fn nanos_per_push(tenants: usize, requests: RateLimit) -> f64 {
     nanos
 }
 
-fn push(enforcer: &Enforcer, tenant: &Tenant<'_>, requests: RateLimit, now: Moment) -> bool {
+fn push(enforcer: &Enforcer, tenant: &Tenant<'_>, requests: RateLimit, now: MonotonicNanos) -> bool {
     black_box(enforcer.admit_request(tenant, requests, now)) == Decision::Allow
         && black_box(enforcer.charge_items(tenant, PLENTY, 500, now)) == Decision::Allow
 }

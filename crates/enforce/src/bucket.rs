@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use limits::{Burst, Rate, RateLimit};
 
-use crate::moment::Moment;
+use crate::monotonic_nanos::MonotonicNanos;
 
 /// Go's `rate.Inf`: not infinity, but the largest float (x/time/rate).
 const UNLIMITED_RATE: f64 = f64::MAX;
@@ -20,7 +20,7 @@ const NANOS_PER_SECOND: i64 = 1_000_000_000;
 pub(crate) struct Bucket {
     tokens: f64,
     /// When `tokens` was right. It may go back: Go keeps the time of the last granted charge, even an earlier one.
-    last: Moment,
+    last: MonotonicNanos,
     per_second: f64,
     /// The largest single charge.
     burst: i64,
@@ -31,7 +31,13 @@ pub(crate) struct Bucket {
 impl Bucket {
     pub(crate) fn new(limit: RateLimit) -> Self {
         let (burst, capacity) = (items_of(limit.burst), items_of(limit.capacity));
-        Bucket { tokens: capacity as f64, last: Moment::NEVER, per_second: per_second(limit.rate), burst, capacity }
+        Bucket {
+            tokens: capacity as f64,
+            last: MonotonicNanos::NEVER,
+            per_second: per_second(limit.rate),
+            burst,
+            capacity,
+        }
     }
 
     /// The largest charge the bucket ever grants.
@@ -41,7 +47,7 @@ impl Bucket {
 
     /// Takes over a limit, keeping the tokens (x/time/rate `SetLimitAt`, then `SetBurstAt`, each only if it changed,
     /// as in dskit `limiter/rate_limiter.go`).
-    pub(crate) fn set_limit(&mut self, limit: RateLimit, now: Moment) {
+    pub(crate) fn set_limit(&mut self, limit: RateLimit, now: MonotonicNanos) {
         let per_second = per_second(limit.rate);
         if self.per_second != per_second {
             self.advance(now);
@@ -56,7 +62,7 @@ impl Bucket {
     }
 
     /// Takes all `items` or none; whether they were taken (x/time/rate `AllowN`).
-    pub(crate) fn take(&mut self, items: i64, now: Moment) -> bool {
+    pub(crate) fn take(&mut self, items: i64, now: MonotonicNanos) -> bool {
         if self.per_second == UNLIMITED_RATE {
             return true;
         }
@@ -72,7 +78,7 @@ impl Bucket {
     }
 
     /// Takes all `items` where the bucket holds them, or is full: then what it does not hold is a debt, earned before anything else passes.
-    pub(crate) fn take_or_owe(&mut self, items: i64, now: Moment) -> bool {
+    pub(crate) fn take_or_owe(&mut self, items: i64, now: MonotonicNanos) -> bool {
         if items <= self.burst {
             return self.take(items, now);
         }
@@ -87,7 +93,7 @@ impl Bucket {
     ///
     /// Mimir gives nothing back; the order is that of Go's `Reservation.CancelAt`: what was earned, what comes back, and then the cap. The
     /// time never goes back here, or a refund that comes late would have the time until then granted twice.
-    pub(crate) fn give_back(&mut self, items: i64, now: Moment) {
+    pub(crate) fn give_back(&mut self, items: i64, now: MonotonicNanos) {
         if self.per_second == UNLIMITED_RATE {
             return;
         }
@@ -98,21 +104,21 @@ impl Bucket {
     }
 
     /// The tokens at `now`; below 0 or NaN as [`Bucket`] says.
-    pub(crate) fn tokens(&self, now: Moment) -> f64 {
+    pub(crate) fn tokens(&self, now: MonotonicNanos) -> f64 {
         self.tokens_at(now)
     }
 
     /// How long after `now` the bucket would give `items`; `None` if it never does.
-    pub(crate) fn wait_for(&self, items: i64, now: Moment) -> Option<Duration> {
+    pub(crate) fn wait_for(&self, items: i64, now: MonotonicNanos) -> Option<Duration> {
         if items > self.burst && self.per_second != UNLIMITED_RATE { None } else { self.wait_to_hold(items, now) }
     }
 
     /// How long after `now` the bucket is full; `None` if it never is.
-    pub(crate) fn wait_until_full(&self, now: Moment) -> Option<Duration> {
+    pub(crate) fn wait_until_full(&self, now: MonotonicNanos) -> Option<Duration> {
         self.wait_to_hold(self.capacity, now)
     }
 
-    fn wait_to_hold(&self, items: i64, now: Moment) -> Option<Duration> {
+    fn wait_to_hold(&self, items: i64, now: MonotonicNanos) -> Option<Duration> {
         if self.per_second == UNLIMITED_RATE {
             return Some(Duration::ZERO);
         }
@@ -127,16 +133,16 @@ impl Bucket {
     }
 
     /// Whether the bucket is at `now` what a new one with its limit would be.
-    pub(crate) fn is_full(&self, now: Moment) -> bool {
+    pub(crate) fn is_full(&self, now: MonotonicNanos) -> bool {
         self.tokens_at(now) >= self.capacity as f64
     }
 
-    fn advance(&mut self, now: Moment) {
+    fn advance(&mut self, now: MonotonicNanos) {
         self.tokens = self.tokens_at(now);
         self.last = now;
     }
 
-    fn tokens_at(&self, now: Moment) -> f64 {
+    fn tokens_at(&self, now: MonotonicNanos) -> f64 {
         let tokens = self.tokens + self.earned_in(now.nanos_since(self.last));
         let capacity = self.capacity as f64;
         // Not `f64::min`, which would turn NaN tokens into a full bucket.

@@ -16,7 +16,7 @@ use crate::bucket::Bucket;
 use crate::decision::{Decision, Denial, DenyReason};
 use crate::level::Level;
 use crate::message;
-use crate::moment::Moment;
+use crate::monotonic_nanos::MonotonicNanos;
 use crate::tenant_state::{Charge, IngestionCharge, TenantState, UnmeteredCharge};
 
 /// Enough that eviction, which holds one shard at a time, passes over some thousand tenants under one lock when there
@@ -84,12 +84,18 @@ impl Enforcer {
     }
 
     /// Charges one request to the bare tenant's request bucket. Denies with [`DenyReason::RequestRate`].
-    pub fn admit_request(&self, tenant: &Tenant<'_>, limit: RateLimit, now: Moment) -> Decision {
+    pub fn admit_request(&self, tenant: &Tenant<'_>, limit: RateLimit, now: MonotonicNanos) -> Decision {
         self.admit_requests(tenant, limit, 1, now)
     }
 
     /// Charges so many requests together, or none. No requests cost nothing; more than `i64::MAX` count as that many.
-    pub fn admit_requests(&self, tenant: &Tenant<'_>, limit: RateLimit, requests: u64, now: Moment) -> Decision {
+    pub fn admit_requests(
+        &self,
+        tenant: &Tenant<'_>,
+        limit: RateLimit,
+        requests: u64,
+        now: MonotonicNanos,
+    ) -> Decision {
         if requests == 0 {
             return Decision::Allow;
         }
@@ -102,7 +108,7 @@ impl Enforcer {
 
     /// What the tenant's request bucket is at `now`, and would say to a charge. Charges nothing.
     #[must_use]
-    pub fn request_level(&self, tenant: &Tenant<'_>, limit: RateLimit, now: Moment) -> Level {
+    pub fn request_level(&self, tenant: &Tenant<'_>, limit: RateLimit, now: MonotonicNanos) -> Level {
         let bucket = self.look_at(tenant, |state, _| state.request_bucket(limit, now));
         let bucket = bucket.unwrap_or_else(|| Bucket::new(limit));
         Level::new(bucket, limit, now)
@@ -110,7 +116,7 @@ impl Enforcer {
 
     /// What the ingestion bucket of [`Tenant::limits_key`] is at `now`, and would say to a charge. Charges nothing.
     #[must_use]
-    pub fn ingestion_level(&self, tenant: &Tenant<'_>, limit: RateLimit, now: Moment) -> Level {
+    pub fn ingestion_level(&self, tenant: &Tenant<'_>, limit: RateLimit, now: MonotonicNanos) -> Level {
         let bucket = self.look_at(tenant, |state, has_room| state.ingestion_bucket(tenant, limit, now, has_room));
         let bucket = bucket.unwrap_or_else(|| Bucket::new(limit));
         Level::new(bucket, limit, now)
@@ -124,7 +130,7 @@ impl Enforcer {
     ///
     /// Denies with [`DenyReason::IngestionBurst`] if `items` is more than the burst, else with
     /// [`DenyReason::IngestionRate`].
-    pub fn charge_items(&self, tenant: &Tenant<'_>, limit: RateLimit, items: u64, now: Moment) -> Decision {
+    pub fn charge_items(&self, tenant: &Tenant<'_>, limit: RateLimit, items: u64, now: MonotonicNanos) -> Decision {
         if items == 0 {
             return Decision::Allow;
         }
@@ -153,7 +159,7 @@ impl Enforcer {
         limit: RateLimit,
         items: u64,
         takes_ingestion: bool,
-        now: Moment,
+        now: MonotonicNanos,
     ) -> UnmeteredCharge {
         if items == 0 {
             return UnmeteredCharge::WithinBound;
@@ -165,19 +171,25 @@ impl Enforcer {
 
     /// Gives requests back that [`Enforcer::admit_requests`] charged and Mimir's limiter did not: the bucket holds as many more, and never
     /// more than its capacity at `now`. A tenant that is not known has full buckets, and stays unknown. More than `i64::MAX` count as that many.
-    pub fn refund_requests(&self, tenant: &Tenant<'_>, limit: RateLimit, requests: u64, now: Moment) {
+    pub fn refund_requests(&self, tenant: &Tenant<'_>, limit: RateLimit, requests: u64, now: MonotonicNanos) {
         self.with_known(tenant, |state, _| state.refund_requests(limit, to_items(requests), now));
     }
 
     /// The same with items that [`Enforcer::charge_items`] charged, to the bucket that it would charge now.
-    pub fn refund_items(&self, tenant: &Tenant<'_>, limit: RateLimit, items: u64, now: Moment) {
+    pub fn refund_items(&self, tenant: &Tenant<'_>, limit: RateLimit, items: u64, now: MonotonicNanos) {
         let items = to_items(items);
         self.with_known(tenant, |state, has_room| state.refund_ingestion(tenant, limit, items, now, has_room));
     }
 
     /// Gives requests back that Mimir's own limiter refused, all or none; whether it did. In the long run a tenth of the limit's rate comes back, and
     /// at once no more than its burst: the bucket has to come down to where Mimir's is. A tenant that is not known gets nothing.
-    pub fn refund_refused_requests(&self, tenant: &Tenant<'_>, limit: RateLimit, requests: u64, now: Moment) -> bool {
+    pub fn refund_refused_requests(
+        &self,
+        tenant: &Tenant<'_>,
+        limit: RateLimit,
+        requests: u64,
+        now: MonotonicNanos,
+    ) -> bool {
         let requests = to_items(requests);
         let refund = |state: &mut TenantState, _| {
             let may = state.may_return_requests(limit, requests, now);
@@ -190,7 +202,7 @@ impl Enforcer {
     }
 
     /// The same with items; the spellings of a tenant share what may come back.
-    pub fn refund_refused_items(&self, tenant: &Tenant<'_>, limit: RateLimit, items: u64, now: Moment) -> bool {
+    pub fn refund_refused_items(&self, tenant: &Tenant<'_>, limit: RateLimit, items: u64, now: MonotonicNanos) -> bool {
         let items = to_items(items);
         let refund = |state: &mut TenantState, has_room| {
             let may = state.may_return_items(limit, items, now);
@@ -212,7 +224,7 @@ impl Enforcer {
     /// below, NaN) stays once it was charged.
     ///
     /// One shard is locked at a time; other tenants are served meanwhile.
-    pub fn evict_idle(&self, now: Moment) -> usize {
+    pub fn evict_idle(&self, now: MonotonicNanos) -> usize {
         let (mut evicted, mut freed) = (0, 0);
         self.tenants.retain(|_, state| {
             let before = state.places();

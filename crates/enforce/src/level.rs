@@ -9,18 +9,18 @@ use limits::RateLimit;
 use crate::bucket::{Bucket, is_unlimited};
 use crate::decision::Decision;
 use crate::enforcer::{ingestion_denial, request_denial, to_items};
-use crate::moment::Moment;
+use crate::monotonic_nanos::MonotonicNanos;
 
 /// A bucket at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Level {
     bucket: Bucket,
     limit: RateLimit,
-    now: Moment,
+    now: MonotonicNanos,
 }
 
 impl Level {
-    pub(crate) fn new(bucket: Bucket, limit: RateLimit, now: Moment) -> Self {
+    pub(crate) fn new(bucket: Bucket, limit: RateLimit, now: MonotonicNanos) -> Self {
         Level { bucket, limit, now }
     }
 

@@ -3,7 +3,7 @@
 //! A push is decided in steps, each of which takes one short lock and gives a [`Decision`]:
 //! [`Enforcer::admit_request`] before the body is looked at, [`Enforcer::charge_items`] once it is counted. A [`Level`]
 //! tells beforehand what they would decide. Between the two, [`Elections`] tell which replica of a Prometheus pair is the
-//! one that is charged. Nothing here does I/O, reads a clock or draws a random number: the caller passes the [`Moment`] and the randomness, so the
+//! one that is charged. Nothing here does I/O, reads a clock or draws a random number: the caller passes the [`MonotonicNanos`] and the randomness, so the
 //! same calls always give the same answers.
 //!
 //! The invariant kept throughout: a bucket refuses exactly what Go's `golang.org/x/time/rate` refuses in Mimir, and a
@@ -16,7 +16,7 @@ mod enforcer;
 mod go_float;
 mod level;
 mod message;
-mod moment;
+mod monotonic_nanos;
 mod retry_after;
 mod tenant_state;
 
@@ -28,6 +28,6 @@ pub use election::{
 pub use enforcer::{Enforcer, MAX_PLACES, UNMETERED_FACTOR, unmetered_denial};
 pub use go_float::format_go_float;
 pub use level::Level;
-pub use moment::Moment;
+pub use monotonic_nanos::MonotonicNanos;
 pub use retry_after::retry_after_seconds;
 pub use tenant_state::{MAX_SPELLINGS, UnmeteredCharge};

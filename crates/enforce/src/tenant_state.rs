@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use limits::{Burst, Rate, RateLimit, Tenant};
 
 use crate::bucket::{Bucket, is_unlimited, items_of};
-use crate::moment::Moment;
+use crate::monotonic_nanos::MonotonicNanos;
 
 /// The most metadata spellings (`a:k=v`) of one tenant that have ingestion buckets of their own.
 ///
@@ -74,7 +74,7 @@ enum Slot {
 }
 
 impl TenantState {
-    pub(crate) fn charge_requests(&mut self, limit: RateLimit, requests: i64, now: Moment) -> Charge {
+    pub(crate) fn charge_requests(&mut self, limit: RateLimit, requests: i64, now: MonotonicNanos) -> Charge {
         self.used = true;
         self.request.charge(limit, requests, now)
     }
@@ -91,7 +91,7 @@ impl TenantState {
         tenant: &Tenant<'_>,
         limit: RateLimit,
         items: i64,
-        now: Moment,
+        now: MonotonicNanos,
         has_room: bool,
     ) -> IngestionCharge {
         self.used = true;
@@ -113,7 +113,7 @@ impl TenantState {
         tenant: &Tenant<'_>,
         (limit, bound): (RateLimit, RateLimit),
         (items, takes_ingestion): (i64, bool),
-        now: Moment,
+        now: MonotonicNanos,
         has_room: bool,
     ) -> UnmeteredCharge {
         self.used = true;
@@ -129,7 +129,7 @@ impl TenantState {
     }
 
     /// Gives requests back. What was charged without a limit was taken from no bucket.
-    pub(crate) fn refund_requests(&mut self, limit: RateLimit, requests: i64, now: Moment) {
+    pub(crate) fn refund_requests(&mut self, limit: RateLimit, requests: i64, now: MonotonicNanos) {
         self.request.refund(limit, requests, now);
     }
 
@@ -139,7 +139,7 @@ impl TenantState {
         tenant: &Tenant<'_>,
         limit: RateLimit,
         items: i64,
-        now: Moment,
+        now: MonotonicNanos,
         has_room: bool,
     ) {
         if self.goes_to_the_bare_tenant(tenant, has_room) {
@@ -152,17 +152,17 @@ impl TenantState {
     }
 
     /// Whether so many requests that Mimir refused may come back; takes them from what may.
-    pub(crate) fn may_return_requests(&mut self, limit: RateLimit, requests: i64, now: Moment) -> bool {
+    pub(crate) fn may_return_requests(&mut self, limit: RateLimit, requests: i64, now: MonotonicNanos) -> bool {
         self.returns.get_or_insert_default().requests.charge(of_returns(limit), requests, now) == Charge::Made
     }
 
     /// The same of items, of all spellings together.
-    pub(crate) fn may_return_items(&mut self, limit: RateLimit, items: i64, now: Moment) -> bool {
+    pub(crate) fn may_return_items(&mut self, limit: RateLimit, items: i64, now: MonotonicNanos) -> bool {
         self.returns.get_or_insert_default().items.charge(of_returns(limit), items, now) == Charge::Made
     }
 
     /// A copy of the request bucket as a charge now would meet it.
-    pub(crate) fn request_bucket(&self, limit: RateLimit, now: Moment) -> Bucket {
+    pub(crate) fn request_bucket(&self, limit: RateLimit, now: MonotonicNanos) -> Bucket {
         self.request.bucket(limit, now)
     }
 
@@ -172,7 +172,7 @@ impl TenantState {
         &self,
         tenant: &Tenant<'_>,
         limit: RateLimit,
-        now: Moment,
+        now: MonotonicNanos,
         has_room: bool,
     ) -> Bucket {
         if self.goes_to_the_bare_tenant(tenant, has_room) {
@@ -192,7 +192,7 @@ impl TenantState {
     }
 
     /// Drops spellings whose bucket is full; whether every bucket of the tenant is, and was not used since the last time.
-    pub(crate) fn settle(&mut self, now: Moment) -> bool {
+    pub(crate) fn settle(&mut self, now: MonotonicNanos) -> bool {
         if let Some(spellings) = &mut self.spellings {
             spellings.buckets.retain(|_, bucket| !bucket.is_full(now));
         }
@@ -212,7 +212,7 @@ impl TenantState {
         key: &str,
         limit: RateLimit,
         items: i64,
-        now: Moment,
+        now: MonotonicNanos,
         has_room: bool,
     ) -> Option<Charge> {
         if self.spellings.is_none() && is_unlimited(limit) {
@@ -226,7 +226,7 @@ impl TenantState {
 }
 
 impl Slot {
-    fn charge(&mut self, limit: RateLimit, items: i64, now: Moment) -> Charge {
+    fn charge(&mut self, limit: RateLimit, items: i64, now: MonotonicNanos) -> Charge {
         if let Slot::Limited(bucket) = self {
             return charge(bucket, limit, items, now);
         }
@@ -240,14 +240,14 @@ impl Slot {
         charge
     }
 
-    fn refund(&mut self, limit: RateLimit, items: i64, now: Moment) {
+    fn refund(&mut self, limit: RateLimit, items: i64, now: MonotonicNanos) {
         if let Slot::Limited(bucket) = self {
             refund(bucket, limit, items, now);
         }
     }
 
     /// A copy of the bucket as a charge now would meet it.
-    fn bucket(&self, limit: RateLimit, now: Moment) -> Bucket {
+    fn bucket(&self, limit: RateLimit, now: MonotonicNanos) -> Bucket {
         match self {
             Slot::Untouched => Bucket::new(limit),
             Slot::Unlimited { tokens } => {
@@ -258,7 +258,7 @@ impl Slot {
         }
     }
 
-    fn is_full(&self, now: Moment) -> bool {
+    fn is_full(&self, now: MonotonicNanos) -> bool {
         match self {
             Slot::Untouched | Slot::Unlimited { .. } => true,
             Slot::Limited(bucket) => bucket.is_full(now),
@@ -293,7 +293,14 @@ struct Spellings {
 }
 
 impl Spellings {
-    fn charge(&mut self, key: &str, limit: RateLimit, items: i64, now: Moment, has_room: bool) -> Option<Charge> {
+    fn charge(
+        &mut self,
+        key: &str,
+        limit: RateLimit,
+        items: i64,
+        now: MonotonicNanos,
+        has_room: bool,
+    ) -> Option<Charge> {
         if let Some(bucket) = self.buckets.get_mut(key) {
             return Some(charge(bucket, limit, items, now));
         }
@@ -308,18 +315,18 @@ impl Spellings {
     }
 }
 
-fn copy_of(bucket: Option<&Bucket>, limit: RateLimit, now: Moment) -> Bucket {
+fn copy_of(bucket: Option<&Bucket>, limit: RateLimit, now: MonotonicNanos) -> Bucket {
     let mut copy = bucket.cloned().unwrap_or_else(|| Bucket::new(limit));
     copy.set_limit(limit, now);
     copy
 }
 
-fn charge(bucket: &mut Bucket, limit: RateLimit, items: i64, now: Moment) -> Charge {
+fn charge(bucket: &mut Bucket, limit: RateLimit, items: i64, now: MonotonicNanos) -> Charge {
     bucket.set_limit(limit, now);
     if bucket.take(items, now) { Charge::Made } else { Charge::Refused { burst: bucket.burst() } }
 }
 
-fn refund(bucket: &mut Bucket, limit: RateLimit, items: i64, now: Moment) {
+fn refund(bucket: &mut Bucket, limit: RateLimit, items: i64, now: MonotonicNanos) {
     bucket.set_limit(limit, now);
     bucket.give_back(items, now);
 }

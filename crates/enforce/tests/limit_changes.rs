@@ -5,10 +5,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use enforce::{Decision, Enforcer, Moment};
+use enforce::{Decision, Enforcer, MonotonicNanos};
 use limits::{Tenant, TenantLimits};
 
-const START: Moment = Moment::from_nanos(0);
+const START: MonotonicNanos = MonotonicNanos::from_nanos(0);
 
 fn tenant() -> Tenant<'static> {
     Tenant::parse(Some(b"team")).unwrap()
@@ -22,12 +22,12 @@ struct Running {
 }
 
 impl Running {
-    fn requests(&self, count: u64, now: Moment) -> bool {
+    fn requests(&self, count: u64, now: MonotonicNanos) -> bool {
         let limit = self.limits.request_limit(NonZeroU32::MIN);
         self.enforcer.admit_requests(&tenant(), limit, count, now) == Decision::Allow
     }
 
-    fn items(&self, count: u64, now: Moment) -> bool {
+    fn items(&self, count: u64, now: MonotonicNanos) -> bool {
         let limit = self.limits.ingestion_limit(NonZeroU32::MIN);
         self.enforcer.charge_items(&tenant(), limit, count, now) == Decision::Allow
     }
@@ -52,7 +52,7 @@ fn replays_a_recording_of_mimirs_limiter_under_changing_limits() {
                     (rate, burst, factor);
             }
             ["take", at, items, granted] => {
-                let (at, items) = (Moment::from_nanos(at.parse().unwrap()), items.parse().unwrap());
+                let (at, items) = (MonotonicNanos::from_nanos(at.parse().unwrap()), items.parse().unwrap());
                 let taken = if requests { running.requests(items, at) } else { running.items(items, at) };
                 assert_eq!(taken, granted == "1", "line {}: {line}", index + 1);
                 steps += 1;

@@ -12,20 +12,17 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
+use edge::{Budget, Pipeline, Recorder};
 use limits::{ControlState, Problem};
 use limits_source::EdgeControl;
 use runtime::{LogHandle, problems_route};
 use tokio::sync::watch;
 
-use crate::budget::Budget;
-use crate::decide::Decider;
-use crate::records::Records;
-
 /// What the handlers share.
 #[derive(Clone)]
 pub(crate) struct Admin {
-    pub decider: Arc<Decider>,
-    pub records: Records,
+    pub pipeline: Arc<Pipeline>,
+    pub recorder: Recorder,
     /// What is wrong with the default limits' file, which is read once.
     pub default_problems: Arc<[Problem]>,
     pub limits: watch::Receiver<ControlState>,

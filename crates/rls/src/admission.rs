@@ -1,7 +1,7 @@
 //! The layer before the services that Envoy asks about pushes: it reserves the bytes of a call's message before any of it is buffered.
 //!
-//! The length of a message stands in its first five bytes. A message that is too large, or for which the budget has no room, gets its refusal
-//! from here and is never held; so does one that is not read in the time its asker has. A refusal is an answer, since an Envoy that fails open
+//! The length of a message stands in its first five bytes. A message that is too large, or for which the budget has no room, gets its denial
+//! from here and is never held; so does one that is not read in the time its caller has. A denial is an answer, since an Envoy that fails open
 //! takes an error for "allow". Invariant: whatever the service behind this layer buffers of a call is reserved as long as the call lasts. What a
 //! reader is still reading of a call that ended meanwhile is not; it is less than what that reader has reserved for reading it.
 
@@ -27,25 +27,23 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tower::{Layer, Service};
 
-pub(crate) use answer::{Refuse, RefuseCheck, RefuseRateLimit};
+pub(crate) use answer::{Deny, DenyCheck, DenyRateLimit};
 pub(crate) use deadline::LONGEST;
 
 use deadline::answer_within;
 use message::{FirstMessage, Start};
 
-use crate::budget::{Budget, Full, Reservation};
-use crate::decide::{BodySize, body_too_large, failed, overloaded};
+use edge::{BodySize, Budget, BudgetExceeded, ControlHandle, Reservation, Subject, body_too_large, failed, overloaded};
+
 use crate::envoy::TENANT_HEADER;
-use crate::records::Subject;
-use crate::rules::RulesInForce;
 
 /// The layer of one service; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Admission<R> {
     budget: Arc<Budget>,
     largest: LargestMessage,
-    rules: RulesInForce,
-    refusals: R,
+    control: ControlHandle,
+    denials: R,
 }
 
 /// The largest message of a service, and what a larger one is told, in bytes.
@@ -56,10 +54,10 @@ pub(crate) struct LargestMessage {
     pub body: usize,
 }
 
-impl<R: Refuse> Admission<R> {
+impl<R: Deny> Admission<R> {
     /// Admits messages up to `largest` as long as `budget` has room.
-    pub(crate) fn new(budget: Arc<Budget>, largest: LargestMessage, rules: RulesInForce, refusals: R) -> Self {
-        Self { budget, largest, rules, refusals }
+    pub(crate) fn new(budget: Arc<Budget>, largest: LargestMessage, control: ControlHandle, denials: R) -> Self {
+        Self { budget, largest, control, denials }
     }
 
     /// The largest message that is admitted, in bytes.
@@ -107,21 +105,23 @@ impl<R: Refuse> Admission<R> {
         Ok((reservation, start))
     }
 
-    fn full(&self, full: Full) -> Stop {
+    fn full(&self, full: BudgetExceeded) -> Stop {
         Stop::Denied(overloaded(&match full {
-            Full::Share => {
+            BudgetExceeded::Tenant => {
                 let share = self.budget.share();
                 format!("what the edge reads of its tenant at this moment fills the tenant's share of {share} bytes")
             }
-            Full::Edge => format!("what the edge reads at this moment fills its {} bytes", self.budget.limit()),
+            BudgetExceeded::Global => {
+                format!("what the edge reads at this moment fills its {} bytes", self.budget.limit())
+            }
         }))
     }
 
     /// The answer to a push that is not read. With its body gone, HTTP/2 resets the call once the answer is out, which tells the proxy to stop
     /// sending: to receive it all would take the bandwidth and the time of those that were admitted.
-    fn refuse(&self, denial: Denial, tenant: Option<&Tenant<'_>>, started: Instant) -> Response<Body> {
+    fn deny(&self, denial: Denial, tenant: Option<&Tenant<'_>>, started: Instant) -> Response<Body> {
         let subject = Subject { tenant: tenant.copied(), ..Subject::default() };
-        self.refusals.refuse(&subject, denial, self.rules.load().mode_of(tenant), started.elapsed())
+        self.denials.deny(&subject, denial, self.control.load().mode_of(tenant), started.elapsed())
     }
 }
 
@@ -148,7 +148,7 @@ impl<S, R> Service<Request<Body>> for Admitted<S, R>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
-    R: Refuse + Clone + Send + Sync + 'static,
+    R: Deny + Clone + Send + Sync + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -177,7 +177,7 @@ where
                 Err(_) => Stop::Denied(overloaded(&format!("the edge could not read it within {within:?}"))),
             };
             Ok(match stop {
-                Stop::Denied(denial) => admission.refuse(denial, tenant.as_ref(), started),
+                Stop::Denied(denial) => admission.deny(denial, tenant.as_ref(), started),
                 Stop::Broken(status) => status.into_http(),
             })
         })

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use limits::LimitsState;
+use edge::{Budget, Clock, ControlWriter, DecodePool, HaTracker, Pipeline, Recorder};
+use limits::{ControlState, LimitsState};
 use limits_source::{Beside, DefaultLimits, DefaultLimitsSource, Source, SourceSpec};
 use prometheus::Registry;
 use runtime::{HttpServer, LogHandle, Readiness, Serving, Shutdown, observability_routes};
@@ -20,24 +21,17 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::Config;
 use crate::admin::Admin;
-use crate::budget::Budget;
-use crate::clock::Clock;
-use crate::decide::{Decider, Readers};
-use crate::elections::HaElections;
 use crate::envoy::{CheckService, RateLimits};
 use crate::metrics::{HaTrackerMetrics, Metrics, SourceMetrics};
-use crate::records::Records;
-use crate::refusals::Refusals;
-use crate::rules::RulesInForce;
 use calls::Calls;
 use grpc::{GrpcServer, Services};
-use sources::Tracker;
+use sources::ControlSources;
 
 /// How long a Mimir is asked for its default limits: as long as one takes to start. A start without them would limit every tenant without an
-/// override by limits that nobody chose.
+/// override by limits that its operator did not choose.
 const ASK_MIMIR_FOR: Duration = Duration::from_secs(30);
 /// How often tenants with full buckets, and what is kept of idle ones, are forgotten.
-const KEEP_HOUSE_EVERY: Duration = Duration::from_secs(60);
+const EVICT_IDLE_EVERY: Duration = Duration::from_secs(60);
 /// The same where new tenants find no place.
 const MAKE_ROOM_EVERY: Duration = Duration::from_secs(2);
 
@@ -48,11 +42,11 @@ pub struct App {
     http: HttpServer,
     routes: Router,
     readiness: Readiness,
-    records: Records,
+    recorder: Recorder,
     cache: Option<JoinHandle<()>>,
     drain_delay: Duration,
     drain_timeout: Duration,
-    /// Ends everything that is followed: after the drain, since calls are decided by the newest rules until then.
+    /// Ends everything that is followed: after the drain, since calls are decided by the newest control state until then.
     sources: DropGuard,
 }
 
@@ -69,76 +63,76 @@ impl App {
         let metrics = Metrics::new(&registry).context("metrics cannot be registered")?;
         let readiness = Readiness::default();
         let http = HttpServer::bind(config.http_listen).await?;
-        let refusals = Refusals::new(config.audit_log, &registry).context("--audit-log")?;
-        let records = Records::new(&registry, metrics.clone(), refusals)?;
+        let recorder = Recorder::new(config.audit_log, &registry).context("--audit-log")?;
 
         let defaults = default_limits(config.default_limits, config.default_limits_given).await?;
         metrics.show_default_limits_given(config.default_limits_given);
         let stop = CancellationToken::new();
         let sources = stop.clone().drop_guard();
         let edge = sources::edge_config(config.edge_config, stop.clone()).await;
-        let rules = RulesInForce::with_edge_config(Arc::clone(&edge.states.borrow().config));
-        let tracker = sources::ha_tracker(config.ha_tracker_url, stop.clone())?;
-        let elections = HaElections::new(tracker.is_some() || matches!(config.limits, SourceSpec::Feed(_)));
-        let readers = Readers::start(config.decisions.bodies.decode, config.reading_threads)
-            .context("reading threads cannot be started")?;
-        let decider = Decider::new(rules.clone(), config.decisions, elections.clone(), readers, Clock::start());
-        let decider = Arc::new(decider);
+        let own_tracker = sources::ha_tracker(config.ha_tracker_url, stop.clone())?;
+        let is_asked = own_tracker.is_some() || matches!(config.limits, SourceSpec::Feed(_));
+        let (mut writer, control) =
+            ControlWriter::new(Arc::clone(&edge.states.borrow().config), HaTracker { is_asked, has_list: false });
+        writer.put_distributors(config.distributors);
+        let pool = DecodePool::start(config.policy.bodies.limits, config.reading_threads)
+            .context("decoding threads cannot be started")?;
+        let pipeline = Arc::new(Pipeline::new(control.clone(), config.policy, Some(pool), Clock::start()));
         let calls = Calls::new(metrics.clone());
         let budget = Budget::new(config.max_in_flight_bytes);
         let services = Services {
-            check: CheckService::new(Arc::clone(&decider), records.clone()),
-            rate_limits: RateLimits::new(Arc::clone(&decider), records.clone()),
+            check: CheckService::new(Arc::clone(&pipeline), recorder.clone()),
+            rate_limits: RateLimits::new(Arc::clone(&pipeline), recorder.clone(), metrics.clone()),
             budget: Arc::clone(&budget),
-            bodies: config.decisions.bodies,
-            rules: rules.clone(),
-            records: records.clone(),
+            bodies: config.policy.bodies,
+            control: control.clone(),
+            recorder: recorder.clone(),
         };
         let grpc = GrpcServer::bind(config.grpc_listen, services, calls.clone(), metrics.clone()).await?;
 
         let state = LimitsState::new(defaults.defaults, config.allow_empty_overrides).of_version(config.mimir_version);
         let source = config.limits.start(state, config.limits_cache, None, stop.clone()).await.context("--limits")?;
         let Source { limits, beside, cache_faults, cache } = source;
-        sources::follow_distributors(config.distributors, &beside, &rules, stop.clone());
+        let mut control_sources = ControlSources::new(&limits, &edge, &beside, own_tracker.as_ref());
         let shown_source = SourceMetrics::new(&registry, metrics.clone(), &beside)?;
-        let tracker = match (tracker, &beside) {
-            (None, Beside::Feed(feed)) => Some(sources::told(&feed.ha_tracker, elections.clone(), stop.clone())),
+        let tracker = match (own_tracker, &beside) {
+            (None, Beside::Feed(feed)) => Some(feed.ha_tracker.feed.clone()),
             (own, _) => own,
         };
-        let shown_tracker = match tracker {
-            Some(Tracker { feed, is_asked }) => {
-                tokio::spawn(elections.follow(feed.clone(), stop.clone()));
-                Some(HaTrackerMetrics::new(&registry, metrics.clone(), feed, is_asked)?)
-            }
-            None => None,
-        };
+        let shown_tracker =
+            tracker.map(|feed| HaTrackerMetrics::new(&registry, metrics.clone(), feed, control.clone())).transpose()?;
         let admin = Admin {
-            decider: Arc::clone(&decider),
-            records: records.clone(),
+            pipeline: Arc::clone(&pipeline),
+            recorder: recorder.clone(),
             default_problems: defaults.problems.into(),
             limits: limits.states.clone(),
             edge: edge.states.clone(),
             logs: logs.clone(),
             budget: Arc::clone(&budget),
-            max_request_bytes: config.decisions.bodies.max_request_bytes,
+            max_request_bytes: config.policy.bodies.max_request_bytes,
         };
         let freshness = limits.freshness.clone();
-        let (shown, ready, known) = (metrics.clone(), readiness.clone(), Arc::clone(&decider));
-        let compiler = rules.take_over_first(&limits).await;
-        tokio::spawn(rules.clone().follow_limits(limits, compiler, stop.clone(), move |state| {
-            shown.show_limits(state);
-            if let Some(limits) = &state.limits {
-                known.enforcer().keep_places_for(Arc::clone(limits));
-                ready.set_ready();
+        let changed_limits = {
+            let (metrics, readiness, pipeline) = (metrics.clone(), readiness.clone(), Arc::clone(&pipeline));
+            move |state: &ControlState| {
+                metrics.show_limits(state);
+                if let Some(limits) = &state.limits {
+                    pipeline.enforcer().keep_places_for(Arc::clone(limits));
+                    readiness.set_ready();
+                }
             }
-        }));
+        };
+        changed_limits(&control_sources.take_over_first(&mut writer).await);
+        metrics.show_edge_config(&edge.states.borrow());
         let shown = metrics.clone();
-        tokio::spawn(rules.follow_edge_config(edge, stop.clone(), move |state| shown.show_edge_config(state)));
-        tokio::spawn(keep_house(Arc::clone(&decider), records.clone(), metrics.clone(), stop));
+        tokio::spawn(
+            control_sources.follow(writer, stop.clone(), changed_limits, move |edge| shown.show_edge_config(edge)),
+        );
+        tokio::spawn(evict_idle(Arc::clone(&pipeline), recorder.clone(), stop));
+        let shown = recorder.clone();
         let refresh = move || {
-            metrics.refresh(decider.enforcer(), decider.elections().held(), &freshness);
-            metrics.show_budget(&budget);
-            metrics.show_distributors(decider.rules().distributors);
+            shown.refresh(&pipeline, &budget);
+            metrics.refresh(&freshness);
             shown_source.refresh();
             if let Some(tracker) = &shown_tracker {
                 tracker.refresh();
@@ -153,7 +147,7 @@ impl App {
             http,
             routes,
             readiness,
-            records,
+            recorder,
             cache,
             drain_delay: config.drain_delay,
             drain_timeout: config.drain_timeout,
@@ -194,14 +188,16 @@ impl App {
             // Its only error is a panic, which was shown.
             drop(cache.await);
         }
-        self.records.finish().await;
+        let recorder = self.recorder;
+        // Its only error is a panic, which was shown.
+        drop(tokio::task::spawn_blocking(move || recorder.finish()).await);
         Ok(())
     }
 }
 
 /// The default limits, with a log line for all that is wrong with them.
 ///
-/// That nobody said what they are is no problem of a document, and no problem that is counted: where Mimir has its built-in limits it would be counted
+/// That no flag says what they are is no problem of a document, and no problem that is counted: where Mimir has its built-in limits it would be counted
 /// for ever. A log line and a gauge of its own say it.
 async fn default_limits(source: DefaultLimitsSource, given: bool) -> anyhow::Result<DefaultLimits> {
     let defaults = source.resolve(ASK_MIMIR_FOR).await?;
@@ -216,22 +212,23 @@ async fn default_limits(source: DefaultLimitsSource, given: bool) -> anyhow::Res
 }
 
 /// Forgets what has become idle, once a minute, and more often where there is no room for new tenants.
-async fn keep_house(decider: Arc<Decider>, records: Records, metrics: Metrics, stop: CancellationToken) {
+async fn evict_idle(pipeline: Arc<Pipeline>, recorder: Recorder, stop: CancellationToken) {
     let mut ticks = interval_at(Instant::now() + MAKE_ROOM_EVERY, MAKE_ROOM_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut kept = Instant::now();
+    let mut last = Instant::now();
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        if kept.elapsed() < KEEP_HOUSE_EVERY && !decider.enforcer().is_full() {
+        if last.elapsed() < EVICT_IDLE_EVERY && !pipeline.enforcer().is_full() {
             continue;
         }
-        kept = Instant::now();
-        let (decider, records) = (Arc::clone(&decider), records.clone());
-        let evicted = tokio::task::spawn_blocking(move || {
-            records.keep_house();
-            decider.keep_house()
-        });
-        if let Ok(evicted) = evicted.await {
-            metrics.evicted(evicted);
-        }
+        last = Instant::now();
+        let (pipeline, recorder) = (Arc::clone(&pipeline), recorder.clone());
+        // Its only error is a panic, which was shown.
+        drop(
+            tokio::task::spawn_blocking(move || {
+                recorder.evict_idle();
+                recorder.evicted(pipeline.evict_idle());
+            })
+            .await,
+        );
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytesize::ByteSize;
+use edge::{AuditTarget, BodyPolicy, Policy, SHARES};
 use limits::MimirVersion;
 use limits_source::{DefaultLimitsOptions, DefaultLimitsSource, HaTrackerUrl, SourceSpec};
 use remote_write::BodyLimits;
@@ -14,8 +15,6 @@ use runtime::{FlagFile, LogSettings, refuse_shared_files};
 
 use crate::Args;
 use crate::args::{ChargeSamplesIn, HaTracker, ReadBodies, UnreadableBody};
-use crate::budget::SHARES;
-use crate::refusals::AuditTarget;
 
 /// The largest size that the two body limits may have: lengths on the wire are 32 bits wide.
 const LARGEST_BODY: ByteSize = ByteSize::gib(2);
@@ -38,7 +37,7 @@ pub struct Config {
     pub(crate) allow_empty_overrides: bool,
     pub(crate) edge_config: Option<PathBuf>,
     pub(crate) limits_cache: Option<PathBuf>,
-    pub(crate) decisions: DecisionPolicy,
+    pub(crate) policy: Policy,
     /// Mimir's distributors, until they are counted.
     pub(crate) distributors: NonZeroU32,
     /// Where Mimir says who is elected.
@@ -54,30 +53,9 @@ pub struct Config {
     pub logs: LogSettings,
 }
 
-/// What decisions go by beside limits and edge config.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct DecisionPolicy {
-    pub bodies: BodyPolicy,
-    pub charge_samples_in: ChargeSamplesIn,
-    pub ha_tracker: HaTracker,
-}
-
-/// How bodies are read.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct BodyPolicy {
-    /// Whether they are at all.
-    pub read: ReadBodies,
-    /// The largest body as sent, in bytes.
-    pub max_request_bytes: usize,
-    pub decode: BodyLimits,
-    pub unreadable: UnreadableBody,
-}
-
-impl BodyPolicy {
-    /// The largest message that carries a body of the largest size, in bytes.
-    pub(crate) fn largest_message(&self) -> usize {
-        self.max_request_bytes.saturating_add(ATTRIBUTES_BYTES)
-    }
+/// The largest message that carries a body of the largest size, in bytes.
+pub(crate) fn largest_message(bodies: &BodyPolicy) -> usize {
+    bodies.max_request_bytes.saturating_add(ATTRIBUTES_BYTES)
 }
 
 impl TryFrom<Args> for Config {
@@ -128,10 +106,10 @@ impl TryFrom<Args> for Config {
         let max_request_bytes = body_size("--max-request-bytes", max_request_bytes)?;
         let max_decoded_bytes = body_size("--max-decoded-bytes", max_decoded_bytes)?;
         let bodies = BodyPolicy {
-            read: read_bodies,
+            decode: read_bodies == ReadBodies::On,
             max_request_bytes,
-            decode: BodyLimits { max_decoded_bytes },
-            unreadable: unreadable_body,
+            limits: BodyLimits { max_decoded_bytes },
+            forward_undecodable: unreadable_body == UnreadableBody::Forward,
         };
         Ok(Self {
             grpc_listen,
@@ -147,7 +125,11 @@ impl TryFrom<Args> for Config {
             audit_log,
             reading_threads,
             max_in_flight_bytes: in_flight_size(max_in_flight_bytes, &bodies)?,
-            decisions: DecisionPolicy { bodies, charge_samples_in, ha_tracker },
+            policy: Policy {
+                bodies,
+                charge_items: charge_samples_in == ChargeSamplesIn::Check,
+                ha_tracker: ha_tracker == HaTracker::On,
+            },
             distributors,
             drain_delay: drain_delay.into(),
             drain_timeout: drain_timeout.into(),
@@ -197,7 +179,7 @@ fn body_size(flag: &str, size: ByteSize) -> anyhow::Result<usize> {
 
 /// A tenant's share has to hold the largest message, or no retry would ever get it through.
 fn in_flight_size(given: Option<ByteSize>, bodies: &BodyPolicy) -> anyhow::Result<usize> {
-    let least = bodies.largest_message().saturating_mul(SHARES);
+    let least = largest_message(bodies).saturating_mul(SHARES);
     let Some(size) = given else { return Ok(least.max(usize::try_from(IN_FLIGHT.as_u64()).unwrap_or(usize::MAX))) };
     let bytes = usize::try_from(size.as_u64()).context("--max-in-flight-bytes is too large for this machine")?;
     if bytes < least {

@@ -1,4 +1,4 @@
-//! The ext_authz call and the rate limit call: Envoy's messages in and out. It translates; [`crate::decide`] decides.
+//! The ext_authz call and the rate limit call: Envoy's messages in and out. It translates; [`edge`] decides.
 
 mod answer;
 mod rate_limit;
@@ -7,8 +7,8 @@ mod recorded;
 mod request;
 mod service;
 
-pub(crate) use answer::answer;
-pub(crate) use rate_limit::{DescriptorKind, RateLimits, rate_limit_answer};
+pub(crate) use answer::check_response;
+pub(crate) use rate_limit::{DescriptorKind, RateLimits, rate_limit_response};
 pub(crate) use service::CheckService;
 #[cfg(feature = "fuzzing")]
 pub(crate) use service::preview_reason;

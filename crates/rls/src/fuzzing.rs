@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use edge::{BodyPolicy, Clock, ControlWriter, DecodePool, HaTracker, Pipeline, Policy, Recorder};
 use limits::{EdgeConfigState, LimitsState, SourceDocument, TenantLimits};
 use prometheus::Registry;
 use proto::envoy::service::auth::v3::authorization_server::Authorization;
@@ -12,20 +13,12 @@ use proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use remote_write::BodyLimits;
 use tonic::{Request, Status};
 
-use crate::args::{ChargeSamplesIn, HaTracker, ReadBodies, UnreadableBody};
-use crate::clock::Clock;
-use crate::config::{BodyPolicy, DecisionPolicy};
-use crate::decide::{Decider, Readers};
-use crate::elections::HaElections;
 use crate::envoy::{CheckService, RateLimits, preview_reason};
 use crate::metrics::Metrics;
-use crate::records::Records;
-use crate::refusals::Refusals;
-use crate::rules::RulesInForce;
 
 /// What answers an Envoy.
 pub struct Services {
-    decider: Arc<Decider>,
+    pipeline: Arc<Pipeline>,
     check: CheckService,
     rate_limits: RateLimits,
 }
@@ -41,23 +34,23 @@ impl Services {
         let edge = EdgeConfigState::new().apply("edge.yaml", edge_config);
         let problems: Vec<_> = limits.problems.iter().chain(&edge.problems).map(ToString::to_string).collect();
         anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
-        let rules = RulesInForce::with_edge_config(edge.config);
-        rules.put_limits(limits.snapshot.context("no limits")?);
+        let (mut writer, control) = ControlWriter::new(edge.config, HaTracker::default());
+        writer.put_limits_compiled(limits.snapshot.context("no limits")?);
 
         let bodies = BodyPolicy {
-            read: ReadBodies::On,
+            decode: true,
             max_request_bytes: 1 << 20,
-            decode: BodyLimits { max_decoded_bytes: 4 << 20 },
-            unreadable: UnreadableBody::Refuse,
+            limits: BodyLimits { max_decoded_bytes: 4 << 20 },
+            forward_undecodable: false,
         };
-        let policy = DecisionPolicy { bodies, charge_samples_in: ChargeSamplesIn::Check, ha_tracker: HaTracker::On };
-        let readers = Readers::start(bodies.decode, None)?;
-        let decider = Arc::new(Decider::new(rules, policy, HaElections::new(false), readers, Clock::start()));
+        let pool = DecodePool::start(bodies.limits, None)?;
+        let policy = Policy { bodies, charge_items: true, ha_tracker: true };
+        let pipeline = Arc::new(Pipeline::new(control, policy, Some(pool), Clock::start()));
         let registry = Registry::new();
-        let records = Records::new(&registry, Metrics::new(&registry)?, Refusals::new(None, &registry)?)?;
-        let check = CheckService::new(Arc::clone(&decider), records.clone());
-        let rate_limits = RateLimits::new(Arc::clone(&decider), records);
-        Ok(Self { decider, check, rate_limits })
+        let recorder = Recorder::new(None, &registry)?;
+        let check = CheckService::new(Arc::clone(&pipeline), recorder.clone());
+        let rate_limits = RateLimits::new(Arc::clone(&pipeline), recorder, Metrics::new(&registry)?);
+        Ok(Self { pipeline, check, rate_limits })
     }
 
     /// The answer to a Check.
@@ -73,7 +66,7 @@ impl Services {
     /// # Errors
     /// As [`Services::check`].
     pub async fn preview(&self, request: CheckRequest) -> Result<Option<&'static str>, Status> {
-        preview_reason(&self.decider, request).await
+        preview_reason(&self.pipeline, request).await
     }
 
     /// The answer to a rate limit call.

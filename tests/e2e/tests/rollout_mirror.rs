@@ -114,7 +114,7 @@ impl Mirrored {
     }
 
     /// The samples that the edge would have accepted so far, and when that was.
-    fn allowed(&self) -> Moment {
+    fn allowed(&self) -> MonotonicNanos {
         let asked = Instant::now();
         let page = self.rls.get("/metrics");
         let at = asked + asked.elapsed() / 2;
@@ -124,7 +124,7 @@ impl Mirrored {
             let line = text.lines().find_map(|line| line.strip_prefix(&series)?.strip_prefix(' '));
             line.and_then(|value| value.trim().parse().ok()).unwrap_or_default()
         };
-        Moment { at, allowed: TENANTS.map(|(tenant, samples)| value(tenant) * samples) }
+        MonotonicNanos { at, allowed: TENANTS.map(|(tenant, samples)| value(tenant) * samples) }
     }
 
     /// The samples that Mimir says it took of a tenant.
@@ -135,13 +135,13 @@ impl Mirrored {
 }
 
 /// The border of two windows.
-struct Moment {
+struct MonotonicNanos {
     at: Instant,
     /// Samples, tenant by tenant as in [`TENANTS`].
     allowed: [usize; TENANTS.len()],
 }
 
-impl Moment {
+impl MonotonicNanos {
     /// The samples of pushes that Mimir had answered with 200. Its own counter has the same in the end, but its page takes too long to read for a
     /// border.
     fn taken(&self, tally: &FrontTally, tenant: &str) -> usize {
@@ -156,7 +156,7 @@ fn audit(folder: &Path) -> std::path::PathBuf {
 
 /// Compares what both accepted between each border and the next.
 #[track_caller]
-fn agree(borders: &[Moment], tally: &FrontTally) {
+fn agree(borders: &[MonotonicNanos], tally: &FrontTally) {
     for (window, border) in borders.windows(2).enumerate() {
         let [from, to] = border else { unreachable!("windows of two") };
         for (index, (tenant, _)) in TENANTS.iter().enumerate() {

@@ -7,13 +7,13 @@ use proptest::prelude::*;
 
 use super::*;
 
-const START: Moment = Moment::from_nanos(0);
+const START: MonotonicNanos = MonotonicNanos::from_nanos(0);
 
 fn limit(per_second: f64, burst: i64) -> RateLimit {
     RateLimit::of_one(Rate::PerSecond(per_second), Burst::Items(burst))
 }
 
-fn after(milliseconds: u64) -> Moment {
+fn after(milliseconds: u64) -> MonotonicNanos {
     START + Duration::from_millis(milliseconds)
 }
 
@@ -41,7 +41,7 @@ fn replays_a_recording_of_gos_limiter_to_the_last_bit() {
             bucket = Bucket::new(current);
             continue;
         }
-        let now = Moment::from_nanos(first.parse().unwrap());
+        let now = MonotonicNanos::from_nanos(first.parse().unwrap());
         match operation {
             "take" => assert_eq!(bucket.take(second.parse().unwrap(), now), granted == "1", "line {index}: {line}"),
             "limit" => current.rate = Rate::PerSecond(float(second)),
@@ -182,7 +182,7 @@ proptest! {
         for (pause, items) in pushes {
             tick += pause;
             let expected = history.grants(per_second, burst, tick, items);
-            let now = Moment::from_nanos(tick * NANOS_PER_TICK);
+            let now = MonotonicNanos::from_nanos(tick * NANOS_PER_TICK);
             prop_assert_eq!(bucket.take(items, now), expected, "{} items at tick {}", items, tick);
             if expected {
                 history.granted.push((tick, items));
@@ -201,7 +201,7 @@ proptest! {
         let mut granted: Vec<(i64, i64)> = Vec::new();
         for (pause, items) in pushes {
             nanos += pause;
-            if bucket.take(items, Moment::from_nanos(nanos)) {
+            if bucket.take(items, MonotonicNanos::from_nanos(nanos)) {
                 granted.push((nanos, items));
             }
         }
@@ -225,7 +225,7 @@ proptest! {
         let mut bucket = Bucket::new(limit(per_second, burst));
         for (nanos, items) in pushes {
             let before = bucket.clone();
-            if !bucket.take(items, Moment::from_nanos(nanos)) {
+            if !bucket.take(items, MonotonicNanos::from_nanos(nanos)) {
                 prop_assert_eq!(&bucket, &before);
             }
         }

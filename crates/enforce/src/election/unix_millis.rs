@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Milliseconds since 1970-01-01 UTC. Arithmetic saturates.
 ///
-/// Not a [`Moment`](crate::Moment): an election compares times with those of samples and with Mimir's own.
+/// Not a [`MonotonicNanos`](crate::MonotonicNanos): an election compares times with those of samples and with Mimir's own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixMillis(i64);
 

@@ -14,7 +14,7 @@ use crate::MAX_SPELLINGS;
 mod refunds;
 mod unmetered;
 
-const START: Moment = Moment::from_nanos(0);
+const START: MonotonicNanos = MonotonicNanos::from_nanos(0);
 
 fn limit(per_second: f64, burst: i64) -> RateLimit {
     RateLimit::of_one(Rate::PerSecond(per_second), Burst::Items(burst))
@@ -26,7 +26,7 @@ fn tenant(header: &str) -> Tenant<'_> {
     Tenant::parse(Some(header.as_bytes())).unwrap()
 }
 
-fn seconds(count: u64) -> Moment {
+fn seconds(count: u64) -> MonotonicNanos {
     START + Duration::from_secs(count)
 }
 
@@ -175,7 +175,7 @@ fn evicts_only_tenants_whose_every_bucket_is_full() {
     assert_eq!(enforcer.evict_idle(seconds(4)), 0);
     assert_eq!(enforcer.evict_idle(seconds(5)), 1);
     assert_eq!(enforcer.evict_idle(seconds(6)), 1);
-    assert_eq!(enforcer.evict_idle(Moment::from_nanos(i64::MAX)), 0);
+    assert_eq!(enforcer.evict_idle(MonotonicNanos::from_nanos(i64::MAX)), 0);
     assert_eq!(enforcer.tenants(), 1);
 }
 
@@ -253,7 +253,7 @@ fn some_limit() -> impl Strategy<Value = RateLimit> {
     (rate, burst).prop_map(|(rate, burst)| RateLimit::of_one(rate, burst))
 }
 
-fn decide(enforcer: &Enforcer, step: &Step, limits: &[RateLimit], now: Moment) -> Option<Decision> {
+fn decide(enforcer: &Enforcer, step: &Step, limits: &[RateLimit], now: MonotonicNanos) -> Option<Decision> {
     match *step {
         // The request limit is the bare tenant's, as `limits` gives it.
         Step::Request(header) => {
@@ -307,7 +307,7 @@ fn lists_known_tenants_in_order_and_page_by_page() {
     let enforcer = Enforcer::new();
     for number in [3, 1, 4, 10, 5, 9, 2, 6] {
         let name = format!("t{number}");
-        assert!(enforcer.admit_request(&tenant(&name), limit(1.0, 5), Moment::default()) == Decision::Allow);
+        assert!(enforcer.admit_request(&tenant(&name), limit(1.0, 5), MonotonicNanos::default()) == Decision::Allow);
     }
     let page = |after, count| enforcer.tenants_after(after, count).iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(page(None, 3), ["t1", "t10", "t2"]);

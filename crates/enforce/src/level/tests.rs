@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::Enforcer;
 
-const START: Moment = Moment::from_nanos(0);
+const START: MonotonicNanos = MonotonicNanos::from_nanos(0);
 
 fn limit(per_second: f64, burst: i64) -> RateLimit {
     RateLimit::of_one(Rate::PerSecond(per_second), Burst::Items(burst))
@@ -77,7 +77,7 @@ proptest! {
         let (enforcer, limit, mut now) = (Enforcer::new(), limit(rate, burst), 0);
         for (pause, items) in steps {
             now += pause;
-            let moment = Moment::from_nanos(now);
+            let moment = MonotonicNanos::from_nanos(now);
             let level = enforcer.ingestion_level(&tenant("t"), limit, moment);
             let request = enforcer.request_level(&tenant("t"), limit, moment);
             if let Some(wait) = level.wait_for(items) {

@@ -2,10 +2,10 @@
 
 use limits::{Burst, Rate, RateLimit, Tenant};
 
-use crate::{Decision, Denial, DenyReason, Enforcer, Moment};
+use crate::{Decision, Denial, DenyReason, Enforcer, MonotonicNanos};
 
 const CASES: &str = include_str!("../../../../tests/golden/cases.jsonl");
-const NOW: Moment = Moment::from_nanos(0);
+const NOW: MonotonicNanos = MonotonicNanos::from_nanos(0);
 
 /// The bodies of all recorded answers with status 429, without their newline.
 fn refusals() -> Vec<String> {

@@ -1,14 +1,14 @@
-//! `GET /api/v1/denials`: the last refusals, newest first, also those that were only counted.
+//! `GET /api/v1/denials`: the last denials, newest first, also those that were only counted.
 
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::response::Json;
+use edge::DenialRecord;
 use runtime::{Fault, page_rows};
 use serde::{Deserialize, Serialize};
 
 use super::Admin;
-use crate::refusals::Recorded;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,7 +21,7 @@ pub(super) struct Page {
 
 #[derive(Serialize)]
 pub(super) struct Denials {
-    denials: Vec<Arc<Recorded>>,
+    denials: Vec<Arc<DenialRecord>>,
     next: Option<u64>,
 }
 
@@ -30,7 +30,7 @@ pub(super) async fn list(
     Query(Page { limit, after, tenant }): Query<Page>,
 ) -> Result<Json<Denials>, Fault> {
     let rows = page_rows(limit)?;
-    let mut denials = admin.records.refusals().recent(after, tenant.as_deref(), rows.saturating_add(1));
+    let mut denials = admin.recorder.denials().recent(after, tenant.as_deref(), rows.saturating_add(1));
     let more = denials.len() > rows;
     denials.truncate(rows);
     let next = if more { denials.last().map(|last| last.sequence) } else { None };

@@ -9,6 +9,7 @@ use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Json;
 use bytes::Bytes;
+use edge::{Explanation, Push, PushBody, SKIP_VALIDATION, TenantHeader, retry_attempt, tenant_of};
 use enforce::{Decision, DenyReason};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use remote_write::PushCounts;
@@ -18,8 +19,6 @@ use tokio::time::timeout;
 
 use super::Admin;
 use super::view::BucketJson;
-use crate::decide::{Explanation, tenant_of};
-use crate::push::{Push, PushBody, SKIP_VALIDATION, TenantHeader, retry_attempt};
 
 const TENANT_HEADER: &str = "x-scope-orgid";
 const RETRY_ATTEMPT: &str = "retry-attempt";
@@ -29,17 +28,17 @@ const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Question {
+pub(super) struct Parameters {
     items: Option<u64>,
 }
 
 #[derive(Serialize)]
-pub(super) struct Answer {
+pub(super) struct ExplainResponse {
     tenant: Option<String>,
     /// The key of its ingestion bucket and limits: with its metadata, if it has any.
     limits_key: Option<String>,
     mode: &'static str,
-    /// allow, deny, or would_deny where the mode lets a refusal pass.
+    /// allow, deny, or would_deny where the mode lets a denial pass.
     decision: &'static str,
     reason: &'static str,
     /// Why what Mimir charges cannot be told; null where it can.
@@ -48,7 +47,7 @@ pub(super) struct Answer {
     limit: Option<String>,
     /// What the client would get; 200 stands for going on to Mimir.
     status: u16,
-    /// The text of the refusal.
+    /// The text of the denial.
     message: Option<String>,
     /// Seconds until it passes if nobody else is charged: 0 for one that passes, null for one that waiting does not help.
     passes_in_seconds: Option<f64>,
@@ -70,9 +69,9 @@ struct Counts {
 
 pub(super) async fn explain(
     State(admin): State<Admin>,
-    Query(question): Query<Question>,
+    Query(parameters): Query<Parameters>,
     request: Request,
-) -> Result<Json<Answer>, Fault> {
+) -> Result<Json<ExplainResponse>, Fault> {
     let (head, body) = request.into_parts();
     // What is held of it counts as a push without a known tenant does.
     let most = admin.max_request_bytes;
@@ -84,11 +83,11 @@ pub(super) async fn explain(
         status: StatusCode::REQUEST_TIMEOUT,
         error: format!("the body did not come within {BODY_WITHIN:?}"),
     })??;
-    let push = push_of(&head.headers, body, question.items)?;
-    let explanation = admin.decider.explain(&push).await;
+    let push = push_of(&head.headers, body, parameters.items)?;
+    let explanation = admin.pipeline.explain(&push).await;
     let explanation =
         explanation.map_err(|why| Fault::unavailable(format!("nothing can be decided: {}", why.as_str())))?;
-    Ok(Json(answer(&push, &explanation)))
+    Ok(Json(response(&push, &explanation)))
 }
 
 /// The body; only its beginning counts if it is larger than a push may be.
@@ -125,7 +124,7 @@ fn push_of(headers: &HeaderMap, body: PushBody, items: Option<u64>) -> Result<Pu
     })
 }
 
-fn answer(push: &Push, explanation: &Explanation) -> Answer {
+fn response(push: &Push, explanation: &Explanation) -> ExplainResponse {
     let verdict = &explanation.verdict;
     let tenant = tenant_of(&push.tenant).ok();
     let denial = match &verdict.decision {
@@ -133,7 +132,7 @@ fn answer(push: &Push, explanation: &Explanation) -> Answer {
         Decision::Deny(denial) => Some(denial),
     };
     let PushCounts { series, samples, histograms, exemplars, metadata, .. } = verdict.counts;
-    Answer {
+    ExplainResponse {
         tenant: tenant.map(|tenant| tenant.id().to_owned()),
         limits_key: tenant.map(|tenant| tenant.limits_key().to_owned()),
         mode: verdict.mode.as_str(),

@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Json;
+use edge::Control;
 use limits::Tenant;
 use runtime::{Fault, page_rows};
 use serde::{Deserialize, Serialize};
 
 use super::Admin;
 use super::view::{BucketJson, EdgeLimitsJson, Fields, fields};
-use crate::rules::Rules;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,28 +69,28 @@ pub(super) async fn list(
 }
 
 fn page(admin: &Admin, rows: usize, after: Option<&str>) -> Tenants {
-    let rules = admin.decider.rules();
+    let control = admin.pipeline.control();
     let one_more = rows.saturating_add(1);
-    let overridden = rules.limits.iter().flat_map(|limits| limits.tenants_after(after)).take(one_more);
+    let overridden = control.limits.iter().flat_map(|limits| limits.tenants_after(after)).take(one_more);
     let in_edge_config =
-        rules.edge.tenants().filter(|(id, _)| after.is_none_or(|after| id.as_str() > after)).take(one_more);
-    let with_bucket = admin.decider.enforcer().tenants_after(after, one_more);
+        control.edge.tenants().filter(|(id, _)| after.is_none_or(|after| id.as_str() > after)).take(one_more);
+    let with_bucket = admin.pipeline.enforcer().tenants_after(after, one_more);
 
     let mut known: BTreeSet<&str> = overridden.map(|(key, _)| key.as_str()).collect();
     known.extend(in_edge_config.map(|(id, _)| id.as_str()));
     known.extend(with_bucket.iter().map(AsRef::as_ref));
     let next = known.iter().nth(rows).and(known.iter().nth(rows.saturating_sub(1))).map(|last| (*last).to_owned());
-    let tenants = known.into_iter().take(rows).map(|key| row(&rules, key)).collect();
+    let tenants = known.into_iter().take(rows).map(|key| row(&control, key)).collect();
     Tenants { tenants, next }
 }
 
-fn row(rules: &Rules, key: &str) -> Row {
+fn row(control: &Control, key: &str) -> Row {
     // A key of a document or a bucket is what a header can say; the empty name is what the header `|` says.
     let mode = match Tenant::parse(Some(if key.is_empty() { b"|" } else { key.as_bytes() })) {
-        Ok(tenant) => rules.for_tenant(&tenant).mode,
-        Err(_) => rules.mode_without_tenant(),
+        Ok(tenant) => control.for_tenant(&tenant).mode,
+        Err(_) => control.mode_without_tenant(),
     };
-    let limits = rules.limits.as_deref();
+    let limits = control.limits.as_deref();
     let entry = limits.and_then(|limits| limits.entry(key));
     let differences =
         entry.zip(limits).map(|(entry, limits)| fields(entry.limits.differences(&limits.defaults().limits)));
@@ -104,10 +104,10 @@ fn row(rules: &Rules, key: &str) -> Row {
 
 pub(super) async fn one(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Json<Details>, Fault> {
     let tenant = Tenant::parse(Some(id.as_bytes())).map_err(|error| Fault::bad_request(error.to_string()))?;
-    let rules = admin.decider.rules();
-    let of_tenant = rules.for_tenant(&tenant);
-    let (request, ingestion) = admin.decider.buckets(&rules, &tenant, 1).unzip();
-    let entry = rules.limits.as_deref().and_then(|limits| limits.entry(tenant.limits_key()));
+    let control = admin.pipeline.control();
+    let of_tenant = control.for_tenant(&tenant);
+    let (request, ingestion) = admin.pipeline.buckets(&control, &tenant, 1).unzip();
+    let entry = control.limits.as_deref().and_then(|limits| limits.entry(tenant.limits_key()));
     Ok(Json(Details {
         tenant: tenant.id().to_owned(),
         limits_key: tenant.limits_key().to_owned(),

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use edge::BucketView;
 use enforce::Decision;
 use limits::{Burst, EdgeLimits, Rate, RateLimit};
 use serde::Serialize;
 use serde_json::Value;
-
-use crate::decide::BucketView;
 
 /// Fields of limits by their names in Mimir. What is a number, a bool or a list in a document is one here; NaN and infinite rates are texts.
 pub(super) type Fields = BTreeMap<&'static str, Value>;

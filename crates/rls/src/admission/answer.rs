@@ -1,4 +1,4 @@
-//! Answers to calls that never reach their service: each service's own refusal, as a complete gRPC response.
+//! Answers to calls that never reach their service: each service's own denial, as a complete gRPC response.
 
 use std::time::Duration;
 
@@ -10,37 +10,37 @@ use limits::Mode;
 use prost::Message;
 use tonic::body::Body;
 
-use crate::decide::Verdict;
-use crate::envoy::{answer, rate_limit_answer};
-use crate::records::{Records, Subject};
+use edge::{Recorder, Subject, Verdict};
 
-/// A service whose calls can be refused before they reach it.
-pub(crate) trait Refuse {
-    /// The answer to a call that is refused.
-    fn refuse(&self, subject: &Subject<'_>, denial: Denial, mode: Mode, took: Duration) -> Response<Body>;
+use crate::envoy::{check_response, rate_limit_response};
+
+/// A service whose calls can be denied before they reach it.
+pub(crate) trait Deny {
+    /// The answer to a call that is denied.
+    fn deny(&self, subject: &Subject<'_>, denial: Denial, mode: Mode, took: Duration) -> Response<Body>;
 }
 
-/// For Check: Envoy's client gets the refusal.
+/// For Check: Envoy's client gets the denial.
 #[derive(Clone)]
-pub(crate) struct RefuseCheck(pub Records);
+pub(crate) struct DenyCheck(pub Recorder);
 
-impl Refuse for RefuseCheck {
-    fn refuse(&self, subject: &Subject<'_>, denial: Denial, mode: Mode, took: Duration) -> Response<Body> {
+impl Deny for DenyCheck {
+    fn deny(&self, subject: &Subject<'_>, denial: Denial, mode: Mode, took: Duration) -> Response<Body> {
         let mut verdict = Verdict::new(mode);
         verdict.decision = Decision::Deny(denial);
         self.0.check(subject, &verdict, took);
-        grpc(&answer(&verdict, None, 0, rand::random()))
+        grpc(&check_response(&verdict, None, 0, rand::random()))
     }
 }
 
-/// For the rate limit call: over the limit, or nothing where a refusal is only counted.
+/// For the rate limit call: over the limit, or nothing where a denial is only counted.
 #[derive(Clone)]
-pub(crate) struct RefuseRateLimit(pub Records);
+pub(crate) struct DenyRateLimit(pub Recorder);
 
-impl Refuse for RefuseRateLimit {
-    fn refuse(&self, subject: &Subject<'_>, denial: Denial, mode: Mode, _took: Duration) -> Response<Body> {
+impl Deny for DenyRateLimit {
+    fn deny(&self, subject: &Subject<'_>, denial: Denial, mode: Mode, _took: Duration) -> Response<Body> {
         self.0.rate_limit(subject.tenant.as_ref(), mode, 0, Err(&denial));
-        grpc(&rate_limit_answer(Vec::new(), (mode == Mode::Enforce).then_some(&denial)))
+        grpc(&rate_limit_response(Vec::new(), (mode == Mode::Enforce).then_some(&denial)))
     }
 }
 

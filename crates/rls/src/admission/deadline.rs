@@ -1,4 +1,4 @@
-//! How long an answer may take. An asker whose own time runs out gets no answer, which an Envoy that fails open takes for "allow"; so there is
+//! How long an answer may take. A caller whose own time runs out gets no answer, which an Envoy that fails open takes for "allow"; so there is
 //! one a little before that.
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use http::HeaderMap;
 /// For calls that come without a timeout, or with a longer one.
 pub(crate) const LONGEST: Duration = Duration::from_secs(60);
 
-/// The time in which a call is answered: four fifths of what its headers say it has. The rest is for the way to the asker and back.
+/// The time in which a call is answered: four fifths of what its headers say it has. The rest is for the way to the caller and back.
 pub(super) fn answer_within(headers: &HeaderMap) -> Duration {
     let asked = headers.get("grpc-timeout").and_then(|value| parse(value.to_str().ok()?));
     asked.map_or(LONGEST, |asked| asked.min(LONGEST)).mul_f64(0.8)
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_comes_before_its_asker_gives_up() {
+    fn an_answer_comes_before_its_caller_gives_up() {
         check(Some("5000m"), Duration::from_secs(4));
         check(Some("10S"), Duration::from_secs(8));
         check(Some("1000u"), Duration::from_micros(800));

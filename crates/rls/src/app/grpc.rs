@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use edge::{BodyPolicy, Budget, ControlHandle, Recorder};
 use proto::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use proto::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitServiceServer;
 use runtime::{Readiness, bounded_connections, health_service, reflection_service};
@@ -14,13 +15,10 @@ use tonic::transport::Server;
 use tower::Layer;
 
 use super::calls::Calls;
-use crate::admission::{Admission, Admitted, LONGEST, LargestMessage, RefuseCheck, RefuseRateLimit};
-use crate::budget::Budget;
-use crate::config::BodyPolicy;
+use crate::admission::{Admission, Admitted, DenyCheck, DenyRateLimit, LONGEST, LargestMessage};
+use crate::config::largest_message;
 use crate::envoy::{CheckService, RateLimits};
 use crate::metrics::Metrics;
-use crate::records::Records;
-use crate::rules::RulesInForce;
 
 /// Connections at once. Each worker of each Envoy has one, or a few under load.
 const CONNECTIONS: usize = 1000;
@@ -58,15 +56,15 @@ pub(super) struct Services {
     pub(super) rate_limits: RateLimits,
     pub(super) budget: Arc<Budget>,
     pub(super) bodies: BodyPolicy,
-    pub(super) rules: RulesInForce,
-    pub(super) records: Records,
+    pub(super) control: ControlHandle,
+    pub(super) recorder: Recorder,
 }
 
 pub(super) struct GrpcServer {
     listener: TcpListener,
     address: SocketAddr,
-    authorization: Admitted<AuthorizationServer<CheckService>, RefuseCheck>,
-    rate_limits: Admitted<RateLimitServiceServer<RateLimits>, RefuseRateLimit>,
+    authorization: Admitted<AuthorizationServer<CheckService>, DenyCheck>,
+    rate_limits: Admitted<RateLimitServiceServer<RateLimits>, DenyRateLimit>,
     calls: Calls,
     metrics: Metrics,
 }
@@ -82,16 +80,16 @@ impl GrpcServer {
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("cannot listen for gRPC on {address}"))?;
         let address = listener.local_addr()?;
-        let Services { check, rate_limits, budget, bodies, rules, records } = services;
+        let Services { check, rate_limits, budget, bodies, control, recorder } = services;
 
         // A message over a service's own limit would end in a gRPC error; over the same limit, admission gives an answer.
-        let largest = LargestMessage { message: bodies.largest_message(), body: bodies.max_request_bytes };
-        let admission = Admission::new(Arc::clone(&budget), largest, rules.clone(), RefuseCheck(records.clone()));
+        let largest = LargestMessage { message: largest_message(&bodies), body: bodies.max_request_bytes };
+        let admission = Admission::new(Arc::clone(&budget), largest, control.clone(), DenyCheck(recorder.clone()));
         let check = AuthorizationServer::new(check).max_decoding_message_size(admission.largest_message());
         let authorization = admission.layer(check);
 
         let largest = LargestMessage { message: DESCRIPTORS_BYTES, body: DESCRIPTORS_BYTES };
-        let admission = Admission::new(budget, largest, rules, RefuseRateLimit(records));
+        let admission = Admission::new(budget, largest, control, DenyRateLimit(recorder));
         let rate_limits = RateLimitServiceServer::new(rate_limits).max_decoding_message_size(DESCRIPTORS_BYTES);
         let rate_limits = admission.layer(rate_limits);
         Ok(Self { listener, address, authorization, rate_limits, calls, metrics })

@@ -1,18 +1,19 @@
-//! Where the edge config and elections come from, as the command line and the source of the limits say.
+//! Where limits, edge config, distributors and elections come from, and the one task that makes control states of them.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
-use limits::EdgeConfig;
+use edge::{ControlWriter, TrackerList};
+use limits::{ControlState, EdgeConfig};
 use limits_source::{
-    Beside, EdgeConfigFeed, EdgeConfigSource, FeedTracker, HaTrackerFeed, HaTrackerSource, HaTrackerUrl,
+    Beside, EdgeConfigFeed, EdgeConfigSource, EdgeControl, FeedTracker, HaTrackerFeed, HaTrackerSource, HaTrackerState,
+    HaTrackerUrl, LimitsFeed,
 };
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-
-use crate::elections::HaElections;
-use crate::rules::RulesInForce;
 
 /// The edge config of a file, or what holds without one.
 pub(super) async fn edge_config(path: Option<PathBuf>, stop: CancellationToken) -> EdgeConfigFeed {
@@ -22,41 +23,197 @@ pub(super) async fn edge_config(path: Option<PathBuf>, stop: CancellationToken) 
     }
 }
 
-/// Mimir's HA tracker, asked by this server or by overrides-sync.
-pub(super) struct Tracker {
-    pub(super) feed: HaTrackerFeed,
-    /// Whether it is asked.
-    pub(super) is_asked: watch::Receiver<bool>,
-}
-
-/// Has this server ask the tracker, if it is to. Nothing waits for the first answer.
-pub(super) fn ha_tracker(url: Option<HaTrackerUrl>, stop: CancellationToken) -> anyhow::Result<Option<Tracker>> {
+/// Has this server ask the HA tracker, if it is to. It does not wait for the first answer.
+pub(super) fn ha_tracker(url: Option<HaTrackerUrl>, stop: CancellationToken) -> anyhow::Result<Option<HaTrackerFeed>> {
     let source = url.map(HaTrackerSource::new).transpose().context("--ha-tracker-url")?;
-    Ok(source.map(|source| Tracker { feed: source.start(stop), is_asked: watch::channel(true).1 }))
+    Ok(source.map(|source| source.start(stop)))
 }
 
-/// What overrides-sync learns of a tracker. Until it was heard it is taken for asking one: pairs are then charged nothing, rather than the wrong
-/// replica.
-pub(super) fn told(tracker: &FeedTracker, elections: HaElections, stop: CancellationToken) -> Tracker {
-    let (sender, is_asked) = watch::channel(true);
-    let mut told = tracker.is_asked.clone();
-    tokio::spawn(stop.run_until_cancelled_owned(async move {
-        loop {
-            let asked = told.borrow_and_update().unwrap_or(true);
-            elections.set_tracker(asked);
-            sender.send_replace(asked);
-            if told.changed().await.is_err() {
-                return;
+/// A source of one part of the control state. What has ended, or is not there, never changes again.
+struct Changes<T> {
+    states: Option<watch::Receiver<T>>,
+}
+
+impl<T: Clone> Changes<T> {
+    fn new(states: Option<watch::Receiver<T>>) -> Self {
+        Self { states }
+    }
+
+    /// The state now; later calls of [`Changes::next`] give what comes after it.
+    fn now(&mut self) -> Option<T> {
+        self.states.as_mut().map(|states| states.borrow_and_update().clone())
+    }
+
+    async fn next(&mut self) -> T {
+        if let Some(states) = &mut self.states {
+            if states.changed().await.is_ok() {
+                return states.borrow_and_update().clone();
+            }
+            self.states = None;
+        }
+        std::future::pending().await
+    }
+}
+
+/// Everything that the control state is made of.
+pub(super) struct ControlSources {
+    limits: Changes<ControlState>,
+    edge: Changes<EdgeControl>,
+    distributors: Changes<Option<NonZeroU32>>,
+    tracker: Changes<HaTrackerState>,
+    is_tracker_asked: Changes<Option<bool>>,
+}
+
+impl ControlSources {
+    /// `tracker` is the one that this server asks; without one, what the source of the limits learns of a tracker counts.
+    pub(super) fn new(
+        limits: &LimitsFeed,
+        edge: &EdgeConfigFeed,
+        beside: &Beside,
+        tracker: Option<&HaTrackerFeed>,
+    ) -> Self {
+        let feed = match beside {
+            Beside::Feed(feed) => Some(feed),
+            _ => None,
+        };
+        let told = feed.filter(|_| tracker.is_none()).map(|feed| &feed.ha_tracker);
+        let lists = tracker.or(told.map(|FeedTracker { feed, .. }| feed)).map(|tracker| tracker.states.clone());
+        Self {
+            limits: Changes::new(Some(limits.states.clone())),
+            edge: Changes::new(Some(edge.states.clone())),
+            distributors: Changes::new(feed.map(|feed| feed.distributors.clone())),
+            tracker: Changes::new(lists),
+            is_tracker_asked: Changes::new(told.map(|tracker| tracker.is_asked.clone())),
+        }
+    }
+
+    /// Takes over what the sources have now, and returns the state of the limits. Waits up to a second for their relabelling rules.
+    pub(super) async fn take_over_first(&mut self, writer: &mut ControlWriter) -> ControlState {
+        let limits = self.limits.now().unwrap_or_default();
+        if let Some(snapshot) = &limits.limits {
+            writer.put_limits(Arc::clone(snapshot)).await;
+        }
+        if let Some(edge) = self.edge.now() {
+            writer.put_edge_config(edge.config);
+        }
+        if let Some(Some(count)) = self.distributors.now() {
+            writer.put_distributors(count);
+        }
+        if let Some(asked) = self.is_tracker_asked.now() {
+            writer.put_tracker(is_asked(asked));
+        }
+        if let Some(list) = self.tracker.now().and_then(list_of) {
+            writer.put_list(list).await;
+        }
+        limits
+    }
+
+    /// Takes over each change until `stop` is cancelled; `changed_limits` and `changed_edge` are called after theirs. The only task that writes the
+    /// control state.
+    pub(super) async fn follow(
+        mut self,
+        mut writer: ControlWriter,
+        stop: CancellationToken,
+        changed_limits: impl Fn(&ControlState),
+        changed_edge: impl Fn(&EdgeControl),
+    ) {
+        let follow = async {
+            loop {
+                let expires = writer.list_expires();
+                tokio::select! {
+                    state = self.limits.next() => {
+                        if let Some(snapshot) = &state.limits {
+                            writer.put_limits(Arc::clone(snapshot)).await;
+                        }
+                        changed_limits(&state);
+                    }
+                    edge = self.edge.next() => {
+                        writer.put_edge_config(Arc::clone(&edge.config));
+                        changed_edge(&edge);
+                    }
+                    count = self.distributors.next() => if let Some(count) = count {
+                        writer.put_distributors(count);
+                    },
+                    asked = self.is_tracker_asked.next() => writer.put_tracker(is_asked(asked)),
+                    state = self.tracker.next() => if let Some(list) = list_of(state) {
+                        writer.put_list(list).await;
+                    },
+                    () = sleep_until(expires.unwrap_or_else(Instant::now)), if expires.is_some() => {
+                        writer.expire_list().await;
+                    }
+                    () = writer.compiled() => {}
+                }
+            }
+        };
+        stop.run_until_cancelled(follow).await;
+    }
+}
+
+/// Until an overrides-sync said it, a tracker is taken to be asked: pairs are then charged nothing, rather than the wrong replica.
+fn is_asked(told: Option<bool>) -> bool {
+    told.unwrap_or(true)
+}
+
+fn list_of(state: HaTrackerState) -> Option<TrackerList> {
+    let HaTrackerState { elected, asked_at, asked } = state;
+    elected.map(|elected| TrackerList { elected, asked_at, asked })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use edge::HaTracker;
+    use limits::ElectedReplica;
+
+    use super::*;
+
+    const LIST_HOLDS: Duration = Duration::from_secs(20);
+
+    /// Follows a source that gives one list, which is `age` old: for how long it is believed.
+    async fn believed_for(age: Duration) -> Duration {
+        let (sender, states) = watch::channel(HaTrackerState::default());
+        let sources = ControlSources {
+            limits: Changes::new(None),
+            edge: Changes::new(None),
+            distributors: Changes::new(None),
+            tracker: Changes::new(Some(states)),
+            is_tracker_asked: Changes::new(None),
+        };
+        let tracker = HaTracker { is_asked: true, has_list: false };
+        let (writer, control) = ControlWriter::new(Arc::new(EdgeConfig::default()), tracker);
+        let following = tokio::spawn(sources.follow(writer, CancellationToken::new(), |_| {}, |_| {}));
+        let heard = Instant::now();
+        let asked_at = 1_790_000_000_000;
+        let elected = ElectedReplica {
+            tenant: "team".into(),
+            cluster: "c".into(),
+            replica: "b".into(),
+            received_at: asked_at,
+            elected_at: asked_at,
+        };
+        let elected = Some([elected].into());
+        sender.send_replace(HaTrackerState { elected, asked_at, asked: heard.checked_sub(age) });
+        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        let mut last = Duration::ZERO;
+        while heard.elapsed() < last + Duration::from_millis(800) {
+            ticks.tick().await;
+            let control = control.load();
+            if control.elections.is_confirmed("team", b"c") {
+                last = heard.elapsed();
             }
         }
-    }));
-    Tracker { feed: tracker.feed.clone(), is_asked }
-}
+        assert!(!control.load().ha_tracker.has_list);
+        following.abort();
+        last
+    }
 
-/// How many distributors there are: as the operator says, until overrides-sync has counted them.
-pub(super) fn follow_distributors(said: NonZeroU32, beside: &Beside, rules: &RulesInForce, stop: CancellationToken) {
-    rules.put_distributors(said);
-    if let Beside::Feed(feed) = beside {
-        tokio::spawn(rules.clone().follow_distributors(feed.distributors.clone(), stop));
+    #[tokio::test]
+    async fn a_list_is_believed_until_it_is_twenty_seconds_old() {
+        for age in [LIST_HOLDS, 3 * LIST_HOLDS] {
+            assert_eq!(believed_for(age).await, Duration::ZERO, "a list that is {age:?} old");
+        }
+        let believed = believed_for(LIST_HOLDS - Duration::from_secs(1)).await;
+        assert!((Duration::from_millis(500)..Duration::from_secs(5)).contains(&believed), "{believed:?}");
     }
 }

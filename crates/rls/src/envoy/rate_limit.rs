@@ -1,7 +1,7 @@
-//! `ShouldRateLimit`: the same buckets as a Check, for an asker that knows the hits.
+//! `ShouldRateLimit`: the same buckets as a Check, for a caller that knows the hits.
 //!
 //! In the domain `mimir` the descriptor `tenant` charges its hits to the tenant's ingestion bucket, `tenant_requests` to its request bucket, and
-//! `refund`, with a cause, gives back what a receipt names. Whatever else is asked is not limited, and counted.
+//! `refund`, with a cause, gives back what a receipt names. Whatever else is asked for is not limited, and counted.
 
 mod status;
 
@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use edge::{AllowReason, Answer, Charged, Hits, HitsVerdict, Pipeline, Recorder, Undecided};
 use enforce::{Decision, Denial};
 use limits::{Mode, Tenant};
 use proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
@@ -17,9 +18,8 @@ use proto::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitSe
 use proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use tonic::{Request, Response, Status};
 
-use super::answer::{denial_body, denial_headers, metadata};
-use crate::decide::{AllowReason, Charged, Decider, Hits, HitsVerdict, Undecided};
-use crate::records::Records;
+use super::answer::{header_values, metadata};
+use crate::metrics::Metrics;
 use status::status_of;
 
 const DOMAIN: &str = "mimir";
@@ -31,8 +31,9 @@ const CAUSE: &str = "cause";
 /// `envoy.service.ratelimit.v3.RateLimitService`.
 #[derive(Clone)]
 pub(crate) struct RateLimits {
-    decider: Arc<Decider>,
-    records: Records,
+    pipeline: Arc<Pipeline>,
+    recorder: Recorder,
+    metrics: Metrics,
 }
 
 /// What a descriptor asks for, in the order in which descriptors are charged: Mimir charges the request first.
@@ -60,12 +61,12 @@ impl DescriptorKind {
 }
 
 /// A descriptor as it is answered.
-struct Question<'q> {
+struct DescriptorRequest<'q> {
     kind: DescriptorKind,
-    asked: Asked<'q>,
+    action: Action<'q>,
 }
 
-enum Asked<'q> {
+enum Action<'q> {
     Charge(Tenant<'q>, Hits),
     GiveBack {
         receipt: &'q [u8],
@@ -76,34 +77,34 @@ enum Asked<'q> {
 }
 
 impl RateLimits {
-    pub(crate) fn new(decider: Arc<Decider>, records: Records) -> Self {
-        Self { decider, records }
+    pub(crate) fn new(pipeline: Arc<Pipeline>, recorder: Recorder, metrics: Metrics) -> Self {
+        Self { pipeline, recorder, metrics }
     }
 
-    /// Charges the descriptors until a tenant is over its limit: a push that is refused for its requests pays no samples. What is not reached
+    /// Charges the descriptors until a tenant is over its limit: a push that is denied for its requests pays no samples. What is not reached
     /// gets the status of what nothing limits.
-    fn answer<'q>(&self, questions: &[Question<'q>]) -> Result<Answered<'q>, Undecided> {
-        let mut order: Vec<usize> = (0..questions.len()).collect();
-        order.sort_by_key(|place| questions.get(*place).map(|question| question.kind));
+    fn answer<'q>(&self, requests: &[DescriptorRequest<'q>]) -> Result<Answered<'q>, Undecided> {
+        let mut order: Vec<usize> = (0..requests.len()).collect();
+        order.sort_by_key(|place| requests.get(*place).map(|request| request.kind));
         let mut answered =
-            Answered { statuses: vec![status_of(None); questions.len()], decided: BTreeMap::new(), refused: false };
+            Answered { statuses: vec![status_of(None); requests.len()], decided: BTreeMap::new(), denied: false };
         for place in order {
-            let (Some(question), Some(status)) = (questions.get(place), answered.statuses.get_mut(place)) else {
+            let (Some(request), Some(status)) = (requests.get(place), answered.statuses.get_mut(place)) else {
                 continue;
             };
-            match question.asked {
-                Asked::Charge(tenant, hits) if !answered.refused => {
-                    let verdict = self.decider.charge_hits(&tenant, hits)?;
+            match request.action {
+                Action::Charge(tenant, hits) if !answered.denied => {
+                    let verdict = self.pipeline.charge_hits(&tenant, hits)?;
                     *status = status_of(Some((&verdict, hits)));
                     let decided = answered.decided.entry(tenant.limits_key());
                     let decided = decided.or_insert_with(|| Decided::new(tenant, &verdict));
                     decided.add(hits, verdict);
-                    answered.refused = decided.refused();
+                    answered.denied = decided.denied();
                 }
-                Asked::GiveBack { receipt, cause } => self.records.refund(&self.decider.refund(receipt, cause)),
-                Asked::Charge(..) | Asked::Nothing => {}
+                Action::GiveBack { receipt, cause } => self.recorder.refund(&self.pipeline.refund(receipt, cause)),
+                Action::Charge(..) | Action::Nothing => {}
             }
-            self.records.descriptor(question.kind, status.code());
+            self.metrics.descriptor(request.kind, status.code());
         }
         Ok(answered)
     }
@@ -112,8 +113,8 @@ impl RateLimits {
     fn receipt(&self, answered: &Answered<'_>) -> Option<String> {
         let mut decided = answered.decided.values();
         match (decided.next(), decided.next()) {
-            (Some(Decided { tenant, charged, .. }), None) if !answered.refused => {
-                self.decider.receipt(tenant, *charged)
+            (Some(Decided { tenant, charged, .. }), None) if !answered.denied => {
+                self.pipeline.receipt(tenant, *charged)
             }
             _ => None,
         }
@@ -125,7 +126,7 @@ struct Answered<'q> {
     /// By the keys of their limits, the tenants that descriptors of ours name; a push names one.
     decided: BTreeMap<&'q str, Decided<'q>>,
     /// Whether one of them is over its limit, and is to hear of it.
-    refused: bool,
+    denied: bool,
 }
 
 /// What all descriptors of a tenant come to.
@@ -161,66 +162,70 @@ impl<'q> Decided<'q> {
         }
     }
 
-    fn refused(&self) -> bool {
+    fn denied(&self) -> bool {
         self.denial.is_some() && self.mode == Mode::Enforce
     }
 }
 
 #[tonic::async_trait]
 impl RateLimitService for RateLimits {
-    /// A refusal is an answer, never an error, and in modes shadow and off there is none.
+    /// A denial is an answer, never an error, and in modes shadow and off there is none.
     async fn should_rate_limit(
         &self,
         request: Request<RateLimitRequest>,
     ) -> Result<Response<RateLimitResponse>, Status> {
         let request = request.into_inner();
-        let questions: Vec<Question<'_>> =
-            request.descriptors.iter().map(|descriptor| question(&request, descriptor)).collect();
-        let answered = self.answer(&questions).map_err(|why| Status::unavailable(why.as_str()))?;
+        let requests: Vec<DescriptorRequest<'_>> =
+            request.descriptors.iter().map(|descriptor| descriptor_request(&request, descriptor)).collect();
+        let answered = self.answer(&requests).map_err(|why| Status::unavailable(why.as_str()))?;
         for Decided { tenant, mode, allowed, items, denial, .. } in answered.decided.values() {
-            self.records.rate_limit(Some(tenant), *mode, *items, denial.as_ref().map_or(Ok(*allowed), Err));
+            self.recorder.rate_limit(Some(tenant), *mode, *items, denial.as_ref().map_or(Ok(*allowed), Err));
         }
         let receipt = self.receipt(&answered);
-        let refused = answered.decided.values().find(|decided| decided.refused());
-        let denial = refused.and_then(|decided| decided.denial.as_ref());
-        let mut response = rate_limit_answer(answered.statuses, denial);
+        let denied = answered.decided.values().find(|decided| decided.denied());
+        let denial = denied.and_then(|decided| decided.denial.as_ref());
+        let mut response = rate_limit_response(answered.statuses, denial);
         response.dynamic_metadata = metadata(None, receipt);
         Ok(Response::new(response))
     }
 }
 
-/// The answer with what each descriptor comes to, and the refusal if the client is to get one.
-pub(crate) fn rate_limit_answer(statuses: Vec<DescriptorStatus>, denial: Option<&Denial>) -> RateLimitResponse {
+/// The answer with what each descriptor comes to, and the denial if the client is to get one.
+pub(crate) fn rate_limit_response(statuses: Vec<DescriptorStatus>, denial: Option<&Denial>) -> RateLimitResponse {
     let mut response = RateLimitResponse { statuses, ..RateLimitResponse::default() };
     response.set_overall_code(Code::Ok);
     if let Some(denial) = denial {
         response.set_overall_code(Code::OverLimit);
-        // The asker does not say how often the client has tried.
-        response.response_headers_to_add = denial_headers(denial, 0, rand::random());
-        response.raw_body = Bytes::from(denial_body(denial));
+        // The caller does not say how often the client has tried.
+        let answer = Answer::to_denial(denial, 0, rand::random());
+        response.response_headers_to_add = header_values(answer.headers).collect();
+        response.raw_body = Bytes::from(answer.body);
     }
     response
 }
 
-fn question<'q>(request: &RateLimitRequest, descriptor: &'q RateLimitDescriptor) -> Question<'q> {
-    let unknown = Question { kind: DescriptorKind::Unknown, asked: Asked::Nothing };
+fn descriptor_request<'q>(request: &RateLimitRequest, descriptor: &'q RateLimitDescriptor) -> DescriptorRequest<'q> {
+    let unknown = DescriptorRequest { kind: DescriptorKind::Unknown, action: Action::Nothing };
     if request.domain != DOMAIN {
         return unknown;
     }
     if descriptor.is_negative_hits {
         let value = |key| descriptor.entries.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_ref());
         let [receipt, cause] = [RECEIPT, CAUSE].map(|key| value(key).unwrap_or_default());
-        return Question { kind: DescriptorKind::Refund, asked: Asked::GiveBack { receipt, cause } };
+        return DescriptorRequest { kind: DescriptorKind::Refund, action: Action::GiveBack { receipt, cause } };
     }
     let [entry] = descriptor.entries.as_slice() else { return unknown };
     // Mimir itself refuses a tenant that is none; there is no bucket to charge.
     let Ok(tenant) = Tenant::parse(Some(&entry.value)) else { return unknown };
     let hits = descriptor.hits_addend.unwrap_or_else(|| u64::from(request.hits_addend.max(1)));
     match entry.key.as_str() {
-        ITEMS_OF_TENANT => Question { kind: DescriptorKind::Tenant, asked: Asked::Charge(tenant, Hits::Items(hits)) },
-        REQUESTS_OF_TENANT => {
-            Question { kind: DescriptorKind::TenantRequests, asked: Asked::Charge(tenant, Hits::Requests(hits)) }
+        ITEMS_OF_TENANT => {
+            DescriptorRequest { kind: DescriptorKind::Tenant, action: Action::Charge(tenant, Hits::Items(hits)) }
         }
+        REQUESTS_OF_TENANT => DescriptorRequest {
+            kind: DescriptorKind::TenantRequests,
+            action: Action::Charge(tenant, Hits::Requests(hits)),
+        },
         _ => unknown,
     }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use edge::{BodyPolicy, Clock, ControlWriter, DecodePool, HaTracker, Pipeline, Policy};
 use limits::{EdgeConfig, LimitsState, Snapshot, SourceDocument, TenantLimits};
 use proto::envoy::config::core::v3::{HeaderMap, HeaderValue};
 use proto::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
@@ -17,14 +18,8 @@ use proto::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckRespo
 use remote_write::BodyLimits;
 use serde_json::Value as Json;
 
-use super::answer::answer;
+use super::answer::check_response;
 use super::request::push_from;
-use crate::args::{ChargeSamplesIn, HaTracker, ReadBodies, UnreadableBody};
-use crate::clock::Clock;
-use crate::config::{BodyPolicy, DecisionPolicy};
-use crate::decide::{Decider, Readers};
-use crate::elections::HaElections;
-use crate::rules::RulesInForce;
 
 /// Later than every recorded sample time but those of the year 2100.
 const STARTED_AT: i64 = 1_800_000_000_000;
@@ -49,22 +44,21 @@ fn overrides() -> Arc<Snapshot> {
         .unwrap()
 }
 
-fn decider(limits: Arc<Snapshot>, clock: Clock) -> Decider {
+fn pipeline(limits: Arc<Snapshot>, clock: Clock) -> Pipeline {
     let bodies = BodyPolicy {
-        read: ReadBodies::On,
+        decode: true,
         max_request_bytes: 16 << 20,
-        decode: BodyLimits { max_decoded_bytes: 100 << 20 },
-        unreadable: UnreadableBody::Refuse,
+        limits: BodyLimits { max_decoded_bytes: 100 << 20 },
+        forward_undecodable: false,
     };
-    let policy = DecisionPolicy { bodies, charge_samples_in: ChargeSamplesIn::Check, ha_tracker: HaTracker::On };
-    let rules = RulesInForce::with_edge_config(Arc::new(EdgeConfig::default()));
-    rules.put_limits(limits);
-    let readers = Readers::start(bodies.decode, None).unwrap();
-    Decider::new(rules, policy, HaElections::new(false), readers, clock)
+    let (mut writer, control) = ControlWriter::new(Arc::new(EdgeConfig::default()), HaTracker::default());
+    writer.put_limits_compiled(limits);
+    let pool = DecodePool::start(bodies.limits, None).unwrap();
+    Pipeline::new(control, Policy { bodies, charge_items: true, ha_tracker: true }, Some(pool), clock)
 }
 
-/// The question that Envoy asks about a recorded push.
-fn question(step: &Json) -> CheckRequest {
+/// The Check that Envoy sends about a recorded push.
+fn check_request(step: &Json) -> CheckRequest {
     let line = |name: &str, value: &Json| HeaderValue {
         key: name.to_ascii_lowercase(),
         value: Bytes::new(),
@@ -128,15 +122,15 @@ async fn the_edge_decides_as_a_recorded_mimir_did() {
     for line in include_str!("../../../../tests/golden/cases.jsonl").lines() {
         let case: Json = serde_json::from_str(line).unwrap();
         let time = Arc::new(AtomicI64::new(STARTED_AT));
-        let decider = decider(Arc::clone(&limits), Clock::standing(Arc::clone(&time)));
+        let pipeline = pipeline(Arc::clone(&limits), Clock::standing(Arc::clone(&time)));
         for (index, step) in case["steps"].as_array().unwrap().iter().enumerate() {
             time.fetch_add(step["wait_ms"].as_i64().unwrap() + STEP_MILLIS, Ordering::Relaxed);
             if step["method"] != "POST" || step["path"] != "/api/v1/push" {
                 continue;
             }
-            let push = push_from(question(step));
-            let verdict = decider.decide(&push).await.unwrap();
-            let given = refusal(answer(&verdict, None, push.retry_attempt, 0.5));
+            let push = push_from(check_request(step));
+            let verdict = pipeline.decide(&push).await.unwrap();
+            let given = refusal(check_response(&verdict, None, push.retry_attempt, 0.5));
             played += 1;
             differences.extend(difference(step, &given).map(|why| format!("{} step {index}: {why}", case["case"])));
         }

@@ -1,12 +1,12 @@
 //! From Envoy's `CheckRequest` to a [`Push`].
 
 use bytes::Bytes;
+use edge::{Push, PushBody, SKIP_VALIDATION, TenantHeader, retry_attempt};
 use proto::envoy::config::core::v3::HeaderValue;
 use proto::envoy::service::auth::v3::CheckRequest;
 use proto::envoy::service::auth::v3::attribute_context::HttpRequest;
 
 use super::TENANT_HEADER;
-use crate::push::{Push, PushBody, SKIP_VALIDATION, TenantHeader, retry_attempt};
 
 const CONTENT_TYPE: &str = "content-type";
 const CONTENT_LENGTH: &str = "content-length";

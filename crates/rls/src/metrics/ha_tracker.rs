@@ -1,8 +1,8 @@
 //! What the polling of Mimir's HA tracker comes to. These metrics are there only where one is asked: an age of nothing would set off alerts.
 
+use edge::ControlHandle;
 use limits_source::HaTrackerFeed;
 use prometheus::{Gauge, IntCounter, IntGauge, Registry};
-use tokio::sync::watch;
 
 use super::{Metrics, as_gauge, counters, gauge, seconds};
 
@@ -10,8 +10,8 @@ use super::{Metrics, as_gauge, counters, gauge, seconds};
 #[derive(Clone)]
 pub(crate) struct HaTrackerMetrics {
     feed: HaTrackerFeed,
-    /// Whether there is a tracker to ask at all.
-    is_asked: watch::Receiver<bool>,
+    /// Which knows whether there is a tracker to ask at all.
+    control: ControlHandle,
     metrics: Metrics,
     answered: IntCounter,
     failed: IntCounter,
@@ -24,7 +24,7 @@ impl HaTrackerMetrics {
         registry: &Registry,
         metrics: Metrics,
         feed: HaTrackerFeed,
-        is_asked: watch::Receiver<bool>,
+        control: ControlHandle,
     ) -> prometheus::Result<Self> {
         let polls = counters(
             registry,
@@ -34,7 +34,7 @@ impl HaTrackerMetrics {
         )?;
         Ok(Self {
             feed,
-            is_asked,
+            control,
             metrics,
             answered: polls.with_label_values(&["ok"]),
             failed: polls.with_label_values(&["error"]),
@@ -55,7 +55,7 @@ impl HaTrackerMetrics {
     pub(crate) fn refresh(&self) {
         self.metrics.catch_up(&self.answered, self.feed.polls.answered());
         self.metrics.catch_up(&self.failed, self.feed.polls.failed());
-        let stale = if *self.is_asked.borrow() { self.feed.freshness.age().as_secs_f64() } else { 0.0 };
+        let stale = if self.control.load().ha_tracker.is_asked { self.feed.freshness.age().as_secs_f64() } else { 0.0 };
         self.stale.set(stale);
         let elected = self.feed.states.borrow().elected.as_ref().map_or(0, |elected| elected.len());
         self.elected.set(as_gauge(elected));

@@ -81,7 +81,7 @@ async fn relabelling_that_the_edge_cannot_do_is_left_to_mimir() -> anyhow::Resul
     let server = Server::start(LIMITS, &[]).await?;
     assert_eq!(server.push("dividing", samples(Protocol::V1, 50)).await?.status, 200);
     let metrics = server.page("/metrics").await?.1;
-    let line = r#"rls_decisions_total{decision="allow",mode="enforce",reason="left_to_mimir"} 1"#;
+    let line = r#"rls_decisions_total{decision="allow",mode="enforce",reason="not_metered"} 1"#;
     assert!(metrics.contains(line), "{metrics}");
     Ok(())
 }
@@ -99,7 +99,7 @@ async fn a_push_whose_charge_is_only_likely_is_charged_and_never_refused() -> an
         assert_eq!(answer.status, 200, "two series share a value that Mimir writes over");
     }
     let metrics = server.page("/metrics").await?.1;
-    let line = r#"rls_decisions_total{decision="allow",mode="enforce",reason="left_to_mimir"} 1"#;
+    let line = r#"rls_decisions_total{decision="allow",mode="enforce",reason="not_metered"} 1"#;
     assert!(metrics.contains(line), "the second finds one token only: {metrics}");
     assert_eq!(server.push("cutting", samples(Protocol::V1, 1)).await?.status, 200, "that token is still there");
     assert_eq!(server.push("cutting", samples(Protocol::V1, 1)).await?.status, 429, "the first was charged");

@@ -51,7 +51,7 @@ struct Case<'s> {
 impl Case<'_> {
     async fn outcomes(&self) -> anyhow::Result<[f64; 3]> {
         let mut found = [0.0; 3];
-        for (outcome, found) in ["charged", "left_to_mimir", "refused"].into_iter().zip(&mut found) {
+        for (outcome, found) in ["charged", "not_metered", "denied"].into_iter().zip(&mut found) {
             let series = format!(r#"rls_unmetered_total{{kind="{}",outcome="{outcome}"}}"#, self.kind);
             *found = self.server.metric(&series).await?.unwrap_or(f64::NAN);
         }

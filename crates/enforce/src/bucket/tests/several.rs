@@ -53,7 +53,7 @@ proptest! {
         let mut tick = 0;
         for Push { pause_ticks, items, distributor } in pushes {
             tick += pause_ticks;
-            let now = Moment::from_nanos(tick * NANOS_PER_TICK);
+            let now = MonotonicNanos::from_nanos(tick * NANOS_PER_TICK);
             let mut accepted = edge.clone();
             let allowed = accepted.take(items, now);
             if each[distributor % distributors as usize].take(items, now) {
@@ -77,7 +77,7 @@ proptest! {
         let mut each = vec![of_one_distributor(limit, distributors); distributors as usize];
         let (mut allowed, mut accepted) = (0, 0);
         for turn in 0..count {
-            let now = Moment::from_nanos(turn as i64 * NANOS_PER_TICK);
+            let now = MonotonicNanos::from_nanos(turn as i64 * NANOS_PER_TICK);
             allowed += i64::from(edge.take(items, now)) * items;
             accepted += i64::from(each[turn % distributors as usize].take(items, now)) * items;
         }
@@ -92,7 +92,7 @@ proptest! {
     ) {
         let mut bucket = Bucket::new(limit);
         let untouched = bucket.clone();
-        prop_assert!(!bucket.take(bucket.burst() + more, Moment::from_nanos(at)));
+        prop_assert!(!bucket.take(bucket.burst() + more, MonotonicNanos::from_nanos(at)));
         prop_assert_eq!(bucket, untouched);
     }
 
@@ -106,7 +106,7 @@ proptest! {
         let mut nanos = 0;
         for (pause, per_second, burst, items) in steps {
             nanos += pause;
-            let (rate, burst, now) = (Rate::PerSecond(per_second), Burst::Items(burst), Moment::from_nanos(nanos));
+            let (rate, burst, now) = (Rate::PerSecond(per_second), Burst::Items(burst), MonotonicNanos::from_nanos(nanos));
             one.set_limit(RateLimit::of_several(rate, burst, NonZeroU32::MIN), now);
             plain.set_limit(RateLimit::of_one(rate, burst), now);
             prop_assert_eq!(one.take(items, now), plain.take(items, now));

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
+use edge::{Hits, HitsVerdict};
 use enforce::{Decision, Level};
 use limits::{Mode, Rate};
 use proto::envoy::service::ratelimit::v3::rate_limit_response::rate_limit::Unit;
 use proto::envoy::service::ratelimit::v3::rate_limit_response::{Code, DescriptorStatus, RateLimit};
-
-use crate::decide::{Hits, HitsVerdict};
 
 /// The units from the finest on: the first in which the rate is at least 1 says it with the least loss.
 const UNITS: [(Unit, f64); 4] =
@@ -53,14 +52,14 @@ fn limit_of(level: &Level, hits: Hits) -> Option<RateLimit> {
 
 #[cfg(test)]
 mod tests {
-    use enforce::{Enforcer, Moment};
+    use edge::AllowReason;
+    use enforce::{Enforcer, MonotonicNanos};
     use limits::{Burst, Tenant};
 
     use super::*;
-    use crate::decide::AllowReason;
 
     fn status(per_second: f64, burst: i64, spent: u64, hits: u64) -> DescriptorStatus {
-        let (enforcer, now) = (Enforcer::new(), Moment::from_nanos(0));
+        let (enforcer, now) = (Enforcer::new(), MonotonicNanos::from_nanos(0));
         let limit = limits::RateLimit::of_one(Rate::PerSecond(per_second), Burst::Items(burst));
         let tenant = Tenant::parse(Some(b"t")).unwrap();
         assert_eq!(enforcer.charge_items(&tenant, limit, spent, now), Decision::Allow);

@@ -1,0 +1,124 @@
+//! The first stage: how many bytes may be at work at once, and how many of one tenant: of messages in memory, or of bodies that wait to be read.
+//!
+//! Invariant: the reservations of a tenant never exceed its share, all of them never exceed the limit, and each gives back exactly what it took.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use limits::TenantId;
+
+/// One tenant may have the budget divided by this.
+pub const SHARES: usize = 4;
+
+/// A budget, in bytes.
+#[derive(Debug)]
+pub struct Budget {
+    limit: usize,
+    reserved: AtomicUsize,
+    /// What each tenant has; calls whose tenant is not known have one share together. Who has nothing is not listed.
+    tenants: DashMap<Option<TenantId>, usize>,
+}
+
+/// What has no room left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BudgetExceeded {
+    /// The share of the tenant.
+    Tenant,
+    /// The whole budget.
+    Global,
+}
+
+impl Budget {
+    /// So many bytes.
+    #[must_use]
+    pub fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { limit, reserved: AtomicUsize::new(0), tenants: DashMap::new() })
+    }
+
+    /// All of it, in bytes.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// The most that one tenant may have.
+    #[must_use]
+    pub fn share(&self) -> usize {
+        self.limit / SHARES
+    }
+
+    /// What is in use, in bytes.
+    #[must_use]
+    pub fn reserved(&self) -> usize {
+        self.reserved.load(Ordering::Relaxed)
+    }
+
+    /// Reserves `bytes` for a bare tenant, or for all whose tenant is not known, until the reservation is dropped.
+    ///
+    /// # Errors
+    /// What has no room; nothing is reserved then.
+    pub fn reserve(self: &Arc<Self>, tenant: Option<&str>, bytes: usize) -> Result<Reservation, BudgetExceeded> {
+        let tenant = tenant.map(TenantId::from);
+        let mut reservation = Reservation { budget: Arc::clone(self), tenant, bytes: 0 };
+        reservation.grow(bytes)?;
+        Ok(reservation)
+    }
+
+    /// The tenant's entry stays locked over both checks, so that neither has to be taken back.
+    fn take(&self, tenant: &Option<TenantId>, bytes: usize) -> Result<(), BudgetExceeded> {
+        let entry = self.tenants.entry(tenant.clone());
+        let had = if let Entry::Occupied(entry) = &entry { *entry.get() } else { 0 };
+        let has = had.checked_add(bytes).filter(|&has| has <= self.share()).ok_or(BudgetExceeded::Tenant)?;
+        let fits = |reserved: usize| reserved.checked_add(bytes).filter(|&all| all <= self.limit);
+        self.reserved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).map_err(|_| BudgetExceeded::Global)?;
+        entry.insert(has);
+        Ok(())
+    }
+
+    fn give_back(&self, tenant: &Option<TenantId>, bytes: usize) {
+        if let Entry::Occupied(mut entry) = self.tenants.entry(tenant.clone()) {
+            let left = entry.get().saturating_sub(bytes);
+            if left == 0 {
+                entry.remove();
+            } else {
+                entry.insert(left);
+            }
+        }
+        self.reserved.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Bytes of the budget that are in use until this is dropped.
+#[derive(Debug)]
+pub struct Reservation {
+    budget: Arc<Budget>,
+    tenant: Option<TenantId>,
+    bytes: usize,
+}
+
+impl Reservation {
+    /// Reserves `bytes` more.
+    ///
+    /// # Errors
+    /// What has no room; the reservation stays as it was.
+    pub fn grow(&mut self, bytes: usize) -> Result<(), BudgetExceeded> {
+        if bytes > 0 {
+            self.budget.take(&self.tenant, bytes)?;
+            self.bytes = self.bytes.saturating_add(bytes);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.budget.give_back(&self.tenant, self.bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

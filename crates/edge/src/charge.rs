@@ -1,0 +1,238 @@
+//! The fourth stage: what the push costs, taken from its tenant's buckets.
+
+mod hits;
+mod refunds;
+mod unmetered;
+
+use enforce::{Decision, Denial, DenyReason, UnmeteredCharge, unmetered_denial};
+use limits::{EdgeLimits, Mode, RateLimit, Tenant};
+
+pub use hits::{Hits, HitsVerdict};
+pub(crate) use refunds::Receipts;
+pub use refunds::{Refund, RefundCause};
+pub use unmetered::{Unmetered, UnmeteredOutcome};
+
+use crate::answer::{BodySize, body_too_large, failed, over_max_body_bytes, over_max_series};
+use crate::decode::{Decoded, DecodedPush, Lane};
+use crate::identify::Identified;
+use crate::pipeline::{Pipeline, Stop};
+use crate::policy::BodyPolicy;
+use crate::push::PushBody;
+use crate::verdict::{AllowReason, Charged, Verdict};
+
+/// Whether a decision takes tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Charge {
+    Commit,
+    /// Decides as if it took them.
+    DryRun,
+}
+
+impl Charge {
+    /// Where a body waits to be decoded. No decision waits for more than one dry run.
+    pub(crate) fn lane(self, tenant: &str) -> Lane<'_> {
+        match self {
+            Self::Commit => Lane::Tenant(tenant),
+            Self::DryRun => Lane::DryRun,
+        }
+    }
+}
+
+/// A request that was charged. It comes back where the edge itself answers 503, and where the call ends before there is an answer: the client
+/// sends the push again, and is not to be denied for its requests then.
+pub(crate) struct ChargedRequest<'p> {
+    pipeline: &'p Pipeline,
+    tenant: Tenant<'p>,
+    limit: RateLimit,
+    is_kept: bool,
+}
+
+impl ChargedRequest<'_> {
+    /// Keeps the charge unless the answer is a 503.
+    pub(crate) fn keep_unless_unavailable(&mut self, stop: &Stop) {
+        self.is_kept |= !matches!(stop, Stop::Denied(denial) if denial.status() == 503);
+    }
+
+    /// Whether it comes back.
+    pub(crate) fn is_refunded(&self) -> bool {
+        !self.is_kept
+    }
+}
+
+impl Drop for ChargedRequest<'_> {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            self.pipeline.enforcer.refund_requests(&self.tenant, self.limit, 1, self.pipeline.now());
+        }
+    }
+}
+
+/// Denies a body that is larger as sent than the edge decodes, or than its tenant may send.
+pub(crate) fn refuse_oversized(body: &PushBody, policy: &BodyPolicy, edge: EdgeLimits) -> Result<(), Denial> {
+    let limit = policy.max_request_bytes;
+    match body {
+        PushBody::Whole(body) if body.len() > limit => {
+            return Err(body_too_large(BodySize::Bytes(body.len()), limit));
+        }
+        // A body that is not decoded need not be whole.
+        PushBody::Partial if policy.decode => {
+            return Err(body_too_large(BodySize::MoreThanBuffered, limit));
+        }
+        _ => {}
+    }
+    match (body.bytes(), edge.max_body_bytes) {
+        (Some(bytes), Some(limit)) if u64::try_from(bytes).unwrap_or(u64::MAX) > limit => {
+            Err(over_max_body_bytes(bytes, limit))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn allowed(decision: Decision) -> Result<(), Denial> {
+    match decision {
+        Decision::Allow => Ok(()),
+        Decision::Deny(denial) => Err(denial),
+    }
+}
+
+impl Pipeline {
+    /// Charges the request of a push: what was charged, and what the request rate says.
+    pub(crate) fn charge_request<'p>(
+        &'p self,
+        identified: &Identified<'p>,
+        charge: Charge,
+    ) -> (ChargedRequest<'p>, Result<(), Denial>) {
+        let (tenant, limit) = (identified.tenant, identified.request_limit());
+        let admitted = allowed(match charge {
+            Charge::Commit => self.enforcer.admit_request(&tenant, limit, self.now()),
+            Charge::DryRun => self.enforcer.request_level(&tenant, limit, self.now()).preview_requests(1),
+        });
+        let is_kept = charge == Charge::DryRun || admitted.is_err();
+        (ChargedRequest { pipeline: self, tenant, limit, is_kept }, admitted)
+    }
+
+    /// Charges what a push holds, as far as that is known.
+    pub(crate) fn charge_contents(
+        &self,
+        identified: &Identified<'_>,
+        decoded: Decoded,
+        skips_validation: bool,
+        charge: Charge,
+        verdict: &mut Verdict,
+    ) -> Stop {
+        let charged = match decoded {
+            Decoded::Withheld => Ok(AllowReason::BodyWithheld),
+            Decoded::Push(decoded) => {
+                self.charge_decoded(identified, DecodedPush { skips_validation, ..*decoded }, charge, verdict)
+            }
+            Decoded::Undecodable(error) => {
+                verdict.undecodable = Some(error.kind());
+                match self.policy.bodies.forward_undecodable {
+                    false => Err(Denial::new(DenyReason::UnreadableBody, error.to_string())),
+                    true => Ok(AllowReason::UnreadableForwarded),
+                }
+            }
+            Decoded::Failed => Err(failed("it failed to read the body")),
+        };
+        charged.map_or_else(Stop::Denied, Stop::Allowed)
+    }
+
+    fn charge_decoded(
+        &self,
+        identified: &Identified<'_>,
+        mut decoded: DecodedPush,
+        charge: Charge,
+        verdict: &mut Verdict,
+    ) -> Result<AllowReason, Denial> {
+        let series = decoded.counts.series;
+        let charged = match identified.edge.max_series_per_request.filter(|limit| series > *limit) {
+            Some(limit) => Err(over_max_series(series, limit)),
+            None => self.charge_counts(identified, &decoded, charge, verdict),
+        };
+        if charged.is_ok() || identified.mode != Mode::Enforce {
+            decoded.candidates.reach_mimir();
+        }
+        charged
+    }
+
+    /// Charges what was counted, or says why it costs nothing.
+    fn charge_counts(
+        &self,
+        identified: &Identified<'_>,
+        decoded: &DecodedPush,
+        charge: Charge,
+        verdict: &mut Verdict,
+    ) -> Result<AllowReason, Denial> {
+        if let Some(why) = Unmetered::of(decoded, &identified.tenant) {
+            return self.charge_unmetered(identified, (why, why.most_items(&decoded.counts)), charge, verdict);
+        }
+        let items = decoded.counts.items();
+        if items == 0 {
+            let dropped = decoded.election.dropped;
+            return Ok(if dropped { AllowReason::HaNotElected } else { AllowReason::NothingToCharge });
+        }
+        // A push that makes Mimir elect its replica is decided here in any case: whether it reaches Mimir has to be known.
+        let is_left = !self.policy.charge_items && decoded.candidates.is_empty();
+        if charge == Charge::Commit && is_left {
+            return Ok(AllowReason::ChargedByRateLimit);
+        }
+        allowed(self.charge_items(identified, items, charge))?;
+        verdict.charged.items = items;
+        Ok(AllowReason::WithinLimits)
+    }
+
+    /// Charges a push of which it is not known what Mimir charges: the one place for all of these. It is charged here in any case, since the rate
+    /// limit call would deny it.
+    fn charge_unmetered(
+        &self,
+        identified: &Identified<'_>,
+        (why, (items, doubtful)): (Unmetered, (u64, u64)),
+        charge: Charge,
+        verdict: &mut Verdict,
+    ) -> Result<AllowReason, Denial> {
+        if !why.may_come_back() {
+            verdict.charged = Charged::default();
+        }
+        if items == 0 {
+            return Ok(AllowReason::NothingToCharge);
+        }
+        let (tenant, limit) = (&identified.tenant, identified.ingestion_limit());
+        let items = items.saturating_sub(doubtful);
+        if charge == Charge::Commit
+            && self.enforcer.charge_unmetered(tenant, limit, doubtful, false, self.now()) == UnmeteredCharge::OverBound
+        {
+            verdict.unmetered = Some((why, UnmeteredOutcome::Denied));
+            return Err(unmetered_denial(limit));
+        }
+        let takes_ingestion = why.takes_ingestion();
+        let taken = match charge {
+            Charge::Commit => self.enforcer.charge_unmetered(tenant, limit, items, takes_ingestion, self.now()),
+            Charge::DryRun if takes_ingestion && self.charge_items(identified, items, charge) == Decision::Allow => {
+                UnmeteredCharge::Taken
+            }
+            Charge::DryRun => UnmeteredCharge::WithinBound,
+        };
+        let (outcome, allowed) = match taken {
+            UnmeteredCharge::Taken => {
+                verdict.charged.items = items;
+                (UnmeteredOutcome::Charged, Ok(AllowReason::WithinLimits))
+            }
+            UnmeteredCharge::WithinBound => (UnmeteredOutcome::NotMetered, Ok(AllowReason::NotMetered)),
+            UnmeteredCharge::OverBound => (UnmeteredOutcome::Denied, Err(unmetered_denial(limit))),
+        };
+        verdict.unmetered = Some((why, outcome));
+        // Of what is over the edge's limit Mimir has taken the request by the time it refuses the rest.
+        if taken != UnmeteredCharge::Taken {
+            verdict.charged = Charged::default();
+        }
+        allowed
+    }
+
+    fn charge_items(&self, identified: &Identified<'_>, items: u64, charge: Charge) -> Decision {
+        let (tenant, limit) = (&identified.tenant, identified.ingestion_limit());
+        match charge {
+            Charge::Commit => self.enforcer.charge_items(tenant, limit, items, self.now()),
+            Charge::DryRun => self.enforcer.ingestion_level(tenant, limit, self.now()).preview_items(items),
+        }
+    }
+}

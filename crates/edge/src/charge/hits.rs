@@ -1,0 +1,62 @@
+//! The charge of a number of hits that the caller counted: the rate limit call, on the same buckets as a push.
+
+use enforce::{Decision, Level};
+use limits::{Mode, Tenant};
+
+use crate::identify::ApplicableLimits;
+use crate::pipeline::Pipeline;
+use crate::verdict::{AllowReason, Undecided};
+
+/// Hits and the bucket that they are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hits {
+    /// On the request bucket of the bare tenant.
+    Requests(u64),
+    /// Samples, histograms, exemplars and metadata, on the ingestion bucket of the tenant's spelling.
+    Items(u64),
+}
+
+/// What came of hits.
+#[derive(Clone, Debug)]
+pub struct HitsVerdict {
+    /// All of them, or none.
+    pub decision: Decision,
+    /// Why they are allowed; meaningless for a denial.
+    pub allowed: AllowReason,
+    /// Whether a denial is sent or only counted.
+    pub mode: Mode,
+    /// The bucket after the charge; none where nothing was looked at.
+    pub level: Option<Level>,
+}
+
+impl Pipeline {
+    /// Charges hits to a tenant, all or none.
+    ///
+    /// # Errors
+    /// While there are no limits to decide by.
+    pub fn charge_hits(&self, tenant: &Tenant<'_>, hits: Hits) -> Result<HitsVerdict, Undecided> {
+        let control = self.control();
+        let of_tenant = control.for_tenant(tenant);
+        let mode = of_tenant.mode;
+        let identified = match of_tenant.applicable()? {
+            ApplicableLimits::Limits(identified) => identified,
+            ApplicableLimits::None(allowed) => {
+                return Ok(HitsVerdict { decision: Decision::Allow, allowed, mode, level: None });
+            }
+        };
+        let now = self.now();
+        let (decision, level) = match hits {
+            Hits::Requests(requests) => {
+                let limit = identified.request_limit();
+                let decision = self.enforcer.admit_requests(tenant, limit, requests, now);
+                (decision, self.enforcer.request_level(tenant, limit, now))
+            }
+            Hits::Items(items) => {
+                let limit = identified.ingestion_limit();
+                let decision = self.enforcer.charge_items(tenant, limit, items, now);
+                (decision, self.enforcer.ingestion_level(tenant, limit, now))
+            }
+        };
+        Ok(HitsVerdict { decision, allowed: AllowReason::WithinLimits, mode, level: Some(level) })
+    }
+}

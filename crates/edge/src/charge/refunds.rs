@@ -1,0 +1,201 @@
+//! Giving back what a push was charged and Mimir's limiter never took.
+//!
+//! A push that was charged goes through Envoy with a receipt, which comes back if the push failed. The receipt says what is to be given back;
+//! nothing that a client sends is in it but the tenant that was charged.
+
+use std::fmt::{self, Debug, Formatter};
+
+use limits::Tenant;
+
+use crate::identify::ApplicableLimits;
+use crate::pipeline::Pipeline;
+use crate::verdict::Charged;
+
+/// Writes and reads receipts of this process. What another one charged is not given back here: its buckets are not these.
+pub(crate) struct Receipts {
+    /// Drawn at random, so that a process that takes another one's place does not take its receipts.
+    process: u64,
+}
+
+impl Debug for Receipts {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Receipts({:016x})", self.process)
+    }
+}
+
+/// Why there is something to give back, or why nothing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefundCause {
+    /// Envoy got no answer of Mimir, and gave its own: 502, 503 or 504.
+    NoAnswer,
+    /// Mimir answered with a 5xx.
+    MimirError,
+    /// Mimir's limiter refused the push with 429.
+    MimirRefused,
+    /// Nothing, or only a part, is given back: Mimir refuses more than may come back.
+    MimirRefusesMuch,
+    /// Nothing is given back: another process charged it.
+    OtherProcess,
+    /// Nothing is given back: no receipt, or a cause that this process does not know.
+    Unknown,
+}
+
+impl RefundCause {
+    /// Every one.
+    pub const ALL: [Self; 6] = [
+        Self::NoAnswer,
+        Self::MimirError,
+        Self::MimirRefused,
+        Self::MimirRefusesMuch,
+        Self::OtherProcess,
+        Self::Unknown,
+    ];
+
+    /// The label of metrics and audit lines.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoAnswer => "no_answer",
+            Self::MimirError => "mimir_error",
+            Self::MimirRefused => "mimir_refused",
+            Self::MimirRefusesMuch => "mimir_refuses_much",
+            Self::OtherProcess => "other_process",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// What a caller can name.
+    fn asked(cause: &[u8]) -> Option<Self> {
+        [Self::NoAnswer, Self::MimirError, Self::MimirRefused].into_iter().find(|one| one.as_str().as_bytes() == cause)
+    }
+}
+
+/// What came of a refund.
+#[derive(Clone, Copy, Debug)]
+pub struct Refund<'r> {
+    /// Why, or why not.
+    pub cause: RefundCause,
+    /// Whose charge was given back; none if nothing was.
+    pub given: Option<(Tenant<'r>, Charged)>,
+}
+
+impl Receipts {
+    pub(crate) fn of_process(process: u64) -> Self {
+        Self { process }
+    }
+
+    /// None if nothing was charged.
+    pub(crate) fn write(&self, tenant: &Tenant<'_>, charged: Charged) -> Option<String> {
+        let Charged { requests, items } = charged;
+        if charged == Charged::default() {
+            return None;
+        }
+        Some(format!("{:016x}/{requests}/{items}/{}", self.process, header_of(tenant)))
+    }
+
+    fn read<'r>(&self, receipt: &'r [u8]) -> Result<(Tenant<'r>, Charged), RefundCause> {
+        let mut parts = receipt.splitn(4, |byte| *byte == b'/');
+        let mut text = || parts.next().and_then(|part| std::str::from_utf8(part).ok());
+        let (Some(process), Some(requests), Some(items), Some(tenant)) = (text(), text(), text(), text()) else {
+            return Err(RefundCause::Unknown);
+        };
+        match u64::from_str_radix(process, 16) {
+            Ok(process) if process == self.process => {}
+            Ok(_) => return Err(RefundCause::OtherProcess),
+            Err(_) => return Err(RefundCause::Unknown),
+        }
+        let tenant = Tenant::parse(Some(tenant.as_bytes())).map_err(|_| RefundCause::Unknown)?;
+        match (requests.parse(), items.parse()) {
+            (Ok(requests), Ok(items)) => Ok((tenant, Charged { requests, items })),
+            _ => Err(RefundCause::Unknown),
+        }
+    }
+}
+
+/// A header that names the tenant's buckets.
+fn header_of<'t>(tenant: &Tenant<'t>) -> &'t str {
+    match tenant.limits_key() {
+        "" => "|",
+        key => key,
+    }
+}
+
+impl Pipeline {
+    /// What is to come back with a push of this tenant if Mimir never takes it; none if nothing was charged.
+    #[must_use]
+    pub fn receipt(&self, tenant: &Tenant<'_>, charged: Charged) -> Option<String> {
+        self.receipts.write(tenant, charged)
+    }
+
+    /// Gives back what a receipt names, by the limits of now. A tenant that is in mode off by now, or has no limits, gets nothing.
+    #[must_use]
+    pub fn refund<'r>(&self, receipt: &'r [u8], cause: &[u8]) -> Refund<'r> {
+        let Some(cause) = RefundCause::asked(cause) else { return Refund { cause: RefundCause::Unknown, given: None } };
+        let (tenant, charged) = match self.receipts.read(receipt) {
+            Ok(charged) => charged,
+            Err(cause) => return Refund { cause, given: None },
+        };
+        let Some(given) = self.give_back(&tenant, charged, cause == RefundCause::MimirRefused) else {
+            return Refund { cause, given: None };
+        };
+        let cause = if given == charged { cause } else { RefundCause::MimirRefusesMuch };
+        Refund { cause, given: (given != Charged::default()).then_some((tenant, given)) }
+    }
+
+    /// What of it came back: of what Mimir refused there is a bound for it. None where the tenant has no buckets any more.
+    fn give_back(&self, tenant: &Tenant<'_>, charged: Charged, refused: bool) -> Option<Charged> {
+        let control = self.control();
+        let Ok(ApplicableLimits::Limits(identified)) = control.for_tenant(tenant).applicable() else { return None };
+        let Charged { requests, items } = charged;
+        let of_requests = identified.request_limit();
+        let of_items = identified.ingestion_limit();
+        let (enforcer, now) = (&self.enforcer, self.now());
+        if !refused {
+            enforcer.refund_requests(tenant, of_requests, requests, now);
+            enforcer.refund_items(tenant, of_items, items, now);
+            return Some(charged);
+        }
+        let given = |count: u64, given: bool| if given { count } else { 0 };
+        Some(Charged {
+            requests: given(requests, enforcer.refund_refused_requests(tenant, of_requests, requests, now)),
+            items: given(items, enforcer.refund_refused_items(tenant, of_items, items, now)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHARGED: Charged = Charged { requests: 1, items: 2_000 };
+
+    fn tenant(header: &str) -> Tenant<'_> {
+        Tenant::parse(Some(header.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn a_receipt_names_the_buckets_that_were_charged() {
+        let receipts = Receipts::of_process(7);
+        for (header, key) in
+            [("a", "a"), ("a|a", "a"), ("a:k=v", "a:k=v"), ("|", ""), ("a|a:k=v", "a"), ("!-_.*'()", "!-_.*'()")]
+        {
+            let receipt = receipts.write(&tenant(header), CHARGED).unwrap();
+            let (tenant, charged) = receipts.read(receipt.as_bytes()).unwrap();
+            assert_eq!((tenant.limits_key(), charged), (key, CHARGED), "{receipt}");
+        }
+        assert_eq!(receipts.write(&tenant("a"), Charged::default()), None);
+    }
+
+    #[test]
+    fn what_another_process_wrote_is_told_from_what_none_did() {
+        let receipt = Receipts::of_process(1 << 63).write(&tenant("a"), CHARGED).unwrap();
+        assert_eq!(Receipts::of_process(8).read(receipt.as_bytes()).unwrap_err(), RefundCause::OtherProcess);
+        let receipts = Receipts::of_process(7);
+        for text in
+            ["", "7", "7/1/1", "x/1/1/a", "7/1/-1/a", "7/1/1/", "7/1/1/a/b", "7/1/99999999999999999999/a", "7/1/1/é"]
+        {
+            assert_eq!(receipts.read(text.as_bytes()).unwrap_err(), RefundCause::Unknown, "{text}");
+        }
+        assert_eq!(receipts.read(b"7/1/1/\xff").unwrap_err(), RefundCause::Unknown);
+    }
+}

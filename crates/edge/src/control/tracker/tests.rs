@@ -1,0 +1,155 @@
+//! What Mimir's lists, their absence and their age make of a push.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use limits::{EdgeConfig, ElectedReplica, TenantLimits};
+use remote_write::{Dedupe, Replica};
+use tokio::time::Instant;
+
+use super::super::{Candidates, ControlWriter, ElectionOutcome, HaTracker, TrackerList};
+use super::LIST_HOLDS;
+
+const NOW: i64 = 1_790_000_000_000;
+
+/// A writer with, or without, a tracker to ask.
+fn writer(is_asked: bool) -> ControlWriter {
+    ControlWriter::new(Arc::new(EdgeConfig::default()), HaTracker { is_asked, has_list: false }).0
+}
+
+/// Says what becomes of a push of a replica of cluster `c` at `now`.
+fn push(writer: &ControlWriter, replica: &str, now: i64) -> (Dedupe, ElectionOutcome) {
+    let (dedupe, outcome, mut candidates) = judge(writer, (b"c", replica.as_bytes()), now);
+    candidates.reach_mimir();
+    (dedupe, outcome)
+}
+
+fn judge(
+    writer: &ControlWriter,
+    (cluster, replica): (&[u8], &[u8]),
+    now: i64,
+) -> (Dedupe, ElectionOutcome, Candidates) {
+    let election = writer.current().election_of(&TenantLimits::default(), (now, 0.5), true);
+    let (mut outcome, mut candidates) = (ElectionOutcome::default(), Candidates::default());
+    let replica = Replica { cluster, replica, earliest_sample: None };
+    let dedupe = election.judge("team", replica, &mut outcome, &mut candidates);
+    (dedupe, outcome, candidates)
+}
+
+fn is_confirmed(writer: &ControlWriter, cluster: &[u8]) -> bool {
+    writer.current().elections.is_confirmed("team", cluster)
+}
+
+async fn put(writer: &mut ControlWriter, replica: Option<&str>, asked_at: i64) {
+    writer.put_list(list(replica, asked_at, Some(Instant::now()))).await;
+}
+
+fn list(replica: Option<&str>, asked_at: i64, asked: Option<Instant>) -> TrackerList {
+    let named = replica.map(|replica| ElectedReplica {
+        tenant: "team".into(),
+        cluster: "c".into(),
+        replica: replica.into(),
+        received_at: asked_at,
+        elected_at: asked_at,
+    });
+    TrackerList { elected: named.into_iter().collect(), asked_at, asked }
+}
+
+const CHARGED: ElectionOutcome =
+    ElectionOutcome { dropped: false, too_many_clusters: false, untracked: false, unknown: false, forwarded: false };
+const UNKNOWN: ElectionOutcome = ElectionOutcome { unknown: true, forwarded: true, ..CHARGED };
+const FORWARDED: ElectionOutcome = ElectionOutcome { forwarded: true, ..CHARGED };
+const DROPPED: ElectionOutcome = ElectionOutcome { dropped: true, ..CHARGED };
+
+#[test]
+fn without_a_tracker_the_election_here_decides() {
+    let writer = writer(false);
+    assert_eq!(push(&writer, "a", NOW), (Dedupe::Elected, CHARGED));
+    assert_eq!(push(&writer, "b", NOW), (Dedupe::Dropped, DROPPED));
+    assert_eq!(push(&writer, "", NOW), (Dedupe::NoPair, CHARGED));
+}
+
+#[test]
+fn without_a_tracker_a_denied_replica_is_elected_nowhere() {
+    let writer = writer(false);
+    // Candidates are dropped, as with a call that ends before it is decided.
+    let denied = |replica: &str, now| judge(&writer, (b"c", replica.as_bytes()), now).0;
+    assert_eq!([denied("a", NOW), denied("b", NOW + 1)], [Dedupe::Elected; 2]);
+    assert_eq!(push(&writer, "a", NOW + 2), (Dedupe::Elected, CHARGED));
+    assert_eq!(push(&writer, "b", NOW + 3), (Dedupe::Dropped, DROPPED), "a has reached Mimir");
+}
+
+#[tokio::test]
+async fn a_pair_that_mimir_has_not_named_is_forwarded() {
+    let mut writer = writer(true);
+    assert_eq!(push(&writer, "a", NOW), (Dedupe::Elected, UNKNOWN), "before the first list nobody is charged");
+    put(&mut writer, None, NOW).await;
+    assert_eq!(push(&writer, "a", NOW + 1), (Dedupe::Elected, FORWARDED));
+    put(&mut writer, Some("a"), NOW + 2).await;
+    assert_eq!(push(&writer, "a", NOW + 3), (Dedupe::Elected, CHARGED));
+    put(&mut writer, Some("b"), NOW + 4).await;
+    assert_eq!(push(&writer, "a", NOW + 5), (Dedupe::Dropped, DROPPED));
+    // Mimir has to see b, which it has not through this edge.
+    assert_eq!([5, 6].map(|later| push(&writer, "b", NOW + later).1), [FORWARDED, CHARGED]);
+}
+
+#[tokio::test]
+async fn a_distributor_that_has_just_started_takes_nothing_back() {
+    // Also where the clock is set back meanwhile.
+    for step in [0, -3_600_000] {
+        let mut writer = writer(true);
+        let asked = Instant::now().checked_sub(LIST_HOLDS / 2).unwrap();
+        writer.put_list(list(Some("b"), NOW, Some(asked))).await;
+        let soon = Some(asked + LIST_HOLDS - Duration::from_millis(1));
+        writer.put_list(list(None, NOW + step + 19_999, soon)).await;
+        assert_eq!(push(&writer, "a", NOW), (Dedupe::Dropped, DROPPED));
+        writer.put_list(list(None, NOW + step + 20_000, Some(asked + LIST_HOLDS))).await;
+        assert!(!push(&writer, "a", NOW).1.unknown && !is_confirmed(&writer, b"c"));
+    }
+}
+
+#[tokio::test]
+async fn a_tracker_that_is_silent_for_long_is_unknown() {
+    let mut writer = writer(true);
+    put(&mut writer, Some("b"), NOW).await;
+    writer.expire_list().await;
+    assert_eq!(push(&writer, "a", NOW), (Dedupe::Dropped, DROPPED), "the election goes on from Mimir's list");
+    assert_eq!(push(&writer, "b", NOW), (Dedupe::Elected, UNKNOWN));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_leaves_no_list_of_before() {
+    let mut writer = writer(true);
+    put(&mut writer, Some("a"), NOW).await;
+    let mut of_another = list(Some("b"), NOW - 3_600_000, Some(Instant::now()));
+    let moved = of_another.elected.iter().cloned();
+    of_another.elected = moved.map(|one| ElectedReplica { cluster: "d".into(), ..one }).collect();
+    writer.put_list(of_another).await;
+    assert_eq!(["c", "d"].map(|cluster| is_confirmed(&writer, cluster.as_bytes())), [false, true]);
+}
+
+#[tokio::test]
+async fn a_list_is_believed_until_twenty_seconds_after_mimir_was_asked() {
+    for age in [LIST_HOLDS, 3 * LIST_HOLDS] {
+        let mut writer = writer(true);
+        writer.put_list(list(Some("b"), NOW, Instant::now().checked_sub(age))).await;
+        assert!(!is_confirmed(&writer, b"c"), "a list that is {age:?} old");
+    }
+    let mut writer = writer(true);
+    let asked = Instant::now().checked_sub(LIST_HOLDS - Duration::from_secs(1));
+    writer.put_list(list(Some("b"), NOW, asked)).await;
+    assert!(is_confirmed(&writer, b"c"));
+    assert_eq!(writer.list_expires(), asked.map(|asked| asked + LIST_HOLDS));
+    writer.put_list(list(Some("b"), NOW, None)).await;
+    assert_eq!(writer.list_expires(), None, "of a list of no known age there is nothing to wait for");
+}
+
+#[test]
+fn a_name_that_is_no_text_or_too_long_is_not_tracked() {
+    let writer = writer(false);
+    for names in [(&b"\xff"[..], &b"a"[..]), (&[b'x'; 1025], b"a"), (b"c", &[b'x'; 1025]), (b"c", b"\xff")] {
+        let (dedupe, outcome, _) = judge(&writer, names, NOW);
+        assert_eq!((dedupe, outcome.untracked), (Dedupe::Dropped, true));
+    }
+    assert_eq!(writer.current().elections.len(), 0);
+}

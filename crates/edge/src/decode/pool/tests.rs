@@ -1,0 +1,141 @@
+//! Which bodies leave the thread that they came on, and what waits, occupies memory or fails on the others.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use remote_write::{BodyError, Protocol, Validation};
+
+use super::*;
+
+const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 16 << 20 };
+
+fn plain() -> DecodePlan {
+    DecodePlan::plain(Protocol::V1, Validation::new(&limits::TenantLimits::default()), 0)
+}
+
+/// A reader panics at it.
+fn fatal() -> DecodePlan {
+    let mut reading = plain();
+    reading.panics = true;
+    reading
+}
+
+fn zeros(decoded: usize) -> Bytes {
+    snap::raw::Encoder::new().compress_vec(&vec![0; decoded]).unwrap().into()
+}
+
+/// Lets a pool without threads read everything that it holds.
+fn read_all(pool: &DecodePool) {
+    let (pool, limits) = (Arc::clone(&pool.pool), pool.limits);
+    thread::spawn(move || pool.decode_until_closed(limits));
+}
+
+fn is_pending(reading: Pin<&mut impl Future>) -> bool {
+    reading.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+}
+
+#[tokio::test]
+async fn only_large_bodies_leave_the_thread_they_came_on() {
+    let pool = DecodePool::without_threads(LIMITS, 1);
+    let mut context = Context::from_waker(Waker::noop());
+    for (size, in_place) in [(IN_PLACE_BYTES, true), (IN_PLACE_BYTES + 1, false)] {
+        let body = Bytes::from(vec![0xff; size]);
+        let mut reading = pin!(pool.decode(Lane::Tenant("t"), &body, plain()));
+        assert_eq!(
+            matches!(reading.as_mut().poll(&mut context), Poll::Ready(Ok(Err(BodyError::SnappyLength)))),
+            in_place
+        );
+    }
+    let body = zeros(IN_PLACE_DECODED_BYTES + 1);
+    assert!(body.len() < IN_PLACE_BYTES);
+    let mut reading = pin!(pool.decode(Lane::Tenant("t"), &body, plain()));
+    assert!(is_pending(reading.as_mut()), "a small body that is large when decompressed leaves too");
+    read_all(&pool);
+    assert!(reading.await.is_ok());
+}
+
+#[tokio::test]
+async fn a_tenant_waits_for_itself_and_is_never_refused_for_what_waits() {
+    let pool = DecodePool::without_threads(LIMITS, 1);
+    let body = zeros(LIMITS.max_decoded_bytes);
+    let mut waiting: Vec<_> = (0..50).map(|_| Box::pin(pool.decode(Lane::Tenant("a"), &body, plain()))).collect();
+    assert!(waiting.iter_mut().all(|reading| is_pending(reading.as_mut())));
+    read_all(&pool);
+    for reading in waiting {
+        assert!(reading.await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_body_whose_call_has_ended_is_neither_kept_nor_read() {
+    let pool = DecodePool::without_threads(LIMITS, 1);
+    let body = zeros(LIMITS.max_decoded_bytes);
+    let mut reading = Box::pin(pool.decode(Lane::Tenant("t"), &body, fatal()));
+    assert!(is_pending(reading.as_mut()));
+    assert!(!body.is_unique());
+    drop(reading);
+    assert!(body.is_unique(), "nobody else holds it");
+    read_all(&pool);
+    assert!(pool.decode(Lane::Tenant("t"), &body, plain()).await.is_ok(), "the next one is read");
+}
+
+#[tokio::test]
+async fn no_more_is_read_at_once_than_there_is_memory_for() {
+    let pool = DecodePool::without_threads(LIMITS, 8);
+    let large = zeros(LIMITS.max_decoded_bytes);
+    let mut waiting: Vec<_> =
+        ["a", "a", "b", "c"].map(|tenant| Box::pin(pool.decode(Lane::Tenant(tenant), &large, plain()))).into();
+    assert!(waiting.iter_mut().all(|reading| is_pending(reading.as_mut())));
+    let begin = || {
+        let mut state = pool.pool.state();
+        state.queue.next(|cost, _| reserve(&pool.pool.free_bytes, cost.weight))
+    };
+    let begun: Vec<_> = std::iter::from_fn(begin).collect();
+    let tenants: Vec<_> = begun.iter().map(|begun| &*begun.tenant).collect();
+    assert_eq!(tenants, ["a", "b"], "no tenant has more than half of it");
+    let small = zeros(9);
+    let mut reading = pin!(pool.decode(Lane::Tenant("d"), &small, plain()));
+    assert!(!is_pending(reading.as_mut()), "what is read in place has memory of its own");
+    for Begun { tenant, cost, .. } in begun {
+        pool.pool.state().queue.done(&tenant, cost, Duration::from_secs(1));
+        pool.pool.give_back(cost.weight);
+    }
+    read_all(&pool);
+    assert!(waiting.pop().unwrap().await.is_ok());
+    drop(waiting);
+    // A reader answers before it gives back what it occupied.
+    let all_is_given_back = async {
+        while pool.pool.free_bytes.load(Ordering::Acquire) != pool.pool.max_bytes {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), all_is_given_back).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_read_in_place_is_bounded_too_and_left_to_the_readers_beyond() {
+    let pool = DecodePool::without_threads(LIMITS, 1);
+    let all = DecodePool::max_bytes_in_place();
+    assert!(reserve(&pool.pool.free_bytes_in_place, all));
+    let body = zeros(9);
+    let mut reading = pin!(pool.decode(Lane::Tenant("t"), &body, plain()));
+    assert!(is_pending(reading.as_mut()));
+    read_all(&pool);
+    assert!(reading.await.is_ok());
+    pool.pool.free_bytes_in_place.fetch_add(all, Ordering::AcqRel);
+    assert!(!is_pending(pin!(pool.decode(Lane::Tenant("t"), &body, plain()))));
+    assert_eq!(pool.pool.free_bytes_in_place.load(Ordering::Acquire), all);
+}
+
+#[tokio::test]
+async fn a_reader_that_panics_is_an_error_and_goes_on() {
+    let pool = DecodePool::without_threads(LIMITS, 1);
+    read_all(&pool);
+    let large = zeros(2 * IN_PLACE_DECODED_BYTES);
+    for body in [large, zeros(9)] {
+        let failed = pool.decode(Lane::Tenant("t"), &body, fatal()).await;
+        assert_eq!(failed, Err(DecodeFailed));
+        assert!(pool.decode(Lane::Tenant("t"), &body, plain()).await.is_ok());
+    }
+}

@@ -1,0 +1,84 @@
+//! What would be decided on a push and why, without charging it.
+
+use std::time::Duration;
+
+use enforce::{Decision, DenyReason, Level};
+use limits::{EdgeLimits, Mode, Tenant};
+
+use crate::charge::Charge;
+use crate::control::Control;
+use crate::identify::{ApplicableLimits, tenant_of};
+use crate::pipeline::Pipeline;
+use crate::push::Push;
+use crate::verdict::{Undecided, Verdict};
+
+/// A verdict that was not carried out, with the buckets that it looked at.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// What would be decided.
+    pub verdict: Verdict,
+    /// The tenant's limits in the edge config, or the default ones.
+    pub edge: EdgeLimits,
+    /// The buckets; none where no tenant, no limits, or a tenant in mode off was found.
+    pub buckets: Option<(BucketView, BucketView)>,
+}
+
+/// A bucket and what a push would take of it.
+#[derive(Clone, Debug)]
+pub struct BucketView {
+    /// The bucket now.
+    pub level: Level,
+    /// What the push would take, in tokens.
+    pub cost: u64,
+}
+
+impl Pipeline {
+    /// What [`Pipeline::decide`] would say of a push at this moment.
+    ///
+    /// # Errors
+    /// As [`Pipeline::decide`].
+    pub async fn explain(&self, push: &Push) -> Result<Explanation, Undecided> {
+        let control = self.control();
+        let verdict = self.decide_by(&control, push, Charge::DryRun).await?;
+        let items = verdict.counts.items();
+        let tenant = tenant_of(&push.tenant).ok();
+        let edge = tenant.map_or(control.edge.default_policy().limits, |tenant| control.for_tenant(&tenant).edge);
+        let buckets = tenant.and_then(|tenant| self.buckets(&control, &tenant, items));
+        Ok(Explanation { verdict, edge, buckets })
+    }
+
+    /// The request bucket and the ingestion bucket of a tenant, as a push with so many items would meet them.
+    pub fn buckets(&self, control: &Control, tenant: &Tenant<'_>, items: u64) -> Option<(BucketView, BucketView)> {
+        let Ok(ApplicableLimits::Limits(identified)) = control.for_tenant(tenant).applicable() else { return None };
+        let now = self.now();
+        let request = self.enforcer.request_level(tenant, identified.request_limit(), now);
+        let ingestion = self.enforcer.ingestion_level(tenant, identified.ingestion_limit(), now);
+        Some((BucketView { level: request, cost: 1 }, BucketView { level: ingestion, cost: items }))
+    }
+}
+
+impl Explanation {
+    /// How long until the push passes if nobody else is charged; `None` if waiting does not help.
+    pub fn passes_in(&self) -> Option<Duration> {
+        let reason = match &self.verdict.decision {
+            Decision::Allow => return Some(Duration::ZERO),
+            Decision::Deny(denial) => denial.reason(),
+        };
+        match (reason, &self.buckets) {
+            (DenyReason::RequestRate | DenyReason::IngestionRate, Some((request, ingestion))) => {
+                let [request, ingestion] = [request, ingestion].map(|view| view.level.wait_for(view.cost));
+                Some(request?.max(ingestion?))
+            }
+            _ => None,
+        }
+    }
+
+    /// `allow`, `deny`, or `would_deny` where the mode lets a denial pass.
+    pub fn outcome(&self) -> &'static str {
+        match (&self.verdict.decision, self.verdict.mode) {
+            (Decision::Allow, _) => "allow",
+            (Decision::Deny(_), Mode::Enforce) => "deny",
+            (Decision::Deny(_), Mode::Shadow | Mode::Off) => "would_deny",
+        }
+    }
+}

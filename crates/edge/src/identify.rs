@@ -1,0 +1,88 @@
+//! The second stage: whose push it is, in which mode, and by which limits it is decided.
+
+use enforce::{Denial, DenyReason};
+use limits::{EdgeLimits, Mode, RateLimit, Tenant, TenantError, TenantView};
+use remote_write::{ContentType, Protocol};
+
+use crate::control::{Control, TenantControl};
+use crate::push::{Push, TenantHeader};
+use crate::verdict::{AllowReason, Undecided};
+
+/// Reads the tenant's header by Mimir's rules.
+///
+/// # Errors
+/// Mimir's refusal of a header that names no tenant, or the edge's of one that names two.
+pub fn tenant_of(header: &TenantHeader) -> Result<Tenant<'_>, Denial> {
+    let value = match header {
+        TenantHeader::Absent => None,
+        TenantHeader::Once(value) => Some(value.as_ref()),
+        TenantHeader::Repeated => {
+            let message =
+                "the X-Scope-OrgID header was sent more than once; send it once (err-edge-tenant-header-repeated)";
+            return Err(Denial::new(DenyReason::TenantHeaderRepeated, message.to_owned()));
+        }
+    };
+    Tenant::parse(value).map_err(|error| Denial::new(tenant_reason(&error), error.to_string()))
+}
+
+fn tenant_reason(error: &TenantError) -> DenyReason {
+    match error {
+        TenantError::Missing => DenyReason::TenantMissing,
+        TenantError::TooMany { .. } => DenyReason::TooManyTenants,
+        TenantError::UnsupportedCharacter { .. } | TenantError::TooLong | TenantError::DotOrDotDot => {
+            DenyReason::TenantInvalid
+        }
+    }
+}
+
+/// Mimir answers 400 to a content type that it does not know and ingests the body as remote write 1.0 all the same, so it is charged as that.
+pub(crate) fn protocol_of(push: &Push) -> Protocol {
+    match remote_write::content_type(push.content_type.as_deref()) {
+        ContentType::Known(protocol) => protocol,
+        ContentType::Unknown => Protocol::V1,
+    }
+}
+
+/// What the pushes of a tenant are decided by.
+#[derive(Debug)]
+pub(crate) enum ApplicableLimits<'c> {
+    Limits(Identified<'c>),
+    /// Nothing is looked at, and this is why.
+    None(AllowReason),
+}
+
+/// A tenant with the limits that apply to it.
+#[derive(Debug)]
+pub(crate) struct Identified<'c> {
+    pub(crate) tenant: Tenant<'c>,
+    pub(crate) mode: Mode,
+    pub(crate) edge: EdgeLimits,
+    pub(crate) limits: TenantView<'c>,
+    pub(crate) control: &'c Control,
+}
+
+impl<'c> TenantControl<'c> {
+    /// # Errors
+    /// There are no limits yet to enforce.
+    pub(crate) fn applicable(self) -> Result<ApplicableLimits<'c>, Undecided> {
+        let Self { tenant, mode, edge, limits, control } = self;
+        match (mode, limits) {
+            (Mode::Off, _) => Ok(ApplicableLimits::None(AllowReason::ModeOff)),
+            (_, Some(limits)) => Ok(ApplicableLimits::Limits(Identified { tenant, mode, edge, limits, control })),
+            (Mode::Shadow, None) => Ok(ApplicableLimits::None(AllowReason::NoLimits)),
+            (Mode::Enforce, None) => Err(Undecided::NoLimits),
+        }
+    }
+}
+
+impl Identified<'_> {
+    /// Of the request bucket, which the bare tenant has.
+    pub(crate) fn request_limit(&self) -> RateLimit {
+        self.limits.tenant.limits.request_limit(self.control.distributors)
+    }
+
+    /// Of the ingestion bucket, which each spelling of the tenant has.
+    pub(crate) fn ingestion_limit(&self) -> RateLimit {
+        self.limits.ingestion.limits.ingestion_limit(self.control.distributors)
+    }
+}

@@ -1,0 +1,130 @@
+//! How much may be written about denials: a rate for each tenant, and one for all together.
+//!
+//! Tenants are known by a hash that is cut to a fixed range, so that what is remembered of them is bounded whatever names clients make up, and
+//! no name is copied. Two tenants that meet in one place share its allowance; with a thousand tenants being denied, one in a hundred does.
+
+use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroU32;
+
+use governor::clock::{Clock, DefaultClock};
+use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::DashMapStateStore;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+
+/// Places for tenants: at most a few megabytes, and only while so many are being denied.
+const PLACES: u64 = 1 << 17;
+
+/// Lines per second, and how many may come at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rate {
+    pub per_second: u32,
+    pub burst: u32,
+}
+
+impl Rate {
+    fn quota(self) -> Quota {
+        let at_least_one = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+        Quota::per_second(at_least_one(self.per_second)).allow_burst(at_least_one(self.burst))
+    }
+}
+
+/// Whose rate is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exceeded {
+    Tenant,
+    Global,
+}
+
+pub(super) struct Allowance<C: Clock = DefaultClock> {
+    tenants: RateLimiter<u64, DashMapStateStore<u64>, C, NoOpMiddleware<C::Instant>>,
+    all: RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<C::Instant>>,
+    /// Seeded at random, or a client could look for a name that meets another tenant's.
+    hasher: RandomState,
+}
+
+impl Allowance {
+    pub(super) fn new(of_one: Rate, of_all: Rate) -> Self {
+        Self::with_clock(of_one, of_all, &DefaultClock::default())
+    }
+}
+
+impl<C: Clock + Clone> Allowance<C> {
+    fn with_clock(of_one: Rate, of_all: Rate, clock: &C) -> Self {
+        Self {
+            tenants: RateLimiter::dashmap_with_clock(of_one.quota(), clock.clone()),
+            all: RateLimiter::direct_with_clock(of_all.quota(), clock.clone()),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Takes one line; all denials without a tenant count as one tenant's. The tenant is asked first, so that one that is over its own rate
+    /// takes nothing from the others.
+    pub(super) fn take(&self, tenant: Option<&str>) -> Result<(), Exceeded> {
+        let place = self.hasher.hash_one(tenant) % PLACES;
+        self.tenants.check_key(&place).map_err(|_| Exceeded::Tenant)?;
+        self.all.check().map_err(|_| Exceeded::Global)
+    }
+
+    /// Forgets tenants whose whole burst is there again.
+    pub(super) fn evict_idle(&self) {
+        self.tenants.retain_recent();
+        self.tenants.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use governor::clock::FakeRelativeClock;
+
+    use super::*;
+
+    const ONE: Rate = Rate { per_second: 10, burst: 100 };
+
+    fn allowance(of_all: Rate) -> (Allowance<FakeRelativeClock>, FakeRelativeClock) {
+        let clock = FakeRelativeClock::default();
+        (Allowance::with_clock(ONE, of_all, &clock), clock)
+    }
+
+    /// How many of `asked` lines `tenant` gets.
+    fn granted(allowance: &Allowance<FakeRelativeClock>, tenant: Option<&str>, asked: usize) -> usize {
+        (0..asked).filter(|_| allowance.take(tenant).is_ok()).count()
+    }
+
+    #[test]
+    fn a_tenant_gets_its_burst_and_then_its_rate_and_takes_nothing_from_others() {
+        let (allowance, clock) = allowance(Rate { per_second: 1_000, burst: 1_000 });
+        assert_eq!(granted(&allowance, Some("a"), 5_000), 100);
+        assert_eq!(allowance.take(Some("a")), Err(Exceeded::Tenant));
+        assert_eq!(granted(&allowance, Some("b"), 5_000), 100);
+        assert_eq!(granted(&allowance, None, 5_000), 100);
+        clock.advance(Duration::from_secs(2));
+        assert_eq!(granted(&allowance, Some("a"), 5_000), 20);
+    }
+
+    #[test]
+    fn all_together_have_a_rate_too() {
+        let (allowance, clock) = allowance(Rate { per_second: 50, burst: 150 });
+        assert_eq!(granted(&allowance, Some("a"), 100), 100);
+        assert_eq!(granted(&allowance, Some("b"), 60), 50);
+        assert_eq!(allowance.take(Some("c")), Err(Exceeded::Global));
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(granted(&allowance, Some("c"), 90), 50);
+    }
+
+    #[test]
+    fn names_that_clients_make_up_fill_only_the_places_there_are_and_are_forgotten() {
+        let (allowance, clock) = allowance(Rate { per_second: 1, burst: 1 });
+        for name in 0..PLACES * 2 {
+            let _ = allowance.take(Some(&name.to_string()));
+        }
+        assert!(allowance.tenants.len() as u64 <= PLACES);
+        clock.advance(Duration::from_secs(11));
+        assert_eq!(granted(&allowance, Some("a"), 1), 1);
+        allowance.evict_idle();
+        assert_eq!(allowance.tenants.len(), 1);
+        assert_eq!(granted(&allowance, Some("a"), 200), 0, "all together have one a second");
+    }
+}

@@ -1,0 +1,160 @@
+//! The audit log: denials and refunds as JSON lines, through a bounded queue to a thread that writes them.
+//!
+//! Invariant: whoever records one never waits for the file. What the file cannot take in time is dropped and counted.
+
+mod output;
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use arc_swap::ArcSwapOption;
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+
+use super::allowance::{Allowance, Exceeded, Rate};
+use super::line::Line;
+use output::Output;
+
+/// With the longest texts the queue takes about 12 MB.
+const QUEUED_LINES: usize = 8_192;
+const LINES_OF_ONE: Rate = Rate { per_second: 10, burst: 100 };
+const LINES_OF_ALL: Rate = Rate { per_second: 2_000, burst: 4_000 };
+/// How long the end of the process waits for what is queued.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
+/// Where audit lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditTarget {
+    /// Standard output.
+    StandardOutput,
+    /// Appended to, and opened anew when its path is another file.
+    File(PathBuf),
+}
+
+impl From<PathBuf> for AuditTarget {
+    /// `-` is standard output, as everywhere.
+    fn from(path: PathBuf) -> Self {
+        if path == Path::new("-") { Self::StandardOutput } else { Self::File(path) }
+    }
+}
+
+/// What became of audit lines.
+#[derive(Clone)]
+pub(super) struct AuditCounters {
+    written: IntCounter,
+    tenant_rate: IntCounter,
+    global_rate: IntCounter,
+    queue_full: IntCounter,
+    write_error: IntCounter,
+}
+
+impl AuditCounters {
+    pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let written = IntCounter::new("rls_audit_written_total", "Lines written to the audit log")?;
+        let dropped = IntCounterVec::new(
+            Opts::new("rls_audit_dropped_total", "Denials and refunds that are missing in the audit log"),
+            &["cause"],
+        )?;
+        registry.register(Box::new(written.clone()))?;
+        registry.register(Box::new(dropped.clone()))?;
+        let cause = |cause| dropped.get_metric_with_label_values(&[cause]);
+        Ok(Self {
+            written,
+            tenant_rate: cause("tenant_rate")?,
+            global_rate: cause("global_rate")?,
+            queue_full: cause("queue_full")?,
+            write_error: cause("write_error")?,
+        })
+    }
+}
+
+pub(super) struct AuditLog {
+    /// None once the log is finished.
+    queue: ArcSwapOption<SyncSender<Line>>,
+    /// Tells that the thread has ended, by being disconnected.
+    ended: Mutex<Option<Receiver<()>>>,
+    allowance: Allowance,
+    counters: AuditCounters,
+}
+
+impl AuditLog {
+    /// Opens the target and starts the thread that writes to it.
+    pub(super) fn start(target: AuditTarget, counters: AuditCounters) -> anyhow::Result<Self> {
+        let output = Output::open(target, counters.clone(), Instant::now())?;
+        Self::write_to(output, counters)
+    }
+
+    fn write_to(output: Output, counters: AuditCounters) -> anyhow::Result<Self> {
+        let (queue, lines) = sync_channel(QUEUED_LINES);
+        let (running, ended) = sync_channel(0);
+        thread::Builder::new()
+            .name("audit-log".to_owned())
+            .spawn(move || {
+                write_lines(&lines, output);
+                drop(running);
+            })
+            .context("the thread of the audit log cannot be started")?;
+        Ok(Self {
+            queue: ArcSwapOption::from_pointee(queue),
+            ended: Mutex::new(Some(ended)),
+            allowance: Allowance::new(LINES_OF_ONE, LINES_OF_ALL),
+            counters,
+        })
+    }
+
+    /// Queues one line, or counts why not.
+    pub(super) fn record(&self, line: Line) {
+        match self.allowance.take(line.bare_tenant()) {
+            Ok(()) => self.enqueue(line),
+            Err(Exceeded::Tenant) => self.counters.tenant_rate.inc(),
+            Err(Exceeded::Global) => self.counters.global_rate.inc(),
+        }
+    }
+
+    fn enqueue(&self, line: Line) {
+        let queued = self.queue.load().as_ref().is_some_and(|queue| queue.try_send(line).is_ok());
+        if !queued {
+            self.counters.queue_full.inc();
+        }
+    }
+
+    pub(super) fn evict_idle(&self) {
+        self.allowance.evict_idle();
+    }
+
+    /// Waits until what is queued is written, or [`LAST_LINES`] are over.
+    pub(super) fn finish(&self) {
+        self.finish_within(LAST_LINES);
+    }
+
+    fn finish_within(&self, patience: Duration) {
+        self.queue.store(None);
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if ended.is_some_and(|ended| ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout)) {
+            tracing::warn!(waited = ?patience, "the audit log does not take its last lines; they are lost");
+        }
+    }
+}
+
+impl Drop for AuditLog {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// Writes until the log is finished and nothing is queued. Lines that are there together are written together.
+fn write_lines(lines: &Receiver<Line>, mut output: Output) {
+    while let Ok(line) = lines.recv() {
+        output.add(&line, Instant::now());
+        for line in lines.try_iter() {
+            output.add(&line, Instant::now());
+        }
+        output.flush(Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests;

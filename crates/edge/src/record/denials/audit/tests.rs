@@ -1,0 +1,107 @@
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use super::*;
+use crate::record::denials::tests::denied_push;
+
+fn counters() -> AuditCounters {
+    AuditCounters::new(&Registry::new()).unwrap()
+}
+
+fn line(tenant: &str) -> Line {
+    Line::Denial(Arc::new(denied_push(tenant).into()))
+}
+
+/// A writer that takes nothing until its other end is dropped.
+struct Stuck(Receiver<()>);
+
+fn stuck() -> (Stuck, Sender<()>) {
+    let (open, closed) = std::sync::mpsc::channel();
+    (Stuck(closed), open)
+}
+
+impl Write for Stuck {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.0.recv();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_dash_is_standard_output() {
+    assert_eq!(AuditTarget::from(PathBuf::from("-")), AuditTarget::StandardOutput);
+    assert_eq!(AuditTarget::from(PathBuf::from("./-")), AuditTarget::File("./-".into()));
+}
+
+#[test]
+fn the_end_writes_what_is_queued_and_later_lines_are_counted_as_dropped() {
+    let (folder, counters) = (tempfile::tempdir().unwrap(), counters());
+    let path = folder.path().join("audit");
+    let log = AuditLog::start(AuditTarget::File(path.clone()), counters.clone()).unwrap();
+    for _ in 0..1_000 {
+        log.enqueue(line("a"));
+    }
+    log.finish();
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 1_000);
+    assert_eq!(counters.written.get(), 1_000);
+    log.enqueue(line("a"));
+    assert_eq!(counters.queue_full.get(), 1);
+    log.finish();
+}
+
+#[test]
+fn dropping_the_log_writes_what_is_queued() {
+    let counters = counters();
+    let log = AuditLog::write_to(Output::to(io::sink(), counters.clone()), counters.clone()).unwrap();
+    log.enqueue(line("a"));
+    drop(log);
+    assert_eq!(counters.written.get(), 1);
+}
+
+#[test]
+fn a_file_that_hangs_holds_up_nobody_and_not_the_end_of_the_process() {
+    let (writer, open) = stuck();
+    let counters = counters();
+    let log = AuditLog::write_to(Output::to(writer, counters.clone()), counters.clone()).unwrap();
+    let asked = QUEUED_LINES * 2;
+    for _ in 0..asked {
+        log.enqueue(line("a"));
+    }
+    let dropped = counters.queue_full.get();
+    // The thread holds what fits into its buffer beside the full queue.
+    assert!((5_000..=8_192).contains(&dropped), "{dropped}");
+    log.finish_within(Duration::from_millis(1));
+    assert_eq!(counters.written.get(), 0);
+
+    drop(open);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while counters.written.get() + dropped < asked as u64 {
+        assert!(Instant::now() < deadline, "{} lines were written", counters.written.get());
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_tenant_in_a_storm_gets_its_share_and_leaves_the_others_theirs() {
+    let counters = counters();
+    let log = AuditLog::write_to(Output::to(io::sink(), counters.clone()), counters.clone()).unwrap();
+    for spelling in 0..2_000 {
+        log.record(line(&format!("storm:k={}", spelling % 10)));
+    }
+    // 100 at once and 10 a second, for as long as the loop takes.
+    let dropped = counters.tenant_rate.get();
+    assert!((1_700..=1_900).contains(&dropped), "{dropped}");
+    for tenant in 0..6_000 {
+        log.record(line(&format!("t{tenant}")));
+    }
+    assert_eq!(counters.tenant_rate.get() / 1_000, 1, "tenants with one denial each are not held back");
+    log.finish();
+    let all = counters.written.get() + counters.tenant_rate.get() + counters.global_rate.get();
+    assert_eq!(all + counters.queue_full.get(), 8_000);
+    assert!(counters.written.get() >= 4_000 - counters.queue_full.get());
+}

@@ -1,0 +1,117 @@
+//! The last denials, for whoever asks what is being denied right now.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::DenialRecord;
+
+/// How many are kept; with the longest texts they take less than 2 MB.
+const KEPT: usize = 1_000;
+
+/// The last denials in the order of their sequence numbers, oldest first.
+pub(super) struct Recent {
+    ring: Mutex<Ring>,
+}
+
+struct Ring {
+    denials: VecDeque<Arc<DenialRecord>>,
+    next: u64,
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self { ring: Mutex::new(Ring { denials: VecDeque::with_capacity(KEPT), next: 1 }) }
+    }
+}
+
+impl Recent {
+    /// Gives `recorded` its sequence number and keeps it; the oldest one goes.
+    pub(super) fn add(&self, recorded: DenialRecord) -> Arc<DenialRecord> {
+        let mut recorded = Arc::new(recorded);
+        let oldest;
+        {
+            let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(recorded) = Arc::get_mut(&mut recorded) {
+                recorded.sequence = ring.next;
+            }
+            ring.next = ring.next.saturating_add(1);
+            oldest = if ring.denials.len() >= KEPT { ring.denials.pop_front() } else { None };
+            ring.denials.push_back(Arc::clone(&recorded));
+        }
+        // Freed outside of the lock, which every denial takes.
+        drop(oldest);
+        recorded
+    }
+
+    /// At most `limit` denials, newest first, with sequence numbers below `after`, of `tenant` with or without metadata.
+    pub(super) fn page(&self, after: Option<u64>, tenant: Option<&str>, limit: usize) -> Vec<Arc<DenialRecord>> {
+        let mut page = Vec::with_capacity(limit.min(KEPT));
+        let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = after.map_or(ring.denials.len(), |after| ring.denials.partition_point(|one| one.sequence < after));
+        let matching = ring.denials.range(..end).rev().filter(|one| {
+            tenant.is_none_or(|tenant| one.tenant.as_deref() == Some(tenant) || one.bare_tenant() == Some(tenant))
+        });
+        page.extend(matching.take(limit).cloned());
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::denials::tests::denied_push;
+
+    fn filled(tenants: &[&str]) -> Recent {
+        let recent = Recent::default();
+        for tenant in tenants {
+            recent.add(denied_push(tenant).into());
+        }
+        recent
+    }
+
+    #[track_caller]
+    fn check(recent: &Recent, (after, tenant, limit): (Option<u64>, Option<&str>, usize), expected: &[u64]) {
+        let sequences: Vec<_> = recent.page(after, tenant, limit).iter().map(|one| one.sequence).collect();
+        assert_eq!(sequences, expected);
+    }
+
+    #[test]
+    fn pages_go_from_the_newest_to_the_oldest_and_can_be_of_one_tenant() {
+        let recent = filled(&["a", "b", "a:k=v", "ab", "a"]);
+        check(&recent, (None, None, 10), &[5, 4, 3, 2, 1]);
+        check(&recent, (None, None, 2), &[5, 4]);
+        check(&recent, (Some(4), None, 2), &[3, 2]);
+        check(&recent, (Some(1), None, 2), &[]);
+        check(&recent, (Some(99), None, 1), &[5]);
+        check(&recent, (None, None, 0), &[]);
+        check(&recent, (None, Some("a"), 10), &[5, 3, 1]);
+        check(&recent, (None, Some("a:k=v"), 10), &[3]);
+        check(&recent, (Some(5), Some("a"), 1), &[3]);
+        check(&recent, (None, Some("c"), 10), &[]);
+    }
+
+    #[test]
+    fn only_the_last_ones_are_kept_and_a_page_goes_on_though_new_ones_come() {
+        let recent = Recent::default();
+        for _ in 0..KEPT + 10 {
+            recent.add(denied_push("a").into());
+        }
+        let page = recent.page(None, None, usize::MAX);
+        assert_eq!(page.len(), KEPT);
+        assert_eq!(page.last().map(|one| one.sequence), Some(11));
+        recent.add(denied_push("a").into());
+        check(&recent, (Some(1_009), None, 2), &[1_008, 1_007]);
+        check(&recent, (Some(13), None, 2), &[12]);
+    }
+
+    #[test]
+    fn refusals_of_many_threads_are_kept_in_the_order_of_their_numbers() {
+        let recent = Recent::default();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..100).for_each(|_| drop(recent.add(denied_push("a").into()))));
+            }
+        });
+        check(&recent, (None, None, 400), &(1..=400).rev().collect::<Vec<_>>());
+    }
+}

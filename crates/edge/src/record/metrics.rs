@@ -1,0 +1,214 @@
+//! The metrics of decisions. Labels come from enums, and every series exists from the start, so that a rate over it never misses its first event.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use enforce::{Decision, Denial, DenyReason};
+use limits::Mode;
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use remote_write::BodyErrorKind;
+
+use crate::admit::Budget;
+use crate::charge::{RefundCause, Unmetered, UnmeteredOutcome};
+use crate::pipeline::Pipeline;
+use crate::verdict::{AllowReason, Verdict, denial_occurs_in};
+
+const ALLOW: &str = "allow";
+const DENY: &str = "deny";
+/// From the fastest denial to the slowest body in seconds.
+const CHECK_BUCKETS: [f64; 14] =
+    [25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 100e-3, 1.0, 2.5, 5.0];
+
+pub(super) struct Metrics {
+    decisions: IntCounterVec,
+    check_duration: Histogram,
+    left_to_rate_limit: IntCounter,
+    refunds: IntCounterVec,
+    body_errors: IntCounterVec,
+    unmetered: IntCounterVec,
+    samples: IntCounterVec,
+    spelling_overflows: IntCounter,
+    tenant_overflows: IntCounter,
+    evicted_tenants: IntCounter,
+    ha_pairs: IntGauge,
+    ha_untracked: IntCounter,
+    tenants: IntGauge,
+    distributors: IntGauge,
+    in_flight_bytes: IntGauge,
+    in_flight_bytes_limit: IntGauge,
+    catching_up: Mutex<()>,
+}
+
+impl Metrics {
+    pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let counters = |name, help, labels: &[&str]| {
+            let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(metric.clone())).map(|()| metric)
+        };
+        let counter = |name, help| {
+            let metric = IntCounter::new(name, help)?;
+            registry.register(Box::new(metric.clone())).map(|()| metric)
+        };
+        let gauge = |name, help| {
+            let metric = IntGauge::new(name, help)?;
+            registry.register(Box::new(metric.clone())).map(|()| metric)
+        };
+        let check_duration = Histogram::with_opts(
+            HistogramOpts::new(
+                "rls_authz_check_duration_seconds",
+                "Time from a Check's last byte to its answer, in seconds",
+            )
+            .buckets(CHECK_BUCKETS.to_vec()),
+        )?;
+        registry.register(Box::new(check_duration.clone()))?;
+        let metrics = Self {
+            decisions: counters(
+                "rls_decisions_total",
+                "Pushes decided. In modes shadow and off a deny is only counted",
+                &["decision", "reason", "mode"],
+            )?,
+            check_duration,
+            left_to_rate_limit: counter(
+                "rls_left_to_rate_limit_total",
+                "Pushes that Check left to the rate limit call to decide; it has to be asked as often",
+            )?,
+            refunds: counters(
+                "rls_refunds_total",
+                "Charges of pushes that Mimir did not take, given back; of another process or of an unknown kind, not given back",
+                &["cause"],
+            )?,
+            body_errors: counters(
+                "rls_body_parse_errors_total",
+                "Bodies that are not readable remote write",
+                &["kind"],
+            )?,
+            unmetered: counters(
+                "rls_unmetered_total",
+                "Pushes of which the edge cannot tell what Mimir charges, by why, and by what became of them",
+                &["kind", "outcome"],
+            )?,
+            samples: counters(
+                "rls_samples_total",
+                "Samples and histograms that count by Mimir's rules in the pushes that were read; of a rate limit call, its hits",
+                &["decision"],
+            )?,
+            spelling_overflows: counter(
+                "rls_tenant_spelling_overflows_total",
+                "Pushes with tenant metadata charged to the bare tenant, which has too many spellings",
+            )?,
+            tenant_overflows: counter(
+                "rls_tenant_overflows_total",
+                "Charges to buckets that tenants without an override share, because there are too many tenants",
+            )?,
+            evicted_tenants: counter(
+                "rls_evicted_tenants_total",
+                "Idle tenants forgotten because their buckets were full again",
+            )?,
+            ha_pairs: gauge("rls_ha_pairs", "Prometheus pairs whose election is held in memory")?,
+            ha_untracked: counter(
+                "rls_ha_untracked_total",
+                "Pushes of pairs that find no room beside their tenant's others; they are charged nothing",
+            )?,
+            tenants: gauge("rls_tenants", "Tenants whose buckets are held in memory")?,
+            distributors: gauge(
+                "rls_distributors",
+                "Mimir's distributors, each of which takes a tenant's burst, as told by a flag or counted by overrides-sync",
+            )?,
+            in_flight_bytes: gauge("rls_in_flight_bytes", "Bytes reserved for pushes that are being read, in bytes")?,
+            in_flight_bytes_limit: gauge(
+                "rls_in_flight_bytes_limit",
+                "The most that may be reserved at once, in bytes; a tenant may have a quarter of it",
+            )?,
+            catching_up: Mutex::default(),
+        };
+        metrics.preregister();
+        Ok(metrics)
+    }
+
+    fn preregister(&self) {
+        for mode in Mode::ALL {
+            for reason in DenyReason::ALL.into_iter().filter(|reason| denial_occurs_in(*reason, mode)) {
+                self.decisions.with_label_values(&[DENY, reason.as_str(), mode.as_str()]);
+            }
+            for reason in AllowReason::ALL.into_iter().filter(|reason| reason.occurs_in(mode)) {
+                self.decisions.with_label_values(&[ALLOW, reason.as_str(), mode.as_str()]);
+            }
+        }
+        for kind in BodyErrorKind::ALL {
+            self.body_errors.with_label_values(&[kind.as_str()]);
+        }
+        for kind in Unmetered::all() {
+            for outcome in UnmeteredOutcome::ALL {
+                self.unmetered.with_label_values(&[kind.as_str(), outcome.as_str()]);
+            }
+        }
+        for cause in RefundCause::ALL {
+            self.refunds.with_label_values(&[cause.as_str()]);
+        }
+        for decision in [ALLOW, DENY] {
+            self.samples.with_label_values(&[decision]);
+        }
+    }
+
+    pub(super) fn check(&self, verdict: &Verdict, took: Duration) {
+        let decision = match &verdict.decision {
+            Decision::Allow => ALLOW,
+            Decision::Deny(_) => DENY,
+        };
+        self.check_duration.observe(took.as_secs_f64());
+        if verdict.items_left_to_charge().is_some() {
+            // The push is decided, and counted, by the rate limit call.
+            self.left_to_rate_limit.inc();
+            return;
+        }
+        self.decisions.with_label_values(&[decision, verdict.reason(), verdict.mode.as_str()]).inc();
+        if let Some((kind, outcome)) = verdict.unmetered {
+            self.unmetered.with_label_values(&[kind.as_str(), outcome.as_str()]).inc();
+        }
+        let samples = verdict.counts.samples.saturating_add(verdict.counts.histograms);
+        self.samples.with_label_values(&[decision]).inc_by(samples);
+        if let Some(kind) = verdict.undecodable {
+            self.body_errors.with_label_values(&[kind.as_str()]).inc();
+        }
+    }
+
+    /// A push of `items` that Check left to the rate limit call, or a call by somebody who has no Check.
+    pub(super) fn rate_limit(&self, mode: Mode, items: u64, decided: Result<AllowReason, &Denial>) {
+        let (decision, reason) = match decided {
+            Ok(allowed) => (ALLOW, allowed.as_str()),
+            Err(denial) => (DENY, denial.reason().as_str()),
+        };
+        self.decisions.with_label_values(&[decision, reason, mode.as_str()]).inc();
+        self.samples.with_label_values(&[decision]).inc_by(items);
+    }
+
+    pub(super) fn refund(&self, cause: RefundCause) {
+        self.refunds.with_label_values(&[cause.as_str()]).inc();
+    }
+
+    pub(super) fn evicted(&self, tenants: usize) {
+        self.evicted_tenants.inc_by(u64::try_from(tenants).unwrap_or(u64::MAX));
+    }
+
+    pub(super) fn refresh(&self, pipeline: &Pipeline, budget: &Budget) {
+        let (enforcer, control) = (pipeline.enforcer(), pipeline.control());
+        self.tenants.set(as_gauge(enforcer.tenants()));
+        self.ha_pairs.set(as_gauge(control.elections.len()));
+        self.distributors.set(control.distributors.get().into());
+        self.in_flight_bytes.set(as_gauge(budget.reserved()));
+        self.in_flight_bytes_limit.set(as_gauge(budget.limit()));
+        // Two scrapes at once must not both add what is missing.
+        let _alone = self.catching_up.lock().unwrap_or_else(PoisonError::into_inner);
+        for (counter, count) in [
+            (&self.spelling_overflows, enforcer.spelling_overflows()),
+            (&self.tenant_overflows, enforcer.tenant_overflows()),
+            (&self.ha_untracked, control.elections.untracked()),
+        ] {
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
+    }
+}
+
+fn as_gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,186 @@
+//! Decisions counted for each tenant, with labels that stay few however many tenants there are.
+//!
+//! A tenant has series of its own while it holds one of a fixed number of places; everybody else is counted under [`OTHER`]. Half of the
+//! places are for tenants that were denied something, so that those find one even where thousands of others push. Nothing is counted twice
+//! or not at all: each decision goes into exactly one series.
+//!
+//! A tenant that loses its place and comes back starts again at 0. Prometheus takes that for what it takes a restart for, and a rate over it
+//! is right.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use dashmap::{DashMap, Entry};
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+
+/// The label of everybody without a place. No tenant can be called so: `<` is no legal character of one.
+const OTHER: &str = "<other>";
+const ALLOW: &str = "allow";
+const DENY: &str = "deny";
+
+/// With the longest tenants the series take less than half a megabyte of `/metrics`.
+const PLACES: usize = 1_000;
+/// Of those, places for tenants that were never denied anything.
+const PLACES_OF_INNOCENTS: usize = 500;
+/// How long a tenant keeps its place without a decision, at the most.
+const IDLE: Duration = Duration::from_secs(15 * 60);
+/// What each of its decisions adds to that: invented tenants with one denial each must not hold the places for long.
+const IDLE_PER_DECISION: Duration = Duration::from_secs(2 * 60);
+
+/// `rls_tenant_decisions_total{tenant,decision}`.
+pub(crate) struct TenantMetrics {
+    series: IntCounterVec,
+    other: Counters,
+    places: DashMap<Box<str>, Place>,
+    taken: Bounded,
+    innocents: Bounded,
+}
+
+impl TenantMetrics {
+    pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let help = "Pushes decided, by tenant; <other> stands for tenants without series of their own. In shadow mode a deny is only counted";
+        let series = IntCounterVec::new(Opts::new("rls_tenant_decisions_total", help), &["tenant", "decision"])?;
+        registry.register(Box::new(series.clone()))?;
+        let other = Counters::new(&series, OTHER)?;
+        let (taken, innocents) = (Bounded::new(PLACES), Bounded::new(PLACES_OF_INNOCENTS));
+        Ok(Self { series, other, places: DashMap::new(), taken, innocents })
+    }
+
+    /// Counts a decision for a bare tenant.
+    pub(crate) fn record(&self, tenant: &str, denied: bool) {
+        if let Some(place) = self.places.get(tenant) {
+            return self.count(&place, denied);
+        }
+        if !self.reserve(denied) {
+            return self.other.count(denied);
+        }
+        match self.places.entry(tenant.into()) {
+            Entry::Occupied(place) => {
+                self.release(denied);
+                self.count(place.get(), denied);
+            }
+            Entry::Vacant(vacant) => match Counters::new(&self.series, tenant) {
+                Ok(counters) => self.count(&vacant.insert(Place::new(counters, denied)), denied),
+                Err(_) => {
+                    self.release(denied);
+                    self.other.count(denied);
+                }
+            },
+        }
+    }
+
+    /// Takes the places of tenants without a decision for 15 minutes, or for two minutes for each that they ever had. To be called about once a
+    /// minute: a tenant counts as busy at the time of the first call after its decision.
+    pub(crate) fn evict_idle(&self, now: Instant) {
+        // Series are removed under the lock of their place, or a tenant that comes back meanwhile would count into removed ones.
+        self.places.retain(|tenant, place| {
+            let keep = !place.is_idle(now);
+            if !keep {
+                self.release(place.was_denied.load(Ordering::Relaxed));
+                for decision in [ALLOW, DENY] {
+                    // An error says that there is no such series, which is what is wanted.
+                    let _ = self.series.remove_label_values(&[tenant, decision]);
+                }
+            }
+            keep
+        });
+    }
+
+    fn count(&self, place: &Place, denied: bool) {
+        if !place.busy.load(Ordering::Relaxed) {
+            place.busy.store(true, Ordering::Relaxed);
+        }
+        if denied && !place.was_denied.load(Ordering::Relaxed) && !place.was_denied.swap(true, Ordering::Relaxed) {
+            self.innocents.release();
+        }
+        place.counters.count(denied);
+    }
+
+    /// Takes one of the places that a tenant with such a decision may have.
+    fn reserve(&self, denied: bool) -> bool {
+        if !denied && !self.innocents.reserve() {
+            return false;
+        }
+        let reserved = self.taken.reserve();
+        if !reserved && !denied {
+            self.innocents.release();
+        }
+        reserved
+    }
+
+    fn release(&self, denied: bool) {
+        self.taken.release();
+        if !denied {
+            self.innocents.release();
+        }
+    }
+}
+
+/// The two series of one tenant; both exist from the start, so that a rate over them never misses the first event.
+struct Counters {
+    allowed: IntCounter,
+    denied: IntCounter,
+}
+
+impl Counters {
+    fn new(series: &IntCounterVec, tenant: &str) -> prometheus::Result<Self> {
+        let counter = |decision| series.get_metric_with_label_values(&[tenant, decision]);
+        Ok(Self { allowed: counter(ALLOW)?, denied: counter(DENY)? })
+    }
+
+    fn count(&self, denied: bool) {
+        if denied { &self.denied } else { &self.allowed }.inc();
+    }
+
+    fn decisions(&self) -> u64 {
+        self.allowed.get().saturating_add(self.denied.get())
+    }
+}
+
+struct Place {
+    counters: Counters,
+    was_denied: AtomicBool,
+    /// Whether there was a decision since the last housekeeping.
+    busy: AtomicBool,
+    /// The last housekeeping that found it busy.
+    last_busy: Option<Instant>,
+}
+
+impl Place {
+    fn new(counters: Counters, denied: bool) -> Self {
+        Self { counters, was_denied: AtomicBool::new(denied), busy: AtomicBool::new(true), last_busy: None }
+    }
+
+    fn is_idle(&mut self, now: Instant) -> bool {
+        if std::mem::take(self.busy.get_mut()) {
+            self.last_busy = Some(now);
+        }
+        let decisions = u32::try_from(self.counters.decisions()).unwrap_or(u32::MAX);
+        let patience = IDLE_PER_DECISION.saturating_mul(decisions).min(IDLE);
+        self.last_busy.is_some_and(|last| now.saturating_duration_since(last) >= patience)
+    }
+}
+
+/// A number of things of which there are only so many.
+struct Bounded {
+    taken: AtomicUsize,
+    most: usize,
+}
+
+impl Bounded {
+    fn new(most: usize) -> Self {
+        Self { taken: AtomicUsize::new(0), most }
+    }
+
+    fn reserve(&self) -> bool {
+        let one_more = |taken: usize| Some(taken.saturating_add(1)).filter(|&taken| taken <= self.most);
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+
+    fn release(&self) {
+        self.taken.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;
