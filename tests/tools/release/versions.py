@@ -1,6 +1,5 @@
 """One version: of the workspace, its crates, the charts, the images, and of what pages tell a reader to install."""
 import re
-import tomllib
 from pathlib import Path
 
 PAGES = ('*.md', 'docs/*.md', 'docs/**/*.md', 'ops/**/*.md')
@@ -18,20 +17,23 @@ def looked_at(root: Path) -> set[Path]:
 
 
 def workspace(root: Path) -> str:
-    return 'v' + tomllib.loads((root / 'Cargo.toml').read_text())['workspace']['package']['version']
+    version = re.search(r'^\[workspace\.package\]\nversion = "([^"]+)"$', (root / 'Cargo.toml').read_text(), re.M)
+    return f'v{version[1]}' if version else 'no version'
 
 
 def crates(root: Path, version: str) -> list[str]:
     found, names = [], set()
     for manifest in sorted(root.glob('crates/*/Cargo.toml')):
-        package = tomllib.loads(manifest.read_text())['package']
-        names.add(package['name'])
-        if package.get('version') != {'workspace': True}:
+        text = manifest.read_text()
+        names |= set(re.findall(r'^\[package\]\nname = "([^"]+)"$', text, re.M))
+        if not re.search(r'^version\.workspace = true$', text, re.M):
             found.append(f'{manifest.relative_to(root)}: write version.workspace = true')
-    for package in tomllib.loads((root / 'Cargo.lock').read_text())['package']:
-        if package['name'] in names and 'source' not in package and f'v{package["version"]}' != version:
-            found.append(f'Cargo.lock: {package["name"]} has {package["version"]}, the workspace has {version}: cargo update --workspace')
-    return found
+    # A crate of ours has no source.
+    locked = re.findall(r'^name = "([^"]+)"\nversion = "([^"]+)"\n(?!source)', (root / 'Cargo.lock').read_text(), re.M)
+    if missing := names - {name for name, _ in locked}:
+        found.append(f'Cargo.lock: {", ".join(sorted(missing))} missing')
+    return found + [f'Cargo.lock: {name} has {number}, the workspace has {version}: cargo update --workspace'
+                    for name, number in locked if name in names and f'v{number}' != version]
 
 
 def charts(root: Path, version: str) -> list[str]:
