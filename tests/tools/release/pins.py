@@ -8,7 +8,7 @@ CONFIG = 'renovate.json'
 EXPECTED = {
     'compose.yaml': r'_IMAGE:-(?!\S*:dev)([^}]+)\}',
     '.env.example': r'^(?:MIMIR|PROMETHEUS|GRAFANA|BUSYBOX)_IMAGE=(.+)$',
-    'docs/compose.md': r'^\| `([^`]+:[^`]+)` \|',
+    'docs/compose.md': r'^\| `([^`]+:[^`]*\.[^`]+)` \|',
     'rust-toolchain.toml': r'^channel = "([^"]*)"',
 }
 
@@ -43,6 +43,8 @@ def tools(root: Path) -> dict[str, str]:
 
 def faults(root: Path) -> list[str]:
     pins, told = found(root), []
+    if ':ignoreModulesAndTests' not in json.loads((root / CONFIG).read_text()).get('ignorePresets', []):
+        told.append(f'{CONFIG}: without ignorePresets [":ignoreModulesAndTests"] the recommended presets leave out tests/tools')
     for manager in managers(root):
         for pattern in manager['managerFilePatterns']:
             path = re.sub(r'^/\^|\$/$|\\', '', pattern)
