@@ -9,10 +9,18 @@ TOOLS := tests/tools/install
 # What the end-to-end tests drive.
 DRIVEN := envoy mimir prometheus promtool etcd kube-apiserver kubectl helm nginx haproxy gateway-api docker-compose libfaketime
 
-.PHONY: help run build check test e2e lint fmt clippy doc check-layers check-sizes check-parity lint-charts lint-rules lint-containers render deny tools bench bench-propagation bench-neighbours bench-outage fuzz differential faults soak clean-tools
+.PHONY: help ci run build check test e2e lint fmt clippy doc check-layers check-sizes check-parity check-release lint-charts lint-rules lint-containers lint-workflows render deny tools bench bench-propagation bench-neighbours bench-outage fuzz differential faults soak advisories images package-charts sbom dist sign sign-pushed release-notes clean-tools
 
 help: ## list these commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
+
+ci: ## run what must pass before a change is taken: lint and test, with the time of each
+	@for step in lint test; do \
+	  started=$$SECONDS; echo "==> make $$step"; \
+	  $(MAKE) $$step; \
+	  echo "<== make $$step took $$((SECONDS - started)) s"; \
+	done; \
+	echo "all passed in $$SECONDS s"
 
 run: ## run mimir-rls and Envoy on loopback; EDGE_PORT, LIMITS, EDGE_CONFIG and MIMIR_URL change what and where
 	@exec ops/run/run
@@ -33,7 +41,7 @@ e2e: ## run the end-to-end tests alone
 	cargo build --bins --package rls --package overrides-sync --package edgectl --locked
 	cargo test --package e2e --locked
 
-lint: fmt clippy doc check-layers check-sizes check-parity lint-charts lint-rules lint-containers deny ## run everything else that has to pass
+lint: fmt clippy doc check-layers check-sizes check-parity check-release lint-charts lint-rules lint-containers lint-workflows deny ## run everything else that has to pass
 
 fmt: ## check the formatting
 	cargo fmt --all --check
@@ -53,6 +61,9 @@ check-sizes: ## check that no source file has more than 400 lines
 check-parity: ## check that docs/parity.md names a test for each rule, and none that is not there
 	tests/tools/check-parity
 
+check-release: ## check that versions, images, changelog and renovate.json agree; TAG also with that tag
+	tests/tools/check-release $${TAG:+--tag "$$TAG"}
+
 lint-charts: ## check the charts with helm, and that the committed Envoy configurations are what charts/envoy renders
 	$(TOOLS) helm
 	$$($(TOOLS) --print-path helm) lint --strict --quiet charts/*
@@ -67,6 +78,10 @@ lint-containers: ## check images, compose and dashboards, as far as that goes wi
 	$(TOOLS) hadolint docker-compose envoy mimir prometheus
 	tests/tools/check-containers
 
+lint-workflows: ## check .github with actionlint, shellcheck and zizmor, and the scripts of a release with shellcheck
+	$(TOOLS) actionlint shellcheck zizmor
+	tests/tools/check-workflows
+
 render: ## render charts/envoy into the committed Envoy configurations
 	$(TOOLS) helm
 	ops/envoy/render
@@ -74,6 +89,10 @@ render: ## render charts/envoy into the committed Envoy configurations
 deny: ## check licences and sources of dependencies
 	$(TOOLS) cargo-deny
 	$$($(TOOLS) --print-path cargo-deny) --log-level error check bans licenses sources
+
+advisories: ## check dependencies for known vulnerabilities; needs the network
+	$(TOOLS) cargo-deny
+	$$($(TOOLS) --print-path cargo-deny) --log-level error check advisories
 
 tools: ## install the programs that the tests drive, outside of this folder
 	$(TOOLS)
@@ -119,6 +138,31 @@ soak: ## run the edge at 60 % of what it can do for SOAK_MINUTES (20), while lim
 	$(TOOLS) $(DRIVEN)
 	cargo build --release --bins --locked
 	SOAK_MINUTES=$${SOAK_MINUTES:-20} cargo test --release --package e2e --test soak --locked -- --nocapture
+
+images: ## build the images with docker; REGISTRY, PUSH=1 and PLATFORMS change where to and for what
+	ops/release/images
+
+package-charts: ## package the charts into target/dist; REGISTRY and PUSH=1 as for images
+	$(TOOLS) helm
+	ops/release/charts
+
+sbom: ## write what each program is made of to target/dist, as CycloneDX
+	$(TOOLS) cargo-cyclonedx
+	ops/release/sbom
+
+dist: package-charts sbom ## put the files of a release into target/dist: programs, charts, SBOMs and their checksums
+	ops/release/dist
+
+sign: ## sign target/dist/SHA256SUMS with cosign; COSIGN_OPTIONS are cosign's own
+	$(TOOLS) cosign
+	ops/release/sign files
+
+sign-pushed: ## sign the images and charts that were pushed, and attach the SBOMs
+	$(TOOLS) cosign
+	ops/release/sign pushed
+
+release-notes: ## print what CHANGELOG.md says of this version
+	@ops/release/notes
 
 clean-tools: ## remove the installed programs
 	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/mimir-edge/tools"
