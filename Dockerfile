@@ -18,6 +18,7 @@ WORKDIR /src
 ENV CARGO_TARGET_DIR=/target \
     RUSTFLAGS="-C target-feature=+crt-static"
 COPY Cargo.toml Cargo.lock ./
+COPY crates/edge/Cargo.toml crates/edge/
 COPY crates/edgectl/Cargo.toml crates/edgectl/
 COPY crates/enforce/Cargo.toml crates/enforce/
 COPY crates/go-regexp/Cargo.toml crates/go-regexp/
