@@ -1,18 +1,18 @@
 //! Any bytes as a push of a tenant with relabelling, pairs and exemplars, read by each set of rules.
 //!
 //! The yardsticks: rules change no verdict on whether a push can be read and nothing of what was sent;
-//! rules that drop everything leave nothing; a replica is judged once; and a second reading with the same buffers gives the same.
+//! rules that drop everything leave nothing; a replica is deduplicated once; and a second reading with the same buffers gives the same.
 //!
-//! The first byte of an input chooses the protocol (bit 0), whether each series is judged by its own replica (bit 1), whether exemplars are
+//! The first byte of an input chooses the protocol (bit 0), whether each series is deduplicated by its own replica (bit 1), whether exemplars are
 //! stored (bit 2), what is found of a replica (bits 3 and 4), and the rules (bits 5 to 7). The others are the body before it is compressed.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use limits::{LimitsState, SourceDocument, TenantLimits};
-use remote_write::relabel::Rewrite;
+use remote_write::relabel::Relabeler;
 use remote_write::{
-    BodyError, BodyLimits, Dedupe, HaRules, Protocol, PushCounts, Replica, Rules, Scratch, TenantRewrite, Validation,
+    BodyError, BodyLimits, Dedupe, HaRules, Protocol, PushCounts, Replica, Rules, Scratch, TenantRelabeler, Validation,
     read_push,
 };
 
@@ -38,14 +38,14 @@ overrides:
 "#;
 
 /// What each choice of rules comes to.
-static TENANTS: LazyLock<Vec<(TenantLimits, Option<Rewrite>)>> = LazyLock::new(|| {
+static TENANTS: LazyLock<Vec<(TenantLimits, Option<Relabeler>)>> = LazyLock::new(|| {
     let documents = [SourceDocument::new("runtime.yaml", DOCUMENT)];
     let applied = LimitsState::new(TenantLimits::default(), false).apply(&documents);
     assert!(applied.problems.is_empty(), "{:?}", applied.problems);
     let snapshot = applied.snapshot.expect("the document is good");
     let rewrites = snapshot.tenants().map(|(_, entry)| {
-        let rewrite = Rewrite::compile(&entry.limits).expect("the rules are good");
-        (entry.limits.clone(), rewrite)
+        let relabeler = Relabeler::compile(&entry.limits).expect("the rules are good");
+        (entry.limits.clone(), relabeler)
     });
     rewrites.collect()
 });
@@ -56,38 +56,38 @@ pub fn read(input: &[u8]) {
     let protocol = if choice & 1 == 0 { Protocol::V1 } else { Protocol::V2 };
     let body = compress(bytes);
     let kind = usize::from(choice >> 5) % KINDS;
-    let (limits, rewrite) = TENANTS.get(kind).expect("there is one for each choice");
+    let (limits, relabeler) = TENANTS.get(kind).expect("there is one for each choice");
     let limits = TenantLimits { max_global_exemplars_per_user: i64::from(choice >> 2 & 1), ..limits.clone() };
     let mut reader = Reader { protocol, body: &body, limits: &limits, scratch: Scratch::default() };
 
     let plain = reader.read(None, None);
-    let rewritten = reader.read(rewrite.as_ref(), None);
-    compare(&plain, &rewritten);
-    if let (Ok(plain), Ok(rewritten)) = (&plain, &rewritten)
-        && rewritten.unmetered.is_none()
+    let relabelled = reader.read(relabeler.as_ref(), None);
+    compare(&plain, &relabelled);
+    if let (Ok(plain), Ok(relabelled)) = (&plain, &relabelled)
+        && relabelled.unmetered.is_none()
         && plain.unmetered.is_none()
         && kind == EVERYTHING
     {
-        assert_eq!((rewritten.samples, rewritten.histograms, rewritten.exemplars), (0, 0, 0));
+        assert_eq!((relabelled.samples, relabelled.histograms, relabelled.exemplars), (0, 0, 0));
     }
-    assert_eq!(rewritten, reader.read(rewrite.as_ref(), None), "buffers remember something");
+    assert_eq!(relabelled, reader.read(relabeler.as_ref(), None), "buffers remember something");
 
     let each_series = choice & 2 != 0;
     let elected = (choice >> 3) & 3;
-    for rewrite in [None, rewrite.as_ref()] {
-        let paired = reader.read(rewrite, Some((each_series, elected)));
+    for relabeler in [None, relabeler.as_ref()] {
+        let paired = reader.read(relabeler, Some((each_series, elected)));
         compare(&plain, &paired);
-        if let (Ok(without), Ok(paired), None) = (&plain, &paired, rewrite) {
+        if let (Ok(without), Ok(paired), None) = (&plain, &paired, relabeler) {
             assert!(paired.samples <= without.sent.samples, "more samples than were sent");
             if elected == ALL_DROPPED && paired.unmetered.is_none() && reader.names_replicas() {
                 assert_eq!(paired.items(), 0, "of a replica that is not elected nothing is left");
             }
         }
-        assert_eq!(paired, reader.read(rewrite, Some((each_series, elected))), "buffers remember something");
+        assert_eq!(paired, reader.read(relabeler, Some((each_series, elected))), "buffers remember something");
     }
 }
 
-/// What a judge says: nothing is of a pair; all are elected; it depends on the name; none is.
+/// what a callback says: nothing is of a pair; all are elected; it depends on the name; none is.
 const ALL_DROPPED: u8 = 3;
 
 struct Reader<'b> {
@@ -98,11 +98,11 @@ struct Reader<'b> {
 }
 
 impl Reader<'_> {
-    fn read(&mut self, rewrite: Option<&Rewrite>, pair: Option<(bool, u8)>) -> Result<PushCounts, BodyError> {
+    fn read(&mut self, relabeler: Option<&Relabeler>, pair: Option<(bool, u8)>) -> Result<PushCounts, BodyError> {
         let mut asked = HashSet::new();
-        let mut judge = |replica: Replica<'_>| {
+        let mut dedupe = |replica: Replica<'_>| {
             let is_new = asked.insert((replica.cluster.to_vec(), replica.replica.to_vec()));
-            assert!(is_new, "a replica is judged for the second time");
+            assert!(is_new, "a replica is deduplicated for the second time");
             match pair {
                 Some((_, 1)) => Dedupe::Elected,
                 Some((_, 2)) if replica.replica.is_empty() => Dedupe::NoPair,
@@ -115,17 +115,17 @@ impl Reader<'_> {
             cluster_label: b"cluster",
             replica_label: b"__replica__",
             each_series,
-            judge: &mut judge,
+            dedupe: &mut dedupe,
         });
         let rules = Rules {
             validation: Validation::new(self.limits),
-            rewrite: rewrite.map(|rewrite| TenantRewrite { rewrite, tenant: "team" }),
+            relabeler: relabeler.map(|relabeler| TenantRelabeler { relabeler, tenant: "team" }),
             ha,
         };
         read_push(self.protocol, self.body, BODY, rules, NOW, &mut self.scratch)
     }
 
-    /// Whether the push has series, so that somebody is judged.
+    /// Whether the push has series, so that somebody is deduplicated.
     fn names_replicas(&mut self) -> bool {
         self.read(None, None).is_ok_and(|counts| counts.series > 0)
     }

@@ -11,9 +11,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use remote_write::relabel::Rewrite;
+use remote_write::relabel::Relabeler;
 use remote_write::{
-    BodyError, BodyLimits, Dedupe, Protocol, PushCounts, Replica, Rules, Scratch, TenantRewrite, Validation, read_push,
+    BodyError, BodyLimits, Dedupe, Protocol, PushCounts, Replica, Rules, Scratch, TenantRelabeler, Validation,
+    read_push,
 };
 
 pub use pool::DecodePool;
@@ -51,7 +52,7 @@ pub(crate) struct DecodePlan {
 struct Special {
     tenant: Box<str>,
     election: Option<PushElection>,
-    relabeler: Option<Arc<Rewrite>>,
+    relabeler: Option<Arc<Relabeler>>,
     /// Why the relabelling is one that the edge cannot do.
     relabel_unavailable: Option<RelabelUnavailable>,
 }
@@ -157,11 +158,11 @@ impl DecodePlan {
     pub(crate) fn effort(&self) -> usize {
         let Some(special) = &self.special else { return 1 };
         let rules = special.relabeler.as_ref().map_or(0, |relabeler| relabeler.len());
-        // A push of a pair is walked twice; judged series by series, its labels are copied as those that are relabelled are.
+        // A push of a pair is walked twice; deduplicated series by series, its labels are copied as those that are relabelled are.
         let pair = special
             .election
             .as_ref()
-            .map_or(0, |election| if election.judges_each_series() { EFFORT_OF_A_RULE } else { 1 });
+            .map_or(0, |election| if election.dedupes_each_series() { EFFORT_OF_A_RULE } else { 1 });
         1 + pair + EFFORT_OF_A_RULE.saturating_mul(rules)
     }
 
@@ -179,14 +180,14 @@ impl DecodePlan {
         };
         let Special { tenant, election, relabeler, relabel_unavailable } = &**special;
         let (mut outcome, mut candidates) = (ElectionOutcome::default(), Candidates::default());
-        let mut judge = |replica: Replica<'_>| match election {
-            Some(election) => election.judge(tenant, replica, &mut outcome, &mut candidates),
+        let mut dedupe = |replica: Replica<'_>| match election {
+            Some(election) => election.dedupe(tenant, replica, &mut outcome, &mut candidates),
             None => Dedupe::NoPair,
         };
         let rules = Rules {
             validation: self.validation,
-            rewrite: relabeler.as_deref().map(|rewrite| TenantRewrite { rewrite, tenant }),
-            ha: election.as_ref().map(|election| election.rules(&mut judge)),
+            relabeler: relabeler.as_deref().map(|relabeler| TenantRelabeler { relabeler, tenant }),
+            ha: election.as_ref().map(|election| election.rules(&mut dedupe)),
         };
         let counts = read_push(self.protocol, body, limits, rules, self.now, scratch)?;
         let relabel_unavailable = *relabel_unavailable;

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 
-pub use pair::Word;
+pub use pair::TrackerEntry;
 pub use rules::ElectionRules;
 pub use tenant_elections::MAX_TENANT_BYTES;
 use tenant_elections::{LOOKED_AT_BY_A_STEP, Step, TenantElections};
@@ -57,7 +57,7 @@ impl<'l> HaPair<'l> {
 
 /// What a replica is to its pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Standing {
+pub enum ReplicaStatus {
     /// Its series are accepted, without their replica label, and charged.
     Elected,
     /// Another one is elected: Mimir answers 202, ingests nothing and charges nothing.
@@ -69,11 +69,11 @@ pub enum Standing {
     Untracked,
 }
 
-impl Standing {
+impl ReplicaStatus {
     /// Whether the series cost anything. Where it is unknown they don't: Mimir charges them itself.
     #[must_use]
     pub const fn is_charged(self) -> bool {
-        matches!(self, Standing::Elected)
+        matches!(self, ReplicaStatus::Elected)
     }
 }
 
@@ -82,8 +82,8 @@ impl Standing {
 #[must_use]
 pub struct Election {
     /// What the replica is to its pair.
-    pub standing: Standing,
-    /// Whether this is Mimir's word and not only the election held here.
+    pub status: ReplicaStatus,
+    /// Whether Mimir's list says so and not only the election held here.
     pub confirmed: bool,
     /// Whether Mimir has to get this push even if its items are over their limit. Its tracker elects and keeps alive only
     /// replicas whose pushes reach it, before it limits them: an edge that refused all of an elected replica's pushes
@@ -93,8 +93,8 @@ pub struct Election {
 
 impl Election {
     /// Where no push has to reach Mimir.
-    fn of(standing: Standing, confirmed: bool) -> Self {
-        Election { standing, confirmed, due: false }
+    fn of(status: ReplicaStatus, confirmed: bool) -> Self {
+        Election { status, confirmed, due: false }
     }
 }
 
@@ -127,7 +127,7 @@ impl Elections {
         }
     }
 
-    /// Whether a pair that is not held may be; Mimir's own word is always taken.
+    /// Whether a pair that is not held may be; what Mimir's list names always is.
     fn has_room(&self) -> bool {
         self.bytes.load(Ordering::Relaxed) < self.most_bytes
     }
@@ -142,7 +142,7 @@ impl Elections {
         changed
     }
 
-    /// Tells the standing of a replica that pushes at `now`, and notes that it was seen.
+    /// Tells the status of a replica that pushes at `now`, and notes that it was seen.
     ///
     /// `earliest_sample` is the time of the earliest among the first samples and first histograms of the push's series
     /// (of the pair's, where each series is decided); it only matters where [`ElectionRules::uses_sample_time`].
@@ -160,7 +160,7 @@ impl Elections {
         if !has_room && !self.tenants.contains_key(tenant) {
             // Nothing is kept of a tenant for which there is no room: its name would be what is kept.
             self.untracked.fetch_add(1, Ordering::Relaxed);
-            return Election::of(Standing::Untracked, false);
+            return Election::of(ReplicaStatus::Untracked, false);
         }
         let elect = |known: &mut TenantElections| {
             self.change(known, |known| known.elect(pair, rules, earliest_sample, now, has_room))
@@ -168,7 +168,7 @@ impl Elections {
         // Two look-ups for a new tenant, so that a known one costs no allocation.
         let known = self.tenants.get_mut(tenant).map(|mut known| elect(&mut known));
         let election = known.unwrap_or_else(|| elect(&mut self.tenants.entry(tenant.into()).or_default()));
-        if election.standing == Standing::Untracked {
+        if election.status == ReplicaStatus::Untracked {
             self.untracked.fetch_add(1, Ordering::Relaxed);
         }
         election
@@ -189,19 +189,19 @@ impl Elections {
         known.unwrap_or_else(|| TenantElections::default().preview(pair, rules, now, has_room))
     }
 
-    /// Takes Mimir's word for who is elected in a cluster. It holds, and nobody takes over here, until
+    /// Takes from Mimir's list who is elected in a cluster. It holds, and nobody takes over here, until
     /// [`Elections::unconfirm`] or [`Elections::forget_unlisted`] takes it back; `ha_max_clusters` does not matter.
     ///
     /// `false` if the tenant has no room for it; the pair is then left as it is.
-    pub fn confirm(&self, tenant: &str, word: &Word<'_>, now: UnixMillis) -> bool {
-        let tell = |known: &mut TenantElections| self.change(known, |known| known.tell(word, now));
+    pub fn confirm(&self, tenant: &str, entry: &TrackerEntry<'_>, now: UnixMillis) -> bool {
+        let confirm = |known: &mut TenantElections| self.change(known, |known| known.confirm(entry, now));
         if let Some(mut known) = self.tenants.get_mut(tenant) {
-            return tell(&mut known);
+            return confirm(&mut known);
         }
-        tell(&mut self.tenants.entry(tenant.into()).or_default())
+        confirm(&mut self.tenants.entry(tenant.into()).or_default())
     }
 
-    /// Whether Mimir's word holds for the cluster.
+    /// Whether Mimir's list holds for the cluster.
     #[must_use]
     pub fn is_confirmed(&self, tenant: &str, cluster: &[u8]) -> bool {
         self.tenants.get(tenant).is_some_and(|known| known.is_confirmed(cluster))
@@ -210,7 +210,7 @@ impl Elections {
     /// Drops the pairs that Mimir last named before `since`: for the end of a complete list, with the time at which
     /// its reading began. Mimir holds them no longer, so whoever pushes next is elected. How many those were.
     ///
-    /// Pairs that Mimir has never named, or whose word was taken back, stay.
+    /// Pairs that Mimir has never named, or whose entry expired, stay.
     pub fn forget_unlisted(&self, since: UnixMillis) -> usize {
         self.step_by_step(|tenant, after| tenant.forget_unlisted(since, after))
     }
@@ -240,7 +240,7 @@ impl Elections {
         count
     }
 
-    /// Gives back the memory of pairs, not of Mimir's word, that had no push for 66 minutes; how many those were.
+    /// Gives back the memory of pairs, not of those that Mimir's list names, that had no push for 66 minutes; how many those were.
     ///
     /// No decision at `now` or later changes: such a pair is as if it had never been, dropped or not, because Mimir's
     /// own cleanup has dropped it by then. One shard is locked at a time.

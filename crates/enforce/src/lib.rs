@@ -23,7 +23,7 @@ mod tenant_state;
 pub use decision::{Decision, Denial, DenyReason};
 pub use election::{
     Election, ElectionRules, Elections, HaPair, MAX_BYTES as MAX_ELECTION_BYTES,
-    MAX_TENANT_BYTES as MAX_TENANT_ELECTION_BYTES, Standing, UnixMillis, Word,
+    MAX_TENANT_BYTES as MAX_TENANT_ELECTION_BYTES, ReplicaStatus, TrackerEntry, UnixMillis,
 };
 pub use enforcer::{Enforcer, MAX_PLACES, UNMETERED_FACTOR, unmetered_denial};
 pub use go_float::format_go_float;

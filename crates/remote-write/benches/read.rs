@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use limits::{RelabelAction, RelabelRule, TenantLimits};
 use prost::Message;
 use remote_write::encode::{Encoder, MetricKind, Series, SeriesMetadata, encode_push};
-use remote_write::relabel::Rewrite;
+use remote_write::relabel::Relabeler;
 use remote_write::{
-    BodyLimits, Dedupe, HaRules, Protocol, Replica, Rules, Scratch, TenantRewrite, Validation, read_push,
+    BodyLimits, Dedupe, HaRules, Protocol, Replica, Rules, Scratch, TenantRelabeler, Validation, read_push,
 };
 
 #[expect(dead_code, reason = "the bench decodes whole pushes only")]
@@ -58,18 +58,18 @@ fn report(protocol: Protocol, series: &[Series], decode: impl Fn(&[u8])) {
     let mut encoder = Encoder::new();
     let snappy = best(|| drop(black_box(snap::raw::Decoder::new().decompress(&body, &mut plain))));
     let mut read_for = |limits: &TenantLimits| {
-        let (validation, rewrite) = (Validation::new(limits), Rewrite::compile(limits).unwrap());
+        let (validation, relabeler) = (Validation::new(limits), Relabeler::compile(limits).unwrap());
         best(|| {
-            let mut judge = |_: Replica<'_>| Dedupe::Elected;
+            let mut dedupe = |_: Replica<'_>| Dedupe::Elected;
             let ha = HaRules {
                 cluster_label: limits.ha_cluster_label.as_bytes(),
                 replica_label: limits.ha_replica_label.as_bytes(),
                 each_series: false,
-                judge: &mut judge,
+                dedupe: &mut dedupe,
             };
             let rules = Rules {
                 validation,
-                rewrite: rewrite.as_ref().map(|rewrite| TenantRewrite { rewrite, tenant: "team" }),
+                relabeler: relabeler.as_ref().map(|relabeler| TenantRelabeler { relabeler, tenant: "team" }),
                 ha: limits.accept_ha_samples.then_some(ha),
             };
             drop(black_box(read_push(protocol, &body, LIMITS, rules, NOW, &mut scratch)));

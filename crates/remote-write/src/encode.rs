@@ -1,7 +1,7 @@
 //! Building pushes, for clients and tests: plain structs in, a compressed body out.
 //!
 //! Not a general protobuf writer: it writes the fields that Prometheus sends, in the order in which Prometheus sends them
-//! (symbols before the series that use them, packed scalars, defaults left out). It judges nothing: unsorted labels or a
+//! (symbols before the series that use them, packed scalars, defaults left out). it validates nothing: unsorted labels or a
 //! histogram without buckets are written as they are, so that tests can build pushes that Mimir refuses.
 
 use thiserror::Error;

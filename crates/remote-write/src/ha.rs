@@ -1,8 +1,8 @@
-//! Pushes of Prometheus pairs: which replica sent a push, and what is left of it once that is judged.
+//! Pushes of Prometheus pairs: which replica sent a push, and what is left of it once it is deduplicated.
 //!
 //! Mimir looks at the labels of the first series, or of each one (`ha_tracker_per_sample_dedupe`), after it has unmarshalled
 //! the whole push and before anything else (`ha_dedupe*.go` in its `pkg/distributor`). So such a push is walked twice: once
-//! for its pairs, which also tells whether it can be read at all, and once to be judged. Who is elected is for the caller
+//! for its pairs, which also shows whether it can be read at all, and once to be counted. Who is elected is for the caller
 //! to say.
 
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use crate::wire::Cursor;
 use crate::work::Work;
 use crate::{PushCounts, Unmetered};
 
-/// The most replicas of one push that are told apart where each series is judged by its own labels. A sender has one.
+/// The most replicas of one push that are told apart where each series is deduplicated by its own labels. A sender has one.
 pub const MAX_REPLICAS: usize = 10_000;
 
 /// How pushes of pairs are deduplicated for one tenant.
@@ -27,21 +27,21 @@ pub struct HaRules<'t> {
     pub cluster_label: &'t [u8],
     /// The label that names one of it; Mimir's `ha_replica_label`.
     pub replica_label: &'t [u8],
-    /// Whether each series is judged by its own labels instead of by those of the first one; Mimir's
+    /// Whether each series is deduplicated by its own labels instead of by those of the first one; Mimir's
     /// `ha_tracker_per_sample_dedupe`.
     pub each_series: bool,
     /// Judges a replica: once for a push, or once for each replica in it, in the order of their first series.
-    pub judge: &'t mut dyn FnMut(Replica<'_>) -> Dedupe,
+    pub dedupe: &'t mut dyn FnMut(Replica<'_>) -> Dedupe,
 }
 
 impl<'t> HaRules<'t> {
     /// The rules of a tenant with these limits, whose `accept_ha_samples` the caller looks at.
-    pub fn new(limits: &'t TenantLimits, judge: &'t mut dyn FnMut(Replica<'_>) -> Dedupe) -> Self {
+    pub fn new(limits: &'t TenantLimits, dedupe: &'t mut dyn FnMut(Replica<'_>) -> Dedupe) -> Self {
         Self {
             cluster_label: limits.ha_cluster_label.as_bytes(),
             replica_label: limits.ha_replica_label.as_bytes(),
             each_series: limits.ha_tracker_per_sample_dedupe,
-            judge,
+            dedupe,
         }
     }
 }
@@ -175,16 +175,16 @@ impl<'a, 't> PairScan<'a, 't> {
         }
     }
 
-    /// Has the replicas judged, if all of them are known.
+    /// Has the replicas deduplicated, if all of them are known.
     pub(crate) fn finish(self) -> (Deduped<'a, 't>, Work) {
         let work = self.work;
         (self.dedupe(), work)
     }
 
     fn dedupe(self) -> Deduped<'a, 't> {
-        let HaRules { cluster_label, replica_label, each_series, judge } = self.rules;
-        let mut judge = |(pair, earliest_sample): Seen<'a>| {
-            judge(Replica { cluster: pair.cluster, replica: pair.replica, earliest_sample })
+        let HaRules { cluster_label, replica_label, each_series, dedupe } = self.rules;
+        let mut dedupe = |(pair, earliest_sample): Seen<'a>| {
+            dedupe(Replica { cluster: pair.cluster, replica: pair.replica, earliest_sample })
         };
         if let Some(why) = self.unknown {
             return Deduped::Nothing(self.counts.as_sent(why));
@@ -192,14 +192,14 @@ impl<'a, 't> PairScan<'a, 't> {
         // Without a series Mimir does not look for a pair.
         let Some(sender) = self.sender else { return Deduped::All { without: None } };
         if !each_series {
-            return match judge(sender) {
+            return match dedupe(sender) {
                 Dedupe::NoPair => Deduped::All { without: None },
                 Dedupe::Elected => Deduped::All { without: Some(replica_label) },
                 Dedupe::Dropped => Deduped::Nothing(self.counts),
             };
         }
         drop(self.places);
-        let by_replica: HashMap<_, _> = self.replicas.into_iter().map(|seen| (seen.0, judge(seen))).collect();
+        let by_replica: HashMap<_, _> = self.replicas.into_iter().map(|seen| (seen.0, dedupe(seen))).collect();
         if by_replica.values().all(|verdict| *verdict == Dedupe::Dropped) {
             return Deduped::Nothing(self.counts);
         }
@@ -304,7 +304,7 @@ impl<'a> Visitor<'a> for PairScan<'a, '_> {
 
 impl fmt::Debug for HaRules<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cluster_label, replica_label, each_series, judge: _ } = self;
+        let Self { cluster_label, replica_label, each_series, dedupe: _ } = self;
         formatter
             .debug_struct("HaRules")
             .field("cluster_label", cluster_label)

@@ -3,7 +3,7 @@
 use crate::error::{BodyError, ProtobufError};
 use crate::families::Families;
 use crate::ha::{Deduped, PairScan};
-use crate::judge::Judge;
+use crate::push_counter::PushCounter;
 use crate::scratch::Scratch;
 use crate::symbols::Symbols;
 use crate::visitor::Visitor;
@@ -25,7 +25,7 @@ pub struct BodyLimits {
 ///
 /// # Errors
 /// What Mimir answers 400 to before it looks at any series; the `Display` of the error is Mimir's text. Where several
-/// things are wrong, the first one in the body is told. No replica is judged then.
+/// things are wrong, the first one in the body is reported. No replica is deduplicated then.
 pub fn read_push<'t>(
     protocol: Protocol,
     body: &[u8],
@@ -34,8 +34,8 @@ pub fn read_push<'t>(
     now: i64,
     scratch: &mut Scratch,
 ) -> Result<PushCounts, BodyError> {
-    let Rules { validation, rewrite, ha } = rules.into();
-    let Scratch { decoded, symbols, families, judge, caps } = scratch;
+    let Rules { validation, relabeler, ha } = rules.into();
+    let Scratch { decoded, symbols, families, counter, caps } = scratch;
     let decoded = snappy::decompress(body, limits.max_decoded_bytes, decoded)?;
     let decoded_bytes = decoded.len() as u64;
     let mut walker = Walker { protocol, decoded, symbols, families };
@@ -50,10 +50,10 @@ pub fn read_push<'t>(
             return Ok(PushCounts { decoded_bytes, ..counts });
         }
     }
-    let mut judge = Judge::new(&validation, rewrite, deduped, (protocol, now), work, judge);
-    let walked = walker.walk(&mut judge);
+    let mut counter = PushCounter::new(&validation, relabeler, deduped, (protocol, now), work, counter);
+    let walked = walker.walk(&mut counter);
     // Also after an error: it holds buffers that are to come back.
-    let counts = judge.finish();
+    let counts = counter.finish();
     walked?;
     Ok(PushCounts { decoded_bytes, ..counts })
 }

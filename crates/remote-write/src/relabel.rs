@@ -2,7 +2,7 @@
 //! empty values removed and names sorted (`prePushRelabelMiddleware` and `prePushSortAndFilterMiddleware` in Mimir's
 //! `pkg/distributor/distributor.go`).
 //!
-//! [`Rewrite::compile`] reads a tenant's rules once; [`Rewrite::apply`] runs them on the labels of one series, in a
+//! [`Relabeler::compile`] reads a tenant's rules once; [`Relabeler::apply`] runs them on the labels of one series, in a
 //! [`LabelSet`] that the caller fills and keeps.
 //!
 //! The rules are Prometheus' (`model/relabel/relabel.go`) as Mimir runs them, and Mimir does not ask of a rule what
@@ -47,7 +47,7 @@ const TENANT_LABEL: &[u8] = b"__meta_tenant_id";
 
 /// A tenant's `metric_relabel_configs` and `drop_labels`, ready to run.
 #[derive(Debug)]
-pub struct Rewrite {
+pub struct Relabeler {
     rules: Vec<Rule>,
     /// Of all rules together.
     weight: usize,
@@ -57,7 +57,7 @@ pub struct Rewrite {
 
 /// A rule that cannot be run. The text goes on from the name of the field, `metric_relabel_configs`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum RewriteError {
+pub enum RelabelError {
     /// Mimir refuses the document with this rule.
     #[error("has rule {rule} whose regex {error}")]
     Regex {
@@ -81,13 +81,13 @@ pub enum RewriteError {
     },
 }
 
-impl Rewrite {
+impl Relabeler {
     /// The tenant's rules; `None` where there is nothing to do, or where the document turns all of it off
     /// (`metric_relabeling_enabled: false`, which turns `drop_labels` off too).
     ///
     /// # Errors
     /// The first rule that cannot be run. What Mimir charges to this tenant is not known then: its pushes are to be charged as sent.
-    pub fn compile(limits: &TenantLimits) -> Result<Option<Self>, RewriteError> {
+    pub fn compile(limits: &TenantLimits) -> Result<Option<Self>, RelabelError> {
         let compiled = Self::compile_with(limits, |expression| Some(Pattern::compile(expression).map(Arc::new)));
         compiled.unwrap_or(Ok(None))
     }
@@ -96,7 +96,7 @@ impl Rewrite {
     pub fn compile_with(
         limits: &TenantLimits,
         mut pattern: impl FnMut(&Arc<str>) -> Option<Result<Arc<Pattern>, PatternError>>,
-    ) -> Option<Result<Option<Self>, RewriteError>> {
+    ) -> Option<Result<Option<Self>, RelabelError>> {
         let nothing = limits.metric_relabel_configs.is_empty() && limits.drop_labels.is_empty();
         if nothing || !limits.metric_relabeling_enabled {
             return Some(Ok(None));
@@ -111,7 +111,7 @@ impl Rewrite {
         let weight = rules.iter().map(Rule::weight).sum();
         let is_cheap = !rules.iter().any(Rule::finds_groups);
         let drop_labels = limits.drop_labels.iter().map(|name| (&**name).into()).collect();
-        Some(Ok(Some(Rewrite { rules, weight, is_cheap, drop_labels })))
+        Some(Ok(Some(Relabeler { rules, weight, is_cheap, drop_labels })))
     }
 
     /// How many rules there are, `drop_labels` included.

@@ -1,7 +1,7 @@
 //! What of a tenant's limits decides what Mimir charges for a push, as one argument.
 
 use crate::ha::HaRules;
-use crate::relabel::Rewrite;
+use crate::relabel::Relabeler;
 use crate::validation::Validation;
 
 /// The rules that one push is read by.
@@ -12,16 +12,16 @@ pub struct Rules<'t> {
     /// Which series, samples and metadata are valid.
     pub validation: Validation,
     /// What becomes of the labels before that; `None` where nothing does.
-    pub rewrite: Option<TenantRewrite<'t>>,
+    pub relabeler: Option<TenantRelabeler<'t>>,
     /// How pushes of Prometheus pairs are deduplicated before that; `None` where they are not.
     pub ha: Option<HaRules<'t>>,
 }
 
 /// Relabelling, and the tenant that it may look at.
 #[derive(Clone, Copy, Debug)]
-pub struct TenantRewrite<'t> {
+pub struct TenantRelabeler<'t> {
     /// The compiled rules.
-    pub rewrite: &'t Rewrite,
+    pub relabeler: &'t Relabeler,
     /// The bare tenant.
     pub tenant: &'t str,
 }
@@ -29,6 +29,6 @@ pub struct TenantRewrite<'t> {
 impl From<&Validation> for Rules<'_> {
     /// The rules of a tenant without pairs and without relabelling.
     fn from(validation: &Validation) -> Self {
-        Self { validation: *validation, rewrite: None, ha: None }
+        Self { validation: *validation, relabeler: None, ha: None }
     }
 }

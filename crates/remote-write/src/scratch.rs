@@ -1,7 +1,7 @@
 //! Buffers that outlive a push, so that reading one allocates nothing once they have grown.
 
 use crate::families::Families;
-use crate::judge::JudgeBuffers;
+use crate::push_counter::CounterBuffers;
 use crate::snappy::ROOMY_BYTES;
 use crate::symbols::Symbols;
 use crate::work::Caps;
@@ -14,7 +14,7 @@ pub struct Scratch {
     pub(crate) decoded: Vec<u8>,
     pub(crate) symbols: Symbols,
     pub(crate) families: Families,
-    pub(crate) judge: JudgeBuffers,
+    pub(crate) counter: CounterBuffers,
     pub(crate) caps: Caps,
 }
 
@@ -27,7 +27,7 @@ impl Scratch {
         self.decoded.shrink_to(keep_bytes - side);
         let left = side.saturating_sub(self.symbols.shrink(side / 2));
         let left = left.saturating_sub(self.families.shrink(left / 4));
-        self.judge.shrink(left);
+        self.counter.shrink(left);
     }
 }
 

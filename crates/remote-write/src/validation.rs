@@ -2,7 +2,7 @@
 //!
 //! Only the verdicts are here, not the order of the checks: whatever Mimir finds first, the series is not charged
 //! (`validateSeries` and what it calls in Mimir's `pkg/distributor`). Which samples are one, and what of an exemplar is
-//! kept, belongs to the judge of a push.
+//! kept, belongs to the counter of a push.
 
 mod names;
 

@@ -4,10 +4,10 @@
 
 use limits::{RelabelAction, RelabelRule, TenantLimits};
 use remote_write::encode::{Metadata, MetricKind, Series, SeriesMetadata, encode_push};
-use remote_write::relabel::Rewrite;
+use remote_write::relabel::Relabeler;
 use remote_write::{
     BodyLimits, Dedupe, HaRules, MAX_REPLICAS, MAX_RULE_RUNS, Protocol, PushCounts, Replica, Rules, Scratch,
-    TenantRewrite, Unmetered, Validation, read_push,
+    TenantRelabeler, Unmetered, Validation, read_push,
 };
 
 const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 4 << 20 };
@@ -17,25 +17,25 @@ const PROTOCOLS: [Protocol; 2] = [Protocol::V1, Protocol::V2];
 /// A replica as it was asked about: cluster, replica and the earliest time.
 type Asked = (String, String, Option<i64>);
 
-/// Reads a push whose replicas `judge` judges, and tells what was asked.
+/// Reads a push whose replicas `dedupe` judges, and tells what was asked.
 fn read(
     body: &[u8],
     protocol: Protocol,
     limits: &TenantLimits,
-    judge: impl Fn(&str, &str) -> Dedupe,
+    dedupe: impl Fn(&str, &str) -> Dedupe,
 ) -> (PushCounts, Vec<Asked>) {
     let mut asked = Vec::new();
-    let mut judge = |replica: Replica<'_>| {
+    let mut dedupe = |replica: Replica<'_>| {
         let [cluster, name] = [replica.cluster, replica.replica].map(|text| String::from_utf8(text.to_vec()).unwrap());
-        let verdict = judge(&cluster, &name);
+        let verdict = dedupe(&cluster, &name);
         asked.push((cluster, name, replica.earliest_sample));
         verdict
     };
-    let rewrite = Rewrite::compile(limits).unwrap();
+    let relabeler = Relabeler::compile(limits).unwrap();
     let rules = Rules {
         validation: Validation::new(limits),
-        rewrite: rewrite.as_ref().map(|rewrite| TenantRewrite { rewrite, tenant: "team-a" }),
-        ha: Some(HaRules::new(limits, &mut judge)),
+        relabeler: relabeler.as_ref().map(|relabeler| TenantRelabeler { relabeler, tenant: "team-a" }),
+        ha: Some(HaRules::new(limits, &mut dedupe)),
     };
     let counts = read_push(protocol, body, LIMITS, rules, NOW, &mut Scratch::default()).unwrap();
     (counts, asked)
@@ -106,7 +106,7 @@ fn only_the_first_replica_label_is_taken_off_and_the_last_one_names_the_replica(
     let body = encode_push(Protocol::V1, &[Series::sample(&labels, 1.0, NOW)], &[]).unwrap();
     let (counts, asked) = read(&body, Protocol::V1, &TenantLimits::default(), elected);
     assert_eq!(asked, [("one".into(), "a".into(), Some(NOW))]);
-    assert_eq!(counts.items(), 1, "the name is there once when labels are judged");
+    assert_eq!(counts.items(), 1, "the name is there once when labels is deduplicated");
 }
 
 #[test]
@@ -138,15 +138,15 @@ fn a_broken_push_is_told_and_no_replica_judged() {
         .decompress_vec(&encode_push(Protocol::V1, &[of("one", "a", "m", NOW)], &[]).unwrap())
         .unwrap();
     let broken = snap::raw::Encoder::new().compress_vec(&[plain.as_slice(), &[0x0a, 0x05]].concat()).unwrap();
-    let mut judge = |_: Replica<'_>| unreachable!("no replica is to be judged");
+    let mut dedupe = |_: Replica<'_>| unreachable!("no replica is to be deduplicated");
     let rules = Rules {
         validation: Validation::new(&TenantLimits::default()),
-        rewrite: None,
+        relabeler: None,
         ha: Some(HaRules {
             cluster_label: b"cluster",
             replica_label: b"__replica__",
             each_series: false,
-            judge: &mut judge,
+            dedupe: &mut dedupe,
         }),
     };
     assert!(read_push(Protocol::V1, &broken, LIMITS, rules, NOW, &mut Scratch::default()).is_err());
@@ -189,10 +189,10 @@ fn relabelled(series: usize, limits: &TenantLimits) -> PushCounts {
 
 fn relabel(protocol: Protocol, series: &[Series], limits: &TenantLimits) -> PushCounts {
     let body = encode_push(protocol, series, &[]).unwrap();
-    let rewrite = Rewrite::compile(limits).unwrap();
+    let relabeler = Relabeler::compile(limits).unwrap();
     let rules = Rules {
         validation: Validation::new(limits),
-        rewrite: rewrite.as_ref().map(|rewrite| TenantRewrite { rewrite, tenant: "team-a" }),
+        relabeler: relabeler.as_ref().map(|relabeler| TenantRelabeler { relabeler, tenant: "team-a" }),
         ha: None,
     };
     let limits = BodyLimits { max_decoded_bytes: 100 << 20 };
@@ -313,7 +313,7 @@ fn long_texts_and_large_expressions_end_relabelling_early() {
 
 #[test]
 fn rules_are_cheap_unless_they_find_groups() {
-    let is_cheap = |rule| Rewrite::compile(&many(1, rule)).unwrap().unwrap().is_cheap();
+    let is_cheap = |rule| Relabeler::compile(&many(1, rule)).unwrap().unwrap().is_cheap();
     assert!(is_cheap(dropping("a", "(.*)x(.*)")) && is_cheap(groups_of("a", "(.*)x(.*)", "y")));
     assert!(is_cheap(groups_of("a", "(.*)", "$1")), "which needs no search");
     assert!(!is_cheap(groups_of("a", "(.*)x(.*)", "$1")));

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use enforce::{ElectionRules, Elections, HaPair, Standing, UnixMillis};
+use enforce::{ElectionRules, Elections, HaPair, ReplicaStatus, UnixMillis};
 use limits::TenantLimits;
 use remote_write::{Dedupe, HaRules, Replica};
 
@@ -14,7 +14,7 @@ use super::{Control, HaTracker};
 /// The longest name of a pair or a replica whose election is held.
 const MOST_NAME_BYTES: usize = 1024;
 
-/// How the replicas of one push are judged.
+/// How the replicas of one push are deduplicated.
 #[derive(Clone, Debug)]
 pub(crate) struct PushElection {
     elections: Arc<Elections>,
@@ -35,7 +35,7 @@ pub(crate) struct ElectionOutcome {
     pub dropped: bool,
     /// One of them is of a pair over `ha_max_clusters`.
     pub too_many_clusters: bool,
-    /// One of them cannot be judged, since its tenant has more pairs than are held.
+    /// One of them cannot be deduplicated, since its tenant has more pairs than are held.
     pub untracked: bool,
     /// One of them is elected here, and whom Mimir elected is not known: it is not to be charged.
     pub unknown: bool,
@@ -108,23 +108,23 @@ impl Control {
 }
 
 impl PushElection {
-    /// The rules by which `judge` is asked about the replicas of a push.
-    pub(crate) fn rules<'t>(&'t self, judge: &'t mut dyn FnMut(Replica<'_>) -> Dedupe) -> HaRules<'t> {
+    /// The rules by which `dedupe` is asked about the replicas of a push.
+    pub(crate) fn rules<'t>(&'t self, dedupe: &'t mut dyn FnMut(Replica<'_>) -> Dedupe) -> HaRules<'t> {
         HaRules {
             cluster_label: self.cluster_label.as_bytes(),
             replica_label: self.replica_label.as_bytes(),
             each_series: self.each_series,
-            judge,
+            dedupe,
         }
     }
 
     /// Whether a replica is asked about for each series.
-    pub(crate) fn judges_each_series(&self) -> bool {
+    pub(crate) fn dedupes_each_series(&self) -> bool {
         self.each_series
     }
 
     /// What becomes of the series of a replica of this tenant; adds to the push's `outcome`, and to its `candidates`.
-    pub(crate) fn judge(
+    pub(crate) fn dedupe(
         &self,
         tenant: &str,
         replica: Replica<'_>,
@@ -144,8 +144,8 @@ impl PushElection {
         } else {
             self.elections.preview(tenant, pair, &self.rules, self.now)
         };
-        match election.standing {
-            Standing::Elected => {
+        match election.status {
+            ReplicaStatus::Elected => {
                 // Without a tracker to ask it is not known whom Mimir elects, and the limit is held.
                 if self.ha_tracker.is_asked {
                     outcome.unknown |= !election.confirmed && !self.ha_tracker.has_list;
@@ -161,9 +161,9 @@ impl PushElection {
                 }
                 return Dedupe::Elected;
             }
-            Standing::NotElected => outcome.dropped = true,
-            Standing::TooManyClusters => outcome.too_many_clusters = true,
-            Standing::Untracked => outcome.untracked = true,
+            ReplicaStatus::NotElected => outcome.dropped = true,
+            ReplicaStatus::TooManyClusters => outcome.too_many_clusters = true,
+            ReplicaStatus::Untracked => outcome.untracked = true,
         }
         Dedupe::Dropped
     }

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use limits::{NameScheme, RelabelRule, Snapshot, TenantLimits};
-use remote_write::relabel::{Rewrite, RewriteError};
+use remote_write::relabel::{RelabelError, Relabeler};
 
 pub(super) use compiler::Compiler;
 
@@ -41,7 +41,7 @@ struct Place {
     scheme: NameScheme,
 }
 
-type Outcome = Result<Arc<Rewrite>, RewriteError>;
+type Outcome = Result<Arc<Relabeler>, RelabelError>;
 
 /// The rules of one set of limits, as far as they are compiled.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +87,7 @@ impl Relabelling {
     ///
     /// # Errors
     /// Why they cannot be run.
-    pub(crate) fn of(&self, limits: &TenantLimits) -> Result<Option<Arc<Rewrite>>, RelabelUnavailable> {
+    pub(crate) fn of(&self, limits: &TenantLimits) -> Result<Option<Arc<Relabeler>>, RelabelUnavailable> {
         if !limits.rewrites_series() {
             return Ok(None);
         }

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use enforce::{Elections, UnixMillis, Word};
+use enforce::{Elections, TrackerEntry, UnixMillis};
 use limits::ElectedReplica;
 use tokio::time::Instant;
 
@@ -75,14 +75,14 @@ impl Lists {
         // Not the time of now: a clock that is set back in between would have the list forget itself.
         let asked_at = UnixMillis::new(list.asked_at);
         for ElectedReplica { tenant, cluster, replica, received_at, elected_at } in &*list.elected {
-            let word = Word {
+            let entry = TrackerEntry {
                 cluster: cluster.as_bytes(),
                 replica: replica.as_bytes(),
                 received_at: UnixMillis::new(*received_at),
                 elected_at: UnixMillis::new(*elected_at),
             };
             // Without room for it the pair is not confirmed, and so denied nothing.
-            elections.confirm(tenant, &word, asked_at);
+            elections.confirm(tenant, &entry, asked_at);
         }
         elections.forget_unlisted(asked_at);
         true

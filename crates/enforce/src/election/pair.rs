@@ -67,7 +67,7 @@ struct Due {
 
 /// Who Mimir says is elected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Word<'w> {
+pub struct TrackerEntry<'w> {
     /// The cluster, `cluster` in the JSON of `GET /distributor/ha_tracker`.
     pub cluster: &'w [u8],
     /// The elected replica, `replica` there.
@@ -97,37 +97,37 @@ impl Pair {
     }
 
     /// A pair that is known from Mimir alone.
-    pub(crate) fn told(word: &Word<'_>, now: UnixMillis) -> Self {
+    pub(crate) fn confirmed(entry: &TrackerEntry<'_>, now: UnixMillis) -> Self {
         Pair {
-            received_at: word.received_at,
-            elected_at: word.elected_at,
+            received_at: entry.received_at,
+            elected_at: entry.elected_at,
             seen_at: None,
             shown_at: None,
             confirmed_at: Some(now),
-            ..Pair::new(word.replica, now)
+            ..Pair::new(entry.replica, now)
         }
     }
 
-    /// Takes Mimir's word, whatever was held here (`updateCache`).
-    pub(crate) fn tell(&mut self, word: &Word<'_>, now: UnixMillis) {
-        if *self.elected != *word.replica {
-            let candidate = self.candidate.take_if(|candidate| *candidate.replica == *word.replica);
+    /// Takes an entry of Mimir's list, whatever was held here (`updateCache`).
+    pub(crate) fn confirm(&mut self, entry: &TrackerEntry<'_>, now: UnixMillis) {
+        if *self.elected != *entry.replica {
+            let candidate = self.candidate.take_if(|candidate| *candidate.replica == *entry.replica);
             self.seen_at = candidate.as_ref().map(|candidate| candidate.seen_at);
             self.shown_at = self.seen_at;
             self.withheld = false;
-            self.elected = candidate.map_or_else(|| word.replica.into(), |candidate| candidate.replica);
+            self.elected = candidate.map_or_else(|| entry.replica.into(), |candidate| candidate.replica);
         }
-        self.received_at = word.received_at;
-        self.elected_at = word.elected_at;
+        self.received_at = entry.received_at;
+        self.elected_at = entry.elected_at;
         self.confirmed_at = Some(now);
     }
 
-    /// When Mimir's word was last taken; `None` if it holds no longer, or never came.
+    /// When Mimir's list last named it; `None` if it holds no longer, or never came.
     pub(crate) fn confirmed_at(&self) -> Option<UnixMillis> {
         self.confirmed_at
     }
 
-    /// Mimir's word no longer holds; the election goes on from it.
+    /// Mimir's list no longer holds; the election goes on from it.
     pub(crate) fn unconfirm(&mut self) {
         self.confirmed_at = None;
     }
@@ -212,7 +212,7 @@ impl Pair {
         self.settled_at = now;
     }
 
-    /// What the ticks since the last [`Pair::settle`] do. While Mimir's word holds, nothing: a failover is Mimir's to
+    /// What the ticks since the last [`Pair::settle`] do. While Mimir's list holds, nothing: a failover is Mimir's to
     /// tell then.
     ///
     /// Of the ticks between two pushes, at most one stores that the elected replica was seen, and at most one, later,

@@ -1,7 +1,7 @@
 //! The elections of one tenant.
 //!
 //! Not here: the map of tenants and its locks. The invariants: the names held take at most [`MAX_TENANT_BYTES`], each
-//! cluster with [`PAIR_BYTES`] on top; each pair that is not Mimir's word stands in line to be forgotten, at a time at
+//! cluster with [`PAIR_BYTES`] on top; each pair that Mimir's list does not name stands in line to be forgotten, at a time at
 //! which it is not forgotten yet or just so.
 //!
 //! A push looks at a bounded number of pairs beside its own, and so does each step of what goes over all of them:
@@ -11,10 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::pair::{Pair, Word};
+use super::pair::{Pair, TrackerEntry};
 use super::rules::ElectionRules;
 use super::unix_millis::UnixMillis;
-use super::{Election, HaPair, Standing};
+use super::{Election, HaPair, ReplicaStatus};
 
 /// The most bytes one tenant's elections may take.
 ///
@@ -35,7 +35,7 @@ pub(crate) const LOOKED_AT_BY_A_STEP: usize = 256;
 pub(crate) struct TenantElections {
     clusters: BTreeMap<Arc<[u8]>, Pair>,
     bytes: usize,
-    /// When each pair may be forgotten, as of when it was looked at last. Those of Mimir's word never are.
+    /// When each pair may be forgotten, as of when it was looked at last. Those of Mimir's list never are.
     line: BTreeSet<(UnixMillis, Arc<[u8]>)>,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct Step {
 }
 
 impl TenantElections {
-    /// Mimir's `checkReplica`, with Mimir's word for it if there is one. Without `has_room` only pairs that are held are told of.
+    /// Mimir's `checkReplica`, by Mimir's list if that names it. Without `has_room` only pairs that are held are told of.
     pub(crate) fn elect(
         &mut self,
         asked: HaPair<'_>,
@@ -60,21 +60,21 @@ impl TenantElections {
     ) -> Election {
         self.make_room(asked.cluster, asked.replica.len(), now);
         let Some(pair) = self.clusters.get_mut(asked.cluster) else {
-            return of_new(if has_room { self.open(asked, rules, now) } else { Standing::Untracked });
+            return of_new(if has_room { self.open(asked, rules, now) } else { ReplicaStatus::Untracked });
         };
         self.bytes -= pair.name_bytes();
         pair.settle(rules, now);
         let confirmed = pair.confirmed_at().is_some();
-        let mut election = Election::of(Standing::NotElected, confirmed);
+        let mut election = Election::of(ReplicaStatus::NotElected, confirmed);
         let has_room = self.bytes + asked.replica.len() <= MAX_TENANT_BYTES;
         if !pair.is_elected(asked.replica) && pair.is_unknown_to_mimir(rules, now) && has_room {
             // It keeps its place among those that may be forgotten.
             let in_line = pair.in_line;
             *pair = Pair::new(asked.replica, now);
             pair.in_line = in_line;
-            election = of_new(Standing::Elected);
+            election = of_new(ReplicaStatus::Elected);
         } else if pair.is_elected(asked.replica) {
-            election = Election { standing: Standing::Elected, due: pair.see_elected(rules, now), confirmed };
+            election = Election { status: ReplicaStatus::Elected, due: pair.see_elected(rules, now), confirmed };
         } else if self.bytes + pair.elected_bytes() + asked.replica.len() <= MAX_TENANT_BYTES {
             pair.see_other(asked.replica, earliest_sample, now);
         }
@@ -99,41 +99,41 @@ impl TenantElections {
     ) -> Election {
         let known = self.clusters.get(asked.cluster).filter(|pair| !pair.is_forgotten(now));
         let Some(pair) = known else {
-            return of_new(if has_room { self.preview_of_new(asked, rules, now) } else { Standing::Untracked });
+            return of_new(if has_room { self.preview_of_new(asked, rules, now) } else { ReplicaStatus::Untracked });
         };
         let confirmed = pair.confirmed_at().is_some();
         match pair.preview(asked.replica, rules, now) {
             None if pair.will_be_unknown_to_mimir(rules, now)
                 && self.bytes - pair.name_bytes() + asked.replica.len() <= MAX_TENANT_BYTES =>
             {
-                of_new(Standing::Elected)
+                of_new(ReplicaStatus::Elected)
             }
-            Some(due) => Election { standing: Standing::Elected, due, confirmed },
-            None => Election::of(Standing::NotElected, confirmed),
+            Some(due) => Election { status: ReplicaStatus::Elected, due, confirmed },
+            None => Election::of(ReplicaStatus::NotElected, confirmed),
         }
     }
 
-    /// Takes Mimir's word; `false` if there is no room for it.
-    pub(crate) fn tell(&mut self, word: &Word<'_>, now: UnixMillis) -> bool {
-        let most = word.cluster.len().saturating_add(word.replica.len()).saturating_add(PAIR_BYTES);
-        self.make_room(word.cluster, most, now);
-        match self.clusters.get_mut(word.cluster) {
+    /// Takes an entry of Mimir's list; `false` if there is no room for it.
+    pub(crate) fn confirm(&mut self, entry: &TrackerEntry<'_>, now: UnixMillis) -> bool {
+        let most = entry.cluster.len().saturating_add(entry.replica.len()).saturating_add(PAIR_BYTES);
+        self.make_room(entry.cluster, most, now);
+        match self.clusters.get_mut(entry.cluster) {
             Some(pair) => {
                 let before = pair.name_bytes();
-                if self.bytes - before + pair.candidate_bytes() + word.replica.len() > MAX_TENANT_BYTES {
+                if self.bytes - before + pair.candidate_bytes() + entry.replica.len() > MAX_TENANT_BYTES {
                     return false;
                 }
-                pair.tell(word, now);
+                pair.confirm(entry, now);
                 self.bytes = self.bytes - before + pair.name_bytes();
             }
             None => {
-                let pair = Pair::told(word, now);
-                let bytes = cost(word.cluster, &pair);
+                let pair = Pair::confirmed(entry, now);
+                let bytes = cost(entry.cluster, &pair);
                 if self.bytes + bytes > MAX_TENANT_BYTES {
                     return false;
                 }
                 self.bytes += bytes;
-                self.clusters.insert(word.cluster.into(), pair);
+                self.clusters.insert(entry.cluster.into(), pair);
             }
         }
         true
@@ -150,7 +150,7 @@ impl TenantElections {
         self.clusters.get(cluster).is_some_and(|pair| pair.confirmed_at().is_some())
     }
 
-    /// Mimir's words from before `since` hold no longer, of the next pairs after that one; how many those were.
+    /// Mimir's lists from before `since` hold no longer, of the next pairs after that one; how many those were.
     pub(crate) fn unconfirm(&mut self, since: UnixMillis, after: Option<&[u8]>) -> Step {
         let (mut count, mut last) = (0, None);
         for (cluster, pair) in range_after(&mut self.clusters, after) {
@@ -256,30 +256,30 @@ impl TenantElections {
     }
 
     /// A cluster that is not held: the replica is elected if there is a place for it, which one that is forgotten gives up.
-    fn open(&mut self, asked: HaPair<'_>, rules: &ElectionRules, now: UnixMillis) -> Standing {
-        let standing = loop {
-            let standing = standing_of_new(asked, rules, self.clusters.len(), self.bytes);
-            if standing == Standing::Elected || self.look_at_first(now).is_none() {
-                break standing;
+    fn open(&mut self, asked: HaPair<'_>, rules: &ElectionRules, now: UnixMillis) -> ReplicaStatus {
+        let status = loop {
+            let status = status_of_new(asked, rules, self.clusters.len(), self.bytes);
+            if status == ReplicaStatus::Elected || self.look_at_first(now).is_none() {
+                break status;
             }
         };
-        if standing == Standing::Elected {
+        if status == ReplicaStatus::Elected {
             let (cluster, mut pair) = (Arc::from(asked.cluster), Pair::new(asked.replica, now));
             self.bytes += cost(asked.cluster, &pair);
             let from = pair.forgotten_from();
             stand_in_line(&mut self.line, &cluster, &mut pair, from);
             self.clusters.insert(cluster, pair);
         }
-        standing
+        status
     }
 
     /// What [`TenantElections::open`] would say. A pair of the cluster that is held is forgotten.
-    fn preview_of_new(&self, asked: HaPair<'_>, rules: &ElectionRules, now: UnixMillis) -> Standing {
+    fn preview_of_new(&self, asked: HaPair<'_>, rules: &ElectionRules, now: UnixMillis) -> ReplicaStatus {
         let own = self.clusters.get(asked.cluster);
         let mut clusters = self.clusters.len() - usize::from(own.is_some());
         let mut bytes = self.bytes - own.map_or(0, |pair| cost(asked.cluster, pair));
         for (_, cluster) in self.line.iter().take_while(|(from, _)| may_be_forgotten(*from, now)) {
-            if standing_of_new(asked, rules, clusters, bytes) == Standing::Elected {
+            if status_of_new(asked, rules, clusters, bytes) == ReplicaStatus::Elected {
                 break;
             }
             let pair = self.clusters.get(cluster).filter(|pair| pair.is_forgotten(now) && **cluster != *asked.cluster);
@@ -287,7 +287,7 @@ impl TenantElections {
                 (clusters, bytes) = (clusters - 1, bytes - cost(cluster, pair));
             }
         }
-        standing_of_new(asked, rules, clusters, bytes)
+        status_of_new(asked, rules, clusters, bytes)
     }
 }
 
@@ -320,21 +320,21 @@ fn behind(after: Option<&[u8]>) -> (Bound<&[u8]>, Bound<&[u8]>) {
 }
 
 /// The first push of a cluster makes Mimir elect its replica, and so has to reach it.
-fn of_new(standing: Standing) -> Election {
-    Election { due: standing == Standing::Elected, ..Election::of(standing, false) }
+fn of_new(status: ReplicaStatus) -> Election {
+    Election { due: status == ReplicaStatus::Elected, ..Election::of(status, false) }
 }
 
 /// What becomes of the first push of a cluster that is not held, beside so many others of so many bytes.
-fn standing_of_new(asked: HaPair<'_>, rules: &ElectionRules, clusters: usize, bytes: usize) -> Standing {
+fn status_of_new(asked: HaPair<'_>, rules: &ElectionRules, clusters: usize, bytes: usize) -> ReplicaStatus {
     let limit = usize::try_from(rules.max_clusters).unwrap_or(0);
     if limit > 0 && clusters >= limit {
-        return Standing::TooManyClusters;
+        return ReplicaStatus::TooManyClusters;
     }
     let room = MAX_TENANT_BYTES.saturating_sub(bytes + PAIR_BYTES);
     if asked.cluster.len().saturating_add(asked.replica.len()) > room {
-        return Standing::Untracked;
+        return ReplicaStatus::Untracked;
     }
-    Standing::Elected
+    ReplicaStatus::Elected
 }
 
 fn cost(cluster: &[u8], pair: &Pair) -> usize {

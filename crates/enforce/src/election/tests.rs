@@ -34,9 +34,9 @@ fn pair<'l>(cluster: &'l str, replica: &'l str) -> HaPair<'l> {
     HaPair::new(cluster.as_bytes(), replica.as_bytes(), &rules()).unwrap()
 }
 
-fn word<'w>(cluster: &'w str, replica: &'w str, received: i64, elected: i64) -> Word<'w> {
+fn entry<'w>(cluster: &'w str, replica: &'w str, received: i64, elected: i64) -> TrackerEntry<'w> {
     let (cluster, replica) = (cluster.as_bytes(), replica.as_bytes());
-    Word { cluster, replica, received_at: at(received), elected_at: at(elected) }
+    TrackerEntry { cluster, replica, received_at: at(received), elected_at: at(elected) }
 }
 
 /// Elections of one tenant under one set of rules.
@@ -61,8 +61,8 @@ impl Play {
     #[track_caller]
     fn check(&self, pushes: &[(i64, &str, bool)]) {
         for &(seconds, replica, elected) in pushes {
-            let expected = if elected { Standing::Elected } else { Standing::NotElected };
-            assert_eq!(self.push(seconds, "c", replica).standing, expected, "{replica} after {seconds} s");
+            let expected = if elected { ReplicaStatus::Elected } else { ReplicaStatus::NotElected };
+            assert_eq!(self.push(seconds, "c", replica).status, expected, "{replica} after {seconds} s");
         }
     }
 }
@@ -103,18 +103,18 @@ fn mimir_gets_the_push_that_elects_and_one_in_half_of_each_update_timeout() {
 fn a_replica_that_mimir_names_and_that_was_not_seen_here_is_due_at_once() {
     let play = Play::new(rules());
     assert!(play.push(0, "c", "a").due);
-    play.elections.confirm("t", &word("c", "b", 1, 1), at(2));
+    play.elections.confirm("t", &entry("c", "b", 1, 1), at(2));
     assert_eq!([2, 3].map(|seconds| play.push(seconds, "c", "b").due), [true, false]);
 }
 
 #[test]
 fn tenants_and_clusters_have_elections_of_their_own() {
     let play = Play::new(rules());
-    assert_eq!(play.push(0, "one", "a").standing, Standing::Elected);
-    assert_eq!(play.push(0, "two", "b").standing, Standing::Elected);
-    assert_eq!(play.push(0, "one", "b").standing, Standing::NotElected);
+    assert_eq!(play.push(0, "one", "a").status, ReplicaStatus::Elected);
+    assert_eq!(play.push(0, "two", "b").status, ReplicaStatus::Elected);
+    assert_eq!(play.push(0, "one", "b").status, ReplicaStatus::NotElected);
     let other = play.elections.elect("other", pair("one", "b"), &play.rules, None, at(0));
-    assert_eq!(other.standing, Standing::Elected);
+    assert_eq!(other.status, ReplicaStatus::Elected);
     assert_eq!(play.elections.len(), 3);
 }
 
@@ -157,11 +157,11 @@ fn the_earliest_sample_holds_a_failover_back_where_it_has_a_timeout() {
     for (sample, elected) in [(Some(at(19)), false), (Some(at(20)), true), (None, true), (Some(at(999)), true)] {
         let elections = Elections::new();
         let elect = |seconds, replica, sample| {
-            elections.elect("t", pair("c", replica), &rules_of(&limits), sample, at(seconds)).standing
+            elections.elect("t", pair("c", replica), &rules_of(&limits), sample, at(seconds)).status
         };
-        assert_eq!(elect(0, "a", Some(at(-900))), Standing::Elected, "a first election looks at no sample");
-        assert_eq!(elect(29, "b", sample), Standing::NotElected);
-        let expected = if elected { Standing::Elected } else { Standing::NotElected };
+        assert_eq!(elect(0, "a", Some(at(-900))), ReplicaStatus::Elected, "a first election looks at no sample");
+        assert_eq!(elect(29, "b", sample), ReplicaStatus::NotElected);
+        let expected = if elected { ReplicaStatus::Elected } else { ReplicaStatus::NotElected };
         assert_eq!(elect(31, "b", None), expected, "earliest sample {sample:?}");
     }
 }
@@ -170,15 +170,18 @@ fn the_earliest_sample_holds_a_failover_back_where_it_has_a_timeout() {
 fn no_more_clusters_than_the_limit_are_opened_and_known_ones_go_on() {
     for unlimited in [0, -1] {
         let play = Play::new(clusters(unlimited));
-        assert!((0..200).all(|index| play.push(0, &format!("c{index}"), "a").standing == Standing::Elected));
+        assert!((0..200).all(|index| play.push(0, &format!("c{index}"), "a").status == ReplicaStatus::Elected));
     }
     let play = Play::new(clusters(2));
-    for (cluster, expected) in
-        [("c", Standing::Elected), ("d", Standing::Elected), ("e", Standing::TooManyClusters), ("c", Standing::Elected)]
-    {
-        assert_eq!(play.push(0, cluster, "a").standing, expected);
+    for (cluster, expected) in [
+        ("c", ReplicaStatus::Elected),
+        ("d", ReplicaStatus::Elected),
+        ("e", ReplicaStatus::TooManyClusters),
+        ("c", ReplicaStatus::Elected),
+    ] {
+        assert_eq!(play.push(0, cluster, "a").status, expected);
     }
-    assert_eq!(play.elections.elect("other", pair("e", "a"), &play.rules, None, at(0)).standing, Standing::Elected);
+    assert_eq!(play.elections.elect("other", pair("e", "a"), &play.rules, None, at(0)).status, ReplicaStatus::Elected);
 }
 
 #[test]
@@ -190,9 +193,9 @@ fn a_forgotten_pair_is_as_if_it_had_never_been() {
     // It gives its place to another cluster.
     let play = Play::new(clusters(1));
     play.check(&[(0, "a", true)]);
-    assert_eq!(play.push(forgotten - 1, "d", "a").standing, Standing::TooManyClusters);
-    assert_eq!(play.push(forgotten, "d", "a").standing, Standing::Elected);
-    assert_eq!(play.push(forgotten, "c", "a").standing, Standing::TooManyClusters);
+    assert_eq!(play.push(forgotten - 1, "d", "a").status, ReplicaStatus::TooManyClusters);
+    assert_eq!(play.push(forgotten, "d", "a").status, ReplicaStatus::Elected);
+    assert_eq!(play.push(forgotten, "c", "a").status, ReplicaStatus::TooManyClusters);
 }
 
 #[test]
@@ -213,15 +216,15 @@ fn mimirs_word_replaces_the_election_and_nobody_takes_over_from_it() {
     let play = Play::new(rules());
     play.check(&[(0, "b", true)]);
     assert!(!play.push(1, "c", "b").confirmed && !play.elections.is_confirmed("t", b"c"));
-    assert!(play.elections.confirm("t", &word("c", "a", -5, -500), at(2)));
+    assert!(play.elections.confirm("t", &entry("c", "a", -5, -500), at(2)));
     assert!(play.elections.is_confirmed("t", b"c"));
-    assert_eq!(play.push(3, "c", "b"), Election::of(Standing::NotElected, true));
-    assert_eq!(play.push(3, "c", "a"), Election { standing: Standing::Elected, confirmed: true, due: true });
+    assert_eq!(play.push(3, "c", "b"), Election::of(ReplicaStatus::NotElected, true));
+    assert_eq!(play.push(3, "c", "a"), Election { status: ReplicaStatus::Elected, confirmed: true, due: true });
     // a is silent, b goes on: only Mimir fails over.
     for seconds in 4..200 {
         play.check(&[(seconds, "b", false)]);
     }
-    assert!(play.elections.confirm("t", &word("c", "b", 199, 195), at(200)));
+    assert!(play.elections.confirm("t", &entry("c", "b", 199, 195), at(200)));
     play.check(&[(200, "b", true), (200, "a", false)]);
     assert_eq!(play.elections.len(), 1);
 }
@@ -229,10 +232,10 @@ fn mimirs_word_replaces_the_election_and_nobody_takes_over_from_it() {
 #[test]
 fn a_word_that_is_taken_back_leaves_its_election_to_go_on() {
     let play = Play::new(rules());
-    assert!(play.elections.confirm("t", &word("c", "a", 0, 0), at(1)));
+    assert!(play.elections.confirm("t", &entry("c", "a", 0, 0), at(1)));
     assert_eq!(play.elections.unconfirm(at(1)), 0);
     assert_eq!(play.elections.unconfirm(at(2)), 1);
-    assert_eq!(play.push(20, "c", "b"), Election::of(Standing::NotElected, false));
+    assert_eq!(play.push(20, "c", "b"), Election::of(ReplicaStatus::NotElected, false));
     // Ticks are counted from Mimir's election.
     play.check(&[(29, "b", false), (30, "b", true)]);
 }
@@ -241,30 +244,30 @@ fn a_word_that_is_taken_back_leaves_its_election_to_go_on() {
 fn what_mimir_lists_no_longer_is_dropped_and_what_it_never_listed_stays() {
     let play = Play::new(clusters(0));
     for (cluster, confirmed_at) in [("gone", Some(5)), ("listed", Some(10)), ("unheard", None)] {
-        assert_eq!(play.push(0, cluster, "a").standing, Standing::Elected);
+        assert_eq!(play.push(0, cluster, "a").status, ReplicaStatus::Elected);
         if let Some(seconds) = confirmed_at {
-            assert!(play.elections.confirm("t", &word(cluster, "a", 0, 0), at(seconds)));
+            assert!(play.elections.confirm("t", &entry(cluster, "a", 0, 0), at(seconds)));
         }
     }
     assert_eq!(play.elections.forget_unlisted(at(10)), 1);
-    assert_eq!(play.push(11, "gone", "b"), Election { standing: Standing::Elected, confirmed: false, due: true });
-    assert_eq!(play.push(11, "listed", "b"), Election::of(Standing::NotElected, true));
-    assert_eq!(play.push(11, "unheard", "b"), Election::of(Standing::NotElected, false));
+    assert_eq!(play.push(11, "gone", "b"), Election { status: ReplicaStatus::Elected, confirmed: false, due: true });
+    assert_eq!(play.push(11, "listed", "b"), Election::of(ReplicaStatus::NotElected, true));
+    assert_eq!(play.push(11, "unheard", "b"), Election::of(ReplicaStatus::NotElected, false));
 }
 
 #[test]
 fn mimirs_word_is_never_forgotten_and_counts_as_a_cluster() {
     let play = Play::new(clusters(1));
-    assert!(play.elections.confirm("t", &word("c", "a", 0, 0), at(0)));
-    assert!(play.elections.confirm("t", &word("d", "a", 0, 0), at(0)), "Mimir's list knows no limit");
+    assert!(play.elections.confirm("t", &entry("c", "a", 0, 0), at(0)));
+    assert!(play.elections.confirm("t", &entry("d", "a", 0, 0), at(0)), "Mimir's list knows no limit");
     assert_eq!(play.elections.evict_idle(at(100 * HOUR)), 0);
-    assert_eq!(play.push(100 * HOUR, "e", "a").standing, Standing::TooManyClusters);
-    assert_eq!(play.push(100 * HOUR, "c", "b"), Election::of(Standing::NotElected, true));
+    assert_eq!(play.push(100 * HOUR, "e", "a").status, ReplicaStatus::TooManyClusters);
+    assert_eq!(play.push(100 * HOUR, "c", "b"), Election::of(ReplicaStatus::NotElected, true));
     // Taken back, d is long idle, and c still holds the one place.
     assert_eq!(play.elections.unconfirm(at(1)), 2);
-    assert_eq!(play.push(100 * HOUR, "e", "a").standing, Standing::TooManyClusters);
+    assert_eq!(play.push(100 * HOUR, "e", "a").status, ReplicaStatus::TooManyClusters);
     assert_eq!(play.elections.len(), 1);
-    assert_eq!(play.push(102 * HOUR, "e", "a").standing, Standing::Elected);
+    assert_eq!(play.push(102 * HOUR, "e", "a").status, ReplicaStatus::Elected);
 }
 
 #[test]
@@ -285,20 +288,21 @@ fn series_without_both_labels_or_with_a_long_replica_are_of_no_pair() {
 fn a_cluster_without_room_is_untracked_and_counted() {
     let play = Play::new(clusters(0));
     let name = "x".repeat(MAX_TENANT_BYTES / 2);
-    assert_eq!(play.push(0, &name, "a").standing, Standing::Elected);
-    assert_eq!(play.push(0, &format!("{name}y"), "a").standing, Standing::Untracked);
-    assert_eq!(play.push(0, &format!("{name}y"), "b").standing, Standing::Untracked);
-    assert_eq!(play.push(0, "c", "a").standing, Standing::Elected);
-    assert!(!play.elections.confirm("t", &word(&format!("{name}y"), "a", 0, 0), at(0)));
-    assert!(!play.elections.confirm("t", &word("c", &format!("{name}y"), 0, 0), at(0)));
+    assert_eq!(play.push(0, &name, "a").status, ReplicaStatus::Elected);
+    assert_eq!(play.push(0, &format!("{name}y"), "a").status, ReplicaStatus::Untracked);
+    assert_eq!(play.push(0, &format!("{name}y"), "b").status, ReplicaStatus::Untracked);
+    assert_eq!(play.push(0, "c", "a").status, ReplicaStatus::Elected);
+    assert!(!play.elections.confirm("t", &entry(&format!("{name}y"), "a", 0, 0), at(0)));
+    assert!(!play.elections.confirm("t", &entry("c", &format!("{name}y"), 0, 0), at(0)));
     assert_eq!(play.elections.untracked(), 2);
-    assert_eq!(play.push(66 * 60, &format!("{name}y"), "b").standing, Standing::Elected);
+    assert_eq!(play.push(66 * 60, &format!("{name}y"), "b").status, ReplicaStatus::Elected);
 }
 
 #[test]
 fn only_an_elected_replica_is_charged() {
-    let charged = [Standing::Elected, Standing::NotElected, Standing::TooManyClusters, Standing::Untracked]
-        .map(Standing::is_charged);
+    let charged =
+        [ReplicaStatus::Elected, ReplicaStatus::NotElected, ReplicaStatus::TooManyClusters, ReplicaStatus::Untracked]
+            .map(ReplicaStatus::is_charged);
     assert_eq!(charged, [true, false, false, false]);
 }
 
@@ -319,7 +323,7 @@ fn threads_that_push_at_once_agree_on_one_replica() {
     for index in 0..1_000 {
         let cluster = format!("c{index}");
         let elected = ["a", "b", "c", "d"].into_iter().filter(|replica| {
-            elections.preview("t", pair(&cluster, replica), &rules(), at(0)).standing == Standing::Elected
+            elections.preview("t", pair(&cluster, replica), &rules(), at(0)).status == ReplicaStatus::Elected
         });
         assert_eq!(elected.count(), 1);
     }
@@ -329,18 +333,18 @@ fn threads_that_push_at_once_agree_on_one_replica() {
 fn all_tenants_together_have_room_for_so_many_pairs_and_get_it_back() {
     let elections = Elections::with_room(1);
     let elect =
-        |tenant: &str, seconds: i64| elections.elect(tenant, pair("c", "a"), &rules(), None, at(seconds)).standing;
+        |tenant: &str, seconds: i64| elections.elect(tenant, pair("c", "a"), &rules(), None, at(seconds)).status;
     assert_eq!(
         [elect("one", 0), elect("two", 0), elect("one", 1)],
-        [Standing::Elected, Standing::Untracked, Standing::Elected]
+        [ReplicaStatus::Elected, ReplicaStatus::Untracked, ReplicaStatus::Elected]
     );
-    assert_eq!(elections.preview("two", pair("c", "a"), &rules(), at(1)).standing, Standing::Untracked);
-    assert!(elections.confirm("two", &word("c", "b", 0, 0), at(1)), "Mimir's word is taken all the same");
-    assert_eq!(elect("two", 2), Standing::NotElected);
+    assert_eq!(elections.preview("two", pair("c", "a"), &rules(), at(1)).status, ReplicaStatus::Untracked);
+    assert!(elections.confirm("two", &entry("c", "b", 0, 0), at(1)), "Mimir's list is taken all the same");
+    assert_eq!(elect("two", 2), ReplicaStatus::NotElected);
     assert_eq!(elections.unconfirm(at(2)), 1);
     assert_eq!(elections.evict_idle(at(100 * HOUR)), 2);
     assert_eq!(elections.bytes.load(Ordering::Relaxed), 0);
-    assert_eq!(elect("three", 100 * HOUR), Standing::Elected);
+    assert_eq!(elect("three", 100 * HOUR), ReplicaStatus::Elected);
 }
 
 /// How many pairs each of so many pushes, 66 minutes after the others, drops beside its own.
@@ -352,16 +356,16 @@ fn a_push_drops_a_few_of_the_pairs_that_are_forgotten_and_decides_as_if_it_dropp
     for number in 0..PAIRS {
         let _: Election = play.elections.elect("t", pair(&format!("c{number}"), "a"), &play.rules, None, at(0));
     }
-    assert_eq!(play.push(forgotten - 1, "new", "a").standing, Standing::TooManyClusters);
+    assert_eq!(play.push(forgotten - 1, "new", "a").status, ReplicaStatus::TooManyClusters);
     for number in 1..100 {
         let held = play.elections.len();
-        assert_eq!(play.push(forgotten, &format!("new{number}"), "a").standing, Standing::Elected);
+        assert_eq!(play.push(forgotten, &format!("new{number}"), "a").status, ReplicaStatus::Elected);
         assert!((held - 10..held).contains(&play.elections.len()), "{} of {held}", play.elections.len());
     }
     // One that is forgotten and held still is as if it had never been.
-    assert_eq!(play.push(forgotten, &format!("c{}", PAIRS - 1), "b").standing, Standing::Elected);
+    assert_eq!(play.push(forgotten, &format!("c{}", PAIRS - 1), "b").status, ReplicaStatus::Elected);
     let few = Play { elections: play.elections, rules: clusters(200) };
-    assert_eq!(few.push(forgotten, "one more", "a").standing, Standing::Elected, "with a limit that is lowered too");
+    assert_eq!(few.push(forgotten, "one more", "a").status, ReplicaStatus::Elected, "with a limit that is lowered too");
     assert!(few.elections.len() <= 200);
 }
 
@@ -371,16 +375,16 @@ fn all_of_many_pairs_are_gone_over_step_by_step() {
     let elections = Elections::new();
     let names: Vec<_> = (0..PAIRS).map(|number| format!("c{number}")).collect();
     for name in &names {
-        assert!(elections.confirm("t", &word(name, "a", 0, 0), at(1)));
+        assert!(elections.confirm("t", &entry(name, "a", 0, 0), at(1)));
     }
     for name in names.iter().take(PAIRS / 2) {
-        assert!(elections.confirm("t", &word(name, "a", 0, 0), at(2)));
+        assert!(elections.confirm("t", &entry(name, "a", 0, 0), at(2)));
     }
     assert_eq!((elections.forget_unlisted(at(2)), elections.len()), (PAIRS / 2, PAIRS / 2));
     assert_eq!(elections.unconfirm(at(3)), PAIRS / 2);
     for flaps in 4..9 {
         for name in names.iter().take(PAIRS / 2) {
-            assert!(elections.confirm("t", &word(name, "a", flaps, 0), at(flaps)));
+            assert!(elections.confirm("t", &entry(name, "a", flaps, 0), at(flaps)));
         }
         assert_eq!(elections.unconfirm(at(flaps + 1)), PAIRS / 2);
     }

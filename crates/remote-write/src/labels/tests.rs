@@ -11,12 +11,12 @@ fn verdicts(limits: &TenantLimits, series: &[Vec<Label<'_>>]) -> Vec<LabelVerdic
     let rules = Validation::new(limits);
     let mut work = Work::new(1 << 20, Caps::USUAL);
     let mut labels = Labels::new(&mut LabelBuffers::default());
-    let judge = |series: &Vec<Label<'_>>| {
+    let validate = |series: &Vec<Label<'_>>| {
         // Nothing but the texts is to tell two names apart.
         let owned: Vec<_> = series.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
         owned
     };
-    let owned: Vec<_> = series.iter().map(judge).collect();
+    let owned: Vec<_> = series.iter().map(validate).collect();
     let mut verdicts = Vec::new();
     for series in &owned {
         labels.begin();

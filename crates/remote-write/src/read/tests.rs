@@ -5,9 +5,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::encode::{Exemplar, Histogram, MetricKind, Series, SeriesMetadata, encode_push};
-use crate::relabel::Rewrite;
+use crate::relabel::Relabeler;
 use crate::work::{Caps, FREE_BYTES, touched};
-use crate::{Contents, Dedupe, HaRules, Replica, TenantRewrite, Validation};
+use crate::{Contents, Dedupe, HaRules, Replica, TenantRelabeler, Validation};
 
 const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 1 << 20 };
 const NOW: i64 = 1_700_000_000_000;
@@ -18,8 +18,8 @@ fn read(
     limits: &TenantLimits,
     scratch: &mut Scratch,
 ) -> Result<PushCounts, BodyError> {
-    let rewrite = Rewrite::compile(limits).unwrap();
-    let mut judge = |replica: Replica<'_>| match replica.replica {
+    let relabeler = Relabeler::compile(limits).unwrap();
+    let mut dedupe = |replica: Replica<'_>| match replica.replica {
         b"" => Dedupe::NoPair,
         b"a" => Dedupe::Elected,
         _ => Dedupe::Dropped,
@@ -28,11 +28,11 @@ fn read(
         cluster_label: b"b",
         replica_label: b"c",
         each_series: limits.ha_tracker_per_sample_dedupe,
-        judge: &mut judge,
+        dedupe: &mut dedupe,
     };
     let rules = Rules {
         validation: Validation::new(limits),
-        rewrite: rewrite.as_ref().map(|rewrite| TenantRewrite { rewrite, tenant: "team" }),
+        relabeler: relabeler.as_ref().map(|relabeler| TenantRelabeler { relabeler, tenant: "team" }),
         ha: limits.accept_ha_samples.then_some(ha),
     };
     read_push(protocol, body, LIMITS, rules, NOW, scratch)

@@ -8,7 +8,7 @@ use go_regexp::{Pattern, PatternError, Template};
 use limits::{NameScheme, RelabelAction, RelabelRule};
 
 use super::labels::{LabelSet, Scratch};
-use super::{MAX_WRITTEN_BYTES, RewriteError, letter_case};
+use super::{MAX_WRITTEN_BYTES, RelabelError, letter_case};
 
 /// How many times as long a search takes that finds groups, beside what each byte takes.
 const WEIGHT_OF_GROUPS: usize = 3;
@@ -69,11 +69,11 @@ impl Rule {
         number: usize,
         scheme: NameScheme,
         pattern: &mut impl FnMut(&Arc<str>) -> Option<Result<Arc<Pattern>, PatternError>>,
-    ) -> Option<Result<Self, RewriteError>> {
+    ) -> Option<Result<Self, RelabelError>> {
         if rule.source_labels.iter().any(|name| name.is_empty()) {
-            return Some(Err(RewriteError::EmptySourceLabel { rule: number }));
+            return Some(Err(RelabelError::EmptySourceLabel { rule: number }));
         }
-        let pattern = pattern(&rule.regex)?.map_err(|error| RewriteError::Regex { rule: number, error });
+        let pattern = pattern(&rule.regex)?.map_err(|error| RelabelError::Regex { rule: number, error });
         Some(pattern.and_then(|pattern| Self::with_pattern(rule, number, scheme, pattern)))
     }
 
@@ -82,7 +82,7 @@ impl Rule {
         number: usize,
         scheme: NameScheme,
         pattern: Arc<Pattern>,
-    ) -> Result<Self, RewriteError> {
+    ) -> Result<Self, RelabelError> {
         let replacement = Template::compile(&rule.replacement, &pattern);
         let action = match rule.action {
             RelabelAction::Replace => Action::Replace(Replace::new(rule, replacement, &pattern, scheme)),
@@ -91,7 +91,7 @@ impl Rule {
             RelabelAction::KeepEqual => Action::KeepEqual,
             RelabelAction::DropEqual => Action::DropEqual,
             RelabelAction::HashMod => {
-                Action::HashMod(NonZeroU64::new(rule.modulus).ok_or(RewriteError::ZeroModulus { rule: number })?)
+                Action::HashMod(NonZeroU64::new(rule.modulus).ok_or(RelabelError::ZeroModulus { rule: number })?)
             }
             RelabelAction::Lowercase => Action::Lowercase,
             RelabelAction::Uppercase => Action::Uppercase,

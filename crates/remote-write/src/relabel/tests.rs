@@ -35,8 +35,8 @@ fn run(limits: &TenantLimits, labels: &str) -> String {
     for (name, value) in labels.split(' ').filter_map(|label| label.split_once('=')) {
         set.push(name.as_bytes(), value.as_bytes());
     }
-    let rewrite = Rewrite::compile(limits).unwrap().unwrap();
-    if !rewrite.apply("team-a", &mut set) {
+    let relabeler = Relabeler::compile(limits).unwrap().unwrap();
+    if !relabeler.apply("team-a", &mut set) {
         return "dropped".to_owned();
     }
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -198,16 +198,16 @@ fn drop_labels_comes_after_the_rules() {
 
 #[test]
 fn there_is_nothing_to_do_without_rules_or_with_relabelling_off() {
-    assert!(Rewrite::compile(&TenantLimits::default()).unwrap().is_none());
+    assert!(Relabeler::compile(&TenantLimits::default()).unwrap().is_none());
     let rules = [rule(RelabelAction::Drop, &[])];
     let off = TenantLimits { metric_relabeling_enabled: false, ..limits(&rules, &["pod"]) };
-    assert!(Rewrite::compile(&off).unwrap().is_none());
+    assert!(Relabeler::compile(&off).unwrap().is_none());
 }
 
 #[test]
 fn rules_that_cannot_be_run_are_named() {
     let good = rule(RelabelAction::Keep, &["a"]);
-    let error = |rule| Rewrite::compile(&limits(&[good.clone(), rule], &[])).unwrap_err().to_string();
+    let error = |rule| Relabeler::compile(&limits(&[good.clone(), rule], &[])).unwrap_err().to_string();
     // Mimir compiles the expression of a rule that does not use it, too.
     assert_eq!(
         error(with_regex(RelabelAction::Lowercase, &[], "(")),
@@ -228,10 +228,10 @@ fn a_series_on_which_rules_write_too_much_is_dropped_and_out_of_bounds() {
     check(&vec![double.clone(); 3], "a=1", "a=11111111");
     check(&vec![double; 40], "a=1", "dropped");
     check(&doubled, "a=1 b=1", "dropped");
-    let rewrite = Rewrite::compile(&limits(&doubled, &[])).unwrap().unwrap();
+    let relabeler = Relabeler::compile(&limits(&doubled, &[])).unwrap().unwrap();
     let mut set = LabelSet::new();
     set.push(b"a", b"1");
-    assert!(set.is_within_bounds() && !rewrite.apply("t", &mut set) && !set.is_within_bounds());
+    assert!(set.is_within_bounds() && !relabeler.apply("t", &mut set) && !set.is_within_bounds());
 }
 
 #[test]
@@ -239,6 +239,6 @@ fn bytes_that_are_no_text_are_matched_as_go_matches_them() {
     let mut set = LabelSet::new();
     set.push(b"a", b"x\xff-\xe2\x82");
     let rules = [replace(&["a"], "x(.)-(.)(.)", "b", "$3$1"), with_regex(RelabelAction::LabelDrop, &[], "a")];
-    assert!(Rewrite::compile(&limits(&rules, &[])).unwrap().unwrap().apply("t", &mut set));
+    assert!(Relabeler::compile(&limits(&rules, &[])).unwrap().unwrap().apply("t", &mut set));
     assert_eq!(set.iter().collect::<Vec<_>>(), [(b"b".as_slice(), b"\x82\xff".as_slice())]);
 }

@@ -1,9 +1,9 @@
-//! What becomes of series before they are judged: deduplicated, then relabelled, in plain steps over decoded series.
+//! What becomes of series before they is deduplicated: deduplicated, then relabelled, in plain steps over decoded series.
 
 use limits::TenantLimits;
-use remote_write::relabel::{LabelSet, Rewrite};
+use remote_write::relabel::{LabelSet, Relabeler};
 use remote_write::{
-    BodyError, BodyLimits, Dedupe, HaRules, Protocol, PushCounts, Replica, Rules, Scratch, TenantRewrite, Validation,
+    BodyError, BodyLimits, Dedupe, HaRules, Protocol, PushCounts, Replica, Rules, Scratch, TenantRelabeler, Validation,
     read_push,
 };
 
@@ -26,12 +26,12 @@ pub(crate) fn read(
     now: i64,
     scratch: &mut Scratch,
 ) -> Result<PushCounts, BodyError> {
-    let rewrite = Rewrite::compile(limits).unwrap_or_default();
-    let mut judge = |replica: Replica<'_>| verdict(replica.replica);
+    let relabeler = Relabeler::compile(limits).unwrap_or_default();
+    let mut dedupe = |replica: Replica<'_>| verdict(replica.replica);
     let rules = Rules {
         validation: Validation::new(limits),
-        rewrite: rewrite.as_ref().map(|rewrite| TenantRewrite { rewrite, tenant: "team" }),
-        ha: limits.accept_ha_samples.then_some(HaRules::new(limits, &mut judge)),
+        relabeler: relabeler.as_ref().map(|relabeler| TenantRelabeler { relabeler, tenant: "team" }),
+        ha: limits.accept_ha_samples.then_some(HaRules::new(limits, &mut dedupe)),
     };
     read_push(protocol, body, body_limits, rules, now, scratch)
 }
@@ -41,8 +41,8 @@ pub(crate) fn treat(mut push: Push, limits: &TenantLimits) -> Option<Push> {
     if limits.accept_ha_samples && !push.series.is_empty() {
         dedupe(&mut push.series, limits)?;
     }
-    if let Some(rewrite) = Rewrite::compile(limits).unwrap_or_default() {
-        push.series.iter_mut().for_each(|series| relabel(&mut series.labels, &rewrite));
+    if let Some(relabeler) = Relabeler::compile(limits).unwrap_or_default() {
+        push.series.iter_mut().for_each(|series| relabel(&mut series.labels, &relabeler));
     }
     Some(push)
 }
@@ -72,10 +72,10 @@ fn dedupe(series: &mut [Series], limits: &TenantLimits) -> Option<()> {
 }
 
 /// Leaves the labels that rules make of them; none if they drop the series.
-fn relabel(labels: &mut Vec<LabelPair>, rewrite: &Rewrite) {
+fn relabel(labels: &mut Vec<LabelPair>, relabeler: &Relabeler) {
     let mut set = LabelSet::new();
     labels.iter().for_each(|(name, value)| set.push(name, value));
-    let keep = !labels.is_empty() && rewrite.apply("team", &mut set);
+    let keep = !labels.is_empty() && relabeler.apply("team", &mut set);
     labels.clear();
     if keep {
         labels.extend(set.iter().map(|(name, value)| (name.to_vec(), value.to_vec())));

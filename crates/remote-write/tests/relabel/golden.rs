@@ -44,11 +44,11 @@ fn overrides() -> Arc<Snapshot> {
     state.apply(&[SourceDocument::new("runtime.yaml", text)]).snapshot.unwrap()
 }
 
-fn samples_left(push: &Push, rewrite: &Rewrite, tenant: &str, set: &mut LabelSet) -> i64 {
+fn samples_left(push: &Push, relabeler: &Relabeler, tenant: &str, set: &mut LabelSet) -> i64 {
     let left = push.series.iter().filter(|series| {
         set.clear();
         series.labels.iter().for_each(|label| set.push(&label.name, &label.value));
-        rewrite.apply(tenant, set)
+        relabeler.apply(tenant, set)
     });
     left.map(|series| i64::try_from(series.samples.len()).unwrap()).sum()
 }
@@ -58,14 +58,14 @@ fn play(case: &Value, overrides: &Snapshot) -> usize {
     let name = case["tenant"].as_str().unwrap();
     let tenant = Tenant::parse(Some(name.as_bytes())).unwrap();
     let view = overrides.for_tenant(&tenant);
-    let Some(rewrite) = Rewrite::compile(&view.tenant.limits).unwrap() else { return 0 };
+    let Some(relabeler) = Relabeler::compile(&view.tenant.limits).unwrap() else { return 0 };
     let mut set = LabelSet::new();
     let mut tokens = view.ingestion.limits.ingestion_burst_size;
     let steps = case["steps"].as_array().unwrap();
     for step in steps {
         let body = STANDARD.decode(step["body"].as_str().unwrap()).unwrap();
         let plain = snap::raw::Decoder::new().decompress_vec(&body).unwrap();
-        let charge = samples_left(&Push::decode(plain.as_slice()).unwrap(), &rewrite, tenant.id(), &mut set);
+        let charge = samples_left(&Push::decode(plain.as_slice()).unwrap(), &relabeler, tenant.id(), &mut set);
         let accepted = step["response"]["status"] == 200;
         assert_eq!(charge <= tokens, accepted, "{name}: {charge} samples for {tokens} tokens");
         tokens -= if accepted { charge } else { 0 };

@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use limits::{NameScheme, RelabelAction, RelabelRule, TenantLimits};
-use remote_write::relabel::{LabelSet, Rewrite};
+use remote_write::relabel::{LabelSet, Relabeler};
 
 mod golden;
 mod properties;
@@ -24,11 +24,11 @@ fn limits(rules: Vec<RelabelRule>, drop_labels: &[&str], scheme: NameScheme) -> 
 }
 
 /// What Mimir goes on with; `None` if it drops the series.
-fn rewritten(limits: &TenantLimits, tenant: &str, labels: &Labels) -> Option<Labels> {
+fn relabelled(limits: &TenantLimits, tenant: &str, labels: &Labels) -> Option<Labels> {
     let mut set = LabelSet::new();
     fill(&mut set, labels);
-    let keep = match Rewrite::compile(limits).unwrap() {
-        Some(rewrite) => rewrite.apply(tenant, &mut set),
+    let keep = match Relabeler::compile(limits).unwrap() {
+        Some(relabeler) => relabeler.apply(tenant, &mut set),
         None => unreachable!("there is something to do"),
     };
     keep.then(|| content(&set))

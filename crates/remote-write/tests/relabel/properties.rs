@@ -60,10 +60,10 @@ proptest! {
         names in drop_labels(),
         labels in labels(),
     ) {
-        let Ok(Some(rewrite)) = Rewrite::compile(&limits(rules, &names, NameScheme::Utf8)) else { return Ok(()) };
+        let Ok(Some(relabeler)) = Relabeler::compile(&limits(rules, &names, NameScheme::Utf8)) else { return Ok(()) };
         let mut set = LabelSet::new();
         fill(&mut set, &labels);
-        rewrite.apply("tenant-1", &mut set);
+        relabeler.apply("tenant-1", &mut set);
     }
 
     #[test]
@@ -72,7 +72,7 @@ proptest! {
         names in drop_labels(),
         labels in labels(),
     ) {
-        let Some(kept) = rewritten(&limits(rules, &names, NameScheme::Legacy), "tenant-1", &labels) else { return Ok(()) };
+        let Some(kept) = relabelled(&limits(rules, &names, NameScheme::Legacy), "tenant-1", &labels) else { return Ok(()) };
         prop_assert!(!kept.is_empty());
         prop_assert!(kept.is_sorted_by(|left, right| left.0 < right.0), "{kept:?}");
         prop_assert!(kept.iter().all(|(name, value)| !value.is_empty() && name != b"__meta_tenant_id"), "{kept:?}");
@@ -82,7 +82,7 @@ proptest! {
     fn keep_and_drop_disagree_and_change_nothing(rule in good_rule(), labels in labels()) {
         let run = |action, labels: &Labels| {
             let rule = RelabelRule { action, ..rule.clone() };
-            rewritten(&limits(vec![rule], &[], NameScheme::Legacy), "tenant-1", labels)
+            relabelled(&limits(vec![rule], &[], NameScheme::Legacy), "tenant-1", labels)
         };
         let (kept, dropped) = (run(RelabelAction::Keep, &labels), run(RelabelAction::Drop, &labels));
         prop_assert!(kept.is_none() || dropped.is_none());
@@ -97,10 +97,10 @@ proptest! {
     fn labeldrop_and_labelkeep_share_the_labels_between_them(rule in good_rule(), labels in labels()) {
         let run = |action| {
             let rule = RelabelRule { action, ..rule.clone() };
-            rewritten(&limits(vec![rule], &[], NameScheme::Legacy), "tenant-1", &labels).unwrap_or_default()
+            relabelled(&limits(vec![rule], &[], NameScheme::Legacy), "tenant-1", &labels).unwrap_or_default()
         };
         let all = RelabelRule { regex: "no label".into(), action: RelabelAction::LabelDrop, ..RelabelRule::default() };
-        let all = rewritten(&limits(vec![all], &[], NameScheme::Legacy), "tenant-1", &labels).unwrap_or_default();
+        let all = relabelled(&limits(vec![all], &[], NameScheme::Legacy), "tenant-1", &labels).unwrap_or_default();
         let mut both = [run(RelabelAction::LabelDrop), run(RelabelAction::LabelKeep)].concat();
         both.sort_unstable();
         prop_assert_eq!(both, all);
@@ -108,11 +108,11 @@ proptest! {
 
     #[test]
     fn a_set_that_is_used_again_gives_the_same(rules in prop::collection::vec(good_rule(), 0..3), labels in labels()) {
-        let Some(rewrite) = Rewrite::compile(&limits(rules, &["pod"], NameScheme::Utf8)).unwrap() else { unreachable!() };
+        let Some(relabeler) = Relabeler::compile(&limits(rules, &["pod"], NameScheme::Utf8)).unwrap() else { unreachable!() };
         let mut set = LabelSet::new();
         let mut run = || {
             fill(&mut set, &labels);
-            rewrite.apply("tenant-1", &mut set).then(|| content(&set))
+            relabeler.apply("tenant-1", &mut set).then(|| content(&set))
         };
         prop_assert_eq!(run(), run());
     }
@@ -130,13 +130,13 @@ fn usual_rules_allocate_nothing_on_the_second_series() {
         RelabelRule { action: RelabelAction::HashMod, ..target("shard") },
         RelabelRule { regex: "tmp_.*".into(), action: RelabelAction::LabelDrop, ..base.clone() },
     ];
-    let rewrite = Rewrite::compile(&limits(rules, &["pod"], NameScheme::Legacy)).unwrap().unwrap();
+    let relabeler = Relabeler::compile(&limits(rules, &["pod"], NameScheme::Legacy)).unwrap().unwrap();
     let labels: Labels =
         [("__name__", "up"), ("job", "api"), ("pod", "web-7")].map(|(n, v)| (n.into(), v.into())).into();
     let mut set = LabelSet::new();
     let mut run = || {
         fill(&mut set, &labels);
-        assert!(rewrite.apply("tenant-1", &mut set));
+        assert!(relabeler.apply("tenant-1", &mut set));
     };
     run();
     let allocated = allocation_counter::measure(run);

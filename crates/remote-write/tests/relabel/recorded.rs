@@ -22,7 +22,7 @@ fn check(row: &Value) -> bool {
     let rules = row["rules"].as_array().unwrap().iter().map(rule).collect();
     let limits = limits(rules, &texts(&row["drop"]), scheme);
     let expected = (row["kept"] == true).then(|| labels(&row["result"]));
-    assert_eq!(rewritten(&limits, "tenant-1", &labels(&row["labels"])), expected, "{row}");
+    assert_eq!(relabelled(&limits, "tenant-1", &labels(&row["labels"])), expected, "{row}");
     expected.is_some()
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use limits::{LimitsState, SourceDocument, Tenant, TenantLimits};
 use remote_write::encode::worst::Worst;
-use remote_write::relabel::{Pattern, Rewrite};
+use remote_write::relabel::{Pattern, Relabeler};
 use remote_write::{
-    BodyLimits, Dedupe, HaRules, PushCounts, Replica, Rules, Scratch, TenantRewrite, Validation, read_push,
+    BodyLimits, Dedupe, HaRules, PushCounts, Replica, Rules, Scratch, TenantRelabeler, Validation, read_push,
 };
 
 const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 100 << 20 };
@@ -15,22 +15,22 @@ const NOW: i64 = 1_700_000_000_000;
 
 pub(crate) struct WorstTenant {
     limits: TenantLimits,
-    rewrite: Option<Rewrite>,
+    relabeler: Option<Relabeler>,
 }
 
 impl WorstTenant {
     pub(crate) fn of(worst: &Worst) -> Self {
         let limits = limits(worst.tenant_yaml);
-        let rewrite = compile(&limits);
-        Self { limits, rewrite }
+        let relabeler = compile(&limits);
+        Self { limits, relabeler }
     }
 
     pub(crate) fn read(&self, worst: &Worst, scratch: &mut Scratch) -> PushCounts {
-        let mut judge = |_: Replica<'_>| Dedupe::Elected;
+        let mut dedupe = |_: Replica<'_>| Dedupe::Elected;
         let rules = Rules {
             validation: Validation::new(&self.limits),
-            rewrite: self.rewrite.as_ref().map(|rewrite| TenantRewrite { rewrite, tenant: "team" }),
-            ha: self.limits.accept_ha_samples.then_some(HaRules::new(&self.limits, &mut judge)),
+            relabeler: self.relabeler.as_ref().map(|relabeler| TenantRelabeler { relabeler, tenant: "team" }),
+            ha: self.limits.accept_ha_samples.then_some(HaRules::new(&self.limits, &mut dedupe)),
         };
         read_push(worst.protocol, &worst.body, LIMITS, rules, NOW, scratch).unwrap()
     }
@@ -46,11 +46,11 @@ fn limits(yaml: &str) -> TenantLimits {
 }
 
 /// The tenant's rules, compiled as the edge does it: rules with the same expression share it.
-fn compile(limits: &TenantLimits) -> Option<Rewrite> {
+fn compile(limits: &TenantLimits) -> Option<Relabeler> {
     let mut known = HashMap::new();
     let pattern = |expression: &Arc<str>| {
         let compile = || Arc::new(Pattern::compile(expression).unwrap());
         Some(Ok(known.entry(Arc::clone(expression)).or_insert_with(compile).clone()))
     };
-    Rewrite::compile_with(limits, pattern).unwrap().unwrap()
+    Relabeler::compile_with(limits, pattern).unwrap().unwrap()
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use limits::Snapshot;
-use remote_write::relabel::{Pattern, PatternError, Rewrite};
+use remote_write::relabel::{Pattern, PatternError, Relabeler};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
@@ -106,7 +106,7 @@ impl Patterns {
         missing.sort_by_cached_key(effort);
         let mut shown = Instant::now();
         for Missing { limits, tenant, places } in missing {
-            let compiled = Rewrite::compile_with(&limits, |expression| {
+            let compiled = Relabeler::compile_with(&limits, |expression| {
                 if superseded.load(Ordering::Relaxed) { None } else { Some(self.pattern(expression)) }
             });
             let Some(outcome) = compiled else { return };

@@ -28,7 +28,7 @@ fn of(
     relabelling: &Relabelling,
     snapshot: &Snapshot,
     tenant: &str,
-) -> Result<Option<Arc<Rewrite>>, RelabelUnavailable> {
+) -> Result<Option<Arc<Relabeler>>, RelabelUnavailable> {
     relabelling.of(&snapshot.entry(tenant).unwrap().limits)
 }
 

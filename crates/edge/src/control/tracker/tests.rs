@@ -19,12 +19,12 @@ fn writer(is_asked: bool) -> ControlWriter {
 
 /// Says what becomes of a push of a replica of cluster `c` at `now`.
 fn push(writer: &ControlWriter, replica: &str, now: i64) -> (Dedupe, ElectionOutcome) {
-    let (dedupe, outcome, mut candidates) = judge(writer, (b"c", replica.as_bytes()), now);
+    let (dedupe, outcome, mut candidates) = dedupe(writer, (b"c", replica.as_bytes()), now);
     candidates.reach_mimir();
     (dedupe, outcome)
 }
 
-fn judge(
+fn dedupe(
     writer: &ControlWriter,
     (cluster, replica): (&[u8], &[u8]),
     now: i64,
@@ -32,7 +32,7 @@ fn judge(
     let election = writer.current().election_of(&TenantLimits::default(), (now, 0.5), true);
     let (mut outcome, mut candidates) = (ElectionOutcome::default(), Candidates::default());
     let replica = Replica { cluster, replica, earliest_sample: None };
-    let dedupe = election.judge("team", replica, &mut outcome, &mut candidates);
+    let dedupe = election.dedupe("team", replica, &mut outcome, &mut candidates);
     (dedupe, outcome, candidates)
 }
 
@@ -73,7 +73,7 @@ fn without_a_tracker_the_election_here_decides() {
 fn without_a_tracker_a_denied_replica_is_elected_nowhere() {
     let writer = writer(false);
     // Candidates are dropped, as with a call that ends before it is decided.
-    let denied = |replica: &str, now| judge(&writer, (b"c", replica.as_bytes()), now).0;
+    let denied = |replica: &str, now| dedupe(&writer, (b"c", replica.as_bytes()), now).0;
     assert_eq!([denied("a", NOW), denied("b", NOW + 1)], [Dedupe::Elected; 2]);
     assert_eq!(push(&writer, "a", NOW + 2), (Dedupe::Elected, CHARGED));
     assert_eq!(push(&writer, "b", NOW + 3), (Dedupe::Dropped, DROPPED), "a has reached Mimir");
@@ -148,7 +148,7 @@ async fn a_list_is_believed_until_twenty_seconds_after_mimir_was_asked() {
 fn a_name_that_is_no_text_or_too_long_is_not_tracked() {
     let writer = writer(false);
     for names in [(&b"\xff"[..], &b"a"[..]), (&[b'x'; 1025], b"a"), (b"c", &[b'x'; 1025]), (b"c", b"\xff")] {
-        let (dedupe, outcome, _) = judge(&writer, names, NOW);
+        let (dedupe, outcome, _) = dedupe(&writer, names, NOW);
         assert_eq!((dedupe, outcome.untracked), (Dedupe::Dropped, true));
     }
     assert_eq!(writer.current().elections.len(), 0);

@@ -68,7 +68,7 @@ fn play(elections: &Elections, rules: &ElectionRules, step: &Step, now: UnixMill
         Step::Confirm { cluster, replica, age } => {
             let (received_at, elected_at) = (now.plus(-age / 2), now.plus(-age));
             let (cluster, replica) = (CLUSTERS[cluster].as_bytes(), REPLICAS[replica].as_bytes());
-            assert!(elections.confirm("t", &Word { cluster, replica, received_at, elected_at }, now));
+            assert!(elections.confirm("t", &TrackerEntry { cluster, replica, received_at, elected_at }, now));
         }
         Step::Unconfirm => _ = elections.unconfirm(now),
         Step::EndOfList => _ = elections.forget_unlisted(now.plus(-30_000)),
@@ -123,29 +123,29 @@ fn naive_push(
     (cluster, replica, sample): (usize, usize, UnixMillis),
     from: UnixMillis,
     now: UnixMillis,
-) -> Standing {
+) -> ReplicaStatus {
     for naive in known.values_mut() {
         naive.ticks(rules, from, now);
     }
     known.retain(|_, naive| now.since(naive.active_at) < FORGET_AFTER_MILLIS);
     if !known.contains_key(&cluster) && rules.max_clusters > 0 && known.len() as i64 >= rules.max_clusters {
-        return Standing::TooManyClusters;
+        return ReplicaStatus::TooManyClusters;
     }
     let new = Naive { elected: replica, received_at: now, seen_at: now, other: None, anchor: now, active_at: now };
     let naive = known.entry(cluster).or_insert(new);
     naive.active_at = now;
     if naive.elected == replica {
         naive.seen_at = now;
-        return Standing::Elected;
+        return ReplicaStatus::Elected;
     }
     naive.other = Some((replica, now, sample));
-    Standing::NotElected
+    ReplicaStatus::NotElected
 }
 
 /// Who is elected in a cluster at `now`, of the replicas that are used here.
 fn elected(elections: &Elections, rules: &ElectionRules, cluster: usize, now: UnixMillis) -> Vec<usize> {
-    let standing = |replica: &usize| elections.preview("t", pair(CLUSTERS[cluster], REPLICAS[*replica]), rules, now);
-    (0..REPLICAS.len()).filter(|replica| standing(replica).standing == Standing::Elected).collect()
+    let status = |replica: &usize| elections.preview("t", pair(CLUSTERS[cluster], REPLICAS[*replica]), rules, now);
+    (0..REPLICAS.len()).filter(|replica| status(replica).status == ReplicaStatus::Elected).collect()
 }
 
 proptest! {
@@ -163,7 +163,7 @@ proptest! {
             let Step::Push { cluster, replica, sample } = step else { unreachable!() };
             let sample = sample.map_or(now, |age| now.plus(-age));
             let expected = naive_push(&mut naive, &rules, (cluster, replica, sample), from, now);
-            prop_assert_eq!(play(&elections, &rules, &step, now).map(|election| election.standing), Some(expected));
+            prop_assert_eq!(play(&elections, &rules, &step, now).map(|election| election.status), Some(expected));
         }
     }
 
@@ -180,7 +180,7 @@ proptest! {
                 let preview = elections.preview("t", pair(CLUSTERS[cluster], REPLICAS[replica]), &rules, now);
                 let election = play(&elections, &rules, &step, now).unwrap();
                 prop_assert_eq!(preview, election);
-                let expected = usize::from(election.standing != Standing::TooManyClusters);
+                let expected = usize::from(election.status != ReplicaStatus::TooManyClusters);
                 prop_assert_eq!(elected(&elections, &rules, cluster, now).len(), expected);
             } else {
                 play(&elections, &rules, &step, now);
@@ -201,8 +201,8 @@ proptest! {
         for (pause, step) in steps {
             now = now.plus(pause);
             let Step::Push { cluster, replica, .. } = step else { unreachable!() };
-            let standing = play(&elections, &rules, &step, now).unwrap().standing;
-            if standing != Standing::Elected {
+            let status = play(&elections, &rules, &step, now).unwrap().status;
+            if status != ReplicaStatus::Elected {
                 continue;
             }
             match held.get_mut(&cluster) {
@@ -235,8 +235,8 @@ proptest! {
             now = now.plus(pause);
             let Step::Push { replica, sample, .. } = step else { unreachable!() };
             let election = play(&elections, &rules, &Step::Push { cluster: 0, replica, sample }, now).unwrap();
-            let standing = if replica == told { Standing::Elected } else { Standing::NotElected };
-            prop_assert_eq!((election.standing, election.confirmed), (standing, true));
+            let status = if replica == told { ReplicaStatus::Elected } else { ReplicaStatus::NotElected };
+            prop_assert_eq!((election.status, election.confirmed), (status, true));
         }
     }
 
@@ -267,7 +267,7 @@ proptest! {
             (cluster[0], replica[0]) = (number as u8, step as u8);
             let (cluster, replica) = (&cluster[..cluster_bytes], &replica[..replica_bytes]);
             if told {
-                elections.confirm("t", &Word { cluster, replica, received_at: at(0), elected_at: at(0) }, at(0));
+                elections.confirm("t", &TrackerEntry { cluster, replica, received_at: at(0), elected_at: at(0) }, at(0));
             } else {
                 let pair = HaPair::new(cluster, replica, &rules).unwrap();
                 let _: Election = elections.elect("t", pair, &rules, None, at(step as i64));
@@ -290,7 +290,11 @@ fn no_time_or_length_overflows() {
             for second in extremes {
                 let elections = Elections::new();
                 let (cluster, replica) = (b"c", b"a");
-                elections.confirm("t", &Word { cluster, replica, received_at: first, elected_at: second }, first);
+                elections.confirm(
+                    "t",
+                    &TrackerEntry { cluster, replica, received_at: first, elected_at: second },
+                    first,
+                );
                 elections.unconfirm(UnixMillis::new(i64::MAX));
                 for (replica, now) in [("b", second), ("a", first), ("b", first), ("a", second)] {
                     let _: Election = elections.preview("t", pair("c", replica), &rules, now);

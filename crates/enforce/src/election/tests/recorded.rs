@@ -32,11 +32,11 @@ fn case(name: &str) -> serde_json::Value {
 }
 
 /// A 429 comes after the election: the replica that gets it was accepted.
-fn standing(status: &serde_json::Value) -> Standing {
+fn status(status: &serde_json::Value) -> ReplicaStatus {
     match status.as_u64().unwrap() {
-        200 | 429 => Standing::Elected,
-        202 => Standing::NotElected,
-        400 => Standing::TooManyClusters,
+        200 | 429 => ReplicaStatus::Elected,
+        202 => ReplicaStatus::NotElected,
+        400 => ReplicaStatus::TooManyClusters,
         other => panic!("status {other}"),
     }
 }
@@ -53,7 +53,7 @@ fn elects_whom_a_recorded_mimir_elected() {
             now = now.plus(step["wait_ms"].as_i64().unwrap());
             if let &Some((cluster, replica)) = push {
                 let election = elections.elect("t", pair(cluster, replica), &rules, None, now);
-                assert_eq!(election.standing, standing(&step["response"]["status"]), "{name}, step {index}");
+                assert_eq!(election.status, status(&step["response"]["status"]), "{name}, step {index}");
             }
         }
     }

@@ -1,10 +1,10 @@
-//! Series whose labels are not judged as they were sent: relabelled, or of a push that is deduplicated series by series.
+//! Series whose labels are not validated as they were sent: relabelled, or of a push that is deduplicated series by series.
 
 use crate::Unmetered;
 use crate::ha::{Dedupe, Verdicts};
 use crate::labels::{LabelBuffers, LabelVerdict, Labels};
 use crate::relabel::{LabelSet, RUN};
-use crate::rules::TenantRewrite;
+use crate::rules::TenantRelabeler;
 use crate::validation::Validation;
 use crate::work::Work;
 
@@ -20,14 +20,14 @@ pub const MAX_RULE_RUNS: u64 = 1_000_000;
 /// The same in thousandths.
 const MOST_EFFORT: usize = MAX_RULE_RUNS as usize * RUN;
 
-/// Buffers of [`Rewritten`], empty between two pushes.
+/// Buffers of [`Relabelled`], empty between two pushes.
 #[derive(Debug, Default)]
-pub(crate) struct RewrittenBuffers {
+pub(crate) struct RelabelBuffers {
     set: LabelSet,
     labels: LabelBuffers,
 }
 
-impl RewrittenBuffers {
+impl RelabelBuffers {
     /// Gives back memory over `bytes`; how many bytes are kept.
     pub(crate) fn shrink(&mut self, bytes: usize) -> usize {
         let labels = self.labels.shrink(bytes / 4);
@@ -35,28 +35,28 @@ impl RewrittenBuffers {
     }
 }
 
-/// Collects the labels of a series, makes of them what Mimir makes of them, and judges that.
+/// Collects the labels of a series, makes of them what Mimir makes of them, and validates that.
 #[derive(Debug)]
-pub(crate) struct Rewritten<'a, 't> {
-    rewrite: Option<TenantRewrite<'t>>,
+pub(crate) struct Relabelled<'a, 't> {
+    relabeler: Option<TenantRelabeler<'t>>,
     verdicts: Option<Verdicts<'a, 't>>,
-    buffers: RewrittenBuffers,
+    buffers: RelabelBuffers,
     /// Of [`MOST_EFFORT`].
     effort_left: usize,
 }
 
-impl<'a, 't> Rewritten<'a, 't> {
-    /// `None` where labels are judged as they were sent.
+impl<'a, 't> Relabelled<'a, 't> {
+    /// `None` where labels are validated as they were sent.
     pub(crate) fn new(
-        rewrite: Option<TenantRewrite<'t>>,
+        relabeler: Option<TenantRelabeler<'t>>,
         verdicts: Option<Verdicts<'a, 't>>,
-        buffers: &mut RewrittenBuffers,
+        buffers: &mut RelabelBuffers,
     ) -> Option<Self> {
-        let has_work = rewrite.is_some() || verdicts.is_some();
-        has_work.then(|| Self { rewrite, verdicts, buffers: std::mem::take(buffers), effort_left: MOST_EFFORT })
+        let has_work = relabeler.is_some() || verdicts.is_some();
+        has_work.then(|| Self { relabeler, verdicts, buffers: std::mem::take(buffers), effort_left: MOST_EFFORT })
     }
 
-    pub(crate) fn give_back(self, buffers: &mut RewrittenBuffers) {
+    pub(crate) fn give_back(self, buffers: &mut RelabelBuffers) {
         *buffers = self.buffers;
     }
 
@@ -77,7 +77,7 @@ impl<'a, 't> Rewritten<'a, 't> {
     /// push that is abandoned by then it says nothing.
     pub(crate) fn verdict(&mut self, rules: &Validation, work: &mut Work) -> LabelVerdict {
         if !work.is_abandoned() && work.take(self.buffers.set.sorting()) && self.is_left(work) {
-            self.judge(rules, work)
+            self.validate(rules, work)
         } else {
             LabelVerdict::Nothing
         }
@@ -93,20 +93,20 @@ impl<'a, 't> Rewritten<'a, 't> {
                 Dedupe::Dropped => return false,
             }
         }
-        let Some(TenantRewrite { rewrite, tenant }) = self.rewrite else { return true };
-        if !pay(&mut self.effort_left, rewrite.effort(set), work) {
+        let Some(TenantRelabeler { relabeler, tenant }) = self.relabeler else { return true };
+        if !pay(&mut self.effort_left, relabeler.effort(set), work) {
             return false;
         }
         let sent = set.bytes();
-        let keep = rewrite.apply_within(tenant, set, &mut self.effort_left);
+        let keep = relabeler.apply_within(tenant, set, &mut self.effort_left);
         if !set.is_within_bounds() {
             work.abandon(Unmetered::RelabelWork);
         }
-        pay(&mut self.effort_left, rewrite.effort_of_writing(set.bytes() - sent), work) && keep
+        pay(&mut self.effort_left, relabeler.effort_of_writing(set.bytes() - sent), work) && keep
     }
 
-    fn judge(&mut self, rules: &Validation, work: &mut Work) -> LabelVerdict {
-        let RewrittenBuffers { set, labels: buffers } = &mut self.buffers;
+    fn validate(&mut self, rules: &Validation, work: &mut Work) -> LabelVerdict {
+        let RelabelBuffers { set, labels: buffers } = &mut self.buffers;
         let mut labels = Labels::new(buffers);
         labels.begin();
         set.iter().for_each(|(name, value)| labels.push(rules, name, value, rules.is_label_value(value), work));

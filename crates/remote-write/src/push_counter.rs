@@ -10,19 +10,19 @@ use crate::ha::Deduped;
 use crate::histogram::Histogram;
 use crate::labels::{LabelBuffers, LabelVerdict, Labels, METRIC_NAME};
 use crate::points::{Points, Recount};
-use crate::rewritten::{Rewritten, RewrittenBuffers};
-use crate::rules::TenantRewrite;
+use crate::relabelled::{RelabelBuffers, Relabelled};
+use crate::rules::TenantRelabeler;
 use crate::validation::{CLOCK_MARGIN_MS, Times, Validation};
 use crate::visitor::Visitor;
 use crate::wire::Cursor;
 use crate::work::{Work, push_within, shrink_vec};
 use crate::{Protocol, PushCounts, Unmetered};
 
-/// Buffers of [`Judge`], empty between two pushes.
+/// Buffers of [`PushCounter`], empty between two pushes.
 #[derive(Debug, Default)]
-pub(crate) struct JudgeBuffers {
+pub(crate) struct CounterBuffers {
     labels: LabelBuffers,
-    rewritten: RewrittenBuffers,
+    relabelled: RelabelBuffers,
     points: Recount,
     exemplars: Vec<i64>,
     /// Where values stand that Mimir cuts; at most [`MOST_CUT`], and one.
@@ -32,20 +32,20 @@ pub(crate) struct JudgeBuffers {
 /// With more values that are cut nobody looks whether two are one.
 const MOST_CUT: usize = 100;
 
-impl JudgeBuffers {
+impl CounterBuffers {
     /// Gives back memory over `bytes`, beside the few of `cut`.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         let share = bytes / 4;
         self.labels.shrink(share);
-        self.rewritten.shrink(share);
+        self.relabelled.shrink(share);
         self.points.shrink(share);
         shrink_vec(&mut self.exemplars, share);
     }
 }
 
-/// Judges one push.
+/// Counts one push.
 #[derive(Debug)]
-pub(crate) struct Judge<'a, 's> {
+pub(crate) struct PushCounter<'a, 's> {
     rules: &'s Validation,
     protocol: Protocol,
     now: i64,
@@ -55,9 +55,9 @@ pub(crate) struct Judge<'a, 's> {
     labels: Labels<'a>,
     /// The name of a label that Mimir takes off every series first, once from each.
     without: Option<&'s [u8]>,
-    /// Where labels are not judged as they were sent.
-    rewritten: Option<Rewritten<'a, 's>>,
-    buffers: &'s mut JudgeBuffers,
+    /// Where labels are not validated as they were sent.
+    relabelled: Option<Relabelled<'a, 's>>,
+    buffers: &'s mut CounterBuffers,
     /// The time of the earliest sample so far, valid or not; `i64::MAX` before the first.
     earliest: i64,
     series: Series,
@@ -83,14 +83,14 @@ struct Series {
     is_without: bool,
 }
 
-impl<'a, 's> Judge<'a, 's> {
+impl<'a, 's> PushCounter<'a, 's> {
     pub(crate) fn new(
         rules: &'s Validation,
-        rewrite: Option<TenantRewrite<'s>>,
+        relabeler: Option<TenantRelabeler<'s>>,
         deduped: Deduped<'a, 's>,
         (protocol, now): (Protocol, i64),
         work: Work,
-        buffers: &'s mut JudgeBuffers,
+        buffers: &'s mut CounterBuffers,
     ) -> Self {
         buffers.exemplars.clear();
         buffers.cut.clear();
@@ -107,7 +107,7 @@ impl<'a, 's> Judge<'a, 's> {
             wide_times: rules.times(now).with_margin(),
             labels: Labels::new(&mut buffers.labels),
             without,
-            rewritten: Rewritten::new(rewrite, verdicts, &mut buffers.rewritten),
+            relabelled: Relabelled::new(relabeler, verdicts, &mut buffers.relabelled),
             buffers,
             earliest: i64::MAX,
             series: Series::default(),
@@ -122,8 +122,8 @@ impl<'a, 's> Judge<'a, 's> {
     pub(crate) fn finish(mut self) -> PushCounts {
         let exemplars = if self.work.is_abandoned() { self.counts.sent.exemplars } else { self.exemplars() };
         self.labels.give_back(&mut self.buffers.labels);
-        if let Some(rewritten) = self.rewritten {
-            rewritten.give_back(&mut self.buffers.rewritten);
+        if let Some(relabelled) = self.relabelled {
+            relabelled.give_back(&mut self.buffers.relabelled);
         }
         PushCounts { exemplars, unmetered: self.work.unmetered(), ..self.counts }
     }
@@ -152,7 +152,7 @@ impl<'a, 's> Judge<'a, 's> {
                 && !self.rules.stores_exemplars()
                 && !cut.contains(&place)
                 && cut.len() < MOST_CUT;
-        if !is_alone || self.rewritten.is_some() {
+        if !is_alone || self.relabelled.is_some() {
             self.labels_are_cut = true;
             self.work.note(Unmetered::CutValues);
         }
@@ -209,7 +209,7 @@ impl<'a, 's> Judge<'a, 's> {
     }
 }
 
-impl<'a> Visitor<'a> for Judge<'a, '_> {
+impl<'a> Visitor<'a> for PushCounter<'a, '_> {
     #[inline]
     fn reads_exemplars(&self) -> bool {
         self.rules.stores_exemplars()
@@ -230,8 +230,8 @@ impl<'a> Visitor<'a> for Judge<'a, '_> {
         self.counts.series += 1;
         self.series = Series { kept_before: self.buffers.exemplars.len(), ..Series::default() };
         self.labels.begin();
-        if let Some(rewritten) = &mut self.rewritten {
-            rewritten.begin();
+        if let Some(relabelled) = &mut self.relabelled {
+            relabelled.begin();
         }
     }
 
@@ -245,8 +245,8 @@ impl<'a> Visitor<'a> for Judge<'a, '_> {
         }
         if self.without.is_some_and(|without| name == without) && !self.series.is_without {
             self.series.is_without = true;
-        } else if let Some(rewritten) = &mut self.rewritten {
-            rewritten.push(name, value, &mut self.work);
+        } else if let Some(relabelled) = &mut self.relabelled {
+            relabelled.push(name, value, &mut self.work);
         } else {
             self.labels.push(self.rules, name, value, value_is_valid, &mut self.work);
         }
@@ -281,9 +281,9 @@ impl<'a> Visitor<'a> for Judge<'a, '_> {
 
     #[inline]
     fn end_series(&mut self, message: Cursor<'_>) -> Result<(), ProtobufError> {
-        let verdict = match &mut self.rewritten {
+        let verdict = match &mut self.relabelled {
             _ if self.work.is_abandoned() => LabelVerdict::Invalid,
-            Some(rewritten) => rewritten.verdict(self.rules, &mut self.work),
+            Some(relabelled) => relabelled.verdict(self.rules, &mut self.work),
             None => self.labels.verdict(self.rules, &mut self.work),
         };
         if verdict != LabelVerdict::Nothing {
