@@ -14,7 +14,7 @@ pub use unmetered::{Unmetered, UnmeteredOutcome};
 
 use crate::answer::{BodySize, body_too_large, failed, over_max_body_bytes, over_max_series};
 use crate::decode::{Decoded, DecodedPush, Lane};
-use crate::identify::Identified;
+use crate::identify::ApplicableLimits;
 use crate::pipeline::{Pipeline, Stop};
 use crate::policy::BodyPolicy;
 use crate::push::PushBody;
@@ -99,10 +99,10 @@ impl Pipeline {
     /// Charges the request of a push: what was charged, and what the request rate says.
     pub(crate) fn charge_request<'p>(
         &'p self,
-        identified: &Identified<'p>,
+        applicable: &ApplicableLimits<'p>,
         charge: Charge,
     ) -> (ChargedRequest<'p>, Result<(), Denial>) {
-        let (tenant, limit) = (identified.tenant, identified.request_limit());
+        let (tenant, limit) = (applicable.tenant, applicable.request_limit());
         let admitted = allowed(match charge {
             Charge::Commit => self.enforcer.admit_request(&tenant, limit, self.now()),
             Charge::DryRun => self.enforcer.request_level(&tenant, limit, self.now()).preview_requests(1),
@@ -114,7 +114,7 @@ impl Pipeline {
     /// Charges what a push holds, as far as that is known.
     pub(crate) fn charge_contents(
         &self,
-        identified: &Identified<'_>,
+        applicable: &ApplicableLimits<'_>,
         decoded: Decoded,
         skips_validation: bool,
         charge: Charge,
@@ -123,7 +123,7 @@ impl Pipeline {
         let charged = match decoded {
             Decoded::Withheld => Ok(AllowReason::BodyWithheld),
             Decoded::Push(decoded) => {
-                self.charge_decoded(identified, DecodedPush { skips_validation, ..*decoded }, charge, verdict)
+                self.charge_decoded(applicable, DecodedPush { skips_validation, ..*decoded }, charge, verdict)
             }
             Decoded::Undecodable(error) => {
                 verdict.undecodable = Some(error.kind());
@@ -139,17 +139,17 @@ impl Pipeline {
 
     fn charge_decoded(
         &self,
-        identified: &Identified<'_>,
+        applicable: &ApplicableLimits<'_>,
         mut decoded: DecodedPush,
         charge: Charge,
         verdict: &mut Verdict,
     ) -> Result<AllowReason, Denial> {
         let series = decoded.counts.series;
-        let charged = match identified.edge.max_series_per_request.filter(|limit| series > *limit) {
+        let charged = match applicable.edge.max_series_per_request.filter(|limit| series > *limit) {
             Some(limit) => Err(over_max_series(series, limit)),
-            None => self.charge_counts(identified, &decoded, charge, verdict),
+            None => self.charge_counts(applicable, &decoded, charge, verdict),
         };
-        if charged.is_ok() || identified.mode != Mode::Enforce {
+        if charged.is_ok() || applicable.mode != Mode::Enforce {
             decoded.candidates.reach_mimir();
         }
         charged
@@ -158,13 +158,13 @@ impl Pipeline {
     /// Charges what was counted, or says why it costs nothing.
     fn charge_counts(
         &self,
-        identified: &Identified<'_>,
+        applicable: &ApplicableLimits<'_>,
         decoded: &DecodedPush,
         charge: Charge,
         verdict: &mut Verdict,
     ) -> Result<AllowReason, Denial> {
-        if let Some(why) = Unmetered::of(decoded, &identified.tenant) {
-            return self.charge_unmetered(identified, (why, why.most_items(&decoded.counts)), charge, verdict);
+        if let Some(why) = Unmetered::of(decoded, &applicable.tenant) {
+            return self.charge_unmetered(applicable, (why, why.most_items(&decoded.counts)), charge, verdict);
         }
         let items = decoded.counts.items();
         if items == 0 {
@@ -176,7 +176,7 @@ impl Pipeline {
         if charge == Charge::Commit && is_left {
             return Ok(AllowReason::ChargedByRateLimit);
         }
-        allowed(self.charge_items(identified, items, charge))?;
+        allowed(self.charge_items(applicable, items, charge))?;
         verdict.charged.items = items;
         Ok(AllowReason::WithinLimits)
     }
@@ -185,7 +185,7 @@ impl Pipeline {
     /// limit call would deny it.
     fn charge_unmetered(
         &self,
-        identified: &Identified<'_>,
+        applicable: &ApplicableLimits<'_>,
         (why, (items, doubtful)): (Unmetered, (u64, u64)),
         charge: Charge,
         verdict: &mut Verdict,
@@ -196,7 +196,7 @@ impl Pipeline {
         if items == 0 {
             return Ok(AllowReason::NothingToCharge);
         }
-        let (tenant, limit) = (&identified.tenant, identified.ingestion_limit());
+        let (tenant, limit) = (&applicable.tenant, applicable.ingestion_limit());
         let items = items.saturating_sub(doubtful);
         if charge == Charge::Commit
             && self.enforcer.charge_unmetered(tenant, limit, doubtful, false, self.now()) == UnmeteredCharge::OverBound
@@ -207,7 +207,7 @@ impl Pipeline {
         let takes_ingestion = why.takes_ingestion();
         let taken = match charge {
             Charge::Commit => self.enforcer.charge_unmetered(tenant, limit, items, takes_ingestion, self.now()),
-            Charge::DryRun if takes_ingestion && self.charge_items(identified, items, charge) == Decision::Allow => {
+            Charge::DryRun if takes_ingestion && self.charge_items(applicable, items, charge) == Decision::Allow => {
                 UnmeteredCharge::Taken
             }
             Charge::DryRun => UnmeteredCharge::WithinBound,
@@ -228,8 +228,8 @@ impl Pipeline {
         allowed
     }
 
-    fn charge_items(&self, identified: &Identified<'_>, items: u64, charge: Charge) -> Decision {
-        let (tenant, limit) = (&identified.tenant, identified.ingestion_limit());
+    fn charge_items(&self, applicable: &ApplicableLimits<'_>, items: u64, charge: Charge) -> Decision {
+        let (tenant, limit) = (&applicable.tenant, applicable.ingestion_limit());
         match charge {
             Charge::Commit => self.enforcer.charge_items(tenant, limit, items, self.now()),
             Charge::DryRun => self.enforcer.ingestion_level(tenant, limit, self.now()).preview_items(items),

@@ -22,7 +22,7 @@ pub(crate) use pool::Lane;
 
 use crate::charge::Charge;
 use crate::control::{Candidates, ElectionOutcome, PushElection, RelabelUnavailable};
-use crate::identify::Identified;
+use crate::identify::ApplicableLimits;
 use crate::pipeline::Pipeline;
 use crate::policy::BodyPolicy;
 use crate::push::{Push, PushBody};
@@ -197,8 +197,8 @@ impl DecodePlan {
 
 impl Pipeline {
     /// How a push of this tenant is decoded now.
-    pub(crate) fn plan(&self, identified: &Identified<'_>, protocol: Protocol, charge: Charge) -> DecodePlan {
-        let Identified { tenant, limits, control, .. } = identified;
+    pub(crate) fn plan(&self, applicable: &ApplicableLimits<'_>, protocol: Protocol, charge: Charge) -> DecodePlan {
+        let ApplicableLimits { tenant, limits, control, .. } = applicable;
         let now = self.clock.unix_millis();
         let own = &limits.tenant.limits;
         let dedupes = self.policy.ha_tracker && own.accept_ha_samples;

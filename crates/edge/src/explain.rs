@@ -7,7 +7,7 @@ use limits::{EdgeLimits, Mode, Tenant};
 
 use crate::charge::Charge;
 use crate::control::Control;
-use crate::identify::{ApplicableLimits, tenant_of};
+use crate::identify::tenant_of;
 use crate::pipeline::Pipeline;
 use crate::push::Push;
 use crate::verdict::{Undecided, Verdict};
@@ -49,10 +49,10 @@ impl Pipeline {
 
     /// The request bucket and the ingestion bucket of a tenant, as a push with so many items would meet them.
     pub fn buckets(&self, control: &Control, tenant: &Tenant<'_>, items: u64) -> Option<(BucketView, BucketView)> {
-        let Ok(ApplicableLimits::Limits(identified)) = control.for_tenant(tenant).applicable() else { return None };
+        let Ok(applicable) = control.for_tenant(tenant).applicable() else { return None };
         let now = self.now();
-        let request = self.enforcer.request_level(tenant, identified.request_limit(), now);
-        let ingestion = self.enforcer.ingestion_level(tenant, identified.ingestion_limit(), now);
+        let request = self.enforcer.request_level(tenant, applicable.request_limit(), now);
+        let ingestion = self.enforcer.ingestion_level(tenant, applicable.ingestion_limit(), now);
         Some((BucketView { level: request, cost: 1 }, BucketView { level: ingestion, cost: items }))
     }
 }

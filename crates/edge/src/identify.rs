@@ -5,6 +5,7 @@ use limits::{EdgeLimits, Mode, RateLimit, Tenant, TenantError, TenantView};
 use remote_write::{ContentType, Protocol};
 
 use crate::control::{Control, TenantControl};
+use crate::pipeline::Stop;
 use crate::push::{Push, TenantHeader};
 use crate::verdict::{AllowReason, Undecided};
 
@@ -43,17 +44,9 @@ pub(crate) fn protocol_of(push: &Push) -> Protocol {
     }
 }
 
-/// What the pushes of a tenant are decided by.
+/// A tenant with the limits that apply to its pushes.
 #[derive(Debug)]
-pub(crate) enum ApplicableLimits<'c> {
-    Limits(Identified<'c>),
-    /// Nothing is looked at, and this is why.
-    None(AllowReason),
-}
-
-/// A tenant with the limits that apply to it.
-#[derive(Debug)]
-pub(crate) struct Identified<'c> {
+pub(crate) struct ApplicableLimits<'c> {
     pub(crate) tenant: Tenant<'c>,
     pub(crate) mode: Mode,
     pub(crate) edge: EdgeLimits,
@@ -63,19 +56,19 @@ pub(crate) struct Identified<'c> {
 
 impl<'c> TenantControl<'c> {
     /// # Errors
-    /// There are no limits yet to enforce.
-    pub(crate) fn applicable(self) -> Result<ApplicableLimits<'c>, Undecided> {
+    /// Where nothing limits the tenant, or no limits are loaded yet.
+    pub(crate) fn applicable(self) -> Result<ApplicableLimits<'c>, Stop> {
         let Self { tenant, mode, edge, limits, control } = self;
         match (mode, limits) {
-            (Mode::Off, _) => Ok(ApplicableLimits::None(AllowReason::ModeOff)),
-            (_, Some(limits)) => Ok(ApplicableLimits::Limits(Identified { tenant, mode, edge, limits, control })),
-            (Mode::Shadow, None) => Ok(ApplicableLimits::None(AllowReason::NoLimits)),
-            (Mode::Enforce, None) => Err(Undecided::NoLimits),
+            (Mode::Off, _) => Err(Stop::Allowed(AllowReason::ModeOff)),
+            (_, Some(limits)) => Ok(ApplicableLimits { tenant, mode, edge, limits, control }),
+            (Mode::Shadow, None) => Err(Stop::Allowed(AllowReason::NoLimits)),
+            (Mode::Enforce, None) => Err(Stop::Undecided(Undecided::NoLimits)),
         }
     }
 }
 
-impl Identified<'_> {
+impl ApplicableLimits<'_> {
     /// Of the request bucket, which the bare tenant has.
     pub(crate) fn request_limit(&self) -> RateLimit {
         self.limits.tenant.limits.request_limit(self.control.distributors)

@@ -8,7 +8,7 @@ use crate::charge::{Charge, ChargedRequest, Receipts, refuse_oversized};
 use crate::clock::Clock;
 use crate::control::{Control, ControlHandle};
 use crate::decode::{Contents, DecodePlan, DecodePool, Decoded};
-use crate::identify::{ApplicableLimits, Identified, protocol_of, tenant_of};
+use crate::identify::{ApplicableLimits, protocol_of, tenant_of};
 use crate::policy::Policy;
 use crate::push::Push;
 use crate::verdict::{AllowReason, Undecided, Verdict};
@@ -39,7 +39,7 @@ impl From<Denial> for Stop {
 
 /// A push between the request charge and the charge of what it holds.
 struct Begun<'p> {
-    identified: Identified<'p>,
+    applicable: ApplicableLimits<'p>,
     request: ChargedRequest<'p>,
     /// What the request rate says.
     admitted: Result<(), Denial>,
@@ -127,29 +127,26 @@ impl Pipeline {
         let tenant = tenant_of(&push.tenant)?;
         let of_tenant = control.for_tenant(&tenant);
         verdict.mode = of_tenant.mode;
-        let identified = match of_tenant.applicable().map_err(Stop::Undecided)? {
-            ApplicableLimits::Limits(identified) => identified,
-            ApplicableLimits::None(reason) => return Err(Stop::Allowed(reason)),
-        };
+        let applicable = of_tenant.applicable()?;
         let protocol = protocol_of(push);
         verdict.protocol = Some(protocol);
         verdict.content_type_fault = remote_write::content_type_fault(push.content_type.as_deref());
 
-        refuse_oversized(&push.body, &self.policy.bodies, identified.edge)?;
-        let (request, admitted) = self.charge_request(&identified, charge);
+        refuse_oversized(&push.body, &self.policy.bodies, applicable.edge)?;
+        let (request, admitted) = self.charge_request(&applicable, charge);
         if charge == Charge::Commit {
             admitted.clone()?;
             verdict.charged.requests = 1;
         }
-        let plan = self.plan(&identified, protocol, charge);
-        Ok(Begun { identified, request, admitted, plan })
+        let plan = self.plan(&applicable, protocol, charge);
+        Ok(Begun { applicable, request, admitted, plan })
     }
 
     async fn decode(&self, push: &Push, begun: &Begun<'_>, charge: Charge) -> Decoded {
         let contents = Contents::of(push, &self.policy.bodies);
         match (&self.pool, contents) {
             (Some(pool), Contents::Body(body)) => {
-                let tenant = begun.identified.tenant.id();
+                let tenant = begun.applicable.tenant.id();
                 pool.decode(charge.lane(tenant), body, begun.plan.clone()).await.into()
             }
             (_, contents) => {
@@ -160,7 +157,7 @@ impl Pipeline {
 
     /// Charges what the push holds.
     fn finish(&self, begun: Begun<'_>, push: &Push, decoded: Decoded, charge: Charge, verdict: &mut Verdict) -> Stop {
-        let Begun { identified, mut request, admitted, plan: _ } = begun;
+        let Begun { applicable, mut request, admitted, plan: _ } = begun;
         if let Decoded::Push(decoded) = &decoded {
             verdict.counts = decoded.counts;
         }
@@ -168,7 +165,7 @@ impl Pipeline {
         if let Err(denial) = admitted {
             return Stop::Denied(denial);
         }
-        let stop = self.charge_contents(&identified, decoded, push.skips_validation, charge, verdict);
+        let stop = self.charge_contents(&applicable, decoded, push.skips_validation, charge, verdict);
         request.keep_unless_unavailable(&stop);
         if request.is_refunded() {
             verdict.charged.requests = 0;

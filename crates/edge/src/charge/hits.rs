@@ -3,8 +3,7 @@
 use enforce::{Decision, Level};
 use limits::{Mode, Tenant};
 
-use crate::identify::ApplicableLimits;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Stop};
 use crate::verdict::{AllowReason, Undecided};
 
 /// Hits and the bucket that they are for.
@@ -38,21 +37,22 @@ impl Pipeline {
         let control = self.control();
         let of_tenant = control.for_tenant(tenant);
         let mode = of_tenant.mode;
-        let identified = match of_tenant.applicable()? {
-            ApplicableLimits::Limits(identified) => identified,
-            ApplicableLimits::None(allowed) => {
+        let applicable = match of_tenant.applicable() {
+            Ok(applicable) => applicable,
+            Err(Stop::Allowed(allowed)) => {
                 return Ok(HitsVerdict { decision: Decision::Allow, allowed, mode, level: None });
             }
+            Err(Stop::Denied(_) | Stop::Undecided(_)) => return Err(Undecided::NoLimits),
         };
         let now = self.now();
         let (decision, level) = match hits {
             Hits::Requests(requests) => {
-                let limit = identified.request_limit();
+                let limit = applicable.request_limit();
                 let decision = self.enforcer.admit_requests(tenant, limit, requests, now);
                 (decision, self.enforcer.request_level(tenant, limit, now))
             }
             Hits::Items(items) => {
-                let limit = identified.ingestion_limit();
+                let limit = applicable.ingestion_limit();
                 let decision = self.enforcer.charge_items(tenant, limit, items, now);
                 (decision, self.enforcer.ingestion_level(tenant, limit, now))
             }

@@ -7,7 +7,6 @@ use std::fmt::{self, Debug, Formatter};
 
 use limits::Tenant;
 
-use crate::identify::ApplicableLimits;
 use crate::pipeline::Pipeline;
 use crate::verdict::Charged;
 
@@ -145,10 +144,10 @@ impl Pipeline {
     /// What of it came back: of what Mimir refused there is a bound for it. None where the tenant has no buckets any more.
     fn give_back(&self, tenant: &Tenant<'_>, charged: Charged, refused: bool) -> Option<Charged> {
         let control = self.control();
-        let Ok(ApplicableLimits::Limits(identified)) = control.for_tenant(tenant).applicable() else { return None };
+        let Ok(applicable) = control.for_tenant(tenant).applicable() else { return None };
         let Charged { requests, items } = charged;
-        let of_requests = identified.request_limit();
-        let of_items = identified.ingestion_limit();
+        let of_requests = applicable.request_limit();
+        let of_items = applicable.ingestion_limit();
         let (enforcer, now) = (&self.enforcer, self.now());
         if !refused {
             enforcer.refund_requests(tenant, of_requests, requests, now);
