@@ -6,13 +6,15 @@
 
 #[path = "../tests/worst/tenant.rs"]
 mod tenant;
+#[path = "../tests/worst/pushes.rs"]
+mod worst;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use remote_write::encode::worst::{self, Worst};
 use remote_write::{PushCounts, Scratch, claimed_bytes, working_bytes};
 use tenant::WorstTenant;
+use worst::Worst;
 
 fn main() {
     println!("| push | bytes sent | decompressed | ms | peak KiB | of reserved KiB | counted | unmetered |");

@@ -13,7 +13,6 @@ mod model;
 mod symbols;
 mod v1;
 mod v2;
-pub mod worst;
 mod writer;
 
 pub use model::{Buckets, Count, Exemplar, Histogram, Metadata, MetricKind, Series, SeriesMetadata};

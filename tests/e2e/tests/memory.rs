@@ -2,10 +2,13 @@
 //!
 //! `FAULTS=long` sends the worst push of each buffer and loop; otherwise those that occupy most.
 
+#[path = "../../../crates/remote-write/tests/worst/pushes.rs"]
+mod worst;
+
 use std::{env, thread};
 
 use remote_write::Protocol;
-use remote_write::encode::worst::{self, Worst};
+use worst::Worst;
 
 use e2e::{Edge, Request, push_request, send};
 

@@ -3,8 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod tenant;
+#[path = "pushes.rs"]
+mod worst;
 
-use remote_write::encode::worst;
 use remote_write::{PushCounts, Scratch, Unmetered, claimed_bytes, working_bytes};
 use tenant::WorstTenant;
 

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use limits::{LimitsState, SourceDocument, Tenant, TenantLimits};
-use remote_write::encode::worst::Worst;
 use remote_write::relabel::{Pattern, Relabeler};
 use remote_write::{
     BodyLimits, Dedupe, HaRules, PushCounts, Replica, Rules, Scratch, TenantRelabeler, Validation, read_push,
 };
+
+use super::worst::Worst;
 
 const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 100 << 20 };
 const NOW: i64 = 1_700_000_000_000;

@@ -1,15 +1,15 @@
 //! Pushes of tenants whose series are relabelled, or deduplicated one by one.
 
+use remote_write::Protocol::V2;
+
 use super::{LONG, TIME, Worst, letters, references, repeat, samples, v2};
-use crate::Protocol::V2;
 
 const TWENTY_RULES: &str = "{metric_relabel_configs: [\
     &a {source_labels: [a, b], regex: '(.*)x(.*);(.*)', target_label: z, replacement: '$1$2'}, \
     *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a]}";
 
 /// Each has a sample.
-#[must_use]
-pub fn labels_for_relabelling() -> Worst {
+pub(crate) fn labels_for_relabelling() -> Worst {
     let names: Vec<_> = (0..10).map(|index| letters(index, 1)).collect();
     let symbols: Vec<&[u8]> = names.iter().map(|it| &it[..]).chain([&[b'x'; 60][..]]).collect();
     let body = v2(&symbols, |push| {
@@ -28,8 +28,7 @@ const DOUBLING_RULES: &str = "{metric_relabel_configs: [\
     *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a]}";
 
 /// From one byte to half a megabyte in each series.
-#[must_use]
-pub fn labels_that_rules_double() -> Worst {
+pub(crate) fn labels_that_rules_double() -> Worst {
     let body = v2(&[b"a"], |push| repeat(push, 100_000, b"\x2a\x06\x0a\x02\x01\x01\x12\x00"));
     Worst { name: "labels_that_rules_double", protocol: V2, body, tenant_yaml: DOUBLING_RULES }
 }
@@ -41,8 +40,7 @@ const LENGTHENING_RULES: &str = "{metric_relabel_configs: [\
     {source_labels: [a, a], target_label: d, action: lowercase}]}";
 
 /// A quarter of a megabyte in each series, all labels included.
-#[must_use]
-pub fn bytes_that_rules_lengthen() -> Worst {
+pub(crate) fn bytes_that_rules_lengthen() -> Worst {
     let names: Vec<_> = (0..6_000).rev().map(|index| letters(index, 3)).collect();
     let symbols: Vec<&[u8]> = [&b"a"[..], &[0xff; 200_000]].into_iter().chain(names.iter().map(|it| &it[..])).collect();
     let body = v2(&symbols, |push| {
@@ -58,8 +56,7 @@ const CAPTURING_RULES: &str = "{metric_relabel_configs: [\
     *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a]}";
 
 /// Each byte takes the search for groups some 40 ns in each rule.
-#[must_use]
-pub fn captures_of_a_long_value() -> Worst {
+pub(crate) fn captures_of_a_long_value() -> Worst {
     let body = v2(&[b"a", &[b'x'; LONG]], |push| {
         for _ in 0..300 {
             push.nested(5, |series| {
@@ -76,8 +73,7 @@ const LARGE_RULES: &str = "{metric_relabel_configs: [\
     *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a]}";
 
 /// Each byte takes some microseconds in each rule.
-#[must_use]
-pub fn captures_of_a_large_expression() -> Worst {
+pub(crate) fn captures_of_a_large_expression() -> Worst {
     let body = v2(&[b"a", &[b'x'; 1000]], |push| {
         for _ in 0..300 {
             push.nested(5, |series| {
@@ -93,8 +89,7 @@ const EACH_SERIES: &str =
     "{accept_ha_samples: true, ha_tracker_per_sample_dedupe: true, max_label_value_length: 100000}";
 
 /// Twice as many as are told apart.
-#[must_use]
-pub fn replicas() -> Worst {
+pub(crate) fn replicas() -> Worst {
     let names: Vec<_> = (0..20_000).map(|index| letters(index, 3)).collect();
     let pair = [&b"__replica__"[..], b"cluster"];
     let symbols: Vec<&[u8]> = pair.into_iter().chain(names.iter().map(|it| &it[..])).collect();
@@ -110,8 +105,7 @@ pub fn replicas() -> Worst {
 }
 
 /// A million series.
-#[must_use]
-pub fn replicas_of_long_names() -> Worst {
+pub(crate) fn replicas_of_long_names() -> Worst {
     let body = v2(&[b"__replica__", b"cluster", &[b'x'; LONG], &[b'y'; LONG]], |push| {
         repeat(push, 500_000, b"\x2a\x06\x0a\x04\x01\x03\x02\x03\x2a\x06\x0a\x04\x01\x04\x02\x03");
     });
@@ -123,8 +117,7 @@ const EVERYTHING: &str = "{accept_ha_samples: true, ha_tracker_per_sample_dedupe
     metric_relabel_configs: [{source_labels: [aaaa], target_label: aaaa, replacement: '$1$1'}]}";
 
 /// For buffers of 1 Mi symbols, 224 Ki families, 256 Ki times and exemplars, 16 Ki labels and 10,000 replicas.
-#[must_use]
-pub fn everything_at_once() -> Worst {
+pub(crate) fn everything_at_once() -> Worst {
     let names: Vec<_> = (0..230_000).map(|index| letters(index, 4)).collect();
     let first = [&b"__replica__"[..], b"cluster", b"__name__", &[b'x'; LONG]];
     let empty = std::iter::repeat_n(&b""[..], 800_000);

@@ -30,27 +30,31 @@
 //! | [`everything_at_once`] | nearly as much of everything as there is room for | all buffers |
 //! | [`samples_of_nothing`] | ten million empty samples | the wire alone |
 
+#[path = "treated.rs"]
 mod treated;
+#[expect(dead_code, reason = "few of its functions are needed here")]
+#[path = "../../src/encode/writer.rs"]
+mod writer;
 
-pub use treated::{
+pub(crate) use treated::{
     bytes_that_rules_lengthen, captures_of_a_large_expression, captures_of_a_long_value, everything_at_once,
     labels_for_relabelling, labels_that_rules_double, replicas, replicas_of_long_names,
 };
 
-use super::writer::Writer;
-use crate::Protocol::{self, V1, V2};
+use remote_write::Protocol::{self, V1, V2};
+use writer::Writer;
 
 /// A push, and what its tenant's limits have to be for it to be as bad as it can.
 #[derive(Clone, Debug)]
-pub struct Worst {
+pub(crate) struct Worst {
     /// The name of the function that builds it.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// The protocol that it is written in.
-    pub protocol: Protocol,
+    pub(crate) protocol: Protocol,
     /// The compressed body.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     /// The tenant's overrides, as a YAML mapping on one line.
-    pub tenant_yaml: &'static str,
+    pub(crate) tenant_yaml: &'static str,
 }
 
 /// A time at which samples of these pushes are valid, in Unix milliseconds; `now` may be up to ten minutes earlier.
@@ -60,8 +64,7 @@ const TIME: u64 = 1_700_000_000_000;
 const LONG: usize = 30_000;
 
 /// All of them.
-#[must_use]
-pub fn all() -> Vec<Worst> {
+pub(crate) fn all() -> Vec<Worst> {
     let builders = [
         long_value_referred_to,
         long_value_in_many_series,
@@ -93,8 +96,7 @@ pub fn all() -> Vec<Worst> {
 }
 
 /// 4 KB, which copied label by label are 900 MB.
-#[must_use]
-pub fn long_value_referred_to() -> Worst {
+pub(crate) fn long_value_referred_to() -> Worst {
     let body = v2(&[b"a", &[b'x'; LONG]], |push| {
         push.nested(5, |series| {
             references(series, (0..60_000).map(|index| 1 + index % 2));
@@ -105,23 +107,20 @@ pub fn long_value_referred_to() -> Worst {
 }
 
 /// Series by series it is 30 GB.
-#[must_use]
-pub fn long_value_in_many_series() -> Worst {
+pub(crate) fn long_value_in_many_series() -> Worst {
     let body = v2(&[b"a", &[b'x'; LONG]], |push| repeat(push, 1_000_000, b"\x2a\x06\x0a\x02\x01\x02\x12\x00"));
     Worst { name: "long_value_in_many_series", protocol: V2, body, tenant_yaml: "{drop_labels: [pod]}" }
 }
 
 /// A push of so many decompressed bytes, two a symbol.
-#[must_use]
-pub fn empty_symbols(decoded_bytes: usize) -> Worst {
+pub(crate) fn empty_symbols(decoded_bytes: usize) -> Worst {
     let mut push = Writer::default();
     repeat(&mut push, decoded_bytes / 2, b"\x22\x00");
     Worst { name: "empty_symbols", protocol: V2, body: compress(&push), tenant_yaml: "{}" }
 }
 
 /// Names of three letters, which are the shortest that are enough.
-#[must_use]
-pub fn distinct_families() -> Worst {
+pub(crate) fn distinct_families() -> Worst {
     let names: Vec<_> = (0..300_000_u32).map(|index| letters(index, 4)).collect();
     let symbols: Vec<&[u8]> = std::iter::once(b"__name__".as_slice()).chain(names.iter().map(|it| &it[..])).collect();
     let body = v2(&symbols, |push| {
@@ -136,8 +135,7 @@ pub fn distinct_families() -> Worst {
 }
 
 /// 12 KB.
-#[must_use]
-pub fn metadata_of_alternating_types() -> Worst {
+pub(crate) fn metadata_of_alternating_types() -> Worst {
     let body = v2(&[b"__name__", &[b'x'; LONG]], |push| {
         push.nested(5, |series| {
             references(series, [1, 2]);
@@ -148,15 +146,13 @@ pub fn metadata_of_alternating_types() -> Worst {
 }
 
 /// A million samples.
-#[must_use]
-pub fn times_out_of_order() -> Worst {
+pub(crate) fn times_out_of_order() -> Worst {
     let times = (0..1_000_000).map(|index| TIME - index);
     Worst { name: "times_out_of_order", protocol: V1, body: one_series(times), tenant_yaml: "{}" }
 }
 
 /// A million samples of a thousand times.
-#[must_use]
-pub fn times_in_turn() -> Worst {
+pub(crate) fn times_in_turn() -> Worst {
     let times = (0..1_000_000).map(|index| TIME - index % 1000);
     Worst { name: "times_in_turn", protocol: V1, body: one_series(times), tenant_yaml: "{}" }
 }
@@ -164,8 +160,7 @@ pub fn times_in_turn() -> Worst {
 const STORES_EXEMPLARS: &str = "{max_global_exemplars_per_user: 1}";
 
 /// As short as valid ones are.
-#[must_use]
-pub fn exemplars() -> Worst {
+pub(crate) fn exemplars() -> Worst {
     let body = v2(&[b"a"], |push| {
         push.nested(5, |series| repeat(series, 300_000, b"\x22\x06\x0a\x02\x01\x01\x18\x01"));
     });
@@ -173,8 +168,7 @@ pub fn exemplars() -> Worst {
 }
 
 /// 6 KB.
-#[must_use]
-pub fn exemplar_of_a_long_symbol() -> Worst {
+pub(crate) fn exemplar_of_a_long_symbol() -> Worst {
     let body = v2(&[&[b'x'; LONG]], |push| {
         push.nested(5, |series| series.nested(4, |exemplar| references(exemplar, std::iter::repeat_n(1, 100_000))));
     });
@@ -182,8 +176,7 @@ pub fn exemplar_of_a_long_symbol() -> Worst {
 }
 
 /// A million of them.
-#[must_use]
-pub fn exemplars_of_characters() -> Worst {
+pub(crate) fn exemplars_of_characters() -> Worst {
     let text = "𝄞".repeat(128);
     let body = v2(&[text.as_bytes()], |push| {
         push.nested(5, |series| repeat(series, 1_000_000, b"\x22\x06\x0a\x02\x01\x00\x18\x01"));
@@ -192,8 +185,7 @@ pub fn exemplars_of_characters() -> Worst {
 }
 
 /// A million series, of two symbols that are one name.
-#[must_use]
-pub fn names_alike() -> Worst {
+pub(crate) fn names_alike() -> Worst {
     let name = [b'x'; 1024];
     let body = v2(&[&name, &name], |push| {
         repeat(push, 500_000, b"\x2a\x04\x0a\x02\x01\x01\x2a\x04\x0a\x02\x02\x01");
@@ -202,8 +194,7 @@ pub fn names_alike() -> Worst {
 }
 
 /// Names that differ in their ends only.
-#[must_use]
-pub fn names_out_of_order() -> Worst {
+pub(crate) fn names_out_of_order() -> Worst {
     let names: Vec<_> = (0..29).map(|index| [&[b'x'; 1000], &letters(index, 2)[..]].concat()).collect();
     let symbols: Vec<&[u8]> = [&b"__name__"[..], b"m"].into_iter().chain(names.iter().map(|it| &it[..])).collect();
     let body = v2(&symbols, |push| {
@@ -219,8 +210,7 @@ pub fn names_out_of_order() -> Worst {
 }
 
 /// Names that descend, so that they are sorted.
-#[must_use]
-pub fn labels() -> Worst {
+pub(crate) fn labels() -> Worst {
     let names: Vec<_> = (0..300_000).rev().map(|index| letters(index, 4)).collect();
     let symbols: Vec<&[u8]> = names.iter().map(|it| &it[..]).collect();
     let body = v2(&symbols, |push| {
@@ -230,8 +220,7 @@ pub fn labels() -> Worst {
 }
 
 /// A million series.
-#[must_use]
-pub fn metric_names_in_turn() -> Worst {
+pub(crate) fn metric_names_in_turn() -> Worst {
     let body = v2(&[b"__name__", &[b'x'; LONG], &[b'y'; LONG]], |push| {
         repeat(push, 500_000, b"\x2a\x04\x0a\x02\x01\x02\x2a\x04\x0a\x02\x01\x03");
     });
@@ -239,8 +228,7 @@ pub fn metric_names_in_turn() -> Worst {
 }
 
 /// Each of two hundred values in five thousand series.
-#[must_use]
-pub fn values_that_are_cut() -> Worst {
+pub(crate) fn values_that_are_cut() -> Worst {
     let values: Vec<_> = (0..200).map(|index| [&[b'x'; 2100], &letters(index, 2)[..]].concat()).collect();
     let symbols: Vec<&[u8]> = [&b"__name__"[..], b"m"].into_iter().chain(values.iter().map(|it| &it[..])).collect();
     let body = v2(&symbols, |push| {
@@ -253,8 +241,7 @@ pub fn values_that_are_cut() -> Worst {
 }
 
 /// In one span, all on one side.
-#[must_use]
-pub fn buckets() -> Worst {
+pub(crate) fn buckets() -> Worst {
     let mut push = Writer::default();
     push.nested(1, |series| {
         series.nested(4, |histogram| {
@@ -272,8 +259,7 @@ pub fn buckets() -> Worst {
 }
 
 /// Two bytes each.
-#[must_use]
-pub fn samples_of_nothing() -> Worst {
+pub(crate) fn samples_of_nothing() -> Worst {
     let mut push = Writer::default();
     push.nested(1, |series| repeat(series, 10_000_000, b"\x12\x00"));
     Worst { name: "samples_of_nothing", protocol: V1, body: compress(&push), tenant_yaml: "{}" }
