@@ -21,27 +21,27 @@ use crate::{
 pub struct Source {
     /// The limits.
     pub limits: LimitsFeed,
-    /// What there is beside them.
-    pub beside: Beside,
+    /// What its kind has besides limits.
+    pub extras: SourceExtras,
     /// How often the cache could not be read or written.
     pub cache_faults: Arc<AtomicU64>,
     /// Ends when a write of the cache that has begun is done.
     pub cache: Option<JoinHandle<()>>,
 }
 
-/// What a kind of source has beside limits.
+/// What a kind of source has besides limits.
 #[derive(Clone, Debug)]
-pub enum Beside {
+pub enum SourceExtras {
     /// A file has nothing.
-    Nothing,
-    /// A ConfigMap.
-    Watch {
-        /// How its watch goes.
+    None,
+    /// A watched ConfigMap.
+    ConfigMap {
+        /// What happened to its watch.
         counts: Arc<WatchCounts>,
         /// The name of the object that was last read.
         names: ObjectNames,
     },
-    /// The feed of overrides-sync: what it learned for everybody.
+    /// The feed of overrides-sync.
     Feed(Box<Feed>),
 }
 
@@ -51,7 +51,7 @@ pub enum SourceError {
     /// No way to a cluster.
     #[error(transparent)]
     Kube(#[from] KubeConfigError),
-    /// No root certificates to ask an https URL by.
+    /// No root certificates, and one of the URLs is https.
     #[error(transparent)]
     Certificates(io::Error),
 }
@@ -61,7 +61,7 @@ impl SourceSpec {
     /// through `kube`, or through a client of its own.
     ///
     /// # Errors
-    /// There is a ConfigMap to watch, and no way to a cluster is known; or an https URL to ask, and no root certificates.
+    /// There is a ConfigMap to watch, and no way to a cluster is known; or one of the URLs is https, and there are no root certificates.
     pub async fn start(
         self,
         mut state: LimitsState,
@@ -72,9 +72,9 @@ impl SourceSpec {
         let cache = cache.map(LimitsCache::new);
         let cache_faults = cache.as_ref().map(LimitsCache::faults).unwrap_or_default();
         let restored = cache.as_ref().and_then(|cache| cache.load(&mut state));
-        let (limits, beside) = self.run(state, restored, kube, stop.clone()).await?;
+        let (limits, extras) = self.run(state, restored, kube, stop.clone()).await?;
         let cache = cache.map(|cache| tokio::spawn(cache.keep(limits.clone(), stop)));
-        Ok(Source { limits, beside, cache_faults, cache })
+        Ok(Source { limits, extras, cache_faults, cache })
     }
 
     async fn run(
@@ -83,12 +83,12 @@ impl SourceSpec {
         restored: Option<Duration>,
         kube: Option<KubeClient>,
         stop: CancellationToken,
-    ) -> Result<(LimitsFeed, Beside), SourceError> {
+    ) -> Result<(LimitsFeed, SourceExtras), SourceError> {
         Ok(match self {
             Self::Files(documents) => {
                 let source = FileSource::new(documents, state).map_err(SourceError::Certificates)?;
                 let source = if let Some(age) = restored { source.restored(age) } else { source };
-                (source.start(stop).await, Beside::Nothing)
+                (source.start(stop).await, SourceExtras::None)
             }
             Self::Kube(name) => {
                 let client = match kube {
@@ -98,13 +98,13 @@ impl SourceSpec {
                 let source = ConfigMapSource::new(client, name, state);
                 let source = if let Some(age) = restored { source.restored(age) } else { source };
                 let (counts, names) = (source.counts(), source.names());
-                (source.start(stop).await, Beside::Watch { counts, names })
+                (source.start(stop).await, SourceExtras::ConfigMap { counts, names })
             }
             Self::Feed(urls) => {
                 let source = FeedSource::new(urls, state);
                 let source = if let Some(age) = restored { source.restored(age) } else { source };
                 let feed = source.start(stop).await;
-                (feed.limits.clone(), Beside::Feed(Box::new(feed)))
+                (feed.limits.clone(), SourceExtras::Feed(Box::new(feed)))
             }
         })
     }

@@ -5,9 +5,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::{
-    ConfigMapSpec, DocumentList, DocumentListError, DocumentUrlError, FeedUrls, FeedUrlsError, ObjectNameError,
-};
+use crate::url::{DocumentUrl, UrlError};
+use crate::{ConfigMapSpec, DocumentList, DocumentListError, FeedUrls, FeedUrlsError, ObjectNameError};
 
 /// A source as the operator names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +64,7 @@ impl FromStr for SourceSpec {
         match kind {
             "file" => Ok(Self::Files(rest.parse()?)),
             "http" | "https" if rest.starts_with("//") => Ok(Self::Files(text.parse()?)),
-            "http" | "https" => Err(DocumentListError::Url(DocumentUrlError::NoHttpUrl).into()),
+            "http" | "https" => Err(DocumentListError::Url(UrlError::NoHttpUrl(DocumentUrl::EXAMPLE)).into()),
             "kube" => Ok(Self::Kube(rest.parse()?)),
             "feed" => Ok(Self::Feed(rest.parse()?)),
             other => Err(SpecError::UnknownKind(other.to_owned())),
@@ -88,7 +87,7 @@ mod tests {
             format!("file:a.yaml,{url}").parse(),
             Ok(SourceSpec::Files(format!("a.yaml,{url}").parse().expect("both")))
         );
-        let no_url = DocumentListError::Url(DocumentUrlError::NoHttpUrl);
+        let no_url = DocumentListError::Url(UrlError::NoHttpUrl(DocumentUrl::EXAMPLE));
         assert_eq!("https:config".parse::<SourceSpec>(), Err(SpecError::Documents(no_url)));
         assert_eq!("file:".parse::<SourceSpec>(), Err(SpecError::Documents(DocumentListError::NoPath)));
         for map in ["mimir/mimir-runtime", "mimir/mimir-runtime/a.yaml,b.yaml", "mimir/app.kubernetes.io/name=a/b.yaml"]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use limits::LimitsState;
-use limits_source::{Beside, DefaultLimits, DefaultLimitsSource, Source, SourceSpec};
+use limits_source::{DefaultLimits, DefaultLimitsSource, Source, SourceExtras, SourceSpec};
 use prometheus::Registry;
 use runtime::{HttpServer, LogHandle, Readiness, Serving, Shutdown, observability_routes};
 use tokio::task::JoinHandle;
@@ -98,11 +98,11 @@ impl App {
 
         let state = LimitsState::new(defaults.defaults, config.allow_empty_overrides).of_version(config.mimir_version);
         let source = config.limits.start(state, config.limits_cache, None, stop.clone()).await.context("--limits")?;
-        let Source { limits, beside, cache_faults, cache } = source;
-        sources::follow_distributors(config.distributors, &beside, &rules, stop.clone());
-        let shown_source = SourceMetrics::new(&registry, metrics.clone(), &beside)?;
-        let tracker = match (tracker, &beside) {
-            (None, Beside::Feed(feed)) => Some(sources::told(&feed.ha_tracker, elections.clone(), stop.clone())),
+        let Source { limits, extras, cache_faults, cache } = source;
+        sources::follow_distributors(config.distributors, &extras, &rules, stop.clone());
+        let shown_source = SourceMetrics::new(&registry, metrics.clone(), &extras)?;
+        let tracker = match (tracker, &extras) {
+            (None, SourceExtras::Feed(feed)) => Some(sources::told(&feed.ha_tracker, elections.clone(), stop.clone())),
             (own, _) => own,
         };
         let shown_tracker = match tracker {
@@ -187,13 +187,10 @@ impl App {
             readiness: self.readiness,
             drain_delay: self.drain_delay,
             drain_timeout: self.drain_timeout,
+            sources: self.sources,
+            cache: self.cache,
         };
         serving.run(move |stop| grpc.serve(readiness, stop), calls.ended(), &shutdown).await?;
-        drop(self.sources);
-        if let Some(cache) = self.cache {
-            // Its only error is a panic, which was shown.
-            drop(cache.await);
-        }
         self.records.finish().await;
         Ok(())
     }

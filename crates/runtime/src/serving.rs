@@ -7,7 +7,7 @@ use anyhow::{anyhow, bail};
 use axum::Router;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{HttpServer, Readiness, Shutdown};
 
@@ -27,6 +27,10 @@ pub struct Serving {
     pub drain_delay: Duration,
     /// How long calls in flight may take to finish after that.
     pub drain_timeout: Duration,
+    /// Ends the sources of limits: after the drain, so that calls use the newest limits until then.
+    pub sources: DropGuard,
+    /// Ends when the limits cache is written, after the sources.
+    pub cache: Option<JoinHandle<()>>,
 }
 
 impl Serving {
@@ -69,6 +73,11 @@ impl Serving {
             () = shutdown.abort.cancelled() => bail!("stopped by a second signal before the drain was over"),
         }
         http_stop.cancel();
+        drop(self.sources);
+        if let Some(cache) = self.cache {
+            // Its only error is a panic, which was logged.
+            drop(cache.await);
+        }
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
-//! Which servers there are, and in which order and when they are asked.
+//! Which servers there are, and in which order and when they are tried.
 //!
-//! The invariant: between two rounds there is a pause, unless a stream that lived longer than the shortest pause was ended in order or left as stale;
-//! so no server, whatever it answers, is asked without end.
+//! The invariant: between two rounds there is a pause, unless a stream that lived longer than the shortest pause ended in order or as stale; so no
+//! server, whatever it answers, is tried in a tight loop.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,15 +14,16 @@ use rand::seq::SliceRandom;
 use tokio::net::lookup_host;
 use tokio::time::{Instant, timeout};
 
-use super::url::FeedUrls;
+use crate::FeedUrls;
+use crate::retry::Backoff;
 
 /// The shortest pause between two rounds.
 pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
-/// The longest pause, and how long a server is left alone whose update was refused.
+/// The longest pause, and how long a server is avoided whose update was rejected.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a name may take to be resolved.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(1);
-/// The most addresses that one round asks.
+/// The most addresses that one round tries.
 const MOST_ADDRESSES: usize = 64;
 
 /// One address of one server.
@@ -45,13 +46,13 @@ impl fmt::Display for Server {
 #[derive(Debug)]
 pub(super) struct Servers {
     urls: FeedUrls,
-    /// Servers whose update was refused, and until when they are left alone.
-    left_alone: HashMap<SocketAddr, Instant>,
-    /// The server that ended its stream last: another one is asked before it.
+    /// Servers whose update was rejected, and until when they are avoided.
+    avoided: HashMap<SocketAddr, Instant>,
+    /// The server whose stream ended last: another one is tried before it.
     ended: Option<SocketAddr>,
 }
 
-/// One round: the servers to ask, and how many names could not be resolved.
+/// One round: the servers to try, and how many names could not be resolved.
 #[derive(Debug)]
 pub(super) struct Round {
     pub(super) servers: Vec<Server>,
@@ -60,12 +61,12 @@ pub(super) struct Round {
 
 impl Servers {
     pub(super) fn new(urls: FeedUrls) -> Self {
-        Self { urls, left_alone: HashMap::new(), ended: None }
+        Self { urls, avoided: HashMap::new(), ended: None }
     }
 
-    /// Leaves a server alone for the longest pause.
-    pub(super) fn leave_alone(&mut self, address: SocketAddr) {
-        self.left_alone.insert(address, Instant::now() + LONGEST_PAUSE);
+    /// Avoids a server for the longest pause.
+    pub(super) fn avoid(&mut self, address: SocketAddr) {
+        self.avoided.insert(address, Instant::now() + LONGEST_PAUSE);
     }
 
     /// The stream of this server has ended.
@@ -82,10 +83,10 @@ impl Servers {
     }
 
     fn in_order(&mut self, mut servers: Vec<Server>, now: Instant) -> Vec<Server> {
-        self.left_alone.retain(|_, until| *until > now);
+        self.avoided.retain(|_, until| *until > now);
         servers.sort_by_key(|server| server.address);
         servers.dedup_by_key(|server| server.address);
-        servers.retain(|server| !self.left_alone.contains_key(&server.address));
+        servers.retain(|server| !self.avoided.contains_key(&server.address));
         servers.shuffle(&mut rand::rng());
         servers.sort_by_key(|server| Some(server.address) == self.ended);
         servers.truncate(MOST_ADDRESSES);
@@ -100,29 +101,9 @@ async fn resolve(name: &Authority) -> Vec<Server> {
     addresses.take(MOST_ADDRESSES).map(|address| Server { name: name.clone(), address }).collect()
 }
 
-/// The pauses between rounds: random, and longer in the mean from one to the next.
-#[derive(Debug)]
-pub(super) struct Pauses {
-    longest: Duration,
-}
-
-impl Default for Pauses {
-    fn default() -> Self {
-        Self { longest: 2 * SHORTEST_PAUSE }
-    }
-}
-
-impl Pauses {
-    pub(super) fn next(&mut self) -> Duration {
-        let pause = rand::random_range(SHORTEST_PAUSE..=self.longest);
-        self.longest = LONGEST_PAUSE.min(2 * self.longest);
-        pause
-    }
-
-    /// Begins with short ones again.
-    pub(super) fn reset(&mut self) {
-        *self = Self::default();
-    }
+/// The pauses between rounds.
+pub(super) fn pauses() -> Backoff {
+    Backoff::new(SHORTEST_PAUSE, LONGEST_PAUSE)
 }
 
 #[cfg(test)]
@@ -138,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_address_is_asked_once_in_random_order() {
+    async fn every_address_is_tried_once_in_random_order() {
         let mut servers = servers("http://127.0.0.1:1,http://127.0.0.1:2,http://127.0.0.1:1,http://[::1]:3");
         let mut first = std::collections::HashSet::new();
         for _ in 0..200 {
@@ -151,17 +132,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_is_left_alone_is_asked_again_after_the_longest_pause() {
+    async fn an_avoided_server_is_tried_again_after_the_longest_pause() {
         let mut servers = servers("http://127.0.0.1:1,http://127.0.0.1:2");
         let both = servers.round().await.servers;
-        servers.leave_alone("127.0.0.1:1".parse().unwrap());
+        servers.avoid("127.0.0.1:1".parse().unwrap());
         assert_eq!(ports(&mut servers).await, [2]);
         let later = Instant::now() + LONGEST_PAUSE;
         assert_eq!(servers.in_order(both, later).len(), 2);
     }
 
     #[tokio::test]
-    async fn the_server_whose_stream_ended_is_asked_last() {
+    async fn the_server_whose_stream_ended_is_tried_last() {
         let mut servers = servers("http://127.0.0.1:1,http://127.0.0.1:2");
         servers.has_ended("127.0.0.1:1".parse().unwrap());
         for _ in 0..50 {
@@ -170,24 +151,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_cannot_be_resolved_takes_the_others_nothing_away() {
+    async fn a_name_that_cannot_be_resolved_leaves_the_others() {
         let mut servers = servers("http://no-such-host.invalid:1,http://127.0.0.1:2");
         let round = servers.round().await;
         assert_eq!((round.servers.len(), round.unresolved), (1, 1));
-    }
-
-    #[test]
-    fn pauses_grow_to_the_longest_and_begin_again_short() {
-        let mut pauses = Pauses::default();
-        let longest: Vec<_> = (0..5)
-            .map(|_| {
-                let longest = pauses.longest;
-                assert!((SHORTEST_PAUSE..=longest).contains(&pauses.next()));
-                longest.as_millis()
-            })
-            .collect();
-        assert_eq!(longest, [400, 800, 1600, 2000, 2000]);
-        pauses.reset();
-        assert!(pauses.next() <= 2 * SHORTEST_PAUSE);
     }
 }

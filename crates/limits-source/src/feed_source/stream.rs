@@ -14,6 +14,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Streaming};
 
 use super::servers::Server;
+use crate::web::with_causes;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 /// A server that lives says so at once.
@@ -104,10 +105,4 @@ async fn connect(server: &Server) -> Result<Channel, StreamError> {
     let uri = Uri::from_parts(parts).map_err(|error| StreamError::Connect(error.to_string()))?;
     let connected = Endpoint::from(uri).connect_with_connector(connector).await;
     connected.map_err(|error| StreamError::Connect(with_causes(&error)))
-}
-
-/// An error and what caused it, on one line: the outermost alone says little.
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

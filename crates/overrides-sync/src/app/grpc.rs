@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use proto::edge::limits::v1::limits_feed_server::LimitsFeedServer;
-use runtime::{Readiness, bounded_connections, health_service, reflection_service};
+use runtime::{Readiness, bounded_connections, health_service, listen, reflection_service};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -40,9 +40,7 @@ pub(super) struct GrpcServer {
 impl GrpcServer {
     /// Binds `address`.
     pub(super) async fn bind(address: SocketAddr, feed: FeedService, metrics: Metrics) -> anyhow::Result<Self> {
-        let listener =
-            TcpListener::bind(address).await.with_context(|| format!("cannot listen for gRPC on {address}"))?;
-        let address = listener.local_addr()?;
+        let (listener, address) = listen("gRPC", address).await?;
         Ok(Self { listener, address, feed, metrics })
     }
 
@@ -52,7 +50,7 @@ impl GrpcServer {
 
     pub(super) async fn serve(self, readiness: Readiness, stop: CancellationToken) -> anyhow::Result<()> {
         let metrics = self.metrics;
-        let connections = bounded_connections(self.listener, CONNECTIONS, move || metrics.connection_refused());
+        let connections = bounded_connections(self.listener, CONNECTIONS, move || metrics.connections_refused.inc());
         Server::builder()
             .http2_max_header_list_size(HEADER_LIST_BYTES)
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))

@@ -1,4 +1,4 @@
-//! Whom Mimir's HA tracker has elected, as messages of the feed.
+//! The replicas that Mimir's HA tracker has elected, as messages of the feed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,18 +12,18 @@ const PART_BYTES: usize = 512 << 10;
 /// What an entry takes beside its texts: tags, lengths and two times.
 const ENTRY_BYTES: usize = 32;
 
-/// For so long a client believes a list from when Mimir was asked for it. One that is as old may be what Mimir has taken back since.
-const WORD_HOLDS: Duration = Duration::from_secs(20);
+/// How long a client uses a list after Mimir was polled for it. Mimir may have elected another replica since.
+const LIST_HOLDS: Duration = Duration::from_secs(20);
 
-/// The list that is told now, if there is one that is young enough.
-pub(super) fn told(state: &HaTrackerState) -> Option<Arc<[ElectedReplica]>> {
-    state.elected.clone().filter(|_| state.age() < WORD_HOLDS)
+/// The list, if it is young enough to be used.
+pub(super) fn fresh_list(state: &HaTrackerState) -> Option<Arc<[ElectedReplica]>> {
+    state.elected.clone().filter(|_| state.age() < LIST_HOLDS)
 }
 
-/// The part of a list that begins at `told`, which goes on to the part after it. The list is so old now.
-pub(super) fn next_part(list: &[ElectedReplica], told: &mut usize, asked_at: i64, age: Duration) -> ElectedPart {
+/// The part of a list that begins at `sent`, which moves on to the next part. `age` is the list's.
+pub(super) fn next_part(list: &[ElectedReplica], sent: &mut usize, asked_at: i64, age: Duration) -> ElectedPart {
     let (mut elected, mut bytes) = (Vec::new(), 0_usize);
-    for replica in list.iter().skip(*told) {
+    for replica in list.iter().skip(*sent) {
         let texts = [&replica.tenant, &replica.cluster, &replica.replica];
         let size = texts.iter().fold(ENTRY_BYTES, |size, text| size.saturating_add(text.len()));
         if bytes > 0 && bytes.saturating_add(size) > PART_BYTES {
@@ -32,9 +32,9 @@ pub(super) fn next_part(list: &[ElectedReplica], told: &mut usize, asked_at: i64
         bytes = bytes.saturating_add(size);
         elected.push(message(replica));
     }
-    *told = told.saturating_add(elected.len());
+    *sent = sent.saturating_add(elected.len());
     let age_millis = Some(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
-    ElectedPart { asked_at, last: *told >= list.len(), elected, age_millis }
+    ElectedPart { asked_at, last: *sent >= list.len(), elected, age_millis }
 }
 
 fn message(replica: &ElectedReplica) -> ElectedMessage {
@@ -67,9 +67,9 @@ mod tests {
     #[track_caller]
     fn check(entries: usize, bytes: usize, expected_parts: usize) {
         let list: Vec<_> = (0..entries).map(|number| elected(number, bytes)).collect();
-        let (mut told, mut parts) = (0, Vec::new());
+        let (mut sent, mut parts) = (0, Vec::new());
         loop {
-            parts.push(next_part(&list, &mut told, 7, Duration::from_millis(parts.len() as u64)));
+            parts.push(next_part(&list, &mut sent, 7, Duration::from_millis(parts.len() as u64)));
             if parts.last().unwrap().last {
                 break;
             }
@@ -79,7 +79,7 @@ mod tests {
             parts.iter().all(|part| part.asked_at == 7 && (part.elected.len() == 1 || prost_len(part) <= PART_BYTES))
         );
         assert!(
-            (0..).zip(&parts).all(|(sent, part)| part.age_millis == Some(sent)),
+            (0..).zip(&parts).all(|(age, part)| part.age_millis == Some(age)),
             "each part says how old the list is"
         );
         let told: Vec<_> = parts.into_iter().flat_map(|part| part.elected).collect();
@@ -91,23 +91,23 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_told_as_long_as_it_is_young_whatever_the_clock_says() {
+    fn a_list_is_sent_while_it_is_young_whatever_the_clock() {
         let list: Arc<[_]> = Arc::new([elected(1, 1)]);
         for asked_at in [i64::MIN, 0, 100_000, i64::MAX] {
-            for (elected, age, is_told) in
+            for (elected, age, is_sent) in
                 [(Some(&list), 0, true), (Some(&list), 15_000, true), (Some(&list), 20_000, false), (None, 0, false)]
             {
                 let asked = Instant::now().checked_sub(Duration::from_millis(age));
                 let state = HaTrackerState { elected: elected.cloned(), asked_at, asked };
-                assert_eq!(told(&state).is_some(), is_told, "{age}");
+                assert_eq!(fresh_list(&state).is_some(), is_sent, "{age}");
             }
         }
         let unknown = HaTrackerState { elected: Some(list), asked_at: 0, asked: None };
-        assert!(told(&unknown).is_none());
+        assert!(fresh_list(&unknown).is_none());
     }
 
     #[test]
-    fn a_list_is_told_whole_in_parts_of_a_bounded_size() {
+    fn a_list_is_sent_whole_in_parts_of_bounded_size() {
         check(0, 1, 1);
         check(1, 1, 1);
         check(10_000, 10, 1);

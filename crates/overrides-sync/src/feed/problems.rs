@@ -3,23 +3,23 @@
 use limits::{Code, Problem, Severity};
 use proto::edge::limits::v1::{Problem as ProblemMessage, ProblemList, Severity as SeverityMessage};
 
-/// How much of the texts is told; `/api/v1/problems` has all of them.
+/// How much of the texts is sent; `/api/v1/problems` has all of them.
 const LIST_BYTES: usize = 1 << 20;
 /// What a problem takes beside its texts.
 const PROBLEM_BYTES: usize = 32;
 
-/// The list, or what of it has room, with a last problem that tells how many more there are.
+/// The list, or what of it has room, with a last problem that says how many more there are.
 pub(super) fn problem_list(problems: &[Problem]) -> ProblemList {
-    let (mut told, mut bytes) = (Vec::new(), 0_usize);
+    let (mut sent, mut bytes) = (Vec::new(), 0_usize);
     for problem in problems {
         bytes = bytes.saturating_add(size(problem));
         if bytes > LIST_BYTES {
-            told.push(more(problem, problems.len().saturating_sub(told.len())));
+            sent.push(more(problem, problems.len().saturating_sub(sent.len())));
             break;
         }
-        told.push(message(problem));
+        sent.push(message(problem));
     }
-    ProblemList { problems: told }
+    ProblemList { problems: sent }
 }
 
 fn size(problem: &Problem) -> usize {

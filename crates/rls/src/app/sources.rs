@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use limits::EdgeConfig;
 use limits_source::{
-    Beside, EdgeConfigFeed, EdgeConfigSource, FeedTracker, HaTrackerFeed, HaTrackerSource, HaTrackerUrl,
+    EdgeConfigFeed, EdgeConfigSource, FeedTracker, HaTrackerFeed, HaTrackerSource, HaTrackerUrl, SourceExtras,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -54,9 +54,9 @@ pub(super) fn told(tracker: &FeedTracker, elections: HaElections, stop: Cancella
 }
 
 /// How many distributors there are: as the operator says, until overrides-sync has counted them.
-pub(super) fn follow_distributors(said: NonZeroU32, beside: &Beside, rules: &RulesInForce, stop: CancellationToken) {
+pub(super) fn follow_distributors(said: NonZeroU32, extras: &SourceExtras, rules: &RulesInForce, stop: CancellationToken) {
     rules.put_distributors(said);
-    if let Beside::Feed(feed) = beside {
+    if let SourceExtras::Feed(feed) = extras {
         tokio::spawn(rules.clone().follow_distributors(feed.distributors.clone(), stop));
     }
 }

@@ -1,4 +1,4 @@
-//! Where what the feed says goes to: a watch channel for each part of it.
+//! Publishes what the feed sends: a watch channel for each part of it.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -9,15 +9,14 @@ use proto::edge::limits::v1::{Problem as FeedProblem, Severity as FeedSeverity};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::counts::FeedCounts;
-use super::gather::ElectedList;
-use super::held::Held;
-use super::{Feed, FeedTracker};
+use super::applied::AppliedLimits;
+use super::parts::ElectedList;
+use super::{Feed, FeedCounts, FeedTracker};
 use crate::{Freshness, HaTrackerFeed, HaTrackerState, LimitsFeed};
 
 /// The sending ends of a [`Feed`].
 #[derive(Debug)]
-pub(super) struct Outlets {
+pub(super) struct FeedPublisher {
     states: watch::Sender<ControlState>,
     pub(super) freshness: Freshness,
     elected: watch::Sender<HaTrackerState>,
@@ -27,7 +26,7 @@ pub(super) struct Outlets {
     pub(super) counts: Arc<FeedCounts>,
 }
 
-impl Outlets {
+impl FeedPublisher {
     pub(super) fn new(limits: Option<Arc<Snapshot>>, freshness: Freshness) -> Self {
         Self {
             states: watch::Sender::new(ControlState { limits, ..ControlState::default() }),
@@ -54,13 +53,13 @@ impl Outlets {
         }
     }
 
-    /// Shows the limits that are now in force.
-    pub(super) fn show_limits(&self, held: &Held) {
-        self.states.send_modify(|state| (state.limits, state.origin) = (held.limits(), held.origin()));
+    /// Publishes the limits that are now in force.
+    pub(super) fn publish_limits(&self, applied: &AppliedLimits) {
+        self.states.send_modify(|state| (state.limits, state.origin) = (applied.limits(), applied.origin()));
     }
 
-    /// Shows the problems that there are now, if they are others.
-    pub(super) fn show_problems(&self, problems: Vec<FeedProblem>) {
+    /// Publishes the problems that there are now, if they have changed.
+    pub(super) fn publish_problems(&self, problems: Vec<FeedProblem>) {
         let problems: Arc<[_]> = problems.into_iter().take(MAX_PROBLEMS).map(problem).collect();
         self.states.send_if_modified(|state| {
             let changed = state.problems != problems;
@@ -69,23 +68,23 @@ impl Outlets {
         });
     }
 
-    /// What the server says of Mimir. A count of 0 is none, and the last one holds.
-    pub(super) fn show_mimir(&self, distributors: u32, has_tracker: bool) {
+    /// What the server knows of Mimir. A count of 0 is none, and the last one holds.
+    pub(super) fn publish_mimir(&self, distributors: u32, has_tracker: bool) {
         if let Some(count) = NonZeroU32::new(distributors) {
-            self.distributors.send_if_modified(|shown| shown.replace(count) != Some(count));
+            self.distributors.send_if_modified(|published| published.replace(count) != Some(count));
         }
-        self.has_tracker.send_if_modified(|shown| shown.replace(has_tracker) != Some(has_tracker));
+        self.has_tracker.send_if_modified(|published| published.replace(has_tracker) != Some(has_tracker));
     }
 
-    /// Shows a list of elected replicas. The first one of a stream was perhaps heard before, or from a server that asked later.
-    pub(super) fn show_elected(&self, list: ElectedList, is_first: bool) {
+    /// Publishes a list of elected replicas. The first one of a stream may be known, or older than one from another server.
+    pub(super) fn publish_elected(&self, list: ElectedList, is_first: bool) {
         let ElectedList { asked_at, age, elected } = list;
         // The clocks of two machines differ: only a server that does not say how old its list is, is judged by them.
         let age = age.unwrap_or_else(|| since(asked_at));
         let asked = Instant::now().checked_sub(age);
         let is_known = {
-            let shown = self.elected.borrow();
-            shown.elected.is_some() && (shown.asked_at == asked_at || shown.asked >= asked)
+            let published = self.elected.borrow();
+            published.elected.is_some() && (published.asked_at == asked_at || published.asked >= asked)
         };
         if is_first && is_known {
             return;
