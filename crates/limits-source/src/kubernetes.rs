@@ -10,7 +10,6 @@ mod follow;
 mod keys;
 mod names;
 mod revision;
-mod selector;
 mod watch;
 
 use std::sync::Arc;
@@ -23,9 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use client::{KubeClient, KubeConfigError};
 pub use keys::{ConfigMapData, SelectedKeys};
-pub use names::{ConfigMapName, ObjectNameError, ServiceName};
+pub use names::{ConfigMapName, ConfigMapSelector, ConfigMapSpec, ObjectNameError, ServiceName};
 pub use revision::ObjectNames;
-pub use selector::{ConfigMapSelector, ConfigMapSpec};
 
 pub(crate) use errors::{ApiError, Verb};
 pub(crate) use watch::{Scope, Watch, WatchEvent};

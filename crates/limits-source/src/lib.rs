@@ -21,7 +21,6 @@ mod kubernetes;
 mod limits_cache;
 mod retry;
 mod source;
-mod spec;
 mod url;
 mod watched;
 mod web;
@@ -39,8 +38,7 @@ pub use kubernetes::{
     ObjectNameError, ObjectNames, SelectedKeys, ServiceName, WatchCounts,
 };
 pub use limits_cache::LimitsCache;
-pub use source::{Source, SourceError, SourceExtras};
-pub use spec::{SourceSpec, SpecError};
+pub use source::{Source, SourceError, SourceExtras, SourceSpec, SpecError};
 pub use url::{FeedUrls, FeedUrlsError, HaTrackerUrl, MimirUrl, UrlError};
 pub use watched::MAX_FILE_BYTES;
 pub use web::{PageError, fetch_page};

@@ -1,9 +1,8 @@
 //! The gRPC service `LimitsFeed`: sends each client, one message at a time, what it does not have yet. [`crate::publication`] makes the changes.
 
 mod client;
-mod elected;
 mod inputs;
-mod problems;
+mod messages;
 
 use std::pin::Pin;
 use std::sync::Arc;

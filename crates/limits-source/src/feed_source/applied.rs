@@ -12,7 +12,7 @@ use proto::edge::limits::v1::{Mode as FeedMode, TenantLimits, Version};
 use thiserror::Error;
 
 use super::parts::{Change, PartError};
-use super::stream::StreamError;
+use super::servers::StreamError;
 
 /// Two servers that are well confirm one object so far apart at most: each asks every 15 seconds.
 const CONFIRMED_APART: Duration = Duration::from_secs(30);

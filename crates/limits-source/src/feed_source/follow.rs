@@ -8,11 +8,10 @@ use proto::edge::limits::v1::{ElectedPart, Heartbeat, LimitsPart, WatchResponse}
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
+use super::FeedPublisher;
 use super::applied::{AppliedLimits, UpdateError};
 use super::parts::{Changes, ElectedLists};
-use super::publisher::FeedPublisher;
-use super::servers::{SHORTEST_PAUSE, Server, Servers, pauses};
-use super::stream::{Stream, StreamError};
+use super::servers::{SHORTEST_PAUSE, Server, Servers, Stream, StreamError, pauses};
 use crate::retry::Backoff;
 
 /// How long a server may take for its first limits, and for all parts of a change.

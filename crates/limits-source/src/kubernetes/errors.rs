@@ -9,7 +9,7 @@ use thiserror::Error as ThisError;
 use tokio::time::Instant;
 
 use super::KubeConfigError;
-use super::selector::ConfigMapSpec;
+use super::names::ConfigMapSpec;
 
 /// The longest text of a server in one of ours.
 const MAX_MESSAGE_CHARACTERS: usize = 300;

@@ -16,8 +16,8 @@ use tokio::sync::watch as channel;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::errors::WatchErrors;
+use super::names::{ConfigMapSelector, ConfigMapSpec};
 use super::revision::{Content, Relation, Revisions, never_there, newest, origin};
-use super::selector::{ConfigMapSelector, ConfigMapSpec};
 use super::watch::{Scope, Watch, WatchEvent};
 use super::{ApiError, KubeClient, RETRY, Verb, WatchCounts};
 use crate::Freshness;

@@ -7,8 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use limits::{Code, ControlState, LimitsState, Origin, Problem, Severity};
 
 use super::keys::ConfigMapData;
-use super::names::ConfigMapName;
-use super::selector::{ConfigMapSelector, ConfigMapSpec};
+use super::names::{ConfigMapName, ConfigMapSelector, ConfigMapSpec};
 use crate::feed::log_limits;
 
 const MEANWHILE: &str = "the last good limits stay in force";

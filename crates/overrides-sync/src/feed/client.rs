@@ -14,9 +14,8 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::elected::{fresh_list, next_part};
 use super::inputs::Inputs;
-use super::problems::problem_list;
+use super::messages::{fresh_list, next_part, problem_list};
 use crate::metrics::Metrics;
 
 /// A client that hears nothing for three times this looks for another server.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use limits::{LimitsState, Snapshot, TenantLimits};
 use proto::edge::limits::v1::WatchResponse;
 
+use super::super::FeedPublisher;
 use super::super::applied::AppliedLimits;
-use super::super::publisher::FeedPublisher;
 use super::super::servers::Servers;
 use super::{Follower, StreamState};
 use crate::{FeedUrls, FeedUrlsError, Freshness};

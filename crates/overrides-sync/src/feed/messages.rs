@@ -1,16 +1,78 @@
-//! The replicas that Mimir's HA tracker has elected, as messages of the feed.
+//! Problems and elected replicas as messages of the feed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use limits::ElectedReplica;
+use limits::{Code, ElectedReplica, Problem, Severity};
 use limits_source::HaTrackerState;
-use proto::edge::limits::v1::{ElectedPart, ElectedReplica as ElectedMessage};
+use proto::edge::limits::v1::{
+    ElectedPart, ElectedReplica as ElectedMessage, Problem as ProblemMessage, ProblemList, Severity as SeverityMessage,
+};
+
+/// How much of the texts is sent; `/api/v1/problems` has all of them.
+const LIST_BYTES: usize = 1 << 20;
+/// What a problem takes beside its texts.
+const PROBLEM_BYTES: usize = 32;
+
+/// The list, or what of it has room, with a last problem that says how many more there are.
+pub(super) fn problem_list(problems: &[Problem]) -> ProblemList {
+    let (mut sent, mut bytes) = (Vec::new(), 0_usize);
+    for problem in problems {
+        bytes = bytes.saturating_add(size(problem));
+        if bytes > LIST_BYTES {
+            sent.push(more(problem, problems.len().saturating_sub(sent.len())));
+            break;
+        }
+        sent.push(problem_message(problem));
+    }
+    ProblemList { problems: sent }
+}
+
+fn size(problem: &Problem) -> usize {
+    let Problem { document, tenant, field, message, mimir, .. } = problem;
+    let texts = [Some(document), tenant.as_ref(), field.as_ref(), Some(message), mimir.as_ref()];
+    texts.into_iter().flatten().fold(PROBLEM_BYTES, |size, text| size.saturating_add(text.len()))
+}
+
+fn more(first: &Problem, count: usize) -> ProblemMessage {
+    ProblemMessage {
+        code: Code::MoreProblems.id().to_owned(),
+        mimir: None,
+        document: first.document.clone(),
+        tenant: None,
+        field: None,
+        line: None,
+        severity: SeverityMessage::Ignored.into(),
+        message: format!(
+            "{count} more problems are too long for the feed; /api/v1/problems of overrides-sync lists them"
+        ),
+    }
+}
+
+fn problem_message(problem: &Problem) -> ProblemMessage {
+    let Problem { code, document, tenant, field, line, severity, message, mimir } = problem.clone();
+    let severity = match severity {
+        Severity::Ignored => SeverityMessage::Ignored,
+        Severity::Kept => SeverityMessage::Kept,
+        Severity::Shadowed => SeverityMessage::Shadowed,
+        Severity::Rejected => SeverityMessage::Rejected,
+    };
+    ProblemMessage {
+        document,
+        tenant,
+        field,
+        line,
+        severity: severity.into(),
+        message,
+        code: code.id().to_owned(),
+        mimir,
+    }
+}
 
 /// Where a part ends.
 const PART_BYTES: usize = 512 << 10;
 /// What an entry takes beside its texts: tags, lengths and two times.
-const ENTRY_BYTES: usize = 32;
+const REPLICA_BYTES: usize = 32;
 
 /// How long a client uses a list after Mimir was polled for it. Mimir may have elected another replica since.
 const LIST_HOLDS: Duration = Duration::from_secs(20);
@@ -25,19 +87,19 @@ pub(super) fn next_part(list: &[ElectedReplica], sent: &mut usize, asked_at: i64
     let (mut elected, mut bytes) = (Vec::new(), 0_usize);
     for replica in list.iter().skip(*sent) {
         let texts = [&replica.tenant, &replica.cluster, &replica.replica];
-        let size = texts.iter().fold(ENTRY_BYTES, |size, text| size.saturating_add(text.len()));
+        let size = texts.iter().fold(REPLICA_BYTES, |size, text| size.saturating_add(text.len()));
         if bytes > 0 && bytes.saturating_add(size) > PART_BYTES {
             break;
         }
         bytes = bytes.saturating_add(size);
-        elected.push(message(replica));
+        elected.push(replica_message(replica));
     }
     *sent = sent.saturating_add(elected.len());
     let age_millis = Some(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
     ElectedPart { asked_at, last: *sent >= list.len(), elected, age_millis }
 }
 
-fn message(replica: &ElectedReplica) -> ElectedMessage {
+fn replica_message(replica: &ElectedReplica) -> ElectedMessage {
     let ElectedReplica { tenant, cluster, replica, received_at, elected_at } = replica;
     ElectedMessage {
         tenant: tenant.to_string(),
@@ -50,9 +112,32 @@ fn message(replica: &ElectedReplica) -> ElectedMessage {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
-
     use super::*;
+
+    fn problem(message: String) -> Problem {
+        let document = "overrides.yaml".to_owned();
+        Problem {
+            code: Code::BadValue,
+            document,
+            tenant: Some("t".to_owned()),
+            field: None,
+            line: Some(3),
+            severity: Severity::Kept,
+            message,
+            mimir: None,
+        }
+    }
+
+    #[test]
+    fn problems_beyond_the_bound_are_counted() {
+        let problems: Vec<_> = (0..5).map(|_| problem("x".repeat(LIST_BYTES / 4))).collect();
+        let list = problem_list(&problems).problems;
+        assert_eq!(list.len(), 4);
+        assert!(list[3].message.starts_with("2 more problems"), "{}", list[3].message);
+        assert_eq!(problem_list(&problems[..3]).problems.len(), 3);
+        assert!(problem_list(&[]).problems.is_empty());
+    }
+    use tokio::time::Instant;
 
     fn elected(number: usize, bytes: usize) -> ElectedReplica {
         ElectedReplica {
@@ -83,7 +168,7 @@ mod tests {
             "each part says how old the list is"
         );
         let told: Vec<_> = parts.into_iter().flat_map(|part| part.elected).collect();
-        assert_eq!(told, list.iter().map(message).collect::<Vec<_>>());
+        assert_eq!(told, list.iter().map(replica_message).collect::<Vec<_>>());
     }
 
     fn prost_len(part: &ElectedPart) -> usize {
