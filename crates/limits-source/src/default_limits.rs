@@ -11,9 +11,9 @@ use std::time::Duration;
 use limits::{Code, Defaults, MimirVersion, Problem, Severity, SourceDocument, TenantLimits};
 use thiserror::Error;
 
-use crate::mimir_pages::{PageError, fetch_page};
-use crate::mimir_url::{MimirUrl, MimirUrlError};
+use crate::url::{MimirUrl, UrlError};
 use crate::watched::MAX_FILE_BYTES;
+use crate::web::{PageError, fetch_page};
 
 mod expand;
 mod flags;
@@ -81,7 +81,7 @@ pub enum DefaultLimitsError {
     Refused(Vec<Problem>),
     /// The address is none of a Mimir.
     #[error("--default-limits-url: {0}")]
-    Url(#[from] MimirUrlError),
+    Url(#[from] UrlError),
     /// Mimir could not be asked.
     #[error("--default-limits-url: {0}")]
     Page(#[from] PageError),

@@ -4,18 +4,17 @@
 //! has stayed low, and no outage, neither of the API server nor of all distributors, lowers it.
 
 mod count;
-mod slices;
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::num::NonZeroU32;
 
-use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use tokio::sync::watch as channel;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::kubernetes::{Fault, KubeClient, Scope, Seen, ServiceName, Watch};
+use crate::kubernetes::{ApiError, KubeClient, Scope, ServiceName, Watch, WatchEvent};
 use count::ReadyCount;
-use slices::Slices;
 
 const RESOURCE: &str = "endpointslices.discovery.k8s.io";
 
@@ -27,7 +26,7 @@ pub struct DistributorsSource {
 }
 
 impl DistributorsSource {
-    /// A source that has asked nothing yet.
+    /// A source that does not run yet.
     #[must_use]
     pub fn new(client: KubeClient, service: ServiceName) -> Self {
         Self { client, service }
@@ -48,7 +47,7 @@ impl DistributorsSource {
             watch,
             slices: Slices::default(),
             count: ReadyCount::default(),
-            fault: None,
+            error: None,
             sender,
         };
         tokio::spawn(stop.run_until_cancelled_owned(counter.run()));
@@ -63,8 +62,8 @@ struct Counter {
     watch: Watch<EndpointSlice>,
     slices: Slices,
     count: ReadyCount,
-    /// What the log was told last.
-    fault: Option<Fault>,
+    /// What was logged last.
+    error: Option<ApiError>,
     sender: channel::Sender<Option<NonZeroU32>>,
 }
 
@@ -73,47 +72,148 @@ impl Counter {
         loop {
             let falls_at = self.count.falls_at().map(Instant::from_std);
             tokio::select! {
-                seen = self.watch.next() => self.take(seen).await,
+                event = self.watch.next() => self.on_event(event).await,
                 () = sleep_until(falls_at.unwrap_or_else(Instant::now)), if falls_at.is_some() => {}
             }
             self.publish();
         }
     }
 
-    async fn take(&mut self, seen: Seen<EndpointSlice>) {
-        match seen {
-            Seen::Listed(slices) => self.slices.replace(slices),
-            Seen::Put(slice) => self.slices.put(slice),
-            Seen::Gone(slice) => self.slices.remove(&slice),
-            Seen::Failed(fault) => return self.failed(fault).await,
+    async fn on_event(&mut self, event: WatchEvent<EndpointSlice>) {
+        match event {
+            WatchEvent::Listed(slices) => self.slices.replace(slices),
+            WatchEvent::Applied(slice) => self.slices.put(slice),
+            WatchEvent::Deleted(slice) => self.slices.remove(&slice),
+            WatchEvent::Failed(error) => return self.on_error(error).await,
         }
-        if self.fault.take().is_some() {
+        if self.error.take().is_some() {
             tracing::info!(service = %self.service, "the distributors can be counted again");
         }
         self.count.observe(self.slices.ready(), Instant::now().into_std());
     }
 
-    async fn failed(&mut self, fault: Fault) {
-        if fault == Fault::Unauthorized
-            && let Err(error) = self.client.renew().await
+    async fn on_error(&mut self, error: ApiError) {
+        if error == ApiError::Unauthorized
+            && let Err(renewal) = self.client.renew().await
         {
-            tracing::debug!(%error, "refused credentials could not be read again");
+            tracing::debug!(%renewal, "refused credentials could not be read again");
         }
         // A watch ends now and then, and an old one is not known any more: neither is worth a line unless it lasts.
-        if fault == Fault::Expired || self.fault.as_ref().is_some_and(|known| known.is_like(&fault)) {
+        if error == ApiError::Expired || self.error.as_ref().is_some_and(|known| known.is_like(&error)) {
             return;
         }
-        let why = fault.explain(RESOURCE, &self.service.namespace, None);
+        let why = error.explain(RESOURCE, &self.service.namespace, None);
         tracing::warn!(service = %self.service, "the distributors cannot be counted, the last count holds: {why}");
-        self.fault = Some(fault);
+        self.error = Some(error);
     }
 
     fn publish(&mut self) {
         let now = Instant::now().into_std();
         let count = self.count.published(now);
-        let is_new = self.sender.send_if_modified(|held| std::mem::replace(held, count) != count);
+        let is_new = self.sender.send_if_modified(|published| std::mem::replace(published, count) != count);
         if let (true, Some(count)) = (is_new, count) {
             tracing::info!(service = %self.service, distributors = count, "the number of distributors is new");
         }
+    }
+}
+
+/// The ready addresses of a Service's EndpointSlices, by the slice's name.
+#[derive(Debug, Default)]
+struct Slices {
+    by_name: HashMap<String, EndpointSlice>,
+}
+
+impl Slices {
+    /// These are all there are.
+    fn replace(&mut self, slices: Vec<EndpointSlice>) {
+        self.by_name.clear();
+        slices.into_iter().for_each(|slice| self.put(slice));
+    }
+
+    fn put(&mut self, slice: EndpointSlice) {
+        if let Some(name) = &slice.metadata.name {
+            self.by_name.insert(name.clone(), slice);
+        }
+    }
+
+    fn remove(&mut self, slice: &EndpointSlice) {
+        if let Some(name) = &slice.metadata.name {
+            self.by_name.remove(name);
+        }
+    }
+
+    /// The number of distinct ready addresses. A Service with two address families lists each endpoint once in each: the larger family counts.
+    fn ready(&self) -> u32 {
+        let mut families: BTreeMap<&str, HashSet<&str>> = BTreeMap::new();
+        for slice in self.by_name.values() {
+            let ready = slice.endpoints.iter().filter(|endpoint| is_ready(endpoint));
+            // Of several addresses the API defines only the first.
+            let addresses = ready.filter_map(|endpoint| endpoint.addresses.first()).map(String::as_str);
+            families.entry(&slice.address_type).or_default().extend(addresses);
+        }
+        let most = families.values().map(HashSet::len).max().unwrap_or_default();
+        u32::try_from(most).unwrap_or(u32::MAX)
+    }
+}
+
+/// An unset condition is a good one. `serving` tells of Services that publish endpoints which are not ready, `terminating` of pods about to go.
+fn is_ready(endpoint: &Endpoint) -> bool {
+    let Some(conditions) = &endpoint.conditions else { return true };
+    conditions.ready != Some(false) && conditions.serving != Some(false) && conditions.terminating != Some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn slice(name: &str, family: &str, endpoints: &[Value]) -> EndpointSlice {
+        let slice = json!({ "metadata": { "name": name }, "addressType": family, "endpoints": endpoints });
+        serde_json::from_value(slice).unwrap()
+    }
+
+    fn up(address: &str) -> Value {
+        json!({ "addresses": [address] })
+    }
+
+    #[track_caller]
+    fn check(conditions: Value, expected: u32) {
+        let mut slices = Slices::default();
+        slices.put(slice("a", "IPv4", &[json!({ "addresses": ["10.0.0.1"], "conditions": conditions })]));
+        assert_eq!(slices.ready(), expected, "{conditions}");
+    }
+
+    #[test]
+    fn only_what_can_take_a_push_counts() {
+        check(json!({}), 1);
+        check(json!({ "ready": true, "serving": true, "terminating": false }), 1);
+        check(json!({ "ready": false }), 0);
+        check(json!({ "ready": true, "serving": false }), 0);
+        check(json!({ "ready": true, "terminating": true }), 0);
+        check(json!({ "ready": false, "serving": true, "terminating": true }), 0);
+    }
+
+    #[test]
+    fn an_address_in_two_slices_counts_once_and_so_does_an_endpoint_of_two_families() {
+        let mut slices = Slices::default();
+        slices.put(slice("a", "IPv4", &[up("10.0.0.1"), up("10.0.0.2")]));
+        slices.put(slice("b", "IPv4", &[up("10.0.0.2"), up("10.0.0.3")]));
+        slices.put(slice("c", "IPv6", &[up("fd00::1"), up("fd00::2")]));
+        assert_eq!(slices.ready(), 3);
+    }
+
+    #[test]
+    fn slices_are_replaced_changed_and_removed() {
+        let mut slices = Slices::default();
+        slices.replace(vec![slice("a", "IPv4", &[up("10.0.0.1")]), slice("b", "IPv4", &[up("10.0.0.2")])]);
+        slices.put(slice("b", "IPv4", &[up("10.0.0.2"), up("10.0.0.3")]));
+        assert_eq!(slices.ready(), 3);
+        slices.remove(&slice("a", "IPv4", &[]));
+        assert_eq!(slices.ready(), 2);
+        slices.replace(vec![slice("c", "IPv4", &[up("10.0.0.9")])]);
+        assert_eq!(slices.ready(), 1);
+        slices.replace(vec![]);
+        assert_eq!(slices.ready(), 0);
     }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::document_url::{DocumentUrl, DocumentUrlError};
+use crate::url::{DocumentUrl, UrlError};
 use crate::watched::{self, Document, Place};
 
 /// The most documents that are read together. Each may have 16 MiB, and all are held at once while they are read.
@@ -34,7 +34,7 @@ pub enum DocumentListError {
     NoPath,
     /// A URL is none that can be asked.
     #[error("a URL cannot be asked: {0}")]
-    Url(#[from] DocumentUrlError),
+    Url(#[from] UrlError),
     /// There are too many.
     #[error("there are more than {MOST_DOCUMENTS} documents; merge some of them")]
     TooMany,
@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(names("/a/b.yaml,c.yaml.gz, d"), ["b.yaml", "c.yaml.gz", " d"]);
         assert_eq!(names("/a/b.yaml,/c/b.yaml,d"), ["/a/b.yaml", "/c/b.yaml", "d"], "each problem names one file");
         assert_eq!(names("http://a/b.yaml,c,https://d/e"), ["http://a/b.yaml", "c", "https://d/e"]);
-        let bad_url = Err(DocumentListError::Url(DocumentUrlError::NoHttpUrl));
+        let bad_url = Err(DocumentListError::Url(UrlError::NoHttpUrl(DocumentUrl::EXAMPLE)));
         assert_eq!("a,http:///b".parse::<DocumentList>(), bad_url);
         for text in ["", ",", "a,", ",a", "a,,b"] {
             assert_eq!(text.parse::<DocumentList>(), Err(DocumentListError::NoPath), "{text}");

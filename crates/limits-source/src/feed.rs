@@ -1,10 +1,11 @@
 //! What a source hands to a server: the state now, a wake-up on each change, and how long ago the source last confirmed it.
 
+use std::fmt::Display;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use limits::ControlState;
+use limits::{ControlState, Problem, Snapshot};
 use tokio::sync::watch;
 
 /// One source's output.
@@ -55,6 +56,44 @@ impl Freshness {
         let age = millis(self.start.elapsed()).saturating_sub(confirmed);
         Duration::from_millis(u64::try_from(age).unwrap_or_default())
     }
+}
+
+/// A number that only grows, for a metric that reads it.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// The number since the start.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Logs each problem of new documents, and what changed. `from` is where they come from, `changed` the limits in force if they are new.
+pub(crate) fn log_limits(
+    from: &dyn Display,
+    before: Option<&Snapshot>,
+    changed: Option<&Snapshot>,
+    problems: &[Problem],
+) {
+    for problem in problems {
+        tracing::warn!(%from, "limits problem: {problem}");
+    }
+    let (problems, Some(snapshot)) = (problems.len(), changed) else { return };
+    let Some(older) = before else {
+        tracing::info!(%from, tenants = snapshot.len(), problems, "the first limits are in force");
+        return;
+    };
+    let diff = snapshot.diff(older);
+    tracing::info!(
+        %from, version = snapshot.version(), tenants = snapshot.len(), problems,
+        added = diff.added.len(), changed = diff.changed.len(), removed = diff.removed.len(), "limits are in force",
+    );
 }
 
 fn millis(duration: Duration) -> i64 {

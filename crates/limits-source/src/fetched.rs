@@ -8,14 +8,17 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use crate::document_url::DocumentUrl;
-use crate::pace::Pace;
+use crate::retry::{PollSettings, PollTimer};
+use crate::url::DocumentUrl;
 use crate::watched::MAX_FILE_BYTES;
 use crate::web::{self, Bounds, WebClient, WebError};
 
 /// As often as Mimir (`-runtime-config.reload-period`), and as long for one (`-runtime-config.http-client-timeout`).
-pub(crate) const PACE: Pace =
-    Pace { every: Duration::from_secs(10), first_retry: Duration::from_millis(500), timeout: Duration::from_secs(30) };
+pub(crate) const POLLS: PollSettings = PollSettings {
+    interval: Duration::from_secs(10),
+    first_retry: Duration::from_millis(500),
+    timeout: Duration::from_secs(30),
+};
 
 /// What the URLs answered last.
 #[derive(Clone, Debug, Default)]
@@ -92,7 +95,7 @@ impl Fetched {
 pub(crate) struct Fetcher {
     urls: Vec<DocumentUrl>,
     web: WebClient,
-    pace: Pace,
+    polls: PollSettings,
     fetched: Fetched,
 }
 
@@ -101,30 +104,27 @@ impl Fetcher {
     ///
     /// # Errors
     /// One of the URLs is https, and this system has no root certificates.
-    pub(crate) fn new(urls: Vec<DocumentUrl>, pace: Pace, fetched: Fetched) -> io::Result<Self> {
-        let tls = web::system_tls(urls.iter().any(DocumentUrl::is_https))?;
+    pub(crate) fn new(urls: Vec<DocumentUrl>, polls: PollSettings, fetched: Fetched) -> io::Result<Self> {
+        let tls = web::system_tls(urls.iter().map(DocumentUrl::uri))?;
         let bytes = usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX);
-        let web = WebClient::new(tls, Bounds { timeout: pace.timeout, bytes });
-        Ok(Self { urls, web, pace, fetched })
+        let web = WebClient::new(tls, Bounds { timeout: polls.timeout, bytes });
+        Ok(Self { urls, web, polls, fetched })
     }
 
     #[cfg(test)]
-    pub(crate) fn set_pace(&mut self, pace: Pace) {
-        self.pace = pace;
+    pub(crate) fn set_polls(&mut self, polls: PollSettings) {
+        self.polls = polls;
     }
 
     /// Asks all URLs at once and then every 10 seconds; sooner after a failure. Never ends.
     pub(crate) async fn follow(self) {
-        let mut questions = self.pace.questions();
+        let mut timer = PollTimer::new(self.polls);
         loop {
-            let asked = Instant::now();
-            let answers = join_all(self.urls.iter().map(|url| self.ask(url))).await;
-            questions.wait(asked, self.fetched.take(answers)).await;
+            let started = Instant::now();
+            let fetch = async |url: &DocumentUrl| self.web.get(url.uri(), "*/*").await.map(|(_, body)| body);
+            let answers = join_all(self.urls.iter().map(fetch)).await;
+            timer.wait(started, self.fetched.take(answers)).await;
         }
-    }
-
-    async fn ask(&self, url: &DocumentUrl) -> Result<Bytes, WebError> {
-        self.web.get(url.uri(), "*/*").await.map(|(_, body)| body)
     }
 }
 

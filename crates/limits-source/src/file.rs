@@ -8,8 +8,8 @@ use limits::{ControlState, LimitsState, Problem, SourceDocument};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::applied::{self, Outcome};
-use crate::fetched::{Fetched, Fetcher, PACE};
+use crate::feed::log_limits;
+use crate::fetched::{Fetched, Fetcher, POLLS};
 use crate::watched::{self, Fault, Seen, Watched};
 use crate::{DocumentList, Freshness, LimitsFeed};
 
@@ -41,7 +41,7 @@ impl FileSource {
         let urls = list.urls();
         let fetcher = match urls.is_empty() {
             true => None,
-            false => Some(Fetcher::new(urls, PACE, fetched.clone())?),
+            false => Some(Fetcher::new(urls, POLLS, fetched.clone())?),
         };
         Ok(Self {
             place: list.to_string(),
@@ -100,8 +100,7 @@ impl FileSource {
         let result = self.state.apply(&documents.collect::<Vec<_>>());
         self.in_force = result.accepted;
         let changed = result.snapshot.as_deref().filter(|_| result.changed);
-        let outcome = Outcome { before: before.as_deref(), changed, problems: &result.problems };
-        applied::log(&self.place, &outcome);
+        log_limits(&self.place, before.as_deref(), changed, &result.problems);
         self.problems = result.problems.into();
         ControlState { limits: result.snapshot, problems: Arc::clone(&self.problems), ..ControlState::default() }
     }

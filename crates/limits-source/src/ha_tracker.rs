@@ -3,24 +3,24 @@
 //! Nothing waits for it. A poll that fails keeps the last list; how old that is, [`HaTrackerFeed::freshness`] tells.
 
 mod answer;
-mod client;
-mod url;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
+use http::StatusCode;
 use limits::ElectedReplica;
+use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_rustls::rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
 
-use crate::Freshness;
-use crate::pace::Pace;
+use crate::retry::{PollSettings, PollTimer};
+use crate::web::{self, Bounds, WebClient, WebError};
+use crate::{Count, Freshness, HaTrackerUrl};
 use answer::{Listed, millis_since_1970};
-use client::{Client, PollError};
-pub use url::HaTrackerUrl;
 
 /// What Mimir said last.
 #[derive(Clone, Debug, Default)]
@@ -52,45 +52,63 @@ pub struct HaTrackerFeed {
     pub polls: Arc<HaTrackerPolls>,
 }
 
-/// How often the tracker was asked.
+/// How often the tracker was polled.
 #[derive(Debug, Default)]
 pub struct HaTrackerPolls {
-    answered: AtomicU64,
-    failed: AtomicU64,
+    /// Polls that gave a list.
+    pub answered: Count,
+    /// Polls that gave none.
+    pub failed: Count,
 }
 
-impl HaTrackerPolls {
-    /// Polls that gave a list.
-    #[must_use]
-    pub fn answered(&self) -> u64 {
-        self.answered.load(Ordering::Relaxed)
-    }
+/// The longest answer that is read, in bytes: 200,000 pairs and more.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
 
-    /// Polls that gave none.
-    #[must_use]
-    pub fn failed(&self) -> u64 {
-        self.failed.load(Ordering::Relaxed)
+/// Why a poll gave no list, and how to fix it.
+#[derive(Debug, Error)]
+enum PollError {
+    #[error(transparent)]
+    Web(WebError),
+    #[error("it answered {0}: its HA tracker is off (-distributor.ha-tracker.enable), or the path is another one")]
+    NotFound(StatusCode),
+    #[error(
+        "its answer is no list of elected replicas: {0}; the URL has to be that of a distributor's ha_tracker page"
+    )]
+    Unreadable(String),
+    #[error("its answer could not be looked at")]
+    Interrupted,
+}
+
+impl From<WebError> for PollError {
+    fn from(error: WebError) -> Self {
+        match error {
+            WebError::Status(status @ StatusCode::NOT_FOUND) => Self::NotFound(status),
+            other => Self::Web(other),
+        }
     }
 }
 
 /// Mimir itself looks at its elections only every 15 seconds.
-const PACE: Pace =
-    Pace { every: Duration::from_secs(5), first_retry: Duration::from_millis(500), timeout: Duration::from_secs(4) };
+const POLLS: PollSettings = PollSettings {
+    interval: Duration::from_secs(5),
+    first_retry: Duration::from_millis(500),
+    timeout: Duration::from_secs(4),
+};
 
 /// Polls one distributor's HA tracker.
 #[derive(Debug)]
 pub struct HaTrackerSource {
     client: Arc<Client>,
-    pace: Pace,
+    settings: PollSettings,
     sender: watch::Sender<HaTrackerState>,
     freshness: Freshness,
     polls: Arc<HaTrackerPolls>,
-    told: Told,
+    log: LogDedup,
 }
 
-/// What the log was told last, so that it is told of changes only.
+/// What was logged last, so that only changes are logged.
 #[derive(Debug, Default)]
-struct Told {
+struct LogDedup {
     /// `None` until the first poll.
     works: Option<bool>,
     first_fault: Option<String>,
@@ -102,17 +120,17 @@ impl HaTrackerSource {
     /// # Errors
     /// The URL is https, and this system has no root certificates.
     pub fn new(url: HaTrackerUrl) -> io::Result<Self> {
-        Ok(Self::with_client(Client::new(url, PACE.timeout)?, PACE))
+        Ok(Self::with_client(Client::new(url, POLLS.timeout)?, POLLS))
     }
 
-    fn with_client(client: Client, pace: Pace) -> Self {
+    fn with_client(client: Client, settings: PollSettings) -> Self {
         Self {
             client: Arc::new(client),
-            pace,
+            settings,
             sender: watch::Sender::new(HaTrackerState::default()),
             freshness: Freshness::default(),
             polls: Arc::default(),
-            told: Told::default(),
+            log: LogDedup::default(),
         }
     }
 
@@ -129,43 +147,43 @@ impl HaTrackerSource {
     }
 
     async fn follow(mut self) {
-        let mut questions = self.pace.questions();
+        let mut timer = PollTimer::new(self.settings);
         loop {
-            let asked = Instant::now();
-            let is_good = self.poll().await;
-            questions.wait(asked, is_good).await;
+            let started = Instant::now();
+            let succeeded = self.poll().await;
+            timer.wait(started, succeeded).await;
         }
     }
 
-    /// Asks once, and tells whoever waits for it what came of it; whether there was a list.
+    /// Polls once and publishes the result; returns whether there was a list.
     async fn poll(&mut self) -> bool {
         let (asked_at, asked) = (millis_since_1970(SystemTime::now()), Instant::now());
-        match self.ask().await {
+        match self.list().await {
             Ok(listed) => {
-                self.polls.answered.fetch_add(1, Ordering::Relaxed);
+                self.polls.answered.add();
                 self.freshness.confirm();
-                self.told.listed(self.client.url(), &listed);
+                self.log.listed(&self.client.url, &listed);
                 let elected = Some(listed.elected.into());
                 self.sender.send_replace(HaTrackerState { elected, asked_at, asked: Some(asked) });
                 true
             }
             Err(error) => {
-                self.polls.failed.fetch_add(1, Ordering::Relaxed);
-                self.told.failed(self.client.url(), &error);
+                self.polls.failed.add();
+                self.log.failed(&self.client.url, &error);
                 false
             }
         }
     }
 
-    async fn ask(&self) -> Result<Listed, PollError> {
-        let text = self.client.ask().await?;
+    async fn list(&self) -> Result<Listed, PollError> {
+        let text = self.client.get().await?;
         // A long list takes longer than a worker may be kept from decisions.
         let read = tokio::task::spawn_blocking(move || answer::read(&text)).await;
         read.map_err(|_| PollError::Interrupted)?.map_err(PollError::Unreadable)
     }
 }
 
-impl Told {
+impl LogDedup {
     fn listed(&mut self, url: &HaTrackerUrl, listed: &Listed) {
         if self.works.replace(true) != Some(true) {
             tracing::info!(%url, pairs = listed.elected.len(), "Mimir's HA tracker answers");
@@ -189,6 +207,33 @@ impl Told {
                 %url, %error,
                 "Mimir's HA tracker cannot be polled; what it said last holds, and it is asked again: check that --ha-tracker-url names a running distributor"
             );
+        }
+    }
+}
+
+/// Polls one address.
+#[derive(Debug)]
+struct Client {
+    web: WebClient,
+    url: HaTrackerUrl,
+}
+
+impl Client {
+    /// Reads the system's root certificates if the URL is https.
+    fn new(url: HaTrackerUrl, timeout: Duration) -> io::Result<Self> {
+        let tls = web::system_tls(std::iter::once(url.uri()))?;
+        Ok(Self::with_tls(url, timeout, tls))
+    }
+
+    fn with_tls(url: HaTrackerUrl, timeout: Duration, tls: ClientConfig) -> Self {
+        Self { web: WebClient::new(tls, Bounds { timeout, bytes: MAX_ANSWER_BYTES }), url }
+    }
+
+    /// The body of a good answer.
+    async fn get(&self) -> Result<Bytes, PollError> {
+        match self.web.get(self.url.uri(), "application/json").await? {
+            (StatusCode::OK, body) => Ok(body),
+            (status, _) => Err(PollError::Web(WebError::Status(status))),
         }
     }
 }

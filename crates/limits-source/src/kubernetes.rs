@@ -1,21 +1,15 @@
-//! Limits from one ConfigMap, which a name or a label selects: a watch brings each change at once, and a question every 15 seconds confirms what is in force.
+//! Limits from one ConfigMap, which a name or a label selects: a watch reports each change at once, and a read every 15 seconds confirms the limits in force.
 //!
-//! A watch that says nothing may be a quiet ConfigMap or a dead connection, so silence confirms nothing. The question is asked on a request of its own;
-//! where its answer is newer than what the watch brought, the answer is applied and the watch made anew. Of one object an older revision never replaces
-//! a newer one, whoever serves it. No outage, deletion or missing permission takes limits away.
+//! A silent watch may be a quiet ConfigMap or a dead connection, so silence confirms nothing. Where a read finds a change that the watch did not
+//! report, the change is applied and the watch restarts. Of one object an older revision never replaces a newer one, whichever server sends it. No
+//! outage, deletion or missing permission takes limits away.
 
-mod backoff;
-mod check;
 mod client;
-mod counts;
-mod fault;
+mod errors;
 mod follow;
 mod keys;
 mod names;
-mod object;
 mod revision;
-mod selector;
-mod trouble;
 mod watch;
 
 use std::sync::Arc;
@@ -27,16 +21,15 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use client::{KubeClient, KubeConfigError};
-pub use counts::WatchCounts;
 pub use keys::{ConfigMapData, SelectedKeys};
-pub use names::{ConfigMapName, ObjectNameError, ServiceName};
+pub use names::{ConfigMapName, ConfigMapSelector, ConfigMapSpec, ObjectNameError, ServiceName};
 pub use revision::ObjectNames;
-pub use selector::{ConfigMapSelector, ConfigMapSpec};
 
-pub(crate) use fault::{Fault, Verb};
-pub(crate) use watch::{Scope, Seen, Watch};
+pub(crate) use errors::{ApiError, Verb};
+pub(crate) use watch::{Scope, Watch, WatchEvent};
 
-use crate::{Freshness, LimitsFeed};
+use crate::retry::Backoff;
+use crate::{Count, Freshness, LimitsFeed};
 use follow::Follower;
 use revision::Revisions;
 
@@ -45,6 +38,22 @@ const FIRST_ANSWER: Duration = Duration::from_secs(5);
 
 /// How long it waits where there are limits already.
 const FIRST_ANSWER_AFTER_RESTORED: Duration = Duration::from_secs(1);
+
+/// The pauses between attempts while the API server fails.
+const RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2));
+
+/// Counts of one source since its start.
+#[derive(Debug, Default)]
+pub struct WatchCounts {
+    /// Times that the watch failed, or missed a change, and restarted. Failed attempts count too.
+    pub restarts: Count,
+    /// Deletions of the ConfigMap.
+    pub deletions: Count,
+    /// Reads that failed.
+    pub failed_checks: Count,
+    /// Times that the API server refused the credentials, and they were read again.
+    pub refused_credentials: Count,
+}
 
 /// Watches one ConfigMap.
 #[derive(Debug)]

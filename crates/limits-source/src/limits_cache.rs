@@ -16,8 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use limits::{CACHE_TITLE, LimitsState, MAX_CACHE_BYTES, Snapshot, render_cache};
 use tokio_util::sync::CancellationToken;
 
-use crate::stamp::Stamp;
-use crate::watched::{self, read_bounded};
+use crate::watched::{self, Stamp, read_bounded};
 use crate::{Freshness, LimitsFeed};
 
 /// How long after a failed write the next one is tried, if the limits do not change before.

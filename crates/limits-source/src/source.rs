@@ -1,7 +1,8 @@
-//! Limits from wherever the operator says, and from the cache until that has given any.
+//! The source of limits that `--limits` names, and the cache until that has given any.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -11,37 +12,102 @@ use thiserror::Error;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::url::{DocumentUrl, UrlError};
 use crate::{
-    ConfigMapSource, Feed, FeedSource, FileSource, KubeClient, KubeConfigError, LimitsCache, LimitsFeed, ObjectNames,
-    SourceSpec, WatchCounts,
+    ConfigMapSource, ConfigMapSpec, DocumentList, DocumentListError, Feed, FeedSource, FeedUrls, FeedUrlsError,
+    FileSource, KubeClient, KubeConfigError, LimitsCache, LimitsFeed, ObjectNameError, ObjectNames, WatchCounts,
 };
+
+/// A source as the operator names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceSpec {
+    /// `file:PATH[,PATH…]`, each a path or a URL, or `http://…` and `https://…` alone: documents that are watched for changes, and merged from left to right.
+    Files(DocumentList),
+    /// `kube:NAMESPACE/CONFIGMAP[/KEY,KEY…]` or `kube:NAMESPACE/LABEL=VALUE[/KEY,KEY…]`: a ConfigMap that is watched for changes.
+    Kube(ConfigMapSpec),
+    /// `feed:URL[,URL…]`: the feed of overrides-sync.
+    Feed(FeedUrls),
+}
+
+/// Why a `--limits` value names no source.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SpecError {
+    /// The text has no `KIND:` in front.
+    #[error(
+        "{0:?} names no source; write file:PATH[,PATH…], http://HOST/PATH, kube:NAMESPACE/CONFIGMAP or feed:URL, for example file:/etc/mimir/runtime.yaml"
+    )]
+    NoKind(String),
+    /// The kind is not one of ours.
+    #[error(
+        "{0:?} is no kind of source; write file:PATH[,PATH…], http://HOST/PATH, kube:NAMESPACE/CONFIGMAP or feed:URL"
+    )]
+    UnknownKind(String),
+    /// What follows `file:` is no list of documents.
+    #[error(
+        "no list of documents, such as file:/etc/mimir/runtime.yaml,/etc/mimir/teams.yaml or http://config.mimir:8080/runtime.yaml: {0}"
+    )]
+    Documents(#[from] DocumentListError),
+    /// What follows `kube:` names no ConfigMap.
+    #[error("kube: needs a ConfigMap, for example kube:mimir/mimir-runtime: {0}")]
+    ConfigMap(#[from] ObjectNameError),
+    /// What follows `feed:` is no list of URLs.
+    #[error("feed: needs the URL of an overrides-sync, for example feed:http://overrides-sync:8083: {0}")]
+    Feed(#[from] FeedUrlsError),
+}
+
+impl SourceSpec {
+    /// The files that are watched, if there are any.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let documents = match self {
+            Self::Files(documents) => Some(documents),
+            Self::Kube(_) | Self::Feed(_) => None,
+        };
+        documents.into_iter().flat_map(DocumentList::files)
+    }
+}
+
+impl FromStr for SourceSpec {
+    type Err = SpecError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (kind, rest) = text.split_once(':').ok_or_else(|| SpecError::NoKind(text.to_owned()))?;
+        match kind {
+            "file" => Ok(Self::Files(rest.parse()?)),
+            "http" | "https" if rest.starts_with("//") => Ok(Self::Files(text.parse()?)),
+            "http" | "https" => Err(DocumentListError::Url(UrlError::NoHttpUrl(DocumentUrl::EXAMPLE)).into()),
+            "kube" => Ok(Self::Kube(rest.parse()?)),
+            "feed" => Ok(Self::Feed(rest.parse()?)),
+            other => Err(SpecError::UnknownKind(other.to_owned())),
+        }
+    }
+}
 
 /// A source that runs.
 #[derive(Debug)]
 pub struct Source {
     /// The limits.
     pub limits: LimitsFeed,
-    /// What there is beside them.
-    pub beside: Beside,
+    /// What its kind has besides limits.
+    pub extras: SourceExtras,
     /// How often the cache could not be read or written.
     pub cache_faults: Arc<AtomicU64>,
     /// Ends when a write of the cache that has begun is done.
     pub cache: Option<JoinHandle<()>>,
 }
 
-/// What a kind of source has beside limits.
+/// What a kind of source has besides limits.
 #[derive(Clone, Debug)]
-pub enum Beside {
+pub enum SourceExtras {
     /// A file has nothing.
-    Nothing,
-    /// A ConfigMap.
-    Watch {
-        /// How its watch goes.
+    None,
+    /// A watched ConfigMap.
+    ConfigMap {
+        /// What happened to its watch.
         counts: Arc<WatchCounts>,
         /// The name of the object that was last read.
         names: ObjectNames,
     },
-    /// The feed of overrides-sync: what it learned for everybody.
+    /// The feed of overrides-sync.
     Feed(Box<Feed>),
 }
 
@@ -51,7 +117,7 @@ pub enum SourceError {
     /// No way to a cluster.
     #[error(transparent)]
     Kube(#[from] KubeConfigError),
-    /// No root certificates to ask an https URL by.
+    /// No root certificates, and one of the URLs is https.
     #[error(transparent)]
     Certificates(io::Error),
 }
@@ -61,7 +127,7 @@ impl SourceSpec {
     /// through `kube`, or through a client of its own.
     ///
     /// # Errors
-    /// There is a ConfigMap to watch, and no way to a cluster is known; or an https URL to ask, and no root certificates.
+    /// There is a ConfigMap to watch, and no way to a cluster is known; or one of the URLs is https, and there are no root certificates.
     pub async fn start(
         self,
         mut state: LimitsState,
@@ -72,9 +138,9 @@ impl SourceSpec {
         let cache = cache.map(LimitsCache::new);
         let cache_faults = cache.as_ref().map(LimitsCache::faults).unwrap_or_default();
         let restored = cache.as_ref().and_then(|cache| cache.load(&mut state));
-        let (limits, beside) = self.run(state, restored, kube, stop.clone()).await?;
+        let (limits, extras) = self.run(state, restored, kube, stop.clone()).await?;
         let cache = cache.map(|cache| tokio::spawn(cache.keep(limits.clone(), stop)));
-        Ok(Source { limits, beside, cache_faults, cache })
+        Ok(Source { limits, extras, cache_faults, cache })
     }
 
     async fn run(
@@ -83,12 +149,12 @@ impl SourceSpec {
         restored: Option<Duration>,
         kube: Option<KubeClient>,
         stop: CancellationToken,
-    ) -> Result<(LimitsFeed, Beside), SourceError> {
+    ) -> Result<(LimitsFeed, SourceExtras), SourceError> {
         Ok(match self {
             Self::Files(documents) => {
                 let source = FileSource::new(documents, state).map_err(SourceError::Certificates)?;
                 let source = if let Some(age) = restored { source.restored(age) } else { source };
-                (source.start(stop).await, Beside::Nothing)
+                (source.start(stop).await, SourceExtras::None)
             }
             Self::Kube(name) => {
                 let client = match kube {
@@ -98,14 +164,46 @@ impl SourceSpec {
                 let source = ConfigMapSource::new(client, name, state);
                 let source = if let Some(age) = restored { source.restored(age) } else { source };
                 let (counts, names) = (source.counts(), source.names());
-                (source.start(stop).await, Beside::Watch { counts, names })
+                (source.start(stop).await, SourceExtras::ConfigMap { counts, names })
             }
             Self::Feed(urls) => {
                 let source = FeedSource::new(urls, state);
                 let source = if let Some(age) = restored { source.restored(age) } else { source };
                 let feed = source.start(stop).await;
-                (feed.limits.clone(), Beside::Feed(Box::new(feed)))
+                (feed.limits.clone(), SourceExtras::Feed(Box::new(feed)))
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_each_spelling() {
+        for files in ["/a/b.yaml", "with:colon.yaml", "a.yaml,b.yaml"] {
+            assert_eq!(format!("file:{files}").parse(), Ok(SourceSpec::Files(files.parse().expect("files"))));
+        }
+        let url = "http://config/runtime.yaml";
+        assert_eq!(url.parse(), Ok(SourceSpec::Files(url.parse().expect("a URL"))));
+        assert_eq!(
+            format!("file:a.yaml,{url}").parse(),
+            Ok(SourceSpec::Files(format!("a.yaml,{url}").parse().expect("both")))
+        );
+        let no_url = DocumentListError::Url(UrlError::NoHttpUrl(DocumentUrl::EXAMPLE));
+        assert_eq!("https:config".parse::<SourceSpec>(), Err(SpecError::Documents(no_url)));
+        assert_eq!("file:".parse::<SourceSpec>(), Err(SpecError::Documents(DocumentListError::NoPath)));
+        for map in ["mimir/mimir-runtime", "mimir/mimir-runtime/a.yaml,b.yaml", "mimir/app.kubernetes.io/name=a/b.yaml"]
+        {
+            assert_eq!(format!("kube:{map}").parse(), Ok(SourceSpec::Kube(map.parse().expect("a ConfigMap"))));
+        }
+        let no_slash = ObjectNameError::NoSlash("mimir-runtime".into());
+        assert_eq!("kube:mimir-runtime".parse::<SourceSpec>(), Err(SpecError::ConfigMap(no_slash)));
+        let urls = "http://a:1,http://b:2".parse().expect("URLs");
+        assert_eq!("feed:http://a:1,http://b:2".parse(), Ok(SourceSpec::Feed(urls)));
+        assert_eq!("feed:".parse::<SourceSpec>(), Err(SpecError::Feed(FeedUrlsError::NoHttpUrl)));
+        assert_eq!("limits.yaml".parse::<SourceSpec>(), Err(SpecError::NoKind("limits.yaml".into())));
+        assert_eq!("etcd:x".parse::<SourceSpec>(), Err(SpecError::UnknownKind("etcd".into())));
     }
 }

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +17,6 @@ use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::fetched::Fetched;
-use crate::stamp::Stamp;
 
 /// A larger file is not read: Kubernetes holds at most 1 MiB in a ConfigMap, and a file that others write must not fill our memory.
 pub const MAX_FILE_BYTES: u64 = 16 << 20;
@@ -40,6 +40,39 @@ pub(crate) enum Place {
     File(PathBuf),
     /// Behind a URL, the one at this place among those that are fetched.
     Url(usize),
+}
+
+/// Identity and times of the file that a path leads to in the end.
+///
+/// Symbolic links are followed, so swapping a link (as Kubernetes does with `..data`) changes the inode; a rename changes the inode; a write in place changes the times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        let metadata = std::fs::metadata(path)?;
+        if !metadata.is_file() {
+            // Reading a pipe or a device can wait for ever.
+            return Err(io::Error::other("it is no regular file"));
+        }
+        Ok(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            bytes: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
 }
 
 /// What tells a document from the one before it.

@@ -1,4 +1,4 @@
-//! What is read over HTTP/1.1: one bounded answer at a time. No redirect is followed, no proxy used.
+//! The HTTP client: one bounded answer at a time over HTTP/1.1. It follows no redirect and uses no proxy.
 
 use std::error::Error;
 use std::io;
@@ -6,17 +6,22 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, USER_AGENT};
+use http::uri::Scheme;
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use thiserror::Error as ThisError;
+use tokio::time::{Instant, sleep};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-/// Why there is no answer to read.
-#[derive(Debug, thiserror::Error)]
+use crate::MimirUrl;
+
+/// Why there is no answer.
+#[derive(Debug, ThisError)]
 pub(crate) enum WebError {
     #[error("it cannot be reached: {0}")]
     Unreachable(String),
@@ -31,7 +36,7 @@ pub(crate) enum WebError {
 }
 
 impl WebError {
-    /// Whether the same question may have an answer a moment later, as with a server that is starting.
+    /// Whether the same request may succeed a moment later, as with a server that is starting.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Slow(_) => true,
@@ -44,13 +49,13 @@ impl WebError {
 /// What an answer may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// From the question to the last byte.
+    /// From the request to the last byte.
     pub(crate) timeout: Duration,
     /// Bytes of the body.
     pub(crate) bytes: usize,
 }
 
-/// Asks over connections that are kept.
+/// A client that keeps its connections.
 #[derive(Debug)]
 pub(crate) struct WebClient {
     http: HttpClient<HttpsConnector<HttpConnector>, Empty<Bytes>>,
@@ -97,10 +102,10 @@ impl WebClient {
     }
 }
 
-/// TLS that trusts the system's root certificates, or those that `SSL_CERT_FILE` names, where there is an https URL to ask.
-pub(crate) fn system_tls(is_https: bool) -> io::Result<ClientConfig> {
-    let roots = if is_https { system_roots()? } else { RootCertStore::empty() };
-    tls_config(roots)
+/// TLS that trusts the system's root certificates, or those that `SSL_CERT_FILE` names, where one of the URLs is https.
+pub(crate) fn system_tls<'u>(mut urls: impl Iterator<Item = &'u Uri>) -> io::Result<ClientConfig> {
+    let is_https = urls.any(|url| url.scheme() == Some(&Scheme::HTTPS));
+    tls_config(if is_https { system_roots()? } else { RootCertStore::empty() })
 }
 
 fn system_roots() -> io::Result<RootCertStore> {
@@ -122,14 +127,63 @@ pub(crate) fn tls_config(roots: RootCertStore) -> io::Result<ClientConfig> {
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// An error and what caused it, on one line: the outermost alone says little.
-fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
+/// An error and its causes on one line: the outermost alone says little.
+pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| (*error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// How long one page of Mimir may take.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest page that is read, in bytes: the overrides of many thousand tenants.
+const MAX_PAGE_BYTES: usize = 64 << 20;
+/// How long to wait before a page is requested again.
+const PAGE_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Why there is no page.
+#[derive(Debug, ThisError)]
+pub enum PageError {
+    /// There are no root certificates, and the address is https.
+    #[error(transparent)]
+    Certificates(#[from] io::Error),
+    /// There is no good answer: the address, and why not.
+    #[error("{url}: {reason}")]
+    NoAnswer {
+        /// The address.
+        url: MimirUrl,
+        /// What is wrong and, where that is known, how to fix it.
+        reason: String,
+    },
+}
+
+/// The body of a page of Mimir, of at most 64 MiB. A failure that may pass is retried each second until `patience` is over; with none there is one
+/// attempt.
+///
+/// # Errors
+/// There is no answer with status 200 in that time, or one that is too large.
+pub async fn fetch_page(url: &MimirUrl, patience: Duration) -> Result<Bytes, PageError> {
+    let http = WebClient::new(
+        system_tls(std::iter::once(url.uri()))?,
+        Bounds { timeout: PAGE_TIMEOUT, bytes: MAX_PAGE_BYTES },
+    );
+    let end = Instant::now() + patience;
+    loop {
+        match http.get(url.uri(), "*/*").await {
+            Ok((_, body)) => return Ok(body),
+            Err(error) if error.may_pass() && Instant::now() + PAGE_RETRY_AFTER < end => {
+                tracing::warn!(%url, "Mimir is asked again in {PAGE_RETRY_AFTER:?}: {error}");
+                sleep(PAGE_RETRY_AFTER).await;
+            }
+            Err(error) => return Err(PageError::NoAnswer { url: url.clone(), reason: reason(&error) }),
+        }
     }
-    text
+}
+
+fn reason(error: &WebError) -> String {
+    match error {
+        WebError::Status(status) if status.as_u16() == 404 => {
+            format!("{error}: name Mimir's own HTTP port, with its -server.path-prefix if it has one")
+        }
+        error => error.to_string(),
+    }
 }

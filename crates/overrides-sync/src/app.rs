@@ -1,105 +1,104 @@
 //! The life of the server: bind, load limits, serve, drain.
 
-mod grpc;
-mod sources;
-
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
 use limits::{LimitsState, Problem};
-use limits_source::{Beside, Freshness, HaTrackerFeed, Source, WatchCounts};
+use limits_source::{
+    DistributorsSource, HaTrackerFeed, HaTrackerSource, HaTrackerUrl, KubeClient, ServiceName, Source, SourceExtras,
+    SourceSpec,
+};
 use prometheus::Registry;
-use runtime::{HttpServer, LogHandle, Readiness, Serving, Shutdown, observability_routes, problems_route};
+use proto::edge::limits::v1::limits_feed_server::LimitsFeedServer;
+use runtime::{
+    HttpServer, LogHandle, Readiness, Serving, Shutdown, bounded_connections, health_service, listen,
+    observability_routes, problems_route, reflection_service,
+};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
 
-use crate::Config;
-use crate::events::{self, EventCounts};
-use crate::feed::{FeedService, Inputs, publish};
-use crate::metrics::{Counted, Metrics};
+use crate::config::WebhookConfig;
+use crate::feed::{FeedService, Inputs, MOST_CLIENTS, publish};
+use crate::metrics::{Metrics, ReadAtScrape};
 use crate::publication::{HistoryBounds, Publisher};
-use crate::webhook::{Webhook, WebhookCounts};
-use grpc::GrpcServer;
+use crate::webhook::{Rules, Webhook};
+use crate::{Config, events};
 
 /// How far back a client may be and still get what changed instead of everything. A history takes some megabytes at most.
 const HISTORY: HistoryBounds = HistoryBounds { changes: 1_000, keys: 100_000 };
 
-/// How long a Mimir is asked for its default limits: as long as one takes to start.
-const ASK_MIMIR_FOR: Duration = Duration::from_secs(30);
+/// How long to wait for the default limits of a Mimir: as long as one takes to start.
+const DEFAULT_LIMITS_WITHIN: Duration = Duration::from_secs(30);
 
 /// A server whose listeners are bound and whose limits are being watched.
 pub struct App {
     grpc: GrpcServer,
     feed: FeedService,
     webhook: Option<Webhook>,
-    http: HttpServer,
-    routes: Router,
-    readiness: Readiness,
-    cache: Option<JoinHandle<()>>,
-    drain_delay: Duration,
-    drain_timeout: Duration,
+    serving: Serving,
     /// Ends the streams.
     streams: CancellationToken,
-    /// Ends everything that is watched: after the drain, since clients are told what changes until then.
-    sources: DropGuard,
 }
 
 impl App {
     /// Binds the listeners, reads the limits once, and starts watching them.
     ///
     /// # Errors
-    /// When an address cannot be bound, the Mimir of `--default-limits-url` gives no default limits, the webhook's certificate cannot be used, there is a ConfigMap to watch and no way to a cluster, there are no
-    /// certificates to ask an HA tracker by, or a metric cannot be registered. Bad limits are no error: the server starts, is not ready, and says
-    /// why.
+    /// When an address cannot be bound, the Mimir of `--default-limits-url` gives no default limits, the webhook's certificate cannot be used, there
+    /// is no way to a cluster that is to be watched, there are no root certificates for an https HA tracker, or a metric cannot be registered. Bad
+    /// limits are no error: the server starts, is not ready, and says why.
     pub async fn build(config: Config, logs: LogHandle) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).context("metrics cannot be registered")?;
         let readiness = Readiness::default();
         let http = HttpServer::bind(config.http_listen).await?;
-        let reviews = Arc::new(WebhookCounts::default());
-        let defaults = config.default_limits.resolve(ASK_MIMIR_FOR).await?;
+        let defaults = config.default_limits.resolve(DEFAULT_LIMITS_WITHIN).await?;
         for problem in &defaults.problems {
             tracing::warn!("default limits problem: {problem}");
         }
-        let judged_by = (&defaults.defaults, config.mimir_version.clone(), config.allow_empty_overrides);
-        let webhook = sources::webhook(config.webhook, judged_by, Arc::clone(&reviews)).await?;
+        let webhook = match config.webhook {
+            Some(WebhookConfig { listen, tls, configmap }) => {
+                let (defaults, version) = (defaults.defaults.clone(), config.mimir_version.clone());
+                let rules = Rules { configmap, defaults, version, allow_empty: config.allow_empty_overrides };
+                Some(Webhook::bind(listen, tls, rules, metrics.clone()).await?)
+            }
+            None => None,
+        };
         let stop = CancellationToken::new();
         let sources = stop.clone().drop_guard();
 
-        let ha_tracker = sources::ha_tracker(config.ha_tracker_url, stop.clone())?;
-        let kube = sources::kube(&config.limits, config.distributor_service.as_ref()).await?;
-        let distributors = sources::distributors(kube.as_ref(), config.distributor_service, stop.clone());
+        let ha_tracker = poll_ha_tracker(config.ha_tracker_url, stop.clone())?;
+        let kube = kube_client(&config.limits, config.distributor_service.as_ref()).await?;
+        let distributors = count_distributors(kube.as_ref(), config.distributor_service, stop.clone());
         let state = LimitsState::new(defaults.defaults, config.allow_empty_overrides).of_version(config.mimir_version);
         let source =
             config.limits.start(state, config.limits_cache, kube.clone(), stop.clone()).await.context("--limits")?;
-        let Source { limits: source, beside, cache_faults, cache } = source;
-
-        let told = Arc::new(EventCounts::default());
-        let watch = match beside {
-            Beside::Watch { counts, names } => {
+        let Source { limits: source, extras, cache_faults, cache } = source;
+        let watch = match extras {
+            SourceExtras::ConfigMap { counts, names } => {
                 if let Some(client) = kube.filter(|_| config.events) {
-                    events::start(client, names, source.states.clone(), Arc::clone(&told), stop.clone());
+                    events::start(client, names, source.states.clone(), metrics.clone(), stop.clone());
                 }
                 Some(counts)
             }
-            Beside::Nothing | Beside::Feed(_) => None,
+            SourceExtras::None | SourceExtras::Feed(_) => None,
         };
+
         let freshness = source.freshness.clone();
-        let publisher = Publisher::new(rand::random(), HISTORY);
-        let (shown, ready) = (metrics.clone(), readiness.clone());
-        let (limits, problems) = publish(publisher, source, stop, move |state, published| {
-            shown.show_problems(&state.problems);
-            if let Some(published) = published {
-                shown.show_limits(published);
-                ready.set_ready();
-            }
-        });
+        let (on_state, ready) = (metrics.clone(), readiness.clone());
+        let (limits, problems) =
+            publish(Publisher::new(rand::random(), HISTORY), source, stop, move |state, published| {
+                on_state.set_problems(&state.problems);
+                if let Some(published) = published {
+                    on_state.set_limits(published);
+                    ready.set_ready();
+                }
+            });
         let inputs = Inputs {
             limits,
             problems: problems.clone(),
@@ -109,28 +108,24 @@ impl App {
         };
         let streams = CancellationToken::new();
         let feed = FeedService::new(inputs, metrics.clone(), streams.clone());
-        let grpc = GrpcServer::bind(config.grpc_listen, feed.clone(), metrics.clone()).await?;
+        let grpc = GrpcServer::bind(config.grpc_listen, feed.clone(), metrics).await?;
 
         let default_problems: Arc<[Problem]> = defaults.problems.into();
         let pages = problems_route(move || {
             [("default_limits", Arc::clone(&default_problems)), ("limits", Arc::clone(&problems.borrow()))]
         });
-        let counters = Counters { freshness, ha_tracker, distributors, watch, told, reviews, cache_faults, logs };
-        let refresh = move || metrics.refresh(counters.read());
-        let routes = observability_routes(registry, readiness.clone(), refresh).merge(pages);
-        Ok(Self {
-            grpc,
-            feed,
-            webhook,
+        let read = ReadAtScrape { freshness, ha_tracker, distributors, watch, cache_faults, logs };
+        read.register(&registry).context("metrics cannot be registered")?;
+        let serving = Serving {
             http,
-            routes,
+            routes: observability_routes(registry, readiness.clone(), || {}).merge(pages),
             readiness,
-            cache,
             drain_delay: config.drain_delay,
             drain_timeout: config.drain_timeout,
-            streams,
             sources,
-        })
+            cache,
+        };
+        Ok(Self { grpc, feed, webhook, serving, streams })
     }
 
     /// Where mimir-rls pulls limits from.
@@ -142,10 +137,10 @@ impl App {
     /// Where metrics and probes are.
     #[must_use]
     pub fn http_address(&self) -> SocketAddr {
-        self.http.address()
+        self.serving.http.address()
     }
 
-    /// Where the API server asks, if there is a webhook.
+    /// Where the API server sends changes for review, if there is a webhook.
     #[must_use]
     pub fn webhook_address(&self) -> Option<SocketAddr> {
         self.webhook.as_ref().map(Webhook::address)
@@ -157,22 +152,16 @@ impl App {
     /// # Errors
     /// When a listener fails, or when a second signal cut the drain short.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        tracing::info!(grpc = %self.grpc.address(), http = %self.http.address(), "serving");
-        if let Some(webhook) = &self.webhook {
+        let Self { grpc, feed, webhook, serving, streams } = self;
+        tracing::info!(grpc = %grpc.address(), http = %serving.http.address(), "serving");
+        if let Some(webhook) = &webhook {
             tracing::info!(webhook = %webhook.address(), "the webhook serves");
         }
-        let (readiness, streams, grpc, webhook) = (self.readiness.clone(), self.streams, self.grpc, self.webhook);
-        let serving = Serving {
-            http: self.http,
-            routes: self.routes,
-            readiness: self.readiness,
-            drain_delay: self.drain_delay,
-            drain_timeout: self.drain_timeout,
-        };
+        let readiness = serving.readiness.clone();
         let serve = move |stop: CancellationToken| async move {
-            let end_streams = stop.clone();
+            let draining = stop.clone();
             tokio::spawn(async move {
-                end_streams.cancelled().await;
+                draining.cancelled().await;
                 streams.cancel();
             });
             let review = async {
@@ -183,45 +172,86 @@ impl App {
             };
             tokio::try_join!(grpc.serve(readiness, stop.clone()), review).map(|_| ())
         };
-        serving.run(serve, self.feed.streams_ended(), &shutdown).await?;
-        drop(self.sources);
-        if let Some(cache) = self.cache {
-            // Its only error is a panic, which was shown.
-            drop(cache.await);
-        }
-        Ok(())
+        serving.run(serve, feed.streams_ended(), &shutdown).await
     }
 }
 
-/// What is counted where it happens, and read when Prometheus asks.
-#[derive(Clone)]
-struct Counters {
-    freshness: Freshness,
-    ha_tracker: Option<HaTrackerFeed>,
-    distributors: watch::Receiver<Option<NonZeroU32>>,
-    watch: Option<Arc<WatchCounts>>,
-    told: Arc<EventCounts>,
-    reviews: Arc<WebhookCounts>,
-    cache_faults: Arc<AtomicU64>,
-    logs: LogHandle,
+/// The client of the cluster, where something of it is watched.
+async fn kube_client(limits: &SourceSpec, service: Option<&ServiceName>) -> anyhow::Result<Option<KubeClient>> {
+    let flag = match (limits, service) {
+        (SourceSpec::Kube(_), _) => "--limits",
+        (_, Some(_)) => "--distributor-service",
+        _ => return Ok(None),
+    };
+    Ok(Some(KubeClient::infer().await.context(flag)?))
 }
 
-impl Counters {
-    fn read(&self) -> Counted {
-        let tracker = self.ha_tracker.as_ref();
-        Counted {
-            stale: self.freshness.age(),
-            polls_answered: tracker.map_or(0, |feed| feed.polls.answered()),
-            polls_failed: tracker.map_or(0, |feed| feed.polls.failed()),
-            pairs: tracker.and_then(|feed| feed.states.borrow().elected.as_ref().map(|list| list.len())).unwrap_or(0),
-            distributors: self.distributors.borrow().map_or(0, NonZeroU32::get),
-            watch_restarts: self.watch.as_ref().map_or(0, |counts| counts.restarts()),
-            configmap_deletions: self.watch.as_ref().map_or(0, |counts| counts.deletions()),
-            events: self.told.by_result(),
-            reviews: self.reviews.by_answer(),
-            bad_certificates: self.reviews.bad_certificates(),
-            cache_errors: self.cache_faults.load(Ordering::Relaxed),
-            log_lines_dropped: self.logs.dropped_lines(),
-        }
+fn count_distributors(
+    kube: Option<&KubeClient>,
+    service: Option<ServiceName>,
+    stop: CancellationToken,
+) -> watch::Receiver<Option<NonZeroU32>> {
+    match (kube, service) {
+        (Some(client), Some(service)) => DistributorsSource::new(client.clone(), service).start(stop),
+        _ => watch::channel(None).1,
+    }
+}
+
+/// Does not wait for the first answer.
+fn poll_ha_tracker(url: Option<HaTrackerUrl>, stop: CancellationToken) -> anyhow::Result<Option<HaTrackerFeed>> {
+    let source = url.map(HaTrackerSource::new).transpose().context("--ha-tracker-url")?;
+    Ok(source.map(|source| source.start(stop)))
+}
+
+/// Connections at once: a client has one, and tools such as grpcurl are let in beside a full house.
+const CONNECTIONS: usize = MOST_CLIENTS + 100;
+/// Calls at once on a connection. All clients fit through one, as they come where a proxy is between; one more is told why it is refused.
+const CONCURRENT_CALLS: u32 = MOST_CLIENTS as u32 + 100;
+/// A client says a version, in five short fields.
+const REQUEST_BYTES: usize = 4 << 10;
+/// What a peer may send as headers; ours need some hundred bytes.
+const HEADER_LIST_BYTES: u32 = 16 << 10;
+/// A client that is gone without a word keeps its stream for at most both.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// From a call's headers to the first answer: what sends a request's headers and no request is not waited for.
+const FIRST_ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// The services whose health is reported; the empty name stands for the whole server.
+const SERVICES: [&str; 2] = ["", "edge.limits.v1.LimitsFeed"];
+
+struct GrpcServer {
+    listener: TcpListener,
+    address: SocketAddr,
+    feed: FeedService,
+    metrics: Metrics,
+}
+
+impl GrpcServer {
+    /// Binds `address`.
+    async fn bind(address: SocketAddr, feed: FeedService, metrics: Metrics) -> anyhow::Result<Self> {
+        let (listener, address) = listen("gRPC", address).await?;
+        Ok(Self { listener, address, feed, metrics })
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    async fn serve(self, readiness: Readiness, stop: CancellationToken) -> anyhow::Result<()> {
+        let metrics = self.metrics;
+        let connections = bounded_connections(self.listener, CONNECTIONS, move || metrics.connections_refused.inc());
+        Server::builder()
+            .http2_max_header_list_size(HEADER_LIST_BYTES)
+            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+            .max_concurrent_streams(CONCURRENT_CALLS)
+            .timeout(FIRST_ANSWER_WITHIN)
+            .add_service(health_service(readiness, &SERVICES).await)
+            .add_service(LimitsFeedServer::new(self.feed).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(reflection_service(proto::FILE_DESCRIPTOR_SET)?)
+            .serve_with_incoming_shutdown(connections, stop.cancelled_owned())
+            .await
+            .context("the gRPC side stopped")
     }
 }

@@ -1,14 +1,12 @@
 //! Events on the ConfigMap, one for each problem of its newest revision, so that `kubectl describe` shows what is wrong.
 //!
-//! They are told on the side: nothing waits for them, and whatever goes wrong with them is counted and logged. Only the newest state is ever looked
-//! at, between any few requests, so there is no queue. Create and patch are all that is asked of Kubernetes: what another overrides-sync told
-//! already has the same name, is found there, and becomes a series.
+//! Nothing waits for them, and their failures are counted and logged. Only the newest state is ever reported, so there is no queue. Create and patch
+//! are the only requests: an Event that another overrides-sync has created has the same name, is found there, and becomes a series. kube's `Recorder`
+//! names each Event by the time and the process, so that several overrides-sync would create one each.
 
-mod counts;
 mod note;
 mod schedule;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -24,7 +22,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use counts::EventCounts;
+use crate::metrics::Metrics;
 use note::{Note, notes};
 use schedule::{Next, Schedule};
 
@@ -33,18 +31,18 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// The longest `reportingInstance`, in bytes.
 const MAX_INSTANCE_BYTES: usize = 128;
 
-/// Tells of the problems in `states` until `stop` is cancelled, on the object that was read. Before one was, there is nothing to tell them on.
+/// Reports the problems in `states` until `stop` is cancelled, on the object that was read. Before one was read, there is none to report them on.
 pub(crate) fn start(
     client: KubeClient,
     names: ObjectNames,
     states: watch::Receiver<ControlState>,
-    counts: Arc<EventCounts>,
+    metrics: Metrics,
     stop: CancellationToken,
 ) -> JoinHandle<()> {
-    let teller = Teller { client, names, instance: instance(), counts, last: Health::Well };
+    let reporter = EventReporter { client, names, instance: instance(), metrics, last: Health::Good };
     tokio::spawn(async move {
-        // Half-told Events are told whole by whoever comes next.
-        stop.run_until_cancelled(teller.run(states)).await;
+        // The next process reports what is missing.
+        stop.run_until_cancelled(reporter.run(states)).await;
     })
 }
 
@@ -58,53 +56,66 @@ fn instance() -> String {
     }
 }
 
-struct Teller {
+struct EventReporter {
     client: KubeClient,
-    /// Which object a state is about.
     names: ObjectNames,
     instance: String,
-    counts: Arc<EventCounts>,
+    metrics: Metrics,
     last: Health,
 }
 
-/// How the API server last took an Event.
+/// How the API server last answered.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Health {
-    Well,
+    Good,
     Forbidden,
     NotAnswered,
 }
 
-/// What became of one Event.
+/// The outcome of reporting one Event.
 enum Outcome {
     Created,
     Repeated {
         times: i32,
     },
-    /// This one cannot be told; others may be.
+    /// Kubernetes does not accept this one; it may accept others.
     Invalid(kube::Error),
     Forbidden(kube::Error),
     NotAnswered(String),
 }
 
-impl Teller {
+impl Outcome {
+    fn as_str(&self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Repeated { .. } => "repeated",
+            Self::Invalid(_) => "invalid",
+            Self::Forbidden(_) => "forbidden",
+            Self::NotAnswered(_) => "not_answered",
+        }
+    }
+}
+
+impl EventReporter {
     async fn run(mut self, mut states: watch::Receiver<ControlState>) {
         let mut schedule = Schedule::new(Instant::now());
         loop {
             let state = states.borrow_and_update().clone();
             let read = state.read.filter(|_| !state.problems.is_empty());
             // An object that was read meanwhile has a state of its own, which comes next.
-            let told = read.and_then(|origin| self.names.of(&origin).map(|configmap| (configmap, origin)));
-            let due =
-                told.as_ref().map(|(configmap, origin)| notes(configmap, origin, &state.problems)).unwrap_or_default();
+            let object = read.and_then(|origin| self.names.of(&origin).map(|configmap| (configmap, origin)));
+            let due = object
+                .as_ref()
+                .map(|(configmap, origin)| notes(configmap, origin, &state.problems))
+                .unwrap_or_default();
             while !states.has_changed().unwrap_or(true) {
-                let wait = match (schedule.next(Instant::now(), &due), &told) {
-                    (Next::Tell(batch), Some((configmap, origin))) => {
-                        self.tell(configmap, origin, &batch, &mut schedule).await;
+                let wait = match (schedule.next(Instant::now(), &due), &object) {
+                    (Next::Report(batch), Some((configmap, origin))) => {
+                        self.report(configmap, origin, &batch, &mut schedule).await;
                         continue;
                     }
                     (Next::Wait(until), _) => until,
-                    (Next::Tell(_), None) => break,
+                    (Next::Report(_), None) => break,
                 };
                 tokio::select! {
                     _ = states.changed() => break,
@@ -117,40 +128,40 @@ impl Teller {
         }
     }
 
-    async fn tell(&mut self, configmap: &ConfigMapName, origin: &Origin, batch: &[&Note], schedule: &mut Schedule) {
+    async fn report(&mut self, configmap: &ConfigMapName, origin: &Origin, batch: &[&Note], schedule: &mut Schedule) {
         let api = Api::namespaced(self.client.current(), &configmap.namespace);
-        let telling = batch.iter().map(|note| {
+        let reports = batch.iter().map(|note| {
             let event = note.event(configmap, origin, &self.instance, MicroTime(Timestamp::now()));
-            tell_one(&api, event, &note.name, schedule.times(&note.name))
+            report_one(&api, event, &note.name, schedule.times(&note.name))
         });
-        let outcomes = join_all(telling).await;
-        let (now, mut health) = (Instant::now(), Health::Well);
+        let outcomes = join_all(reports).await;
+        let (now, mut health) = (Instant::now(), Health::Good);
         for (note, outcome) in batch.iter().zip(outcomes) {
-            self.counts.count(&outcome);
+            self.metrics.events.with_label_values(&[outcome.as_str()]).inc();
             match outcome {
-                Outcome::Created => schedule.told(now, &note.name, 1),
-                Outcome::Repeated { times } => schedule.told(now, &note.name, times),
+                Outcome::Created => schedule.reported(now, &note.name, 1),
+                Outcome::Repeated { times } => schedule.reported(now, &note.name, times),
                 Outcome::Invalid(error) => {
                     tracing::warn!(event = note.name, "an Event is refused by Kubernetes, and is not told: {error}");
-                    schedule.told(now, &note.name, schedule.times(&note.name));
+                    schedule.reported(now, &note.name, schedule.times(&note.name));
                 }
-                Outcome::Forbidden(error) => health = self.note_fault(Health::Forbidden, &configmap.namespace, &error),
+                Outcome::Forbidden(error) => health = self.log_failure(Health::Forbidden, &configmap.namespace, &error),
                 Outcome::NotAnswered(error) => {
-                    health = self.note_fault(Health::NotAnswered, &configmap.namespace, &error);
+                    health = self.log_failure(Health::NotAnswered, &configmap.namespace, &error);
                 }
             }
         }
         match health {
-            Health::Well if self.last == Health::Well => {}
-            Health::Well => tracing::info!("Events are told again"),
+            Health::Good if self.last == Health::Good => {}
+            Health::Good => tracing::info!("Events are told again"),
             Health::Forbidden => schedule.forbidden(now),
             Health::NotAnswered => schedule.not_answered(now, rand::random()),
         }
         self.last = health;
     }
 
-    /// Logs a fault once, however long it lasts.
-    fn note_fault(&mut self, health: Health, namespace: &str, error: &dyn std::fmt::Display) -> Health {
+    /// Logs a failure once, however long it lasts.
+    fn log_failure(&mut self, health: Health, namespace: &str, error: &dyn std::fmt::Display) -> Health {
         if self.last != health {
             match health {
                 Health::Forbidden => tracing::warn!(
@@ -164,13 +175,13 @@ impl Teller {
     }
 }
 
-async fn tell_one(api: &Api<Event>, event: Event, name: &str, times: i32) -> Outcome {
+async fn report_one(api: &Api<Event>, event: Event, name: &str, times: i32) -> Outcome {
     let created = timeout(ANSWER_WITHIN, api.create(&PostParams::default(), &event)).await;
     match created {
         Ok(Ok(_)) => Outcome::Created,
         Ok(Err(kube::Error::Api(status))) if status.is_already_exists() => repeat(api, name, times).await,
-        Ok(Err(error)) => fault(error),
-        Err(_) => unanswered(),
+        Ok(Err(error)) => failure(error),
+        Err(_) => timed_out(),
     }
 }
 
@@ -181,12 +192,12 @@ async fn repeat(api: &Api<Event>, name: &str, times: i32) -> Outcome {
     let series = serde_json::json!({ "series": { "count": times, "lastObservedTime": MicroTime(Timestamp::now()) } });
     match timeout(ANSWER_WITHIN, api.patch(name, &PatchParams::default(), &Patch::Merge(series))).await {
         Ok(Ok(_)) => Outcome::Repeated { times },
-        Ok(Err(error)) => fault(error),
-        Err(_) => unanswered(),
+        Ok(Err(error)) => failure(error),
+        Err(_) => timed_out(),
     }
 }
 
-fn fault(error: kube::Error) -> Outcome {
+fn failure(error: kube::Error) -> Outcome {
     match &error {
         kube::Error::Api(status) if status.is_forbidden() => Outcome::Forbidden(error),
         kube::Error::Api(status) if status.is_invalid() || status.code == 400 => Outcome::Invalid(error),
@@ -194,6 +205,6 @@ fn fault(error: kube::Error) -> Outcome {
     }
 }
 
-fn unanswered() -> Outcome {
+fn timed_out() -> Outcome {
     Outcome::NotAnswered(format!("no answer within {ANSWER_WITHIN:?}"))
 }

@@ -1,11 +1,8 @@
-//! The gRPC service `LimitsFeed`: hands each of its clients, one message at a time, what the client does not have yet.
-//!
-//! Not here: what a change of limits is made of, which is [`crate::publication`]'s.
+//! The gRPC service `LimitsFeed`: sends each client, one message at a time, what it does not have yet. [`crate::publication`] makes the changes.
 
 mod client;
-mod elected;
 mod inputs;
-mod problems;
+mod messages;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,13 +29,13 @@ pub(crate) const MOST_CLIENTS: usize = 1_000;
 pub(crate) struct FeedService {
     inputs: Inputs,
     metrics: Metrics,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     open: TaskTracker,
     stop: CancellationToken,
 }
 
 /// Held by a stream as long as it is open.
-struct Place {
+struct OpenStream {
     clients: IntGauge,
     _permit: OwnedSemaphorePermit,
     _open: TaskTrackerToken,
@@ -47,8 +44,8 @@ struct Place {
 impl FeedService {
     /// Streams end in order when `stop` is cancelled.
     pub(crate) fn new(inputs: Inputs, metrics: Metrics, stop: CancellationToken) -> Self {
-        let places = Arc::new(Semaphore::new(MOST_CLIENTS));
-        Self { inputs, metrics, places, open: TaskTracker::new(), stop }
+        let permits = Arc::new(Semaphore::new(MOST_CLIENTS));
+        Self { inputs, metrics, permits, open: TaskTracker::new(), stop }
     }
 
     /// Waits until no stream is open.
@@ -57,20 +54,20 @@ impl FeedService {
         self.open.wait().await;
     }
 
-    fn place(&self) -> Result<Place, Status> {
-        let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
-            self.metrics.client_refused();
+    fn open_stream(&self) -> Result<OpenStream, Status> {
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+            self.metrics.clients_refused.inc();
             return Err(Status::resource_exhausted(format!(
                 "the feed has {MOST_CLIENTS} clients already; ask another overrides-sync"
             )));
         };
-        let clients = self.metrics.clients();
+        let clients = self.metrics.clients.clone();
         clients.inc();
-        Ok(Place { clients, _permit: permit, _open: self.open.token() })
+        Ok(OpenStream { clients, _permit: permit, _open: self.open.token() })
     }
 }
 
-impl Drop for Place {
+impl Drop for OpenStream {
     fn drop(&mut self) {
         self.clients.dec();
     }
@@ -81,14 +78,14 @@ impl LimitsFeed for FeedService {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
 
     async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let place = self.place()?;
+        let open = self.open_stream()?;
         let peer = request.remote_addr();
         let have = request.into_inner().have;
         tracing::debug!(?peer, ?have, "a client watches the feed");
         let client = Client::new(self.inputs.clone(), have, self.metrics.clone(), self.stop.clone());
         // The connection asks for the next message when it has room for it, and what is newest then is what it gets.
-        let messages = unfold((client, place), |(mut client, place)| async move {
-            client.next().await.map(|message| (Ok(message), (client, place)))
+        let messages = unfold((client, open), |(mut client, open)| async move {
+            client.next().await.map(|message| (Ok(message), (client, open)))
         });
         Ok(Response::new(messages.boxed()))
     }

@@ -2,18 +2,12 @@
 //!
 //! Invariant: a client that applies what [`Published::parts`] gives it, for whichever version it has, has the entries of this one.
 
-mod history;
-mod render;
-
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use limits::{ControlState, Origin, Snapshot, TenantId};
-use proto::edge::limits::v1::{LimitsPart, Version};
-
-use history::History;
-pub(crate) use history::HistoryBounds;
-use render::render;
+use limits::{ControlState, Mode, Origin, Snapshot, TenantEntry, TenantId};
+use proto::edge::limits::v1::{LimitsPart, Mode as ModeInForce, TenantLimits, Version};
 
 /// Makes a version of each change.
 #[derive(Debug)]
@@ -152,6 +146,105 @@ fn changed_keys(older: &Arc<Snapshot>, newer: &Arc<Snapshot>) -> Vec<TenantId> {
     }
     let diff = newer.diff(older);
     [diff.added, diff.changed, diff.removed].concat()
+}
+
+/// How much is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HistoryBounds {
+    /// The most changes.
+    pub(crate) changes: usize,
+    /// The most keys of all changes together.
+    pub(crate) keys: usize,
+}
+
+/// The changes up to one version. A later history shares what it has with an earlier one.
+#[derive(Clone, Debug)]
+struct History {
+    bounds: HistoryBounds,
+    /// In order of their sequences, without a gap.
+    changes: VecDeque<Change>,
+    keys: usize,
+    /// The sequence of the newest version; the changes after any older one up to `first` are forgotten.
+    newest: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Change {
+    /// Of the version that it made.
+    sequence: u64,
+    keys: Arc<[TenantId]>,
+}
+
+impl History {
+    /// Of the first version, which changed nothing that anybody could have.
+    fn new(bounds: HistoryBounds) -> Self {
+        Self { bounds, changes: VecDeque::new(), keys: 0, newest: 1 }
+    }
+
+    /// This history with one change more. What is too much is forgotten, the oldest first.
+    fn with(&self, sequence: u64, keys: Vec<TenantId>) -> Self {
+        let mut next = self.clone();
+        next.newest = sequence;
+        next.keys = next.keys.saturating_add(keys.len());
+        next.changes.push_back(Change { sequence, keys: keys.into() });
+        while next.changes.len() > next.bounds.changes || next.keys > next.bounds.keys {
+            let Some(forgotten) = next.changes.pop_front() else { break };
+            next.keys = next.keys.saturating_sub(forgotten.keys.len());
+        }
+        next
+    }
+
+    /// The keys that changed after this version, each once and in order; `None` where that is not known any more.
+    fn since(&self, sequence: u64) -> Option<Vec<TenantId>> {
+        let first_known = self.changes.front().map_or(self.newest, |first| first.sequence.saturating_sub(1));
+        if sequence < first_known {
+            return None;
+        }
+        let later = self.changes.iter().filter(|change| change.sequence > sequence);
+        let keys: BTreeSet<&TenantId> = later.flat_map(|change| change.keys.iter()).collect();
+        Some(keys.into_iter().cloned().collect())
+    }
+}
+
+/// Where a part ends. An entry that alone is larger has a part to itself.
+const PART_BYTES: usize = 512 << 10;
+/// What an entry takes beside its texts: tags and lengths.
+const ENTRY_BYTES: usize = 16;
+
+/// A change in parts. An entry that is `None` is removed.
+fn render<'s>(
+    version: &Version,
+    complete: bool,
+    entries: impl Iterator<Item = (&'s TenantId, Option<&'s TenantEntry>)>,
+) -> Vec<LimitsPart> {
+    let empty = || LimitsPart { version: Some(version.clone()), complete, ..LimitsPart::default() };
+    let (mut parts, mut part, mut bytes) = (Vec::new(), empty(), 0_usize);
+    for (key, entry) in entries {
+        let entry = entry.map(|entry| message(key, entry));
+        let fields = entry.as_ref().map_or(0, |entry| entry.fields.len());
+        let size = key.as_str().len().saturating_add(fields).saturating_add(ENTRY_BYTES);
+        if bytes > 0 && bytes.saturating_add(size) > PART_BYTES {
+            parts.push(std::mem::replace(&mut part, empty()));
+            bytes = 0;
+        }
+        bytes = bytes.saturating_add(size);
+        match entry {
+            Some(entry) => part.put.push(entry),
+            None => part.removed.push(key.to_string()),
+        }
+    }
+    part.last = true;
+    parts.push(part);
+    parts
+}
+
+fn message(key: &TenantId, entry: &TenantEntry) -> TenantLimits {
+    let mode = match entry.mode {
+        Mode::Shadow => ModeInForce::Shadow,
+        // No document can say off.
+        Mode::Enforce | Mode::Off => ModeInForce::Enforce,
+    };
+    TenantLimits { tenant: key.to_string(), mode: mode.into(), fields: entry.own_fields() }
 }
 
 #[cfg(test)]

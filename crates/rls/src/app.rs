@@ -12,7 +12,7 @@ use anyhow::Context;
 use axum::Router;
 use edge::{Budget, Clock, ControlWriter, DecodePool, HaTracker, Pipeline, Recorder};
 use limits::{ControlState, LimitsState};
-use limits_source::{Beside, DefaultLimits, DefaultLimitsSource, Source, SourceSpec};
+use limits_source::{DefaultLimits, DefaultLimitsSource, Source, SourceExtras, SourceSpec};
 use prometheus::Registry;
 use runtime::{HttpServer, LogHandle, Readiness, Serving, Shutdown, observability_routes};
 use tokio::task::JoinHandle;
@@ -92,11 +92,11 @@ impl App {
 
         let state = LimitsState::new(defaults.defaults, config.allow_empty_overrides).of_version(config.mimir_version);
         let source = config.limits.start(state, config.limits_cache, None, stop.clone()).await.context("--limits")?;
-        let Source { limits, beside, cache_faults, cache } = source;
-        let mut control_sources = ControlSources::new(&limits, &edge, &beside, own_tracker.as_ref());
-        let shown_source = SourceMetrics::new(&registry, metrics.clone(), &beside)?;
-        let tracker = match (own_tracker, &beside) {
-            (None, Beside::Feed(feed)) => Some(feed.ha_tracker.feed.clone()),
+        let Source { limits, extras, cache_faults, cache } = source;
+        let mut control_sources = ControlSources::new(&limits, &edge, &extras, own_tracker.as_ref());
+        let shown_source = SourceMetrics::new(&registry, metrics.clone(), &extras)?;
+        let tracker = match (own_tracker, &extras) {
+            (None, SourceExtras::Feed(feed)) => Some(feed.ha_tracker.feed.clone()),
             (own, _) => own,
         };
         let shown_tracker =
@@ -181,13 +181,10 @@ impl App {
             readiness: self.readiness,
             drain_delay: self.drain_delay,
             drain_timeout: self.drain_timeout,
+            sources: self.sources,
+            cache: self.cache,
         };
         serving.run(move |stop| grpc.serve(readiness, stop), calls.ended(), &shutdown).await?;
-        drop(self.sources);
-        if let Some(cache) = self.cache {
-            // Its only error is a panic, which was shown.
-            drop(cache.await);
-        }
         let recorder = self.recorder;
         // Its only error is a panic, which was shown.
         drop(tokio::task::spawn_blocking(move || recorder.finish()).await);

@@ -1,5 +1,7 @@
 //! The HTTP side of a server: `/metrics` for Prometheus, `/live` and `/ready` for probes, and whatever routes a server adds.
 
+use std::future::{Future, ready};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,19 +16,31 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Phase, Readiness};
 
-/// Connections at once. Each is a scraper, a probe or an operator.
-const MOST_CONNECTIONS: usize = 1_000;
-/// How long a connection may take to send a request's head, the pause before it included: longer than the pause between two scrapes.
-const HEAD_WITHIN: Duration = Duration::from_secs(120);
 /// When the process is out of file descriptors, the next attempt fails as well.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// Metrics and probes: each connection is a scraper, a probe or an operator, and the pause between two scrapes is long.
+const BOUNDS: HttpBounds =
+    HttpBounds { connections: 1_000, head_within: Duration::from_secs(120), max_head_bytes: 400 * 1024 };
+
+/// What the connections of an HTTP side may take.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpBounds {
+    /// Connections at once. One more is closed.
+    pub connections: usize,
+    /// How long a connection may take to send a request's head, the pause before it included.
+    pub head_within: Duration,
+    /// The largest head of a request.
+    pub max_head_bytes: usize,
+}
 
 /// An HTTP listener that is bound but does not serve yet.
 #[derive(Debug)]
@@ -35,15 +49,32 @@ pub struct HttpServer {
     address: SocketAddr,
 }
 
+/// Binds `address` for `what`; port 0 takes a free port. Returns the address with the port that was taken.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub async fn listen(what: &str, address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener =
+        TcpListener::bind(address).await.with_context(|| format!("cannot listen for {what} on {address}"))?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
 impl HttpServer {
     /// Binds `address`; port 0 takes a free port.
     ///
     /// # Errors
     /// When the address cannot be bound.
     pub async fn bind(address: SocketAddr) -> anyhow::Result<Self> {
-        let listener =
-            TcpListener::bind(address).await.with_context(|| format!("cannot listen for HTTP on {address}"))?;
-        let address = listener.local_addr()?;
+        Self::bind_for("HTTP", address).await
+    }
+
+    /// The same, with what it is for in the error.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn bind_for(what: &str, address: SocketAddr) -> anyhow::Result<Self> {
+        let (listener, address) = listen(what, address).await?;
         Ok(Self { listener, address })
     }
 
@@ -54,12 +85,24 @@ impl HttpServer {
     }
 
     /// Serves `routes` until `stop` is cancelled, and then until the requests that have begun are answered.
-    ///
-    /// A connection that takes longer than [`HEAD_WITHIN`] to send a request's head is closed, and one more than [`MOST_CONNECTIONS`] at once.
     pub async fn serve(self, routes: Router, stop: CancellationToken) {
-        let (free, open) = (Arc::new(Semaphore::new(MOST_CONNECTIONS)), GracefulShutdown::new());
+        self.serve_with(BOUNDS, |stream| ready(Ok(stream)), routes, stop).await;
+    }
+
+    /// The same within `bounds`, over what `handshake` makes of each connection.
+    pub async fn serve_with<S, H>(
+        self,
+        bounds: HttpBounds,
+        mut handshake: impl FnMut(TcpStream) -> H,
+        routes: Router,
+        stop: CancellationToken,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        H: Future<Output = io::Result<S>> + Send + 'static,
+    {
+        let (free, open) = (Arc::new(Semaphore::new(bounds.connections)), GracefulShutdown::new());
         let mut protocol = http1::Builder::new();
-        protocol.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
+        protocol.timer(TokioTimer::new()).header_read_timeout(bounds.head_within).max_buf_size(bounds.max_head_bytes);
         while let Some(accepted) = stop.run_until_cancelled(self.listener.accept()).await {
             let stream = match accepted {
                 Ok((stream, _)) => stream,
@@ -69,18 +112,24 @@ impl HttpServer {
                     continue;
                 }
             };
-            let Ok(place) = Arc::clone(&free).try_acquire_owned() else { continue };
+            let Ok(permit) = Arc::clone(&free).try_acquire_owned() else { continue };
             // An answer that leaves in several pieces must not wait for the reader's delayed acknowledgement of the first, some 40 ms.
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!("a connection keeps its delay: {error}");
             }
-            let service = TowerToHyperService::new(routes.clone());
-            let connection = open.watch(protocol.serve_connection(TokioIo::new(stream), service));
+            let (handshake, protocol, routes, watcher) =
+                (handshake(stream), protocol.clone(), routes.clone(), open.watcher());
             tokio::spawn(async move {
+                let connection = async {
+                    let stream = handshake.await?;
+                    let service = TowerToHyperService::new(routes);
+                    watcher.watch(protocol.serve_connection(TokioIo::new(stream), service)).await?;
+                    anyhow::Ok(())
+                };
                 if let Err(error) = connection.await {
                     tracing::debug!("an HTTP connection ended: {error}");
                 }
-                drop(place);
+                drop(permit);
             });
         }
         open.shutdown().await;
@@ -124,7 +173,6 @@ fn ready_answer(phase: Phase) -> (StatusCode, &'static str) {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
 
     use super::*;
 
@@ -166,7 +214,7 @@ mod tests {
         let routes = observability_routes(Registry::new(), Readiness::default(), || {});
         let serving = tokio::spawn(server.serve(routes, stop.clone()));
         let mut silent = Vec::new();
-        for _ in 1..MOST_CONNECTIONS {
+        for _ in 1..BOUNDS.connections {
             silent.push(TcpStream::connect(address).await?);
         }
         let (mut last, mut byte) = (TcpStream::connect(address).await?, [0]);

@@ -6,21 +6,19 @@
 mod flag_files;
 mod grpc;
 mod http;
+mod metrics;
 mod pages;
-mod problems;
 mod program;
 mod readiness;
 mod serving;
-mod shutdown;
 mod telemetry;
 
 pub use flag_files::{FlagFile, refuse_shared_files};
 pub use grpc::{Connection, bounded_connections, health_service, reflection_service};
-pub use http::{HttpServer, observability_routes};
-pub use pages::{Fault, page_rows};
-pub use problems::problems_route;
+pub use http::{HttpBounds, HttpServer, listen, observability_routes};
+pub use metrics::{register_read_counter, register_read_counters, register_read_gauge};
+pub use pages::{Fault, page_rows, problems_route};
 pub use program::run_program;
 pub use readiness::{Phase, Readiness};
-pub use serving::Serving;
-pub use shutdown::{Shutdown, listen_for_signals};
+pub use serving::{Serving, Shutdown, listen_for_signals};
 pub use telemetry::{LogFilter, LogFormat, LogHandle, LogSettings, Logs, init_logs};

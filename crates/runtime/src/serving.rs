@@ -1,15 +1,17 @@
-//! The life of a server from its bound listeners to its end: serve both sides, and drain in order.
+//! The life of a server from its bound listeners to its end: serve both sides, and drain in order. The first SIGTERM or SIGINT requests a drain, a
+//! second one ends the process at once.
 
 use std::future::Future;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use axum::Router;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{HttpServer, Readiness, Shutdown};
+use crate::{HttpServer, Readiness};
 
 /// How long the last answers of a drain get to leave, once no call is in flight and only idle connections may be left.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
@@ -27,6 +29,10 @@ pub struct Serving {
     pub drain_delay: Duration,
     /// How long calls in flight may take to finish after that.
     pub drain_timeout: Duration,
+    /// Ends the sources of limits: after the drain, so that calls use the newest limits until then.
+    pub sources: DropGuard,
+    /// Ends when the limits cache is written, after the sources.
+    pub cache: Option<JoinHandle<()>>,
 }
 
 impl Serving {
@@ -69,6 +75,11 @@ impl Serving {
             () = shutdown.abort.cancelled() => bail!("stopped by a second signal before the drain was over"),
         }
         http_stop.cancel();
+        drop(self.sources);
+        if let Some(cache) = self.cache {
+            // Its only error is a panic, which was logged.
+            drop(cache.await);
+        }
         Ok(())
     }
 }
@@ -91,4 +102,34 @@ fn ended_early(ended: Result<anyhow::Result<()>, JoinError>, side: &str) -> anyh
         Ok(Err(error)) => error,
         Err(error) => anyhow!("the {side} side failed: {error}"),
     }
+}
+
+/// The two requests to stop that a process can get.
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown {
+    /// Cancelled by the first signal: stop taking new work, finish what is there.
+    pub drain: CancellationToken,
+    /// Cancelled by the second signal: stop now.
+    pub abort: CancellationToken,
+}
+
+/// Turns SIGTERM and SIGINT into a [`Shutdown`].
+///
+/// # Errors
+/// When the signal handlers cannot be installed.
+pub fn listen_for_signals() -> std::io::Result<Shutdown> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let shutdown = Shutdown::default();
+    let handles = shutdown.clone();
+    tokio::spawn(async move {
+        for token in [handles.drain, handles.abort] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            token.cancel();
+        }
+    });
+    Ok(shutdown)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, ValueEnum};
 use limits::MimirVersion;
-use limits_source::{DefaultLimitsOptions, MimirUrl, MimirUrlError};
+use limits_source::{DefaultLimitsOptions, MimirUrl, UrlError};
 
 use super::Cli;
 
@@ -134,6 +134,6 @@ impl CheckArgs {
     }
 }
 
-fn mimir(text: &str) -> Result<MimirUrl, MimirUrlError> {
+fn mimir(text: &str) -> Result<MimirUrl, UrlError> {
     MimirUrl::parse(text, "/")
 }

@@ -10,9 +10,6 @@ use limits::quote_yaml;
 
 use super::query_store_after;
 
-mod number;
-mod words;
-
 /// Flag, field and kind of each limit that has a flag with a plain value, tab-separated.
 const TABLE: &str = include_str!("limit_flags.tsv");
 
@@ -58,7 +55,7 @@ impl LimitFlags {
     /// # Errors
     /// One text for each flag that Mimir would refuse, or one on a quote that is never closed.
     pub(super) fn parse(text: &str) -> Result<Self, Vec<String>> {
-        let words = words::split(text).map_err(|error| vec![error])?;
+        let words = split_words(text).map_err(|error| vec![error])?;
         let (mut flags, mut faults) = (Self::default(), Vec::new());
         let mut words = words.iter().map(String::as_str).peekable();
         while let Some(word) = words.next() {
@@ -159,14 +156,91 @@ fn read(kind: Kind, value: &str) -> Result<String, &'static str> {
             "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok("false".to_owned()),
             _ => Err("true or false"),
         },
-        Kind::Int => number::int(value).map(|value| value.to_string()).ok_or("a whole number such as 200000"),
-        Kind::Uint => number::int(value)
+        Kind::Int => parse_int(value).map(|value| value.to_string()).ok_or("a whole number such as 200000"),
+        Kind::Uint => parse_int(value)
             .filter(|value| *value >= 0)
             .map(|value| value.to_string())
             .ok_or("a whole number from 0 on, such as 10"),
-        Kind::Float => number::float(value).ok_or("a number such as 10000"),
+        Kind::Float => parse_float(value).ok_or("a number such as 10000"),
         Kind::Text | Kind::List => Ok(quote_yaml(value)),
     }
+}
+
+/// A whole number: decimal, `0x`, `0o`, `0b` or a leading 0 for octal, with underscores between digits.
+fn parse_int(text: &str) -> Option<i64> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let lower = digits.to_ascii_lowercase();
+    let (radix, digits) = match lower.as_str() {
+        based if based.starts_with("0x") => (16, based.get(2..)?),
+        based if based.starts_with("0o") => (8, based.get(2..)?),
+        based if based.starts_with("0b") => (2, based.get(2..)?),
+        "0" => (10, "0"),
+        based if based.starts_with('0') => (8, based.get(1..)?),
+        decimal => (10, decimal),
+    };
+    let after_prefix = radix != 10;
+    let digits = if after_prefix { digits.strip_prefix('_').unwrap_or(digits) } else { digits };
+    let well_separated = !digits.starts_with('_') && !digits.ends_with('_') && !digits.contains("__");
+    if !well_separated || !digits.starts_with(|first: char| first.is_digit(radix)) {
+        return None;
+    }
+    let size = i128::from_str_radix(&digits.replace('_', ""), radix).ok()?;
+    i64::try_from(if negative { -size } else { size }).ok()
+}
+
+/// A decimal float, `inf` or `nan` in any letter case, spelled so that YAML reads the same.
+fn parse_float(text: &str) -> Option<String> {
+    let value: f64 = text.parse().ok()?;
+    let named = text.chars().all(|character| character.is_ascii_alphabetic() || matches!(character, '+' | '-'));
+    match value {
+        value if value.is_nan() => Some(".nan".to_owned()),
+        value if value.is_infinite() && !named => None,
+        f64::INFINITY => Some(".inf".to_owned()),
+        f64::NEG_INFINITY => Some("-.inf".to_owned()),
+        value if value == value.trunc() && value.abs() < 1e15 => Some(format!("{value:.1}")),
+        value => Some(format!("{value:e}")),
+    }
+}
+
+/// Words between white space. Single and double quotes keep it, a backslash keeps the next character, and at the end of a line it joins the
+/// next. A `#` at the beginning of a word hides the rest of its line.
+///
+/// # Errors
+/// A quote is never closed.
+fn split_words(text: &str) -> Result<Vec<String>, String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '#' if word.is_none() => {
+                characters.by_ref().find(|character| *character == '\n');
+            }
+            '\'' | '"' => quoted(character, &mut characters, word.get_or_insert_default())?,
+            '\\' => match characters.next() {
+                Some('\n') | None => {}
+                Some(kept) => word.get_or_insert_default().push(kept),
+            },
+            blank if blank.is_whitespace() => words.extend(word.take()),
+            other => word.get_or_insert_default().push(other),
+        }
+    }
+    words.extend(word);
+    Ok(words)
+}
+
+fn quoted(quote: char, characters: &mut impl Iterator<Item = char>, word: &mut String) -> Result<(), String> {
+    while let Some(character) = characters.next() {
+        match character {
+            end if end == quote => return Ok(()),
+            '\\' if quote == '"' => word.extend(characters.next()),
+            other => word.push(other),
+        }
+    }
+    Err(format!("a quote {quote} is never closed: close it, or write a backslash before it"))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! Following the feed: one server after the other is asked, and what the one that answers says is taken over for as long as it is heard.
+//! Follows the feed: tries one server after the other, and applies what the first one that answers sends for as long as its stream goes on.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use proto::edge::limits::v1::watch_response::Update;
@@ -7,48 +8,47 @@ use proto::edge::limits::v1::{ElectedPart, Heartbeat, LimitsPart, WatchResponse}
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
-use super::counts::Event;
-use super::gather::{Changes, ElectedLists};
-use super::held::{Held, Refusal};
-use super::outlets::Outlets;
-use super::servers::{Pauses, SHORTEST_PAUSE, Server, Servers};
-use super::stream::{Stream, StreamError};
+use super::FeedPublisher;
+use super::applied::{AppliedLimits, UpdateError};
+use super::parts::{Changes, ElectedLists};
+use super::servers::{SHORTEST_PAUSE, Server, Servers, Stream, StreamError, pauses};
+use crate::retry::Backoff;
 
 /// How long a server may take for its first limits, and for all parts of a change.
 const LIMITS_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long a server's limits may go without being confirmed until another one is asked; and how long each is then heard, as nobody may be better.
+/// How long a server's limits may stay unconfirmed until another server is tried; and how long each then keeps its stream, as none may be better.
 const STALE_AFTER: Duration = Duration::from_secs(60);
 
 /// The task behind a feed.
 #[derive(Debug)]
 pub(super) struct Follower {
     servers: Servers,
-    held: Held,
-    outlets: Outlets,
-    told: Told,
+    applied: AppliedLimits,
+    publisher: FeedPublisher,
+    log: LogDedup,
     stale_after: Duration,
 }
 
-/// What one stream has brought so far.
+/// What one stream has sent so far.
 #[derive(Debug)]
-struct Heard {
+struct StreamState {
     changes: Changes,
     elected: ElectedLists,
-    /// Whether a change was taken: what is in force is what this server serves.
+    /// Whether a change was applied: the limits in force are this server's.
     has_limits: bool,
     /// Whether a list of elected replicas came.
     has_elected: bool,
-    /// When the limits of this server were last confirmed, and when that was heard.
+    /// How old the last confirmation of this server's limits was, and when it said so.
     confirmed: Option<(Duration, Instant)>,
     /// Since when a change is waited for.
     waits_since: Instant,
     began: Instant,
 }
 
-/// Why a server is not heard any more.
+/// Why a stream ended.
 #[derive(Debug, Error)]
-enum End {
+enum StreamEnd {
     #[error("{0}")]
     NotConnected(StreamError),
     #[error("{0}")]
@@ -60,18 +60,18 @@ enum End {
     #[error("the server has not had its limits confirmed for long")]
     Stale,
     #[error("{0}")]
-    Refused(#[from] Refusal),
+    Rejected(#[from] UpdateError),
 }
 
-/// What the log was told last, so that it is told of changes only.
+/// What was logged last, so that only changes are logged.
 #[derive(Debug, Default)]
-struct Told {
+struct LogDedup {
     is_away: bool,
-    refusal: Option<String>,
+    rejection: Option<String>,
 }
 
-impl Heard {
-    fn nothing() -> Self {
+impl StreamState {
+    fn new() -> Self {
         Self {
             changes: Changes::default(),
             elected: ElectedLists::default(),
@@ -102,40 +102,40 @@ impl Heard {
 }
 
 impl Follower {
-    pub(super) fn new(servers: Servers, held: Held, outlets: Outlets) -> Self {
-        Self { servers, held, outlets, told: Told::default(), stale_after: STALE_AFTER }
+    pub(super) fn new(servers: Servers, applied: AppliedLimits, publisher: FeedPublisher) -> Self {
+        Self { servers, applied, publisher, log: LogDedup::default(), stale_after: STALE_AFTER }
     }
 
-    /// Follows whichever server answers, without end.
+    /// Follows the servers without end.
     pub(super) async fn follow(mut self) {
-        let mut pauses = Pauses::default();
+        let mut pauses = pauses();
         loop {
-            let goes_on_at_once = self.round(&mut pauses).await;
-            if !goes_on_at_once {
+            let continues_at_once = self.round(&mut pauses).await;
+            if !continues_at_once {
                 sleep(pauses.next()).await;
             }
         }
     }
 
-    /// Asks each server until one gave limits and is not heard any more; whether the next round is to begin at once.
-    async fn round(&mut self, pauses: &mut Pauses) -> bool {
+    /// Tries each server until one gave limits and its stream has ended; returns whether the next round begins at once.
+    async fn round(&mut self, pauses: &mut Backoff) -> bool {
         let round = self.servers.round().await;
         for _ in 0..round.unresolved {
-            self.outlets.counts.count(Event::FailedConnect);
+            self.publisher.counts.failed_connects.add();
         }
         if round.servers.is_empty() && round.unresolved > 0 {
-            self.told.away(&"no name of a server can be resolved");
+            self.log.away(&"no name of a server can be resolved");
         }
         for server in round.servers {
             let began = Instant::now();
-            let (end, gave_limits) = self.hear(&server).await;
-            self.note_end(&server, &end);
+            let (end, gave_limits) = self.receive(&server).await;
+            self.on_end(&server, &end);
             if gave_limits {
                 pauses.reset();
                 return match end {
-                    End::InOrder | End::Stale => began.elapsed() >= SHORTEST_PAUSE,
-                    // It is left alone for longer than that.
-                    End::Refused(_) => true,
+                    StreamEnd::InOrder | StreamEnd::Stale => began.elapsed() >= SHORTEST_PAUSE,
+                    // It is avoided for longer than that.
+                    StreamEnd::Rejected(_) => true,
                     _ => false,
                 };
             }
@@ -143,151 +143,152 @@ impl Follower {
         false
     }
 
-    fn note_end(&mut self, server: &Server, end: &End) {
-        let counts = &self.outlets.counts;
+    fn on_end(&mut self, server: &Server, end: &StreamEnd) {
+        let counts = &self.publisher.counts;
         counts.set_connected(false);
         match end {
-            End::NotConnected(_) => counts.count(Event::FailedConnect),
-            End::Lost(_) | End::NoLimits => counts.count(Event::StreamLost),
-            End::InOrder | End::Stale => {}
-            End::Refused(refusal) => {
-                let older = matches!(refusal, Refusal::Older { .. } | Refusal::LessFresh { .. });
-                counts.count(if older { Event::RefusedOlder } else { Event::RefusedUnreadable });
-                if !older {
-                    self.held.ask_for_everything();
+            StreamEnd::NotConnected(_) => counts.failed_connects.add(),
+            StreamEnd::Lost(_) | StreamEnd::NoLimits => counts.streams_lost.add(),
+            StreamEnd::InOrder | StreamEnd::Stale => {}
+            StreamEnd::Rejected(rejection) => {
+                if matches!(rejection, UpdateError::Older { .. } | UpdateError::LessFresh { .. }) {
+                    counts.refused_older.add();
+                } else {
+                    counts.refused_unreadable.add();
+                    self.applied.request_everything();
                 }
-                self.servers.leave_alone(server.address);
-                self.told.refused(server, refusal);
+                self.servers.avoid(server.address);
+                self.log.rejected(server, rejection);
                 return;
             }
         }
         self.servers.has_ended(server.address);
-        if matches!(end, End::InOrder | End::Stale) {
-            tracing::info!(%server, "the feed is asked for at another server: {end}");
+        if matches!(end, StreamEnd::InOrder | StreamEnd::Stale) {
+            tracing::info!(%server, "the feed is requested from another server: {end}");
         } else {
-            self.told.away(&format_args!("{server}: {end}"));
+            self.log.away(&format_args!("{server}: {end}"));
         }
     }
 
-    /// Hears one server for as long as it goes well; why it ended, and whether it gave limits.
-    async fn hear(&mut self, server: &Server) -> (End, bool) {
-        let mut stream = match Stream::open(server, self.held.have()).await {
+    /// Follows one server until its stream ends; returns why it ended, and whether it gave limits.
+    async fn receive(&mut self, server: &Server) -> (StreamEnd, bool) {
+        let mut stream = match Stream::open(server, self.applied.version()).await {
             Ok(stream) => stream,
-            Err(error) => return (End::NotConnected(error), false),
+            Err(error) => return (StreamEnd::NotConnected(error), false),
         };
-        self.outlets.counts.count(Event::Connected);
-        self.outlets.counts.set_connected(true);
-        let mut heard = Heard::nothing();
+        self.publisher.counts.connects.add();
+        self.publisher.counts.set_connected(true);
+        let mut state = StreamState::new();
         let end = loop {
             match stream.next().await {
                 Ok(Some(message)) => {
-                    let had_limits = heard.has_limits;
-                    if let Err(refusal) = self.take(message, &mut heard).await {
-                        break End::Refused(refusal);
+                    let had_limits = state.has_limits;
+                    if let Err(rejection) = self.take(message, &mut state).await {
+                        break StreamEnd::Rejected(rejection);
                     }
-                    if heard.has_limits && !had_limits {
-                        self.told.heard(server);
+                    if state.has_limits && !had_limits {
+                        self.log.connected(server);
                     }
                 }
-                Ok(None) => break End::InOrder,
-                Err(error @ StreamError::Unreadable(_)) => break End::Refused(Refusal::Message(error)),
-                Err(error) => break End::Lost(error),
+                Ok(None) => break StreamEnd::InOrder,
+                Err(error @ StreamError::Unreadable(_)) => break StreamEnd::Rejected(UpdateError::Message(error)),
+                Err(error) => break StreamEnd::Lost(error),
             }
-            if heard.is_overdue() {
-                break End::NoLimits;
+            if state.is_overdue() {
+                break StreamEnd::NoLimits;
             }
-            if heard.is_stale(self.stale_after) {
-                break End::Stale;
+            if state.is_stale(self.stale_after) {
+                break StreamEnd::Stale;
             }
         };
-        (end, heard.has_limits)
+        (end, state.has_limits)
     }
 
-    /// What a newer server says besides is passed over.
-    async fn take(&mut self, message: WatchResponse, heard: &mut Heard) -> Result<(), Refusal> {
+    /// Messages that only a newer build knows are ignored.
+    async fn take(&mut self, message: WatchResponse, state: &mut StreamState) -> Result<(), UpdateError> {
         match message.update {
-            Some(Update::Heartbeat(heartbeat)) => self.take_heartbeat(&heartbeat, heard),
-            Some(Update::Limits(part)) => self.take_limits(part, heard).await?,
-            Some(Update::Problems(list)) => self.outlets.show_problems(list.problems),
-            Some(Update::Elected(part)) => self.take_elected(part, heard),
+            Some(Update::Heartbeat(heartbeat)) => self.take_heartbeat(&heartbeat, state),
+            Some(Update::Limits(part)) => self.take_limits(part, state).await?,
+            Some(Update::Problems(list)) => self.publisher.publish_problems(list.problems),
+            Some(Update::Elected(part)) => self.take_elected(part, state),
             None => {}
         }
         Ok(())
     }
 
-    fn take_heartbeat(&self, heartbeat: &Heartbeat, heard: &mut Heard) {
+    fn take_heartbeat(&self, heartbeat: &Heartbeat, state: &mut StreamState) {
         let Heartbeat { stale_millis, distributors, has_ha_tracker } = *heartbeat;
-        heard.confirmed = Some((Duration::from_millis(stale_millis), Instant::now()));
-        self.confirm(heard);
-        self.outlets.show_mimir(distributors, has_ha_tracker);
+        state.confirmed = Some((Duration::from_millis(stale_millis), Instant::now()));
+        self.confirm(state);
+        self.publisher.publish_mimir(distributors, has_ha_tracker);
     }
 
     /// Only limits that are the server's own are as fresh as the server says.
-    fn confirm(&self, heard: &Heard) {
-        if let Some(age) = heard.age().filter(|_| heard.is_in_force()) {
-            self.outlets.freshness.confirm_as_of(age);
+    fn confirm(&self, state: &StreamState) {
+        if let Some(age) = state.age().filter(|_| state.is_in_force()) {
+            self.publisher.freshness.confirm_as_of(age);
         }
     }
 
-    async fn take_limits(&mut self, part: LimitsPart, heard: &mut Heard) -> Result<(), Refusal> {
+    async fn take_limits(&mut self, part: LimitsPart, state: &mut StreamState) -> Result<(), UpdateError> {
         if let Some(version) = &part.version {
-            self.held.check_age(version)?;
-            if let Some(theirs) = heard.age().filter(|_| !heard.has_limits) {
-                self.held.check_freshness(version, theirs, self.outlets.freshness.age())?;
+            self.applied.check_age(version)?;
+            if let Some(theirs) = state.age().filter(|_| !state.has_limits) {
+                self.applied.check_freshness(version, theirs, self.publisher.freshness.age())?;
             }
         }
-        if heard.is_in_force() {
-            heard.waits_since = Instant::now();
+        if state.is_in_force() {
+            state.waits_since = Instant::now();
         }
-        let Some(change) = heard.changes.add(part)? else { return Ok(()) };
+        let Some(change) = state.changes.add(part)? else { return Ok(()) };
         let (complete, put, removed) = (change.complete, change.put.len(), change.removed.len());
-        let changed = self.held.take(change).await?;
-        self.outlets.counts.count(if complete { Event::SnapshotTaken } else { Event::DeltaTaken });
-        heard.has_limits = true;
-        self.confirm(heard);
+        let changed = self.applied.apply(change).await?;
+        let counts = &self.publisher.counts;
+        if complete { &counts.snapshots_taken } else { &counts.deltas_taken }.add();
+        state.has_limits = true;
+        self.confirm(state);
         if changed {
-            self.outlets.show_limits(&self.held);
-            let tenants = self.held.limits().map_or(0, |limits| limits.len());
+            self.publisher.publish_limits(&self.applied);
+            let tenants = self.applied.limits().map_or(0, |limits| limits.len());
             tracing::info!(tenants, complete, put, removed, "limits of the feed are in force");
         }
         Ok(())
     }
 
-    fn take_elected(&self, part: ElectedPart, heard: &mut Heard) {
-        match heard.elected.add(part) {
+    fn take_elected(&self, part: ElectedPart, state: &mut StreamState) {
+        match state.elected.add(part) {
             Ok(None) => {}
             Ok(Some(list)) => {
-                let is_first = !std::mem::replace(&mut heard.has_elected, true);
-                self.outlets.show_elected(list, is_first);
+                let is_first = !std::mem::replace(&mut state.has_elected, true);
+                self.publisher.publish_elected(list, is_first);
             }
             Err(error) => {
-                self.outlets.counts.count(Event::RefusedUnreadable);
+                self.publisher.counts.refused_unreadable.add();
                 tracing::warn!("{error}, and is not taken");
             }
         }
     }
 }
 
-impl Told {
-    fn heard(&mut self, server: &Server) {
+impl LogDedup {
+    fn connected(&mut self, server: &Server) {
         self.is_away = false;
         tracing::info!(%server, "limits come from the feed");
     }
 
-    fn away(&mut self, reason: &dyn std::fmt::Display) {
-        const MEANWHILE: &str = "the limits in force hold, and the feed is asked again";
+    fn away(&mut self, reason: &dyn Display) {
         if std::mem::replace(&mut self.is_away, true) {
-            tracing::debug!(%reason, "the feed of limits is still not heard");
+            tracing::debug!(%reason, "the feed of limits is still not available");
         } else {
-            tracing::warn!(%reason, "the feed of limits is not heard: {MEANWHILE}");
+            tracing::warn!(%reason, "the feed of limits is not heard: the limits in force hold, and the feed is asked again");
         }
     }
 
-    fn refused(&mut self, server: &Server, refusal: &Refusal) {
-        let text = format!("{server}: {refusal}");
-        if self.refusal.as_ref() != Some(&text) {
-            tracing::warn!(%server, "an update of the feed is not taken, and the limits in force hold: {refusal}");
-            self.refusal = Some(text);
+    fn rejected(&mut self, server: &Server, rejection: &UpdateError) {
+        let text = format!("{server}: {rejection}");
+        if self.rejection.as_ref() != Some(&text) {
+            tracing::warn!(%server, "an update of the feed is not taken, and the limits in force hold: {rejection}");
+            self.rejection = Some(text);
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Which servers there are, and in which order and when they are asked.
+//! Which servers there are, in which order and when they are tried, and the stream of one of them.
 //!
-//! The invariant: between two rounds there is a pause, unless a stream that lived longer than the shortest pause was ended in order or left as stale;
-//! so no server, whatever it answers, is asked without end.
+//! The invariant: between two rounds there is a pause, unless a stream that lived longer than the shortest pause ended in order or as stale; so no
+//! server, whatever it answers, is tried in a tight loop. Each wait for a server has an end: for the connection, for the first message, and from one
+//! message to the next.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,20 +10,29 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use http::uri::Authority;
+use http::Uri;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use hyper_util::rt::TokioIo;
+use proto::edge::limits::v1::limits_feed_client::LimitsFeedClient;
+use proto::edge::limits::v1::{Version, WatchRequest, WatchResponse};
 use rand::seq::SliceRandom;
-use tokio::net::lookup_host;
+use thiserror::Error;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Streaming};
 
-use super::url::FeedUrls;
+use crate::FeedUrls;
+use crate::retry::Backoff;
+use crate::web::with_causes;
 
 /// The shortest pause between two rounds.
 pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
-/// The longest pause, and how long a server is left alone whose update was refused.
+/// The longest pause, and how long a server is avoided whose update was rejected.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a name may take to be resolved.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(1);
-/// The most addresses that one round asks.
+/// The most addresses that one round tries.
 const MOST_ADDRESSES: usize = 64;
 
 /// One address of one server.
@@ -45,13 +55,13 @@ impl fmt::Display for Server {
 #[derive(Debug)]
 pub(super) struct Servers {
     urls: FeedUrls,
-    /// Servers whose update was refused, and until when they are left alone.
-    left_alone: HashMap<SocketAddr, Instant>,
-    /// The server that ended its stream last: another one is asked before it.
+    /// Servers whose update was rejected, and until when they are avoided.
+    avoided: HashMap<SocketAddr, Instant>,
+    /// The server whose stream ended last: another one is tried before it.
     ended: Option<SocketAddr>,
 }
 
-/// One round: the servers to ask, and how many names could not be resolved.
+/// One round: the servers to try, and how many names could not be resolved.
 #[derive(Debug)]
 pub(super) struct Round {
     pub(super) servers: Vec<Server>,
@@ -60,12 +70,12 @@ pub(super) struct Round {
 
 impl Servers {
     pub(super) fn new(urls: FeedUrls) -> Self {
-        Self { urls, left_alone: HashMap::new(), ended: None }
+        Self { urls, avoided: HashMap::new(), ended: None }
     }
 
-    /// Leaves a server alone for the longest pause.
-    pub(super) fn leave_alone(&mut self, address: SocketAddr) {
-        self.left_alone.insert(address, Instant::now() + LONGEST_PAUSE);
+    /// Avoids a server for the longest pause.
+    pub(super) fn avoid(&mut self, address: SocketAddr) {
+        self.avoided.insert(address, Instant::now() + LONGEST_PAUSE);
     }
 
     /// The stream of this server has ended.
@@ -82,10 +92,10 @@ impl Servers {
     }
 
     fn in_order(&mut self, mut servers: Vec<Server>, now: Instant) -> Vec<Server> {
-        self.left_alone.retain(|_, until| *until > now);
+        self.avoided.retain(|_, until| *until > now);
         servers.sort_by_key(|server| server.address);
         servers.dedup_by_key(|server| server.address);
-        servers.retain(|server| !self.left_alone.contains_key(&server.address));
+        servers.retain(|server| !self.avoided.contains_key(&server.address));
         servers.shuffle(&mut rand::rng());
         servers.sort_by_key(|server| Some(server.address) == self.ended);
         servers.truncate(MOST_ADDRESSES);
@@ -100,29 +110,100 @@ async fn resolve(name: &Authority) -> Vec<Server> {
     addresses.take(MOST_ADDRESSES).map(|address| Server { name: name.clone(), address }).collect()
 }
 
-/// The pauses between rounds: random, and longer in the mean from one to the next.
+/// The pauses between rounds.
+pub(super) fn pauses() -> Backoff {
+    Backoff::new(SHORTEST_PAUSE, LONGEST_PAUSE)
+}
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+/// A server that lives says so at once.
+const FIRST_MESSAGE_WITHIN: Duration = Duration::from_secs(2);
+/// A server sends a heartbeat every second.
+const SILENT_FOR: Duration = Duration::from_secs(3);
+/// The largest message. It has room for the largest document as one tenant's entry.
+const MOST_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// A stream on which the server has said something.
 #[derive(Debug)]
-pub(super) struct Pauses {
-    longest: Duration,
+pub(super) struct Stream {
+    messages: Streaming<WatchResponse>,
+    /// Holds the connection.
+    _client: LimitsFeedClient<Channel>,
+    first: Option<WatchResponse>,
 }
 
-impl Default for Pauses {
-    fn default() -> Self {
-        Self { longest: 2 * SHORTEST_PAUSE }
+/// Why a server gives no message.
+#[derive(Debug, Error)]
+pub(super) enum StreamError {
+    #[error("no connection within {CONNECT_WITHIN:?}")]
+    ConnectTimeout,
+    #[error("no connection: {0}")]
+    Connect(String),
+    #[error("connected, but no message within {FIRST_MESSAGE_WITHIN:?}")]
+    Mute,
+    #[error("no message for {SILENT_FOR:?}")]
+    Silent,
+    #[error("{}: {}", .0.code(), .0.message())]
+    Status(Box<tonic::Status>),
+    #[error("the server ended the stream before its first message")]
+    EndedAtOnce,
+    #[error("a message is larger than {MOST_MESSAGE_BYTES} bytes or no message of the feed: {}", .0.message())]
+    Unreadable(Box<tonic::Status>),
+}
+
+impl From<tonic::Status> for StreamError {
+    fn from(status: tonic::Status) -> Self {
+        let status = Box::new(status);
+        match status.code() {
+            // What tonic itself says of a message that it does not read.
+            Code::OutOfRange | Code::Internal => Self::Unreadable(status),
+            _ => Self::Status(status),
+        }
     }
 }
 
-impl Pauses {
-    pub(super) fn next(&mut self) -> Duration {
-        let pause = rand::random_range(SHORTEST_PAUSE..=self.longest);
-        self.longest = LONGEST_PAUSE.min(2 * self.longest);
-        pause
+impl Stream {
+    /// Asks a server for what changed since `have`, and waits for its first message.
+    pub(super) async fn open(server: &Server, have: Option<Version>) -> Result<Self, StreamError> {
+        let connecting = timeout(CONNECT_WITHIN, connect(server)).await;
+        let channel = connecting.map_err(|_| StreamError::ConnectTimeout)??;
+        let mut client = LimitsFeedClient::new(channel).max_decoding_message_size(MOST_MESSAGE_BYTES);
+        let begin = async {
+            let mut messages = client.watch(WatchRequest { have }).await?.into_inner();
+            let first = messages.message().await?;
+            Ok::<_, tonic::Status>((messages, first))
+        };
+        let begun = timeout(FIRST_MESSAGE_WITHIN, begin).await.map_err(|_| StreamError::Mute)?;
+        match begun? {
+            (messages, Some(first)) => Ok(Self { messages, _client: client, first: Some(first) }),
+            (_, None) => Err(StreamError::EndedAtOnce),
+        }
     }
 
-    /// Begins with short ones again.
-    pub(super) fn reset(&mut self) {
-        *self = Self::default();
+    /// The next message; `None` where the server ended the stream in order.
+    pub(super) async fn next(&mut self) -> Result<Option<WatchResponse>, StreamError> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
+        let message = timeout(SILENT_FOR, self.messages.message()).await.map_err(|_| StreamError::Silent)?;
+        Ok(message?)
     }
+}
+
+async fn connect(server: &Server) -> Result<Channel, StreamError> {
+    let address = server.address;
+    let connector = tower::service_fn(move |_: Uri| async move {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok::<_, std::io::Error>(TokioIo::new(stream))
+    });
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(Scheme::HTTP);
+    parts.authority = Some(server.name.clone());
+    parts.path_and_query = Some(PathAndQuery::from_static("/"));
+    let uri = Uri::from_parts(parts).map_err(|error| StreamError::Connect(error.to_string()))?;
+    let connected = Endpoint::from(uri).connect_with_connector(connector).await;
+    connected.map_err(|error| StreamError::Connect(with_causes(&error)))
 }
 
 #[cfg(test)]
@@ -138,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_address_is_asked_once_in_random_order() {
+    async fn every_address_is_tried_once_in_random_order() {
         let mut servers = servers("http://127.0.0.1:1,http://127.0.0.1:2,http://127.0.0.1:1,http://[::1]:3");
         let mut first = std::collections::HashSet::new();
         for _ in 0..200 {
@@ -151,17 +232,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_is_left_alone_is_asked_again_after_the_longest_pause() {
+    async fn an_avoided_server_is_tried_again_after_the_longest_pause() {
         let mut servers = servers("http://127.0.0.1:1,http://127.0.0.1:2");
         let both = servers.round().await.servers;
-        servers.leave_alone("127.0.0.1:1".parse().unwrap());
+        servers.avoid("127.0.0.1:1".parse().unwrap());
         assert_eq!(ports(&mut servers).await, [2]);
         let later = Instant::now() + LONGEST_PAUSE;
         assert_eq!(servers.in_order(both, later).len(), 2);
     }
 
     #[tokio::test]
-    async fn the_server_whose_stream_ended_is_asked_last() {
+    async fn the_server_whose_stream_ended_is_tried_last() {
         let mut servers = servers("http://127.0.0.1:1,http://127.0.0.1:2");
         servers.has_ended("127.0.0.1:1".parse().unwrap());
         for _ in 0..50 {
@@ -170,24 +251,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_cannot_be_resolved_takes_the_others_nothing_away() {
+    async fn a_name_that_cannot_be_resolved_leaves_the_others() {
         let mut servers = servers("http://no-such-host.invalid:1,http://127.0.0.1:2");
         let round = servers.round().await;
         assert_eq!((round.servers.len(), round.unresolved), (1, 1));
-    }
-
-    #[test]
-    fn pauses_grow_to_the_longest_and_begin_again_short() {
-        let mut pauses = Pauses::default();
-        let longest: Vec<_> = (0..5)
-            .map(|_| {
-                let longest = pauses.longest;
-                assert!((SHORTEST_PAUSE..=longest).contains(&pauses.next()));
-                longest.as_millis()
-            })
-            .collect();
-        assert_eq!(longest, [400, 800, 1600, 2000, 2000]);
-        pauses.reset();
-        assert!(pauses.next() <= 2 * SHORTEST_PAUSE);
     }
 }

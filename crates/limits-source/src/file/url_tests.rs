@@ -14,12 +14,15 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
-use crate::pace::Pace;
+use crate::retry::PollSettings;
 
 /// How long a test waits for something that takes milliseconds when it works.
 const DEADLINE: Duration = Duration::from_secs(20);
-const QUICK: Pace =
-    Pace { every: Duration::from_millis(20), first_retry: Duration::from_millis(5), timeout: Duration::from_secs(10) };
+const QUICK: PollSettings = PollSettings {
+    interval: Duration::from_millis(20),
+    first_retry: Duration::from_millis(5),
+    timeout: Duration::from_secs(10),
+};
 
 /// What is answered to a path.
 type Answers = Arc<Mutex<Vec<(&'static str, Result<String, StatusCode>)>>>;
@@ -73,7 +76,7 @@ impl Followed {
         let mut source = FileSource::new(documents.parse::<DocumentList>().unwrap(), state).unwrap();
         source.freshness = Freshness::confirmed_ago(Duration::from_secs(3_600));
         if let Some(fetcher) = &mut source.fetcher {
-            fetcher.set_pace(QUICK);
+            fetcher.set_polls(QUICK);
         }
         let stop = CancellationToken::new();
         Self { feed: source.start(stop.clone()).await, _stop: stop.drop_guard() }

@@ -19,12 +19,14 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::*;
-use crate::web::{self, WebError};
 
 /// How long a test waits for something that takes milliseconds when it works.
 const DEADLINE: Duration = Duration::from_secs(20);
-const QUICK: Pace =
-    Pace { every: Duration::from_millis(20), first_retry: Duration::from_millis(5), timeout: Duration::from_secs(10) };
+const QUICK: PollSettings = PollSettings {
+    interval: Duration::from_millis(20),
+    first_retry: Duration::from_millis(5),
+    timeout: Duration::from_secs(10),
+};
 const TWO: &str = r#"{"elected":[
     {"userID":"t","cluster":"c","replica":"a","lastElectionTime":"1970-01-01T00:00:00Z","electedLastSeenTime":"1970-01-01T00:00:01Z"},
     {"userID":"t","cluster":"d","replica":"b","lastElectionTime":"1970-01-01T00:00:02Z","electedLastSeenTime":"1970-01-01T00:00:03Z"}]}"#;
@@ -113,10 +115,10 @@ impl Followed {
 
     /// Waits for so many more failures.
     async fn fails(&self, times: u64) {
-        let goal = self.feed.polls.failed() + times;
+        let goal = self.feed.polls.failed.get() + times;
         let mut ticks = tokio::time::interval(Duration::from_millis(5));
         let failed = async {
-            while self.feed.polls.failed() < goal {
+            while self.feed.polls.failed.get() < goal {
                 ticks.tick().await;
             }
         };
@@ -151,7 +153,7 @@ async fn each_good_answer_is_a_new_state_on_one_connection() {
         assert_eq!(*peer, questions[0].2, "the connection is kept");
     }
     assert!(states.windows(2).all(|pair| pair[0].asked_at < pair[1].asked_at), "{states:?}");
-    assert!(followed.feed.polls.answered() >= 4 && followed.feed.polls.failed() == 0);
+    assert!(followed.feed.polls.answered.get() >= 4 && followed.feed.polls.failed.get() == 0);
 }
 
 #[tokio::test]
@@ -183,7 +185,7 @@ async fn an_answer_that_is_no_list_keeps_the_last_one() {
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let tracker = Tracker::start(|| (StatusCode::FOUND, [(header::LOCATION, "/other")], TWO).into_response()).await;
-    let error = tracker.client(DEADLINE).ask().await.unwrap_err();
+    let error = tracker.client(DEADLINE).get().await.unwrap_err();
     assert!(matches!(error, PollError::Web(WebError::Redirect(StatusCode::FOUND))), "{error}");
     let paths: Vec<_> = tracker.seen.questions.lock().unwrap().iter().map(|question| question.0.clone()).collect();
     assert_eq!(paths, ["/distributor/ha_tracker"]);
@@ -211,7 +213,7 @@ async fn raw_server(begin: &'static str, more: Option<&'static [u8]>) -> HaTrack
 async fn an_answer_without_an_end_is_left_at_its_bound() {
     for begin in ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n"] {
         let url = raw_server(begin, Some(&[b' '; 1 << 16])).await;
-        let error = Client::new(url, DEADLINE).unwrap().ask().await.unwrap_err();
+        let error = Client::new(url, DEADLINE).unwrap().get().await.unwrap_err();
         assert!(matches!(error, PollError::Web(WebError::TooLarge(_))), "{error}");
     }
 }
@@ -220,7 +222,7 @@ async fn an_answer_without_an_end_is_left_at_its_bound() {
 async fn an_answer_that_takes_too_long_is_given_up() {
     for begin in ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{\"elected\":["] {
         let url = raw_server(begin, None).await;
-        let error = Client::new(url, Duration::from_millis(50)).unwrap().ask().await.unwrap_err();
+        let error = Client::new(url, Duration::from_millis(50)).unwrap().get().await.unwrap_err();
         assert!(matches!(error, PollError::Web(WebError::Slow(_))), "{begin}: {error}");
     }
 }
@@ -250,11 +252,11 @@ async fn over_https_only_a_trusted_certificate_is_asked() {
     });
     let mut roots = RootCertStore::empty();
     let nobody = Client::with_tls(url.clone(), DEADLINE, web::tls_config(roots.clone()).unwrap());
-    let error = nobody.ask().await.unwrap_err().to_string();
+    let error = nobody.get().await.unwrap_err().to_string();
     assert!(error.contains("invalid peer certificate: UnknownIssuer"), "{error}");
     roots.add(cert.der().clone()).unwrap();
     let trusting = Client::with_tls(url, DEADLINE, web::tls_config(roots).unwrap());
-    assert_eq!(trusting.ask().await.unwrap().len(), 15);
+    assert_eq!(trusting.get().await.unwrap().len(), 15);
 }
 
 #[tokio::test]

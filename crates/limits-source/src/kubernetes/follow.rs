@@ -1,47 +1,62 @@
-//! What the watch and the check bring, one after the other: applied, published, counted.
+//! Keeps the limits at what the ConfigMap says.
+//!
+//! The watch tells when to read the ConfigMap, and every 15 seconds its revision is read without that. Only a read applies a revision, confirms the
+//! limits or finds a deletion. Where a read finds a revision that the watch did not report, the watch is restarted.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Api;
+use kube::api::ListParams;
+use kube::core::PartialObjectMeta;
 use limits::{ControlState, Origin};
 use tokio::sync::watch as channel;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
-use super::check::{Answer, Check, SETTLED_AFTER};
-use super::counts::WatchCounts;
-use super::object::{Candidates, Content};
-use super::revision::{Relation, Revisions, never_there};
-use super::selector::ConfigMapSpec;
-use super::trouble::Trouble;
-use super::watch::{Scope, Seen, Watch};
-use super::{Fault, KubeClient};
+use super::errors::WatchErrors;
+use super::names::{ConfigMapSelector, ConfigMapSpec};
+use super::revision::{Content, Relation, Revisions, never_there, newest, origin};
+use super::watch::{Scope, Watch, WatchEvent};
+use super::{ApiError, KubeClient, RETRY, Verb, WatchCounts};
 use crate::Freshness;
+use crate::retry::{Backoff, jittered};
+
+const READ_EVERY: Duration = Duration::from_secs(15);
+
+/// How long the watch may take to report a revision that a read has found.
+const REPORTED_WITHIN: Duration = Duration::from_secs(1);
+
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(crate) struct Follower {
     client: KubeClient,
     spec: ConfigMapSpec,
-    watch: Watch<ConfigMap>,
-    candidates: Candidates,
-    check: Check,
-    /// Shared with the thread that reads a document; nobody else waits for it.
-    revisions: Arc<Mutex<Revisions>>,
-    trouble: Trouble,
-    /// Counts what the watch brings, to tell whether an answer of the check was overtaken.
-    heard: u64,
-    heard_when_asked: u64,
-    /// By then the watch has to have brought what the check found, or it is deaf.
-    deaf_at: Option<Instant>,
+    watch: Watch<PartialObjectMeta<ConfigMap>>,
+    revisions: Revisions,
+    errors: WatchErrors,
+    read_at: Instant,
+    /// Whether the watch has reported a change since the last read.
+    is_reported: bool,
+    /// Whether the last read failed.
+    fails: bool,
+    backoff: Backoff,
+    /// By then the watch has to report the revision that a read has found.
+    watch_deadline: Option<Instant>,
     sender: channel::Sender<ControlState>,
     freshness: Freshness,
     counts: Arc<WatchCounts>,
 }
 
-enum News {
-    Seen(Box<Seen<ConfigMap>>),
-    CheckIsDue,
-    Answer(Result<Answer, Fault>),
-    Deaf,
+/// The result of a read.
+enum Found {
+    Nothing,
+    /// The revision that was last read, or an older one.
+    Revision(Origin),
+    /// Another one.
+    Content(Content),
 }
 
 impl Follower {
@@ -58,14 +73,14 @@ impl Follower {
         Self {
             watch: Watch::new(client.clone(), scope),
             client,
+            errors: WatchErrors::new(spec.clone()),
             spec,
-            candidates: Candidates::default(),
-            check: Check::new(),
-            revisions: Arc::new(Mutex::new(revisions)),
-            trouble: Trouble::default(),
-            heard: 0,
-            heard_when_asked: 0,
-            deaf_at: None,
+            revisions,
+            read_at: Instant::now(),
+            is_reported: true,
+            fails: false,
+            backoff: RETRY,
+            watch_deadline: None,
             sender,
             freshness,
             counts,
@@ -74,202 +89,125 @@ impl Follower {
 
     pub(crate) async fn run(mut self) {
         loop {
-            match self.next().await {
-                News::Seen(seen) => self.on_seen(*seen).await,
-                News::CheckIsDue => self.ask(),
-                News::Answer(Ok(answer)) => self.on_answer(answer).await,
-                News::Answer(Err(fault)) => self.on_failed_check(fault).await,
-                News::Deaf => self.on_deaf(),
-            }
-        }
-    }
-
-    async fn next(&mut self) -> News {
-        let asked = self.check.is_asked();
-        let due = self.check.due();
-        let deaf_at = self.deaf_at;
-        tokio::select! {
-            seen = self.watch.next() => News::Seen(Box::new(seen)),
-            answer = self.check.answer(), if asked => News::Answer(answer),
-            () = sleep_until(due), if !asked => News::CheckIsDue,
-            () = sleep_until(deaf_at.unwrap_or(due)), if deaf_at.is_some() => News::Deaf,
-        }
-    }
-
-    /// Takes what the watch brought. Of changes of one object that came while one was being read, only the last is read.
-    async fn on_seen(&mut self, first: Seen<ConfigMap>) {
-        let (mut seen, mut after) = (first, None);
-        while let (Seen::Put(object), None) = (&seen, &after) {
-            match self.watch.ready() {
-                Some(Seen::Put(newer)) if newer.metadata.name == object.metadata.name => seen = Seen::Put(newer),
-                Some(other) => after = Some(other),
-                None => break,
-            }
-        }
-        self.take(seen).await;
-        if let Some(after) = after {
-            self.take(after).await;
-        }
-    }
-
-    async fn take(&mut self, seen: Seen<ConfigMap>) {
-        self.heard = self.heard.wrapping_add(1);
-        match seen {
-            Seen::Listed(objects) => {
-                self.deaf_at = None;
-                self.check.hasten();
-                match self.candidates.list(objects) {
-                    Some(object) => self.offer(object).await,
-                    None => self.missing(),
+            let watch_deadline = self.watch_deadline;
+            tokio::select! {
+                event = self.watch.next() => self.on_event(event).await,
+                () = sleep_until(self.read_at) => self.read().await,
+                () = sleep_until(watch_deadline.unwrap_or(self.read_at)), if watch_deadline.is_some() => {
+                    tracing::warn!(configmap = %self.spec, "the watch did not report a change that is there, and restarts");
+                    self.watch_deadline = None;
+                    self.counts.restarts.add();
+                    self.watch.restart();
                 }
             }
-            Seen::Put(object) => {
-                if self.candidates.put(&object) {
-                    self.offer(object).await;
+        }
+    }
+
+    async fn on_event(&mut self, event: WatchEvent<PartialObjectMeta<ConfigMap>>) {
+        match event {
+            WatchEvent::Listed(_) => self.on_report(),
+            WatchEvent::Applied(object) => {
+                match origin(&object.metadata).map(|origin| self.revisions.relation(&origin)) {
+                    Some(Relation::Same) => self.watch_deadline = None,
+                    Some(Relation::Newer | Relation::Other) => self.on_report(),
+                    Some(Relation::Older) | None => {}
                 }
             }
-            Seen::Gone(object) => {
-                let others = self.candidates.gone(&object);
-                let read = self.revisions().read().map(|read| read.uid.clone());
-                if read.as_deref() == object.metadata.uid.as_deref() {
-                    if others {
-                        // The list brings the one that is the newest now.
-                        self.watch.restart();
-                    } else {
-                        self.missing();
-                    }
+            WatchEvent::Deleted(object) => {
+                if self.revisions.read().map(|read| &*read.uid) == object.metadata.uid.as_deref() {
+                    self.on_report();
                 }
             }
-            Seen::Failed(fault) => {
-                self.counts.restarted();
-                self.check.hasten();
-                self.renew_after(&fault).await;
-                self.trouble.watch_failed(&self.spec, fault);
-                self.publish_trouble();
+            WatchEvent::Failed(error) => {
+                self.counts.restarts.add();
+                self.read_soon();
+                self.renew_after(&error).await;
+                self.errors.watch_failed(error);
+                self.publish_errors();
             }
         }
     }
 
-    /// Takes an object from the watch, if it is not what is in force or older.
-    async fn offer(&mut self, object: ConfigMap) {
-        let Some(content) = Content::of(object) else { return };
-        let relation = self.revisions().relation(&content.origin);
-        match relation {
-            Relation::Same => {
-                self.deaf_at = None;
-                self.present();
+    fn on_report(&mut self) {
+        (self.watch_deadline, self.is_reported) = (None, true);
+        self.read_soon();
+    }
+
+    /// Reads at once, unless the last read failed: then the next one is due soon anyway.
+    fn read_soon(&mut self) {
+        if !self.fails {
+            self.read_at = Instant::now();
+        }
+    }
+
+    async fn read(&mut self) {
+        let api = Api::namespaced(self.client.current(), &self.spec.namespace);
+        let is_reported = std::mem::take(&mut self.is_reported);
+        let found = read(&api, &self.spec.selector, self.revisions.read().map(|read| &**read)).await;
+        self.fails = found.is_err();
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                self.read_at = Instant::now() + self.backoff.next();
+                self.is_reported = is_reported;
+                self.counts.failed_checks.add();
+                self.renew_after(&error).await;
+                self.errors.read_failed(error);
+                return self.publish_errors();
             }
-            Relation::Older => {}
-            Relation::Newer | Relation::Other => {
-                self.deaf_at = None;
+        };
+        self.backoff.reset();
+        self.read_at = Instant::now() + jittered(READ_EVERY);
+        let is_older = |origin: &Origin| self.revisions.relation(origin) == Relation::Older;
+        let older = match &found {
+            Found::Revision(origin) if is_older(origin) => Some(origin.clone()),
+            _ => None,
+        };
+        let is_confirmed = older.is_none();
+        self.errors.read_succeeded(older);
+        self.publish_errors();
+        match found {
+            Found::Nothing => self.missing(),
+            Found::Revision(_) if is_confirmed => self.confirm(),
+            Found::Revision(_) => {}
+            Found::Content(content) => {
+                let is_first = self.revisions.read().is_none();
                 self.apply(content).await;
+                if !is_reported && !is_first {
+                    self.watch_deadline = Some(Instant::now() + REPORTED_WITHIN);
+                }
             }
         }
     }
 
     async fn apply(&mut self, content: Content) {
-        let revisions = Arc::clone(&self.revisions);
-        let reading = tokio::task::spawn_blocking(move || lock(&revisions).apply(&content));
-        if reading.await.is_err() {
+        let mut revisions = self.revisions.clone();
+        let applying = tokio::task::spawn_blocking(move || {
+            revisions.apply(&content);
+            revisions
+        });
+        let Ok(revisions) = applying.await else {
             tracing::error!(configmap = %self.spec, "the ConfigMap could not be read: the reading failed; the last good limits stay in force");
-        }
-        self.publish();
-    }
-
-    fn ask(&mut self) {
-        let read = self.revisions().read().cloned();
-        self.heard_when_asked = self.heard;
-        self.check.ask(&self.client, &self.spec, read);
-    }
-
-    async fn on_answer(&mut self, answer: Answer) {
-        self.trouble.check_answered(&self.spec);
-        let overtaken = self.heard != self.heard_when_asked;
-        self.trouble.set_older(&self.spec, self.older(&answer).filter(|_| !overtaken));
-        self.publish_trouble();
-        match answer {
-            Answer::Missing if overtaken => self.check.ask_again(),
-            Answer::Missing => self.missing(),
-            Answer::Revision(origin) => self.on_revision(&origin, overtaken),
-            Answer::Content(content) => self.on_content(content, overtaken).await,
-        }
-    }
-
-    /// The revision that the API server has, where it is older than the one last read.
-    fn older(&self, answer: &Answer) -> Option<Origin> {
-        let Answer::Revision(origin) = answer else { return None };
-        (self.revisions().relation(origin) == Relation::Older).then(|| origin.clone())
-    }
-
-    fn on_revision(&mut self, origin: &Origin, overtaken: bool) {
-        let relation = self.revisions().relation(origin);
-        match relation {
-            Relation::Same => self.confirm(),
-            Relation::Older if !overtaken => {}
-            Relation::Older | Relation::Newer | Relation::Other => self.check.ask_again(),
-        }
-    }
-
-    async fn on_content(&mut self, content: Content, overtaken: bool) {
-        let (relation, is_first) = {
-            let revisions = self.revisions();
-            (revisions.relation(&content.origin), revisions.read().is_none())
+            return;
         };
-        match relation {
-            Relation::Same => self.confirm(),
-            Relation::Older => self.check.ask_again(),
-            Relation::Other if overtaken => self.check.ask_again(),
-            Relation::Other => {
-                self.apply(content).await;
-                self.confirm();
-                if !is_first {
-                    // What the watch still brings of the object before would look new.
-                    self.restart_watch();
-                }
-            }
-            Relation::Newer => {
-                self.apply(content).await;
-                self.confirm();
-                self.deaf_at = Some(Instant::now() + SETTLED_AFTER);
-            }
-        }
+        self.revisions = revisions;
+        self.publish();
+        self.confirm();
     }
 
-    async fn on_failed_check(&mut self, fault: Fault) {
-        self.counts.check_failed();
-        self.renew_after(&fault).await;
-        self.trouble.check_failed(&self.spec, fault);
-        self.publish_trouble();
-    }
-
-    fn on_deaf(&mut self) {
-        tracing::warn!(configmap = %self.spec, "the watch did not bring a change that is there, and is made again");
-        self.restart_watch();
-    }
-
-    fn restart_watch(&mut self) {
-        self.deaf_at = None;
-        self.counts.restarted();
-        self.watch.restart();
-    }
-
-    async fn renew_after(&mut self, fault: &Fault) {
-        if *fault == Fault::Unauthorized {
-            self.counts.credentials_refused();
-            self.trouble.renewed(self.client.renew().await.err());
+    async fn renew_after(&mut self, error: &ApiError) {
+        if *error == ApiError::Unauthorized {
+            self.counts.refused_credentials.add();
+            self.errors.credentials_renewed(self.client.renew().await);
         }
     }
 
     fn missing(&mut self) {
-        let (is_new, was_there) = {
-            let mut revisions = self.revisions();
-            (revisions.set_missing(true), revisions.read().is_some())
-        };
-        if !is_new {
+        if !self.revisions.set_missing(true) {
             return;
         }
-        if was_there {
-            self.counts.deleted();
+        if self.revisions.read().is_some() {
+            self.counts.deletions.add();
             tracing::warn!(configmap = %self.spec, "the ConfigMap was deleted, the last good limits stay in force until it is made again");
         } else {
             tracing::warn!(configmap = %self.spec, "{}", never_there(&self.spec));
@@ -277,40 +215,69 @@ impl Follower {
         self.publish();
     }
 
-    fn present(&mut self) {
-        let is_new = self.revisions().set_missing(false);
-        if is_new {
-            self.publish();
-        }
-    }
-
     /// The API server has the revision that was last read.
     fn confirm(&mut self) {
-        self.present();
-        if self.revisions().is_in_force() {
+        if self.revisions.set_missing(false) {
+            self.publish();
+        }
+        if self.revisions.is_in_force() {
             self.freshness.confirm();
         }
     }
 
-    fn publish_trouble(&mut self) {
-        let faults = self.trouble.explain(&self.spec);
-        let is_new = self.revisions().set_faults(faults);
-        if is_new {
+    fn publish_errors(&mut self) {
+        if self.revisions.set_errors(self.errors.explain()) {
             self.publish();
         }
     }
 
     fn publish(&self) {
-        let state = self.revisions().state();
-        self.sender.send_replace(state);
-    }
-
-    fn revisions(&self) -> MutexGuard<'_, Revisions> {
-        lock(&self.revisions)
+        self.sender.send_replace(self.revisions.state());
     }
 }
 
-/// A reading that failed has changed nothing.
-fn lock(revisions: &Mutex<Revisions>) -> MutexGuard<'_, Revisions> {
-    revisions.lock().unwrap_or_else(PoisonError::into_inner)
+/// Reads the revision that there is now, and the object if that is not `known` or older.
+async fn read(api: &Api<ConfigMap>, selector: &ConfigMapSelector, known: Option<&Origin>) -> Result<Found, ApiError> {
+    let incomplete = || ApiError::Unavailable("the object has no uid or resourceVersion".to_owned());
+    if let Some(known) = known {
+        let Some(metadata) = metadata(api, selector).await? else { return Ok(Found::Nothing) };
+        let now = origin(&metadata).ok_or_else(incomplete)?;
+        if *known == now || now.is_older_than(known) {
+            return Ok(Found::Revision(now));
+        }
+    }
+    let Some(object) = object(api, selector).await? else { return Ok(Found::Nothing) };
+    Content::of(object).map(Found::Content).ok_or_else(incomplete)
+}
+
+async fn metadata(api: &Api<ConfigMap>, selector: &ConfigMapSelector) -> Result<Option<ObjectMeta>, ApiError> {
+    let object = match selector {
+        ConfigMapSelector::Name(name) => in_time(Verb::Get, api.get_metadata_opt(name)).await?,
+        ConfigMapSelector::Label { .. } => {
+            let list = in_time(Verb::List, api.list_metadata(&with_label(selector))).await?;
+            newest(list.items, |object| &object.metadata)
+        }
+    };
+    Ok(object.map(|object| object.metadata))
+}
+
+async fn object(api: &Api<ConfigMap>, selector: &ConfigMapSelector) -> Result<Option<ConfigMap>, ApiError> {
+    match selector {
+        ConfigMapSelector::Name(name) => in_time(Verb::Get, api.get_opt(name)).await,
+        ConfigMapSelector::Label { .. } => {
+            let list = in_time(Verb::List, api.list(&with_label(selector))).await?;
+            Ok(newest(list.items, |object| &object.metadata))
+        }
+    }
+}
+
+fn with_label(selector: &ConfigMapSelector) -> ListParams {
+    ListParams { label_selector: selector.label_selector(), ..ListParams::default() }
+}
+
+async fn in_time<T>(verb: Verb, request: impl Future<Output = kube::Result<T>>) -> Result<T, ApiError> {
+    match timeout(ANSWER_TIMEOUT, request).await {
+        Ok(answer) => answer.map_err(|error| ApiError::of(verb, &error)),
+        Err(_) => Err(ApiError::timeout(verb)),
+    }
 }

@@ -1,9 +1,12 @@
-//! Names of Kubernetes objects as the operator writes them: `NAMESPACE/NAME`.
+//! Names of Kubernetes objects as the operator writes them: `NAMESPACE/NAME`, and the ConfigMap of `--limits kube:` with its keys.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
+
+use super::keys::{self, ConfigMapData, SelectedKeys};
 
 /// The longest DNS label, and with it the longest name of a namespace or a Service.
 const MAX_LABEL_BYTES: usize = 63;
@@ -107,7 +110,7 @@ fn split(text: &str) -> Result<(String, String), ObjectNameError> {
 }
 
 /// What is in front of the first slash, which is a namespace, and what follows it.
-pub(super) fn namespace_and_rest(text: &str) -> Result<(&str, &str), ObjectNameError> {
+fn namespace_and_rest(text: &str) -> Result<(&str, &str), ObjectNameError> {
     let (namespace, rest) = text.split_once('/').ok_or_else(|| ObjectNameError::NoSlash(text.to_owned()))?;
     if !is_label(namespace) {
         return Err(ObjectNameError::Namespace(namespace.to_owned()));
@@ -116,7 +119,7 @@ pub(super) fn namespace_and_rest(text: &str) -> Result<(&str, &str), ObjectNameE
 }
 
 /// The name of a label on an object, `NAME` or `PREFIX/NAME`.
-pub(super) fn is_label_key(text: &str) -> bool {
+fn is_label_key(text: &str) -> bool {
     let (prefix, name) = match text.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, text),
@@ -126,7 +129,7 @@ pub(super) fn is_label_key(text: &str) -> bool {
 }
 
 /// The value of a label on an object.
-pub(super) fn is_label_value(text: &str) -> bool {
+fn is_label_value(text: &str) -> bool {
     let end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     let bytes = text.as_bytes();
     text.is_empty()
@@ -134,7 +137,7 @@ pub(super) fn is_label_value(text: &str) -> bool {
 }
 
 /// A key of a ConfigMap's data.
-pub(super) fn is_config_map_key(text: &str) -> bool {
+fn is_config_map_key(text: &str) -> bool {
     (1..=MAX_SUBDOMAIN_BYTES).contains(&text.len()) && text.as_bytes().iter().all(is_key_byte)
 }
 
@@ -154,40 +157,122 @@ fn is_label_of_any_length(text: &str) -> bool {
     end(bytes.first()) && end(bytes.last()) && bytes.iter().all(inner)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A ConfigMap and its keys: `NAMESPACE/CONFIGMAP[/KEY,KEY…]` or `NAMESPACE/LABEL=VALUE[/KEY,KEY…]`. Its `Display` has no keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigMapSpec {
+    /// The namespace it is in.
+    pub namespace: String,
+    /// Which one in that namespace.
+    pub selector: ConfigMapSelector,
+    /// The keys that are read, merged in this order. Empty: the one that Mimir's charts mount, with all flat keys `TENANT.FIELD`.
+    pub keys: Vec<String>,
+}
 
-    #[track_caller]
-    fn check<T: FromStr<Err = ObjectNameError> + fmt::Display>(text: &str, expected: Result<(), &str>) {
-        let read = text.parse::<T>();
-        match expected {
-            Ok(()) => assert_eq!(read.unwrap_or_else(|error| unreachable!("{error}")).to_string(), text),
-            Err(part) => {
-                let error = read.err().unwrap_or_else(|| unreachable!("{text} is read")).to_string();
-                assert!(error.contains(part), "{error}");
+/// Which ConfigMap of a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigMapSelector {
+    /// The one with this name.
+    Name(String),
+    /// The newest, by `creationTimestamp`, of those that have this label: names that kustomize makes change with their content.
+    Label {
+        /// The label's name, such as `app.kubernetes.io/component`.
+        key: String,
+        /// Its value; may be empty.
+        value: String,
+    },
+}
+
+impl ConfigMapSpec {
+    /// Whether an object of this namespace and name, with these labels, is one that this selects.
+    #[must_use]
+    pub fn selects(&self, namespace: &str, name: &str, labels: &BTreeMap<String, String>) -> bool {
+        namespace == self.namespace
+            && match &self.selector {
+                ConfigMapSelector::Name(own) => name == own,
+                ConfigMapSelector::Label { key, value } => labels.get(key) == Some(value),
             }
-        }
     }
 
-    #[test]
-    fn reads_what_kubernetes_takes_and_says_what_it_does_not() {
-        let longest = format!("a/{}", "b".repeat(253));
-        check::<ConfigMapName>("mimir/mimir-runtime", Ok(()));
-        check::<ConfigMapName>("0/a.b-c.9", Ok(()));
-        check::<ConfigMapName>(&longest, Ok(()));
-        check::<ConfigMapName>(&format!("{longest}b"), Err("1 to 253 characters out of a-z, 0-9, - and ."));
-        check::<ConfigMapName>("mimir-runtime", Err("write NAMESPACE/NAME"));
-        check::<ConfigMapName>("/a", Err("is no namespace"));
-        check::<ConfigMapName>("a.b/c", Err("is no namespace"));
-        check::<ConfigMapName>(&format!("{}/c", "a".repeat(64)), Err("is no namespace"));
-        for name in ["", "a/b", "A", "a_b", "-a", "a-", "a..b", ".a", "a.", "a b", "ä"] {
-            check::<ConfigMapName>(&format!("a/{name}"), Err("is no name of a ConfigMap"));
-        }
-        check::<ServiceName>("mimir/mimir-distributor", Ok(()));
-        check::<ServiceName>(&format!("a/{}", "b".repeat(63)), Ok(()));
-        for name in ["", "a.b", "A", &"b".repeat(64)] {
-            check::<ServiceName>(&format!("a/{name}"), Err("is no name of a Service: it takes 1 to 63 characters"));
+    /// What is read of a ConfigMap that this selects.
+    #[must_use]
+    pub fn select_keys<'d>(&self, data: &'d ConfigMapData) -> SelectedKeys<'d> {
+        keys::select(&self.to_string(), &self.keys, data)
+    }
+
+    /// The name that is selected, unless a label selects.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match &self.selector {
+            ConfigMapSelector::Name(name) => Some(name),
+            ConfigMapSelector::Label { .. } => None,
         }
     }
 }
+
+impl ConfigMapSelector {
+    /// The field selector of a request for what this selects.
+    pub(super) fn field_selector(&self) -> Option<String> {
+        match self {
+            Self::Name(name) => Some(format!("metadata.name={name}")),
+            Self::Label { .. } => None,
+        }
+    }
+
+    /// The label selector of a request for what this selects.
+    pub(super) fn label_selector(&self) -> Option<String> {
+        match self {
+            Self::Name(_) => None,
+            Self::Label { key, value } => Some(format!("{key}={value}")),
+        }
+    }
+}
+
+impl From<ConfigMapName> for ConfigMapSpec {
+    fn from(ConfigMapName { namespace, name }: ConfigMapName) -> Self {
+        Self { namespace, selector: ConfigMapSelector::Name(name), keys: Vec::new() }
+    }
+}
+
+impl FromStr for ConfigMapSpec {
+    type Err = ObjectNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (namespace, rest) = namespace_and_rest(text)?;
+        let split_keys = |text: &'_ str| match text.split_once('/') {
+            Some((first, keys)) => (first.to_owned(), Some(keys.to_owned())),
+            None => (text.to_owned(), None),
+        };
+        // A label's name may have a slash in it; neither its value nor a key of a ConfigMap may have a slash or an equals sign.
+        let (selector, keys) = match rest.split_once('=') {
+            Some((key, after)) => {
+                let (value, keys) = split_keys(after);
+                if !is_label_key(key) || !is_label_value(&value) {
+                    return Err(ObjectNameError::Label(format!("{key}={value}")));
+                }
+                (ConfigMapSelector::Label { key: key.to_owned(), value }, keys)
+            }
+            None => {
+                let (name, keys) = split_keys(rest);
+                let ConfigMapName { name, .. } = format!("{namespace}/{name}").parse()?;
+                (ConfigMapSelector::Name(name), keys)
+            }
+        };
+        let keys: Vec<String> = keys.iter().flat_map(|keys| keys.split(',')).map(str::to_owned).collect();
+        if let Some(bad) = keys.iter().find(|key| !is_config_map_key(key)) {
+            return Err(ObjectNameError::Key(bad.clone()));
+        }
+        Ok(Self { namespace: namespace.to_owned(), selector, keys })
+    }
+}
+
+impl fmt::Display for ConfigMapSpec {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.selector {
+            ConfigMapSelector::Name(name) => write!(formatter, "{}/{name}", self.namespace),
+            ConfigMapSelector::Label { key, value } => write!(formatter, "{}/{key}={value}", self.namespace),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

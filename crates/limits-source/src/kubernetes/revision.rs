@@ -1,22 +1,56 @@
-//! Which revision of the ConfigMap is in force, and what the next one does to it.
+//! Which revision of the ConfigMap is in force, and what the next one changes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use limits::{Code, ControlState, LimitsState, Origin, Problem, Severity};
 
-use super::names::ConfigMapName;
-use super::object::Content;
-use super::selector::{ConfigMapSelector, ConfigMapSpec};
-use crate::applied::{self, Outcome};
+use super::keys::ConfigMapData;
+use super::names::{ConfigMapName, ConfigMapSelector, ConfigMapSpec};
+use crate::feed::log_limits;
 
 const MEANWHILE: &str = "the last good limits stay in force";
 
-/// The limits, and the revision of the ConfigMap that they come from.
+/// One revision of the ConfigMap.
 #[derive(Debug)]
+pub(crate) struct Content {
+    pub(crate) origin: Origin,
+    /// Its own name, without the namespace.
+    name: String,
+    data: ConfigMapData,
+}
+
+impl Content {
+    /// `None` of an object without uid or revision; the API server serves none such.
+    pub(crate) fn of(object: ConfigMap) -> Option<Self> {
+        let origin = origin(&object.metadata)?;
+        let binary = object.binary_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
+        let data = ConfigMapData { text: object.data.unwrap_or_default(), binary };
+        Some(Self { origin, name: object.metadata.name.unwrap_or_default(), data })
+    }
+}
+
+/// Which revision of which object this is metadata of.
+pub(crate) fn origin(metadata: &ObjectMeta) -> Option<Origin> {
+    let (uid, resource_version) = (metadata.uid.as_deref()?, metadata.resource_version.as_deref()?);
+    Some(Origin { uid: uid.into(), resource_version: resource_version.into() })
+}
+
+/// The newest of some objects: the one made last, by whole seconds, and of those made together the one whose name sorts last.
+pub(crate) fn newest<T>(objects: Vec<T>, metadata: impl Fn(&T) -> &ObjectMeta) -> Option<T> {
+    let age = |object: &T| {
+        let ObjectMeta { creation_timestamp, name, .. } = metadata(object);
+        (creation_timestamp.clone(), name.clone())
+    };
+    objects.into_iter().max_by_key(age)
+}
+
+/// The limits, and the revision of the ConfigMap that they come from.
+#[derive(Clone, Debug)]
 pub(crate) struct Revisions {
     spec: ConfigMapSpec,
     limits: LimitsState,
-    /// The names of the objects that were read, for whoever looks at the state.
     names: ObjectNames,
     /// What was last read, good or bad.
     read: Option<Arc<Origin>>,
@@ -24,10 +58,10 @@ pub(crate) struct Revisions {
     origin: Option<Arc<Origin>>,
     /// Whether what was last read is what is in force.
     accepted: bool,
-    /// Whether the ConfigMap was last seen not to exist.
+    /// Whether the ConfigMap did not exist at the last read.
     missing: bool,
     document_problems: Vec<Problem>,
-    faults: Vec<String>,
+    errors: Vec<String>,
 }
 
 /// How a revision relates to the one last read.
@@ -53,7 +87,7 @@ impl Revisions {
             accepted: false,
             missing: false,
             document_problems: Vec::new(),
-            faults: Vec::new(),
+            errors: Vec::new(),
         }
     }
 
@@ -61,6 +95,7 @@ impl Revisions {
         &self.spec
     }
 
+    /// What was last read, good or bad.
     pub(crate) fn read(&self) -> Option<&Arc<Origin>> {
         self.read.as_ref()
     }
@@ -80,7 +115,7 @@ impl Revisions {
         }
     }
 
-    /// Applies a revision that [`Revisions::relation`] says is to be read. Takes as long as the document is.
+    /// Applies a newer revision, or another object. Takes as long as the document is.
     pub(crate) fn apply(&mut self, content: &Content) {
         let name = ConfigMapName { namespace: self.spec.namespace.clone(), name: content.name.clone() };
         let before = self.limits.current();
@@ -98,31 +133,30 @@ impl Revisions {
         if self.accepted {
             self.origin = Some(Arc::clone(&origin));
         }
-        let outcome = Outcome { before: before.as_deref(), changed: changed.as_deref(), problems: &problems };
-        applied::log(&format_args!("configmap {name}"), &outcome);
+        log_limits(&format_args!("configmap {name}"), before.as_deref(), changed.as_deref(), &problems);
         self.names.set(&origin, name);
         self.read = Some(origin);
         self.document_problems = problems;
     }
 
-    /// Notes that there is no such ConfigMap; whether that is new.
+    /// Sets whether there is no such ConfigMap; returns whether that is new.
     pub(crate) fn set_missing(&mut self, missing: bool) -> bool {
         std::mem::replace(&mut self.missing, missing) != missing
     }
 
-    /// Notes what keeps the ConfigMap from being read; whether that is new.
-    pub(crate) fn set_faults(&mut self, faults: Vec<String>) -> bool {
-        let new = self.faults != faults;
-        self.faults = faults;
-        new
+    /// Sets what keeps the ConfigMap from being read; returns whether that is new.
+    pub(crate) fn set_errors(&mut self, errors: Vec<String>) -> bool {
+        let is_new = self.errors != errors;
+        self.errors = errors;
+        is_new
     }
 
     /// What to publish.
     pub(crate) fn state(&self) -> ControlState {
         let missing = self.missing.then(|| self.missing_problem());
-        let faults =
-            self.faults.iter().map(|fault| self.kept(&format!("the ConfigMap cannot be read: {fault}; {MEANWHILE}")));
-        let problems = self.document_problems.iter().cloned().chain(missing).chain(faults).collect();
+        let errors =
+            self.errors.iter().map(|error| self.kept(&format!("the ConfigMap cannot be read: {error}; {MEANWHILE}")));
+        let problems = self.document_problems.iter().cloned().chain(missing).chain(errors).collect();
         ControlState { limits: self.limits.current(), problems, origin: self.origin.clone(), read: self.read.clone() }
     }
 
@@ -135,7 +169,7 @@ impl Revisions {
         }
     }
 
-    /// It goes by the name of the object that is in force, where there is one.
+    /// It names the object that is in force, where there is one.
     fn kept(&self, message: &str) -> Problem {
         let name = self.read.as_ref().and_then(|read| self.names.of(read));
         let name = name.map_or_else(|| self.spec.to_string(), |name| name.to_string());
@@ -156,13 +190,7 @@ pub(crate) fn never_there(spec: &ConfigMapSpec) -> &'static str {
 /// The name of the object that was last read. Where a label selects, it is not known before.
 #[derive(Clone, Debug, Default)]
 pub struct ObjectNames {
-    last: Arc<Mutex<Option<NamedObject>>>,
-}
-
-#[derive(Debug)]
-struct NamedObject {
-    origin: Arc<Origin>,
-    name: ConfigMapName,
+    last: Arc<Mutex<Option<(Arc<Origin>, ConfigMapName)>>>,
 }
 
 impl ObjectNames {
@@ -170,12 +198,11 @@ impl ObjectNames {
     #[must_use]
     pub fn of(&self, origin: &Origin) -> Option<ConfigMapName> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref().filter(|last| last.origin.uid == origin.uid).map(|last| last.name.clone())
+        last.as_ref().filter(|(last, _)| last.uid == origin.uid).map(|(_, name)| name.clone())
     }
 
     fn set(&self, origin: &Arc<Origin>, name: ConfigMapName) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(NamedObject { origin: Arc::clone(origin), name });
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(origin), name));
     }
 }
 

@@ -27,14 +27,14 @@ async fn limits_of_an_older_revision_are_not_taken_and_another_server_is_asked()
     let watch = older.watch_beating().await;
     watch.limits(LimitsPart { version: Some(Version { epoch: 2, ..version(9, &[B]) }), ..everything(9, &[B]) }).await;
     watch.is_left().await;
-    assert_eq!((client.feed.counts.refused_older(), client.tenants()), (1, vec![A.to_owned()]));
+    assert_eq!((client.feed.counts.refused_older.get(), client.tenants()), (1, vec![A.to_owned()]));
     let watch = newer.watch_beating().await;
     assert_eq!(watch.have, Some(version(10, &[A])));
     // Another object's revisions are no older and no newer.
     let version = Version { uid: "v".to_owned(), ..version(3, &[B]) };
     watch.limits(LimitsPart { version: Some(version), ..everything(3, &[B]) }).await;
     client.has(&[B]).await;
-    assert_eq!(client.feed.counts.refused_older(), 1);
+    assert_eq!(client.feed.counts.refused_older.get(), 1);
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn a_change_whose_server_dies_in_between_changes_nothing() {
     assert_eq!(client.state().problems.len(), 1);
     watch.limits(delta(2, &[B], &[], &[A, B])).await;
     client.has(&[A, B]).await;
-    assert_eq!(client.feed.counts.streams_lost(), 1);
+    assert_eq!(client.feed.counts.streams_lost.get(), 1);
 }
 
 /// Says `bad` after limits were taken; they hold, and everything is asked for, once the server has been left alone for a while.
@@ -73,7 +73,7 @@ async fn check(bad: LimitsPart) {
     let said = Instant::now();
     watch.limits(bad).await;
     watch.is_left().await;
-    client.until("a refusal", |feed| feed.counts.refused_unreadable() == 1).await;
+    client.until("a refusal", |feed| feed.counts.refused_unreadable.get() == 1).await;
     let watch = server.watch_beating().await;
     assert!(said.elapsed() >= NEARLY_LONGEST_PAUSE, "{shown}");
     assert_eq!((watch.have.clone(), client.tenants()), (None, vec![A.to_owned()]), "{shown}");

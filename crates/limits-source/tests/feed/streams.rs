@@ -17,8 +17,8 @@ async fn a_server_that_accepts_and_never_answers_is_left_for_another_one() {
     let mute_url = format!("http://{}", mute.local_addr().unwrap());
     let source = FeedSource::new(mute_url.parse().unwrap(), state_with(&[A]));
     let client = Client::start_from(source).started().await;
-    client.until("two connections that were given up", |feed| feed.counts.failed_connects() == 2).await;
-    assert_eq!((client.feed.counts.connects(), client.tenants()), (0, vec![A.to_owned()]));
+    client.until("two connections that were given up", |feed| feed.counts.failed_connects.get() == 2).await;
+    assert_eq!((client.feed.counts.connects.get(), client.tenants()), (0, vec![A.to_owned()]));
 
     let mut server = Server::start().await;
     let client = Client::start(&[mute_url, server.url()]);
@@ -43,7 +43,7 @@ async fn a_server_that_goes_silent_is_left_for_another_one() {
     // Three seconds of silence, the last heartbeat up to a fifth of a second before it.
     assert!(silent.elapsed() >= Duration::from_millis(2_700), "{:?}", silent.elapsed());
     let _watch = other.watch_beating().await;
-    assert_eq!((client.feed.counts.streams_lost(), client.tenants()), (1, vec![A.to_owned()]));
+    assert_eq!((client.feed.counts.streams_lost.get(), client.tenants()), (1, vec![A.to_owned()]));
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn a_server_that_has_no_limits_is_left_for_another_one() {
     watch.is_left().await;
     let watch = server.watch_beating().await;
     watch.limits(everything(1, &[A])).await;
-    client.until("limits", |feed| feed.counts.snapshots_taken() == 1).await;
+    client.until("limits", |feed| feed.counts.snapshots_taken.get() == 1).await;
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn a_stream_that_a_server_ends_in_order_is_followed_by_one_of_another_serv
     }
     // Ten pauses would be two seconds and more.
     assert!(without_server < Duration::from_millis(1_500), "{without_server:?}");
-    assert_eq!(client.started().await.feed.counts.streams_lost(), 0);
+    assert_eq!(client.started().await.feed.counts.streams_lost.get(), 0);
 }
 
 #[tokio::test]
@@ -105,6 +105,6 @@ async fn a_server_that_dies_takes_nothing_away() {
     server.watch_beating().await.limits(everything(1, &[A])).await;
     let client = client.started().await;
     server.die();
-    client.until("failed connects", |feed| !feed.counts.connected() && feed.counts.failed_connects() >= 3).await;
+    client.until("failed connects", |feed| !feed.counts.connected() && feed.counts.failed_connects.get() >= 3).await;
     assert_eq!(client.tenants(), [A]);
 }

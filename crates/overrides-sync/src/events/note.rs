@@ -1,6 +1,6 @@
 //! What an Event says: pure, from the problems of one revision of a ConfigMap.
 //!
-//! One problem makes the same Event in every process that sees it, so that several overrides-sync do not tell it twice.
+//! One problem makes the same Event in every process that sees it, so that several overrides-sync report it once.
 
 use std::collections::HashSet;
 
@@ -11,9 +11,9 @@ use kube::api::ObjectMeta;
 use limits::{Origin, Problem, Severity};
 use limits_source::ConfigMapName;
 
-/// Who tells.
+/// The reporting controller.
 const CONTROLLER: &str = "mimir-edge/overrides-sync";
-/// The most problems of one state that are told, the worst first.
+/// The most problems of one state that are reported, the worst first.
 pub(super) const MOST_PROBLEMS: usize = 50;
 /// The longest note that Kubernetes takes (`NoteLengthLimit` of its event validation), in bytes.
 const MAX_NOTE_BYTES: usize = 1_024;
@@ -22,7 +22,7 @@ const MAX_NAME_BYTES: usize = 253;
 /// Of the hash in a name, in characters: 64 bits are enough to tell some thousand problems apart.
 const HASH_CHARACTERS: usize = 16;
 
-/// One Event, but for its time and its teller.
+/// One Event, without its time and its reporter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Note {
     pub(super) name: String,

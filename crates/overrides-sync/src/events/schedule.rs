@@ -1,7 +1,7 @@
-//! When which Event is told: pure, with time as an argument.
+//! When each Event is reported: pure, with time as an argument.
 //!
-//! An Event lives an hour in Kubernetes, so that of a problem that lasts is told again and again. However fast problems change, the number of
-//! requests is bounded.
+//! Kubernetes keeps an Event for an hour, so that of a problem that lasts is reported repeatedly. However fast problems change, the number of requests
+//! is bounded.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,30 +10,30 @@ use tokio::time::Instant;
 
 use super::note::Note;
 
-/// How long an Event that was told is left alone: well under the hour that it lives.
+/// The time between two reports of a problem: well under the hour that an Event is kept.
 pub(super) const AGAIN_AFTER: Duration = Duration::from_secs(1_800);
-/// How many Events are told at once.
+/// How many Events are reported at once.
 pub(super) const MOST_AT_ONCE: usize = 4;
-/// How many can be told in a row: two full states.
+/// How many can be reported in a row: two full states.
 const BURST: u32 = 110;
-/// Once those are used up, one more is told in this time: some 700 an hour.
+/// Once those are used up, one more is reported in this time: some 700 an hour.
 const ONE_EVERY: Duration = Duration::from_secs(5);
 /// The pause after an API server that does not answer; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause, and the one after a refusal: a Role is not mended within seconds.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// What was told, and when more is.
+/// What was reported, and when more is.
 #[derive(Debug)]
 pub(super) struct Schedule {
-    told: HashMap<String, Told>,
+    reported: HashMap<String, Reported>,
     paused_until: Instant,
     pause: Duration,
     budget: Budget,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Told {
+struct Reported {
     again_at: Instant,
     times: i32,
 }
@@ -41,8 +41,8 @@ struct Told {
 /// What to do next.
 #[derive(Debug, PartialEq)]
 pub(super) enum Next<'n> {
-    /// Tell these, at most [`MOST_AT_ONCE`].
-    Tell(Vec<&'n Note>),
+    /// Report these, at most [`MOST_AT_ONCE`].
+    Report(Vec<&'n Note>),
     /// Nothing before that moment, or a change.
     Wait(Instant),
 }
@@ -50,16 +50,16 @@ pub(super) enum Next<'n> {
 impl Schedule {
     pub(super) fn new(now: Instant) -> Self {
         let budget = Budget { left: BURST, counted_at: now };
-        Self { told: HashMap::new(), paused_until: now, pause: FIRST_PAUSE, budget }
+        Self { reported: HashMap::new(), paused_until: now, pause: FIRST_PAUSE, budget }
     }
 
-    /// Looks at what is to be told. A note that is not among these any more is forgotten, and told at once when it is back.
+    /// What to do about these notes. One that is no longer among them is forgotten, and reported at once when it is back.
     pub(super) fn next<'n>(&mut self, now: Instant, notes: &'n [Note]) -> Next<'n> {
-        self.told.retain(|name, _| notes.iter().any(|note| note.name == *name));
+        self.reported.retain(|name, _| notes.iter().any(|note| note.name == *name));
         if now < self.paused_until {
             return Next::Wait(self.paused_until);
         }
-        let again_at = |note: &Note| self.told.get(&note.name).map(|told| told.again_at);
+        let again_at = |note: &Note| self.reported.get(&note.name).map(|reported| reported.again_at);
         let due: Vec<_> =
             notes.iter().filter(|note| again_at(note).is_none_or(|at| at <= now)).take(MOST_AT_ONCE).collect();
         if due.is_empty() {
@@ -68,19 +68,19 @@ impl Schedule {
         }
         match self.budget.take(now, due.len()) {
             0 => Next::Wait(self.budget.counted_at + ONE_EVERY),
-            granted => Next::Tell(due.into_iter().take(granted).collect()),
+            granted => Next::Report(due.into_iter().take(granted).collect()),
         }
     }
 
-    /// How many times this process has told of it.
+    /// How many times it was reported, as far as this process knows.
     pub(super) fn times(&self, name: &str) -> i32 {
-        self.told.get(name).map_or(0, |told| told.times)
+        self.reported.get(name).map_or(0, |reported| reported.times)
     }
 
-    /// Notes that it was told, with the number that was told of.
-    pub(super) fn told(&mut self, now: Instant, name: &str, times: i32) {
+    /// It was reported, for so many times in all.
+    pub(super) fn reported(&mut self, now: Instant, name: &str, times: i32) {
         self.pause = FIRST_PAUSE;
-        self.told.insert(name.to_owned(), Told { again_at: now + AGAIN_AFTER, times });
+        self.reported.insert(name.to_owned(), Reported { again_at: now + AGAIN_AFTER, times });
     }
 
     /// Waits after an API server that did not answer. `jitter`, from 0 to 1, keeps several from asking at one moment.
@@ -139,42 +139,42 @@ mod tests {
         notes(&configmap, &origin, &numbers.map(problem).collect::<Vec<_>>())
     }
 
-    /// Tells everything that is due now, and gives how many that were and until when there is nothing more.
-    fn tell_all(schedule: &mut Schedule, now: Instant, notes: &[Note]) -> (usize, Duration) {
+    /// Reports everything that is due now, and gives how many that were and until when there is nothing more.
+    fn report_all(schedule: &mut Schedule, now: Instant, notes: &[Note]) -> (usize, Duration) {
         let mut count = 0;
         loop {
             match schedule.next(now, notes) {
                 Next::Wait(until) => return (count, until - now),
-                Next::Tell(batch) => {
+                Next::Report(batch) => {
                     assert!((1..=MOST_AT_ONCE).contains(&batch.len()));
                     count += batch.len();
-                    batch.iter().for_each(|note| schedule.told(now, &note.name, 1));
+                    batch.iter().for_each(|note| schedule.reported(now, &note.name, 1));
                 }
             }
         }
     }
 
     #[test]
-    fn what_lasts_is_told_again_and_what_is_gone_is_not() {
+    fn what_lasts_is_reported_again_and_what_is_gone_is_not() {
         let start = Instant::now();
         let (mut schedule, both, one) = (Schedule::new(start), some(0..2), some(0..1));
-        assert_eq!(tell_all(&mut schedule, start, &both), (2, AGAIN_AFTER));
-        assert_eq!(tell_all(&mut schedule, start + AGAIN_AFTER / 2, &both), (0, AGAIN_AFTER / 2));
-        assert_eq!(tell_all(&mut schedule, start + AGAIN_AFTER, &one), (1, AGAIN_AFTER));
+        assert_eq!(report_all(&mut schedule, start, &both), (2, AGAIN_AFTER));
+        assert_eq!(report_all(&mut schedule, start + AGAIN_AFTER / 2, &both), (0, AGAIN_AFTER / 2));
+        assert_eq!(report_all(&mut schedule, start + AGAIN_AFTER, &one), (1, AGAIN_AFTER));
         assert_eq!(schedule.times(&one[0].name), 1);
         assert_eq!(schedule.times(&both[1].name), 0, "it is forgotten");
-        assert_eq!(tell_all(&mut schedule, start + AGAIN_AFTER, &both), (1, AGAIN_AFTER), "it is back");
+        assert_eq!(report_all(&mut schedule, start + AGAIN_AFTER, &both), (1, AGAIN_AFTER), "it is back");
     }
 
     #[test]
-    fn problems_that_keep_changing_are_told_at_a_bounded_rate() {
+    fn problems_that_keep_changing_are_reported_at_a_bounded_rate() {
         let start = Instant::now();
         let mut schedule = Schedule::new(start);
         let hour: usize = (0..3_600)
             .map(|second| {
                 let now = start + Duration::from_secs(second);
                 let second = usize::try_from(second).unwrap_or(usize::MAX);
-                tell_all(&mut schedule, now, &some(second * 50..second * 50 + 50)).0
+                report_all(&mut schedule, now, &some(second * 50..second * 50 + 50)).0
             })
             .sum();
         // 110 in a row, and one in each 5 s of 3,599 s.
@@ -188,14 +188,14 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..8 {
             schedule.not_answered(start, 1.0);
-            pauses.push(tell_all(&mut schedule, start, &note).1.as_millis());
+            pauses.push(report_all(&mut schedule, start, &note).1.as_millis());
         }
         assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
-        schedule.told(start, "another", 1);
+        schedule.reported(start, "another", 1);
         schedule.not_answered(start, 0.0);
         assert_eq!(schedule.next(start, &note), Next::Wait(start + FIRST_PAUSE / 2));
         schedule.forbidden(start);
         assert_eq!(schedule.next(start, &note), Next::Wait(start + LONGEST_PAUSE));
-        assert_eq!(tell_all(&mut schedule, start + LONGEST_PAUSE, &note).0, 1);
+        assert_eq!(report_all(&mut schedule, start + LONGEST_PAUSE, &note).0, 1);
     }
 }

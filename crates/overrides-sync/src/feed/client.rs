@@ -1,6 +1,6 @@
-//! One client of the feed: what it was told, and what it is told next.
+//! One client of the feed: what it has, and what it gets next.
 //!
-//! Invariant: nothing waits here for the client but one update that has begun. What happens while a client does not read is told as one change.
+//! Invariant: only one update that has begun waits for the client. What happens while a client does not read is sent as one change.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -14,35 +14,34 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::elected::{next_part, told};
 use super::inputs::Inputs;
-use super::problems::problem_list;
-use crate::metrics::{Metrics, UpdateKind};
+use super::messages::{fresh_list, next_part, problem_list};
+use crate::metrics::Metrics;
 
 /// A client that hears nothing for three times this looks for another server.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Client {
     inputs: Inputs,
-    /// The limits that the client has once all of `begun` is told.
+    /// The limits that the client has once all of `begun` is sent.
     have: Option<Version>,
-    /// Whether the first heartbeat was told, by which a client knows at once that somebody is there.
+    /// Whether the first heartbeat was sent, by which a client knows at once that the server answers.
     greeted: bool,
     heartbeats: Interval,
     begun: Option<Begun>,
-    /// Changes that were seen before are none that reach this client late.
+    /// Only changes that were seen after this moment can reach the client late.
     since: Instant,
     metrics: Metrics,
     stop: CancellationToken,
 }
 
-/// An update that is told in parts.
+/// An update that is sent in parts.
 enum Begun {
-    Limits { parts: Arc<[LimitsPart]>, told: usize, seen: Instant },
-    Elected { list: Arc<[ElectedReplica]>, state: HaTrackerState, told: usize },
+    Limits { parts: Arc<[LimitsPart]>, sent: usize, seen: Instant },
+    Elected { list: Arc<[ElectedReplica]>, state: HaTrackerState, sent: usize },
 }
 
-/// Why there is something to tell.
+/// Why there is something to send.
 enum Wakeup {
     Stop,
     Heartbeat,
@@ -52,7 +51,7 @@ enum Wakeup {
 }
 
 impl Client {
-    /// A client that was told nothing yet and has the limits of version `have`.
+    /// A client that has the limits of version `have`, and nothing else yet.
     pub(super) fn new(mut inputs: Inputs, have: Option<Version>, metrics: Metrics, stop: CancellationToken) -> Self {
         inputs.limits.mark_changed();
         inputs.problems.mark_changed();
@@ -63,7 +62,7 @@ impl Client {
         Self { inputs, have, greeted: false, heartbeats, begun: None, since: Instant::now(), metrics, stop }
     }
 
-    /// Waits for something that the client was not told yet; `None` when the server drains.
+    /// Waits for something that the client does not have yet; `None` when the server drains.
     pub(super) async fn next(&mut self) -> Option<WatchResponse> {
         loop {
             if let Some(update) = self.next_part() {
@@ -107,30 +106,29 @@ impl Client {
         // Everything takes longer to render than a worker may be kept from other clients.
         let parts = tokio::task::spawn_blocking(move || published.parts(have.as_ref())).await.ok()?;
         self.have = Some(version);
-        Some(Begun::Limits { parts, told: 0, seen })
+        Some(Begun::Limits { parts, sent: 0, seen })
     }
 
     fn begin_elected(&mut self) -> Option<Begun> {
         let state = self.inputs.ha_tracker.as_mut()?.borrow_and_update();
-        Some(Begun::Elected { list: told(&state)?, state: state.clone(), told: 0 })
+        Some(Begun::Elected { list: fresh_list(&state)?, state: state.clone(), sent: 0 })
     }
 
     /// The next part of what has begun.
     fn next_part(&mut self) -> Option<Update> {
         let (update, last) = match self.begun.as_mut()? {
-            Begun::Limits { parts, told, seen } => {
-                let part = parts.get(*told)?.clone();
-                *told += 1;
+            Begun::Limits { parts, sent, seen } => {
+                let part = parts.get(*sent)?.clone();
+                *sent += 1;
                 if part.last {
-                    let kind = if part.complete { UpdateKind::Snapshot } else { UpdateKind::Delta };
                     let late = (*seen > self.since).then(|| seen.elapsed());
-                    self.metrics.update_told(kind, late);
+                    self.metrics.update_sent(part.complete, late);
                 }
                 let last = part.last;
                 (Update::Limits(part), last)
             }
-            Begun::Elected { list, state, told } => {
-                let part = next_part(list, told, state.asked_at, state.age());
+            Begun::Elected { list, state, sent } => {
+                let part = next_part(list, sent, state.asked_at, state.age());
                 let last = part.last;
                 (Update::Elected(part), last)
             }

@@ -1,4 +1,4 @@
-//! What all clients are told, as it is now: each a watch channel, so that nobody waits for anybody.
+//! What all clients get, as it is now: each input is a watch channel, so that no client waits for another.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -36,12 +36,12 @@ impl Inputs {
     }
 }
 
-/// Limits and problems of a source, published until `stop` is cancelled or the source ends. `shown` sees each state once it is published.
+/// Limits and problems of a source, published until `stop` is cancelled or the source ends. `on_state` gets each state once it is published.
 pub(crate) fn publish(
     mut publisher: Publisher,
     source: LimitsFeed,
     stop: CancellationToken,
-    shown: impl Fn(&ControlState, Option<&Published>) + Send + 'static,
+    on_state: impl Fn(&ControlState, Option<&Published>) + Send + 'static,
 ) -> (Newest, watch::Receiver<Arc<[Problem]>>) {
     let (limits, problems) = (watch::Sender::new(None), watch::Sender::new(Arc::default()));
     let receivers = (limits.subscribe(), problems.subscribe());
@@ -67,7 +67,7 @@ pub(crate) fn publish(
                 }
                 changed
             });
-            shown(&state, published.as_deref());
+            on_state(&state, published.as_deref());
             if states.changed().await.is_err() {
                 return;
             }

@@ -5,7 +5,6 @@ use proptest::prelude::*;
 use prost::Message;
 use proto::edge::limits::v1::TenantLimits as EntryMessage;
 
-use super::render::PART_BYTES;
 use super::*;
 
 const BOUNDS: HistoryBounds = HistoryBounds { changes: 5, keys: 12 };

@@ -1,7 +1,7 @@
-//! The messages between Kubernetes and the webhook (`admission.k8s.io/v1`), and what is answered to which: pure.
+//! The messages between Kubernetes and the webhook (`admission.k8s.io/v1`): pure.
 //!
-//! Only what is needed is read, and only as strictly as needed: a field that Kubernetes adds must not stop anybody's change. What is not about the
-//! ConfigMap is allowed without a word.
+//! A request is decoded only as far and as strictly as needed: a field that Kubernetes adds must not stop a change. What is not about the ConfigMap
+//! is allowed without a warning. kube's own types of these messages decode more, and fail where the object cannot be decoded.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,9 @@ use serde_json::value::RawValue;
 
 use super::review::{Review, Rules, review};
 
-/// What the webhook is asked about, as far as it reads it.
+/// The request, as far as the webhook reads it.
 #[derive(Deserialize)]
-struct Question<'b> {
+struct AdmissionReview<'b> {
     #[serde(borrow)]
     request: Request<'b>,
 }
@@ -69,10 +69,10 @@ struct Metadata {
     labels: Option<BTreeMap<String, String>>,
 }
 
-/// The answer as Kubernetes reads it.
+/// The answer that Kubernetes reads.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Answer {
+pub(super) struct ReviewAnswer {
     api_version: &'static str,
     kind: &'static str,
     response: Response,
@@ -95,9 +95,9 @@ struct Status {
     message: String,
 }
 
-/// What an answer comes to, for metrics.
+/// The outcome of a review, for metrics.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Kindness {
+pub(super) enum ReviewOutcome {
     /// Nothing was wrong.
     Allowed,
     /// Allowed with warnings.
@@ -110,41 +110,59 @@ pub(super) enum Kindness {
     Unjudged,
 }
 
-/// Answers a question. One that cannot even be told apart from others has no answer that Kubernetes would take: an error in one line.
-pub(super) fn answer(rules: &Rules, question: &[u8]) -> Result<(Answer, Kindness), String> {
-    let Question { request } =
-        serde_json::from_slice(question).map_err(|error| format!("no AdmissionReview: {error}"))?;
+impl ReviewOutcome {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Warned => "warned",
+            Self::Denied => "denied",
+            Self::Passed => "passed",
+            Self::Unjudged => "unjudged",
+        }
+    }
+}
+
+/// An answer, or why Kubernetes would accept none.
+pub(super) type Answered = Result<(ReviewAnswer, ReviewOutcome), String>;
+
+/// Answers a request. One without a uid has no answer that Kubernetes would accept: an error in one line.
+pub(super) fn answer(rules: &Rules, request: &[u8]) -> Answered {
+    let request = decode(request)?;
     let uid = request.uid.clone();
     if !concerns(&rules.configmap, &request) {
-        return Ok((Answer::new(uid, Review::default()), Kindness::Passed));
+        return Ok((ReviewAnswer::new(uid, Review::default()), ReviewOutcome::Passed));
     }
     let contents = request.old_object.map(content).transpose();
     let contents = contents.and_then(|old| Ok((old, content(request.object.unwrap_or(RawValue::NULL))?)));
     Ok(match contents {
         Ok((old, new)) => {
             let review = review(rules, old.as_ref(), &new);
-            let kindness = match &review {
-                Review { denial: Some(_), .. } => Kindness::Denied,
-                Review { warnings, .. } if !warnings.is_empty() => Kindness::Warned,
-                Review { .. } => Kindness::Allowed,
+            let outcome = match &review {
+                Review { denial: Some(_), .. } => ReviewOutcome::Denied,
+                Review { warnings, .. } if !warnings.is_empty() => ReviewOutcome::Warned,
+                Review { .. } => ReviewOutcome::Allowed,
             };
-            (Answer::new(uid, review), kindness)
+            (ReviewAnswer::new(uid, review), outcome)
         }
-        Err(error) => (unjudged(uid, &format!("the ConfigMap cannot be read: {error}")), Kindness::Unjudged),
+        Err(error) => (unjudged(uid, &format!("the ConfigMap cannot be read: {error}")), ReviewOutcome::Unjudged),
     })
 }
 
-/// Lets a change through that could not be judged.
-fn unjudged(uid: String, why: &str) -> Answer {
+/// Allows a change that could not be judged.
+fn unjudged(uid: String, why: &str) -> ReviewAnswer {
     let warnings = vec![format!("overrides were not checked: {why}")];
-    Answer::new(uid, Review { denial: None, warnings })
+    ReviewAnswer::new(uid, Review { denial: None, warnings })
 }
 
-/// Lets the change of this question through, with a word why it was not judged.
-pub(super) fn answer_unjudged(question: &[u8], why: &str) -> Result<Answer, String> {
-    let Question { request } =
-        serde_json::from_slice(question).map_err(|error| format!("no AdmissionReview: {error}"))?;
-    Ok(unjudged(request.uid, why))
+/// Allows the change of this request, with a warning why it was not judged.
+pub(super) fn answer_unjudged(request: &[u8], why: &str) -> Result<ReviewAnswer, String> {
+    Ok(unjudged(decode(request)?.uid, why))
+}
+
+fn decode(request: &[u8]) -> Result<Request<'_>, String> {
+    let review: AdmissionReview<'_> =
+        serde_json::from_slice(request).map_err(|error| format!("no AdmissionReview: {error}"))?;
+    Ok(review.request)
 }
 
 fn concerns(configmap: &ConfigMapSpec, request: &Request<'_>) -> bool {
@@ -167,7 +185,7 @@ fn content(object: &RawValue) -> serde_json::Result<ConfigMapData> {
     Ok(ConfigMapData { text: data.unwrap_or_default(), binary })
 }
 
-impl Answer {
+impl ReviewAnswer {
     fn new(uid: String, Review { denial, warnings }: Review) -> Self {
         let allowed = denial.is_none();
         let status = denial.map(|message| Status { code: 422, reason: "Invalid", message });

@@ -1,7 +1,7 @@
-//! What is said of a change to the ConfigMap: pure, from what it held before and would hold.
+//! The review of a change to the ConfigMap: pure, from its content before and after.
 //!
 //! A document that Mimir would refuse is denied, and so is a flat key with an impossible value. What is merely passed over is a warning, such as a
-//! field that a Mimir of another version may have. So is what was wrong before: who mends one thing must not be held up by another.
+//! field that a Mimir of another version may have. So is what was wrong before: a fix of one problem must not be blocked by another.
 
 use std::collections::HashSet;
 
@@ -35,7 +35,7 @@ pub(crate) struct Rules {
 pub(crate) struct Review {
     /// Why the change is denied, if it is.
     pub(crate) denial: Option<String>,
-    /// What whoever makes the change should know, whether it is denied or not; bounded as Kubernetes bounds it.
+    /// What the author of the change should know, whether it is denied or not; bounded as Kubernetes bounds it.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn review(rules: &Rules, old: Option<&ConfigMapData>, new: &ConfigMap
         Some(old) if now.tenants == 0 || now.problems.iter().any(is_fault) => Some((old, checked(rules, old))),
         _ => None,
     };
-    let known = before.as_ref().map(|(old, before)| Known::of(old, before, new)).unwrap_or_default();
+    let known = before.as_ref().map(|(old, before)| KnownFaults::of(old, before, new)).unwrap_or_default();
     let (mut reasons, mut warnings) = (Vec::new(), Vec::new());
     for problem in &now.problems {
         if is_fault(problem) && !known.has(problem) {
@@ -89,29 +89,29 @@ fn emptied(rules: &Rules) -> &'static str {
 
 /// What was wrong before.
 #[derive(Default)]
-struct Known<'c> {
+struct KnownFaults<'c> {
     /// Documents that the change does not touch, where they were refused before: what was good, and is not together with the change, is not known.
     untouched: HashSet<&'c str>,
     /// Faults of flat keys, without their lines, which a change above them moves, and of the set of keys.
-    told: HashSet<(&'c str, Option<&'c str>, Option<&'c str>, &'c str)>,
+    reported: HashSet<(&'c str, Option<&'c str>, Option<&'c str>, &'c str)>,
 }
 
-impl<'c> Known<'c> {
+impl<'c> KnownFaults<'c> {
     fn of(old: &'c ConfigMapData, before: &'c Checked, new: &ConfigMapData) -> Self {
         let is_untouched = |key: &&str| before.refused && old.get(key) == new.get(key);
         let untouched = old.keys().into_iter().filter(is_untouched).collect();
-        let told = before.problems.iter().filter(|problem| is_known_by_its_words(problem)).map(identity).collect();
-        Self { untouched, told }
+        let reported = before.problems.iter().filter(|problem| is_identified_by_text(problem)).map(identity).collect();
+        Self { untouched, reported }
     }
 
     fn has(&self, problem: &Problem) -> bool {
-        let is_told = is_known_by_its_words(problem) && self.told.contains(&identity(problem));
-        is_told || self.untouched.contains(problem.document.as_str())
+        let is_reported = is_identified_by_text(problem) && self.reported.contains(&identity(problem));
+        is_reported || self.untouched.contains(problem.document.as_str())
     }
 }
 
 /// Whether a fault is the same one wherever it says the same: one of a flat key, or of the keys that are there.
-fn is_known_by_its_words(problem: &Problem) -> bool {
+fn is_identified_by_text(problem: &Problem) -> bool {
     problem.severity == Severity::Shadowed || matches!(problem.code, Code::UnreadKey | Code::UnreadableSource)
 }
 

@@ -1,6 +1,8 @@
 use std::fs;
 use std::path::Path;
 
+use limits::{Defaults, MimirVersion};
+use prometheus::Registry;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,7 +20,7 @@ use super::*;
 struct Running {
     folder: TempDir,
     address: SocketAddr,
-    counts: Arc<WebhookCounts>,
+    metrics: Metrics,
     stop: CancellationToken,
     serving: JoinHandle<()>,
 }
@@ -32,18 +34,18 @@ fn write_pair(folder: &Path) -> anyhow::Result<TlsFiles> {
 }
 
 async fn start() -> anyhow::Result<Running> {
-    let (folder, counts, stop) = (tempfile::tempdir()?, Arc::new(WebhookCounts::default()), CancellationToken::new());
-    let settings = WebhookSettings {
+    let (folder, metrics, stop) = (tempfile::tempdir()?, Metrics::new(&Registry::new())?, CancellationToken::new());
+    let rules = Rules {
         configmap: "mimir/mimir-runtime".parse()?,
         defaults: Defaults::default(),
         version: MimirVersion::default(),
         allow_empty: false,
     };
     let files = write_pair(folder.path())?;
-    let webhook = Webhook::bind(([127, 0, 0, 1], 0).into(), files, settings, Arc::clone(&counts)).await?;
+    let webhook = Webhook::bind(([127, 0, 0, 1], 0).into(), files, rules, metrics.clone()).await?;
     let address = webhook.address();
     let serving = tokio::spawn(webhook.serve(stop.clone()));
-    Ok(Running { folder, address, counts, stop, serving })
+    Ok(Running { folder, address, metrics, stop, serving })
 }
 
 impl Running {
@@ -103,7 +105,10 @@ async fn answers_over_tls_and_counts_each_answer() -> anyhow::Result<()> {
     assert_eq!(webhook.send("GET /validate", b"").await?.0, 405);
     assert_eq!(webhook.send("POST /metrics", b"{}").await?.0, 404);
     let expected = [("allowed", 1), ("warned", 0), ("denied", 1), ("passed", 1), ("unjudged", 0), ("refused", 1)];
-    assert_eq!(webhook.counts.by_answer(), expected);
+    assert_eq!(
+        expected.map(|(answer, _)| (answer, webhook.metrics.reviews.with_label_values(&[answer]).get())),
+        expected
+    );
     webhook.end().await
 }
 
@@ -118,7 +123,7 @@ async fn a_renewed_certificate_is_used_for_the_next_connection() -> anyhow::Resu
     };
     timeout(Duration::from_secs(20), renewed).await?;
     assert_eq!(webhook.ask("mimir-runtime", "5").await?["allowed"], true);
-    assert_eq!(webhook.counts.bad_certificates(), 0);
+    assert_eq!(webhook.metrics.bad_certificates.get(), 0);
     webhook.end().await
 }
 
@@ -132,7 +137,7 @@ async fn a_question_is_bounded_in_size_and_time() -> anyhow::Result<()> {
     slow.write_all(b"POST /validate HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{").await?;
     let mut long = webhook.connect().await?;
     long.write_all(b"POST /validate HTTP/1.1\r\nHost: a\r\nLong: ").await?;
-    long.write_all(&vec![b'x'; MAX_HEAD_BYTES]).await?;
+    long.write_all(&vec![b'x'; BOUNDS.max_head_bytes]).await?;
     for (stream, expected) in [(&mut large, "HTTP/1.1 413"), (&mut slow, "HTTP/1.1 408"), (&mut long, "HTTP/1.1 431")] {
         let mut status = vec![0; expected.len()];
         timeout(Duration::from_secs(20), stream.read_exact(&mut status)).await??;
@@ -146,7 +151,7 @@ async fn a_question_is_bounded_in_size_and_time() -> anyhow::Result<()> {
 async fn connections_that_say_nothing_are_closed_beyond_a_number() -> anyhow::Result<()> {
     let webhook = start().await?;
     let mut silent = Vec::new();
-    for _ in 0..MOST_CONNECTIONS {
+    for _ in 0..BOUNDS.connections {
         silent.push(webhook.connect().await?);
     }
     assert!(webhook.connect().await.is_err(), "there is no place for it");

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use prometheus::IntCounter;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_rustls::TlsAcceptor;
@@ -17,8 +18,6 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_util::sync::CancellationToken;
-
-use super::WebhookCounts;
 
 /// How often the files are looked at. A change is taken when two looks agree on it, so that a half-written file is not taken for a broken one.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -67,31 +66,31 @@ impl Tls {
     }
 
     /// Follows the files until `stop` is cancelled.
-    pub(super) async fn follow(mut self, counts: Arc<WebhookCounts>, stop: CancellationToken) {
+    pub(super) async fn follow(mut self, bad_certificates: IntCounter, stop: CancellationToken) {
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(looks.tick()).await.is_some() {
             let files = self.files.clone();
             let Ok(seen) = tokio::task::spawn_blocking(move || Texts::read(&files)).await else { continue };
-            self.look(seen, &counts);
+            self.on_look(seen, &bad_certificates);
         }
     }
 
-    fn look(&mut self, seen: Texts, counts: &WebhookCounts) {
+    fn on_look(&mut self, seen: Texts, bad_certificates: &IntCounter) {
         if seen == self.seen && seen != self.used {
-            self.take(seen.clone(), counts);
+            self.reload(seen.clone(), bad_certificates);
         }
         self.seen = seen;
     }
 
-    fn take(&mut self, seen: Texts, counts: &WebhookCounts) {
+    fn reload(&mut self, seen: Texts, bad_certificates: &IntCounter) {
         match seen.acceptor(&self.files) {
             Ok(acceptor) => {
                 self.acceptor.send_replace(acceptor);
                 tracing::info!(cert = %self.files.cert.display(), "the webhook has a new certificate");
             }
             Err(error) => {
-                counts.bad_certificate();
+                bad_certificates.inc();
                 tracing::warn!("the webhook keeps its last good certificate: {error:#}");
             }
         }

@@ -8,8 +8,8 @@ use anyhow::Context;
 use edge::{ControlWriter, TrackerList};
 use limits::{ControlState, EdgeConfig};
 use limits_source::{
-    Beside, EdgeConfigFeed, EdgeConfigSource, EdgeControl, FeedTracker, HaTrackerFeed, HaTrackerSource, HaTrackerState,
-    HaTrackerUrl, LimitsFeed,
+    EdgeConfigFeed, EdgeConfigSource, EdgeControl, FeedTracker, HaTrackerFeed, HaTrackerSource, HaTrackerState,
+    HaTrackerUrl, LimitsFeed, SourceExtras,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -69,11 +69,11 @@ impl ControlSources {
     pub(super) fn new(
         limits: &LimitsFeed,
         edge: &EdgeConfigFeed,
-        beside: &Beside,
+        extras: &SourceExtras,
         tracker: Option<&HaTrackerFeed>,
     ) -> Self {
-        let feed = match beside {
-            Beside::Feed(feed) => Some(feed),
+        let feed = match extras {
+            SourceExtras::Feed(feed) => Some(feed),
             _ => None,
         };
         let told = feed.filter(|_| tracker.is_none()).map(|feed| &feed.ha_tracker);

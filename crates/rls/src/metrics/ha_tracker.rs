@@ -53,8 +53,8 @@ impl HaTrackerMetrics {
 
     /// Brings them up to date, for when Prometheus asks.
     pub(crate) fn refresh(&self) {
-        self.metrics.catch_up(&self.answered, self.feed.polls.answered());
-        self.metrics.catch_up(&self.failed, self.feed.polls.failed());
+        self.metrics.catch_up(&self.answered, self.feed.polls.answered.get());
+        self.metrics.catch_up(&self.failed, self.feed.polls.failed.get());
         let stale = if self.control.load().ha_tracker.is_asked { self.feed.freshness.age().as_secs_f64() } else { 0.0 };
         self.stale.set(stale);
         let elected = self.feed.states.borrow().elected.as_ref().map_or(0, |elected| elected.len());

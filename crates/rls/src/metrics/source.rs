@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use limits_source::{Beside, FeedCounts, WatchCounts};
+use limits_source::{FeedCounts, SourceExtras, WatchCounts};
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Registry};
 
 use super::{Metrics, counter, counters, gauge};
@@ -29,11 +29,11 @@ pub(crate) enum SourceMetrics {
 }
 
 impl SourceMetrics {
-    pub(crate) fn new(registry: &Registry, metrics: Metrics, beside: &Beside) -> prometheus::Result<Self> {
-        match beside {
-            Beside::Nothing => Ok(Self::File),
-            Beside::Watch { counts, .. } => Self::of_watch(registry, metrics, Arc::clone(counts)),
-            Beside::Feed(feed) => Self::of_feed(registry, metrics, Arc::clone(&feed.counts)),
+    pub(crate) fn new(registry: &Registry, metrics: Metrics, extras: &SourceExtras) -> prometheus::Result<Self> {
+        match extras {
+            SourceExtras::None => Ok(Self::File),
+            SourceExtras::ConfigMap { counts, .. } => Self::of_watch(registry, metrics, Arc::clone(counts)),
+            SourceExtras::Feed(feed) => Self::of_feed(registry, metrics, Arc::clone(&feed.counts)),
         }
     }
 
@@ -84,19 +84,19 @@ impl SourceMetrics {
         match self {
             Self::File => {}
             Self::Watch { counts, metrics, restarts, deletions } => {
-                metrics.catch_up(restarts, counts.restarts());
-                metrics.catch_up(deletions, counts.deletions());
+                metrics.catch_up(restarts, counts.restarts.get());
+                metrics.catch_up(deletions, counts.deletions.get());
             }
             Self::Feed { counts, metrics, connected, connects, lost, updates } => {
                 connected.set(i64::from(counts.connected()));
-                metrics.catch_up(&connects.with_label_values(&["ok"]), counts.connects());
-                metrics.catch_up(&connects.with_label_values(&["error"]), counts.failed_connects());
-                metrics.catch_up(lost, counts.streams_lost());
+                metrics.catch_up(&connects.with_label_values(&["ok"]), counts.connects.get());
+                metrics.catch_up(&connects.with_label_values(&["error"]), counts.failed_connects.get());
+                metrics.catch_up(lost, counts.streams_lost.get());
                 for (kind, count) in [
-                    ("snapshot", counts.snapshots_taken()),
-                    ("delta", counts.deltas_taken()),
-                    ("refused_older", counts.refused_older()),
-                    ("refused_unreadable", counts.refused_unreadable()),
+                    ("snapshot", counts.snapshots_taken.get()),
+                    ("delta", counts.deltas_taken.get()),
+                    ("refused_older", counts.refused_older.get()),
+                    ("refused_unreadable", counts.refused_unreadable.get()),
                 ] {
                     metrics.catch_up(&updates.with_label_values(&[kind]), count);
                 }

@@ -37,7 +37,7 @@ fn a_patch_a_replacement_and_a_new_object_hold_at_once_and_a_deletion_takes_noth
 
     assert_eq!(cluster.server.api(ADMIN).delete(CONFIG_MAP).status, 200);
     until("the deletion is seen", || watched.complains("the ConfigMap was deleted"));
-    assert_eq!((watched.rate("team"), watched.counts.deletions()), (Some(3.0), 1));
+    assert_eq!((watched.rate("team"), watched.counts.deletions.get()), (Some(3.0), 1));
 
     let since = Instant::now();
     cluster.create(&rates(&[("team", 4)]));
@@ -45,7 +45,7 @@ fn a_patch_a_replacement_and_a_new_object_hold_at_once_and_a_deletion_takes_noth
     assert_eq!(watched.problems(), Vec::<String>::new());
     let last = watched.state().origin.expect("an origin");
     assert_ne!(last.uid, second.uid);
-    assert_eq!((watched.counts.deletions(), watched.counts.restarts()), (1, 0), "one watch heard it all");
+    assert_eq!((watched.counts.deletions.get(), watched.counts.restarts.get()), (1, 0), "one watch heard it all");
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn a_missing_role_is_named_and_a_watch_that_expired_meanwhile_lists_again() {
         watched.heard("team", 2, cluster.put(&rates(&[("team", 2)]))) < SOON,
         "get, list and watch by name are enough"
     );
-    assert_eq!(watched.counts.restarts(), 0);
+    assert_eq!(watched.counts.restarts.get(), 0);
 
     unbind_role(&cluster);
     cluster.server.kill();
@@ -90,7 +90,7 @@ fn an_expired_token_is_read_again_from_its_file() {
     cluster.server.kill();
     cluster.server.restart_with(&[account("second")]);
     until("the refused token is a problem", || watched.complains("the API server refuses the credentials (401)"));
-    assert!(watched.counts.refused_credentials() > 0);
+    assert!(watched.counts.refused_credentials.get() > 0);
     assert_eq!(watched.rate("team"), Some(1.0));
     cluster.put(&rates(&[("team", 2)]));
     fs::write(&token, "second").expect("a file");

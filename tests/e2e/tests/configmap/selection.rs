@@ -58,9 +58,9 @@ fn of_objects_with_a_label_the_newest_holds_and_the_one_before_it_once_it_is_gon
 
     delete(&cluster, "runtime-a");
     until("the deletion is seen", || watched.complains("mimir/runtime-a: the ConfigMap was deleted"));
-    assert_eq!((watched.rate("team"), watched.counts.deletions()), (Some(9.0), 1));
+    assert_eq!((watched.rate("team"), watched.counts.deletions.get()), (Some(9.0), 1));
     assert!(watched.heard("team", 5, create(&cluster, "runtime-0", 5)) < AT_ONCE);
-    assert_eq!((watched.problems(), watched.counts.restarts()), (Vec::new(), 0));
+    assert_eq!((watched.problems(), watched.counts.restarts.get()), (Vec::new(), 0));
 }
 
 #[test]

@@ -76,3 +76,77 @@ fn a_bad_value_names_flag_and_fix() {
         &["-distributor.request-rate-limit has no value: write -distributor.request-rate-limit=VALUE"],
     );
 }
+
+#[test]
+fn whole_numbers_are_gos() {
+    for (text, expected) in [
+        ("500", Some(500)),
+        ("-5", Some(-5)),
+        ("+5", Some(5)),
+        ("0", Some(0)),
+        ("010", Some(8)),
+        ("0x1F", Some(31)),
+        ("0X_1f", Some(31)),
+        ("0b11", Some(3)),
+        ("0o17", Some(15)),
+        ("1_000", Some(1000)),
+        ("9223372036854775807", Some(i64::MAX)),
+        ("-9223372036854775808", Some(i64::MIN)),
+        ("9223372036854775808", None),
+        ("089", None),
+        ("1__0", None),
+        ("_1", None),
+        ("1_", None),
+        ("--5", None),
+        ("0x", None),
+        ("1e3", None),
+        ("1.0", None),
+        ("", None),
+        (" 1", None),
+    ] {
+        assert_eq!(parse_int(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn floats_are_gos_and_spelled_for_yaml() {
+    for (text, expected) in [
+        ("500000", Some("500000.0")),
+        ("1e6", Some("1000000.0")),
+        ("2.5", Some("2.5e0")),
+        (".5", Some("5e-1")),
+        ("-1", Some("-1.0")),
+        ("+Inf", Some(".inf")),
+        ("-inf", Some("-.inf")),
+        ("NaN", Some(".nan")),
+        ("1.7976931348623157e308", Some("1.7976931348623157e308")),
+        ("1e400", None),
+        ("fast", None),
+        ("10k", None),
+        ("", None),
+    ] {
+        assert_eq!(parse_float(text).as_deref(), expected, "{text}");
+    }
+}
+
+#[track_caller]
+fn check(text: &str, expected: &[&str]) {
+    assert_eq!(split_words(text).unwrap(), expected, "{text}");
+}
+
+#[test]
+fn words_are_those_of_a_shell() {
+    check("", &[]);
+    check("  -a=1\t-b 2\n-c\r\n", &["-a=1", "-b", "2", "-c"]);
+    check("-a='x y' \"-b=z \\\" w\" -c=", &["-a=x y", "-b=z \" w", "-c="]);
+    check("-a='' ''", &["-a=", ""]);
+    check("-a=1 \\\n-b=2 \\", &["-a=1", "-b=2"]);
+    check("# all of it\n-a=1 # one\n-b=#2", &["-a=1", "-b=#2"]);
+    check("-a=\\ b", &["-a= b"]);
+}
+
+#[test]
+fn a_quote_without_an_end_is_an_error() {
+    assert!(split_words("-a='b").unwrap_err().contains("never closed"));
+    assert!(split_words("-a=\"b").unwrap_err().contains("never closed"));
+}

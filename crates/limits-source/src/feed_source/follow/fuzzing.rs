@@ -5,18 +5,17 @@ use std::sync::Arc;
 use limits::{LimitsState, Snapshot, TenantLimits};
 use proto::edge::limits::v1::WatchResponse;
 
-use super::super::held::Held;
-use super::super::outlets::Outlets;
+use super::super::FeedPublisher;
+use super::super::applied::AppliedLimits;
 use super::super::servers::Servers;
-use super::super::url::{FeedUrls, FeedUrlsError};
-use super::{Follower, Heard};
-use crate::Freshness;
+use super::{Follower, StreamState};
+use crate::{FeedUrls, FeedUrlsError, Freshness};
 
 /// What a client has taken over so far.
 #[derive(Debug)]
 pub struct FeedClient {
     follower: Follower,
-    heard: Heard,
+    state: StreamState,
 }
 
 impl FeedClient {
@@ -27,14 +26,14 @@ impl FeedClient {
     pub fn new() -> Result<Self, FeedUrlsError> {
         let urls: FeedUrls = "http://localhost:1".parse()?;
         let state = LimitsState::new(TenantLimits::default(), false);
-        let outlets = Outlets::new(None, Freshness::default());
-        let follower = Follower::new(Servers::new(urls), Held::new(state), outlets);
-        Ok(Self { follower, heard: Heard::nothing() })
+        let publisher = FeedPublisher::new(None, Freshness::default());
+        let follower = Follower::new(Servers::new(urls), AppliedLimits::new(state), publisher);
+        Ok(Self { follower, state: StreamState::new() })
     }
 
     /// What is still to come of the stream does not come; another one begins.
     pub fn begin_stream(&mut self) {
-        self.heard = Heard::nothing();
+        self.state = StreamState::new();
     }
 
     /// Takes a message over.
@@ -42,18 +41,18 @@ impl FeedClient {
     /// # Errors
     /// Why it is not taken.
     pub async fn take(&mut self, message: WatchResponse) -> Result<(), String> {
-        self.follower.take(message, &mut self.heard).await.map_err(|refusal| refusal.to_string())
+        self.follower.take(message, &mut self.state).await.map_err(|refusal| refusal.to_string())
     }
 
     /// The limits in force.
     #[must_use]
     pub fn limits(&self) -> Option<Arc<Snapshot>> {
-        self.follower.held.limits()
+        self.follower.applied.limits()
     }
 
     /// Whether no part of a change is there whose others are to come.
     #[must_use]
     pub fn is_between_changes(&self) -> bool {
-        !self.heard.changes.is_under_way()
+        !self.state.changes.is_under_way()
     }
 }

@@ -97,10 +97,10 @@ fn a_deletion_keeps_the_limits_until_the_object_is_made_again() {
 #[test]
 fn what_keeps_the_object_from_being_read_is_a_problem_beside_the_documents() {
     let mut revisions = read("9", "a.ingestion_rate: fast\n");
-    assert!(revisions.set_faults(vec!["no answer".to_owned()]));
-    assert!(!revisions.set_faults(vec!["no answer".to_owned()]), "told once");
+    assert!(revisions.set_errors(vec!["no answer".to_owned()]));
+    assert!(!revisions.set_errors(vec!["no answer".to_owned()]), "told once");
     assert_eq!(seen(&revisions).2.len(), 2);
-    assert!(revisions.set_faults(vec![]));
+    assert!(revisions.set_errors(vec![]));
     assert_eq!(seen(&revisions).2.len(), 1);
 }
 
@@ -146,4 +146,39 @@ fn what_is_wrong_with_an_object_that_a_label_selects_goes_by_its_name() {
     assert_eq!(names.of(&other), None);
     revisions.set_missing(true);
     assert!(seen(&revisions).2[0].starts_with("mimir/mimir-runtime: the ConfigMap was deleted"));
+}
+
+fn object(name: &str, created: &str) -> ConfigMap {
+    let metadata = json!({ "name": name, "uid": "u", "resourceVersion": "7", "creationTimestamp": created });
+    serde_json::from_value(json!({ "metadata": metadata, "data": { "a": "1" }, "binaryData": { "b": "AP8=" } }))
+        .unwrap()
+}
+
+fn at(second: u8) -> String {
+    format!("2026-04-01T00:00:{second:02}Z")
+}
+
+#[test]
+fn data_and_binary_data_are_taken_as_they_are() {
+    let content = Content::of(object("a", &at(1))).unwrap();
+    assert_eq!((content.data.get("a"), content.data.get("b")), (Some(&b"1"[..]), Some(&[0, 255][..])));
+    assert_eq!((&*content.origin.uid, &*content.origin.resource_version, &*content.name), ("u", "7", "a"));
+}
+
+#[test]
+fn an_object_without_data_has_no_keys() {
+    let mut bare = object("a", &at(1));
+    (bare.data, bare.binary_data) = (None, None);
+    assert!(Content::of(bare.clone()).unwrap().data.keys().is_empty());
+    bare.metadata.uid = None;
+    assert!(Content::of(bare).is_none());
+}
+
+#[test]
+fn the_newest_object_is_read_and_of_one_second_the_last_name() {
+    let name = |objects| newest(objects, |object: &ConfigMap| &object.metadata).and_then(|object| object.metadata.name);
+    assert_eq!(name(vec![object("z", &at(1)), object("a", &at(2))]).as_deref(), Some("a"));
+    assert_eq!(name(vec![object("b", &at(2)), object("a", &at(2))]).as_deref(), Some("b"));
+    assert_eq!(name(vec![object("b", &at(2)), object("c", &at(3)), object("a", &at(2))]).as_deref(), Some("c"));
+    assert_eq!(name(vec![]), None);
 }

@@ -29,11 +29,11 @@ fn question(old: &Value, new: &Value) -> Value {
     })
 }
 
-fn answered(question: &Value) -> Result<(Value, Kindness), String> {
+fn answered(question: &Value) -> Result<(Value, ReviewOutcome), String> {
     answered_for("mimir/mimir-runtime", question)
 }
 
-fn answered_for(configmap: &str, question: &Value) -> Result<(Value, Kindness), String> {
+fn answered_for(configmap: &str, question: &Value) -> Result<(Value, ReviewOutcome), String> {
     let configmap = configmap.parse().map_err(|error| format!("{error}"))?;
     let rules = Rules {
         configmap,
@@ -41,31 +41,31 @@ fn answered_for(configmap: &str, question: &Value) -> Result<(Value, Kindness), 
         version: limits::MimirVersion::default(),
         allow_empty: false,
     };
-    let (answer, kindness) = answer(&rules, question.to_string().as_bytes())?;
-    Ok((serde_json::to_value(answer).map_err(|error| error.to_string())?, kindness))
+    let (answer, outcome) = answer(&rules, question.to_string().as_bytes())?;
+    Ok((serde_json::to_value(answer).map_err(|error| error.to_string())?, outcome))
 }
 
 #[track_caller]
-fn check(question: &Value, response: &Value, kindness: Kindness) {
+fn check(question: &Value, response: &Value, outcome: ReviewOutcome) {
     let expected = json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response });
-    assert_eq!(answered(question), Ok((expected, kindness)));
+    assert_eq!(answered(question), Ok((expected, outcome)));
 }
 
 #[test]
 fn each_answer_is_what_kubernetes_reads() {
     let rate = |rate: &str| json!({ "a.ingestion_rate": rate });
     let allowed = json!({ "uid": "question-1", "allowed": true });
-    check(&question(&Value::Null, &rate("5")), &allowed, Kindness::Allowed);
-    check(&question(&rate("5"), &rate("6")), &allowed, Kindness::Allowed);
+    check(&question(&Value::Null, &rate("5")), &allowed, ReviewOutcome::Allowed);
+    check(&question(&rate("5"), &rate("6")), &allowed, ReviewOutcome::Allowed);
     let message = "a.ingestion_rate: tenant a: field ingestion_rate is \"x\": write a number such as 10000";
     let status = json!({ "code": 422, "reason": "Invalid", "message": message });
     let denied = json!({ "uid": "question-1", "allowed": false, "status": status });
-    check(&question(&rate("5"), &rate("x")), &denied, Kindness::Denied);
+    check(&question(&rate("5"), &rate("x")), &denied, ReviewOutcome::Denied);
     let new = json!({ "runtime.yaml": "overrides: {a/b: {}}" });
     let warning = "runtime.yaml:1: tenant a/b: no push is ever of this tenant, and the entry is ignored: tenant ID 'a/b' \
                    contains unsupported character '/'";
     let warned = json!({ "uid": "question-1", "allowed": true, "warnings": [warning] });
-    check(&question(&Value::Null, &new), &warned, Kindness::Warned);
+    check(&question(&Value::Null, &new), &warned, ReviewOutcome::Warned);
 }
 
 #[test]
@@ -83,17 +83,17 @@ fn whatever_is_about_something_else_is_allowed_in_silence() {
     ] {
         let mut other = bad.clone();
         other["request"][field] = value;
-        check(&other, &json!({ "uid": "question-1", "allowed": true }), Kindness::Passed);
+        check(&other, &json!({ "uid": "question-1", "allowed": true }), ReviewOutcome::Passed);
     }
-    assert!(answered(&bad).is_ok_and(|(_, kindness)| kindness == Kindness::Denied), "the question is denied else");
+    assert!(answered(&bad).is_ok_and(|(_, outcome)| outcome == ReviewOutcome::Denied), "the question is denied else");
 }
 
 #[test]
 fn what_cannot_be_read_is_allowed_with_a_warning() -> Result<(), String> {
     let mut odd = question(&Value::Null, &json!({}));
     odd["request"]["object"]["data"] = json!({ "a": 5 });
-    let (answer, kindness) = answered(&odd)?;
-    assert_eq!((&answer["response"]["allowed"], kindness), (&json!(true), Kindness::Unjudged));
+    let (answer, outcome) = answered(&odd)?;
+    assert_eq!((&answer["response"]["allowed"], outcome), (&json!(true), ReviewOutcome::Unjudged));
     let warning = answer["response"]["warnings"][0].as_str().unwrap_or_default();
     assert!(warning.starts_with("overrides were not checked: the ConfigMap cannot be read: "), "{warning}");
     let late = answer_unjudged(odd.to_string().as_bytes(), "it takes too long")?;
@@ -113,11 +113,11 @@ fn what_is_no_question_has_no_answer() {
 fn with_a_label_every_configmap_that_has_it_is_judged() {
     let mut question = question(&Value::Null, &json!({ "a.ingestion_rate": "x" }));
     question["request"]["name"] = json!("runtime-7f9c");
-    let kindness = |question: &Value| answered_for("mimir/app=runtime", question).map(|(_, kindness)| kindness);
-    assert_eq!(kindness(&question), Ok(Kindness::Passed));
-    for (value, expected) in [("runtime", Kindness::Denied), ("other", Kindness::Passed)] {
+    let outcome = |question: &Value| answered_for("mimir/app=runtime", question).map(|(_, outcome)| outcome);
+    assert_eq!(outcome(&question), Ok(ReviewOutcome::Passed));
+    for (value, expected) in [("runtime", ReviewOutcome::Denied), ("other", ReviewOutcome::Passed)] {
         question["request"]["object"]["metadata"]["labels"] = json!({ "app": value });
-        assert_eq!(kindness(&question), Ok(expected), "{value}");
+        assert_eq!(outcome(&question), Ok(expected), "{value}");
     }
 }
 
@@ -126,5 +126,5 @@ fn binary_data_is_judged_as_data_is() {
     let mut question = question(&Value::Null, &json!({}));
     // overrides: [a]
     question["request"]["object"]["binaryData"] = json!({ "runtime.yaml": "b3ZlcnJpZGVzOiBbYV0K" });
-    assert_eq!(answered(&question).map(|(_, kindness)| kindness), Ok(Kindness::Denied));
+    assert_eq!(answered(&question).map(|(_, outcome)| outcome), Ok(ReviewOutcome::Denied));
 }

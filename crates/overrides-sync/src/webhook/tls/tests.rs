@@ -45,15 +45,16 @@ fn a_pair_that_cannot_be_used_is_an_error_that_names_the_file() -> anyhow::Resul
 
 #[test]
 fn a_new_pair_is_taken_once_both_halves_are_there() -> anyhow::Result<()> {
-    let (folder, first, second, counts) = (tempfile::tempdir()?, pair()?, pair()?, WebhookCounts::default());
+    let (folder, first, second, counts) =
+        (tempfile::tempdir()?, pair()?, pair()?, IntCounter::new("bad_certificates", "test")?);
     let files = files(&folder, &first)?;
     let mut tls = Tls::load(files.clone())?;
     let mut acceptor = tls.acceptor();
-    let mut look = |counts: &WebhookCounts| {
-        tls.look(Texts::read(&files), counts);
+    let mut look = |counts: &IntCounter| {
+        tls.on_look(Texts::read(&files), counts);
         let changed = acceptor.has_changed().unwrap_or(false);
         acceptor.mark_unchanged();
-        (changed, counts.bad_certificates())
+        (changed, counts.get())
     };
     assert_eq!([look(&counts), look(&counts)], [(false, 0), (false, 0)]);
     fs::write(&files.cert, &second.cert)?;

@@ -8,71 +8,73 @@ fn version(uid: &str, resource_version: &str, content_sum: u64) -> Version {
 }
 
 /// What holds one tenant, from an object of this UID or from none.
-fn held(uid: &str) -> Held {
+fn applied(uid: &str) -> AppliedLimits {
     let mut state = LimitsState::new(Limits::default(), false);
     let put = vec![EntryUpdate { tenant: "a", mode: Mode::Enforce, own_fields: "{request_rate: 1}" }];
     let _ = state.update(&Update { complete: true, put, removed: Vec::new() }).unwrap();
-    let mut held = Held::new(state);
-    held.origin = origin(&version(uid, "10", 0)).map(Arc::new);
-    held
+    let mut applied = AppliedLimits::new(state);
+    applied.origin = origin(&version(uid, "10", 0)).map(Arc::new);
+    applied
 }
 
 /// Whether limits of this version are taken that were confirmed so many seconds ago, while those in force were 100 seconds ago.
 #[track_caller]
-fn check(held: &Held, version: &Version, theirs: u64, expected: bool) {
-    let taken = held.check_freshness(version, Duration::from_secs(theirs), Duration::from_secs(100)).is_ok();
+fn check(applied: &AppliedLimits, version: &Version, theirs: u64, expected: bool) {
+    let taken = applied.check_freshness(version, Duration::from_secs(theirs), Duration::from_secs(100)).is_ok();
     assert_eq!(taken, expected, "{version:?} {theirs}");
 }
 
 #[test]
 fn limits_from_a_servers_cache_replace_only_what_was_confirmed_earlier() {
-    let held = held("u");
-    check(&held, &version("", "", 7), 99, true);
-    check(&held, &version("", "", 7), 101, false);
-    let same = held.limits().unwrap().content_sum();
-    check(&held, &version("", "", same), 9_999, true);
+    let applied = applied("u");
+    check(&applied, &version("", "", 7), 99, true);
+    check(&applied, &version("", "", 7), 101, false);
+    let same = applied.limits().unwrap().content_sum();
+    check(&applied, &version("", "", same), 9_999, true);
 }
 
 #[test]
 fn of_two_objects_or_of_what_is_from_our_cache_the_one_confirmed_long_before_does_not_hold() {
-    for held in [held("u"), held("")] {
-        check(&held, &version("other", "5", 7), 130, true);
-        check(&held, &version("other", "5", 7), 131, false);
+    for applied in [applied("u"), applied("")] {
+        check(&applied, &version("other", "5", 7), 130, true);
+        check(&applied, &version("other", "5", 7), 131, false);
     }
 }
 
 #[test]
 fn revisions_of_one_object_and_the_first_limits_need_no_time() {
-    check(&held("u"), &version("u", "11", 7), 9_999, true);
-    let nothing = Held::new(LimitsState::new(Limits::default(), false));
+    check(&applied("u"), &version("u", "11", 7), 9_999, true);
+    let nothing = AppliedLimits::new(LimitsState::new(Limits::default(), false));
     check(&nothing, &version("", "", 7), 9_999, true);
 }
 
 #[tokio::test]
 async fn fields_of_a_newer_server_keep_no_limits_from_anybody() {
-    let mut held = held("u");
+    let mut applied = applied("u");
     let put =
         |tenant: &str, fields: &str| TenantLimits { tenant: tenant.to_owned(), mode: 0, fields: fields.to_owned() };
     let change = |complete, put| Change { version: version("u", "11", 7), complete, put, removed: Vec::new() };
     let newer = || put("b", "{request_rate: 2, zone_rate: 3}");
-    assert!(held.take(change(true, vec![put("a", "{request_rate: 5}"), newer()])).await.unwrap());
-    let rate = |held: &Held, tenant| held.limits().unwrap().entry(tenant).map(|entry| entry.limits.request_rate);
-    assert_eq!((rate(&held, "a"), rate(&held, "b")), (Some(5.0), Some(2.0)));
+    assert!(applied.apply(change(true, vec![put("a", "{request_rate: 5}"), newer()])).await.unwrap());
+    let rate = |applied: &AppliedLimits, tenant| {
+        applied.limits().unwrap().entry(tenant).map(|entry| entry.limits.request_rate)
+    };
+    assert_eq!((rate(&applied, "a"), rate(&applied, "b")), (Some(5.0), Some(2.0)));
 
     assert!(
-        held.take(change(false, vec![put("a", "{request_rate: 6}")])).await.unwrap(),
+        applied.apply(change(false, vec![put("a", "{request_rate: 6}")])).await.unwrap(),
         "b is still another one here"
     );
     let known = change(false, vec![put("b", "{request_rate: 2}")]);
-    assert!(matches!(held.take(known).await, Err(Refusal::Sum { .. })), "now it has to be what the server has");
+    assert!(matches!(applied.apply(known).await, Err(UpdateError::Sum { .. })), "now it has to be what the server has");
 }
 
 #[tokio::test]
 async fn the_same_limits_from_a_servers_cache_do_not_make_the_revision_forgotten() {
-    let mut held = held("u");
-    let sum = held.limits().unwrap().content_sum();
+    let mut applied = applied("u");
+    let sum = applied.limits().unwrap().content_sum();
     let change = |version| Change { version, complete: false, put: Vec::new(), removed: Vec::new() };
-    assert!(!held.take(change(version("", "", sum))).await.unwrap());
-    let older = held.take(change(version("u", "9", sum))).await;
-    assert!(matches!(older, Err(Refusal::Older { .. })), "{older:?}");
+    assert!(!applied.apply(change(version("", "", sum))).await.unwrap());
+    let older = applied.apply(change(version("u", "9", sum))).await;
+    assert!(matches!(older, Err(UpdateError::Older { .. })), "{older:?}");
 }

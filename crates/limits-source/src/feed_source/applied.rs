@@ -1,7 +1,7 @@
-//! The limits in force from the feed, and what may replace them.
+//! The limits in force from the feed, and which updates may replace them.
 //!
-//! The invariant: limits never go back to an older revision of the object that they were read from, and a change is taken whole and as its server
-//! meant it, or not at all.
+//! The invariant: limits never go back to an older revision of the object that they were read from, and a change is applied whole, with
+//! the result that its server has, or not at all.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,27 +11,27 @@ use limits::{EntryUpdate, LimitsState, Mode, Origin, Snapshot, Update};
 use proto::edge::limits::v1::{Mode as FeedMode, TenantLimits, Version};
 use thiserror::Error;
 
-use super::gather::{Change, PartError};
-use super::stream::StreamError;
+use super::parts::{Change, PartError};
+use super::servers::StreamError;
 
 /// Two servers that are well confirm one object so far apart at most: each asks every 15 seconds.
 const CONFIRMED_APART: Duration = Duration::from_secs(30);
 
 /// The last good limits, and which of the feed's they are.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct AppliedLimits {
     state: LimitsState,
-    /// What a server is told that we have; `None` to be given everything.
-    have: Option<Version>,
+    /// The version that a request names; `None` requests everything.
+    version: Option<Version>,
     /// Where the limits were read from.
     origin: Option<Arc<Origin>>,
     /// Tenants whose limits here are not the server's: in shadow there, and good here; or with fields that only a newer build knows.
-    kept: HashSet<String>,
+    different: HashSet<String>,
 }
 
-/// Why a change was not taken.
+/// Why a change was rejected.
 #[derive(Debug, Error)]
-pub(super) enum Refusal {
+pub(super) enum UpdateError {
     #[error("its limits are of resource version {theirs}, and those in force of {ours}")]
     Older { theirs: Box<str>, ours: Box<str> },
     #[error(
@@ -52,17 +52,17 @@ pub(super) enum Refusal {
     Interrupted,
 }
 
-/// What a change came to.
+/// The result of a change.
 struct Applied {
     state: LimitsState,
-    kept: HashSet<String>,
+    different: HashSet<String>,
     changed: bool,
 }
 
-impl Held {
-    /// Holds what the state has already.
+impl AppliedLimits {
+    /// The limits that the state has already.
     pub(super) fn new(state: LimitsState) -> Self {
-        Self { state, have: None, origin: None, kept: HashSet::new() }
+        Self { state, version: None, origin: None, different: HashSet::new() }
     }
 
     pub(super) fn limits(&self) -> Option<Arc<Snapshot>> {
@@ -73,32 +73,37 @@ impl Held {
         self.origin.clone()
     }
 
-    /// What a server is told that we have.
-    pub(super) fn have(&self) -> Option<Version> {
-        self.have.clone()
+    /// The version that a request names.
+    pub(super) fn version(&self) -> Option<Version> {
+        self.version.clone()
     }
 
-    /// Has the next server give everything.
-    pub(super) fn ask_for_everything(&mut self) {
-        self.have = None;
+    /// Has the next request ask for everything.
+    pub(super) fn request_everything(&mut self) {
+        self.version = None;
     }
 
     /// Whether limits of this version may replace those in force.
-    pub(super) fn check_age(&self, version: &Version) -> Result<(), Refusal> {
+    pub(super) fn check_age(&self, version: &Version) -> Result<(), UpdateError> {
         let (Some(theirs), Some(ours)) = (origin(version), &self.origin) else { return Ok(()) };
         if theirs.is_older_than(ours) {
             let ours = ours.resource_version.clone();
-            return Err(Refusal::Older { theirs: theirs.resource_version, ours });
+            return Err(UpdateError::Older { theirs: theirs.resource_version, ours });
         }
         Ok(())
     }
 
     /// Whether a server may begin with limits of this version, which its source confirmed that long ago, as it did those in force. Where revisions
     /// do not tell which are newer, as with limits from a server's cache, or of an object that was deleted and made anew, the time has to.
-    pub(super) fn check_freshness(&self, version: &Version, theirs: Duration, ours: Duration) -> Result<(), Refusal> {
+    pub(super) fn check_freshness(
+        &self,
+        version: &Version,
+        theirs: Duration,
+        ours: Duration,
+    ) -> Result<(), UpdateError> {
         let Some(limits) = self.state.current() else { return Ok(()) };
         let has = |sum: u64| sum == version.content_sum;
-        if has(limits.content_sum()) || self.have.as_ref().is_some_and(|have| has(have.content_sum)) {
+        if has(limits.content_sum()) || self.version.as_ref().is_some_and(|version| has(version.content_sum)) {
             return Ok(());
         }
         let slack = match (origin(version), self.origin.as_deref()) {
@@ -106,44 +111,44 @@ impl Held {
             (None, Some(_)) => Duration::ZERO,
             _ => CONFIRMED_APART,
         };
-        if theirs > ours.saturating_add(slack) { Err(Refusal::LessFresh { theirs, ours }) } else { Ok(()) }
+        if theirs > ours.saturating_add(slack) { Err(UpdateError::LessFresh { theirs, ours }) } else { Ok(()) }
     }
 
-    /// Takes a change over; whether the limits are new ones. Nothing is taken where it is refused.
-    pub(super) async fn take(&mut self, change: Change) -> Result<bool, Refusal> {
+    /// Applies a change, all of it or nothing; returns whether the limits are new.
+    pub(super) async fn apply(&mut self, change: Change) -> Result<bool, UpdateError> {
         self.check_age(&change.version)?;
         let version = change.version.clone();
-        let (state, kept) = (self.state.clone(), self.kept.clone());
+        let (state, different) = (self.state.clone(), self.different.clone());
         // Many tenants take longer than a worker may be kept from decisions.
-        let applying = tokio::task::spawn_blocking(move || apply(state, kept, &change));
-        let applied = applying.await.map_err(|_| Refusal::Interrupted)??;
-        (self.state, self.kept) = (applied.state, applied.kept);
+        let applying = tokio::task::spawn_blocking(move || apply(state, different, &change));
+        let applied = applying.await.map_err(|_| UpdateError::Interrupted)??;
+        (self.state, self.different) = (applied.state, applied.different);
         // A server that has the same limits from its cache does not know their revision.
         let known = self.origin.clone().filter(|_| !applied.changed);
         // The revision may be a new one while the limits are the same.
         let origin = origin(&version).map(Arc::new).or(known);
         let changed = applied.changed || origin != self.origin;
-        (self.origin, self.have) = (origin, Some(version));
+        (self.origin, self.version) = (origin, Some(version));
         Ok(changed)
     }
 }
 
-fn apply(mut state: LimitsState, mut kept: HashSet<String>, change: &Change) -> Result<Applied, Refusal> {
+fn apply(mut state: LimitsState, mut different: HashSet<String>, change: &Change) -> Result<Applied, UpdateError> {
     let put = change.put.iter().map(entry_update).collect::<Result<Vec<_>, _>>()?;
     let removed = change.removed.iter().map(String::as_str).collect();
     let updated = state.update(&Update { complete: change.complete, put, removed })?;
     if change.complete {
-        kept.clear();
+        different.clear();
     }
     for tenant in &change.removed {
-        kept.remove(tenant);
+        different.remove(tenant);
     }
     for TenantLimits { tenant, mode, .. } in &change.put {
         let good_here = updated.snapshot.entry(tenant).is_some_and(|entry| entry.mode == Mode::Enforce);
         if *mode == i32::from(FeedMode::Shadow) && good_here {
-            kept.insert(tenant.clone());
+            different.insert(tenant.clone());
         } else {
-            kept.remove(tenant);
+            different.remove(tenant);
         }
     }
     if let Some(tenant) = updated.passed_over.first() {
@@ -153,22 +158,22 @@ fn apply(mut state: LimitsState, mut kept: HashSet<String>, change: &Change) -> 
             "the feed has fields that this version does not know, which are passed over; run the version of the overrides-sync"
         );
     }
-    kept.extend(updated.passed_over);
+    different.extend(updated.passed_over);
     let (ours, theirs) = (updated.snapshot.content_sum(), change.version.content_sum);
-    if kept.is_empty() && ours != theirs {
-        return Err(Refusal::Sum { theirs, ours });
+    if different.is_empty() && ours != theirs {
+        return Err(UpdateError::Sum { theirs, ours });
     }
-    Ok(Applied { state, kept, changed: updated.changed })
+    Ok(Applied { state, different, changed: updated.changed })
 }
 
-fn entry_update(entry: &TenantLimits) -> Result<EntryUpdate<'_>, Refusal> {
+fn entry_update(entry: &TenantLimits) -> Result<EntryUpdate<'_>, UpdateError> {
     let TenantLimits { tenant, mode, fields } = entry;
     let mode = match FeedMode::try_from(*mode) {
         Ok(FeedMode::Enforce) => Mode::Enforce,
         Ok(FeedMode::Shadow) => Mode::Shadow,
         Err(_) => {
             let tenant = tenant.chars().take(SHOWN_CHARACTERS).collect();
-            return Err(Refusal::Mode { tenant, mode: *mode });
+            return Err(UpdateError::Mode { tenant, mode: *mode });
         }
     };
     Ok(EntryUpdate { tenant, mode, own_fields: fields })
