@@ -29,6 +29,7 @@ mod table;
 mod walk;
 
 pub use rules::RuleSettings;
+pub(crate) use table::limit_names;
 
 use walk::Walk;
 

@@ -21,13 +21,15 @@ impl ValueError {
 }
 
 /// A type that a field of the limits can have.
-pub(crate) trait FieldValue: Sized {
+pub(crate) trait FieldValue: PartialEq {
     /// Takes the node's value over; on an error `self` is unchanged.
     fn read(&mut self, node: &Node) -> Result<(), ValueError>;
     /// The value as YAML that reads back the same.
     fn render(&self) -> String;
     /// Equality under which a value always equals itself, NaN included.
-    fn same(&self, other: &Self) -> bool;
+    fn same(&self, other: &Self) -> bool {
+        self == other
+    }
 }
 
 impl FieldValue for f64 {
@@ -77,10 +79,6 @@ impl FieldValue for i64 {
     fn render(&self) -> String {
         self.to_string()
     }
-
-    fn same(&self, other: &Self) -> bool {
-        self == other
-    }
 }
 
 const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
@@ -100,10 +98,6 @@ impl FieldValue for bool {
     fn render(&self) -> String {
         self.to_string()
     }
-
-    fn same(&self, other: &Self) -> bool {
-        self == other
-    }
 }
 
 impl FieldValue for Arc<str> {
@@ -116,10 +110,6 @@ impl FieldValue for Arc<str> {
 
     fn render(&self) -> String {
         quote(self)
-    }
-
-    fn same(&self, other: &Self) -> bool {
-        self == other
     }
 }
 
@@ -138,10 +128,6 @@ impl FieldValue for Arc<[Arc<str>]> {
         let items: Vec<_> = self.iter().map(|item| quote(item)).collect();
         format!("[{}]", items.join(", "))
     }
-
-    fn same(&self, other: &Self) -> bool {
-        self == other
-    }
 }
 
 impl FieldValue for Duration {
@@ -158,50 +144,35 @@ impl FieldValue for Duration {
     fn render(&self) -> String {
         duration::render(*self)
     }
-
-    fn same(&self, other: &Self) -> bool {
-        self == other
-    }
 }
 
 impl FieldValue for LabelValueStrategy {
     fn read(&mut self, node: &Node) -> Result<(), ValueError> {
-        *self = match text(node)? {
-            None => return Ok(()),
-            Some("" | "error") => LabelValueStrategy::Error,
-            Some("truncate") => LabelValueStrategy::Truncate,
-            Some("drop") => LabelValueStrategy::Drop,
-            Some(other) => return Err(wants("error, truncate or drop", Resolved::Text(other))),
-        };
+        match text(node)? {
+            None => {}
+            Some("") => *self = LabelValueStrategy::Error,
+            Some(text) => {
+                *self = Self::named(text).ok_or_else(|| wants("error, truncate or drop", Resolved::Text(text)))?;
+            }
+        }
         Ok(())
     }
 
     fn render(&self) -> String {
         self.as_str().to_owned()
-    }
-
-    fn same(&self, other: &Self) -> bool {
-        self == other
     }
 }
 
 impl FieldValue for NameScheme {
     fn read(&mut self, node: &Node) -> Result<(), ValueError> {
-        *self = match text(node)? {
-            None | Some("") => return Ok(()),
-            Some("legacy") => NameScheme::Legacy,
-            Some("utf8") => NameScheme::Utf8,
-            Some(other) => return Err(wants("legacy or utf8", Resolved::Text(other))),
-        };
+        if let Some(text) = text(node)?.filter(|text| !text.is_empty()) {
+            *self = Self::named(text).ok_or_else(|| wants("legacy or utf8", Resolved::Text(text)))?;
+        }
         Ok(())
     }
 
     fn render(&self) -> String {
         self.as_str().to_owned()
-    }
-
-    fn same(&self, other: &Self) -> bool {
-        self == other
     }
 }
 

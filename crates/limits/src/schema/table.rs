@@ -68,8 +68,19 @@ pub(super) enum MapOf {
 
 static ROOT: LazyLock<Object> = LazyLock::new(|| parse(include_str!("mimir-3.1.tsv")).unwrap_or_default());
 
-static OTHER_RELEASES: LazyLock<HashSet<&'static str>> =
-    LazyLock::new(|| include_str!("other-releases.txt").lines().filter(|line| !line.starts_with('#')).collect());
+static OTHER_RELEASES: LazyLock<HashSet<&'static str>> = LazyLock::new(|| lines(OTHER).collect());
+
+const OTHER: &str = include_str!("other-releases.txt");
+
+fn lines(table: &'static str) -> impl Iterator<Item = &'static str> {
+    table.lines().filter(|line| !line.starts_with('#'))
+}
+
+/// The names of the limits of Mimir 2.0 to 3.1 and of its main branch.
+pub(crate) fn limit_names() -> impl Iterator<Item = &'static str> {
+    let others = OTHER.split_once("\n# ").map_or(OTHER, |(limits, _)| limits);
+    limits().into_iter().flat_map(|limits| limits.fields.keys().copied()).chain(lines(others))
+}
 
 /// The whole document.
 pub(super) fn root() -> &'static Object {
@@ -100,7 +111,7 @@ struct Row {
 }
 
 fn parse(table: &'static str) -> Option<Object> {
-    let rows: Vec<_> = table.lines().filter(|line| !line.starts_with('#')).map(row).collect::<Option<_>>()?;
+    let rows: Vec<_> = lines(table).map(row).collect::<Option<_>>()?;
     let root = rows.iter().find(|row| row.path == ".")?;
     object(&rows, "", root.go)
 }
@@ -167,7 +178,7 @@ mod tests {
 
     #[test]
     fn every_line_is_a_field() {
-        let lines = include_str!("mimir-3.1.tsv").lines().filter(|line| !line.starts_with('#')).count();
+        let lines = lines(include_str!("mimir-3.1.tsv")).count();
         assert_eq!(count(&parse(include_str!("mimir-3.1.tsv")).expect("a table")), lines - 1);
         assert_eq!(limits().map(|limits| (limits.go, limits.fields.len())), Some(("validation.plainLimits", 150)));
     }
@@ -195,7 +206,7 @@ mod tests {
     #[test]
     fn every_field_that_the_edge_reads_is_a_limit_or_of_another_release() {
         let limits = limits().expect("limits");
-        for field in crate::fields::USED {
+        for field in crate::model::USED {
             assert!(limits.fields.contains_key(field.name) || is_of_another_release(field.name), "{}", field.name);
         }
     }
