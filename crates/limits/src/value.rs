@@ -134,8 +134,8 @@ impl FieldValue for Duration {
     fn read(&mut self, node: &Node) -> Result<(), ValueError> {
         if let Some(text) = text(node)? {
             *self = duration::parse(text).map_err(|error| match error {
-                DurationError::Malformed => wants("a duration such as 30s, 10m or 1h30m", Resolved::Text(text)),
-                DurationError::TooLong => ValueError::new("is too long: write a duration under 292 years"),
+                DurationError::Malformed(_) => wants("a duration such as 30s, 10m or 1h30m", Resolved::Text(text)),
+                DurationError::TooLong(_) => ValueError::new("is too long: write a duration under 292 years"),
             })?;
         }
         Ok(())
@@ -176,11 +176,15 @@ impl FieldValue for NameScheme {
     }
 }
 
+/// Whether it is a null.
+pub(crate) fn is_null(node: &Node) -> bool {
+    matches!(&node.content, Content::Scalar(scalar) if resolve(scalar) == Resolved::Null)
+}
+
 /// The node's text if it is a scalar; `None` for null. Go's strings take numbers and bools as they are spelled.
 pub(crate) fn text(node: &Node) -> Result<Option<&str>, ValueError> {
     match &node.content {
-        Content::Scalar(scalar) if resolve(scalar) == Resolved::Null => Ok(None),
-        Content::Scalar(scalar) => Ok(Some(&scalar.text)),
+        Content::Scalar(scalar) => Ok(Some(&*scalar.text).filter(|_| !is_null(node))),
         content => Err(wants_kind("text", content)),
     }
 }
@@ -189,7 +193,7 @@ pub(crate) fn text(node: &Node) -> Result<Option<&str>, ValueError> {
 pub(crate) fn list(node: &Node) -> Result<&[Rc<Node>], ValueError> {
     match &node.content {
         Content::Sequence(items) => Ok(items),
-        Content::Scalar(scalar) if resolve(scalar) == Resolved::Null => Ok(&[]),
+        _ if is_null(node) => Ok(&[]),
         content => Err(wants_kind("a list such as [pod, node]", content)),
     }
 }

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use go_yaml::{Content, Node, Place};
 
-use super::duration::prometheus;
 use super::go::quote;
 use super::lists::{self, Broken};
 use super::scalar::{as_bool, as_float, as_int, as_text};
 use super::{Issue, MimirError};
 use crate::code::Code;
-use crate::duration::render;
+use crate::duration::{parse, render};
 use crate::value::{quote as quoted, shortened};
 
 /// The settings that Mimir's rules look at, as one entry has them or Mimir's own limits.
@@ -314,6 +313,6 @@ fn set_int(setting: &mut i64, node: &Node) {
 }
 
 fn set_duration(setting: &mut i64, node: &Node) {
-    let read = as_text(node).and_then(|text| prometheus(text).ok());
+    let read = as_text(node).and_then(|text| i64::try_from(parse(text).ok()?.as_nanos()).ok());
     *setting = read.unwrap_or(*setting);
 }
