@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use crate::model::{LabelValueStrategy, TenantLimits, USED};
+use crate::model::{TenantLimits, USED};
 use crate::schema;
 use crate::suggest::nearest;
-use crate::value::{FieldValue, ValueError};
+use crate::value::ValueError;
 use crate::yaml::Node;
 
 /// A field that the edge reads.
@@ -77,51 +77,11 @@ pub(crate) fn unknown(name: &str) -> String {
     }
 }
 
-/// A rule over one entry that does not hold: the field to change, and what is wrong with it.
-pub(crate) type Violation = (&'static str, String);
-
-/// What Mimir checks of a whole entry (its `Limits.Validate`), of the fields that the edge reads.
-pub(crate) fn validate(limits: &TenantLimits) -> Vec<Violation> {
-    label_value_violation(limits).into_iter().chain(ha_violation(limits)).collect()
-}
-
-/// The length of `(hash:` + 64 hex digits + `)`, which replaces a value or its end.
-const HASH_BYTES: i64 = 71;
-
-fn label_value_violation(limits: &TenantLimits) -> Option<Violation> {
-    let strategy = limits.label_value_length_over_limit_strategy;
-    let broken = strategy != LabelValueStrategy::Error && limits.max_label_value_length < HASH_BYTES;
-    broken.then(|| {
-        let (name, length) = (strategy.as_str(), limits.max_label_value_length);
-        let message = format!(
-            "is {length}, too small for label_value_length_over_limit_strategy {name}: write at least {HASH_BYTES}"
-        );
-        ("max_label_value_length", message)
-    })
-}
-
-fn ha_violation(limits: &TenantLimits) -> Option<Violation> {
-    let (update, failover) = (limits.ha_tracker_update_timeout, limits.ha_tracker_failover_timeout);
-    if update.is_zero() && failover.is_zero() {
-        return None;
-    }
-    let jitter = limits.ha_tracker_update_timeout_jitter_max;
-    let least = update.saturating_add(jitter).saturating_add(std::time::Duration::from_secs(1));
-    (failover < least).then(|| {
-        let message = format!(
-            "is {}, too short for ha_tracker_update_timeout {} with ha_tracker_update_timeout_jitter_max {}: write at least {}",
-            failover.render(),
-            update.render(),
-            jitter.render(),
-            least.render()
-        );
-        ("ha_tracker_failover_timeout", message)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::LabelValueStrategy;
+    use crate::schema::validate;
     use std::time::Duration;
 
     #[test]

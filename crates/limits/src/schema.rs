@@ -30,6 +30,7 @@ mod walk;
 
 pub(crate) use go::quote as go_quote;
 pub use rules::RuleSettings;
+pub(crate) use rules::validate;
 pub(crate) use table::limit_names;
 
 use walk::Walk;
