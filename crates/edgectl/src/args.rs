@@ -1,15 +1,15 @@
-//! The command line: what clap reads, and the validated values that subcommands work on.
+//! The command line, as clap reads it and as it is validated.
 
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::builder::RangedU64ValueParser;
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use http::{HeaderName, HeaderValue};
 
 use crate::argv;
-use crate::load::{self, Protocol, Url};
+use crate::load::{Protocol, Url, parse_duration};
 
 mod check;
 
@@ -56,94 +56,72 @@ Exit codes: 0 a push got an answer, 1 none did, 64 bad usage";
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
-    command: CliCommand,
+    command: Command,
 }
 
+/// A subcommand with its arguments, validated by [`parse`].
 #[derive(Debug, Subcommand)]
-enum CliCommand {
-    Check(Box<CheckArgs>),
-    LoadRemoteWrite(Box<LoadArgs>),
-}
-
-/// A validated command line.
-#[derive(Debug)]
 pub(crate) enum Command {
     Check(Box<CheckArgs>),
-    LoadRemoteWrite(Box<load::Config>),
+    LoadRemoteWrite(Box<LoadArgs>),
 }
 
 /// Send remote-write pushes at a rate, and report what was accepted, refused and how fast
 #[derive(Debug, Args)]
 #[command(after_help = LOAD_HELP)]
-struct LoadArgs {
+pub(crate) struct LoadArgs {
     /// Where to push: an http or https URL with its path
     #[arg(long, default_value = "http://127.0.0.1:8080/api/v1/push", value_parser = Url::parse)]
-    url: Url,
+    pub(crate) url: Url,
 
     /// Tenant of the pushes (X-Scope-OrgID). Several: push after push in turn. None: no such header is sent
-    #[arg(long, value_parser = header_value)]
-    tenant: Vec<HeaderValue>,
+    #[arg(long = "tenant", value_name = "TENANT", value_parser = header_value)]
+    pub(crate) tenants: Vec<HeaderValue>,
 
     /// Workers, each with one connection and one push at a time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = RangedU64ValueParser::<u32>::new().range(1..=10_000))]
-    concurrency: u32,
+    pub(crate) concurrency: u32,
 
     /// How long pushes are sent, as Go and Prometheus write it: 30s, 1m30s, 1.5h
     #[arg(long, default_value = "10s", value_parser = some_duration)]
-    duration: Duration,
+    pub(crate) duration: Duration,
 
     /// Samples offered per second, over all workers and tenants; fractions are allowed. 0: as fast as it goes
-    #[arg(long, value_name = "SAMPLES_PER_SECOND", default_value_t = 0.0, value_parser = rate)]
-    rate: f64,
+    // The full path keeps clap from taking the option for one that may be left out.
+    #[arg(long, value_name = "SAMPLES_PER_SECOND", default_value = "0", value_parser = rate)]
+    pub(crate) rate: std::option::Option<f64>,
 
     /// Series in each push
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = RangedU64ValueParser::<u32>::new().range(1..))]
-    series: u32,
+    pub(crate) series: u32,
 
     /// Samples of each series in a push, one millisecond apart
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = RangedU64ValueParser::<u32>::new().range(1..))]
-    samples_per_series: u32,
+    pub(crate) samples_per_series: u32,
 
     /// Version of the remote-write protocol
-    #[arg(long, value_enum, default_value_t = ProtocolVersion::V1)]
-    protocol: ProtocolVersion,
+    #[arg(long, default_value = "1.0", value_parser = PossibleValuesParser::new(["1.0", "2.0"]).map(protocol))]
+    pub(crate) protocol: Protocol,
 
     /// Value of the label `job` of all series. Two runs at once against one tenant need two names
     #[arg(long, value_name = "NAME", default_value = "edgectl")]
-    job: String,
+    pub(crate) job: String,
 
     /// Header to add to every push, or to send instead of the one this program would send. Repeatable
-    #[arg(long, value_name = "NAME:VALUE", value_parser = header)]
-    header: Vec<(HeaderName, HeaderValue)>,
+    #[arg(long = "header", value_name = "NAME:VALUE", value_parser = header)]
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 
     /// How long to wait for a connection, and then for an answer: a duration as above
     #[arg(long, default_value = "10s", value_parser = some_duration)]
-    timeout: Duration,
+    pub(crate) timeout: Duration,
 
     /// Print the report as one JSON object
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 
     /// Print progress to standard error each second, even if that is no terminal
     #[arg(long)]
-    progress: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ProtocolVersion {
-    #[value(name = "1.0")]
-    V1,
-    #[value(name = "2.0")]
-    V2,
-}
-
-impl From<ProtocolVersion> for Protocol {
-    fn from(version: ProtocolVersion) -> Self {
-        match version {
-            ProtocolVersion::V1 => Self::V1,
-            ProtocolVersion::V2 => Self::V2,
-        }
-    }
+    pub(crate) progress: bool,
 }
 
 /// Reads a command line, the name of the program first.
@@ -153,68 +131,41 @@ impl From<ProtocolVersion> for Protocol {
 pub(crate) fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
     let words = argv::normalise(&Cli::command(), argv);
     let Cli { command } = Cli::from_arg_matches(&Cli::command().try_get_matches_from(words)?)?;
-    match command {
-        CliCommand::Check(check) => Ok(Command::Check(Box::new(check.validate()?))),
-        CliCommand::LoadRemoteWrite(load) => Ok(Command::LoadRemoteWrite(Box::new(load.validate()?))),
+    match &command {
+        Command::Check(check) => check.validate()?,
+        Command::LoadRemoteWrite(load) => load.validate()?,
     }
+    Ok(command)
 }
 
 impl LoadArgs {
-    fn validate(self) -> Result<load::Config, clap::Error> {
-        let Self {
-            url,
-            tenant,
-            concurrency,
-            duration,
-            rate,
-            series,
-            samples_per_series,
-            protocol,
-            job,
-            header,
-            timeout,
-            json,
-            progress,
-        } = self;
-        check_push_size(series, samples_per_series)?;
-        Ok(load::Config {
-            url,
-            protocol: protocol.into(),
-            tenants: tenant,
-            concurrency,
-            duration,
-            rate: (rate > 0.0).then_some(rate),
-            series,
-            samples_per_series,
-            job,
-            headers: header,
-            timeout,
-            json,
-            progress,
-        })
+    fn validate(&self) -> Result<(), clap::Error> {
+        let Self { series, samples_per_series, .. } = self;
+        let samples = self.samples_per_push();
+        if samples <= MAX_SAMPLES_PER_PUSH {
+            return Ok(());
+        }
+        let message = format!(
+            "--series {series} x --samples-per-series {samples_per_series} is {samples} samples in one push; \
+             at most {MAX_SAMPLES_PER_PUSH} are possible"
+        );
+        Err(Cli::command().error(ErrorKind::ValueValidation, message))
     }
 }
 
-fn check_push_size(series: u32, samples_per_series: u32) -> Result<(), clap::Error> {
-    let samples = u64::from(series) * u64::from(samples_per_series);
-    if samples <= MAX_SAMPLES_PER_PUSH {
-        return Ok(());
-    }
-    let message = format!(
-        "--series {series} x --samples-per-series {samples_per_series} is {samples} samples in one push; \
-         at most {MAX_SAMPLES_PER_PUSH} are possible"
-    );
-    Err(Cli::command().error(ErrorKind::ValueValidation, message))
+fn protocol(name: String) -> Protocol {
+    if name == "2.0" { Protocol::V2 } else { Protocol::V1 }
 }
 
 fn some_duration(text: &str) -> Result<Duration, String> {
-    let duration = load::parse_duration(text)?;
+    let duration = parse_duration(text)?;
     if duration.is_zero() { Err("must be longer than 0".to_owned()) } else { Ok(duration) }
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+/// Nothing for 0, as fast as it goes.
+fn rate(text: &str) -> Result<Option<f64>, String> {
     match text.parse::<f64>() {
-        Ok(rate) if (0.0..=1e12).contains(&rate) => Ok(rate),
+        Ok(rate) if (0.0..=1e12).contains(&rate) => Ok((rate > 0.0).then_some(rate)),
         Ok(_) => Err("must be from 0 to 1e12 samples per second".to_owned()),
         Err(_) => Err("must be a number of samples per second, as in 20000 or 0.5".to_owned()),
     }

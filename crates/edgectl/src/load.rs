@@ -8,14 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use http::{HeaderName, HeaderValue};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 mod connection;
 mod duration;
-mod interrupt;
 mod pacer;
 mod payload;
 mod report;
@@ -33,35 +32,12 @@ use report::Report;
 use tally::Tally;
 use worker::Worker;
 
+use crate::args::LoadArgs;
 use crate::exit;
 
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A run, as the command line asks for it, validated.
-#[derive(Debug)]
-pub(crate) struct Config {
-    pub(crate) url: Url,
-    pub(crate) protocol: Protocol,
-    /// Values of `X-Scope-OrgID`, used in turn; none: the header is not sent.
-    pub(crate) tenants: Vec<HeaderValue>,
-    /// Workers: at least 1.
-    pub(crate) concurrency: u32,
-    pub(crate) duration: Duration,
-    /// Samples per second over all workers, above 0; `None`: as fast as it goes.
-    pub(crate) rate: Option<f64>,
-    /// Series per push: at least 1.
-    pub(crate) series: u32,
-    /// At least 1.
-    pub(crate) samples_per_series: u32,
-    /// Value of the `job` label of every series.
-    pub(crate) job: String,
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(crate) timeout: Duration,
-    pub(crate) json: bool,
-    pub(crate) progress: bool,
-}
-
-impl Config {
+impl LoadArgs {
     pub(crate) fn samples_per_push(&self) -> u64 {
         u64::from(self.series) * u64::from(self.samples_per_series)
     }
@@ -73,7 +49,7 @@ impl Config {
 
 /// What the workers of one run share.
 struct Run {
-    config: Config,
+    args: LoadArgs,
     endpoint: Arc<Endpoint>,
     pacer: Pacer,
     start: Instant,
@@ -92,10 +68,10 @@ impl Run {
 }
 
 /// Runs the load to its end and prints the report.
-pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the workers")?;
-    let json = config.json;
-    let report = runtime.block_on(generate(config))?;
+    let json = args.json;
+    let report = runtime.block_on(generate(args))?;
     let mut out = io::stdout().lock();
     if json { report.write_json(&mut out) } else { report.write_text(&mut out) }.context("print the report")?;
     match report.fault() {
@@ -107,36 +83,53 @@ pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn generate(config: Config) -> anyhow::Result<Report> {
+async fn generate(args: LoadArgs) -> anyhow::Result<Report> {
     let run = Arc::new(Run {
-        endpoint: Arc::new(Endpoint::new(&config.url)?),
-        pacer: Pacer::new(config.schedule()),
-        tally: Mutex::new(Tally::new(config.tenants.len())?),
+        endpoint: Arc::new(Endpoint::new(&args.url)?),
+        pacer: Pacer::new(args.schedule()),
+        tally: Mutex::new(Tally::new(args.tenants.len())?),
         start: Instant::now(),
         stop: CancellationToken::new(),
         abort: CancellationToken::new(),
-        config,
+        args,
     });
     let mut workers: JoinSet<()> =
-        (0..run.config.concurrency).map(|number| Worker::new(Arc::clone(&run), number).run()).collect();
+        (0..run.args.concurrency).map(|number| Worker::new(Arc::clone(&run), number).run()).collect();
     let mut background = JoinSet::new();
-    background.spawn(interrupt::Interrupts::listen()?.obey(run.stop.clone(), run.abort.clone()));
-    if run.config.progress || io::stderr().is_terminal() {
+    background.spawn(obey_signals(run.stop.clone(), run.abort.clone())?);
+    if run.args.progress || io::stderr().is_terminal() {
         background.spawn(show_progress(Arc::clone(&run)));
     }
     while let Some(ended) = workers.join_next().await {
         ended.context("a worker failed")?;
     }
     background.shutdown().await;
-    let report = Report::new(&run.config, &run.tally(), run.stop.is_cancelled());
+    let report = Report::new(&run.args, &run.tally(), run.stop.is_cancelled());
     Ok(report)
+}
+
+/// At the first Ctrl-C (or SIGTERM) cancels `stop`, at the second `abort`. Listens from now on, so that none is lost.
+fn obey_signals(stop: CancellationToken, abort: CancellationToken) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for Ctrl-C")?;
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    Ok(async move {
+        for token in [stop, abort] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            token.cancel();
+            let told = "edgectl: stopping once the pushes under way are answered; Ctrl-C again doesn't wait";
+            let _ = writeln!(io::stderr().lock(), "{told}");
+        }
+    })
 }
 
 async fn show_progress(run: Arc<Run>) {
     let mut tick = tokio::time::interval_at(run.start + PROGRESS_INTERVAL, PROGRESS_INTERVAL);
     loop {
         tick.tick().await;
-        let line = run.tally().progress(run.start.elapsed(), run.config.samples_per_push());
+        let line = run.tally().progress(run.start.elapsed(), run.args.samples_per_push());
         // A terminal that has gone away does not end the run.
         let _ = writeln!(io::stderr().lock(), "{line}");
     }

@@ -14,7 +14,6 @@ use crate::{MAX_EXPANDED_BYTES, text};
 
 mod class;
 mod escape;
-mod scripts;
 mod syntax;
 mod weight;
 mod wording;

@@ -30,7 +30,8 @@ pub enum Fault {
 }
 
 /// A fault with the place where it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct Error {
     /// What kind it is.
     pub fault: Fault,
@@ -53,11 +54,3 @@ impl Error {
         Error::new(fault, line, message, go)
     }
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Error {}

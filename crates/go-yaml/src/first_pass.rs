@@ -22,8 +22,9 @@ pub(crate) fn decode(graph: &Graph, source: usize) -> Result<Option<Map>, Error>
     let mut decoder =
         Decoder { graph, source, count: Count::default(), following: HashSet::new(), collected: Vec::new() };
     let root = decoder.root()?;
-    match decoder.collected.into_iter().reduce(Collected::and) {
-        Some(Collected { fault, line, message, go }) => Err(Error::collected(fault, line, message, &go)),
+    let go: Vec<_> = decoder.collected.iter_mut().map(|collected| std::mem::take(&mut collected.go)).collect();
+    match decoder.collected.into_iter().next() {
+        Some(Collected { fault, line, message, .. }) => Err(Error::collected(fault, line, message, &go)),
         None => Ok(root),
     }
 }
@@ -42,21 +43,7 @@ struct Collected {
     fault: Fault,
     line: u64,
     message: String,
-    go: Vec<String>,
-}
-
-impl Collected {
-    fn and(mut self, next: Self) -> Self {
-        self.go.extend(next.go);
-        self
-    }
-}
-
-/// What the keys of a map are decoded into.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Keys {
-    Text,
-    Anything,
+    go: String,
 }
 
 type Merged = HashSet<KeyId>;
@@ -71,7 +58,7 @@ impl Decoder<'_> {
         match &node.kind {
             Kind::Mapping { .. } => {
                 let mut map = Map::new(true);
-                self.mapping(root, &mut map, Keys::Text, None)?;
+                self.mapping(root, &mut map, None)?;
                 Ok(Some(map))
             }
             Kind::Sequence(_) => Err(self.no_map(root, "!!seq", "is a list")),
@@ -113,9 +100,8 @@ impl Decoder<'_> {
             }
             Kind::Mapping { .. } => {
                 self.count.node(node.line, 0)?;
-                let keys = if self.is_text_map(id) { Keys::Text } else { Keys::Anything };
-                let mut map = Map::new(keys == Keys::Text);
-                self.mapping(id, &mut map, keys, None)?;
+                let mut map = Map::new(self.is_text_map(id));
+                self.mapping(id, &mut map, None)?;
                 Ok(Value::Map(map))
             }
         }
@@ -201,7 +187,7 @@ impl Decoder<'_> {
     }
 
     /// Puts the entries of a mapping into a map. With `merged` it is merged into it, and what is in there is passed over.
-    fn mapping(&mut self, id: NodeId, map: &mut Map, keys: Keys, mut merged: Option<&mut Merged>) -> Result<(), Error> {
+    fn mapping(&mut self, id: NodeId, map: &mut Map, mut merged: Option<&mut Merged>) -> Result<(), Error> {
         let Kind::Mapping { pairs } = &self.graph.get(id).kind else { return Ok(()) };
         if self.find_duplicates(pairs) {
             return Ok(());
@@ -212,7 +198,7 @@ impl Decoder<'_> {
                 merge = Some(*value);
                 continue;
             }
-            let Some(decoded) = self.key(*key, keys)? else { continue };
+            let Some(decoded) = self.key(*key, map.of_text)? else { continue };
             if let (Some(merged), Some(id)) = (merged.as_deref_mut(), decoded.key_id())
                 && !merged.insert(id)
             {
@@ -225,13 +211,13 @@ impl Decoder<'_> {
         }
         let Some(merge) = merge else { return Ok(()) };
         match merged {
-            Some(merged) => self.merge(merge, map, keys, merged),
+            Some(merged) => self.merge(merge, map, merged),
             None => {
                 let mut own = Merged::new();
                 for (key, _) in pairs {
                     own.extend(self.value(*key)?.key_id());
                 }
-                self.merge(merge, map, keys, &mut own)
+                self.merge(merge, map, &mut own)
             }
         }
     }
@@ -259,25 +245,25 @@ impl Decoder<'_> {
 
     fn collect(&mut self, fault: Fault, line: u64, message: String, go: String) {
         if self.collected.len() < MAX_COLLECTED {
-            self.collected.push(Collected { fault, line, message, go: vec![go] });
+            self.collected.push(Collected { fault, line, message, go });
         }
     }
 
     /// `None` for a key that is left out with its value.
-    fn key(&mut self, id: NodeId, keys: Keys) -> Result<Option<Value>, Error> {
+    fn key(&mut self, id: NodeId, is_text: bool) -> Result<Option<Value>, Error> {
         let target = self.graph.target(id);
         let node = self.graph.get(target);
         let is_scalar = matches!(node.kind, Kind::Scalar { .. });
         let value = self.value(id)?;
-        match (keys, &node.kind) {
-            (Keys::Text, Kind::Scalar { text, tag, .. }) => Ok(match value {
+        match (is_text, &node.kind) {
+            (true, Kind::Scalar { text, tag, .. }) => Ok(match value {
                 Value::Null => None,
                 Value::Text(decoded) if matches!(tag, Tag::Core(core) if &**core == "binary") => {
                     Some(Value::Text(decoded))
                 }
                 _ => Some(Value::Text(Rc::clone(text))),
             }),
-            (Keys::Text, kind) => {
+            (true, kind) => {
                 let found = if matches!(kind, Kind::Sequence(_)) { "!!seq" } else { "!!map" };
                 let go = format!("line {}: cannot unmarshal {found} into string", node.line);
                 self.collect(
@@ -288,8 +274,8 @@ impl Decoder<'_> {
                 );
                 Ok(None)
             }
-            (Keys::Anything, _) if is_scalar => Ok(Some(value)),
-            (Keys::Anything, _) => {
+            (false, _) if is_scalar => Ok(Some(value)),
+            (false, _) => {
                 let go = format!("invalid map key: {}", go_syntax(&value, 0));
                 let message = "has a key that is a list or a mapping: write it as text";
                 Err(Error::new(Fault::Key, node.line, message, go))
@@ -297,19 +283,19 @@ impl Decoder<'_> {
         }
     }
 
-    fn merge(&mut self, from: NodeId, map: &mut Map, keys: Keys, merged: &mut Merged) -> Result<(), Error> {
+    fn merge(&mut self, from: NodeId, map: &mut Map, merged: &mut Merged) -> Result<(), Error> {
         match &self.graph.get(from).kind {
             Kind::Sequence(items) => {
                 for item in items {
-                    self.merge_one(*item, map, keys, merged)?;
+                    self.merge_one(*item, map, merged)?;
                 }
                 Ok(())
             }
-            _ => self.merge_one(from, map, keys, merged),
+            _ => self.merge_one(from, map, merged),
         }
     }
 
-    fn merge_one(&mut self, from: NodeId, map: &mut Map, keys: Keys, merged: &mut Merged) -> Result<(), Error> {
+    fn merge_one(&mut self, from: NodeId, map: &mut Map, merged: &mut Merged) -> Result<(), Error> {
         let target = self.graph.target(from);
         let line = self.graph.get(from).line;
         if !matches!(self.graph.get(target).kind, Kind::Mapping { .. }) {
@@ -319,11 +305,11 @@ impl Decoder<'_> {
         }
         self.count.node(line, 0)?;
         if from == target {
-            return self.mapping(target, map, keys, Some(merged));
+            return self.mapping(target, map, Some(merged));
         }
         self.follow(from, |decoder| {
             decoder.count.node(line, 0)?;
-            decoder.mapping(target, map, keys, Some(merged))
+            decoder.mapping(target, map, Some(merged))
         })
     }
 }

@@ -17,7 +17,6 @@ mod node;
 mod once;
 mod resolve;
 mod runtime_config;
-mod sources;
 mod timestamp;
 mod value;
 

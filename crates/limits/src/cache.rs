@@ -8,11 +8,13 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::hash::Hasher;
+
+use fnv::FnvHasher;
 
 use crate::defaults::below_override;
 use crate::document::unmatched;
 use crate::field_set::{FieldSet, overlay};
-use crate::fnv::Fnv;
 use crate::mode::Mode;
 use crate::model::TenantLimits;
 use crate::snapshot::{Snapshot, TenantEntry};
@@ -106,10 +108,9 @@ fn check(text: &str) -> Result<&str, CacheError> {
 }
 
 fn title(body: &str) -> String {
-    let mut sum = Fnv::default();
-    // Hashing never fails.
-    _ = sum.write_str(body);
-    format!("{CACHE_TITLE} {FORMAT}, checksum {:016x}\n", sum.sum())
+    let mut hasher = FnvHasher::default();
+    hasher.write(body.as_bytes());
+    format!("{CACHE_TITLE} {FORMAT}, checksum {:016x}\n", hasher.finish())
 }
 
 fn at<T>(line: usize, read: Result<T, ValueError>) -> Result<T, CacheError> {

@@ -1,6 +1,9 @@
-//! Prometheus durations: `10m`, `1h30m`, `1d`, `0` (Prometheus `model.ParseDuration`).
+//! The two kinds of durations that Mimir reads: Prometheus' (`model.ParseDuration`), such as `10m`, `1h30m`, `1d` and `0`, and
+//! Go's own (`time.ParseDuration`).
 
 use std::time::Duration;
+
+use crate::schema::go_quote;
 
 /// Units from the largest to the smallest, with their milliseconds. A duration names each at most once, in this order.
 const UNITS: [(&str, u64); 7] = [
@@ -19,35 +22,40 @@ const EXACT_UNITS: usize = 2;
 /// The longest duration: Go holds one as nanoseconds in an `int64`.
 const MAX_MILLIS: u64 = i64::MAX as u64 / 1_000_000;
 
-/// Why a text is no duration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a text is no duration, in Prometheus' words.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DurationError {
     /// Empty, or not numbers with units in order.
-    Malformed,
+    Malformed(String),
     /// Longer than Go can hold.
-    TooLong,
+    TooLong(String),
 }
 
-/// Reads a duration; no sign, no fraction and no white space, as Prometheus has it.
+/// Reads a Prometheus duration; no sign, no fraction and no white space.
 pub(crate) fn parse(text: &str) -> Result<Duration, DurationError> {
-    if text == "0" {
-        return Ok(Duration::ZERO);
+    match text {
+        "0" => return Ok(Duration::ZERO),
+        "" => return Err(DurationError::Malformed("empty duration string".to_owned())),
+        _ => {}
     }
-    if text.is_empty() {
-        return Err(DurationError::Malformed);
-    }
+    let invalid = || format!("not a valid duration string: {}", go_quote(text));
+    let out_of_range = || DurationError::TooLong("duration out of range".to_owned());
     let (mut rest, mut units, mut total) = (text, UNITS.iter(), 0_u64);
     while !rest.is_empty() {
         let (digits, after) = split_at_first(rest, |byte| !byte.is_ascii_digit());
         let (unit, next) = split_at_first(after, |byte| byte.is_ascii_digit());
-        let &(_, millis) = units.find(|(name, _)| *name == unit).ok_or(DurationError::Malformed)?;
-        if digits.is_empty() {
-            return Err(DurationError::Malformed);
+        if digits.is_empty() || unit.is_empty() {
+            return Err(DurationError::Malformed(invalid()));
         }
         // All digits, so the only way to fail is a number too large.
-        let count: u64 = digits.parse().map_err(|_| DurationError::TooLong)?;
-        let part = count.checked_mul(millis).ok_or(DurationError::TooLong)?;
-        total = total.checked_add(part).filter(|sum| *sum <= MAX_MILLIS).ok_or(DurationError::TooLong)?;
+        let count: u64 = digits.parse().map_err(|_| DurationError::TooLong(invalid()))?;
+        let &(_, millis) = units.find(|(name, _)| *name == unit).ok_or_else(|| {
+            let is_known = UNITS.iter().any(|(name, _)| *name == unit);
+            let unknown = || format!("unknown unit {} in duration {}", go_quote(unit), go_quote(text));
+            DurationError::Malformed(if is_known { invalid() } else { unknown() })
+        })?;
+        let part = count.checked_mul(millis).ok_or_else(out_of_range)?;
+        total = total.checked_add(part).filter(|sum| *sum <= MAX_MILLIS).ok_or_else(out_of_range)?;
         rest = next;
     }
     Ok(Duration::from_millis(total))
@@ -68,6 +76,50 @@ pub(crate) fn render(duration: Duration) -> String {
         }
     }
     text
+}
+
+/// Whether Go's `time.ParseDuration` reads the text.
+pub(crate) fn is_go(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if unsigned == "0" {
+        return true;
+    }
+    let (mut rest, mut total) = (unsigned, 0_u64);
+    while !rest.is_empty() {
+        let Some((part, after)) = go_part(rest) else { return false };
+        let Some(sum) = total.checked_add(part).filter(|sum| *sum <= 1 << 63) else { return false };
+        (rest, total) = (after, sum);
+    }
+    // Go has one nanosecond more below zero than above.
+    !unsigned.is_empty() && (text.starts_with('-') || total < 1 << 63)
+}
+
+/// One number with its unit, in nanoseconds, and what follows.
+fn go_part(text: &str) -> Option<(u64, &str)> {
+    let (whole, after) = split_at_first(text, |byte| !byte.is_ascii_digit());
+    let (fraction, after) = match after.strip_prefix('.') {
+        Some(after) => split_at_first(after, |byte| !byte.is_ascii_digit()),
+        None => ("", after),
+    };
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let (unit, after) = split_at_first(after, |byte| byte == b'.' || byte.is_ascii_digit());
+    const SECOND: u64 = 1_000_000_000;
+    let length = match unit {
+        "ns" => 1,
+        "us" | "\u{b5}s" | "\u{3bc}s" => 1000,
+        "ms" => 1_000_000,
+        "s" => SECOND,
+        "m" => 60 * SECOND,
+        "h" => 3600 * SECOND,
+        _ => return None,
+    };
+    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let fraction: f64 = format!("0.{fraction}0").parse().ok()?;
+    let part = whole.checked_mul(length).filter(|part| *part <= 1 << 63)?;
+    let part = part.checked_add((fraction * length as f64) as u64).filter(|part| *part <= 1 << 63)?;
+    Some((part, after))
 }
 
 fn split_at_first(text: &str, stop: impl Fn(u8) -> bool) -> (&str, &str) {
@@ -100,10 +152,10 @@ mod tests {
     fn refuses_what_prometheus_refuses() {
         for text in ["", "1", "10", "-1m", "1.5h", " 1m", "1m ", "m", "1m1h", "1m2m", "1ns", "1M", "1ä", "ä", "0x1m"]
         {
-            assert_eq!(parse(text), Err(DurationError::Malformed), "{text:?}");
+            assert!(matches!(parse(text), Err(DurationError::Malformed(_))), "{text:?}");
         }
         for text in ["293y", "99999999999999999999s", "18446744073709551615w", "292y9999w"] {
-            assert_eq!(parse(text), Err(DurationError::TooLong), "{text}");
+            assert!(matches!(parse(text), Err(DurationError::TooLong(_))), "{text}");
         }
         assert!(parse("292y").is_ok());
     }
@@ -116,6 +168,40 @@ mod tests {
         assert_eq!(render(Duration::from_secs(36 * 3600)), "1d12h");
     }
 
+    #[test]
+    fn says_of_a_duration_what_prometheus_says() {
+        for (text, go) in [
+            ("", "empty duration string"),
+            ("10", r#"not a valid duration string: "10""#),
+            ("-10m", r#"not a valid duration string: "-10m""#),
+            ("1h1h", r#"not a valid duration string: "1h1h""#),
+            ("99999999999999999999s", r#"not a valid duration string: "99999999999999999999s""#),
+            ("1.5h", r#"unknown unit "." in duration "1.5h""#),
+            ("10M", r#"unknown unit "M" in duration "10M""#),
+            ("1ä", r#"unknown unit "ä" in duration "1ä""#),
+            ("300y", "duration out of range"),
+        ] {
+            let (Err(DurationError::Malformed(error)) | Err(DurationError::TooLong(error))) = parse(text) else {
+                panic!("{text} is a duration");
+            };
+            assert_eq!(error, go);
+        }
+        assert_eq!(parse("1h30m"), Ok(Duration::from_secs(5400)));
+    }
+
+    #[test]
+    fn reads_the_durations_of_go() {
+        for text in ["0", "+0", "-0", "1h", "-1.5h", "1h1h", ".5s", "5.s", "1µs", "1μs", "2562047h47m16.854775807s"] {
+            assert!(is_go(text), "{text}");
+        }
+        for text in
+            ["", "-", "1", "1d", ".s", "1 h", "1h-1m", "2562048h", "99999999999999999999ns", "9223372036854775808ns"]
+        {
+            assert!(!is_go(text), "{text}");
+        }
+        assert!(is_go("-9223372036854775808ns"));
+    }
+
     proptest! {
         #[test]
         fn reads_back_what_it_renders(millis in 0..=MAX_MILLIS) {
@@ -124,8 +210,9 @@ mod tests {
         }
 
         #[test]
-        fn never_panics(text in "\\PC{0,20}") {
+        fn never_panics(text in "([0-9]{1,20}(y|w|d|h|m|s|ms|.)){0,4}|\\PC{0,20}") {
             let _ = parse(&text);
+            is_go(&text);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Which fields an override says itself, so that it can be laid over other defaults than those it was read with.
 
-use crate::fields::{Field, USED};
-use crate::model::TenantLimits;
+use crate::fields::Field;
+use crate::model::{TenantLimits, USED};
 use crate::value::{ValueError, shortened};
 use crate::yaml::Entry;
 

@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use crate::model::{LabelValueStrategy, TenantLimits};
+use crate::model::{TenantLimits, USED};
+use crate::schema;
 use crate::suggest::nearest;
-use crate::value::{FieldValue, ValueError};
+use crate::value::ValueError;
 use crate::yaml::Node;
-
-mod unused;
 
 /// A field that the edge reads.
 pub(crate) struct Field {
@@ -21,55 +20,6 @@ pub(crate) struct Field {
     /// Whether both have the same value.
     pub(crate) same: fn(&TenantLimits, &TenantLimits) -> bool,
 }
-
-/// Each field's struct member has the name Mimir gives it, so the name is the whole entry.
-macro_rules! fields {
-    ($($name:ident),* $(,)?) => {
-        &[$(Field {
-            name: stringify!($name),
-            read: |limits, node| limits.$name.read(node),
-            render: |limits| limits.$name.render(),
-            same: |left, right| left.$name.same(&right.$name),
-        }),*]
-    };
-}
-
-/// Every field the edge reads, in order of name.
-pub(crate) static USED: &[Field] = fields![
-    accept_ha_samples,
-    creation_grace_period,
-    drop_labels,
-    enforce_metadata_metric_name,
-    enforce_out_of_order_window_on_distributor,
-    ha_cluster_label,
-    ha_max_clusters,
-    ha_replica_label,
-    ha_tracker_failover_timeout,
-    ha_tracker_per_sample_dedupe,
-    ha_tracker_sample_failover_timeout,
-    ha_tracker_update_timeout,
-    ha_tracker_update_timeout_jitter_max,
-    ingestion_burst_factor,
-    ingestion_burst_size,
-    ingestion_rate,
-    label_value_length_over_limit_strategy,
-    max_exemplars_per_series_per_request,
-    max_global_exemplars_per_user,
-    max_label_name_length,
-    max_label_names_per_info_series,
-    max_label_names_per_series,
-    max_label_value_length,
-    max_metadata_length,
-    max_native_histogram_buckets,
-    metric_relabel_configs,
-    metric_relabeling_enabled,
-    name_validation_scheme,
-    out_of_order_time_window,
-    past_grace_period,
-    reduce_native_histogram_over_max_buckets,
-    request_burst_size,
-    request_rate,
-];
 
 /// Spellings of guides and of older or neighbouring systems, with Mimir's name.
 const ALIASES: [(&str, &str); 11] = [
@@ -94,14 +44,14 @@ const EDGE_ONLY: [&str; 4] = ["edge_limits", "max_body_bytes", "max_series_per_r
 pub(crate) enum Known {
     /// Read by the edge; `alias` if Mimir spells it otherwise.
     Used { field: &'static Field, alias: bool },
-    /// Mimir's, but of no use here.
+    /// Mimir's, but of no use here; it may stand in a document and is passed over without a word.
     Unused,
     /// A setting of the edge configuration, out of place here.
     EdgeOnly,
 }
 
 static BY_NAME: LazyLock<HashMap<&'static str, Known>> = LazyLock::new(|| {
-    let mut names: HashMap<_, _> = unused::NAMES.iter().map(|name| (*name, Known::Unused)).collect();
+    let mut names: HashMap<_, _> = schema::limit_names().map(|name| (name, Known::Unused)).collect();
     names.extend(EDGE_ONLY.map(|name| (name, Known::EdgeOnly)));
     for field in USED {
         names.insert(field.name, Known::Used { field, alias: false });
@@ -127,56 +77,17 @@ pub(crate) fn unknown(name: &str) -> String {
     }
 }
 
-/// A rule over one entry that does not hold: the field to change, and what is wrong with it.
-pub(crate) type Violation = (&'static str, String);
-
-/// What Mimir checks of a whole entry (its `Limits.Validate`), of the fields that the edge reads.
-pub(crate) fn validate(limits: &TenantLimits) -> Vec<Violation> {
-    label_value_violation(limits).into_iter().chain(ha_violation(limits)).collect()
-}
-
-/// The length of `(hash:` + 64 hex digits + `)`, which replaces a value or its end.
-const HASH_BYTES: i64 = 71;
-
-fn label_value_violation(limits: &TenantLimits) -> Option<Violation> {
-    let strategy = limits.label_value_length_over_limit_strategy;
-    let broken = strategy != LabelValueStrategy::Error && limits.max_label_value_length < HASH_BYTES;
-    broken.then(|| {
-        let (name, length) = (strategy.as_str(), limits.max_label_value_length);
-        let message = format!(
-            "is {length}, too small for label_value_length_over_limit_strategy {name}: write at least {HASH_BYTES}"
-        );
-        ("max_label_value_length", message)
-    })
-}
-
-fn ha_violation(limits: &TenantLimits) -> Option<Violation> {
-    let (update, failover) = (limits.ha_tracker_update_timeout, limits.ha_tracker_failover_timeout);
-    if update.is_zero() && failover.is_zero() {
-        return None;
-    }
-    let jitter = limits.ha_tracker_update_timeout_jitter_max;
-    let least = update.saturating_add(jitter).saturating_add(std::time::Duration::from_secs(1));
-    (failover < least).then(|| {
-        let message = format!(
-            "is {}, too short for ha_tracker_update_timeout {} with ha_tracker_update_timeout_jitter_max {}: write at least {}",
-            failover.render(),
-            update.render(),
-            jitter.render(),
-            least.render()
-        );
-        ("ha_tracker_failover_timeout", message)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::LabelValueStrategy;
+    use crate::schema::validate;
     use std::time::Duration;
 
     #[test]
     fn every_name_has_one_meaning() {
-        let names = USED.iter().map(|field| field.name).chain(unused::NAMES.iter().copied());
+        let unused = schema::limit_names().filter(|name| USED.iter().all(|field| field.name != *name));
+        let names = USED.iter().map(|field| field.name).chain(unused);
         let all: Vec<_> = names.chain(ALIASES.map(|(old, _)| old)).chain(EDGE_ONLY).collect();
         let distinct: std::collections::HashSet<_> = all.iter().collect();
         assert_eq!(distinct.len(), all.len());
@@ -186,7 +97,6 @@ mod tests {
     #[test]
     fn the_tables_are_in_order() {
         assert!(USED.is_sorted_by_key(|field| field.name));
-        assert!(unused::NAMES.is_sorted());
         assert!(ALIASES.is_sorted());
     }
 

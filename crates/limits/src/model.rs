@@ -8,122 +8,107 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::fields::USED;
+use crate::fields::Field;
+use crate::named::named_enum;
 use crate::relabel::RelabelRule;
+use crate::value::FieldValue;
 
-/// The limits of one tenant on the write path (Mimir `pkg/util/validation/limits.go`).
-///
-/// Whole numbers are Go's `int`: 64 bits, and a negative one is kept as it is. Durations come from Prometheus duration
-/// strings and are at most about 292 years. Fields of Mimir that no part of the edge reads are not held.
-#[derive(Debug, Clone)]
-pub struct TenantLimits {
-    /// Pushes a second; 0, negative or NaN: no limit.
-    pub request_rate: f64,
-    /// Pushes at once; 0 or negative: no bound.
-    pub request_burst_size: i64,
-    /// Items (samples, histograms, exemplars, metadata) a second; 0 is a limit, not "off".
-    pub ingestion_rate: f64,
-    /// Items at once; 0 or negative refuses everything.
-    pub ingestion_burst_size: i64,
-    /// From 1 on, the burst is this many seconds of the rate and `ingestion_burst_size` is not used.
-    pub ingestion_burst_factor: f64,
-    /// Whether pushes of Prometheus pairs are deduplicated.
-    pub accept_ha_samples: bool,
-    /// The label that names a Prometheus pair.
-    pub ha_cluster_label: Arc<str>,
-    /// The label that names one of a pair.
-    pub ha_replica_label: Arc<str>,
-    /// Pairs that are tracked; 0: no limit.
-    pub ha_max_clusters: i64,
-    /// How often the elected replica's last push is stored.
-    pub ha_tracker_update_timeout: Duration,
-    /// The most that `ha_tracker_update_timeout` is varied by.
-    pub ha_tracker_update_timeout_jitter_max: Duration,
-    /// How long an elected replica may be silent before another is elected.
-    pub ha_tracker_failover_timeout: Duration,
-    /// How much older than the newest sample the stored time must be for a failover; 0: not looked at.
-    pub ha_tracker_sample_failover_timeout: Duration,
-    /// Whether the election is made for each series of a push (Mimir 3.1) instead of by its first one.
-    pub ha_tracker_per_sample_dedupe: bool,
-    /// Labels that are removed from every series.
-    pub drop_labels: Arc<[Arc<str>]>,
-    /// Relabelling that is applied to every series.
-    pub metric_relabel_configs: Arc<[RelabelRule]>,
-    /// Whether `metric_relabel_configs` is applied at all (gone in Mimir 3.1, where it always is).
-    pub metric_relabeling_enabled: bool,
-    /// Bytes of a label name.
-    pub max_label_name_length: i64,
-    /// Bytes of a label value, of the metric name too.
-    pub max_label_value_length: i64,
-    /// What is done with a label value that is too long.
-    pub label_value_length_over_limit_strategy: LabelValueStrategy,
-    /// Labels of a series, the metric name included.
-    pub max_label_names_per_series: i64,
-    /// Labels of a series whose name ends in `_info`.
-    pub max_label_names_per_info_series: i64,
-    /// Bytes of a metric name or a unit in metadata.
-    pub max_metadata_length: i64,
-    /// Whether metadata without a metric name is refused.
-    pub enforce_metadata_metric_name: bool,
-    /// Buckets of a native histogram; 0: no limit.
-    pub max_native_histogram_buckets: i64,
-    /// Whether a histogram with too many buckets is reduced instead of refused.
-    pub reduce_native_histogram_over_max_buckets: bool,
-    /// Exemplars of one series in one push; 0: no limit.
-    pub max_exemplars_per_series_per_request: i64,
-    /// Exemplars that are stored; 0: none are, and none are charged. Below 0 they are charged and not stored.
-    pub max_global_exemplars_per_user: i64,
-    /// How far in the future a sample may be.
-    pub creation_grace_period: Duration,
-    /// How far in the past a sample may be, beyond `out_of_order_time_window`; 0: any.
-    pub past_grace_period: Duration,
-    /// Whether samples older than `out_of_order_time_window` are refused without a `past_grace_period` (Mimir 3.1).
-    pub enforce_out_of_order_window_on_distributor: bool,
-    /// How old an out-of-order sample may be.
-    pub out_of_order_time_window: Duration,
-    /// Which metric and label names are valid.
-    pub name_validation_scheme: NameScheme,
+/// Defines the limits and the table of their fields: each field's member has the name that Mimir gives it.
+macro_rules! tenant_limits {
+    ($($(#[$doc:meta])* $name:ident: $kind:ty = $default:expr),* $(,)?) => {
+        /// The limits of one tenant on the write path (Mimir `pkg/util/validation/limits.go`).
+        ///
+        /// Whole numbers are Go's `int`: 64 bits, and a negative one is kept as it is. Durations come from Prometheus
+        /// duration strings and are at most about 292 years. Fields of Mimir that no part of the edge reads are not held.
+        #[derive(Debug, Clone)]
+        pub struct TenantLimits {
+            $($(#[$doc])* pub $name: $kind),*
+        }
+
+        impl Default for TenantLimits {
+            /// Mimir's built-in defaults (3.x).
+            fn default() -> Self {
+                TenantLimits { $($name: $default),* }
+            }
+        }
+
+        /// Every field that the edge reads, in order of name.
+        pub(crate) static USED: &[Field] = &[$(Field {
+            name: stringify!($name),
+            read: |limits, node| limits.$name.read(node),
+            render: |limits| limits.$name.render(),
+            same: |left, right| left.$name.same(&right.$name),
+        }),*];
+    };
 }
 
-impl Default for TenantLimits {
-    /// Mimir's built-in defaults (3.x).
-    fn default() -> Self {
-        TenantLimits {
-            request_rate: 0.0,
-            request_burst_size: 0,
-            ingestion_rate: 10_000.0,
-            ingestion_burst_size: 200_000,
-            ingestion_burst_factor: 0.0,
-            accept_ha_samples: false,
-            ha_cluster_label: "cluster".into(),
-            ha_replica_label: "__replica__".into(),
-            ha_max_clusters: 100,
-            ha_tracker_update_timeout: Duration::from_secs(15),
-            ha_tracker_update_timeout_jitter_max: Duration::from_secs(5),
-            ha_tracker_failover_timeout: Duration::from_secs(30),
-            ha_tracker_sample_failover_timeout: Duration::ZERO,
-            ha_tracker_per_sample_dedupe: false,
-            drop_labels: Arc::default(),
-            metric_relabel_configs: Arc::default(),
-            metric_relabeling_enabled: true,
-            max_label_name_length: 1024,
-            max_label_value_length: 2048,
-            label_value_length_over_limit_strategy: LabelValueStrategy::Error,
-            max_label_names_per_series: 30,
-            max_label_names_per_info_series: 80,
-            max_metadata_length: 1024,
-            enforce_metadata_metric_name: true,
-            max_native_histogram_buckets: 0,
-            reduce_native_histogram_over_max_buckets: true,
-            max_exemplars_per_series_per_request: 0,
-            max_global_exemplars_per_user: 0,
-            creation_grace_period: Duration::from_secs(600),
-            past_grace_period: Duration::ZERO,
-            enforce_out_of_order_window_on_distributor: false,
-            out_of_order_time_window: Duration::ZERO,
-            name_validation_scheme: NameScheme::Legacy,
-        }
-    }
+tenant_limits! {
+    /// Whether pushes of Prometheus pairs are deduplicated.
+    accept_ha_samples: bool = false,
+    /// How far in the future a sample may be.
+    creation_grace_period: Duration = Duration::from_secs(600),
+    /// Labels that are removed from every series.
+    drop_labels: Arc<[Arc<str>]> = Arc::default(),
+    /// Whether metadata without a metric name is refused.
+    enforce_metadata_metric_name: bool = true,
+    /// Whether samples older than `out_of_order_time_window` are refused without a `past_grace_period` (Mimir 3.1).
+    enforce_out_of_order_window_on_distributor: bool = false,
+    /// The label that names a Prometheus pair.
+    ha_cluster_label: Arc<str> = "cluster".into(),
+    /// Pairs that are tracked; 0: no limit.
+    ha_max_clusters: i64 = 100,
+    /// The label that names one of a pair.
+    ha_replica_label: Arc<str> = "__replica__".into(),
+    /// How long an elected replica may be silent before another is elected.
+    ha_tracker_failover_timeout: Duration = Duration::from_secs(30),
+    /// Whether the election is made for each series of a push (Mimir 3.1) instead of by its first one.
+    ha_tracker_per_sample_dedupe: bool = false,
+    /// How much older than the newest sample the stored time must be for a failover; 0: not looked at.
+    ha_tracker_sample_failover_timeout: Duration = Duration::ZERO,
+    /// How often the elected replica's last push is stored.
+    ha_tracker_update_timeout: Duration = Duration::from_secs(15),
+    /// The most that `ha_tracker_update_timeout` is varied by.
+    ha_tracker_update_timeout_jitter_max: Duration = Duration::from_secs(5),
+    /// From 1 on, the burst is this many seconds of the rate and `ingestion_burst_size` is not used.
+    ingestion_burst_factor: f64 = 0.0,
+    /// Items at once; 0 or negative refuses everything.
+    ingestion_burst_size: i64 = 200_000,
+    /// Items (samples, histograms, exemplars, metadata) a second; 0 is a limit, not "off".
+    ingestion_rate: f64 = 10_000.0,
+    /// What is done with a label value that is too long.
+    label_value_length_over_limit_strategy: LabelValueStrategy = LabelValueStrategy::Error,
+    /// Exemplars of one series in one push; 0: no limit.
+    max_exemplars_per_series_per_request: i64 = 0,
+    /// Exemplars that are stored; 0: none are, and none are charged. Below 0 they are charged and not stored.
+    max_global_exemplars_per_user: i64 = 0,
+    /// Bytes of a label name.
+    max_label_name_length: i64 = 1024,
+    /// Labels of a series whose name ends in `_info`.
+    max_label_names_per_info_series: i64 = 80,
+    /// Labels of a series, the metric name included.
+    max_label_names_per_series: i64 = 30,
+    /// Bytes of a label value, of the metric name too.
+    max_label_value_length: i64 = 2048,
+    /// Bytes of a metric name or a unit in metadata.
+    max_metadata_length: i64 = 1024,
+    /// Buckets of a native histogram; 0: no limit.
+    max_native_histogram_buckets: i64 = 0,
+    /// Relabelling that is applied to every series.
+    metric_relabel_configs: Arc<[RelabelRule]> = Arc::default(),
+    /// Whether `metric_relabel_configs` is applied at all (gone in Mimir 3.1, where it always is).
+    metric_relabeling_enabled: bool = true,
+    /// Which metric and label names are valid.
+    name_validation_scheme: NameScheme = NameScheme::Legacy,
+    /// How old an out-of-order sample may be.
+    out_of_order_time_window: Duration = Duration::ZERO,
+    /// How far in the past a sample may be, beyond `out_of_order_time_window`; 0: any.
+    past_grace_period: Duration = Duration::ZERO,
+    /// Whether a histogram with too many buckets is reduced instead of refused.
+    reduce_native_histogram_over_max_buckets: bool = true,
+    /// Pushes at once; 0 or negative: no bound.
+    request_burst_size: i64 = 0,
+    /// Pushes a second; 0, negative or NaN: no limit.
+    request_rate: f64 = 0.0,
 }
 
 impl PartialEq for TenantLimits {
@@ -252,46 +237,25 @@ fn rate(per_second: f64) -> Rate {
     if per_second == f64::MAX { Rate::Unlimited } else { Rate::PerSecond(per_second) }
 }
 
-/// What Mimir does with a label value over `max_label_value_length` (3.0).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LabelValueStrategy {
-    /// Refuses the series.
-    Error,
-    /// Cuts the value and appends a hash of it.
-    Truncate,
-    /// Replaces the value with a hash of it.
-    Drop,
-}
-
-impl LabelValueStrategy {
-    /// The spelling in a document.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            LabelValueStrategy::Error => "error",
-            LabelValueStrategy::Truncate => "truncate",
-            LabelValueStrategy::Drop => "drop",
-        }
+named_enum! {
+    /// What Mimir does with a label value over `max_label_value_length` (3.0).
+    LabelValueStrategy {
+        /// Refuses the series.
+        Error = "error",
+        /// Cuts the value and appends a hash of it.
+        Truncate = "truncate",
+        /// Replaces the value with a hash of it.
+        Drop = "drop",
     }
 }
 
-/// Which metric and label names are valid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum NameScheme {
-    /// `[a-zA-Z_:][a-zA-Z0-9_:]*`; label names without `:`.
-    Legacy,
-    /// Any UTF-8.
-    Utf8,
-}
-
-impl NameScheme {
-    /// The spelling in a document.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            NameScheme::Legacy => "legacy",
-            NameScheme::Utf8 => "utf8",
-        }
+named_enum! {
+    /// Which metric and label names are valid.
+    NameScheme {
+        /// `[a-zA-Z_:][a-zA-Z0-9_:]*`; label names without `:`.
+        Legacy = "legacy",
+        /// Any UTF-8.
+        Utf8 = "utf8",
     }
 }
 

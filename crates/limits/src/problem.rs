@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use crate::code::Code;
+use crate::named::named_enum;
 
 /// The most problems one [`crate::LimitsState::apply`] lists; a last one says how many more there were.
 pub const MAX_PROBLEMS: usize = 1_000;
@@ -44,9 +45,7 @@ impl Problem {
         let (document, message) = (document.into(), message.into());
         Problem { code, document, tenant: None, field: None, line: None, severity, message, mimir: None }
     }
-}
 
-impl Problem {
     /// The line of `Display`, and Mimir's own words behind it where it has any, on the same line.
     #[must_use]
     pub fn in_full(&self) -> String {
@@ -75,30 +74,18 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What a problem does to the limits in force.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// The whole document is refused; the limits before it stay for everybody.
-    Rejected,
-    /// One tenant's entry cannot be used and never could: the tenant is in shadow.
-    Shadowed,
-    /// The last good limits stay: of one tenant, or of all where a document was emptied.
-    Kept,
-    /// A field, key or entry is passed over, or asks for relabelling that the edge leaves to Mimir; everything else of the
-    /// document holds.
-    Ignored,
-}
-
-impl Severity {
-    /// A snake_case word for a metric label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Severity::Rejected => "rejected",
-            Severity::Shadowed => "shadowed",
-            Severity::Kept => "kept",
-            Severity::Ignored => "ignored",
-        }
+named_enum! {
+    /// What a problem does to the limits in force.
+    Severity {
+        /// The whole document is refused; the limits before it stay for everybody.
+        Rejected = "rejected",
+        /// One tenant's entry cannot be used and never could: the tenant is in shadow.
+        Shadowed = "shadowed",
+        /// The last good limits stay: of one tenant, or of all where a document was emptied.
+        Kept = "kept",
+        /// A field, key or entry is passed over, or asks for relabelling that the edge leaves to Mimir; everything else of
+        /// the document holds.
+        Ignored = "ignored",
     }
 }
 

@@ -7,6 +7,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::named::named_enum;
 use crate::value::{FieldValue, ValueError, list, quote, scalar, shortened, text, wants, wants_kind};
 use crate::yaml::{Content, Entry, Node};
 use go_yaml::Resolved;
@@ -48,52 +49,32 @@ impl Default for RelabelRule {
     }
 }
 
-macro_rules! actions {
-    ($($(#[$doc:meta])* $action:ident = $name:literal),* $(,)?) => {
-        /// What a relabelling rule does.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum RelabelAction {
-            $($(#[$doc])* $action),*
-        }
-
-        impl RelabelAction {
-            /// Every action.
-            pub const ALL: &'static [RelabelAction] = &[$(RelabelAction::$action),*];
-
-            /// The spelling in a document.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(RelabelAction::$action => $name),*
-                }
-            }
-        }
-    };
-}
-
-actions! {
-    /// Writes the replacement into the target label.
-    Replace = "replace",
-    /// Drops the series unless the value matches.
-    Keep = "keep",
-    /// Drops the series if the value matches.
-    Drop = "drop",
-    /// Drops the series unless the value equals the target label's.
-    KeepEqual = "keepequal",
-    /// Drops the series if the value equals the target label's.
-    DropEqual = "dropequal",
-    /// Writes a hash of the value, modulo `modulus`, into the target label.
-    HashMod = "hashmod",
-    /// Copies every label whose name matches to the name that the replacement gives.
-    LabelMap = "labelmap",
-    /// Removes every label whose name matches.
-    LabelDrop = "labeldrop",
-    /// Removes every label whose name does not match.
-    LabelKeep = "labelkeep",
-    /// Writes the value in lower case into the target label.
-    Lowercase = "lowercase",
-    /// Writes the value in upper case into the target label.
-    Uppercase = "uppercase",
+named_enum! {
+    /// What a relabelling rule does.
+    RelabelAction {
+        /// Writes the replacement into the target label.
+        Replace = "replace",
+        /// Drops the series unless the value matches.
+        Keep = "keep",
+        /// Drops the series if the value matches.
+        Drop = "drop",
+        /// Drops the series unless the value equals the target label's.
+        KeepEqual = "keepequal",
+        /// Drops the series if the value equals the target label's.
+        DropEqual = "dropequal",
+        /// Writes a hash of the value, modulo `modulus`, into the target label.
+        HashMod = "hashmod",
+        /// Copies every label whose name matches to the name that the replacement gives.
+        LabelMap = "labelmap",
+        /// Removes every label whose name matches.
+        LabelDrop = "labeldrop",
+        /// Removes every label whose name does not match.
+        LabelKeep = "labelkeep",
+        /// Writes the value in lower case into the target label.
+        Lowercase = "lowercase",
+        /// Writes the value in upper case into the target label.
+        Uppercase = "uppercase",
+    }
 }
 
 impl FieldValue for Arc<[RelabelRule]> {
@@ -107,10 +88,6 @@ impl FieldValue for Arc<[RelabelRule]> {
     fn render(&self) -> String {
         let items: Vec<_> = self.iter().map(render).collect();
         format!("[{}]", items.join(", "))
-    }
-
-    fn same(&self, other: &Self) -> bool {
-        self == other
     }
 }
 
@@ -171,8 +148,7 @@ fn read_action(action: &mut RelabelAction, node: &Node) -> Result<(), ValueError
     if let Some(text) = text(node)? {
         // Not of ASCII alone: the sign of Kelvin is a K.
         let lower = text.to_lowercase();
-        let known = RelabelAction::ALL.iter().find(|known| known.as_str() == lower);
-        *action = *known.ok_or_else(|| {
+        *action = RelabelAction::named(&lower).ok_or_else(|| {
             let names: Vec<_> = RelabelAction::ALL.iter().map(|known| known.as_str()).collect();
             wants(&format!("one of {}", names.join(", ")), Resolved::Text(text))
         })?;

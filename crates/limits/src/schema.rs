@@ -17,8 +17,8 @@ use thiserror::Error;
 
 use crate::code::Code;
 use crate::problem::{MAX_PROBLEMS, Severity};
+use crate::value::is_null;
 
-mod duration;
 mod go;
 mod lists;
 mod matchers;
@@ -28,7 +28,10 @@ mod scalar;
 mod table;
 mod walk;
 
+pub(crate) use go::quote as go_quote;
 pub use rules::RuleSettings;
+pub(crate) use rules::validate;
+pub(crate) use table::limit_names;
 
 use walk::Walk;
 
@@ -209,7 +212,7 @@ pub(crate) fn check_limits(
 ) -> (Checked, RuleSettings) {
     let mut walk = Walk::new(version, base, query_store_after);
     let settings = match table::limits() {
-        Some(limits) if !scalar::is_null(block) => walk.limits(limits, base.clone(), block, block.place),
+        Some(limits) if !is_null(block) => walk.limits(limits, base.clone(), block, block.place),
         _ => base.clone(),
     };
     (walk.finish(), settings)

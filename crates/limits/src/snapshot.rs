@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt::Write;
+use std::hash::Hasher;
+
+use fnv::FnvHasher;
 
 use crate::field_set::{FieldSet, render};
-use crate::fnv::Fnv;
 use crate::mode::Mode;
 use crate::model::TenantLimits;
 use crate::tenant::{Tenant, TenantId};
@@ -181,11 +182,15 @@ impl Diff {
     }
 }
 
+/// FNV-1a, because the standard library's hashes may change with its release, with its bits mixed (the finalizer of
+/// MurmurHash3): hashes of texts that differ in their last bytes alone differ by so little that two changes at once often
+/// cancel out in a sum.
 fn hash_of(key: &TenantId, entry: &TenantEntry) -> u64 {
-    let mut hash = Fnv::default();
-    // Hashing never fails.
-    _ = writeln!(hash, "{} {} {}", key.as_str(), entry.mode.as_str(), entry.own_fields());
-    hash.mixed()
+    let mut hasher = FnvHasher::default();
+    hasher.write(format!("{} {} {}\n", key.as_str(), entry.mode.as_str(), entry.own_fields()).as_bytes());
+    let mix = |hash: u64, factor: u64| (hash ^ hash >> 33).wrapping_mul(factor);
+    let hash = mix(mix(hasher.finish(), 0xff51_afd7_ed55_8ccd), 0xc4ce_b9fe_1a85_ec53);
+    hash ^ hash >> 33
 }
 
 #[cfg(test)]

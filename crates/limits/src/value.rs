@@ -21,13 +21,15 @@ impl ValueError {
 }
 
 /// A type that a field of the limits can have.
-pub(crate) trait FieldValue: Sized {
+pub(crate) trait FieldValue: PartialEq {
     /// Takes the node's value over; on an error `self` is unchanged.
     fn read(&mut self, node: &Node) -> Result<(), ValueError>;
     /// The value as YAML that reads back the same.
     fn render(&self) -> String;
     /// Equality under which a value always equals itself, NaN included.
-    fn same(&self, other: &Self) -> bool;
+    fn same(&self, other: &Self) -> bool {
+        self == other
+    }
 }
 
 impl FieldValue for f64 {
@@ -77,10 +79,6 @@ impl FieldValue for i64 {
     fn render(&self) -> String {
         self.to_string()
     }
-
-    fn same(&self, other: &Self) -> bool {
-        self == other
-    }
 }
 
 const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
@@ -100,10 +98,6 @@ impl FieldValue for bool {
     fn render(&self) -> String {
         self.to_string()
     }
-
-    fn same(&self, other: &Self) -> bool {
-        self == other
-    }
 }
 
 impl FieldValue for Arc<str> {
@@ -116,10 +110,6 @@ impl FieldValue for Arc<str> {
 
     fn render(&self) -> String {
         quote(self)
-    }
-
-    fn same(&self, other: &Self) -> bool {
-        self == other
     }
 }
 
@@ -138,18 +128,14 @@ impl FieldValue for Arc<[Arc<str>]> {
         let items: Vec<_> = self.iter().map(|item| quote(item)).collect();
         format!("[{}]", items.join(", "))
     }
-
-    fn same(&self, other: &Self) -> bool {
-        self == other
-    }
 }
 
 impl FieldValue for Duration {
     fn read(&mut self, node: &Node) -> Result<(), ValueError> {
         if let Some(text) = text(node)? {
             *self = duration::parse(text).map_err(|error| match error {
-                DurationError::Malformed => wants("a duration such as 30s, 10m or 1h30m", Resolved::Text(text)),
-                DurationError::TooLong => ValueError::new("is too long: write a duration under 292 years"),
+                DurationError::Malformed(_) => wants("a duration such as 30s, 10m or 1h30m", Resolved::Text(text)),
+                DurationError::TooLong(_) => ValueError::new("is too long: write a duration under 292 years"),
             })?;
         }
         Ok(())
@@ -158,58 +144,47 @@ impl FieldValue for Duration {
     fn render(&self) -> String {
         duration::render(*self)
     }
-
-    fn same(&self, other: &Self) -> bool {
-        self == other
-    }
 }
 
 impl FieldValue for LabelValueStrategy {
     fn read(&mut self, node: &Node) -> Result<(), ValueError> {
-        *self = match text(node)? {
-            None => return Ok(()),
-            Some("" | "error") => LabelValueStrategy::Error,
-            Some("truncate") => LabelValueStrategy::Truncate,
-            Some("drop") => LabelValueStrategy::Drop,
-            Some(other) => return Err(wants("error, truncate or drop", Resolved::Text(other))),
-        };
+        match text(node)? {
+            None => {}
+            Some("") => *self = LabelValueStrategy::Error,
+            Some(text) => {
+                *self = Self::named(text).ok_or_else(|| wants("error, truncate or drop", Resolved::Text(text)))?;
+            }
+        }
         Ok(())
     }
 
     fn render(&self) -> String {
         self.as_str().to_owned()
-    }
-
-    fn same(&self, other: &Self) -> bool {
-        self == other
     }
 }
 
 impl FieldValue for NameScheme {
     fn read(&mut self, node: &Node) -> Result<(), ValueError> {
-        *self = match text(node)? {
-            None | Some("") => return Ok(()),
-            Some("legacy") => NameScheme::Legacy,
-            Some("utf8") => NameScheme::Utf8,
-            Some(other) => return Err(wants("legacy or utf8", Resolved::Text(other))),
-        };
+        if let Some(text) = text(node)?.filter(|text| !text.is_empty()) {
+            *self = Self::named(text).ok_or_else(|| wants("legacy or utf8", Resolved::Text(text)))?;
+        }
         Ok(())
     }
 
     fn render(&self) -> String {
         self.as_str().to_owned()
     }
+}
 
-    fn same(&self, other: &Self) -> bool {
-        self == other
-    }
+/// Whether it is a null.
+pub(crate) fn is_null(node: &Node) -> bool {
+    matches!(&node.content, Content::Scalar(scalar) if resolve(scalar) == Resolved::Null)
 }
 
 /// The node's text if it is a scalar; `None` for null. Go's strings take numbers and bools as they are spelled.
 pub(crate) fn text(node: &Node) -> Result<Option<&str>, ValueError> {
     match &node.content {
-        Content::Scalar(scalar) if resolve(scalar) == Resolved::Null => Ok(None),
-        Content::Scalar(scalar) => Ok(Some(&scalar.text)),
+        Content::Scalar(scalar) => Ok(Some(&*scalar.text).filter(|_| !is_null(node))),
         content => Err(wants_kind("text", content)),
     }
 }
@@ -218,7 +193,7 @@ pub(crate) fn text(node: &Node) -> Result<Option<&str>, ValueError> {
 pub(crate) fn list(node: &Node) -> Result<&[Rc<Node>], ValueError> {
     match &node.content {
         Content::Sequence(items) => Ok(items),
-        Content::Scalar(scalar) if resolve(scalar) == Resolved::Null => Ok(&[]),
+        _ if is_null(node) => Ok(&[]),
         content => Err(wants_kind("a list such as [pod, node]", content)),
     }
 }

@@ -120,7 +120,7 @@ impl CheckArgs {
         self.merge || self.against.is_some()
     }
 
-    pub(super) fn validate(self) -> Result<Self, clap::Error> {
+    pub(super) fn validate(&self) -> Result<(), clap::Error> {
         let inputs = self.files.iter().chain(&self.defaults.default_limits);
         if inputs.filter(|path| path.as_path() == Path::new("-")).count() > 1 {
             return Err(Cli::command().error(ErrorKind::ValueValidation, "standard input can be read only once"));
@@ -130,7 +130,7 @@ impl CheckArgs {
         {
             return Err(Cli::command().error(ErrorKind::ValueValidation, error));
         }
-        Ok(self)
+        Ok(())
     }
 }
 

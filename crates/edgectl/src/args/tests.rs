@@ -5,15 +5,15 @@ use std::time::Duration;
 use clap::CommandFactory;
 use limits::MimirVersion;
 
-use super::{Cli, Command, Format, parse};
-use crate::load::{Config, Protocol};
+use super::{Cli, Command, Format, LoadArgs, parse};
+use crate::load::Protocol;
 
 fn words(line: &str) -> impl Iterator<Item = std::ffi::OsString> {
     std::iter::once("edgectl").chain(line.split_whitespace()).map(Into::into).collect::<Vec<_>>().into_iter()
 }
 
 #[track_caller]
-fn load(line: &str) -> Config {
+fn load(line: &str) -> LoadArgs {
     match parse(words(&format!("load-remote-write {line}"))) {
         Ok(Command::LoadRemoteWrite(config)) => *config,
         other => panic!("{line}: {other:?}"),

@@ -1,52 +1,33 @@
 //! Writes a JSON value as block YAML, for people to read. Text and keys that could be taken for something else are in quotes, so what reads it back
 //! gets the same value.
 
+use limits::quote_yaml as quoted;
 use serde_json::Value;
 
 /// The value as lines, each behind two spaces for every level.
 pub(super) fn block(value: &Value, level: usize) -> String {
     let mut lines = String::new();
-    match value {
-        Value::Object(_) | Value::Array(_) if !is_empty(value) => collection(value, level, &mut lines),
-        scalar => {
-            indent(level, &mut lines);
-            lines.push_str(&inline(scalar));
-            lines.push('\n');
-        }
-    }
+    push_block(value, level, &mut lines);
     lines
 }
 
-fn collection(value: &Value, level: usize, lines: &mut String) {
-    match value {
-        Value::Object(entries) => {
-            for (key, value) in entries {
-                indent(level, lines);
-                lines.push_str(&key_text(key));
-                lines.push(':');
-                nested(value, level, lines);
-            }
-        }
-        Value::Array(items) => {
-            for item in items {
-                indent(level, lines);
-                lines.push('-');
-                nested(item, level, lines);
-            }
-        }
-        _ => {}
+fn push_block(value: &Value, level: usize, lines: &mut String) {
+    let indent = "  ".repeat(level);
+    let parts: Vec<_> = match value {
+        Value::Object(entries) => entries.iter().map(|(key, value)| (format!("{}:", key_text(key)), value)).collect(),
+        Value::Array(items) => items.iter().map(|item| ("-".to_owned(), item)).collect(),
+        _ => Vec::new(),
+    };
+    if parts.is_empty() {
+        lines.push_str(&format!("{indent}{}\n", inline(value)));
     }
-}
-
-/// What stands behind a key's colon or an item's dash.
-fn nested(value: &Value, level: usize, lines: &mut String) {
-    if matches!(value, Value::Object(_) | Value::Array(_)) && !is_empty(value) {
-        lines.push('\n');
-        collection(value, level + 1, lines);
-    } else {
-        lines.push(' ');
-        lines.push_str(&inline(value));
-        lines.push('\n');
+    for (lead, value) in parts {
+        if matches!(value, Value::Object(_) | Value::Array(_)) && !is_empty(value) {
+            lines.push_str(&format!("{indent}{lead}\n"));
+            push_block(value, level + 1, lines);
+        } else {
+            lines.push_str(&format!("{indent}{lead} {}\n", inline(value)));
+        }
     }
 }
 
@@ -67,27 +48,6 @@ fn key_text(key: &str) -> String {
     let reserved = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
     let plain = !key.is_empty() && key.bytes().all(word) && !reserved.contains(&key);
     if plain { key.to_owned() } else { quoted(key) }
-}
-
-/// A JSON string is YAML, but for characters that JSON leaves as they are and YAML takes for line ends or for none.
-fn quoted(text: &str) -> String {
-    let json = Value::from(text).to_string();
-    let mut quoted = String::with_capacity(json.len());
-    for character in json.chars() {
-        if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
-        {
-            quoted.push_str(&format!("\\u{:04x}", u32::from(character)));
-        } else {
-            quoted.push(character);
-        }
-    }
-    quoted
-}
-
-fn indent(level: usize, lines: &mut String) {
-    for _ in 0..level {
-        lines.push_str("  ");
-    }
 }
 
 #[cfg(test)]

@@ -6,16 +6,15 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::uri::Authority;
+use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
+use tower::Service;
 
 use super::Url;
 
@@ -24,61 +23,41 @@ const KEPT_TEXT_BYTES: usize = 1024;
 
 /// Where connections go to, and how they are secured.
 pub(crate) struct Endpoint {
-    host: String,
-    port: u16,
-    tls: Option<(TlsConnector, ServerName<'static>)>,
+    address: Uri,
+    connector: HttpsConnector<HttpConnector>,
 }
 
 impl Endpoint {
     /// Reads the system's root certificates if the URL is https.
     ///
     /// # Errors
-    /// The host is no name a certificate can have, or there are no root certificates.
+    /// There are no root certificates.
     pub(crate) fn new(url: &Url) -> anyhow::Result<Self> {
-        let host = url.host().to_owned();
-        let tls = if url.is_https() { Some((tls_connector()?, server_name(&host)?)) } else { None };
-        Ok(Self { host, port: url.port(), tls })
+        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .context("set up https")?;
+        let tls = match url.is_https() {
+            true => {
+                tls.with_native_roots().context("no root certificates on this system (SSL_CERT_FILE can name some)")?
+            }
+            false => tls.with_root_certificates(RootCertStore::empty()),
+        };
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls.with_no_client_auth()).https_or_http();
+        Ok(Self { address: url.uri.clone(), connector: connector.enable_http1().wrap_connector(tcp) })
     }
 
     async fn open(&self) -> anyhow::Result<SendRequest<Full<Bytes>>> {
-        let Self { host, port, tls } = self;
-        let at = || format!("connect to {host} port {port}");
-        let tcp = TcpStream::connect((host.as_str(), *port)).await.with_context(at)?;
-        tcp.set_nodelay(true).with_context(at)?;
-        match tls {
-            None => handshake(tcp).await,
-            Some((connector, name)) => handshake(connector.connect(name.clone(), tcp).await.with_context(at)?).await,
-        }
+        let at = || format!("connect to {}", self.address.authority().map_or("", Authority::as_str));
+        let stream = self.connector.clone().call(self.address.clone()).await;
+        let stream = stream.map_err(|error| anyhow!(error)).with_context(at)?;
+        let (sender, connection) = http1::handshake(stream).await?;
+        // The request that waits for an answer gets the error of a connection that breaks.
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(sender)
     }
-}
-
-fn server_name(host: &str) -> anyhow::Result<ServerName<'static>> {
-    ServerName::try_from(host.to_owned()).with_context(|| format!("{host:?} is no host name for https"))
-}
-
-fn tls_connector() -> anyhow::Result<TlsConnector> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    if roots.add_parsable_certificates(found.certs).0 == 0 {
-        let reason = found.errors.first().map_or_else(String::new, |error| format!(": {error}"));
-        return Err(anyhow!("no root certificates on this system (SSL_CERT_FILE can name some){reason}"));
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .context("set up https")?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
-}
-
-async fn handshake<S>(stream: S) -> anyhow::Result<SendRequest<Full<Bytes>>>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // What breaks the connection is told to whoever waits for an answer on it; the task itself has nobody to tell.
-    tokio::spawn(async move { drop(connection.await) });
-    Ok(sender)
 }
 
 /// What a server answered to one push.

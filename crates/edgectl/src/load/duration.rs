@@ -2,23 +2,22 @@
 
 use std::time::Duration;
 
-const NANOS_PER_SECOND: u128 = 1_000_000_000;
-
-/// Units with their length in nanoseconds. `ms` stands before `m`, so that the longer spelling is found first.
-const UNITS: [(&str, u128); 10] = [
-    ("ns", 1),
-    ("us", 1_000),
-    ("µs", 1_000),
-    ("ms", 1_000_000),
-    ("s", NANOS_PER_SECOND),
-    ("m", 60 * NANOS_PER_SECOND),
-    ("h", 3_600 * NANOS_PER_SECOND),
-    ("d", 86_400 * NANOS_PER_SECOND),
-    ("w", 604_800 * NANOS_PER_SECOND),
-    ("y", 31_536_000 * NANOS_PER_SECOND),
+/// Units with their length in nanoseconds.
+const UNITS: [(&str, f64); 10] = [
+    ("ns", 1.0),
+    ("us", 1e3),
+    ("µs", 1e3),
+    ("ms", 1e6),
+    ("s", 1e9),
+    ("m", 60e9),
+    ("h", 3_600e9),
+    ("d", 86_400e9),
+    ("w", 604_800e9),
+    ("y", 31_536_000e9),
 ];
 
-/// Reads one or more decimal numbers, each with a unit, and adds them up. `0` needs no unit.
+/// Reads one or more decimal numbers, each with a unit, and adds them up. `0` needs no unit. What is finer than a
+/// nanosecond is cut off, as Go does.
 ///
 /// # Errors
 /// A message for the person who wrote it: no unit, an unknown unit, no number, or more than 292 years (Go's longest).
@@ -26,58 +25,30 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }
-    let mut rest = text;
-    let mut total: u128 = 0;
+    let (mut rest, mut nanos) = (text, 0.0);
     while !rest.is_empty() || text.is_empty() {
-        let (nanos, after) = leading_part(rest).map_err(|fault| format!("{fault}, as in 30s or 1m30s"))?;
-        total = total.saturating_add(nanos);
+        let (part, after) = leading_part(rest).map_err(|fault| format!("{fault}, as in 30s or 1m30s"))?;
+        nanos += part;
         rest = after;
     }
-    match i64::try_from(total) {
-        Ok(nanos) => Ok(Duration::from_nanos(nanos.unsigned_abs())),
-        Err(_) => Err("longer than 292 years".to_owned()),
+    if nanos < i64::MAX as f64 {
+        Ok(Duration::from_nanos(nanos as u64))
+    } else {
+        Err("longer than 292 years".to_owned())
     }
 }
 
 /// The nanoseconds of the number and unit that `text` begins with, and what follows them.
-fn leading_part(text: &str) -> Result<(u128, &str), String> {
-    let (whole, rest) = split_digits(text);
-    let (fraction, rest) = rest.strip_prefix('.').map_or(("", rest), split_digits);
-    if whole.is_empty() && fraction.is_empty() {
-        return Err("needs a number".to_owned());
+fn leading_part(text: &str) -> Result<(f64, &str), String> {
+    let is_of_number = |character: char| character.is_ascii_digit() || character == '.';
+    let (number, rest) = text.split_at(text.find(|character| !is_of_number(character)).unwrap_or(text.len()));
+    let (unit, rest) = rest.split_at(rest.find(is_of_number).unwrap_or(rest.len()));
+    let number: f64 = number.parse().map_err(|_| "needs a number")?;
+    match UNITS.iter().find(|(name, _)| *name == unit) {
+        Some((_, length)) => Ok((number * length, rest)),
+        None if unit.is_empty() => Err("needs a unit".to_owned()),
+        None => Err(format!("unknown unit {unit:?}: one of ns, us, ms, s, m, h, d, w, y is needed")),
     }
-    let (unit, rest) = rest.split_at(rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len()));
-    let Some((_, length)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-        return Err(if unit.is_empty() {
-            "needs a unit".to_owned()
-        } else {
-            format!("unknown unit {unit:?}: one of ns, us, ms, s, m, h, d, w, y is needed")
-        });
-    };
-    Ok((nanos(whole, *length).saturating_add(fraction_nanos(fraction, *length)), rest))
-}
-
-fn split_digits(text: &str) -> (&str, &str) {
-    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
-}
-
-fn nanos(digits: &str, length: u128) -> u128 {
-    if digits.is_empty() { 0 } else { digits.parse::<u128>().map_or(u128::MAX, |number| number.saturating_mul(length)) }
-}
-
-/// Digits beyond a nanosecond are cut off, as Go does.
-fn fraction_nanos(digits: &str, length: u128) -> u128 {
-    let mut scale = length;
-    let mut total = 0;
-    for digit in digits.bytes() {
-        // One more decimal place than the unit has nanoseconds is worth nothing.
-        if scale == 0 {
-            break;
-        }
-        total += scale * u128::from(digit - b'0') / 10;
-        scale /= 10;
-    }
-    total
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use remote_write::Protocol;
 use remote_write::encode::{EncodeError, Encoder, Series};
 
-use super::Config;
+use crate::args::LoadArgs;
 
 /// Builds the pushes of one worker.
 ///
@@ -21,13 +21,13 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
-    pub(crate) fn new(config: &Config, worker: u32) -> Self {
-        let series = (0..config.series).map(|number| series(&config.job, worker, number)).collect();
+    pub(crate) fn new(args: &LoadArgs, worker: u32) -> Self {
+        let series = (0..args.series).map(|number| series(&args.job, worker, number)).collect();
         Self {
-            protocol: config.protocol,
+            protocol: args.protocol,
             encoder: Encoder::new(),
             series,
-            samples_per_series: config.samples_per_series,
+            samples_per_series: args.samples_per_series,
             newest: i64::MIN,
         }
     }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::Protocol;
 use super::tally::{Pushes, Tally};
-use super::{Config, Protocol};
+use crate::args::LoadArgs;
 
 /// The report of a run. Its field names are those of `--json`.
 ///
@@ -79,29 +80,29 @@ struct TenantCounts {
 }
 
 impl Report {
-    pub(crate) fn new(config: &Config, tally: &Tally, interrupted: bool) -> Self {
-        let samples_per_push = config.samples_per_push();
+    pub(crate) fn new(args: &LoadArgs, tally: &Tally, interrupted: bool) -> Self {
+        let samples_per_push = args.samples_per_push();
         let total = Counts::new(tally.pushes(), samples_per_push);
         let elapsed = tally.since_first_sent(tally.last_answer);
-        let tenants = config.tenants.iter().zip(&tally.by_tenant).map(|(tenant, pushes)| TenantCounts {
+        let tenants = args.tenants.iter().zip(&tally.by_tenant).map(|(tenant, pushes)| TenantCounts {
             tenant: String::from_utf8_lossy(tenant.as_bytes()).into_owned(),
             counts: Counts::new(*pushes, samples_per_push),
         });
         let refusals = tally.by_status.iter().filter(|(status, _)| !(200..300).contains(*status));
         Self {
-            url: config.url.to_string(),
-            protocol: match config.protocol {
+            url: args.url.to_string(),
+            protocol: match args.protocol {
                 Protocol::V1 => "1.0",
                 Protocol::V2 => "2.0",
             },
-            concurrency: config.concurrency,
-            rate: config.rate,
-            duration_seconds: config.duration.as_secs_f64(),
+            concurrency: args.concurrency,
+            rate: args.rate,
+            duration_seconds: args.duration.as_secs_f64(),
             samples_per_push,
             interrupted,
             elapsed_seconds: elapsed.as_secs_f64(),
             accepted_elapsed_seconds: tally.since_first_sent(tally.last_accepted).as_secs_f64(),
-            pushes_unsent: config.schedule().planned().map(|planned| planned.saturating_sub(total.pushes_sent)),
+            pushes_unsent: args.schedule().planned().map(|planned| planned.saturating_sub(total.pushes_sent)),
             samples_offered_per_second: per_second(total.samples_offered, elapsed),
             samples_accepted_per_second: per_second(total.samples_accepted, elapsed),
             pushes_sent_per_second: per_second(total.pushes_sent, elapsed),

@@ -2,19 +2,18 @@
 
 use std::fmt;
 
-use http::uri::{Authority, InvalidUri, PathAndQuery};
+use http::uri::{InvalidUri, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
 
 /// An http or https URL with a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Url {
     text: String,
-    https: bool,
-    /// Without the brackets of an IPv6 address.
-    host: String,
-    port: u16,
-    authority: HeaderValue,
-    path: Uri,
+    pub(crate) uri: Uri,
+    /// What the `Host` header says.
+    pub(crate) authority: HeaderValue,
+    /// Path and query: the target of a request to an origin server.
+    pub(crate) path: Uri,
 }
 
 impl Url {
@@ -23,56 +22,27 @@ impl Url {
     /// # Errors
     /// A message for the person who wrote it.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let https = match text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).as_deref() {
-            Some("http") => false,
-            Some("https") => true,
-            _ => return Err("must begin with http:// or https://".to_owned()),
-        };
+        let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        if !matches!(scheme.as_deref(), Some("http" | "https")) {
+            return Err("must begin with http:// or https://".to_owned());
+        }
         let uri: Uri = text.parse().map_err(|error: InvalidUri| error.to_string())?;
         let authority = uri.authority().ok_or("has no host")?;
         if authority.as_str().contains('@') {
             return Err("must not hold a password: use --header 'Authorization: Basic …'".to_owned());
         }
+        let port = authority.as_str().rsplit_once(':').filter(|(_, after)| !after.contains(']'));
+        if let (None, Some((_, port))) = (authority.port_u16(), port) {
+            return Err(format!("{port:?} is no port"));
+        }
         let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        Ok(Self {
-            text: text.to_owned(),
-            https,
-            host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
-            port: port(authority, if https { 443 } else { 80 })?,
-            authority: HeaderValue::from_str(authority.as_str()).map_err(|error| error.to_string())?,
-            path: path.parse().map_err(|error: InvalidUri| error.to_string())?,
-        })
+        let path = path.parse().map_err(|error: InvalidUri| error.to_string())?;
+        let authority = HeaderValue::from_str(authority.as_str()).map_err(|error| error.to_string())?;
+        Ok(Self { text: text.to_owned(), authority, path, uri })
     }
 
     pub(crate) fn is_https(&self) -> bool {
-        self.https
-    }
-
-    pub(crate) fn host(&self) -> &str {
-        &self.host
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// What the `Host` header says.
-    pub(crate) fn authority(&self) -> &HeaderValue {
-        &self.authority
-    }
-
-    /// Path and query: the target of a request to an origin server.
-    pub(crate) fn path(&self) -> &Uri {
-        &self.path
-    }
-}
-
-fn port(authority: &Authority, default: u16) -> Result<u16, String> {
-    let written = authority.as_str().rsplit_once(':').filter(|(_, after)| !after.contains(']'));
-    match (authority.port_u16(), written) {
-        (Some(port), _) => Ok(port),
-        (None, Some((_, written))) => Err(format!("{written:?} is no port")),
-        (None, None) => Ok(default),
+        self.uri.scheme() == Some(&Scheme::HTTPS)
     }
 }
 
@@ -89,8 +59,10 @@ mod tests {
     #[track_caller]
     fn check(text: &str, https: bool, host: &str, port: u16, authority: &str, path: &str) {
         let url = Url::parse(text).expect(text);
-        assert_eq!((url.is_https(), url.host(), url.port()), (https, host, port));
-        assert_eq!((url.authority().to_str().unwrap(), url.path().to_string().as_str()), (authority, path));
+        let uri_host = url.uri.host().expect("a host").trim_matches(['[', ']']);
+        let uri_port = url.uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+        assert_eq!((url.is_https(), uri_host, uri_port), (https, host, port));
+        assert_eq!((url.authority.to_str().unwrap(), url.path.to_string().as_str()), (authority, path));
         assert_eq!(url.to_string(), text);
     }
 

@@ -10,11 +10,12 @@ use http_body_util::Full;
 use remote_write::encode;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::Run;
 use super::connection::Connection;
 use super::pacer::Ticket;
 use super::payload::Payload;
 use super::tally::Failure;
-use super::{Config, Run};
+use crate::args::LoadArgs;
 
 const TENANT: HeaderName = HeaderName::from_static("x-scope-orgid");
 const REMOTE_WRITE_VERSION: HeaderName = HeaderName::from_static("x-prometheus-remote-write-version");
@@ -32,7 +33,7 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(run: Arc<Run>, number: u32) -> Self {
         let connection = Connection::new(Arc::clone(&run.endpoint));
-        let payload = Payload::new(&run.config, number);
+        let payload = Payload::new(&run.args, number);
         Self { run, connection, payload }
     }
 
@@ -50,7 +51,7 @@ impl Worker {
                 () = run.abort.cancelled() => break,
                 succeeded = self.push(ticket) => succeeded,
             };
-            if !succeeded && run.config.rate.is_none() {
+            if !succeeded && run.args.rate.is_none() {
                 tokio::select! {
                     () = run.stop.cancelled() => break,
                     () = sleep(PAUSE_AFTER_FAILURE) => {}
@@ -71,16 +72,16 @@ impl Worker {
     }
 
     async fn try_push(&mut self, ticket: Ticket) -> Result<(), Failure> {
-        let Run { config, start, .. } = &*self.run;
-        timeout(config.timeout, self.connection.prepare())
+        let Run { args, start, .. } = &*self.run;
+        timeout(args.timeout, self.connection.prepare())
             .await
-            .map_err(|_| Failure::Connection(format!("no connection within {:?}", config.timeout)))?
+            .map_err(|_| Failure::Connection(format!("no connection within {:?}", args.timeout)))?
             .map_err(|error| Failure::Connection(format!("{error:#}")))?;
         let body = self.payload.next(unix_millis()).map_err(|error| Failure::Connection(error.to_string()))?;
-        let (tenant, request) = push_request(config, ticket.number, body);
+        let (tenant, request) = push_request(args, ticket.number, body);
         let sent = Instant::now();
         self.run.tally().sent(tenant, sent - *start, ticket.due);
-        let answer = timeout(config.timeout, self.connection.push(request))
+        let answer = timeout(args.timeout, self.connection.push(request))
             .await
             .map_err(|_| Failure::Timeout)?
             .map_err(|error| Failure::Connection(format!("{error:#}")))?;
@@ -91,20 +92,20 @@ impl Worker {
 }
 
 /// The request of push `number`, and the index of its tenant.
-fn push_request(config: &Config, number: u64, body: Bytes) -> (usize, Request<Full<Bytes>>) {
-    let tenant = usize::try_from(number % (config.tenants.len().max(1) as u64)).unwrap_or_default();
+fn push_request(args: &LoadArgs, number: u64, body: Bytes) -> (usize, Request<Full<Bytes>>) {
+    let tenant = usize::try_from(number % (args.tenants.len().max(1) as u64)).unwrap_or_default();
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = config.url.path().clone();
-    *request.headers_mut() = headers(config, config.tenants.get(tenant));
+    *request.uri_mut() = args.url.path.clone();
+    *request.headers_mut() = headers(args, args.tenants.get(tenant));
     (tenant, request)
 }
 
-fn headers(config: &Config, tenant: Option<&HeaderValue>) -> HeaderMap {
-    let content_type = encode::content_type_header(config.protocol);
-    let version = encode::version_header(config.protocol);
+fn headers(args: &LoadArgs, tenant: Option<&HeaderValue>) -> HeaderMap {
+    let content_type = encode::content_type_header(args.protocol);
+    let version = encode::version_header(args.protocol);
     let mut headers = HeaderMap::new();
-    headers.insert(HOST, config.url.authority().clone());
+    headers.insert(HOST, args.url.authority.clone());
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("edgectl/", env!("CARGO_PKG_VERSION"))));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encode::CONTENT_ENCODING));
@@ -112,10 +113,10 @@ fn headers(config: &Config, tenant: Option<&HeaderValue>) -> HeaderMap {
     if let Some(tenant) = tenant {
         headers.insert(TENANT, tenant.clone());
     }
-    for (name, _) in &config.headers {
+    for (name, _) in &args.headers {
         headers.remove(name);
     }
-    for (name, value) in &config.headers {
+    for (name, value) in &args.headers {
         headers.append(name.clone(), value.clone());
     }
     headers

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
+use super::PatternError;
 use super::escape::{self, Escaped};
-use super::{PatternError, scripts};
 
 /// A class that holds nothing, as an item of a class.
 const NOTHING: &str = r"[^\x{0}-\x{10FFFF}]";
@@ -16,6 +16,15 @@ const CATEGORIES: [&str; 37] = [
     "C", "Cc", "Cf", "Cn", "Co", "L", "Ll", "Lm", "Lo", "Lt", "Lu", "M", "Mc", "Me", "Mn", "N", "Nd", "Nl", "No", "P",
     "Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "S", "Sc", "Sk", "Sm", "So", "Z", "Zl", "Zp", "Zs", "LC",
 ];
+
+/// The names in Go's `unicode.Scripts` (Unicode 15, Go 1.21 to 1.26). The `regex` crate knows them all, in more spellings than
+/// Go, and the scripts of newer versions of Unicode.
+const SCRIPTS: &str = include_str!("scripts.txt");
+
+/// Whether Go knows a script by this name, spelled so.
+fn is_script(name: &str) -> bool {
+    SCRIPTS.lines().any(|known| known == name)
+}
 
 /// Translates what follows a `[`, and gives the text behind the class.
 pub(super) fn translate(text: &str) -> Result<(String, &str), PatternError> {
@@ -129,8 +138,23 @@ pub(super) fn unicode(text: &str, mut inverse: bool) -> Result<(String, &str), P
         "Cs" if inverse => r"\x{0}-\x{10FFFF}".to_owned(),
         "Cs" => NOTHING.to_owned(),
         name if CATEGORIES.contains(&name) => format!(r"\{sign}{{gc={name}}}"),
-        name if scripts::is_known(name) => format!(r"\{sign}{{sc={name}}}"),
+        name if is_script(name) => format!(r"\{sign}{{sc={name}}}"),
         _ => return Err(PatternError::CharacterRange),
     };
     Ok((items, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Pattern;
+
+    #[test]
+    fn every_script_compiles_and_no_other_spelling() {
+        assert!(SCRIPTS.lines().is_sorted());
+        for name in SCRIPTS.lines() {
+            assert!(Pattern::compile(&format!(r"\p{{{name}}}\P{{^{name}}}")).is_ok(), "{name}");
+            assert!(Pattern::compile(&format!(r"\p{{{}}}", name.to_uppercase())).is_err(), "{name}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use crate::fields::{self, Field, Known};
 use crate::model::TenantLimits;
 use crate::problem::{Problem, Severity};
 use crate::relabel::{Expressions, check};
+use crate::schema::validate;
 use crate::value::ValueError;
 use crate::yaml::{Entry, Node};
 
@@ -77,7 +78,7 @@ pub(super) fn overlay(
         findings.notes.extend(left_to_mimir);
     }
     if let (Spelling::Flat, true, Some(first)) = (spelling, findings.faults.is_empty(), settings.first()) {
-        for (name, message) in fields::validate(limits) {
+        for (name, message) in validate(limits) {
             let place = settings.iter().find(|setting| &*setting.name == name).unwrap_or(first);
             let message = format!("field {name} {message}");
             findings.faults.push(place.problem(Code::BrokenRule, tenant, name, Severity::Rejected, message));

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use go_yaml::{Document, Resolved, resolve};
+use go_yaml::Document;
 
 use super::entry::{Setting, Spelling, overlay};
 use super::{Draft, Reading, problem, twice, unmatched};
@@ -15,7 +15,7 @@ use crate::fields;
 use crate::model::TenantLimits;
 use crate::problem::{Problem, Severity};
 use crate::tenant::TenantId;
-use crate::value::shortened;
+use crate::value::{is_null, shortened};
 use crate::yaml::{Content, Node, Tree, parse};
 
 use super::mimir::is_section;
@@ -142,8 +142,4 @@ fn text_value(node: &Rc<Node>) -> Result<Option<Rc<Node>>, String> {
         Content::Scalar(scalar) if !scalar.plain => parse_value(&scalar.text),
         _ => Ok(Some(Rc::clone(node))),
     }
-}
-
-fn is_null(node: &Node) -> bool {
-    matches!(&node.content, Content::Scalar(scalar) if resolve(scalar) == Resolved::Null)
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use go_yaml::{Content, Node, Place, resolve};
 
 /// A string as Go's `%q` writes it.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for character in text.chars() {

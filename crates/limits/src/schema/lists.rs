@@ -6,9 +6,9 @@ use go_regexp::{Pattern, PatternError, SyntaxError};
 use go_yaml::{Content, Entry, Node, Place};
 
 use super::go::quote;
-use super::scalar::{as_bool, as_text, is_null};
+use super::scalar::{as_bool, as_text};
 use crate::code::Code;
-use crate::value::{quote as quoted, shortened};
+use crate::value::{is_null, quote as quoted, shortened};
 
 /// The first thing that is wrong with a list.
 #[derive(Debug, Clone, PartialEq)]

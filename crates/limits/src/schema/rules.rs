@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use go_yaml::{Content, Node, Place};
 
-use super::duration::prometheus;
 use super::go::quote;
 use super::lists::{self, Broken};
 use super::scalar::{as_bool, as_float, as_int, as_text};
 use super::{Issue, MimirError};
 use crate::code::Code;
-use crate::duration::render;
+use crate::duration::{parse, render};
+use crate::model::TenantLimits;
 use crate::value::{quote as quoted, shortened};
 
 /// The settings that Mimir's rules look at, as one entry has them or Mimir's own limits.
@@ -75,6 +75,22 @@ pub(super) struct Violation {
     pub(super) issue: Issue,
     /// The item of a list that is to be changed.
     pub(super) place: Option<Place>,
+}
+
+/// The rules that hold for any entry's limits, Mimir's or not, over the fields that the edge reads: each that does not hold, as
+/// the field to change and what is wrong with it.
+pub(crate) fn validate(limits: &TenantLimits) -> Vec<(&'static str, String)> {
+    let nanoseconds = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+    let settings = RuleSettings {
+        length_strategy: limits.label_value_length_over_limit_strategy.as_str().into(),
+        max_label_value_length: limits.max_label_value_length,
+        ha_update: nanoseconds(limits.ha_tracker_update_timeout),
+        ha_jitter: nanoseconds(limits.ha_tracker_update_timeout_jitter_max),
+        ha_failover: nanoseconds(limits.ha_tracker_failover_timeout),
+        ..RuleSettings::default()
+    };
+    let violations = settings.length().into_iter().chain(settings.ha_tracker());
+    violations.map(|violation| (violation.field, violation.issue.predicate)).collect()
 }
 
 impl RuleSettings {
@@ -314,6 +330,6 @@ fn set_int(setting: &mut i64, node: &Node) {
 }
 
 fn set_duration(setting: &mut i64, node: &Node) {
-    let read = as_text(node).and_then(|text| prometheus(text).ok());
+    let read = as_text(node).and_then(|text| i64::try_from(parse(text).ok()?.as_nanos()).ok());
     *setting = read.unwrap_or(*setting);
 }

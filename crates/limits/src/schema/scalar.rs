@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use go_regexp::{Pattern, PatternError};
 use go_yaml::{Content, Node, Resolved, resolve};
 
-use super::duration::{self, NoDuration};
 use super::go::{quote, type_error};
-use super::table::Scalar;
 use super::{Issue, MimirError};
 use crate::code::Code;
+use crate::duration::{self, DurationError};
+use crate::model::{LabelValueStrategy, NameScheme};
 use crate::relabel::RelabelAction;
 use crate::value::{quote as quoted, shortened};
 
@@ -17,8 +17,11 @@ use crate::value::{quote as quoted, shortened};
 const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
 const TWO_TO_64: f64 = 18_446_744_073_709_551_616.0;
 
-pub(super) fn is_null(node: &Node) -> bool {
-    matches!(&node.content, Content::Scalar(scalar) if resolve(scalar) == Resolved::Null)
+fn resolved(node: &Node) -> Option<Resolved<'_>> {
+    match &node.content {
+        Content::Scalar(scalar) => Some(resolve(scalar)),
+        _ => None,
+    }
 }
 
 /// The text of a single value that is not null.
@@ -30,8 +33,7 @@ pub(super) fn as_text(node: &Node) -> Option<&str> {
 }
 
 pub(super) fn as_bool(node: &Node) -> Option<bool> {
-    let Content::Scalar(scalar) = &node.content else { return None };
-    match resolve(scalar) {
+    match resolved(node)? {
         Resolved::Bool(value) => Some(value),
         Resolved::Text("y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON") => Some(true),
         Resolved::Text("n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF") => Some(false),
@@ -40,8 +42,7 @@ pub(super) fn as_bool(node: &Node) -> Option<bool> {
 }
 
 pub(super) fn as_int(node: &Node) -> Option<i64> {
-    let Content::Scalar(scalar) = &node.content else { return None };
-    match resolve(scalar) {
+    match resolved(node)? {
         Resolved::Int(whole) => i64::try_from(whole).ok(),
         // What Go makes of a float that an int64 does not hold depends on the machine; this is what x86 does.
         Resolved::Float(value) if value == TWO_TO_63 => Some(i64::MIN),
@@ -51,8 +52,7 @@ pub(super) fn as_int(node: &Node) -> Option<i64> {
 }
 
 pub(super) fn as_float(node: &Node) -> Option<f64> {
-    let Content::Scalar(scalar) = &node.content else { return None };
-    match resolve(scalar) {
+    match resolved(node)? {
         Resolved::Int(whole) => Some(whole as f64),
         Resolved::Float(value) => Some(value),
         _ => None,
@@ -60,70 +60,119 @@ pub(super) fn as_float(node: &Node) -> Option<f64> {
 }
 
 fn is_uint(node: &Node) -> bool {
-    let Content::Scalar(scalar) = &node.content else { return false };
-    match resolve(scalar) {
-        Resolved::Int(whole) => u64::try_from(whole).is_ok(),
-        Resolved::Float(value) => value <= TWO_TO_64,
+    match resolved(node) {
+        Some(Resolved::Int(whole)) => u64::try_from(whole).is_ok(),
+        Some(Resolved::Float(value)) => value <= TWO_TO_64,
         _ => false,
     }
 }
 
 fn is_go_duration(node: &Node) -> bool {
-    let Content::Scalar(scalar) = &node.content else { return false };
-    match resolve(scalar) {
-        Resolved::Int(0) => true,
-        Resolved::Text(text) => duration::is_go(text),
+    match resolved(node) {
+        Some(Resolved::Int(0)) => true,
+        Some(Resolved::Text(text)) => duration::is_go(text),
         _ => false,
     }
 }
 
-/// Says what is wrong with a value that is not null, as Mimir sees it.
-pub(super) fn check(kind: Scalar, node: &Node) -> Result<(), Issue> {
-    let is_taken = match kind {
-        Scalar::Bool => as_bool(node).is_some(),
-        Scalar::Int(_) => as_int(node).is_some(),
-        Scalar::Uint => is_uint(node),
-        Scalar::Float => as_float(node).is_some(),
-        Scalar::GoDuration => is_go_duration(node),
-        _ => match as_text(node) {
-            Some(text) => return check_text(kind, text),
+/// A kind of single values.
+#[derive(Debug)]
+pub(super) struct Scalar {
+    /// What the schema calls it.
+    pub(super) name: &'static str,
+    /// Go's name of its type, which Mimir's errors show.
+    go: &'static str,
+    /// What to write; completes a sentence.
+    wanted: &'static str,
+    check: Check,
+}
+
+#[derive(Debug)]
+enum Check {
+    /// Whether Go's type holds a value.
+    Value(fn(&Node) -> bool),
+    /// Whether Mimir's type reads a text.
+    Text(fn(&str) -> Result<(), Unread>),
+}
+
+/// Why a text is not read.
+enum Unread {
+    /// Mimir's words alone.
+    Mimir(String),
+    Issue(Issue),
+}
+
+const fn value(name: &'static str, go: &'static str, wanted: &'static str, check: fn(&Node) -> bool) -> Scalar {
+    Scalar { name, go, wanted, check: Check::Value(check) }
+}
+
+const fn text(name: &'static str, wanted: &'static str, check: fn(&str) -> Result<(), Unread>) -> Scalar {
+    Scalar { name, go: "string", wanted, check: Check::Text(check) }
+}
+
+/// A regular expression of a relabelling rule.
+pub(super) const REGEXP: &str = "regexp_go_anchored";
+const WHOLE: &str = "a whole number such as 200000";
+const OTEL_STRATEGIES: [&str; 4] = [
+    "UnderscoreEscapingWithSuffixes",
+    "UnderscoreEscapingWithoutSuffixes",
+    "NoUTF8EscapingWithSuffixes",
+    "NoTranslation",
+];
+
+pub(super) static SCALARS: [Scalar; 17] = [
+    value("bool", "bool", "true or false", |node| as_bool(node).is_some()),
+    value("int", "int", WHOLE, |node| as_int(node).is_some()),
+    value("int64", "int64", WHOLE, |node| as_int(node).is_some()),
+    value("uint", "uint64", "a whole number from 0", is_uint),
+    value("float64", "float64", "a number such as 10000", |node| as_float(node).is_some()),
+    value("go_duration", "time.Duration", "a duration such as 90s, 1.5h or 1m30s", is_go_duration),
+    text("string", "text", |_| Ok(())),
+    text("secret_string", "text", |_| Ok(())),
+    text("duration", "a duration such as 30s, 10m or 1h30m", check_duration),
+    text("csv_string", "one text with commas, such as a,b", |_| Ok(())),
+    text("csv_cidr", "one text of networks with commas, such as 10.0.0.0/8,fd00::/8", check_networks),
+    text("label_name", "the name of a label", |text| match text {
+        "" => Err(Unread::Mimir(format!("{} is not a valid label name", quote(text)))),
+        _ => Ok(()),
+    }),
+    text(REGEXP, "a regular expression", |text| check_regexp(&format!("^(?s:{text})$"), text).map_err(Unread::Issue)),
+    text("enum_relabel_action", "an action such as replace, keep or drop", |text| {
+        // Not of ASCII alone: the sign of Kelvin is a K.
+        known(RelabelAction::named(&text.to_lowercase()).is_some(), "unknown relabel action", text)
+    }),
+    text("enum_label_value_length_over_limit_strategy", "error, truncate or drop", |text| {
+        let is_known = text.is_empty() || LabelValueStrategy::named(text).is_some();
+        known(is_known, "unrecognized LabelValueLengthOverLimitStrategy:", text)
+    }),
+    text(
+        "enum_otel_translation_strategy",
+        "UnderscoreEscapingWithSuffixes, UnderscoreEscapingWithoutSuffixes, NoUTF8EscapingWithSuffixes or NoTranslation",
+        |text| {
+            let is_known = text.is_empty() || OTEL_STRATEGIES.contains(&text);
+            known(is_known, "unrecognized OTel translation strategy", text)
+        },
+    ),
+    text("enum_name_validation_scheme", "legacy or utf8", |text| {
+        known(text.is_empty() || NameScheme::named(text).is_some(), "unrecognized ValidationScheme:", text)
+    }),
+];
+
+fn known(is_known: bool, otherwise: &str, text: &str) -> Result<(), Unread> {
+    if is_known { Ok(()) } else { Err(Unread::Mimir(format!("{otherwise} {}", quote(text)))) }
+}
+
+/// Says what is wrong with a value that is not null, as Mimir sees it. A text that its type does not read ends Mimir's load
+/// at once.
+pub(super) fn check(kind: &Scalar, node: &Node) -> Result<(), Issue> {
+    let is_taken = match kind.check {
+        Check::Value(check) => check(node),
+        Check::Text(check) => match as_text(node) {
+            Some(text) => return check(text).map_err(|unread| bad_text(kind, text, unread)),
             None => false,
         },
     };
-    if is_taken { Ok(()) } else { Err(wrong_type(node, go_type(kind), wanted(kind))) }
-}
-
-fn go_type(kind: Scalar) -> &'static str {
-    match kind {
-        Scalar::Bool => "bool",
-        Scalar::Int(go) => go,
-        Scalar::Uint => "uint64",
-        Scalar::Float => "float64",
-        Scalar::GoDuration => "time.Duration",
-        _ => "string",
-    }
-}
-
-fn wanted(kind: Scalar) -> &'static str {
-    match kind {
-        Scalar::Bool => "true or false",
-        Scalar::Int(_) => "a whole number such as 200000",
-        Scalar::Uint => "a whole number from 0",
-        Scalar::Float => "a number such as 10000",
-        Scalar::Text => "text",
-        Scalar::Duration => "a duration such as 30s, 10m or 1h30m",
-        Scalar::GoDuration => "a duration such as 90s, 1.5h or 1m30s",
-        Scalar::CsvText => "one text with commas, such as a,b",
-        Scalar::CsvCidr => "one text of networks with commas, such as 10.0.0.0/8,fd00::/8",
-        Scalar::LabelName => "the name of a label",
-        Scalar::Regexp => "a regular expression",
-        Scalar::RelabelAction => "an action such as replace, keep or drop",
-        Scalar::LengthStrategy => "error, truncate or drop",
-        Scalar::OtelStrategy => {
-            "UnderscoreEscapingWithSuffixes, UnderscoreEscapingWithoutSuffixes, NoUTF8EscapingWithSuffixes or NoTranslation"
-        }
-        Scalar::NameScheme => "legacy or utf8",
-    }
+    if is_taken { Ok(()) } else { Err(wrong_type(node, kind.go, kind.wanted)) }
 }
 
 /// What is wrong with a node that Go's type does not hold.
@@ -143,12 +192,12 @@ fn misfit(node: &Node, go: &str, wanted: &str) -> String {
     };
     let is_number = matches!(go, "int" | "int64" | "uint64" | "float64");
     let shown = quoted(&shortened(&scalar.text));
-    let unquoted = resolve_plain(&scalar.text);
-    match (resolve(scalar), unquoted) {
-        (Resolved::Text(_), Unquoted::Number) if is_number => {
+    let unquoted = go_yaml::Scalar { text: scalar.text.clone(), plain: true };
+    match (resolve(scalar), resolve(&unquoted)) {
+        (Resolved::Text(_), Resolved::Int(_) | Resolved::Float(_)) if is_number => {
             format!("is the text {shown}, not a number: write it without quotes")
         }
-        (Resolved::Text(_), Unquoted::Bool) if go == "bool" => {
+        (Resolved::Text(_), Resolved::Bool(_)) if go == "bool" => {
             format!("is the text {shown}, not true or false: write it without quotes")
         }
         (Resolved::Text(_), _) => format!("is {shown}: write {wanted}"),
@@ -159,63 +208,33 @@ fn misfit(node: &Node, go: &str, wanted: &str) -> String {
     }
 }
 
-enum Unquoted {
-    Number,
-    Bool,
-    Other,
-}
-
-fn resolve_plain(text: &str) -> Unquoted {
-    match resolve(&go_yaml::Scalar { text: text.into(), plain: true }) {
-        Resolved::Int(_) | Resolved::Float(_) => Unquoted::Number,
-        Resolved::Bool(_) => Unquoted::Bool,
-        _ => Unquoted::Other,
+fn bad_text(kind: &Scalar, text: &str, unread: Unread) -> Issue {
+    match unread {
+        Unread::Mimir(go) => Issue {
+            code: Code::BadValue,
+            predicate: format!("is {}: write {}", quoted(&shortened(text)), kind.wanted),
+            mimir: Some(MimirError::Ends(go)),
+        },
+        Unread::Issue(issue) => issue,
     }
 }
 
-/// A text that its type does not read ends Mimir's load at once.
-fn check_text(kind: Scalar, text: &str) -> Result<(), Issue> {
-    let one_of = |values: &[&str]| values.contains(&text);
-    let bad = |mimir: String| Err(bad_text(kind, text, mimir));
-    match kind {
-        Scalar::Duration => match duration::prometheus(text) {
-            Ok(_) => Ok(()),
-            Err(NoDuration::TooLong) => Err(Issue {
-                predicate: "is too long: write a duration under 292 years".to_owned(),
-                ..bad_text(kind, text, NoDuration::TooLong.go())
-            }),
-            Err(error) => bad(error.go()),
-        },
-        Scalar::CsvCidr if !text.is_empty() => match text.split(',').find(|part| !is_cidr(part)) {
-            Some(part) => bad(format!("cidr: {part}: invalid CIDR address: {part}")),
-            None => Ok(()),
-        },
-        Scalar::LabelName if text.is_empty() => bad(format!("{} is not a valid label name", quote(text))),
-        Scalar::Regexp => check_regexp(&format!("^(?s:{text})$"), text),
-        // Not of ASCII alone: the sign of Kelvin is a K.
-        Scalar::RelabelAction if !RelabelAction::ALL.iter().any(|known| known.as_str() == text.to_lowercase()) => {
-            bad(format!("unknown relabel action {}", quote(text)))
-        }
-        Scalar::LengthStrategy if !one_of(&["", "error", "truncate", "drop"]) => {
-            bad(format!("unrecognized LabelValueLengthOverLimitStrategy: {}", quote(text)))
-        }
-        Scalar::OtelStrategy
-            if !(text.is_empty() || wanted(kind).split([',', ' ']).any(|known| known == text && known != "or")) =>
-        {
-            bad(format!("unrecognized OTel translation strategy {}", quote(text)))
-        }
-        Scalar::NameScheme if !one_of(&["", "legacy", "utf8"]) => {
-            bad(format!("unrecognized ValidationScheme: {}", quote(text)))
-        }
-        _ => Ok(()),
+fn check_duration(text: &str) -> Result<(), Unread> {
+    match duration::parse(text) {
+        Ok(_) => Ok(()),
+        Err(DurationError::Malformed(go)) => Err(Unread::Mimir(go)),
+        Err(DurationError::TooLong(go)) => Err(Unread::Issue(Issue {
+            code: Code::BadValue,
+            predicate: "is too long: write a duration under 292 years".to_owned(),
+            mimir: Some(MimirError::Ends(go)),
+        })),
     }
 }
 
-fn bad_text(kind: Scalar, text: &str, mimir: String) -> Issue {
-    Issue {
-        code: Code::BadValue,
-        predicate: format!("is {}: write {}", quoted(&shortened(text)), wanted(kind)),
-        mimir: Some(MimirError::Ends(mimir)),
+fn check_networks(text: &str) -> Result<(), Unread> {
+    match text.split(',').find(|part| !text.is_empty() && !is_cidr(part)) {
+        Some(part) => Err(Unread::Mimir(format!("cidr: {part}: invalid CIDR address: {part}"))),
+        None => Ok(()),
     }
 }
 

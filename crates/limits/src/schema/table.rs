@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use super::scalar::{SCALARS, Scalar};
+
 /// What a mapping with fixed names is.
 #[derive(Debug, Default)]
 pub(super) struct Object {
@@ -14,7 +16,7 @@ pub(super) struct Object {
 /// What a value is.
 #[derive(Debug)]
 pub(super) enum Kind {
-    Scalar(Scalar),
+    Scalar(&'static Scalar),
     Object(Object),
     /// A list; `go` is Go's name of its type.
     List {
@@ -27,32 +29,6 @@ pub(super) enum Kind {
         value: Box<Kind>,
         of: MapOf,
     },
-}
-
-/// A single value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scalar {
-    Bool,
-    /// A signed number of 64 bits, and Go's name of its type.
-    Int(&'static str),
-    Uint,
-    Float,
-    Text,
-    /// A Prometheus duration.
-    Duration,
-    /// A duration of Go's own.
-    GoDuration,
-    /// Texts with commas between them.
-    CsvText,
-    /// Networks with commas between them.
-    CsvCidr,
-    LabelName,
-    /// A regular expression of a relabelling rule.
-    Regexp,
-    RelabelAction,
-    LengthStrategy,
-    OtelStrategy,
-    NameScheme,
 }
 
 /// What the names of a map are, and what is asked of it as a whole.
@@ -68,8 +44,19 @@ pub(super) enum MapOf {
 
 static ROOT: LazyLock<Object> = LazyLock::new(|| parse(include_str!("mimir-3.1.tsv")).unwrap_or_default());
 
-static OTHER_RELEASES: LazyLock<HashSet<&'static str>> =
-    LazyLock::new(|| include_str!("other-releases.txt").lines().filter(|line| !line.starts_with('#')).collect());
+static OTHER_RELEASES: LazyLock<HashSet<&'static str>> = LazyLock::new(|| lines(OTHER).collect());
+
+const OTHER: &str = include_str!("other-releases.txt");
+
+fn lines(table: &'static str) -> impl Iterator<Item = &'static str> {
+    table.lines().filter(|line| !line.starts_with('#'))
+}
+
+/// The names of the limits of Mimir 2.0 to 3.1 and of its main branch.
+pub(crate) fn limit_names() -> impl Iterator<Item = &'static str> {
+    let others = OTHER.split_once("\n# ").map_or(OTHER, |(limits, _)| limits);
+    limits().into_iter().flat_map(|limits| limits.fields.keys().copied()).chain(lines(others))
+}
 
 /// The whole document.
 pub(super) fn root() -> &'static Object {
@@ -100,7 +87,7 @@ struct Row {
 }
 
 fn parse(table: &'static str) -> Option<Object> {
-    let rows: Vec<_> = table.lines().filter(|line| !line.starts_with('#')).map(row).collect::<Option<_>>()?;
+    let rows: Vec<_> = lines(table).map(row).collect::<Option<_>>()?;
     let root = rows.iter().find(|row| row.path == ".")?;
     object(&rows, "", root.go)
 }
@@ -125,40 +112,20 @@ fn kind(rows: &[Row], row: &Row) -> Option<Kind> {
     let nested = |suffix, go| Some(Kind::Object(object(rows, &format!("{}{suffix}", row.path), go)?));
     let map = |go, value, of| Some(Kind::Map { go, value: Box::new(value), of });
     let list = |go, item| Some(Kind::List { go, item: Box::new(item) });
+    let scalar = |name| SCALARS.iter().find(|scalar| scalar.name == name).map(Kind::Scalar);
     match row.kind {
         "object" => nested(".", row.go),
         "list_of_object" => list(row.go, nested("[].", row.item_go)?),
         "map_of_object" => map(row.go, nested("{}.", row.item_go)?, MapOf::Anything),
         "map_of_limits" => map(row.go, nested("{}.", row.item_go)?, MapOf::Tenants),
-        "list_of_string" => list("flagext.StringSlice", Kind::Scalar(Scalar::Text)),
-        "list_of_label_name" => list("model.LabelNames", Kind::Scalar(Scalar::LabelName)),
-        "map_of_int" => map("map[string]int", Kind::Scalar(Scalar::Int("int")), MapOf::Anything),
-        "map_of_float64" => map("map[string]float64", Kind::Scalar(Scalar::Float), MapOf::Integrations),
-        "map_of_string" => map("map[string]string", Kind::Scalar(Scalar::Text), MapOf::Anything),
-        "custom_trackers" => map("map[string]string", Kind::Scalar(Scalar::Text), MapOf::Trackers),
-        name => scalar(name).map(Kind::Scalar),
+        "list_of_string" => list("flagext.StringSlice", scalar("string")?),
+        "list_of_label_name" => list("model.LabelNames", scalar("label_name")?),
+        "map_of_int" => map("map[string]int", scalar("int")?, MapOf::Anything),
+        "map_of_float64" => map("map[string]float64", scalar("float64")?, MapOf::Integrations),
+        "map_of_string" => map("map[string]string", scalar("string")?, MapOf::Anything),
+        "custom_trackers" => map("map[string]string", scalar("string")?, MapOf::Trackers),
+        name => scalar(name),
     }
-}
-
-fn scalar(name: &str) -> Option<Scalar> {
-    Some(match name {
-        "bool" => Scalar::Bool,
-        "int" => Scalar::Int("int"),
-        "int64" => Scalar::Int("int64"),
-        "uint" => Scalar::Uint,
-        "float64" => Scalar::Float,
-        "string" | "secret_string" => Scalar::Text,
-        "duration" => Scalar::Duration,
-        "go_duration" => Scalar::GoDuration,
-        "csv_string" => Scalar::CsvText,
-        "csv_cidr" => Scalar::CsvCidr,
-        "regexp_go_anchored" => Scalar::Regexp,
-        "enum_relabel_action" => Scalar::RelabelAction,
-        "enum_label_value_length_over_limit_strategy" => Scalar::LengthStrategy,
-        "enum_otel_translation_strategy" => Scalar::OtelStrategy,
-        "enum_name_validation_scheme" => Scalar::NameScheme,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -167,7 +134,7 @@ mod tests {
 
     #[test]
     fn every_line_is_a_field() {
-        let lines = include_str!("mimir-3.1.tsv").lines().filter(|line| !line.starts_with('#')).count();
+        let lines = lines(include_str!("mimir-3.1.tsv")).count();
         assert_eq!(count(&parse(include_str!("mimir-3.1.tsv")).expect("a table")), lines - 1);
         assert_eq!(limits().map(|limits| (limits.go, limits.fields.len())), Some(("validation.plainLimits", 150)));
     }
@@ -195,7 +162,7 @@ mod tests {
     #[test]
     fn every_field_that_the_edge_reads_is_a_limit_or_of_another_release() {
         let limits = limits().expect("limits");
-        for field in crate::fields::USED {
+        for field in crate::model::USED {
             assert!(limits.fields.contains_key(field.name) || is_of_another_release(field.name), "{}", field.name);
         }
     }

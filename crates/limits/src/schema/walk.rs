@@ -9,12 +9,12 @@ use go_yaml::{Content, Entry, Node, Place};
 
 use super::names;
 use super::rules::{RuleSettings, Violation};
-use super::scalar::{self, is_null, wrong_type};
-use super::table::{Kind, MapOf, Object, Scalar};
+use super::scalar::{self, REGEXP, wrong_type};
+use super::table::{Kind, MapOf, Object};
 use super::{Checked, Fault, Issue, MimirError, MimirVersion, go, matchers};
 use crate::code::Code;
 use crate::problem::Severity;
-use crate::value::{quote, shortened};
+use crate::value::{is_null, quote, shortened};
 
 /// The most trackers of active series in one map.
 const MAX_TRACKERS: usize = 65_535;
@@ -130,9 +130,9 @@ impl<'c> Walk<'c> {
                     _ => true,
                 };
                 is_unique
-                    && match kind {
-                        Scalar::Regexp => self.take_once(Dear::Regexp, node, || scalar::check(*kind, node)),
-                        _ => self.take(node.place, scalar::check(*kind, node)),
+                    && match kind.name {
+                        REGEXP => self.take_once(Dear::Regexp, node, || scalar::check(kind, node)),
+                        _ => self.take(node.place, scalar::check(kind, node)),
                     }
             }
         }

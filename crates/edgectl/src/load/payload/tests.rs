@@ -4,10 +4,9 @@ use limits::TenantLimits;
 use remote_write::{BodyLimits, Protocol, PushCounts, Scratch, Validation, read_push};
 
 use super::Payload;
-use crate::args::{Command, parse};
-use crate::load::Config;
+use crate::args::{Command, LoadArgs, parse};
 
-fn config(line: &str) -> Config {
+fn config(line: &str) -> LoadArgs {
     let words = ["edgectl", "load-remote-write"].into_iter().chain(line.split_whitespace());
     match parse(words.map(Into::into)) {
         Ok(Command::LoadRemoteWrite(config)) => *config,

@@ -6,12 +6,11 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::Report;
-use crate::args::{Command, parse};
-use crate::load::Config;
+use crate::args::{Command, LoadArgs, parse};
 use crate::load::connection::Answer;
 use crate::load::tally::{Failure, Tally};
 
-fn config(line: &str) -> Config {
+fn config(line: &str) -> LoadArgs {
     let words = ["edgectl", "load-remote-write"].into_iter().chain(line.split_whitespace());
     match parse(words.map(Into::into)) {
         Ok(Command::LoadRemoteWrite(config)) => *config,
@@ -30,7 +29,7 @@ fn push(tally: &mut Tally, tenant: usize, at: u64, status: u16, text: &str) {
 }
 
 /// Two tenants, 50 samples a push, sent from 100 ms on; the last answer at 2,100 ms is a refusal.
-fn sample_run() -> (Config, Tally) {
+fn sample_run() -> (LoadArgs, Tally) {
     let config = config("--tenant a --tenant b --series 25 --samples-per-series 2 --rate 100 --duration 3s");
     let mut tally = Tally::new(2).unwrap();
     push(&mut tally, 0, 100, 200, "");
