@@ -14,10 +14,8 @@ use remote_write::PushCounts;
 
 pub use denials::{AuditTarget, DenialRecord, Denials};
 
-use crate::admit::Budget;
 use crate::charge::Refund;
 use crate::identify::tenant_of;
-use crate::pipeline::Pipeline;
 use crate::push::Push;
 use crate::verdict::{AllowReason, Verdict};
 use denials::DeniedPush;
@@ -84,11 +82,6 @@ impl Recorder {
     /// So many idle tenants were forgotten.
     pub fn evicted(&self, tenants: usize) {
         self.inner.metrics.evicted(tenants);
-    }
-
-    /// Brings up to date what is computed only when Prometheus asks.
-    pub fn refresh(&self, pipeline: &Pipeline, budget: &Budget) {
-        self.inner.metrics.refresh(pipeline, budget);
     }
 
     /// A push was decided, and `took` so long.

@@ -118,7 +118,7 @@ impl App {
         read.register(&registry).context("metrics cannot be registered")?;
         let serving = Serving {
             http,
-            routes: observability_routes(registry, readiness.clone(), || {}).merge(pages),
+            routes: observability_routes(registry, readiness.clone()).merge(pages),
             readiness,
             drain_delay: config.drain_delay,
             drain_timeout: config.drain_timeout,

@@ -22,7 +22,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::Config;
 use crate::admin::Admin;
 use crate::envoy::{CheckService, RateLimits};
-use crate::metrics::{HaTrackerMetrics, Metrics, SourceMetrics};
+use crate::metrics::{Metrics, ReadAtScrape};
 use calls::Calls;
 use grpc::{GrpcServer, Services};
 use sources::ControlSources;
@@ -66,7 +66,7 @@ impl App {
         let recorder = Recorder::new(config.audit_log, &registry).context("--audit-log")?;
 
         let defaults = default_limits(config.default_limits, config.default_limits_given).await?;
-        metrics.show_default_limits_given(config.default_limits_given);
+        metrics.default_limits_given.set(config.default_limits_given.into());
         let stop = CancellationToken::new();
         let sources = stop.clone().drop_guard();
         let edge = sources::edge_config(config.edge_config, stop.clone()).await;
@@ -94,13 +94,10 @@ impl App {
         let source = config.limits.start(state, config.limits_cache, None, stop.clone()).await.context("--limits")?;
         let Source { limits, extras, cache_faults, cache } = source;
         let mut control_sources = ControlSources::new(&limits, &edge, &extras, own_tracker.as_ref());
-        let shown_source = SourceMetrics::new(&registry, metrics.clone(), &extras)?;
         let tracker = match (own_tracker, &extras) {
             (None, SourceExtras::Feed(feed)) => Some(feed.ha_tracker.feed.clone()),
             (own, _) => own,
         };
-        let shown_tracker =
-            tracker.map(|feed| HaTrackerMetrics::new(&registry, metrics.clone(), feed, control.clone())).transpose()?;
         let admin = Admin {
             pipeline: Arc::clone(&pipeline),
             recorder: recorder.clone(),
@@ -111,11 +108,10 @@ impl App {
             budget: Arc::clone(&budget),
             max_request_bytes: config.policy.bodies.max_request_bytes,
         };
-        let freshness = limits.freshness.clone();
         let changed_limits = {
             let (metrics, readiness, pipeline) = (metrics.clone(), readiness.clone(), Arc::clone(&pipeline));
             move |state: &ControlState| {
-                metrics.show_limits(state);
+                metrics.set_limits(state);
                 if let Some(limits) = &state.limits {
                     pipeline.enforcer().keep_places_for(Arc::clone(limits));
                     readiness.set_ready();
@@ -123,24 +119,24 @@ impl App {
             }
         };
         changed_limits(&control_sources.take_over_first(&mut writer).await);
-        metrics.show_edge_config(&edge.states.borrow());
+        metrics.set_edge_config(&edge.states.borrow());
         let shown = metrics.clone();
         tokio::spawn(
-            control_sources.follow(writer, stop.clone(), changed_limits, move |edge| shown.show_edge_config(edge)),
+            control_sources.follow(writer, stop.clone(), changed_limits, move |edge| shown.set_edge_config(edge)),
         );
         tokio::spawn(evict_idle(Arc::clone(&pipeline), recorder.clone(), stop));
-        let shown = recorder.clone();
-        let refresh = move || {
-            shown.refresh(&pipeline, &budget);
-            metrics.refresh(&freshness);
-            shown_source.refresh();
-            if let Some(tracker) = &shown_tracker {
-                tracker.refresh();
-            }
-            metrics.show_cache_faults(&cache_faults);
-            metrics.show_dropped_log_lines(logs.dropped_lines());
+        let read = ReadAtScrape {
+            pipeline,
+            control,
+            budget,
+            freshness: limits.freshness,
+            extras,
+            ha_tracker: tracker,
+            cache_faults,
+            logs,
         };
-        let routes = observability_routes(registry, readiness.clone(), refresh).merge(admin.routes());
+        read.register(&registry).context("metrics cannot be registered")?;
+        let routes = observability_routes(registry, readiness.clone()).merge(admin.routes());
         Ok(Self {
             grpc,
             calls,

@@ -137,17 +137,8 @@ impl HttpServer {
 }
 
 /// `/metrics`, `/live` (200 as long as the process runs) and `/ready` (200 only in [`Phase::Ready`]).
-///
-/// `refresh` runs before each scrape, for gauges that are cheaper to compute when asked for.
-pub fn observability_routes(
-    registry: Registry,
-    readiness: Readiness,
-    refresh: impl Fn() + Clone + Send + Sync + 'static,
-) -> Router {
-    let metrics = move || async move {
-        refresh();
-        render_metrics(&registry)
-    };
+pub fn observability_routes(registry: Registry, readiness: Readiness) -> Router {
+    let metrics = move || async move { render_metrics(&registry) };
     let ready = move || async move { ready_answer(readiness.phase()) };
     Router::new().route("/metrics", get(metrics)).route("/live", get(|| async { "live\n" })).route("/ready", get(ready))
 }
@@ -175,6 +166,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+    use crate::register_read_counter;
 
     #[test]
     fn ready_follows_the_phase() {
@@ -186,12 +178,11 @@ mod tests {
     #[tokio::test]
     async fn serves_metrics_and_probes_until_stopped() -> anyhow::Result<()> {
         let registry = Registry::new();
-        let counter = prometheus::IntCounter::new("edge_test_total", "A counter")?;
-        registry.register(Box::new(counter.clone()))?;
+        register_read_counter(&registry, "edge_test_total", "A counter", || 1)?;
         let (readiness, stop) = (Readiness::default(), CancellationToken::new());
         let server = HttpServer::bind(([127, 0, 0, 1], 0).into()).await?;
         let base = format!("http://{}", server.address());
-        let routes = observability_routes(registry, readiness.clone(), move || counter.inc());
+        let routes = observability_routes(registry, readiness.clone());
         let serving = tokio::spawn(server.serve(routes, stop.clone()));
 
         assert_eq!(reqwest::get(format!("{base}/live")).await?.status(), 200);
@@ -211,7 +202,7 @@ mod tests {
         let stop = CancellationToken::new();
         let server = HttpServer::bind(([127, 0, 0, 1], 0).into()).await?;
         let address = server.address();
-        let routes = observability_routes(Registry::new(), Readiness::default(), || {});
+        let routes = observability_routes(Registry::new(), Readiness::default());
         let serving = tokio::spawn(server.serve(routes, stop.clone()));
         let mut silent = Vec::new();
         for _ in 1..BOUNDS.connections {

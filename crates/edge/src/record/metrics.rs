@@ -1,16 +1,13 @@
 //! The metrics of decisions. Labels come from enums, and every series exists from the start, so that a rate over it never misses its first event.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use enforce::{Decision, Denial, DenyReason};
 use limits::Mode;
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
 use remote_write::BodyErrorKind;
 
-use crate::admit::Budget;
 use crate::charge::{RefundCause, Unmetered, UnmeteredOutcome};
-use crate::pipeline::Pipeline;
 use crate::verdict::{AllowReason, Verdict, denial_occurs_in};
 
 const ALLOW: &str = "allow";
@@ -27,16 +24,7 @@ pub(super) struct Metrics {
     body_errors: IntCounterVec,
     unmetered: IntCounterVec,
     samples: IntCounterVec,
-    spelling_overflows: IntCounter,
-    tenant_overflows: IntCounter,
     evicted_tenants: IntCounter,
-    ha_pairs: IntGauge,
-    ha_untracked: IntCounter,
-    tenants: IntGauge,
-    distributors: IntGauge,
-    in_flight_bytes: IntGauge,
-    in_flight_bytes_limit: IntGauge,
-    catching_up: Mutex<()>,
 }
 
 impl Metrics {
@@ -47,10 +35,6 @@ impl Metrics {
         };
         let counter = |name, help| {
             let metric = IntCounter::new(name, help)?;
-            registry.register(Box::new(metric.clone())).map(|()| metric)
-        };
-        let gauge = |name, help| {
-            let metric = IntGauge::new(name, help)?;
             registry.register(Box::new(metric.clone())).map(|()| metric)
         };
         let check_duration = Histogram::with_opts(
@@ -92,34 +76,10 @@ impl Metrics {
                 "Samples and histograms that count by Mimir's rules in the pushes that were read; of a rate limit call, its hits",
                 &["decision"],
             )?,
-            spelling_overflows: counter(
-                "rls_tenant_spelling_overflows_total",
-                "Pushes with tenant metadata charged to the bare tenant, which has too many spellings",
-            )?,
-            tenant_overflows: counter(
-                "rls_tenant_overflows_total",
-                "Charges to buckets that tenants without an override share, because there are too many tenants",
-            )?,
             evicted_tenants: counter(
                 "rls_evicted_tenants_total",
                 "Idle tenants forgotten because their buckets were full again",
             )?,
-            ha_pairs: gauge("rls_ha_pairs", "Prometheus pairs whose election is held in memory")?,
-            ha_untracked: counter(
-                "rls_ha_untracked_total",
-                "Pushes of pairs that find no room beside their tenant's others; they are charged nothing",
-            )?,
-            tenants: gauge("rls_tenants", "Tenants whose buckets are held in memory")?,
-            distributors: gauge(
-                "rls_distributors",
-                "Mimir's distributors, each of which takes a tenant's burst, as told by a flag or counted by overrides-sync",
-            )?,
-            in_flight_bytes: gauge("rls_in_flight_bytes", "Bytes reserved for pushes that are being read, in bytes")?,
-            in_flight_bytes_limit: gauge(
-                "rls_in_flight_bytes_limit",
-                "The most that may be reserved at once, in bytes; a tenant may have a quarter of it",
-            )?,
-            catching_up: Mutex::default(),
         };
         metrics.preregister();
         Ok(metrics)
@@ -189,26 +149,4 @@ impl Metrics {
     pub(super) fn evicted(&self, tenants: usize) {
         self.evicted_tenants.inc_by(u64::try_from(tenants).unwrap_or(u64::MAX));
     }
-
-    pub(super) fn refresh(&self, pipeline: &Pipeline, budget: &Budget) {
-        let (enforcer, control) = (pipeline.enforcer(), pipeline.control());
-        self.tenants.set(as_gauge(enforcer.tenants()));
-        self.ha_pairs.set(as_gauge(control.elections.len()));
-        self.distributors.set(control.distributors.get().into());
-        self.in_flight_bytes.set(as_gauge(budget.reserved()));
-        self.in_flight_bytes_limit.set(as_gauge(budget.limit()));
-        // Two scrapes at once must not both add what is missing.
-        let _alone = self.catching_up.lock().unwrap_or_else(PoisonError::into_inner);
-        for (counter, count) in [
-            (&self.spelling_overflows, enforcer.spelling_overflows()),
-            (&self.tenant_overflows, enforcer.tenant_overflows()),
-            (&self.ha_untracked, control.elections.untracked()),
-        ] {
-            counter.inc_by(count.saturating_sub(counter.get()));
-        }
-    }
-}
-
-fn as_gauge(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

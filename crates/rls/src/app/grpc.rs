@@ -101,7 +101,7 @@ impl GrpcServer {
 
     pub(super) async fn serve(self, readiness: Readiness, stop: CancellationToken) -> anyhow::Result<()> {
         let metrics = self.metrics;
-        let connections = bounded_connections(self.listener, CONNECTIONS, move || metrics.connection_refused());
+        let connections = bounded_connections(self.listener, CONNECTIONS, move || metrics.connections_refused.inc());
         Server::builder()
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)

@@ -1,0 +1,216 @@
+//! What others count or know, read when Prometheus scrapes. The metrics of a source of limits are there only with a source of their kind, and those
+//! of the HA tracker only where one is asked: an age of nothing would set off alerts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use edge::{Budget, ControlHandle, Pipeline};
+use limits_source::{FeedCounts, Freshness, HaTrackerFeed, SourceExtras, WatchCounts};
+use prometheus::Registry;
+use runtime::{LogHandle, register_read_counter, register_read_counters, register_read_gauge};
+
+pub(crate) struct ReadAtScrape {
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) control: ControlHandle,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) freshness: Freshness,
+    pub(crate) extras: SourceExtras,
+    pub(crate) ha_tracker: Option<HaTrackerFeed>,
+    pub(crate) cache_faults: Arc<AtomicU64>,
+    pub(crate) logs: LogHandle,
+}
+
+impl ReadAtScrape {
+    pub(crate) fn register(self, registry: &Registry) -> prometheus::Result<()> {
+        let Self { pipeline, control, budget, freshness, extras, ha_tracker, cache_faults, logs } = self;
+        buckets(registry, &pipeline)?;
+        elections(registry, &control)?;
+        in_flight(registry, &budget)?;
+        match extras {
+            SourceExtras::None => {}
+            SourceExtras::ConfigMap { counts, .. } => watch(registry, &counts)?,
+            SourceExtras::Feed(extras) => feed(registry, &extras.counts)?,
+        }
+        if let Some(tracker) = ha_tracker {
+            self::ha_tracker(registry, &tracker, control)?;
+        }
+        register_read_gauge(
+            registry,
+            "rls_limits_stale_seconds",
+            "Time since the source last confirmed the limits in force, in seconds",
+            move || freshness.age().as_secs_f64(),
+        )?;
+        register_read_counter(
+            registry,
+            "rls_limits_cache_errors_total",
+            "Times that the limits cache could not be read or written",
+            move || cache_faults.load(Ordering::Relaxed),
+        )?;
+        register_read_counter(
+            registry,
+            "rls_log_lines_dropped_total",
+            "Log lines thrown away because standard error took no more",
+            move || logs.dropped_lines(),
+        )
+    }
+}
+
+fn buckets(registry: &Registry, pipeline: &Arc<Pipeline>) -> prometheus::Result<()> {
+    let of = Arc::clone(pipeline);
+    register_read_gauge(registry, "rls_tenants", "Tenants whose buckets are held in memory", move || {
+        of.enforcer().tenants() as f64
+    })?;
+    let of = Arc::clone(pipeline);
+    register_read_counter(
+        registry,
+        "rls_tenant_spelling_overflows_total",
+        "Pushes with tenant metadata charged to the bare tenant, which has too many spellings",
+        move || of.enforcer().spelling_overflows(),
+    )?;
+    let of = Arc::clone(pipeline);
+    register_read_counter(
+        registry,
+        "rls_tenant_overflows_total",
+        "Charges to buckets that tenants without an override share, because there are too many tenants",
+        move || of.enforcer().tenant_overflows(),
+    )
+}
+
+fn elections(registry: &Registry, control: &ControlHandle) -> prometheus::Result<()> {
+    let of = control.clone();
+    register_read_gauge(registry, "rls_ha_pairs", "Prometheus pairs whose election is held in memory", move || {
+        of.load().elections.len() as f64
+    })?;
+    let of = control.clone();
+    register_read_counter(
+        registry,
+        "rls_ha_untracked_total",
+        "Pushes of pairs that find no room beside their tenant's others; they are charged nothing",
+        move || of.load().elections.untracked(),
+    )?;
+    let of = control.clone();
+    register_read_gauge(
+        registry,
+        "rls_distributors",
+        "Mimir's distributors, each of which takes a tenant's burst, as told by a flag or counted by overrides-sync",
+        move || of.load().distributors.get().into(),
+    )
+}
+
+fn in_flight(registry: &Registry, budget: &Arc<Budget>) -> prometheus::Result<()> {
+    let limit = budget.limit() as f64;
+    let of = Arc::clone(budget);
+    register_read_gauge(
+        registry,
+        "rls_in_flight_bytes",
+        "Bytes reserved for pushes that are being read, in bytes",
+        move || of.reserved() as f64,
+    )?;
+    register_read_gauge(
+        registry,
+        "rls_in_flight_bytes_limit",
+        "The most that may be reserved at once, in bytes; a tenant may have a quarter of it",
+        move || limit,
+    )
+}
+
+fn watch(registry: &Registry, counts: &Arc<WatchCounts>) -> prometheus::Result<()> {
+    let of = Arc::clone(counts);
+    register_read_counter(
+        registry,
+        "rls_limits_watch_restarts_total",
+        "Times that the watch of the ConfigMap failed or had missed a change, and was made anew",
+        move || of.restarts.get(),
+    )?;
+    let of = Arc::clone(counts);
+    register_read_counter(
+        registry,
+        "rls_limits_configmap_deletions_total",
+        "Times that the ConfigMap was deleted; its last good limits stay in force",
+        move || of.deletions.get(),
+    )
+}
+
+fn feed(registry: &Registry, counts: &Arc<FeedCounts>) -> prometheus::Result<()> {
+    let of = Arc::clone(counts);
+    register_read_gauge(
+        registry,
+        "rls_limits_feed_connected",
+        "Whether an overrides-sync is heard now: 1, or 0",
+        move || f64::from(of.connected()),
+    )?;
+    let of = Arc::clone(counts);
+    register_read_counters(
+        registry,
+        "rls_limits_feed_connects_total",
+        "Attempts to hear an overrides-sync; error: it could not be reached, or said nothing in time",
+        "result",
+        move || [("ok", of.connects.get()), ("error", of.failed_connects.get())],
+    )?;
+    let of = Arc::clone(counts);
+    register_read_counter(
+        registry,
+        "rls_limits_feed_lost_total",
+        "Streams of an overrides-sync that broke or went silent",
+        move || of.streams_lost.get(),
+    )?;
+    let of = Arc::clone(counts);
+    register_read_counters(
+        registry,
+        "rls_limits_feed_updates_total",
+        "Updates of the limits that an overrides-sync sent: taken whole or as what changed, or not taken",
+        "kind",
+        move || {
+            [
+                ("snapshot", of.snapshots_taken.get()),
+                ("delta", of.deltas_taken.get()),
+                ("refused_older", of.refused_older.get()),
+                ("refused_unreadable", of.refused_unreadable.get()),
+            ]
+        },
+    )
+}
+
+fn ha_tracker(registry: &Registry, tracker: &HaTrackerFeed, control: ControlHandle) -> prometheus::Result<()> {
+    let polls = Arc::clone(&tracker.polls);
+    register_read_counters(
+        registry,
+        "rls_ha_tracker_polls_total",
+        "Times that Mimir's HA tracker was asked who is elected; error: it gave no list",
+        "result",
+        move || [("ok", polls.answered.get()), ("error", polls.failed.get())],
+    )?;
+    let freshness = tracker.freshness.clone();
+    register_read_gauge(
+        registry,
+        "rls_ha_tracker_stale_seconds",
+        "Time since Mimir's HA tracker last gave a list, or since the start if it never did, in seconds",
+        move || if control.load().ha_tracker.is_asked { freshness.age().as_secs_f64() } else { 0.0 },
+    )?;
+    let states = tracker.states.clone();
+    register_read_gauge(
+        registry,
+        "rls_ha_tracker_elected",
+        "Clusters for which Mimir's HA tracker named an elected replica when it last gave a list",
+        move || states.borrow().elected.as_ref().map_or(0, |elected| elected.len()) as f64,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_names_the_metrics_of_each_source() {
+        let readme = include_str!("../../../../README.md");
+        let watching = readme.split("## ").find(|section| section.starts_with("Watching it")).unwrap_or_default();
+        let registry = Registry::new();
+        watch(&registry, &Arc::default()).unwrap();
+        feed(&registry, &Arc::default()).unwrap();
+        let families = registry.gather();
+        assert_eq!(families.len(), 6);
+        for family in families {
+            assert!(watching.contains(&format!("`{}", family.name())), "{} is not in the README", family.name());
+        }
+    }
+}
