@@ -5,13 +5,13 @@ mod limits_in_force;
 mod source;
 
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU64, Ordering};
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use enforce::{Decision, Denial, DenyReason, Elections, Enforcer};
 use limits::{ControlState, Mode};
-use limits_source::{EdgeControl, Freshness};
+use limits_source::{Count, EdgeControl, Freshness};
 use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use proto::envoy::service::ratelimit::v3::rate_limit_response::Code as RateLimitCode;
 use remote_write::BodyErrorKind;
@@ -303,8 +303,8 @@ impl Metrics {
     }
 
     /// Brings up to date how often the limits cache failed.
-    pub(crate) fn show_cache_faults(&self, faults: &AtomicU64) {
-        self.catch_up(&self.inner.limits_cache_errors, faults.load(Ordering::Relaxed));
+    pub(crate) fn show_cache_faults(&self, faults: &Count) {
+        self.catch_up(&self.inner.limits_cache_errors, faults.get());
     }
 
     /// Brings up to date how many log lines nobody read.

@@ -25,9 +25,7 @@ impl Content {
     /// `None` of an object without uid or revision; the API server serves none such.
     pub(crate) fn of(object: ConfigMap) -> Option<Self> {
         let origin = origin(&object.metadata)?;
-        let binary = object.binary_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
-        let data = ConfigMapData { text: object.data.unwrap_or_default(), binary };
-        Some(Self { origin, name: object.metadata.name.unwrap_or_default(), data })
+        Some(Self { origin, name: object.metadata.name.clone().unwrap_or_default(), data: object.into() })
     }
 }
 

@@ -54,7 +54,12 @@ pub(super) fn told(tracker: &FeedTracker, elections: HaElections, stop: Cancella
 }
 
 /// How many distributors there are: as the operator says, until overrides-sync has counted them.
-pub(super) fn follow_distributors(said: NonZeroU32, extras: &SourceExtras, rules: &RulesInForce, stop: CancellationToken) {
+pub(super) fn follow_distributors(
+    said: NonZeroU32,
+    extras: &SourceExtras,
+    rules: &RulesInForce,
+    stop: CancellationToken,
+) {
     rules.put_distributors(said);
     if let SourceExtras::Feed(feed) = extras {
         tokio::spawn(rules.clone().follow_distributors(feed.distributors.clone(), stop));

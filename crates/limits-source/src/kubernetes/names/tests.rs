@@ -51,8 +51,7 @@ fn a_name_or_a_label_and_keys_are_read() {
     check_spec("mimir/runtime/b.yaml,a_B-1.yaml", "mimir/runtime", &["b.yaml", "a_B-1.yaml"]);
     assert_eq!(check_spec("mimir/app=runtime", "mimir/app=runtime", &[]).name(), None);
     check_spec("mimir/app=runtime/a.yaml", "mimir/app=runtime", &["a.yaml"]);
-    let spec =
-        check_spec("m/app.kubernetes.io/name=run_Time/a,b", "m/app.kubernetes.io/name=run_Time", &["a", "b"]);
+    let spec = check_spec("m/app.kubernetes.io/name=run_Time/a,b", "m/app.kubernetes.io/name=run_Time", &["a", "b"]);
     assert_eq!(spec.selector.label_selector().as_deref(), Some("app.kubernetes.io/name=run_Time"));
     check_spec("m/app=", "m/app=", &[]);
 }
