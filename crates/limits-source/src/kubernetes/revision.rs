@@ -185,10 +185,12 @@ pub(crate) fn never_there(spec: &ConfigMapSpec) -> &'static str {
     }
 }
 
+type NamedOrigin = (Arc<Origin>, ConfigMapName);
+
 /// The name of the object that was last read. Where a label selects, it is not known before.
 #[derive(Clone, Debug, Default)]
 pub struct ObjectNames {
-    last: Arc<Mutex<Option<(Arc<Origin>, ConfigMapName)>>>,
+    last: Arc<Mutex<Option<NamedOrigin>>>,
 }
 
 impl ObjectNames {
