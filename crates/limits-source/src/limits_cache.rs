@@ -9,7 +9,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,7 +16,7 @@ use limits::{CACHE_TITLE, LimitsState, MAX_CACHE_BYTES, Snapshot, render_cache};
 use tokio_util::sync::CancellationToken;
 
 use crate::watched::{self, Stamp, read_bounded};
-use crate::{Freshness, LimitsFeed};
+use crate::{Count, Freshness, LimitsFeed};
 
 /// How long after a failed write the next one is tried, if the limits do not change before.
 const RETRY_EVERY: Duration = Duration::from_secs(30);
@@ -28,7 +27,7 @@ const DATE_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct LimitsCache {
     path: PathBuf,
-    faults: Arc<AtomicU64>,
+    faults: Arc<Count>,
     /// The content sum of what was loaded, which need not be written again.
     loaded: OnceLock<u64>,
     retry_every: Duration,
@@ -52,7 +51,7 @@ impl LimitsCache {
 
     /// How many times the file could not be read or written; goes on counting while [`LimitsCache::keep`] runs.
     #[must_use]
-    pub fn faults(&self) -> Arc<AtomicU64> {
+    pub fn faults(&self) -> Arc<Count> {
         Arc::clone(&self.faults)
     }
 
@@ -71,7 +70,7 @@ impl LimitsCache {
                 None
             }
             Err(error) => {
-                self.faults.fetch_add(1, Ordering::Relaxed);
+                self.faults.add();
                 tracing::warn!("the limits cache {path} is not used: {error}");
                 None
             }
@@ -170,7 +169,7 @@ impl LimitsCache {
                 None
             }
             Err(error) => {
-                self.faults.fetch_add(1, Ordering::Relaxed);
+                self.faults.add();
                 let fault = error.to_string();
                 if before.as_ref() != Some(&fault) {
                     tracing::warn!(

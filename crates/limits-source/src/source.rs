@@ -4,7 +4,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use limits::LimitsState;
@@ -14,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::url::{DocumentUrl, UrlError};
 use crate::{
-    ConfigMapSource, ConfigMapSpec, DocumentList, DocumentListError, Feed, FeedSource, FeedUrls, FeedUrlsError,
+    ConfigMapSource, ConfigMapSpec, Count, DocumentList, DocumentListError, Feed, FeedSource, FeedUrls, FeedUrlsError,
     FileSource, KubeClient, KubeConfigError, LimitsCache, LimitsFeed, ObjectNameError, ObjectNames, WatchCounts,
 };
 
@@ -90,7 +89,7 @@ pub struct Source {
     /// What its kind has besides limits.
     pub extras: SourceExtras,
     /// How often the cache could not be read or written.
-    pub cache_faults: Arc<AtomicU64>,
+    pub cache_faults: Arc<Count>,
     /// Ends when a write of the cache that has begun is done.
     pub cache: Option<JoinHandle<()>>,
 }

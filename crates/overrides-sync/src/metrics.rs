@@ -2,17 +2,16 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use limits::{Problem, Severity};
-use limits_source::{Freshness, HaTrackerFeed, WatchCounts};
+use limits_source::{Count, Freshness, HaTrackerFeed, WatchCounts};
 use prometheus::{
     Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, histogram_opts,
     register_histogram_with_registry, register_int_counter_vec_with_registry, register_int_counter_with_registry,
     register_int_gauge_vec_with_registry, register_int_gauge_with_registry,
 };
-use runtime::{LogHandle, register_read_counter, register_read_counters, register_read_gauge};
+use runtime::{LogHandle, counter_of, counters_of, gauge_of, register_read};
 use tokio::sync::watch;
 
 use crate::publication::Published;
@@ -133,67 +132,51 @@ pub(crate) struct ReadAtScrape {
     pub(crate) ha_tracker: Option<HaTrackerFeed>,
     pub(crate) distributors: watch::Receiver<Option<NonZeroU32>>,
     pub(crate) watch: Option<Arc<WatchCounts>>,
-    pub(crate) cache_faults: Arc<AtomicU64>,
+    pub(crate) cache_faults: Arc<Count>,
     pub(crate) logs: LogHandle,
 }
 
 impl ReadAtScrape {
     pub(crate) fn register(self, registry: &Registry) -> prometheus::Result<()> {
         let Self { freshness, ha_tracker, distributors, watch, cache_faults, logs } = self;
-        register_read_gauge(
-            registry,
-            "overrides_sync_limits_stale_seconds",
-            "Time since the source last confirmed the limits that are served, in seconds",
-            move || freshness.age().as_secs_f64(),
-        )?;
-        let counts = watch.clone();
-        register_read_counter(
-            registry,
-            "overrides_sync_watch_restarts_total",
-            "Times that the watch of the ConfigMap began anew after an error",
-            move || counts.as_ref().map_or(0, |counts| counts.restarts.get()),
-        )?;
-        register_read_counter(
-            registry,
-            "overrides_sync_configmap_deletions_total",
-            "Times that the ConfigMap was deleted; the last good limits stay",
-            move || watch.as_ref().map_or(0, |counts| counts.deletions.get()),
-        )?;
+        register_read(registry, move || {
+            let help = "Time since the source last confirmed the limits that are served, in seconds";
+            gauge_of("overrides_sync_limits_stale_seconds", help, freshness.age().as_secs_f64())
+        })?;
+        let watch = watch.unwrap_or_default();
+        let deletions = Arc::clone(&watch);
+        register_read(registry, move || {
+            let help = "Times that the watch of the ConfigMap began anew after an error";
+            counter_of("overrides_sync_watch_restarts_total", help, watch.restarts.get())
+        })?;
+        register_read(registry, move || {
+            let help = "Times that the ConfigMap was deleted; the last good limits stay";
+            counter_of("overrides_sync_configmap_deletions_total", help, deletions.deletions.get())
+        })?;
         let polls = ha_tracker.as_ref().map(|feed| Arc::clone(&feed.polls)).unwrap_or_default();
-        register_read_counters(
-            registry,
-            "overrides_sync_ha_tracker_polls_total",
-            "Times that Mimir's HA tracker was asked who is elected; error: it gave no list",
-            "result",
-            move || [("ok", polls.answered.get()), ("error", polls.failed.get())],
-        )?;
-        register_read_gauge(
-            registry,
-            "overrides_sync_ha_pairs",
-            "Clusters for which Mimir's HA tracker named an elected replica when it last gave a list",
-            move || {
-                let state = ha_tracker.as_ref().map(|feed| feed.states.borrow());
-                state.and_then(|state| state.elected.as_ref().map(|list| list.len())).unwrap_or_default() as f64
-            },
-        )?;
-        register_read_gauge(
-            registry,
-            "overrides_sync_distributors",
-            "Ready distributors of Mimir that clients are told; 0: nobody counts them, or none was seen yet",
-            move || distributors.borrow().map_or(0, NonZeroU32::get).into(),
-        )?;
-        register_read_counter(
-            registry,
-            "overrides_sync_limits_cache_errors_total",
-            "Times that the limits cache could not be read or written",
-            move || cache_faults.load(Ordering::Relaxed),
-        )?;
-        register_read_counter(
-            registry,
-            "overrides_sync_log_lines_dropped_total",
-            "Log lines thrown away because standard error took no more",
-            move || logs.dropped_lines(),
-        )
+        register_read(registry, move || {
+            let help = "Times that Mimir's HA tracker was asked who is elected; error: it gave no list";
+            let values = [("ok", polls.answered.get()), ("error", polls.failed.get())];
+            counters_of("overrides_sync_ha_tracker_polls_total", help, "result", &values)
+        })?;
+        register_read(registry, move || {
+            let help = "Clusters for which Mimir's HA tracker named an elected replica when it last gave a list";
+            let state = ha_tracker.as_ref().map(|feed| feed.states.borrow());
+            let pairs = state.and_then(|state| state.elected.as_ref().map(|list| list.len())).unwrap_or_default();
+            gauge_of("overrides_sync_ha_pairs", help, pairs as f64)
+        })?;
+        register_read(registry, move || {
+            let help = "Ready distributors of Mimir that clients are told; 0: nobody counts them, or none was seen yet";
+            gauge_of("overrides_sync_distributors", help, distributors.borrow().map_or(0, NonZeroU32::get).into())
+        })?;
+        register_read(registry, move || {
+            let help = "Times that the limits cache could not be read or written";
+            counter_of("overrides_sync_limits_cache_errors_total", help, cache_faults.get())
+        })?;
+        register_read(registry, move || {
+            let help = "Log lines thrown away because standard error took no more";
+            counter_of("overrides_sync_log_lines_dropped_total", help, logs.dropped_lines())
+        })
     }
 }
 

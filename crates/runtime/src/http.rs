@@ -166,7 +166,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
-    use crate::register_read_counter;
+    use crate::{counter_of, register_read};
 
     #[test]
     fn ready_follows_the_phase() {
@@ -178,7 +178,7 @@ mod tests {
     #[tokio::test]
     async fn serves_metrics_and_probes_until_stopped() -> anyhow::Result<()> {
         let registry = Registry::new();
-        register_read_counter(&registry, "edge_test_total", "A counter", || 1)?;
+        register_read(&registry, || counter_of("edge_test_total", "A counter", 1))?;
         let (readiness, stop) = (Readiness::default(), CancellationToken::new());
         let server = HttpServer::bind(([127, 0, 0, 1], 0).into()).await?;
         let base = format!("http://{}", server.address());

@@ -16,7 +16,7 @@ mod telemetry;
 pub use flag_files::{FlagFile, refuse_shared_files};
 pub use grpc::{Connection, bounded_connections, health_service, reflection_service};
 pub use http::{HttpBounds, HttpServer, listen, observability_routes};
-pub use metrics::{register_read_counter, register_read_counters, register_read_gauge};
+pub use metrics::{counter_of, counters_of, gauge_of, register_read};
 pub use pages::{Fault, page_rows, problems_route};
 pub use program::run_program;
 pub use readiness::{Phase, Readiness};

@@ -5,80 +5,60 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, IntCounter, IntCounterVec, Opts, Registry};
 
 struct ReadAtScrape<F> {
-    desc: Desc,
+    desc: Vec<Desc>,
     read: F,
 }
 
-impl<F: Fn() -> prometheus::Result<Vec<MetricFamily>> + Send + Sync> Collector for ReadAtScrape<F> {
+impl<M: Collector, F: Fn() -> prometheus::Result<M> + Send + Sync> Collector for ReadAtScrape<F> {
     fn desc(&self) -> Vec<&Desc> {
-        vec![&self.desc]
+        self.desc.iter().collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        (self.read)().unwrap_or_default()
+        (self.read)().map(|metric| metric.collect()).unwrap_or_default()
     }
 }
 
-fn register(
+/// Registers the metric that `read` makes at each scrape: always of the same name.
+///
+/// # Errors
+/// The name is invalid or taken.
+pub fn register_read<M: Collector + 'static>(
     registry: &Registry,
-    (name, help): (&str, &str),
-    labels: Vec<String>,
-    read: impl Fn() -> prometheus::Result<Vec<MetricFamily>> + Send + Sync + 'static,
+    read: impl Fn() -> prometheus::Result<M> + Send + Sync + 'static,
 ) -> prometheus::Result<()> {
-    let desc = Desc::new(name.to_owned(), help.to_owned(), labels, Default::default())?;
+    let desc = read()?.desc().into_iter().cloned().collect();
     registry.register(Box::new(ReadAtScrape { desc, read }))
 }
 
-/// Registers a gauge with the value of `read` at each scrape.
+/// A gauge that has this value.
 ///
 /// # Errors
-/// The name is invalid or taken.
-pub fn register_read_gauge(
-    registry: &Registry,
-    name: &'static str,
-    help: &'static str,
-    read: impl Fn() -> f64 + Send + Sync + 'static,
-) -> prometheus::Result<()> {
-    register(registry, (name, help), Vec::new(), move || {
-        let gauge = Gauge::new(name, help)?;
-        gauge.set(read());
-        Ok(gauge.collect())
-    })
+/// The name is invalid.
+pub fn gauge_of(name: &str, help: &str, value: f64) -> prometheus::Result<Gauge> {
+    let gauge = Gauge::new(name, help)?;
+    gauge.set(value);
+    Ok(gauge)
 }
 
-/// Registers a counter with the value of `read` at each scrape.
+/// A counter that has this value.
 ///
 /// # Errors
-/// The name is invalid or taken.
-pub fn register_read_counter(
-    registry: &Registry,
-    name: &'static str,
-    help: &'static str,
-    read: impl Fn() -> u64 + Send + Sync + 'static,
-) -> prometheus::Result<()> {
-    register(registry, (name, help), Vec::new(), move || {
-        let counter = IntCounter::new(name, help)?;
-        counter.inc_by(read());
-        Ok(counter.collect())
-    })
+/// The name is invalid.
+pub fn counter_of(name: &str, help: &str, value: u64) -> prometheus::Result<IntCounter> {
+    let counter = IntCounter::new(name, help)?;
+    counter.inc_by(value);
+    Ok(counter)
 }
 
-/// Registers a counter for each value of a label, with the values of `read` at each scrape.
+/// Counters that have these values, one for each value of a label.
 ///
 /// # Errors
-/// The name is invalid or taken.
-pub fn register_read_counters<const N: usize>(
-    registry: &Registry,
-    name: &'static str,
-    help: &'static str,
-    label: &'static str,
-    read: impl Fn() -> [(&'static str, u64); N] + Send + Sync + 'static,
-) -> prometheus::Result<()> {
-    register(registry, (name, help), vec![label.to_owned()], move || {
-        let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
-        for (value, count) in read() {
-            counters.with_label_values(&[value]).inc_by(count);
-        }
-        Ok(counters.collect())
-    })
+/// The name is invalid.
+pub fn counters_of(name: &str, help: &str, label: &str, values: &[(&str, u64)]) -> prometheus::Result<IntCounterVec> {
+    let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+    for (label, value) in values {
+        counters.with_label_values(&[*label]).inc_by(*value);
+    }
+    Ok(counters)
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::ConfigMap;
 use limits::{Code, Problem, Severity, SourceDocument, is_flat_key};
 
 /// The keys that Mimir mounts: the chart mimir-distributed writes its `runtimeConfig` to `runtime.yaml` and mounts it as
@@ -44,6 +45,13 @@ impl SelectedKeys<'_> {
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.problems.iter().any(|problem| problem.severity == Severity::Rejected)
+    }
+}
+
+impl From<ConfigMap> for ConfigMapData {
+    fn from(ConfigMap { data, binary_data, .. }: ConfigMap) -> Self {
+        let binary = binary_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
+        Self { text: data.unwrap_or_default(), binary }
     }
 }
 

@@ -25,9 +25,7 @@ impl Content {
     /// `None` of an object without uid or revision; the API server serves none such.
     pub(crate) fn of(object: ConfigMap) -> Option<Self> {
         let origin = origin(&object.metadata)?;
-        let binary = object.binary_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
-        let data = ConfigMapData { text: object.data.unwrap_or_default(), binary };
-        Some(Self { origin, name: object.metadata.name.unwrap_or_default(), data })
+        Some(Self { origin, name: object.metadata.name.clone().unwrap_or_default(), data: object.into() })
     }
 }
 
@@ -187,10 +185,12 @@ pub(crate) fn never_there(spec: &ConfigMapSpec) -> &'static str {
     }
 }
 
+type NamedOrigin = (Arc<Origin>, ConfigMapName);
+
 /// The name of the object that was last read. Where a label selects, it is not known before.
 #[derive(Clone, Debug, Default)]
 pub struct ObjectNames {
-    last: Arc<Mutex<Option<(Arc<Origin>, ConfigMapName)>>>,
+    last: Arc<Mutex<Option<NamedOrigin>>>,
 }
 
 impl ObjectNames {

@@ -54,8 +54,8 @@ async fn keep_once(cache: LimitsCache, now: ControlState) {
     cache.keep(feed(states), CancellationToken::new()).await;
 }
 
-fn count(faults: &AtomicU64) -> u64 {
-    faults.load(Ordering::Relaxed)
+fn count(faults: &Count) -> u64 {
+    faults.get()
 }
 
 #[track_caller]

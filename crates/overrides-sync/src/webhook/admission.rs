@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::ConfigMap;
 use limits_source::{ConfigMapData, ConfigMapSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -44,16 +44,6 @@ struct Request<'b> {
 struct Kind {
     group: String,
     kind: String,
-}
-
-/// A ConfigMap.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ConfigMap {
-    #[serde(default)]
-    data: Option<BTreeMap<String, String>>,
-    #[serde(default)]
-    binary_data: Option<BTreeMap<String, ByteString>>,
 }
 
 /// Any object, as far as a label can select it.
@@ -148,6 +138,10 @@ pub(super) fn answer(rules: &Rules, request: &[u8]) -> Answered {
     })
 }
 
+fn content(object: &RawValue) -> serde_json::Result<ConfigMapData> {
+    serde_json::from_str::<ConfigMap>(object.get()).map(ConfigMapData::from)
+}
+
 /// Allows a change that could not be judged.
 fn unjudged(uid: String, why: &str) -> ReviewAnswer {
     let warnings = vec![format!("overrides were not checked: {why}")];
@@ -177,12 +171,6 @@ fn concerns(configmap: &ConfigMapSpec, request: &Request<'_>) -> bool {
         && request.sub_resource.is_empty()
         && matches!(request.operation.as_str(), "CREATE" | "UPDATE")
         && is_selected()
-}
-
-fn content(object: &RawValue) -> serde_json::Result<ConfigMapData> {
-    let ConfigMap { data, binary_data } = serde_json::from_str(object.get())?;
-    let binary = binary_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
-    Ok(ConfigMapData { text: data.unwrap_or_default(), binary })
 }
 
 impl ReviewAnswer {

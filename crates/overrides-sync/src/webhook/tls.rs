@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, ensure};
 use prometheus::IntCounter;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
@@ -33,19 +33,15 @@ pub(crate) struct TlsFiles {
     pub(crate) key: PathBuf,
 }
 
-/// What both files hold; of a file that cannot be read, why.
-#[derive(Clone, PartialEq)]
-struct Texts {
-    cert: Result<Vec<u8>, String>,
-    key: Result<Vec<u8>, String>,
-}
+/// The content of certificate and key, or why one of them cannot be read.
+type Pair = Result<[Vec<u8>; 2], String>;
 
 /// What connections are accepted with.
 pub(super) struct Tls {
     files: TlsFiles,
-    used: Texts,
+    used: Pair,
     /// What the last look saw.
-    seen: Texts,
+    seen: Pair,
     acceptor: watch::Sender<TlsAcceptor>,
 }
 
@@ -55,8 +51,8 @@ impl Tls {
     /// # Errors
     /// One of them cannot be read or is no PEM, or they do not belong together.
     pub(super) fn load(files: TlsFiles) -> anyhow::Result<Self> {
-        let used = Texts::read(&files);
-        let acceptor = watch::Sender::new(used.acceptor(&files)?);
+        let used = read_pair(&files);
+        let acceptor = watch::Sender::new(acceptor(&files, &used)?);
         Ok(Self { files, seen: used.clone(), used, acceptor })
     }
 
@@ -71,20 +67,20 @@ impl Tls {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(looks.tick()).await.is_some() {
             let files = self.files.clone();
-            let Ok(seen) = tokio::task::spawn_blocking(move || Texts::read(&files)).await else { continue };
+            let Ok(seen) = tokio::task::spawn_blocking(move || read_pair(&files)).await else { continue };
             self.on_look(seen, &bad_certificates);
         }
     }
 
-    fn on_look(&mut self, seen: Texts, bad_certificates: &IntCounter) {
+    fn on_look(&mut self, seen: Pair, bad_certificates: &IntCounter) {
         if seen == self.seen && seen != self.used {
             self.reload(seen.clone(), bad_certificates);
         }
         self.seen = seen;
     }
 
-    fn reload(&mut self, seen: Texts, bad_certificates: &IntCounter) {
-        match seen.acceptor(&self.files) {
+    fn reload(&mut self, seen: Pair, bad_certificates: &IntCounter) {
+        match acceptor(&self.files, &seen) {
             Ok(acceptor) => {
                 self.acceptor.send_replace(acceptor);
                 tracing::info!(cert = %self.files.cert.display(), "the webhook has a new certificate");
@@ -99,44 +95,33 @@ impl Tls {
     }
 }
 
-impl Texts {
-    fn read(files: &TlsFiles) -> Self {
-        Self { cert: read(&files.cert), key: read(&files.key) }
-    }
-
-    fn acceptor(&self, files: &TlsFiles) -> anyhow::Result<TlsAcceptor> {
-        let (cert, key) = (bytes(&self.cert, &files.cert)?, bytes(&self.key, &files.key)?);
-        let chain = CertificateDer::pem_slice_iter(cert).collect::<Result<Vec<_>, _>>();
-        let chain = chain.with_context(|| format!("{} is no certificate in PEM", files.cert.display()))?;
-        ensure!(!chain.is_empty(), "{} holds no certificate in PEM", files.cert.display());
-        let key = PrivateKeyDer::from_pem_slice(key)
-            .with_context(|| format!("{} is no private key in PEM", files.key.display()))?;
-        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .with_context(|| format!("{} is not the key of {}", files.key.display(), files.cert.display()))?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(TlsAcceptor::from(Arc::new(config)))
-    }
+fn acceptor(files: &TlsFiles, pair: &Pair) -> anyhow::Result<TlsAcceptor> {
+    let [cert, key] = pair.as_ref().map_err(|error| anyhow!("{error}"))?;
+    let chain = CertificateDer::pem_slice_iter(cert).collect::<Result<Vec<_>, _>>();
+    let chain = chain.with_context(|| format!("{} is no certificate in PEM", files.cert.display()))?;
+    ensure!(!chain.is_empty(), "{} holds no certificate in PEM", files.cert.display());
+    let key = PrivateKeyDer::from_pem_slice(key)
+        .with_context(|| format!("{} is no private key in PEM", files.key.display()))?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .with_context(|| format!("{} is not the key of {}", files.key.display(), files.cert.display()))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-fn bytes<'t>(text: &'t Result<Vec<u8>, String>, path: &Path) -> anyhow::Result<&'t [u8]> {
-    match text {
-        Ok(text) => Ok(text),
-        Err(error) => bail!("{} cannot be read: {error}", path.display()),
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let mut text = Vec::new();
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut text).map_err(|error| error.to_string())?;
-    if u64::try_from(text.len()).is_ok_and(|bytes| bytes <= MAX_FILE_BYTES) {
-        Ok(text)
-    } else {
-        Err(format!("it has more than {MAX_FILE_BYTES} bytes"))
-    }
+fn read_pair(files: &TlsFiles) -> Pair {
+    let read = |path: &Path| {
+        let mut text = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut text));
+        match read {
+            Ok(bytes) if bytes as u64 <= MAX_FILE_BYTES => Ok(text),
+            Ok(_) => Err(format!("{} cannot be read: it has more than {MAX_FILE_BYTES} bytes", path.display())),
+            Err(error) => Err(format!("{} cannot be read: {error}", path.display())),
+        }
+    };
+    Ok([read(&files.cert)?, read(&files.key)?])
 }
 
 #[cfg(test)]

@@ -2,12 +2,11 @@
 //! of the HA tracker only where one is asked: an age of nothing would set off alerts.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use edge::{Budget, ControlHandle, Pipeline};
-use limits_source::{FeedCounts, Freshness, HaTrackerFeed, SourceExtras, WatchCounts};
+use limits_source::{Count, FeedCounts, Freshness, HaTrackerFeed, SourceExtras, WatchCounts};
 use prometheus::Registry;
-use runtime::{LogHandle, register_read_counter, register_read_counters, register_read_gauge};
+use runtime::{LogHandle, counter_of, counters_of, gauge_of, register_read};
 
 pub(crate) struct ReadAtScrape {
     pub(crate) pipeline: Arc<Pipeline>,
@@ -16,7 +15,7 @@ pub(crate) struct ReadAtScrape {
     pub(crate) freshness: Freshness,
     pub(crate) extras: SourceExtras,
     pub(crate) ha_tracker: Option<HaTrackerFeed>,
-    pub(crate) cache_faults: Arc<AtomicU64>,
+    pub(crate) cache_faults: Arc<Count>,
     pub(crate) logs: LogHandle,
 }
 
@@ -34,19 +33,19 @@ impl ReadAtScrape {
         if let Some(tracker) = ha_tracker {
             self::ha_tracker(registry, &tracker, control)?;
         }
-        register_read_gauge(
+        gauge(
             registry,
             "rls_limits_stale_seconds",
             "Time since the source last confirmed the limits in force, in seconds",
             move || freshness.age().as_secs_f64(),
         )?;
-        register_read_counter(
+        counter(
             registry,
             "rls_limits_cache_errors_total",
             "Times that the limits cache could not be read or written",
-            move || cache_faults.load(Ordering::Relaxed),
+            move || cache_faults.get(),
         )?;
-        register_read_counter(
+        counter(
             registry,
             "rls_log_lines_dropped_total",
             "Log lines thrown away because standard error took no more",
@@ -57,18 +56,16 @@ impl ReadAtScrape {
 
 fn buckets(registry: &Registry, pipeline: &Arc<Pipeline>) -> prometheus::Result<()> {
     let of = Arc::clone(pipeline);
-    register_read_gauge(registry, "rls_tenants", "Tenants whose buckets are held in memory", move || {
-        of.enforcer().tenants() as f64
-    })?;
+    gauge(registry, "rls_tenants", "Tenants whose buckets are held in memory", move || of.enforcer().tenants() as f64)?;
     let of = Arc::clone(pipeline);
-    register_read_counter(
+    counter(
         registry,
         "rls_tenant_spelling_overflows_total",
         "Pushes with tenant metadata charged to the bare tenant, which has too many spellings",
         move || of.enforcer().spelling_overflows(),
     )?;
     let of = Arc::clone(pipeline);
-    register_read_counter(
+    counter(
         registry,
         "rls_tenant_overflows_total",
         "Charges to buckets that tenants without an override share, because there are too many tenants",
@@ -78,18 +75,18 @@ fn buckets(registry: &Registry, pipeline: &Arc<Pipeline>) -> prometheus::Result<
 
 fn elections(registry: &Registry, control: &ControlHandle) -> prometheus::Result<()> {
     let of = control.clone();
-    register_read_gauge(registry, "rls_ha_pairs", "Prometheus pairs whose election is held in memory", move || {
+    gauge(registry, "rls_ha_pairs", "Prometheus pairs whose election is held in memory", move || {
         of.load().elections.len() as f64
     })?;
     let of = control.clone();
-    register_read_counter(
+    counter(
         registry,
         "rls_ha_untracked_total",
         "Pushes of pairs that find no room beside their tenant's others; they are charged nothing",
         move || of.load().elections.untracked(),
     )?;
     let of = control.clone();
-    register_read_gauge(
+    gauge(
         registry,
         "rls_distributors",
         "Mimir's distributors, each of which takes a tenant's burst, as told by a flag or counted by overrides-sync",
@@ -100,13 +97,10 @@ fn elections(registry: &Registry, control: &ControlHandle) -> prometheus::Result
 fn in_flight(registry: &Registry, budget: &Arc<Budget>) -> prometheus::Result<()> {
     let limit = budget.limit() as f64;
     let of = Arc::clone(budget);
-    register_read_gauge(
-        registry,
-        "rls_in_flight_bytes",
-        "Bytes reserved for pushes that are being read, in bytes",
-        move || of.reserved() as f64,
-    )?;
-    register_read_gauge(
+    gauge(registry, "rls_in_flight_bytes", "Bytes reserved for pushes that are being read, in bytes", move || {
+        of.reserved() as f64
+    })?;
+    gauge(
         registry,
         "rls_in_flight_bytes_limit",
         "The most that may be reserved at once, in bytes; a tenant may have a quarter of it",
@@ -116,14 +110,14 @@ fn in_flight(registry: &Registry, budget: &Arc<Budget>) -> prometheus::Result<()
 
 fn watch(registry: &Registry, counts: &Arc<WatchCounts>) -> prometheus::Result<()> {
     let of = Arc::clone(counts);
-    register_read_counter(
+    counter(
         registry,
         "rls_limits_watch_restarts_total",
         "Times that the watch of the ConfigMap failed or had missed a change, and was made anew",
         move || of.restarts.get(),
     )?;
     let of = Arc::clone(counts);
-    register_read_counter(
+    counter(
         registry,
         "rls_limits_configmap_deletions_total",
         "Times that the ConfigMap was deleted; its last good limits stay in force",
@@ -133,14 +127,11 @@ fn watch(registry: &Registry, counts: &Arc<WatchCounts>) -> prometheus::Result<(
 
 fn feed(registry: &Registry, counts: &Arc<FeedCounts>) -> prometheus::Result<()> {
     let of = Arc::clone(counts);
-    register_read_gauge(
-        registry,
-        "rls_limits_feed_connected",
-        "Whether an overrides-sync is heard now: 1, or 0",
-        move || f64::from(of.connected()),
-    )?;
+    gauge(registry, "rls_limits_feed_connected", "Whether an overrides-sync is heard now: 1, or 0", move || {
+        f64::from(of.connected())
+    })?;
     let of = Arc::clone(counts);
-    register_read_counters(
+    counters(
         registry,
         "rls_limits_feed_connects_total",
         "Attempts to hear an overrides-sync; error: it could not be reached, or said nothing in time",
@@ -148,14 +139,14 @@ fn feed(registry: &Registry, counts: &Arc<FeedCounts>) -> prometheus::Result<()>
         move || [("ok", of.connects.get()), ("error", of.failed_connects.get())],
     )?;
     let of = Arc::clone(counts);
-    register_read_counter(
+    counter(
         registry,
         "rls_limits_feed_lost_total",
         "Streams of an overrides-sync that broke or went silent",
         move || of.streams_lost.get(),
     )?;
     let of = Arc::clone(counts);
-    register_read_counters(
+    counters(
         registry,
         "rls_limits_feed_updates_total",
         "Updates of the limits that an overrides-sync sent: taken whole or as what changed, or not taken",
@@ -173,7 +164,7 @@ fn feed(registry: &Registry, counts: &Arc<FeedCounts>) -> prometheus::Result<()>
 
 fn ha_tracker(registry: &Registry, tracker: &HaTrackerFeed, control: ControlHandle) -> prometheus::Result<()> {
     let polls = Arc::clone(&tracker.polls);
-    register_read_counters(
+    counters(
         registry,
         "rls_ha_tracker_polls_total",
         "Times that Mimir's HA tracker was asked who is elected; error: it gave no list",
@@ -181,19 +172,40 @@ fn ha_tracker(registry: &Registry, tracker: &HaTrackerFeed, control: ControlHand
         move || [("ok", polls.answered.get()), ("error", polls.failed.get())],
     )?;
     let freshness = tracker.freshness.clone();
-    register_read_gauge(
+    gauge(
         registry,
         "rls_ha_tracker_stale_seconds",
         "Time since Mimir's HA tracker last gave a list, or since the start if it never did, in seconds",
         move || if control.load().ha_tracker.is_asked { freshness.age().as_secs_f64() } else { 0.0 },
     )?;
     let states = tracker.states.clone();
-    register_read_gauge(
+    gauge(
         registry,
         "rls_ha_tracker_elected",
         "Clusters for which Mimir's HA tracker named an elected replica when it last gave a list",
         move || states.borrow().elected.as_ref().map_or(0, |elected| elected.len()) as f64,
     )
+}
+
+type Registered = prometheus::Result<()>;
+type Text = &'static str;
+
+fn gauge(registry: &Registry, name: Text, help: Text, read: impl Fn() -> f64 + Send + Sync + 'static) -> Registered {
+    register_read(registry, move || gauge_of(name, help, read()))
+}
+
+fn counter(registry: &Registry, name: Text, help: Text, read: impl Fn() -> u64 + Send + Sync + 'static) -> Registered {
+    register_read(registry, move || counter_of(name, help, read()))
+}
+
+fn counters<const N: usize>(
+    registry: &Registry,
+    name: Text,
+    help: Text,
+    label: Text,
+    read: impl Fn() -> [(Text, u64); N] + Send + Sync + 'static,
+) -> Registered {
+    register_read(registry, move || counters_of(name, help, label, &read()))
 }
 
 #[cfg(test)]

@@ -4,17 +4,17 @@ use tempfile::TempDir;
 
 use super::*;
 
-struct Pair {
+struct Made {
     cert: String,
     key: String,
 }
 
-fn pair() -> anyhow::Result<Pair> {
+fn pair() -> anyhow::Result<Made> {
     let made = rcgen::generate_simple_self_signed(["overrides-sync".to_owned()])?;
-    Ok(Pair { cert: made.cert.pem(), key: made.signing_key.serialize_pem() })
+    Ok(Made { cert: made.cert.pem(), key: made.signing_key.serialize_pem() })
 }
 
-fn files(folder: &TempDir, Pair { cert, key }: &Pair) -> anyhow::Result<TlsFiles> {
+fn files(folder: &TempDir, Made { cert, key }: &Made) -> anyhow::Result<TlsFiles> {
     let files = TlsFiles { cert: folder.path().join("tls.crt"), key: folder.path().join("tls.key") };
     fs::write(&files.cert, cert)?;
     fs::write(&files.key, key)?;
@@ -24,10 +24,10 @@ fn files(folder: &TempDir, Pair { cert, key }: &Pair) -> anyhow::Result<TlsFiles
 #[test]
 fn a_pair_that_cannot_be_used_is_an_error_that_names_the_file() -> anyhow::Result<()> {
     let (folder, first, second) = (tempfile::tempdir()?, pair()?, pair()?);
-    let mixed = Pair { cert: first.cert.clone(), key: second.key };
-    let junk = Pair { cert: "junk".to_owned(), key: first.key.clone() };
-    let no_key = Pair { cert: first.cert.clone(), key: "junk".to_owned() };
-    let large = Pair { cert: "x".repeat(300_000), key: first.key.clone() };
+    let mixed = Made { cert: first.cert.clone(), key: second.key };
+    let junk = Made { cert: "junk".to_owned(), key: first.key.clone() };
+    let no_key = Made { cert: first.cert.clone(), key: "junk".to_owned() };
+    let large = Made { cert: "x".repeat(300_000), key: first.key.clone() };
     for (pair, expected) in [
         (mixed, "tls.key is not the key of"),
         (junk, "tls.crt holds no certificate in PEM"),
@@ -51,7 +51,7 @@ fn a_new_pair_is_taken_once_both_halves_are_there() -> anyhow::Result<()> {
     let mut tls = Tls::load(files.clone())?;
     let mut acceptor = tls.acceptor();
     let mut look = |counts: &IntCounter| {
-        tls.on_look(Texts::read(&files), counts);
+        tls.on_look(read_pair(&files), counts);
         let changed = acceptor.has_changed().unwrap_or(false);
         acceptor.mark_unchanged();
         (changed, counts.get())
