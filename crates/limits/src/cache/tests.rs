@@ -110,7 +110,7 @@ fn later_documents_are_compared_with_what_was_restored() {
 }
 
 #[test]
-fn a_shadowed_entry_is_no_good_one_after_a_restart_either() {
+fn a_shadowed_entry_stays_shadowed_after_a_restart() {
     let written = state().apply_text("a.ingestion_rate: fast\na.request_rate: '5'\n");
     let mut state = state();
     state.restore(&render_cache(&written).expect("a cache")).expect("limits");
@@ -128,7 +128,7 @@ fn nothing_is_restored_over_limits() {
 }
 
 #[test]
-fn any_byte_that_is_changed_missing_or_too_many_is_an_error() {
+fn any_changed_missing_or_extra_byte_is_an_error() {
     let text = render_cache(&varied()).expect("a cache");
     let bytes = text.as_bytes();
     let rejected = |bytes: Vec<u8>, what: &str, place: usize| {

@@ -38,7 +38,7 @@ fn keys_of_a_config_map_are_read_together() {
 }
 
 #[test]
-fn a_bad_key_of_a_config_map_is_told_without_a_line() {
+fn a_bad_config_map_key_is_reported_without_a_line() {
     let loaded = read_all(&[("team-a.ingestion_rate", "fast"), ("team-a.ingestion_rte", "5")]);
     let told: Vec<_> =
         loaded.problems.listed.iter().chain(&loaded.drafts["team-a"].faults).map(ToString::to_string).collect();
@@ -52,7 +52,7 @@ fn a_bad_key_of_a_config_map_is_told_without_a_line() {
 }
 
 #[test]
-fn keys_that_are_none_of_ours_are_passed_over_beside_others() {
+fn unknown_keys_are_ignored_beside_flat_keys() {
     let loaded = read_all(&[
         ("README", "limits of all teams: see below\n  [unbalanced"),
         ("alertmanager", "route: {receiver: x}"),

@@ -101,7 +101,7 @@ fn a_limit_reads_as_one_line() {
 }
 
 #[test]
-fn several_distributors_hold_their_bursts_together_and_divide_the_factors_burst() {
+fn several_distributors_add_bursts_and_divide_burst_factors() {
     let several = |factor, distributors| {
         let limits = TenantLimits { ingestion_burst_factor: factor, ..TenantLimits::default() };
         limits.ingestion_limit(NonZeroU32::new(distributors).unwrap())

@@ -139,7 +139,7 @@ fn collects_types_and_unknown_names_of_the_whole_document() {
 }
 
 #[test]
-fn a_text_that_its_type_does_not_read_ends_the_load() {
+fn a_text_of_the_wrong_type_ends_the_load() {
     for (value, mimir) in [
         ("out_of_order_time_window: 1.5h", r#"unknown unit "." in duration "1.5h""#),
         ("out_of_order_time_window: 10", r#"not a valid duration string: "10""#),

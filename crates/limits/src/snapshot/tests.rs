@@ -44,7 +44,7 @@ fn merges(entries: &[(&str, TenantLimits)], header: &str, expected: (f64, i64, f
 }
 
 #[test]
-fn overrides_of_metadata_lie_over_the_tenants_where_they_are_above_zero() {
+fn metadata_overrides_above_zero_replace_the_tenants() {
     let defaults = TenantLimits::default;
     let utf8 = NameScheme::Utf8;
     let tenant = TenantLimits {
@@ -132,7 +132,7 @@ fn a_page_begins_after_the_key_it_is_given() {
 }
 
 #[test]
-fn two_changes_at_once_do_not_cancel_out_in_the_sum() {
+fn two_changes_do_not_cancel_out_in_the_sum() {
     let sum = |rates: [u32; 2]| {
         let entry = |rate| overridden(TenantLimits { request_rate: f64::from(rate), ..TenantLimits::default() });
         snapshot(&[("a", entry(rates[0])), ("d", entry(rates[1]))]).content_sum()

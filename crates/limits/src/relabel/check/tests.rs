@@ -162,7 +162,7 @@ fn the_worst_of_several_rules_is_told() {
 }
 
 #[test]
-fn relabelling_that_is_off_is_left_to_nobody_but_must_load() {
+fn disabled_relabelling_must_still_load() {
     for off in ["metric_relabeling_enabled: false\n{}", "{}\nmetric_relabeling_enabled: false"] {
         let [version] = told(&off.replace("{}", "metric_relabel_configs: [{action: hashmod}]")).try_into().unwrap();
         assert!(version.contains("metric_relabeling_enabled is not one of Mimir 3.1"), "{version}");
@@ -192,7 +192,7 @@ fn costly(tag: &str) -> String {
 }
 
 #[test]
-fn a_document_does_not_wait_for_dear_expressions_to_be_compiled() {
+fn a_document_does_not_wait_for_costly_expressions() {
     let mut state = LimitsState::new(TenantLimits::default(), false);
     let mut apply = |text: &str| state.apply(&[SourceDocument::new("r.yaml", text)]);
     let document = costly("x");

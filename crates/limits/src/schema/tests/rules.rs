@@ -237,7 +237,7 @@ fn a_block_of_limits_is_looked_at_alone() {
 }
 
 #[test]
-fn what_was_right_before_is_not_passed_over_where_it_is_wrong() {
+fn a_value_valid_elsewhere_is_still_checked() {
     refuses(
         "overrides: {a: {active_series_custom_trackers: {x: a=b, y: b}}, b: {metric_relabel_configs: [{regex: b}, {regex: a=b}]}}",
         "can't build active series matcher y: bad matcher format: b",
