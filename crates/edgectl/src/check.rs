@@ -1,6 +1,6 @@
-//! `edgectl check`: reads overrides documents with the code of mimir-rls, and tells every problem before it is in force.
+//! `edgectl check`: reads overrides documents with the code of mimir-rls, and reports every problem before it is in force.
 //!
-//! Each file is judged as the first document that a fresh mimir-rls gets, or all together as Mimir merges several. What the limits mean is the
+//! Each file is checked as the first document that a fresh mimir-rls gets, or all together as Mimir merges several. What the limits mean is the
 //! `limits` crate's business; this module reads files, asks a Mimir, compares, counts and words the verdict.
 
 use std::fs::File;
@@ -18,13 +18,13 @@ mod report;
 mod verdict;
 mod yaml;
 
-use against::Running;
+use against::RunningMimir;
 use verdict::{Outcome, Verdict};
 
 use crate::args::{CheckArgs, Format};
 
-/// A person waits, and asks again.
-const NO_PATIENCE: Duration = Duration::ZERO;
+/// The person who waits can try again.
+const NO_RETRY: Duration = Duration::ZERO;
 
 /// All that was found.
 struct Run {
@@ -36,7 +36,7 @@ struct Run {
 /// Checks every file and prints the verdicts.
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start")?;
-    let Run { verdicts, defaults } = runtime.block_on(judge(args));
+    let Run { verdicts, defaults } = runtime.block_on(check_all(args));
     let mut out = io::stdout().lock();
     let defaults = defaults.as_ref().filter(|_| args.show).map(|known| &known.defaults.limits);
     match args.format {
@@ -54,10 +54,10 @@ fn exit_code(verdicts: &[Verdict]) -> ExitCode {
 }
 
 /// The verdict on the defaults, if there is something to say about them, and on each file unless the defaults are no good.
-async fn judge(args: &CheckArgs) -> Run {
+async fn check_all(args: &CheckArgs) -> Run {
     let running = match &args.against {
         None => None,
-        Some(url) => match Running::ask(url).await {
+        Some(url) => match RunningMimir::fetch(url).await {
             Ok(running) => Some(running),
             Err(verdict) => return Run { verdicts: vec![verdict], defaults: None },
         },
@@ -66,7 +66,7 @@ async fn judge(args: &CheckArgs) -> Run {
     let (defaults, verdict) = defaults(&args.defaults.options(version.clone()), running.as_ref()).await;
     let mut verdicts: Vec<_> = verdict.into_iter().collect();
     let Some(defaults) = defaults else { return Run { verdicts, defaults } };
-    let of_files = judge_files(args, &defaults, &version);
+    let of_files = check_files(args, &defaults, &version);
     let compared = running.and_then(|running| running.compare(of_files.first()?, &defaults));
     verdicts.extend(of_files.into_iter().chain(compared));
     Run { verdicts, defaults: Some(defaults) }
@@ -75,7 +75,7 @@ async fn judge(args: &CheckArgs) -> Run {
 /// The defaults that flags say, or else those of the Mimir that runs.
 async fn defaults(
     options: &DefaultLimitsOptions,
-    running: Option<&Running>,
+    running: Option<&RunningMimir>,
 ) -> (Option<DefaultLimits>, Option<Verdict>) {
     if let Some(running) = running.filter(|_| !options.are_given()) {
         return (Some(running.defaults.clone()), None);
@@ -87,7 +87,7 @@ async fn defaults(
         Ok((document_name(path), read(path).map_err(unreadable)?))
     };
     let known = match options.read_with(read) {
-        Ok(source) => source.resolve(NO_PATIENCE).await,
+        Ok(source) => source.resolve(NO_RETRY).await,
         Err(error) => Err(error),
     };
     match known {
@@ -107,15 +107,15 @@ async fn defaults(
     }
 }
 
-fn judge_files(args: &CheckArgs, defaults: &DefaultLimits, version: &MimirVersion) -> Vec<Verdict> {
+fn check_files(args: &CheckArgs, defaults: &DefaultLimits, version: &MimirVersion) -> Vec<Verdict> {
     if !args.is_merged() {
-        return args.files.iter().map(|path| judge_together(std::slice::from_ref(path), defaults, version)).collect();
+        return args.files.iter().map(|path| check_merged(std::slice::from_ref(path), defaults, version)).collect();
     }
-    vec![judge_together(&args.files, defaults, version)]
+    vec![check_merged(&args.files, defaults, version)]
 }
 
 /// The verdict on files that are one configuration.
-fn judge_together(paths: &[std::path::PathBuf], defaults: &DefaultLimits, version: &MimirVersion) -> Verdict {
+fn check_merged(paths: &[std::path::PathBuf], defaults: &DefaultLimits, version: &MimirVersion) -> Verdict {
     let names: Vec<_> = paths.iter().map(|path| document_name(path)).collect();
     let mut texts = Vec::new();
     for (path, name) in paths.iter().zip(&names) {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 /// There are problems, or no push got an answer.
 pub(crate) const PROBLEMS: u8 = 1;
 /// A document is refused whole.
-pub(crate) const REFUSED: u8 = 2;
+pub(crate) const REJECTED: u8 = 2;
 /// Bad usage (`EX_USAGE` of sysexits.h).
 pub(crate) const USAGE: u8 = 64;
 /// A file or a page of Mimir can't be read (`EX_NOINPUT` of sysexits.h).

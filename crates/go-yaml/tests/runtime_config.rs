@@ -98,7 +98,7 @@ fn scalars_are_written_again_as_go_writes_them() {
 }
 
 #[test]
-fn a_map_with_one_key_that_is_no_text_has_values_as_keys() {
+fn one_key_that_is_no_text_makes_keys_values() {
     gives(
         "a: {0123: 1, 1e3: 2, x: 3, ~: 4, TRUE: 5, .nan: 6}",
         "{a@1:{null@2:4 true@3:5 83@4:1 1000@5:2 .nan@6:null x@7:3 } }",
@@ -197,7 +197,7 @@ fn what_only_gos_scanner_takes_is_taken() {
 }
 
 #[test]
-fn a_question_mark_within_brackets_is_the_mark_of_a_key() {
+fn a_question_mark_within_brackets_marks_a_key() {
     for text in ["a: {b: (foo)?bar}", "a: [http://x?y=1]", "a: {b?: c}"] {
         refused(text, "line 1: did not find expected ',' or ']'");
     }
@@ -206,7 +206,7 @@ fn a_question_mark_within_brackets_is_the_mark_of_a_key() {
 }
 
 #[test]
-fn a_tag_before_a_comma_is_a_fault_of_the_text() {
+fn a_tag_before_a_comma_is_a_syntax_error() {
     for text in ["a: [!!str, b]", "a: {b: !x, c: 1}"] {
         assert!(read(&[("x.yaml", text.as_bytes())]).is_err(), "{text}");
     }

@@ -1,8 +1,8 @@
 //! The last good limits as a text, so that a server that restarts without its source has limits at once.
 //!
 //! The text is YAML with one entry a line, behind a comment that carries the format and a checksum of everything after it.
-//! An entry is what the override says itself: it lies over the defaults of whoever reads it, as the override will when its
-//! source is read.
+//! An entry is the fields that the override sets itself: the reader lays it over its own defaults, as it will the override
+//! once the source is read.
 //!
 //! The invariant kept: a text that is not what was written, byte for byte, is an error and never limits.
 
@@ -12,8 +12,8 @@ use std::hash::Hasher;
 
 use fnv::FnvHasher;
 
-use crate::defaults::below_override;
-use crate::document::unmatched;
+use crate::defaults::override_base;
+use crate::document::unmatched_reason;
 use crate::field_set::{FieldSet, overlay};
 use crate::mode::Mode;
 use crate::model::TenantLimits;
@@ -40,7 +40,7 @@ pub enum CacheError {
     /// More than [`MAX_CACHE_BYTES`].
     #[error("is larger than the {MAX_CACHE_BYTES} bytes that a limits cache may have")]
     TooLarge,
-    /// The first line is none of ours.
+    /// The first line is not one of a limits cache.
     #[error("is no limits cache")]
     Foreign,
     /// Another version wrote it in its own way.
@@ -119,18 +119,18 @@ fn at<T>(line: usize, read: Result<T, ValueError>) -> Result<T, CacheError> {
 
 fn read_entry(line: &str, defaults: &TenantLimits) -> Result<(TenantId, TenantEntry), ValueError> {
     let line = line.strip_prefix("- ").ok_or_else(|| ValueError::new("is no entry"))?;
-    let (mut tenant, mut mode, mut limits, mut said) = (None, None, below_override(defaults), FieldSet::default());
+    let (mut tenant, mut mode, mut limits, mut overridden) = (None, None, override_base(defaults), FieldSet::default());
     for Entry { key, value, .. } in &entries(line)? {
         match &**key {
-            "tenant" => tenant = text(value)?.filter(|key| unmatched(key).is_none()).map(TenantId::from),
+            "tenant" => tenant = text(value)?.filter(|key| unmatched_reason(key).is_none()).map(TenantId::from),
             "mode" => mode = text(value)?.and_then(Mode::named),
-            "limits" => said = overlay(&mut limits, mapping(value, "fields")?.map_or(&[], Vec::as_slice))?,
+            "limits" => overridden = overlay(&mut limits, mapping(value, "fields")?.map_or(&[], Vec::as_slice))?,
             other => return Err(unknown(other)),
         }
     }
     let tenant = tenant.ok_or_else(|| ValueError::new("names no tenant"))?;
     let mode = mode.ok_or_else(|| ValueError::new("names no mode"))?;
-    Ok((tenant, TenantEntry { limits, mode, said }))
+    Ok((tenant, TenantEntry { limits, mode, overridden }))
 }
 
 /// The entries of the mapping that a line is.

@@ -1,13 +1,13 @@
-//! What a set of documents is on its own, whatever limits are in force: for whoever looks at it before it is taken.
+//! Checks a set of documents on its own, before it is applied: the limits in force play no part.
 
-use crate::defaults::{Defaults, Judge};
-use crate::document::{self, Reading, SourceDocument};
+use crate::defaults::{Defaults, MimirSettings};
+use crate::document::{self, Loaded, SourceDocument};
 use crate::model::TenantLimits;
 use crate::problem::{Problem, Severity};
-use crate::relabel::Expressions;
+use crate::relabel::ExpressionCache;
 use crate::schema::MimirVersion;
 
-/// What was found of a set of documents.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
     /// Everything found wrong, in the order of the documents and their lines; at most [`crate::MAX_PROBLEMS`].
@@ -23,28 +23,28 @@ pub struct Checked {
     pub limits: Vec<(String, TenantLimits)>,
 }
 
-/// Looks at everything that a source would hold, as the files or the keys of one ConfigMap. Nothing is taken from it.
+/// Checks everything that a source holds, the files or the keys of one ConfigMap, and applies nothing.
 #[must_use]
 pub fn check(defaults: &Defaults, version: &MimirVersion, documents: &[SourceDocument<'_>]) -> Checked {
-    let judge = Judge { defaults: defaults.clone(), version: version.clone() };
-    let Reading { drafts, others, mut problems, refused, .. } =
-        document::read(&judge, documents, Expressions::default());
+    let mimir = MimirSettings { defaults: defaults.clone(), version: version.clone() };
+    let Loaded { drafts, others, mut problems, rejected, .. } =
+        document::read(&mimir, documents, ExpressionCache::default());
     let (mut limits, mut tenants) = (Vec::new(), 0);
-    if !refused {
+    if !rejected {
         tenants = drafts.len();
         limits = others.into_iter().map(|(key, limits)| (key.into_string(), limits)).collect();
     }
     for (key, draft) in drafts {
         for fault in draft.faults {
-            problems.tell(Problem { severity: Severity::Shadowed, ..fault });
+            problems.report(Problem { severity: Severity::Shadowed, ..fault });
         }
-        if !refused {
+        if !rejected {
             limits.push((key.as_str().to_owned(), draft.limits));
         }
     }
     limits.sort_by(|(left, _), (right, _)| left.cmp(right));
     let problems = problems.in_order(documents.iter().map(|document| document.name));
-    Checked { problems, tenants, refused, limits }
+    Checked { problems, tenants, refused: rejected, limits }
 }
 
 #[cfg(test)]

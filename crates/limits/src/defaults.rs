@@ -1,4 +1,4 @@
-//! What a document is judged with: Mimir's own limits, and its version.
+//! The settings of Mimir that documents are checked against: its own limits, and its version.
 
 use std::time::Duration;
 
@@ -33,15 +33,15 @@ impl From<TenantLimits> for Defaults {
     }
 }
 
-/// How documents are judged.
+/// What a document is checked against.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Judge {
+pub(crate) struct MimirSettings {
     pub(crate) defaults: Defaults,
     pub(crate) version: MimirVersion,
 }
 
-/// What an override lies over. Whatever Mimir's own limits say, the scheme of names starts unset, which is the legacy one
+/// The limits that an override is applied to. Whatever Mimir's own limits say, the scheme of names starts unset, which is the legacy one
 /// (Mimir `pkg/util/validation/limits.go`, `Limits.UnmarshalYAML`).
-pub(crate) fn below_override(defaults: &TenantLimits) -> TenantLimits {
+pub(crate) fn override_base(defaults: &TenantLimits) -> TenantLimits {
     TenantLimits { name_validation_scheme: NameScheme::Legacy, ..defaults.clone() }
 }

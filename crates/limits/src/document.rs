@@ -2,7 +2,7 @@
 //!
 //! What a document is shows in its shape, not in its name: Mimir's runtime configuration ([`mimir`]), or flat keys
 //! `TENANT.FIELD` ([`flat`]), of which a ConfigMap may hold one in each of its keys. Mimir's are merged, and taken or refused
-//! whole, as Mimir does; flat keys are judged tenant by tenant. What follows from a fault is decided by the caller, who knows the limits
+//! whole, as Mimir does; flat keys are checked tenant by tenant. What follows from a fault is decided by the caller, who knows the limits
 //! in force.
 
 mod defaults;
@@ -18,11 +18,11 @@ use go_yaml::{Document, MAX_VALUES, Root};
 pub use defaults::parse_defaults;
 
 use crate::code::Code;
-use crate::defaults::{Judge, below_override};
+use crate::defaults::{MimirSettings, override_base};
 use crate::field_set::FieldSet;
 use crate::model::TenantLimits;
 use crate::problem::{Problem, Problems, Severity};
-use crate::relabel::Expressions;
+use crate::relabel::ExpressionCache;
 use crate::tenant::{Tenant, TenantId};
 use crate::yaml::{Duplicate, Node, Tree, YamlError};
 
@@ -51,124 +51,126 @@ pub(crate) struct Draft {
     /// The defaults with every readable setting over them.
     pub(crate) limits: TenantLimits,
     /// Which settings these are.
-    pub(crate) said: FieldSet,
+    pub(crate) overridden: FieldSet,
     /// What keeps the entry from being used; the severities are the caller's to set.
     pub(crate) faults: Vec<Problem>,
 }
 
-/// What a set of documents says.
+/// The result of loading a set of documents.
 #[derive(Debug, Default)]
-pub(crate) struct Reading {
+pub(crate) struct Loaded {
     pub(crate) drafts: HashMap<TenantId, Draft>,
     /// Keys of `overrides` that are no drafts: of tenants without a map, and of none that a push can be of.
     pub(crate) others: Vec<(Box<str>, TenantLimits)>,
     /// Problems that are settled already.
     pub(crate) problems: Problems,
-    /// Whether a document is refused, so that nothing of the set may be used.
-    pub(crate) refused: bool,
+    /// Whether a document is rejected, so that nothing of the set may be used.
+    pub(crate) rejected: bool,
     /// What is known of expressions, also of documents before.
-    pub(crate) expressions: Expressions,
+    pub(crate) expressions: ExpressionCache,
 }
 
 /// Reads all documents of one source together; a later one adds to an earlier one.
 ///
-/// A document that is none of ours is passed over beside others, and refused where there is nothing else: a misspelled
+/// A document of neither kind is ignored if there are flat keys, and rejected if there is nothing else: a misspelled
 /// `overrides:` would otherwise put every tenant on the defaults.
-pub(crate) fn read(judge: &Judge, documents: &[SourceDocument<'_>], expressions: Expressions) -> Reading {
-    let mut reading = Reading { expressions, ..Reading::default() };
-    let (mut flat, mut runtime, mut strays) = (flat::FlatKeys::default(), Vec::new(), Vec::new());
+pub(crate) fn read(mimir: &MimirSettings, documents: &[SourceDocument<'_>], expressions: ExpressionCache) -> Loaded {
+    let mut loaded = Loaded { expressions, ..Loaded::default() };
+    let (mut flat, mut runtime, mut unrecognized) = (flat::FlatKeys::default(), Vec::new(), Vec::new());
     let mut values = 0_usize;
     for document in documents {
-        match shape(document) {
-            Ok(Shape::Mimir(parsed)) => {
+        match document_kind(document) {
+            Ok(DocumentKind::Mimir(parsed)) => {
                 values = values.saturating_add(parsed.values());
                 if values > MAX_VALUES {
                     let message = format!(
                         "brings the documents to more than {MAX_VALUES} values, which are not read: split them"
                     );
-                    reading.refuse(document.name, YamlError::new(Code::TooLarge, 0, message));
+                    loaded.reject(document.name, YamlError::new(Code::TooLarge, 0, message));
                     continue;
                 }
-                reading.tell_second_document(document.name, parsed.second_document());
+                loaded.report_second_document(document.name, parsed.second_document());
                 runtime.push(parsed);
             }
-            Ok(Shape::FlatKey(value)) => flat.add_key(document.name, document.name, None, value),
-            Ok(Shape::FlatFile(tree)) => {
-                reading.tell_second_document(document.name, tree.second_document);
-                flat.add_file(document.name, &tree, &mut reading);
+            Ok(DocumentKind::FlatKey(value)) => flat.add_key(document.name, document.name, None, value),
+            Ok(DocumentKind::FlatFile(tree)) => {
+                loaded.report_second_document(document.name, tree.second_document);
+                flat.add_file(document.name, &tree, &mut loaded);
             }
-            Ok(Shape::Stray(error)) => strays.push((document.name, error)),
-            Err(error) => reading.refuse(document.name, error),
+            Ok(DocumentKind::Unrecognized(error)) => unrecognized.push((document.name, error)),
+            Err(error) => loaded.reject(document.name, error),
         }
     }
-    if !reading.refused {
-        mimir::read(runtime, judge, &mut reading);
+    if !loaded.rejected {
+        mimir::read(runtime, mimir, &mut loaded);
     }
-    // Files, and keys that somebody chose, are all of them meant; what else a ConfigMap holds beside flat keys is not.
+    // Files and chosen keys are all meant to be read; other keys of a ConfigMap with flat keys are not.
     let nothing_else = !documents.iter().any(|document| flat::names_known_field(document.name));
-    for (name, error) in strays {
+    for (name, error) in unrecognized {
         if nothing_else {
-            reading.refuse(name, error);
+            loaded.reject(name, error);
         } else {
             let message = "is neither Mimir's runtime configuration nor a key TENANT.FIELD, and is ignored";
-            reading.tell(problem(Code::UnreadKey, name, None, Severity::Ignored, message.to_owned()));
+            loaded.report(problem(Code::UnreadKey, name, None, Severity::Ignored, message.to_owned()));
         }
     }
-    flat.finish(&judge.defaults.limits, &mut reading);
-    reading
+    flat.finish(&mimir.defaults.limits, &mut loaded);
+    loaded
 }
 
-impl Reading {
+impl Loaded {
     /// What a further entry of this tenant is laid over: the defaults, and what was read of it before.
     fn below(&self, key: &TenantId, defaults: &TenantLimits) -> (TenantLimits, FieldSet) {
         let before = self.drafts.get(key);
-        before
-            .map_or_else(|| (below_override(defaults), FieldSet::default()), |draft| (draft.limits.clone(), draft.said))
+        before.map_or_else(
+            || (override_base(defaults), FieldSet::default()),
+            |draft| (draft.limits.clone(), draft.overridden),
+        )
     }
 
-    fn tell(&mut self, problem: Problem) {
-        self.problems.tell(problem);
+    fn report(&mut self, problem: Problem) {
+        self.problems.report(problem);
     }
 
     /// Refuses the document for a reason that concerns no one tenant.
-    fn refuse(&mut self, name: &str, YamlError { code, line, message, mimir }: YamlError) {
+    fn reject(&mut self, name: &str, YamlError { code, line, message, mimir }: YamlError) {
         let line = (line > 0).then_some(line);
-        self.tell(Problem { mimir, ..problem(code, name, line, Severity::Rejected, refusal(&message)) });
-        self.refused = true;
+        self.report(Problem { mimir, ..problem(code, name, line, Severity::Rejected, rejection_message(&message)) });
+        self.rejected = true;
     }
 
-    /// Takes over what an entry was found to be where one fault refuses the whole document.
-    fn take(&mut self, findings: entry::Findings) {
-        self.refused |= !findings.faults.is_empty();
+    /// Adds the findings of an entry, each fault of which rejects the whole document.
+    fn add_findings(&mut self, findings: entry::Findings) {
+        self.rejected |= !findings.faults.is_empty();
         for fault in findings.faults {
-            self.tell(Problem { message: refusal(&fault.message), ..fault });
+            self.report(Problem { message: rejection_message(&fault.message), ..fault });
         }
-        findings.notes.into_iter().for_each(|note| self.tell(note));
+        findings.notes.into_iter().for_each(|note| self.report(note));
     }
 
-    /// Mimir says nothing about it, so whoever wrote it is likely to take it for being in force.
-    fn tell_second_document(&mut self, name: &str, line: Option<u64>) {
+    /// Mimir ignores it silently, so its author may believe it is in force.
+    fn report_second_document(&mut self, name: &str, line: Option<u64>) {
         if line.is_some() {
             let message =
                 "a second YAML document begins here, and is ignored, as by Mimir: move its content above the --- line";
-            self.tell(problem(Code::SecondDocument, name, line, Severity::Ignored, message.to_owned()));
+            self.report(problem(Code::SecondDocument, name, line, Severity::Ignored, message.to_owned()));
         }
     }
 
-    fn refuse_duplicate(&mut self, name: &str, duplicate: &Duplicate) {
-        self.refuse(name, YamlError::new(Code::DuplicateKey, duplicate.line, twice(duplicate)));
+    fn reject_duplicate(&mut self, name: &str, duplicate: &Duplicate) {
+        self.reject(name, YamlError::new(Code::DuplicateKey, duplicate.line, duplicate_message(duplicate)));
     }
 }
 
 /// What a document is.
-enum Shape {
+enum DocumentKind {
     /// Mimir's, with whatever may be wrong with it.
     Mimir(Document),
     FlatFile(Tree),
     /// The document's name is the key, its text the value.
     FlatKey(Result<Option<Rc<Node>>, String>),
     /// None of ours, and why.
-    Stray(YamlError),
+    Unrecognized(YamlError),
 }
 
 /// Parses a text of acceptable size; line 0 in an error is the whole document.
@@ -177,32 +179,34 @@ pub(crate) fn parse_document(document: &SourceDocument<'_>) -> Result<Document, 
     parsed.map_err(|error| go_yaml::of_source(document.name, error).into())
 }
 
-fn shape(document: &SourceDocument<'_>) -> Result<Shape, YamlError> {
+fn document_kind(document: &SourceDocument<'_>) -> Result<DocumentKind, YamlError> {
     if flat::names_known_field(document.name) {
         let text = std::str::from_utf8(document.bytes).map_err(|_| "cannot be read: its value is not UTF-8".to_owned());
-        return Ok(Shape::FlatKey(text.and_then(flat::parse_value)));
+        return Ok(DocumentKind::FlatKey(text.and_then(flat::parse_value)));
     }
     let named_as_file = is_file_name(document.name);
     let parsed = match parse_document(document) {
-        Err(error) if !named_as_file => return Ok(Shape::Stray(error)),
+        Err(error) if !named_as_file => return Ok(DocumentKind::Unrecognized(error)),
         parsed => parsed?,
     };
     if flat::is_flat(&parsed) {
-        return Ok(Shape::FlatFile(parsed.decode_once()?));
+        return Ok(DocumentKind::FlatFile(parsed.decode_once()?));
     }
     if named_as_file {
-        return Ok(Shape::Mimir(parsed));
+        return Ok(DocumentKind::Mimir(parsed));
     }
     match parsed.root() {
-        Root::Scalar if flat::split(document.name).is_some() => Ok(Shape::FlatKey(Ok(parsed.decode_once()?.root))),
+        Root::Scalar if flat::split(document.name).is_some() => {
+            Ok(DocumentKind::FlatKey(Ok(parsed.decode_once()?.root)))
+        }
         Root::Mapping => match mimir::mismatch(&parsed) {
-            Some(error) => Ok(Shape::Stray(error)),
-            None => Ok(Shape::Mimir(parsed)),
+            Some(error) => Ok(DocumentKind::Unrecognized(error)),
+            None => Ok(DocumentKind::Mimir(parsed)),
         },
-        Root::Nothing => Ok(Shape::Mimir(parsed)),
+        Root::Nothing => Ok(DocumentKind::Mimir(parsed)),
         Root::Scalar | Root::Sequence => {
             let message = "is no mapping: write overrides: with the tenants below it";
-            Ok(Shape::Stray(YamlError::new(Code::NotARuntimeConfiguration, 0, message)))
+            Ok(DocumentKind::Unrecognized(YamlError::new(Code::NotARuntimeConfiguration, 0, message)))
         }
     }
 }
@@ -220,7 +224,7 @@ pub fn is_flat_key(name: &str) -> bool {
 }
 
 /// Why no header can name this key, if none can.
-pub(crate) fn unmatched(key: &str) -> Option<String> {
+pub(crate) fn unmatched_reason(key: &str) -> Option<String> {
     match Tenant::parse(Some(key.as_bytes())) {
         Ok(tenant) if tenant.limits_key() == key => None,
         Ok(tenant) => {
@@ -233,12 +237,12 @@ pub(crate) fn unmatched(key: &str) -> Option<String> {
     }
 }
 
-pub(crate) fn twice(duplicate: &Duplicate) -> String {
+pub(crate) fn duplicate_message(duplicate: &Duplicate) -> String {
     let key = crate::value::shortened(&duplicate.key);
     format!("{key} is there twice, first on line {}: remove one", duplicate.first_line)
 }
 
-pub(crate) fn refusal(message: &str) -> String {
+pub(crate) fn rejection_message(message: &str) -> String {
     format!("{message}; the whole document is refused")
 }
 

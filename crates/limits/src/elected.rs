@@ -1,4 +1,5 @@
-//! What Mimir's HA tracker says of one pair of Prometheus servers. Not here: how it is asked, and what follows from it.
+//! The elected replica of a pair of Prometheus servers, from Mimir's HA tracker. Not here: how the tracker is polled, and what
+//! the edge does with it.
 
 /// The elected replica of one cluster of one tenant, as Mimir holds it (Mimir `pkg/distributor/ha_tracker_http.go`).
 ///

@@ -1,7 +1,7 @@
-//! Which fields an override says itself, so that it can be laid over other defaults than those it was read with.
+//! Which fields an override sets itself, so that it can be laid over other defaults than those it was read with.
 
 use crate::fields::Field;
-use crate::model::{TenantLimits, USED};
+use crate::model::{FIELDS, TenantLimits};
 use crate::value::{ValueError, shortened};
 use crate::yaml::Entry;
 
@@ -10,13 +10,13 @@ use crate::yaml::Entry;
 pub struct FieldSet(u64);
 
 /// A set has a bit for each field.
-const _: () = assert!(USED.len() <= 64);
+const _: () = assert!(FIELDS.len() <= 64);
 
 impl FieldSet {
     /// The fields of `limits` that differ from `base`.
     #[must_use]
     pub fn differing(limits: &TenantLimits, base: &TenantLimits) -> Self {
-        let differing = USED.iter().enumerate().filter(|(_, field)| !(field.same)(limits, base));
+        let differing = FIELDS.iter().enumerate().filter(|(_, field)| !(field.same)(limits, base));
         FieldSet(differing.fold(0, |set, (place, _)| set | 1 << place))
     }
 
@@ -36,13 +36,13 @@ impl FieldSet {
 
     /// In order of name.
     pub(crate) fn iter(self) -> impl Iterator<Item = &'static Field> {
-        USED.iter().enumerate().filter(move |(place, _)| self.0 & 1 << place != 0).map(|(_, field)| field)
+        FIELDS.iter().enumerate().filter(move |(place, _)| self.0 & 1 << place != 0).map(|(_, field)| field)
     }
 }
 
 /// The table is in order of name.
 fn place(name: &str) -> Option<usize> {
-    USED.binary_search_by(|field| field.name.cmp(name)).ok()
+    FIELDS.binary_search_by(|field| field.name.cmp(name)).ok()
 }
 
 /// A YAML flow mapping of these fields of `limits`.
@@ -60,10 +60,10 @@ pub(crate) fn render(set: FieldSet, limits: &TenantLimits) -> String {
     text
 }
 
-/// Puts the fields of a mapping that [`render`] wrote over `limits`, and tells which they were.
+/// Puts the fields of a mapping that [`render`] wrote over `limits`, and returns which they were.
 pub(crate) fn overlay(limits: &mut TenantLimits, entries: &[Entry]) -> Result<FieldSet, ValueError> {
     match overlay_known(limits, entries)? {
-        (said, None) => Ok(said),
+        (overridden, None) => Ok(overridden),
         (_, Some(key)) => Err(ValueError::new(format!("has the unknown field {}", shortened(key)))),
     }
 }
@@ -73,16 +73,16 @@ pub(crate) fn overlay_known<'e>(
     limits: &mut TenantLimits,
     entries: &'e [Entry],
 ) -> Result<(FieldSet, Option<&'e str>), ValueError> {
-    let (mut said, mut unknown) = (FieldSet::default(), None);
+    let (mut overridden, mut unknown) = (FieldSet::default(), None);
     for Entry { key, value, .. } in entries {
-        let Some(field) = place(key).and_then(|place| USED.get(place)) else {
+        let Some(field) = place(key).and_then(|place| FIELDS.get(place)) else {
             unknown = unknown.or(Some(&**key));
             continue;
         };
         (field.read)(limits, value).map_err(|ValueError(message)| ValueError(format!("field {key} {message}")))?;
-        said.insert(field);
+        overridden.insert(field);
     }
-    Ok((said, unknown))
+    Ok((overridden, unknown))
 }
 
 #[cfg(test)]
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn holds_each_field_by_its_name() {
-        for field in USED {
+        for field in FIELDS {
             let mut set = FieldSet::default();
             assert!(!set.contains(field.name));
             set.insert(field);

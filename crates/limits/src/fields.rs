@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use crate::model::{TenantLimits, USED};
+use crate::model::{FIELDS, TenantLimits};
 use crate::schema;
 use crate::suggest::nearest;
 use crate::value::ValueError;
@@ -53,7 +53,7 @@ pub(crate) enum Known {
 static BY_NAME: LazyLock<HashMap<&'static str, Known>> = LazyLock::new(|| {
     let mut names: HashMap<_, _> = schema::limit_names().map(|name| (name, Known::Unused)).collect();
     names.extend(EDGE_ONLY.map(|name| (name, Known::EdgeOnly)));
-    for field in USED {
+    for field in FIELDS {
         names.insert(field.name, Known::Used { field, alias: false });
         let spellings = ALIASES.iter().filter(|(_, name)| *name == field.name);
         names.extend(spellings.map(|(old, _)| (*old, Known::Used { field, alias: true })));
@@ -86,8 +86,8 @@ mod tests {
 
     #[test]
     fn every_name_has_one_meaning() {
-        let unused = schema::limit_names().filter(|name| USED.iter().all(|field| field.name != *name));
-        let names = USED.iter().map(|field| field.name).chain(unused);
+        let unused = schema::limit_names().filter(|name| FIELDS.iter().all(|field| field.name != *name));
+        let names = FIELDS.iter().map(|field| field.name).chain(unused);
         let all: Vec<_> = names.chain(ALIASES.map(|(old, _)| old)).chain(EDGE_ONLY).collect();
         let distinct: std::collections::HashSet<_> = all.iter().collect();
         assert_eq!(distinct.len(), all.len());
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_tables_are_in_order() {
-        assert!(USED.is_sorted_by_key(|field| field.name));
+        assert!(FIELDS.is_sorted_by_key(|field| field.name));
         assert!(ALIASES.is_sorted());
     }
 

@@ -1,12 +1,12 @@
 //! Tenants, their limits, and the documents that set them, as plain values.
 //!
-//! Four questions are answered here: which tenant a push belongs to ([`Tenant`]), which limits hold for it
-//! ([`Snapshot::for_tenant`]), whether they are held to ([`EdgeConfig::for_tenant`]), and what a new document changes
+//! It answers four questions: which tenant a push belongs to ([`Tenant`]), which limits hold for it
+//! ([`Snapshot::for_tenant`]), whether they are enforced ([`EdgeConfig::for_tenant`]), and what a new document changes
 //! ([`LimitsState::apply`], [`EdgeConfigState::apply`]). Nothing here does I/O,
-//! reads a clock or logs: whoever reads a file or watches a ConfigMap hands the text in and takes values out.
+//! reads a clock or logs: the caller, which reads a file or watches a ConfigMap, passes text in and gets values back.
 //!
-//! The invariant kept throughout: a document that Mimir refuses never changes a limit, and a tenant whose entry was
-//! never readable is watched ([`Mode::Shadow`]), never cut down to the defaults.
+//! The invariant: a document that Mimir rejects never changes a limit, and a tenant whose entry was
+//! never readable is only watched ([`Mode::Shadow`]), never cut down to the defaults.
 
 mod cache;
 mod check;

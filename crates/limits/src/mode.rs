@@ -1,11 +1,11 @@
-//! Whether a tenant's limits are held to.
+//! Whether a tenant's limits are enforced.
 
 /// What a decision does to a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// Pushes over a limit are refused.
+    /// Pushes over a limit are denied.
     Enforce,
-    /// Pushes are decided, charged and counted, never refused.
+    /// Pushes are decided, charged and counted, never denied.
     Shadow,
     /// Pushes are forwarded without a decision; nothing is charged.
     Off,
@@ -20,7 +20,7 @@ impl Mode {
         Mode::ALL.into_iter().find(|mode| mode.as_str() == name)
     }
 
-    /// The spelling in a document, and the word for metrics and the admin API.
+    /// The spelling in a document, metrics and the admin API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

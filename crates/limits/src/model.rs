@@ -33,7 +33,7 @@ macro_rules! tenant_limits {
         }
 
         /// Every field that the edge reads, in order of name.
-        pub(crate) static USED: &[Field] = &[$(Field {
+        pub(crate) static FIELDS: &[Field] = &[$(Field {
             name: stringify!($name),
             read: |limits, node| limits.$name.read(node),
             render: |limits| limits.$name.render(),
@@ -114,7 +114,7 @@ tenant_limits! {
 impl PartialEq for TenantLimits {
     /// Field by field; two NaN are equal, or a snapshot with one would always look changed.
     fn eq(&self, other: &Self) -> bool {
-        USED.iter().all(|field| (field.same)(self, other))
+        FIELDS.iter().all(|field| (field.same)(self, other))
     }
 }
 
@@ -170,12 +170,12 @@ impl TenantLimits {
 
     /// Every field in order of its name, with its value as Mimir would be given it in YAML.
     pub fn fields(&self) -> impl Iterator<Item = (&'static str, String)> {
-        USED.iter().map(|field| (field.name, (field.render)(self)))
+        FIELDS.iter().map(|field| (field.name, (field.render)(self)))
     }
 
     /// The fields that differ from `base`, as [`TenantLimits::fields`] gives them.
     pub fn differences(&self, base: &TenantLimits) -> impl Iterator<Item = (&'static str, String)> {
-        USED.iter().filter(|field| !(field.same)(self, base)).map(|field| (field.name, (field.render)(self)))
+        FIELDS.iter().filter(|field| !(field.same)(self, base)).map(|field| (field.name, (field.render)(self)))
     }
 }
 

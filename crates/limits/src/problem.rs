@@ -29,7 +29,7 @@ pub struct Problem {
     pub severity: Severity,
     /// What is wrong and how to mend it; names the field itself.
     pub message: String,
-    /// What Mimir says about it, word for word but for what comes before; only where it refuses the document.
+    /// Mimir's own error message, without its prefix; only if Mimir rejects the document.
     pub mimir: Option<String>,
 }
 
@@ -46,7 +46,7 @@ impl Problem {
         Problem { code, document, tenant: None, field: None, line: None, severity, message, mimir: None }
     }
 
-    /// The line of `Display`, and Mimir's own words behind it where it has any, on the same line.
+    /// The line of `Display` followed by Mimir's own message, if there is one, on the same line.
     #[must_use]
     pub fn in_full(&self) -> String {
         match &self.mimir {
@@ -98,8 +98,8 @@ pub(crate) struct Problems {
 }
 
 impl Problems {
-    /// Keeps a problem while there is room; what is merely passed over leaves room for what is worse.
-    pub(crate) fn tell(&mut self, problem: Problem) {
+    /// Lists a problem while there is room; ignored ones leave room for what is worse.
+    pub(crate) fn report(&mut self, problem: Problem) {
         let room = if problem.severity == Severity::Ignored { MAX_PROBLEMS } else { 2 * MAX_PROBLEMS };
         if self.listed.len() < room {
             self.listed.push(problem);
@@ -108,18 +108,18 @@ impl Problems {
         }
     }
 
-    /// Counts problems that nobody kept.
+    /// Counts problems that are not listed.
     pub(crate) fn add_unlisted(&mut self, count: usize) {
         self.unlisted += count;
     }
 
-    /// Keeps a problem that is known to be one of few.
+    /// Lists a problem that is one of few.
     pub(crate) fn add(&mut self, problem: Problem) {
         self.listed.push(problem);
     }
 
-    /// Keeps a fault, now that it is known what comes of it.
-    pub(crate) fn judge(&mut self, fault: Problem, severity: Severity, outcome: &str) {
+    /// Lists a fault with its severity and outcome.
+    pub(crate) fn push_fault(&mut self, fault: Problem, severity: Severity, outcome: &str) {
         let message = format!("{}; {outcome}", fault.message);
         self.listed.push(Problem { severity, message, ..fault });
     }

@@ -14,7 +14,7 @@ use go_yaml::Resolved;
 
 mod check;
 
-pub(crate) use check::{Expressions, check};
+pub(crate) use check::{ExpressionCache, check};
 
 /// One item of `metric_relabel_configs`, with Prometheus' defaults where it says nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -26,14 +26,14 @@ mod names;
 mod rules;
 mod scalar;
 mod table;
-mod walk;
+mod validator;
 
 pub(crate) use go::quote as go_quote;
 pub use rules::RuleSettings;
 pub(crate) use rules::validate;
 pub(crate) use table::limit_names;
 
-use walk::Walk;
+use validator::Validator;
 
 /// How many faults are kept, and how many bytes of texts with them; more are counted.
 const MAX_FAULTS: usize = 2 * MAX_PROBLEMS;
@@ -97,7 +97,7 @@ pub(crate) enum MimirError {
     /// One line of several that are found in the whole document.
     Collected(String),
     /// It ends the load at once.
-    Ends(String),
+    Fatal(String),
     /// It is found once the whole document is read.
     Validation(String),
 }
@@ -106,7 +106,7 @@ impl MimirError {
     /// The words.
     pub(crate) fn text(&self) -> &str {
         match self {
-            MimirError::Collected(text) | MimirError::Ends(text) | MimirError::Validation(text) => text,
+            MimirError::Collected(text) | MimirError::Fatal(text) | MimirError::Validation(text) => text,
         }
     }
 }
@@ -140,27 +140,27 @@ pub(crate) struct Fault {
 
 /// What was found in a document.
 #[derive(Debug, Default)]
-pub(crate) struct Checked {
+pub(crate) struct Validation {
     /// In the order in which Mimir comes to them; at most twice [`MAX_PROBLEMS`].
     pub(crate) faults: Vec<Fault>,
     /// How many more there are.
     pub(crate) unlisted: usize,
     /// Whether Mimir refuses the document.
-    pub(crate) refused: bool,
+    pub(crate) rejected: bool,
     /// What ends Mimir's load at once, which may be beyond the faults that are listed.
     end: Option<String>,
     /// How long the texts of the faults are.
     bytes: usize,
 }
 
-impl Checked {
+impl Validation {
     fn is_full(&self) -> bool {
         self.faults.len() >= MAX_FAULTS || self.bytes >= MAX_FAULT_BYTES
     }
 
     fn add(&mut self, fault: Fault) {
-        self.refused |= fault.severity == Severity::Rejected;
-        if let (None, Some(MimirError::Ends(error))) = (&self.end, &fault.mimir) {
+        self.rejected |= fault.severity == Severity::Rejected;
+        if let (None, Some(MimirError::Fatal(error))) = (&self.end, &fault.mimir) {
             self.end = Some(error.clone());
         }
         if self.is_full() {
@@ -195,12 +195,12 @@ pub(crate) fn check(
     version: &MimirVersion,
     base: &RuleSettings,
     query_store_after: Duration,
-) -> Checked {
-    let mut walk = Walk::new(version, base, query_store_after);
+) -> Validation {
+    let mut validator = Validator::new(version, base, query_store_after);
     if let Some(root) = root {
-        walk.root(table::root(), root);
+        validator.root(table::root(), root);
     }
-    walk.finish()
+    validator.finish()
 }
 
 /// Looks at the `limits:` block of Mimir's main configuration, which is read over `base`, and gives what it makes of that.
@@ -209,13 +209,13 @@ pub(crate) fn check_limits(
     version: &MimirVersion,
     base: &RuleSettings,
     query_store_after: Duration,
-) -> (Checked, RuleSettings) {
-    let mut walk = Walk::new(version, base, query_store_after);
+) -> (Validation, RuleSettings) {
+    let mut validator = Validator::new(version, base, query_store_after);
     let settings = match table::limits() {
-        Some(limits) if !is_null(block) => walk.limits(limits, base.clone(), block, block.place),
+        Some(limits) if !is_null(block) => validator.limits(limits, base.clone(), block, block.place),
         _ => base.clone(),
     };
-    (walk.finish(), settings)
+    (validator.finish(), settings)
 }
 
 #[cfg(test)]

@@ -18,16 +18,16 @@ pub struct TenantEntry {
     pub limits: TenantLimits,
     /// [`Mode::Shadow`] while the tenant's entry has never been good, else [`Mode::Enforce`].
     pub mode: Mode,
-    /// The fields that the entry says itself; the others are the defaults.
-    pub said: FieldSet,
+    /// The fields that the entry sets itself; the others are the defaults.
+    pub overridden: FieldSet,
 }
 
 impl TenantEntry {
-    /// The fields that the entry says itself, as one YAML flow mapping, such as `{ingestion_rate: 10, request_rate: 5}`:
+    /// The fields that the entry sets itself, as one YAML flow mapping, such as `{ingestion_rate: 10, request_rate: 5}`:
     /// what [`crate::LimitsState::update`] reads.
     #[must_use]
     pub fn own_fields(&self) -> String {
-        render(self.said, &self.limits)
+        render(self.overridden, &self.limits)
     }
 }
 
@@ -36,7 +36,7 @@ impl TenantEntry {
 pub struct TenantView<'s> {
     /// Request limit, exemplars, mode and everything else: the bare tenant's entry.
     pub tenant: &'s TenantEntry,
-    /// Ingestion limit and name scheme: the bare tenant's entry, with what overrides of its metadata say over it.
+    /// Ingestion limit and name scheme: the bare tenant's entry, with the overrides of its metadata laid over it.
     pub ingestion: Cow<'s, TenantEntry>,
 }
 
@@ -57,7 +57,7 @@ impl Snapshot {
         tenants.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
         let places = tenants.iter().enumerate().map(|(place, (key, _))| (key.clone(), place)).collect();
         let content_sum = tenants.iter().fold(0, |sum: u64, (key, entry)| sum.wrapping_add(hash_of(key, entry)));
-        let defaults = TenantEntry { limits: defaults, mode: Mode::Enforce, said: FieldSet::default() };
+        let defaults = TenantEntry { limits: defaults, mode: Mode::Enforce, overridden: FieldSet::default() };
         Snapshot { version, content_sum, defaults, tenants, places }
     }
 
@@ -67,7 +67,7 @@ impl Snapshot {
         self.version
     }
 
-    /// A sum over all overrides, their modes and the fields that they say themselves, whatever the defaults and the version
+    /// A sum over all overrides, their modes and the fields that they set themselves, whatever the defaults and the version
     /// are: equal overrides have equal sums in every process.
     #[must_use]
     pub fn content_sum(&self) -> u64 {
@@ -99,12 +99,12 @@ impl Snapshot {
 
     /// Mimir's `getOverridesForLimitsKey`: the overrides of each pair of the suffix, alone (`:k=v`) and with the tenant
     /// (`a:k=v`), and then of the whole spelling are laid over the tenant's, but only what is above 0. An override is
-    /// whole: what it does not say is the default's, and counts as said. Only of the name scheme Mimir knows whether it
-    /// was said.
+    /// whole: what it does not set is the default's, and counts as set. Only of the name scheme Mimir knows whether it
+    /// was set.
     fn merge_overrides_of_metadata(&self, tenant: &Tenant<'_>, limits: &mut TenantLimits) {
         let pairs = tenant.metadata_pairs().flat_map(|pair| [pair.to_owned(), format!("{}{pair}", tenant.id())]);
         for key in pairs.chain([tenant.limits_key().to_owned()]) {
-            let Some(TenantEntry { limits: over, said, .. }) = self.entry(&key) else { continue };
+            let Some(TenantEntry { limits: over, overridden, .. }) = self.entry(&key) else { continue };
             if over.ingestion_rate > 0.0 {
                 limits.ingestion_rate = over.ingestion_rate;
             }
@@ -114,7 +114,7 @@ impl Snapshot {
             if over.ingestion_burst_factor > 0.0 {
                 limits.ingestion_burst_factor = over.ingestion_burst_factor;
             }
-            if said.contains("name_validation_scheme") {
+            if overridden.contains("name_validation_scheme") {
                 limits.name_validation_scheme = over.name_validation_scheme;
             }
         }
@@ -175,7 +175,7 @@ pub struct Diff {
 }
 
 impl Diff {
-    /// Whether both snapshots say the same.
+    /// Whether both snapshots are equal.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty() && !self.defaults_changed

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use crate::cache::{self, CacheError};
 use crate::code::Code;
-use crate::defaults::{Defaults, Judge};
-use crate::document::{self, Draft, Reading, SourceDocument};
+use crate::defaults::{Defaults, MimirSettings};
+use crate::document::{self, Draft, Loaded, SourceDocument};
 use crate::mode::Mode;
 use crate::model::TenantLimits;
 use crate::origin::Origin;
 use crate::problem::{Problem, Problems, Severity};
-use crate::relabel::Expressions;
+use crate::relabel::ExpressionCache;
 use crate::schema::MimirVersion;
 use crate::snapshot::{Snapshot, TenantEntry};
 use crate::tenant::TenantId;
@@ -20,11 +20,11 @@ use crate::update::{Update, UpdateError, Updated};
 /// Holds the last good limits and applies new documents to them.
 #[derive(Debug, Clone)]
 pub struct LimitsState {
-    judge: Judge,
+    mimir: MimirSettings,
     allow_empty: bool,
     current: Option<Arc<Snapshot>>,
     /// What is known of the expressions of the newest documents.
-    pub(crate) expressions: Expressions,
+    pub(crate) expressions: ExpressionCache,
 }
 
 /// What a set of documents did.
@@ -34,7 +34,7 @@ pub struct Applied {
     pub snapshot: Option<Arc<Snapshot>>,
     /// Whether `snapshot` is a new one.
     pub changed: bool,
-    /// Whether the documents were taken, so that `snapshot` is what they say; false where they were refused or emptied.
+    /// Whether the documents were applied, so that `snapshot` is what they set; false if they were rejected or emptied.
     pub accepted: bool,
     /// Everything found wrong, in the order of the documents and their lines; at most [`crate::MAX_PROBLEMS`].
     pub problems: Vec<Problem>,
@@ -55,22 +55,22 @@ pub struct ControlState {
 
 impl LimitsState {
     /// `defaults` are laid under every entry and hold for tenants without one. With `allow_empty` a document that has
-    /// lost all its tenants is taken at its word.
+    /// lost all its tenants is applied.
     #[must_use]
     pub fn new(defaults: impl Into<Defaults>, allow_empty: bool) -> Self {
-        let judge = Judge { defaults: defaults.into(), version: MimirVersion::default() };
-        LimitsState { judge, allow_empty, current: None, expressions: Expressions::default() }
+        let mimir = MimirSettings { defaults: defaults.into(), version: MimirVersion::default() };
+        LimitsState { mimir, allow_empty, current: None, expressions: ExpressionCache::default() }
     }
 
     /// Judges documents as this version of Mimir does; without it, as the newest that is known.
     #[must_use]
     pub fn of_version(mut self, version: MimirVersion) -> Self {
-        self.judge.version = version;
+        self.mimir.version = version;
         self
     }
 
     fn defaults(&self) -> &TenantLimits {
-        &self.judge.defaults.limits
+        &self.mimir.defaults.limits
     }
 
     /// The limits in force; `None` until the first set of documents that is not refused, or a restored cache.
@@ -79,8 +79,7 @@ impl LimitsState {
         self.current.clone()
     }
 
-    /// Takes over the limits that [`crate::render_cache`] wrote, as version 1. The defaults are those of this state, and each
-    /// entry is what it says itself over them.
+    /// Restores the limits that [`crate::render_cache`] wrote, as version 1. Each entry is laid over the defaults of this state.
     ///
     /// # Errors
     /// Limits are in force already, or the text is not, byte for byte, what was written. Nothing changes then.
@@ -100,47 +99,51 @@ impl LimitsState {
     /// allowed. A tenant whose flat keys have a fault keeps its entry if that is good, and is in shadow otherwise.
     pub fn apply(&mut self, documents: &[SourceDocument<'_>]) -> Applied {
         let before = std::mem::take(&mut self.expressions);
-        let Reading { drafts, mut problems, refused, expressions, .. } =
-            document::read(&self.judge, documents, before.next());
+        let Loaded { drafts, mut problems, rejected, expressions, .. } =
+            document::read(&self.mimir, documents, before.next());
         self.expressions = expressions;
         let mut changed = false;
-        let emptied = self.is_emptied(drafts.is_empty());
-        if refused {
+        let emptied = self.loses_all_tenants(drafts.is_empty());
+        if rejected {
             for fault in drafts.into_values().flat_map(|draft| draft.faults) {
-                problems.judge(fault, Severity::Kept, "nothing changes while another document is refused");
+                problems.push_fault(fault, Severity::Kept, "nothing changes while another document is refused");
             }
         } else if emptied {
-            problems.add(emptied_problem(documents));
+            problems.add(no_tenants_problem(documents));
         } else {
             let entries = drafts.into_iter().map(|(key, draft)| self.settle(key, draft, &mut problems)).collect();
             changed = self.replace(entries);
         }
-        let accepted = !refused && !emptied;
+        let accepted = !rejected && !emptied;
         let problems = problems.in_order(documents.iter().map(|document| document.name));
         Applied { snapshot: self.current(), changed, accepted, problems }
     }
 
     fn settle(&self, key: TenantId, draft: Draft, problems: &mut Problems) -> (TenantId, TenantEntry) {
         if draft.faults.is_empty() {
-            return (key, TenantEntry { limits: draft.limits, mode: Mode::Enforce, said: draft.said });
+            return (key, TenantEntry { limits: draft.limits, mode: Mode::Enforce, overridden: draft.overridden });
         }
-        let good = self.good(key.as_str());
-        let (severity, outcome) = match good {
+        let last_good = self.last_good(key.as_str());
+        let (severity, outcome) = match last_good {
             Some(_) => (Severity::Kept, "the tenant keeps its last good limits"),
             None => (Severity::Shadowed, "the tenant is in shadow until this is mended"),
         };
-        draft.faults.into_iter().for_each(|fault| problems.judge(fault, severity, outcome));
-        let entry = good.cloned().unwrap_or(TenantEntry { limits: draft.limits, mode: Mode::Shadow, said: draft.said });
+        draft.faults.into_iter().for_each(|fault| problems.push_fault(fault, severity, outcome));
+        let entry = last_good.cloned().unwrap_or(TenantEntry {
+            limits: draft.limits,
+            mode: Mode::Shadow,
+            overridden: draft.overridden,
+        });
         (key, entry)
     }
 
     /// The entry in force, if it was ever good.
-    fn good(&self, key: &str) -> Option<&TenantEntry> {
+    fn last_good(&self, key: &str) -> Option<&TenantEntry> {
         self.current.as_ref().and_then(|now| now.entry(key)).filter(|entry| entry.mode == Mode::Enforce)
     }
 
-    /// Applies what another state, which has read the documents, says of its overrides: its entries lie over the defaults of
-    /// this state. An entry in shadow does not replace one that was good here.
+    /// Applies the overrides of another state, which has read the documents: its entries are laid over the defaults of this
+    /// state. An entry in shadow does not replace one that was good here.
     ///
     /// # Errors
     /// An entry cannot be read, or no tenant would be left where there were some and that is not allowed. Nothing changes
@@ -161,10 +164,10 @@ impl LimitsState {
             if !all_known {
                 passed_over.push(put.tenant.to_owned());
             }
-            let kept = if entry.mode == Mode::Shadow { self.good(put.tenant).cloned() } else { None };
+            let kept = if entry.mode == Mode::Shadow { self.last_good(put.tenant).cloned() } else { None };
             entries.insert(key, kept.unwrap_or(entry));
         }
-        if self.is_emptied(entries.is_empty()) {
+        if self.loses_all_tenants(entries.is_empty()) {
             return Err(UpdateError::Emptied);
         }
         let changed = self.replace(entries);
@@ -172,8 +175,8 @@ impl LimitsState {
         Ok(Updated { snapshot, changed, passed_over })
     }
 
-    /// Whether there were tenants and, if `none` are left, that is not to be believed.
-    fn is_emptied(&self, none: bool) -> bool {
+    /// Whether there were tenants and, with `none` left, the documents are not to be trusted.
+    fn loses_all_tenants(&self, none: bool) -> bool {
         none && !self.allow_empty && self.current.as_ref().is_some_and(|now| !now.is_empty())
     }
 
@@ -188,7 +191,7 @@ impl LimitsState {
     }
 }
 
-fn emptied_problem(documents: &[SourceDocument<'_>]) -> Problem {
+fn no_tenants_problem(documents: &[SourceDocument<'_>]) -> Problem {
     let message = "there is no tenant any more, and the last good limits are kept; \
                    restore the tenants, or allow empty overrides if this is meant";
     let document = documents.first().map_or("overrides", |document| document.name);

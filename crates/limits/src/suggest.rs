@@ -1,6 +1,6 @@
 //! The known name that an unknown one most likely stands for.
 
-/// The candidate nearest to `name`, if near enough to be a slip of the hand: at most one edit for every four characters,
+/// The candidate nearest to `name`, if near enough to be a typo: at most one edit for every four characters,
 /// and at most three.
 pub(crate) fn nearest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     let most = (name.chars().count() / 4).clamp(1, 3);

@@ -1,9 +1,9 @@
-//! What one state tells another of its overrides: each entry as what it says itself, for the other's defaults.
+//! Overrides as one state sends them to another: each entry as the fields it sets itself, for the other's defaults.
 
 use std::sync::Arc;
 
-use crate::defaults::below_override;
-use crate::document::unmatched;
+use crate::defaults::override_base;
+use crate::document::unmatched_reason;
 use crate::field_set::{FieldSet, overlay_known};
 use crate::mode::Mode;
 use crate::model::TenantLimits;
@@ -41,7 +41,7 @@ pub struct Updated {
     pub snapshot: Arc<Snapshot>,
     /// Whether they are new ones.
     pub changed: bool,
-    /// Overrides that say fields which only a newer build knows: those fields are passed over, as they are in a document.
+    /// Overrides that set fields which only a newer build knows: those fields are passed over, as they are in a document.
     pub passed_over: Vec<String>,
 }
 
@@ -64,14 +64,14 @@ pub enum UpdateError {
 impl EntryUpdate<'_> {
     /// The entry over these defaults, and whether all of its fields are known.
     pub(crate) fn read(&self, defaults: &TenantLimits) -> Result<(TenantId, TenantEntry, bool), UpdateError> {
-        let mut limits = below_override(defaults);
-        let said = match unmatched(self.tenant) {
+        let mut limits = override_base(defaults);
+        let overridden = match unmatched_reason(self.tenant) {
             Some(message) => Err(ValueError(message)),
             None => read_own_fields(&mut limits, self.own_fields),
         };
-        let (said, all_known) =
-            said.map_err(|ValueError(message)| UpdateError::Entry { tenant: shortened(self.tenant), message })?;
-        Ok((TenantId::from(self.tenant), TenantEntry { limits, mode: self.mode, said }, all_known))
+        let (overridden, all_known) =
+            overridden.map_err(|ValueError(message)| UpdateError::Entry { tenant: shortened(self.tenant), message })?;
+        Ok((TenantId::from(self.tenant), TenantEntry { limits, mode: self.mode, overridden }, all_known))
     }
 }
 
@@ -79,8 +79,8 @@ fn read_own_fields(limits: &mut TenantLimits, text: &str) -> Result<(FieldSet, b
     let tree = parse(text).map_err(|error| ValueError(format!("cannot be read: {}", error.message)))?;
     let root = tree.root.filter(|_| tree.duplicates.is_empty() && tree.second_document.is_none());
     let root = root.ok_or_else(|| ValueError::new("is no mapping of fields"))?;
-    let (said, unknown) = overlay_known(limits, mapping(&root, "fields")?.map_or(&[], Vec::as_slice))?;
-    Ok((said, unknown.is_none()))
+    let (overridden, unknown) = overlay_known(limits, mapping(&root, "fields")?.map_or(&[], Vec::as_slice))?;
+    Ok((overridden, unknown.is_none()))
 }
 
 #[cfg(test)]

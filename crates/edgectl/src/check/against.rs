@@ -6,14 +6,14 @@ use limits::{Code, MAX_PROBLEMS, MimirVersion, Problem, Severity, SourceDocument
 use limits_source::{DefaultLimits, DefaultLimitsError, DefaultLimitsSource, MimirUrl, fetch_page};
 use serde::Deserialize;
 
-use super::NO_PATIENCE;
+use super::NO_RETRY;
 use super::verdict::{Outcome, Verdict};
 
 /// What Mimir answers where it has no `-runtime-config.file` (Mimir `pkg/mimir/runtime_config.go`).
 const NO_FILE: &[u8] = b"runtime config file doesn't exist";
 
-/// What a Mimir said of itself.
-pub(super) struct Running {
+/// The version, defaults and overrides of a running Mimir.
+pub(super) struct RunningMimir {
     url: MimirUrl,
     /// Its release; nothing of a build that is none.
     pub(super) version: Option<MimirVersion>,
@@ -22,18 +22,18 @@ pub(super) struct Running {
     overrides: Vec<u8>,
 }
 
-impl Running {
-    /// Asks for version, defaults and overrides.
-    pub(super) async fn ask(url: &MimirUrl) -> Result<Self, Verdict> {
+impl RunningMimir {
+    /// Fetches version, defaults and overrides.
+    pub(super) async fn fetch(url: &MimirUrl) -> Result<Self, Verdict> {
         let page = |path: &str| url.page(path).map_err(|error| Verdict::unreadable(&url.to_string(), &error));
         let config = DefaultLimitsSource::Mimir(page("/config")?);
-        let defaults = config.resolve(NO_PATIENCE).await.map_err(|error| not_read(url, &error))?;
+        let defaults = config.resolve(NO_RETRY).await.map_err(|error| not_read(url, &error))?;
         // Only what differs from the defaults: ten thousand tenants with all their fields are more than a document may have.
-        let overrides = fetch_page(&page("/runtime_config?mode=diff")?, NO_PATIENCE).await;
+        let overrides = fetch_page(&page("/runtime_config?mode=diff")?, NO_RETRY).await;
         let overrides = overrides.map_err(|error| Verdict::unreadable(&url.to_string(), &error))?;
         let overrides = if overrides.starts_with(NO_FILE) { Vec::new() } else { overrides.to_vec() };
         // Whatever does not say a release is taken for the newest known one.
-        let version = match fetch_page(&page("/api/v1/status/buildinfo")?, NO_PATIENCE).await {
+        let version = match fetch_page(&page("/api/v1/status/buildinfo")?, NO_RETRY).await {
             Ok(answer) => release(&answer),
             Err(_) => None,
         };
@@ -114,7 +114,7 @@ fn differences(document: &str, here: &Side<'_>, there: &Side<'_>) -> Vec<Problem
         let (of_here, of_there) = (by_field(own, here.defaults), by_field(theirs, there.defaults));
         for (field, own, theirs) in pairs(own, theirs) {
             let is_set = of_here.contains(field) || of_there.contains(field);
-            // Told once, of the defaults.
+            // Reported once, with the defaults.
             if !is_set && of_defaults.contains(field) {
                 continue;
             }

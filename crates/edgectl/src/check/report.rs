@@ -121,13 +121,13 @@ pub(super) fn limits(all: &[(String, TenantLimits)]) -> Value {
 fn fields(limits: &TenantLimits) -> Value {
     let value = |field: &'static str, text: String| match field {
         "metric_relabel_configs" => limits.metric_relabel_configs.iter().map(rule).collect(),
-        _ => of_yaml(text),
+        _ => parse_value(text),
     };
     limits.fields().map(|(field, text)| (field.to_owned(), value(field, text))).collect::<Map<_, _>>().into()
 }
 
 /// A field's value as [`TenantLimits::fields`] renders it, which is JSON but for what JSON has no word for, and words without quotes.
-fn of_yaml(text: String) -> Value {
+fn parse_value(text: String) -> Value {
     match text.as_str() {
         ".inf" => "+Inf".into(),
         "-.inf" => "-Inf".into(),
@@ -172,7 +172,7 @@ mod tests {
             ("[\"a\", \"b\"]", json!(["a", "b"])),
             ("[]", json!([])),
         ] {
-            assert_eq!(of_yaml(text.to_owned()), expected, "{text}");
+            assert_eq!(parse_value(text.to_owned()), expected, "{text}");
         }
     }
 }

@@ -47,7 +47,7 @@ impl Verdict {
     pub(super) fn exit_code(&self) -> u8 {
         match &self.outcome {
             Outcome::Unreadable(_) => exit::NO_INPUT,
-            Outcome::Rejected | Outcome::DefaultsRejected => exit::REFUSED,
+            Outcome::Rejected | Outcome::DefaultsRejected => exit::REJECTED,
             _ if !self.problems.is_empty() => exit::PROBLEMS,
             _ => 0,
         }
@@ -58,7 +58,7 @@ impl Verdict {
         for problem in &self.problems {
             writeln!(out, "{}", one_line(problem))?;
             if let Some(words) = problem.mimir.as_deref() {
-                writeln!(out, "  Mimir: {}", joined(words))?;
+                writeln!(out, "  Mimir: {}", on_one_line(words))?;
             }
         }
         writeln!(out, "{}", self.summary())?;
@@ -85,7 +85,7 @@ impl Verdict {
             Outcome::Compared { tenants } => {
                 format!("{file}: {}, {}", counted(*tenants, "tenant"), counted(problems.len(), "difference"))
             }
-            Outcome::Unreadable(error) => format!("{file}: can't be read: {}", joined(error)),
+            Outcome::Unreadable(error) => format!("{file}: can't be read: {}", on_one_line(error)),
         }
     }
 }
@@ -99,11 +99,11 @@ fn one_line(problem: &Problem) -> String {
         Some("") => "tenant \"\": ".to_owned(),
         Some(tenant) => format!("tenant {tenant}: "),
     };
-    joined(&format!("{document}{line}: {} {}: {tenant}{message}", code.id(), code.name()))
+    on_one_line(&format!("{document}{line}: {} {}: {tenant}{message}", code.id(), code.name()))
 }
 
 /// A parser's message may quote the document; whatever it holds, it stays one line.
-fn joined(text: &str) -> String {
+fn on_one_line(text: &str) -> String {
     text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 

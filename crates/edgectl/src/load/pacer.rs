@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// The number of a push and when it is due, from the start of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ticket {
+pub(crate) struct ScheduledPush {
     pub(crate) number: u64,
     pub(crate) due: Duration,
 }
@@ -66,12 +66,12 @@ impl Pacer {
     /// The next push for a worker that is free `now` (time since the start), or `None` when the run is over.
     ///
     /// A push that is overdue is handed out at once; one that nobody was free for before the end is never sent.
-    pub(crate) fn claim(&self, now: Duration) -> Option<Ticket> {
+    pub(crate) fn claim(&self, now: Duration) -> Option<ScheduledPush> {
         if now >= self.schedule.duration {
             return None;
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.schedule.due(number).map(|due| Ticket { number, due })
+        self.schedule.due(number).map(|due| ScheduledPush { number, due })
     }
 }
 
@@ -79,7 +79,7 @@ impl Pacer {
 mod tests {
     use std::time::Duration;
 
-    use super::{Pacer, Schedule, Ticket};
+    use super::{Pacer, Schedule, ScheduledPush};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -120,11 +120,11 @@ mod tests {
     fn gives_nothing_after_the_end() {
         let pacer = Pacer::new(Schedule::new(Some(10.0), 1, SECOND));
         assert_eq!(pacer.claim(SECOND), None);
-        assert_eq!(pacer.claim(Duration::ZERO), Some(Ticket { number: 0, due: Duration::ZERO }));
+        assert_eq!(pacer.claim(Duration::ZERO), Some(ScheduledPush { number: 0, due: Duration::ZERO }));
     }
 
     #[test]
-    fn without_a_rate_every_push_is_due_at_once_until_the_end() {
+    fn without_a_rate_every_push_is_due_at_once() {
         let pacer = Pacer::new(Schedule::new(None, 100, SECOND));
         assert_eq!(due_times(&pacer, Duration::from_millis(999), 3), [Some(0), Some(0), Some(0)]);
         assert_eq!(pacer.claim(SECOND), None);

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Run;
 use super::connection::Connection;
-use super::pacer::Ticket;
+use super::pacer::ScheduledPush;
 use super::payload::Payload;
 use super::tally::Failure;
 use crate::args::LoadArgs;
@@ -61,7 +61,7 @@ impl Worker {
     }
 
     /// Sends one push and counts what became of it; false if there was no answer.
-    async fn push(&mut self, ticket: Ticket) -> bool {
+    async fn push(&mut self, ticket: ScheduledPush) -> bool {
         match self.try_push(ticket).await {
             Ok(()) => true,
             Err(failure) => {
@@ -71,7 +71,7 @@ impl Worker {
         }
     }
 
-    async fn try_push(&mut self, ticket: Ticket) -> Result<(), Failure> {
+    async fn try_push(&mut self, ticket: ScheduledPush) -> Result<(), Failure> {
         let Run { args, start, .. } = &*self.run;
         timeout(args.timeout, self.connection.prepare())
             .await

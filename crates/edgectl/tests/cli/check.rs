@@ -46,7 +46,7 @@ fn the_recorded_overrides_have_no_problem() {
 }
 
 #[test]
-fn a_problem_names_file_line_tenant_and_field_and_ends_with_1() {
+fn a_problem_names_file_line_tenant_and_field() {
     let finished = check(&[("a.yaml", MISSPELT)], &[OLDER, "a.yaml"]);
     assert_eq!(finished.code, Some(1), "{finished:?}");
     let [problem, summary] = finished.out.lines().collect::<Vec<_>>()[..] else { panic!("{finished:?}") };
@@ -88,7 +88,7 @@ fn a_file_that_is_no_text_is_rejected() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_ends_with_66_after_the_others_were_checked() {
+fn an_unreadable_file_ends_with_66_after_the_others() {
     let finished = check(&[("a.yaml", MISSPELT), ("c.yaml", GOOD)], &[OLDER, "a.yaml", "b.yaml", "c.yaml"]);
     assert_eq!(finished.code, Some(66), "{finished:?}");
     let lines: Vec<_> = finished.out.lines().skip(1).collect();
@@ -209,7 +209,7 @@ fn bad_flags_of_mimir_are_a_problem_of_their_own() {
 }
 
 #[test]
-fn defaults_that_cannot_be_used_are_a_problem_of_their_own() {
+fn unusable_defaults_are_a_problem_of_their_own() {
     let contents = [
         ("a.yaml", GOOD),
         ("defaults.yaml", "limits:\n  ingestion_rate: fast\n"),

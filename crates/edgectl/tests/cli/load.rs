@@ -93,7 +93,7 @@ async fn takes_tenants_in_turn_with_single_dash_flags_too() {
 }
 
 #[tokio::test]
-async fn without_a_tenant_there_is_no_tenant_header_and_headers_can_be_replaced_and_doubled() {
+async fn headers_can_be_left_out_replaced_and_doubled() {
     let server = Server::start(ok).await;
     load(&server.url, "--duration 20ms").await;
     assert!(server.pushes().iter().all(|push| push.header("x-scope-orgid").is_empty()));

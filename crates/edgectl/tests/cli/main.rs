@@ -52,7 +52,7 @@ impl Finished {
 }
 
 #[test]
-fn bad_usage_ends_with_64_and_says_so_on_standard_error() {
+fn bad_usage_ends_with_64() {
     for arguments in
         [&[][..], &["frobnicate"], &["check"], &["load-remote-write", "--rate", "fast"], &["check", "--nonsense", "x"]]
     {

@@ -19,13 +19,13 @@ fn snapshot(entries: &[(&str, TenantEntry)]) -> Snapshot {
 }
 
 /// An entry that says what differs from the built-in defaults.
-fn said(limits: TenantLimits, mode: Mode) -> TenantEntry {
-    let said = FieldSet::differing(&limits, &TenantLimits::default());
-    TenantEntry { limits, mode, said }
+fn overridden(limits: TenantLimits, mode: Mode) -> TenantEntry {
+    let overridden = FieldSet::differing(&limits, &TenantLimits::default());
+    TenantEntry { limits, mode, overridden }
 }
 
 fn entry(ingestion_rate: f64, mode: Mode) -> TenantEntry {
-    said(TenantLimits { ingestion_rate, ..TenantLimits::default() }, mode)
+    overridden(TenantLimits { ingestion_rate, ..TenantLimits::default() }, mode)
 }
 
 /// Keys of every kind, one shadowed tenant, and values at the ends of their ranges.
@@ -63,8 +63,8 @@ fn varied() -> Snapshot {
         ("'quo'ted'", entry(0.1 + 0.2, Mode::Shadow)),
         ("!*(-._)", entry(5e-324, Mode::Enforce)),
         ("null", entry(9_007_199_254_740_993.0, Mode::Enforce)),
-        ("1e3", said(zero, Mode::Enforce)),
-        ("extreme", said(extreme, Mode::Shadow)),
+        ("1e3", overridden(zero, Mode::Enforce)),
+        ("extreme", overridden(extreme, Mode::Shadow)),
     ])
 }
 
@@ -88,8 +88,8 @@ fn entries_lie_over_the_defaults_of_whoever_reads_them() {
     let written =
         LimitsState::new(TenantLimits { ingestion_rate: 1.0, request_rate: 2.0, ..TenantLimits::default() }, false)
             .apply_text("overrides: {a: {request_burst_size: 3, request_rate: 2}}");
-    let mut reading = LimitsState::new(TenantLimits { ingestion_rate: 50.0, ..TenantLimits::default() }, false);
-    let restored = reading.restore(&render_cache(&written).expect("a cache")).expect("limits");
+    let mut loaded = LimitsState::new(TenantLimits { ingestion_rate: 50.0, ..TenantLimits::default() }, false);
+    let restored = loaded.restore(&render_cache(&written).expect("a cache")).expect("limits");
     let limits = restored.entry("a").map(|entry| entry.limits.clone()).expect("an entry");
     assert_eq!((limits.ingestion_rate, limits.request_rate, limits.request_burst_size), (50.0, 2.0, 3));
     assert_eq!(restored.content_sum(), written.content_sum());
@@ -110,7 +110,7 @@ fn later_documents_are_compared_with_what_was_restored() {
 }
 
 #[test]
-fn a_shadowed_entry_is_no_good_one_after_a_restart_either() {
+fn a_shadowed_entry_stays_shadowed_after_a_restart() {
     let written = state().apply_text("a.ingestion_rate: fast\na.request_rate: '5'\n");
     let mut state = state();
     state.restore(&render_cache(&written).expect("a cache")).expect("limits");
@@ -128,10 +128,10 @@ fn nothing_is_restored_over_limits() {
 }
 
 #[test]
-fn any_byte_that_is_changed_missing_or_too_many_is_an_error() {
+fn any_changed_missing_or_extra_byte_is_an_error() {
     let text = render_cache(&varied()).expect("a cache");
     let bytes = text.as_bytes();
-    let refused = |bytes: Vec<u8>, what: &str, place: usize| {
+    let rejected = |bytes: Vec<u8>, what: &str, place: usize| {
         // Whoever reads the file refuses what is no UTF-8.
         if let Ok(text) = String::from_utf8(bytes) {
             assert!(state().restore(&text).is_err(), "byte {place} {what}");
@@ -141,13 +141,13 @@ fn any_byte_that_is_changed_missing_or_too_many_is_an_error() {
         for bit in 0..8 {
             let mut flipped = bytes.to_vec();
             flipped[place] ^= 1 << bit;
-            refused(flipped, "flipped", place);
+            rejected(flipped, "flipped", place);
         }
-        refused(bytes[..place].to_vec(), "and what follows cut", place);
-        refused([&bytes[..place], &bytes[place + 1..]].concat(), "removed", place);
-        refused([&bytes[..=place], &bytes[place..]].concat(), "doubled", place);
+        rejected(bytes[..place].to_vec(), "and what follows cut", place);
+        rejected([&bytes[..place], &bytes[place + 1..]].concat(), "removed", place);
+        rejected([&bytes[..=place], &bytes[place..]].concat(), "doubled", place);
     }
-    refused([bytes, b"\n"].concat(), "is followed by more", bytes.len());
+    rejected([bytes, b"\n"].concat(), "is followed by more", bytes.len());
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn each_fault_is_told_with_what_comes_of_it() {
 fn a_cache_over_the_cap_is_neither_written_nor_read() {
     let long: Arc<str> = "x".repeat(MAX_CACHE_BYTES / 2).into();
     let limits = TenantLimits { ha_cluster_label: long, ..TenantLimits::default() };
-    let large = said(limits, Mode::Enforce);
+    let large = overridden(limits, Mode::Enforce);
     let snapshot = snapshot(&[("a", large.clone()), ("b", large)]);
     assert_eq!(render_cache(&snapshot), Err(CacheError::TooLarge));
     assert_eq!(state().restore(&" ".repeat(MAX_CACHE_BYTES + 1)).map(drop), Err(CacheError::TooLarge));
@@ -259,7 +259,7 @@ proptest! {
         )
     ) {
         let mode = |good: bool| if good { Mode::Enforce } else { Mode::Shadow };
-        let entries = entries.into_iter().map(|(key, (limits, good))| (key, said(limits, mode(good))));
+        let entries = entries.into_iter().map(|(key, (limits, good))| (key, overridden(limits, mode(good))));
         comes_back(&Snapshot::new(1, TenantLimits::default(), entries.collect()));
     }
 

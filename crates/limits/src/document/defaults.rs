@@ -3,8 +3,8 @@
 
 use go_yaml::Place;
 
-use super::entry::{Setting, Spelling, overlay};
-use super::{Reading, SourceDocument, problem};
+use super::entry::{DocumentFormat, Setting, overlay};
+use super::{Loaded, SourceDocument, problem};
 use crate::code::Code;
 use crate::defaults::Defaults;
 use crate::fields;
@@ -25,46 +25,46 @@ pub fn parse_defaults(
     below: Defaults,
     version: &MimirVersion,
 ) -> Result<(Defaults, Vec<Problem>), Vec<Problem>> {
-    let mut reading = Reading::default();
-    let defaults = read(document, below, version, &mut reading);
-    if reading.refused { Err(reading.problems.listed) } else { Ok((defaults, reading.problems.listed)) }
+    let mut loaded = Loaded::default();
+    let defaults = read(document, below, version, &mut loaded);
+    if loaded.rejected { Err(loaded.problems.listed) } else { Ok((defaults, loaded.problems.listed)) }
 }
 
-fn read(document: &SourceDocument<'_>, below: Defaults, version: &MimirVersion, reading: &mut Reading) -> Defaults {
+fn read(document: &SourceDocument<'_>, below: Defaults, version: &MimirVersion, loaded: &mut Loaded) -> Defaults {
     let name = document.name;
     let decoded = super::parse_document(document).and_then(|parsed| Ok(parsed.decode_once()?));
     let tree = match decoded {
         Ok(tree) => tree,
         Err(error) => {
-            reading.refuse(name, error);
+            loaded.reject(name, error);
             return below;
         }
     };
-    reading.tell_second_document(name, tree.second_document);
+    loaded.report_second_document(name, tree.second_document);
     for duplicate in &tree.duplicates {
-        reading.refuse_duplicate(name, duplicate);
+        loaded.reject_duplicate(name, duplicate);
     }
     let Some(root) = tree.root else {
         // An empty one is mostly a template or a mount that failed.
         let empty =
             YamlError::new(Code::NotARuntimeConfiguration, 0, "is empty, which Mimir refuses: write limits: {}");
-        reading.refuse(name, YamlError { mimir: Some("EOF".to_owned()), ..empty });
+        loaded.reject(name, YamlError { mimir: Some("EOF".to_owned()), ..empty });
         return below;
     };
     match mapping(&root, "Mimir's configuration").map(|entries| entries.map(|entries| block(entries))) {
         Ok(None) => below,
-        Ok(Some(Some(Ok(entries)))) => apply(name, entries, below, version, reading),
+        Ok(Some(Some(Ok(entries)))) => apply(name, entries, below, version, loaded),
         Ok(Some(Some(Err(error)))) => {
-            reading.refuse(name, error);
+            loaded.reject(name, error);
             below
         }
         Ok(Some(None)) => {
             let message = "has no limits: block, and Mimir's built-in defaults hold; add one, or leave the file out";
-            reading.tell(problem(Code::NoDefaultLimits, name, None, Severity::Ignored, message.to_owned()));
+            loaded.report(problem(Code::NoDefaultLimits, name, None, Severity::Ignored, message.to_owned()));
             below
         }
         Err(ValueError(message)) => {
-            reading.refuse(name, YamlError::new(Code::WrongType, root.place.line, message));
+            loaded.reject(name, YamlError::new(Code::WrongType, root.place.line, message));
             below
         }
     }
@@ -81,15 +81,15 @@ fn block(entries: &[Entry]) -> Option<Result<&[Entry], YamlError>> {
     Some(fields.map(|fields| fields.map_or(&[][..], Vec::as_slice)))
 }
 
-fn apply(name: &str, entries: &[Entry], below: Defaults, version: &MimirVersion, reading: &mut Reading) -> Defaults {
+fn apply(name: &str, entries: &[Entry], below: Defaults, version: &MimirVersion, loaded: &mut Loaded) -> Defaults {
     let block = Node { place: Place::default(), content: Content::Mapping(entries.to_vec()) };
     let (found, rules) = schema::check_limits(&block, version, &below.rules, below.query_store_after);
-    super::mimir::tell(&found, |_| name, "", reading);
+    super::mimir::report(&found, |_| name, "", loaded);
     let mut limits = below.limits.clone();
-    if !reading.refused {
+    if !loaded.rejected {
         let settings: Vec<_> = entries.iter().map(|entry| Setting::of_entry(name, entry)).collect();
-        let findings = overlay(&mut limits, None, &settings, &mut reading.expressions, Spelling::Mimirs);
-        reading.take(findings);
+        let findings = overlay(&mut limits, None, &settings, &mut loaded.expressions, DocumentFormat::Mimir);
+        loaded.add_findings(findings);
     }
     Defaults { limits, rules, ..below }
 }

@@ -7,7 +7,7 @@ use crate::field_set::FieldSet;
 use crate::fields::{self, Field, Known};
 use crate::model::TenantLimits;
 use crate::problem::{Problem, Severity};
-use crate::relabel::{Expressions, check};
+use crate::relabel::{ExpressionCache, check};
 use crate::schema::validate;
 use crate::value::ValueError;
 use crate::yaml::{Entry, Node};
@@ -28,17 +28,17 @@ pub(super) struct Findings {
     /// Values that cannot be read and rules that do not hold; the entry is not to be used.
     pub(super) faults: Vec<Problem>,
     /// The fields whose values were taken over.
-    pub(super) said: FieldSet,
+    pub(super) overridden: FieldSet,
     /// Settings that are passed over.
     pub(super) notes: Vec<Problem>,
 }
 
-/// Whose spelling the fields have.
+/// The kind of document that the fields stand in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spelling {
-    /// Mimir's alone. The schema has judged names, types and rules, and told what is wrong.
-    Mimirs,
-    /// Of a flat key: also other spellings of a field, and a name that nobody knows is passed over.
+pub(super) enum DocumentFormat {
+    /// Mimir's runtime configuration. The schema has checked names, types and rules, and reported what is wrong.
+    Mimir,
+    /// Flat keys: other spellings of a field are accepted, and an unknown name is ignored.
     Flat,
 }
 
@@ -47,8 +47,8 @@ pub(super) fn overlay(
     limits: &mut TenantLimits,
     tenant: Option<&str>,
     settings: &[Setting<'_>],
-    expressions: &mut Expressions,
-    spelling: Spelling,
+    expressions: &mut ExpressionCache,
+    spelling: DocumentFormat,
 ) -> Findings {
     let mut findings = Findings::default();
     let mut left_to_mimir = None;
@@ -63,21 +63,21 @@ pub(super) fn overlay(
         };
         let read = read(limits, field, setting, expressions);
         if !matches!(read, Err((Severity::Rejected, _))) {
-            findings.said.insert(field);
+            findings.overridden.insert(field);
         }
         if let Err((severity, ValueError(message))) = read {
             let message = format!("field {} {message}", setting.name);
-            let told = |code| setting.problem(code, tenant, &setting.name, severity, message);
+            let problem = |code| setting.problem(code, tenant, &setting.name, severity, message);
             match severity {
-                Severity::Ignored => left_to_mimir = Some(told(Code::LeftToMimir)),
-                _ => findings.faults.push(told(Code::BadValue)),
+                Severity::Ignored => left_to_mimir = Some(problem(Code::LeftToMimir)),
+                _ => findings.faults.push(problem(Code::BadValue)),
             }
         }
     }
     if limits.metric_relabeling_enabled {
         findings.notes.extend(left_to_mimir);
     }
-    if let (Spelling::Flat, true, Some(first)) = (spelling, findings.faults.is_empty(), settings.first()) {
+    if let (DocumentFormat::Flat, true, Some(first)) = (spelling, findings.faults.is_empty(), settings.first()) {
         for (name, message) in validate(limits) {
             let place = settings.iter().find(|setting| &*setting.name == name).unwrap_or(first);
             let message = format!("field {name} {message}");
@@ -91,25 +91,25 @@ pub(super) fn overlay(
 fn known(
     setting: &Setting<'_>,
     settings: &[Setting<'_>],
-    spelling: Spelling,
+    spelling: DocumentFormat,
 ) -> Result<Option<&'static Field>, (Code, String)> {
     let name = &setting.name;
     match (fields::find(name), spelling) {
         (Some(Known::Used { field, alias: false }), _) => Ok(Some(field)),
-        (Some(Known::Unused), _) | (_, Spelling::Mimirs) => Ok(None),
-        (Some(Known::Used { field, alias: true }), Spelling::Flat) => {
+        (Some(Known::Unused), _) | (_, DocumentFormat::Mimir) => Ok(None),
+        (Some(Known::Used { field, alias: true }), DocumentFormat::Flat) => {
             if !settings.iter().any(|other| &*other.name == field.name) {
                 return Ok(Some(field));
             }
             let message = format!("field {name} means {}, which is there too, and is ignored", field.name);
             Err((Code::FieldNamedTwice, message))
         }
-        (Some(Known::EdgeOnly), Spelling::Flat) => {
+        (Some(Known::EdgeOnly), DocumentFormat::Flat) => {
             let message =
                 format!("field {name} is a setting of the edge and is ignored; write it into the edge configuration");
             Err((Code::EdgeSetting, message))
         }
-        (None, Spelling::Flat) => Err((Code::UnknownField, fields::unknown(name))),
+        (None, DocumentFormat::Flat) => Err((Code::UnknownField, fields::unknown(name))),
     }
 }
 
@@ -118,7 +118,7 @@ fn read(
     limits: &mut TenantLimits,
     field: &Field,
     setting: &Setting<'_>,
-    expressions: &mut Expressions,
+    expressions: &mut ExpressionCache,
 ) -> Result<(), (Severity, ValueError)> {
     let value = setting.value.as_deref().map_err(|message| ValueError::new(message.clone()));
     value.and_then(|node| (field.read)(limits, node)).map_err(|error| (Severity::Rejected, error))?;

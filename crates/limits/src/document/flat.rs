@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use go_yaml::Document;
 
-use super::entry::{Setting, Spelling, overlay};
-use super::{Draft, Reading, problem, twice, unmatched};
+use super::entry::{DocumentFormat, Setting, overlay};
+use super::{Draft, Loaded, duplicate_message, problem, unmatched_reason};
 use crate::code::Code;
 use crate::fields;
 use crate::model::TenantLimits;
@@ -44,7 +44,7 @@ pub(super) fn is_flat(document: &Document) -> bool {
 pub(super) fn parse_value(text: &str) -> Result<Option<Rc<Node>>, String> {
     let tree = parse(text).map_err(|error| format!("cannot be read: its value {}", error.message))?;
     match tree.duplicates.first() {
-        Some(duplicate) => Err(format!("cannot be read: {}", twice(duplicate))),
+        Some(duplicate) => Err(format!("cannot be read: {}", duplicate_message(duplicate))),
         None => Ok(tree.root),
     }
 }
@@ -64,7 +64,7 @@ struct Keys<'d> {
 
 impl<'d> FlatKeys<'d> {
     /// Adds every key of a file whose root is a mapping.
-    pub(super) fn add_file(&mut self, document: &'d str, tree: &Tree, reading: &mut Reading) {
+    pub(super) fn add_file(&mut self, document: &'d str, tree: &Tree, loaded: &mut Loaded) {
         let Some(Content::Mapping(entries)) = tree.root.as_deref().map(|root| &root.content) else { return };
         for entry in entries {
             match split(&entry.key) {
@@ -72,7 +72,7 @@ impl<'d> FlatKeys<'d> {
                 None => {
                     let key = shortened(&entry.key);
                     let message = format!("key {key} is not of the form TENANT.FIELD and is ignored");
-                    reading.tell(problem(
+                    loaded.report(problem(
                         Code::UnreadKey,
                         document,
                         Some(entry.place.line),
@@ -86,11 +86,12 @@ impl<'d> FlatKeys<'d> {
             match split(&duplicate.key).filter(|_| duplicate.depth == 1) {
                 Some((tenant, field)) => {
                     let (line, tenant_name) = (Some(duplicate.line), Some(shortened(tenant)));
-                    let fault = problem(Code::DuplicateKey, document, line, Severity::Rejected, twice(duplicate));
+                    let fault =
+                        problem(Code::DuplicateKey, document, line, Severity::Rejected, duplicate_message(duplicate));
                     let fault = Problem { tenant: tenant_name, field: Some(field.to_owned()), ..fault };
                     self.of(tenant).faults.push(fault);
                 }
-                None => reading.refuse_duplicate(document, duplicate),
+                None => loaded.reject_duplicate(document, duplicate),
             }
         }
     }
@@ -117,21 +118,21 @@ impl<'d> FlatKeys<'d> {
     }
 
     /// Turns the keys into drafts, over what a Mimir document says of the same tenant.
-    pub(super) fn finish(mut self, defaults: &TenantLimits, reading: &mut Reading) {
+    pub(super) fn finish(mut self, defaults: &TenantLimits, loaded: &mut Loaded) {
         for tenant in &self.order {
             let Some(Keys { settings, mut faults }) = self.tenants.remove(tenant) else { continue };
-            if let (Some(message), Some(first)) = (unmatched(tenant), settings.first()) {
+            if let (Some(message), Some(first)) = (unmatched_reason(tenant), settings.first()) {
                 let note = problem(Code::UnmatchedTenant, first.document, first.line, Severity::Ignored, message);
-                reading.tell(Problem { tenant: Some(shortened(tenant)), ..note });
+                loaded.report(Problem { tenant: Some(shortened(tenant)), ..note });
                 continue;
             }
             let key = TenantId::from(tenant.as_str());
-            let (mut limits, said) = reading.below(&key, defaults);
-            let findings = overlay(&mut limits, Some(tenant), &settings, &mut reading.expressions, Spelling::Flat);
-            findings.notes.into_iter().for_each(|note| reading.tell(note));
+            let (mut limits, overridden) = loaded.below(&key, defaults);
+            let findings = overlay(&mut limits, Some(tenant), &settings, &mut loaded.expressions, DocumentFormat::Flat);
+            findings.notes.into_iter().for_each(|note| loaded.report(note));
             faults.extend(findings.faults);
-            let said = said.union(findings.said);
-            reading.drafts.insert(key, Draft { limits, said, faults });
+            let overridden = overridden.union(findings.overridden);
+            loaded.drafts.insert(key, Draft { limits, overridden, faults });
         }
     }
 }

@@ -3,13 +3,13 @@ use crate::defaults::Defaults;
 use crate::schema::MimirVersion;
 use proptest::prelude::*;
 
-fn read_all(documents: &[(&str, &str)]) -> Reading {
+fn read_all(documents: &[(&str, &str)]) -> Loaded {
     let documents: Vec<_> = documents.iter().map(|&(name, text)| SourceDocument::new(name, text)).collect();
-    read(&Judge::default(), &documents, Expressions::default())
+    read(&MimirSettings::default(), &documents, ExpressionCache::default())
 }
 
-fn rate(reading: &Reading, tenant: &str) -> Option<f64> {
-    reading.drafts.get(tenant).map(|draft| draft.limits.ingestion_rate)
+fn rate(loaded: &Loaded, tenant: &str) -> Option<f64> {
+    loaded.drafts.get(tenant).map(|draft| draft.limits.ingestion_rate)
 }
 
 fn defaults_from(name: &str, text: &str) -> Result<(TenantLimits, Vec<Problem>), Vec<Problem>> {
@@ -26,22 +26,22 @@ fn defaults_of(text: &str) -> TenantLimits {
 
 #[test]
 fn keys_of_a_config_map_are_read_together() {
-    let reading = read_all(&[
+    let loaded = read_all(&[
         ("team-a.ingestion_rate", "5000"),
         ("team-a.drop_labels", "[pod]\n"),
         ("team-b.samples_per_second", "6000\n"),
         ("runtime.yaml", "overrides: {team-b: {request_rate: 7}, team-c: {ingestion_rate: 8}}"),
     ]);
-    assert_eq!(reading.problems.listed, []);
-    assert_eq!(["team-a", "team-b", "team-c"].map(|tenant| rate(&reading, tenant)), [5000.0, 6000.0, 8.0].map(Some));
-    assert_eq!(reading.drafts.get("team-b").map(|draft| draft.limits.request_rate), Some(7.0));
+    assert_eq!(loaded.problems.listed, []);
+    assert_eq!(["team-a", "team-b", "team-c"].map(|tenant| rate(&loaded, tenant)), [5000.0, 6000.0, 8.0].map(Some));
+    assert_eq!(loaded.drafts.get("team-b").map(|draft| draft.limits.request_rate), Some(7.0));
 }
 
 #[test]
-fn a_bad_key_of_a_config_map_is_told_without_a_line() {
-    let reading = read_all(&[("team-a.ingestion_rate", "fast"), ("team-a.ingestion_rte", "5")]);
+fn a_bad_config_map_key_is_reported_without_a_line() {
+    let loaded = read_all(&[("team-a.ingestion_rate", "fast"), ("team-a.ingestion_rte", "5")]);
     let told: Vec<_> =
-        reading.problems.listed.iter().chain(&reading.drafts["team-a"].faults).map(ToString::to_string).collect();
+        loaded.problems.listed.iter().chain(&loaded.drafts["team-a"].faults).map(ToString::to_string).collect();
     assert_eq!(
         told,
         [
@@ -52,52 +52,52 @@ fn a_bad_key_of_a_config_map_is_told_without_a_line() {
 }
 
 #[test]
-fn keys_that_are_none_of_ours_are_passed_over_beside_others() {
-    let reading = read_all(&[
+fn unknown_keys_are_ignored_beside_flat_keys() {
+    let loaded = read_all(&[
         ("README", "limits of all teams: see below\n  [unbalanced"),
         ("alertmanager", "route: {receiver: x}"),
         ("team-a.ingestion_rate", "5"),
     ]);
-    assert!(!reading.refused);
-    assert_eq!(reading.problems.listed.len(), 2);
-    assert!(reading.problems.listed.iter().all(|problem| problem.severity == Severity::Ignored));
-    assert_eq!(rate(&reading, "team-a"), Some(5.0));
+    assert!(!loaded.rejected);
+    assert_eq!(loaded.problems.listed.len(), 2);
+    assert!(loaded.problems.listed.iter().all(|problem| problem.severity == Severity::Ignored));
+    assert_eq!(rate(&loaded, "team-a"), Some(5.0));
 }
 
 #[test]
 fn documents_of_which_none_is_ours_are_refused() {
-    let reading = read_all(&[("README", "hello"), ("alertmanager", "route: {receiver: x}")]);
-    assert!(reading.refused);
-    assert_eq!(reading.problems.listed.len(), 2);
+    let loaded = read_all(&[("README", "hello"), ("alertmanager", "route: {receiver: x}")]);
+    assert!(loaded.rejected);
+    assert_eq!(loaded.problems.listed.len(), 2);
 }
 
 #[test]
 fn a_broken_file_beside_flat_keys_is_refused() {
-    assert!(read_all(&[("team-a.ingestion_rate", "5"), ("runtime.yaml", "overrides: [")]).refused);
-    assert!(read_all(&[("team-a.ingestion_rate", "5"), ("runtime.yaml", "<html></html>")]).refused);
+    assert!(read_all(&[("team-a.ingestion_rate", "5"), ("runtime.yaml", "overrides: [")]).rejected);
+    assert!(read_all(&[("team-a.ingestion_rate", "5"), ("runtime.yaml", "<html></html>")]).rejected);
 }
 
 #[test]
 fn a_later_document_adds_to_an_earlier_one() {
-    let reading = read_all(&[
+    let loaded = read_all(&[
         ("a.yaml", "overrides: {team-a: {ingestion_rate: 1, request_rate: 2}}"),
         ("b.yaml", "overrides: {team-a: {ingestion_rate: 3}}"),
     ]);
-    assert_eq!(rate(&reading, "team-a"), Some(3.0));
-    assert_eq!(reading.drafts["team-a"].limits.request_rate, 2.0);
+    assert_eq!(rate(&loaded, "team-a"), Some(3.0));
+    assert_eq!(loaded.drafts["team-a"].limits.request_rate, 2.0);
 }
 
 #[test]
 fn no_document_at_all_is_no_tenant() {
-    let reading = read_all(&[]);
-    assert!(!reading.refused && reading.drafts.is_empty());
+    let loaded = read_all(&[]);
+    assert!(!loaded.rejected && loaded.drafts.is_empty());
 }
 
 #[test]
 fn a_document_over_the_cap_is_refused_unread() {
     let text = " ".repeat(MAX_DOCUMENT_BYTES + 1);
-    let reading = read_all(&[("runtime.yaml", &text)]);
-    assert!(reading.refused && reading.problems.listed[0].message.contains("16777217 bytes"));
+    let loaded = read_all(&[("runtime.yaml", &text)]);
+    assert!(loaded.rejected && loaded.problems.listed[0].message.contains("16777217 bytes"));
 }
 
 #[test]
@@ -189,10 +189,10 @@ proptest! {
     )) {
         let fields: Vec<_> = names.iter().map(|name| format!("{name}: {rate}")).collect();
         let defaults = TenantLimits { ha_max_clusters: 3, drop_labels: [std::sync::Arc::from("x")].into(), request_burst_size: 9, ..TenantLimits::default() };
-        let judge = Judge { defaults: defaults.clone().into(), version: MimirVersion::default() };
+        let mimir = MimirSettings { defaults: defaults.clone().into(), version: MimirVersion::default() };
         let text = format!("overrides: {{team-a: {{{}}}}}", fields.join(", "));
-        let reading = read(&judge, &[SourceDocument::new("runtime.yaml", &text)], Expressions::default());
-        let limits = &reading.drafts["team-a"].limits;
+        let loaded = read(&mimir, &[SourceDocument::new("runtime.yaml", &text)], ExpressionCache::default());
+        let limits = &loaded.drafts["team-a"].limits;
         let other = |(name, _): &(&str, String)| !names.contains(name);
         let (ours, base): (Vec<_>, Vec<_>) = (limits.fields().filter(other).collect(), defaults.fields().filter(other).collect());
         prop_assert_eq!(ours, base);

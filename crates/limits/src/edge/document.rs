@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::EdgePolicy;
 use crate::code::Code;
-use crate::document::{SourceDocument, parse_document, refusal, twice, unmatched};
+use crate::document::{SourceDocument, duplicate_message, parse_document, rejection_message, unmatched_reason};
 use crate::fields;
 use crate::mode::Mode;
 use crate::problem::{Problem, Problems, Severity};
@@ -15,7 +15,7 @@ use crate::yaml::{Entry, Node, Tree, YamlError};
 use go_yaml::Resolved;
 
 const TENANTS: &str = "tenants";
-/// What a policy has, whoever's it is.
+/// The settings of every policy.
 const POLICY: [&str; 2] = ["edge_limits", "mode"];
 const DOCUMENT: [&str; 3] = ["edge_limits", "mode", TENANTS];
 const LIMITS: [&str; 2] = ["max_body_bytes", "max_series_per_request"];
@@ -29,40 +29,40 @@ pub(super) struct Draft {
     pub(super) faults: Vec<Problem>,
 }
 
-/// What a document says.
+/// The result of loading a document.
 #[derive(Debug, Default)]
-pub(super) struct Reading {
+pub(super) struct Loaded {
     pub(super) default: EdgePolicy,
     pub(super) drafts: BTreeMap<TenantId, Draft>,
     /// Problems that are settled already.
     pub(super) problems: Problems,
     /// Whether nothing of the document may be used.
-    pub(super) refused: bool,
+    pub(super) rejected: bool,
 }
 
 /// Reads a whole document.
-pub(super) fn read(document: &SourceDocument<'_>) -> Reading {
-    let mut reading = Reading::default();
+pub(super) fn read(document: &SourceDocument<'_>) -> Loaded {
+    let mut loaded = Loaded::default();
     let place = Place { document: document.name, tenant: None };
     let tree = match parse_document(document).and_then(|parsed| Ok(parsed.decode_once()?)) {
         Ok(tree) => tree,
         Err(error) => {
-            reading.refuse(place, error);
-            return reading;
+            loaded.reject(place, error);
+            return loaded;
         }
     };
     if tree.second_document.is_some() {
         let message = "a second YAML document begins here, and is ignored: move its content above the --- line";
-        reading.problems.tell(place.problem(Code::SecondDocument, tree.second_document, None, message.to_owned()));
+        loaded.problems.report(place.problem(Code::SecondDocument, tree.second_document, None, message.to_owned()));
     }
     for duplicate in &tree.duplicates {
-        reading.refuse(place, YamlError::new(Code::DuplicateKey, duplicate.line, twice(duplicate)));
+        loaded.reject(place, YamlError::new(Code::DuplicateKey, duplicate.line, duplicate_message(duplicate)));
     }
     match settings(&tree) {
-        Ok(entries) => reading.take(place, entries),
-        Err(error) => reading.refuse(place, error),
+        Ok(entries) => loaded.add_settings(place, entries),
+        Err(error) => loaded.reject(place, error),
     }
-    reading
+    loaded
 }
 
 /// The document's own entries. A document that sets nothing, or nothing that is known here, is some other file or a
@@ -84,15 +84,15 @@ fn settings(tree: &Tree) -> Result<&[Entry], YamlError> {
     }
 }
 
-impl Reading {
-    fn refuse(&mut self, place: Place<'_>, YamlError { code, line, message, .. }: YamlError) {
+impl Loaded {
+    fn reject(&mut self, place: Place<'_>, YamlError { code, line, message, .. }: YamlError) {
         let line = (line > 0).then_some(line);
-        let problem = place.problem(code, line, None, refusal(&message));
-        self.problems.tell(Problem { severity: Severity::Rejected, ..problem });
-        self.refused = true;
+        let problem = place.problem(code, line, None, rejection_message(&message));
+        self.problems.report(Problem { severity: Severity::Rejected, ..problem });
+        self.rejected = true;
     }
 
-    fn take(&mut self, place: Place<'_>, entries: &[Entry]) {
+    fn add_settings(&mut self, place: Place<'_>, entries: &[Entry]) {
         let mut findings = Findings::default();
         findings.policy(place, entries, &DOCUMENT, &mut self.default);
         let tenants = entries.iter().find(|entry| &*entry.key == TENANTS);
@@ -100,21 +100,21 @@ impl Reading {
         if let Some((entry, Err(error))) = &tenants {
             findings.fault(place, entry, error);
         }
-        self.refused |= !findings.faults.is_empty();
+        self.rejected |= !findings.faults.is_empty();
         for fault in findings.faults {
-            self.problems.judge(fault, Severity::Rejected, "the whole document is refused");
+            self.problems.push_fault(fault, Severity::Rejected, "the whole document is refused");
         }
-        findings.notes.into_iter().for_each(|note| self.problems.tell(note));
+        findings.notes.into_iter().for_each(|note| self.problems.report(note));
         if let Some((_, Ok(Some(tenants)))) = tenants {
-            tenants.iter().for_each(|tenant| self.take_tenant(place.document, tenant));
+            tenants.iter().for_each(|tenant| self.add_tenant(place.document, tenant));
         }
     }
 
-    fn take_tenant(&mut self, document: &str, entry: &Entry) {
+    fn add_tenant(&mut self, document: &str, entry: &Entry) {
         let shown = shortened(&entry.key);
         let place = Place { document, tenant: Some(&shown) };
-        if let Some(message) = never_meant(&entry.key) {
-            self.problems.tell(place.problem(Code::UnmatchedTenant, Some(entry.place.line), None, message));
+        if let Some(message) = ineffective_reason(&entry.key) {
+            self.problems.report(place.problem(Code::UnmatchedTenant, Some(entry.place.line), None, message));
             return;
         }
         let mut policy = self.default;
@@ -126,14 +126,14 @@ impl Reading {
                 findings.faults.push(place.problem(Code::WrongType, Some(entry.place.line), None, message));
             }
         }
-        findings.notes.into_iter().for_each(|note| self.problems.tell(note));
+        findings.notes.into_iter().for_each(|note| self.problems.report(note));
         self.drafts.insert(TenantId::from(&*entry.key), Draft { policy, faults: findings.faults });
     }
 }
 
-/// Why no push is judged by this entry, if none is.
-fn never_meant(key: &str) -> Option<String> {
-    unmatched(key).or_else(|| {
+/// Why this entry applies to no push, if it applies to none.
+fn ineffective_reason(key: &str) -> Option<String> {
+    unmatched_reason(key).or_else(|| {
         let bare = Tenant::parse(Some(key.as_bytes())).ok()?.id();
         let message = "one entry holds for all spellings of a tenant, and this one is ignored; write";
         (bare != key).then(|| format!("{message} {bare}"))

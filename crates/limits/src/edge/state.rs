@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::document::{Draft, Reading, read};
+use super::document::{Draft, Loaded, read};
 use super::{EdgeConfig, EdgePolicy, Entry};
 use crate::document::SourceDocument;
 use crate::mode::Mode;
@@ -57,11 +57,11 @@ impl EdgeConfigState {
     /// A refused document changes nothing. A tenant whose entry has a fault keeps the policy of its last good entry,
     /// defaults of that time included, and is in shadow where it had none.
     pub fn apply(&mut self, name: &str, text: &str) -> EdgeConfigApplied {
-        let Reading { default, drafts, mut problems, refused } = read(&SourceDocument::new(name, text));
+        let Loaded { default, drafts, mut problems, rejected } = read(&SourceDocument::new(name, text));
         let mut changed = false;
-        if refused {
+        if rejected {
             for fault in drafts.into_values().flat_map(|draft| draft.faults) {
-                problems.judge(fault, Severity::Kept, "nothing changes while the document is refused");
+                problems.push_fault(fault, Severity::Kept, "nothing changes while the document is refused");
             }
         } else {
             let tenants: BTreeMap<_, _> =
@@ -69,7 +69,7 @@ impl EdgeConfigState {
             changed = self.replace(EdgeConfig { default, tenants });
         }
         let problems = problems.in_order(std::iter::once(name));
-        EdgeConfigApplied { config: self.current(), changed, accepted: !refused, problems }
+        EdgeConfigApplied { config: self.current(), changed, accepted: !rejected, problems }
     }
 
     fn settle(&self, id: TenantId, draft: Draft, problems: &mut Problems) -> (TenantId, Entry) {
@@ -81,7 +81,7 @@ impl EdgeConfigState {
             Some(_) => (Severity::Kept, "the tenant keeps its last good settings"),
             None => (Severity::Shadowed, "the tenant is in shadow until this is mended"),
         };
-        draft.faults.into_iter().for_each(|fault| problems.judge(fault, severity, outcome));
+        draft.faults.into_iter().for_each(|fault| problems.push_fault(fault, severity, outcome));
         let shadowed = Entry { policy: EdgePolicy { mode: Mode::Shadow, ..draft.policy }, good: false };
         (id, last_good.unwrap_or(shadowed))
     }

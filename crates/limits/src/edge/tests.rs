@@ -57,7 +57,7 @@ fn a_tenant_inherits_what_it_does_not_name() {
 }
 
 #[test]
-fn every_spelling_of_a_tenant_has_the_policy_of_its_bare_id() {
+fn every_spelling_of_a_tenant_has_its_policy() {
     let config = read("tenants: {a: {mode: shadow}}").config;
     for (header, mode) in
         [("a", Mode::Shadow), ("a|a", Mode::Shadow), ("a:k=v", Mode::Shadow), ("b:k=v", Mode::Enforce)]
@@ -100,7 +100,7 @@ fn a_refused_document_changes_nobody() {
 }
 
 #[test]
-fn a_tenant_gone_bad_keeps_its_policy_and_one_never_good_is_in_shadow() {
+fn a_bad_entry_keeps_the_policy_or_shadows() {
     let mut state = EdgeConfigState::new();
     apply(&mut state, "{mode: shadow, tenants: {a: {edge_limits: {max_body_bytes: 5}}}}");
     let broken = "mode: enforce\ntenants:\n  a: {mode: of}\n  b: {mode: enforced, edge_limits: {max_body_bytes: 7}}\n";
@@ -125,7 +125,7 @@ fn a_tenant_gone_bad_keeps_its_policy_and_one_never_good_is_in_shadow() {
 }
 
 #[test]
-fn a_fault_that_goes_is_a_change_even_where_the_policy_stays() {
+fn a_mended_fault_is_a_change() {
     let mut state = EdgeConfigState::new();
     apply(&mut state, "tenants: {a: {mode: shadw}}");
     assert!(apply(&mut state, "tenants: {a: {mode: shadow}}").changed);
@@ -160,7 +160,7 @@ fn problems_are_bounded() {
 
 proptest! {
     #[test]
-    fn no_likely_text_panics_and_none_is_taken_for_stricter_by_mistake(
+    fn no_likely_text_panics_or_makes_the_edge_stricter(
         words in proptest::collection::vec(
             proptest::sample::select(&[
                 "mode", "edge_limits", "tenants", ":", ": ", " ", "\n", "\n  ", "a", "enforce", "shadow", "off", "[", "]",

@@ -84,7 +84,7 @@ fn differences_name_only_what_differs() {
     let limits = TenantLimits { ingestion_rate: 5.0, ..TenantLimits::default() };
     assert_eq!(limits.differences(&TenantLimits::default()).collect::<Vec<_>>(), [("ingestion_rate", "5".to_owned())]);
     assert_ne!(limits, TenantLimits::default());
-    assert_eq!(limits.fields().count(), USED.len());
+    assert_eq!(limits.fields().count(), FIELDS.len());
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_limit_reads_as_one_line() {
 }
 
 #[test]
-fn several_distributors_hold_their_bursts_together_and_divide_the_factors_burst() {
+fn several_distributors_add_bursts_and_divide_burst_factors() {
     let several = |factor, distributors| {
         let limits = TenantLimits { ingestion_burst_factor: factor, ..TenantLimits::default() };
         limits.ingestion_limit(NonZeroU32::new(distributors).unwrap())

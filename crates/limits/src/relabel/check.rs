@@ -12,12 +12,12 @@ use crate::problem::Severity;
 use crate::value::ValueError;
 
 /// How many expressions are compiled for one set of documents to learn whether they are too large. One may take a tenth of a second, and documents wait for
-/// each other: of a hundred such expressions the others are taken for small enough, until somebody compiles them to run them.
-const MOST_COMPILED: usize = 4;
+/// each other: of a hundred such expressions the others count as small enough until they are compiled to run.
+const MAX_COMPILED_PER_LOAD: usize = 4;
 
-/// What is wrong with expressions, each judged once, however many tenants have it.
+/// What is wrong with expressions, each checked once, however many tenants have it.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Expressions {
+pub(crate) struct ExpressionCache {
     faults: HashMap<Arc<str>, Option<PatternError>>,
     /// What was found by compiling, in documents before these too.
     pub(crate) compiled: HashMap<Arc<str>, Option<PatternError>>,
@@ -25,12 +25,12 @@ pub(crate) struct Expressions {
     count: usize,
 }
 
-impl Expressions {
+impl ExpressionCache {
     /// For the documents after those that these are of.
     pub(crate) fn next(self) -> Self {
         let faults = self.faults;
         let in_use = self.compiled.into_iter().filter(|(expression, _)| faults.contains_key(expression));
-        Expressions { compiled: in_use.collect(), ..Expressions::default() }
+        ExpressionCache { compiled: in_use.collect(), ..ExpressionCache::default() }
     }
 
     fn fault(&mut self, expression: &Arc<str>) -> Option<PatternError> {
@@ -50,7 +50,7 @@ impl Expressions {
         if let Some(known) = self.compiled.get(expression) {
             return *known;
         }
-        if self.count >= MOST_COMPILED {
+        if self.count >= MAX_COMPILED_PER_LOAD {
             return None;
         }
         self.count += 1;
@@ -62,7 +62,7 @@ impl Expressions {
 
 /// The first rule for which Mimir refuses the document ([`Severity::Rejected`]); if there is none, the first that the edge
 /// leaves to Mimir ([`Severity::Ignored`]).
-pub(crate) fn check(rules: &[RelabelRule], expressions: &mut Expressions) -> Result<(), (Severity, ValueError)> {
+pub(crate) fn check(rules: &[RelabelRule], expressions: &mut ExpressionCache) -> Result<(), (Severity, ValueError)> {
     let mut first_left = Ok(());
     for (rule, number) in rules.iter().zip(1..) {
         let Err((severity, message)) = check_rule(rule, expressions) else { continue };
@@ -75,7 +75,7 @@ pub(crate) fn check(rules: &[RelabelRule], expressions: &mut Expressions) -> Res
     first_left
 }
 
-fn check_rule(rule: &RelabelRule, expressions: &mut Expressions) -> Result<(), (Severity, String)> {
+fn check_rule(rule: &RelabelRule, expressions: &mut ExpressionCache) -> Result<(), (Severity, String)> {
     const LEFT: &str = "the edge cannot run it, and leaves the samples to Mimir";
     if rule.source_labels.iter().any(|name| name.is_empty()) {
         return Err((Severity::Rejected, "with an empty name in source_labels: remove it".to_owned()));

@@ -12,7 +12,7 @@ use crate::value::{is_null, quote as quoted, shortened};
 
 /// The first thing that is wrong with a list.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Broken {
+pub(super) struct ListViolation {
     pub(super) code: Code,
     /// Completes a sentence that begins with the field's name.
     pub(super) predicate: String,
@@ -46,9 +46,9 @@ fn text<'n>(item: &'n Node, name: &str) -> &'n str {
 }
 
 /// A null is a rule that is nothing, and not left out.
-pub(super) fn relabel(node: &Node) -> Option<Broken> {
+pub(super) fn relabel(node: &Node) -> Option<ListViolation> {
     let (index, item) = items(node).enumerate().find(|(_, item)| is_null(item))?;
-    Some(Broken {
+    Some(ListViolation {
         code: Code::BrokenRule,
         predicate: format!("has nothing as its item [{index}]: remove it"),
         go: "invalid metric_relabel_configs".to_owned(),
@@ -56,7 +56,7 @@ pub(super) fn relabel(node: &Node) -> Option<Broken> {
     })
 }
 
-pub(super) fn cost_attribution(node: &Node) -> Option<Broken> {
+pub(super) fn cost_attribution(node: &Node) -> Option<ListViolation> {
     let mut outputs = HashSet::new();
     for (index, item) in kept(node).enumerate() {
         let (input, output) = (text(item, "input"), text(item, "output"));
@@ -74,7 +74,7 @@ pub(super) fn cost_attribution(node: &Node) -> Option<Broken> {
         } else {
             continue;
         };
-        return Some(Broken {
+        return Some(ListViolation {
             code: Code::BrokenRule,
             predicate: format!("has in its item [{index}] {predicate}"),
             go: format!("{go}: {label}"),
@@ -84,10 +84,10 @@ pub(super) fn cost_attribution(node: &Node) -> Option<Broken> {
     None
 }
 
-pub(super) fn blocked_queries(node: &Node) -> Option<Broken> {
+pub(super) fn blocked_queries(node: &Node) -> Option<ListViolation> {
     kept(node).enumerate().find_map(|(index, item)| {
         let pattern = text(item, "pattern");
-        let at = |code, predicate: String, go: String| Broken {
+        let at = |code, predicate: String, go: String| ListViolation {
             code,
             predicate: format!("has in its item [{index}] {predicate}"),
             go: format!("blocked_queries[{index}]: {go}"),

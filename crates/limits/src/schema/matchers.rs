@@ -12,7 +12,7 @@ const SPACES: [char; 5] = ['\t', '\n', '\u{c}', '\r', ' '];
 pub(super) fn check(name: &str, text: &str) -> Result<(), Issue> {
     let ends = |Issue { code, predicate, mimir }: Issue| {
         let mimir = mimir.map(|error| match error {
-            MimirError::Ends(go) => MimirError::Ends(format!("can't build active series matcher {name}: {go}")),
+            MimirError::Fatal(go) => MimirError::Fatal(format!("can't build active series matcher {name}: {go}")),
             other => other,
         });
         Issue { code, predicate, mimir }
@@ -62,7 +62,7 @@ fn check_one(token: &str) -> Result<(), Issue> {
 }
 
 fn issue(predicate: String, go: String) -> Issue {
-    Issue { code: Code::BadExpression, predicate, mimir: Some(MimirError::Ends(go)) }
+    Issue { code: Code::BadExpression, predicate, mimir: Some(MimirError::Fatal(go)) }
 }
 
 /// Alertmanager compiles the expression in a group, and Mimir then compiles it alone, which it expects to work.
@@ -145,7 +145,7 @@ mod tests {
     #[track_caller]
     fn refuses(text: &str, go: &str) {
         let mimir = check("t", text).expect_err(text).mimir;
-        let expected = MimirError::Ends(format!("can't build active series matcher t: {go}"));
+        let expected = MimirError::Fatal(format!("can't build active series matcher t: {go}"));
         assert_eq!(mimir, Some(expected), "{text}");
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use go_yaml::{Content, Node, Place};
 
 use super::go::quote;
-use super::lists::{self, Broken};
+use super::lists::{self, ListViolation};
 use super::scalar::{as_bool, as_float, as_int, as_text};
 use super::{Issue, MimirError};
 use crate::code::Code;
@@ -35,9 +35,9 @@ pub struct RuleSettings {
     max_trackers: i64,
     trackers: usize,
     query_ingesters_within: i64,
-    relabel: Option<Broken>,
-    cost_attribution: Option<Broken>,
-    blocked_queries: Option<Broken>,
+    relabel: Option<ListViolation>,
+    cost_attribution: Option<ListViolation>,
+    blocked_queries: Option<ListViolation>,
 }
 
 const SECOND: i64 = 1_000_000_000;
@@ -136,12 +136,12 @@ impl RuleSettings {
     pub(super) fn violations(&self, query_store_after: Duration) -> Vec<Violation> {
         let now = [
             self.otel(),
-            self.list("metric_relabel_configs", &self.relabel, MimirError::Ends),
+            self.list("metric_relabel_configs", &self.relabel, MimirError::Fatal),
             self.multiplier(),
             self.consistency(),
             self.ha_tracker(),
             self.length(),
-            self.list("cost_attribution_labels_structured", &self.cost_attribution, MimirError::Ends),
+            self.list("cost_attribution_labels_structured", &self.cost_attribution, MimirError::Fatal),
             self.compaction(),
             self.custom_trackers(),
         ];
@@ -152,8 +152,13 @@ impl RuleSettings {
         now.into_iter().chain(afterwards).flatten().collect()
     }
 
-    fn list(&self, field: &'static str, broken: &Option<Broken>, error: fn(String) -> MimirError) -> Option<Violation> {
-        let Broken { code, predicate, go, place } = broken.clone()?;
+    fn list(
+        &self,
+        field: &'static str,
+        broken: &Option<ListViolation>,
+        error: fn(String) -> MimirError,
+    ) -> Option<Violation> {
+        let ListViolation { code, predicate, go, place } = broken.clone()?;
         let issue = Issue { code, predicate, mimir: Some(error(go)) };
         Some(Violation { field, issue, place: Some(place) })
     }
@@ -309,7 +314,7 @@ impl RuleSettings {
 }
 
 fn broken(field: &'static str, predicate: String, go: String) -> Option<Violation> {
-    let issue = Issue { code: Code::BrokenRule, predicate, mimir: Some(MimirError::Ends(go)) };
+    let issue = Issue { code: Code::BrokenRule, predicate, mimir: Some(MimirError::Fatal(go)) };
     Some(Violation { field, issue, place: None })
 }
 

@@ -92,11 +92,11 @@ enum Check {
     /// Whether Go's type holds a value.
     Value(fn(&Node) -> bool),
     /// Whether Mimir's type reads a text.
-    Text(fn(&str) -> Result<(), Unread>),
+    Text(fn(&str) -> Result<(), TextError>),
 }
 
 /// Why a text is not read.
-enum Unread {
+enum TextError {
     /// Mimir's words alone.
     Mimir(String),
     Issue(Issue),
@@ -106,7 +106,7 @@ const fn value(name: &'static str, go: &'static str, wanted: &'static str, check
     Scalar { name, go, wanted, check: Check::Value(check) }
 }
 
-const fn text(name: &'static str, wanted: &'static str, check: fn(&str) -> Result<(), Unread>) -> Scalar {
+const fn text(name: &'static str, wanted: &'static str, check: fn(&str) -> Result<(), TextError>) -> Scalar {
     Scalar { name, go: "string", wanted, check: Check::Text(check) }
 }
 
@@ -133,10 +133,12 @@ pub(super) static SCALARS: [Scalar; 17] = [
     text("csv_string", "one text with commas, such as a,b", |_| Ok(())),
     text("csv_cidr", "one text of networks with commas, such as 10.0.0.0/8,fd00::/8", check_networks),
     text("label_name", "the name of a label", |text| match text {
-        "" => Err(Unread::Mimir(format!("{} is not a valid label name", quote(text)))),
+        "" => Err(TextError::Mimir(format!("{} is not a valid label name", quote(text)))),
         _ => Ok(()),
     }),
-    text(REGEXP, "a regular expression", |text| check_regexp(&format!("^(?s:{text})$"), text).map_err(Unread::Issue)),
+    text(REGEXP, "a regular expression", |text| {
+        check_regexp(&format!("^(?s:{text})$"), text).map_err(TextError::Issue)
+    }),
     text("enum_relabel_action", "an action such as replace, keep or drop", |text| {
         // Not of ASCII alone: the sign of Kelvin is a K.
         known(RelabelAction::named(&text.to_lowercase()).is_some(), "unknown relabel action", text)
@@ -158,8 +160,8 @@ pub(super) static SCALARS: [Scalar; 17] = [
     }),
 ];
 
-fn known(is_known: bool, otherwise: &str, text: &str) -> Result<(), Unread> {
-    if is_known { Ok(()) } else { Err(Unread::Mimir(format!("{otherwise} {}", quote(text)))) }
+fn known(is_known: bool, otherwise: &str, text: &str) -> Result<(), TextError> {
+    if is_known { Ok(()) } else { Err(TextError::Mimir(format!("{otherwise} {}", quote(text)))) }
 }
 
 /// Says what is wrong with a value that is not null, as Mimir sees it. A text that its type does not read ends Mimir's load
@@ -179,12 +181,12 @@ pub(super) fn check(kind: &Scalar, node: &Node) -> Result<(), Issue> {
 pub(super) fn wrong_type(node: &Node, go: &str, wanted: &str) -> Issue {
     Issue {
         code: Code::WrongType,
-        predicate: misfit(node, go, wanted),
+        predicate: type_mismatch(node, go, wanted),
         mimir: Some(MimirError::Collected(type_error(node, go))),
     }
 }
 
-fn misfit(node: &Node, go: &str, wanted: &str) -> String {
+fn type_mismatch(node: &Node, go: &str, wanted: &str) -> String {
     let scalar = match &node.content {
         Content::Sequence(_) => return format!("is a list: write {wanted}"),
         Content::Mapping(_) => return format!("is a mapping: write {wanted}"),
@@ -208,32 +210,32 @@ fn misfit(node: &Node, go: &str, wanted: &str) -> String {
     }
 }
 
-fn bad_text(kind: &Scalar, text: &str, unread: Unread) -> Issue {
+fn bad_text(kind: &Scalar, text: &str, unread: TextError) -> Issue {
     match unread {
-        Unread::Mimir(go) => Issue {
+        TextError::Mimir(go) => Issue {
             code: Code::BadValue,
             predicate: format!("is {}: write {}", quoted(&shortened(text)), kind.wanted),
-            mimir: Some(MimirError::Ends(go)),
+            mimir: Some(MimirError::Fatal(go)),
         },
-        Unread::Issue(issue) => issue,
+        TextError::Issue(issue) => issue,
     }
 }
 
-fn check_duration(text: &str) -> Result<(), Unread> {
+fn check_duration(text: &str) -> Result<(), TextError> {
     match duration::parse(text) {
         Ok(_) => Ok(()),
-        Err(DurationError::Malformed(go)) => Err(Unread::Mimir(go)),
-        Err(DurationError::TooLong(go)) => Err(Unread::Issue(Issue {
+        Err(DurationError::Malformed(go)) => Err(TextError::Mimir(go)),
+        Err(DurationError::TooLong(go)) => Err(TextError::Issue(Issue {
             code: Code::BadValue,
             predicate: "is too long: write a duration under 292 years".to_owned(),
-            mimir: Some(MimirError::Ends(go)),
+            mimir: Some(MimirError::Fatal(go)),
         })),
     }
 }
 
-fn check_networks(text: &str) -> Result<(), Unread> {
+fn check_networks(text: &str) -> Result<(), TextError> {
     match text.split(',').find(|part| !text.is_empty() && !is_cidr(part)) {
-        Some(part) => Err(Unread::Mimir(format!("cidr: {part}: invalid CIDR address: {part}"))),
+        Some(part) => Err(TextError::Mimir(format!("cidr: {part}: invalid CIDR address: {part}"))),
         None => Ok(()),
     }
 }
@@ -255,7 +257,7 @@ pub(super) fn check_regexp(expression: &str, written: &str) -> Result<(), Issue>
         Err(error) => Err(Issue {
             code: Code::BadExpression,
             predicate: format!("is {}, which {}", quoted(&shortened(written)), error.error),
-            mimir: Some(MimirError::Ends(error.go)),
+            mimir: Some(MimirError::Fatal(error.go)),
         }),
     }
 }

@@ -20,15 +20,15 @@ fn tree(text: &str) -> Option<Rc<Node>> {
     config.into_tree().expect(text)
 }
 
-fn checked_as(text: &str, version: &str, base: &RuleSettings) -> Checked {
+fn checked_as(text: &str, version: &str, base: &RuleSettings) -> Validation {
     check(tree(text).as_deref(), &version.parse().expect("a version"), base, STORE_AFTER)
 }
 
-fn checked(text: &str) -> Checked {
+fn checked(text: &str) -> Validation {
     checked_as(text, "3.1", &RuleSettings::default())
 }
 
-fn block(text: &str) -> (Checked, RuleSettings) {
+fn block(text: &str) -> (Validation, RuleSettings) {
     let document = Document::parse("mimir.yaml", text.as_bytes(), 1 << 20).expect(text);
     let root = document.decode_once().expect(text).root.expect("a block");
     check_limits(&root, &MimirVersion::KNOWN, &RuleSettings::default(), STORE_AFTER)
@@ -37,13 +37,13 @@ fn block(text: &str) -> (Checked, RuleSettings) {
 #[track_caller]
 fn accepts(text: &str) {
     let found = checked(text);
-    assert_eq!((found.refused, found.faults), (false, Vec::new()), "{text}");
+    assert_eq!((found.rejected, found.faults), (false, Vec::new()), "{text}");
 }
 
 #[track_caller]
 fn refuses(text: &str, mimir: &str) {
     let found = checked(text);
-    assert_eq!((found.refused, found.mimir_error().as_deref()), (true, Some(mimir)), "{text}");
+    assert_eq!((found.rejected, found.mimir_error().as_deref()), (true, Some(mimir)), "{text}");
 }
 
 #[track_caller]
@@ -139,7 +139,7 @@ fn collects_types_and_unknown_names_of_the_whole_document() {
 }
 
 #[test]
-fn a_text_that_its_type_does_not_read_ends_the_load() {
+fn a_text_of_the_wrong_type_ends_the_load() {
     for (value, mimir) in [
         ("out_of_order_time_window: 1.5h", r#"unknown unit "." in duration "1.5h""#),
         ("out_of_order_time_window: 10", r#"not a valid duration string: "10""#),
@@ -249,8 +249,8 @@ fn another_version_may_know_more_names() {
             ),
         ]
     );
-    assert_eq!((found.refused, found.mimir_error()), (false, None));
-    assert!(checked_as("overrides: {a: {ingestion_rate: x}}", "2.17", &RuleSettings::default()).refused);
+    assert_eq!((found.rejected, found.mimir_error()), (false, None));
+    assert!(checked_as("overrides: {a: {ingestion_rate: x}}", "2.17", &RuleSettings::default()).rejected);
 }
 
 #[test]
@@ -345,8 +345,8 @@ proptest! {
         for root in [Rc::clone(&value), mapping("overrides", mapping("a", mapping(&field, Rc::clone(&value))))] {
             let found = check(Some(&root), &version, &base, STORE_AFTER);
             let refusing = found.faults.iter().filter(|fault| fault.severity == Severity::Rejected);
-            prop_assert_eq!(found.refused, refusing.count() > 0);
-            prop_assert!(found.refused || found.mimir_error().is_none());
+            prop_assert_eq!(found.rejected, refusing.count() > 0);
+            prop_assert!(found.rejected || found.mimir_error().is_none());
         }
         check_limits(&mapping(&field, value), &version, &base, STORE_AFTER);
     }

@@ -2,13 +2,13 @@ use super::*;
 use crate::model::NameScheme;
 
 fn entry(ingestion_rate: f64) -> TenantEntry {
-    said(TenantLimits { ingestion_rate, ..TenantLimits::default() })
+    overridden(TenantLimits { ingestion_rate, ..TenantLimits::default() })
 }
 
 /// An entry that says what differs from the built-in defaults.
-fn said(limits: TenantLimits) -> TenantEntry {
-    let said = FieldSet::differing(&limits, &TenantLimits::default());
-    TenantEntry { limits, mode: Mode::Enforce, said }
+fn overridden(limits: TenantLimits) -> TenantEntry {
+    let overridden = FieldSet::differing(&limits, &TenantLimits::default());
+    TenantEntry { limits, mode: Mode::Enforce, overridden }
 }
 
 fn snapshot(entries: &[(&str, TenantEntry)]) -> Snapshot {
@@ -35,7 +35,7 @@ fn the_spelling_decides_ingestion_and_the_bare_tenant_the_rest() {
 
 #[track_caller]
 fn merges(entries: &[(&str, TenantLimits)], header: &str, expected: (f64, i64, f64, NameScheme)) {
-    let enforced = entries.iter().map(|(key, limits)| (*key, said(limits.clone())));
+    let enforced = entries.iter().map(|(key, limits)| (*key, overridden(limits.clone())));
     let snapshot = snapshot(&enforced.collect::<Vec<_>>());
     let tenant = Tenant::parse(Some(header.as_bytes())).expect("a tenant");
     let limits = snapshot.for_tenant(&tenant).ingestion.limits.clone();
@@ -44,7 +44,7 @@ fn merges(entries: &[(&str, TenantLimits)], header: &str, expected: (f64, i64, f
 }
 
 #[test]
-fn overrides_of_metadata_lie_over_the_tenants_where_they_are_above_zero() {
+fn metadata_overrides_above_zero_replace_the_tenants() {
     let defaults = TenantLimits::default;
     let utf8 = NameScheme::Utf8;
     let tenant = TenantLimits {
@@ -132,9 +132,9 @@ fn a_page_begins_after_the_key_it_is_given() {
 }
 
 #[test]
-fn two_changes_at_once_do_not_cancel_out_in_the_sum() {
+fn two_changes_do_not_cancel_out_in_the_sum() {
     let sum = |rates: [u32; 2]| {
-        let entry = |rate| said(TenantLimits { request_rate: f64::from(rate), ..TenantLimits::default() });
+        let entry = |rate| overridden(TenantLimits { request_rate: f64::from(rate), ..TenantLimits::default() });
         snapshot(&[("a", entry(rates[0])), ("d", entry(rates[1]))]).content_sum()
     };
     let mut sums: Vec<u64> = (0..10_000).map(|number| sum([number / 100, number % 100])).collect();

@@ -110,7 +110,7 @@ fn a_first_document_may_be_empty() {
 }
 
 #[test]
-fn a_tenant_never_good_is_in_shadow_with_what_is_readable() {
+fn a_tenant_never_good_is_in_shadow() {
     let mut state = state();
     let applied = apply(&mut state, "a.ingestion_rate: '5'\na.request_rate: often\nb.ingestion_rate: '2'\n");
     assert_eq!(seen(&state).1, [("a".to_owned(), 5.0, Mode::Shadow), ("b".to_owned(), 2.0, Mode::Enforce)]);
@@ -142,7 +142,7 @@ fn bad_flat_keys_wait_while_a_document_is_refused() {
 }
 
 #[test]
-fn the_reason_of_a_refusal_is_listed_however_many_problems_there_are() {
+fn the_reason_of_a_rejection_is_always_listed() {
     let mut text = "overrides:\n".to_owned();
     for tenant in 0..MAX_PROBLEMS + 500 {
         text += &format!("  t{tenant}: {{zzz: 1}}\n");

@@ -28,7 +28,7 @@ fn as_update(told: &[(String, Mode, String)]) -> Update<'_> {
 }
 
 #[test]
-fn an_entry_is_what_it_says_itself_over_the_defaults_of_whoever_takes_it() {
+fn an_entry_lies_over_the_defaults_of_its_reader() {
     let mut writer = state(10_000.0);
     // The built-in default, but said.
     let text = "overrides: {a: {ingestion_rate: 10000}, b: {request_rate: 5}}";

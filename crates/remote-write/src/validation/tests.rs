@@ -150,7 +150,7 @@ fn the_name_scheme_is_that_of_the_limits_key() {
     let entry = |name_validation_scheme| limits::TenantEntry {
         limits: TenantLimits { name_validation_scheme, max_label_name_length: 3, ..TenantLimits::default() },
         mode: limits::Mode::Enforce,
-        said: limits::FieldSet::default(),
+        overridden: limits::FieldSet::default(),
     };
     let (tenant, mut ingestion) = (entry(NameScheme::Legacy), entry(NameScheme::Utf8));
     ingestion.limits.max_label_name_length = 1;

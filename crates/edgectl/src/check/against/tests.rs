@@ -37,7 +37,7 @@ fn each_field_that_differs_is_one_problem() {
 }
 
 #[test]
-fn a_tenant_that_one_of_them_does_not_name_has_the_defaults_there() {
+fn an_unnamed_tenant_has_the_defaults() {
     let defaults = limits(10.0, 20);
     let same = defaults.clone();
     check(

@@ -82,7 +82,7 @@ fn counts_add_up_in_pushes_and_samples() {
 }
 
 #[test]
-fn rates_are_over_the_time_from_the_first_push_to_the_last_answer() {
+fn rates_span_first_push_to_last_answer() {
     let (config, tally) = sample_run();
     let report = as_json(&Report::new(&config, &tally, false));
     close(&report["elapsed_seconds"], 2.0);

@@ -162,7 +162,7 @@ fn the_worst_of_several_rules_is_told() {
 }
 
 #[test]
-fn relabelling_that_is_off_is_left_to_nobody_but_must_load() {
+fn disabled_relabelling_must_still_load() {
     for off in ["metric_relabeling_enabled: false\n{}", "{}\nmetric_relabeling_enabled: false"] {
         let [version] = told(&off.replace("{}", "metric_relabel_configs: [{action: hashmod}]")).try_into().unwrap();
         assert!(version.contains("metric_relabeling_enabled is not one of Mimir 3.1"), "{version}");
@@ -173,7 +173,7 @@ fn relabelling_that_is_off_is_left_to_nobody_but_must_load() {
 
 #[test]
 fn each_expression_is_compiled_once() {
-    let mut expressions = Expressions::default();
+    let mut expressions = ExpressionCache::default();
     let rule = |regex: &str| RelabelRule { regex: regex.into(), ..RelabelRule::default() };
     for _ in 0..3 {
         assert!(check(&[rule("a"), rule("b"), rule("a")], &mut expressions).is_ok());
@@ -183,7 +183,7 @@ fn each_expression_is_compiled_once() {
 }
 
 /// A document with 500 expressions, of which each takes a tenth of a second to compile and the last few are too large.
-fn dear(tag: &str) -> String {
+fn costly(tag: &str) -> String {
     let rules = (0..500).map(|number| {
         let times = if number < 3 { 1_000 } else { 36 };
         format!("      - {{regex: '(\\pL|\\pN|{tag}{number}){{{times}}}', action: drop}}\n")
@@ -192,10 +192,10 @@ fn dear(tag: &str) -> String {
 }
 
 #[test]
-fn a_document_does_not_wait_for_dear_expressions_to_be_compiled() {
+fn a_document_does_not_wait_for_costly_expressions() {
     let mut state = LimitsState::new(TenantLimits::default(), false);
     let mut apply = |text: &str| state.apply(&[SourceDocument::new("r.yaml", text)]);
-    let document = dear("x");
+    let document = costly("x");
     let began = std::time::Instant::now();
     let applied = apply(&document);
     let taken = began.elapsed();
@@ -203,7 +203,7 @@ fn a_document_does_not_wait_for_dear_expressions_to_be_compiled() {
     assert!(applied.accepted && applied.problems.len() == 1, "{:?}", applied.problems);
     // What was compiled is known, and others are compiled the next time.
     assert_eq!(apply(&document).problems, applied.problems);
-    assert_eq!(state.expressions.compiled.len(), 2 * MOST_COMPILED);
+    assert_eq!(state.expressions.compiled.len(), 2 * MAX_COMPILED_PER_LOAD);
     assert!(state.apply(&[SourceDocument::new("r.yaml", "overrides: {t: {}}")]).accepted);
     assert!(state.apply(&[SourceDocument::new("r.yaml", "overrides: {t: {}}")]).accepted);
     assert_eq!(state.expressions.compiled.len(), 0, "and what no document has is forgotten");

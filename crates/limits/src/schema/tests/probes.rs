@@ -23,15 +23,15 @@ fn probes() -> Probes {
 fn document(path: &str, value: &str) -> String {
     let mut text = String::new();
     let mut depth = 0;
-    for step in path.split('.') {
+    for push_path in path.split('.') {
         let indent = |depth: usize| "  ".repeat(depth);
-        let name = step.trim_end_matches("{}").trim_end_matches("[]");
+        let name = push_path.trim_end_matches("{}").trim_end_matches("[]");
         write!(text, "\n{}{name}:", indent(depth)).expect("a text");
         depth += 1;
-        if step.ends_with("{}") {
+        if push_path.ends_with("{}") {
             write!(text, "\n{}k:", indent(depth)).expect("a text");
             depth += 1;
-        } else if step.ends_with("[]") {
+        } else if push_path.ends_with("[]") {
             write!(text, "\n{}-", indent(depth)).expect("a text");
             depth += 1;
         }

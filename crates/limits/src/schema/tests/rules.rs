@@ -45,7 +45,7 @@ fn entries_do_not_inherit_scheme_and_suffixes() {
     let (found, base) = block(
         "otel_translation_strategy: NoUTF8EscapingWithSuffixes\nname_validation_scheme: utf8\notel_metric_suffixes_enabled: true",
     );
-    assert!(!found.refused);
+    assert!(!found.rejected);
     let empty = checked_as("overrides: {a: {}}", "3.1", &base);
     let mimir = "OTLP translation strategy NoUTF8EscapingWithSuffixes is not allowed unless validation scheme is utf8";
     assert_eq!(empty.mimir_error().as_deref(), Some(mimir));
@@ -61,11 +61,11 @@ fn entries_do_not_inherit_scheme_and_suffixes() {
         "overrides: {a: {name_validation_scheme: utf8, otel_metric_suffixes_enabled: true}}",
         "overrides: {a: {otel_translation_strategy: \"\"}}",
     ] {
-        assert!(!checked_as(text, "3.1", &base).refused, "{text}");
+        assert!(!checked_as(text, "3.1", &base).rejected, "{text}");
     }
     assert!(
         checked_as("overrides: {a: {name_validation_scheme: utf8, otel_metric_suffixes_enabled: null}}", "3.1", &base)
-            .refused
+            .rejected
     );
 }
 
@@ -181,7 +181,7 @@ fn the_rules_once_the_whole_document_is_read() {
     }
     let text = "overrides: {a: {query_ingesters_within: 1h}}";
     let off = check(tree(text).as_deref(), &MimirVersion::KNOWN, &RuleSettings::default(), Duration::ZERO);
-    assert!(!off.refused);
+    assert!(!off.rejected);
 }
 
 #[test]
@@ -211,8 +211,8 @@ fn mimirs_own_limits_are_what_entries_are_read_over() {
         "ha_tracker_update_timeout: 5m\nha_tracker_failover_timeout: 10m\nmax_active_series_additional_custom_trackers: 1\n\
          active_series_additional_custom_trackers: {a: b=c}\nlabel_value_length_over_limit_strategy: drop",
     );
-    assert_eq!((found.refused, found.faults), (false, Vec::new()));
-    for (fields, refused) in [
+    assert_eq!((found.rejected, found.faults), (false, Vec::new()));
+    for (fields, rejected) in [
         ("", false),
         ("ha_tracker_failover_timeout: 1m", true),
         ("max_label_value_length: 70", true),
@@ -221,7 +221,7 @@ fn mimirs_own_limits_are_what_entries_are_read_over() {
         ("label_value_length_over_limit_strategy: null, max_label_value_length: 70", true),
     ] {
         let text = format!("overrides: {{a: {{{fields}}}}}");
-        assert_eq!(checked_as(&text, "3.1", &base).refused, refused, "{text}");
+        assert_eq!(checked_as(&text, "3.1", &base).rejected, rejected, "{text}");
     }
 }
 
@@ -232,12 +232,12 @@ fn a_block_of_limits_is_looked_at_alone() {
                  line 2: field zzz not found in type validation.plainLimits";
     assert_eq!((found.mimir_error().as_deref(), &base), (Some(mimir), &RuleSettings::default()));
     let (found, _) = block("ingest_storage_read_consistency: weak");
-    assert!(found.refused && found.faults.iter().all(|fault| fault.tenant.is_none()));
-    assert!(!block("null").0.refused);
+    assert!(found.rejected && found.faults.iter().all(|fault| fault.tenant.is_none()));
+    assert!(!block("null").0.rejected);
 }
 
 #[test]
-fn what_was_right_before_is_not_passed_over_where_it_is_wrong() {
+fn a_value_valid_elsewhere_is_still_checked() {
     refuses(
         "overrides: {a: {active_series_custom_trackers: {x: a=b, y: b}}, b: {metric_relabel_configs: [{regex: b}, {regex: a=b}]}}",
         "can't build active series matcher y: bad matcher format: b",

@@ -1,5 +1,5 @@
-//! The walk through a document as Mimir decodes it: mappings with their names, lists with their items, and what is asked of
-//! them as a whole.
+//! Walks through a document as Mimir decodes it: mappings by their names, lists by their items, and the rules over each as a
+//! whole.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use super::names;
 use super::rules::{RuleSettings, Violation};
 use super::scalar::{self, REGEXP, wrong_type};
 use super::table::{Kind, MapOf, Object};
-use super::{Checked, Fault, Issue, MimirError, MimirVersion, go, matchers};
+use super::{Fault, Issue, MimirError, MimirVersion, Validation, go, matchers};
 use crate::code::Code;
 use crate::problem::Severity;
 use crate::value::{is_null, quote, shortened};
@@ -37,34 +37,34 @@ const INTEGRATIONS: [&str; 14] = [
     "msteamsv2",
 ];
 
-/// What takes long to look at.
+/// A check that takes long, and so is made once for equal values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Dear {
+enum CostlyCheck {
     Regexp,
     Matchers,
 }
 
-pub(super) struct Walk<'c> {
+pub(super) struct Validator<'c> {
     version: &'c MimirVersion,
     base: &'c RuleSettings,
     query_store_after: Duration,
     tenant: Option<Rc<str>>,
     /// Where in the document, or in a tenant's entry, the walk is: `blocked_queries[1].pattern`.
     path: String,
-    /// Expressions and matchers that were found right: tenants share them.
-    right: HashSet<(Dear, Rc<str>)>,
-    /// How many of the faults refuse the document.
-    refusals: usize,
-    found: Checked,
+    /// Expressions and matchers that were found valid: tenants share them.
+    valid: HashSet<(CostlyCheck, Rc<str>)>,
+    /// How many of the faults reject the document.
+    rejections: usize,
+    found: Validation,
 }
 
-impl<'c> Walk<'c> {
+impl<'c> Validator<'c> {
     pub(super) fn new(version: &'c MimirVersion, base: &'c RuleSettings, query_store_after: Duration) -> Self {
-        let (tenant, path, right, found) = (None, String::new(), HashSet::new(), Checked::default());
-        Walk { version, base, query_store_after, tenant, path, right, refusals: 0, found }
+        let (tenant, path, valid, found) = (None, String::new(), HashSet::new(), Validation::default());
+        Validator { version, base, query_store_after, tenant, path, valid, rejections: 0, found }
     }
 
-    pub(super) fn finish(self) -> Checked {
+    pub(super) fn finish(self) -> Validation {
         self.found
     }
 
@@ -83,14 +83,14 @@ impl<'c> Walk<'c> {
         node: &Node,
         place: Place,
     ) -> RuleSettings {
-        let before = self.refusals;
+        let before = self.rejections;
         let mut settings = settings;
         let mut places = HashMap::new();
         self.object(limits, node, &mut |entry| {
             settings.set(&entry.key, &entry.value);
             places.insert(entry.key.clone(), entry.place);
         });
-        if self.refusals == before {
+        if self.rejections == before {
             for Violation { field, issue, place: of_item } in settings.violations(self.query_store_after) {
                 // Where the entry says nothing of the field, Mimir's own limits do.
                 let place = match places.get(field) {
@@ -98,7 +98,7 @@ impl<'c> Walk<'c> {
                     None => place,
                 };
                 self.path.push_str(field);
-                self.fault(place, self.named(issue));
+                self.fault(place, self.with_tenant(issue));
                 self.path.clear();
             }
         }
@@ -106,7 +106,7 @@ impl<'c> Walk<'c> {
     }
 
     /// Mimir names the tenant in what it finds once the document is read.
-    fn named(&self, issue: Issue) -> Issue {
+    fn with_tenant(&self, issue: Issue) -> Issue {
         let mimir = match (issue.mimir, &self.tenant) {
             (Some(MimirError::Validation(error)), Some(tenant)) => {
                 Some(MimirError::Validation(format!("tenant {}: {error}", go::quote(tenant))))
@@ -131,26 +131,26 @@ impl<'c> Walk<'c> {
                 };
                 is_unique
                     && match kind.name {
-                        REGEXP => self.take_once(Dear::Regexp, node, || scalar::check(kind, node)),
-                        _ => self.take(node.place, scalar::check(kind, node)),
+                        REGEXP => self.check_once(CostlyCheck::Regexp, node, || scalar::check(kind, node)),
+                        _ => self.record(node.place, scalar::check(kind, node)),
                     }
             }
         }
     }
 
-    /// Takes a value that is dear to look at, unless the same was right before.
-    fn take_once(&mut self, dear: Dear, node: &Node, check: impl FnOnce() -> Result<(), Issue>) -> bool {
-        let Content::Scalar(scalar) = &node.content else { return self.take(node.place, check()) };
-        let known = (dear, Rc::clone(&scalar.text));
-        if self.right.contains(&known) {
+    /// Checks a value at some cost, unless an equal one was valid before.
+    fn check_once(&mut self, costly: CostlyCheck, node: &Node, check: impl FnOnce() -> Result<(), Issue>) -> bool {
+        let Content::Scalar(scalar) = &node.content else { return self.record(node.place, check()) };
+        let known = (costly, Rc::clone(&scalar.text));
+        if self.valid.contains(&known) {
             return true;
         }
-        let is_right = self.take(node.place, check());
-        self.right.extend(is_right.then_some(known));
-        is_right
+        let is_valid = self.record(node.place, check());
+        self.valid.extend(is_valid.then_some(known));
+        is_valid
     }
 
-    fn take(&mut self, place: Place, outcome: Result<(), Issue>) -> bool {
+    fn record(&mut self, place: Place, outcome: Result<(), Issue>) -> bool {
         match outcome {
             Ok(()) => true,
             Err(issue) => {
@@ -176,7 +176,7 @@ impl<'c> Walk<'c> {
         let entries = self.entries(node, object.go, "a mapping of fields with their values", Code::DuplicateKey);
         let Some(entries) = entries else { return false };
         for entry in entries.iter().filter(|entry| !entry.is_null) {
-            let length = self.step(&entry.key);
+            let length = self.push_path(&entry.key);
             match object.fields.get(&*entry.key) {
                 Some(kind) if self.value(kind, &entry.value) => seen(entry),
                 Some(_) => {}
@@ -200,14 +200,14 @@ impl<'c> Walk<'c> {
                 return false;
             }
         };
-        let mut all = true;
+        let mut all_valid = true;
         for (index, node) in items.iter().enumerate() {
             let length = self.path.len();
             self.path.push_str(&format!("[{index}]"));
-            all &= self.value(item, node);
+            all_valid &= self.value(item, node);
             self.path.truncate(length);
         }
-        all
+        all_valid
     }
 
     fn map(&mut self, go: &'static str, value: &'static Kind, of: MapOf, node: &Node) -> bool {
@@ -218,37 +218,37 @@ impl<'c> Walk<'c> {
         };
         let Some(entries) = self.entries(node, go, wanted, duplicate) else { return false };
         let entries = || entries.iter().filter(|entry| !entry.is_null);
-        let mut all = true;
+        let mut all_valid = true;
         for entry in entries() {
-            all &= match (of, value) {
+            all_valid &= match (of, value) {
                 (MapOf::Tenants, Kind::Object(limits)) => self.tenant(limits, entry),
-                _ => self.inside(&entry.key, |walk| walk.value(value, &entry.value)),
+                _ => self.descend(&entry.key, |validator| validator.value(value, &entry.value)),
             };
         }
         // The rest is looked at once every value has its type.
-        if !all || !self.take(node.place, few_enough(of, entries().count())) {
+        if !all_valid || !self.record(node.place, check_tracker_count(of, entries().count())) {
             return false;
         }
         for entry in entries() {
-            all &= self.inside(&entry.key, |walk| walk.named_value(of, entry));
+            all_valid &= self.descend(&entry.key, |validator| validator.map_entry(of, entry));
         }
-        all
+        all_valid
     }
 
-    fn named_value(&mut self, of: MapOf, entry: &Entry) -> bool {
+    fn map_entry(&mut self, of: MapOf, entry: &Entry) -> bool {
         match of {
             MapOf::Integrations if !INTEGRATIONS.contains(&&*entry.key) => {
                 let name = &entry.key;
                 let issue = Issue {
                     code: Code::BadValue,
                     predicate: format!("has an unknown name: write one of {}", INTEGRATIONS.join(", ")),
-                    mimir: Some(MimirError::Ends(format!("unknown integration name: {name}"))),
+                    mimir: Some(MimirError::Fatal(format!("unknown integration name: {name}"))),
                 };
-                self.take(entry.place, Err(issue))
+                self.record(entry.place, Err(issue))
             }
             MapOf::Trackers => {
                 is_null(&entry.value)
-                    || self.take_once(Dear::Matchers, &entry.value, || {
+                    || self.check_once(CostlyCheck::Matchers, &entry.value, || {
                         let text = scalar::as_text(&entry.value).unwrap_or_default();
                         matchers::check(&entry.key, text)
                     })
@@ -257,15 +257,15 @@ impl<'c> Walk<'c> {
         }
     }
 
-    fn inside<T>(&mut self, name: &str, look: impl FnOnce(&mut Self) -> T) -> T {
-        let length = self.step(name);
+    fn descend<T>(&mut self, name: &str, look: impl FnOnce(&mut Self) -> T) -> T {
+        let length = self.push_path(name);
         let outcome = look(self);
         self.path.truncate(length);
         outcome
     }
 
     /// Goes on to what has this name; gives how long the path was.
-    fn step(&mut self, name: &str) -> usize {
+    fn push_path(&mut self, name: &str) -> usize {
         let length = self.path.len();
         if length > 0 {
             self.path.push('.');
@@ -314,7 +314,7 @@ impl<'c> Walk<'c> {
         let message = format!("{thing} {name} is there already, at line {line}: remove one of them");
         let (own, before) = (go::line(other.place), go::line(first.place));
         let mimir = format!("line {own}: mapping key {} already defined at line {before}", go::quote(&other.key));
-        self.told(other.place, code, Severity::Rejected, message, Some(MimirError::Collected(mimir)));
+        self.add_fault(other.place, code, Severity::Rejected, message, Some(MimirError::Collected(mimir)));
     }
 
     fn unknown(&mut self, object: &Object, entry: &Entry) {
@@ -322,28 +322,28 @@ impl<'c> Walk<'c> {
         let line = go::line(entry.place);
         let mimir = format!("line {line}: field {} not found in type {}", entry.key, object.go);
         let mimir = (severity == Severity::Rejected).then_some(MimirError::Collected(mimir));
-        self.told(entry.place, code, severity, message, mimir);
+        self.add_fault(entry.place, code, severity, message, mimir);
     }
 
     fn fault(&mut self, place: Place, issue: Issue) {
         let Issue { code, predicate, mimir } = issue;
         let thing = if self.path.is_empty() { "the entry".to_owned() } else { format!("field {}", self.path) };
-        self.told(place, code, Severity::Rejected, format!("{thing} {predicate}"), mimir);
+        self.add_fault(place, code, Severity::Rejected, format!("{thing} {predicate}"), mimir);
     }
 
-    fn told(&mut self, place: Place, code: Code, severity: Severity, message: String, mimir: Option<MimirError>) {
-        self.refusals += usize::from(severity == Severity::Rejected);
+    fn add_fault(&mut self, place: Place, code: Code, severity: Severity, message: String, mimir: Option<MimirError>) {
+        self.rejections += usize::from(severity == Severity::Rejected);
         let field = (!self.path.is_empty()).then(|| self.path.clone());
         let tenant = self.tenant.clone();
         self.found.add(Fault { place, tenant, field, code, severity, message, mimir });
     }
 }
 
-fn few_enough(of: MapOf, count: usize) -> Result<(), Issue> {
+fn check_tracker_count(of: MapOf, count: usize) -> Result<(), Issue> {
     if of != MapOf::Trackers || count <= MAX_TRACKERS {
         return Ok(());
     }
     let go = format!("the number of trackers set [{count}] exceeds the maximum number of trackers [{MAX_TRACKERS}]");
     let predicate = format!("has {count} trackers: write at most {MAX_TRACKERS}");
-    Err(Issue { code: Code::BadValue, predicate, mimir: Some(MimirError::Ends(go)) })
+    Err(Issue { code: Code::BadValue, predicate, mimir: Some(MimirError::Fatal(go)) })
 }
