@@ -9,7 +9,7 @@ TOOLS := tests/tools/install
 # What the end-to-end tests drive.
 DRIVEN := envoy mimir prometheus promtool etcd kube-apiserver kubectl helm nginx haproxy gateway-api docker-compose libfaketime
 
-.PHONY: help run build check test e2e lint fmt clippy doc check-layers check-sizes check-parity lint-charts lint-rules lint-containers render deny tools bench bench-propagation bench-neighbours bench-outage fuzz differential faults soak clean-tools
+.PHONY: help run build check test e2e lint fmt clippy doc check-layers check-sizes check-parity check-docs lint-charts lint-rules lint-containers render deny tools bench bench-propagation bench-neighbours bench-outage fuzz differential faults soak clean-tools
 
 help: ## list these commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
@@ -33,7 +33,7 @@ e2e: ## run the end-to-end tests alone
 	cargo build --bins --package rls --package overrides-sync --package edgectl --locked
 	cargo test --package e2e --locked
 
-lint: fmt clippy doc check-layers check-sizes check-parity lint-charts lint-rules lint-containers deny ## run everything else that has to pass
+lint: fmt clippy doc check-layers check-sizes check-parity check-docs lint-charts lint-rules lint-containers deny ## run everything else that has to pass
 
 fmt: ## check the formatting
 	cargo fmt --all --check
@@ -52,6 +52,9 @@ check-sizes: ## check that no source file has more than 400 lines
 
 check-parity: ## check that docs/parity.md names a test for each rule, and none that is not there
 	tests/tools/check-parity
+
+check-docs: ## check that links, paths, flags, metrics and versions that the docs name are there
+	tests/tools/check-docs
 
 lint-charts: ## check the charts with helm, and that the committed Envoy configurations are what charts/envoy renders
 	$(TOOLS) helm
