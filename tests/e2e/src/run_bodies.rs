@@ -20,6 +20,12 @@ pub fn run_bodies() -> [RunBody; 1] {
     [run_body("push-over-burst.snappy", 200_001)]
 }
 
+/// A small push with samples of 1970.
+#[must_use]
+pub fn push_of_1970() -> Vec<u8> {
+    run_body("", 10).bytes
+}
+
 /// Samples of a time of their own: of those with the same one Mimir takes the first.
 const SAMPLES_OF_A_SERIES: usize = 128;
 
