@@ -9,7 +9,7 @@ TOOLS := tests/tools/install
 # What the end-to-end tests drive.
 DRIVEN := envoy mimir prometheus promtool etcd kube-apiserver kubectl helm nginx haproxy gateway-api docker-compose libfaketime
 
-.PHONY: help ci run build check test e2e lint fmt clippy doc check-layers check-sizes check-parity check-release lint-charts lint-rules lint-containers lint-workflows render deny tools bench bench-propagation bench-neighbours bench-outage fuzz differential faults soak advisories images package-charts sbom dist sign sign-pushed release-notes clean-tools
+.PHONY: help ci run build check test e2e lint fmt clippy doc check-layers check-sizes check-parity check-docs check-release lint-charts lint-rules lint-containers lint-workflows render deny tools bench bench-propagation bench-neighbours bench-outage fuzz differential faults soak advisories images package-charts sbom dist sign sign-pushed release-notes clean-tools
 
 help: ## list these commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
@@ -41,7 +41,7 @@ e2e: ## run the end-to-end tests alone
 	cargo build --bins --package rls --package overrides-sync --package edgectl --locked
 	cargo test --package e2e --locked
 
-lint: fmt clippy doc check-layers check-sizes check-parity check-release lint-charts lint-rules lint-containers lint-workflows deny ## run everything else that has to pass
+lint: fmt clippy doc check-layers check-sizes check-parity check-docs check-release lint-charts lint-rules lint-containers lint-workflows deny ## run everything else that has to pass
 
 fmt: ## check the formatting
 	cargo fmt --all --check
@@ -63,6 +63,9 @@ check-parity: ## check that docs/parity.md names a test for each rule, and none 
 
 check-release: ## check that versions, images, changelog and renovate.json agree; TAG also with that tag
 	tests/tools/check-release $${TAG:+--tag "$$TAG"}
+
+check-docs: ## check that links, paths, flags, metrics and versions that the docs name are there
+	tests/tools/check-docs
 
 lint-charts: ## check the charts with helm, and that the committed Envoy configurations are what charts/envoy renders
 	$(TOOLS) helm

@@ -71,7 +71,7 @@ impl Kubectl {
         self.run_with(&["apply", "-f", "-"], yaml)
     }
 
-    /// Runs a line of a shell as a reader of the README does: at the root of the repository, with `kubectl` on PATH and KUBECONFIG set.
+    /// Runs a line of a shell as a reader of the docs does: at the root of the repository, with `kubectl` on PATH and KUBECONFIG set.
     ///
     /// # Panics
     /// When there is no bash.

@@ -72,7 +72,7 @@ pub use push::{Body, noisy, push_request, samples, series};
 pub use rate_limit::RateLimitCaller;
 pub use recorded::{recorded_limits, recorded_limits_file, replay_recorded};
 pub use ruled::{ruled_batch, ruled_limits};
-pub use run_bodies::{RunBody, run_bodies};
+pub use run_bodies::{RunBody, push_of_1970, run_bodies};
 pub use sink::{Arrival, Sink};
 pub use wait::{until, until_some, until_within, wait_until};
 pub use watched_file::WatchedFile;

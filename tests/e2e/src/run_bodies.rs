@@ -1,4 +1,4 @@
-//! The bodies of the example pushes that `make run` prints, committed in `ops/run`.
+//! The body of the example push that `make run` prints and that no limit lets through, committed in `ops/run`.
 
 use remote_write::Protocol;
 use remote_write::encode::{Series, encode_push};
@@ -14,10 +14,16 @@ pub struct RunBody {
     pub bytes: Vec<u8>,
 }
 
-/// The files: a small push, and one of a sample more than the burst that Mimir gives a tenant by default (200,000).
+/// The file: a push of a sample more than the burst that Mimir gives a tenant by default (200,000).
 #[must_use]
-pub fn run_bodies() -> [RunBody; 2] {
-    [run_body("push.snappy", 10), run_body("push-over-burst.snappy", 200_001)]
+pub fn run_bodies() -> [RunBody; 1] {
+    [run_body("push-over-burst.snappy", 200_001)]
+}
+
+/// A small push with samples of 1970.
+#[must_use]
+pub fn push_of_1970() -> Vec<u8> {
+    run_body("", 10).bytes
 }
 
 /// Samples of a time of their own: of those with the same one Mimir takes the first.

@@ -13,7 +13,7 @@ ROOT_SERVICES = {'mimir-data'}
 # Where the pulled programs listen, unless a file of ours says so; in ours the Dockerfile does.
 PORTS = {'prometheus': {9090}, 'grafana': {3000}}
 # A program whose flags a service's command has: one of ours by its page, or one that is asked.
-PAGES = {'mimir-rls': 'README.md', 'overrides-sync': 'docs/overrides-sync.md'}
+PAGES = {'mimir-rls': 'docs/configuration.md', 'overrides-sync': 'docs/overrides-sync.md'}
 ASKED = {'prometheus': 'prometheus', 'mimir': 'mimir'}
 FILES = ('ops/prometheus/prometheus.yml', 'ops/compose/grafana/datasources.yaml', '.env.example')
 

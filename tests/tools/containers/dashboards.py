@@ -6,7 +6,7 @@ from pathlib import Path
 
 FOLDER = 'ops/grafana/dashboards'
 # The programs' own pages have their metrics with all labels, which is tested; of Envoy and Mimir there is a list, which is tested as well.
-PAGES = ('README.md', 'docs/overrides-sync.md')
+PAGES = ('docs/metrics.md', 'docs/overrides-sync.md')
 RECORDED = 'ops/grafana/metrics.txt'
 DATA_SOURCE = {'type': 'prometheus', 'uid': '${datasource}'}
 SCRAPED = {'instance', 'job', 'le'}

@@ -136,7 +136,7 @@ def path_faults(file: Dockerfile) -> list[str]:
 
 def setting_faults(file: Dockerfile) -> list[str]:
     """Variables of our programs are ones that they read, by the tables that are tested against their --help."""
-    known = (file.root / 'README.md').read_text() + (file.root / 'docs/overrides-sync.md').read_text() + (file.root / '.env.example').read_text()
+    known = (file.root / 'docs/configuration.md').read_text() + (file.root / 'docs/overrides-sync.md').read_text() + (file.root / '.env.example').read_text()
     found = []
     for name in ('Dockerfile', 'docs/compose.md'):
         for variable in sorted(set(re.findall(r'\b(?:MIMIR_RLS|OVERRIDES_SYNC)_[A-Z_]+', (file.root / name).read_text()))):
@@ -179,7 +179,7 @@ def version_faults(file: Dockerfile) -> list[str]:
 
 def port_faults(file: Dockerfile) -> list[str]:
     """What is exposed is what the programs listen on by default; their documented defaults are tested against their --help."""
-    pages = {'mimir-rls': 'README.md', 'overrides-sync': 'docs/overrides-sync.md'}
+    pages = {'mimir-rls': 'docs/configuration.md', 'overrides-sync': 'docs/overrides-sync.md'}
     found = []
     for name, page in pages.items():
         defaults = {int(port) for port in re.findall(r'^\| `--(?:grpc|http)-listen` \| `0\.0\.0\.0:(\d+)`', (file.root / page).read_text(), re.M)}

@@ -1,5 +1,6 @@
 //! What docs/edgectl.md and the pre-commit hook tell people to run does what they say.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -96,5 +97,24 @@ fn the_docs_name_every_flag_and_exit_code_of_check() {
     }
     for code in ["0", "1", "2", "64", "66"] {
         assert!(section("## Exit codes").contains(&format!("| {code} |")), "{code}");
+    }
+}
+
+#[test]
+fn the_tables_of_flags_have_every_flag_of_help() {
+    for command in ["check", "load-remote-write"] {
+        let help = run(&[command, "--help"]);
+        let flags =
+            help.out.lines().filter_map(|line| line.trim_start().strip_prefix("-h, ").or(Some(line.trim_start())));
+        let flags = flags.filter(|line| line.starts_with("--")).filter_map(|line| line.split_whitespace().next());
+        let known: BTreeSet<&str> = flags.filter(|flag| *flag != "--help").collect();
+        let rows = section(&format!("## edgectl {command}")).lines().filter_map(|line| line.strip_prefix("| `--"));
+        let listed = rows.filter_map(|row| row.split(['`', ' ']).next());
+        let listed: BTreeSet<_> = listed.map(|flag| format!("--{flag}")).filter(|flag| flag != "--help").collect();
+        assert_eq!(
+            listed.iter().map(String::as_str).collect::<BTreeSet<_>>(),
+            known,
+            "left: docs, right: {command} --help"
+        );
     }
 }

@@ -213,16 +213,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_readme_names_the_metrics_of_each_source() {
-        let readme = include_str!("../../../../README.md");
-        let watching = readme.split("## ").find(|section| section.starts_with("Watching it")).unwrap_or_default();
+    fn the_docs_name_the_metrics_of_each_source() {
+        let page = include_str!("../../../../docs/metrics.md");
         let registry = Registry::new();
         watch(&registry, &Arc::default()).unwrap();
         feed(&registry, &Arc::default()).unwrap();
         let families = registry.gather();
         assert_eq!(families.len(), 6);
         for family in families {
-            assert!(watching.contains(&format!("`{}", family.name())), "{} is not in the README", family.name());
+            assert!(page.contains(&format!("`{}", family.name())), "{} is not in docs/metrics.md", family.name());
         }
     }
 }

@@ -1,15 +1,19 @@
-//! The names that charts, dashboards and people depend on: they exist, and the README's tables say the same as the binary.
+//! The names that charts, dashboards and people depend on: they exist, and the tables of the docs say the same as the binary.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::CommandFactory;
+use enforce::DenyReason;
 use rls::Args;
 
 use remote_write::Protocol;
 
 use crate::support::{Server, samples};
 
-const README: &str = include_str!("../../../../README.md");
+const CONFIGURATION: &str = include_str!("../../../../docs/configuration.md");
+const DECISIONS: &str = include_str!("../../../../docs/decisions.md");
+const HTTP_API: &str = include_str!("../../../../docs/http-api.md");
+const METRICS_PAGE: &str = include_str!("../../../../docs/metrics.md");
 
 /// Flags that charts set. One that is missing here may change; one that is here may not.
 const FLAGS: [&str; 24] = [
@@ -70,13 +74,13 @@ const PAGES: [&str; 8] = [
     "/api/v1/log-level",
 ];
 
-/// The rows of the table under a heading, each as its cells.
-fn table(heading: &str) -> Vec<Vec<&'static str>> {
-    let section = README.split_once(heading).map(|(_, rest)| rest).unwrap_or_default();
+/// The rows of the table under a heading of a page, each as its cells.
+fn table(page: &'static str, heading: &str) -> Vec<Vec<&'static str>> {
+    let section = page.split_once(heading).map(|(_, rest)| rest).unwrap_or_default();
     let rows = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
     let cells = rows.skip(2).map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect::<Vec<_>>());
     let cells: Vec<_> = cells.collect();
-    assert!(!cells.is_empty(), "the README has a table under {heading}");
+    assert!(!cells.is_empty(), "there is a table under {heading}");
     cells
 }
 
@@ -85,7 +89,7 @@ fn code(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn the_readme_lists_every_flag_with_its_default_and_variable() {
+fn the_docs_list_every_flag_with_its_default_and_variable() {
     let command = Args::command();
     let flags: BTreeMap<String, (Option<String>, String)> = command
         .get_arguments()
@@ -98,7 +102,7 @@ fn the_readme_lists_every_flag_with_its_default_and_variable() {
         })
         .collect();
     let mut listed = BTreeSet::new();
-    for row in table("## Settings") {
+    for row in table(CONFIGURATION, "## Flags") {
         let [flag, default, variable] = row[..] else { panic!("{row:?}") };
         let flag = code(flag)[0].trim_start_matches("--");
         let Some((real_default, real_variable)) = flags.get(flag) else { panic!("--{flag} does not exist") };
@@ -109,14 +113,14 @@ fn the_readme_lists_every_flag_with_its_default_and_variable() {
         }
         listed.insert(flag.to_owned());
     }
-    assert_eq!(listed, flags.keys().cloned().collect(), "README and --help list the same flags");
+    assert_eq!(listed, flags.keys().cloned().collect(), "docs/configuration.md and --help list the same flags");
     for flag in FLAGS {
         assert!(listed.contains(flag), "--{flag} is promised");
     }
 }
 
 #[tokio::test]
-async fn the_readme_lists_every_metric_and_promised_ones_exist() -> anyhow::Result<()> {
+async fn the_docs_list_every_metric_and_promised_ones_exist() -> anyhow::Result<()> {
     // Those of an HA tracker are there only where one is to be asked, whether it answers or not.
     let server = Server::start("overrides: {}", &["--ha-tracker-url=http://127.0.0.1:1"]).await?;
     assert_eq!(server.push("any", samples(Protocol::V1, 1)).await?.status, 200);
@@ -124,12 +128,16 @@ async fn the_readme_lists_every_metric_and_promised_ones_exist() -> anyhow::Resu
     let described: BTreeSet<&str> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     let mut listed = BTreeSet::new();
-    for row in table("## Watching it") {
+    for row in table(METRICS_PAGE, "## Metrics of mimir-rls") {
         listed.extend(code(row[0]).into_iter().map(|metric| metric.split('{').next().unwrap_or(metric)));
     }
-    // Those of a source are there only with it: `metrics::source` compares them with the README.
+    // Those of a source are there only with it: `metrics::source` compares them with the page.
     listed.retain(|name| !OF_SOURCES.iter().any(|prefix| name.starts_with(prefix)));
-    assert_eq!(listed, described, "left: README, right: /metrics");
+    assert_eq!(listed, described, "left: docs/metrics.md, right: /metrics");
+    let kinds = table(DECISIONS, "## Pushes that cannot be metered");
+    let kinds: BTreeSet<_> = kinds.iter().flat_map(|row| code(row[0])).collect();
+    let unmetered = text.lines().filter_map(|line| line.strip_prefix("rls_unmetered_total{kind=\""));
+    assert_eq!(kinds, unmetered.filter_map(|rest| rest.split('"').next()).collect(), "left: docs/decisions.md");
     for (name, labels) in METRICS {
         let series = text.lines().find(|line| line.starts_with(&format!("{name}{{")));
         let inside = series.and_then(|line| Some(line.split_once('{')?.1.split_once('}')?.0)).unwrap_or_default();
@@ -142,22 +150,31 @@ async fn the_readme_lists_every_metric_and_promised_ones_exist() -> anyhow::Resu
     Ok(())
 }
 
+/// A row has several reasons where they have one cause.
+#[test]
+fn the_docs_list_every_reason_with_its_status() {
+    let rows = table(DECISIONS, "## Reasons");
+    let listed: Vec<_> = rows.iter().flat_map(|row| code(row[0]).into_iter().map(|reason| (reason, row[1]))).collect();
+    let known: Vec<_> = DenyReason::ALL.iter().map(|reason| (reason.as_str(), reason.status().to_string())).collect();
+    assert_eq!(listed, known.iter().map(|(name, status)| (*name, status.as_str())).collect::<Vec<_>>());
+}
+
 #[tokio::test]
-async fn promised_pages_exist_and_the_readme_names_them() -> anyhow::Result<()> {
+async fn promised_pages_exist_and_the_docs_name_them() -> anyhow::Result<()> {
     let server = Server::start("overrides: {}", &[]).await?;
     for page in PAGES {
         assert_eq!(server.page(page).await?.0, 200, "{page}");
         let named = page.replace("/any", "/{id}");
-        assert!(README.contains(&named), "the README names {named}");
+        assert!(HTTP_API.contains(&named), "docs/http-api.md names {named}");
     }
-    assert!(README.contains("POST /api/v1/explain"));
+    assert!(HTTP_API.contains("POST /api/v1/explain"));
     Ok(())
 }
 
 #[tokio::test]
-async fn the_edge_config_of_the_readme_is_taken_without_a_problem() -> anyhow::Result<()> {
+async fn the_edge_config_of_the_docs_is_taken_without_a_problem() -> anyhow::Result<()> {
     let example =
-        README.split_once("```yaml\n").and_then(|(_, rest)| rest.split_once("```")).map(|(example, _)| example);
+        CONFIGURATION.split_once("```yaml\n").and_then(|(_, rest)| rest.split_once("```")).map(|(example, _)| example);
     let server = Server::start_with("overrides: {}", example.unwrap_or_default(), &[]).await?;
     assert_eq!(server.metric("rls_edge_config_problems").await?, Some(0.0));
     for (tenant, mode) in [("team-a", "shadow"), ("team-b", "off"), ("team-c", "enforce")] {

@@ -1,4 +1,4 @@
-//! The README's lines for kubectl, as they stand.
+//! The lines for kubectl in docs/kubernetes.md, as they stand.
 
 use std::fs;
 
@@ -6,17 +6,17 @@ use e2e::{Cluster, Edge, repository, until};
 
 use crate::overrides;
 
-/// The lines of the README that change a ConfigMap.
+/// The lines of the page that change a ConfigMap.
 fn lines() -> Vec<String> {
-    let readme = fs::read_to_string(repository().join("README.md")).expect("the README");
+    let page = fs::read_to_string(repository().join("docs/kubernetes.md")).expect("the page");
     let lines: Vec<_> =
-        readme.lines().filter(|line| line.starts_with("kubectl patch configmap")).map(str::to_owned).collect();
-    assert_eq!(lines.len(), 3, "the README's lines");
+        page.lines().filter(|line| line.starts_with("kubectl patch configmap")).map(str::to_owned).collect();
+    assert_eq!(lines.len(), 3, "the page's lines");
     lines
 }
 
 #[test]
-fn the_readmes_patches_do_what_it_says() {
+fn the_docs_patches_do_what_they_say() {
     let cluster = Cluster::start(&overrides(&[("tenant-1", 5)]));
     let sync = cluster.sync("sync", &[]);
     let edge = Edge::builder().limits_from(&sync.feed()).start("");

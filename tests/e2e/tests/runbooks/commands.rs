@@ -21,7 +21,7 @@ fn desk() -> (Desk, Sink, Sink) {
     let behind = Behind { mimir: mimir.port(), queries: mimir.port(), envoy: envoy.port() };
     let desk = Desk::new(Nginx::start("direct.conf", behind));
     desk.run(
-        "kubectl create configmap mimir-overrides --namespace mimir --from-literal=overrides.yaml='overrides: { team-a: { ingestion_rate: 5 } }'",
+        "kubectl create configmap mimir-runtime --namespace mimir --from-literal=runtime.yaml='overrides: { team-a: { ingestion_rate: 5 } }'",
     );
     (desk, mimir, envoy)
 }
@@ -119,7 +119,7 @@ fn each_command_of_the_rollout_does_what_it_is_there_for() {
         desk.run("kubectl get hpa --namespace mimir-edge-enforcement --output jsonpath='{.items[*].spec.maxReplicas}'");
     assert_eq!(autoscalers, "10 10");
     a_push_reaches(&desk, &envoy, &mimir);
-    let patched = desk.run("kubectl get configmap mimir-overrides --namespace mimir --output yaml");
+    let patched = desk.run("kubectl get configmap mimir-runtime --namespace mimir --output yaml");
     assert!(patched.contains("tenant-1.samples_per_second: \"15000\""), "{patched}");
 }
 
