@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use e2e::{Cluster, Edge, Request, helm, repository, send, tool};
 
-use crate::{MIMIR_RLS, chart};
+use super::{MIMIR_RLS, chart};
 
 fn rules() -> PathBuf {
     chart(MIMIR_RLS).join("files/alerts.yaml")

@@ -11,8 +11,8 @@ use e2e::{
 };
 use serde_json::Value;
 
-use crate::objects::Objects;
-use crate::{ENVOY, cluster};
+use super::objects::Objects;
+use super::{ENVOY, cluster};
 
 /// The container's arguments, with the one path below `folder`.
 fn arguments(container: &Value, configuration: &str) -> Vec<String> {

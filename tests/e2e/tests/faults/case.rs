@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use e2e::{Fate, compare_with, until, until_some};
 
-use crate::stack::Stack;
+use super::stack::Stack;
 
 /// So many right answers in a row are normal: a second's.
 const IN_A_ROW: usize = 50;
