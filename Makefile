@@ -105,7 +105,7 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS (60), two at once
 	fuzz/run $${FUZZ_SECONDS:-60}
 
 differential: ## put DOCUMENTS (2000) runtime configurations of SEED to a real Mimir and to the edge's reader
-	$(TOOLS) mimir
+	$(TOOLS) cargo-nextest mimir
 	cargo build --bins --package rls --package overrides-sync --package edgectl --locked
 	DOCUMENTS=$${DOCUMENTS:-2000} $(LONG) --package e2e verdicts::
 
