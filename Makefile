@@ -7,7 +7,10 @@ MAKEFLAGS += --no-print-directory
 
 TOOLS := tests/tools/install
 # What the end-to-end tests drive.
-DRIVEN := envoy mimir prometheus promtool etcd kube-apiserver kubectl helm nginx haproxy gateway-api docker-compose libfaketime
+DRIVEN := cargo-nextest envoy mimir prometheus promtool etcd kube-apiserver kubectl helm nginx haproxy gateway-api docker-compose libfaketime
+# Each test runs in a process of its own, as .config/nextest.toml says. TESTS chooses some by a part of their names.
+NEXTEST := $$($(TOOLS) --print-path cargo-nextest) nextest run --locked
+LONG := $(NEXTEST) --profile long
 
 .PHONY: help ci run build check test e2e lint fmt clippy doc check-layers check-sizes check-parity check-docs check-release lint-charts lint-rules lint-containers lint-workflows render deny tools bench bench-propagation bench-neighbours bench-outage fuzz differential faults soak advisories images package-charts sbom dist sign sign-pushed release-notes clean-tools
 
@@ -29,17 +32,18 @@ build: ## build the release programs into target/release
 	cargo build --release --bins --locked
 
 check: ## run the tests that need no other program
-	cargo test --workspace --exclude e2e --locked
+	$(TOOLS) cargo-nextest
+	$(NEXTEST) --workspace --exclude e2e $(TESTS)
 
 # One build for all of it: cargo turns on other features for other choices of packages, and would build dependencies again.
-test: ## run all tests, also those with the real Envoy, Mimir, Prometheus and Kubernetes API
+test: ## run all tests, also those with the real Envoy, Mimir, Prometheus and Kubernetes API, or some: TESTS=part-of-a-name
 	$(TOOLS) $(DRIVEN)
-	cargo test --workspace --locked
+	$(NEXTEST) --workspace $(TESTS)
 
 e2e: ## run the end-to-end tests alone
 	$(TOOLS) $(DRIVEN)
 	cargo build --bins --package rls --package overrides-sync --package edgectl --locked
-	cargo test --package e2e --locked
+	$(NEXTEST) --package e2e $(TESTS)
 
 lint: fmt clippy doc check-layers check-sizes check-parity check-docs check-release lint-charts lint-rules lint-containers lint-workflows deny ## run everything else that has to pass
 
@@ -116,31 +120,29 @@ bench-neighbours: ## print what a tenant sees of its pushes while another one's 
 bench-outage: ## run the end-to-end test of an API server that is away for minutes: OUTAGE_SECONDS (180)
 	$(TOOLS) $(DRIVEN)
 	cargo build --bins --package rls --package overrides-sync --package edgectl --locked
-	OUTAGE_SECONDS=$${OUTAGE_SECONDS:-180} cargo test --package e2e --test feed --locked -- --nocapture without_an_api_server
+	OUTAGE_SECONDS=$${OUTAGE_SECONDS:-180} $(LONG) --package e2e feed::outages::without_an_api_server
 
 fuzz: ## run each fuzz target for FUZZ_SECONDS (60), two at once
 	$(TOOLS) cargo-fuzz
 	fuzz/run $${FUZZ_SECONDS:-60}
 
 differential: ## put DOCUMENTS (2000) runtime configurations of SEED to a real Mimir and to the edge's reader
-	$(TOOLS) mimir
+	$(TOOLS) cargo-nextest mimir
 	cargo build --bins --package rls --package overrides-sync --package edgectl --locked
-	DOCUMENTS=$${DOCUMENTS:-2000} cargo test --package e2e --test verdicts --locked -- --nocapture
+	DOCUMENTS=$${DOCUMENTS:-2000} $(LONG) --package e2e verdicts::
 
 # One after the other: the figures are those of one fault.
 faults: ## kill, freeze and starve each program under load, fuzz what reads, soak for 2 minutes; under 30 minutes
 	$(TOOLS) $(DRIVEN)
-	cargo test --workspace --locked --no-run
-	FAULTS=long cargo test --workspace --test faults --locked -- --nocapture --test-threads=1
-	FAULTS=long cargo test --workspace --test memory --locked -- --nocapture --test-threads=1
-	OUTAGE_SECONDS=$${OUTAGE_SECONDS:-60} cargo test --workspace --test outage --locked -- --nocapture
+	FAULTS=long $(LONG) --workspace faults:: memory::
+	OUTAGE_SECONDS=$${OUTAGE_SECONDS:-60} $(LONG) --workspace outage::
 	$(MAKE) fuzz
-	SOAK_MINUTES=$${SOAK_MINUTES:-2} cargo test --workspace --test soak --locked -- --nocapture
+	SOAK_MINUTES=$${SOAK_MINUTES:-2} $(LONG) --workspace soak::
 
 soak: ## run the edge at 60 % of what it can do for SOAK_MINUTES (20), while limits change and tenants come and go
 	$(TOOLS) $(DRIVEN)
 	cargo build --release --bins --locked
-	SOAK_MINUTES=$${SOAK_MINUTES:-20} cargo test --release --package e2e --test soak --locked -- --nocapture
+	SOAK_MINUTES=$${SOAK_MINUTES:-20} $(LONG) --release --package e2e soak::
 
 images: ## build the images with docker; REGISTRY, PUSH=1 and PLATFORMS change where to and for what
 	ops/release/images

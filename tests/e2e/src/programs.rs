@@ -29,12 +29,15 @@ pub fn built(name: &str) -> PathBuf {
     program
 }
 
-/// An installed program.
+/// An installed program: the one that the environment names (`TOOL_ENVOY`), as it does under nextest, or else the one that the installer finds.
 ///
 /// # Panics
 /// When it is not installed; the message names the command that installs it.
 #[must_use]
 pub fn tool(name: &str) -> PathBuf {
+    if let Some(path) = env::var_os(format!("TOOL_{}", name.to_uppercase().replace('-', "_"))) {
+        return PathBuf::from(path);
+    }
     let installer = repository().join("tests/tools/install");
     let output = Command::new(installer).args(["--print-path", name]).output().expect("the tool installer runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use e2e::{Edge, Load, Signal, Tally, abandon, push_request, samples, until};
+use e2e::{Edge, Load, Signal, Tally, abandon, push_request, samples, wait_until};
 
 const LIMITS: &str = "overrides: { team: { ingestion_rate: 1e12, ingestion_burst_size: 1000000000000 } }";
 
@@ -26,12 +26,12 @@ fn a_frozen_mimir_rls_that_goes_on_costs_no_error_a_second_later() {
     let (waiting, resumed) = thread::scope(|scope| {
         let waiting = scope.spawn(|| Tally::of_pushes_at_once(edge.port(), IN_FLIGHT, &request));
         abandon(edge.port(), ABANDONED, &request);
-        until("3 s have passed", || frozen.elapsed() >= Duration::from_secs(3));
+        wait_until(frozen + Duration::from_secs(3));
         edge.rls.process.signal(Signal::CONT);
         let resumed = Instant::now();
         (waiting.join().unwrap_or_default(), resumed)
     });
-    until("a second has passed", || resumed.elapsed() >= Duration::from_secs(1));
+    wait_until(resumed + Duration::from_secs(1));
     load.wait_for_more_of(200, 100);
     let tally = load.stop();
 

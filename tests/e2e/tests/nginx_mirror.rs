@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use e2e::{
     Arrival, Behind, Edge, FrontClient, FrontLoad, FrontTally, Nginx, PUSH_ID, Request, Signal, Sink, noisy,
-    push_request, samples, send, until,
+    push_request, samples, send, until, wait_until,
 };
 
 const LIMITS: &str = "
@@ -134,7 +134,7 @@ fn a_frozen_shadow_side_holds_a_client_no_longer_than_it_says() {
     let tally = front.load("team", |load| {
         front.edge.envoy.process.signal(Signal::STOP);
         let frozen = Instant::now();
-        until("4 s have passed", || frozen.elapsed() >= Duration::from_secs(4));
+        wait_until(frozen + Duration::from_secs(4));
         load.wait_for_more(100);
     });
     front.edge.envoy.process.signal(Signal::CONT);

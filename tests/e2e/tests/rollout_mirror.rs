@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use e2e::{
     Behind, Envoy, EnvoySettings, FrontClient, FrontLoad, FrontTally, Mimir, MimirRls, Nginx, Request, WatchedFile,
-    noisy, push_request, until,
+    noisy, push_request, until, wait_until,
 };
 use serde_json::Value;
 use tempfile::tempdir;
@@ -224,7 +224,7 @@ fn a_mirrored_edge_decides_as_the_mimir_that_answers() {
     let load = FrontLoad::start(mirrored.nginx.port(), clients());
     let started = Instant::now();
     for window in 1..=WINDOWS {
-        until("a window is over", || started.elapsed() >= WINDOW * window as u32);
+        wait_until(started + WINDOW * window as u32);
         borders.push(mirrored.allowed());
     }
     let tally = load.stop();

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use e2e::{Connection, KubeApiServer, Process, Request, Signal, built, free_port, send, until};
 use serde_json::Value;
 
-use crate::objects::Objects;
+use super::objects::Objects;
 
 /// A running container.
 pub(crate) struct Container {

@@ -2,7 +2,7 @@
 
 use e2e::{ADMIN, KubeApiServer, Kubectl, helm_at, until};
 
-use crate::{ENVOY, MIMIR_RLS, NAMESPACE, OVERRIDES_SYNC, Set, chart, cluster};
+use super::{ENVOY, MIMIR_RLS, NAMESPACE, OVERRIDES_SYNC, Set, chart, cluster};
 
 const KINDS: [(&str, &str, &str); 3] = [
     ("monitoring.coreos.com", "ServiceMonitor", "servicemonitors"),

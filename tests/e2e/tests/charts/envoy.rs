@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use e2e::{
     Connection, MimirRls, Process, Request, Signal, WatchedFile, free_port, push_request, samples, send, tool, until,
+    wait_until,
 };
 use serde_json::Value;
 
-use crate::objects::Objects;
-use crate::{ENVOY, cluster};
+use super::objects::Objects;
+use super::{ENVOY, cluster};
 
 /// The container's arguments, with the one path below `folder`.
 fn arguments(container: &Value, configuration: &str) -> Vec<String> {
@@ -89,7 +90,7 @@ fn envoy_runs_and_drains_as_its_chart_has_it() {
     let answer = send(push_port, &push_request("team", &body));
     assert_eq!((answer.status, answer.headers.get("connection").as_deref()), (200, Some("close")));
     let asked = Instant::now();
-    until("the hook's delay has passed", || asked.elapsed() > Duration::from_secs(3));
+    wait_until(asked + Duration::from_secs(3));
     assert!(hook.ended().is_none(), "it waits for no push that has begun");
     slow.write_all(&body).expect("a body can be sent");
     let mut line = String::new();

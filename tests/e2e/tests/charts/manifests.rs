@@ -3,8 +3,8 @@
 use e2e::{Kubectl, helm};
 use serde_json::{Value, json};
 
-use crate::objects::Objects;
-use crate::{ENVOY, MIMIR_RLS, OVERRIDES_SYNC, Set, chart, cluster};
+use super::objects::Objects;
+use super::{ENVOY, MIMIR_RLS, OVERRIDES_SYNC, Set, chart, cluster};
 
 const HPA: &[Set<'_>] = &[("hpa.enabled", "true")];
 const KUBE: &[Set<'_>] = &[("limits.source", "kube:mimir/mimir-runtime")];

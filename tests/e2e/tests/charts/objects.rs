@@ -3,7 +3,7 @@
 use e2e::{Kubectl, helm_template};
 use serde_json::Value;
 
-use crate::{NAMESPACE, Set, chart};
+use super::{NAMESPACE, Set, chart};
 
 /// The objects of one release, with the API server's defaults.
 pub(crate) struct Objects(Vec<Value>);

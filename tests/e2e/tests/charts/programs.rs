@@ -2,9 +2,9 @@
 
 use e2e::{ADMIN, Cluster, KubeApiServer, Kubectl, Token, helm_at};
 
-use crate::container::Container;
-use crate::objects::Objects;
-use crate::{MIMIR_RLS, NAMESPACE, OVERRIDES_SYNC, Set, chart};
+use super::container::Container;
+use super::objects::Objects;
+use super::{MIMIR_RLS, NAMESPACE, OVERRIDES_SYNC, Set, chart};
 
 /// A drain that tests wait for, instead of 15 s.
 const SOON: Set<'_> = ("drain.delaySeconds", "1");

@@ -2,7 +2,7 @@
 
 use e2e::helm;
 
-use crate::{ENVOY, MIMIR_RLS, OVERRIDES_SYNC, chart};
+use super::{ENVOY, MIMIR_RLS, OVERRIDES_SYNC, chart};
 
 /// That the chart is not rendered with this, and that one of these is said: helm 3 had other words before 3.18.
 #[track_caller]

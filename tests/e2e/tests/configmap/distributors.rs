@@ -5,7 +5,7 @@ use limits_source::{DistributorsSource, KubeClient, ServiceName};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::watched::runtime;
+use super::watched::runtime;
 
 const SLICES: &str = "/apis/discovery.k8s.io/v1/namespaces/mimir/endpointslices";
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use e2e::{ADMIN, Cluster, until};
 use limits::{LimitsState, SourceDocument, TenantLimits};
 
-use crate::proxy::Proxy;
-use crate::{Watched, rates};
+use super::proxy::Proxy;
+use super::{Watched, rates};
 
 /// What the source may be behind once the API server answers again.
 const FRESH: Duration = Duration::from_secs(5);

@@ -7,7 +7,7 @@ use e2e::{ADMIN, Cluster, KubeApiServer, Token, until};
 use limits::{LimitsState, TenantLimits};
 use serde_json::json;
 
-use crate::{Watched, rates};
+use super::{Watched, rates};
 
 const SOON: Duration = Duration::from_secs(5);
 const BINDINGS: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/mimir/rolebindings";

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use e2e::{ADMIN, Cluster, until};
 use serde_json::{Value, json};
 
-use crate::{Watched, rates};
+use super::{Watched, rates};
 
 /// A change is to be there long before the question that is asked every 15 s could have found it.
 const AT_ONCE: Duration = Duration::from_secs(5);

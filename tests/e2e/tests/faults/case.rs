@@ -5,9 +5,9 @@ use std::env;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use e2e::{Fate, compare_with, until, until_some};
+use e2e::{Fate, compare_with, until, until_some, wait_until};
 
-use crate::stack::Stack;
+use super::stack::Stack;
 
 /// So many right answers in a row are normal: a second's.
 const IN_A_ROW: usize = 50;
@@ -27,8 +27,7 @@ pub(crate) fn hold() -> Duration {
 
 /// Lets the time of a fault pass.
 pub(crate) fn pass(time: Duration) {
-    let begun = Instant::now();
-    until("the time of a fault is over", || begun.elapsed() >= time);
+    wait_until(Instant::now() + time);
 }
 
 /// What clients may see of a fault.

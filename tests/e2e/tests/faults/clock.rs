@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use e2e::{tool, until};
 
-use crate::case::{Case, Costs, hold, pass};
-use crate::stack::Stack;
+use super::case::{Case, Costs, hold, pass};
+use super::stack::Stack;
 
 const STEP: &str = "clock-step";
 

@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::case::{Case, Costs, hold, pass};
+use super::case::{Case, Costs, hold, pass};
 
 const USUAL: u64 = 20_000;
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use e2e::{Disk, MimirRls, until};
 
-use crate::case::{Case, Costs, pass};
-use crate::stack::Stack;
+use super::case::{Case, Costs, pass};
+use super::stack::Stack;
 
 const BYTES: u64 = 1 << 20;
 const CACHE: &str = "limits-cache";

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::Signal;
 
-use crate::case::{Case, Costs, hold, pass};
+use super::case::{Case, Costs, hold, pass};
 
 /// It is gone at once, and comes back.
 pub(crate) const KILLED: Case = Case {

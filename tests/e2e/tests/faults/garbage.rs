@@ -18,7 +18,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
-use crate::case::{Case, Costs, is_long};
+use super::case::{Case, Costs, is_long};
 
 /// What a server says, one on each connection in turn.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use e2e::until;
 
-use crate::case::{Case, Costs, hold};
+use super::case::{Case, Costs, hold};
 
 const CLIENTS: usize = 300;
 const A_BYTE_EVERY: Duration = Duration::from_millis(100);

@@ -3,7 +3,7 @@
 use e2e::{CONFIG_MAP, Cluster, Edge, EdgeBuilder, Load, MimirRls, push_request, samples, until};
 use serde_json::json;
 
-use crate::overrides;
+use super::overrides;
 
 /// The burst that a mimir-rls has for a tenant.
 fn burst(rls: &MimirRls, tenant: &str) -> Option<u64> {

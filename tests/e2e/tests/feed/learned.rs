@@ -6,7 +6,7 @@ use remote_write::encode::{Series, encode_push};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::overrides;
+use super::overrides;
 
 /// An EndpointSlice of the distributors' Service with so many ready addresses, and one that is not ready.
 fn slice(ready: u8) -> Value {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use e2e::{Cluster, Edge, Load, Signal, push_request, samples, until};
 
-use crate::overrides;
+use super::overrides;
 
 /// Long enough that whatever polls every 15 s has failed once; `make bench-outage` has minutes of it.
 fn outage() -> Duration {

@@ -4,7 +4,7 @@ use std::fs;
 
 use e2e::{Cluster, Edge, repository, until};
 
-use crate::overrides;
+use super::overrides;
 
 /// The lines of the page that change a ConfigMap.
 fn lines() -> Vec<String> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use e2e::Response;
 
-use crate::tenants::Kind;
+use super::tenants::Kind;
 
 /// The headers that clients go by. Of `Retry-After` only whether it is there: Mimir draws its number.
 const HEADERS: [&str; 5] = [

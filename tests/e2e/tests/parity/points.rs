@@ -206,7 +206,7 @@ pub(crate) fn metadata(draw: &mut Draw, limits: &TenantLimits) -> Metadata {
         0 => String::new(),
         1 => "m".repeat(draw.around(limits.max_metadata_length)),
         2 => "é".repeat(draw.around(limits.max_metadata_length) / 2),
-        3 => draw.one(&["a b", "0a", crate::series::NO_UTF8]).to_owned(),
+        3 => draw.one(&["a b", "0a", super::series::NO_UTF8]).to_owned(),
         _ => draw.one(&["up", "lat", "lat_sum", "lat_bucket", "http_requests_total"]).to_owned(),
     };
     Metadata { family, about: about(draw, limits) }

@@ -4,11 +4,11 @@ use e2e::Request;
 use remote_write::Protocol;
 use remote_write::encode::{CONTENT_TYPE_V1, CONTENT_TYPE_V2, Encoder, Metadata, Series};
 
-use crate::damage;
+use super::damage;
+use super::points::{self, Clock};
+use super::series::{NO_UTF8, Sender, Source};
+use super::tenants::{Kind, METADATA, Tenant};
 use crate::draw::Draw;
-use crate::points::{self, Clock};
-use crate::series::{NO_UTF8, Sender, Source};
-use crate::tenants::{Kind, METADATA, Tenant};
 
 /// More than the edge of this test takes.
 pub(crate) const TOO_LARGE: usize = 1 << 20;

@@ -8,9 +8,9 @@ use std::thread;
 
 use e2e::{Connection, Request, Response};
 
-use crate::answers::{Likeness, compare, shown, subject};
-use crate::pushes::push;
-use crate::tenants::{Kind, Tenant};
+use super::answers::{Likeness, compare, shown, subject};
+use super::pushes::push;
+use super::tenants::{Kind, Tenant};
 
 pub(crate) const PUSHES_PER_TENANT: u64 = 40;
 /// Enough to keep the programs busy; each sends the pushes of one tenant after the other's.

@@ -3,8 +3,8 @@
 use limits::TenantLimits;
 use remote_write::encode::Series;
 
+use super::points::{self, Clock};
 use crate::draw::Draw;
-use crate::points::{self, Clock};
 
 /// Becomes bytes that are no UTF-8 once the push is written; as long as they are.
 pub(crate) const NO_UTF8: &str = "\u{10ffff}";

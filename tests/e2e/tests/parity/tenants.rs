@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use limits::{LabelValueStrategy, NameScheme, TenantLimits};
 
+use super::relabelling;
 use crate::draw::Draw;
-use crate::relabelling;
 
 /// The labels that a tenant of pairs may have for its pairs.
 const PAIR_LABELS: [(&str, &str); 3] = [("cluster", "__replica__"), ("dc", "rep"), ("cluster", "pod")];

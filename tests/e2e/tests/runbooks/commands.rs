@@ -7,8 +7,8 @@ use std::thread;
 
 use e2e::{Behind, Nginx, Sink, push_request, repository, samples, send};
 
-use crate::desk::Desk;
-use crate::runbook;
+use super::desk::Desk;
+use super::runbook;
 
 /// The blocks of commands of a runbook.
 fn blocks(text: &str) -> Vec<String> {

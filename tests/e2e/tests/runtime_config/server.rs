@@ -6,7 +6,7 @@ use e2e::{MimirRls, until};
 use limits::Tenant;
 use serde_json::Value;
 
-use crate::expected::{Expected, Tenants, values};
+use super::expected::{Expected, Tenants, values};
 
 /// What is in force while nothing else is.
 pub(crate) const RESTING: &str = "resting";

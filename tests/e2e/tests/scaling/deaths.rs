@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use e2e::{Body, Edge, Load, Request, noisy, push_request, samples};
 
-use crate::report;
+use super::report;
 
 const LIMITS: &str = "limits: { ingestion_rate: 1e300, ingestion_burst_size: 1000000000 }";
 /// Envoy turns away from a replica after so many that found it gone.

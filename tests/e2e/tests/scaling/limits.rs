@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use e2e::Edge;
 
-use crate::census::{Census, all};
-use crate::load::{Push, Stream, push_during};
-use crate::tenants::{overrides, streams};
+use super::census::{Census, all};
+use super::load::{Push, Stream, push_during};
+use super::tenants::{overrides, streams};
 
 const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 

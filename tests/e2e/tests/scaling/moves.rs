@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use e2e::{Edge, until};
 
-use crate::census::{Census, Deciders};
-use crate::load::{Push, Stream, push_during};
-use crate::report;
-use crate::tenants::{Limited, overrides, streams};
+use super::census::{Census, Deciders};
+use super::load::{Push, Stream, push_during};
+use super::report;
+use super::tenants::{Limited, overrides, streams};
 
 /// Long enough for a bucket of five seconds to be empty before something happens, and for a full one to empty again afterwards.
 const WHILE: Duration = Duration::from_secs(11);

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use e2e::{Edge, MimirRls, Signal, until};
 
-use crate::census::{Census, all};
-use crate::load::{Push, Stream, push_during};
-use crate::moves::moves;
-use crate::report;
-use crate::tenants::{overrides, streams};
+use super::census::{Census, all};
+use super::load::{Push, Stream, push_during};
+use super::moves::moves;
+use super::report;
+use super::tenants::{overrides, streams};
 
 const LEAST: Duration = Duration::from_secs(30);
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use e2e::{Edge, Envoy, EnvoySettings, MimirRls, push_request, samples, send};
 
-use crate::census::{Census, Deciders, all};
-use crate::report;
+use super::census::{Census, Deciders, all};
+use super::report;
 
 /// Each has a counter of its own at the replica that decides for it.
 const TENANTS: usize = 400;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::load::{Push, Stream};
-use crate::report;
+use super::load::{Push, Stream};
+use super::report;
 
 /// Samples a second, requests a second times [`PUSH`].
 const RATE: f64 = 1000.0;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::draw::Draw;
+use crate::draw::Draw;
 
 /// One of them.
 pub(crate) fn bomb(draw: &mut Draw) -> String {

@@ -1,9 +1,9 @@
 //! The documents of a seed. Each is drawn from the seed and its number alone.
 
-use super::draw::Draw;
 use super::node::Node;
 use super::schema::{Field, Schema};
 use super::{bombs, keys, mutate, rules, scalars, spelling, stream, values};
+use crate::draw::Draw;
 
 /// What Mimir charges and refuses by, which is compared.
 const COMPARED: [&str; 5] =

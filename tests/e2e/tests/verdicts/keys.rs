@@ -1,8 +1,8 @@
 //! Keys as nobody should write them: numbers, dates, nulls, doubles, merges.
 
-use super::draw::Draw;
 use super::node::Node;
 use super::scalars;
+use crate::draw::Draw;
 
 const ODD: [&str; 62] = [
     "0123",

@@ -1,6 +1,6 @@
 //! Good documents with a few bytes that are not.
 
-use super::draw::Draw;
+use crate::draw::Draw;
 
 const SNIPPETS: [&str; 46] = [
     "? ",

@@ -1,7 +1,7 @@
 //! Fields that rules bind together, near the values at which the rules turn.
 
-use super::draw::Draw;
 use super::node::Node;
+use crate::draw::Draw;
 
 /// Fields for one tenant.
 pub(crate) fn bound(draw: &mut Draw) -> Vec<(String, Node)> {

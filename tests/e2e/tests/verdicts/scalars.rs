@@ -1,6 +1,6 @@
 //! Scalars by grammar: numbers, durations, dates and regexps as somebody might write them, right or wrong.
 
-use super::draw::Draw;
+use crate::draw::Draw;
 
 const DIGITS: [&str; 14] = [
     "0",

@@ -1,7 +1,7 @@
 //! One configuration in one of its many spellings: block or flow, quoted, commented, anchored.
 
-use super::draw::Draw;
 use super::node::Node;
+use crate::draw::Draw;
 
 /// Chances in a hundred, drawn once for each document, so that some are plain and some are odd throughout.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use super::draw::Draw;
+use crate::draw::Draw;
 
 const HEADS: [&str; 18] = [
     "---\n",

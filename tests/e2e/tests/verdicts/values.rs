@@ -1,9 +1,9 @@
 //! Values of fields: mostly what the field's kind takes.
 
-use super::draw::Draw;
 use super::node::Node;
 use super::scalars::{self, REGEXPS};
 use super::schema::{Field, Schema};
+use crate::draw::Draw;
 
 const TRACKERS: [&str; 22] = [
     "'{a=\"b\"}'",

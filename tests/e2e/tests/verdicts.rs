@@ -18,9 +18,6 @@ use tempfile::tempdir;
 mod bombs;
 mod differences;
 mod documents;
-#[path = "../parity/draw.rs"]
-#[allow(dead_code, reason = "the other tests that draw use all of it")]
-mod draw;
 mod keys;
 mod mimir;
 mod mutate;

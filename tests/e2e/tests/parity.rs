@@ -17,7 +17,6 @@ use tempfile::tempdir;
 mod answers;
 mod counters;
 mod damage;
-mod draw;
 mod points;
 mod pushes;
 mod relabelling;

@@ -1,5 +1,7 @@
 //! Chance, all of it from one seed.
 
+#![expect(clippy::indexing_slicing, reason = "a test may panic")]
+
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
