@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use limits::Snapshot;
 use remote_write::relabel::{Pattern, PatternError, Relabeler};
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{Missing, Relabelling};
 
@@ -37,6 +37,8 @@ pub(crate) struct Compiler {
 struct Work {
     shown: watch::Receiver<Arc<Relabelling>>,
     superseded: Arc<AtomicBool>,
+    /// Ends once it holds nothing any more, which is a moment after `shown` is closed.
+    task: JoinHandle<()>,
 }
 
 impl Drop for Work {
@@ -55,15 +57,16 @@ impl Compiler {
         let begun = Arc::new(begun);
         let (sender, shown) = watch::channel(Arc::clone(&begun));
         let superseded = Arc::new(AtomicBool::new(false));
-        self.work = Some(Work { shown, superseded: Arc::clone(&superseded) });
         let (patterns, relabelling) = (Arc::clone(&self.patterns), Relabelling::clone(&begun));
-        spawn_blocking(move || {
+        let is_superseded = Arc::clone(&superseded);
+        let task = spawn_blocking(move || {
             // Whoever compiles for older limits ends soon. Nothing is left half done by one that failed.
             let mut patterns = patterns.lock().unwrap_or_else(PoisonError::into_inner);
-            patterns.compile(relabelling, missing, &superseded, |relabelling| {
+            patterns.compile(relabelling, missing, &is_superseded, |relabelling| {
                 sender.send_replace(Arc::new(relabelling.clone()));
             });
         });
+        self.work = Some(Work { shown, superseded, task });
         begun
     }
 
@@ -86,8 +89,9 @@ impl Compiler {
 
     /// Waits until everything is compiled.
     pub(crate) async fn finished(&mut self) -> Option<Arc<Relabelling>> {
-        let Work { shown, .. } = self.work.as_mut()?;
-        while shown.changed().await.is_ok() {}
+        let Work { shown, task, .. } = self.work.as_mut()?;
+        // Its only error is a panic, which was shown. Where this is cancelled nothing counts as seen, so `next` gives it.
+        drop(task.await);
         let relabelling = Arc::clone(&shown.borrow_and_update());
         self.work = None;
         Some(relabelling)
