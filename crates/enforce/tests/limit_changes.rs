@@ -95,7 +95,7 @@ fn check_requests(before: &TenantLimits, spent: u64, after: &TenantLimits, left:
 }
 
 #[test]
-fn a_raised_burst_gives_no_tokens_and_a_lowered_one_takes_those_above_it() {
+fn raising_a_burst_adds_no_tokens_lowering_it_truncates() {
     check_items(&ingestion(SLOW, 10, 0.0), 4, &ingestion(SLOW, 100, 0.0), 6);
     check_items(&ingestion(SLOW, 100, 0.0), 30, &ingestion(SLOW, 50, 0.0), 50);
     check_items(&ingestion(SLOW, 100, 0.0), 60, &ingestion(SLOW, 50, 0.0), 40);
@@ -105,7 +105,7 @@ fn a_raised_burst_gives_no_tokens_and_a_lowered_one_takes_those_above_it() {
 }
 
 #[test]
-fn the_time_before_a_new_rate_is_paid_at_the_old_one() {
+fn time_before_a_rate_change_refills_at_the_old_rate() {
     check_items(&ingestion(7.0, 100, 0.0), 100, &ingestion(SLOW, 100, 0.0), 7);
     check_items(&ingestion(SLOW, 100, 0.0), 100, &ingestion(1e6, 100, 0.0), 0);
     check_requests(&request(7.0, 100), 100, &request(SLOW, 100), 7);
@@ -126,7 +126,7 @@ fn a_running_tenants_first_request_rate_finds_no_tokens() {
 }
 
 #[test]
-fn a_tenant_that_is_new_starts_full_whatever_its_limits_were() {
+fn a_new_tenant_starts_full_whatever_its_limits() {
     let running = Running { limits: request(SLOW, 100), ..Running::default() };
     assert!(running.requests(100, START));
 }
@@ -149,7 +149,7 @@ fn a_removed_override_leaves_the_tokens_to_the_defaults() {
 }
 
 #[test]
-fn a_burst_factor_that_comes_goes_or_changes_is_a_changed_burst() {
+fn a_changed_burst_factor_is_a_changed_burst() {
     check_items(&ingestion(0.01, 10, 0.0), 4, &ingestion(0.01, 10, 5_000.0), 6);
     check_items(&ingestion(0.01, 10, 5_000.0), 4, &ingestion(0.01, 10, 0.0), 10);
     check_items(&ingestion(0.01, 10, 5_000.0), 4, &ingestion(0.01, 10, 2_000.0), 20);
@@ -158,7 +158,7 @@ fn a_burst_factor_that_comes_goes_or_changes_is_a_changed_burst() {
 }
 
 #[test]
-fn a_request_burst_of_zero_is_unbounded_and_gives_no_tokens_to_who_has_none() {
+fn a_request_burst_of_zero_refills_no_empty_bucket() {
     check_requests(&request(SLOW, 10), 10, &request(SLOW, 0), 0);
     check_requests(&request(SLOW, 0), 1_000_000, &request(SLOW, 10), 10);
     let running = Running { limits: request(SLOW, 0), ..Running::default() };

@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exemplar_needs_a_label_that_says_something_and_a_time() {
+    fn an_exemplar_needs_a_nonempty_label_and_a_time() {
         check(&[(b"a", b"b")], 1, true);
         check(&[(b"a", b"b")], -1, true);
         check(&[(b"a", b"b")], 0, false);

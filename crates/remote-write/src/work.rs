@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_texts_are_free_and_long_ones_are_paid_for_until_nothing_is_left() {
+    fn long_texts_consume_the_budget_and_short_ones_do_not() {
         let mut work = Work::new(1, Caps::USUAL);
         assert!((0..1_000_000).all(|_| work.touch(FREE_BYTES)));
         assert_eq!(work.left, (256 << 10) + 32);

@@ -83,7 +83,7 @@ fn a_read_after_an_unreadable_push_allocates_nothing() {
 }
 
 #[test]
-fn a_million_samples_of_one_time_take_no_memory_for_each() {
+fn samples_of_one_time_take_no_memory_each() {
     let mut series = series(0);
     series.samples = vec![(1.0, NOW); 1_000_000];
     let body = encode_push(Protocol::V1, &[series], &[]).unwrap();

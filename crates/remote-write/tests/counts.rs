@@ -85,7 +85,7 @@ fn a_push_of_nothing_costs_nothing() {
 
 /// Mimir writes the cut value over the bytes that labels of a 2.0 push share, and may then find series invalid.
 #[test]
-fn a_push_with_a_value_that_is_cut_where_others_share_it_is_charged_as_sent() {
+fn pushes_with_a_shared_cut_value_are_charged_as_sent() {
     let (long, other) = ("x".repeat(72), "y".repeat(72));
     let short = "x".repeat(71);
     let labels = |name, value| Series::sample(&[("__name__", name), ("label", value)], 1.0, 1);
@@ -119,7 +119,7 @@ fn a_push_with_a_value_that_is_cut_where_others_share_it_is_charged_as_sent() {
 
 /// The edge's clock and Mimir's are not one, and Mimir looks later.
 #[test]
-fn what_another_clock_may_find_valid_is_charged_and_what_none_does_is_not() {
+fn samples_valid_under_some_clock_skew_are_charged() {
     let limits = TenantLimits {
         creation_grace_period: Duration::from_mins(10),
         past_grace_period: Duration::from_hours(1),

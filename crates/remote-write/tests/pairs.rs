@@ -73,7 +73,7 @@ fn the_first_series_speaks_for_the_whole_push() {
 }
 
 #[test]
-fn a_push_without_series_is_of_no_pair_and_its_metadata_counts() {
+fn a_push_without_series_has_no_pair_but_counts_metadata() {
     let metadata = Metadata { family: "m".to_owned(), ..Metadata::default() };
     let body = encode_push(Protocol::V1, &[], &[metadata]).unwrap();
     let (counts, asked) = read(&body, Protocol::V1, &TenantLimits::default(), |_, _| Dedupe::Dropped);
@@ -90,7 +90,7 @@ fn metadata_is_dropped_with_the_push() {
 }
 
 #[test]
-fn an_elected_replica_loses_its_replica_label_before_labels_are_counted() {
+fn the_replica_label_is_removed_before_labels_are_counted() {
     // Three labels are one too many, unless one is taken off.
     let limits = TenantLimits { max_label_names_per_series: 2, ..TenantLimits::default() };
     for protocol in PROTOCOLS {
@@ -101,7 +101,7 @@ fn an_elected_replica_loses_its_replica_label_before_labels_are_counted() {
 }
 
 #[test]
-fn only_the_first_replica_label_is_taken_off_and_the_last_one_names_the_replica() {
+fn the_last_replica_label_names_and_the_first_is_removed() {
     let labels = [("__name__", "m"), ("__replica__", "x"), ("__replica__", "a"), ("cluster", "one")];
     let body = encode_push(Protocol::V1, &[Series::sample(&labels, 1.0, NOW)], &[]).unwrap();
     let (counts, asked) = read(&body, Protocol::V1, &TenantLimits::default(), elected);
@@ -110,7 +110,7 @@ fn only_the_first_replica_label_is_taken_off_and_the_last_one_names_the_replica(
 }
 
 #[test]
-fn each_series_is_judged_by_its_own_labels_where_the_tenant_says_so() {
+fn series_are_deduplicated_one_by_one_where_configured() {
     let limits =
         TenantLimits { ha_tracker_per_sample_dedupe: true, max_label_names_per_series: 2, ..TenantLimits::default() };
     let mixed = [
@@ -200,7 +200,7 @@ fn relabel(protocol: Protocol, series: &[Series], limits: &TenantLimits) -> Push
 }
 
 #[test]
-fn labels_that_are_dropped_by_their_names_leave_large_pushes_metered() {
+fn dropping_labels_by_name_keeps_large_pushes_metered() {
     let names: Vec<_> = (0..100).map(|index| format!("label_{index}").as_str().into()).collect();
     let limits = TenantLimits { drop_labels: names.into(), ..TenantLimits::default() };
     let counts = relabelled(10_000, &limits);
@@ -217,7 +217,7 @@ fn a_label_too_long_to_copy_makes_no_sample_free() {
 }
 
 #[test]
-fn a_series_on_which_rules_write_too_much_is_charged_as_sent() {
+fn a_series_that_outgrows_relabelling_is_charged_as_sent() {
     let double = RelabelRule {
         source_labels: ["m".into()].into(),
         target_label: "m".into(),
@@ -321,7 +321,7 @@ fn rules_are_cheap_unless_they_find_groups() {
 }
 
 #[test]
-fn a_push_of_more_replicas_than_are_told_apart_is_charged_as_sent_and_the_judge_is_not_asked() {
+fn too_many_replicas_are_charged_as_sent_without_an_election() {
     let limits = TenantLimits { ha_tracker_per_sample_dedupe: true, ..TenantLimits::default() };
     let push = |replicas: usize| {
         let series: Vec<_> = (0..replicas).map(|number| of("one", &number.to_string(), "m", NOW)).collect();

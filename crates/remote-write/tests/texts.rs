@@ -185,7 +185,7 @@ fn the_first_symbol_is_empty() {
 }
 
 #[test]
-fn a_symbol_after_the_series_that_uses_it_does_not_count() {
+fn a_symbol_after_its_series_does_not_count() {
     let plain = b"\x22\x00\x2a\x04\x0a\x02\x00\x01\x22\x01a";
     check(V2, plain, "proto: Remote Write 2.0 invalid label reference");
 }

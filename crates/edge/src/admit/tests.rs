@@ -17,7 +17,7 @@ fn check(
 }
 
 #[test]
-fn a_tenant_may_have_its_share_and_all_together_the_limit() {
+fn tenants_get_their_share_and_together_the_whole_budget() {
     let budget = Budget::new(400);
     assert_eq!((budget.limit(), budget.share()), (400, 100));
     let a = check(&budget, Some("a"), 60, Ok(()));

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_of_zero_is_the_default_one_and_the_tick_is_always_the_default_one() {
+    fn zero_timeouts_and_the_tick_take_their_defaults() {
         let own = TenantLimits {
             ha_tracker_update_timeout: Duration::from_secs(60),
             ha_tracker_failover_timeout: Duration::from_secs(90),

@@ -68,7 +68,7 @@ impl Play {
 }
 
 #[test]
-fn the_first_replica_of_a_cluster_is_elected_and_stays_so_while_it_pushes() {
+fn the_first_replica_stays_elected_while_it_pushes() {
     Play::new(rules()).check(&[(0, "a", true), (1, "b", false), (14, "a", true), (29, "b", false), (30, "a", true)]);
     let steady = Play::new(rules());
     for seconds in (0..HOUR).step_by(14) {
@@ -77,7 +77,7 @@ fn the_first_replica_of_a_cluster_is_elected_and_stays_so_while_it_pushes() {
 }
 
 #[test]
-fn mimir_gets_the_push_that_elects_and_one_in_half_of_each_update_timeout() {
+fn electing_pushes_reach_mimir_twice_per_update_timeout() {
     let play = Play::new(rules());
     let due = |seconds, replica| play.push(seconds, "c", replica).due;
     let pushes = [
@@ -100,7 +100,7 @@ fn mimir_gets_the_push_that_elects_and_one_in_half_of_each_update_timeout() {
 }
 
 #[test]
-fn a_replica_that_mimir_names_and_that_was_not_seen_here_is_due_at_once() {
+fn a_replica_known_only_from_mimir_is_due_immediately() {
     let play = Play::new(rules());
     assert!(play.push(0, "c", "a").due);
     play.elections.confirm("t", &entry("c", "b", 1, 1), at(2));
@@ -119,7 +119,7 @@ fn tenants_and_clusters_have_elections_of_their_own() {
 }
 
 #[test]
-fn another_replica_takes_over_on_a_tick_and_not_on_its_push() {
+fn failover_happens_on_a_tick_not_on_a_push() {
     // Ticks are at 15, 30, 45 ... after the election: those at 30 and later find the stored 0 old enough.
     Play::new(rules()).check(&[(0, "a", true), (29, "b", false), (30, "b", true), (31, "a", false)]);
     // The tick at 30 has not seen b for long, so it waits for the one at 45.
@@ -129,7 +129,7 @@ fn another_replica_takes_over_on_a_tick_and_not_on_its_push() {
 }
 
 #[test]
-fn a_failover_counts_from_the_stored_time_and_waits_until_the_elected_one_is_silent() {
+fn failover_counts_from_the_stored_time_after_silence() {
     // a was seen at 14, stored at the tick at 15: 44 is the first time at which b may take over, 45 the tick.
     Play::new(rules()).check(&[(0, "a", true), (14, "a", true), (30, "b", false), (44, "b", false), (45, "b", true)]);
     // a was seen at 16: the tick at 30 stores it, so that the one at 45 is 1 s too early.
@@ -150,8 +150,9 @@ fn jitter_decides_when_a_replica_counts_as_silent() {
     }
 }
 
+/// The earliest sample of a push counts.
 #[test]
-fn the_earliest_sample_holds_a_failover_back_where_it_has_a_timeout() {
+fn a_sample_time_timeout_delays_failover() {
     let limits =
         TenantLimits { ha_tracker_sample_failover_timeout: Duration::from_secs(20), ..TenantLimits::default() };
     for (sample, elected) in [(Some(at(19)), false), (Some(at(20)), true), (None, true), (Some(at(999)), true)] {
@@ -167,7 +168,7 @@ fn the_earliest_sample_holds_a_failover_back_where_it_has_a_timeout() {
 }
 
 #[test]
-fn no_more_clusters_than_the_limit_are_opened_and_known_ones_go_on() {
+fn cluster_limit_stops_new_clusters_not_known_ones() {
     for unlimited in [0, -1] {
         let play = Play::new(clusters(unlimited));
         assert!((0..200).all(|index| play.push(0, &format!("c{index}"), "a").status == ReplicaStatus::Elected));
@@ -212,7 +213,7 @@ fn idle_pairs_are_evicted_and_their_memory_given_back() {
 }
 
 #[test]
-fn mimirs_word_replaces_the_election_and_nobody_takes_over_from_it() {
+fn mimirs_list_replaces_the_election_without_failover() {
     let play = Play::new(rules());
     play.check(&[(0, "b", true)]);
     assert!(!play.push(1, "c", "b").confirmed && !play.elections.is_confirmed("t", b"c"));
@@ -230,7 +231,7 @@ fn mimirs_word_replaces_the_election_and_nobody_takes_over_from_it() {
 }
 
 #[test]
-fn a_word_that_is_taken_back_leaves_its_election_to_go_on() {
+fn an_expired_list_leaves_its_election_in_force() {
     let play = Play::new(rules());
     assert!(play.elections.confirm("t", &entry("c", "a", 0, 0), at(1)));
     assert_eq!(play.elections.unconfirm(at(1)), 0);
@@ -241,7 +242,7 @@ fn a_word_that_is_taken_back_leaves_its_election_to_go_on() {
 }
 
 #[test]
-fn what_mimir_lists_no_longer_is_dropped_and_what_it_never_listed_stays() {
+fn pairs_leaving_mimirs_list_drop_and_unlisted_ones_stay() {
     let play = Play::new(clusters(0));
     for (cluster, confirmed_at) in [("gone", Some(5)), ("listed", Some(10)), ("unheard", None)] {
         assert_eq!(play.push(0, cluster, "a").status, ReplicaStatus::Elected);
@@ -271,7 +272,7 @@ fn mimirs_word_is_never_forgotten_and_counts_as_a_cluster() {
 }
 
 #[test]
-fn series_without_both_labels_or_with_a_long_replica_are_of_no_pair() {
+fn series_need_both_labels_and_a_short_replica() {
     let rules = rules_of(&TenantLimits { max_label_value_length: 3, ..TenantLimits::default() });
     for (cluster, replica, is_pair) in
         [("c", "abc", true), ("a longer cluster", "a", true), ("c", "abcd", false), ("", "a", false), ("c", "", false)]
@@ -330,7 +331,7 @@ fn threads_that_push_at_once_agree_on_one_replica() {
 }
 
 #[test]
-fn all_tenants_together_have_room_for_so_many_pairs_and_get_it_back() {
+fn room_for_pairs_is_shared_and_comes_back() {
     let elections = Elections::with_room(1);
     let elect =
         |tenant: &str, seconds: i64| elections.elect(tenant, pair("c", "a"), &rules(), None, at(seconds)).status;
@@ -349,7 +350,7 @@ fn all_tenants_together_have_room_for_so_many_pairs_and_get_it_back() {
 
 /// How many pairs each of so many pushes, 66 minutes after the others, drops beside its own.
 #[test]
-fn a_push_drops_a_few_of_the_pairs_that_are_forgotten_and_decides_as_if_it_dropped_all() {
+fn pushes_drop_few_expired_pairs_but_ignore_all() {
     const PAIRS: usize = 10_000;
     let forgotten = 66 * 60;
     let play = Play::new(clusters(i64::try_from(PAIRS).unwrap()));

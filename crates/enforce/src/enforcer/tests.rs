@@ -57,8 +57,9 @@ fn items_are_taken_all_or_not_at_all() {
     check(&enforcer.charge_items(&tenant("a"), ten, 4, START), None);
 }
 
+/// Also while the bucket is empty.
 #[test]
-fn more_than_the_burst_is_denied_as_burst_even_with_no_tokens_left() {
+fn a_charge_above_the_burst_is_denied_as_burst() {
     let enforcer = Enforcer::new();
     check(&enforcer.charge_items(&tenant("a"), limit(1.0, 10), 10, START), None);
     check(&enforcer.charge_items(&tenant("a"), limit(1.0, 10), 11, START), Some(DenyReason::IngestionBurst));
@@ -94,7 +95,7 @@ fn a_tenant_that_pushes_is_not_forgotten() {
 }
 
 #[test]
-fn a_limit_that_comes_and_goes_is_obeyed_from_the_next_call() {
+fn limit_changes_apply_from_the_next_call() {
     let enforcer = Enforcer::new();
     for header in ["a", "a:k=v"] {
         let tenant = tenant(header);
@@ -133,8 +134,9 @@ fn requests_and_items_have_buckets_of_their_own() {
     check(&enforcer.charge_items(&tenant("a"), one, 1, START), None);
 }
 
+/// They are counted.
 #[test]
-fn spellings_beyond_the_bound_share_the_bare_bucket_and_are_counted() {
+fn spellings_beyond_the_bound_share_the_bare_bucket() {
     let enforcer = Enforcer::new();
     let four = limit(1.0, 4);
     for index in 0..MAX_SPELLINGS {
@@ -152,7 +154,7 @@ fn spellings_beyond_the_bound_share_the_bare_bucket_and_are_counted() {
 }
 
 #[test]
-fn idle_spellings_give_their_places_to_new_ones_while_the_tenant_stays() {
+fn idle_spellings_yield_their_places_while_the_tenant_stays() {
     let enforcer = Enforcer::new();
     for index in 0..MAX_SPELLINGS {
         check(&enforcer.charge_items(&tenant(&format!("a:k={index}")), limit(1.0, 4), 4, START), None);
@@ -326,7 +328,7 @@ fn naming(tenants: &[&str]) -> Arc<Snapshot> {
 }
 
 #[test]
-fn invented_names_take_no_more_than_there_are_places_and_cost_nobody_who_is_known() {
+fn invented_names_fill_bounded_places_and_cost_no_tenant() {
     let enforcer = Enforcer::with_places(10);
     let ten = limit(0.01, 10);
     enforcer.keep_places_for(naming(&["named"]));
@@ -350,7 +352,7 @@ fn invented_names_take_no_more_than_there_are_places_and_cost_nobody_who_is_know
 }
 
 #[test]
-fn a_tenant_without_a_place_finds_no_new_tokens_when_there_is_one() {
+fn a_tenant_gaining_a_place_gains_no_tokens() {
     let enforcer = Enforcer::with_places(1);
     let ten = limit(1.0, 10);
     check(&enforcer.charge_items(&tenant("first"), ten, 1, START), None);

@@ -31,7 +31,7 @@ fn shows_tokens_and_waits_without_charging() {
 }
 
 #[test]
-fn a_tenant_that_never_pushed_has_a_full_bucket_and_stays_unknown() {
+fn an_unseen_tenant_has_a_full_bucket_without_a_place() {
     let enforcer = Enforcer::new();
     let level = enforcer.request_level(&tenant("t"), limit(1.0, 5), START);
     assert_eq!((level.tokens(), level.wait_until_full()), (Some(5.0), Some(Duration::ZERO)));

@@ -76,7 +76,7 @@ fn words_every_recorded_refusal_as_mimir_does() {
 }
 
 #[test]
-fn prints_a_request_burst_without_bound_as_the_zero_it_was_set_to() {
+fn prints_an_unlimited_request_burst_as_zero() {
     let enforcer = Enforcer::new();
     let tenant = Tenant::parse(Some(b"team")).unwrap();
     let rate = Rate::PerSecond(1_000_000.0);

@@ -65,7 +65,7 @@ fn writes_the_bytes_of_the_format() {
 }
 
 #[test]
-fn a_message_of_128_bytes_or_more_gets_a_longer_length() {
+fn messages_of_128_bytes_take_a_longer_length() {
     for length in [1, 60, 120, 121, 122, 123, 124, 125, 126, 127, 128, 129, 300, 16_384, 20_000] {
         let series = [Series::sample(&[("__name__", "m"), ("text", &"x".repeat(length))], 1.0, 300)];
         for protocol in [Protocol::V1, Protocol::V2] {

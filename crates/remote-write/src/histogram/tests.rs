@@ -77,7 +77,7 @@ fn a_reduced_float_histogram_has_no_deltas_left_to_count() {
 }
 
 #[test]
-fn spans_that_go_back_or_tell_too_much_are_taken_as_mimir_takes_them() {
+fn malformed_spans_count_as_in_mimir() {
     let spans = |spans: Vec<(i32, u32)>, deltas| {
         let positive = Buckets { spans, deltas: vec![1; deltas], counts: vec![] };
         Sent { schema: -3, positive, ..Sent::default() }

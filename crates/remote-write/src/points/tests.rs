@@ -19,7 +19,7 @@ fn points_of_one_time_are_one() {
 }
 
 #[test]
-fn only_the_first_point_of_a_time_has_to_be_valid() {
+fn only_the_first_point_of_a_time_must_be_valid() {
     check(&[(1, true), (1, false)], Some(1));
     check(&[(1, false), (1, true)], None);
     check(&[(2, true), (1, true), (2, false), (3, true)], Some(3));
@@ -27,7 +27,7 @@ fn only_the_first_point_of_a_time_has_to_be_valid() {
 }
 
 #[test]
-fn the_first_point_of_a_time_is_kept_however_many_there_are() {
+fn the_first_of_many_points_of_a_time_is_kept() {
     let times = 0..10 * Recount::ROOM as i64;
     let mut points: Vec<_> = times.map(|time| (time % 3000, time < 3000)).collect();
     check(&points, Some(3000));

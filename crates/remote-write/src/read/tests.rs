@@ -135,7 +135,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 4096, ..ProptestConfig::default() })]
 
     #[test]
-    fn an_abandoned_push_is_charged_no_less_than_it_would_be(
+    fn an_abandoned_push_is_never_charged_less(
         series in prop::collection::vec(series(), 0..8),
         limits in tenant(),
         caps in caps(),
@@ -160,7 +160,7 @@ proptest! {
 
     /// Whatever refers to what, and however it is broken.
     #[test]
-    fn no_push_touches_more_by_reference_than_its_bytes_are_worth(
+    fn work_by_reference_stays_within_the_budget_of_bytes(
         series in prop::collection::vec(series(), 0..8),
         limits in tenant(),
         caps in caps(),
@@ -185,8 +185,9 @@ proptest! {
     }
 }
 
+/// Series that use such symbols are not validated.
 #[test]
-fn nothing_is_judged_behind_the_last_symbol_that_is_kept_and_references_are_still_checked() {
+fn references_are_checked_beyond_the_last_kept_symbol() {
     let limits = TenantLimits::default();
     let caps = Caps { symbols: 2, ..Caps::USUAL };
     let check = |series: &[u8]| {

@@ -197,7 +197,7 @@ fn drop_labels_comes_after_the_rules() {
 }
 
 #[test]
-fn there_is_nothing_to_do_without_rules_or_with_relabelling_off() {
+fn without_rules_or_with_relabelling_off_nothing_happens() {
     assert!(Relabeler::compile(&TenantLimits::default()).unwrap().is_none());
     let rules = [rule(RelabelAction::Drop, &[])];
     let off = TenantLimits { metric_relabeling_enabled: false, ..limits(&rules, &["pod"]) };
@@ -218,8 +218,9 @@ fn rules_that_cannot_be_run_are_named() {
     assert_eq!(error(rule(RelabelAction::HashMod, &[])), modulus);
 }
 
+/// It is dropped.
 #[test]
-fn a_series_on_which_rules_write_too_much_is_dropped_and_out_of_bounds() {
+fn a_series_that_outgrows_relabelling_is_out_of_bounds() {
     let double = replace(&["a"], "(.*)", "a", "$1$1");
     let map = with_regex(RelabelAction::LabelMap, &[], "(.*)");
     let doubled: Vec<_> = (0..30)
@@ -235,7 +236,7 @@ fn a_series_on_which_rules_write_too_much_is_dropped_and_out_of_bounds() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_matched_as_go_matches_them() {
+fn invalid_utf8_matches_as_in_go() {
     let mut set = LabelSet::new();
     set.push(b"a", b"x\xff-\xe2\x82");
     let rules = [replace(&["a"], "x(.)-(.)(.)", "b", "$3$1"), with_regex(RelabelAction::LabelDrop, &[], "a")];

@@ -48,7 +48,7 @@ fn refuses_a_claim_over_the_cap_before_anything_else() {
 }
 
 #[test]
-fn refuses_a_claim_that_so_few_bytes_cannot_reach_without_a_buffer_for_it() {
+fn an_impossible_claimed_length_fails_without_allocation() {
     check_refused(&varint(CAP as u64), BodyError::SnappyData);
     check_refused(&[1], BodyError::SnappyData);
     check_refused(&[[65].as_slice(), &[0; 3]].concat(), BodyError::SnappyData);

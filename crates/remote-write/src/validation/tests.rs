@@ -16,13 +16,13 @@ fn check_times(limits: &TenantLimits, first: i64, last: i64) {
 }
 
 #[test]
-fn samples_may_be_as_far_in_the_future_as_the_creation_grace_says() {
+fn samples_may_lie_ahead_by_the_creation_grace_period() {
     let times = Validation::new(&limits()).times(NOW);
     assert_eq!([i64::MIN, NOW + 10, NOW + 11].map(|time| times.contain(time)), [true, true, false]);
 }
 
 #[test]
-fn samples_may_be_as_old_as_past_grace_and_window_say() {
+fn samples_may_be_as_old_as_grace_and_window_allow() {
     let past = TenantLimits { past_grace_period: Duration::from_millis(7), ..limits() };
     check_times(&past, NOW - 7, NOW + 10);
     let both = TenantLimits { out_of_order_time_window: Duration::from_millis(5), ..past.clone() };

@@ -81,8 +81,9 @@ fn refuses_values_that_go_on_behind_the_end() {
     check_skip(&length_of_64_bits, Err(ProtobufError::UnexpectedEof));
 }
 
+/// A group end without a beginning is an error.
 #[test]
-fn the_end_of_any_group_ends_the_innermost_one_and_one_without_a_begin_is_refused() {
+fn any_group_end_closes_the_innermost_group() {
     check_skip(&[0x0c], Err(ProtobufError::UnexpectedEndOfGroup));
     check_skip(&[0x0b, 0x14], Ok(0));
     check_skip(&[0x0b, 0x13, 0x0c, 0x14, 0x0c], Ok(1));

@@ -79,7 +79,7 @@ fn valid_pushes_are_counted_as_prost_counts_them() {
 }
 
 #[test]
-fn every_truncation_of_a_valid_push_gets_the_verdict_of_prost() {
+fn every_truncation_gets_the_verdict_of_prost() {
     for (_, plain) in pushes::plain() {
         (0..plain.len()).for_each(|end| check_everywhere(&plain[..end]));
     }
@@ -148,7 +148,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_after_a_table_of_symbols_get_the_verdict_of_prost(series in wire_like_bytes()) {
+    fn bytes_after_a_symbol_table_match_prost(series in wire_like_bytes()) {
         let mut plain = b"\x22\x00\x22\x08__name__\x22\x05h_sum\x2a".to_vec();
         plain.push(series.len() as u8);
         plain.extend(series);
@@ -163,7 +163,7 @@ proptest! {
 }
 
 #[test]
-fn groups_in_unknown_fields_may_nest_as_deep_as_prost_allows() {
+fn unknown_groups_nest_as_deep_as_prost_allows() {
     for depth in 90..=110 {
         let start = [0x3b_u8].repeat(depth);
         let end = [0x3c_u8].repeat(depth);

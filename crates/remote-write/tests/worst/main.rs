@@ -9,8 +9,9 @@ mod worst;
 use remote_write::{PushCounts, Scratch, Unmetered, claimed_bytes, working_bytes};
 use tenant::WorstTenant;
 
+/// They are charged as sent.
 #[test]
-fn the_worst_pushes_take_no_more_memory_than_is_reserved_for_them_and_are_charged_as_sent() {
+fn the_worst_pushes_stay_within_reserved_memory() {
     for worst in worst::all() {
         let tenant = WorstTenant::of(&worst);
         let claimed = claimed_bytes(&worst.body).unwrap();

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_cannot_pass_a_partial_body_for_a_whole_one() {
+    fn a_client_cannot_pass_off_a_partial_body_as_whole() {
         let push = push_from(raw(&[(PARTIAL_BODY, b"false"), (PARTIAL_BODY, b"true")]));
         assert_eq!(push.body, PushBody::Partial);
     }
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_withheld_body_is_as_long_as_its_client_had_to_make_it() {
+    fn a_withheld_body_has_its_declared_length() {
         for (length, bytes) in [("17", Some(17)), ("", None), ("-1", None), ("99999999999999999999999", None)] {
             let mut request = raw(&[(CONTENT_LENGTH, length.as_bytes())]);
             let extensions = &mut request.attributes.as_mut().unwrap().context_extensions;
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_push_says_that_its_labels_are_not_to_be_validated() {
+    fn headers_ask_to_skip_label_validation() {
         for (name, value, expected) in [
             ("x-mimir-skiplabelnamevalidation", "true", true),
             ("x-mimir-skiplabelcountvalidation", "true", true),

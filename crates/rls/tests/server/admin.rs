@@ -98,7 +98,7 @@ async fn explain_names_the_limit_that_decides_and_charges_nothing() -> anyhow::R
 }
 
 #[tokio::test]
-async fn explain_says_what_is_wrong_with_a_push_or_a_question() -> anyhow::Result<()> {
+async fn explain_reports_faults_of_the_push_or_request() -> anyhow::Result<()> {
     let server = Server::start_with(LIMITS, "{ mode: enforce, tenants: { t: { mode: shadow } } }", &[]).await?;
     let (_, nobody) = explain(&server, &[], "", vec![]).await?;
     assert_eq!(

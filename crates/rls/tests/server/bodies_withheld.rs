@@ -124,7 +124,7 @@ async fn only_a_body_that_is_sent_and_read_costs_samples() -> anyhow::Result<()>
 }
 
 #[tokio::test]
-async fn the_rate_limit_call_is_told_of_samples_only_where_bodies_are_read() -> anyhow::Result<()> {
+async fn hits_carry_samples_only_where_bodies_are_decoded() -> anyhow::Result<()> {
     for (envoy, read, reads) in COMBINATIONS {
         let flag = format!("--read-bodies={read}");
         let server = Server::start(LIMITS, &[&flag, "--charge-samples-in=rate-limit"]).await?;

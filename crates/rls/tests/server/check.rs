@@ -95,7 +95,7 @@ async fn the_tenant_is_judged_before_anything_else() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn bodies_up_to_the_limit_are_read_and_larger_ones_refused() -> anyhow::Result<()> {
+async fn bodies_up_to_the_limit_decode_and_larger_are_denied() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &["--max-request-bytes=6MiB"]).await?;
     let (five_mib, six_mib) = (5 << 20, 6 << 20);
     for size in [five_mib, six_mib] {
@@ -142,7 +142,7 @@ async fn the_content_type_alone_tells_the_protocol() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn an_unknown_content_type_is_charged_as_1_0_and_forwarded() -> anyhow::Result<()> {
+async fn unknown_content_types_are_charged_as_v1_and_forwarded() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
     for content_type in ["application/x-protobuf;proto=other.Thing", "application/x-protobuf;proto"] {
         let headers = [("x-scope-orgid", "small"), ("content-type", content_type)];
@@ -190,8 +190,9 @@ async fn tenants_without_an_override_get_the_default_limits() -> anyhow::Result<
     Ok(())
 }
 
+/// Limits that neither sets are shown as Mimir's own defaults.
 #[tokio::test]
-async fn mimirs_flags_hold_over_its_file_and_nobody_saying_anything_is_shown() -> anyhow::Result<()> {
+async fn mimirs_flags_win_over_its_file() -> anyhow::Result<()> {
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(&file, "limits: { ingestion_burst_size: 3, ingestion_rate: 7 }\n")?;
     let path = format!("--default-limits={}", file.path().display());
@@ -265,7 +266,7 @@ async fn a_withheld_body_is_charged_as_a_request_only() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_content_type_that_mimir_does_not_know_is_answered_400_whatever_comes_of_the_push() -> anyhow::Result<()> {
+async fn an_unknown_content_type_always_answers_400() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
     let headers = [("x-scope-orgid", "slow"), ("content-type", "application/x-protobuf;proto=x")];
     for expected in [200, 200, 400] {
@@ -283,7 +284,7 @@ async fn a_content_type_that_mimir_does_not_know_is_answered_400_whatever_comes_
 }
 
 #[tokio::test]
-async fn a_push_whose_tenant_suffix_mimir_refuses_is_charged_as_a_request_only() -> anyhow::Result<()> {
+async fn a_malformed_tenant_suffix_charges_only_a_request() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
     for tenant in ["small|small:k=v", "small:k", "small"] {
         assert_eq!(server.push(tenant, samples(Protocol::V1, 5)).await?.status, 200, "{tenant}");

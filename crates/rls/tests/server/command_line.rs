@@ -83,7 +83,7 @@ fn a_port_that_is_taken_is_named() {
 }
 
 #[test]
-fn an_audit_log_on_a_pipe_that_nobody_reads_ends_the_start() {
+fn an_audit_pipe_without_a_reader_fails_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().is_ok_and(|made| made.success()));

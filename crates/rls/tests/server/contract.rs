@@ -172,7 +172,7 @@ async fn promised_pages_exist_and_the_docs_name_them() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn the_edge_config_of_the_docs_is_taken_without_a_problem() -> anyhow::Result<()> {
+async fn the_edge_config_of_the_docs_has_no_problem() -> anyhow::Result<()> {
     let example =
         CONFIGURATION.split_once("```yaml\n").and_then(|(_, rest)| rest.split_once("```")).map(|(example, _)| example);
     let server = Server::start_with("overrides: {}", example.unwrap_or_default(), &[]).await?;

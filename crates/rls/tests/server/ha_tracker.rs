@@ -30,7 +30,7 @@ async fn distributor(answers: Arc<AtomicBool>) -> anyhow::Result<String> {
 }
 
 #[tokio::test]
-async fn a_tracker_that_does_not_answer_delays_neither_readiness_nor_decisions() -> anyhow::Result<()> {
+async fn a_silent_tracker_delays_neither_readiness_nor_decisions() -> anyhow::Result<()> {
     let answers = Arc::new(AtomicBool::new(false));
     let url = distributor(Arc::clone(&answers)).await?;
     let server = Server::start(LIMITS, &["--ha-tracker-url", &url]).await?;

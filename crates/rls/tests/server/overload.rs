@@ -110,7 +110,7 @@ fn overloaded(answer: &Answer, says: &str) {
 }
 
 #[tokio::test]
-async fn a_tenant_over_its_share_is_refused_and_no_other_is() -> anyhow::Result<()> {
+async fn only_a_tenant_over_its_share_is_denied() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &FLAGS).await?;
     assert_eq!(metric(&server, "rls_in_flight_bytes_limit ").await?, 8 << 20);
     let mut peer = Peer::of(&server).await?;
@@ -217,7 +217,7 @@ async fn in_shadow_it_is_only_counted() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_message_that_does_not_come_in_time_is_answered_before_its_asker_gives_up() -> anyhow::Result<()> {
+async fn late_messages_are_answered_before_the_caller_gives_up() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &FLAGS).await?;
     let mut peer = Peer::of(&server).await?;
     let headers = call_headers(&server).header("x-scope-orgid", "slow").header("grpc-timeout", "500m");
@@ -228,7 +228,7 @@ async fn a_message_that_does_not_come_in_time_is_answered_before_its_asker_gives
 }
 
 #[tokio::test]
-async fn a_message_that_comes_byte_by_byte_or_with_more_behind_it_is_one_message() -> anyhow::Result<()> {
+async fn framing_survives_single_bytes_and_trailing_data() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &FLAGS).await?;
     let mut peer = Peer::of(&server).await?;
     let message = question(&[("x-scope-orgid", "")], one()).encode_to_vec();

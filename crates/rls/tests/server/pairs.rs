@@ -87,7 +87,7 @@ async fn relabelling_that_the_edge_cannot_do_is_left_to_mimir() -> anyhow::Resul
 }
 
 #[tokio::test]
-async fn a_push_whose_charge_is_only_likely_is_charged_and_never_refused() -> anyhow::Result<()> {
+async fn a_likely_charge_is_charged_and_never_denied() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
     let value = "x".repeat(72);
     let series =

@@ -20,7 +20,7 @@ const LIMITS: &str = "overrides: { small: { ingestion_rate: 0, ingestion_burst_s
 const SOON: Duration = Duration::from_secs(15);
 
 #[tokio::test]
-async fn a_tenant_as_long_as_a_proxy_takes_gets_an_answer() -> anyhow::Result<()> {
+async fn the_longest_tenant_header_of_proxies_gets_an_answer() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
     for (tenant, status) in [(vec!["small"; 9_000].join("|"), 429), ("x".repeat(60_000), 401)] {
         let mut request = Request::new(question(&[("x-scope-orgid", &tenant)], samples(Protocol::V1, 2)));
@@ -57,7 +57,7 @@ async fn start_and_reset(
 }
 
 #[tokio::test]
-async fn calls_that_are_reset_do_not_end_the_connection_that_others_share() -> anyhow::Result<()> {
+async fn reset_calls_do_not_end_the_shared_connection() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
     let (mut sender, connection) = handshake(TcpStream::connect(server.grpc).await?).await?;
     let connection = tokio::spawn(connection);
@@ -71,8 +71,9 @@ async fn calls_that_are_reset_do_not_end_the_connection_that_others_share() -> a
     Ok(())
 }
 
+/// A frozen server that goes on meets as many resets at once.
 #[tokio::test]
-async fn as_many_resets_as_a_thaw_brings_at_once_do_not_end_the_connection() -> anyhow::Result<()> {
+async fn a_burst_of_resets_does_not_end_the_connection() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
     let (sender, connection) = handshake(TcpStream::connect(server.grpc).await?).await?;
     let connection = tokio::spawn(connection);
@@ -84,7 +85,7 @@ async fn as_many_resets_as_a_thaw_brings_at_once_do_not_end_the_connection() -> 
 }
 
 #[tokio::test]
-async fn a_connection_that_says_nothing_does_not_hold_up_a_drain() -> anyhow::Result<()> {
+async fn a_silent_connection_does_not_delay_the_drain() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
     let silent = TcpStream::connect(server.grpc).await?;
     assert_eq!(server.push("any", samples(Protocol::V1, 1)).await?.status, 200);

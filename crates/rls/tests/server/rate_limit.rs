@@ -80,7 +80,7 @@ async fn hits_are_the_descriptors_else_the_requests_else_one() -> anyhow::Result
 }
 
 #[tokio::test]
-async fn a_push_that_is_refused_for_its_requests_pays_no_samples() -> anyhow::Result<()> {
+async fn a_push_over_its_request_rate_pays_no_samples() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
     let both = vec![descriptor("tenant", "t", Some(60)), descriptor("tenant_requests", "t", Some(11))];
     let refused = ask(&server, both, 0).await?;
@@ -197,7 +197,7 @@ async fn a_question_that_is_too_large_gets_an_answer() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn each_tenant_of_a_call_is_judged_and_recorded_by_its_own_mode() -> anyhow::Result<()> {
+async fn each_tenant_of_a_call_uses_its_own_mode() -> anyhow::Result<()> {
     let limits = format!("{LIMITS}  u: {{ ingestion_rate: 0.001, ingestion_burst_size: 100 }}\n");
     let config = "{ mode: enforce, tenants: { t: { mode: shadow }, out: { mode: off } } }";
     for (first, second) in [("t", "u"), ("u", "t")] {

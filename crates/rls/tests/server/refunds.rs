@@ -84,7 +84,7 @@ async fn what_a_push_was_charged_comes_back_whatever_the_cause() -> anyhow::Resu
 }
 
 #[tokio::test]
-async fn only_pushes_that_go_on_and_were_charged_have_something_to_give_back() -> anyhow::Result<()> {
+async fn only_charged_and_forwarded_pushes_carry_a_receipt() -> anyhow::Result<()> {
     let config = "{ tenants: { off: { mode: off }, seen: { mode: shadow } } }";
     let limits = format!(
         "{LIMITS}  seen: {{ ingestion_rate: 0.001, ingestion_burst_size: 5, request_rate: 0.001, request_burst_size: 2 }}\n"
@@ -159,7 +159,7 @@ async fn a_receipt_fills_no_bucket_beyond_its_capacity() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_refund_is_in_the_audit_log_and_among_no_denials() -> anyhow::Result<()> {
+async fn a_refund_is_audited_and_is_no_denial() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("audit.log");
     let charged = Charged::start(&[&format!("--audit-log={}", path.display())]).await?;

@@ -123,7 +123,7 @@ async fn samples_at_the_end_of_the_grace_period_are_charged() -> anyhow::Result<
 }
 
 #[tokio::test]
-async fn samples_of_rules_that_the_edge_cannot_run_are_charged_as_sent() -> anyhow::Result<()> {
+async fn unsupported_rules_charge_samples_as_sent() -> anyhow::Result<()> {
     let server = Server::start(&limits(), &[]).await?;
     let case = Case { server: &server, tenant: "dividing", kind: "relabel_rule" };
     let body = samples(Protocol::V1, HALF);
@@ -131,7 +131,7 @@ async fn samples_of_rules_that_the_edge_cannot_run_are_charged_as_sent() -> anyh
 }
 
 #[tokio::test]
-async fn samples_that_take_too_much_room_to_relabel_are_charged_as_sent() -> anyhow::Result<()> {
+async fn samples_too_large_to_relabel_are_charged_as_sent() -> anyhow::Result<()> {
     let server = Server::start(&limits(), &[]).await?;
     let case = Case { server: &server, tenant: "ruled", kind: "buffers" };
     // A megabyte that snappy makes some ten kilobytes of; a rule could drop the label, or the series.
@@ -145,7 +145,7 @@ async fn samples_that_take_too_much_room_to_relabel_are_charged_as_sent() -> any
 }
 
 #[tokio::test]
-async fn samples_with_a_cut_value_that_is_a_name_too_have_a_bound() -> anyhow::Result<()> {
+async fn samples_whose_cut_value_is_also_a_name_are_bounded() -> anyhow::Result<()> {
     let server = Server::start(&limits(), &[]).await?;
     let case = Case { server: &server, tenant: "cutting", kind: "cut_values" };
     let long = "x".repeat(100);
@@ -193,7 +193,7 @@ async fn a_cluster_beyond_the_most_has_a_bound() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_name_that_is_held_no_election_for_has_a_bound() -> anyhow::Result<()> {
+async fn names_without_an_election_are_bounded() -> anyhow::Result<()> {
     let server = Server::start(&limits(), &[]).await?;
     let case = Case { server: &server, tenant: "pair", kind: "ha_untracked" };
     let long = "x".repeat(1_025);
@@ -214,7 +214,7 @@ async fn without_a_list_of_the_tracker_pairs_have_a_bound() -> anyhow::Result<()
 }
 
 #[tokio::test]
-async fn without_a_tracker_a_refused_replica_makes_the_other_one_pay() -> anyhow::Result<()> {
+async fn without_a_tracker_the_other_replica_pays_after_a_denial() -> anyhow::Result<()> {
     let server = Server::start(&limits(), &[]).await?;
     let push = |cluster, replica, series| server.push("pair", of_replica(cluster, replica, series));
     assert_eq!(push("c", "a", BURST + 1).await?.status, 429, "over its burst");

@@ -39,7 +39,7 @@ async fn take_over(compiler: &mut Compiler, snapshot: &Arc<Snapshot>, before: &A
 }
 
 #[tokio::test]
-async fn equal_rules_are_compiled_once_and_kept_as_long_as_limits_name_them() {
+async fn equal_rules_compile_once_and_live_while_limits_name_them() {
     let names = |tenants: &[(&str, &str)]| {
         let entry = |(tenant, label): &(&str, &str)| format!("  {tenant}: {{drop_labels: [{label}]}}\n");
         snapshot(&format!("overrides:\n  plain: {{}}\n{}", tenants.iter().map(entry).collect::<String>()))
@@ -63,8 +63,9 @@ async fn equal_rules_are_compiled_once_and_kept_as_long_as_limits_name_them() {
     assert_eq!((relabelling.places.len(), relabelling.compiled.len()), (2, 2), "and what no limits name is gone");
 }
 
+/// An expression stays compiled while another tenant's rules still wait for it.
 #[tokio::test]
-async fn expressions_that_two_tenants_have_are_compiled_once_and_not_forgotten_while_they_wait() {
+async fn expressions_of_two_tenants_compile_once() {
     let mut compiler = Compiler::default();
     let both = snapshot(
         "overrides:\n  t: {metric_relabel_configs: [{regex: a+, action: drop}]}\n  u: {metric_relabel_configs: [{regex: a+, action: keep}]}\n",
@@ -79,7 +80,7 @@ async fn expressions_that_two_tenants_have_are_compiled_once_and_not_forgotten_w
 }
 
 #[tokio::test]
-async fn a_rule_that_cannot_be_run_is_told_from_one_that_is_not_ready() {
+async fn unsupported_rules_differ_from_rules_still_compiling() {
     let limits = with_expressions(["a".to_owned(), r"\pL{1000}".to_owned()].into_iter());
     let relabelling = take_over(&mut Compiler::default(), &limits, &Arc::default()).await;
     assert!(of(&relabelling, &limits, "t0").unwrap().is_some());
@@ -88,7 +89,7 @@ async fn a_rule_that_cannot_be_run_is_told_from_one_that_is_not_ready() {
 
 /// 500 dear expressions, which take a minute to compile: limits hold at once, what is cheap is ready at once, and newer limits wait for nothing.
 #[tokio::test]
-async fn dear_expressions_hold_up_neither_limits_nor_pushes_nor_other_tenants() {
+async fn expensive_expressions_delay_no_limits_pushes_or_other_tenants() {
     let mut compiler = Compiler::default();
     let limits = with_expressions(dear(500).chain(["cheap.*".to_owned()]));
     let began = Instant::now();

@@ -118,7 +118,7 @@ async fn a_tracker_that_is_silent_for_long_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_set_back_leaves_no_list_of_before() {
+async fn setting_the_clock_back_drops_older_lists() {
     let mut writer = writer(true);
     put(&mut writer, Some("a"), NOW).await;
     let mut of_another = list(Some("b"), NOW - 3_600_000, Some(Instant::now()));
@@ -129,7 +129,7 @@ async fn a_clock_that_is_set_back_leaves_no_list_of_before() {
 }
 
 #[tokio::test]
-async fn a_list_is_believed_until_twenty_seconds_after_mimir_was_asked() {
+async fn a_list_expires_twenty_seconds_after_mimir_was_asked() {
     for age in [LIST_HOLDS, 3 * LIST_HOLDS] {
         let mut writer = writer(true);
         writer.put_list(list(Some("b"), NOW, Instant::now().checked_sub(age))).await;
@@ -145,7 +145,7 @@ async fn a_list_is_believed_until_twenty_seconds_after_mimir_was_asked() {
 }
 
 #[test]
-fn a_name_that_is_no_text_or_too_long_is_not_tracked() {
+fn names_that_are_not_utf8_or_too_long_are_untracked() {
     let writer = writer(false);
     for names in [(&b"\xff"[..], &b"a"[..]), (&[b'x'; 1025], b"a"), (b"c", &[b'x'; 1025]), (b"c", b"\xff")] {
         let (dedupe, outcome, _) = dedupe(&writer, names, NOW);

@@ -31,7 +31,7 @@ fn order(queue: &mut FairQueue<u64>) -> String {
 }
 
 #[test]
-fn a_tenant_waits_for_its_own_dear_reads_and_others_for_none_of_them() {
+fn slow_bodies_delay_only_their_own_tenant() {
     let mut queue = queue(1);
     (0..3).for_each(|_| push(&mut queue, "d", 500));
     (0..5).for_each(|_| push(&mut queue, "n", 10));
@@ -39,14 +39,14 @@ fn a_tenant_waits_for_its_own_dear_reads_and_others_for_none_of_them() {
 }
 
 #[test]
-fn equal_reads_take_turns_in_the_order_in_which_they_came() {
+fn tenants_with_equal_jobs_take_turns_in_arrival_order() {
     let mut queue = queue(1);
     ["b", "b", "b", "a", "a", "a", "c"].iter().for_each(|tenant| push(&mut queue, tenant, 10));
     assert_eq!(order(&mut queue), "bacbaba");
 }
 
 #[test]
-fn a_read_that_took_longer_than_it_seemed_is_paid_for_afterwards() {
+fn underestimated_jobs_are_paid_for_afterwards() {
     let mut queue = queue(1);
     for _ in 0..3 {
         queue.push("liar", Cost { estimate: millis(1), weight: 1 }, 100);
@@ -91,7 +91,7 @@ fn no_tenant_has_more_under_way_than_it_may() {
 }
 
 #[test]
-fn no_tenant_has_more_weight_under_way_than_it_may_but_for_a_single_job() {
+fn running_weight_of_a_tenant_is_bounded_beyond_one_job() {
     let mut queue = queue(4);
     for (tenant, weight) in [("a", 60), ("a", 60), ("b", 500), ("b", 1)] {
         queue.push(tenant, Cost { estimate: millis(10), weight }, 10);

@@ -56,7 +56,7 @@ async fn only_large_bodies_leave_the_thread_they_came_on() {
 }
 
 #[tokio::test]
-async fn a_tenant_waits_for_itself_and_is_never_refused_for_what_waits() {
+async fn a_waiting_queue_never_denies_its_tenant() {
     let pool = DecodePool::without_threads(LIMITS, 1);
     let body = zeros(LIMITS.max_decoded_bytes);
     let mut waiting: Vec<_> = (0..50).map(|_| Box::pin(pool.decode(Lane::Tenant("a"), &body, plain()))).collect();
@@ -68,7 +68,7 @@ async fn a_tenant_waits_for_itself_and_is_never_refused_for_what_waits() {
 }
 
 #[tokio::test]
-async fn a_body_whose_call_has_ended_is_neither_kept_nor_read() {
+async fn bodies_of_ended_calls_are_neither_kept_nor_decoded() {
     let pool = DecodePool::without_threads(LIMITS, 1);
     let body = zeros(LIMITS.max_decoded_bytes);
     let mut reading = Box::pin(pool.decode(Lane::Tenant("t"), &body, fatal()));
@@ -81,7 +81,7 @@ async fn a_body_whose_call_has_ended_is_neither_kept_nor_read() {
 }
 
 #[tokio::test]
-async fn no_more_is_read_at_once_than_there_is_memory_for() {
+async fn decoding_at_once_stays_within_memory() {
     let pool = DecodePool::without_threads(LIMITS, 8);
     let large = zeros(LIMITS.max_decoded_bytes);
     let mut waiting: Vec<_> =
@@ -114,7 +114,7 @@ async fn no_more_is_read_at_once_than_there_is_memory_for() {
 }
 
 #[tokio::test]
-async fn what_is_read_in_place_is_bounded_too_and_left_to_the_readers_beyond() {
+async fn decoding_in_place_is_bounded_and_overflows_to_the_pool() {
     let pool = DecodePool::without_threads(LIMITS, 1);
     let all = DecodePool::max_bytes_in_place();
     assert!(reserve(&pool.pool.free_bytes_in_place, all));

@@ -93,8 +93,9 @@ mod tests {
         (0..asked).filter(|_| allowance.take(tenant).is_ok()).count()
     }
 
+    /// No tenant takes from another's allowance.
     #[test]
-    fn a_tenant_gets_its_burst_and_then_its_rate_and_takes_nothing_from_others() {
+    fn a_tenant_gets_its_burst_then_its_rate() {
         let (allowance, clock) = allowance(Rate { per_second: 1_000, burst: 1_000 });
         assert_eq!(granted(&allowance, Some("a"), 5_000), 100);
         assert_eq!(allowance.take(Some("a")), Err(Exceeded::Tenant));
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_clients_make_up_fill_only_the_places_there_are_and_are_forgotten() {
+    fn invented_names_fill_bounded_places_and_expire() {
         let (allowance, clock) = allowance(Rate { per_second: 1, burst: 1 });
         for name in 0..PLACES * 2 {
             let _ = allowance.take(Some(&name.to_string()));

@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_go_from_the_newest_to_the_oldest_and_can_be_of_one_tenant() {
+    fn pages_list_newest_first_and_filter_by_tenant() {
         let recent = filled(&["a", "b", "a:k=v", "ab", "a"]);
         check(&recent, (None, None, 10), &[5, 4, 3, 2, 1]);
         check(&recent, (None, None, 2), &[5, 4]);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_ones_are_kept_and_a_page_goes_on_though_new_ones_come() {
+    fn only_recent_denials_are_kept_and_paging_stays_stable() {
         let recent = Recent::default();
         for _ in 0..KEPT + 10 {
             recent.add(denied_push("a").into());
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_of_many_threads_are_kept_in_the_order_of_their_numbers() {
+    fn concurrent_denials_are_kept_in_number_order() {
         let recent = Recent::default();
         std::thread::scope(|scope| {
             for _ in 0..4 {

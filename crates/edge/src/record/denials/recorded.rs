@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_that_is_only_counted_says_so_and_an_unknown_tenant_is_null() {
+    fn shadow_denials_say_would_deny_and_null_unknown_tenants() {
         let recorded = DenialRecord::from(denied_push(None, Mode::Shadow, ""));
         assert!(!recorded.is_sent());
         assert!(json(&recorded).contains(r#""tenant":null,"decision":"would_deny","mode":"shadow""#));

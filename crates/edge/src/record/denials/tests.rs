@@ -50,7 +50,7 @@ fn denials() -> Denials {
 }
 
 #[test]
-fn a_refusal_is_among_the_last_ones_in_the_audit_log_and_in_the_logs() {
+fn a_denial_is_recent_audited_and_logged() {
     let (folder, registry) = (tempfile::tempdir().unwrap(), Registry::new());
     let path = folder.path().join("audit");
     let denials = Denials::new(Some(path.clone().into()), &registry).unwrap();
@@ -67,7 +67,7 @@ fn a_refusal_is_among_the_last_ones_in_the_audit_log_and_in_the_logs() {
 }
 
 #[test]
-fn a_log_line_says_when_a_refusal_was_only_counted_and_leaves_out_an_unknown_tenant() {
+fn log_lines_mark_shadow_denials_and_omit_unknown_tenants() {
     let denials = denials();
     let log = logged(tracing::Level::INFO, || {
         denials.record(DeniedPush { tenant: None, mode: Mode::Shadow, ..denied_push("") });
@@ -83,8 +83,9 @@ fn a_tenant_cannot_write_log_lines_of_its_own() {
     assert!(!log.contains('\x1b'), "{log}");
 }
 
+/// The lines left out are counted.
 #[test]
-fn a_storm_of_refusals_gets_few_log_lines_and_the_others_are_counted() {
+fn a_denial_storm_gets_few_log_lines() {
     let denials = denials();
     let log = logged(tracing::Level::INFO, || {
         for _ in 0..500 {
@@ -109,7 +110,7 @@ fn log_lines_that_nobody_wants_are_not_counted_as_suppressed() {
 }
 
 #[test]
-fn an_audit_log_that_cannot_be_opened_is_an_error_and_every_metric_is_there_from_the_start() {
+fn metrics_exist_from_start_and_unopenable_audit_logs_fail() {
     let registry = Registry::new();
     drop(Denials::new(None, &registry).unwrap());
     let mut text = String::new();

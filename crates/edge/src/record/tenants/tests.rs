@@ -76,7 +76,7 @@ fn both_decisions_are_counted_and_exist_from_the_start() {
 }
 
 #[test]
-fn series_stay_few_with_100_000_tenants_and_count_every_decision() {
+fn many_tenants_make_few_series_that_count_every_decision() {
     let fixture = Fixture::new();
     fixture.record(names("calm", 100_000), false);
     assert_eq!(fixture.tenants().len(), PLACES_OF_INNOCENTS);
@@ -91,7 +91,7 @@ fn series_stay_few_with_100_000_tenants_and_count_every_decision() {
 }
 
 #[test]
-fn an_offender_finds_a_place_among_many_tenants_that_were_never_refused() {
+fn a_denied_tenant_displaces_tenants_never_denied() {
     let fixture = Fixture::new();
     fixture.record(names("calm", 2_000), false);
     fixture.metrics.record("offender", true);
@@ -100,7 +100,7 @@ fn an_offender_finds_a_place_among_many_tenants_that_were_never_refused() {
 }
 
 #[test]
-fn a_tenant_that_is_refused_makes_room_for_another_that_is_not() {
+fn a_denied_tenant_frees_its_place_among_undenied_ones() {
     let fixture = Fixture::new();
     fixture.record(names("calm", PLACES_OF_INNOCENTS), false);
     fixture.metrics.record("late", false);
@@ -112,7 +112,7 @@ fn a_tenant_that_is_refused_makes_room_for_another_that_is_not() {
 }
 
 #[test]
-fn a_tenant_without_decisions_for_15_minutes_loses_its_place_and_starts_again_at_0() {
+fn idle_tenants_lose_their_place_and_restart_at_zero() {
     let (fixture, start) = (Fixture::new(), Instant::now());
     for _ in 0..10 {
         fixture.record(["idle".to_owned(), "busy".to_owned()], false);
@@ -145,7 +145,7 @@ fn a_tenant_with_few_decisions_loses_its_place_sooner() {
 }
 
 #[test]
-fn invented_tenants_with_one_refusal_each_keep_an_offender_out_for_two_minutes_at_most() {
+fn invented_tenants_block_a_place_two_minutes_at_most() {
     let (fixture, start) = (Fixture::new(), Instant::now());
     fixture.record(names("invented", 2_000), true);
     fixture.metrics.record("offender", true);
@@ -174,7 +174,7 @@ fn places_of_idle_tenants_are_given_to_others() {
 }
 
 #[test]
-fn threads_that_meet_at_the_bounds_lose_no_decision_and_no_place() {
+fn threads_racing_at_the_bounds_lose_nothing() {
     let (fixture, start) = (Fixture::new(), Instant::now());
     std::thread::scope(|scope| {
         for thread in 0..4_usize {

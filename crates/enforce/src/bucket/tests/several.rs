@@ -84,8 +84,9 @@ proptest! {
         prop_assert!(allowed >= accepted, "{} of {}", allowed, accepted);
     }
 
+    /// The number of distributors does not matter: one distributor takes one push.
     #[test]
-    fn a_charge_above_one_burst_is_refused_however_many_distributors_there_are(
+    fn a_charge_above_one_burst_is_always_denied(
         (limit, _) in limits(),
         more in 1_i64..1_000_000,
         at in 0_i64..i64::MAX,
@@ -145,7 +146,7 @@ proptest! {
 }
 
 #[test]
-fn a_bucket_of_three_distributors_gives_three_bursts_and_refuses_one_that_is_larger() {
+fn three_distributors_give_three_bursts_but_no_larger_one() {
     let limit = RateLimit::of_several(Rate::PerSecond(3.0), Burst::Items(10), 3.try_into().unwrap());
     let mut bucket = Bucket::new(limit);
     assert!(!bucket.take(11, START));

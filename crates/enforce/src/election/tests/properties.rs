@@ -168,7 +168,7 @@ proptest! {
     }
 
     #[test]
-    fn exactly_one_replica_of_a_held_pair_is_elected_and_a_preview_tells_which(
+    fn exactly_one_replica_is_elected_as_the_preview_says(
         rules in some_rules(),
         steps in vec((pauses(), any_step()), 1..80),
     ) {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_replica_of_which_mimir_got_nothing_gives_its_place_to_the_next() {
+fn a_replica_withheld_from_mimir_yields_to_the_next() {
     let play = Play::new(rules());
     let withhold = |seconds, replica: &str| play.elections.withhold("t", b"c", replica.as_bytes(), at(seconds));
     play.check(&[(0, "a", true)]);

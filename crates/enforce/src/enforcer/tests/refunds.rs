@@ -46,7 +46,7 @@ fn each_spelling_gets_back_its_own() {
 }
 
 #[test]
-fn a_spelling_without_a_place_gives_back_to_the_bucket_that_it_took_from() {
+fn refunds_return_to_the_shared_bucket_that_paid() {
     let enforcer = Enforcer::new();
     let ten = limit(0.001, 10);
     for number in 0..MAX_SPELLINGS {
@@ -86,7 +86,7 @@ fn what_gos_arithmetic_makes_of_odd_rates_stays() {
 
 /// Mimir and the edge in front of it, and a tenant that offers twice its rate for 100 s.
 #[test]
-fn an_edge_that_holds_more_than_mimir_comes_down_though_refusals_come_back() {
+fn an_overfull_edge_converges_to_mimir_despite_refunds() {
     let (edge, mimir, hundred) = (Enforcer::new(), Enforcer::new(), limit(100.0, 1_000));
     // The edge was started again: its bucket is full, and Mimir's is empty.
     check(&mimir.charge_items(&tenant("a"), hundred, 1_000, START), None);
@@ -108,7 +108,7 @@ fn an_edge_that_holds_more_than_mimir_comes_down_though_refusals_come_back() {
 }
 
 #[test]
-fn what_mimir_refused_comes_back_up_to_a_burst_at_once() {
+fn refunds_of_mimirs_429s_are_bounded_by_a_burst() {
     let (enforcer, ten) = (Enforcer::new(), limit(10.0, 10));
     assert!(!enforcer.refund_refused_items(&tenant("a"), ten, 1, START), "nothing was charged");
     assert_eq!(enforcer.tenants(), 0);

@@ -11,7 +11,7 @@ fn passes(enforcer: &Enforcer, (per_second, burst): (f64, i64), items: u64, seco
 }
 
 #[test]
-fn what_cannot_be_metered_takes_all_or_nothing_and_has_a_bound_of_its_own() {
+fn unmetered_pushes_take_all_or_nothing_within_their_bound() {
     use UnmeteredCharge::{OverBound, Taken, WithinBound};
     let enforcer = Enforcer::new();
     let limit = limit(LIMIT.0, LIMIT.1);
@@ -31,8 +31,9 @@ fn what_is_not_to_cost_tokens_has_the_bound_alone() {
     check(&enforcer.charge_items(&tenant("a"), limit(LIMIT.0, LIMIT.1), 10_000, START), None);
 }
 
+/// The bucket then owes what exceeds the bound.
 #[test]
-fn an_unmetered_push_larger_than_its_bound_passes_where_the_bound_is_untouched_and_is_owed() {
+fn an_oversized_unmetered_push_passes_an_unused_bound() {
     let enforcer = Enforcer::new();
     assert!(passes(&enforcer, LIMIT, 1_000_000, 0));
     assert!(!passes(&enforcer, LIMIT, 1, 89), "900,000 are owed at 10,000 a second");
@@ -52,7 +53,7 @@ fn however_low_a_limit_is_some_items_pass_unmetered() {
 }
 
 #[test]
-fn a_tenant_with_a_used_bound_is_not_forgotten_before_it_is_full() {
+fn tenants_stay_until_their_unmetered_bound_is_full() {
     let enforcer = Enforcer::new();
     assert!(passes(&enforcer, LIMIT, 100_000, 0));
     assert_eq!([0, 9, 10].map(|second| enforcer.evict_idle(seconds(second))), [0, 0, 1]);

@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_told_in_the_finest_unit_that_makes_it_at_least_one() {
+    fn rates_use_the_finest_unit_giving_at_least_one() {
         check_limit(10_000.0, (10_000, Unit::Second));
         check_limit(0.5, (30, Unit::Minute));
         check_limit(0.001, (3, Unit::Hour));

@@ -38,8 +38,9 @@ fn a_dash_is_standard_output() {
     assert_eq!(AuditTarget::from(PathBuf::from("./-")), AuditTarget::File("./-".into()));
 }
 
+/// The dropped lines are counted.
 #[test]
-fn the_end_writes_what_is_queued_and_later_lines_are_counted_as_dropped() {
+fn finishing_writes_the_queue_and_later_lines_are_dropped() {
     let (folder, counters) = (tempfile::tempdir().unwrap(), counters());
     let path = folder.path().join("audit");
     let log = AuditLog::start(AuditTarget::File(path.clone()), counters.clone()).unwrap();
@@ -64,7 +65,7 @@ fn dropping_the_log_writes_what_is_queued() {
 }
 
 #[test]
-fn a_file_that_hangs_holds_up_nobody_and_not_the_end_of_the_process() {
+fn a_hanging_file_blocks_neither_decisions_nor_shutdown() {
     let (writer, open) = stuck();
     let counters = counters();
     let log = AuditLog::write_to(Output::to(writer, counters.clone()), counters.clone()).unwrap();
@@ -87,7 +88,7 @@ fn a_file_that_hangs_holds_up_nobody_and_not_the_end_of_the_process() {
 }
 
 #[test]
-fn a_tenant_in_a_storm_gets_its_share_and_leaves_the_others_theirs() {
+fn a_storming_tenant_gets_only_its_share() {
     let counters = counters();
     let log = AuditLog::write_to(Output::to(io::sink(), counters.clone()), counters.clone()).unwrap();
     for spelling in 0..2_000 {

@@ -54,7 +54,7 @@ impl Fixture {
 }
 
 #[test]
-fn lines_are_appended_to_a_file_that_the_group_may_read() {
+fn lines_are_appended_to_a_group_readable_file() {
     let mut fixture = Fixture::new();
     fixture.write("a", Duration::ZERO);
     let again = AuditTarget::File(fixture.path("audit"));
@@ -66,7 +66,7 @@ fn lines_are_appended_to_a_file_that_the_group_may_read() {
 }
 
 #[test]
-fn a_file_that_is_renamed_or_removed_is_opened_anew_within_a_second() {
+fn a_rotated_file_is_reopened_within_a_second() {
     let mut fixture = Fixture::new();
     fs::rename(fixture.path("audit"), fixture.path("audit.1")).unwrap();
     fixture.write("a", LOOK_EVERY / 2);
@@ -85,7 +85,7 @@ fn a_file_that_is_renamed_or_removed_is_opened_anew_within_a_second() {
 }
 
 #[test]
-fn a_path_that_cannot_be_opened_anew_keeps_the_old_file() {
+fn a_failed_reopen_keeps_the_old_file() {
     let mut fixture = Fixture::new();
     fs::rename(fixture.path("audit"), fixture.path("audit.1")).unwrap();
     fs::create_dir(fixture.path("audit")).unwrap();
@@ -97,7 +97,7 @@ fn a_path_that_cannot_be_opened_anew_keeps_the_old_file() {
 }
 
 #[test]
-fn a_path_that_cannot_be_opened_at_the_start_is_an_error_that_names_it() {
+fn an_unopenable_path_fails_the_start_and_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("missing/audit");
     let error = Output::open(AuditTarget::File(path.clone()), counters(), Instant::now()).err().unwrap();
@@ -146,7 +146,7 @@ fn a_pipe_that_is_read_gets_every_line() {
 }
 
 #[test]
-fn lines_that_a_full_disk_does_not_take_are_counted_and_the_next_are_tried() {
+fn a_full_disk_drops_and_counts_lines_without_stopping() {
     let counters = counters();
     let mut output = Output::open(AuditTarget::File("/dev/full".into()), counters.clone(), Instant::now()).unwrap();
     for round in 1..=3 {
@@ -202,7 +202,7 @@ impl Write for Disk {
 }
 
 #[test]
-fn a_line_that_was_cut_off_does_not_spoil_the_next() {
+fn a_truncated_line_does_not_spoil_the_next() {
     let (disk, counters) = (Disk::default(), counters());
     let mut output = Output::to(disk.clone(), counters.clone());
     let mut write = |tenant: &str| {
