@@ -7,7 +7,7 @@ use enforce::{Denial, Enforcer, MonotonicNanos};
 use crate::charge::{Charge, ChargedRequest, Receipts, refuse_oversized};
 use crate::clock::Clock;
 use crate::control::{Control, ControlHandle};
-use crate::decode::{Contents, DecodePlan, DecodePool, Decoded};
+use crate::decode::{Contents, DecodePlan, DecodePool, Decoded, Lane};
 use crate::identify::{ApplicableLimits, protocol_of, tenant_of};
 use crate::policy::Policy;
 use crate::push::Push;
@@ -43,7 +43,6 @@ struct Begun<'p> {
     request: ChargedRequest<'p>,
     /// What the request rate says.
     admitted: Result<(), Denial>,
-    plan: DecodePlan,
 }
 
 impl Pipeline {
@@ -93,10 +92,8 @@ impl Pipeline {
         let control = self.control.load();
         let mut verdict = Verdict::new(control.mode_without_tenant());
         let stop = match self.begin(&control, push, Charge::Commit, &mut verdict) {
-            Ok(begun) => {
-                let contents = Contents::of(push, &self.policy.bodies);
-                let decoded =
-                    contents.decode(|body| crate::decode::decode(body, self.policy.bodies.limits, &begun.plan));
+            Ok((begun, plan)) => {
+                let decoded = self.decode_in_place(Contents::of(push, &self.policy.bodies), &plan);
                 self.finish(begun, push, decoded, Charge::Commit, &mut verdict)
             }
             Err(stop) => stop,
@@ -107,8 +104,8 @@ impl Pipeline {
     pub(crate) async fn decide_by(&self, control: &Control, push: &Push, charge: Charge) -> Result<Verdict, Undecided> {
         let mut verdict = Verdict::new(control.mode_without_tenant());
         let stop = match self.begin(control, push, charge, &mut verdict) {
-            Ok(begun) => {
-                let decoded = self.decode(push, &begun, charge).await;
+            Ok((begun, plan)) => {
+                let decoded = self.decode(push, charge.lane(begun.applicable.tenant.id()), plan).await;
                 self.finish(begun, push, decoded, charge, &mut verdict)
             }
             Err(stop) => stop,
@@ -123,7 +120,7 @@ impl Pipeline {
         push: &'p Push,
         charge: Charge,
         verdict: &mut Verdict,
-    ) -> Result<Begun<'p>, Stop> {
+    ) -> Result<(Begun<'p>, DecodePlan), Stop> {
         let tenant = tenant_of(&push.tenant)?;
         let of_tenant = control.for_tenant(&tenant);
         verdict.mode = of_tenant.mode;
@@ -139,25 +136,23 @@ impl Pipeline {
             verdict.charged.requests = 1;
         }
         let plan = self.plan(&applicable, protocol, charge);
-        Ok(Begun { applicable, request, admitted, plan })
+        Ok((Begun { applicable, request, admitted }, plan))
     }
 
-    async fn decode(&self, push: &Push, begun: &Begun<'_>, charge: Charge) -> Decoded {
-        let contents = Contents::of(push, &self.policy.bodies);
-        match (&self.pool, contents) {
-            (Some(pool), Contents::Body(body)) => {
-                let tenant = begun.applicable.tenant.id();
-                pool.decode(charge.lane(tenant), body, begun.plan.clone()).await.into()
-            }
-            (_, contents) => {
-                contents.decode(|body| crate::decode::decode(body, self.policy.bodies.limits, &begun.plan))
-            }
+    async fn decode(&self, push: &Push, lane: Lane<'_>, plan: DecodePlan) -> Decoded {
+        match (&self.pool, Contents::of(push, &self.policy.bodies)) {
+            (Some(pool), Contents::Body(body)) => pool.decode(lane, body, plan).await.into(),
+            (_, contents) => self.decode_in_place(contents, &plan),
         }
+    }
+
+    fn decode_in_place(&self, contents: Contents<'_>, plan: &DecodePlan) -> Decoded {
+        contents.decode(|body| crate::decode::decode(body, self.policy.bodies.limits, plan))
     }
 
     /// Charges what the push holds.
     fn finish(&self, begun: Begun<'_>, push: &Push, decoded: Decoded, charge: Charge, verdict: &mut Verdict) -> Stop {
-        let Begun { applicable, mut request, admitted, plan: _ } = begun;
+        let Begun { applicable, mut request, admitted } = begun;
         if let Decoded::Push(decoded) = &decoded {
             verdict.counts = decoded.counts;
         }
