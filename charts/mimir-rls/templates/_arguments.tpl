@@ -3,7 +3,7 @@
 {{- $limits := .Values.limits -}}
 {{- $mimir := .Values.mimir -}}
 {{- if and $mimir.haTrackerUrl (not $mimir.haTracker) -}}
-{{- fail "mimir.haTrackerUrl names an HA tracker to poll, but mimir.haTracker=false says that Mimir runs none: leave out one of them" -}}
+{{- fail "mimir.haTrackerUrl names an HA tracker to poll, but mimir.haTracker=false means that Mimir runs none: leave out one of them" -}}
 {{- end -}}
 - --limits={{ $limits.source }}
 {{- if $limits.cache }}
