@@ -161,7 +161,7 @@ fn the_log_level_changes_at_run_time() {
 }
 
 #[test]
-fn a_refusal_is_written_to_the_audit_log_and_to_the_log() {
+fn a_denial_is_written_to_audit_log_and_log() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let audit = folder.path().join("audit.jsonl");
     let argument = format!("--audit-log={}", audit.display());

@@ -73,7 +73,7 @@ fn no_combination_refuses_or_changes_a_legal_push() {
 }
 
 #[test]
-fn samples_are_limited_only_where_bodies_are_sent_and_read_requests_and_sizes_always() {
+fn only_sample_limits_need_bodies() {
     for combination in Combination::all() {
         let edge = combination.start();
         let body = samples(60).bytes;

@@ -123,7 +123,7 @@ fn the_limits_hold_to_the_sample_where_check_charges() {
 }
 
 #[test]
-fn the_limits_hold_to_the_sample_where_the_rate_limit_charges() {
+fn limits_hold_to_the_sample_when_rate_limit_charges() {
     let edge = by_rate_limit();
     ten_of_thirty_pushes_get_through(&edge);
     ten_and_what_comes_back_get_through(&edge);

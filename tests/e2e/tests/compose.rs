@@ -14,7 +14,7 @@ use stack::Stack;
 const RECEIVED: &str = r#"cortex_distributor_received_samples_total{user="demo"}"#;
 
 #[test]
-fn what_prometheus_writes_arrives_and_what_is_over_the_limit_is_refused() {
+fn samples_within_the_limit_arrive_and_others_are_denied() {
     let stack = Stack::start();
     until("samples of Prometheus arrive in Mimir", || stack.metric("mimir:8080", RECEIVED) > Some(100.0));
     let push = push_request("demo", &samples(2).bytes);

@@ -140,7 +140,7 @@ fn answer(stream: &mut (impl Read + Write)) -> io::Result<String> {
 }
 
 #[test]
-fn a_mimir_behind_https_is_asked_by_its_own_name_and_must_prove_it() {
+fn envoy_verifies_the_name_of_a_mimir_behind_https() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let limits = WatchedFile::of("overrides: {}");
     let rls = MimirRls::start(folder.path(), &limits.source(), &[]);

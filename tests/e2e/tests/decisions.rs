@@ -12,7 +12,7 @@ overrides:
 ";
 
 #[test]
-fn a_tenant_over_its_limit_is_refused_while_another_gets_through() {
+fn a_tenant_over_its_limit_is_denied_and_another_allowed() {
     let edge = Edge::start(LIMITS);
     let body = samples(10);
     let load = Load::start(

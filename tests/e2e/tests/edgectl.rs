@@ -99,7 +99,7 @@ fn differences(folder: &Path, arguments: &[&str]) -> (Option<i32>, Vec<(Value, V
 }
 
 #[test]
-fn the_edge_has_what_a_mimir_of_the_same_files_and_flags_has() {
+fn edge_and_mimir_take_equal_limits_from_files_and_flags() {
     let folder = tempdir().expect("a folder can be made");
     let write = |name: &str, text: &str| {
         fs::write(folder.path().join(name), text).expect("a file can be written");

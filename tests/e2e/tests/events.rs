@@ -24,7 +24,7 @@ fn told(sync: &OverridesSync, result: &str) -> f64 {
 }
 
 #[test]
-fn a_bad_entry_is_one_event_however_many_overrides_sync_see_it() {
+fn a_bad_entry_is_one_event_for_all_replicas() {
     let cluster = Cluster::start(GOOD);
     let both = [cluster.sync("one", &[]), cluster.sync("two", &[])];
     assert_eq!(events(&cluster), Vec::<Value>::new());
@@ -51,7 +51,7 @@ fn a_bad_entry_is_one_event_however_many_overrides_sync_see_it() {
 }
 
 #[test]
-fn many_problems_are_told_worst_first_and_the_rest_as_a_number() {
+fn events_report_the_worst_problems_and_count_the_rest() {
     let entries: String = (0..200).map(|number| format!("  t{number}: {{ typo: 1, request_rate: x }}\n")).collect();
     let cluster = Cluster::start(GOOD);
     let sync = cluster.sync("sync", &[]);
@@ -67,7 +67,7 @@ fn many_problems_are_told_worst_first_and_the_rest_as_a_number() {
 }
 
 #[test]
-fn what_is_mended_meanwhile_is_not_told_and_what_is_not_is_told_once_the_api_server_is_back() {
+fn after_an_outage_only_the_remaining_problems_are_reported() {
     let mut cluster = Cluster::start(UNMATCHED);
     let sync = cluster.sync("sync", &[]);
     until("it is told", || told(&sync, "created") == 1.0);

@@ -33,7 +33,7 @@ fn a_document_that_is_refused_from_the_start_is_told() {
 }
 
 #[test]
-fn a_refused_document_is_told_on_the_configmap_that_has_it_and_not_on_the_one_before() {
+fn a_rejected_document_is_reported_on_its_own_configmap() {
     let cluster = Cluster::start("overrides:\n  team-a: { ingestion_rate: 5 }\n");
     let sync = cluster.sync("sync", &[]);
     let before = uid(&cluster);

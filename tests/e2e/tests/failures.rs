@@ -66,7 +66,7 @@ fn failing_closed_answers_503_which_prometheus_retries() {
 }
 
 #[test]
-fn a_frozen_mimir_rls_costs_pushes_its_timeout_only_until_health_checks_see_it() {
+fn health_checks_end_the_wait_for_a_frozen_mimir_rls() {
     let edge = Edge::start(LIMITS);
     let body = samples(10).bytes;
     edge.rls.process.signal(Signal::STOP);

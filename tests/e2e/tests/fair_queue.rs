@@ -7,7 +7,7 @@ use e2e::{Connection, Edge, Load, ruled_batch, ruled_limits};
 const PUSHES: usize = 400;
 
 #[test]
-fn rules_of_a_tenant_refuse_none_of_its_pushes_however_many_connections_it_has() {
+fn relabelling_rules_deny_no_push_over_any_number_of_connections() {
     let edge = Edge::builder().forgetting_bodies().start(&ruled_limits());
     let push = ruled_batch("ruled");
     for connections in [1, 2, 8, 16] {
@@ -27,7 +27,7 @@ fn rules_of_a_tenant_refuse_none_of_its_pushes_however_many_connections_it_has()
 }
 
 #[test]
-fn a_neighbour_is_answered_while_a_tenant_with_rules_keeps_the_readers_busy() {
+fn a_neighbour_is_answered_while_all_decoding_threads_are_busy() {
     let edge = Edge::builder().forgetting_bodies().start(&ruled_limits());
     let ruled = Load::start(edge.port(), vec![ruled_batch("ruled"); 16]);
     ruled.wait_for_more(16);

@@ -19,7 +19,7 @@ fn overrides(tenants: &[(&str, u32)]) -> String {
 }
 
 #[test]
-fn with_the_recorded_limits_in_a_configmap_the_edge_answers_what_mimir_answered() {
+fn recorded_limits_in_a_configmap_give_mimirs_recorded_answers() {
     let cluster = Cluster::start(&recorded_limits());
     let sync = cluster.sync("sync", &[]);
     replay_recorded(|replay| {

@@ -8,7 +8,7 @@ use e2e::{Edge, Load, Signal, Tally, abandon, push_request, samples, wait_until}
 const LIMITS: &str = "overrides: { team: { ingestion_rate: 1e12, ingestion_burst_size: 1000000000000 } }";
 
 #[test]
-fn a_frozen_mimir_rls_that_goes_on_costs_no_error_a_second_later() {
+fn a_resumed_mimir_rls_causes_no_error_after_a_second() {
     const IN_FLIGHT: usize = 200;
     const ABANDONED: usize = 300;
     let edge = Edge::start(LIMITS);

@@ -182,7 +182,7 @@ fn is_the_committed_one(configuration: &str) {
 }
 
 #[test]
-fn the_guide_as_it_is_written_leaves_an_edge_with_safe_values() {
+fn the_guide_as_written_leaves_safe_values() {
     let operator = Operator::new(None);
     operator.follows_the_guide();
     // Its upgrades have forgotten hpa.enabled, so nobody scales yet.
@@ -192,7 +192,7 @@ fn the_guide_as_it_is_written_leaves_an_edge_with_safe_values() {
 }
 
 #[test]
-fn the_guide_with_values_that_are_kept_leaves_what_was_set() {
+fn the_guide_with_kept_values_leaves_what_was_set() {
     let operator = Operator::new(Some(KEEP));
     operator.follows_the_guide();
     let autoscaled = operator.autoscales();
@@ -202,7 +202,7 @@ fn the_guide_with_values_that_are_kept_leaves_what_was_set() {
 }
 
 #[test]
-fn what_is_set_is_forgotten_by_an_upgrade_unless_values_are_kept() {
+fn an_upgrade_forgets_values_unless_they_are_kept() {
     let operator = Operator::new(None);
     operator.installs();
     let upgrade = "helm upgrade mimir-envoy charts/envoy/ --namespace mimir-edge-enforcement";

@@ -53,7 +53,7 @@ impl Sides {
 }
 
 #[test]
-fn by_request_the_share_is_the_weight_and_changes_at_run_time() {
+fn the_share_of_requests_is_the_weight() {
     let sides = Sides::start(by_request);
     let request = push_request("team", &samples(1).bytes);
     let mut before = 0;
@@ -69,7 +69,7 @@ fn by_request_the_share_is_the_weight_and_changes_at_run_time() {
 }
 
 #[test]
-fn by_tenant_a_tenant_and_all_its_spellings_are_on_one_side() {
+fn all_spellings_of_a_tenant_go_to_one_backend() {
     let sides = Sides::start(|_, text| text);
     let body = samples(1).bytes;
     let tenants = || (0..1_000).map(|number| format!("tenant-{number}"));
@@ -216,7 +216,7 @@ fn is_whole(load: FrontLoad, edge: &Edge, broken: usize) {
 }
 
 #[test]
-fn the_rollback_takes_also_those_off_the_edge_who_are_always_in_and_loses_no_push() {
+fn the_rollback_moves_all_tenants_and_loses_no_push() {
     let text = fs::read_to_string(repository().join("ops/haproxy/haproxy.cfg")).expect("it can be read");
     let (_, rest) = text.split_once("The rollback").expect("haproxy.cfg tells of the rollback");
     let command = rest.split('\'').nth(1).expect("the rollback is a command");
@@ -246,7 +246,7 @@ fn load(haproxy: &Haproxy) -> FrontLoad {
 }
 
 #[test]
-fn weights_up_and_back_to_nothing_lose_no_push_under_load() {
+fn changing_weights_under_load_loses_no_push() {
     let mut edge = Edge::start(LIMITS);
     let haproxy = whole(&edge, 0);
     let load = load(&haproxy);
@@ -262,7 +262,7 @@ fn weights_up_and_back_to_nothing_lose_no_push_under_load() {
 }
 
 #[test]
-fn a_share_that_is_edited_and_reloaded_under_load_loses_no_push() {
+fn reloading_an_edited_share_under_load_loses_no_push() {
     let edge = Edge::start(LIMITS);
     let haproxy = whole(&edge, 0);
     let load = load(&haproxy);
@@ -281,7 +281,7 @@ fn a_share_that_is_edited_and_reloaded_under_load_loses_no_push() {
 }
 
 #[test]
-fn mimir_gets_the_pushes_when_envoy_is_down_and_the_edge_again_when_it_is_back() {
+fn pushes_go_to_mimir_while_envoy_is_down() {
     let edge = Edge::start(LIMITS);
     for share in [50, 100] {
         let haproxy = whole(&edge, share);
@@ -312,7 +312,7 @@ fn a_push_whose_connection_is_refused_goes_to_mimir() {
 }
 
 #[test]
-fn an_edge_that_cannot_decide_is_no_reason_to_go_past_it() {
+fn no_push_bypasses_an_edge_that_cannot_decide() {
     let mut edge = Edge::start(LIMITS);
     let haproxy = whole(&edge, 100);
     edge.rls.process.kill();

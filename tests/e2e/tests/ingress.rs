@@ -46,7 +46,7 @@ fn annotations(kubectl: &Kubectl) -> Value {
 }
 
 #[test]
-fn an_api_server_takes_the_steps_of_ingress_nginx_and_each_undoes_the_one_before() {
+fn an_api_server_accepts_each_step_of_ingress_nginx() {
     let (_server, kubectl) = server();
     let nothing = json!({});
     let mirror = json!({

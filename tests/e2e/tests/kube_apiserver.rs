@@ -66,7 +66,7 @@ fn a_restart_keeps_data_and_changes_tokens() {
 }
 
 #[test]
-fn a_watch_expires_with_a_restart_and_a_list_with_a_compaction() {
+fn a_restart_expires_watches_and_a_compaction_expires_lists() {
     let mut server = with_limits(&[]);
     let old = version(&server.api(ADMIN).get(LIMITS).json());
     let watch = format!("{CONFIG_MAPS}?watch=1&timeoutSeconds=1&resourceVersion={old}");

@@ -105,7 +105,7 @@ fn both(mimir: &Mimir, edge: &Edge, case: &Case, samples: usize) -> u16 {
 }
 
 #[test]
-fn an_edge_and_mimir_leave_the_same_tokens_when_limits_change() {
+fn edge_and_mimir_keep_equal_tokens_when_limits_change() {
     let folder = tempdir().expect("a folder can be made");
     let defaults = folder.path().join("defaults.yaml");
     fs::write(&defaults, DEFAULTS).expect("a file can be written");

@@ -158,7 +158,7 @@ fn the_limits_that_are_named_hold() {
 }
 
 #[test]
-fn the_end_of_a_program_ends_everything_and_shows_its_log() {
+fn a_program_that_ends_stops_all_and_shows_its_log() {
     let mut run = Run::start(&[]);
     run.printed_lines();
     let pattern = format!("mimir-rls --grpc-listen 127.0.0.1:{} ", run.ports[2]);
@@ -181,7 +181,7 @@ fn limits_that_cannot_be_read_are_told() {
 }
 
 #[test]
-fn a_port_in_use_is_told_with_the_variable_that_changes_it() {
+fn a_port_in_use_is_reported_with_its_variable() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
     let port = taken.local_addr().expect("a bound socket has an address").port();
     for (index, name) in PORT_NAMES.iter().enumerate() {

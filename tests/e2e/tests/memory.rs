@@ -75,7 +75,7 @@ fn stay_within(threads: u64, bound: u64) {
 }
 
 #[test]
-fn the_worst_pushes_of_twelve_tenants_at_once_stay_within_the_bound() {
+fn worst_pushes_of_twelve_tenants_stay_within_the_memory_bound() {
     stay_within(2, BOUND);
 }
 

@@ -47,7 +47,7 @@ fn a_shadow_tenant_far_over_its_limits_is_only_counted() {
 }
 
 #[test]
-fn a_push_of_nobody_is_only_counted_where_shadow_is_the_default() {
+fn shadow_mode_only_counts_a_push_without_a_valid_tenant() {
     let edge = Edge::builder().edge_config("mode: shadow").start(LIMITS);
     let body = samples(10);
     let push = |tenants: &[&str]| {
@@ -63,7 +63,7 @@ fn a_push_of_nobody_is_only_counted_where_shadow_is_the_default() {
 }
 
 #[test]
-fn a_push_of_20_mb_passes_a_mirror_and_is_counted() {
+fn a_mirror_allows_and_counts_a_push_of_20_mb() {
     let edge = Edge::builder().mirror().edge_config("mode: shadow").start(LIMITS);
     let body = noisy(20_000_000);
     assert!(body.bytes.len() > 19_000_000, "{}", body.bytes.len());

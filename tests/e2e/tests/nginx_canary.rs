@@ -76,7 +76,7 @@ fn a_share_of_the_pushes_goes_through_the_edge() {
 }
 
 #[test]
-fn a_share_of_the_tenants_goes_through_the_edge_and_stays_there_as_it_grows() {
+fn tenants_stay_at_the_edge_as_their_share_grows() {
     const TENANTS: usize = 1_000;
     let sides = Sides::start("10%", "$tenant");
     let body = samples(1).bytes;
@@ -162,7 +162,7 @@ fn whole(edge: &Edge) -> Nginx {
 }
 
 #[test]
-fn a_refusal_of_the_edge_reaches_the_client_as_it_is() {
+fn a_denial_reaches_the_client_unchanged() {
     let edge = Edge::start(LIMITS);
     let nginx = whole(&edge);
     let request = push_request("over", &samples(10).bytes);
@@ -240,7 +240,7 @@ fn mimir_gets_the_pushes_when_envoy_is_down() {
 }
 
 #[test]
-fn an_edge_that_cannot_decide_is_no_reason_to_go_past_it() {
+fn no_push_bypasses_an_edge_that_cannot_decide() {
     let mut edge = Edge::start(LIMITS);
     let nginx = whole(&edge);
     edge.rls.process.kill();

@@ -64,7 +64,7 @@ fn id(arrival: &Arrival) -> String {
 }
 
 #[test]
-fn mimir_gets_each_push_once_and_the_edge_decides_on_a_copy() {
+fn mimir_gets_each_push_once_and_the_edge_a_copy() {
     let front = Front::start();
     let tally = front.load("team", |load| load.wait_for_more(200));
     until("the edge has decided on all of them", || front.decided("allow") == tally.pushed.len() as f64);
@@ -72,7 +72,7 @@ fn mimir_gets_each_push_once_and_the_edge_decides_on_a_copy() {
 }
 
 #[test]
-fn a_copy_is_the_push_but_for_the_mark_of_its_traffic() {
+fn a_copy_is_the_push_plus_the_traffic_header() {
     let (mimir, shadow) = (Sink::start(), Sink::start());
     let behind = Behind { mimir: mimir.port(), queries: mimir.port(), envoy: shadow.port() };
     let nginx = Nginx::start("mirror.conf", behind);
@@ -129,7 +129,7 @@ fn no_refusal_of_the_edge_reaches_the_client() {
 }
 
 #[test]
-fn a_frozen_shadow_side_holds_a_client_no_longer_than_it_says() {
+fn a_frozen_mirror_delays_a_client_no_longer_than_documented() {
     let front = Front::start();
     let tally = front.load("team", |load| {
         front.edge.envoy.process.signal(Signal::STOP);

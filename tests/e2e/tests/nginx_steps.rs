@@ -89,7 +89,7 @@ fn full_means_that_every_push_is_decided_by_the_edge() {
 }
 
 #[test]
-fn failing_open_a_push_goes_to_mimir_when_envoy_is_down() {
+fn when_failing_open_pushes_reach_mimir_while_envoy_is_down() {
     let mut edge = Edge::start(LIMITS);
     let nginx = start("full-fail-open.conf", &edge);
     let load = load(&nginx);

@@ -65,7 +65,7 @@ fn refused_by_mimir_rls(edge: &Edge) -> f64 {
 }
 
 #[test]
-fn more_large_pushes_than_envoy_can_hold_are_refused_and_never_unchecked() {
+fn large_pushes_beyond_envoys_memory_are_denied_never_unchecked() {
     let edge = Edge::builder().failing_open().forgetting_bodies().start(LIMITS);
     let greedy = overload(&edge, 64);
     mimir_rls_is_within_its_bounds(&edge);
@@ -77,7 +77,7 @@ fn more_large_pushes_than_envoy_can_hold_are_refused_and_never_unchecked() {
 }
 
 #[test]
-fn more_large_pushes_of_a_tenant_than_its_share_are_refused_and_never_unchecked() {
+fn large_pushes_beyond_a_tenants_share_are_denied_never_unchecked() {
     // Room for 48 large pushes, so that all of them come as far as mimir-rls.
     let edge = Edge::builder().failing_open().forgetting_bodies().max_heap_bytes(4 << 30).start(LIMITS);
     let greedy = overload(&edge, 24);
@@ -120,7 +120,7 @@ fn clients_that_go_away_leave_their_places_to_others() {
 }
 
 #[test]
-fn a_client_cannot_fill_a_mirror_with_pushes_of_the_largest_size() {
+fn the_largest_pushes_of_one_client_leave_a_mirror_room() {
     let edge = Edge::builder().rls_arguments(&["--max-request-bytes=100MiB"]).start(LIMITS);
     let folder = edge.folder().join("mirror");
     std::fs::create_dir(&folder).expect("a folder can be made");

@@ -23,7 +23,7 @@ fn cluster() -> Cluster {
 }
 
 #[test]
-fn overrides_sync_does_all_it_does_with_the_role_of_the_chart() {
+fn the_role_of_the_chart_allows_all_that_is_needed() {
     let cluster = cluster();
     let endpoints = json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
@@ -84,7 +84,7 @@ fn the_role_of_the_chart_allows_nothing_else() {
 }
 
 #[test]
-fn a_label_and_keys_are_handed_on_and_the_role_allows_a_list_by_label() {
+fn a_label_and_keys_become_flags_and_a_role() {
     let token = Token::service_account(SERVICE_ACCOUNT, "edge", "overrides-sync");
     let cluster = Cluster::of(KubeApiServer::start(&[token]), GOOD);
     let chart = repository().join("charts/overrides-sync");
@@ -121,7 +121,7 @@ fn a_label_and_keys_are_handed_on_and_the_role_allows_a_list_by_label() {
 }
 
 #[test]
-fn kubernetes_takes_each_manifest_and_has_nothing_to_say_against_the_pods() {
+fn kubernetes_accepts_each_manifest_without_a_warning() {
     let server = KubeApiServer::start(&[]);
     server.namespace("mimir");
     server.namespace("edge");
@@ -147,7 +147,7 @@ fn kubernetes_takes_each_manifest_and_has_nothing_to_say_against_the_pods() {
 }
 
 #[test]
-fn a_webhook_without_anybody_who_signs_its_certificate_is_not_rendered() {
+fn a_webhook_without_a_certificate_issuer_is_not_rendered() {
     let chart = repository().join("charts/overrides-sync");
     let chart = chart.to_str().unwrap_or_default();
     let rendered = helm(&["template", "overrides-sync", chart, "--set=webhook.enabled=true"]);

@@ -126,12 +126,12 @@ fn check_stays_elected(edge: EdgeBuilder) {
 }
 
 #[test]
-fn a_replica_stays_elected_though_all_it_sends_is_over_the_limit() {
+fn a_replica_stays_elected_while_check_denies_all_its_pushes() {
     check_stays_elected(Edge::builder());
 }
 
 #[test]
-fn a_replica_stays_elected_where_the_rate_limit_call_refuses_it() {
+fn a_replica_stays_elected_while_should_rate_limit_denies_it() {
     check_stays_elected(Edge::builder().charge_samples_in_rate_limit());
 }
 

@@ -17,7 +17,7 @@ const SERIES: usize = 50;
 const ENOUGH: u64 = 5 * SERIES as u64;
 
 #[test]
-fn samples_of_both_protocols_arrive_and_tenants_over_their_limit_are_told() {
+fn samples_of_both_protocols_arrive_or_are_denied() {
     let edge = Edge::start(LIMITS);
     let write = |tenant, message| RemoteWrite::new(tenant, message, edge.port());
     let writes = [

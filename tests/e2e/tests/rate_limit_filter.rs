@@ -116,7 +116,7 @@ async fn nothing_is_asked_where_check_charges_the_samples() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_check_counted_is_asked_for_the_tenant_of_the_replica_that_check_asked() {
+async fn the_filter_sends_the_samples_that_check_counted() {
     let asked = Asked::start(true, Some("100000"), Ok(Code::Ok)).await;
     assert_eq!(asked.push("team:k=v").status, 200);
     let questions = asked.questions();
@@ -132,7 +132,7 @@ async fn what_check_counted_is_asked_for_the_tenant_of_the_replica_that_check_as
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_asked_for_a_push_that_is_not_to_be_charged() {
+async fn the_filter_sends_nothing_for_an_uncharged_push() {
     let asked = Asked::start(true, None, Ok(Code::OverLimit)).await;
     assert_eq!(asked.push("team").status, 200);
     assert_eq!(asked.questions().len(), 0);

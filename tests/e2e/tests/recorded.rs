@@ -14,7 +14,7 @@ fn the_edge_answers_what_mimir_answered() {
 }
 
 #[test]
-fn with_a_mimir_behind_it_no_client_can_tell_the_edge_from_mimir() {
+fn an_edge_before_mimir_answers_exactly_as_mimir_does() {
     replay_recorded(|replay| {
         let folder = tempdir().expect("a temporary folder");
         let mimir = Mimir::start(folder.path(), &recorded_limits_file());

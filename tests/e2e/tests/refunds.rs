@@ -245,7 +245,7 @@ fn what_mimir_did_not_take_comes_back_where_check_charges() {
 }
 
 #[test]
-fn what_mimir_did_not_take_comes_back_where_the_rate_limit_charges() {
+fn charges_of_should_rate_limit_come_back_too() {
     everything_that_mimir_did_not_take_comes_back(&Failing::start(Edge::builder().charge_samples_in_rate_limit()));
 }
 
@@ -272,7 +272,7 @@ fn what_comes_back_reaches_the_process_that_charged() {
 }
 
 #[test]
-fn requests_come_back_where_bodies_are_withheld_and_where_envoy_fails_open() {
+fn requests_come_back_when_bodies_are_withheld_or_failing_open() {
     for builder in [Edge::builder().withholding_bodies(), Edge::builder().failing_open()] {
         let failing = Failing::start(builder);
         failing.comes_back(Door::Answer(503), 503, "mimir_error");
@@ -281,7 +281,7 @@ fn requests_come_back_where_bodies_are_withheld_and_where_envoy_fails_open() {
 }
 
 #[test]
-fn an_edge_that_is_a_mirror_or_only_looks_gives_nothing_back() {
+fn mirror_and_shadow_edges_refund_nothing() {
     let failing = Failing::start(Edge::builder().edge_config("{ tenants: { t: { mode: off } } }"));
     failing.gate.set(Door::Answer(503));
     assert_eq!(failing.edge.send(&Failing::request()).status, 503);

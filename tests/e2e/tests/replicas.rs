@@ -46,7 +46,7 @@ fn a_tenant_has_one_bucket_whichever_replica_could_decide() {
 }
 
 #[test]
-fn a_drain_under_load_is_taken_over_by_the_other_replica() {
+fn another_replica_takes_over_a_drain_under_load() {
     let mut edge = Edge::builder().replicas(2).rls_arguments(&["--drain-delay=4s"]).start("overrides: { team: {} }");
     edge.envoy.wait_for_healthy_rls(2);
     let body = samples(1);

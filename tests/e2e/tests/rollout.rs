@@ -155,7 +155,7 @@ fn is_what_mimir_alone_would_have_answered(tally: &FrontTally) {
 }
 
 #[test]
-fn a_rollout_and_its_rollback_cost_no_push_and_no_error() {
+fn rollout_and_rollback_lose_no_push_and_cause_no_error() {
     let folder = tempdir().expect("a folder can be made");
     let mut rollout = Rollout::start(folder.path());
     rollout.mirror();

@@ -37,7 +37,7 @@ fn refused_by_envoy(edge: &Edge) -> f64 {
 }
 
 #[test]
-fn a_failing_open_edge_lets_nothing_through_unchecked_while_all_cores_are_busy() {
+fn a_saturated_edge_lets_nothing_through_unchecked() {
     let edge = Edge::builder().failing_open().start(LIMITS);
     let body = costly();
     assert!((60_000..66_000).contains(&body.len()), "{}", body.len());
@@ -59,7 +59,7 @@ fn a_failing_open_edge_lets_nothing_through_unchecked_while_all_cores_are_busy()
 }
 
 #[test]
-fn more_pushes_than_may_wait_for_mimir_rls_are_refused_at_once() {
+fn pushes_beyond_those_that_may_wait_are_denied_immediately() {
     const BOUND: usize = 20;
     const OVER: usize = 10;
     let edge = Edge::builder().max_pushes(BOUND as u64).start(LIMITS);

@@ -22,7 +22,7 @@ fn document(documents: [&'static str; 2], number: u32) -> &'static str {
 }
 
 #[test]
-fn a_hundred_swaps_of_both_documents_cost_no_error_and_no_wrong_decision() {
+fn a_hundred_document_swaps_cause_no_error_or_wrong_decision() {
     let limits = WatchedFile::absent();
     limits.swap(document(LIMITS, 0));
     let edge = Edge::builder().edge_config(document(EDGE_CONFIGS, 0)).start_with(limits);

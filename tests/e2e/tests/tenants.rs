@@ -67,7 +67,7 @@ fn all_spellings_of_a_tenant_share_its_request_bucket() {
 }
 
 #[test]
-fn no_wrong_header_frees_a_tenant_that_is_over_its_limit() {
+fn no_wrong_header_frees_a_tenant_over_its_limit() {
     let edge = Edge::start(LIMITS);
     let body = samples(10).bytes;
     assert_eq!(edge.push("a", &body).status, 429);
@@ -84,7 +84,7 @@ fn no_wrong_header_frees_a_tenant_that_is_over_its_limit() {
 }
 
 #[test]
-fn a_tenant_spelled_at_great_length_is_checked_even_when_failing_open() {
+fn a_very_long_tenant_header_is_checked_when_failing_open() {
     let edge = Edge::builder().failing_open().start(LIMITS);
     let long = vec!["a"; 14_000].join("|");
     let refused = edge.send(&push_of(&[long.as_bytes()]).body(&samples(6).bytes));

@@ -45,7 +45,7 @@ fn a_real_push_reaches_mimir_without_the_mark() {
 }
 
 #[test]
-fn an_envoy_that_only_mirrors_answers_copies_itself_and_takes_no_real_push() {
+fn a_mirror_envoy_answers_copies_and_denies_live_pushes() {
     let edge = Edge::start(LIMITS);
     let mirror = Envoy::start(&folder(&edge), &EnvoySettings::asking(vec![edge.rls.grpc_port()]));
     let push = push_request("small", &samples(10).bytes);
@@ -64,7 +64,7 @@ fn an_envoy_that_only_mirrors_answers_copies_itself_and_takes_no_real_push() {
 }
 
 #[test]
-fn an_envoy_that_was_told_to_drain_sends_its_clients_elsewhere_before_it_ends() {
+fn a_draining_envoy_closes_its_clients_connections_before_it_exits() {
     let mut edge = Edge::start(LIMITS);
     let other = Envoy::start(
         &folder(&edge),

@@ -83,7 +83,7 @@ fn renew(folder: &std::path::Path) {
 }
 
 #[test]
-fn kubectl_shows_the_line_and_the_reason_before_a_change_is_taken() {
+fn kubectl_shows_line_and_reason_of_a_denied_change() {
     let asked = Asked::start();
     let misspelt = asked.apply("mimir-runtime", "mimir", "overrides:\n  team-a:\n    ingestion_rte: 5");
     assert_eq!(misspelt.status, Some(1));
@@ -133,7 +133,7 @@ fn a_change_is_taken_while_the_webhook_is_away() {
 }
 
 #[test]
-fn a_certificate_that_is_renewed_is_used_and_one_that_does_not_fit_is_not() {
+fn a_renewed_certificate_is_used_and_a_bad_one_ignored() {
     let asked = Asked::start();
     fs::write(asked.tls.join("tls.key"), "no key").expect("a file can be written");
     let bad = || asked.sync.metric("overrides_sync_webhook_bad_certificates_total");

@@ -31,7 +31,7 @@ fn read(path: &PathBuf) -> String {
 }
 
 #[test]
-fn each_alert_has_a_test_that_it_fires_and_one_that_not() {
+fn each_alert_has_a_firing_and_a_silent_test() {
     // `make lint-rules` runs them with promtool.
     let (text, tests) = (read(&rules()), tests().iter().map(read).collect::<String>());
     let count = |part: &str| text.matches(part).count();

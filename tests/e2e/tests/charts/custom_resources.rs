@@ -47,7 +47,7 @@ fn names(kubectl: &Kubectl, plural: &str) -> String {
 }
 
 #[test]
-fn monitors_rules_and_certificates_are_made_once_the_cluster_has_such_kinds() {
+fn custom_resources_are_installed_where_the_cluster_has_their_kinds() {
     let (server, kubectl) = cluster();
     for name in [MIMIR_RLS, OVERRIDES_SYNC, ENVOY] {
         install(&server, name, &[]);

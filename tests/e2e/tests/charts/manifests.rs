@@ -99,7 +99,7 @@ const VALUE_SETS: &[(&str, &[Set<'_>])] = &[
 ];
 
 #[test]
-fn kubernetes_takes_every_set_of_values_and_has_nothing_to_say_against_the_pods() {
+fn kubernetes_accepts_every_set_of_values_without_a_warning() {
     let (_server, kubectl) = cluster();
     for (name, values) in VALUE_SETS {
         let objects = Objects::of(&kubectl, name, values);
@@ -167,7 +167,7 @@ fn ports(rule: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn without_a_number_of_its_own_a_deployment_leaves_it_to_the_autoscaler() {
+fn a_deployment_leaves_its_replicas_to_the_autoscaler() {
     for name in [MIMIR_RLS, ENVOY] {
         for (values, replicas) in [(&[][..], true), (HPA, false)] {
             let manifests = e2e::helm_template(&chart(name), name, "edge", values);
@@ -178,7 +178,7 @@ fn without_a_number_of_its_own_a_deployment_leaves_it_to_the_autoscaler() {
 }
 
 #[test]
-fn mimir_rls_looks_for_its_limits_where_overrides_sync_serves_them() {
+fn mimir_rls_reads_limits_where_overrides_sync_serves_them() {
     let (_server, kubectl) = cluster();
     let service =
         &Objects::of(&kubectl, OVERRIDES_SYNC, &[]).one("Service", OVERRIDES_SYNC)["spec"]["ports"][0].clone();

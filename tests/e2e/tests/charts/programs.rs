@@ -92,7 +92,7 @@ fn overrides_sync_runs_as_its_chart_has_it() {
 }
 
 #[test]
-fn mimir_rls_may_read_the_configmap_that_is_its_source_and_nothing_else() {
+fn mimir_rls_may_read_only_its_own_configmap() {
     const SERVICE_ACCOUNT: &str = "service-account-token";
     let token = Token::service_account(SERVICE_ACCOUNT, NAMESPACE, MIMIR_RLS);
     let cluster = Cluster::of(KubeApiServer::start(&[token]), OVERRIDES);

@@ -71,7 +71,7 @@ fn a_misspelt_value_fails_with_its_name() {
 }
 
 #[test]
-fn a_value_of_another_type_or_out_of_its_range_fails_with_its_name() {
+fn a_value_of_wrong_type_or_range_is_named() {
     for (name, set, path) in [
         (MIMIR_RLS, "replicaCount=two", "/replicaCount"),
         (MIMIR_RLS, "replicaCount=0", "/replicaCount"),
@@ -154,7 +154,7 @@ fn values_that_contradict_each_other_fail_with_both_names() {
 }
 
 #[test]
-fn a_webhook_that_this_cluster_cannot_have_fails_with_the_value_that_helps() {
+fn an_unsupported_webhook_fails_with_the_value_that_helps() {
     let webhook = |more: &str| format!("--set=webhook.enabled=true,{more}");
     let by_authority = webhook("webhook.caBundle=pem");
     refused(
@@ -180,7 +180,7 @@ fn a_webhook_that_this_cluster_cannot_have_fails_with_the_value_that_helps() {
 }
 
 #[test]
-fn the_certificate_is_for_the_host_that_the_api_server_asks() {
+fn the_certificate_names_the_host_that_the_api_server_calls() {
     for (url, expected) in [
         ("", ""),
         ("https://edge.example.com/validate", "    - \"edge.example.com\"\n  issuerRef"),

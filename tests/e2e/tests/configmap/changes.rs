@@ -15,7 +15,7 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 const BEFORE_A_CHECK: Duration = Duration::from_secs(13);
 
 #[test]
-fn a_patch_a_replacement_and_a_new_object_hold_at_once_and_a_deletion_takes_nothing_away() {
+fn each_change_applies_at_once_and_a_deletion_removes_nothing() {
     let cluster = Cluster::start(&rates(&[("team", 1)]));
     let started = Instant::now();
     let mut watched = Watched::start(&cluster);
@@ -49,7 +49,7 @@ fn a_patch_a_replacement_and_a_new_object_hold_at_once_and_a_deletion_takes_noth
 }
 
 #[test]
-fn an_illegal_document_an_emptied_one_and_a_key_beside_mimirs_are_problems_and_change_no_limit() {
+fn bad_documents_and_unknown_keys_are_problems_without_effect() {
     let cluster = Cluster::start(&rates(&[("team", 1)]));
     let mut watched = Watched::start(&cluster);
     let good = watched.state().origin;
@@ -73,7 +73,7 @@ fn an_illegal_document_an_emptied_one_and_a_key_beside_mimirs_are_problems_and_c
 }
 
 #[test]
-fn ten_thousand_tenants_in_a_mebibyte_are_followed_change_by_change() {
+fn every_change_to_ten_thousand_tenants_is_followed() {
     let cluster = Cluster::start(&rates(&[("team", 1)]));
     let mut watched = Watched::start(&cluster);
     let document = |changed: u32| {

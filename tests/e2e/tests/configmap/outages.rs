@@ -12,7 +12,7 @@ use super::{Watched, rates};
 const FRESH: Duration = Duration::from_secs(5);
 
 #[test]
-fn a_killed_api_server_takes_nothing_away_and_soon_after_it_is_back_everything_is_fresh() {
+fn limits_survive_a_killed_api_server_and_recover_quickly() {
     let mut cluster = Cluster::start(&rates(&[("team", 1)]));
     let mut watched = Watched::start(&cluster);
     cluster.server.kill();
@@ -30,7 +30,7 @@ fn a_killed_api_server_takes_nothing_away_and_soon_after_it_is_back_everything_i
 }
 
 #[test]
-fn limits_of_a_cache_hold_until_the_api_server_is_there() {
+fn cached_limits_hold_until_the_api_server_answers() {
     let mut cluster = Cluster::start(&rates(&[("team", 2)]));
     cluster.server.kill();
     let mut state = LimitsState::new(TenantLimits::default(), false);
@@ -47,7 +47,7 @@ fn limits_of_a_cache_hold_until_the_api_server_is_there() {
 }
 
 #[test]
-fn a_frozen_api_server_is_found_out_and_left_when_it_is_replaced() {
+fn a_frozen_api_server_is_noticed_and_its_replacement_used() {
     let mut cluster = Cluster::start(&rates(&[("team", 1)]));
     let mut watched = Watched::start(&cluster);
     cluster.server.freeze();
@@ -66,7 +66,7 @@ fn a_frozen_api_server_is_found_out_and_left_when_it_is_replaced() {
 }
 
 #[test]
-fn a_connection_that_died_without_a_sign_is_found_out_by_the_next_check() {
+fn the_next_check_notices_a_dead_connection() {
     let cluster = Cluster::start(&rates(&[("team", 1)]));
     let proxy = Proxy::start(&cluster.server.url());
     let kubeconfig = proxy.kubeconfig(&cluster.server.kubeconfig(ADMIN));

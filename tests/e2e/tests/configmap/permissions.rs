@@ -41,7 +41,7 @@ fn unbind_role(cluster: &Cluster) {
 }
 
 #[test]
-fn a_missing_role_is_named_and_a_watch_that_expired_meanwhile_lists_again() {
+fn a_missing_role_is_named_and_an_expired_watch_relists() {
     // Without a watch cache etcd itself refuses a watch from before a compaction.
     let server = KubeApiServer::start_with(&[account("token")], &["--watch-cache=false"]);
     let mut cluster = Cluster::of(server, &rates(&[("team", 1)]));

@@ -38,7 +38,7 @@ fn delete(cluster: &Cluster, name: &str) -> Instant {
 }
 
 #[test]
-fn of_objects_with_a_label_the_newest_holds_and_the_one_before_it_once_it_is_gone() {
+fn the_newest_configmap_with_the_label_is_read() {
     let cluster = Cluster::start(&rates(&[("team", 1)]));
     create(&cluster, "runtime-a", 2);
     let started = Instant::now();
@@ -64,7 +64,7 @@ fn of_objects_with_a_label_the_newest_holds_and_the_one_before_it_once_it_is_gon
 }
 
 #[test]
-fn chosen_keys_are_read_and_binary_data_too_and_several_are_not_guessed_at() {
+fn chosen_keys_and_binary_data_are_read_without_guessing() {
     let cluster = Cluster::start(&rates(&[("team", 1)]));
     // overrides: {more: {ingestion_rate: 7}}
     let binary = json!({ "more.yaml": "b3ZlcnJpZGVzOiB7bW9yZToge2luZ2VzdGlvbl9yYXRlOiA3fX0K" });

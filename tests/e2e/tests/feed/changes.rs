@@ -74,7 +74,7 @@ fn an_illegal_document_takes_nothing_from_anybody() {
 }
 
 #[test]
-fn a_tenant_that_was_never_good_is_in_shadow_and_one_that_was_keeps_its_limits() {
+fn a_bad_entry_keeps_old_limits_or_shadows_the_tenant() {
     let cluster = Cluster::start(&overrides(&[("team", 5)]));
     let flat = |data: serde_json::Value| cluster.patch(&json!({ "data": data }));
     flat(

@@ -17,7 +17,7 @@ fn outage() -> Duration {
 const FRESH: f64 = 5.0;
 
 #[test]
-fn without_an_api_server_decisions_go_on_also_through_restarts_and_soon_after_it_all_is_fresh() {
+fn without_an_api_server_decisions_go_on_through_restarts() {
     let mut cluster = Cluster::start(&overrides(&[("always", 1_000_000_000), ("never", 5)]));
     let mut sync = cluster.sync("sync", &[]);
     let cache = cluster.server.folder().join("limits-cache");
@@ -60,7 +60,7 @@ fn without_an_api_server_decisions_go_on_also_through_restarts_and_soon_after_it
 }
 
 #[test]
-fn of_two_overrides_sync_a_frozen_one_is_left_for_the_other() {
+fn mimir_rls_leaves_a_frozen_overrides_sync_for_another() {
     let cluster = Cluster::start(&overrides(&[("team", 5)]));
     let (first, second) = (cluster.sync("first", &[]), cluster.sync("second", &[]));
     let edge = Edge::builder().limits_from(&format!("{},{}", first.feed(), second.url())).start("");

@@ -73,7 +73,7 @@ fn the_readmes_lines_install_what_works_together() {
 }
 
 #[test]
-fn each_command_of_the_rollout_does_what_it_is_there_for() {
+fn each_rollout_command_does_what_the_runbook_says() {
     let (desk, mimir, envoy) = desk();
     let text = runbook("rollout.md");
     let blocks = blocks(&text);
@@ -124,7 +124,7 @@ fn each_command_of_the_rollout_does_what_it_is_there_for() {
 }
 
 #[test]
-fn each_command_of_the_rollback_does_what_it_is_there_for() {
+fn each_rollback_command_does_what_the_runbook_says() {
     let (desk, mimir, envoy) = desk();
     desk.run("kubectl create namespace mimir-edge-enforcement");
     for (release, chart) in [("mimir-rls", "mimir-rls"), ("mimir-envoy", "envoy")] {
@@ -168,7 +168,7 @@ fn each_command_of_the_rollback_does_what_it_is_there_for() {
 }
 
 #[test]
-fn the_emergency_rollback_is_done_only_when_no_old_worker_has_a_push() {
+fn the_emergency_rollback_waits_for_pushes_of_old_workers() {
     let (desk, _mimir, _envoy) = desk();
     desk.nginx.switch_to("full-fail-closed.conf");
     let mut client = TcpStream::connect(("127.0.0.1", desk.nginx.port())).expect("NGINX listens");

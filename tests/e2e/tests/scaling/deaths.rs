@@ -17,7 +17,7 @@ fn pushes(tenants: Range<usize>, bodies: &[Body]) -> Vec<Request> {
 }
 
 #[test]
-fn pushes_on_their_way_to_a_replica_that_dies_are_decided_by_another() {
+fn another_replica_decides_pushes_in_flight_to_a_dead_one() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let defaults = folder.path().join("defaults.yaml");
     std::fs::write(&defaults, LIMITS).expect("a file can be written");

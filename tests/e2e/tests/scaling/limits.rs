@@ -34,7 +34,7 @@ fn a_limit_is_exact_over_three_replicas(distributors: u32) {
 }
 
 #[test]
-fn a_tenants_limit_is_exact_over_all_replicas_however_it_is_spelled() {
+fn a_tenants_limit_is_exact_over_all_replicas() {
     a_limit_is_exact_over_three_replicas(1);
 }
 

@@ -58,7 +58,7 @@ fn check_all(limited: &[Limited], answers: &[Vec<Push>], parts: &[&Deciders]) ->
 }
 
 #[test]
-fn a_replica_that_comes_takes_tenants_over_with_one_more_burst_each() {
+fn a_new_replica_gives_each_moved_tenant_one_more_burst() {
     let mut edge = edge(1);
     // To Envoy it is an endpoint that does not answer yet.
     edge.replicas[MOVING - 1].process.kill();
@@ -82,7 +82,7 @@ fn a_replica_that_comes_takes_tenants_over_with_one_more_burst_each() {
 }
 
 #[test]
-fn a_replica_that_dies_costs_its_tenants_as_many_bursts_as_there_are_distributors() {
+fn a_dead_replica_gives_moved_tenants_one_burst_per_distributor() {
     const DISTRIBUTORS: u32 = 2;
     let mut edge = edge(DISTRIBUTORS);
     let limited = streams(DISTRIBUTORS);

@@ -18,7 +18,7 @@ fn replicas(edge: &mut Edge) -> impl Iterator<Item = &mut MimirRls> {
 }
 
 #[test]
-fn a_rolling_restart_with_drain_costs_no_error_and_no_wrong_refusal() {
+fn a_rolling_restart_causes_no_error_and_no_wrong_denial() {
     let arguments = ["--drain-delay=4s"];
     let mut edge = Edge::builder().replicas(3).forgetting_bodies().rls_arguments(&arguments).start(&overrides());
     edge.envoy.wait_for_healthy_rls(3);

@@ -21,7 +21,7 @@ fn deciders(edge: &Edge, port: u16) -> Deciders {
 }
 
 #[test]
-fn envoys_agree_on_the_replica_of_a_tenant_whatever_the_order_of_their_endpoints() {
+fn the_order_of_endpoints_does_not_change_a_tenants_replica() {
     let edge = Edge::builder().replicas(3).start("overrides: {}");
     edge.envoy.wait_for_healthy_rls(3);
     let ports: Vec<u16> = all(&edge).map(MimirRls::grpc_port).collect();
@@ -47,7 +47,7 @@ fn moved(before: &Deciders, after: &Deciders, changed: usize) -> usize {
 }
 
 #[test]
-fn when_a_replica_goes_or_comes_hardly_any_other_tenant_moves() {
+fn few_other_tenants_move_when_a_replica_dies() {
     let mut edge = Edge::builder().replicas(4).start("overrides: {}");
     for replicas in [4, 3] {
         edge.envoy.wait_for_healthy_rls(replicas);
