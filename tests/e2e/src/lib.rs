@@ -3,7 +3,7 @@
 //!
 //! Everything a test starts belongs to a value that it holds, and is gone when that value is dropped; if the test failed, the drop shows the
 //! program's log first. A harness that cannot do its part panics: a missing program is a failure, not a test that is skipped. Nothing here
-//! sleeps: what takes time is polled with a deadline ([`until`]).
+//! sleeps: what takes time is polled with a deadline ([`until`]), and time alone passes only where it is what is tested ([`let_time_pass`]).
 
 #![expect(
     clippy::panic,
@@ -74,5 +74,5 @@ pub use recorded::{recorded_limits, recorded_limits_file, replay_recorded};
 pub use ruled::{ruled_batch, ruled_limits};
 pub use run_bodies::{RunBody, push_of_1970, run_bodies};
 pub use sink::{Arrival, Sink};
-pub use wait::{until, until_some, until_within, wait_until};
+pub use wait::{let_time_pass, throughout, until, until_some, until_within, wait_until};
 pub use watched_file::WatchedFile;

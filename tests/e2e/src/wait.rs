@@ -49,6 +49,21 @@ pub(crate) fn poll<T>(deadline: Duration, mut attempt: impl FnMut() -> Option<T>
     }
 }
 
+/// Repeats `check` for this long. It is for what must not happen: only time shows that it does not.
+pub fn throughout(time: Duration, mut check: impl FnMut()) {
+    let started = Instant::now();
+    while started.elapsed() < time {
+        check();
+        wait_until(Instant::now() + POLL_EVERY);
+    }
+}
+
+/// Lets this much time pass. It is for tests of time itself, and each caller says what the time is for; what can be seen is waited for with
+/// [`until`].
+pub fn let_time_pass(time: Duration) {
+    wait_until(Instant::now() + time);
+}
+
 /// Returns at this moment, or at once where it is over.
 ///
 /// A thread that ends in a scope unparks the one that waits for it, which is left to be found by the next park: so it is asked for the time, and

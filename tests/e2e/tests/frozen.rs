@@ -26,11 +26,13 @@ fn a_resumed_mimir_rls_causes_no_error_after_a_second() {
     let (waiting, resumed) = thread::scope(|scope| {
         let waiting = scope.spawn(|| Tally::of_pushes_at_once(edge.port(), IN_FLIGHT, &request));
         abandon(edge.port(), ABANDONED, &request);
+        // How long mimir-rls is frozen is a part of what is tested.
         wait_until(frozen + Duration::from_secs(3));
         edge.rls.process.signal(Signal::CONT);
         let resumed = Instant::now();
         (waiting.join().unwrap_or_default(), resumed)
     });
+    // What is tested is that no error comes later than this second.
     wait_until(resumed + Duration::from_secs(1));
     load.wait_for_more_of(200, 100);
     let tally = load.stop();

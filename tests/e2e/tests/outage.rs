@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use e2e::{
-    Door, Edge, Gate, Mimir, Prometheus, RemoteWrite, Request, Signal, Target, WatchedFile, send, until, wait_until,
+    Door, Edge, Gate, Mimir, Prometheus, RemoteWrite, Request, Signal, Target, WatchedFile, let_time_pass, send, until,
 };
 use tempfile::tempdir;
 
@@ -93,7 +93,8 @@ impl Outage {
             Form::Frozen => mimir.process.signal(Signal::STOP),
             Form::Answers503 => gate.set(Door::Answer(503)),
         }
-        pass(self.lasts);
+        // How long Mimir is away is a part of what is tested.
+        let_time_pass(self.lasts);
         match self.form {
             Form::Killed => {
                 mimir.restart();
@@ -111,9 +112,10 @@ impl Outage {
             running.held(unix_seconds(), 3600).iter().all(|[_, held]| *held > 0)
         });
         let from = unix_seconds() + 1;
-        pass(Duration::from_secs(3));
+        until("samples from before the outage are in Mimir", || running.all_hold_since(from));
         self.happen(&mut running);
-        pass(Duration::from_secs(2));
+        let back = unix_seconds() + 1;
+        until("each Prometheus scrapes after the outage", || running.all_have_scraped_since(back));
         let (now, returned) = (unix_seconds(), Instant::now());
         let held = || running.held(now, now - from);
         until("what waited is in Mimir", || held().iter().all(|[scraped, held]| scraped == held));
@@ -155,6 +157,22 @@ impl Running {
         self.prometheus.iter().map(count).collect()
     }
 
+    /// Whether Mimir holds samples of each Prometheus from this second on.
+    fn all_hold_since(&self, second: u64) -> bool {
+        self.since(second).is_some_and(|counts| counts.iter().all(|[_, held]| *held > 0))
+    }
+
+    /// Whether each Prometheus has scraped samples from this second on.
+    fn all_have_scraped_since(&self, second: u64) -> bool {
+        self.since(second).is_some_and(|counts| counts.iter().all(|[scraped, _]| *scraped > 0))
+    }
+
+    /// What is held from this second on; none while it is not over.
+    fn since(&self, second: u64) -> Option<Vec<[u64; 2]>> {
+        let now = unix_seconds();
+        (now > second).then(|| self.held(now, now - second))
+    }
+
     fn refused_by_edge(&self) -> f64 {
         let denied = |reason: &str| {
             let series = format!(r#"rls_decisions_total{{decision="deny",mode="enforce",reason="{reason}"}}"#);
@@ -186,11 +204,6 @@ fn query(port: u16, prefix: &str, query: &str, at: u64) -> u64 {
 
 fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-/// The time itself is what is waited for.
-fn pass(duration: Duration) {
-    wait_until(Instant::now() + duration);
 }
 
 /// Shown whether the test passes or not, unlike what a test prints.

@@ -224,6 +224,7 @@ fn a_mirrored_edge_decides_as_the_mimir_that_answers() {
     let load = FrontLoad::start(mirrored.nginx.port(), clients());
     let started = Instant::now();
     for window in 1..=WINDOWS {
+        // What is compared is what both allow in a window of time, so the window has to pass.
         wait_until(started + WINDOW * window as u32);
         borders.push(mirrored.allowed());
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::Signal;
 
-use super::case::{Case, Costs, hold, pass};
+use super::case::{Case, Costs, let_fault_last};
 
 /// It is gone at once, and comes back.
 pub(crate) const KILLED: Case = Case {
@@ -14,7 +14,7 @@ pub(crate) const KILLED: Case = Case {
     fault: |stack| {
         let server = &mut stack.control().cluster.server;
         server.kill();
-        pass(hold());
+        let_fault_last();
         server.restart();
     },
     changes_a_limit: true,
@@ -26,7 +26,7 @@ pub(crate) const FROZEN: Case = Case {
     fault: |stack| {
         let server = &stack.control().cluster.server;
         server.freeze();
-        pass(hold());
+        let_fault_last();
         server.resume();
     },
     ..KILLED
@@ -38,7 +38,7 @@ pub(crate) const RESTARTED: Case = Case {
     fault: |stack| {
         let server = &mut stack.control().cluster.server;
         server.process.signal(Signal::TERM);
-        pass(hold());
+        let_fault_last();
         server.kill();
         server.restart();
     },

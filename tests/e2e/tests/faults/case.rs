@@ -5,7 +5,7 @@ use std::env;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use e2e::{Fate, compare_with, until, until_some, wait_until};
+use e2e::{Fate, compare_with, let_time_pass, until, until_some};
 
 use super::stack::Stack;
 
@@ -21,13 +21,13 @@ pub(crate) fn is_long() -> bool {
 }
 
 /// How long a fault lasts.
-pub(crate) fn hold() -> Duration {
+pub(crate) fn fault_duration() -> Duration {
     Duration::from_millis(if is_long() { 5_000 } else { 1_200 })
 }
 
-/// Lets the time of a fault pass.
-pub(crate) fn pass(time: Duration) {
-    wait_until(Instant::now() + time);
+/// Lets a fault last: how long it lasts is a part of what is tested.
+pub(crate) fn let_fault_last() {
+    let_time_pass(fault_duration());
 }
 
 /// What clients may see of a fault.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use e2e::{Disk, MimirRls, until};
 
-use super::case::{Case, Costs, pass};
+use super::case::{Case, Costs};
 use super::stack::Stack;
 
 const BYTES: u64 = 1 << 20;
@@ -39,8 +39,10 @@ pub(crate) const FULL: Case = Case {
             let faults = rls.metric("rls_limits_cache_errors_total").unwrap_or_default();
             (faults, rls.metric(r#"rls_audit_dropped_total{cause="write_error"}"#).unwrap_or_default())
         };
-        until("the cache cannot be written", || lost(&stack.edge.rls).0 > 0.0);
-        pass(Duration::from_secs(3));
+        until("neither the cache nor the audit log can be written", || {
+            let (cache, audit) = lost(&stack.edge.rls);
+            cache > 0.0 && audit > 0.0
+        });
         eprintln!(
             "a full disk: faults of the cache and lines of the audit log that were lost: {:?}",
             lost(&stack.edge.rls)

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use e2e::Signal;
+use e2e::{Signal, until};
 
-use super::case::{Case, Costs, hold, pass};
+use super::case::{Case, Costs, let_fault_last};
 
 /// It is gone at once, and comes back.
 pub(crate) const KILLED: Case = Case {
@@ -13,7 +13,7 @@ pub(crate) const KILLED: Case = Case {
     normal_within: Duration::from_secs(5),
     fault: |stack| {
         stack.edge.envoy.process.kill();
-        pass(hold());
+        let_fault_last();
         stack.edge.envoy.restart();
     },
     changes_a_limit: false,
@@ -24,7 +24,7 @@ pub(crate) const FROZEN: Case = Case {
     name: "envoy-frozen",
     fault: |stack| {
         stack.edge.envoy.process.freeze();
-        pass(hold());
+        let_fault_last();
         stack.edge.envoy.process.resume();
     },
     ..KILLED
@@ -35,10 +35,10 @@ pub(crate) const RESTARTED: Case = Case {
     name: "envoy-restarted",
     fault: |stack| {
         stack.edge.envoy.drain();
-        pass(Duration::from_secs(1));
+        until("the draining Envoy is not ready", || stack.edge.envoy.readiness() == Some(503));
         stack.edge.envoy.process.signal(Signal::TERM);
         stack.edge.envoy.process.wait();
-        pass(hold());
+        let_fault_last();
         stack.edge.envoy.restart();
     },
     ..KILLED

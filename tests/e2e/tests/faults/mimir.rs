@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::Signal;
 
-use super::case::{Case, Costs, hold, pass};
+use super::case::{Case, Costs, let_fault_last};
 
 /// It is gone at once, and comes back with what it had acknowledged.
 pub(crate) const KILLED: Case = Case {
@@ -13,7 +13,7 @@ pub(crate) const KILLED: Case = Case {
     normal_within: Duration::from_secs(10),
     fault: |stack| {
         stack.mimir.process.kill();
-        pass(hold());
+        let_fault_last();
         stack.mimir.restart();
     },
     changes_a_limit: false,
@@ -24,7 +24,7 @@ pub(crate) const FROZEN: Case = Case {
     name: "mimir-frozen",
     fault: |stack| {
         stack.mimir.process.freeze();
-        pass(hold());
+        let_fault_last();
         stack.mimir.process.resume();
     },
     ..KILLED
@@ -36,7 +36,7 @@ pub(crate) const RESTARTED: Case = Case {
     fault: |stack| {
         stack.mimir.process.signal(Signal::TERM);
         stack.mimir.process.wait();
-        pass(hold());
+        let_fault_last();
         stack.mimir.restart();
     },
     ..KILLED

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::Signal;
 
-use super::case::{Case, Costs, hold, pass};
+use super::case::{Case, Costs, let_fault_last};
 
 /// It is gone at once, and comes back.
 pub(crate) const KILLED: Case = Case {
@@ -13,7 +13,7 @@ pub(crate) const KILLED: Case = Case {
     normal_within: Duration::from_secs(5),
     fault: |stack| {
         stack.edge.rls.process.kill();
-        pass(hold());
+        let_fault_last();
         stack.edge.rls.restart();
     },
     changes_a_limit: true,
@@ -24,7 +24,7 @@ pub(crate) const FROZEN: Case = Case {
     name: "mimir-rls-frozen",
     fault: |stack| {
         stack.edge.rls.process.freeze();
-        pass(hold());
+        let_fault_last();
         stack.edge.rls.process.resume();
     },
     ..KILLED
@@ -36,7 +36,7 @@ pub(crate) const RESTARTED: Case = Case {
     fault: |stack| {
         stack.edge.rls.process.signal(Signal::TERM);
         stack.edge.rls.process.wait();
-        pass(hold());
+        let_fault_last();
         stack.edge.rls.restart();
     },
     ..KILLED

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::Signal;
 
-use super::case::{Case, Costs, hold, pass};
+use super::case::{Case, Costs, let_fault_last};
 
 /// It is gone at once, and comes back.
 pub(crate) const KILLED: Case = Case {
@@ -14,7 +14,7 @@ pub(crate) const KILLED: Case = Case {
     fault: |stack| {
         let sync = &mut stack.control().sync;
         sync.process.kill();
-        pass(hold());
+        let_fault_last();
         sync.restart();
     },
     changes_a_limit: true,
@@ -26,7 +26,7 @@ pub(crate) const FROZEN: Case = Case {
     fault: |stack| {
         let sync = &mut stack.control().sync;
         sync.process.freeze();
-        pass(hold());
+        let_fault_last();
         sync.process.resume();
     },
     ..KILLED
@@ -39,7 +39,7 @@ pub(crate) const RESTARTED: Case = Case {
         let sync = &mut stack.control().sync;
         sync.process.signal(Signal::TERM);
         sync.process.wait();
-        pass(hold());
+        let_fault_last();
         sync.restart();
     },
     ..KILLED
