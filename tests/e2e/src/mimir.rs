@@ -6,10 +6,10 @@ use std::process::Command;
 
 use crate::http1::{Connection, Request, Response, send};
 use crate::metrics::metric;
-use crate::points::{Points, points};
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::programs::tool;
+use crate::sample_times::{SampleTimes, sample_times};
 use crate::wait::until;
 
 /// The parts of a Mimir that take pushes and keep samples.
@@ -81,8 +81,8 @@ impl Mimir {
     /// When it does not answer.
     #[must_use]
     #[track_caller]
-    pub fn points(&self, tenant: &str, selector: &str) -> Points {
-        points(self.http_port, "/prometheus/api/v1/query", Some(tenant), selector)
+    pub fn sample_times(&self, tenant: &str, selector: &str) -> SampleTimes {
+        sample_times(self.http_port, "/prometheus/api/v1/query", Some(tenant), selector)
     }
 
     /// Where clients push.

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::http1::{Connection, Request, send};
 use crate::metrics::metric;
-use crate::points::{Points, points};
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::programs::tool;
+use crate::sample_times::{SampleTimes, sample_times};
 use crate::server::Server;
 use crate::wait::until;
 
@@ -109,8 +109,8 @@ impl Prometheus {
     /// When it does not answer.
     #[must_use]
     #[track_caller]
-    pub fn points(&self, selector: &str) -> Points {
-        points(self.port, "/api/v1/query", None, selector)
+    pub fn sample_times(&self, selector: &str) -> SampleTimes {
+        sample_times(self.port, "/api/v1/query", None, selector)
     }
 
     /// Where it answers queries and tells its metrics.

@@ -64,7 +64,7 @@ fn no_combination_refuses_or_changes_a_legal_push() {
             let answer = edge.send(request);
             assert_eq!(answer.status, 200, "{combination:?}, push {number}: {}", answer.text());
         }
-        let arrivals = edge.sink.arrivals();
+        let arrivals = edge.upstream.requests();
         assert_eq!(arrivals.len(), 6, "{combination:?}");
         let arrived: usize = arrivals.iter().map(|arrival| arrival.body.len()).sum();
         let sent = 4 * samples(10).bytes.len() + noisy(2_000_000).bytes.len() + samples(0).bytes.len();

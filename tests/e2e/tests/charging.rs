@@ -34,7 +34,7 @@ fn statuses(edge: &Edge, tenant: &str, pushes: usize, count: usize) -> Vec<u16> 
 fn ten_of_thirty_pushes_get_through(edge: &Edge) {
     let seen = statuses(edge, "requests", 30, 1);
     assert_eq!(seen, [[200; 10], [429; 10], [429; 10]].concat());
-    assert_eq!(edge.sink.of_tenant("requests").len(), 10);
+    assert_eq!(edge.upstream.requests_of("requests").len(), 10);
     let refused = edge.push("requests", &samples(1).bytes);
     assert_eq!(refused.reason().as_deref(), Some("request_rate"));
     assert!(refused.text().contains("err-mimir-tenant-max-request-rate"), "{}", refused.text());
@@ -51,7 +51,7 @@ fn ten_and_what_comes_back_get_through(edge: &Edge) {
     }
     let most = 10.0 + 10.0 * started.elapsed().as_secs_f64();
     assert!(allowed >= 10 && f64::from(allowed) <= most, "{allowed} of 30 passed; at most {most}");
-    assert_eq!(edge.sink.of_tenant("refilled").len(), allowed as usize);
+    assert_eq!(edge.upstream.requests_of("refilled").len(), allowed as usize);
 }
 
 fn a_hundred_samples_get_through(edge: &Edge) {
@@ -76,14 +76,14 @@ fn a_hundred_samples_get_through(edge: &Edge) {
          contact your service administrator.\n",
     );
     assert_eq!(edge.push("samples", &samples(1).bytes).status, 429);
-    let arrived: u64 = edge.sink.of_tenant("samples").iter().map(|arrival| arrival.counts().samples).sum();
+    let arrived: u64 = edge.upstream.requests_of("samples").iter().map(|arrival| arrival.counts().samples).sum();
     assert_eq!(arrived, 100);
     assert_eq!(edge.rls.metric(r#"rls_samples_total{decision="allow"}"#), Some(100.0 + 10.0 + refilled(edge)));
 }
 
 /// Samples of the other tenants that passed, at one a push.
 fn refilled(edge: &Edge) -> f64 {
-    edge.sink.of_tenant("refilled").len() as f64
+    edge.upstream.requests_of("refilled").len() as f64
 }
 
 #[track_caller]

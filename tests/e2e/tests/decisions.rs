@@ -1,4 +1,4 @@
-//! Who is refused and who is not, judged by what reached the sink as well as by the answer.
+//! Which pushes are denied, judged by the response and by what reaches the upstream.
 
 use std::thread;
 
@@ -25,8 +25,8 @@ fn a_tenant_over_its_limit_is_denied_and_another_allowed() {
 
     assert_eq!(tally.of(200) + tally.of(429), tally.answers(), "{tally:?}");
     assert_eq!(tally.errors, [""; 0]);
-    assert_eq!(edge.sink.of_tenant("within").len(), tally.of(200));
-    assert_eq!(edge.sink.of_tenant("over").len(), 0);
+    assert_eq!(edge.upstream.requests_of("within").len(), tally.of(200));
+    assert_eq!(edge.upstream.requests_of("over").len(), 0);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn the_request_rate_is_charged_once_for_each_push() {
     let statuses: Vec<u16> = (0..5).map(|_| edge.push("requests", &body.bytes).status).collect();
 
     assert_eq!(statuses, [200, 200, 200, 429, 429]);
-    assert_eq!(edge.sink.of_tenant("requests").len(), 3);
+    assert_eq!(edge.upstream.requests_of("requests").len(), 3);
 }
 
 #[test]
@@ -85,6 +85,6 @@ fn tenants_never_share_a_bucket() {
         }
     });
     for index in 0..TENANTS {
-        assert_eq!(edge.sink.of_tenant(&format!("tenant-{index}")).len(), 1, "tenant-{index}");
+        assert_eq!(edge.upstream.requests_of(&format!("tenant-{index}")).len(), 1, "tenant-{index}");
     }
 }

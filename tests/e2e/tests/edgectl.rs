@@ -51,7 +51,7 @@ fn accepted_samples_match_the_limit(protocol: &str) {
     );
     assert_eq!(number("pushes_unanswered"), 0.0, "{report}");
 
-    let arrived: u64 = edge.sink.of_tenant("team").iter().map(|arrival| arrival.counts().samples).sum();
+    let arrived: u64 = edge.upstream.requests_of("team").iter().map(|arrival| arrival.counts().samples).sum();
     assert_eq!(arrived as f64, accepted);
 }
 

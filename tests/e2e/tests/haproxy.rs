@@ -8,8 +8,8 @@ use std::fs;
 use std::time::Duration;
 
 use e2e::{
-    Behind, Connection, Edge, FrontClient, FrontLoad, Haproxy, PUSH_ID, Request, Sink, Told, noisy, push_request,
-    repository, samples, send,
+    ComparableResponse, Connection, Edge, Haproxy, PUSH_ID, ProxyBackends, ProxyClient, ProxyLoad, Request, Upstream,
+    noisy, push_request, repository, samples, send,
 };
 
 const LIMITS: &str = "
@@ -28,15 +28,15 @@ fn by_request(name: &str, text: String) -> String {
 /// HAProxy between two sinks.
 struct Sides {
     haproxy: Haproxy,
-    mimir: Sink,
-    edge: Sink,
+    mimir: Upstream,
+    edge: Upstream,
 }
 
 impl Sides {
     fn start(edit: impl Fn(&str, String) -> String) -> Self {
-        let (mimir, edge) = (Sink::start(), Sink::start());
-        let behind = Behind { mimir: mimir.port(), queries: mimir.port(), envoy: edge.port() };
-        Self { haproxy: Haproxy::start_edited(behind, edit), mimir, edge }
+        let (mimir, edge) = (Upstream::start(), Upstream::start());
+        let backends = ProxyBackends::new(mimir.port(), edge.port());
+        Self { haproxy: Haproxy::start_edited(backends, edit), mimir, edge }
     }
 
     fn send_all(&self, requests: impl Iterator<Item = Request>) {
@@ -48,7 +48,7 @@ impl Sides {
 
     /// Tenants whose pushes went through the edge; health checks have none.
     fn tenants_at_edge(&self) -> Vec<String> {
-        self.edge.arrivals().iter().filter_map(|push| push.headers.get("x-scope-orgid")).map(Cow::into_owned).collect()
+        self.edge.requests().iter().filter_map(|push| push.headers.get("x-scope-orgid")).map(Cow::into_owned).collect()
     }
 }
 
@@ -65,7 +65,7 @@ fn the_share_of_requests_is_the_weight() {
         assert!((now - before).abs_diff(2 * usize::from(share)) <= 1, "{share} %: {} of 200", now - before);
         before = now;
     }
-    assert_eq!(sides.mimir.arrivals().len() + before, 7 * 200);
+    assert_eq!(sides.mimir.requests().len() + before, 7 * 200);
 }
 
 #[test]
@@ -128,16 +128,16 @@ fn only_pushes_go_through_the_edge_and_they_are_marked() {
         .header("X-Mimir-Edge-Traffic", "mirror")
         .header("X-Mimir-Edge-Traffic", "mirror");
     sides.send_all([push].into_iter());
-    assert_eq!(sides.mimir.arrivals().len(), others.len());
-    let arrivals = sides.edge.arrivals();
+    assert_eq!(sides.mimir.requests().len(), others.len());
+    let arrivals = sides.edge.requests();
     let marks: Vec<&[u8]> = arrivals.iter().flat_map(|push| push.headers.all("x-mimir-edge-traffic")).collect();
     assert_eq!(marks, [b"live"]);
 }
 
-/// HAProxy in front of a real edge, which has the sink behind it that HAProxy takes for Mimir.
+/// HAProxy in front of a real edge; both forward to the same upstream in place of Mimir.
 fn whole(edge: &Edge, share: u8) -> Haproxy {
-    let behind = Behind { mimir: edge.sink.port(), queries: edge.sink.port(), envoy: edge.port() };
-    let haproxy = Haproxy::start_edited(behind, by_request);
+    let backends = ProxyBackends::new(edge.upstream.port(), edge.port());
+    let haproxy = Haproxy::start_edited(backends, by_request);
     haproxy.wait_for("pushes/edge", true);
     haproxy.set_share(share);
     haproxy
@@ -180,15 +180,20 @@ fn the_edge_decides_behind_haproxy_as_without_it() {
     );
     for request in requests {
         let (through, straight) = (send(haproxy.port(), &request), edge.send(&request));
-        assert_eq!(Told::from(&through), Told::from(&straight), "{request}: {}", through.text());
+        assert_eq!(
+            ComparableResponse::from(&through),
+            ComparableResponse::from(&straight),
+            "{request}: {}",
+            through.text()
+        );
         assert_ne!(through.status, 200, "{request}");
     }
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 }
 
 /// No push is lost or ingested twice, and each is answered with 200, but for so many that were under way when something was killed.
 #[track_caller]
-fn is_whole(load: FrontLoad, edge: &Edge, broken: usize) {
+fn is_whole(load: ProxyLoad, edge: &Edge, broken: usize) {
     let tally = load.stop();
     assert_eq!(tally.errors, [""; 0]);
     assert!(
@@ -196,7 +201,7 @@ fn is_whole(load: FrontLoad, edge: &Edge, broken: usize) {
         "{:?}",
         tally.other_than(&[200])
     );
-    let arrivals = edge.sink.of_tenant("team");
+    let arrivals = edge.upstream.requests_of("team");
     let distinct: BTreeSet<String> =
         arrivals.iter().filter_map(|push| push.headers.get(PUSH_ID)).map(Cow::into_owned).collect();
     assert!(
@@ -222,9 +227,9 @@ fn the_rollback_moves_all_tenants_and_loses_no_push() {
     let command = rest.split('\'').nth(1).expect("the rollback is a command");
     for share in [50, 100] {
         let mut edge = Edge::start(LIMITS);
-        let behind = Behind { mimir: edge.sink.port(), queries: edge.sink.port(), envoy: edge.port() };
+        let backends = ProxyBackends::new(edge.upstream.port(), edge.port());
         let always = |name: &str, text: String| if name == "always.lst" { text + "over\n" } else { text };
-        let haproxy = Haproxy::start_edited(behind, always);
+        let haproxy = Haproxy::start_edited(backends, always);
         haproxy.set_share(share);
         let over = push_request("over", &samples(10).bytes);
         assert_eq!(send(haproxy.port(), &over).status, 429);
@@ -239,8 +244,8 @@ fn the_rollback_moves_all_tenants_and_loses_no_push() {
     }
 }
 
-fn load(haproxy: &Haproxy) -> FrontLoad {
-    let load = FrontLoad::start(haproxy.port(), vec![FrontClient::new("team", 5, Duration::from_millis(4)); 6]);
+fn load(haproxy: &Haproxy) -> ProxyLoad {
+    let load = ProxyLoad::start(haproxy.port(), vec![ProxyClient::new("team", 5, Duration::from_millis(4)); 6]);
     load.wait_for_more(100);
     load
 }
@@ -320,5 +325,5 @@ fn no_push_bypasses_an_edge_that_cannot_decide() {
     let answers: Vec<u16> =
         (0..10).map(|_| send(haproxy.port(), &push_request("over", &samples(1).bytes)).status).collect();
     assert_eq!(answers, [503; 10]);
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 }

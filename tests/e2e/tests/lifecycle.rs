@@ -32,12 +32,12 @@ fn nothing_is_served_before_the_first_good_limits() {
         edge.rls.metric("rls_limits_problems").is_some_and(|problems| problems > 0.0)
     });
     assert_eq!(edge.rls.readiness(), Some(503));
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 
     edge.limits.write(LIMITS);
     until("mimir-rls is ready", || edge.rls.readiness() == Some(200));
     until("pushes are served", || edge.push("team", &body).status == 200);
-    assert_eq!(edge.sink.arrivals().len(), 1);
+    assert_eq!(edge.upstream.requests().len(), 1);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_drain_under_load_loses_no_push() {
     let tally = load.stop();
 
     assert_eq!(tally.of(200) + tally.of(503), tally.answers(), "{tally:?}");
-    assert_eq!(edge.sink.arrivals().len(), tally.of(200));
+    assert_eq!(edge.upstream.requests().len(), tally.of(200));
     // Every 503 was given because there was no healthy mimir-rls; none because a Check broke off.
     let broken = edge.envoy.metric(r#"envoy_cluster_upstream_rq_rx_reset{envoy_cluster_name="mimir_rls"}"#);
     assert_eq!(broken.unwrap_or_default(), 0.0);

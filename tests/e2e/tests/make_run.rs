@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use e2e::{Process, RunBody, Signal, Sink, built, free_port, repository, run_bodies, until_some};
+use e2e::{Process, RunBody, Signal, Upstream, built, free_port, repository, run_bodies, until_some};
 use limits::TenantLimits;
 use remote_write::{BodyLimits, Protocol, Scratch, Validation, read_push};
 use tempfile::TempDir;
@@ -118,14 +118,14 @@ fn an_edge_config_can_put_everybody_in_shadow() {
 
 #[test]
 fn allowed_pushes_reach_mimir_url() {
-    let sink = Sink::start();
-    let mut run = Run::start(&[("MIMIR_URL", &format!("http://localhost:{}", sink.port()))]);
+    let upstream = Upstream::start();
+    let mut run = Run::start(&[("MIMIR_URL", &format!("http://localhost:{}", upstream.port()))]);
     let [allowed, refused] = run.printed_lines();
-    assert_eq!(sink.arrivals().len(), 0);
+    assert_eq!(upstream.requests().len(), 0);
     shell(&allowed);
     shell(&refused);
 
-    let arrivals = sink.arrivals();
+    let arrivals = upstream.requests();
     assert_eq!(arrivals.len(), 1);
     // A Mimir that has newer samples answers 400 to old ones.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_millis();

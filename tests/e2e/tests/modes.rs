@@ -19,10 +19,10 @@ fn counted(edge: &Edge, decision: &str, mode: &str, reason: &str) -> f64 {
 /// The client sees nothing, the push arrives as it was sent, and one more would-deny is counted.
 #[track_caller]
 fn only_counted(edge: &Edge, request: &Request, body: &Body, reason: &str) {
-    let (before, arrived) = (counted(edge, "deny", "shadow", reason), edge.sink.arrivals().len());
+    let (before, arrived) = (counted(edge, "deny", "shadow", reason), edge.upstream.requests().len());
     let answer = edge.send(request);
     assert_eq!((answer.status, answer.reason()), (200, None), "{reason}: {}", answer.text());
-    let arrivals = edge.sink.arrivals();
+    let arrivals = edge.upstream.requests();
     assert_eq!(arrivals.len(), arrived + 1, "{reason}");
     let arrival =
         arrivals.last().map(|arrival| (&arrival.body, arrival.headers.get("x-envoy-auth-failure-mode-allowed")));
@@ -111,7 +111,7 @@ fn edge_limits_refuse_what_mimir_would_take() {
     let refused = edge.push("sized", &too_many.bytes);
     assert_eq!((refused.status, refused.reason().as_deref()), (400, Some("edge_max_series_per_request")));
     assert!(refused.text().contains("err-edge-max-series-per-request"), "{}", refused.text());
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 
     // Neither was charged: all ten samples of the burst are there. A push within the edge's limits still meets Mimir's.
     assert_eq!(edge.push("sized", &series(10).bytes).status, 200);

@@ -5,7 +5,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use e2e::{Behind, Connection, Edge, Nginx, Request, Sink, Told, noisy, push_request, samples, send, until};
+use e2e::{
+    ComparableResponse, Connection, Edge, Nginx, ProxyBackends, Request, Upstream, noisy, push_request, samples, send,
+    until,
+};
 
 const LIMITS: &str = "
 overrides:
@@ -24,15 +27,15 @@ fn share(text: String, percent: &str, key: &str) -> String {
 /// NGINX between two sinks.
 struct Sides {
     nginx: Nginx,
-    mimir: Sink,
-    edge: Sink,
+    mimir: Upstream,
+    edge: Upstream,
 }
 
 impl Sides {
     fn start(percent: &str, key: &str) -> Self {
-        let (mimir, edge) = (Sink::start(), Sink::start());
-        let behind = Behind { mimir: mimir.port(), queries: mimir.port(), envoy: edge.port() };
-        Self { nginx: Nginx::start_edited("canary.conf", behind, |text| share(text, percent, key)), mimir, edge }
+        let (mimir, edge) = (Upstream::start(), Upstream::start());
+        let backends = ProxyBackends::new(mimir.port(), edge.port());
+        Self { nginx: Nginx::start_edited("canary.conf", backends, |text| share(text, percent, key)), mimir, edge }
     }
 
     /// Sends these on one connection; each has to be answered with 200.
@@ -45,7 +48,7 @@ impl Sides {
 
     /// The tenants, as they were spelled, that went through the edge.
     fn tenants_at_edge(&self) -> BTreeSet<String> {
-        self.edge.arrivals().iter().filter_map(|push| push.headers.get("x-scope-orgid")).map(Cow::into_owned).collect()
+        self.edge.requests().iter().filter_map(|push| push.headers.get("x-scope-orgid")).map(Cow::into_owned).collect()
     }
 }
 
@@ -69,7 +72,7 @@ fn a_share_of_the_pushes_goes_through_the_edge() {
     let request = push_request("team", &samples(1).bytes);
     sides.send_all((0..PUSHES).map(|_| request.clone()));
 
-    let (edge, mimir) = (sides.edge.arrivals().len(), sides.mimir.arrivals().len());
+    let (edge, mimir) = (sides.edge.requests().len(), sides.mimir.requests().len());
     assert_eq!(edge + mimir, PUSHES);
     // 400 of 4,000, give or take 95.
     is_binomial(edge, PUSHES, 0.1);
@@ -86,14 +89,14 @@ fn tenants_stay_at_the_edge_as_their_share_grows() {
     let first = sides.tenants_at_edge();
     // 100 of 1,000, give or take 47, each with both of its pushes.
     is_binomial(first.len(), TENANTS, 0.1);
-    assert_eq!(sides.edge.arrivals().len(), 2 * first.len());
+    assert_eq!(sides.edge.requests().len(), 2 * first.len());
 
     sides.nginx.switch_to_edited("canary.conf", |text| share(text, "25%", "$tenant"));
     sides.send_all(pushes());
     let second = sides.tenants_at_edge();
     is_binomial(second.len(), TENANTS, 0.25);
     assert!(first.is_subset(&second), "{:?} left the edge", first.difference(&second));
-    assert_eq!(sides.edge.arrivals().len(), 2 * first.len() + 2 * second.len());
+    assert_eq!(sides.edge.requests().len(), 2 * first.len() + 2 * second.len());
 }
 
 #[test]
@@ -101,17 +104,17 @@ fn every_spelling_of_a_tenant_goes_where_the_tenant_goes() {
     let sides = Sides::start("50%", "$tenant");
     let body = samples(1).bytes;
     for tenant in tenants(100) {
-        let before = sides.edge.arrivals().len();
+        let before = sides.edge.requests().len();
         let spellings =
             [format!("{tenant}|{tenant}"), format!("{tenant}:k=v"), format!("  {tenant}  "), format!("{tenant},other")];
         let twice = push_request(&tenant, &body).header("x-scope-orgid", "other");
         let all =
             spellings.iter().map(|spelling| push_request(spelling, &body)).chain([push_request(&tenant, &body), twice]);
         sides.send_all(all);
-        let at_edge = sides.edge.arrivals().len() - before;
+        let at_edge = sides.edge.requests().len() - before;
         assert!(at_edge == 0 || at_edge == 6, "{tenant}: {at_edge} of 6 spellings went through the edge");
     }
-    assert!(!sides.edge.arrivals().is_empty() && !sides.mimir.arrivals().is_empty());
+    assert!(!sides.edge.requests().is_empty() && !sides.mimir.requests().is_empty());
 }
 
 #[test]
@@ -149,16 +152,16 @@ fn only_pushes_go_through_the_edge_and_they_are_marked() {
         .header("X-Mimir-Edge-Traffic", "mirror");
     sides.send_all([push].into_iter());
 
-    assert_eq!(sides.mimir.arrivals().len(), others.len());
-    let pushes = sides.edge.arrivals();
+    assert_eq!(sides.mimir.requests().len(), others.len());
+    let pushes = sides.edge.requests();
     let marks: Vec<&[u8]> = pushes.iter().flat_map(|push| push.headers.all("x-mimir-edge-traffic")).collect();
     assert_eq!(marks, [b"live"]);
 }
 
-/// NGINX that sends all pushes through a real edge, which has the sink behind it that NGINX takes for Mimir.
+/// NGINX that sends all pushes through a real edge; both forward to the same upstream in place of Mimir.
 fn whole(edge: &Edge) -> Nginx {
-    let behind = Behind { mimir: edge.sink.port(), queries: edge.sink.port(), envoy: edge.port() };
-    Nginx::start_edited("canary.conf", behind, |text| share(text, "100%", "$tenant"))
+    let backends = ProxyBackends::new(edge.upstream.port(), edge.port());
+    Nginx::start_edited("canary.conf", backends, |text| share(text, "100%", "$tenant"))
 }
 
 #[test]
@@ -169,9 +172,9 @@ fn a_denial_reaches_the_client_unchanged() {
     let (through, straight) = (send(nginx.port(), &request), edge.send(&request));
     assert_eq!(through.status, 429);
     assert_eq!(through.reason().as_deref(), Some("ingestion_burst"));
-    assert_eq!(Told::from(&through), Told::from(&straight));
+    assert_eq!(ComparableResponse::from(&through), ComparableResponse::from(&straight));
     assert!(through.headers.get("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()));
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 }
 
 #[test]
@@ -210,11 +213,16 @@ fn the_edge_decides_behind_nginx_as_without_it() {
     let mut allowed = 0;
     for request in requests {
         let (through, straight) = (send(nginx.port(), &request), edge.send(&request));
-        assert_eq!(Told::from(&through), Told::from(&straight), "{request}: {}", through.text());
+        assert_eq!(
+            ComparableResponse::from(&through),
+            ComparableResponse::from(&straight),
+            "{request}: {}",
+            through.text()
+        );
         allowed += usize::from(through.status == 200);
     }
     // `over:` is no tenant with metadata: the edge leaves it to Mimir.
-    assert_eq!((allowed, edge.sink.arrivals().len()), (1, 2));
+    assert_eq!((allowed, edge.upstream.requests().len()), (1, 2));
 }
 
 #[test]
@@ -227,8 +235,8 @@ fn mimir_gets_the_pushes_when_envoy_is_down() {
     for _ in 0..10 {
         assert_eq!(send(nginx.port(), &request).status, 200);
     }
-    assert_eq!(edge.sink.arrivals().len(), 10);
-    let (mimir, envoy) = (edge.sink.port(), edge.port());
+    assert_eq!(edge.upstream.requests().len(), 10);
+    let (mimir, envoy) = (edge.upstream.port(), edge.port());
     let both = format!("to=\"127.0.0.1:{envoy}, 127.0.0.1:{mimir}\" upstream_status=\"502, 200\"");
     let one = format!("to=\"127.0.0.1:{mimir}\" upstream_status=\"200\"");
     // NGINX writes a push down a moment after its answer.
@@ -248,14 +256,14 @@ fn no_push_bypasses_an_edge_that_cannot_decide() {
     let answers: Vec<u16> =
         (0..10).map(|_| send(nginx.port(), &push_request("over", &samples(1).bytes)).status).collect();
     assert_eq!(answers, [503; 10]);
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 }
 
 #[test]
 fn a_push_that_was_sent_is_not_sent_again() {
     let edge = Edge::start(LIMITS);
-    let behind = Behind { mimir: edge.sink.port(), queries: edge.sink.port(), envoy: edge.port() };
-    let nginx = Nginx::start_edited("canary.conf", behind, |text| {
+    let backends = ProxyBackends::new(edge.upstream.port(), edge.port());
+    let nginx = Nginx::start_edited("canary.conf", backends, |text| {
         assert!(text.contains("proxy_read_timeout 40s;"), "canary.conf has another timeout");
         share(text, "100%", "$tenant").replace("proxy_read_timeout 40s;", "proxy_read_timeout 500ms;")
     });

@@ -12,7 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use e2e::{
-    Door, Edge, Gate, Mimir, Prometheus, RemoteWrite, Request, Signal, Target, WatchedFile, let_time_pass, send, until,
+    Behaviour, Edge, FaultyUpstream, Mimir, Prometheus, RemoteWrite, Request, Signal, Target, WatchedFile,
+    let_time_pass, send, until,
 };
 use tempfile::tempdir;
 
@@ -50,7 +51,7 @@ struct Outage {
 /// Everything that runs; the port of Mimir and of what stands before it are the same to the edge.
 struct Running {
     mimir: Mimir,
-    gate: Gate,
+    upstream: FaultyUpstream,
     edge: Edge,
     prometheus: Vec<(String, Prometheus)>,
     _targets: Vec<Target>,
@@ -68,9 +69,9 @@ impl Outage {
     fn start(&self, folder: &Path) -> Running {
         let limits = WatchedFile::of(&self.limits());
         let mimir = Mimir::start_with(&folder.join("mimir"), &limits.path(), &["-target=distributor,ingester,querier"]);
-        let gate = Gate::start(Door::To(mimir.port()));
-        let behind = if matches!(self.form, Form::Frozen) { mimir.port() } else { gate.port() };
-        let edge = Edge::builder().upstream(behind).start_with(limits);
+        let upstream = FaultyUpstream::start(Behaviour::Forward(mimir.port()));
+        let upstream_port = if matches!(self.form, Form::Frozen) { mimir.port() } else { upstream.port() };
+        let edge = Edge::builder().upstream(upstream_port).start_with(limits);
         let series = SAMPLES_PER_SECOND / SCRAPES_PER_SECOND / self.prometheus;
         let targets: Vec<Target> = (0..self.prometheus).map(|_| Target::start(series)).collect();
         let write = [RemoteWrite { queue_config: QUEUE, ..RemoteWrite::new(TENANT, self.message, edge.port()) }];
@@ -80,28 +81,28 @@ impl Outage {
             (name, started)
         };
         let prometheus = targets.iter().enumerate().map(start).collect();
-        Running { mimir, gate, edge, prometheus, _targets: targets }
+        Running { mimir, upstream, edge, prometheus, _targets: targets }
     }
 
     fn happen(&self, running: &mut Running) {
-        let Running { mimir, gate, .. } = running;
+        let Running { mimir, upstream, .. } = running;
         match self.form {
             Form::Killed => {
                 mimir.process.kill();
-                gate.close();
+                upstream.close();
             }
             Form::Frozen => mimir.process.signal(Signal::STOP),
-            Form::Answers503 => gate.set(Door::Answer(503)),
+            Form::Answers503 => upstream.set(Behaviour::Answer(503)),
         }
         // How long Mimir is away is a part of what is tested.
         let_time_pass(self.lasts);
         match self.form {
             Form::Killed => {
                 mimir.restart();
-                gate.open(Door::To(mimir.port()));
+                upstream.open(Behaviour::Forward(mimir.port()));
             }
             Form::Frozen => mimir.process.signal(Signal::CONT),
-            Form::Answers503 => gate.set(Door::To(mimir.port())),
+            Form::Answers503 => upstream.set(Behaviour::Forward(mimir.port())),
         }
     }
 

@@ -36,7 +36,7 @@ fn overload(edge: &Edge, pushes: usize) -> Tally {
     assert_eq!((others.of(200), others.errors.len()), (others.answers(), 0), "{others:?}");
     assert_eq!((greedy.of(200) + greedy.of(503), greedy.errors.len()), (pushes, 0), "{greedy:?}");
     assert!(greedy.of(200) > 0, "{greedy:?}");
-    let arrivals = edge.sink.arrivals();
+    let arrivals = edge.upstream.requests();
     assert_eq!(arrivals.len(), greedy.of(200) + others.of(200));
     assert_eq!(arrivals.iter().filter(|arrival| arrival.headers.get(UNCHECKED).is_some()).count(), 0);
     assert_eq!(allowed(edge), arrivals.len() as f64, "{greedy:?}");

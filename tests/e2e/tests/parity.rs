@@ -17,7 +17,7 @@ use tempfile::tempdir;
 mod answers;
 mod counters;
 mod damage;
-mod points;
+mod datapoints;
 mod pushes;
 mod relabelling;
 mod run;

@@ -61,10 +61,10 @@ fn no_spelling_of_the_path_leads_around_the_limit() {
         // A spelling is the push path or it is not, whoever asks.
         assert_eq!(allowed, if refused == 429 { 200 } else { refused }, "{target}");
     }
-    assert_eq!(edge.sink.of_tenant("over").len(), 0);
+    assert_eq!(edge.upstream.requests_of("over").len(), 0);
     let paths: BTreeSet<String> = edge
-        .sink
-        .arrivals()
+        .upstream
+        .requests()
         .iter()
         .map(|arrival| arrival.target.split('?').next().unwrap_or_default().to_owned())
         .collect();
@@ -78,7 +78,7 @@ fn the_query_is_kept() {
         Request::new("POST", "/api/v1/push?x=1%2F2&y").header("X-Scope-OrgID", "within").body(&samples(1).bytes);
     assert_eq!(edge.send(&request).status, 200);
     assert_eq!(
-        edge.sink.arrivals().first().map(|arrival| arrival.target.clone()).as_deref(),
+        edge.upstream.requests().first().map(|arrival| arrival.target.clone()).as_deref(),
         Some("/api/v1/push?x=1%2F2&y")
     );
 }
@@ -94,7 +94,7 @@ fn other_methods_on_the_push_path_are_answered_405() {
             assert_eq!(answer.headers.get("allow").as_deref(), Some("POST"), "{method} {target}");
         }
     }
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 }
 
 #[test]
@@ -131,10 +131,10 @@ fn a_client_cannot_speak_for_envoy() {
     assert_eq!(edge.send(&with_all("over", &samples(10).bytes)).status, 429);
     // A body that Envoy had cut would be let through.
     assert_eq!(edge.send(&with_all("within", b"garbage")).status, 400);
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 
     assert_eq!(edge.send(&with_all("within", &samples(10).bytes)).status, 200);
-    let arrivals = edge.sink.arrivals();
+    let arrivals = edge.upstream.requests();
     assert_eq!(arrivals.len(), 1);
     let told: Vec<&str> = arrivals
         .iter()
@@ -152,7 +152,7 @@ fn mimir_gets_the_clients_own_headers() {
         .header("Cookie", "a=b")
         .header("X-Under_Score", "1");
     assert_eq!(edge.send(&request).status, 200);
-    let arrivals = edge.sink.arrivals();
+    let arrivals = edge.upstream.requests();
     let arrival = arrivals.first().expect("the push arrived");
     for (name, value) in [
         ("authorization", "Bearer secret"),

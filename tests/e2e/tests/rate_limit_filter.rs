@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use e2e::{Envoy, EnvoySettings, Response as HttpResponse, Sink, push_request, samples, send};
+use e2e::{Envoy, EnvoySettings, Response as HttpResponse, Upstream, push_request, samples, send};
 use proto::envoy::config::core::v3::HeaderValue;
 use proto::envoy::service::auth::v3::authorization_server::{Authorization, AuthorizationServer};
 use proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
@@ -70,7 +70,7 @@ fn header((key, value): (&str, &str)) -> HeaderValue {
 
 struct Asked {
     envoy: Envoy,
-    sink: Sink,
+    upstream: Upstream,
     recorder: Recorder,
     _folder: TempDir,
 }
@@ -88,15 +88,15 @@ impl Asked {
             .add_service(RateLimitServiceServer::new(recorder.clone()));
         tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
 
-        let (sink, folder) = (Sink::start(), tempfile::tempdir().expect("a folder can be made"));
+        let (upstream, folder) = (Upstream::start(), tempfile::tempdir().expect("a folder can be made"));
         let settings = EnvoySettings {
-            upstream_port: Some(sink.port()),
+            upstream_port: Some(upstream.port()),
             charge_samples_in_rate_limit: percent_on,
             ..EnvoySettings::asking(vec![port])
         };
         let envoy = Envoy::start(folder.path(), &settings);
         envoy.wait_for_healthy_rls(1);
-        Self { envoy, sink, recorder, _folder: folder }
+        Self { envoy, upstream, recorder, _folder: folder }
     }
 
     fn push(&self, tenant: &str) -> HttpResponse {
@@ -128,7 +128,7 @@ async fn the_filter_sends_the_samples_that_check_counted() {
         descriptor.entries.iter().map(|entry| (entry.key.as_str(), entry.value.as_ref())).collect();
     assert_eq!(entries, [("tenant", b"team:k=v".as_slice())]);
     assert_eq!(metadata.get("x-scope-orgid").map(AsRef::as_ref), Some(b"team:k=v".as_slice()));
-    assert_eq!(asked.sink.arrivals().len(), 1);
+    assert_eq!(asked.upstream.requests().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,12 +146,12 @@ async fn a_refusal_reaches_the_client_as_it_was_worded() {
     assert_eq!(answer.headers.all("content-type").collect::<Vec<_>>(), [b"text/plain; charset=utf-8"]);
     assert_eq!(answer.headers.all("retry-after").collect::<Vec<_>>(), [b"7"]);
     assert_eq!(answer.headers.names().find(|name| name.starts_with("x-envoy")), None);
-    assert_eq!(asked.sink.arrivals().len(), 0);
+    assert_eq!(asked.upstream.requests().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn samples_that_cannot_be_charged_are_answered_503() {
     let asked = Asked::start(true, Some("10"), Err(tonic::Code::Unavailable)).await;
     assert_eq!(asked.push("team").status, 503);
-    assert_eq!(asked.sink.arrivals().len(), 0);
+    assert_eq!(asked.upstream.requests().len(), 0);
 }

@@ -1,4 +1,4 @@
-//! The recorded cases of a real Mimir, replayed through the real Envoy: with a sink that notes what reaches it, with a real Mimir, and with the
+//! The recorded cases of a real Mimir, replayed through the real Envoy: with an upstream that keeps what reaches it, with a real Mimir, and with the
 //! limits in a ConfigMap.
 
 use e2e::{Edge, Mimir, free_port, recorded_limits, recorded_limits_file, replay_recorded};
@@ -7,9 +7,9 @@ use tempfile::tempdir;
 #[test]
 fn the_edge_answers_what_mimir_answered() {
     replay_recorded(|replay| {
-        let sink = free_port();
-        let edge = Edge::builder().upstream(sink).start(&recorded_limits());
-        replay(edge.port(), &["--sink", &sink.to_string()]);
+        let upstream = free_port();
+        let edge = Edge::builder().upstream(upstream).start(&recorded_limits());
+        replay(edge.port(), &["--sink", &upstream.to_string()]);
     });
 }
 

@@ -7,7 +7,7 @@ mod raw_http2;
 
 use std::thread;
 
-use e2e::{Connection, Door, Edge, EdgeBuilder, Gate, Request, push_request, samples, until};
+use e2e::{Behaviour, Connection, Edge, EdgeBuilder, FaultyUpstream, Request, push_request, samples, until};
 use raw_http2::{End, Push};
 use serde_json::Value;
 
@@ -23,13 +23,13 @@ const PUSH: usize = 60;
 /// An edge, and what stands for Mimir behind it.
 struct Failing {
     edge: Edge,
-    gate: Gate,
+    upstream: FaultyUpstream,
 }
 
 impl Failing {
     fn start(builder: EdgeBuilder) -> Self {
-        let gate = Gate::start(Door::Answer(200));
-        Self { edge: builder.upstream(gate.port()).start(LIMITS), gate }
+        let upstream = FaultyUpstream::start(Behaviour::Answer(200));
+        Self { edge: builder.upstream(upstream.port()).start(LIMITS), upstream }
     }
 
     fn request() -> Request {
@@ -57,10 +57,10 @@ impl Failing {
 
     /// What a push costs while Mimir does this, once what comes back is back.
     #[track_caller]
-    fn comes_back(&self, door: Door, status: u16, cause: &str) {
+    fn comes_back(&self, behaviour: Behaviour, status: u16, cause: &str) {
         let (before, counted) = (self.left("t"), self.counted(cause));
-        self.gate.set(door);
-        assert_eq!(self.edge.send(&Self::request()).status, status, "{door:?}");
+        self.upstream.set(behaviour);
+        assert_eq!(self.edge.send(&Self::request()).status, status, "{behaviour:?}");
         self.gives_back(before, cause, counted + self.of_a_push());
     }
 
@@ -88,10 +88,10 @@ impl Failing {
     /// Pushes that reach Mimir cost what they hold, whatever else they are. A client may be gone before its push is there.
     #[track_caller]
     fn costs_what_mimir_took(&self, what: &str, send: impl FnOnce()) {
-        let ((requests, items), arrived) = (self.left("t"), self.gate.received());
+        let ((requests, items), arrived) = (self.left("t"), self.upstream.received());
         send();
         until(&format!("{what} cost what Mimir took"), || {
-            let taken = i64::try_from(self.gate.received() - arrived).expect("not so many");
+            let taken = i64::try_from(self.upstream.received() - arrived).expect("not so many");
             self.left("t") == (requests - taken, items - taken * PUSH as i64)
         });
     }
@@ -100,7 +100,7 @@ impl Failing {
     #[track_caller]
     fn nothing_comes_back(&self, what: &str, counted: f64) {
         let (before, errors) = (self.left("t"), self.counted("mimir_error"));
-        self.gate.set(Door::Answer(503));
+        self.upstream.set(Behaviour::Answer(503));
         for another in 1..=2 {
             assert_eq!(self.edge.send(&Self::request()).status, 503);
             let due = errors + f64::from(another) * self.of_a_push();
@@ -113,20 +113,20 @@ impl Failing {
 fn everything_that_mimir_did_not_take_comes_back(failing: &Failing) {
     let full = (10_000, 1_000_000);
     assert_eq!(failing.left("t"), full);
-    failing.gate.set(Door::Silence);
+    failing.upstream.set(Behaviour::NoAnswer);
     thread::scope(|scope| {
         let silent = scope.spawn(|| failing.edge.send(&Failing::request()).status);
-        until("a push waits for an answer", || failing.gate.received() == 1);
+        until("a push waits for an answer", || failing.upstream.received() == 1);
         assert_eq!(failing.left("t"), (full.0 - 1, full.1 - PUSH as i64));
-        for (door, status, cause) in [
-            (Door::Answer(501), 501, "mimir_error"),
-            (Door::Answer(503), 503, "mimir_error"),
-            (Door::Answer(599), 599, "mimir_error"),
-            (Door::Answer(429), 429, "mimir_refused"),
-            (Door::Answer(529), 529, "mimir_refused"),
-            (Door::HangUp, 503, "no_answer"),
+        for (behaviour, status, cause) in [
+            (Behaviour::Answer(501), 501, "mimir_error"),
+            (Behaviour::Answer(503), 503, "mimir_error"),
+            (Behaviour::Answer(599), 599, "mimir_error"),
+            (Behaviour::Answer(429), 429, "mimir_refused"),
+            (Behaviour::Answer(529), 529, "mimir_refused"),
+            (Behaviour::CloseConnection, 503, "no_answer"),
         ] {
-            failing.comes_back(door, status, cause);
+            failing.comes_back(behaviour, status, cause);
         }
         what_mimir_answers_otherwise_stays_charged(failing);
         nothing_that_a_client_sends_makes_anything_come_back(failing);
@@ -140,15 +140,15 @@ fn everything_that_mimir_did_not_take_comes_back(failing: &Failing) {
 
 fn what_mimir_answers_otherwise_stays_charged(failing: &Failing) {
     for status in [200, 202, 204, 302, 400, 404, 413, 422, 428, 430, 499] {
-        failing.gate.set(Door::Answer(status));
+        failing.upstream.set(Behaviour::Answer(status));
         failing.stays_charged(&status.to_string(), |edge| assert_eq!(edge.send(&Failing::request()).status, status));
     }
-    failing.gate.set(Door::Silence);
+    failing.upstream.set(Behaviour::NoAnswer);
     failing.stays_charged("a client that does not wait", |edge| {
         let (mut connection, arrived) =
-            (Connection::open(edge.port()).expect("Envoy takes a connection"), failing.gate.received());
+            (Connection::open(edge.port()).expect("Envoy takes a connection"), failing.upstream.received());
         connection.begin(&Failing::request()).expect("a push can be sent");
-        until("the push waits for Mimir", || failing.gate.received() > arrived);
+        until("the push waits for Mimir", || failing.upstream.received() > arrived);
     });
 }
 
@@ -186,7 +186,7 @@ const VALUES: [&str; 8] = ["1", "0", "no_answer", "mimir_error", "503", "0/1/100
 
 fn nothing_that_a_client_sends_makes_anything_come_back(failing: &Failing) {
     let counted = failing.all_counted();
-    failing.gate.set(Door::Answer(200));
+    failing.upstream.set(Behaviour::Answer(200));
     failing.costs_what_mimir_took("headers", || {
         for (name, value) in NAMES.iter().flat_map(|name| VALUES.map(|value| (name, value))) {
             // Some are no HTTP: such a request is refused, or its connection ends.
@@ -200,7 +200,7 @@ fn nothing_that_a_client_sends_makes_anything_come_back(failing: &Failing) {
 fn nothing_that_a_client_of_http2_sends_makes_anything_come_back(failing: &Failing) {
     let (counted, body) = (failing.all_counted(), samples(PUSH).bytes);
     let mut answered = 0;
-    failing.gate.set(Door::Answer(200));
+    failing.upstream.set(Behaviour::Answer(200));
     failing.costs_what_mimir_took("headers and trailers", || {
         for name in NAMES {
             for value in ["no_answer", "503"] {
@@ -219,11 +219,11 @@ fn nothing_that_a_client_of_http2_sends_makes_anything_come_back(failing: &Faili
     });
     assert!(answered > NAMES.len(), "{answered} pushes were answered");
     failing.nothing_comes_back("headers and trailers", counted);
-    failing.gate.set(Door::Silence);
+    failing.upstream.set(Behaviour::NoAnswer);
     failing.stays_charged("a client that takes its push back", |edge| {
-        let arrived = failing.gate.received();
+        let arrived = failing.upstream.received();
         let push = Push::send(edge.port(), &[], &body, &[]).expect("Envoy takes a connection");
-        until("the push waits for Mimir", || failing.gate.received() > arrived);
+        until("the push waits for Mimir", || failing.upstream.received() > arrived);
         push.reset().expect("a reset can be sent");
     });
 }
@@ -231,7 +231,7 @@ fn nothing_that_a_client_of_http2_sends_makes_anything_come_back(failing: &Faili
 /// Two tenants, or one twice: nothing is charged, and nothing comes back to either.
 fn a_push_of_two_tenants_is_nobodys(failing: &Failing) {
     let (before, counted) = (failing.left("t"), failing.all_counted());
-    failing.gate.set(Door::Answer(503));
+    failing.upstream.set(Behaviour::Answer(503));
     for second in ["t", "u", ""] {
         assert_eq!(failing.edge.send(&Failing::request().header("X-Scope-OrgID", second)).status, 400);
     }
@@ -252,8 +252,8 @@ fn charges_of_should_rate_limit_come_back_too() {
 #[test]
 fn what_comes_back_reaches_the_process_that_charged() {
     let tenants: Vec<String> = (0..30).map(|number| format!("tenant-{number}")).chain(["a:k=v".to_owned()]).collect();
-    let gate = Gate::start(Door::Answer(503));
-    let edge = Edge::builder().replicas(3).upstream(gate.port()).start(LIMITS);
+    let upstream = FaultyUpstream::start(Behaviour::Answer(503));
+    let edge = Edge::builder().replicas(3).upstream(upstream.port()).start(LIMITS);
     edge.envoy.wait_for_healthy_rls(3);
     let replicas: Vec<_> = std::iter::once(&edge.rls).chain(&edge.replicas).collect();
     let counted = |cause: &str| {
@@ -275,15 +275,15 @@ fn what_comes_back_reaches_the_process_that_charged() {
 fn requests_come_back_when_bodies_are_withheld_or_failing_open() {
     for builder in [Edge::builder().withholding_bodies(), Edge::builder().failing_open()] {
         let failing = Failing::start(builder);
-        failing.comes_back(Door::Answer(503), 503, "mimir_error");
-        failing.comes_back(Door::HangUp, 503, "no_answer");
+        failing.comes_back(Behaviour::Answer(503), 503, "mimir_error");
+        failing.comes_back(Behaviour::CloseConnection, 503, "no_answer");
     }
 }
 
 #[test]
 fn mirror_and_shadow_edges_refund_nothing() {
     let failing = Failing::start(Edge::builder().edge_config("{ tenants: { t: { mode: off } } }"));
-    failing.gate.set(Door::Answer(503));
+    failing.upstream.set(Behaviour::Answer(503));
     assert_eq!(failing.edge.send(&Failing::request()).status, 503);
     // A copy is answered by Envoy itself, with 200.
     let copy = push_request("u", &samples(PUSH).bytes).header("X-Mimir-Edge-Traffic", "mirror");

@@ -71,6 +71,6 @@ fn another_replica_takes_over_a_drain_under_load() {
         (tally.answers(), [""; 0].map(str::to_owned).as_slice()),
         "{tally:?}"
     );
-    assert_eq!(edge.sink.arrivals().len(), tally.of(200));
+    assert_eq!(edge.upstream.requests().len(), tally.of(200));
     assert!(edge.replicas.iter().map(allowed).sum::<f64>() >= taken_over + 200.0);
 }

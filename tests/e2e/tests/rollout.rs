@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::{
-    Behind, Edge, Envoy, EnvoySettings, FrontClient, FrontLoad, FrontTally, Mimir, MimirRls, Nginx, Request,
+    Edge, Envoy, EnvoySettings, Mimir, MimirRls, Nginx, ProxyBackends, ProxyClient, ProxyLoad, ProxyTally, Request,
     WatchedFile, until,
 };
 use tempfile::tempdir;
@@ -27,8 +27,8 @@ const RELOADS: usize = 11;
 /// Answers that are waited for in each step, some 2 s of the load.
 const ANSWERS: usize = 400;
 
-fn clients() -> Vec<FrontClient> {
-    let client = |tenant, samples, millis| FrontClient::new(tenant, samples, Duration::from_millis(millis));
+fn clients() -> Vec<ProxyClient> {
+    let client = |tenant, samples, millis| ProxyClient::new(tenant, samples, Duration::from_millis(millis));
     let mut clients = vec![client("steady", 50, 20); 2];
     clients.extend(vec![client("calm", 500, 100); 2]);
     clients.extend(vec![client("greedy", 50, 25); 2]);
@@ -38,7 +38,7 @@ fn clients() -> Vec<FrontClient> {
 
 /// Everything of a rollout, and the load that goes on through it.
 struct Rollout {
-    load: FrontLoad,
+    load: ProxyLoad,
     nginx: Nginx,
     edge: Edge,
     mirror: Envoy,
@@ -53,9 +53,9 @@ impl Rollout {
         // The Envoy of the mirror step is one that never contacts Mimir.
         let settings = EnvoySettings { failure_mode_allow: true, ..EnvoySettings::asking(vec![edge.rls.grpc_port()]) };
         let mirror = Envoy::start(folder, &settings);
-        let behind = Behind { mimir: mimir.port(), queries: mimir.port(), envoy: edge.port() };
-        let nginx = Nginx::start("direct.conf", behind);
-        let load = FrontLoad::start(nginx.port(), clients());
+        let backends = ProxyBackends::new(mimir.port(), edge.port());
+        let nginx = Nginx::start("direct.conf", backends);
+        let load = ProxyLoad::start(nginx.port(), clients());
         let rollout = Self { load, nginx, edge, mirror, mimir };
         rollout.load.wait_for_more(ANSWERS);
         rollout
@@ -133,7 +133,7 @@ fn taken(mimir: &Mimir, tenant: &str) -> (Option<f64>, Option<f64>, Option<f64>)
 }
 
 #[track_caller]
-fn is_what_mimir_alone_would_have_answered(tally: &FrontTally) {
+fn is_what_mimir_alone_would_have_answered(tally: &ProxyTally) {
     assert_eq!(tally.errors, [""; 0]);
     assert!(tally.other_than(&[200, 429]).is_empty(), "{:?}", tally.other_than(&[200, 429]));
     for tenant in WITHIN {

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use e2e::{
-    Behind, Envoy, EnvoySettings, FrontClient, FrontLoad, FrontTally, Mimir, MimirRls, Nginx, Request, WatchedFile,
-    noisy, push_request, until, wait_until,
+    Envoy, EnvoySettings, Mimir, MimirRls, Nginx, ProxyBackends, ProxyClient, ProxyLoad, ProxyTally, Request,
+    WatchedFile, noisy, push_request, until, wait_until,
 };
 use serde_json::Value;
 use tempfile::tempdir;
@@ -30,28 +30,28 @@ const WINDOW: Duration = Duration::from_secs(10);
 const WINDOWS: usize = 6;
 const AGREEMENT: f64 = 0.02;
 
-fn clients() -> Vec<FrontClient> {
+fn clients() -> Vec<ProxyClient> {
     let client = |tenant: &str, millis| {
         let samples = TENANTS.iter().find(|(name, _)| *name == tenant).map_or(0, |(_, samples)| *samples);
-        FrontClient::new(tenant, samples, Duration::from_millis(millis))
+        ProxyClient::new(tenant, samples, Duration::from_millis(millis))
     };
     // What is under way at a border counts on one side before it does on the other: no more than one push in 200 for each client.
     let mut clients = vec![client("within", 50)];
     clients.push(client("over-rate", 25));
     clients.extend(vec![client("over-requests", 40); 4]);
     clients.extend(vec![client("over-burst", 200); 2]);
-    clients.push(FrontClient::of_requests("broken", Duration::from_millis(200), |_, number| {
+    clients.push(ProxyClient::of_requests("broken", Duration::from_millis(200), |_, number| {
         push_request(&format!("broken-{number}"), &vec![b'x'; broken_bytes(number)])
     }));
-    clients.push(FrontClient::of_requests("nobody", Duration::from_millis(300), |_, number| {
+    clients.push(ProxyClient::of_requests("nobody", Duration::from_millis(300), |_, number| {
         Request::new("POST", "/api/v1/push").body(&vec![b'x'; nobody_bytes(number)])
     }));
-    clients.push(FrontClient::of_requests("large", Duration::from_secs(1), |_, number| {
+    clients.push(ProxyClient::of_requests("large", Duration::from_secs(1), |_, number| {
         let mut body = noisy(MAX_BYTES + 100_000).bytes;
         body.resize(large_bytes(number), 0);
         push_request(&format!("large-{number}"), &body)
     }));
-    clients.push(FrontClient::of_requests("inflated", Duration::from_millis(500), |_, number| {
+    clients.push(ProxyClient::of_requests("inflated", Duration::from_millis(500), |_, number| {
         push_request(&format!("inflated-{number}"), &inflated(number))
     }));
     clients
@@ -109,8 +109,8 @@ impl Mirrored {
             ..EnvoySettings::asking(vec![rls.grpc_port()])
         };
         let envoy = Envoy::start(folder, &settings);
-        let behind = Behind { mimir: mimir.port(), queries: mimir.port(), envoy: envoy.port() };
-        Self { nginx: Nginx::start_edited("mirror.conf", behind, with_patience), _envoy: envoy, rls, mimir }
+        let backends = ProxyBackends::new(mimir.port(), envoy.port());
+        Self { nginx: Nginx::start_edited("mirror.conf", backends, with_patience), _envoy: envoy, rls, mimir }
     }
 
     /// The samples that the edge would have accepted so far, and when that was.
@@ -144,7 +144,7 @@ struct MonotonicNanos {
 impl MonotonicNanos {
     /// The samples of pushes that Mimir had answered with 200. Its own counter has the same in the end, but its page takes too long to read for a
     /// border.
-    fn taken(&self, tally: &FrontTally, tenant: &str) -> usize {
+    fn taken(&self, tally: &ProxyTally, tenant: &str) -> usize {
         let before = tally.of(tenant, 200).filter(|push| push.started + push.took <= self.at);
         before.map(|push| push.samples).sum()
     }
@@ -156,7 +156,7 @@ fn audit(folder: &Path) -> std::path::PathBuf {
 
 /// Compares what both accepted between each border and the next.
 #[track_caller]
-fn agree(borders: &[MonotonicNanos], tally: &FrontTally) {
+fn agree(borders: &[MonotonicNanos], tally: &ProxyTally) {
     for (window, border) in borders.windows(2).enumerate() {
         let [from, to] = border else { unreachable!("windows of two") };
         for (index, (tenant, _)) in TENANTS.iter().enumerate() {
@@ -176,8 +176,8 @@ fn agree(borders: &[MonotonicNanos], tally: &FrontTally) {
 /// Tenant, size and status of each refusal that no bucket decided, with its text.
 type Refusals = BTreeMap<(Option<String>, usize), (u16, String)>;
 
-fn told_by_mimir(tally: &FrontTally) -> Refusals {
-    let refusal = |push: &e2e::Pushed| {
+fn told_by_mimir(tally: &ProxyTally) -> Refusals {
+    let refusal = |push: &e2e::AnsweredPush| {
         let number = push.number;
         let (tenant, bytes) = match push.tenant.as_str() {
             "broken" => (Some(format!("broken-{number}")), broken_bytes(number)),
@@ -221,7 +221,7 @@ fn a_mirrored_edge_decides_as_the_mimir_that_answers() {
     let limits = WatchedFile::of(LIMITS);
     let mirrored = Mirrored::start(folder.path(), &limits);
     let mut borders = vec![mirrored.allowed()];
-    let load = FrontLoad::start(mirrored.nginx.port(), clients());
+    let load = ProxyLoad::start(mirrored.nginx.port(), clients());
     let started = Instant::now();
     for window in 1..=WINDOWS {
         // What is compared is what both allow in a window of time, so the window has to pass.

@@ -53,8 +53,8 @@ fn a_saturated_edge_lets_nothing_through_unchecked() {
     assert_eq!((flood.of(429) + flood.of(503), flood.errors.len()), (flood.answers(), 0), "{seen:?}");
     assert_eq!((innocent.of(200) + innocent.of(503), innocent.errors.len()), (innocent.answers(), 0), "{seen:?}");
     assert!(innocent.of(200) > 0, "{seen:?}");
-    assert_eq!(edge.sink.of_tenant("flood").len(), 0, "{seen:?}");
-    assert_eq!(edge.sink.arrivals().len(), innocent.of(200), "{seen:?}");
+    assert_eq!(edge.upstream.requests_of("flood").len(), 0, "{seen:?}");
+    assert_eq!(edge.upstream.requests().len(), innocent.of(200), "{seen:?}");
     assert_eq!(unchecked(&edge), Some(0.0), "{seen:?}");
 }
 
@@ -75,7 +75,7 @@ fn pushes_beyond_those_that_may_wait_are_denied_immediately() {
         waiting.join().unwrap_or_default()
     });
     assert_eq!(tally.of(200) + tally.of(503), BOUND + OVER, "{:?}", tally.statuses);
-    assert_eq!(edge.sink.arrivals().len(), 1 + tally.of(200));
+    assert_eq!(edge.upstream.requests().len(), 1 + tally.of(200));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn small_pushes_that_are_never_sent_whole_hold_no_place() {
 /// Limits of a tenant with 30 ordinary rules, and of one without any.
 fn costly_rules() -> String {
     let rule = r#"{ source_labels: [instance], regex: '([^:]+):(\d+)', target_label: host }"#;
-    format!("overrides: {{ ruled: {{ metric_relabel_configs: [{}] }}, innocent: {{}} }}", [rule; 30].join(", "))
+    format!("overrides: {{ relabelled: {{ metric_relabel_configs: [{}] }}, innocent: {{}} }}", [rule; 30].join(", "))
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn costly_relabelling_of_one_tenant_harms_no_other() {
     let series = Series::sample(&[("__name__", "m"), ("instance", "10.0.0.1:9090")], 1.0, 1_750_000_000_000);
     let push = |count: usize| {
         let body = encode_push(Protocol::V1, &vec![series.clone(); count], &[]);
-        push_request("ruled", &body.unwrap_or_else(|error| unreachable!("{error}")))
+        push_request("relabelled", &body.unwrap_or_else(|error| unreachable!("{error}")))
     };
     // Some that are small, and some that would take minutes.
     let load = Load::start(edge.port(), [vec![push(4_000); 24], vec![push(1_000_000); 2]].concat());

@@ -5,8 +5,8 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
-mod census;
 mod deaths;
+mod decision_counts;
 mod limits;
 mod load;
 mod moves;

@@ -7,8 +7,8 @@ use std::env;
 use std::time::{Duration, Instant};
 
 use e2e::{
-    Envoy, EnvoySettings, Fate, Load, MimirRls, OpenLoop, Sender, WatchedFile, let_time_pass, push_request, samples,
-    until,
+    Envoy, EnvoySettings, Load, MimirRls, OpenLoop, PushOutcome, Sender, WatchedFile, let_time_pass, push_request,
+    samples, until,
 };
 
 const SHORT: Duration = Duration::from_secs(6);
@@ -29,9 +29,9 @@ const P99_GROWS_BY: f64 = 1.5;
 /// One of the tenants of this moment; of ten one is over its limit.
 fn sender(turn: u64) -> Sender {
     let tenant = turn / PUSHES_OF_A_TENANT + turn % TENANTS;
-    let right = if tenant.is_multiple_of(10) { 429 } else { 200 };
-    let name = if right == 429 { format!("over-{tenant}") } else { format!("tenant-{tenant}") };
-    Sender { tenant: Cow::Owned(name), samples: SAMPLES, right }
+    let expected = if tenant.is_multiple_of(10) { 429 } else { 200 };
+    let name = if expected == 429 { format!("over-{tenant}") } else { format!("tenant-{tenant}") };
+    Sender { tenant: Cow::Owned(name), samples: SAMPLES, expected }
 }
 
 /// Limits of the tenants of a moment, others each time.
@@ -62,8 +62,8 @@ fn capacity(port: u16) -> f64 {
     answers as f64 / begun.elapsed().as_secs_f64()
 }
 
-fn p99(fates: &[&Fate]) -> Duration {
-    let mut took: Vec<Duration> = fates.iter().map(|fate| fate.took).collect();
+fn p99(outcomes: &[&PushOutcome]) -> Duration {
+    let mut took: Vec<Duration> = outcomes.iter().map(|outcome| outcome.took).collect();
     took.sort_unstable();
     took.get(took.len() * 99 / 100).copied().unwrap_or_default()
 }
@@ -99,20 +99,21 @@ fn memory_and_answers_stay_flat() {
             file.swap(&limits((begun.elapsed().as_secs_f64() * rate) as u64, reloads));
         }
     }
-    let fates = load.stop();
+    let outcomes = load.stop();
 
     let third = |index: u32| {
         let (from, to) = (begun + time * index / 3, begun + time * (index + 1) / 3);
-        let fates: Vec<&Fate> = fates.iter().filter(|fate| (from..to).contains(&fate.started)).collect();
+        let outcomes: Vec<&PushOutcome> =
+            outcomes.iter().filter(|outcome| (from..to).contains(&outcome.started)).collect();
         let resident: Vec<u64> = memory
             .iter()
             .filter(|(at, _)| (time * index / 3..time * (index + 1) / 3).contains(at))
             .map(|(_, bytes)| *bytes)
             .collect();
-        (p99(&fates), mean(&resident))
+        (p99(&outcomes), mean(&resident))
     };
     let ((p99_second, memory_second), (p99_last, memory_last)) = (third(1), third(2));
-    let wrong = fates.iter().filter(|fate| !fate.is_right()).count();
+    let wrong = outcomes.iter().filter(|outcome| !outcome.is_expected()).count();
     let (grows, slows) = (memory_last / memory_second, p99_last.as_secs_f64() / p99_second.as_secs_f64());
     let version = rls.metric("rls_limits_version").unwrap_or_default();
     let tenants = rls.metric("rls_tenants").unwrap_or_default();
@@ -121,7 +122,7 @@ fn memory_and_answers_stay_flat() {
          tenants_held={tenants} rss_second={:.1}MiB rss_last={:.1}MiB ratio={grows:.3} p99_second={p99_second:.2?} \
          p99_last={p99_last:.2?} ratio={slows:.2}",
         time.as_secs_f64(),
-        fates.len(),
+        outcomes.len(),
         memory_second / f64::from(1 << 20),
         memory_last / f64::from(1 << 20),
     );

@@ -45,8 +45,8 @@ fn a_hundred_document_swaps_cause_no_error_or_wrong_decision() {
 
     assert_eq!((always.of(200), always.errors.len()), (always.answers(), 0), "{always:?}");
     assert_eq!((never.of(429), never.errors.len()), (never.answers(), 0), "{never:?}");
-    assert_eq!(edge.sink.of_tenant("always").len(), always.of(200));
-    assert_eq!(edge.sink.of_tenant("never").len(), 0);
+    assert_eq!(edge.upstream.requests_of("always").len(), always.of(200));
+    assert_eq!(edge.upstream.requests_of("never").len(), 0);
     assert_eq!(edge.rls.metric("rls_limits_problems"), Some(0.0));
     // The first, and the 20 that were waited for.
     assert!(edge.rls.metric("rls_limits_version") >= Some(21.0), "{:?}", edge.rls.metric("rls_limits_version"));

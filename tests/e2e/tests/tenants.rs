@@ -37,7 +37,7 @@ fn a_push_without_a_legal_tenant_is_refused() {
     check(&[b"a", b"b"], 400, "tenant_header_repeated", "X-Scope-OrgID");
     check(&[b"a", b"a"], 400, "tenant_header_repeated", "X-Scope-OrgID");
     check(&[b"", b"a"], 400, "tenant_header_repeated", "X-Scope-OrgID");
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 }
 
 #[test]
@@ -48,8 +48,8 @@ fn a_legal_tenant_gets_through_as_it_was_spelled() {
         assert_eq!(edge.send(&push_of(&[tenant])).status, 200, "{}", String::from_utf8_lossy(tenant));
     }
     let arrived: Vec<Vec<u8>> = edge
-        .sink
-        .arrivals()
+        .upstream
+        .requests()
         .iter()
         .map(|arrival| arrival.headers.all("x-scope-orgid").collect::<Vec<_>>().concat())
         .collect();
@@ -63,7 +63,7 @@ fn all_spellings_of_a_tenant_share_its_request_bucket() {
         .map(|tenant| edge.push(tenant, &samples(1).bytes).status);
 
     assert_eq!(statuses, [200, 200, 429, 429, 429]);
-    assert_eq!(edge.sink.arrivals().len(), 2);
+    assert_eq!(edge.upstream.requests().len(), 2);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn no_wrong_header_frees_a_tenant_over_its_limit() {
     // `X_Scope_OrgID` is another header to Mimir too.
     let misspelt = push_request("a", &body).header("X_Scope_OrgID", "b");
     assert_eq!(edge.send(&misspelt).status, 429);
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_very_long_tenant_header_is_checked_when_failing_open() {
     let long = vec!["a"; 14_000].join("|");
     let refused = edge.send(&push_of(&[long.as_bytes()]).body(&samples(6).bytes));
     assert_eq!((refused.status, refused.reason().as_deref()), (429, Some("ingestion_burst")), "{}", refused.text());
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_doubled_header_is_not_admitted_as_its_first_tenant() {
     }
     let forged = push_request("a", &large).header("X-Mimir-Edge-Tenants", "lax");
     assert_eq!(edge.send(&forged).status, 413);
-    let arrivals = edge.sink.arrivals();
+    let arrivals = edge.upstream.requests();
     assert_eq!(arrivals.len(), 1);
     assert!(arrivals.iter().all(|arrival| arrival.headers.get("x-mimir-edge-tenants").is_none()));
 }

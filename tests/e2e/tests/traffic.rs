@@ -29,7 +29,7 @@ fn a_copy_is_decided_and_charged_and_never_reaches_mimir() {
     assert_eq!((answer.status, answer.body.len()), (200, 0), "{}", answer.text());
     assert_eq!(samples_allowed(&edge), 10.0);
     assert_eq!(edge.send(&copy).status, 429);
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn a_real_push_reaches_mimir_without_the_mark() {
     let edge = Edge::start(LIMITS);
     assert_eq!(edge.send(&push_request("team", &samples(1).bytes).header(TRAFFIC, "live")).status, 200);
     assert_eq!(edge.send(&push_request("team", &samples(1).bytes)).status, 200);
-    let arrivals = edge.sink.arrivals();
+    let arrivals = edge.upstream.requests();
     assert_eq!(arrivals.len(), 2);
     for arrival in arrivals {
         assert_eq!(arrival.headers.get(TRAFFIC), None);
@@ -60,7 +60,7 @@ fn a_mirror_envoy_answers_copies_and_denies_live_pushes() {
     assert_eq!(send(&push.clone().header(TRAFFIC, "mirror")).status, 200);
     assert_eq!(samples_allowed(&edge), 10.0);
     assert_eq!(send(&push).status, 429);
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 }
 
 #[test]
@@ -68,7 +68,10 @@ fn a_draining_envoy_closes_its_clients_connections_before_it_exits() {
     let mut edge = Edge::start(LIMITS);
     let other = Envoy::start(
         &folder(&edge),
-        &EnvoySettings { upstream_port: Some(edge.sink.port()), ..EnvoySettings::asking(vec![edge.rls.grpc_port()]) },
+        &EnvoySettings {
+            upstream_port: Some(edge.upstream.port()),
+            ..EnvoySettings::asking(vec![edge.rls.grpc_port()])
+        },
     );
     let push = push_request("team", &samples(1).bytes);
     let mut kept = Connection::open(edge.port()).expect("Envoy takes a connection");

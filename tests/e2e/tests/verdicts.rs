@@ -18,16 +18,16 @@ use tempfile::tempdir;
 mod bombs;
 mod differences;
 mod documents;
+mod edge;
 mod keys;
 mod mimir;
 mod mutate;
 mod node;
-mod ours;
 mod rules;
 mod run;
+mod runtime_config_page;
 mod scalars;
 mod schema;
-mod shown;
 mod shrink;
 mod spelling;
 mod stream;
@@ -94,7 +94,7 @@ fn documents_that_grow_cost_no_more_than_in_mimir() {
     for (what, text) in bombs::worst() {
         let theirs = mimir.judge(text.as_bytes());
         let started = Instant::now();
-        let ours = ours::judge("document.yaml", text.as_bytes());
+        let ours = edge::judge("document.yaml", text.as_bytes());
         let took = started.elapsed();
         eprintln!("{what}: {} bytes, {}, edge {took:.1?}, Mimir {:.1?}", text.len(), ours.word(), theirs.took);
         assert!(ours.agrees(&theirs.verdict), "{what}: edge {ours}, Mimir {}", theirs.verdict);

@@ -1,4 +1,4 @@
-//! Reading requests and responses, and writing the sink's responses.
+//! Reading requests and responses, and writing the responses of servers.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read, Write};

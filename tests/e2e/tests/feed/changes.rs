@@ -119,8 +119,8 @@ fn changes_under_load_cost_no_error_and_no_wrong_decision() {
     let (always, never) = (always.stop(), never.stop());
     assert_eq!((always.of(200), always.errors.len()), (always.answers(), 0), "{always:?}");
     assert_eq!((never.of(429), never.errors.len()), (never.answers(), 0), "{never:?}");
-    assert_eq!(edge.sink.of_tenant("never").len(), 0);
-    assert_eq!(edge.sink.of_tenant("always").len(), always.of(200));
+    assert_eq!(edge.upstream.requests_of("never").len(), 0);
+    assert_eq!(edge.upstream.requests_of("always").len(), always.of(200));
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn without_an_api_server_decisions_go_on_through_restarts() {
     let (always, never) = (always.stop(), never.stop());
     assert_eq!((always.of(200), always.errors.len()), (always.answers(), 0), "{always:?}");
     assert_eq!((never.of(429), never.errors.len()), (never.answers(), 0), "{never:?}");
-    assert_eq!(edge.sink.of_tenant("never").len(), 0);
+    assert_eq!(edge.upstream.requests_of("never").len(), 0);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::Edge;
 
-use super::census::{Census, all};
+use super::decision_counts::{DecisionCounts, all};
 use super::load::{Push, Stream, push_during};
 use super::tenants::{overrides, streams};
 
@@ -22,7 +22,7 @@ fn a_limit_is_exact_over_three_replicas(distributors: u32) {
         assert!(!pushes.iter().any(Push::failed), "{limited:?}");
         limited.check(pushes, 0);
     }
-    let deciders = Census::of(&edge).deciders_since(&Census::default());
+    let deciders = DecisionCounts::of(&edge).deciders_since(&DecisionCounts::default());
     for (tenant, deciders) in &deciders {
         assert_eq!(deciders.len(), 1, "{tenant} was decided by several");
     }
@@ -30,7 +30,7 @@ fn a_limit_is_exact_over_three_replicas(distributors: u32) {
         assert!(deciders.values().any(|deciders| deciders.contains(&replica)), "replica {replica} was never asked");
     }
     let passed = answers.iter().flatten().filter(|push| push.passed()).count();
-    assert_eq!(edge.sink.arrivals().len(), passed);
+    assert_eq!(edge.upstream.requests().len(), passed);
 }
 
 #[test]

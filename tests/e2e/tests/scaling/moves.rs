@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use e2e::{Edge, let_time_pass};
 
-use super::census::{Census, Deciders};
+use super::decision_counts::{Deciders, DecisionCounts};
 use super::load::{Push, Stream, push_during};
 use super::report;
 use super::tenants::{Limited, overrides, streams};
@@ -64,13 +64,13 @@ fn a_new_replica_gives_each_moved_tenant_one_more_burst() {
     edge.envoy.wait_for_healthy_rls(2);
     let limited = streams(1);
     let (answers, parts) = push_during(edge.port(), &load(&limited), LEAST, || {
-        let start = Census::of(&edge);
+        let start = DecisionCounts::of(&edge);
         go_on();
-        let before = Census::of(&edge);
+        let before = DecisionCounts::of(&edge);
         edge.replicas[MOVING - 1].restart();
         edge.envoy.wait_for_healthy_rls(3);
         go_on();
-        [before.deciders_since(&start), Census::of(&edge).deciders_since(&before)]
+        [before.deciders_since(&start), DecisionCounts::of(&edge).deciders_since(&before)]
     });
     let failed: Vec<&Push> = answers.iter().flatten().filter(|push| push.failed()).collect();
     assert!(failed.is_empty(), "{failed:?}");
@@ -87,13 +87,13 @@ fn a_dead_replica_gives_moved_tenants_one_burst_per_distributor() {
     let limited = streams(DISTRIBUTORS);
     let (answers, parts) = push_during(edge.port(), &load(&limited), LEAST, || {
         go_on();
-        let before = Census::of(&edge);
+        let before = DecisionCounts::of(&edge);
         let killed = Instant::now();
         edge.replicas[MOVING - 1].process.kill();
         edge.envoy.wait_for_healthy_rls(2);
         report(&format!("Envoy knew after {:.2?}", killed.elapsed()));
         go_on();
-        [before.deciders_since(&Census::default()), Census::of(&edge).deciders_since(&before)]
+        [before.deciders_since(&DecisionCounts::default()), DecisionCounts::of(&edge).deciders_since(&before)]
     });
     let failed: Vec<&Push> = answers.iter().flatten().filter(|push| push.failed()).collect();
     assert!(failed.is_empty(), "{failed:?}");

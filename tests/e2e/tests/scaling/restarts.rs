@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::{Edge, MimirRls, Signal, until};
 
-use super::census::{Census, all};
+use super::decision_counts::{DecisionCounts, all};
 use super::load::{Push, Stream, push_during};
 use super::moves::moves;
 use super::report;
@@ -26,29 +26,29 @@ fn a_rolling_restart_causes_no_error_and_no_wrong_denial() {
     let load: Vec<Stream> = limited.iter().map(|limited| limited.stream.clone()).collect();
     let (answers, parts) = push_during(edge.port(), &load, LEAST, || {
         let mut parts = Vec::new();
-        let mut before = Census::default();
+        let mut before = DecisionCounts::default();
         for replica in 0..3 {
             let rls = replicas(&mut edge).nth(replica).expect("there are three");
             rls.process.signal(Signal::TERM);
             until("the replica is not ready", || rls.readiness() == Some(503));
             edge.envoy.wait_for_healthy_rls(2);
-            let drained = Census::of(&edge);
+            let drained = DecisionCounts::of(&edge);
             parts.push(drained.deciders_since(&before));
             let rls = replicas(&mut edge).nth(replica).expect("there are three");
             assert!(rls.process.wait().success());
             rls.restart();
-            let until_back = Census::of_replicas(all(&edge).enumerate().filter(|(place, _)| *place != replica));
+            let until_back = DecisionCounts::of_replicas(all(&edge).enumerate().filter(|(place, _)| *place != replica));
             edge.envoy.wait_for_healthy_rls(3);
             parts.push(until_back.deciders_since(&drained));
             before = until_back;
         }
         until("the last one is asked again", || {
-            Census::of(&edge).deciders_since(&before).values().any(|deciders| deciders.contains(&2))
+            DecisionCounts::of(&edge).deciders_since(&before).values().any(|deciders| deciders.contains(&2))
         });
         (parts, before)
     });
     let (mut parts, before) = parts;
-    parts.push(Census::of(&edge).deciders_since(&before));
+    parts.push(DecisionCounts::of(&edge).deciders_since(&before));
 
     let failed: Vec<&Push> = answers.iter().flatten().filter(|push| push.failed()).collect();
     assert!(failed.is_empty(), "{failed:?}");
@@ -58,5 +58,5 @@ fn a_rolling_restart_causes_no_error_and_no_wrong_denial() {
     }
     let passed = answers.iter().flatten().filter(|push| push.passed()).count();
     report(&format!("{} pushes, none failed", answers.iter().map(Vec::len).sum::<usize>()));
-    assert_eq!(edge.sink.arrivals().len(), passed);
+    assert_eq!(edge.upstream.requests().len(), passed);
 }

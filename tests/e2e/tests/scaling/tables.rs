@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use e2e::{Edge, Envoy, EnvoySettings, MimirRls, push_request, samples, send};
 
-use super::census::{Census, Deciders, all};
+use super::decision_counts::{Deciders, DecisionCounts, all};
 use super::report;
 
 /// Each has a counter of its own at the replica that decides for it.
@@ -12,12 +12,12 @@ const TENANTS: usize = 400;
 
 /// Pushes once for every tenant through an Envoy, and says who was asked.
 fn deciders(edge: &Edge, port: u16) -> Deciders {
-    let before = Census::of(edge);
+    let before = DecisionCounts::of(edge);
     let body = samples(1);
     for index in 0..TENANTS {
         assert_eq!(send(port, &push_request(&format!("tenant-{index}"), &body.bytes)).status, 200);
     }
-    Census::of(edge).deciders_since(&before)
+    DecisionCounts::of(edge).deciders_since(&before)
 }
 
 #[test]

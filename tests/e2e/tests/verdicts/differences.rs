@@ -5,8 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::documents::Document;
+use super::edge;
 use super::mimir::RuntimeMimir;
-use super::ours;
 use super::shrink::shrink;
 use super::verdict::Verdict;
 
@@ -40,8 +40,8 @@ impl Both {
     fn of(mimir: &mut RuntimeMimir, name: &str, document: &[u8]) -> Self {
         let theirs = mimir.judge(document).verdict;
         let reason = if theirs == Verdict::Refused { mimir.reason(document) } else { String::new() };
-        let ours = ours::judge(name, document);
-        let problems = if ours == Verdict::Refused { ours::problems(name, document) } else { String::new() };
+        let ours = edge::judge(name, document);
+        let problems = if ours == Verdict::Refused { edge::problems(name, document) } else { String::new() };
         Self { ours, theirs, problems, reason }
     }
 

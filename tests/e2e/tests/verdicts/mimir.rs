@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use e2e::{Connection, Process, Request, free_port, tool, until, wait_until};
 
-use super::shown;
+use super::runtime_config_page;
 use super::verdict::Verdict;
 
 /// Long enough for the dearest document on a machine that also compiles.
@@ -69,7 +69,7 @@ impl RuntimeMimir {
             Some(Loaded { hash, .. }) => {
                 self.hash = hash;
                 let page = self.in_force(document.len()).expect("Mimir shows what is in force");
-                Verdict::Accepted(shown::tenants(&page))
+                Verdict::Accepted(runtime_config_page::tenants(&page))
             }
         };
         Judged { verdict, took }

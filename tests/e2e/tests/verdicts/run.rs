@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::differences::Differences;
 use super::documents::{Document, Generator};
+use super::edge;
 use super::mimir::{Judged, RuntimeMimir};
-use super::ours;
 use super::verdict::Verdict;
 
 const PLAIN: &str = "document.yaml";
@@ -62,7 +62,7 @@ impl Tally {
         let (mimir, name) = readers.of(document.compressed);
         let Judged { verdict: theirs, took } = mimir.judge(&document.bytes);
         let started = Instant::now();
-        let ours = ours::judge(name, &document.bytes);
+        let ours = edge::judge(name, &document.bytes);
         self.time(document.number, started.elapsed(), took);
         self.count(document, &theirs);
         if ours.agrees(&theirs) {

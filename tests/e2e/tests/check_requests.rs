@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use e2e::{Envoy, EnvoySettings, Sink, push_request, samples, send};
+use e2e::{Envoy, EnvoySettings, Upstream, push_request, samples, send};
 use proto::envoy::service::auth::v3::authorization_server::{Authorization, AuthorizationServer};
 use proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use proto::google::rpc::Status as RpcStatus;
@@ -52,8 +52,8 @@ fn told<'q>(question: &'q CheckRequest, name: &str) -> Vec<&'q [u8]> {
 #[tokio::test(flavor = "multi_thread")]
 async fn envoy_tells_what_the_client_sent_and_no_credentials() {
     let (rls_grpc_port, questions) = start_recorder().await;
-    let (sink, folder) = (Sink::start(), tempfile::tempdir().expect("a folder can be made"));
-    let settings = EnvoySettings { upstream_port: Some(sink.port()), ..EnvoySettings::asking(vec![rls_grpc_port]) };
+    let (upstream, folder) = (Upstream::start(), tempfile::tempdir().expect("a folder can be made"));
+    let settings = EnvoySettings { upstream_port: Some(upstream.port()), ..EnvoySettings::asking(vec![rls_grpc_port]) };
     let envoy = Envoy::start(folder.path(), &settings);
     envoy.wait_for_healthy_rls(1);
     let body = samples(100).bytes;
@@ -87,5 +87,5 @@ async fn envoy_tells_what_the_client_sent_and_no_credentials() {
     }
     // What the choice of a replica, and its bound on a tenant's bytes in flight, go by.
     assert_eq!(metadata.get("x-scope-orgid").map(AsRef::as_ref), Some(b"team:k=v".as_slice()));
-    assert_eq!(sink.arrivals().len(), 1);
+    assert_eq!(upstream.requests().len(), 1);
 }

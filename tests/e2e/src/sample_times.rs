@@ -1,4 +1,4 @@
-//! The samples that a Prometheus or a Mimir has, read by a query.
+//! The times of the samples that a Prometheus or a Mimir has, read by a query.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use crate::http1::{Request, send};
 
-/// The times of the samples of each series, in Unix milliseconds; a series goes by the values of its labels in order of their names, without
-/// `job`, `instance`, and the external label that says which Prometheus sent it.
-pub type Points = BTreeMap<Vec<String>, BTreeSet<i64>>;
+/// The times of the samples of each series, in Unix milliseconds. The key of a series is the values of its labels in order of their names, without
+/// `job`, `instance`, and the external label that names the Prometheus.
+pub type SampleTimes = BTreeMap<Vec<String>, BTreeSet<i64>>;
 
 #[track_caller]
-pub(crate) fn points(port: u16, path: &str, tenant: Option<&str>, selector: &str) -> Points {
+pub(crate) fn sample_times(port: u16, path: &str, tenant: Option<&str>, selector: &str) -> SampleTimes {
     let query: String = format!("{selector}[30m]").bytes().map(|byte| format!("%{byte:02x}")).collect();
     let mut request = Request::new("GET", &format!("{path}?query={query}"));
     if let Some(tenant) = tenant {

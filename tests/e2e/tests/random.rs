@@ -6,9 +6,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 /// A stream of choices. The same seed gives the same choices.
-pub(crate) struct Draw(StdRng);
+pub(crate) struct Random(StdRng);
 
-impl Draw {
+impl Random {
     /// The stream of one tenant: no tenant's choices depend on how many pushes there are of another.
     pub(crate) fn of(seed: u64, tenant: u64) -> Self {
         Self(StdRng::seed_from_u64(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(tenant)))
