@@ -227,13 +227,13 @@ impl EdgeBuilder {
 /// A running edge. Its programs are gone when it is dropped.
 #[derive(Debug)]
 pub struct Edge {
-    /// In front.
+    /// Where clients push.
     pub envoy: Envoy,
-    /// What Envoy asks.
+    /// The mimir-rls that Envoy asks.
     pub rls: MimirRls,
-    /// The other mimir-rls that it asks, if there are some.
+    /// The other mimir-rls that Envoy asks, if there are several.
     pub replicas: Vec<MimirRls>,
-    /// What stands for Mimir.
+    /// The upstream in place of Mimir.
     pub upstream: Upstream,
     /// The limits in force.
     pub limits: WatchedFile,
@@ -283,6 +283,11 @@ impl Edge {
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Each mimir-rls that Envoy asks.
+    pub fn all_rls(&self) -> impl Iterator<Item = &MimirRls> {
+        std::iter::once(&self.rls).chain(&self.replicas)
     }
 
     /// Sends a request on a connection of its own.

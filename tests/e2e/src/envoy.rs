@@ -131,6 +131,15 @@ impl Envoy {
         metric(self.metrics_port, "/stats/prometheus", series)
     }
 
+    /// Pushes that it denied because it held too many.
+    #[must_use]
+    #[track_caller]
+    pub fn denied_for_overload(&self) -> f64 {
+        let series =
+            r#"envoy_http_adaptive_concurrency_gradient_controller_rq_blocked{envoy_http_conn_manager_prefix="push"}"#;
+        self.metric(series).unwrap_or_default()
+    }
+
     /// Waits until its health checks have seen so many mimir-rls. Its workers, which decide where to ask, know it a little later.
     ///
     /// # Panics

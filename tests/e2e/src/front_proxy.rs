@@ -1,6 +1,5 @@
 //! What the suites of NGINX and HAProxy share: the ports that these proxy to, and clients that push through them while they change.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -13,6 +12,12 @@ use crate::http1::{Connection, Request, Response};
 use crate::load::{Clients, exchange};
 use crate::push::push_request;
 use crate::wait::{until, wait_until};
+
+mod checks;
+mod split;
+
+pub use checks::{ComparableResponse, check_without_rls, pushes_to_compare, response_through};
+pub use split::ProxySplit;
 
 /// The header that identifies a push of a [`ProxyLoad`].
 pub const PUSH_ID: &str = "x-e2e-push";
@@ -35,24 +40,6 @@ impl ProxyBackends {
     #[must_use]
     pub fn new(mimir: u16, envoy: u16) -> Self {
         Self { mimir, queries: mimir, envoy }
-    }
-}
-
-/// A response without the header lines that differ from one connection or moment to the next.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ComparableResponse {
-    status: u16,
-    body: Vec<u8>,
-    headers: BTreeMap<String, Vec<Vec<u8>>>,
-}
-
-impl From<&Response> for ComparableResponse {
-    fn from(answer: &Response) -> Self {
-        const VOLATILE: [&str; 6] =
-            ["date", "server", "connection", "transfer-encoding", "content-length", "retry-after"];
-        let names = answer.headers.names().filter(|name| !VOLATILE.contains(name));
-        let headers = names.map(|name| (name.to_owned(), answer.headers.all(name).map(<[u8]>::to_vec).collect()));
-        Self { status: answer.status, body: answer.body.clone(), headers: headers.collect() }
     }
 }
 

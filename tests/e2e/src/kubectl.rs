@@ -60,6 +60,16 @@ impl Kubectl {
         self.run(arguments).ok()
     }
 
+    /// Whether its user may do this: `kubectl auth can-i` with these arguments.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    #[track_caller]
+    pub fn may(&self, arguments: &[&str]) -> bool {
+        self.run(&[&["auth", "can-i"], arguments].concat()).stdout.trim() == "yes"
+    }
+
     /// `kubectl apply` of these manifests. What it applied last goes into an annotation, which must be under 256 KiB: larger documents go
     /// through `run_with(&["replace", "-f", "-"], ..)` or [`Api`](crate::Api).
     ///

@@ -144,8 +144,11 @@ fn client(port: u16, request: &Request, tally: &Mutex<Tally>, stopping: &AtomicB
     }
 }
 
-/// Sends a request on a connection that is kept for the next one.
-pub(crate) fn exchange(connection: &mut Option<Connection>, port: u16, request: &Request) -> io::Result<Response> {
+/// Sends a request on a connection that is kept for the next one, and opened again after the server closed it. It never sends a request twice.
+///
+/// # Errors
+/// When there is no response.
+pub fn exchange(connection: &mut Option<Connection>, port: u16, request: &Request) -> io::Result<Response> {
     let mut open = connection.take().map_or_else(|| Connection::open(port), Ok)?;
     let answer = open.send(request)?;
     if answer.headers.get("connection").as_deref() != Some("close") {

@@ -9,7 +9,7 @@ use crate::metrics::metric;
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::programs::tool;
-use crate::sample_times::{SampleTimes, sample_times};
+use crate::promql::{SampleTimes, sample_times};
 use crate::wait::until;
 
 /// The parts of a Mimir that take pushes and keep samples.

@@ -11,7 +11,7 @@ use crate::metrics::metric;
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::programs::tool;
-use crate::sample_times::{SampleTimes, sample_times};
+use crate::promql::{SampleTimes, sample_times};
 use crate::server::Server;
 use crate::wait::until;
 

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_that_was_unparked_waits_all_the_same() {
+    fn an_unparked_thread_still_waits() {
         let started = Instant::now();
         thread::current().unpark();
         wait_until(started + POLL_EVERY);

@@ -30,7 +30,7 @@ fn rows(page: &Value, name: &str) -> Vec<Value> {
 }
 
 #[test]
-fn tenants_are_listed_in_pages_and_shown_one_by_one() {
+fn tenants_are_listed_in_pages_and_shown_singly() {
     let edge = start();
     assert_eq!(edge.push("a-tenant", &samples(10).bytes).status, 200);
     let first = json(&edge, "/api/v1/tenants?limit=3");
@@ -64,7 +64,7 @@ fn tenants_are_listed_in_pages_and_shown_one_by_one() {
 }
 
 #[test]
-fn problems_say_where_they_are() {
+fn problems_name_their_line_and_tenant() {
     let edge = start();
     let page = json(&edge, "/api/v1/problems");
     assert_eq!(page["next"], Value::Null);
@@ -116,7 +116,7 @@ fn explain(edge: &Edge, tenant: &str, query: &str, body: &[u8]) -> Value {
 }
 
 #[test]
-fn an_explanation_says_what_would_be_answered_and_charges_nothing() {
+fn explain_shows_the_decision_and_charges_nothing() {
     let edge = start();
     let body = samples(100);
     for _ in 0..10 {

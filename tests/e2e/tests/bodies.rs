@@ -42,7 +42,7 @@ fn a_chunked_body_is_charged_and_arrives() {
 }
 
 #[test]
-fn a_body_over_the_cap_is_answered_413() {
+fn a_body_over_envoys_limit_gets_413() {
     const CAP: usize = 100_000;
     let edge = Edge::builder().max_request_bytes(CAP).start("overrides: { team: {} }");
     let (below, above) = (noisy(CAP - 10_000), noisy(CAP + 10_000));
@@ -56,7 +56,7 @@ fn a_body_over_the_cap_is_answered_413() {
 }
 
 #[test]
-fn a_body_over_mimir_rls_own_cap_is_answered_413() {
+fn a_body_over_the_limit_of_mimir_rls_gets_413() {
     let edge = Edge::builder().rls_arguments(&["--max-request-bytes=50000"]).start("overrides: { team: {} }");
     let answer = edge.push("team", &noisy(60_000).bytes);
 
@@ -65,7 +65,7 @@ fn a_body_over_mimir_rls_own_cap_is_answered_413() {
 }
 
 #[test]
-fn a_body_that_is_no_push_is_refused() {
+fn a_body_that_is_no_push_is_denied() {
     let edge = Edge::start("overrides: { team: {} }");
     let no_protobuf = snap::raw::Encoder::new().compress_vec(b"no protobuf at all").expect("it is short");
     let bomb = [0xff, 0xff, 0xff, 0xff, 0x0f, 0x00];

@@ -57,7 +57,7 @@ fn legal(tenant: &str) -> Vec<Request> {
 }
 
 #[test]
-fn no_combination_refuses_or_changes_a_legal_push() {
+fn no_combination_denies_or_changes_a_legal_push() {
     for combination in Combination::all() {
         let edge = combination.start();
         for (number, request) in legal("team").iter().enumerate() {

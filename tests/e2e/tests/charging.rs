@@ -115,7 +115,7 @@ fn both_calls_drain_one_bucket(edge: &Edge) {
 }
 
 #[test]
-fn the_limits_hold_to_the_sample_where_check_charges() {
+fn limits_hold_to_the_sample_when_check_charges() {
     let edge = by_check();
     ten_of_thirty_pushes_get_through(&edge);
     ten_and_what_comes_back_get_through(&edge);
@@ -131,11 +131,11 @@ fn limits_hold_to_the_sample_when_rate_limit_charges() {
 }
 
 #[test]
-fn check_and_the_rate_limit_drain_one_bucket() {
+fn check_and_should_rate_limit_share_one_bucket() {
     both_calls_drain_one_bucket(&by_check());
 }
 
 #[test]
-fn check_and_the_rate_limit_filter_drain_one_bucket() {
+fn check_and_the_rate_limit_filter_share_one_bucket() {
     both_calls_drain_one_bucket(&by_rate_limit());
 }

@@ -50,7 +50,7 @@ fn told<'q>(question: &'q CheckRequest, name: &str) -> Vec<&'q [u8]> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn envoy_tells_what_the_client_sent_and_no_credentials() {
+async fn a_check_carries_all_headers_but_credentials() {
     let (rls_grpc_port, questions) = start_recorder().await;
     let (upstream, folder) = (Upstream::start(), tempfile::tempdir().expect("a folder can be made"));
     let settings = EnvoySettings { upstream_port: Some(upstream.port()), ..EnvoySettings::asking(vec![rls_grpc_port]) };

@@ -37,7 +37,7 @@ fn refused(name: &str, value: &str, complaint: &str) {
 }
 
 #[test]
-fn without_settings_a_configuration_is_as_it_is_committed() {
+fn without_settings_a_configuration_is_the_committed_one() {
     for mode in ["enforce", "mirror"] {
         let file = repository().join(format!("ops/envoy/{mode}.yaml"));
         let committed = fs::read_to_string(&file).expect("the file is there");
@@ -46,7 +46,7 @@ fn without_settings_a_configuration_is_as_it_is_committed() {
 }
 
 #[test]
-fn a_setting_that_cannot_be_is_named() {
+fn an_invalid_setting_is_named() {
     refused("EDGE_PORT", "99999", "EDGE_PORT=99999 is no port");
     refused("METRICS_PORT", "x", "METRICS_PORT=x is no number");
     refused("LISTEN_ADDRESS", "all", "LISTEN_ADDRESS=all is no address");
@@ -73,7 +73,7 @@ fn a_setting_that_cannot_be_is_named() {
 }
 
 #[test]
-fn envoy_takes_an_address_of_either_family() {
+fn envoy_accepts_an_address_of_either_family() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("envoy.yaml");
     for address in ["0.0.0.0", "::"] {

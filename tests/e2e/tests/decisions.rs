@@ -30,7 +30,7 @@ fn a_tenant_over_its_limit_is_denied_and_another_allowed() {
 }
 
 #[test]
-fn a_refusal_is_mimirs_answer() {
+fn a_denial_is_mimirs_response() {
     let edge = Edge::start(LIMITS);
     let answer = edge.push("over", &samples(10).bytes);
 

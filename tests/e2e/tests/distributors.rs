@@ -1,10 +1,9 @@
 //! Three distributors in one ring, each with a bucket of its own, and one edge bucket in front of them.
 
-use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use e2e::{Edge, Mimir, Pace, Response, WatchedFile, push_paced, push_request, series};
+use e2e::{Edge, Mimir, Pace, Response, WatchedFile, push_paced, push_request, report, series};
 use tempfile::tempdir;
 
 /// Samples in a push.
@@ -60,11 +59,6 @@ impl Outcome {
             "{who}: {accepted} samples accepted in {took:.1?} ({rate:.0}/s), {refused_by_edge} refused by the edge, {refused_by_mimir} by Mimir"
         ));
     }
-}
-
-/// Shown whether the test passes or not, unlike what a test prints.
-fn report(line: &str) {
-    drop(writeln!(io::stderr(), "{line}"));
 }
 
 /// The samples that a ring says it took of a tenant.

@@ -46,7 +46,7 @@ fn combination(number: usize) -> Vec<(&'static str, &'static str)> {
 }
 
 #[test]
-fn envoy_takes_every_combination_of_values() {
+fn envoy_accepts_every_combination_of_values() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     thread::scope(|scope| {
         for first in 0..2 {

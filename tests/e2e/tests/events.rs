@@ -84,7 +84,7 @@ fn after_an_outage_only_the_remaining_problems_are_reported() {
 }
 
 #[test]
-fn events_can_be_left_out() {
+fn events_can_be_disabled() {
     let cluster = Cluster::start(UNMATCHED);
     let sync = cluster.sync("sync", &["--events=off"]);
     let ignored = "overrides_sync_problems{severity=\"ignored\"}";

@@ -30,7 +30,7 @@ fn run(stack: &mut Stack, cases: impl IntoIterator<Item = Case>) {
 }
 
 #[test]
-fn on_the_way_of_a_push() {
+fn faults_on_the_path_of_a_push() {
     let mut stack = Stack::with_a_file();
     run(&mut stack, [mimir_rls::KILLED, mimir_rls::FROZEN, envoy::KILLED, slow_loris::BODIES]);
     if is_long() {
@@ -42,7 +42,7 @@ fn on_the_way_of_a_push() {
 }
 
 #[test]
-fn on_the_way_of_a_limit() {
+fn faults_on_the_path_of_a_limit() {
     let mut stack = Stack::with_a_cluster();
     run(&mut stack, [overrides_sync::KILLED, garbage::FEED]);
     if is_long() {
@@ -53,7 +53,7 @@ fn on_the_way_of_a_limit() {
 }
 
 #[test]
-fn on_a_full_disk() {
+fn a_full_disk() {
     if !is_long() {
         return;
     }
@@ -63,7 +63,7 @@ fn on_a_full_disk() {
 }
 
 #[test]
-fn with_a_clock_that_steps() {
+fn a_clock_that_steps() {
     if !is_long() {
         return;
     }

@@ -8,8 +8,8 @@ use std::fs;
 use std::time::Duration;
 
 use e2e::{
-    ComparableResponse, Connection, Edge, Haproxy, PUSH_ID, ProxyBackends, ProxyClient, ProxyLoad, Request, Upstream,
-    noisy, push_request, repository, samples, send,
+    Edge, Haproxy, PUSH_ID, ProxyBackends, ProxyClient, ProxyLoad, ProxySplit, check_without_rls, push_request,
+    pushes_to_compare, repository, response_through, samples, send,
 };
 
 const LIMITS: &str = "
@@ -25,60 +25,38 @@ fn by_request(name: &str, text: String) -> String {
     text.replace(BY_TENANT, "    balance roundrobin\n")
 }
 
-/// HAProxy between two sinks.
-struct Sides {
-    haproxy: Haproxy,
-    mimir: Upstream,
-    edge: Upstream,
-}
-
-impl Sides {
-    fn start(edit: impl Fn(&str, String) -> String) -> Self {
-        let (mimir, edge) = (Upstream::start(), Upstream::start());
-        let backends = ProxyBackends::new(mimir.port(), edge.port());
-        Self { haproxy: Haproxy::start_edited(backends, edit), mimir, edge }
-    }
-
-    fn send_all(&self, requests: impl Iterator<Item = Request>) {
-        let mut connection = Connection::open(self.haproxy.port()).expect("HAProxy listens");
-        for request in requests {
-            assert_eq!(connection.send(&request).expect("a push is answered").status, 200);
-        }
-    }
-
-    /// Tenants whose pushes went through the edge; health checks have none.
-    fn tenants_at_edge(&self) -> Vec<String> {
-        self.edge.requests().iter().filter_map(|push| push.headers.get("x-scope-orgid")).map(Cow::into_owned).collect()
-    }
+/// HAProxy between two upstreams.
+fn split(edit: impl Fn(&str, String) -> String) -> ProxySplit<Haproxy> {
+    ProxySplit::start(|backends| Haproxy::start_edited(backends, edit), Haproxy::port)
 }
 
 #[test]
 fn the_share_of_requests_is_the_weight() {
-    let sides = Sides::start(by_request);
+    let split = split(by_request);
     let request = push_request("team", &samples(1).bytes);
     let mut before = 0;
     for share in [0, 5, 10, 25, 50, 100, 0] {
-        sides.haproxy.set_share(share);
-        sides.send_all((0..200).map(|_| request.clone()));
-        let now = sides.tenants_at_edge().len();
+        split.proxy.set_share(share);
+        split.send_all((0..200).map(|_| request.clone()));
+        let now = split.tenants_at_edge().len();
         // Round robin spreads by weights without chance; where it begins is one push more or less.
         assert!((now - before).abs_diff(2 * usize::from(share)) <= 1, "{share} %: {} of 200", now - before);
         before = now;
     }
-    assert_eq!(sides.mimir.requests().len() + before, 7 * 200);
+    assert_eq!(split.mimir.requests().len() + before, 7 * 200);
 }
 
 #[test]
 fn all_spellings_of_a_tenant_go_to_one_backend() {
-    let sides = Sides::start(|_, text| text);
+    let split = split(|_, text| text);
     let body = samples(1).bytes;
     let tenants = || (0..1_000).map(|number| format!("tenant-{number}"));
     let mut before = BTreeSet::new();
     for share in [10, 25] {
-        sides.haproxy.set_share(share);
-        let seen = sides.tenants_at_edge().len();
-        sides.send_all(tenants().map(|tenant| push_request(&tenant, &body)));
-        let at_edge: BTreeSet<String> = sides.tenants_at_edge().into_iter().skip(seen).collect();
+        split.proxy.set_share(share);
+        let seen = split.tenants_at_edge().len();
+        split.send_all(tenants().map(|tenant| push_request(&tenant, &body)));
+        let at_edge: BTreeSet<String> = split.tenants_at_edge().into_iter().skip(seen).collect();
         // The shares of a consistent hash are rough: 16 places on its ring for each weight.
         let expected = 10 * usize::from(share);
         eprintln!("{share} %: {} of 1000 tenants", at_edge.len());
@@ -91,51 +69,42 @@ fn all_spellings_of_a_tenant_go_to_one_backend() {
         let spellings =
             [format!("{tenant}|{tenant}"), format!("{tenant}:k=v"), format!("  {tenant} "), format!("{tenant},other")];
         let twice = push_request(&tenant, &body).header("x-scope-orgid", "other");
-        let seen = sides.tenants_at_edge().len();
-        sides.send_all(spellings.iter().map(|spelling| push_request(spelling, &body)).chain([twice]));
-        let now = sides.tenants_at_edge().len() - seen;
+        let seen = split.tenants_at_edge().len();
+        split.send_all(spellings.iter().map(|spelling| push_request(spelling, &body)).chain([twice]));
+        let now = split.tenants_at_edge().len() - seen;
         assert_eq!(now, if before.contains(&tenant) { 5 } else { 0 }, "{tenant}");
     }
 }
 
 #[test]
-fn some_tenants_are_always_in_and_some_never() {
+fn listed_tenants_are_always_or_never_at_the_edge() {
     let listed = |name: &str, text: String| match name {
         "always.lst" => text + "canary-team\n",
         "never.lst" => text + "vip-team\n",
         _ => text,
     };
-    let sides = Sides::start(listed);
+    let split = split(listed);
     let body = samples(1).bytes;
     for (share, expected) in
         [(0, vec!["canary-team", "canary-team:k=v"]), (100, vec!["canary-team", "canary-team:k=v", "Canary-Team"])]
     {
-        sides.haproxy.set_share(share);
-        let seen = sides.tenants_at_edge().len();
+        split.proxy.set_share(share);
+        let seen = split.tenants_at_edge().len();
         let tenants = ["canary-team", "canary-team:k=v", "vip-team", "vip-team|vip-team", "Canary-Team"];
-        sides.send_all(tenants.iter().map(|tenant| push_request(tenant, &body)));
-        assert_eq!(sides.tenants_at_edge().split_off(seen), expected);
+        split.send_all(tenants.iter().map(|tenant| push_request(tenant, &body)));
+        assert_eq!(split.tenants_at_edge().split_off(seen), expected);
     }
 }
 
 #[test]
-fn only_pushes_go_through_the_edge_and_they_are_marked() {
-    let sides = Sides::start(|_, text| text);
-    sides.haproxy.set_share(100);
-    let others = ["/prometheus/api/v1/query?query=up", "/api/v1/push/influx/write", "/otlp/v1/metrics", "/"];
-    sides.send_all(others.iter().map(|target| Request::new("POST", target).body(b"x")));
-    let push = push_request("team", &samples(1).bytes)
-        .header("X-Mimir-Edge-Traffic", "mirror")
-        .header("X-Mimir-Edge-Traffic", "mirror");
-    sides.send_all([push].into_iter());
-    assert_eq!(sides.mimir.requests().len(), others.len());
-    let arrivals = sides.edge.requests();
-    let marks: Vec<&[u8]> = arrivals.iter().flat_map(|push| push.headers.all("x-mimir-edge-traffic")).collect();
-    assert_eq!(marks, [b"live"]);
+fn only_pushes_go_through_the_edge_and_are_marked() {
+    let split = split(|_, text| text);
+    split.proxy.set_share(100);
+    split.check_only_pushes_reach_the_edge();
 }
 
 /// HAProxy in front of a real edge; both forward to the same upstream in place of Mimir.
-fn whole(edge: &Edge, share: u8) -> Haproxy {
+fn haproxy_before(edge: &Edge, share: u8) -> Haproxy {
     let backends = ProxyBackends::new(edge.upstream.port(), edge.port());
     let haproxy = Haproxy::start_edited(backends, by_request);
     haproxy.wait_for("pushes/edge", true);
@@ -144,56 +113,18 @@ fn whole(edge: &Edge, share: u8) -> Haproxy {
 }
 
 #[test]
-fn the_edge_decides_behind_haproxy_as_without_it() {
+fn the_edge_decides_alike_behind_haproxy() {
     let edge = Edge::start(LIMITS);
-    let haproxy = whole(&edge, 100);
-    let body = samples(10).bytes;
-    let push = || push_request("over", &body);
-    let spelled = |target: &str| Request::new("POST", target).header("X-Scope-OrgID", "over").body(&body);
-    let mut requests = vec![
-        push(),
-        push().header("X-Scope-OrgID", "team"),
-        push_request("team", &body).header("x-scope-orgid", "over"),
-        Request::new("POST", "/api/v1/push").body(&body),
-        push().header("X-Scope-OrgID", "").chunked(7),
-        push_request("team", b"no snappy"),
-        // Over the 16 MiB that Envoy takes, and under what NGINX and HAProxy do.
-        push_request("team", &noisy(17 << 20).bytes),
-        push_request("team", &noisy(17 << 20).bytes).chunked(100_000),
-        Request::new("GET", "/api/v1/push").header("X-Scope-OrgID", "over"),
-    ];
-    requests.extend(
-        ["over,team", "over|over", "over:k=v", "over|team", "", "a\u{ff}", "..", "|over"]
-            .map(|tenant| push_request(tenant, &body)),
-    );
-    requests.extend(
-        [
-            "//api/v1/push",
-            "/api//v1/push",
-            "/api/./v1/push",
-            "/api/v1/%70ush",
-            "/api/v1/push?x=1",
-            "/api%2Fv1%2Fpush",
-            "/api/v1/push?",
-        ]
-        .map(spelled),
-    );
-    for request in requests {
-        let (through, straight) = (send(haproxy.port(), &request), edge.send(&request));
-        assert_eq!(
-            ComparableResponse::from(&through),
-            ComparableResponse::from(&straight),
-            "{request}: {}",
-            through.text()
-        );
-        assert_ne!(through.status, 200, "{request}");
+    let haproxy = haproxy_before(&edge, 100);
+    for request in pushes_to_compare() {
+        assert_ne!(response_through(haproxy.port(), &edge, &request).status, 200, "{request}");
     }
     assert_eq!(edge.upstream.requests().len(), 0);
 }
 
 /// No push is lost or ingested twice, and each is answered with 200, but for so many that were under way when something was killed.
 #[track_caller]
-fn is_whole(load: ProxyLoad, edge: &Edge, broken: usize) {
+fn check_nothing_is_lost(load: ProxyLoad, edge: &Edge, broken: usize) {
     let tally = load.stop();
     assert_eq!(tally.errors, [""; 0]);
     assert!(
@@ -240,7 +171,7 @@ fn the_rollback_moves_all_tenants_and_loses_no_push() {
         assert_eq!(send(haproxy.port(), &over).status, 200);
         edge.envoy.process.kill();
         load.wait_for_more(100);
-        is_whole(load, &edge, 0);
+        check_nothing_is_lost(load, &edge, 0);
     }
 }
 
@@ -253,7 +184,7 @@ fn load(haproxy: &Haproxy) -> ProxyLoad {
 #[test]
 fn changing_weights_under_load_loses_no_push() {
     let mut edge = Edge::start(LIMITS);
-    let haproxy = whole(&edge, 0);
+    let haproxy = haproxy_before(&edge, 0);
     let load = load(&haproxy);
     for share in [1, 5, 10, 25, 50, 100, 50, 0] {
         haproxy.set_share(share);
@@ -263,13 +194,13 @@ fn changing_weights_under_load_loses_no_push() {
     load.wait_for_more(100);
     edge.envoy.process.kill();
     load.wait_for_more(200);
-    is_whole(load, &edge, 0);
+    check_nothing_is_lost(load, &edge, 0);
 }
 
 #[test]
 fn reloading_an_edited_share_under_load_loses_no_push() {
     let edge = Edge::start(LIMITS);
-    let haproxy = whole(&edge, 0);
+    let haproxy = haproxy_before(&edge, 0);
     let load = load(&haproxy);
     let mut share = (1, 99);
     for percent in [25, 100, 0] {
@@ -282,14 +213,14 @@ fn reloading_an_edited_share_under_load_loses_no_push() {
         share = (percent, 100 - percent);
         load.wait_for_more(150);
     }
-    is_whole(load, &edge, 0);
+    check_nothing_is_lost(load, &edge, 0);
 }
 
 #[test]
 fn pushes_go_to_mimir_while_envoy_is_down() {
     let edge = Edge::start(LIMITS);
     for share in [50, 100] {
-        let haproxy = whole(&edge, share);
+        let haproxy = haproxy_before(&edge, share);
         let over = push_request("over", &samples(10).bytes);
         let status = || send(haproxy.port(), &over).status;
         assert!([status(), status()].contains(&429));
@@ -306,24 +237,19 @@ fn pushes_go_to_mimir_while_envoy_is_down() {
 fn a_push_whose_connection_is_refused_goes_to_mimir() {
     for share in [50, 100] {
         let mut edge = Edge::start(LIMITS);
-        let haproxy = whole(&edge, share);
+        let haproxy = haproxy_before(&edge, share);
         let load = load(&haproxy);
         edge.envoy.process.kill();
         load.wait_for_more(300);
         // What Envoy had when it was killed, one push of each client: it may have sent it on. And one that the kernel had taken for it. HAProxy
         // answers such a push with 502, or closes the connection, and clients repeat it.
-        is_whole(load, &edge, 12);
+        check_nothing_is_lost(load, &edge, 12);
     }
 }
 
 #[test]
 fn no_push_bypasses_an_edge_that_cannot_decide() {
     let mut edge = Edge::start(LIMITS);
-    let haproxy = whole(&edge, 100);
-    edge.rls.process.kill();
-    edge.envoy.wait_for_healthy_rls(0);
-    let answers: Vec<u16> =
-        (0..10).map(|_| send(haproxy.port(), &push_request("over", &samples(1).bytes)).status).collect();
-    assert_eq!(answers, [503; 10]);
-    assert_eq!(edge.upstream.requests().len(), 0);
+    let haproxy = haproxy_before(&edge, 100);
+    check_without_rls(haproxy.port(), &mut edge);
 }

@@ -104,7 +104,7 @@ fn weights(route: &Value) -> Value {
 }
 
 #[test]
-fn an_api_server_with_the_gateway_api_takes_its_steps() {
+fn an_api_server_accepts_each_step_of_gateway_api() {
     let (_server, kubectl) = server();
     let definitions = tool("gateway-api");
     let definitions = definitions.parent().and_then(Path::to_str).expect("an installed file is in a folder");

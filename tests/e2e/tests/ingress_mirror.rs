@@ -23,7 +23,7 @@ fn as_the_controller(text: &str, envoy: u16) -> String {
 }
 
 #[test]
-fn the_copies_of_the_ingress_controller_are_decided() {
+fn copies_of_the_ingress_controller_are_decided() {
     let (folder, limits, mimir) =
         (tempdir().expect("a folder can be made"), WatchedFile::of(LIMITS), Upstream::start());
     let rls = MimirRls::start(folder.path(), &limits.source(), &[]);

@@ -13,7 +13,7 @@ const LIMITS: &str = "/api/v1/namespaces/mimir/configmaps/limits";
 const READER: &str = "reader-token";
 
 #[test]
-fn a_key_with_a_colon_is_no_configmap_key() {
+fn a_configmap_key_has_no_colon() {
     let server = with_limits(&[]);
     let kubectl = Kubectl::new(&server, ADMIN);
     let patch = |data: &str| {
@@ -28,7 +28,7 @@ fn a_key_with_a_colon_is_no_configmap_key() {
 }
 
 #[test]
-fn a_token_may_what_a_role_says_and_no_more() {
+fn a_token_may_do_only_what_its_role_allows() {
     let server = with_limits(&[Token::service_account(READER, "mimir", "reader")]);
     let mut reader = server.api(READER);
     let refused = reader.get(LIMITS);
@@ -107,7 +107,7 @@ fn without_a_watch_cache_a_compaction_alone_expires_a_watch() {
 }
 
 #[test]
-fn a_frozen_server_answers_nobody_and_goes_on() {
+fn a_frozen_server_answers_only_after_it_resumes() {
     let server = with_limits(&[]);
     let mut api = server.api(ADMIN);
     server.freeze();

@@ -64,7 +64,7 @@ fn a_drain_under_load_loses_no_push() {
 
 /// A Check as Envoy sends it, in gRPC's framing.
 #[test]
-fn a_second_signal_ends_a_drain_at_once() {
+fn a_second_signal_ends_a_drain_immediately() {
     let mut edge = Edge::builder().rls_arguments(&["--drain-delay=600s"]).start(LIMITS);
     edge.rls.process.signal(Signal::TERM);
     until("mimir-rls drains", || edge.rls.readiness() == Some(503));

@@ -15,7 +15,7 @@ mod distributors;
 mod edgectl;
 mod envoy_chart;
 mod events;
-mod events_refused;
+mod events_rejected;
 mod failures;
 mod fair_queue;
 mod faults;

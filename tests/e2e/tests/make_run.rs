@@ -92,7 +92,7 @@ fn shell(line: &str) -> String {
 }
 
 #[test]
-fn the_printed_lines_get_what_they_say() {
+fn the_printed_commands_get_the_statuses_they_promise() {
     let mut run = Run::start(&[]);
     let [allowed, refused] = run.printed_lines();
     let denials = format!("curl -sS http://127.0.0.1:{}/api/v1/denials", run.ports[3]);
@@ -106,7 +106,7 @@ fn the_printed_lines_get_what_they_say() {
 }
 
 #[test]
-fn an_edge_config_can_put_everybody_in_shadow() {
+fn an_edge_config_can_put_all_tenants_in_shadow() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let config = folder.path().join("edge.yaml");
     fs::write(&config, "mode: shadow").expect("a file can be written");
@@ -144,7 +144,7 @@ fn allowed_pushes_reach_mimir_url() {
 }
 
 #[test]
-fn the_limits_that_are_named_hold() {
+fn the_named_limits_file_applies() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let limits = folder.path().join("limits.yaml");
     fs::write(&limits, "overrides: { make-run-example: { request_rate: 0.001, request_burst_size: 1 } }")
@@ -171,7 +171,7 @@ fn a_program_that_ends_stops_all_and_shows_its_log() {
 }
 
 #[test]
-fn limits_that_cannot_be_read_are_told() {
+fn unreadable_limits_are_reported() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     for variable in ["LIMITS", "EDGE_CONFIG"] {
         let mut run = Run::start(&[(variable, &folder.path().join("absent.yaml").to_string_lossy())]);
@@ -198,7 +198,7 @@ fn a_port_in_use_is_reported_with_its_variable() {
 }
 
 #[test]
-fn a_mimir_url_that_cannot_be_used_is_told() {
+fn an_unusable_mimir_url_is_reported() {
     for (url, told) in [
         ("https://mimir:8080", "only plain http"),
         ("mimir:8080", "only plain http"),

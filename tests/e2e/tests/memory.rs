@@ -80,6 +80,6 @@ fn worst_pushes_of_twelve_tenants_stay_within_the_memory_bound() {
 }
 
 #[test]
-fn more_reading_threads_occupy_no_more_than_they_keep() {
+fn more_reading_threads_use_only_the_memory_they_keep() {
     stay_within(8, BOUND + 6 * KEPT);
 }

@@ -6,7 +6,7 @@ use tempfile::tempdir;
 const BURST_OF_100: &str = "overrides: { team: { ingestion_rate: 0.003, ingestion_burst_size: 100 } }";
 
 #[test]
-fn a_mimir_takes_pushes_and_follows_its_runtime_config() {
+fn a_mimir_accepts_pushes_and_follows_its_runtime_config() {
     let folder = tempdir().expect("a folder can be made");
     let limits = WatchedFile::of(BURST_OF_100);
     let mimir = Mimir::start(&folder.path().join("mimir"), &limits.path());

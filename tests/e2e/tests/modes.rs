@@ -75,7 +75,7 @@ fn a_mirror_allows_and_counts_a_push_of_20_mb() {
 }
 
 #[test]
-fn a_mirror_takes_twelve_large_pushes_at_once() {
+fn a_mirror_accepts_twelve_large_pushes_at_once() {
     let edge = Edge::builder().mirror().edge_config("mode: shadow").start(LIMITS);
     let push = push_request("shadowed", &noisy(2_000_000).bytes);
     let answers = Tally::of_pushes_at_once(edge.port(), 12, &push);
@@ -99,7 +99,7 @@ fn a_tenant_that_is_off_is_charged_nothing() {
 }
 
 #[test]
-fn edge_limits_refuse_what_mimir_would_take() {
+fn edge_limits_deny_what_mimir_would_accept() {
     let edge = Edge::builder()
         .edge_config("{ mode: enforce, tenants: { sized: { edge_limits: { max_body_bytes: 2000, max_series_per_request: 10 } } } }")
         .start(LIMITS);

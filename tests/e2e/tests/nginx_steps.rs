@@ -77,7 +77,7 @@ fn each_step_and_its_reloads_lose_no_push() {
 }
 
 #[test]
-fn full_means_that_every_push_is_decided_by_the_edge() {
+fn at_full_the_edge_decides_every_push() {
     for file in ["full-fail-open.conf", "full-fail-closed.conf"] {
         let edge = Edge::start(LIMITS);
         let nginx = start(file, &edge);
@@ -107,7 +107,7 @@ fn when_failing_open_pushes_reach_mimir_while_envoy_is_down() {
 }
 
 #[test]
-fn failing_closed_mimir_sees_nothing_when_envoy_is_down() {
+fn when_failing_closed_mimir_gets_nothing_while_envoy_is_down() {
     let mut edge = Edge::start(LIMITS);
     let nginx = start("full-fail-closed.conf", &edge);
     edge.envoy.process.kill();
@@ -120,7 +120,7 @@ fn failing_closed_mimir_sees_nothing_when_envoy_is_down() {
 }
 
 #[test]
-fn direct_asks_the_edge_nothing() {
+fn direct_sends_nothing_to_the_edge() {
     let edge = Edge::start(LIMITS);
     let nginx = start("direct.conf", &edge);
     let push = push_request("over", &samples(10).bytes).header("X-Mimir-Edge-Traffic", "mirror");

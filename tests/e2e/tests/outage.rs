@@ -6,14 +6,13 @@
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
 use std::env;
-use std::io::{self, Write};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use e2e::{
     Behaviour, Edge, FaultyUpstream, Mimir, Prometheus, RemoteWrite, Request, Signal, Target, WatchedFile,
-    let_time_pass, send, until,
+    let_time_pass, query, report, send, until,
 };
 use tempfile::tempdir;
 
@@ -153,7 +152,10 @@ impl Running {
         let count = |(name, prometheus): &(String, Prometheus)| {
             let own = format!(r#"sum(count_over_time(e2e_scrapes[{seconds}s]))"#);
             let arrived = format!(r#"sum(count_over_time(e2e_scrapes{{prometheus="{name}"}}[{seconds}s]))"#);
-            [query(prometheus.port(), "", &own, now), query(self.mimir.port(), "/prometheus", &arrived, now)]
+            [
+                number(prometheus.port(), "/api/v1/query", &own, now),
+                number(self.mimir.port(), "/prometheus/api/v1/query", &arrived, now),
+            ]
         };
         self.prometheus.iter().map(count).collect()
     }
@@ -194,22 +196,14 @@ impl Running {
 }
 
 /// The one number that a query gives at a time; 0 where there is nothing.
-fn query(port: u16, prefix: &str, query: &str, at: u64) -> u64 {
-    let query: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    let request = Request::new("GET", &format!("{prefix}/api/v1/query?time={at}&query={query}"));
-    let answer = send(port, &request.header("X-Scope-OrgID", TENANT));
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    let value = answer.json().pointer("/data/result/0/value/1").and_then(|value| value.as_str()?.parse().ok());
+fn number(port: u16, path: &str, promql: &str, at: u64) -> u64 {
+    let result = query(port, path, Some(TENANT), promql, Some(at));
+    let value = result.first().and_then(|series| series.pointer("/value/1")?.as_str()?.parse().ok());
     value.unwrap_or_default()
 }
 
 fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-/// Shown whether the test passes or not, unlike what a test prints.
-fn report(line: &str) {
-    drop(writeln!(io::stderr(), "{line}"));
 }
 
 /// The outages of a form, one after the other: `short`, unless all are asked for.

@@ -15,14 +15,6 @@ overrides:
 const MIB: u64 = 1 << 20;
 const UNCHECKED: &str = "x-envoy-auth-failure-mode-allowed";
 
-/// Decisions to allow, of all modes and reasons.
-fn allowed(edge: &Edge) -> f64 {
-    let page = edge.rls.get("/metrics");
-    let text = page.text();
-    let allows = text.lines().filter(|line| line.starts_with(r#"rls_decisions_total{decision="allow""#));
-    allows.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-}
-
 /// One tenant pushes 16 MB so many times at once, while another goes on as ever.
 fn overload(edge: &Edge, pushes: usize) -> Tally {
     let body = noisy(15_900_000);
@@ -39,7 +31,7 @@ fn overload(edge: &Edge, pushes: usize) -> Tally {
     let arrivals = edge.upstream.requests();
     assert_eq!(arrivals.len(), greedy.of(200) + others.of(200));
     assert_eq!(arrivals.iter().filter(|arrival| arrival.headers.get(UNCHECKED).is_some()).count(), 0);
-    assert_eq!(allowed(edge), arrivals.len() as f64, "{greedy:?}");
+    assert_eq!(edge.rls.decisions("allow"), arrivals.len() as f64, "{greedy:?}");
     greedy
 }
 
@@ -52,14 +44,7 @@ fn mimir_rls_is_within_its_bounds(edge: &Edge) {
     assert!(peak < bound, "mimir-rls had {peak} bytes, more than {bound}");
 }
 
-/// Pushes that Envoy refused because it held too many large ones.
-fn refused_by_envoy(envoy: &Envoy) -> f64 {
-    let series =
-        r#"envoy_http_adaptive_concurrency_gradient_controller_rq_blocked{envoy_http_conn_manager_prefix="push"}"#;
-    envoy.metric(series).unwrap_or_default()
-}
-
-fn refused_by_mimir_rls(edge: &Edge) -> f64 {
+fn denied_by_mimir_rls(edge: &Edge) -> f64 {
     let series = r#"rls_decisions_total{decision="deny",mode="enforce",reason="edge_overloaded"}"#;
     edge.rls.metric(series).unwrap_or_default()
 }
@@ -72,8 +57,8 @@ fn large_pushes_beyond_envoys_memory_are_denied_never_unchecked() {
     // Of 1 GiB, 3/4 are for large pushes: 12 of them at 4 x 16 MiB, the others are refused by their heads.
     let peak = edge.envoy.process.peak_rss();
     assert!(peak < 1024 * MIB, "Envoy had {peak} bytes");
-    assert!(refused_by_envoy(&edge.envoy) > 0.0);
-    assert_eq!(refused_by_envoy(&edge.envoy) + refused_by_mimir_rls(&edge), greedy.of(503) as f64);
+    assert!(edge.envoy.denied_for_overload() > 0.0);
+    assert_eq!(edge.envoy.denied_for_overload() + denied_by_mimir_rls(&edge), greedy.of(503) as f64);
 }
 
 #[test]
@@ -82,10 +67,10 @@ fn large_pushes_beyond_a_tenants_share_are_denied_never_unchecked() {
     let edge = Edge::builder().failing_open().forgetting_bodies().max_heap_bytes(4 << 30).start(LIMITS);
     let greedy = overload(&edge, 24);
     mimir_rls_is_within_its_bounds(&edge);
-    assert_eq!(refused_by_envoy(&edge.envoy), 0.0);
+    assert_eq!(edge.envoy.denied_for_overload(), 0.0);
     // Four pushes of 16 MB fill a quarter of 256 MiB.
-    assert!(refused_by_mimir_rls(&edge) > 0.0);
-    assert_eq!(refused_by_mimir_rls(&edge), greedy.of(503) as f64);
+    assert!(denied_by_mimir_rls(&edge) > 0.0);
+    assert_eq!(denied_by_mimir_rls(&edge), greedy.of(503) as f64);
 }
 
 /// Begins a push of so many bytes, or of unsaid size, and leaves it there.
@@ -101,11 +86,11 @@ fn half_a_push(port: u16, bytes: Option<usize>) -> TcpStream {
 }
 
 #[test]
-fn clients_that_go_away_leave_their_places_to_others() {
+fn disconnected_clients_free_their_places() {
     let edge = Edge::start(LIMITS);
     let (large, small) = (noisy(2_000_000).bytes, samples(10).bytes);
     let waiting: Vec<TcpStream> = (0..40).map(|_| half_a_push(edge.port(), Some(2_000_000))).collect();
-    until("all places for large pushes are taken", || refused_by_envoy(&edge.envoy) >= 28.0);
+    until("all places for large pushes are taken", || edge.envoy.denied_for_overload() >= 28.0);
     let refused = edge.push("modest", &large);
     assert_eq!((refused.status, refused.reason()), (503, None));
     assert_eq!(edge.push("modest", &small).status, 200);
@@ -136,11 +121,11 @@ fn the_largest_pushes_of_one_client_leave_a_mirror_room() {
 
     // Of 2 GiB, 3/4 are for them: 3 at 4 x 100 MiB.
     for (bytes, more) in [(Some(100_000_000), 5.0), (None, 5.0)] {
-        let before = refused_by_envoy(&mirror);
+        let before = mirror.denied_for_overload();
         let waiting: Vec<TcpStream> = (0..8).map(|_| half_a_push(mirror.port(), bytes)).collect();
-        until("all places are taken", || refused_by_envoy(&mirror) >= before + more);
+        until("all places are taken", || mirror.denied_for_overload() >= before + more);
         assert_eq!((status(&huge), status(&large)), (503, 200), "{bytes:?}");
-        assert_eq!(refused_by_envoy(&mirror), before + more + 1.0);
+        assert_eq!(mirror.denied_for_overload(), before + more + 1.0);
         drop(waiting);
         until("places are free", || status(&huge) == 200);
     }

@@ -69,7 +69,7 @@ fn start_with(flags: &[&str], edge: EdgeBuilder) -> Setup {
 }
 
 #[test]
-fn after_a_restart_mimirs_election_holds_whoever_pushes_first() {
+fn mimirs_election_holds_after_a_restart() {
     let Setup { mut edge, mimir, folder: _folder } = start(&[]);
     assert_eq!(status(&edge, "one", "a", 4), 200);
     assert_eq!(status(&edge, "one", "b", 4), 202, "Mimir elected a");
@@ -136,7 +136,7 @@ fn a_replica_stays_elected_while_should_rate_limit_denies_it() {
 }
 
 #[test]
-fn a_tracker_that_is_gone_refuses_nobody_wrongly() {
+fn a_lost_ha_tracker_causes_no_wrong_denial() {
     let Setup { edge, mimir, folder: _folder } = start(&[]);
     assert_eq!(status(&edge, "one", "a", 2), 200);
     until("the edge charges a", || refused_by_edge(&edge, "one", "a", 11));

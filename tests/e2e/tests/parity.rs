@@ -6,12 +6,11 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::env;
-use std::io::{self, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use e2e::{Edge, Mimir, WatchedFile, until};
+use e2e::{Edge, Mimir, WatchedFile, report, until};
 use tempfile::tempdir;
 
 mod answers;
@@ -116,11 +115,10 @@ fn print(tally: &Tally, seed: u64, started: Instant) {
     }
     let summary = format!(
         "\n{pushes} pushes of seed {seed} in {:.0?}: {likenesses:?}\n\
-         forwarded {forwarded:?}, refused {refused:?}, died in Mimir {unanswered}\n",
+         forwarded {forwarded:?}, refused {refused:?}, died in Mimir {unanswered}",
         started.elapsed()
     );
-    // Not captured, unlike what the macros print.
-    io::stderr().write_all(summary.as_bytes()).expect("stderr takes a summary");
+    report(&summary);
 }
 
 #[track_caller]

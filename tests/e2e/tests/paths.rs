@@ -45,7 +45,7 @@ const TARGETS: [&str; 30] = [
 ];
 
 #[test]
-fn no_spelling_of_the_path_leads_around_the_limit() {
+fn no_spelling_of_the_path_bypasses_the_limit() {
     let edge = Edge::start(LIMITS);
     let body = samples(10).bytes;
     for target in TARGETS {
@@ -84,7 +84,7 @@ fn the_query_is_kept() {
 }
 
 #[test]
-fn other_methods_on_the_push_path_are_answered_405() {
+fn other_methods_on_the_push_path_get_405() {
     let edge = Edge::start(LIMITS);
     for method in ["GET", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"] {
         for target in ["/api/v1/push", "//api/v1/push"] {
@@ -123,7 +123,7 @@ const ENVOYS_OWN_HEADERS: [(&str, &str); 14] = [
 ];
 
 #[test]
-fn a_client_cannot_speak_for_envoy() {
+fn a_client_cannot_set_envoys_headers() {
     let edge = Edge::start(LIMITS);
     let with_all = |tenant: &str, body: &[u8]| {
         ENVOYS_OWN_HEADERS.iter().fold(push_request(tenant, body), |request, (name, value)| request.header(name, value))

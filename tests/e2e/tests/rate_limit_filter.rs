@@ -109,7 +109,7 @@ impl Asked {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_asked_where_check_charges_the_samples() {
+async fn the_filter_sends_nothing_when_check_charges_the_samples() {
     let asked = Asked::start(false, Some("100000"), Ok(Code::OverLimit)).await;
     assert_eq!(asked.push("team").status, 200);
     assert_eq!(asked.questions().len(), 0);
@@ -139,7 +139,7 @@ async fn the_filter_sends_nothing_for_an_uncharged_push() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_reaches_the_client_as_it_was_worded() {
+async fn a_denial_reaches_the_client_unchanged() {
     let asked = Asked::start(true, Some("10"), Ok(Code::OverLimit)).await;
     let answer = asked.push("team");
     assert_eq!((answer.status, answer.text().as_ref()), (429, TEXT));
@@ -150,7 +150,7 @@ async fn a_refusal_reaches_the_client_as_it_was_worded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn samples_that_cannot_be_charged_are_answered_503() {
+async fn samples_that_cannot_be_charged_get_503() {
     let asked = Asked::start(true, Some("10"), Err(tonic::Code::Unavailable)).await;
     assert_eq!(asked.push("team").status, 503);
     assert_eq!(asked.upstream.requests().len(), 0);

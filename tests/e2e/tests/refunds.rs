@@ -240,7 +240,7 @@ fn a_push_of_two_tenants_is_nobodys(failing: &Failing) {
 }
 
 #[test]
-fn what_mimir_did_not_take_comes_back_where_check_charges() {
+fn charges_of_check_come_back() {
     everything_that_mimir_did_not_take_comes_back(&Failing::start(Edge::builder()));
 }
 
@@ -250,12 +250,12 @@ fn charges_of_should_rate_limit_come_back_too() {
 }
 
 #[test]
-fn what_comes_back_reaches_the_process_that_charged() {
+fn a_refund_reaches_the_process_that_charged() {
     let tenants: Vec<String> = (0..30).map(|number| format!("tenant-{number}")).chain(["a:k=v".to_owned()]).collect();
     let upstream = FaultyUpstream::start(Behaviour::Answer(503));
     let edge = Edge::builder().replicas(3).upstream(upstream.port()).start(LIMITS);
     edge.envoy.wait_for_healthy_rls(3);
-    let replicas: Vec<_> = std::iter::once(&edge.rls).chain(&edge.replicas).collect();
+    let replicas: Vec<_> = edge.all_rls().collect();
     let counted = |cause: &str| {
         let series = format!(r#"rls_refunds_total{{cause="{cause}"}}"#);
         replicas.iter().map(|rls| rls.metric(&series).unwrap_or_default()).collect::<Vec<_>>()

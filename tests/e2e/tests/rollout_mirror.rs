@@ -216,7 +216,7 @@ fn agrees((tenant, _): &(Option<String>, usize), by_mimir: &(u16, String), by_ed
 }
 
 #[test]
-fn a_mirrored_edge_decides_as_the_mimir_that_answers() {
+fn a_mirrored_edge_decides_as_mimir_does() {
     let folder = tempdir().expect("a folder can be made");
     let limits = WatchedFile::of(LIMITS);
     let mirrored = Mirrored::start(folder.path(), &limits);

@@ -48,7 +48,7 @@ fn shown(limits: &Value) -> Tenants {
 }
 
 #[test]
-fn a_server_takes_from_a_file_what_mimir_takes() {
+fn a_server_accepts_from_files_what_mimir_accepts() {
     let folder = tempdir().expect("a folder can be made");
     let documents = documents();
     for compressed in [false, true] {
@@ -66,7 +66,7 @@ fn a_server_takes_from_a_file_what_mimir_takes() {
 
 /// The real API server holds what is no text in `binaryData`, and overrides-sync hands it on.
 #[test]
-fn a_server_takes_from_a_config_map_what_mimir_takes() {
+fn a_server_accepts_from_configmaps_what_mimir_accepts() {
     let cluster = Cluster::start(&resting(0));
     let sync = cluster.sync("sync", &["--allow-empty-overrides"]);
     let folder = tempdir().expect("a folder can be made");

@@ -29,13 +29,6 @@ fn unchecked(edge: &Edge) -> Option<f64> {
     edge.envoy.metric(&format!("envoy_http_ext_authz_failure_mode_allowed{{{labels}}}"))
 }
 
-/// Pushes that Envoy refused because of how many there were.
-fn refused_by_envoy(edge: &Edge) -> f64 {
-    let series =
-        r#"envoy_http_adaptive_concurrency_gradient_controller_rq_blocked{envoy_http_conn_manager_prefix="push"}"#;
-    edge.envoy.metric(series).unwrap_or_default()
-}
-
 #[test]
 fn a_saturated_edge_lets_nothing_through_unchecked() {
     let edge = Edge::builder().failing_open().start(LIMITS);
@@ -68,7 +61,7 @@ fn pushes_beyond_those_that_may_wait_are_denied_immediately() {
     edge.rls.process.signal(Signal::STOP);
     let tally = thread::scope(|scope| {
         let waiting = scope.spawn(|| Tally::of_pushes_at_once(edge.port(), BOUND + OVER, &push));
-        until("those above the bound are refused", || refused_by_envoy(&edge) >= OVER as f64);
+        until("those above the bound are refused", || edge.envoy.denied_for_overload() >= OVER as f64);
         assert_eq!(edge.send(&Request::new("GET", "/healthz")).status, 200);
         assert_eq!(edge.send(&Request::new("GET", "/api/v1/push")).status, 405);
         edge.rls.process.signal(Signal::CONT);
@@ -79,7 +72,7 @@ fn pushes_beyond_those_that_may_wait_are_denied_immediately() {
 }
 
 #[test]
-fn small_pushes_that_are_never_sent_whole_hold_no_place() {
+fn incomplete_small_pushes_hold_no_place() {
     let edge = Edge::builder().max_pushes(20).start(LIMITS);
     let head = "POST /api/v1/push HTTP/1.1\r\nHost: edge\r\nX-Scope-OrgID: flood\r\nContent-Length: 2000\r\n\r\n";
     let half_a_push = |_| {
@@ -91,7 +84,7 @@ fn small_pushes_that_are_never_sent_whole_hold_no_place() {
     let active = r#"envoy_http_downstream_rq_active{envoy_http_conn_manager_prefix="push"}"#;
     until("Envoy has them all", || edge.envoy.metric(active) >= Some(30.0));
     assert_eq!(edge.push("innocent", &samples(10).bytes).status, 200);
-    assert_eq!(refused_by_envoy(&edge), 0.0);
+    assert_eq!(edge.envoy.denied_for_overload(), 0.0);
 }
 
 /// Limits of a tenant with 30 ordinary rules, and of one without any.

@@ -13,10 +13,3 @@ mod moves;
 mod restarts;
 mod tables;
 mod tenants;
-
-use std::io::{self, Write};
-
-/// Shown whether the test passes or not, unlike what a test prints.
-fn report(line: &str) {
-    drop(writeln!(io::stderr(), "{line}"));
-}

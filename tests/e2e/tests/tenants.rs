@@ -15,7 +15,7 @@ fn push_of(tenants: &[&[u8]]) -> Request {
 }
 
 #[test]
-fn a_push_without_a_legal_tenant_is_refused() {
+fn a_push_without_a_valid_tenant_is_denied() {
     let edge = Edge::start(LIMITS);
     let check = |tenants: &[&[u8]], status: u16, reason: &str, text: &str| {
         let answer = edge.send(&push_of(tenants));
@@ -41,7 +41,7 @@ fn a_push_without_a_legal_tenant_is_refused() {
 }
 
 #[test]
-fn a_legal_tenant_gets_through_as_it_was_spelled() {
+fn a_valid_tenant_is_forwarded_as_spelled() {
     let edge = Edge::start(LIMITS);
     let legal: [&[u8]; 4] = [b"b", b"b|b", b"0!-_.*'()", &[b'x'; 150]];
     for tenant in legal {
@@ -93,7 +93,7 @@ fn a_very_long_tenant_header_is_checked_when_failing_open() {
 }
 
 #[test]
-fn a_doubled_header_is_not_admitted_as_its_first_tenant() {
+fn a_repeated_header_is_not_admitted_as_its_first_tenant() {
     let edge = Edge::builder()
         .edge_config("{ mode: enforce, tenants: { lax: { mode: shadow } } }")
         .rls_arguments(&["--max-request-bytes=100000"])

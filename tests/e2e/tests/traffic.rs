@@ -33,7 +33,7 @@ fn a_copy_is_decided_and_charged_and_never_reaches_mimir() {
 }
 
 #[test]
-fn a_real_push_reaches_mimir_without_the_mark() {
+fn a_live_push_reaches_mimir_without_the_traffic_header() {
     let edge = Edge::start(LIMITS);
     assert_eq!(edge.send(&push_request("team", &samples(1).bytes).header(TRAFFIC, "live")).status, 200);
     assert_eq!(edge.send(&push_request("team", &samples(1).bytes)).status, 200);

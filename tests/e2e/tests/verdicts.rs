@@ -64,7 +64,7 @@ fn known() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn the_edge_takes_and_refuses_what_mimir_does() {
+fn edge_and_mimir_accept_and_reject_the_same_documents() {
     let seed = setting("SEED").unwrap_or(SEED);
     let generator = Generator::new(seed, known());
     let folder = tempdir().expect("a folder can be made");
@@ -87,7 +87,7 @@ fn the_edge_takes_and_refuses_what_mimir_does() {
 
 /// A configuration of Mimir's is small; what it can be blown up to is not.
 #[test]
-fn documents_that_grow_cost_no_more_than_in_mimir() {
+fn growing_documents_cost_no_more_than_in_mimir() {
     let folder = tempdir().expect("a folder can be made");
     let mut mimir = RuntimeMimir::start(&folder.path().join("mimir"), "document.yaml");
     let file = folder.path().join("document.yaml");

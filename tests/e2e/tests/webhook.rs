@@ -111,7 +111,7 @@ fn kubectl_shows_line_and_reason_of_a_denied_change() {
 }
 
 #[test]
-fn nothing_is_said_about_any_other_configmap() {
+fn other_configmaps_are_not_reviewed() {
     let asked = Asked::start();
     let before = ["allowed", "warned", "denied", "passed"].map(|answer| asked.reviews(answer));
     for (name, namespace) in [("mimir-config", "mimir"), ("mimir-runtime", "default")] {
@@ -125,7 +125,7 @@ fn nothing_is_said_about_any_other_configmap() {
 }
 
 #[test]
-fn a_change_is_taken_while_the_webhook_is_away() {
+fn a_change_is_accepted_while_the_webhook_is_down() {
     let mut asked = Asked::start();
     asked.sync.process.kill();
     let unjudged = asked.apply("mimir-runtime", "mimir", "overrides: {team-a: {ingestion_rate: fast}}");

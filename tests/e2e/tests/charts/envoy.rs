@@ -33,7 +33,7 @@ fn status(port: u16, path: &str) -> Option<u16> {
 }
 
 #[test]
-fn envoy_runs_and_drains_as_its_chart_has_it() {
+fn envoy_runs_and_drains_as_its_chart_says() {
     let (_server, kubectl) = cluster();
     let folder = tempfile::tempdir().expect("a folder can be made");
     let limits = WatchedFile::of("overrides: {}");

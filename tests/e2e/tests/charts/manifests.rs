@@ -190,7 +190,7 @@ fn mimir_rls_reads_limits_where_overrides_sync_serves_them() {
 }
 
 #[test]
-fn mimir_rls_takes_the_largest_push_of_any_envoy() {
+fn mimir_rls_accepts_the_largest_push_of_any_envoy() {
     let (_server, kubectl) = cluster();
     let largest = |name: &str, values: &[Set<'_>], object: &str, before: &str| {
         let objects = Objects::of(&kubectl, name, values);
@@ -208,7 +208,7 @@ fn mimir_rls_takes_the_largest_push_of_any_envoy() {
 }
 
 #[test]
-fn helm_has_nothing_to_say_against_the_charts() {
+fn helm_lints_the_charts_without_a_warning() {
     for name in [MIMIR_RLS, OVERRIDES_SYNC, ENVOY] {
         let chart = chart(name);
         let path = chart.to_str().expect("a path is text");

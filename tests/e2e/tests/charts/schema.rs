@@ -127,7 +127,7 @@ fn a_value_of_wrong_type_or_range_is_named() {
 }
 
 #[test]
-fn labels_that_pods_are_selected_by_cannot_be_set() {
+fn selector_labels_cannot_be_set() {
     for (name, label) in [(MIMIR_RLS, "name"), (OVERRIDES_SYNC, "instance"), (ENVOY, "name")] {
         let set = format!("podLabels.app\\.kubernetes\\.io/{label}=edge");
         check(name, &set, &[&format!("invalid propertyName 'app.kubernetes.io/{label}'")]);

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::io::Write;
 use std::time::{Duration, Instant};
 
-use e2e::{PushOutcome, compare_with, let_time_pass, until, until_some};
+use e2e::{PushOutcome, compare_with, let_time_pass, report, until, until_some};
 
 use super::stack::Stack;
 
@@ -81,9 +80,8 @@ impl Case {
         let slowest = outcomes.iter().map(|outcome| outcome.took).max().unwrap_or_default();
         let late = outcomes.iter().map(|outcome| outcome.late).max().unwrap_or_default();
         line += &format!(" slowest={} late={}", seconds(slowest), seconds(late));
-        line += &format!(" prometheus_lost={prometheus_lost} prometheus_caught_up={}\n", seconds(caught_up));
-        // Past what the test runner keeps of a test that passes.
-        std::io::stderr().write_all(line.as_bytes()).expect("the figures can be printed");
+        line += &format!(" prometheus_lost={prometheus_lost} prometheus_caught_up={}", seconds(caught_up));
+        report(&line);
 
         assert_eq!((missing, refused, prometheus_lost), (0, 0, 0.0), "{line}");
         assert!(normal <= normal_within, "not normal within {normal_within:?}: {line}");

@@ -126,7 +126,7 @@ impl Stack {
 
     /// The limit by which a change is known.
     pub(crate) fn probe_in_force(&self) -> Option<u64> {
-        self.edge.rls.get("/api/v1/tenants/probe").json().pointer("/limits/ingestion_burst_size")?.as_u64()
+        self.edge.rls.burst("probe")
     }
 
     /// The control plane.

@@ -16,7 +16,7 @@ fn lines() -> Vec<String> {
 }
 
 #[test]
-fn the_docs_patches_do_what_they_say() {
+fn the_patches_in_the_docs_work() {
     let cluster = Cluster::start(&overrides(&[("tenant-1", 5)]));
     let sync = cluster.sync("sync", &[]);
     let edge = Edge::builder().limits_from(&sync.feed()).start("");

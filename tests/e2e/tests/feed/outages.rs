@@ -51,7 +51,7 @@ fn without_an_api_server_decisions_go_on_through_restarts() {
     assert!(back.elapsed().as_secs_f64() < FRESH, "took {:?}", back.elapsed());
     cluster.put(&overrides(&[("always", 1_000_000_000), ("never", 5), ("another", 7)]));
     let changed = Instant::now();
-    until("a change holds", || edge.rls.get("/api/v1/tenants/another").json()["limits"]["ingestion_burst_size"] == 7);
+    until("a change holds", || edge.rls.burst("another") == Some(7));
     assert!(changed.elapsed().as_secs_f64() < FRESH, "took {:?}", changed.elapsed());
 
     let (always, never) = (always.stop(), never.stop());
@@ -68,7 +68,7 @@ fn mimir_rls_leaves_a_frozen_overrides_sync_for_another() {
     let clients = |sync: &e2e::OverridesSync| sync.metric("overrides_sync_feed_clients");
     let (serving, other) = if clients(&first) == Some(1.0) { (&first, &second) } else { (&second, &first) };
     serving.process.signal(Signal::STOP);
-    let burst = || edge.rls.get("/api/v1/tenants/team").json()["limits"]["ingestion_burst_size"].as_u64();
+    let burst = || edge.rls.burst("team");
     cluster.put(&overrides(&[("team", 6)]));
     let changed = Instant::now();
     until("the other one tells the change", || burst() == Some(6));

@@ -1,12 +1,11 @@
 //! Sends every push to a Mimir, then to what is compared with it, and gathers how they answered.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use e2e::{Connection, Request, Response};
+use e2e::{Connection, Response, exchange};
 
 use super::answers::{Likeness, compare, shown, subject};
 use super::pushes::push;
@@ -55,13 +54,13 @@ impl Run {
         thread::scope(|scope| {
             for _ in 0..WORKERS {
                 scope.spawn(|| {
-                    let mut clients = [Client::new(self.mimir), Client::new(self.edge)];
+                    let mut connections = [None, None];
                     loop {
                         let number = next.fetch_add(1, Ordering::Relaxed);
                         if number >= self.tenants.end {
                             return;
                         }
-                        self.of_tenant(number, &mut clients, &tally);
+                        self.push_all_of(number, &mut connections, &tally);
                     }
                 });
             }
@@ -71,11 +70,12 @@ impl Run {
 
     /// Mimir's handler dies of some pushes, such as one with a cluster that is no UTF-8, and what it holds of the tenant's pairs is no longer
     /// what the edge must take it for: the tenant ends there. The edge may have refused the push.
-    fn of_tenant(&self, number: u64, [mimir, edge]: &mut [Client; 2], tally: &Mutex<Tally>) {
+    fn push_all_of(&self, number: u64, [mimir, edge]: &mut [Option<Connection>; 2], tally: &Mutex<Tally>) {
         let mut tenant = Tenant::of(self.seed, number);
         for index in 0..PUSHES_PER_TENANT {
             let request = push(&mut tenant, index.cast_signed(), self.start);
-            let answers = (mimir.send(&request), edge.send(&request));
+            // No push is sent a second time: it would be charged twice.
+            let answers = (exchange(mimir, self.mimir, &request), exchange(edge, self.edge, &request));
             let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
             match answers {
                 (Ok(mimir), Ok(edge)) => {
@@ -119,30 +119,5 @@ impl Tally {
                 shown(edge)
             ));
         }
-    }
-}
-
-/// A kept-alive connection that is opened again after the other side closed it.
-struct Client {
-    port: u16,
-    connection: Option<Connection>,
-}
-
-impl Client {
-    fn new(port: u16) -> Self {
-        Self { port, connection: None }
-    }
-
-    /// Never sends a push a second time: it would be charged twice.
-    fn send(&mut self, request: &Request) -> io::Result<Response> {
-        let mut connection = match self.connection.take() {
-            Some(open) => open,
-            None => Connection::open(self.port)?,
-        };
-        let response = connection.send(request)?;
-        if response.headers.get("Connection").as_deref() != Some("close") {
-            self.connection = Some(connection);
-        }
-        Ok(response)
     }
 }

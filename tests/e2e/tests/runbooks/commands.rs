@@ -59,7 +59,7 @@ fn a_push_reaches(shell: &OperatorShell, place: &Upstream, other: &Upstream) {
 }
 
 #[test]
-fn the_readmes_lines_install_what_works_together() {
+fn the_readmes_installation_works_together() {
     let (shell, _mimir, _envoy) = start();
     let readme = fs::read_to_string(repository().join("README.md")).expect("the README");
     let installs: Vec<String> = blocks(&readme).into_iter().filter(|block| block.contains("helm install")).collect();

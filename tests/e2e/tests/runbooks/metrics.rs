@@ -35,7 +35,7 @@ fn exported(page: &str, names: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn every_metric_that_is_named_is_there() {
+fn every_named_metric_exists() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let limits = WatchedFile::of("overrides: { small: { ingestion_rate: 0.001, ingestion_burst_size: 1 } }");
     let mimir = Mimir::start(&folder.path().join("mimir"), Path::new(&limits.path()));

@@ -11,14 +11,10 @@ pub(crate) struct DecisionCounts(BTreeMap<(String, usize), f64>);
 /// The replicas that decided for each tenant in some part of a test.
 pub(crate) type Deciders = BTreeMap<String, BTreeSet<usize>>;
 
-pub(crate) fn all(edge: &Edge) -> impl Iterator<Item = &MimirRls> {
-    std::iter::once(&edge.rls).chain(&edge.replicas)
-}
-
 impl DecisionCounts {
     /// What the replicas that are there have decided so far.
     pub(crate) fn of(edge: &Edge) -> Self {
-        Self::of_replicas(all(edge).enumerate())
+        Self::of_replicas(edge.all_rls().enumerate())
     }
 
     /// What these have decided so far.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::Edge;
 
-use super::decision_counts::{DecisionCounts, all};
+use super::decision_counts::DecisionCounts;
 use super::load::{Push, Stream, push_during};
 use super::tenants::{overrides, streams};
 
@@ -26,7 +26,7 @@ fn a_limit_is_exact_over_three_replicas(distributors: u32) {
     for (tenant, deciders) in &deciders {
         assert_eq!(deciders.len(), 1, "{tenant} was decided by several");
     }
-    for replica in 0..all(&edge).count() {
+    for replica in 0..edge.all_rls().count() {
         assert!(deciders.values().any(|deciders| deciders.contains(&replica)), "replica {replica} was never asked");
     }
     let passed = answers.iter().flatten().filter(|push| push.passed()).count();

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use e2e::{Connection, Request, Response, push_request, samples, wait_until};
+use e2e::{Connection, Request, exchange, push_request, samples, wait_until};
 
 /// As many pushes can wait for their answers before one is late.
 const CLIENTS: usize = 16;
@@ -117,13 +117,6 @@ impl Drop for StopOnDrop<'_> {
 
 fn push(connection: &mut Option<Connection>, port: u16, request: &Request) -> Push {
     let started = Instant::now();
-    let open = connection.take().map_or_else(|| Connection::open(port), Ok);
-    let answer = open.and_then(|mut open| open.send(request).map(|answer| (open, answer)));
-    let answer: Option<Response> = answer.ok().map(|(open, answer)| {
-        if answer.headers.get("connection").as_deref() != Some("close") {
-            *connection = Some(open);
-        }
-        answer
-    });
-    Push { started, answered: Instant::now(), status: answer.map(|answer| answer.status) }
+    let status = exchange(connection, port, request).ok().map(|response| response.status);
+    Push { started, answered: Instant::now(), status }
 }

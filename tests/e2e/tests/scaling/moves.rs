@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use e2e::{Edge, let_time_pass};
+use e2e::{Edge, let_time_pass, report};
 
 use super::decision_counts::{Deciders, DecisionCounts};
 use super::load::{Push, Stream, push_during};
-use super::report;
 use super::tenants::{Limited, overrides, streams};
 
 /// Long enough for a bucket of five seconds to be empty before something happens, and for a full one to empty again afterwards.

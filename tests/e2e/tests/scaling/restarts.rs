@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use e2e::{Edge, MimirRls, Signal, until};
+use e2e::{Edge, MimirRls, Signal, report, until};
 
-use super::decision_counts::{DecisionCounts, all};
+use super::decision_counts::DecisionCounts;
 use super::load::{Push, Stream, push_during};
 use super::moves::moves;
-use super::report;
 use super::tenants::{overrides, streams};
 
 const LEAST: Duration = Duration::from_secs(30);
@@ -37,7 +36,8 @@ fn a_rolling_restart_causes_no_error_and_no_wrong_denial() {
             let rls = replicas(&mut edge).nth(replica).expect("there are three");
             assert!(rls.process.wait().success());
             rls.restart();
-            let until_back = DecisionCounts::of_replicas(all(&edge).enumerate().filter(|(place, _)| *place != replica));
+            let until_back =
+                DecisionCounts::of_replicas(edge.all_rls().enumerate().filter(|(place, _)| *place != replica));
             edge.envoy.wait_for_healthy_rls(3);
             parts.push(until_back.deciders_since(&drained));
             before = until_back;

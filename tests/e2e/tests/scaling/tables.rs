@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use e2e::{Edge, Envoy, EnvoySettings, MimirRls, push_request, samples, send};
+use e2e::{Edge, Envoy, EnvoySettings, MimirRls, push_request, report, samples, send};
 
-use super::decision_counts::{Deciders, DecisionCounts, all};
-use super::report;
+use super::decision_counts::{Deciders, DecisionCounts};
 
 /// Each has a counter of its own at the replica that decides for it.
 const TENANTS: usize = 400;
@@ -24,7 +23,7 @@ fn deciders(edge: &Edge, port: u16) -> Deciders {
 fn the_order_of_endpoints_does_not_change_a_tenants_replica() {
     let edge = Edge::builder().replicas(3).start("overrides: {}");
     edge.envoy.wait_for_healthy_rls(3);
-    let ports: Vec<u16> = all(&edge).map(MimirRls::grpc_port).collect();
+    let ports: Vec<u16> = edge.all_rls().map(MimirRls::grpc_port).collect();
     let expected = deciders(&edge, edge.port());
     assert_eq!(expected.len(), TENANTS);
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {

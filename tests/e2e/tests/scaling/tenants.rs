@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use e2e::report;
+
 use super::load::{Push, Stream};
-use super::report;
 
 /// Samples a second, requests a second times [`PUSH`].
 const RATE: f64 = 1000.0;

@@ -1,10 +1,11 @@
 //! Documents put to both readers, and what was seen.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+use e2e::report;
 
 use super::differences::Differences;
 use super::documents::{Document, Generator};
@@ -102,13 +103,12 @@ impl Tally {
         }
         text += &format!(
             "{documents} documents of SEED={seed} in {:.1?}: {} differ; {} kinds of fields were refused for a wrong value\n\
-             the edge took {ours:.1?} for them, Mimir {mimir:.1?} at most; the slowest (document {number}) {slow:.1?}, Mimir {of_mimir:.1?}\n",
+             the edge took {ours:.1?} for them, Mimir {mimir:.1?} at most; the slowest (document {number}) {slow:.1?}, Mimir {of_mimir:.1?}",
             started.elapsed(),
             self.differences.count(),
             self.wrong.len()
         );
-        // Not captured, unlike what the macros print.
-        io::stderr().write_all(text.as_bytes()).expect("stderr takes a summary");
+        report(&text);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The times of the samples that a Prometheus or a Mimir has, read by a query.
+//! What a Prometheus or a Mimir has, read by PromQL.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,16 +12,26 @@ pub type SampleTimes = BTreeMap<Vec<String>, BTreeSet<i64>>;
 
 #[track_caller]
 pub(crate) fn sample_times(port: u16, path: &str, tenant: Option<&str>, selector: &str) -> SampleTimes {
-    let query: String = format!("{selector}[30m]").bytes().map(|byte| format!("%{byte:02x}")).collect();
-    let mut request = Request::new("GET", &format!("{path}?query={query}"));
+    let series = query(port, path, tenant, &format!("{selector}[30m]"), None);
+    series.iter().map(|one| (labels(one), times(one))).collect()
+}
+
+/// The result of a query now, or at a time in Unix seconds, by the path of the API's `query`; Mimir asks for a tenant.
+///
+/// # Panics
+/// When the query fails.
+#[must_use]
+#[track_caller]
+pub fn query(port: u16, path: &str, tenant: Option<&str>, query: &str, at: Option<u64>) -> Vec<Value> {
+    let encoded: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let time = at.map(|at| format!("&time={at}")).unwrap_or_default();
+    let mut request = Request::new("GET", &format!("{path}?query={encoded}{time}"));
     if let Some(tenant) = tenant {
         request = request.header("X-Scope-OrgID", tenant);
     }
-    let answer = send(port, &request);
-    assert_eq!(answer.status, 200, "{selector}: {}", answer.text());
-    let answer = answer.json();
-    let series = answer.pointer("/data/result").and_then(Value::as_array).expect("a matrix");
-    series.iter().map(|one| (labels(one), times(one))).collect()
+    let response = send(port, &request);
+    assert_eq!(response.status, 200, "{query}: {}", response.text());
+    response.json().pointer("/data/result").and_then(Value::as_array).expect("a query has a result").clone()
 }
 
 fn labels(series: &Value) -> Vec<String> {

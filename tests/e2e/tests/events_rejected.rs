@@ -23,7 +23,7 @@ fn is_described(cluster: &Cluster) -> bool {
 }
 
 #[test]
-fn a_document_that_is_refused_from_the_start_is_told() {
+fn a_document_rejected_from_the_start_is_reported() {
     let cluster = Cluster::start(REFUSED);
     let folder = cluster.server.folder().join("sync");
     let kubeconfig = cluster.server.kubeconfig(ADMIN);
