@@ -124,7 +124,7 @@ impl EdgeBuilder {
         self
     }
 
-    /// Near so much memory Envoy refuses pushes.
+    /// Near so much memory Envoy denies pushes.
     #[must_use]
     pub fn max_heap_bytes(mut self, bytes: u64) -> Self {
         self.max_heap_bytes = Some(bytes);

@@ -29,7 +29,7 @@ pub struct EnvoySettings {
     pub failure_mode_allow: bool,
     /// Whether its ratelimit filter asks mimir-rls to charge the samples.
     pub charge_samples_in_rate_limit: bool,
-    /// Near so much memory it refuses pushes.
+    /// Near so much memory it denies pushes.
     pub max_heap_bytes: u64,
     /// Pushes that may wait for mimir-rls or the upstream at once.
     pub max_pushes: u64,

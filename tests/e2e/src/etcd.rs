@@ -68,7 +68,7 @@ impl Etcd {
     fn call(&self, path: &str, message: &Value) -> Value {
         let request = Request::new("POST", path).header("Content-Type", "application/json");
         let response = send(self.port, &request.body(message.to_string().as_bytes()));
-        assert_eq!(response.status, 200, "etcd refused {path}: {}", response.text());
+        assert_eq!(response.status, 200, "etcd rejected {path}: {}", response.text());
         response.json()
     }
 }

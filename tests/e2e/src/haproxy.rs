@@ -69,17 +69,17 @@ impl Haproxy {
     /// Sets the share of the edge, in percent, as an operator does.
     ///
     /// # Panics
-    /// When HAProxy refuses it.
+    /// When HAProxy rejects it.
     pub fn set_share(&self, percent: u8) {
         let rest = 100 - percent;
         let answer = self.command(&format!("set weight pushes/edge {percent}; set weight pushes/mimir {rest}"));
-        assert_eq!(answer, "", "HAProxy refuses the weights");
+        assert_eq!(answer, "", "HAProxy rejects the weights");
     }
 
     /// Edits `haproxy.cfg`, checks it and reloads, as `systemctl reload haproxy` does. Waits until a new process serves.
     ///
     /// # Panics
-    /// When HAProxy refuses the file.
+    /// When HAProxy rejects the file.
     pub fn reload_edited(&self, edit: impl FnOnce(String) -> String) {
         let file = self.folder.path().join("haproxy.cfg");
         let text = fs::read_to_string(&file).expect("a configuration can be read");

@@ -48,7 +48,7 @@ impl Connection {
     pub fn send(&mut self, request: &Request) -> io::Result<Response> {
         let Self { stream, reader } = self;
         thread::scope(|scope| {
-            // A server that refuses early stops reading: that the rest cannot be written is no failure if there is an answer.
+            // A server that rejects early stops reading: that the rest cannot be written is no failure if there is an answer.
             let writing = scope.spawn(move || request.write_to(stream));
             let answer = read_response(reader, request.method() == "HEAD");
             let written = writing.join().map_err(|_| io::Error::other("the writing thread panicked"))?;

@@ -72,7 +72,7 @@ impl Nginx {
     /// Copies one of the files over `nginx.conf`, checks it and reloads. Waits until no worker of before takes connections.
     ///
     /// # Panics
-    /// When NGINX refuses the file.
+    /// When NGINX rejects the file.
     pub fn switch_to(&self, file: &str) {
         self.switch_to_edited(file, |text| text);
     }
@@ -80,7 +80,7 @@ impl Nginx {
     /// The same after an edit of the file.
     ///
     /// # Panics
-    /// When NGINX refuses the file.
+    /// When NGINX rejects the file.
     pub fn switch_to_edited(&self, file: &str, edit: impl FnOnce(String) -> String) {
         use_file(self.folder.path(), file, edit);
         test(self.folder.path());

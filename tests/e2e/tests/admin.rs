@@ -1,4 +1,4 @@
-//! What an operator can ask a running mimir-rls, and where it writes down what it refused.
+//! What an operator can ask a running mimir-rls, and where it writes down what it denied.
 
 use std::fs;
 
@@ -97,7 +97,7 @@ fn denials_are_listed_newest_first() {
     let samples: Vec<_> = rows(&of_tenant, "denials").iter().map(|row| row["samples"].clone()).collect();
     assert_eq!(samples, [json!(7), json!(6)]);
     let shadowed = json(&edge, "/api/v1/denials?tenant=d-tenant");
-    let [row] = rows(&shadowed, "denials").try_into().expect("one refusal that was only counted");
+    let [row] = rows(&shadowed, "denials").try_into().expect("one denial that was only counted");
     assert_eq!(
         (&row["decision"], &row["mode"], &row["reason"]),
         (&json!("would_deny"), &json!("shadow"), &json!("ingestion_burst"))
@@ -170,7 +170,7 @@ fn a_denial_is_written_to_audit_log_and_log() {
     assert_eq!(edge.push("a-tenant", &samples(6).bytes).status, 200);
     assert_eq!(edge.send(&push_request("d-tenant", &samples(300_000).bytes)).status, 200);
 
-    let lines = until_some("both refusals are in the audit log", || {
+    let lines = until_some("both denials are in the audit log", || {
         let text = fs::read_to_string(&audit).unwrap_or_default();
         (text.ends_with('\n') && text.lines().count() >= 2).then_some(text)
     });

@@ -16,7 +16,7 @@ fn arrives_whole_and_is_charged(body: &Body, request: &Request) {
     assert!(arrivals.iter().all(|arrival| arrival.body == body.bytes), "the body was changed on its way");
     assert_eq!(edge.rls.metric(r#"rls_samples_total{decision="allow"}"#), Some(body.samples as f64));
 
-    // The bucket held these samples and no more: nothing but a full charge explains the refusal.
+    // The bucket held these samples and no more: nothing but a full charge explains the denial.
     assert_eq!(edge.push("exact", &samples(1).bytes).status, 429);
     assert_eq!(edge.upstream.requests_of("exact").len(), 1);
 }

@@ -35,9 +35,9 @@ fn ten_of_thirty_pushes_get_through(edge: &Edge) {
     let seen = statuses(edge, "requests", 30, 1);
     assert_eq!(seen, [[200; 10], [429; 10], [429; 10]].concat());
     assert_eq!(edge.upstream.requests_of("requests").len(), 10);
-    let refused = edge.push("requests", &samples(1).bytes);
-    assert_eq!(refused.reason().as_deref(), Some("request_rate"));
-    assert!(refused.text().contains("err-mimir-tenant-max-request-rate"), "{}", refused.text());
+    let denied = edge.push("requests", &samples(1).bytes);
+    assert_eq!(denied.reason().as_deref(), Some("request_rate"));
+    assert!(denied.text().contains("err-mimir-tenant-max-request-rate"), "{}", denied.text());
 }
 
 /// The bucket holds 10 and gets 10 a second: in t seconds, at least 10 and at most 10 + 10 t of the pushes pass.
@@ -105,9 +105,9 @@ fn both_calls_drain_one_bucket(edge: &Edge) {
     assert_eq!(statuses(edge, "a", 5, 10), [200, 200, 200, 200, 429]);
     assert_eq!(statuses(edge, "a|a", 1, 1), [429]);
 
-    let refused = caller.ask("tenant", "a", 1);
-    assert_eq!(refused.overall_code(), Code::OverLimit);
-    assert!(String::from_utf8_lossy(&refused.raw_body).contains("err-mimir-tenant-max-ingestion-rate"), "{refused:?}");
+    let denied = caller.ask("tenant", "a", 1);
+    assert_eq!(denied.overall_code(), Code::OverLimit);
+    assert!(String::from_utf8_lossy(&denied.raw_body).contains("err-mimir-tenant-max-ingestion-rate"), "{denied:?}");
 
     assert_eq!(caller.ask("tenant_requests", "b", 6).overall_code(), Code::Ok);
     assert_eq!(statuses(edge, "b|b", 5, 1), [200, 200, 200, 200, 429]);

@@ -1,4 +1,4 @@
-//! The services of compose.yaml, without an engine: a push arrives, one is refused, and the dashboards' questions have answers.
+//! The services of compose.yaml, without an engine: a push arrives, one is denied, and the dashboards' questions have answers.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot do its part fails")]
 
@@ -21,12 +21,12 @@ fn samples_within_the_limit_arrive_and_others_are_denied() {
     until("Envoy knows that mimir-rls is healthy", || stack.send("mimir-envoy:8080", &push).status != 503);
 
     stack.set_limits("overrides: { demo: { ingestion_rate: 0.001, ingestion_burst_size: 1 } }\n");
-    until("a push of two samples is refused by the edge", || {
+    until("a push of two samples is denied by the edge", || {
         let answer = stack.send("mimir-envoy:8080", &push);
         answer.status == 429 && answer.headers.get("x-mimir-edge-reason").as_deref() == Some("ingestion_burst")
     });
-    // Mimir counts what it refuses for a rate once it has.
-    until("Mimir refuses it too", || stack.send("mimir:8080", &push).status == 429);
+    // Mimir counts what it denies for a rate once it has.
+    until("Mimir denies it too", || stack.send("mimir:8080", &push).status == 429);
     dashboards_are_answered(&stack);
     runbooks_have_numbers(&stack);
 }

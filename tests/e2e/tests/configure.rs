@@ -32,7 +32,7 @@ fn enforce() -> String {
 }
 
 #[track_caller]
-fn refused(name: &str, value: &str, complaint: &str) {
+fn rejected(name: &str, value: &str, complaint: &str) {
     assert_eq!(configure(&enforce(), &[(name, value)]), Err(format!("configure: {complaint}")));
 }
 
@@ -47,19 +47,19 @@ fn without_settings_a_configuration_is_the_committed_one() {
 
 #[test]
 fn an_invalid_setting_is_named() {
-    refused("EDGE_PORT", "99999", "EDGE_PORT=99999 is no port");
-    refused("METRICS_PORT", "x", "METRICS_PORT=x is no number");
-    refused("LISTEN_ADDRESS", "all", "LISTEN_ADDRESS=all is no address");
-    refused("SOCKET_FOLDER", "/tmp/a|b", "SOCKET_FOLDER=/tmp/a|b is no path");
-    refused("RLS", "mimir-rls", "RLS=mimir-rls must be HOST:PORT[,HOST:PORT...]");
-    refused("RLS", "a:1,,b:2", "RLS= must be HOST:PORT[,HOST:PORT...]");
-    refused("MIMIR_URL", "mimir:8080", "MIMIR_URL=mimir:8080 must be http://HOST[:PORT] or https://HOST[:PORT]");
-    refused("MIMIR_URL", "http://a/b", "MIMIR_URL=a/b must be HOST:PORT[,HOST:PORT...]");
-    refused("MIMIR_URL", "http://a:1,b }:1", "MIMIR_URL=b } must be HOST:PORT[,HOST:PORT...]");
-    refused("FAILURE_MODE_ALLOW", "yes", "FAILURE_MODE_ALLOW=yes is neither true nor false");
-    refused("MAX_PUSHES", "-1", "MAX_PUSHES=-1 is no number");
+    rejected("EDGE_PORT", "99999", "EDGE_PORT=99999 is no port");
+    rejected("METRICS_PORT", "x", "METRICS_PORT=x is no number");
+    rejected("LISTEN_ADDRESS", "all", "LISTEN_ADDRESS=all is no address");
+    rejected("SOCKET_FOLDER", "/tmp/a|b", "SOCKET_FOLDER=/tmp/a|b is no path");
+    rejected("RLS", "mimir-rls", "RLS=mimir-rls must be HOST:PORT[,HOST:PORT...]");
+    rejected("RLS", "a:1,,b:2", "RLS= must be HOST:PORT[,HOST:PORT...]");
+    rejected("MIMIR_URL", "mimir:8080", "MIMIR_URL=mimir:8080 must be http://HOST[:PORT] or https://HOST[:PORT]");
+    rejected("MIMIR_URL", "http://a/b", "MIMIR_URL=a/b must be HOST:PORT[,HOST:PORT...]");
+    rejected("MIMIR_URL", "http://a:1,b }:1", "MIMIR_URL=b } must be HOST:PORT[,HOST:PORT...]");
+    rejected("FAILURE_MODE_ALLOW", "yes", "FAILURE_MODE_ALLOW=yes is neither true nor false");
+    rejected("MAX_PUSHES", "-1", "MAX_PUSHES=-1 is no number");
     let file = enforce();
-    refused(
+    rejected(
         "MAX_REQUEST_BYTES",
         "16777217",
         &format!(

@@ -12,7 +12,7 @@ fn uid(cluster: &Cluster) -> Value {
     object.pointer("/metadata/uid").cloned().unwrap_or_default()
 }
 
-/// Whether kubectl shows an Event of a refused document on the ConfigMap that is there.
+/// Whether kubectl shows an Event of a rejected document on the ConfigMap that is there.
 fn is_described(cluster: &Cluster) -> bool {
     let events = cluster.server.api(ADMIN).get(EVENTS).json();
     let events = events.pointer("/items").and_then(Value::as_array).cloned().unwrap_or_default();

@@ -70,7 +70,7 @@ fn health_checks_end_the_wait_for_a_frozen_mimir_rls() {
     let edge = Edge::start(LIMITS);
     let body = samples(10).bytes;
     edge.rls.process.signal(Signal::STOP);
-    until("pushes are refused long before the 5 s that a Check may take", || {
+    until("pushes are denied long before the 5 s that a Check may take", || {
         let asked = Instant::now();
         edge.push("within", &body).status == 503 && asked.elapsed() < Duration::from_secs(1)
     });

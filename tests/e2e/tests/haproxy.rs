@@ -142,7 +142,7 @@ fn check_nothing_is_lost(load: ProxyLoad, edge: &Edge, broken: usize) {
     );
     let accepted: BTreeSet<String> = tally.of("team", 200).map(|push| push.id.clone()).collect();
     assert!(accepted.is_subset(&distinct), "lost: {:?}", accepted.difference(&distinct));
-    assert!(broken > 0 || accepted == distinct, "refused and ingested: {:?}", distinct.difference(&accepted));
+    assert!(broken > 0 || accepted == distinct, "denied and ingested: {:?}", distinct.difference(&accepted));
     eprintln!(
         "{} pushes, {} of them 502, slowest {:?}",
         tally.pushed.len(),

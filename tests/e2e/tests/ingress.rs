@@ -128,6 +128,6 @@ fn an_api_server_accepts_each_step_of_gateway_api() {
     }
     // That the schema is the real one, and would tell of a mistake.
     let wrong = step("gateway-api", "mirror.yaml").replace("type: RequestMirror", "type: RequestMirrors");
-    let refused = kubectl.apply(&wrong);
-    assert!(refused.stderr.contains("Unsupported value: \"RequestMirrors\""), "{}", refused.stderr);
+    let rejected = kubectl.apply(&wrong);
+    assert!(rejected.stderr.contains("Unsupported value: \"RequestMirrors\""), "{}", rejected.stderr);
 }

@@ -84,7 +84,7 @@ const REQUESTS: [Case; 6] = [
 ];
 const ASKED: usize = 10;
 
-/// A tenant whose limiter Mimir makes last, and whose refusals tell the burst that this limiter has.
+/// A tenant whose limiter Mimir makes last, and whose denials tell the burst that this limiter has.
 const LAST: &str = "last";
 const OVER_ANY_BURST: usize = 1_000;
 
@@ -143,6 +143,6 @@ fn edge_and_mimir_keep_equal_tokens_when_limits_change() {
 
 #[track_caller]
 fn has_burst(mimir: &Mimir, over: &Request, burst: u32) {
-    let refusal = mimir.send(over);
-    assert!(refusal.text().contains(&format!("set to {burst},")), "{}", refusal.text());
+    let denial = mimir.send(over);
+    assert!(denial.text().contains(&format!("set to {burst},")), "{}", denial.text());
 }

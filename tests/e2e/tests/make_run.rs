@@ -1,4 +1,4 @@
-//! `make run`: what its script starts, prints, refuses and stops.
+//! `make run`: what its script starts, prints, denies and stops.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
@@ -94,12 +94,12 @@ fn shell(line: &str) -> String {
 #[test]
 fn the_printed_commands_get_the_statuses_they_promise() {
     let mut run = Run::start(&[]);
-    let [allowed, refused] = run.printed_lines();
+    let [allowed, denied] = run.printed_lines();
     let denials = format!("curl -sS http://127.0.0.1:{}/api/v1/denials", run.ports[3]);
     assert_eq!(shell(&denials), r#"{"denials":[],"next":null}"#, "its own probe was denied");
 
     assert!(shell(&allowed).starts_with("HTTP/1.1 200 OK"), "{allowed}");
-    let answer = shell(&refused);
+    let answer = shell(&denied);
     assert!(answer.starts_with("HTTP/1.1 429 Too Many Requests"), "{answer}");
     assert!(answer.contains("set to 200000, with 200001 items"), "{answer}");
     run.stop();
@@ -120,10 +120,10 @@ fn an_edge_config_can_put_all_tenants_in_shadow() {
 fn allowed_pushes_reach_mimir_url() {
     let upstream = Upstream::start();
     let mut run = Run::start(&[("MIMIR_URL", &format!("http://localhost:{}", upstream.port()))]);
-    let [allowed, refused] = run.printed_lines();
+    let [allowed, denied] = run.printed_lines();
     assert_eq!(upstream.requests().len(), 0);
     shell(&allowed);
-    shell(&refused);
+    shell(&denied);
 
     let arrivals = upstream.requests();
     assert_eq!(arrivals.len(), 1);

@@ -59,15 +59,15 @@ fn a_hundred_thousand_tenants_are_shown_in_small_pages() {
     assert_eq!(edge.rls.metric("rls_tenants"), Some(TENANTS as f64));
     metrics_stay_small(&edge);
 
-    // Each has one sample left, so that a second push is refused: an offender has a place among the series.
+    // Each has one sample left, so that a second push is denied: an offender has a place among the series.
     let body = samples(1).bytes;
     for index in (0..TENANTS).step_by(TENANTS / THROUGH_ENVOY) {
         let statuses = [(); 2].map(|()| edge.push(&tenant(index), &body).status);
         assert_eq!(statuses, [200, 429], "{}", tenant(index));
     }
     metrics_stay_small(&edge);
-    let refused = format!(r#"rls_tenant_decisions_total{{decision="deny",tenant="{}"}}"#, tenant(0));
-    assert_eq!(edge.rls.metric(&refused), Some(1.0));
+    let denied = format!(r#"rls_tenant_decisions_total{{decision="deny",tenant="{}"}}"#, tenant(0));
+    assert_eq!(edge.rls.metric(&denied), Some(1.0));
 
     let listed = walk(&edge);
     assert_eq!(listed.len(), names.len());

@@ -108,9 +108,9 @@ fn edge_limits_deny_what_mimir_would_accept() {
 
     let too_many = series(11);
     assert!(too_many.bytes.len() < 2000, "{}", too_many.bytes.len());
-    let refused = edge.push("sized", &too_many.bytes);
-    assert_eq!((refused.status, refused.reason().as_deref()), (400, Some("edge_max_series_per_request")));
-    assert!(refused.text().contains("err-edge-max-series-per-request"), "{}", refused.text());
+    let denied = edge.push("sized", &too_many.bytes);
+    assert_eq!((denied.status, denied.reason().as_deref()), (400, Some("edge_max_series_per_request")));
+    assert!(denied.text().contains("err-edge-max-series-per-request"), "{}", denied.text());
     assert_eq!(edge.upstream.requests().len(), 0);
 
     // Neither was charged: all ten samples of the burst are there. A push within the edge's limits still meets Mimir's.

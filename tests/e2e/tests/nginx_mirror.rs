@@ -116,7 +116,7 @@ fn no_denial_of_the_edge_reaches_the_client() {
     let setup = Setup::start();
     let tally = setup.load("over", |load| load.wait_for_more(100));
     assert!(tally.slowest() < HELD, "{:?}", tally.slowest());
-    until("the edge refused most", || setup.edge.rls.decisions("deny") >= (tally.pushed.len() - 1) as f64);
+    until("the edge denied most", || setup.edge.rls.decisions("deny") >= (tally.pushed.len() - 1) as f64);
 }
 
 #[test]

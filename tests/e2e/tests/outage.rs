@@ -1,4 +1,4 @@
-//! Mimir is away while real Prometheus push through the edge, within their tenant's limit: nobody loses a sample, and the edge refuses nothing.
+//! Mimir is away while real Prometheus push through the edge, within their tenant's limit: nobody loses a sample, and the edge denies nothing.
 //!
 //! `make test` runs a short form. `OUTAGE_SECONDS=60 make e2e TESTS=outage::` runs all combinations with outages of that length; at
 //! least 30 s, since Envoy waits 25 s for a Mimir that does not answer.
@@ -31,7 +31,7 @@ const QUEUE: &str = "{ batch_send_deadline: 1s, max_backoff: 200ms }";
 #[derive(Clone, Copy, Debug)]
 enum Form {
     /// It was killed: Envoy cannot connect, until it is ready again. As with a Service, which does not lead to one that is not: a Mimir that is
-    /// starting answers 500 and charges each push all the same, so that with or without an edge its limiter refuses what waited.
+    /// starting answers 500 and charges each push all the same, so that with or without an edge its limiter denies what waited.
     Killed,
     /// It takes pushes and answers none.
     Frozen,
@@ -57,7 +57,7 @@ struct Running {
 }
 
 impl Outage {
-    /// A Mimir alone refuses nothing of what waits when it is back: the burst holds it, and half as much again. Nor does it answer 400 to a push
+    /// A Mimir alone denies nothing of what waits when it is back: the burst holds it, and half as much again. Nor does it answer 400 to a push
     /// that it takes twice, because nobody waited for its first answer: the samples of the second one are out of order.
     fn limits(&self) -> String {
         let burst = SAMPLES_PER_SECOND as u64 * self.lasts.as_secs() * 3 / 2;
@@ -126,7 +126,7 @@ impl Outage {
         let counts = held();
         report(&format!(
             "{self:?}: {} samples scraped, {} in Mimir, {} retried, {} failed, {} dropped; caught up {caught_up:.1?} after its return; \
-             refunds: {:?} no_answer, {:?} mimir_error, {:?} mimir_refused; refused by the edge: {}",
+             refunds: {:?} no_answer, {:?} mimir_error, {:?} mimir_refused; denied by the edge: {}",
             counts.iter().map(|[scraped, _]| scraped).sum::<u64>(),
             counts.iter().map(|[_, held]| held).sum::<u64>(),
             sum("samples_retried_total"),
@@ -135,11 +135,11 @@ impl Outage {
             refunds("no_answer"),
             refunds("mimir_error"),
             refunds("mimir_refused"),
-            running.refused_by_edge(),
+            running.denied_by_edge(),
         ));
         assert!(sum("samples_retried_total") > 0.0, "no push of the outage failed");
         assert_eq!([sum("samples_failed_total"), sum("samples_dropped_total")], [0.0, 0.0]);
-        assert_eq!((running.refused_by_edge(), running.refused_by_mimir()), (0.0, 0.0));
+        assert_eq!((running.denied_by_edge(), running.rejected_by_mimir()), (0.0, 0.0));
         // A machine that is busy scrapes less often; how much was lost is to be seen all the same.
         let least = SAMPLES_PER_SECOND as u64 * self.lasts.as_secs() / 2;
         assert!(counts.iter().map(|[scraped, _]| scraped).sum::<u64>() > least, "{counts:?}");
@@ -176,7 +176,7 @@ impl Running {
         (now > second).then(|| self.held(now, now - second))
     }
 
-    fn refused_by_edge(&self) -> f64 {
+    fn denied_by_edge(&self) -> f64 {
         let denied = |reason: &str| {
             let series = format!(r#"rls_decisions_total{{decision="deny",mode="enforce",reason="{reason}"}}"#);
             self.edge.rls.metric(&series).unwrap_or(f64::NAN)
@@ -185,13 +185,13 @@ impl Running {
     }
 
     /// Since its last start.
-    fn refused_by_mimir(&self) -> f64 {
+    fn rejected_by_mimir(&self) -> f64 {
         let page = self.mimir.metrics();
         let of_limits = |line: &&str| {
             line.starts_with("cortex_discarded_samples_total{") && line.contains("reason=\"rate_limited\"")
         };
-        let refused = page.lines().filter(of_limits);
-        refused.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+        let denied = page.lines().filter(of_limits);
+        denied.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 }
 

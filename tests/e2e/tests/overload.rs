@@ -1,4 +1,4 @@
-//! More than the edge can hold: it refuses with an answer, lets nothing through unchecked, and leaves other tenants alone.
+//! More than the edge can hold: it denies with an answer, lets nothing through unchecked, and leaves other tenants alone.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
@@ -54,7 +54,7 @@ fn large_pushes_beyond_envoys_memory_are_denied_never_unchecked() {
     let edge = Edge::builder().failing_open().forgetting_bodies().start(LIMITS);
     let greedy = overload(&edge, 64);
     mimir_rls_is_within_its_bounds(&edge);
-    // Of 1 GiB, 3/4 are for large pushes: 12 of them at 4 x 16 MiB, the others are refused by their heads.
+    // Of 1 GiB, 3/4 are for large pushes: 12 of them at 4 x 16 MiB, the others are denied by their heads.
     let peak = edge.envoy.process.peak_rss();
     assert!(peak < 1024 * MIB, "Envoy had {peak} bytes");
     assert!(edge.envoy.denied_for_overload() > 0.0);
@@ -91,8 +91,8 @@ fn disconnected_clients_free_their_places() {
     let (large, small) = (noisy(2_000_000).bytes, samples(10).bytes);
     let waiting: Vec<TcpStream> = (0..40).map(|_| half_a_push(edge.port(), Some(2_000_000))).collect();
     until("all places for large pushes are taken", || edge.envoy.denied_for_overload() >= 28.0);
-    let refused = edge.push("modest", &large);
-    assert_eq!((refused.status, refused.reason()), (503, None));
+    let denied = edge.push("modest", &large);
+    assert_eq!((denied.status, denied.reason()), (503, None));
     assert_eq!(edge.push("modest", &small).status, 200);
     assert_eq!(edge.send(&Request::new("GET", "/healthz")).status, 200);
 

@@ -43,8 +43,8 @@ fn status(edge: &Edge, cluster: &str, replica: &str, samples: usize) -> u16 {
     edge.push("team", &push(cluster, replica, samples)).status
 }
 
-/// Whether the edge itself refuses a push for its samples.
-fn refused_by_edge(edge: &Edge, cluster: &str, replica: &str, samples: usize) -> bool {
+/// Whether the edge itself denies a push for its samples.
+fn denied_by_edge(edge: &Edge, cluster: &str, replica: &str, samples: usize) -> bool {
     let response = edge.push("team", &push(cluster, replica, samples));
     response.reason().is_some_and(|reason| reason.starts_with("ingestion_")) && response.status == 429
 }
@@ -80,14 +80,14 @@ fn mimirs_election_holds_after_a_restart() {
     edge.envoy.wait_for_healthy_rls(1);
     // b comes first, and is elected here until Mimir's word comes.
     until("the edge charges a", || {
-        assert_eq!(status(&edge, "one", "b", 9), 202, "b is never refused");
-        refused_by_edge(&edge, "one", "a", 11)
+        assert_eq!(status(&edge, "one", "b", 9), 202, "b is never denied");
+        denied_by_edge(&edge, "one", "a", 11)
     });
     assert!(restarted.elapsed() < Duration::from_secs(10), "took {:?}", restarted.elapsed());
 
     // Mimir has 6 of a's tokens left, the restarted edge all 10: b took none of them.
     assert_eq!(status(&edge, "one", "a", 6), 200);
-    assert!(refused_by_edge(&edge, "one", "a", 5), "a is charged");
+    assert!(denied_by_edge(&edge, "one", "a", 5), "a is charged");
     assert_eq!(status(&edge, "one", "a", 4), 429, "within the edge's limit, and over Mimir's");
     for samples in [1, 10, 11] {
         assert_eq!(status(&edge, "one", "b", samples), 202, "b is not charged");
@@ -100,29 +100,29 @@ fn mimirs_election_holds_after_a_restart() {
 fn a_failover_in_mimir_is_followed() {
     let Setup { edge, mimir: _mimir, folder: _folder } = start(&FAST_FAILOVER);
     assert_eq!(status(&edge, "one", "a", 2), 200);
-    until("the edge charges a", || refused_by_edge(&edge, "one", "a", 11));
+    until("the edge charges a", || denied_by_edge(&edge, "one", "a", 11));
     // a falls silent. Mimir takes b after some seconds, and the edge hears of it.
-    until("the edge charges b", || refused_by_edge(&edge, "one", "b", 11));
+    until("the edge charges b", || denied_by_edge(&edge, "one", "b", 11));
     assert_eq!(status(&edge, "one", "a", 11), 202, "a is not elected any more");
 }
 
-/// Mimir elects by what reaches it. An edge that refused all that its elected replica sends would have it elect the other one.
+/// Mimir elects by what reaches it. An edge that denied all that its elected replica sends would have it elect the other one.
 #[track_caller]
 fn check_stays_elected(edge: EdgeBuilder) {
     let Setup { edge, mimir, folder: _folder } = start_with(&FAST_FAILOVER, edge);
     let send = |replica: &str, samples: usize| edge.push("quick", &push("one", replica, samples));
     assert_eq!(send("a", 2).status, 200);
     let elections = r#"cortex_ha_tracker_elected_replica_changes_total{cluster="one",user="quick"}"#;
-    let mut refused = 0;
+    let mut denied = 0;
     // Mimir elects another replica once a failover timeout of 5 s is over: three of them have to pass.
     throughout(Duration::from_secs(16), || {
         let answer = send("a", 11);
         assert_eq!(answer.status, 429, "a is over its limit");
-        refused += usize::from(answer.reason().is_some());
+        denied += usize::from(answer.reason().is_some());
         assert_eq!(send("b", 11).status, 202, "b is not elected");
     });
     assert_eq!(mimir.metric(elections), Some(1.0), "a stays elected");
-    assert!(refused > 10, "{refused} pushes of a were refused by the edge");
+    assert!(denied > 10, "{denied} pushes of a were denied by the edge");
 }
 
 #[test]
@@ -139,13 +139,13 @@ fn a_replica_stays_elected_while_should_rate_limit_denies_it() {
 fn a_lost_ha_tracker_causes_no_wrong_denial() {
     let Setup { edge, mimir, folder: _folder } = start(&[]);
     assert_eq!(status(&edge, "one", "a", 2), 200);
-    until("the edge charges a", || refused_by_edge(&edge, "one", "a", 11));
+    until("the edge charges a", || denied_by_edge(&edge, "one", "a", 11));
     drop(mimir);
     until("the edge notices", || edge.rls.metric(r#"rls_ha_tracker_polls_total{result="error"}"#) > Some(0.0));
-    // Mimir's last word holds for a while. Of a cluster that it has never named nobody is refused.
-    until("a is charged still", || refused_by_edge(&edge, "one", "a", 11));
-    assert!(!refused_by_edge(&edge, "one", "b", 11));
-    assert!(!refused_by_edge(&edge, "two", "a", 11));
-    // Then it may be out of date, and a is refused nothing either.
-    until("the last word is taken back", || !refused_by_edge(&edge, "one", "a", 11));
+    // Mimir's last word holds for a while. Of a cluster that it has never named nobody is denied.
+    until("a is charged still", || denied_by_edge(&edge, "one", "a", 11));
+    assert!(!denied_by_edge(&edge, "one", "b", 11));
+    assert!(!denied_by_edge(&edge, "two", "a", 11));
+    // Then it may be out of date, and a is denied nothing either.
+    until("the last word is taken back", || !denied_by_edge(&edge, "one", "a", 11));
 }

@@ -109,13 +109,13 @@ fn pair(folder: &Path, seed: u64, numbers: Range<u64>) -> Pair {
 
 /// Prints how a run went, also when the test passes: nobody could repeat it else.
 fn print(tally: &Tally, seed: u64, started: Instant) {
-    let Tally { pushes, likenesses, subjects, forwarded, refused, unanswered, .. } = tally;
+    let Tally { pushes, likenesses, subjects, forwarded, denied, unanswered, .. } = tally;
     for (subject, count) in subjects {
         eprintln!("{count:>7} {subject}");
     }
     let summary = format!(
         "\n{pushes} pushes of seed {seed} in {:.0?}: {likenesses:?}\n\
-         forwarded {forwarded:?}, refused {refused:?}, died in Mimir {unanswered}",
+         forwarded {forwarded:?}, denied {denied:?}, died in Mimir {unanswered}",
         started.elapsed()
     );
     report(&summary);
@@ -126,7 +126,7 @@ fn check_equal(tally: &Tally, seed: u64) {
     let differences = &tally.differences;
     assert!(differences.is_empty(), "PARITY_SEED={seed}: the first that differ\n{}", differences.join("\n"));
     assert_eq!(tally.likenesses.get(&Likeness::Different), None, "PARITY_SEED={seed}");
-    assert_eq!(tally.taken_and_refused, 0, "PARITY_SEED={seed}");
+    assert_eq!(tally.accepted_and_denied, 0, "PARITY_SEED={seed}");
 }
 
 /// The control: what differs here is not the edge's doing.
@@ -168,7 +168,7 @@ fn no_client_can_tell_that_there_is_an_edge() {
         assert!(missing.is_empty(), "PARITY_SEED={seed}: no push was answered {missing:?}");
     }
 
-    // What the edge refused did not reach the second Mimir, what it forwarded did, and both hold the same of every tenant that both took
+    // What the edge denied did not reach the second Mimir, what it forwarded did, and both hold the same of every tenant that both took
     // pushes of.
     assert_eq!(counters::answered(&b), tally.forwarded);
     let usual: Vec<String> = numbers

@@ -55,11 +55,11 @@ fn no_spelling_of_the_path_bypasses_the_limit() {
                 .header("Content-Type", "application/x-protobuf")
                 .body(&body)
         };
-        let refused = edge.send(&request("over")).status;
-        assert!(matches!(refused, 400 | 404 | 429), "{target}: {refused}");
+        let denied = edge.send(&request("over")).status;
+        assert!(matches!(denied, 400 | 404 | 429), "{target}: {denied}");
         let allowed = edge.send(&request("within")).status;
         // A spelling is the push path or it is not, whoever asks.
-        assert_eq!(allowed, if refused == 429 { 200 } else { refused }, "{target}");
+        assert_eq!(allowed, if denied == 429 { 200 } else { denied }, "{target}");
     }
     assert_eq!(edge.upstream.requests_of("over").len(), 0);
     let paths: BTreeSet<String> = edge

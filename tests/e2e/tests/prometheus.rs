@@ -36,11 +36,11 @@ fn samples_of_both_protocols_arrive_or_are_denied() {
         |tenant| edge.upstream.requests_of(tenant).iter().map(|arrival| arrival.counts().samples).sum::<u64>();
     until("samples of remote write 1.0 arrive", || arrived("first") >= ENOUGH);
     until("samples of remote write 2.0 arrive", || arrived("second") >= ENOUGH);
-    until("Prometheus counts the samples that were refused", || {
+    until("Prometheus counts the samples that were denied", || {
         counter("samples_failed_total", first_over) >= ENOUGH as f64
     });
-    // Mimir says of a refused 2.0 push that all its samples were written, and so does the edge: Prometheus counts them as sent.
-    until("Prometheus has sent what is refused in 2.0 too", || counter("samples_total", second_over) >= ENOUGH as f64);
+    // Mimir says of a denied 2.0 push that all its samples were written, and so does the edge: Prometheus counts them as sent.
+    until("Prometheus has sent what is denied in 2.0 too", || counter("samples_total", second_over) >= ENOUGH as f64);
     let log = prometheus.process.log();
     assert!(log.contains("429 Too Many Requests: the request has been rejected because the tenant exceeded"), "{log}");
 

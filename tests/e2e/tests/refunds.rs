@@ -189,7 +189,7 @@ fn nothing_that_a_client_sends_makes_anything_come_back(failing: &Failing) {
     failing.upstream.set(Behaviour::Answer(200));
     failing.costs_what_mimir_took("headers", || {
         for (name, value) in NAMES.iter().flat_map(|name| VALUES.map(|value| (name, value))) {
-            // Some are no HTTP: such a request is refused, or its connection ends.
+            // Some are no HTTP: such a request is rejected, or its connection ends.
             let request = Failing::request().header(name, value);
             drop(Connection::open(failing.edge.port()).and_then(|mut open| open.send(&request)));
         }

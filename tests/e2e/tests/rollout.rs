@@ -141,8 +141,8 @@ fn is_what_mimir_alone_would_have_answered(tally: &ProxyTally) {
     }
     for tenant in OVER {
         let texts = |by_edge: bool| {
-            let refusals = tally.of(tenant, 429).filter(move |push| push.answer.reason().is_some() == by_edge);
-            let mut texts: Vec<String> = refusals.map(|push| push.answer.text().into_owned()).collect();
+            let denials = tally.of(tenant, 429).filter(move |push| push.answer.reason().is_some() == by_edge);
+            let mut texts: Vec<String> = denials.map(|push| push.answer.text().into_owned()).collect();
             texts.sort();
             texts.dedup();
             texts
@@ -185,7 +185,7 @@ fn rollout_and_rollback_lose_no_push_and_cause_no_error() {
     assert!(tally.repeated <= clients().len() * RELOADS, "{} pushes were repeated", tally.repeated);
     for tenant in WITHIN.iter().chain(&OVER) {
         let accepted = tally.accepted(tenant) as f64;
-        eprintln!("{tenant}: {accepted} samples accepted, {} pushes refused", tally.of(tenant, 429).count());
+        eprintln!("{tenant}: {accepted} samples accepted, {} pushes denied", tally.of(tenant, 429).count());
         let expected = (Some(accepted), Some(accepted), Some(0.0));
         until("Mimir's ingester has counted", || taken(&mimir, tenant).1 >= Some(accepted));
         assert_eq!(taken(&mimir, tenant), expected, "{tenant}");

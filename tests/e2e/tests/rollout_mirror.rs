@@ -24,7 +24,7 @@ overrides:
 ";
 const TENANTS: [(&str, usize); 4] = [("within", 100), ("over-rate", 100), ("over-requests", 10), ("over-burst", 60)];
 
-/// Both refuse what is larger.
+/// Both deny what is larger.
 const MAX_BYTES: usize = 1 << 20;
 const WINDOW: Duration = Duration::from_secs(10);
 const WINDOWS: usize = 6;
@@ -173,11 +173,11 @@ fn agree(borders: &[MonotonicNanos], tally: &ProxyTally) {
     }
 }
 
-/// Tenant, size and status of each refusal that no bucket decided, with its text.
-type Refusals = BTreeMap<(Option<String>, usize), (u16, String)>;
+/// Tenant, size and status of each denial that no bucket decided, with its text.
+type Denials = BTreeMap<(Option<String>, usize), (u16, String)>;
 
-fn told_by_mimir(tally: &ProxyTally) -> Refusals {
-    let refusal = |push: &e2e::AnsweredPush| {
+fn told_by_mimir(tally: &ProxyTally) -> Denials {
+    let denial = |push: &e2e::AnsweredPush| {
         let number = push.number;
         let (tenant, bytes) = match push.tenant.as_str() {
             "broken" => (Some(format!("broken-{number}")), broken_bytes(number)),
@@ -188,13 +188,13 @@ fn told_by_mimir(tally: &ProxyTally) -> Refusals {
         };
         Some(((tenant, bytes), (push.answer.status, push.answer.text().trim_end().to_owned())))
     };
-    tally.pushed.iter().filter_map(refusal).collect()
+    tally.pushed.iter().filter_map(denial).collect()
 }
 
-fn told_by_the_edge(folder: &Path) -> Refusals {
+fn told_by_the_edge(folder: &Path) -> Denials {
     let text = fs::read_to_string(audit(folder)).unwrap_or_default();
     let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let refusals = lines
+    let denials = lines
         .filter(|line| !matches!(line["reason"].as_str(), Some("request_rate" | "ingestion_rate" | "ingestion_burst")));
     let told = |line: Value| {
         let number = |field: &str| line[field].as_u64().unwrap_or_default();
@@ -204,10 +204,10 @@ fn told_by_the_edge(folder: &Path) -> Refusals {
             (number("status") as u16, message),
         )
     };
-    refusals.map(told).collect()
+    denials.map(told).collect()
 }
 
-/// Both refuse it in the same words; but for a push that is too large as sent, of which the edge speaks in its own (docs/parity.md).
+/// Both deny it in the same words; but for a push that is too large as sent, of which the edge speaks in its own (docs/parity.md).
 fn agrees((tenant, _): &(Option<String>, usize), by_mimir: &(u16, String), by_edge: Option<&(u16, String)>) -> bool {
     if tenant.as_ref().is_some_and(|tenant| tenant.starts_with("large-")) {
         return by_mimir.0 == 400 && by_edge.is_some_and(|(status, _)| *status == 413);
@@ -231,9 +231,9 @@ fn a_mirrored_edge_decides_as_mimir_does() {
     let tally = load.stop();
 
     assert_eq!(tally.errors, [""; 0]);
-    let refused = tally.pushed.iter().filter(|push| push.answer.status == 429).count();
-    eprintln!("{refused} of {} pushes were over limits, as Mimir said", tally.pushed.len());
-    assert!(refused * 5 >= tally.pushed.len(), "less than 20 % are over limits: {refused} of {}", tally.pushed.len());
+    let denied = tally.pushed.iter().filter(|push| push.answer.status == 429).count();
+    eprintln!("{denied} of {} pushes were over limits, as Mimir said", tally.pushed.len());
+    assert!(denied * 5 >= tally.pushed.len(), "less than 20 % are over limits: {denied} of {}", tally.pushed.len());
     agree(&borders, &tally);
 
     let by_mimir = told_by_mimir(&tally);
@@ -241,7 +241,7 @@ fn a_mirrored_edge_decides_as_mimir_does() {
     let by_edge = told_by_the_edge(folder.path());
     for (status, part) in [(400, "corrupt"), (400, "(compressed)"), (400, "(uncompressed)"), (401, "no org id")] {
         let count = by_mimir.values().filter(|(told, text)| *told == status && text.contains(part)).count();
-        eprintln!("{count} pushes were refused with {status}, ... {part} ...");
+        eprintln!("{count} pushes were denied with {status}, ... {part} ...");
         assert!(count >= 50, "{part}: {:?}", by_mimir.values().next());
     }
     let apart: Vec<_> = by_mimir.iter().filter(|(push, told)| !agrees(push, told, by_edge.get(*push))).collect();

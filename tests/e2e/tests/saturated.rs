@@ -61,7 +61,7 @@ fn pushes_beyond_those_that_may_wait_are_denied_immediately() {
     edge.rls.process.signal(Signal::STOP);
     let tally = thread::scope(|scope| {
         let waiting = scope.spawn(|| Tally::of_pushes_at_once(edge.port(), BOUND + OVER, &push));
-        until("those above the bound are refused", || edge.envoy.denied_for_overload() >= OVER as f64);
+        until("those above the bound are denied", || edge.envoy.denied_for_overload() >= OVER as f64);
         assert_eq!(edge.send(&Request::new("GET", "/healthz")).status, 200);
         assert_eq!(edge.send(&Request::new("GET", "/api/v1/push")).status, 405);
         edge.rls.process.signal(Signal::CONT);

@@ -87,8 +87,8 @@ fn no_wrong_header_frees_a_tenant_over_its_limit() {
 fn a_very_long_tenant_header_is_checked_when_failing_open() {
     let edge = Edge::builder().failing_open().start(LIMITS);
     let long = vec!["a"; 14_000].join("|");
-    let refused = edge.send(&push_of(&[long.as_bytes()]).body(&samples(6).bytes));
-    assert_eq!((refused.status, refused.reason().as_deref()), (429, Some("ingestion_burst")), "{}", refused.text());
+    let denied = edge.send(&push_of(&[long.as_bytes()]).body(&samples(6).bytes));
+    assert_eq!((denied.status, denied.reason().as_deref()), (429, Some("ingestion_burst")), "{}", denied.text());
     assert_eq!(edge.upstream.requests().len(), 0);
 }
 
@@ -101,8 +101,8 @@ fn a_repeated_header_is_not_admitted_as_its_first_tenant() {
     let large = noisy(3_000_000).bytes;
     assert_eq!(edge.send(&push_of(&[b"lax"]).body(&large)).status, 200);
     for tenants in [&[b"lax" as &[u8], b"a"] as &[&[u8]], &[b"a", b"lax"], &[b"lax", b"lax"], &[b"", b"lax"]] {
-        let refused = edge.send(&push_of(tenants).header("X-Mimir-Edge-Tenants", "lax").body(&large));
-        assert_eq!(refused.status, 413, "{tenants:?}: {}", refused.text());
+        let denied = edge.send(&push_of(tenants).header("X-Mimir-Edge-Tenants", "lax").body(&large));
+        assert_eq!(denied.status, 413, "{tenants:?}: {}", denied.text());
     }
     let forged = push_request("a", &large).header("X-Mimir-Edge-Tenants", "lax");
     assert_eq!(edge.send(&forged).status, 413);

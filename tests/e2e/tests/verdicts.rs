@@ -1,4 +1,4 @@
-//! The promise of the reader: what Mimir takes, the edge takes, and what Mimir refuses, the edge refuses.
+//! The promise of the reader: what Mimir takes, the edge takes, and what Mimir rejects, the edge rejects.
 //!
 //! Documents are drawn from a seed that is printed, and each is put to a real Mimir and to the edge's own reader. `SEED=N` draws others than the
 //! usual ones, `DOCUMENTS=N` says how many there are, and `DOCUMENT=N` shows one of them and puts it alone to both. What differs is shown small,
@@ -81,7 +81,7 @@ fn edge_and_mimir_accept_and_reject_the_same_documents() {
     assert!(tally.differences.count() == 0, "SEED={seed}: they differ\n{}", tally.differences.tell());
     if setting("DOCUMENT").is_none() && tally.documents >= 200 {
         let unseen: Vec<_> = generator.schema.kinds.keys().filter(|kind| !tally.wrong.contains_key(*kind)).collect();
-        assert!(unseen.is_empty(), "SEED={seed}: no document was refused for a wrong {unseen:?}");
+        assert!(unseen.is_empty(), "SEED={seed}: no document was rejected for a wrong {unseen:?}");
     }
 }
 

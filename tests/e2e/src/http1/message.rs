@@ -93,7 +93,7 @@ impl Response {
             .unwrap_or_else(|error| panic!("no JSON ({error}): {} {}", self.status, self.text()))
     }
 
-    /// Why mimir-rls refused the push.
+    /// Why mimir-rls denied the push.
     #[must_use]
     pub fn reason(&self) -> Option<Cow<'_, str>> {
         self.headers.get("x-mimir-edge-reason")

@@ -16,11 +16,11 @@ fn either(name: &str, set: &str, said: [&str; 2]) {
 /// That the chart is not rendered with this, and that each of these is said.
 #[track_caller]
 fn check(name: &str, set: &str, said: &[&str]) {
-    refused(name, &[&format!("--set={set}")], said);
+    rejected(name, &[&format!("--set={set}")], said);
 }
 
 #[track_caller]
-fn refused(name: &str, arguments: &[&str], said: &[&str]) {
+fn rejected(name: &str, arguments: &[&str], said: &[&str]) {
     let chart = chart(name);
     let rendered = helm(&[&["template", name, chart.to_str().expect("a path is text")], arguments].concat());
     assert_eq!(rendered.status, Some(1), "{arguments:?} was taken");
@@ -157,7 +157,7 @@ fn values_that_contradict_each_other_fail_with_both_names() {
 fn an_unsupported_webhook_fails_with_the_value_that_helps() {
     let webhook = |more: &str| format!("--set=webhook.enabled=true,{more}");
     let by_authority = webhook("webhook.caBundle=pem");
-    refused(
+    rejected(
         OVERRIDES_SYNC,
         &[&by_authority, "--kube-version=1.27.16"],
         &[
@@ -167,8 +167,8 @@ fn an_unsupported_webhook_fails_with_the_value_that_helps() {
     );
     let by_cert_manager = webhook("webhook.certManager.issuerName=ca");
     let without = ["webhook.certManager.issuerName is set, and this cluster has no cert-manager.io/v1"];
-    refused(OVERRIDES_SYNC, &[&by_cert_manager], &without);
-    refused(OVERRIDES_SYNC, &[&by_cert_manager, "--api-versions=cert-manager.io/v1alpha2/Certificate"], &without);
+    rejected(OVERRIDES_SYNC, &[&by_cert_manager], &without);
+    rejected(OVERRIDES_SYNC, &[&by_cert_manager, "--api-versions=cert-manager.io/v1alpha2/Certificate"], &without);
     let template = |arguments: &[&str]| {
         let chart = chart(OVERRIDES_SYNC);
         let command = ["template", OVERRIDES_SYNC, chart.to_str().expect("a path is text")];

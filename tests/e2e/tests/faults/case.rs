@@ -68,11 +68,11 @@ impl Case {
         let prometheus_lost = stack.prometheus_lost() - lost_before;
 
         let within: Vec<&PushOutcome> = outcomes.iter().filter(|outcome| outcome.sender.expected == 200).collect();
-        let refused = within.iter().filter(|outcome| matches!(outcome.status, Some(400..=499))).count();
+        let denied = within.iter().filter(|outcome| matches!(outcome.status, Some(400..=499))).count();
         let seconds = |time: Duration| format!("{:.2}s", time.as_secs_f64());
         let mut line = format!("fault={name} lasted={} pushes={}", seconds(ended - begun), outcomes.len());
         line += &format!(" {}", statuses(&outcomes));
-        line += &format!(" acknowledged_lost={missing} refused_within={refused} stored_unacknowledged={beside}");
+        line += &format!(" acknowledged_lost={missing} denied_within={denied} stored_unacknowledged={beside}");
         line += &format!(" normal={}", seconds(normal));
         if let Some(change) = change {
             line += &format!(" change={}", seconds(change));
@@ -83,7 +83,7 @@ impl Case {
         line += &format!(" prometheus_lost={prometheus_lost} prometheus_caught_up={}", seconds(caught_up));
         report(&line);
 
-        assert_eq!((missing, refused, prometheus_lost), (0, 0, 0.0), "{line}");
+        assert_eq!((missing, denied, prometheus_lost), (0, 0, 0.0), "{line}");
         assert!(normal <= normal_within, "not normal within {normal_within:?}: {line}");
         if costs == Costs::Nothing {
             let wrong = outcomes.iter().filter(|outcome| !outcome.is_expected()).count();

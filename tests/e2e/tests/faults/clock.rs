@@ -32,12 +32,12 @@ fn step_file() -> PathBuf {
 fn step(stack: &Stack, seconds: i64) {
     fs::write(step_file(), format!("{seconds:+}")).expect("a file can be written");
     let rls = &stack.edge.rls;
-    // It is refused whatever time it is. Of samples that seem to come from the future the edge refuses none.
-    let refused = || stack.edge.push("not|a tenant", b"");
+    // It is denied whatever time it is. Of samples that seem to come from the future the edge denies none.
+    let denied = || stack.edge.push("not|a tenant", b"");
     let denials = || rls.get("/api/v1/denials?limit=1").json();
     let shown = || denials().pointer("/denials/0/time")?.as_str().map(str::to_owned);
     let is_at = |seconds: i64| {
-        assert_eq!(refused().reason().as_deref(), Some("tenant_invalid"));
+        assert_eq!(denied().reason().as_deref(), Some("tenant_invalid"));
         shown().is_some_and(|time| time.starts_with(&hour(seconds)))
     };
     until("the clock has stepped", || is_at(seconds));

@@ -29,7 +29,7 @@ fn dribble(port: u16, claimed: usize) {
     throughout(fault_duration(), || {
         if last.elapsed() >= A_BYTE_EVERY {
             last = Instant::now();
-            // Some are refused at once, and their connections closed.
+            // Some are denied at once, and their connections closed.
             clients.retain_mut(|stream| stream.write_all(b"x").is_ok());
         }
     });

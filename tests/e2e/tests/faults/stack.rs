@@ -115,7 +115,7 @@ impl Stack {
         self.probe += 1;
         let changed = Instant::now();
         match &self.control {
-            // Right after a failure the API server may still refuse it.
+            // Right after a failure the API server may still reject it.
             Some(control) => drop(control.cluster.put(&limits(self.probe))),
             None => self.edge.limits.replace(&limits(self.probe)),
         }

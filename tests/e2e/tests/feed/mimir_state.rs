@@ -61,11 +61,11 @@ fn mimirs_elections_come_with_the_limits() {
         edge.push("team", &encode_push(Protocol::V1, &[series], &[]).expect("a push"))
     };
     assert_eq!(push("a", 4).status, 200);
-    assert_eq!(push("b", 9).status, 202, "b is never refused");
+    assert_eq!(push("b", 9).status, 202, "b is never denied");
     // Not asked by pushes: until the list is there, what pairs may push is bounded.
     until("Mimir's election is here", || edge.rls.metric("rls_ha_tracker_elected") == Some(1.0));
     until("the edge charges a, whom Mimir elected", || {
-        assert_eq!(push("b", 1).status, 202, "b is never refused");
+        assert_eq!(push("b", 1).status, 202, "b is never denied");
         push("a", 11).reason().as_deref() == Some("ingestion_burst")
     });
     for samples in [1, 10, 11] {

@@ -20,11 +20,11 @@ const HEADERS: [&str; 5] = [
 pub(crate) enum Likeness {
     /// A client cannot tell.
     Same,
-    /// The edge refuses a header that comes twice.
+    /// The edge denies a header that comes twice.
     TenantTwice,
-    /// Both refuse a body that they cannot read, in other words.
+    /// Both deny a body that they cannot read, in other words.
     WordsForProtobuf,
-    /// The edge refuses a body that is larger than it takes.
+    /// The edge denies a body that is larger than it takes.
     AboveBodyLimit,
     /// A fault.
     Different,

@@ -35,7 +35,7 @@ pub(crate) fn push(tenant: &mut Tenant, number: i64, start: i64) -> Request {
 
 fn content(tenant: &mut Tenant, protocol: Protocol, clock: Clock) -> (Vec<Series>, Vec<Metadata>) {
     let Tenant { limits, random, .. } = tenant;
-    // Most pushes are valid, or else most are refused for their first fault; some are nothing but faults.
+    // Most pushes are valid, or else most are denied for their first fault; some are nothing but faults.
     let faults = random.of_values(&[0, 0, 0, 15, 15, 40, 100]);
     let source = Source { limits, clock, faults };
     let senders = [Sender::any(random), Sender::any(random)];
@@ -69,7 +69,7 @@ fn incompressible(random: &mut Random, bytes: usize) -> Vec<u8> {
     (0..bytes).map(|_| random.byte()).collect()
 }
 
-/// The tenant, mostly spelled plainly. An id that is none, or several, is refused whoever sends it.
+/// The tenant, mostly spelled plainly. An id that is none, or several, is denied whoever sends it.
 fn tenants_header(tenant: &mut Tenant, request: Request) -> Request {
     let id = tenant.id.clone();
     let spelled = |spelling: String| request.clone().header("X-Scope-OrgID", spelling);

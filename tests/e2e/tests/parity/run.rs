@@ -36,10 +36,10 @@ pub(crate) struct Tally {
     pub(crate) subjects: BTreeMap<String, u64>,
     /// Answers of the edge by status that were not its own.
     pub(crate) forwarded: BTreeMap<u16, u64>,
-    /// Pushes that the edge refused, by its reason.
-    pub(crate) refused: BTreeMap<String, u64>,
-    /// Pushes that Mimir took and the edge refused, but for the two kinds of tenants where it is to.
-    pub(crate) taken_and_refused: u64,
+    /// Pushes that the edge denied, by its reason.
+    pub(crate) denied: BTreeMap<String, u64>,
+    /// Pushes that Mimir took and the edge denied, but for the two kinds of tenants where it is to.
+    pub(crate) accepted_and_denied: u64,
     /// Pushes that Mimir's handler died of.
     pub(crate) unanswered: u64,
     pub(crate) differences: Vec<String>,
@@ -69,7 +69,7 @@ impl Run {
     }
 
     /// Mimir's handler dies of some pushes, such as one with a cluster that is no UTF-8, and what it holds of the tenant's pairs is no longer
-    /// what the edge must take it for: the tenant ends there. The edge may have refused the push.
+    /// what the edge must take it for: the tenant ends there. The edge may have denied the push.
     fn push_all_of(&self, number: u64, [mimir, edge]: &mut [Option<Connection>; 2], tally: &Mutex<Tally>) {
         let mut tenant = Tenant::of(self.seed, number);
         for index in 0..PUSHES_PER_TENANT {
@@ -103,13 +103,13 @@ impl Tally {
         *self.likenesses.entry(likeness).or_default() += 1;
         *self.subjects.entry(subject(mimir)).or_default() += 1;
         match edge.reason() {
-            Some(reason) => *self.refused.entry(reason.into_owned()).or_default() += 1,
+            Some(reason) => *self.denied.entry(reason.into_owned()).or_default() += 1,
             None if kind == Kind::TooLarge && edge.status == 413 => {
-                *self.refused.entry("envoy's body limit".into()).or_default() += 1;
+                *self.denied.entry("envoy's body limit".into()).or_default() += 1;
             }
             None => *self.forwarded.entry(edge.status).or_default() += 1,
         }
-        self.taken_and_refused += u64::from(kind == Kind::Usual && mimir.status < 300 && edge.status >= 300);
+        self.accepted_and_denied += u64::from(kind == Kind::Usual && mimir.status < 300 && edge.status >= 300);
         if likeness == Likeness::Different && self.differences.len() < SHOWN_DIFFERENCES {
             let edges_own = edge.reason().unwrap_or_default();
             self.differences.push(format!(

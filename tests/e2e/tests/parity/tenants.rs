@@ -15,7 +15,7 @@ const PAIR_LABELS: [(&str, &str); 3] = [("cluster", "__replica__"), ("dc", "rep"
 pub(crate) enum Kind {
     /// The edge answers as Mimir does.
     Usual,
-    /// Each push has the tenant's header twice: the edge refuses it, Mimir takes the first.
+    /// Each push has the tenant's header twice: the edge denies it, Mimir takes the first.
     TwoHeaders,
     /// Each push is larger than the edge takes.
     TooLarge,

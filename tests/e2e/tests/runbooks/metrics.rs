@@ -44,7 +44,7 @@ fn every_named_metric_exists() {
         .rls_arguments(&["--ha-tracker-url=http://127.0.0.1:1"])
         .start_with(limits);
     let over = push_request("small", &samples(2).bytes);
-    // Mimir makes a series of what it has refused only once it has.
+    // Mimir makes a series of what it has rejected only once it has.
     assert_eq!(send(mimir.port(), &over).status, 429);
     assert_eq!(edge.send(&over).status, 429);
     assert_eq!(edge.push("team", &samples(1).bytes).status, 200);

@@ -33,7 +33,7 @@ impl Push {
         self.status == Some(200)
     }
 
-    /// Neither let through nor refused for a limit.
+    /// Neither let through nor denied for a limit.
     pub(crate) fn failed(&self) -> bool {
         !matches!(self.status, Some(200 | 429))
     }

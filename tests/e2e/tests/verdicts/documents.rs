@@ -5,7 +5,7 @@ use super::schema::{Field, Schema};
 use super::{bombs, keys, mutate, rules, scalars, spelling, stream, values};
 use crate::random::Random;
 
-/// What Mimir charges and refuses by, which is compared.
+/// What Mimir charges and rejects by, which is compared.
 const COMPARED: [&str; 5] =
     ["ingestion_rate", "ingestion_burst_size", "request_rate", "request_burst_size", "max_label_names_per_series"];
 const TENANTS: [&str; 8] = ["team-red", "team-blue", "a", "b2", "tenant_1", "T", "x.y", "team(1)"];

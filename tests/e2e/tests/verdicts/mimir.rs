@@ -65,7 +65,7 @@ impl RuntimeMimir {
                 self.restart();
                 Verdict::Died
             }
-            Some(Loaded { successful: false, .. }) => Verdict::Refused,
+            Some(Loaded { successful: false, .. }) => Verdict::Rejected,
             Some(Loaded { hash, .. }) => {
                 self.hash = hash;
                 let page = self.in_force(document.len()).expect("Mimir shows what is in force");
@@ -82,7 +82,7 @@ impl RuntimeMimir {
         short.or_else(|| self.get("/runtime_config"))
     }
 
-    /// Why it refuses a document, in its own words.
+    /// Why it rejects a document, in its own words.
     pub(crate) fn reason(&mut self, document: &[u8]) -> String {
         self.rest();
         let before = self.process.log().len();

@@ -1,4 +1,4 @@
-//! What a runtime configuration can hold: names of fields, their kinds, and scalars that each kind takes and refuses.
+//! What a runtime configuration can hold: names of fields, their kinds, and scalars that each kind takes and rejects.
 
 use std::collections::BTreeMap;
 

@@ -78,7 +78,7 @@ pub(crate) fn frame(text: &str, random: &mut Random) -> String {
     format!("{head}{text}{tail}")
 }
 
-/// Other line breaks, or characters in a comment that are refused wherever they are.
+/// Other line breaks, or characters in a comment that are rejected wherever they are.
 pub(crate) fn breaks(text: &str, random: &mut Random) -> String {
     let other = random.one(&["\r\n", "\r", "\u{85}", "\u{2028}", "\u{2029}", "\n\r", "\r\n\n"]);
     if random.percent(60) {

@@ -29,7 +29,7 @@ const TRACKERS: [&str; 22] = [
     "~",
     "5",
 ];
-/// Fields of a tenant that rules bind to others, so that a value drawn for one alone is mostly refused.
+/// Fields of a tenant that rules bind to others, so that a value drawn for one alone is mostly rejected.
 pub(crate) const BOUND: [&str; 8] = [
     "otel_translation_strategy",
     "ha_tracker_failover_timeout",
