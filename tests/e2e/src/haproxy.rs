@@ -92,11 +92,11 @@ impl Haproxy {
 
     /// The process that serves now.
     fn worker(&self) -> String {
-        let told = self.command("show info");
-        told.lines()
+        let info = self.command("show info");
+        info.lines()
             .find_map(|line| line.strip_prefix("Pid: "))
             .map(str::to_owned)
-            .expect("HAProxy tells its process id")
+            .expect("HAProxy prints its process id")
     }
 
     /// Waits until a server, such as `pushes/edge`, is up or down.

@@ -1,5 +1,5 @@
 //! HTTP/1.1 on the wire, for both sides. Not a library's client: tests send what a library would not (bytes that are no text, a header
-//! twice, chunks of a chosen size) and must know that nothing tidied it up.
+//! twice, chunks of a chosen size) and must know that nothing normalized it.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::TcpStream;

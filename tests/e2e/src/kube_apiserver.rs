@@ -23,7 +23,7 @@ use files::Files;
 /// The token of the administrator, who may everything and is always there.
 pub const ADMIN: &str = "admin-token";
 
-/// Who comes with which secret.
+/// A bearer token and its user.
 #[derive(Clone, Debug)]
 pub struct Token {
     secret: String,
@@ -106,7 +106,7 @@ impl KubeApiServer {
         self.files().certificate()
     }
 
-    /// Connects as whom this token is for.
+    /// Connects as the user of this token.
     ///
     /// # Panics
     /// When it does not listen.
@@ -249,7 +249,7 @@ fn spawn(folder: &Path, etcd: &Etcd, port: u16, more: &[String]) -> Process {
         "--service-cluster-ip-range=10.0.0.0/24",
         "--service-account-issuer=https://kubernetes.default.svc",
         "--authorization-mode=RBAC",
-        // It rejects pods without a service account, which nobody makes here.
+        // It rejects pods without a service account, and no controller makes one here.
         "--disable-admission-plugins=ServiceAccount",
         // Only tests compact.
         "--etcd-compaction-interval=0",

@@ -19,7 +19,7 @@ pub struct Kubectl {
 }
 
 impl Kubectl {
-    /// kubectl for whom this token is.
+    /// kubectl as the user of this token.
     ///
     /// # Panics
     /// When it is not installed.

@@ -117,7 +117,7 @@ impl Mimir {
         self.send(&Request::new("GET", "/metrics")).text().into_owned()
     }
 
-    /// Where its HA tracker says whom it elected.
+    /// The page of its HA tracker that shows the elected replicas.
     #[must_use]
     pub fn ha_tracker_url(&self) -> String {
         format!("http://127.0.0.1:{}/distributor/ha_tracker", self.http_port)
@@ -167,7 +167,7 @@ impl Mimir {
                 self.metric(&members) == Some(f64::from(count))
             })
         });
-        // A distributor counts the others when it tells them that it lives, and only then.
+        // A distributor counts the others only when it sends a heartbeat.
         let heartbeats =
             || self.metric(r#"cortex_ring_member_heartbeats_total{name="distributor"}"#).unwrap_or_default();
         let before = heartbeats();

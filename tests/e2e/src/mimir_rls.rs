@@ -23,7 +23,7 @@ pub struct MimirRls {
     disk: Option<Disk>,
 }
 
-/// A disk of its own, in memory, at a folder that everybody else sees empty.
+/// A disk of its own, in memory, at a folder that other processes see empty.
 #[derive(Clone, Debug)]
 pub struct Disk {
     /// Where it is.

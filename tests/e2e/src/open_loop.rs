@@ -1,5 +1,5 @@
-//! A load that goes on at its rate whatever comes back, and an oracle that knows every push of it: when it was sent, what its client saw, and
-//! whether Mimir has it.
+//! A load at a fixed rate, independent of the responses, and a record of every push of it: when it was sent, what its client saw, and whether
+//! Mimir has it.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,36 +24,36 @@ const CLIENTS: usize = 400;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const METRIC: &str = "e2e_push";
 
-/// Who sends a push, and what is right for it.
+/// The tenant of a push, and the status that is expected.
 #[derive(Clone, Debug)]
 pub struct Sender {
-    /// Whose pushes.
+    /// The tenant.
     pub tenant: Cow<'static, str>,
-    /// Samples in each.
+    /// Samples in each push.
     pub samples: usize,
-    /// The status that they have where nothing is wrong.
+    /// The status of its pushes while nothing fails.
     pub expected: u16,
 }
 
-/// What came of a push.
+/// The outcome of a push.
 #[derive(Clone, Debug)]
 pub struct PushOutcome {
-    /// It is known by this in Mimir.
+    /// The number that identifies it in Mimir.
     pub number: u64,
-    /// Whose it is.
+    /// Its tenant and expected status.
     pub sender: Sender,
-    /// When it was begun.
+    /// When its client began to send it.
     pub started: Instant,
-    /// How much later that was than it was due.
+    /// How much later than due that was.
     pub late: Duration,
-    /// Until its end.
+    /// From then until the response, or until the connection broke.
     pub took: Duration,
-    /// `None`: there was no answer.
+    /// `None` without a response.
     pub status: Option<u16>,
 }
 
 impl PushOutcome {
-    /// Whether the answer is the one where nothing is wrong.
+    /// Whether the status is the expected one.
     #[must_use]
     pub fn is_expected(&self) -> bool {
         self.status == Some(self.sender.expected)

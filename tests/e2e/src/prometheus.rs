@@ -41,7 +41,7 @@ impl Target {
     }
 }
 
-/// Where and as whom Prometheus writes.
+/// A remote write target of Prometheus, with its tenant.
 #[derive(Clone, Debug)]
 pub struct RemoteWrite {
     /// The tenant; the queue has its name too.
@@ -113,7 +113,7 @@ impl Prometheus {
         sample_times(self.port, "/api/v1/query", None, selector)
     }
 
-    /// Where it answers queries and tells its metrics.
+    /// The port of its queries and metrics.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port

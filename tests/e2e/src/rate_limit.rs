@@ -1,4 +1,4 @@
-//! A caller of mimir-rls's rate limit service, as an Envoy's ratelimit filter or another proxy is one.
+//! A caller of mimir-rls's rate limit service, like Envoy's ratelimit filter or another proxy.
 
 use proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
 use proto::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor::Entry;

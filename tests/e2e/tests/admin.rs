@@ -1,4 +1,4 @@
-//! What an operator can ask a running mimir-rls, and where it writes down what it denied.
+//! What an operator can read from a running mimir-rls, and where it logs denials.
 
 use std::fs;
 
@@ -71,7 +71,7 @@ fn problems_name_their_line_and_tenant() {
     let [problem] = rows(&page, "problems").try_into().expect("one problem");
     assert_eq!((&problem["tenant"], &problem["line"]), (&json!("c/tenant"), &json!(6)), "{problem}");
     let message = problem["message"].as_str().unwrap_or_default();
-    assert!(message.contains("unsupported character '/'"), "the reason is not told: {problem}");
+    assert!(message.contains("unsupported character '/'"), "the reason is missing: {problem}");
     assert_eq!((&problem["code"], &problem["kind"]), (&json!("MRC0040"), &json!("unmatched-tenant")), "{problem}");
     assert!(problem["document"].is_string() && problem["severity"].is_string(), "{problem}");
 
@@ -97,7 +97,7 @@ fn denials_are_listed_newest_first() {
     let samples: Vec<_> = rows(&of_tenant, "denials").iter().map(|row| row["samples"].clone()).collect();
     assert_eq!(samples, [json!(7), json!(6)]);
     let shadowed = json(&edge, "/api/v1/denials?tenant=d-tenant");
-    let [row] = rows(&shadowed, "denials").try_into().expect("one denial that was only counted");
+    let [row] = rows(&shadowed, "denials").try_into().expect("one denial in shadow");
     assert_eq!(
         (&row["decision"], &row["mode"], &row["reason"]),
         (&json!("would_deny"), &json!("shadow"), &json!("ingestion_burst"))
@@ -144,8 +144,8 @@ fn explain_shows_the_decision_and_charges_nothing() {
         Some(1.0)
     );
 
-    let nobody = explain(&edge, "a b", "", &body.bytes);
-    assert_eq!((&nobody["reason"], &nobody["status"]), (&json!("tenant_invalid"), &json!(401)));
+    let invalid = explain(&edge, "a b", "", &body.bytes);
+    assert_eq!((&invalid["reason"], &invalid["status"]), (&json!("tenant_invalid"), &json!(401)));
     assert_eq!(explain(&edge, "d-tenant", "?items=300000", b"")["decision"], json!("would_deny"));
 }
 
@@ -176,10 +176,10 @@ fn a_denial_is_written_to_audit_log_and_log() {
     });
     let lines: Vec<Value> =
         lines.lines().map(|line| serde_json::from_str(line).expect("a line is an object")).collect();
-    let told: Vec<_> =
+    let audited: Vec<_> =
         lines.iter().map(|line| (&line["tenant"], &line["decision"], &line["reason"], &line["samples"])).collect();
     assert_eq!(
-        told,
+        audited,
         [
             (&json!("b-tenant"), &json!("deny"), &json!("ingestion_burst"), &json!(6)),
             (&json!("d-tenant"), &json!("would_deny"), &json!("ingestion_burst"), &json!(300_000)),

@@ -1,4 +1,4 @@
-//! Bodies that the edge is not to see (`limits.enforceBodyParsing=false`): Envoy sends or withholds them, mimir-rls reads them or does not.
+//! An edge that does not parse bodies (`limits.enforceBodyParsing=false`): Envoy sends or withholds them, mimir-rls reads them or does not.
 
 use e2e::{Body, Edge, Request, noisy, push_request, samples};
 

@@ -1,4 +1,4 @@
-//! A mimir-rls that starts while its limits are away decides by the last good ones.
+//! A mimir-rls that starts without its source of limits decides by the last good ones.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 

@@ -1,4 +1,4 @@
-//! Limits of 10 requests and 100 samples, whichever call charges the samples, and whoever asks.
+//! Limits of 10 requests and 100 samples, whichever call charges the samples, and for any caller.
 
 use std::time::Instant;
 

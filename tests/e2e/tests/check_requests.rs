@@ -1,4 +1,4 @@
-//! What Envoy tells mimir-rls, seen by a server that stands in its place.
+//! What Envoy sends in a Check, seen by a server in place of mimir-rls.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status, async_trait};
 
 type Questions = Arc<Mutex<Vec<(MetadataMap, CheckRequest)>>>;
 
-/// Notes every question and lets every push through.
+/// Records every Check and allows every push.
 struct Recorder(Questions);
 
 #[async_trait]
@@ -43,7 +43,7 @@ async fn start_recorder() -> (u16, Questions) {
 }
 
 /// The values of a header in a question, one for each line that the client sent.
-fn told<'q>(question: &'q CheckRequest, name: &str) -> Vec<&'q [u8]> {
+fn header_values<'q>(question: &'q CheckRequest, name: &str) -> Vec<&'q [u8]> {
     let http = question.attributes.as_ref().and_then(|attributes| attributes.request.as_ref()?.http.as_ref());
     let lines = http.and_then(|http| http.header_map.as_ref()).map(|map| map.headers.as_slice()).unwrap_or_default();
     lines.iter().filter(|line| line.key == name).map(|line| line.raw_value.as_ref()).collect()
@@ -83,7 +83,7 @@ async fn a_check_carries_all_headers_but_credentials() {
         ("cookie", &[]),
         ("x-envoy-auth-partial-body", &[b"false"]),
     ] {
-        assert_eq!(told(question, name), expected, "{name}");
+        assert_eq!(header_values(question, name), expected, "{name}");
     }
     // What the choice of a replica, and its bound on a tenant's bytes in flight, go by.
     assert_eq!(metadata.get("x-scope-orgid").map(AsRef::as_ref), Some(b"team:k=v".as_slice()));

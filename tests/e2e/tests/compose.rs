@@ -1,4 +1,4 @@
-//! The services of compose.yaml, without an engine: a push arrives, one is denied, and the dashboards' questions have answers.
+//! The services of compose.yaml, without an engine: a push arrives, one is denied, and the dashboards' queries have results.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot do its part fails")]
 
@@ -47,7 +47,7 @@ fn runbooks_have_numbers(stack: &Stack) {
     }
 }
 
-/// What stands in backticks in a runbook and asks for a metric.
+/// The queries in backticks of a runbook.
 fn expressions(text: &str) -> Vec<String> {
     let metric = |span: &&str| ["rls_", "envoy_", "cortex_"].iter().any(|prefix| span.contains(prefix));
     let spans =

@@ -1,4 +1,4 @@
-//! `ops/envoy/configure`: what it says to settings that cannot be, and a Mimir that speaks only TLS.
+//! `ops/envoy/configure`: what it prints for invalid settings, and a Mimir that speaks only TLS.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
@@ -98,7 +98,7 @@ fn two_ports_can_be_exchanged() {
     assert_eq!(ports, [line("\"127.0.0.1\"", 9901), line("\"127.0.0.1\"", 8080), line("127.0.0.1", 9902)]);
 }
 
-/// Answers one request on each connection, and tells who was asked for: by TLS, and by the request's `Host`.
+/// Answers one request on each connection, and gives the server name of TLS and the request's `Host`.
 fn tls_server(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> (u16, Receiver<(String, String)>) {
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -107,14 +107,14 @@ fn tls_server(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>)
         .expect("the certificate can be used");
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port can be bound");
     let port = listener.local_addr().expect("a bound socket has an address").port();
-    let (told, asked) = channel();
+    let (sender, asked) = channel();
     thread::spawn(move || {
         for mut socket in listener.incoming().flatten() {
             let mut connection = ServerConnection::new(Arc::clone(&config)).expect("the configuration is good");
             let answered: io::Result<_> = answer(&mut Stream::new(&mut connection, &mut socket));
             // A connection that ends before its request is a health check or a probe.
             if let (Ok(host), Some(name)) = (answered, connection.server_name()) {
-                drop(told.send((name.to_owned(), host)));
+                drop(sender.send((name.to_owned(), host)));
             }
         }
     });

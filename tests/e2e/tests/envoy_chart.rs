@@ -1,4 +1,4 @@
-//! The Envoy chart: the real Envoy takes whatever it renders.
+//! The Envoy chart: the real Envoy accepts everything that it renders.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
@@ -20,7 +20,7 @@ const PARTS: [(&str, [&str; 2]); 4] = [
 /// Values that only stand in it: all of them are rendered with either value.
 const SWITCHES: [&str; 3] = ["extAuthz.failureModeAllow", "rateLimit.enabled", "rateLimit.failureModeDeny"];
 
-/// Fails with Envoy's own words if it does not take a configuration.
+/// Fails with Envoy's message if it rejects a configuration.
 #[track_caller]
 fn validate(folder: &Path, name: &str, bootstrap: &str) {
     let file = folder.join(format!("{name}.yaml"));

@@ -1,4 +1,4 @@
-//! Events on a ConfigMap of which nothing was taken.
+//! Events on a ConfigMap whose document was rejected.
 
 use e2e::{ADMIN, CONFIG_MAP, Cluster, OverridesSync, until};
 use serde_json::Value;
@@ -17,9 +17,9 @@ fn is_described(cluster: &Cluster) -> bool {
     let events = cluster.server.api(ADMIN).get(EVENTS).json();
     let events = events.pointer("/items").and_then(Value::as_array).cloned().unwrap_or_default();
     let here = uid(cluster);
-    let told = events.iter().any(|event| event.pointer("/regarding/uid") == Some(&here));
+    let is_reported = events.iter().any(|event| event.pointer("/regarding/uid") == Some(&here));
     let described = cluster.kubectl().ok(&["describe", "configmap", "mimir-runtime", "--namespace=mimir"]);
-    told && described.contains("InvalidOverrides")
+    is_reported && described.contains("InvalidOverrides")
 }
 
 #[test]

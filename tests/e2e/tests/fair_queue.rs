@@ -1,4 +1,4 @@
-//! Tenants whose pushes take long to read: none of them is denied for it, and no other tenant waits for them.
+//! Tenants whose pushes take long to decode: none of these pushes is denied, and no other tenant waits for them.
 
 use std::thread;
 

@@ -1,7 +1,7 @@
-//! Each program of the edge, and each thing that it needs, fails under load: of a real Prometheus, and of pushes that come at their rate whatever
-//! is answered. An oracle knows each push, and Mimir is asked for it afterwards.
+//! Each program of the edge, and each of its dependencies, fails under the load of a real Prometheus and of pushes at a fixed rate. The tests
+//! know each push, and query Mimir for it afterwards.
 //!
-//! `make faults` runs all of it (`FAULTS=long`); what is run otherwise carries most. Each case prints one line with its figures;
+//! `make faults` runs all of it (`FAULTS=long`); the short form runs the most telling cases. Each case prints one line with its figures;
 //! `docs/reliability.md` has them.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]

@@ -1,4 +1,4 @@
-//! mimir-rls stands still for a while with calls in flight, and goes on.
+//! mimir-rls freezes for a while with calls in flight, and resumes.
 
 use std::thread;
 use std::time::{Duration, Instant};

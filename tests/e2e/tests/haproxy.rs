@@ -1,4 +1,4 @@
-//! The canary with the real HAProxy: who goes through the edge, and weights that change while clients push.
+//! The canary with the real HAProxy: which pushes go through the edge, and weights that change while clients push.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
@@ -154,7 +154,7 @@ fn check_nothing_is_lost(load: ProxyLoad, edge: &Edge, broken: usize) {
 #[test]
 fn the_rollback_moves_all_tenants_and_loses_no_push() {
     let text = fs::read_to_string(repository().join("ops/haproxy/haproxy.cfg")).expect("it can be read");
-    let (_, rest) = text.split_once("The rollback").expect("haproxy.cfg tells of the rollback");
+    let (_, rest) = text.split_once("The rollback").expect("haproxy.cfg describes the rollback");
     let command = rest.split('\'').nth(1).expect("the rollback is a command");
     for share in [50, 100] {
         let mut edge = Edge::start(LIMITS);

@@ -1,4 +1,4 @@
-//! The steps of ops/ingress: that an API server takes them in their order, that each says what it is to say, and that what ingress-nginx makes of a mirror works.
+//! The steps of ops/ingress: an API server accepts them in their order, and each has the annotations or weights of its step.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot do its part fails")]
 
@@ -126,7 +126,7 @@ fn an_api_server_accepts_each_step_of_gateway_api() {
             serde_json::to_string(&route["spec"]).expect("a route is JSON").matches("\"requestMirror\":").count();
         assert_eq!(mirrors, usize::from(name == "mirror.yaml"), "{name}");
     }
-    // That the schema is the real one, and would tell of a mistake.
+    // The schema is the real one, and rejects a mistake.
     let wrong = step("gateway-api", "mirror.yaml").replace("type: RequestMirror", "type: RequestMirrors");
     let rejected = kubectl.apply(&wrong);
     assert!(rejected.stderr.contains("Unsupported value: \"RequestMirrors\""), "{}", rejected.stderr);

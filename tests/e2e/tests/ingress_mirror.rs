@@ -1,4 +1,4 @@
-//! What ingress-nginx makes of the annotation mirror-target, with the real NGINX and Envoy. The controller itself does not run here: its location for
+//! The configuration that ingress-nginx makes from the annotation mirror-target, with the real NGINX and Envoy. The controller does not run here: its location for
 //! copies has a Host, a target and nothing else.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]

@@ -1,4 +1,4 @@
-//! From a start without limits to a drain.
+//! The life of a mimir-rls, from a start without limits to a drain.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
@@ -111,7 +111,7 @@ async fn send_half(rls: &MimirRls, message: &Bytes) -> (ResponseFuture, SendStre
         .expect("a legal request");
     let (response, mut sending) = client.send_request(request, false).expect("a stream can be opened");
     sending.send_data(message.slice(..message.len() / 2), false).expect("half a message can be sent");
-    // The answer to a ping tells that what was sent before it has been read.
+    // The response to a ping shows that what was sent before it has been read.
     ping_pong.ping(Ping::opaque()).await.expect("mimir-rls answers pings");
     (response, sending)
 }

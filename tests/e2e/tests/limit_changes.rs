@@ -84,7 +84,7 @@ const REQUESTS: [Case; 6] = [
 ];
 const ASKED: usize = 10;
 
-/// A tenant whose limiter Mimir makes last, and whose denials tell the burst that this limiter has.
+/// A tenant whose limiter Mimir creates last. Its denials show the burst of this limiter.
 const LAST: &str = "last";
 const OVER_ANY_BURST: usize = 1_000;
 
@@ -98,8 +98,8 @@ fn runtime_config(limits: fn(&Case) -> &'static str, burst_of_last: u32) -> Stri
 #[track_caller]
 fn both(mimir: &Mimir, edge: &Edge, case: &Case, samples: usize) -> u16 {
     let request = push_request(case.name, &series(samples).bytes);
-    let told = |answer: Response| (answer.status, answer.text().into_owned());
-    let (by_mimir, by_edge) = (told(mimir.send(&request)), told(edge.send(&request)));
+    let seen = |answer: Response| (answer.status, answer.text().into_owned());
+    let (by_mimir, by_edge) = (seen(mimir.send(&request)), seen(edge.send(&request)));
     assert_eq!(by_mimir, by_edge, "{samples} samples: {case:?}");
     by_mimir.0
 }

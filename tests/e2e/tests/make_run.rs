@@ -1,4 +1,4 @@
-//! `make run`: what its script starts, prints, denies and stops.
+//! `make run`: what its script starts, prints, rejects and stops.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
@@ -199,7 +199,7 @@ fn a_port_in_use_is_reported_with_its_variable() {
 
 #[test]
 fn an_unusable_mimir_url_is_reported() {
-    for (url, told) in [
+    for (url, reason) in [
         ("https://mimir:8080", "only plain http"),
         ("mimir:8080", "only plain http"),
         ("http://mimir:8080/api/v1/push", "leave out /api/v1/push"),
@@ -211,7 +211,7 @@ fn an_unusable_mimir_url_is_reported() {
         assert!(!run.process.wait().success(), "{url}");
         let log = run.process.log();
         assert!(
-            log.contains(&format!("MIMIR_URL={url} must be http://HOST:PORT")) && log.contains(told),
+            log.contains(&format!("MIMIR_URL={url} must be http://HOST:PORT")) && log.contains(reason),
             "{url}: {log}"
         );
     }

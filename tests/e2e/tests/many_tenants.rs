@@ -1,4 +1,4 @@
-//! A hundred thousand tenants: what is shown of them stays small and quick.
+//! A hundred thousand tenants: pages and metrics stay small and fast.
 
 #![expect(clippy::indexing_slicing, reason = "a field that is missing in JSON reads as null")]
 

@@ -1,4 +1,4 @@
-//! What mimir-rls occupies when twelve tenants push the worst there is at once.
+//! The memory of mimir-rls when twelve tenants send their worst pushes at once.
 //!
 //! `FAULTS=long` sends the worst push of each buffer and loop; otherwise those that occupy most.
 

@@ -1,4 +1,4 @@
-//! Modes and limits of the edge config: what is enforced, what is only counted, and what is left alone.
+//! Modes and limits of the edge config: what is enforced, what is only counted, and what is not charged.
 
 use e2e::{Body, Edge, Request, Tally, noisy, push_request, samples, series, until};
 

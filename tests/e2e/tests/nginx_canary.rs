@@ -1,4 +1,4 @@
-//! Step 2 with the real NGINX: who goes through the edge, and what a client sees of it.
+//! Step 2 with the real NGINX: which pushes go through the edge, and what a client sees of it.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
@@ -175,7 +175,7 @@ fn pushes_go_to_mimir_while_envoy_is_down() {
     until("all pushes are in the log", || nginx.access_log("mimir.log").len() == 11);
     let log = nginx.access_log("mimir.log");
     let of = |part: &str| log.iter().filter(|line| line.contains(part)).count();
-    // After max_fails nobody asks Envoy for a while.
+    // After max_fails NGINX sends Envoy nothing for a while.
     assert_eq!([of(&both), of(&one)], [3, 7], "{log:?}");
 }
 

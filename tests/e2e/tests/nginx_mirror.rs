@@ -1,4 +1,4 @@
-//! Step 1 with the real NGINX: Mimir gets every push once, the edge a copy of it, and the client nothing of that.
+//! Step 1 with the real NGINX: Mimir gets every push once, the edge gets a copy, and the client sees nothing of it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

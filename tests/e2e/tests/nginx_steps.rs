@@ -1,4 +1,4 @@
-//! From step to step with the real NGINX, under load: no push is lost, none is ingested twice, and back is one copied file away.
+//! From step to step with the real NGINX, under load: no push is lost, none is ingested twice, and one copied file goes back.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

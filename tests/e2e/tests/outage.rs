@@ -1,4 +1,4 @@
-//! Mimir is away while real Prometheus push through the edge, within their tenant's limit: nobody loses a sample, and the edge denies nothing.
+//! Mimir is down while real Prometheus push through the edge, within their tenant's limit: no sample is lost, and the edge denies no push.
 //!
 //! `make test` runs a short form. `OUTAGE_SECONDS=60 make e2e TESTS=outage::` runs all combinations with outages of that length; at
 //! least 30 s, since Envoy waits 25 s for a Mimir that does not answer.
@@ -27,7 +27,7 @@ const SCRAPES_PER_SECOND: usize = 5;
 /// is several times the burst.
 const QUEUE: &str = "{ batch_send_deadline: 1s, max_backoff: 200ms }";
 
-/// How Mimir is away.
+/// How Mimir fails.
 #[derive(Clone, Copy, Debug)]
 enum Form {
     /// It was killed: Envoy cannot connect, until it is ready again. As with a Service, which does not lead to one that is not: a Mimir that is
@@ -35,7 +35,7 @@ enum Form {
     Killed,
     /// It takes pushes and answers none.
     Frozen,
-    /// What stands before it answers 503.
+    /// The proxy in front of it answers 503.
     Answers503,
 }
 
@@ -47,7 +47,7 @@ struct Outage {
     lasts: Duration,
 }
 
-/// Everything that runs; the port of Mimir and of what stands before it are the same to the edge.
+/// Everything that runs; the edge forwards to Mimir or to the proxy in front of it.
 struct Running {
     mimir: Mimir,
     upstream: FaultyUpstream,
@@ -58,7 +58,7 @@ struct Running {
 
 impl Outage {
     /// A Mimir alone denies nothing of what waits when it is back: the burst holds it, and half as much again. Nor does it answer 400 to a push
-    /// that it takes twice, because nobody waited for its first answer: the samples of the second one are out of order.
+    /// that it takes twice, because the edge stopped waiting for its first response: the samples of the second one are out of order.
     fn limits(&self) -> String {
         let burst = SAMPLES_PER_SECOND as u64 * self.lasts.as_secs() * 3 / 2;
         let limits = format!("ingestion_rate: 3000, ingestion_burst_size: {burst}, out_of_order_time_window: 10m");
@@ -105,7 +105,7 @@ impl Outage {
         }
     }
 
-    fn nobody_loses_a_sample(&self) {
+    fn check_no_sample_is_lost(&self) {
         let folder = tempdir().expect("a folder can be made");
         let mut running = self.start(folder.path());
         until("samples of each Prometheus arrive", || {
@@ -220,7 +220,7 @@ fn an_outage_of_mimir_costs_no_sample() {
     thread::scope(|scope| {
         for (form, message, prometheus, seconds) in short {
             let outage = Outage { form, message, prometheus, lasts: Duration::from_secs(seconds) };
-            scope.spawn(move || of_form(form, outage).iter().for_each(Outage::nobody_loses_a_sample));
+            scope.spawn(move || of_form(form, outage).iter().for_each(Outage::check_no_sample_is_lost));
         }
     });
 }

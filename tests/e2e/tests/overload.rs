@@ -1,4 +1,4 @@
-//! More than the edge can hold: it denies with an answer, lets nothing through unchecked, and leaves other tenants alone.
+//! More than the edge can hold: it denies with a response, lets nothing through unchecked, and other tenants are not affected.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
@@ -99,7 +99,7 @@ fn disconnected_clients_free_their_places() {
     drop(waiting);
     until("large pushes get through again", || edge.push("modest", &large).status == 200);
     // All twelve places are free: as many get through at once.
-    until("nobody holds a place", || {
+    until("no client holds a place", || {
         Tally::of_pushes_at_once(edge.port(), 12, &push_request("modest", &large)).of(200) == 12
     });
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 const SERVICE_ACCOUNT: &str = "service-account-token";
 const GOOD: &str = "overrides:\n  team-a: { ingestion_rate: 5 }\n";
 
-/// A cluster where the chart's Role is bound to its service account, for whom [`SERVICE_ACCOUNT`] is.
+/// A cluster where the chart's Role is bound to its service account, the user of the token [`SERVICE_ACCOUNT`].
 fn cluster() -> Cluster {
     let token = Token::service_account(SERVICE_ACCOUNT, "edge", "overrides-sync");
     let cluster = Cluster::of(KubeApiServer::start(&[token]), GOOD);
@@ -71,8 +71,8 @@ fn the_role_of_the_chart_allows_nothing_else() {
         assert!(!may(&[verb, "configmaps/mimir-runtime", "--namespace=mimir"]), "{verb} the ConfigMap");
         assert!(!may(&[verb, "endpointslices.discovery.k8s.io", "--namespace=mimir"]), "{verb} endpoints");
         assert!(!may(&[verb, "events", "--namespace=mimir"]), "{verb} Events of the core group");
-        let tells = ["create", "patch"].contains(&verb);
-        assert_eq!(may(&[verb, "events.events.k8s.io", "--namespace=mimir"]), tells, "{verb} Events");
+        let writes_events = ["create", "patch"].contains(&verb);
+        assert_eq!(may(&[verb, "events.events.k8s.io", "--namespace=mimir"]), writes_events, "{verb} Events");
     }
     let listed = service_account.run(&["get", "configmaps", "--namespace=mimir"]);
     assert!(listed.stderr.contains("configmaps is forbidden"), "{}", listed.stderr);
@@ -111,7 +111,7 @@ fn a_label_and_keys_become_flags_and_a_role() {
     let sync = OverridesSync::start(&folder, &kubeconfig, source, &[]);
     sync.wait_until_ready();
     until("both keys are read", || sync.metric("overrides_sync_tenants") == Some(2.0));
-    until("both problems are told on the object", || {
+    until("both problems are reported on the object", || {
         let described = cluster.kubectl().run(&["describe", "configmap", "runtime-7f9c", "--namespace=mimir"]).stdout;
         described.contains("unsupported character") && described.contains("more.yaml: is not read")
     });

@@ -1,4 +1,4 @@
-//! Prometheus pairs with a real Mimir behind the edge, which is asked whom it elected.
+//! Prometheus pairs with a real Mimir behind the edge, whose HA tracker elects the replicas.
 
 #![expect(clippy::expect_used, reason = "a test may panic")]
 
@@ -78,9 +78,9 @@ fn mimirs_election_holds_after_a_restart() {
     edge.rls.restart();
     let restarted = Instant::now();
     edge.envoy.wait_for_healthy_rls(1);
-    // b comes first, and is elected here until Mimir's word comes.
+    // b pushes first, and is elected here until Mimir's election arrives.
     until("the edge charges a", || {
-        assert_eq!(status(&edge, "one", "b", 9), 202, "b is never denied");
+        assert_eq!(status(&edge, "one", "b", 9), 202, "b is not denied");
         denied_by_edge(&edge, "one", "a", 11)
     });
     assert!(restarted.elapsed() < Duration::from_secs(10), "took {:?}", restarted.elapsed());
@@ -142,10 +142,10 @@ fn a_lost_ha_tracker_causes_no_wrong_denial() {
     until("the edge charges a", || denied_by_edge(&edge, "one", "a", 11));
     drop(mimir);
     until("the edge notices", || edge.rls.metric(r#"rls_ha_tracker_polls_total{result="error"}"#) > Some(0.0));
-    // Mimir's last word holds for a while. Of a cluster that it has never named nobody is denied.
+    // Mimir's last elections hold for a while. No replica of a cluster that it never named is denied.
     until("a is charged still", || denied_by_edge(&edge, "one", "a", 11));
     assert!(!denied_by_edge(&edge, "one", "b", 11));
     assert!(!denied_by_edge(&edge, "two", "a", 11));
     // Then it may be out of date, and a is denied nothing either.
-    until("the last word is taken back", || !denied_by_edge(&edge, "one", "a", 11));
+    until("the last election expires", || !denied_by_edge(&edge, "one", "a", 11));
 }

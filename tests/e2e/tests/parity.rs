@@ -1,4 +1,4 @@
-//! The promise of the product: no client can tell whether there is an edge in front of Mimir.
+//! No client can tell whether there is an edge in front of Mimir.
 //!
 //! Pushes are drawn from a seed that is printed, and each is sent once straight to a Mimir and once through the edge to a second one like
 //! it. `PARITY_SEED=N` draws other pushes than the usual ones, `PARITY_PUSHES` says how many pushes it has, and `PARITY_TENANT` plays one tenant of it alone.
@@ -28,7 +28,7 @@ use pushes::TOO_LARGE;
 use run::{PUSHES_PER_TENANT, Run, Tally};
 use tenants::{Kind, Tenant};
 
-/// What is drawn from unless told otherwise, so that a change that passes is not failed by chance.
+/// The default seed. It is fixed, so that chance fails no change.
 const SEED: u64 = 1_795_272_815_107;
 /// A few more than 20,000, since a tenant ends with a push that Mimir's handler dies of.
 const PUSHES: u64 = 20_400;
@@ -107,7 +107,7 @@ fn pair(folder: &Path, seed: u64, numbers: Range<u64>) -> Pair {
     Pair { limits, mimirs }
 }
 
-/// Prints how a run went, also when the test passes: nobody could repeat it else.
+/// Prints the figures of a run, also when the test passes.
 fn print(tally: &Tally, seed: u64, started: Instant) {
     let Tally { pushes, likenesses, subjects, forwarded, denied, unanswered, .. } = tally;
     for (subject, count) in subjects {
@@ -155,7 +155,7 @@ fn no_client_can_tell_that_there_is_an_edge() {
         .max_request_bytes(TOO_LARGE)
         .rls_arguments(&["--ha-tracker-url", &b.ha_tracker_url()])
         .start_with(limits);
-    until("Mimir was asked whom it elected", || {
+    until("Mimir's elections have been read", || {
         edge.rls.metric(r#"rls_ha_tracker_polls_total{result="ok"}"#) > Some(0.0)
     });
     let run = Run { seed, tenants: numbers.clone(), start: unix_millis(), mimir: a.port(), edge: edge.port() };

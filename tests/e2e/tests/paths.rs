@@ -1,4 +1,4 @@
-//! No path, method or header of a client leads around the check.
+//! No path, method or header of a client bypasses the check.
 
 use std::collections::BTreeSet;
 
@@ -58,7 +58,7 @@ fn no_spelling_of_the_path_bypasses_the_limit() {
         let denied = edge.send(&request("over")).status;
         assert!(matches!(denied, 400 | 404 | 429), "{target}: {denied}");
         let allowed = edge.send(&request("within")).status;
-        // A spelling is the push path or it is not, whoever asks.
+        // Whether a spelling is the push path does not depend on the tenant.
         assert_eq!(allowed, if denied == 429 { 200 } else { denied }, "{target}");
     }
     assert_eq!(edge.upstream.requests_of("over").len(), 0);
@@ -136,12 +136,12 @@ fn a_client_cannot_set_envoys_headers() {
     assert_eq!(edge.send(&with_all("within", &samples(10).bytes)).status, 200);
     let arrivals = edge.upstream.requests();
     assert_eq!(arrivals.len(), 1);
-    let told: Vec<&str> = arrivals
+    let forwarded: Vec<&str> = arrivals
         .iter()
         .flat_map(|arrival| arrival.headers.names())
         .filter(|name| name.starts_with("x-envoy"))
         .collect();
-    assert_eq!(told, [""; 0]);
+    assert_eq!(forwarded, [""; 0]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What Envoy's ratelimit filter asks mimir-rls and makes of its answer, seen by a server that stands in its place.
+//! What Envoy's ratelimit filter sends to mimir-rls, and what it does with the response, seen by a server in place of mimir-rls.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
@@ -22,7 +22,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, async_trait};
 
-const TEXT: &str = "over the limit, says the rate limit service\n";
+const TEXT: &str = "over the limit of the rate limit service\n";
 
 /// Allows every Check, says that the push costs `cost`, and notes what the ratelimit filter asks.
 #[derive(Clone)]

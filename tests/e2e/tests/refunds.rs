@@ -1,5 +1,5 @@
-//! What Mimir did not take comes back, and nothing that a client sends makes anything come back. Envoy is real, and what stands for Mimir fails
-//! as it is told.
+//! Charges for pushes that Mimir did not accept come back, and nothing that a client sends causes a refund. Envoy is real; a faulty upstream
+//! is in place of Mimir.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
@@ -20,7 +20,7 @@ overrides:
 /// Samples of a push.
 const PUSH: usize = 60;
 
-/// An edge, and what stands for Mimir behind it.
+/// An edge, and a faulty upstream in place of Mimir.
 struct Failing {
     edge: Edge,
     upstream: FaultyUpstream,

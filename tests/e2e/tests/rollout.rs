@@ -1,4 +1,4 @@
-//! The whole way with real NGINX, Envoy, mimir-rls and Mimir under constant load: direct, mirror, canary 1 to 100 %, full, and back.
+//! The whole rollout with real NGINX, Envoy, mimir-rls and Mimir under constant load: direct, mirror, canary 1 to 100 %, full, and back.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ impl Rollout {
         assert!(decided > 0, "nothing was mirrored");
     }
 
-    /// The upgrade to mode enforce comes before NGINX is told: copies go on, to an Envoy that has a way to Mimir.
+    /// The upgrade to mode enforce comes before NGINX's reload: copies still go to an Envoy that can reach Mimir.
     fn mirror_into_an_enforcing_envoy(&self) {
         self.nginx.switch_to("mirror.conf");
         let (decided, _) = self.step();

@@ -59,11 +59,11 @@ const UPGRADES: [(&str, &str, &str); 5] = [
     ),
 ];
 
-/// Who follows the guide.
+/// An operator who follows the guide.
 struct Operator {
     server: KubeApiServer,
     kubectl: Kubectl,
-    /// What stands behind each `helm upgrade`.
+    /// A flag that is added to each `helm upgrade`.
     upgrade_with: Option<&'static str>,
 }
 
@@ -185,7 +185,7 @@ fn is_the_committed_one(configuration: &str) {
 fn the_guide_as_written_leaves_safe_values() {
     let operator = Operator::new(None);
     operator.follows_the_guide();
-    // Its upgrades have forgotten hpa.enabled, so nobody scales yet.
+    // Its upgrades have forgotten hpa.enabled, so no autoscaler exists yet.
     drop(operator.autoscales().ok());
     assert_eq!(operator.state("mimir-rls"), "2 to 10 of mimir-rls:v0.2.0");
     is_the_committed_one(&operator.envoy_configuration());

@@ -1,4 +1,4 @@
-//! What the mirror step is for: the edge, which gets copies, decides as the Mimir behind NGINX does, with a good part of the pushes over limits.
+//! The mirror step: the edge, which gets copies, decides as the Mimir behind NGINX does, with many pushes over limits.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot do its part fails")]
 
@@ -176,7 +176,7 @@ fn agree(borders: &[MonotonicNanos], tally: &ProxyTally) {
 /// Tenant, size and status of each denial that no bucket decided, with its text.
 type Denials = BTreeMap<(Option<String>, usize), (u16, String)>;
 
-fn told_by_mimir(tally: &ProxyTally) -> Denials {
+fn rejections_of_mimir(tally: &ProxyTally) -> Denials {
     let denial = |push: &e2e::AnsweredPush| {
         let number = push.number;
         let (tenant, bytes) = match push.tenant.as_str() {
@@ -191,12 +191,12 @@ fn told_by_mimir(tally: &ProxyTally) -> Denials {
     tally.pushed.iter().filter_map(denial).collect()
 }
 
-fn told_by_the_edge(folder: &Path) -> Denials {
+fn denials_of_edge(folder: &Path) -> Denials {
     let text = fs::read_to_string(audit(folder)).unwrap_or_default();
     let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let denials = lines
         .filter(|line| !matches!(line["reason"].as_str(), Some("request_rate" | "ingestion_rate" | "ingestion_burst")));
-    let told = |line: Value| {
+    let denial = |line: Value| {
         let number = |field: &str| line[field].as_u64().unwrap_or_default();
         let message = line["message"].as_str().unwrap_or_default().trim_end().to_owned();
         (
@@ -204,10 +204,10 @@ fn told_by_the_edge(folder: &Path) -> Denials {
             (number("status") as u16, message),
         )
     };
-    denials.map(told).collect()
+    denials.map(denial).collect()
 }
 
-/// Both deny it in the same words; but for a push that is too large as sent, of which the edge speaks in its own (docs/parity.md).
+/// Both deny it with the same text, except a push that is too large as sent: there the edge has a text of its own (docs/parity.md).
 fn agrees((tenant, _): &(Option<String>, usize), by_mimir: &(u16, String), by_edge: Option<&(u16, String)>) -> bool {
     if tenant.as_ref().is_some_and(|tenant| tenant.starts_with("large-")) {
         return by_mimir.0 == 400 && by_edge.is_some_and(|(status, _)| *status == 413);
@@ -236,16 +236,17 @@ fn a_mirrored_edge_decides_as_mimir_does() {
     assert!(denied * 5 >= tally.pushed.len(), "less than 20 % are over limits: {denied} of {}", tally.pushed.len());
     agree(&borders, &tally);
 
-    let by_mimir = told_by_mimir(&tally);
-    until("the edge has decided on the last copies", || told_by_the_edge(folder.path()).len() >= by_mimir.len());
-    let by_edge = told_by_the_edge(folder.path());
+    let by_mimir = rejections_of_mimir(&tally);
+    until("the edge has decided on the last copies", || denials_of_edge(folder.path()).len() >= by_mimir.len());
+    let by_edge = denials_of_edge(folder.path());
     for (status, part) in [(400, "corrupt"), (400, "(compressed)"), (400, "(uncompressed)"), (401, "no org id")] {
-        let count = by_mimir.values().filter(|(told, text)| *told == status && text.contains(part)).count();
+        let count = by_mimir.values().filter(|(rejected, text)| *rejected == status && text.contains(part)).count();
         eprintln!("{count} pushes were denied with {status}, ... {part} ...");
         assert!(count >= 50, "{part}: {:?}", by_mimir.values().next());
     }
-    let apart: Vec<_> = by_mimir.iter().filter(|(push, told)| !agrees(push, told, by_edge.get(*push))).collect();
-    assert!(apart.is_empty(), "{} are told otherwise, {:?}: {:?}", apart.len(), apart[0], by_edge.get(apart[0].0));
+    let apart: Vec<_> =
+        by_mimir.iter().filter(|(push, rejection)| !agrees(push, rejection, by_edge.get(*push))).collect();
+    assert!(apart.is_empty(), "{} have another denial, {:?}: {:?}", apart.len(), apart[0], by_edge.get(apart[0].0));
     assert_eq!(by_edge.len(), by_mimir.len());
     for (tenant, _) in TENANTS {
         assert_eq!(mirrored.taken(tenant), tally.accepted(tenant), "{tenant}: something was ingested twice, or lost");

@@ -1,4 +1,4 @@
-//! Runtime configurations that a real Mimir was seen with come to the same at the edge, whichever way they reach it.
+//! The edge makes of recorded runtime configurations what a real Mimir made of them, whichever source they come from.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -26,18 +26,18 @@ fn edgectl_says_what_mimir_says() {
         fs::write(&path, bytes).expect("a document can be written");
         let mut command = Command::new(built("edgectl"));
         let output = command.args(["check", "--format", "json", "--show"]).arg(&path).output().expect("edgectl runs");
-        let told = String::from_utf8_lossy(&output.stdout);
-        let report: Value = serde_json::from_str(&told).unwrap_or_else(|error| {
-            panic!("{name}: {error}: {told}{}", String::from_utf8_lossy(&output.stderr));
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let report: Value = serde_json::from_str(&printed).unwrap_or_else(|error| {
+            panic!("{name}: {error}: {printed}{}", String::from_utf8_lossy(&output.stderr));
         });
         let file = &report["files"][0];
         let outcome = if tenants.is_some() { "accepted" } else { "rejected" };
-        assert_eq!(file["outcome"], outcome, "{name}: {told}");
+        assert_eq!(file["outcome"], outcome, "{name}: {printed}");
         // 1 is for what is passed over: an accepted document may have some.
         let code = output.status.code().expect("edgectl ends by itself");
-        assert_eq!(code == 2, tenants.is_none(), "{name}: exit code {code}: {told}");
+        assert_eq!(code == 2, tenants.is_none(), "{name}: exit code {code}: {printed}");
         if let Some(tenants) = tenants {
-            assert_eq!(&shown(&file["limits"]), tenants, "{name}: {told}");
+            assert_eq!(&shown(&file["limits"]), tenants, "{name}: {printed}");
         }
     }
 }
@@ -96,7 +96,7 @@ fn allow_empty() -> String {
     "--allow-empty-overrides".to_owned()
 }
 
-/// By a rename: nobody reads half a document.
+/// By a rename, so that the server never reads half a document.
 fn replace(file: &Path, bytes: &[u8]) {
     let new = file.with_extension("new");
     fs::write(&new, bytes).expect("a document can be written");

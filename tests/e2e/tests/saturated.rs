@@ -1,4 +1,4 @@
-//! More clients than the cores can serve, with pushes that are small and cost much to read: nothing goes unchecked.
+//! More clients than the cores can serve, with small pushes that are expensive to decode: nothing goes unchecked.
 
 use std::io::{self, Write};
 use std::net::TcpStream;

@@ -1,6 +1,6 @@
-//! The edge at six tenths of what it can do, for long, while limits change and tenants come and go: its memory stays flat, and so do its answers.
+//! The edge at 60 % of its capacity, for long, while limits change and tenants come and go: memory and latency stay flat.
 //!
-//! `SOAK_MINUTES` says for how long; without it this takes seconds, and shows no more than that the soak works.
+//! `SOAK_MINUTES` says for how long; without it the test takes seconds, and only shows that the soak works.
 
 use std::borrow::Cow;
 use std::env;

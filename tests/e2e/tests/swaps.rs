@@ -1,4 +1,4 @@
-//! Edge config and limits are swapped by symbolic links, again and again, while pushes come in.
+//! Edge config and limits are swapped by symbolic links, many times, while pushes come in.
 
 use e2e::{Edge, Load, WatchedFile, push_request, samples, until};
 

@@ -1,4 +1,4 @@
-//! Whose push it is: every way to get the header wrong, and the ways to spell one tenant.
+//! The tenant header: every way to get it wrong, and the spellings of one tenant.
 
 use e2e::{Edge, Request, noisy, push_request, samples};
 

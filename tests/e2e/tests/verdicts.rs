@@ -1,4 +1,4 @@
-//! The promise of the reader: what Mimir takes, the edge takes, and what Mimir rejects, the edge rejects.
+//! The edge accepts the runtime configurations that Mimir accepts, and rejects those that Mimir rejects.
 //!
 //! Documents are drawn from a seed that is printed, and each is put to a real Mimir and to the edge's own reader. `SEED=N` draws others than the
 //! usual ones, `DOCUMENTS=N` says how many there are, and `DOCUMENT=N` shows one of them and puts it alone to both. What differs is shown small,
@@ -38,9 +38,9 @@ use documents::Generator;
 use mimir::RuntimeMimir;
 use run::{Readers, run};
 
-/// What is drawn from unless told otherwise, so that a change that passes is not failed by chance.
+/// The default seed. It is fixed, so that chance fails no change.
 const SEED: u64 = 1_796_000_415_013;
-/// So many documents, or as many of them as this leaves time for, unless told how many: always the same ones, however fast the machine is.
+/// The default number of documents, or as many of them as this time allows: always the same ones, however fast the machine is.
 const DOCUMENTS: u64 = 1_000;
 const TIME: Duration = Duration::from_secs(20);
 
@@ -78,7 +78,7 @@ fn edge_and_mimir_accept_and_reject_the_same_documents() {
         eprintln!("{}", String::from_utf8_lossy(&generator.document(number).bytes));
     }
     let tally = run(&generator, &mut readers, seed, numbers, time);
-    assert!(tally.differences.count() == 0, "SEED={seed}: they differ\n{}", tally.differences.tell());
+    assert!(tally.differences.count() == 0, "SEED={seed}: they differ\n{}", tally.differences.report());
     if setting("DOCUMENT").is_none() && tally.documents >= 200 {
         let unseen: Vec<_> = generator.schema.kinds.keys().filter(|kind| !tally.wrong.contains_key(*kind)).collect();
         assert!(unseen.is_empty(), "SEED={seed}: no document was rejected for a wrong {unseen:?}");

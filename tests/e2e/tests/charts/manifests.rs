@@ -1,4 +1,4 @@
-//! What the charts install, by their values.
+//! The objects that the charts install for their values.
 
 use e2e::{Kubectl, helm};
 use serde_json::{Value, json};

@@ -1,10 +1,10 @@
-//! Values that a chart does not take, and what it says about them.
+//! Values that a chart rejects, and the messages.
 
 use e2e::helm;
 
 use super::{ENVOY, MIMIR_RLS, OVERRIDES_SYNC, chart};
 
-/// That the chart is not rendered with this, and that one of these is said: helm 3 had other words before 3.18.
+/// Checks that the chart does not render with this, and that helm prints one of these: its text changed in 3.18.
 #[track_caller]
 fn either(name: &str, set: &str, said: [&str; 2]) {
     let chart = chart(name);
@@ -13,7 +13,7 @@ fn either(name: &str, set: &str, said: [&str; 2]) {
     assert!(said.iter().any(|said| rendered.stderr.contains(said)), "{set}: {}", rendered.stderr);
 }
 
-/// That the chart is not rendered with this, and that each of these is said.
+/// Checks that the chart does not render with this, and that helm prints all of these.
 #[track_caller]
 fn check(name: &str, set: &str, said: &[&str]) {
     rejected(name, &[&format!("--set={set}")], said);

@@ -1,4 +1,4 @@
-//! Whatever can be done to a ConfigMap while the API server is there.
+//! All changes of a ConfigMap while the API server is up.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ fn each_change_applies_at_once_and_a_deletion_removes_nothing() {
     assert_eq!(watched.rate("other"), Some(30.0), "several keys are one set");
 
     assert_eq!(cluster.server.api(ADMIN).delete(CONFIG_MAP).status, 200);
-    until("the deletion is seen", || watched.complains("the ConfigMap was deleted"));
+    until("the deletion is seen", || watched.reports("the ConfigMap was deleted"));
     assert_eq!((watched.rate("team"), watched.counts.deletions.get()), (Some(3.0), 1));
 
     let since = Instant::now();
@@ -55,11 +55,11 @@ fn bad_documents_and_unknown_keys_are_problems_without_effect() {
     let good = watched.state().origin;
 
     cluster.put("overrides:\n  team: { ingestion_rate: fast }\n");
-    until("the illegal document is a problem", || watched.complains("runtime.yaml:2: tenant team"));
+    until("the illegal document is a problem", || watched.reports("runtime.yaml:2: tenant team"));
     assert_eq!((watched.rate("team"), watched.state().origin), (Some(1.0), good.clone()));
 
     cluster.patch(&json!({ "data": null }));
-    until("the emptied object is a problem", || watched.complains("there is no tenant any more"));
+    until("the emptied object is a problem", || watched.reports("there is no tenant any more"));
     assert_eq!((watched.rate("team"), watched.state().origin), (Some(1.0), good));
 
     let since = cluster.patch(&json!({ "data": { "runtime.yaml": rates(&[("team", 2)]) }, "binaryData": { "more.yaml": "b3ZlcnJpZGVzOg==" } }));

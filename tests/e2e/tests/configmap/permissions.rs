@@ -1,4 +1,4 @@
-//! What the source may, and what it says when it may not: a token with only the rights that it needs.
+//! A token with only the rights that the source needs, and what the source reports without them.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -61,7 +61,7 @@ fn a_missing_role_is_named_and_an_expired_watch_relists() {
     for verb in ["get", "watch"] {
         let missing =
             format!("add {verb} on configmaps with resourceNames [mimir-runtime] to a Role in namespace mimir");
-        until("the missing right is named", || watched.complains(&missing));
+        until("the missing right is named", || watched.reports(&missing));
     }
     cluster.put(&rates(&[("team", 3)]));
     cluster.put(&rates(&[("team", 4)]));
@@ -89,7 +89,7 @@ fn an_expired_token_is_read_again_from_its_file() {
 
     cluster.server.kill();
     cluster.server.restart_with(&[account("second")]);
-    until("the refused token is a problem", || watched.complains("the API server refuses the credentials (401)"));
+    until("the refused token is a problem", || watched.reports("the API server refuses the credentials (401)"));
     assert!(watched.counts.refused_credentials.get() > 0);
     assert_eq!(watched.rate("team"), Some(1.0));
     cluster.put(&rates(&[("team", 2)]));

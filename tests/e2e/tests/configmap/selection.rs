@@ -57,7 +57,7 @@ fn the_newest_configmap_with_the_label_is_read() {
     assert_eq!(watched.problems(), Vec::<String>::new());
 
     delete(&cluster, "runtime-a");
-    until("the deletion is seen", || watched.complains("mimir/runtime-a: the ConfigMap was deleted"));
+    until("the deletion is seen", || watched.reports("mimir/runtime-a: the ConfigMap was deleted"));
     assert_eq!((watched.rate("team"), watched.counts.deletions.get()), (Some(9.0), 1));
     assert!(watched.heard("team", 5, create(&cluster, "runtime-0", 5)) < AT_ONCE);
     assert_eq!((watched.problems(), watched.counts.restarts.get()), (Vec::new(), 0));
@@ -77,12 +77,12 @@ fn chosen_keys_and_binary_data_are_read_without_guessing() {
     assert_eq!((mounted.rate("team"), mounted.rate("other"), mounted.rate("more")), (Some(1.0), None, None));
     cluster.patch(&json!({ "data": { "runtime.yaml": null } }));
     until("it is not known which key Mimir reads", || {
-        mounted.complains("data: several keys can be the runtime configuration (more.yaml, other.yaml)")
+        mounted.reports("data: several keys can be the runtime configuration (more.yaml, other.yaml)")
     });
     assert_eq!(mounted.rate("team"), Some(1.0));
     let since = cluster.patch(&json!({ "data": { "other.yaml": null }, "binaryData": null }));
-    until("the emptied object is a problem", || mounted.complains("there is no tenant any more"));
-    until("a chosen key that is gone is a problem", || chosen.complains("other.yaml: there is no such key"));
+    until("the emptied object is a problem", || mounted.reports("there is no tenant any more"));
+    until("a chosen key that is gone is a problem", || chosen.reports("other.yaml: there is no such key"));
     assert_eq!(chosen.rate("other"), Some(5.0));
     cluster.patch(&json!({ "binaryData": binary }));
     assert!(mounted.heard("more", 7, since) < AT_ONCE, "the only document there is");

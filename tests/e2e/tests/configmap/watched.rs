@@ -64,8 +64,8 @@ impl Watched {
     }
 
     /// Whether one of the problems says this.
-    pub(crate) fn complains(&self, of: &str) -> bool {
-        self.problems().iter().any(|problem| problem.contains(of))
+    pub(crate) fn reports(&self, text: &str) -> bool {
+        self.problems().iter().any(|problem| problem.contains(text))
     }
 
     /// Waits until the tenant has this rate, and gives how long after `since` that was.

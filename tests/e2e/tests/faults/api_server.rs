@@ -1,4 +1,4 @@
-//! The API server of Kubernetes, which holds the limits. No push waits for it.
+//! Faults of the API server of Kubernetes, which holds the limits. No push waits for it.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! One fault under load: what clients saw, what was lost, how long until normal.
+//! One fault under load: what clients saw, what was lost, and how long until normal.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -8,7 +8,7 @@ use e2e::{PushOutcome, compare_with, let_time_pass, report, until, until_some};
 
 use super::stack::Stack;
 
-/// So many right answers in a row are normal: a second's.
+/// So many expected responses in a row are normal: those of a second.
 const IN_A_ROW: usize = 50;
 const BEFORE: usize = 50;
 /// Mimir gives up on a push after 2 s, and on a machine that does much else one of so many can take that long without a fault.

@@ -1,4 +1,4 @@
-//! The wall clock of mimir-rls steps. Rates go by another clock, times of samples by this one.
+//! The wall clock of mimir-rls steps. Rates use the monotonic clock, times of samples the wall clock.
 
 use std::fs;
 use std::path::PathBuf;

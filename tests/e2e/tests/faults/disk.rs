@@ -1,4 +1,4 @@
-//! A disk without room for the limits cache and the audit log. Neither is on the way of a decision.
+//! A disk without room for the limits cache and the audit log. No decision waits for either.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};

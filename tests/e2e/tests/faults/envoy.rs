@@ -1,4 +1,4 @@
-//! Envoy, which every push goes through.
+//! Faults of Envoy.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub(crate) const FROZEN: Case = Case {
     ..KILLED
 };
 
-/// The only one is told to drain, ends, and comes back.
+/// The only Envoy drains, exits, and starts again.
 pub(crate) const RESTARTED: Case = Case {
     name: "envoy-restarted",
     fault: |stack| {

@@ -1,4 +1,4 @@
-//! Mimir, which the edge stands in front of. What an outage of it costs a Prometheus near its limit is a suite of its own.
+//! Faults of Mimir. The module `outage` tests what an outage costs a Prometheus near its limit.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! mimir-rls, which decides.
+//! Faults of mimir-rls.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! overrides-sync, which brings the limits. No push waits for it.
+//! Faults of overrides-sync. No push waits for it.
 
 use std::time::Duration;
 

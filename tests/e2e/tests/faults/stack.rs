@@ -1,4 +1,4 @@
-//! Everything from Prometheus to Mimir, and what gives the limits.
+//! Everything from Prometheus to Mimir, and the source of the limits.
 
 use std::borrow::Cow;
 use std::path::PathBuf;

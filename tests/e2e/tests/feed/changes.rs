@@ -1,4 +1,4 @@
-//! What becomes of a change, good or bad.
+//! How a change reaches the decisions, good or bad.
 
 use e2e::{CONFIG_MAP, Cluster, Edge, EdgeBuilder, Load, push_request, samples, until};
 use serde_json::json;
@@ -36,14 +36,14 @@ fn a_mimir_rls_without_overrides_sync_applies_a_patch() {
     assert_eq!(edge.push("other", &samples(1).bytes).status, 429);
 }
 
-/// What an operator sees of a change that is not good: everybody's limits hold, and the reason is told at both ends.
+/// What an operator sees of a bad change: all limits stay in force, and both programs report the reason.
 #[test]
 fn an_invalid_document_changes_no_limit() {
     let cluster = Cluster::start(&overrides(&[("team", 5)]));
     let sync = cluster.sync("sync", &[]);
     let edge = edge_of(&sync.feed()).start("");
     cluster.put("overrides:\n  team: { ingestion_rate: 1 }\n  other: { ingestion_rate: fast }\n");
-    until("both tell the problem", || {
+    until("both report the problem", || {
         sync.metric(r#"overrides_sync_problems{severity="rejected"}"#) == Some(1.0)
             && edge.rls.metric("rls_limits_problems") == Some(1.0)
     });
@@ -58,12 +58,12 @@ fn an_invalid_document_changes_no_limit() {
         "kube:mimir/mimir-runtime",
         &[],
     );
-    until("it tells the problem", || second.metric(r#"overrides_sync_problems{severity="rejected"}"#) == Some(1.0));
+    until("it reports the problem", || second.metric(r#"overrides_sync_problems{severity="rejected"}"#) == Some(1.0));
     assert_eq!(second.readiness(), Some(503));
 
     cluster.put(&overrides(&[("team", 6)]));
     until("the mended document holds", || edge.rls.burst("team") == Some(6));
-    until("nobody tells a problem", || edge.rls.metric("rls_limits_problems") == Some(0.0));
+    until("the problem is gone", || edge.rls.metric("rls_limits_problems") == Some(0.0));
 }
 
 #[test]
@@ -77,13 +77,13 @@ fn a_bad_entry_keeps_old_limits_or_shadows_the_tenant() {
     let edge = edge_of(&sync.feed()).start("");
     let huge = samples(300_000);
     assert_eq!(edge.push("new", &huge.bytes).status, 200, "never cut down to the defaults");
-    assert_eq!(edge.push("nobody", &huge.bytes).status, 429, "more than the default burst");
+    assert_eq!(edge.push("unlisted", &huge.bytes).status, 429, "more than the default burst");
 
     flat(json!({ "team.ingestion_burst_size": "many" }));
-    until("the problem is told", || edge.rls.metric("rls_limits_problems") == Some(2.0));
+    until("the problem is reported", || edge.rls.metric("rls_limits_problems") == Some(2.0));
     assert_eq!(edge.rls.burst("team"), Some(5));
     assert_eq!(edge.push("team", &samples(6).bytes).status, 429);
-    // An overrides-sync that starts now has never known the good entry; who has it keeps it.
+    // An overrides-sync that starts now has never had the good entry; a mimir-rls that has it keeps it.
     let second = cluster.sync("second", &[]);
     let both = edge_of(&format!("{},{}", sync.feed(), second.url())).start("");
     assert_eq!(both.rls.readiness(), Some(200));
@@ -123,14 +123,14 @@ fn a_deleted_configmap_keeps_limits_until_its_successor_applies() {
     let edge = edge_of(&sync.feed()).start("");
     let deleted = cluster.server.api(e2e::ADMIN).delete(CONFIG_MAP);
     assert_eq!(deleted.status, 200, "{}", deleted.text());
-    until("the deletion is told", || {
+    until("the deletion is reported", || {
         sync.metric("overrides_sync_configmap_deletions_total") == Some(1.0)
             && edge.rls.metric("rls_limits_problems") == Some(1.0)
     });
     assert_eq!((edge.rls.burst("team"), sync.readiness()), (Some(5), Some(200)));
     cluster.create(&overrides(&[("team", 6)]));
     until("the successor holds", || edge.rls.burst("team") == Some(6));
-    until("nobody tells a problem", || edge.rls.metric("rls_limits_problems") == Some(0.0));
+    until("the problem is gone", || edge.rls.metric("rls_limits_problems") == Some(0.0));
 }
 
 fn edge_of(feed: &str) -> EdgeBuilder {

@@ -1,4 +1,4 @@
-//! The lines for kubectl in docs/kubernetes.md, as they stand.
+//! The kubectl commands of docs/kubernetes.md, unchanged.
 
 use std::fs;
 

@@ -71,19 +71,19 @@ fn mimir_rls_leaves_a_frozen_overrides_sync_for_another() {
     let burst = || edge.rls.burst("team");
     cluster.put(&overrides(&[("team", 6)]));
     let changed = Instant::now();
-    until("the other one tells the change", || burst() == Some(6));
+    until("the other one sends the change", || burst() == Some(6));
     eprintln!("a frozen overrides-sync was left after {:.1?}", changed.elapsed());
     assert_eq!(clients(other), Some(1.0));
 
-    // It goes on with what it knew before. Whoever comes back to it keeps what is newer.
+    // It resumes with what it knew before. A mimir-rls that returns to it keeps what is newer.
     cluster.put(&overrides(&[("team", 7)]));
-    until("the other one tells this too", || burst() == Some(7));
+    until("the other one sends this too", || burst() == Some(7));
     other.process.signal(Signal::STOP);
     serving.process.signal(Signal::CONT);
     until("the first one serves again", || clients(serving) == Some(1.0));
     assert_eq!(burst(), Some(7));
     cluster.put(&overrides(&[("team", 8)]));
-    until("it tells the next change", || {
+    until("it sends the next change", || {
         let now = burst();
         assert!(now == Some(7) || now == Some(8), "{now:?}");
         now == Some(8)

@@ -1,4 +1,4 @@
-//! Bodies that are no pushes, or other pushes than their sender meant.
+//! Corrupt bodies: no pushes, or other pushes than the sender meant.
 
 use remote_write::Protocol;
 
@@ -39,7 +39,7 @@ fn damage_message(random: &mut Random, protocol: Protocol, plain: &mut Vec<u8>) 
     match random.number(0, 9) {
         // Fields of Mimir's own, which clients must not set: who sent it, and that labels are not to be checked.
         0 => plain.extend_from_slice(random.one(&[&[0x10, 0x01][..], &[0xc0, 0x3e, 0x01], &[0xc8, 0x3e, 0x01]])),
-        // Fields that nobody knows, one of them a group.
+        // Unknown fields, one of them a group.
         1 => plain.extend_from_slice(random.one(&[&[0x7a, 0x02, 0x08, 0x01][..], &[0x7b, 0x7c], &[0x7d, 0, 0, 0, 0]])),
         // A series without anything in it, or one that is said to be longer than the message.
         2 => plain.extend_from_slice(&[series_key, 0]),

@@ -1,4 +1,4 @@
-//! One push: series and metadata in one of the protocols, as bytes that may be damaged, under headers that may be odd.
+//! One push: series and metadata in one of the protocols, as bytes that may be corrupt, with headers that may be unusual.
 
 use e2e::Request;
 use remote_write::Protocol;
@@ -69,7 +69,7 @@ fn incompressible(random: &mut Random, bytes: usize) -> Vec<u8> {
     (0..bytes).map(|_| random.byte()).collect()
 }
 
-/// The tenant, mostly spelled plainly. An id that is none, or several, is denied whoever sends it.
+/// The tenant, mostly spelled plainly. A value that is no tenant ID, or several, is denied for every tenant.
 fn tenants_header(tenant: &mut Tenant, request: Request) -> Request {
     let id = tenant.id.clone();
     let spelled = |spelling: String| request.clone().header("X-Scope-OrgID", spelling);

@@ -1,4 +1,4 @@
-//! Sends every push to a Mimir, then to what is compared with it, and gathers how they answered.
+//! Sends every push to a Mimir and then to what is compared with it, and collects the responses.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

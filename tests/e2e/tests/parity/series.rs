@@ -34,7 +34,7 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// Most often a whole pair, of few clusters; sometimes nobody, or half of what names one.
+    /// Most often a whole pair, of few clusters; sometimes no pair, or one of the two labels.
     pub(crate) fn any(random: &mut Random) -> Self {
         let cluster = random.one(&["c1", "c1", "c1", "c2", "c3", ""]).to_owned();
         let replica = random.one(&["r0", "r0", "r1", "r2", "", "é"]).to_owned();

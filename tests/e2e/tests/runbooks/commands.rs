@@ -1,4 +1,4 @@
-//! Every block of commands, in order, and what the cluster and NGINX are like after the ones that change something.
+//! Every block of commands, in order, and the state of the cluster and NGINX after those that change something.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -177,7 +177,7 @@ fn the_emergency_rollback_waits_for_pushes_of_old_workers() {
 
     let text = runbook("rollback-runbook.md");
     let before_scaling = blocks(&text).into_iter().take_while(|block| !block.contains("--replicas=0"));
-    // Typed at once: whoever is in a hurry does not look when NGINX has taken the configuration over.
+    // Typed at once: an operator in a hurry does not wait until NGINX has reloaded.
     let typed: String = before_scaling.collect();
     thread::scope(|scope| {
         let typing = shell.nginx.reloaded_by(|| scope.spawn(|| shell.type_in(&typed)));

@@ -1,4 +1,4 @@
-//! Every metric and label that a page, a runbook, an alert or a dashboard names is one of a program's.
+//! Every metric and label in a page, a runbook, an alert or a dashboard exists in a program.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -9,7 +9,7 @@ use std::process::Command;
 use e2e::{ADMIN, KubeApiServer, Nginx, built, repository, tool};
 use tempfile::TempDir;
 
-/// Where the commands of a runbook are typed. Nothing schedules pods in its cluster, so nobody can wait for them: `kubectl rollout status` shows the
+/// Where the commands of a runbook are typed. Nothing schedules pods in its cluster, so a wait for them would never end: `kubectl rollout status` shows the
 /// Deployment instead.
 pub(crate) struct OperatorShell {
     folder: TempDir,

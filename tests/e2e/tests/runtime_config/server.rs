@@ -1,4 +1,4 @@
-//! A running mimir-rls, asked what it makes of a document.
+//! What a running mimir-rls makes of a document.
 
 use std::collections::BTreeMap;
 

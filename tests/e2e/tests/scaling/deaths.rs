@@ -1,4 +1,4 @@
-//! What clients see of a replica that dies with their pushes on its hands.
+//! What clients see of a replica that dies with their pushes in flight.
 
 use std::ops::Range;
 

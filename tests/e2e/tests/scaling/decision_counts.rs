@@ -1,4 +1,4 @@
-//! Which replica decides for which tenant, by what each of them counted.
+//! Which replica decides for which tenant, by the counters of each.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! A tenant's limits over three replicas that stay.
+//! A tenant's limits over three replicas that neither join nor leave.
 
 use std::time::Duration;
 

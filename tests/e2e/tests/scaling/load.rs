@@ -100,7 +100,7 @@ pub(crate) fn push_during<T>(
         let made = meanwhile();
         drop(stop);
         let pushes: Vec<_> =
-            clients.into_iter().flat_map(|client| client.join().expect("a client ends when it is told to")).collect();
+            clients.into_iter().flat_map(|client| client.join().expect("a client ends when it is stopped")).collect();
         let of = |stream| pushes.iter().filter(|(of, _)| *of == stream).map(|(_, push)| push.clone()).collect();
         ((0..streams.len()).map(of).collect(), made)
     })

@@ -1,4 +1,4 @@
-//! A replica that comes and one that dies, under load.
+//! A replica that joins and one that dies, under load.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -75,7 +75,7 @@ fn a_new_replica_gives_each_moved_tenant_one_more_burst() {
     assert!(failed.is_empty(), "{failed:?}");
     let moved = check_all(&limited, &answers, &parts.each_ref());
     report(&format!("{moved} of {} streams moved", limited.len()));
-    assert!(moved > 0, "nobody was taken over");
+    assert!(moved > 0, "no tenant moved");
     assert!(parts[1].values().any(|deciders| deciders.contains(&MOVING)));
 }
 
@@ -98,5 +98,5 @@ fn a_dead_replica_gives_moved_tenants_one_burst_per_distributor() {
     assert!(failed.is_empty(), "{failed:?}");
     let moved = check_all(&limited, &answers, &parts.each_ref());
     report(&format!("{moved} of {} streams moved", limited.len()));
-    assert!(moved > 0, "nobody was taken over");
+    assert!(moved > 0, "no tenant moved");
 }

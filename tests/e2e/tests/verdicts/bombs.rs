@@ -1,4 +1,4 @@
-//! Documents that cost a reader more than their size says, and documents that are large.
+//! Documents that cost a reader more than their size suggests, and large documents.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! What two readers differ about, in classes: one cause makes many documents differ.
+//! The differences of the two readers by class: one cause makes many documents differ.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -77,13 +77,13 @@ impl Differences {
     }
 
     /// All of them, the most frequent first.
-    pub(crate) fn tell(&self) -> String {
+    pub(crate) fn report(&self) -> String {
         let mut classes: Vec<_> = self.classes.iter().collect();
         classes.sort_by_key(|(_, class)| std::cmp::Reverse(class.documents.len()));
-        let tell = |(key, Class { documents, shown }): &(&String, &Class)| {
+        let line = |(key, Class { documents, shown }): &(&String, &Class)| {
             format!("==== {} documents {:?}: {key}\n{shown}\n", documents.len(), &documents[..documents.len().min(10)])
         };
-        classes.iter().map(tell).collect()
+        classes.iter().map(line).collect()
     }
 }
 

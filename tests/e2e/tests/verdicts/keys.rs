@@ -1,4 +1,4 @@
-//! Keys as nobody should write them: numbers, dates, nulls, doubles, merges.
+//! Unusual keys: numbers, dates, nulls, duplicates, merges.
 
 use super::node::Node;
 use super::scalars;
@@ -83,7 +83,7 @@ const STRANGE: [&str; 12] = [
     "? - a\n  - b\n ",
 ];
 
-/// A key as it stands before its colon.
+/// A key as it is written before its colon.
 pub(crate) fn odd(random: &mut Random) -> String {
     match random.number(0, 19) {
         0 => scalars::any(random).replace('\n', " "),

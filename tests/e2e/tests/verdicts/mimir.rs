@@ -1,4 +1,4 @@
-//! A Mimir that is asked about one runtime configuration after the other.
+//! A Mimir that loads one runtime configuration after the other.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -118,7 +118,7 @@ impl RuntimeMimir {
         self.hash = loaded.expect("Mimir runs").hash;
     }
 
-    /// In one step: nobody reads half a document.
+    /// By a rename, so that Mimir never reads half a document.
     fn write(&self, document: &[u8]) {
         let new = self.folder.join("new");
         fs::write(&new, document).expect("a document can be written");

@@ -1,4 +1,4 @@
-//! Good documents with a few bytes that are not.
+//! Good documents with a few wrong bytes.
 
 use crate::random::Random;
 

@@ -1,4 +1,4 @@
-//! Fields that rules bind together, near the values at which the rules turn.
+//! Fields that a rule relates to each other, near the values at which the rule changes its result.
 
 use super::node::Node;
 use crate::random::Random;

@@ -1,4 +1,4 @@
-//! Documents put to both readers, and what was seen.
+//! Gives documents to both readers, and compares the verdicts.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,7 +16,7 @@ use super::verdict::Verdict;
 const PLAIN: &str = "document.yaml";
 const COMPRESSED: &str = "document.yaml.gz";
 
-/// Two Mimirs: the name of its file tells one whether it is compressed.
+/// Two Mimirs: the file name says whether it is compressed.
 pub(crate) struct Readers {
     plain: RuntimeMimir,
     compressed: RuntimeMimir,
@@ -94,7 +94,7 @@ impl Tally {
         }
     }
 
-    /// Prints how a run went, also when the test passes: nobody could repeat it else.
+    /// Prints the figures of a run, also when the test passes.
     pub(crate) fn print(&self, seed: u64, started: Instant) {
         let Self { documents, themes, mimir, ours, slowest: (number, slow, of_mimir), .. } = self;
         let mut text = String::from("\n accepted rejected died different\n");

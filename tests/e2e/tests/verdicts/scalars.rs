@@ -1,4 +1,4 @@
-//! Scalars by grammar: numbers, durations, dates and regexps as somebody might write them, right or wrong.
+//! Scalars by grammar: numbers, durations, dates and regexps right or wrong.
 
 use crate::random::Random;
 

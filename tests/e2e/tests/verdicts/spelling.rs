@@ -98,7 +98,7 @@ impl Writer<'_> {
         }
     }
 
-    /// What stands behind a colon or a dash, with its line breaks.
+    /// The text after a colon or a dash, with its line breaks.
     fn value(&mut self, node: &Node, indent: usize) {
         match node {
             Node::Text(text) if text.is_empty() => {}

@@ -1,4 +1,4 @@
-//! What surrounds a document: directives, further documents, line breaks, encodings, compression.
+//! What can surround a document: directives, further documents, line breaks, encodings, compression.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -80,7 +80,7 @@ pub(crate) fn right(schema: &Schema, name: &str, field: &Field, random: &mut Ran
     }
 }
 
-/// Whatever somebody might write there.
+/// Any value, right or wrong.
 pub(crate) fn wild(schema: &Schema, field: &Field, random: &mut Random) -> Node {
     let probes = &schema.kinds[&field.kind];
     match field.kind.as_str() {

@@ -1,4 +1,4 @@
-//! What becomes of a document, of the edge or of Mimir.
+//! What the edge or Mimir makes of a document.
 
 use std::collections::BTreeMap;
 use std::fmt;
