@@ -206,7 +206,7 @@ impl EdgeBuilder {
             max_request_bytes: self.max_request_bytes,
             failure_mode_allow: self.failure_mode_allow,
             charge_samples_in_rate_limit: self.charge_samples_in_rate_limit,
-            ..EnvoySettings::asking(std::iter::once(&rls).chain(&replicas).map(MimirRls::grpc_port).collect())
+            ..EnvoySettings::with_rls(std::iter::once(&rls).chain(&replicas).map(MimirRls::grpc_port).collect())
         };
         let bootstrap = self.rendered_value().map(|value| {
             let file = folder.path().join("rendered.yaml");

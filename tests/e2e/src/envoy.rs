@@ -40,7 +40,7 @@ pub struct EnvoySettings {
 impl EnvoySettings {
     /// An Envoy that asks these mimir-rls, takes 16 MiB, fails closed, and answers what is allowed itself.
     #[must_use]
-    pub fn asking(rls_grpc_ports: Vec<u16>) -> Self {
+    pub fn with_rls(rls_grpc_ports: Vec<u16>) -> Self {
         Self {
             rls_grpc_ports,
             upstream_port: None,

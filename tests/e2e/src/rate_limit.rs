@@ -7,7 +7,7 @@ use proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use tokio::runtime::Runtime;
 use tonic::transport::{Channel, Endpoint};
 
-/// Descriptors in one request of [`RateLimitCaller::ask_for_all`].
+/// Descriptors in one request of [`RateLimitCaller::charge_each`].
 const AT_ONCE: usize = 100;
 
 /// A connection to `envoy.service.ratelimit.v3.RateLimitService`.
@@ -35,7 +35,7 @@ impl RateLimitCaller {
     /// # Panics
     /// When the answer is an error.
     #[must_use]
-    pub fn ask(&self, key: &str, tenant: &str, hits: u64) -> RateLimitResponse {
+    pub fn charge(&self, key: &str, tenant: &str, hits: u64) -> RateLimitResponse {
         self.send(vec![descriptor(key, tenant, hits)])
     }
 
@@ -43,7 +43,7 @@ impl RateLimitCaller {
     ///
     /// # Panics
     /// When an answer is an error, or has not one status for each.
-    pub fn ask_for_all(&self, tenants: &[String]) {
+    pub fn charge_each(&self, tenants: &[String]) {
         for tenants in tenants.chunks(AT_ONCE) {
             let answer = self.send(tenants.iter().map(|tenant| descriptor("tenant", tenant, 1)).collect());
             assert_eq!(answer.statuses.len(), tenants.len());

@@ -99,19 +99,19 @@ fn is_mimirs(answer: &Response, reason: &str, text: &str) {
 
 fn both_calls_drain_one_bucket(edge: &Edge) {
     let caller = RateLimitCaller::connect(edge.rls.grpc_port());
-    let answer = caller.ask("tenant", "a|a", 60);
+    let answer = caller.charge("tenant", "a|a", 60);
     assert_eq!(answer.overall_code(), Code::Ok);
     assert_eq!(answer.statuses.iter().map(|status| status.limit_remaining).collect::<Vec<_>>(), [40]);
     assert_eq!(statuses(edge, "a", 5, 10), [200, 200, 200, 200, 429]);
     assert_eq!(statuses(edge, "a|a", 1, 1), [429]);
 
-    let denied = caller.ask("tenant", "a", 1);
+    let denied = caller.charge("tenant", "a", 1);
     assert_eq!(denied.overall_code(), Code::OverLimit);
     assert!(String::from_utf8_lossy(&denied.raw_body).contains("err-mimir-tenant-max-ingestion-rate"), "{denied:?}");
 
-    assert_eq!(caller.ask("tenant_requests", "b", 6).overall_code(), Code::Ok);
+    assert_eq!(caller.charge("tenant_requests", "b", 6).overall_code(), Code::Ok);
     assert_eq!(statuses(edge, "b|b", 5, 1), [200, 200, 200, 200, 429]);
-    assert_eq!(caller.ask("tenant_requests", "b", 1).overall_code(), Code::OverLimit);
+    assert_eq!(caller.charge("tenant_requests", "b", 1).overall_code(), Code::OverLimit);
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn copies_of_the_ingress_controller_are_decided() {
         (tempdir().expect("a folder can be made"), WatchedFile::of(LIMITS), Upstream::start());
     let rls = MimirRls::start(folder.path(), &limits.source(), &[]);
     until("mimir-rls is ready", || rls.readiness() == Some(200));
-    let envoy = Envoy::start(folder.path(), &EnvoySettings::asking(vec![rls.grpc_port()]));
+    let envoy = Envoy::start(folder.path(), &EnvoySettings::with_rls(vec![rls.grpc_port()]));
     let backends = ProxyBackends::new(mimir.port(), envoy.port());
     let nginx = Nginx::start_edited("mirror.conf", backends, |text| as_the_controller(&text, envoy.port()));
 

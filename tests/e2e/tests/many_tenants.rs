@@ -55,7 +55,7 @@ fn a_hundred_thousand_tenants_are_shown_in_small_pages() {
     let edge = Edge::start(&format!("overrides:\n{overrides}"));
     assert_eq!(edge.rls.metric("rls_limits_tenants"), Some(TENANTS as f64));
 
-    RateLimitCaller::connect(edge.rls.grpc_port()).ask_for_all(&names);
+    RateLimitCaller::connect(edge.rls.grpc_port()).charge_each(&names);
     assert_eq!(edge.rls.metric("rls_tenants"), Some(TENANTS as f64));
     metrics_stay_small(&edge);
 

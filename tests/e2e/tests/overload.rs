@@ -110,7 +110,7 @@ fn the_largest_pushes_of_one_client_leave_a_mirror_room() {
     let folder = edge.folder().join("mirror");
     std::fs::create_dir(&folder).expect("a folder can be made");
     let takes_100_mib =
-        EnvoySettings { max_request_bytes: 100 << 20, ..EnvoySettings::asking(vec![edge.rls.grpc_port()]) };
+        EnvoySettings { max_request_bytes: 100 << 20, ..EnvoySettings::with_rls(vec![edge.rls.grpc_port()]) };
     let mirror = Envoy::start(&folder, &takes_100_mib);
     mirror.wait_for_healthy_rls(1);
     let status = |push: &Request| {

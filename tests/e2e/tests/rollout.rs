@@ -51,7 +51,8 @@ impl Rollout {
         let mimir = Mimir::start(&folder.join("mimir"), &limits.path());
         let edge = Edge::builder().upstream(mimir.port()).start_with(limits);
         // The Envoy of the mirror step is one that never contacts Mimir.
-        let settings = EnvoySettings { failure_mode_allow: true, ..EnvoySettings::asking(vec![edge.rls.grpc_port()]) };
+        let settings =
+            EnvoySettings { failure_mode_allow: true, ..EnvoySettings::with_rls(vec![edge.rls.grpc_port()]) };
         let mirror = Envoy::start(folder, &settings);
         let backends = ProxyBackends::new(mimir.port(), edge.port());
         let nginx = Nginx::start("direct.conf", backends);

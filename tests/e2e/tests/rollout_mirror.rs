@@ -106,7 +106,7 @@ impl Mirrored {
         let settings = EnvoySettings {
             failure_mode_allow: true,
             max_request_bytes: 100 << 20,
-            ..EnvoySettings::asking(vec![rls.grpc_port()])
+            ..EnvoySettings::with_rls(vec![rls.grpc_port()])
         };
         let envoy = Envoy::start(folder, &settings);
         let backends = ProxyBackends::new(mimir.port(), envoy.port());

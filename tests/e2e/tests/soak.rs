@@ -83,7 +83,7 @@ fn memory_and_answers_stay_flat() {
     let quiet = "--log-level=warn".to_owned();
     let rls = MimirRls::start(folder.path(), &file.source(), &[cache, audit, quiet]);
     until("mimir-rls is ready", || rls.readiness() == Some(200));
-    let envoy = Envoy::start(folder.path(), &EnvoySettings::asking(vec![rls.grpc_port()]));
+    let envoy = Envoy::start(folder.path(), &EnvoySettings::with_rls(vec![rls.grpc_port()]));
     let capacity = capacity(envoy.port());
     let rate = capacity * LOAD;
 

@@ -47,7 +47,7 @@ fn a_live_push_reaches_mimir_without_the_traffic_header() {
 #[test]
 fn a_mirror_envoy_answers_copies_and_denies_live_pushes() {
     let edge = Edge::start(LIMITS);
-    let mirror = Envoy::start(&folder(&edge), &EnvoySettings::asking(vec![edge.rls.grpc_port()]));
+    let mirror = Envoy::start(&folder(&edge), &EnvoySettings::with_rls(vec![edge.rls.grpc_port()]));
     let push = push_request("small", &samples(10).bytes);
     let send =
         |request: &Request| Connection::open(mirror.port()).and_then(|mut it| it.send(request)).expect("Envoy answers");
@@ -70,7 +70,7 @@ fn a_draining_envoy_closes_its_clients_connections_before_it_exits() {
         &folder(&edge),
         &EnvoySettings {
             upstream_port: Some(edge.upstream.port()),
-            ..EnvoySettings::asking(vec![edge.rls.grpc_port()])
+            ..EnvoySettings::with_rls(vec![edge.rls.grpc_port()])
         },
     );
     let push = push_request("team", &samples(1).bytes);

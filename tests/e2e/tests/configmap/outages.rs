@@ -25,7 +25,7 @@ fn limits_survive_a_killed_api_server_and_recover_quickly() {
     assert!(back.elapsed() < FRESH, "{:?}", back.elapsed());
     assert_eq!(watched.problems(), Vec::<String>::new());
     // The versions that the source knows are from before the start of the server's watch cache: the watch has to list again.
-    assert!(watched.heard("team", 2, cluster.put(&rates(&[("team", 2)]))) < FRESH);
+    assert!(watched.wait_for_rate("team", 2, cluster.put(&rates(&[("team", 2)]))) < FRESH);
     assert!(watched.counts.restarts.get() > 0 && watched.counts.failed_checks.get() > 0, "{:?}", watched.counts);
 }
 
@@ -42,7 +42,7 @@ fn cached_limits_hold_until_the_api_server_answers() {
     assert_eq!(watched.rate("team"), Some(1.0));
     assert!(watched.feed.freshness.age() >= hour && watched.state().origin.is_none());
     cluster.server.restart();
-    assert!(watched.heard("team", 2, Instant::now()) < FRESH);
+    assert!(watched.wait_for_rate("team", 2, Instant::now()) < FRESH);
     until("the limits are confirmed", || watched.feed.freshness.age() < FRESH);
 }
 
@@ -57,12 +57,12 @@ fn a_frozen_api_server_is_noticed_and_its_replacement_used() {
     let resumed = Instant::now();
     until("everything is well again", || watched.problems().is_empty());
     assert!(resumed.elapsed() < FRESH + FRESH, "a request that hangs is given up after 5 s: {:?}", resumed.elapsed());
-    assert!(watched.heard("team", 2, cluster.put(&rates(&[("team", 2)]))) < FRESH);
+    assert!(watched.wait_for_rate("team", 2, cluster.put(&rates(&[("team", 2)]))) < FRESH);
 
     cluster.server.freeze();
     cluster.server.kill();
     cluster.server.restart();
-    assert!(watched.heard("team", 3, cluster.put(&rates(&[("team", 3)]))) < FRESH);
+    assert!(watched.wait_for_rate("team", 3, cluster.put(&rates(&[("team", 3)]))) < FRESH);
 }
 
 #[test]
@@ -77,9 +77,9 @@ fn the_next_check_notices_a_dead_connection() {
     until("both connections are there", || watched.feed.freshness.age() < started.elapsed());
     proxy.forget_connections();
     // A check every 15 s, 5 s for the one that finds its own connection dead, 2 s for the next.
-    let heard = watched.heard("team", 2, cluster.put(&rates(&[("team", 2)])));
-    eprintln!("a change that the watch did not bring was found after {heard:.1?}");
+    let wait_for_rate = watched.wait_for_rate("team", 2, cluster.put(&rates(&[("team", 2)])));
+    eprintln!("a change that the watch did not bring was found after {wait_for_rate:.1?}");
     until("the watch is made again", || watched.counts.restarts.get() > 0);
     let since = cluster.put(&rates(&[("team", 3)]));
-    assert!(watched.heard("team", 3, since) < FRESH);
+    assert!(watched.wait_for_rate("team", 3, since) < FRESH);
 }

@@ -50,7 +50,7 @@ fn a_missing_role_is_named_and_an_expired_watch_relists() {
     let kubeconfig = cluster.server.kubeconfig("token");
     let mut watched = Watched::with(&kubeconfig, LimitsState::new(TenantLimits::default(), false), Duration::ZERO);
     assert!(
-        watched.heard("team", 2, cluster.put(&rates(&[("team", 2)]))) < SOON,
+        watched.wait_for_rate("team", 2, cluster.put(&rates(&[("team", 2)]))) < SOON,
         "get, list and watch by name are enough"
     );
     assert_eq!(watched.counts.restarts.get(), 0);
@@ -68,9 +68,12 @@ fn a_missing_role_is_named_and_an_expired_watch_relists() {
     cluster.server.compact();
     assert_eq!(watched.rate("team"), Some(2.0));
     bind_role(&cluster);
-    assert!(watched.heard("team", 4, Instant::now()) < SOON);
+    assert!(watched.wait_for_rate("team", 4, Instant::now()) < SOON);
     for rate in 5..10 {
-        assert!(watched.heard("team", rate, cluster.put(&rates(&[("team", rate)]))) < SOON, "a watch is there again");
+        assert!(
+            watched.wait_for_rate("team", rate, cluster.put(&rates(&[("team", rate)]))) < SOON,
+            "a watch is there again"
+        );
     }
     until("nothing is wrong any more", || watched.problems().is_empty());
 }
@@ -95,7 +98,10 @@ fn an_expired_token_is_read_again_from_its_file() {
     cluster.put(&rates(&[("team", 2)]));
     fs::write(&token, "second").expect("a file");
     let since = Instant::now();
-    assert!(watched.heard("team", 2, since) < SOON, "long before the client of its own would read the file again");
-    assert!(watched.heard("team", 3, cluster.put(&rates(&[("team", 3)]))) < SOON);
+    assert!(
+        watched.wait_for_rate("team", 2, since) < SOON,
+        "long before the client of its own would read the file again"
+    );
+    assert!(watched.wait_for_rate("team", 3, cluster.put(&rates(&[("team", 3)]))) < SOON);
     until("nothing is wrong any more", || watched.problems().is_empty());
 }

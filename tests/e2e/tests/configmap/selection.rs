@@ -47,19 +47,19 @@ fn the_newest_configmap_with_the_label_is_read() {
     watched.confirmed_since(started);
 
     // Kubernetes dates objects by whole seconds; of one second the last name is read.
-    assert!(watched.heard("team", 3, create(&cluster, "runtime-b", 3)) < AT_ONCE);
+    assert!(watched.wait_for_rate("team", 3, create(&cluster, "runtime-b", 3)) < AT_ONCE);
     change(&cluster, "runtime-a", 9);
     assert!(
-        watched.heard("team", 4, change(&cluster, "runtime-b", 4)) < AT_ONCE,
+        watched.wait_for_rate("team", 4, change(&cluster, "runtime-b", 4)) < AT_ONCE,
         "an older one that changes does not hold"
     );
-    assert!(watched.heard("team", 9, delete(&cluster, "runtime-b")) < AT_ONCE, "the older one holds again");
+    assert!(watched.wait_for_rate("team", 9, delete(&cluster, "runtime-b")) < AT_ONCE, "the older one holds again");
     assert_eq!(watched.problems(), Vec::<String>::new());
 
     delete(&cluster, "runtime-a");
     until("the deletion is seen", || watched.reports("mimir/runtime-a: the ConfigMap was deleted"));
     assert_eq!((watched.rate("team"), watched.counts.deletions.get()), (Some(9.0), 1));
-    assert!(watched.heard("team", 5, create(&cluster, "runtime-0", 5)) < AT_ONCE);
+    assert!(watched.wait_for_rate("team", 5, create(&cluster, "runtime-0", 5)) < AT_ONCE);
     assert_eq!((watched.problems(), watched.counts.restarts.get()), (Vec::new(), 0));
 }
 
@@ -85,5 +85,5 @@ fn chosen_keys_and_binary_data_are_read_without_guessing() {
     until("a chosen key that is gone is a problem", || chosen.reports("other.yaml: there is no such key"));
     assert_eq!(chosen.rate("other"), Some(5.0));
     cluster.patch(&json!({ "binaryData": binary }));
-    assert!(mounted.heard("more", 7, since) < AT_ONCE, "the only document there is");
+    assert!(mounted.wait_for_rate("more", 7, since) < AT_ONCE, "the only document there is");
 }

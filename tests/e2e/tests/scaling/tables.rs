@@ -28,7 +28,7 @@ fn the_order_of_endpoints_does_not_change_a_tenants_replica() {
     assert_eq!(expected.len(), TENANTS);
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let envoy = Envoy::start(folder.path(), &EnvoySettings::asking(order.map(|place| ports[place]).to_vec()));
+        let envoy = Envoy::start(folder.path(), &EnvoySettings::with_rls(order.map(|place| ports[place]).to_vec()));
         envoy.wait_for_healthy_rls(3);
         let found = deciders(&edge, envoy.port());
         let elsewhere = expected.iter().filter(|(tenant, replica)| found.get(*tenant) != Some(replica)).count();
