@@ -229,9 +229,9 @@ impl EdgeBuilder {
 pub struct Edge {
     /// Where clients push.
     pub envoy: Envoy,
-    /// The mimir-rls that Envoy asks.
+    /// The first mimir-rls that Envoy sends Checks to.
     pub rls: MimirRls,
-    /// The other mimir-rls that Envoy asks, if there are several.
+    /// The other mimir-rls behind Envoy, if there are several.
     pub replicas: Vec<MimirRls>,
     /// The upstream in place of Mimir.
     pub upstream: Upstream,
@@ -285,7 +285,7 @@ impl Edge {
         self.folder.path()
     }
 
-    /// Each mimir-rls that Envoy asks.
+    /// Each mimir-rls behind Envoy.
     pub fn all_rls(&self) -> impl Iterator<Item = &MimirRls> {
         std::iter::once(&self.rls).chain(&self.replicas)
     }

@@ -38,7 +38,7 @@ pub struct EnvoySettings {
 }
 
 impl EnvoySettings {
-    /// An Envoy that asks these mimir-rls, takes 16 MiB, fails closed, and answers what is allowed itself.
+    /// An Envoy before these mimir-rls: it accepts pushes of 16 MiB, fails closed, and answers allowed pushes itself.
     #[must_use]
     pub fn with_rls(rls_grpc_ports: Vec<u16>) -> Self {
         Self {
@@ -140,7 +140,7 @@ impl Envoy {
         self.metric(series).unwrap_or_default()
     }
 
-    /// Waits until its health checks have seen so many mimir-rls. Its workers, which decide where to ask, know it a little later.
+    /// Waits until its health checks count this many healthy mimir-rls. Its workers, which choose the mimir-rls, learn it a little later.
     ///
     /// # Panics
     /// When they don't.

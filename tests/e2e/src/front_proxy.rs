@@ -171,10 +171,10 @@ impl ProxyLoad {
         self.clients.seen(|tally| tally.pushed.len())
     }
 
-    /// Waits until so many more pushes were answered.
+    /// Waits until this many more pushes were answered.
     ///
     /// # Panics
-    /// When they were not.
+    /// When they are not.
     #[track_caller]
     pub fn wait_for_more(&self, answers: usize) {
         let before = self.answers();

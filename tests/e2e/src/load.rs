@@ -42,7 +42,7 @@ impl Tally {
 }
 
 impl Tally {
-    /// Sends the same request so many times at once, each on a connection of its own, and waits for the answers.
+    /// Sends the same request `count` times at once, each on a connection of its own, and waits for the answers.
     #[must_use]
     pub fn of_pushes_at_once(port: u16, count: usize, request: &Request) -> Self {
         let tally = Mutex::new(Self::default());
@@ -70,7 +70,7 @@ impl Tally {
     }
 }
 
-/// Sends the same request so many times at once, and goes away without waiting for an answer.
+/// Sends the same request `count` times at once, and disconnects without waiting for a response.
 ///
 /// # Panics
 /// When a request cannot be sent.
@@ -107,20 +107,20 @@ impl Load {
         self.clients.seen(Tally::clone)
     }
 
-    /// Waits until so many more answers have come.
+    /// Waits for this many more responses.
     ///
     /// # Panics
-    /// When they don't.
+    /// When they do not come.
     #[track_caller]
     pub fn wait_for_more(&self, answers: usize) {
         let before = self.tally().answers();
         until("the load gets more answers", || self.tally().answers() >= before + answers);
     }
 
-    /// Waits until so many more answers of this status have come.
+    /// Waits for this many more responses with this status.
     ///
     /// # Panics
-    /// When they don't.
+    /// When they do not come.
     #[track_caller]
     pub fn wait_for_more_of(&self, status: u16, answers: usize) {
         let before = self.tally().of(status);

@@ -53,7 +53,7 @@ impl Mimir {
         mimir
     }
 
-    /// Starts so many in one ring, each with a folder of its own below `folder`. A push to any of them can land in the ingester of any of
+    /// Starts several in one ring, each with a folder of its own below `folder`. A push to any of them can land in the ingester of any of
     /// them. Waits until each has divided the tenants' rates by their number.
     ///
     /// # Panics

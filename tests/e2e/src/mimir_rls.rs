@@ -88,7 +88,7 @@ impl MimirRls {
         self.wait_until_live();
     }
 
-    /// Where Envoy asks.
+    /// The port of its gRPC services.
     #[must_use]
     pub fn grpc_port(&self) -> u16 {
         self.grpc_port

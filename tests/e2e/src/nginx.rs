@@ -109,7 +109,7 @@ impl Nginx {
         done
     }
 
-    /// Waits until the workers of before a reload have finished what they had begun, and ended.
+    /// Waits until the workers of before a reload have finished their requests, and ended.
     ///
     /// # Panics
     /// When they don't.

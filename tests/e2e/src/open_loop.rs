@@ -113,7 +113,7 @@ impl OpenLoop {
         Self { clients: clients.collect(), shared }
     }
 
-    /// What came of the pushes that ended so far, in the order in which they were begun.
+    /// The outcomes of the pushes that have ended so far, in the order in which they began.
     #[must_use]
     pub fn outcomes(&self) -> Vec<PushOutcome> {
         let mut outcomes = self.shared.outcomes().clone();
@@ -121,7 +121,7 @@ impl OpenLoop {
         outcomes
     }
 
-    /// When the first of so many pushes in a row was begun that all were answered as they ought to be, of those begun at `since` or later.
+    /// The start of the first run of this many pushes in a row with the expected status, among those that began at `since` or later.
     #[must_use]
     pub fn all_expected_since(&self, since: Instant, pushes: usize) -> Option<Instant> {
         let outcomes: Vec<PushOutcome> =

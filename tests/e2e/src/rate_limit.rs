@@ -30,7 +30,7 @@ impl RateLimitCaller {
         Self { runtime, client: RateLimitServiceClient::new(channel) }
     }
 
-    /// Charges hits by one descriptor: `tenant` for samples, `tenant_requests` for requests.
+    /// Charges hits with one descriptor: `tenant` for samples, `tenant_requests` for requests.
     ///
     /// # Panics
     /// When the answer is an error.

@@ -66,8 +66,8 @@ pub fn let_time_pass(time: Duration) {
 
 /// Returns at this moment, or at once where it is over.
 ///
-/// A thread that ends in a scope unparks the one that waits for it, which is left to be found by the next park: so it is asked for the time, and
-/// parked again.
+/// A thread that ends in a scope unparks the thread that waits for it, and the next park then returns too early. So this looks at the time, and
+/// parks again.
 #[expect(clippy::disallowed_methods, reason = "the one place that parks, and looks at the time")]
 pub fn wait_until(due: Instant) {
     while let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {

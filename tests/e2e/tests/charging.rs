@@ -25,7 +25,7 @@ fn by_rate_limit() -> Edge {
     Edge::builder().charge_samples_in_rate_limit().start(LIMITS)
 }
 
-/// The statuses of so many pushes of `count` samples, one after the other.
+/// The statuses of this many pushes of `count` samples, one after the other.
 fn statuses(edge: &Edge, tenant: &str, pushes: usize, count: usize) -> Vec<u16> {
     let body = samples(count);
     (0..pushes).map(|_| edge.push(tenant, &body.bytes).status).collect()

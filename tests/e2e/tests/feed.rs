@@ -9,7 +9,7 @@ mod outages;
 
 use e2e::{Cluster, Edge, free_port, recorded_limits, replay_recorded};
 
-/// A tenant with a burst of so many samples, of which none comes back.
+/// Tenants with a burst of this many samples, which do not refill within a test.
 fn overrides(tenants: &[(&str, u32)]) -> String {
     let entries: String = tenants
         .iter()

@@ -122,7 +122,7 @@ fn the_edge_decides_alike_behind_haproxy() {
     assert_eq!(edge.upstream.requests().len(), 0);
 }
 
-/// No push is lost or ingested twice, and each is answered with 200, but for so many that were under way when something was killed.
+/// Checks that no push is lost or ingested twice, and that each is answered with 200, except at most `broken` that were in flight at a kill.
 #[track_caller]
 fn check_nothing_is_lost(load: ProxyLoad, edge: &Edge, broken: usize) {
     let tally = load.stop();
@@ -190,7 +190,7 @@ fn changing_weights_under_load_loses_no_push() {
         haproxy.set_share(share);
         load.wait_for_more(100);
     }
-    // What was begun is over; the edge is not missed.
+    // All pushes through the edge have ended, so the edge is not needed any more.
     load.wait_for_more(100);
     edge.envoy.process.kill();
     load.wait_for_more(200);

@@ -124,7 +124,7 @@ fn edge_and_mimir_keep_equal_tokens_when_limits_change() {
     has_burst(&mimir, &over, 7);
     edge.limits.swap(&runtime_config(|case| case.after, 9));
     until("the edge has taken the limits over", || edge.rls.metric("rls_limits_version") == Some(2.0));
-    // A limiter of Mimir's looks at the limits when it is asked and 10 s have passed since it last did. Once the one that was made last
+    // A limiter of Mimir reads the limits at a push, if 10 s have passed since it last did. Once the one that was made last
     // has, the others do at their next push.
     until("Mimir's limiters have taken the limits over", || mimir.send(&over).text().contains("set to 9,"));
 

@@ -106,7 +106,7 @@ fn listed_tenants_are_always_or_never_at_the_edge() {
         "Canary-Team",
         "canary-team2",
     ];
-    // By requests, of which nearly all go to the other side, the lists show.
+    // With a share of requests that sends nearly all to the other backend, the effect of the lists shows.
     for (percent, others_at_edge) in [("0.01%", false), ("99.99%", true)] {
         let split = split(percent, "$request_id");
         split.send_all(listed.iter().map(|tenant| push_request(tenant, &body)));

@@ -14,7 +14,7 @@ overrides:
   over: { ingestion_rate: 0.001, ingestion_burst_size: 5 }
 ";
 
-/// NGINX waits so long for the shadow side at most: 0.1 s to connect and 0.5 s for an answer. The rest is for a machine that also compiles.
+/// The most that NGINX waits for the mirror: 0.1 s to connect and 0.5 s for a response. The rest is for a machine that also compiles.
 const HELD: Duration = Duration::from_millis(600 + 400);
 
 /// NGINX in front of an upstream in place of Mimir, and of an edge that gets copies.
@@ -124,7 +124,7 @@ fn a_frozen_mirror_delays_a_client_no_longer_than_documented() {
     let setup = Setup::start();
     let tally = setup.load("team", |load| {
         setup.edge.envoy.process.signal(Signal::STOP);
-        // NGINX asks the frozen Envoy again after 5 s, so the load goes on for most of them.
+        // NGINX tries the frozen Envoy again after 5 s, so the load lasts most of that time.
         let_time_pass(Duration::from_secs(4));
         load.wait_for_more(100);
     });

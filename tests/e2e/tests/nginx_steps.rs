@@ -51,7 +51,7 @@ fn the_emergency_rollback_from_any_step_loses_no_push() {
         let nginx = start(file, &edge);
         let load = load(&nginx);
         nginx.switch_to("direct.conf");
-        // Pushes that an old worker has begun still go through the edge; once it has ended the edge is not missed.
+        // Pushes of an old worker still go through the edge; once the worker has ended, the edge is not needed any more.
         nginx.wait_for_old_workers();
         edge.envoy.process.kill();
         edge.rls.process.kill();

@@ -93,7 +93,7 @@ impl Outage {
             Form::Frozen => mimir.process.signal(Signal::STOP),
             Form::Answers503 => upstream.set(Behaviour::Answer(503)),
         }
-        // How long Mimir is away is a part of what is tested.
+        // How long Mimir is down is a part of what is tested.
         let_time_pass(self.lasts);
         match self.form {
             Form::Killed => {
@@ -147,7 +147,7 @@ impl Outage {
 }
 
 impl Running {
-    /// For each Prometheus, the samples of so many seconds before `now` that it scraped, and those of them that Mimir holds.
+    /// For each Prometheus, the samples that it scraped in this many seconds before `now`, and those of them that Mimir holds.
     fn held(&self, now: u64, seconds: u64) -> Vec<[u64; 2]> {
         let count = |(name, prometheus): &(String, Prometheus)| {
             let own = format!(r#"sum(count_over_time(e2e_scrapes[{seconds}s]))"#);

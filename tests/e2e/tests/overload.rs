@@ -15,7 +15,7 @@ overrides:
 const MIB: u64 = 1 << 20;
 const UNCHECKED: &str = "x-envoy-auth-failure-mode-allowed";
 
-/// One tenant pushes 16 MB so many times at once, while another goes on as ever.
+/// One tenant sends `pushes` pushes of 16 MB at once, while another pushes as usual.
 fn overload(edge: &Edge, pushes: usize) -> Tally {
     let body = noisy(15_900_000);
     assert!((15_000_000..16 << 20).contains(&body.bytes.len()), "{}", body.bytes.len());
@@ -73,7 +73,7 @@ fn large_pushes_beyond_a_tenants_share_are_denied_never_unchecked() {
     assert_eq!(denied_by_mimir_rls(&edge), greedy.of(503) as f64);
 }
 
-/// Begins a push of so many bytes, or of unsaid size, and leaves it there.
+/// Begins a push of this size, or a chunked one, and does not finish it.
 fn half_a_push(port: u16, bytes: Option<usize>) -> TcpStream {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("Envoy accepts");
     let head = "POST /api/v1/push HTTP/1.1\r\nHost: edge\r\nX-Scope-OrgID: greedy";

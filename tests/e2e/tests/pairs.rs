@@ -29,7 +29,7 @@ const FAST_FAILOVER: [&str; 3] = [
     "-distributor.ha-tracker.failover-timeout=2s",
 ];
 
-/// A push of one series, never sent before, of a replica with so many samples.
+/// A push of a replica: one new series with this many samples.
 fn push(cluster: &str, replica: &str, samples: usize) -> Vec<u8> {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let name = format!("m{}", NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -38,7 +38,7 @@ fn push(cluster: &str, replica: &str, samples: usize) -> Vec<u8> {
     encode_push(Protocol::V1, &[series], &[]).expect("a push")
 }
 
-/// What a push of so many samples of a replica is answered by the edge, or by Mimir behind it.
+/// The status of a push of a replica with this many samples, from the edge or from Mimir behind it.
 fn status(edge: &Edge, cluster: &str, replica: &str, samples: usize) -> u16 {
     edge.push("team", &push(cluster, replica, samples)).status
 }

@@ -36,7 +36,7 @@ fn clients() -> Vec<ProxyClient> {
     clients
 }
 
-/// Everything of a rollout, and the load that goes on through it.
+/// Everything of a rollout, and the load during it.
 struct Rollout {
     load: ProxyLoad,
     nginx: Nginx,
@@ -168,7 +168,7 @@ fn rollout_and_rollback_lose_no_push_and_cause_no_error() {
     rollout.full("full-fail-closed.conf");
     rollout.nginx.switch_to("direct.conf");
     let (decided, _) = rollout.step();
-    assert_eq!(decided, 0, "the edge was asked after the rollback");
+    assert_eq!(decided, 0, "the edge decided on pushes after the rollback");
     rollout.edge.envoy.process.kill();
     rollout.edge.rls.process.kill();
     rollout.load.wait_for_more(ANSWERS);

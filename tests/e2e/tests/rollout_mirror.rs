@@ -35,7 +35,7 @@ fn clients() -> Vec<ProxyClient> {
         let samples = TENANTS.iter().find(|(name, _)| *name == tenant).map_or(0, |(_, samples)| *samples);
         ProxyClient::new(tenant, samples, Duration::from_millis(millis))
     };
-    // What is under way at a border counts on one side before it does on the other: no more than one push in 200 for each client.
+    // A push in flight at the end of a window can count in Mimir and not yet at the edge: at most one in 200 of each client.
     let mut clients = vec![client("within", 50)];
     clients.push(client("over-rate", 25));
     clients.extend(vec![client("over-requests", 40); 4]);

@@ -42,7 +42,7 @@ impl Container {
         Self { process, http_port, spec, grace: Duration::from_secs(grace) }
     }
 
-    /// Waits until every probe is content, asks it to end as a kubelet does, and gives how long it took.
+    /// Waits until every probe succeeds, sends SIGTERM as a kubelet does, and gives how long the exit took.
     #[track_caller]
     pub(crate) fn serves_and_drains(mut self) {
         let delay = self.drain_delay();
@@ -71,7 +71,7 @@ impl Container {
         assert_eq!(problems["problems"].as_array().map(Vec::len), Some(0), "{problems}");
     }
 
-    /// How long it goes on before it drains, which clients need to find another one.
+    /// How long it serves before it drains: clients need this time to find another one.
     #[track_caller]
     fn drain_delay(&self) -> Duration {
         let arguments = self.spec["args"].as_array().into_iter().flatten().filter_map(Value::as_str);

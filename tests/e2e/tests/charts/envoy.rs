@@ -84,12 +84,12 @@ fn envoy_runs_and_drains_as_its_chart_says() {
         format!("POST /api/v1/push HTTP/1.1\r\nHost: edge\r\nX-Scope-OrgID: team\r\nContent-Length: {length}\r\n\r\n");
     slow.write_all(head.as_bytes()).expect("a head can be sent");
     let wget = Command::new("wget").arg("--version").output();
-    assert!(wget.is_ok(), "wget, which the hook asks with, is missing: install it (on Debian: apt-get install wget)");
+    assert!(wget.is_ok(), "wget, which the hook uses, is missing: install it (on Debian: apt-get install wget)");
     let mut hook = Process::start("hook", folder.path(), Command::new("sh").args(["-eu", "-c", hook]));
     until("an Envoy that drains is not ready", || status(metrics_port, ready) == Some(503));
     let answer = send(push_port, &push_request("team", &body));
     assert_eq!((answer.status, answer.headers.get("connection").as_deref()), (200, Some("close")));
-    // The hook looks once a second whether a push is in flight: that it goes on looking, only time shows.
+    // The hook checks once a second for pushes in flight: only time shows that it does not exit.
     throughout(Duration::from_secs(3), || {
         assert!(hook.ended().is_none(), "the hook does not wait for a push in flight")
     });

@@ -139,9 +139,9 @@ fn what_the_values_decide(kubectl: &Kubectl) {
     assert_eq!(without.of_kind("PodDisruptionBudget").len() + without.of_kind("NetworkPolicy").len(), 0);
 }
 
-/// Services, policies and budgets select the pods of their release, and what is let in is what asks.
+/// Services, policies and budgets select the pods of their release, and the policies admit their clients.
 fn pods_are_told_apart_and_reached_by_their_labels(kubectl: &Kubectl) {
-    for (name, asker) in [(MIMIR_RLS, "envoy"), (OVERRIDES_SYNC, MIMIR_RLS)] {
+    for (name, client) in [(MIMIR_RLS, "envoy"), (OVERRIDES_SYNC, MIMIR_RLS)] {
         let objects = Objects::of(kubectl, name, &[]);
         let labels = &objects.one("Deployment", name)["spec"]["template"]["metadata"]["labels"];
         let policy = &objects.one("NetworkPolicy", name)["spec"];
@@ -154,8 +154,7 @@ fn pods_are_told_apart_and_reached_by_their_labels(kubectl: &Kubectl) {
         assert_eq!(policy["podSelector"]["matchLabels"], *selector);
         assert_eq!(objects.one("PodDisruptionBudget", name)["spec"]["selector"]["matchLabels"], *selector);
         assert_eq!(objects.one("Service", name)["spec"]["clusterIP"], "None");
-        let from =
-            json!([{ "namespaceSelector": {}, "podSelector": { "matchLabels": { "app.kubernetes.io/name": asker } } }]);
+        let from = json!([{ "namespaceSelector": {}, "podSelector": { "matchLabels": { "app.kubernetes.io/name": client } } }]);
         assert_eq!(policy["ingress"][0]["from"], from);
         assert_eq!(ports(&policy["ingress"][0]), ["grpc"]);
         assert_eq!((&policy["ingress"][1]["from"], ports(&policy["ingress"][1])), (&Value::Null, vec!["http"]));

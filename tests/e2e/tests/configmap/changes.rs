@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Watched, rates};
 
-/// A change is to be there long before the question that is asked every 15 s could have found it.
+/// The watch brings a change long before the check that runs every 15 s could find it.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// The same for a document that takes seconds to read without optimization on a machine that also compiles.
@@ -45,7 +45,11 @@ fn each_change_applies_at_once_and_a_deletion_removes_nothing() {
     assert_eq!(watched.problems(), Vec::<String>::new());
     let last = watched.state().origin.expect("an origin");
     assert_ne!(last.uid, second.uid);
-    assert_eq!((watched.counts.deletions.get(), watched.counts.restarts.get()), (1, 0), "one watch heard it all");
+    assert_eq!(
+        (watched.counts.deletions.get(), watched.counts.restarts.get()),
+        (1, 0),
+        "one watch brought all changes"
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Watched, rates};
 
-/// A change is to be there long before the question that is asked every 15 s could have found it.
+/// The watch brings a change long before the check that runs every 15 s could find it.
 const AT_ONCE: Duration = Duration::from_secs(5);
 const CONFIG_MAPS: &str = "/api/v1/namespaces/mimir/configmaps";
 

@@ -6,7 +6,7 @@ use e2e::Signal;
 
 use super::case::{Case, Costs, let_fault_last};
 
-/// It is gone at once, and comes back.
+/// It is killed, and starts again.
 pub(crate) const KILLED: Case = Case {
     name: "api-server-killed",
     costs: Costs::Nothing,
@@ -20,7 +20,7 @@ pub(crate) const KILLED: Case = Case {
     changes_a_limit: true,
 };
 
-/// It stands still, and goes on.
+/// It freezes, and resumes.
 pub(crate) const FROZEN: Case = Case {
     name: "api-server-frozen",
     fault: |stack| {
@@ -32,7 +32,7 @@ pub(crate) const FROZEN: Case = Case {
     ..KILLED
 };
 
-/// It is asked to end, ended when its time for that is over (it waits a minute for its watches), and comes back.
+/// It gets SIGTERM, is killed after a while (it waits a minute for its watches), and starts again.
 pub(crate) const RESTARTED: Case = Case {
     name: "api-server-restarted",
     fault: |stack| {

@@ -11,7 +11,7 @@ use super::stack::Stack;
 /// So many expected responses in a row are normal: those of a second.
 const IN_A_ROW: usize = 50;
 const BEFORE: usize = 50;
-/// Mimir gives up on a push after 2 s, and on a machine that does much else one of so many can take that long without a fault.
+/// Mimir gives up on a push after 2 s, and on a busy machine one in this many can take that long without a fault.
 const MOST_OF_A_BUSY_MACHINE: usize = 100;
 
 /// Whether everything is to be run, and for longer.

@@ -46,7 +46,7 @@ fn step(stack: &Stack, seconds: i64) {
     until("the clock is right again", || is_at(0));
 }
 
-/// Date and hour at so many seconds from now, as they begin a time in RFC 3339.
+/// Date and hour this many seconds from now, as a time in RFC 3339 begins.
 fn hour(from_now: i64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
     let at = format!("@{}", now.cast_signed() + from_now);

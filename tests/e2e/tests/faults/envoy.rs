@@ -6,7 +6,7 @@ use e2e::{Signal, until};
 
 use super::case::{Case, Costs, let_fault_last};
 
-/// It is gone at once, and comes back.
+/// It is killed, and starts again.
 pub(crate) const KILLED: Case = Case {
     name: "envoy-killed",
     costs: Costs::Retries,
@@ -19,7 +19,7 @@ pub(crate) const KILLED: Case = Case {
     changes_a_limit: false,
 };
 
-/// It stands still, and goes on.
+/// It freezes, and resumes.
 pub(crate) const FROZEN: Case = Case {
     name: "envoy-frozen",
     fault: |stack| {

@@ -68,7 +68,7 @@ pub(crate) const FEED: Case = Case {
     changes_a_limit: true,
 };
 
-/// The server. It goes on until it is dropped.
+/// The server. It runs until it is dropped.
 struct Garbage {
     runtime: Option<Runtime>,
     served: Arc<AtomicUsize>,

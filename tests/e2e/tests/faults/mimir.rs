@@ -6,7 +6,7 @@ use e2e::Signal;
 
 use super::case::{Case, Costs, let_fault_last};
 
-/// It is gone at once, and comes back with what it had acknowledged.
+/// It is killed, and starts again with what it had acknowledged.
 pub(crate) const KILLED: Case = Case {
     name: "mimir-killed",
     costs: Costs::Retries,
@@ -19,7 +19,7 @@ pub(crate) const KILLED: Case = Case {
     changes_a_limit: false,
 };
 
-/// It stands still, and goes on.
+/// It freezes, and resumes.
 pub(crate) const FROZEN: Case = Case {
     name: "mimir-frozen",
     fault: |stack| {
@@ -30,7 +30,7 @@ pub(crate) const FROZEN: Case = Case {
     ..KILLED
 };
 
-/// The only one is asked to end, and comes back.
+/// The only Mimir gets SIGTERM, and starts again.
 pub(crate) const RESTARTED: Case = Case {
     name: "mimir-restarted",
     fault: |stack| {

@@ -6,7 +6,7 @@ use e2e::Signal;
 
 use super::case::{Case, Costs, let_fault_last};
 
-/// It is gone at once, and comes back.
+/// It is killed, and starts again.
 pub(crate) const KILLED: Case = Case {
     name: "mimir-rls-killed",
     costs: Costs::Retries,
@@ -19,7 +19,7 @@ pub(crate) const KILLED: Case = Case {
     changes_a_limit: true,
 };
 
-/// It stands still, and goes on.
+/// It freezes, and resumes.
 pub(crate) const FROZEN: Case = Case {
     name: "mimir-rls-frozen",
     fault: |stack| {
@@ -30,7 +30,7 @@ pub(crate) const FROZEN: Case = Case {
     ..KILLED
 };
 
-/// The only one is asked to end, as by an update of its pod, and comes back.
+/// The only mimir-rls gets SIGTERM, as in an update of its pod, and starts again.
 pub(crate) const RESTARTED: Case = Case {
     name: "mimir-rls-restarted",
     fault: |stack| {

@@ -6,7 +6,7 @@ use e2e::Signal;
 
 use super::case::{Case, Costs, let_fault_last};
 
-/// It is gone at once, and comes back.
+/// It is killed, and starts again.
 pub(crate) const KILLED: Case = Case {
     name: "overrides-sync-killed",
     costs: Costs::Nothing,
@@ -20,7 +20,7 @@ pub(crate) const KILLED: Case = Case {
     changes_a_limit: true,
 };
 
-/// It stands still, and goes on.
+/// It freezes, and resumes.
 pub(crate) const FROZEN: Case = Case {
     name: "overrides-sync-frozen",
     fault: |stack| {
@@ -32,7 +32,7 @@ pub(crate) const FROZEN: Case = Case {
     ..KILLED
 };
 
-/// It is asked to end, as by an update of its pod, and comes back.
+/// It gets SIGTERM, as in an update of its pod, and starts again.
 pub(crate) const RESTARTED: Case = Case {
     name: "overrides-sync-restarted",
     fault: |stack| {

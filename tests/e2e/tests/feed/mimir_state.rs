@@ -8,7 +8,7 @@ use tempfile::tempdir;
 
 use super::overrides;
 
-/// An EndpointSlice of the distributors' Service with so many ready addresses, and one that is not ready.
+/// An EndpointSlice of the distributors' Service with this many ready addresses, and one that is not ready.
 fn slice(ready: u8) -> Value {
     let endpoint = |number: u8, ready: bool| json!({ "addresses": [format!("10.0.0.{number}")], "conditions": { "ready": ready } });
     let endpoints: Vec<Value> =

@@ -37,7 +37,7 @@ fn without_an_api_server_decisions_go_on_through_restarts() {
     let body = samples(10);
     let load = |tenant: &str| Load::start(edge.port(), vec![push_request(tenant, &body.bytes)]);
     let (always, never) = (load("always"), load("never"));
-    // How long the API server is away is a part of what is tested.
+    // How long the API server is down is a part of what is tested.
     while began.elapsed() < outage() {
         assert_eq!(edge.rls.readiness(), Some(200));
         always.wait_for_more(1);

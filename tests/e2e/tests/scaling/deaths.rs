@@ -5,7 +5,7 @@ use std::ops::Range;
 use e2e::{Body, Edge, Load, Request, noisy, push_request, report, samples};
 
 const LIMITS: &str = "limits: { ingestion_rate: 1e300, ingestion_burst_size: 1000000000 }";
-/// Envoy turns away from a replica after so many that found it gone.
+/// Envoy ejects a replica after this many failed calls.
 const TO_EJECT: usize = 3;
 
 /// One client's for each tenant, which pushes without a pause.

@@ -42,7 +42,7 @@ fn a_rolling_restart_causes_no_error_and_no_wrong_denial() {
             parts.push(until_back.deciders_since(&drained));
             before = until_back;
         }
-        until("the last one is asked again", || {
+        until("the last replica decides again", || {
             DecisionCounts::of(&edge).deciders_since(&before).values().any(|deciders| deciders.contains(&2))
         });
         (parts, before)

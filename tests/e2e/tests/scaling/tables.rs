@@ -9,7 +9,7 @@ use super::decision_counts::{Deciders, DecisionCounts};
 /// Each has a counter of its own at the replica that decides for it.
 const TENANTS: usize = 400;
 
-/// Pushes once for every tenant through an Envoy, and says who was asked.
+/// Pushes once for every tenant through an Envoy, and gives the replicas that decided.
 fn deciders(edge: &Edge, port: u16) -> Deciders {
     let before = DecisionCounts::of(edge);
     let body = samples(1);

@@ -64,7 +64,7 @@ fn levels(depth: usize, width: usize) -> String {
     text
 }
 
-/// One block of so many nodes for so many tenants: within bounds where it is a real configuration's.
+/// One block of nodes that all tenants share: within the bounds of a reader where a real configuration has it.
 fn shared_block(nodes: usize, tenants: usize) -> String {
     let labels = vec!["x"; nodes].join(", ");
     let mut text = format!("overrides:\n  base: &base {{drop_labels: [{labels}]}}\n");
