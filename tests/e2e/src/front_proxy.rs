@@ -16,7 +16,7 @@ use crate::wait::{until, wait_until};
 mod checks;
 mod split;
 
-pub use checks::{ComparableResponse, check_without_rls, pushes_to_compare, response_through};
+pub use checks::{check_without_rls, pushes_to_compare, response_through};
 pub use split::ProxySplit;
 
 /// The header that identifies a push of a [`ProxyLoad`].

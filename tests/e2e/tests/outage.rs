@@ -11,8 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use e2e::{
-    Behaviour, Edge, FaultyUpstream, Mimir, Prometheus, RemoteWrite, Request, Signal, Target, WatchedFile,
-    let_time_pass, query, report, send, until,
+    Behaviour, Edge, FaultyUpstream, Mimir, Prometheus, RemoteWrite, Signal, Target, WatchedFile, let_time_pass, query,
+    report, until,
 };
 use tempfile::tempdir;
 

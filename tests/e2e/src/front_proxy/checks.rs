@@ -8,7 +8,7 @@ use crate::push::{noisy, push_request, samples};
 
 /// A response without the header lines that differ from one connection or moment to the next.
 #[derive(Debug, PartialEq, Eq)]
-pub struct ComparableResponse {
+struct ComparableResponse {
     status: u16,
     body: Vec<u8>,
     headers: BTreeMap<String, Vec<Vec<u8>>>,
