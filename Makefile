@@ -12,7 +12,7 @@ DRIVEN := cargo-nextest envoy mimir prometheus promtool etcd kube-apiserver kube
 NEXTEST := $$($(TOOLS) --print-path cargo-nextest) nextest run --locked
 LONG := $(NEXTEST) --profile long
 
-.PHONY: help ci run build check test e2e lint fmt clippy doc check-layers check-sizes check-parity check-docs check-release lint-charts lint-rules lint-containers lint-workflows render deny tools bench bench-propagation bench-neighbours bench-outage fuzz differential faults soak advisories images package-charts sbom dist sign sign-pushed release-notes clean-tools
+.PHONY: help ci run build check test e2e lint fmt clippy doc check-layers check-sizes check-names check-parity check-docs check-release lint-charts lint-rules lint-containers lint-workflows render deny tools bench bench-propagation bench-neighbours bench-outage fuzz differential faults soak advisories images package-charts sbom dist sign sign-pushed release-notes clean-tools
 
 help: ## list these commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
@@ -45,7 +45,7 @@ e2e: ## run the end-to-end tests alone
 	cargo build --bins --package rls --package overrides-sync --package edgectl --locked
 	$(NEXTEST) --package e2e $(TESTS)
 
-lint: fmt clippy doc check-layers check-sizes check-parity check-docs check-release lint-charts lint-rules lint-containers lint-workflows deny ## run everything else that has to pass
+lint: fmt clippy doc check-layers check-sizes check-names check-parity check-docs check-release lint-charts lint-rules lint-containers lint-workflows deny ## run everything else that has to pass
 
 fmt: ## check the formatting
 	cargo fmt --all --check
@@ -61,6 +61,9 @@ check-layers: ## prove that pure crates are pure and use each other as the table
 
 check-sizes: ## check that no source file has more than 400 lines
 	tests/tools/check-sizes
+
+check-names: ## check that no test has a name of more than ten words
+	tests/tools/check-names
 
 check-parity: ## check that docs/parity.md names a test for each rule, and none that is not there
 	tests/tools/check-parity

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Connection, Edge, Load, Request, ruled_batch, ruled_limits};
+use e2e::{Connection, Edge, Load, Request, default_batch, relabelling_limits};
 
 const PUSHES: usize = 400;
 
@@ -26,12 +26,12 @@ fn latencies(edge: &Edge, push: &Request) -> [Duration; 2] {
 }
 
 fn main() {
-    let edge = Edge::builder().forgetting_bodies().start(&ruled_limits());
-    let (ruled, neighbour) = (ruled_batch("ruled"), ruled_batch("neighbour"));
+    let edge = Edge::builder().forgetting_bodies().start(&relabelling_limits());
+    let (relabelled, neighbour) = (default_batch("relabelled"), default_batch("neighbour"));
     latencies(&edge, &neighbour);
     println!("load                       p50        p99        503 of the load");
     for connections in [0, 1, 2, 8, 16] {
-        for (name, request) in [("rules", &ruled), ("none", &neighbour)] {
+        for (name, request) in [("rules", &relabelled), ("none", &neighbour)] {
             let load = Load::start(edge.port(), vec![request.clone(); connections]);
             let [p50, p99] = latencies(&edge, &neighbour);
             let seen = load.stop();

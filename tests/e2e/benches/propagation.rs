@@ -5,9 +5,9 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use e2e::{Cluster, MimirRls, Request, until, wait_until};
+use e2e::{Cluster, MimirRls, Request, let_time_pass, until};
 
 const TENANTS: u32 = 10_000;
 const CHANGES: usize = 200;
@@ -67,5 +67,5 @@ fn main() {
 
 /// Lets the programs come to rest: with no pause a change would wait for the work of the one before it.
 fn pause() {
-    wait_until(Instant::now() + PAUSE);
+    let_time_pass(PAUSE);
 }

@@ -60,7 +60,7 @@ impl Cluster {
     /// Changes the runtime config, and gives when the API server had answered.
     ///
     /// # Panics
-    /// When it is refused.
+    /// When it is rejected.
     #[track_caller]
     pub fn put(&self, runtime_config: &str) -> Instant {
         self.patch(&json!({ "data": { "runtime.yaml": runtime_config } }))
@@ -69,7 +69,7 @@ impl Cluster {
     /// Changes the ConfigMap by a merge patch, and gives when the API server had answered.
     ///
     /// # Panics
-    /// When it is refused.
+    /// When it is rejected.
     #[track_caller]
     pub fn patch(&self, change: &Value) -> Instant {
         let answer = self.server.api(ADMIN).patch(CONFIG_MAP, change);

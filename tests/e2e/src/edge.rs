@@ -1,4 +1,4 @@
-//! The whole edge: a limits file, mimir-rls, Envoy, and a sink behind them.
+//! The whole edge: a limits file, mimir-rls, Envoy, and an upstream behind them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::helm::envoy_bootstrap;
 use crate::http1::{Request, Response, send};
 use crate::mimir_rls::{Disk, MimirRls};
 use crate::push::push_request;
-use crate::sink::{Bodies, Sink};
+use crate::upstream::{Bodies, Upstream};
 use crate::wait::until;
 use crate::watched_file::WatchedFile;
 
@@ -48,7 +48,7 @@ impl EdgeBuilder {
         self
     }
 
-    /// Something else than the sink stands behind the edge.
+    /// Envoy forwards to this port instead of the edge's own upstream.
     #[must_use]
     pub fn upstream(mut self, port: u16) -> Self {
         self.upstream_ports = vec![port];
@@ -117,14 +117,14 @@ impl EdgeBuilder {
         self.rls_arguments(&["--charge-samples-in=rate-limit"])
     }
 
-    /// The sink keeps no bodies: for pushes that are large and many.
+    /// The upstream keeps no bodies: for many large pushes.
     #[must_use]
     pub fn forgetting_bodies(mut self) -> Self {
         self.bodies = Bodies::Forget;
         self
     }
 
-    /// Near so much memory Envoy refuses pushes.
+    /// Near so much memory Envoy denies pushes.
     #[must_use]
     pub fn max_heap_bytes(mut self, bytes: u64) -> Self {
         self.max_heap_bytes = Some(bytes);
@@ -183,7 +183,7 @@ impl EdgeBuilder {
 
     fn start_when(mut self, limits: WatchedFile, wait: impl Fn(&MimirRls)) -> Edge {
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let sink = Sink::start_with(self.bodies);
+        let upstream = Upstream::start_with(self.bodies);
         let edge_config = WatchedFile::absent();
         if let Some(document) = &self.edge_config {
             edge_config.write(document);
@@ -201,12 +201,12 @@ impl EdgeBuilder {
         let rls = start(0);
         let replicas: Vec<MimirRls> = (1..self.replicas).map(start).collect();
         let settings = EnvoySettings {
-            upstream_port: Some(self.upstream_ports.first().copied().unwrap_or(sink.port())),
+            upstream_port: Some(self.upstream_ports.first().copied().unwrap_or(upstream.port())),
             more_upstream_ports: self.upstream_ports.iter().skip(1).copied().collect(),
             max_request_bytes: self.max_request_bytes,
             failure_mode_allow: self.failure_mode_allow,
             charge_samples_in_rate_limit: self.charge_samples_in_rate_limit,
-            ..EnvoySettings::asking(std::iter::once(&rls).chain(&replicas).map(MimirRls::grpc_port).collect())
+            ..EnvoySettings::with_rls(std::iter::once(&rls).chain(&replicas).map(MimirRls::grpc_port).collect())
         };
         let bootstrap = self.rendered_value().map(|value| {
             let file = folder.path().join("rendered.yaml");
@@ -220,21 +220,21 @@ impl EdgeBuilder {
             ..settings
         };
         let envoy = Envoy::start(folder.path(), &settings);
-        Edge { envoy, rls, replicas, sink, limits, edge_config, folder }
+        Edge { envoy, rls, replicas, upstream, limits, edge_config, folder }
     }
 }
 
 /// A running edge. Its programs are gone when it is dropped.
 #[derive(Debug)]
 pub struct Edge {
-    /// In front.
+    /// Where clients push.
     pub envoy: Envoy,
-    /// What Envoy asks.
+    /// The first mimir-rls that Envoy sends Checks to.
     pub rls: MimirRls,
-    /// The other mimir-rls that it asks, if there are some.
+    /// The other mimir-rls behind Envoy, if there are several.
     pub replicas: Vec<MimirRls>,
-    /// What stands for Mimir.
-    pub sink: Sink,
+    /// The upstream in place of Mimir.
+    pub upstream: Upstream,
     /// The limits in force.
     pub limits: WatchedFile,
     /// The edge config in force; absent and not watched unless the edge was built with one.
@@ -243,7 +243,7 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// The usual edge: fails closed, takes 16 MiB, and has the sink behind it.
+    /// The usual edge: it fails closed, takes pushes of at most 16 MiB, and has an upstream in place of Mimir.
     #[must_use]
     pub fn builder() -> EdgeBuilder {
         EdgeBuilder {
@@ -283,6 +283,11 @@ impl Edge {
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Each mimir-rls behind Envoy.
+    pub fn all_rls(&self) -> impl Iterator<Item = &MimirRls> {
+        std::iter::once(&self.rls).chain(&self.replicas)
     }
 
     /// Sends a request on a connection of its own.

@@ -29,7 +29,7 @@ pub struct EnvoySettings {
     pub failure_mode_allow: bool,
     /// Whether its ratelimit filter asks mimir-rls to charge the samples.
     pub charge_samples_in_rate_limit: bool,
-    /// Near so much memory it refuses pushes.
+    /// Near so much memory it denies pushes.
     pub max_heap_bytes: u64,
     /// Pushes that may wait for mimir-rls or the upstream at once.
     pub max_pushes: u64,
@@ -38,9 +38,9 @@ pub struct EnvoySettings {
 }
 
 impl EnvoySettings {
-    /// An Envoy that asks these mimir-rls, takes 16 MiB, fails closed, and answers what is allowed itself.
+    /// An Envoy before these mimir-rls: it accepts pushes of 16 MiB, fails closed, and answers allowed pushes itself.
     #[must_use]
-    pub fn asking(rls_grpc_ports: Vec<u16>) -> Self {
+    pub fn with_rls(rls_grpc_ports: Vec<u16>) -> Self {
         Self {
             rls_grpc_ports,
             upstream_port: None,
@@ -131,7 +131,16 @@ impl Envoy {
         metric(self.metrics_port, "/stats/prometheus", series)
     }
 
-    /// Waits until its health checks have seen so many mimir-rls. Its workers, which decide where to ask, know it a little later.
+    /// Pushes that it denied because it held too many.
+    #[must_use]
+    #[track_caller]
+    pub fn denied_for_overload(&self) -> f64 {
+        let series =
+            r#"envoy_http_adaptive_concurrency_gradient_controller_rq_blocked{envoy_http_conn_manager_prefix="push"}"#;
+        self.metric(series).unwrap_or_default()
+    }
+
+    /// Waits until its health checks count this many healthy mimir-rls. Its workers, which choose the mimir-rls, learn it a little later.
     ///
     /// # Panics
     /// When they don't.

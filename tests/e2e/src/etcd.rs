@@ -12,7 +12,7 @@ use crate::programs::tool;
 use crate::wait::until;
 
 /// `/e2e` as etcd's JSON has bytes, outside of what the API server writes.
-const NOBODYS_KEY: &str = "L2UyZQ==";
+const UNUSED_KEY: &str = "L2UyZQ==";
 
 /// The real etcd on loopback, alone in its cluster, with its data in a folder of the test.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Etcd {
         command.arg(format!("--advertise-client-urls=http://127.0.0.1:{port}"));
         command.arg(format!("--initial-advertise-peer-urls=http://127.0.0.1:{peer_port}"));
         command.arg(format!("--initial-cluster=default=http://127.0.0.1:{peer_port}"));
-        // A test's data need not survive the machine, and there is nobody else to elect.
+        // A test's data need not survive the machine, and there is no other member to elect.
         command.args(["--unsafe-no-fsync", "--heartbeat-interval=10", "--election-timeout=100", "--log-level=warn"]);
         let mut process = Process::start("etcd", folder, &mut command);
         until("etcd is healthy", || {
@@ -57,8 +57,8 @@ impl Etcd {
     /// watched from.
     #[track_caller]
     pub(crate) fn compact(&self) -> u64 {
-        // etcd keeps the revision to which it compacts. One of nobody's key makes the last change of a test one that is forgotten.
-        let written = self.call("/v3/kv/put", &json!({ "key": NOBODYS_KEY, "value": "" }));
+        // etcd keeps the revision to which it compacts. A write to an unused key lets it forget the last change of a test too.
+        let written = self.call("/v3/kv/put", &json!({ "key": UNUSED_KEY, "value": "" }));
         let revision = written.pointer("/header/revision").and_then(Value::as_str).expect("an answer has a revision");
         self.call("/v3/kv/compaction", &json!({ "revision": revision, "physical": true }));
         revision.parse().expect("a revision is a number")
@@ -68,7 +68,7 @@ impl Etcd {
     fn call(&self, path: &str, message: &Value) -> Value {
         let request = Request::new("POST", path).header("Content-Type", "application/json");
         let response = send(self.port, &request.body(message.to_string().as_bytes()));
-        assert_eq!(response.status, 200, "etcd refused {path}: {}", response.text());
+        assert_eq!(response.status, 200, "etcd rejected {path}: {}", response.text());
         response.json()
     }
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::front::{Behind, substituted};
+use crate::front_proxy::{ProxyBackends, substituted};
 use crate::http1::Connection;
 use crate::output::Output;
 use crate::ports::free_port;
@@ -31,10 +31,10 @@ impl Haproxy {
     /// # Panics
     /// When it does not.
     #[must_use]
-    pub fn start_edited(behind: Behind, edit: impl Fn(&str, String) -> String) -> Self {
+    pub fn start_edited(backends: ProxyBackends, edit: impl Fn(&str, String) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let port = free_port();
-        copy(folder.path(), port, behind, edit);
+        copy(folder.path(), port, backends, edit);
         check(folder.path());
         let process = Process::start("haproxy", folder.path(), haproxy(folder.path()).args(["-W", "-db"]));
         let mut haproxy = Self { process, folder, port };
@@ -69,17 +69,17 @@ impl Haproxy {
     /// Sets the share of the edge, in percent, as an operator does.
     ///
     /// # Panics
-    /// When HAProxy refuses it.
+    /// When HAProxy rejects it.
     pub fn set_share(&self, percent: u8) {
         let rest = 100 - percent;
         let answer = self.command(&format!("set weight pushes/edge {percent}; set weight pushes/mimir {rest}"));
-        assert_eq!(answer, "", "HAProxy refuses the weights");
+        assert_eq!(answer, "", "HAProxy rejects the weights");
     }
 
     /// Edits `haproxy.cfg`, checks it and reloads, as `systemctl reload haproxy` does. Waits until a new process serves.
     ///
     /// # Panics
-    /// When HAProxy refuses the file.
+    /// When HAProxy rejects the file.
     pub fn reload_edited(&self, edit: impl FnOnce(String) -> String) {
         let file = self.folder.path().join("haproxy.cfg");
         let text = fs::read_to_string(&file).expect("a configuration can be read");
@@ -92,11 +92,11 @@ impl Haproxy {
 
     /// The process that serves now.
     fn worker(&self) -> String {
-        let told = self.command("show info");
-        told.lines()
+        let info = self.command("show info");
+        info.lines()
             .find_map(|line| line.strip_prefix("Pid: "))
             .map(str::to_owned)
-            .expect("HAProxy tells its process id")
+            .expect("HAProxy prints its process id")
     }
 
     /// Waits until a server, such as `pushes/edge`, is up or down.
@@ -134,7 +134,7 @@ fn check(folder: &Path) {
 }
 
 /// A copy of ops/haproxy for this run.
-fn copy(folder: &Path, port: u16, behind: Behind, edit: impl Fn(&str, String) -> String) {
+fn copy(folder: &Path, port: u16, backends: ProxyBackends, edit: impl Fn(&str, String) -> String) {
     const FILES: [&str; 3] = ["haproxy.cfg", "always.lst", "never.lst"];
     let read =
         |name| fs::read_to_string(repository().join("ops/haproxy").join(name)).expect("a configuration can be read");
@@ -142,9 +142,9 @@ fn copy(folder: &Path, port: u16, behind: Behind, edit: impl Fn(&str, String) ->
         ("    user haproxy\n    group haproxy\n", String::new()),
         ("/run/haproxy/admin.sock", folder.join("admin.sock").display().to_string()),
         ("bind :80\n", format!("bind 127.0.0.1:{port}\n")),
-        ("mimir-distributor.mimir.svc.cluster.local:8080", format!("127.0.0.1:{}", behind.mimir)),
-        ("mimir-gateway.mimir.svc.cluster.local:80\n", format!("127.0.0.1:{}\n", behind.queries)),
-        ("mimir-envoy.mimir-edge-enforcement.svc.cluster.local:8080", format!("127.0.0.1:{}", behind.envoy)),
+        ("mimir-distributor.mimir.svc.cluster.local:8080", format!("127.0.0.1:{}", backends.mimir)),
+        ("mimir-gateway.mimir.svc.cluster.local:80\n", format!("127.0.0.1:{}\n", backends.queries)),
+        ("mimir-envoy.mimir-edge-enforcement.svc.cluster.local:8080", format!("127.0.0.1:{}", backends.envoy)),
     ];
     let texts = substituted("ops/haproxy", FILES.map(read).to_vec(), &values);
     for (name, text) in FILES.into_iter().zip(texts) {

@@ -17,7 +17,7 @@ pub fn helm(arguments: &[&str]) -> Output {
     run(arguments, None)
 }
 
-/// The same for whom this token is at an API server.
+/// The same as the user of this token at an API server.
 ///
 /// # Panics
 /// When it is not installed.

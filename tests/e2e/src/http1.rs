@@ -1,5 +1,5 @@
 //! HTTP/1.1 on the wire, for both sides. Not a library's client: tests send what a library would not (bytes that are no text, a header
-//! twice, chunks of a chosen size) and must know that nothing tidied it up.
+//! twice, chunks of a chosen size) and must know that nothing normalized it.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::TcpStream;
@@ -48,7 +48,7 @@ impl Connection {
     pub fn send(&mut self, request: &Request) -> io::Result<Response> {
         let Self { stream, reader } = self;
         thread::scope(|scope| {
-            // A server that refuses early stops reading: that the rest cannot be written is no failure if there is an answer.
+            // A server that rejects early stops reading: that the rest cannot be written is no failure if there is an answer.
             let writing = scope.spawn(move || request.write_to(stream));
             let answer = read_response(reader, request.method() == "HEAD");
             let written = writing.join().map_err(|_| io::Error::other("the writing thread panicked"))?;

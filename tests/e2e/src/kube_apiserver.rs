@@ -23,7 +23,7 @@ use files::Files;
 /// The token of the administrator, who may everything and is always there.
 pub const ADMIN: &str = "admin-token";
 
-/// Who comes with which secret.
+/// A bearer token and its user.
 #[derive(Clone, Debug)]
 pub struct Token {
     secret: String,
@@ -106,7 +106,7 @@ impl KubeApiServer {
         self.files().certificate()
     }
 
-    /// Connects as whom this token is for.
+    /// Connects as the user of this token.
     ///
     /// # Panics
     /// When it does not listen.
@@ -138,7 +138,7 @@ impl KubeApiServer {
     /// Makes a namespace.
     ///
     /// # Panics
-    /// When it is refused.
+    /// When it is rejected.
     #[track_caller]
     pub fn namespace(&self, name: &str) {
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
@@ -206,7 +206,7 @@ impl KubeApiServer {
     /// - [`restart`](Self::restart), with or without a compaction. A server's watch cache begins with its start, at which it also writes: no
     ///   version that a client has seen before is new enough. A client that watched meanwhile comes back with such a version.
     /// - `start_with(.., &["--watch-cache=false"])`, and a compaction after a change: watches that begin afterwards with an older version are
-    ///   refused by etcd itself. One that runs, and has had all changes, goes on.
+    ///   rejected by etcd itself. One that runs, and has had all changes, goes on.
     ///
     /// # Panics
     /// When etcd does not answer.
@@ -249,7 +249,7 @@ fn spawn(folder: &Path, etcd: &Etcd, port: u16, more: &[String]) -> Process {
         "--service-cluster-ip-range=10.0.0.0/24",
         "--service-account-issuer=https://kubernetes.default.svc",
         "--authorization-mode=RBAC",
-        // It refuses pods without a service account, which nobody makes here.
+        // It rejects pods without a service account, and no controller makes one here.
         "--disable-admission-plugins=ServiceAccount",
         // Only tests compact.
         "--etcd-compaction-interval=0",

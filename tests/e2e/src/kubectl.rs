@@ -19,7 +19,7 @@ pub struct Kubectl {
 }
 
 impl Kubectl {
-    /// kubectl for whom this token is.
+    /// kubectl as the user of this token.
     ///
     /// # Panics
     /// When it is not installed.
@@ -58,6 +58,16 @@ impl Kubectl {
     #[track_caller]
     pub fn ok(&self, arguments: &[&str]) -> String {
         self.run(arguments).ok()
+    }
+
+    /// Whether its user may do this: `kubectl auth can-i` with these arguments.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    #[track_caller]
+    pub fn may(&self, arguments: &[&str]) -> bool {
+        self.run(&[&["auth", "can-i"], arguments].concat()).stdout.trim() == "yes"
     }
 
     /// `kubectl apply` of these manifests. What it applied last goes into an annotation, which must be under 256 KiB: larger documents go

@@ -1,9 +1,9 @@
 //! The harness of the end-to-end tests: the real mimir-rls, Envoy, NGINX, HAProxy, Mimir, Prometheus and Kubernetes API on
-//! loopback, and a sink that notes what reached it.
+//! loopback, and an upstream that keeps the requests that reach it.
 //!
 //! Everything a test starts belongs to a value that it holds, and is gone when that value is dropped; if the test failed, the drop shows the
 //! program's log first. A harness that cannot do its part panics: a missing program is a failure, not a test that is skipped. Nothing here
-//! sleeps: what takes time is polled with a deadline ([`until`]).
+//! sleeps: what takes time is polled with a deadline ([`until`]), and time alone passes only where it is what is tested ([`let_time_pass`]).
 
 #![expect(
     clippy::panic,
@@ -15,8 +15,8 @@ mod cluster;
 mod edge;
 mod envoy;
 mod etcd;
-mod front;
-mod gate;
+mod faulty_upstream;
+mod front_proxy;
 mod haproxy;
 mod helm;
 mod http1;
@@ -30,49 +30,54 @@ mod nginx;
 mod open_loop;
 mod output;
 mod overrides_sync;
-mod points;
 mod ports;
 mod process;
 mod programs;
 mod prometheus;
+mod promql;
 mod push;
 mod rate_limit;
 mod recorded;
-mod ruled;
+mod relabelling;
+mod report;
 mod run_bodies;
 mod server;
-mod sink;
+mod upstream;
 mod wait;
 mod watched_file;
 
 pub use cluster::{CONFIG_MAP, Cluster};
 pub use edge::{Edge, EdgeBuilder};
 pub use envoy::{Envoy, EnvoySettings};
-pub use front::{Behind, FrontClient, FrontLoad, FrontTally, PUSH_ID, Pushed, Told};
-pub use gate::{Door, Gate};
+pub use faulty_upstream::{Behaviour, FaultyUpstream};
+pub use front_proxy::{
+    AnsweredPush, PUSH_ID, ProxyBackends, ProxyClient, ProxyLoad, ProxySplit, ProxyTally, check_without_rls,
+    pushes_to_compare, response_through,
+};
 pub use haproxy::Haproxy;
 pub use helm::{envoy_bootstrap, helm, helm_at, helm_template};
 pub use http1::{Connection, Headers, Request, Response, TlsConnection, send};
 pub use kube_apiserver::{ADMIN, Api, KubeApiServer, Token};
 pub use kubectl::Kubectl;
-pub use load::{Load, Pace, Tally, abandon, push_paced};
+pub use load::{Load, Pace, Tally, abandon, exchange, push_paced};
 pub use metrics::metric;
 pub use mimir::Mimir;
 pub use mimir_rls::{Disk, MimirRls};
 pub use nginx::Nginx;
-pub use open_loop::{Fate, OpenLoop, Sender, compare_with};
+pub use open_loop::{OpenLoop, PushOutcome, Sender, compare_with};
 pub use output::Output;
 pub use overrides_sync::OverridesSync;
-pub use points::Points;
 pub use ports::free_port;
 pub use process::{Process, Signal};
 pub use programs::{built, repository, tool};
 pub use prometheus::{Prometheus, RemoteWrite, Target};
+pub use promql::{SampleTimes, query};
 pub use push::{Body, noisy, push_request, samples, series};
 pub use rate_limit::RateLimitCaller;
 pub use recorded::{recorded_limits, recorded_limits_file, replay_recorded};
-pub use ruled::{ruled_batch, ruled_limits};
+pub use relabelling::{default_batch, relabelling_limits};
+pub use report::report;
 pub use run_bodies::{RunBody, push_of_1970, run_bodies};
-pub use sink::{Arrival, Sink};
-pub use wait::{until, until_some, until_within, wait_until};
+pub use upstream::{Upstream, UpstreamRequest};
+pub use wait::{let_time_pass, throughout, until, until_some, until_within, wait_until};
 pub use watched_file::WatchedFile;

@@ -42,7 +42,7 @@ impl Tally {
 }
 
 impl Tally {
-    /// Sends the same request so many times at once, each on a connection of its own, and waits for the answers.
+    /// Sends the same request `count` times at once, each on a connection of its own, and waits for the answers.
     #[must_use]
     pub fn of_pushes_at_once(port: u16, count: usize, request: &Request) -> Self {
         let tally = Mutex::new(Self::default());
@@ -70,7 +70,7 @@ impl Tally {
     }
 }
 
-/// Sends the same request so many times at once, and goes away without waiting for an answer.
+/// Sends the same request `count` times at once, and disconnects without waiting for a response.
 ///
 /// # Panics
 /// When a request cannot be sent.
@@ -107,20 +107,20 @@ impl Load {
         self.clients.seen(Tally::clone)
     }
 
-    /// Waits until so many more answers have come.
+    /// Waits for this many more responses.
     ///
     /// # Panics
-    /// When they don't.
+    /// When they do not come.
     #[track_caller]
     pub fn wait_for_more(&self, answers: usize) {
         let before = self.tally().answers();
         until("the load gets more answers", || self.tally().answers() >= before + answers);
     }
 
-    /// Waits until so many more answers of this status have come.
+    /// Waits for this many more responses with this status.
     ///
     /// # Panics
-    /// When they don't.
+    /// When they do not come.
     #[track_caller]
     pub fn wait_for_more_of(&self, status: u16, answers: usize) {
         let before = self.tally().of(status);
@@ -144,8 +144,11 @@ fn client(port: u16, request: &Request, tally: &Mutex<Tally>, stopping: &AtomicB
     }
 }
 
-/// Sends a request on a connection that is kept for the next one.
-pub(crate) fn exchange(connection: &mut Option<Connection>, port: u16, request: &Request) -> io::Result<Response> {
+/// Sends a request on a connection that is kept for the next one, and opened again after the server closed it. It never sends a request twice.
+///
+/// # Errors
+/// When there is no response.
+pub fn exchange(connection: &mut Option<Connection>, port: u16, request: &Request) -> io::Result<Response> {
     let mut open = connection.take().map_or_else(|| Connection::open(port), Ok)?;
     let answer = open.send(request)?;
     if answer.headers.get("connection").as_deref() != Some("close") {

@@ -6,10 +6,10 @@ use std::process::Command;
 
 use crate::http1::{Connection, Request, Response, send};
 use crate::metrics::metric;
-use crate::points::{Points, points};
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::programs::tool;
+use crate::promql::{SampleTimes, sample_times};
 use crate::wait::until;
 
 /// The parts of a Mimir that take pushes and keep samples.
@@ -53,7 +53,7 @@ impl Mimir {
         mimir
     }
 
-    /// Starts so many in one ring, each with a folder of its own below `folder`. A push to any of them can land in the ingester of any of
+    /// Starts several in one ring, each with a folder of its own below `folder`. A push to any of them can land in the ingester of any of
     /// them. Waits until each has divided the tenants' rates by their number.
     ///
     /// # Panics
@@ -81,8 +81,8 @@ impl Mimir {
     /// When it does not answer.
     #[must_use]
     #[track_caller]
-    pub fn points(&self, tenant: &str, selector: &str) -> Points {
-        points(self.http_port, "/prometheus/api/v1/query", Some(tenant), selector)
+    pub fn sample_times(&self, tenant: &str, selector: &str) -> SampleTimes {
+        sample_times(self.http_port, "/prometheus/api/v1/query", Some(tenant), selector)
     }
 
     /// Where clients push.
@@ -117,7 +117,7 @@ impl Mimir {
         self.send(&Request::new("GET", "/metrics")).text().into_owned()
     }
 
-    /// Where its HA tracker says whom it elected.
+    /// The page of its HA tracker that shows the elected replicas.
     #[must_use]
     pub fn ha_tracker_url(&self) -> String {
         format!("http://127.0.0.1:{}/distributor/ha_tracker", self.http_port)
@@ -167,7 +167,7 @@ impl Mimir {
                 self.metric(&members) == Some(f64::from(count))
             })
         });
-        // A distributor counts the others when it tells them that it lives, and only then.
+        // A distributor counts the others only when it sends a heartbeat.
         let heartbeats =
             || self.metric(r#"cortex_ring_member_heartbeats_total{name="distributor"}"#).unwrap_or_default();
         let before = heartbeats();

@@ -23,7 +23,7 @@ pub struct MimirRls {
     disk: Option<Disk>,
 }
 
-/// A disk of its own, in memory, at a folder that everybody else sees empty.
+/// A disk of its own, in memory, at a folder that other processes see empty.
 #[derive(Clone, Debug)]
 pub struct Disk {
     /// Where it is.
@@ -88,7 +88,7 @@ impl MimirRls {
         self.wait_until_live();
     }
 
-    /// Where Envoy asks.
+    /// The port of its gRPC services.
     #[must_use]
     pub fn grpc_port(&self) -> u16 {
         self.grpc_port
@@ -125,6 +125,31 @@ impl MimirRls {
     #[track_caller]
     pub fn metric(&self, series: &str) -> Option<f64> {
         metric(self.http_port, "/metrics", series)
+    }
+
+    /// Pushes with this decision (`allow`, `deny`), of all modes and reasons.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
+    #[track_caller]
+    pub fn decisions(&self, decision: &str) -> f64 {
+        let series = format!("rls_decisions_total{{decision=\"{decision}\"");
+        let page = self.get("/metrics");
+        let text = page.text();
+        let lines = text.lines().filter(|line| line.starts_with(&series));
+        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+    }
+
+    /// The burst of samples of a tenant that has one in force.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
+    #[track_caller]
+    pub fn burst(&self, tenant: &str) -> Option<u64> {
+        let page = self.get(&format!("/api/v1/tenants/{tenant}"));
+        if page.status == 200 { page.json().pointer("/limits/ingestion_burst_size")?.as_u64() } else { None }
     }
 
     /// The folder of its disk, as it sees it.

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::front::{Behind, substituted};
+use crate::front_proxy::{ProxyBackends, substituted};
 use crate::http1::Connection;
 use crate::output::Output;
 use crate::ports::free_port;
@@ -33,8 +33,8 @@ impl Nginx {
     /// # Panics
     /// When it does not.
     #[must_use]
-    pub fn start(file: &str, behind: Behind) -> Self {
-        Self::start_edited(file, behind, |text| text)
+    pub fn start(file: &str, backends: ProxyBackends) -> Self {
+        Self::start_edited(file, backends, |text| text)
     }
 
     /// The same after an edit of the file.
@@ -42,10 +42,10 @@ impl Nginx {
     /// # Panics
     /// When it does not start.
     #[must_use]
-    pub fn start_edited(file: &str, behind: Behind, edit: impl FnOnce(String) -> String) -> Self {
+    pub fn start_edited(file: &str, backends: ProxyBackends, edit: impl FnOnce(String) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let port = free_port();
-        copy(folder.path(), port, behind);
+        copy(folder.path(), port, backends);
         use_file(folder.path(), file, edit);
         test(folder.path());
         let process = Process::start("nginx", folder.path(), nginx(folder.path()).args(["-g", "daemon off;"]));
@@ -72,7 +72,7 @@ impl Nginx {
     /// Copies one of the files over `nginx.conf`, checks it and reloads. Waits until no worker of before takes connections.
     ///
     /// # Panics
-    /// When NGINX refuses the file.
+    /// When NGINX rejects the file.
     pub fn switch_to(&self, file: &str) {
         self.switch_to_edited(file, |text| text);
     }
@@ -80,7 +80,7 @@ impl Nginx {
     /// The same after an edit of the file.
     ///
     /// # Panics
-    /// When NGINX refuses the file.
+    /// When NGINX rejects the file.
     pub fn switch_to_edited(&self, file: &str, edit: impl FnOnce(String) -> String) {
         use_file(self.folder.path(), file, edit);
         test(self.folder.path());
@@ -109,7 +109,7 @@ impl Nginx {
         done
     }
 
-    /// Waits until the workers of before a reload have finished what they had begun, and ended.
+    /// Waits until the workers of before a reload have finished their requests, and ended.
     ///
     /// # Panics
     /// When they don't.
@@ -171,7 +171,7 @@ fn use_file(folder: &Path, file: &str, edit: impl FnOnce(String) -> String) {
 }
 
 /// A copy of ops/nginx for this run.
-fn copy(folder: &Path, port: u16, behind: Behind) {
+fn copy(folder: &Path, port: u16, backends: ProxyBackends) {
     let from = repository().join("ops/nginx");
     let mut files = Vec::new();
     for part in ["", "mimir-edge"] {
@@ -193,9 +193,9 @@ fn copy(folder: &Path, port: u16, behind: Behind) {
         ("/var/lib/nginx/", format!("{place}/temporary-")),
         ("listen 80;", format!("listen 127.0.0.1:{port};")),
         ("127.0.0.1:8089", format!("127.0.0.1:{}", free_port())),
-        ("mimir-distributor.mimir.svc.cluster.local:8080", format!("127.0.0.1:{}", behind.mimir)),
-        ("mimir-gateway.mimir.svc.cluster.local:80;", format!("127.0.0.1:{};", behind.queries)),
-        ("mimir-envoy.mimir-edge-enforcement.svc.cluster.local:8080", format!("127.0.0.1:{}", behind.envoy)),
+        ("mimir-distributor.mimir.svc.cluster.local:8080", format!("127.0.0.1:{}", backends.mimir)),
+        ("mimir-gateway.mimir.svc.cluster.local:80;", format!("127.0.0.1:{};", backends.queries)),
+        ("mimir-envoy.mimir-edge-enforcement.svc.cluster.local:8080", format!("127.0.0.1:{}", backends.envoy)),
     ];
     let texts = substituted("ops/nginx", files.iter().map(|(_, text)| text.clone()).collect(), &values);
     for ((path, _), text) in files.iter().zip(texts) {

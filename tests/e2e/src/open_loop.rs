@@ -1,5 +1,5 @@
-//! A load that goes on at its rate whatever comes back, and an oracle that knows every push of it: when it was sent, what its client saw, and
-//! whether Mimir has it.
+//! A load at a fixed rate, independent of the responses, and a record of every push of it: when it was sent, what its client saw, and whether
+//! Mimir has it.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use remote_write::Protocol;
 use remote_write::encode::{Series, encode_push};
 
-use crate::front::exchange_repeating;
+use crate::front_proxy::exchange_repeating;
 use crate::http1::{Connection, Request};
 use crate::mimir::Mimir;
 use crate::push::push_request;
@@ -24,39 +24,39 @@ const CLIENTS: usize = 400;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const METRIC: &str = "e2e_push";
 
-/// Who sends a push, and what is right for it.
+/// The tenant of a push, and the status that is expected.
 #[derive(Clone, Debug)]
 pub struct Sender {
-    /// Whose pushes.
+    /// The tenant.
     pub tenant: Cow<'static, str>,
-    /// Samples in each.
+    /// Samples in each push.
     pub samples: usize,
-    /// The status that they have where nothing is wrong.
-    pub right: u16,
+    /// The status of its pushes while nothing fails.
+    pub expected: u16,
 }
 
-/// What came of a push.
+/// The outcome of a push.
 #[derive(Clone, Debug)]
-pub struct Fate {
-    /// It is known by this in Mimir.
+pub struct PushOutcome {
+    /// The number that identifies it in Mimir.
     pub number: u64,
-    /// Whose it is.
+    /// Its tenant and expected status.
     pub sender: Sender,
-    /// When it was begun.
+    /// When its client began to send it.
     pub started: Instant,
-    /// How much later that was than it was due.
+    /// How much later than due that was.
     pub late: Duration,
-    /// Until its end.
+    /// From then until the response, or until the connection broke.
     pub took: Duration,
-    /// `None`: there was no answer.
+    /// `None` without a response.
     pub status: Option<u16>,
 }
 
-impl Fate {
-    /// Whether the answer is the one where nothing is wrong.
+impl PushOutcome {
+    /// Whether the status is the expected one.
     #[must_use]
-    pub fn is_right(&self) -> bool {
-        self.status == Some(self.sender.right)
+    pub fn is_expected(&self) -> bool {
+        self.status == Some(self.sender.expected)
     }
 }
 
@@ -76,7 +76,7 @@ struct Shared {
     next: AtomicU64,
     stopping: AtomicBool,
     connections: Mutex<Vec<Connection>>,
-    fates: Mutex<Vec<Fate>>,
+    outcomes: Mutex<Vec<PushOutcome>>,
 }
 
 impl fmt::Debug for Shared {
@@ -104,7 +104,7 @@ impl OpenLoop {
             next: AtomicU64::new(first),
             stopping: AtomicBool::new(false),
             connections: Mutex::default(),
-            fates: Mutex::default(),
+            outcomes: Mutex::default(),
         });
         let clients = (0..CLIENTS).map(|_| {
             let shared = Arc::clone(&shared);
@@ -113,27 +113,28 @@ impl OpenLoop {
         Self { clients: clients.collect(), shared }
     }
 
-    /// What came of the pushes that ended so far, in the order in which they were begun.
+    /// The outcomes of the pushes that have ended so far, in the order in which they began.
     #[must_use]
-    pub fn fates(&self) -> Vec<Fate> {
-        let mut fates = self.shared.fates().clone();
-        fates.sort_by_key(|fate| fate.number);
-        fates
+    pub fn outcomes(&self) -> Vec<PushOutcome> {
+        let mut outcomes = self.shared.outcomes().clone();
+        outcomes.sort_by_key(|outcome| outcome.number);
+        outcomes
     }
 
-    /// When the first of so many pushes in a row was begun that all were answered as they ought to be, of those begun at `since` or later.
+    /// The start of the first run of this many pushes in a row with the expected status, among those that began at `since` or later.
     #[must_use]
-    pub fn all_right_since(&self, since: Instant, pushes: usize) -> Option<Instant> {
-        let fates: Vec<Fate> = self.fates().into_iter().filter(|fate| fate.started >= since).collect();
-        let run = fates.windows(pushes).find(|run| run.iter().all(Fate::is_right))?;
-        run.first().map(|fate| fate.started)
+    pub fn all_expected_since(&self, since: Instant, pushes: usize) -> Option<Instant> {
+        let outcomes: Vec<PushOutcome> =
+            self.outcomes().into_iter().filter(|outcome| outcome.started >= since).collect();
+        let run = outcomes.windows(pushes).find(|run| run.iter().all(PushOutcome::is_expected))?;
+        run.first().map(|outcome| outcome.started)
     }
 
     /// Sends nothing more, waits for the last answers, and says what came of all.
     #[must_use]
-    pub fn stop(mut self) -> Vec<Fate> {
+    pub fn stop(mut self) -> Vec<PushOutcome> {
         self.end();
-        self.fates()
+        self.outcomes()
     }
 
     fn end(&mut self) {
@@ -151,8 +152,8 @@ impl Drop for OpenLoop {
 }
 
 impl Shared {
-    fn fates(&self) -> MutexGuard<'_, Vec<Fate>> {
-        self.fates.lock().unwrap_or_else(PoisonError::into_inner)
+    fn outcomes(&self) -> MutexGuard<'_, Vec<PushOutcome>> {
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn connections(&self) -> MutexGuard<'_, Vec<Connection>> {
@@ -181,8 +182,8 @@ impl Shared {
         let (answer, _) = exchange_repeating(&mut connection, self.port, &request);
         let status = answer.ok().map(|answer| answer.status);
         self.connections().extend(connection);
-        let fate = Fate { number, sender, started, late: started - due, took: started.elapsed(), status };
-        self.fates().push(fate);
+        let outcome = PushOutcome { number, sender, started, late: started - due, took: started.elapsed(), status };
+        self.outcomes().push(outcome);
     }
 }
 
@@ -203,22 +204,23 @@ fn request(number: u64, sender: &Sender) -> Request {
 /// When Mimir does not answer.
 #[must_use]
 #[track_caller]
-pub fn compare_with(mimir: &Mimir, fates: &[Fate]) -> (usize, usize) {
-    let tenants: BTreeSet<&str> = fates.iter().map(|fate| &*fate.sender.tenant).collect();
+pub fn compare_with(mimir: &Mimir, outcomes: &[PushOutcome]) -> (usize, usize) {
+    let tenants: BTreeSet<&str> = outcomes.iter().map(|outcome| &*outcome.sender.tenant).collect();
     let kept: BTreeMap<&str, BTreeMap<String, usize>> = tenants
         .into_iter()
         .map(|tenant| {
-            let points = mimir.points(tenant, METRIC);
+            let points = mimir.sample_times(tenant, METRIC);
             let pushes = points.into_iter().filter_map(|(labels, times)| Some((labels.last()?.clone(), times.len())));
             (tenant, pushes.collect())
         })
         .collect();
-    let is_kept = |fate: &&Fate| {
-        let found = kept.get(&*fate.sender.tenant).and_then(|pushes| pushes.get(&fate.number.to_string()));
-        found == Some(&fate.sender.samples)
+    let is_kept = |outcome: &&PushOutcome| {
+        let found = kept.get(&*outcome.sender.tenant).and_then(|pushes| pushes.get(&outcome.number.to_string()));
+        found == Some(&outcome.sender.samples)
     };
-    let (acknowledged, others): (Vec<&Fate>, Vec<&Fate>) = fates.iter().partition(|fate| fate.status == Some(200));
-    let missing = acknowledged.iter().filter(|fate| !is_kept(fate)).count();
-    let beside = others.iter().filter(|fate| is_kept(fate)).count();
+    let (acknowledged, others): (Vec<&PushOutcome>, Vec<&PushOutcome>) =
+        outcomes.iter().partition(|outcome| outcome.status == Some(200));
+    let missing = acknowledged.iter().filter(|outcome| !is_kept(outcome)).count();
+    let beside = others.iter().filter(|outcome| is_kept(outcome)).count();
     (missing, beside)
 }

@@ -11,7 +11,7 @@ pub struct Output {
     pub status: Option<i32>,
     /// What it printed.
     pub stdout: String,
-    /// What it complained about.
+    /// Its standard error.
     pub stderr: String,
 }
 

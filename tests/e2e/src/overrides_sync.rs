@@ -56,7 +56,7 @@ impl OverridesSync {
         self.wait_until_live();
     }
 
-    /// What a mimir-rls is told to take its limits from here.
+    /// The value of `--limits` of a mimir-rls that takes its limits from here.
     #[must_use]
     pub fn feed(&self) -> String {
         format!("feed:{}", self.url())

@@ -71,7 +71,7 @@ impl Process {
     /// Waits for the program's end.
     ///
     /// # Panics
-    /// When it goes on for 30 s.
+    /// When it still runs after 30 s.
     pub fn wait(&mut self) -> ExitStatus {
         until_some(&format!("{} ends", self.name.clone()), || self.ended())
     }
@@ -93,7 +93,7 @@ impl Process {
         }
     }
 
-    /// Stops the program in its tracks: its connections stay open, and nothing answers.
+    /// Freezes the program: its connections stay open, and nothing answers.
     ///
     /// # Panics
     /// When it is gone.
@@ -101,7 +101,7 @@ impl Process {
         self.signal(Signal::STOP);
     }
 
-    /// Lets it go on after [`freeze`](Self::freeze).
+    /// Resumes it after [`freeze`](Self::freeze).
     ///
     /// # Panics
     /// When it is gone.

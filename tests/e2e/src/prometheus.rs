@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::http1::{Connection, Request, send};
 use crate::metrics::metric;
-use crate::points::{Points, points};
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::programs::tool;
+use crate::promql::{SampleTimes, sample_times};
 use crate::server::Server;
 use crate::wait::until;
 
@@ -41,7 +41,7 @@ impl Target {
     }
 }
 
-/// Where and as whom Prometheus writes.
+/// A remote write target of Prometheus, with its tenant.
 #[derive(Clone, Debug)]
 pub struct RemoteWrite {
     /// The tenant; the queue has its name too.
@@ -109,11 +109,11 @@ impl Prometheus {
     /// When it does not answer.
     #[must_use]
     #[track_caller]
-    pub fn points(&self, selector: &str) -> Points {
-        points(self.port, "/api/v1/query", None, selector)
+    pub fn sample_times(&self, selector: &str) -> SampleTimes {
+        sample_times(self.port, "/api/v1/query", None, selector)
     }
 
-    /// Where it answers queries and tells its metrics.
+    /// The port of its queries and metrics.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port

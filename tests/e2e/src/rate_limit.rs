@@ -1,4 +1,4 @@
-//! A caller of mimir-rls's rate limit service, as an Envoy's ratelimit filter or another proxy is one.
+//! A caller of mimir-rls's rate limit service, like Envoy's ratelimit filter or another proxy.
 
 use proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
 use proto::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor::Entry;
@@ -7,7 +7,7 @@ use proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use tokio::runtime::Runtime;
 use tonic::transport::{Channel, Endpoint};
 
-/// Descriptors in one request of [`RateLimitCaller::ask_for_all`].
+/// Descriptors in one request of [`RateLimitCaller::charge_each`].
 const AT_ONCE: usize = 100;
 
 /// A connection to `envoy.service.ratelimit.v3.RateLimitService`.
@@ -30,12 +30,12 @@ impl RateLimitCaller {
         Self { runtime, client: RateLimitServiceClient::new(channel) }
     }
 
-    /// Charges hits by one descriptor: `tenant` for samples, `tenant_requests` for requests.
+    /// Charges hits with one descriptor: `tenant` for samples, `tenant_requests` for requests.
     ///
     /// # Panics
     /// When the answer is an error.
     #[must_use]
-    pub fn ask(&self, key: &str, tenant: &str, hits: u64) -> RateLimitResponse {
+    pub fn charge(&self, key: &str, tenant: &str, hits: u64) -> RateLimitResponse {
         self.send(vec![descriptor(key, tenant, hits)])
     }
 
@@ -43,7 +43,7 @@ impl RateLimitCaller {
     ///
     /// # Panics
     /// When an answer is an error, or has not one status for each.
-    pub fn ask_for_all(&self, tenants: &[String]) {
+    pub fn charge_each(&self, tenants: &[String]) {
         for tenants in tenants.chunks(AT_ONCE) {
             let answer = self.send(tenants.iter().map(|tenant| descriptor("tenant", tenant, 1)).collect());
             assert_eq!(answer.statuses.len(), tenants.len());

@@ -52,7 +52,7 @@ pub fn replay_recorded(play: impl Fn(&dyn Fn(u16, &[&str]))) {
 /// Replays cases and gives the names of those that differ.
 #[track_caller]
 fn differing(port: u16, arguments: &[&str], steps: Option<&str>) -> Vec<String> {
-    // Not so many at once that a bucket refills in the middle of a case.
+    // More at once would take so long that a bucket refills in the middle of a case.
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock();
     let output = Command::new("python3")

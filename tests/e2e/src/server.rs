@@ -19,9 +19,9 @@ pub(crate) enum Reply {
         body: Vec<u8>,
     },
     /// The connection ends.
-    HangUp,
+    CloseConnection,
     /// Nothing comes.
-    Silence,
+    NoAnswer,
 }
 
 impl From<Answer> for Reply {
@@ -89,9 +89,9 @@ fn serve<R: Into<Reply>>(stream: TcpStream, handler: &impl Fn(ReceivedRequest) -
     loop {
         match handler(read_request(&mut reader)?).into() {
             Reply::Answer { status, headers, body } => write_response(&mut writer, status, &headers, &body)?,
-            Reply::HangUp => return Ok(()),
+            Reply::CloseConnection => return Ok(()),
             // Until the client ends the connection, or sends another request.
-            Reply::Silence => {}
+            Reply::NoAnswer => {}
         }
     }
 }

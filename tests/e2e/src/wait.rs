@@ -49,10 +49,25 @@ pub(crate) fn poll<T>(deadline: Duration, mut attempt: impl FnMut() -> Option<T>
     }
 }
 
+/// Repeats `check` for this long. It is for what must not happen: only time shows that it does not.
+pub fn throughout(time: Duration, mut check: impl FnMut()) {
+    let started = Instant::now();
+    while started.elapsed() < time {
+        check();
+        wait_until(Instant::now() + POLL_EVERY);
+    }
+}
+
+/// Lets this much time pass. It is for tests of time itself, and each caller says what the time is for; what can be seen is waited for with
+/// [`until`].
+pub fn let_time_pass(time: Duration) {
+    wait_until(Instant::now() + time);
+}
+
 /// Returns at this moment, or at once where it is over.
 ///
-/// A thread that ends in a scope unparks the one that waits for it, which is left to be found by the next park: so it is asked for the time, and
-/// parked again.
+/// A thread that ends in a scope unparks the thread that waits for it, and the next park then returns too early. So this looks at the time, and
+/// parks again.
 #[expect(clippy::disallowed_methods, reason = "the one place that parks, and looks at the time")]
 pub fn wait_until(due: Instant) {
     while let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
@@ -65,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_that_was_unparked_waits_all_the_same() {
+    fn an_unparked_thread_still_waits() {
         let started = Instant::now();
         thread::current().unpark();
         wait_until(started + POLL_EVERY);

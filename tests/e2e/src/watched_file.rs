@@ -44,7 +44,7 @@ impl WatchedFile {
         self.folder.path().join(NAME)
     }
 
-    /// What a mimir-rls is told to take its limits from it.
+    /// The value of `--limits` of a mimir-rls that takes its limits from this file.
     #[must_use]
     pub fn source(&self) -> String {
         format!("file:{}", self.path().display())

@@ -1,4 +1,4 @@
-//! What an operator can ask a running mimir-rls, and where it writes down what it refused.
+//! What an operator can read from a running mimir-rls, and where it logs denials.
 
 use std::fs;
 
@@ -30,7 +30,7 @@ fn rows(page: &Value, name: &str) -> Vec<Value> {
 }
 
 #[test]
-fn tenants_are_listed_in_pages_and_shown_one_by_one() {
+fn tenants_are_listed_in_pages_and_shown_singly() {
     let edge = start();
     assert_eq!(edge.push("a-tenant", &samples(10).bytes).status, 200);
     let first = json(&edge, "/api/v1/tenants?limit=3");
@@ -64,14 +64,14 @@ fn tenants_are_listed_in_pages_and_shown_one_by_one() {
 }
 
 #[test]
-fn problems_say_where_they_are() {
+fn problems_name_their_line_and_tenant() {
     let edge = start();
     let page = json(&edge, "/api/v1/problems");
     assert_eq!(page["next"], Value::Null);
     let [problem] = rows(&page, "problems").try_into().expect("one problem");
     assert_eq!((&problem["tenant"], &problem["line"]), (&json!("c/tenant"), &json!(6)), "{problem}");
     let message = problem["message"].as_str().unwrap_or_default();
-    assert!(message.contains("unsupported character '/'"), "the reason is not told: {problem}");
+    assert!(message.contains("unsupported character '/'"), "the reason is missing: {problem}");
     assert_eq!((&problem["code"], &problem["kind"]), (&json!("MRC0040"), &json!("unmatched-tenant")), "{problem}");
     assert!(problem["document"].is_string() && problem["severity"].is_string(), "{problem}");
 
@@ -97,7 +97,7 @@ fn denials_are_listed_newest_first() {
     let samples: Vec<_> = rows(&of_tenant, "denials").iter().map(|row| row["samples"].clone()).collect();
     assert_eq!(samples, [json!(7), json!(6)]);
     let shadowed = json(&edge, "/api/v1/denials?tenant=d-tenant");
-    let [row] = rows(&shadowed, "denials").try_into().expect("one refusal that was only counted");
+    let [row] = rows(&shadowed, "denials").try_into().expect("one denial in shadow");
     assert_eq!(
         (&row["decision"], &row["mode"], &row["reason"]),
         (&json!("would_deny"), &json!("shadow"), &json!("ingestion_burst"))
@@ -116,7 +116,7 @@ fn explain(edge: &Edge, tenant: &str, query: &str, body: &[u8]) -> Value {
 }
 
 #[test]
-fn an_explanation_says_what_would_be_answered_and_charges_nothing() {
+fn explain_shows_the_decision_and_charges_nothing() {
     let edge = start();
     let body = samples(100);
     for _ in 0..10 {
@@ -144,8 +144,8 @@ fn an_explanation_says_what_would_be_answered_and_charges_nothing() {
         Some(1.0)
     );
 
-    let nobody = explain(&edge, "a b", "", &body.bytes);
-    assert_eq!((&nobody["reason"], &nobody["status"]), (&json!("tenant_invalid"), &json!(401)));
+    let invalid = explain(&edge, "a b", "", &body.bytes);
+    assert_eq!((&invalid["reason"], &invalid["status"]), (&json!("tenant_invalid"), &json!(401)));
     assert_eq!(explain(&edge, "d-tenant", "?items=300000", b"")["decision"], json!("would_deny"));
 }
 
@@ -161,7 +161,7 @@ fn the_log_level_changes_at_run_time() {
 }
 
 #[test]
-fn a_refusal_is_written_to_the_audit_log_and_to_the_log() {
+fn a_denial_is_written_to_audit_log_and_log() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let audit = folder.path().join("audit.jsonl");
     let argument = format!("--audit-log={}", audit.display());
@@ -170,16 +170,16 @@ fn a_refusal_is_written_to_the_audit_log_and_to_the_log() {
     assert_eq!(edge.push("a-tenant", &samples(6).bytes).status, 200);
     assert_eq!(edge.send(&push_request("d-tenant", &samples(300_000).bytes)).status, 200);
 
-    let lines = until_some("both refusals are in the audit log", || {
+    let lines = until_some("both denials are in the audit log", || {
         let text = fs::read_to_string(&audit).unwrap_or_default();
         (text.ends_with('\n') && text.lines().count() >= 2).then_some(text)
     });
     let lines: Vec<Value> =
         lines.lines().map(|line| serde_json::from_str(line).expect("a line is an object")).collect();
-    let told: Vec<_> =
+    let audited: Vec<_> =
         lines.iter().map(|line| (&line["tenant"], &line["decision"], &line["reason"], &line["samples"])).collect();
     assert_eq!(
-        told,
+        audited,
         [
             (&json!("b-tenant"), &json!("deny"), &json!("ingestion_burst"), &json!(6)),
             (&json!("d-tenant"), &json!("would_deny"), &json!("ingestion_burst"), &json!(300_000)),

@@ -11,14 +11,14 @@ fn edge_for(body: &Body) -> Edge {
 fn arrives_whole_and_is_charged(body: &Body, request: &Request) {
     let edge = edge_for(body);
     assert_eq!(edge.send(request).status, 200);
-    let arrivals = edge.sink.of_tenant("exact");
+    let arrivals = edge.upstream.requests_of("exact");
     assert_eq!(arrivals.len(), 1);
     assert!(arrivals.iter().all(|arrival| arrival.body == body.bytes), "the body was changed on its way");
     assert_eq!(edge.rls.metric(r#"rls_samples_total{decision="allow"}"#), Some(body.samples as f64));
 
-    // The bucket held these samples and no more: nothing but a full charge explains the refusal.
+    // The bucket held these samples and no more: nothing but a full charge explains the denial.
     assert_eq!(edge.push("exact", &samples(1).bytes).status, 429);
-    assert_eq!(edge.sink.of_tenant("exact").len(), 1);
+    assert_eq!(edge.upstream.requests_of("exact").len(), 1);
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn a_chunked_body_is_charged_and_arrives() {
 }
 
 #[test]
-fn a_body_over_the_cap_is_answered_413() {
+fn a_body_over_envoys_limit_gets_413() {
     const CAP: usize = 100_000;
     let edge = Edge::builder().max_request_bytes(CAP).start("overrides: { team: {} }");
     let (below, above) = (noisy(CAP - 10_000), noisy(CAP + 10_000));
@@ -51,21 +51,21 @@ fn a_body_over_the_cap_is_answered_413() {
     assert_eq!(edge.push("team", &below.bytes).status, 200);
     assert_eq!(edge.push("team", &above.bytes).status, 413);
     assert_eq!(edge.send(&push_request("team", &above.bytes).chunked(5000)).status, 413);
-    let arrived: Vec<usize> = edge.sink.arrivals().iter().map(|arrival| arrival.body.len()).collect();
+    let arrived: Vec<usize> = edge.upstream.requests().iter().map(|arrival| arrival.body.len()).collect();
     assert_eq!(arrived, [below.bytes.len()]);
 }
 
 #[test]
-fn a_body_over_mimir_rls_own_cap_is_answered_413() {
+fn a_body_over_the_limit_of_mimir_rls_gets_413() {
     let edge = Edge::builder().rls_arguments(&["--max-request-bytes=50000"]).start("overrides: { team: {} }");
     let answer = edge.push("team", &noisy(60_000).bytes);
 
     assert_eq!((answer.status, answer.reason().as_deref()), (413, Some("body_too_large")));
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 }
 
 #[test]
-fn a_body_that_is_no_push_is_refused() {
+fn a_body_that_is_no_push_is_denied() {
     let edge = Edge::start("overrides: { team: {} }");
     let no_protobuf = snap::raw::Encoder::new().compress_vec(b"no protobuf at all").expect("it is short");
     let bomb = [0xff, 0xff, 0xff, 0xff, 0x0f, 0x00];
@@ -82,5 +82,5 @@ fn a_body_that_is_no_push_is_refused() {
             answer.text()
         );
     }
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 }

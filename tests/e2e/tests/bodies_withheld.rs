@@ -1,4 +1,4 @@
-//! Bodies that the edge is not to see (`limits.enforceBodyParsing=false`): Envoy sends or withholds them, mimir-rls reads them or does not.
+//! An edge that does not parse bodies (`limits.enforceBodyParsing=false`): Envoy sends or withholds them, mimir-rls reads them or does not.
 
 use e2e::{Body, Edge, Request, noisy, push_request, samples};
 
@@ -57,14 +57,14 @@ fn legal(tenant: &str) -> Vec<Request> {
 }
 
 #[test]
-fn no_combination_refuses_or_changes_a_legal_push() {
+fn no_combination_denies_or_changes_a_legal_push() {
     for combination in Combination::all() {
         let edge = combination.start();
         for (number, request) in legal("team").iter().enumerate() {
             let answer = edge.send(request);
             assert_eq!(answer.status, 200, "{combination:?}, push {number}: {}", answer.text());
         }
-        let arrivals = edge.sink.arrivals();
+        let arrivals = edge.upstream.requests();
         assert_eq!(arrivals.len(), 6, "{combination:?}");
         let arrived: usize = arrivals.iter().map(|arrival| arrival.body.len()).sum();
         let sent = 4 * samples(10).bytes.len() + noisy(2_000_000).bytes.len() + samples(0).bytes.len();
@@ -73,7 +73,7 @@ fn no_combination_refuses_or_changes_a_legal_push() {
 }
 
 #[test]
-fn samples_are_limited_only_where_bodies_are_sent_and_read_requests_and_sizes_always() {
+fn only_sample_limits_need_bodies() {
     for combination in Combination::all() {
         let edge = combination.start();
         let body = samples(60).bytes;

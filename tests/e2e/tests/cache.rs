@@ -1,4 +1,4 @@
-//! A mimir-rls that starts while its limits are away decides by the last good ones.
+//! A mimir-rls that starts without its source of limits decides by the last good ones.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
@@ -43,11 +43,11 @@ impl Cached {
         log.lines().filter(|line| line.contains("WARN") && line.contains("limits.cache")).count()
     }
 
-    fn refuses_by_the_old_limits(&self) {
+    fn denies_by_the_old_limits(&self) {
         until("pushes are decided", || self.edge.push("team", &samples(1).bytes).status != 503);
-        let refused = self.edge.push("team", &samples(6).bytes);
-        assert_eq!((refused.status, refused.reason().as_deref()), (429, Some("ingestion_burst")));
-        assert!(refused.text().contains("set to 5, with 6 items"), "{}", refused.text());
+        let denied = self.edge.push("team", &samples(6).bytes);
+        assert_eq!((denied.status, denied.reason().as_deref()), (429, Some("ingestion_burst")));
+        assert!(denied.text().contains("set to 5, with 6 items"), "{}", denied.text());
     }
 }
 
@@ -56,7 +56,7 @@ fn a_restart_without_limits_decides_by_the_cache() {
     let mut cached = Cached::start();
     cached.restart_without_limits(|_| ());
     until("mimir-rls is ready", || cached.edge.rls.readiness() == Some(200));
-    cached.refuses_by_the_old_limits();
+    cached.denies_by_the_old_limits();
 
     // The document comes back with one tenant more, who is limited from then on and after the next restart.
     let first = fs::read(&cached.cache).expect("the cache can be read");
@@ -65,7 +65,7 @@ fn a_restart_without_limits_decides_by_the_cache() {
     until("the new limits hold", || newcomer(&cached) == 429);
     until("the new limits are in the cache", || fs::read(&cached.cache).is_ok_and(|cache| cache != first));
     cached.restart_without_limits(|_| ());
-    cached.refuses_by_the_old_limits();
+    cached.denies_by_the_old_limits();
     assert_eq!(newcomer(&cached), 429);
 }
 
@@ -81,6 +81,6 @@ fn a_corrupt_cache_is_ignored() {
         assert_eq!(cached.edge.rls.readiness(), Some(503));
         cached.edge.limits.write(LIMITS);
         until("mimir-rls is ready", || cached.edge.rls.readiness() == Some(200));
-        cached.refuses_by_the_old_limits();
+        cached.denies_by_the_old_limits();
     }
 }

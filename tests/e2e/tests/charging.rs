@@ -1,4 +1,4 @@
-//! Limits of 10 requests and 100 samples, whichever call charges the samples, and whoever asks.
+//! Limits of 10 requests and 100 samples, whichever call charges the samples, and for any caller.
 
 use std::time::Instant;
 
@@ -25,7 +25,7 @@ fn by_rate_limit() -> Edge {
     Edge::builder().charge_samples_in_rate_limit().start(LIMITS)
 }
 
-/// The statuses of so many pushes of `count` samples, one after the other.
+/// The statuses of this many pushes of `count` samples, one after the other.
 fn statuses(edge: &Edge, tenant: &str, pushes: usize, count: usize) -> Vec<u16> {
     let body = samples(count);
     (0..pushes).map(|_| edge.push(tenant, &body.bytes).status).collect()
@@ -34,10 +34,10 @@ fn statuses(edge: &Edge, tenant: &str, pushes: usize, count: usize) -> Vec<u16> 
 fn ten_of_thirty_pushes_get_through(edge: &Edge) {
     let seen = statuses(edge, "requests", 30, 1);
     assert_eq!(seen, [[200; 10], [429; 10], [429; 10]].concat());
-    assert_eq!(edge.sink.of_tenant("requests").len(), 10);
-    let refused = edge.push("requests", &samples(1).bytes);
-    assert_eq!(refused.reason().as_deref(), Some("request_rate"));
-    assert!(refused.text().contains("err-mimir-tenant-max-request-rate"), "{}", refused.text());
+    assert_eq!(edge.upstream.requests_of("requests").len(), 10);
+    let denied = edge.push("requests", &samples(1).bytes);
+    assert_eq!(denied.reason().as_deref(), Some("request_rate"));
+    assert!(denied.text().contains("err-mimir-tenant-max-request-rate"), "{}", denied.text());
 }
 
 /// The bucket holds 10 and gets 10 a second: in t seconds, at least 10 and at most 10 + 10 t of the pushes pass.
@@ -51,7 +51,7 @@ fn ten_and_what_comes_back_get_through(edge: &Edge) {
     }
     let most = 10.0 + 10.0 * started.elapsed().as_secs_f64();
     assert!(allowed >= 10 && f64::from(allowed) <= most, "{allowed} of 30 passed; at most {most}");
-    assert_eq!(edge.sink.of_tenant("refilled").len(), allowed as usize);
+    assert_eq!(edge.upstream.requests_of("refilled").len(), allowed as usize);
 }
 
 fn a_hundred_samples_get_through(edge: &Edge) {
@@ -76,14 +76,14 @@ fn a_hundred_samples_get_through(edge: &Edge) {
          contact your service administrator.\n",
     );
     assert_eq!(edge.push("samples", &samples(1).bytes).status, 429);
-    let arrived: u64 = edge.sink.of_tenant("samples").iter().map(|arrival| arrival.counts().samples).sum();
+    let arrived: u64 = edge.upstream.requests_of("samples").iter().map(|arrival| arrival.counts().samples).sum();
     assert_eq!(arrived, 100);
     assert_eq!(edge.rls.metric(r#"rls_samples_total{decision="allow"}"#), Some(100.0 + 10.0 + refilled(edge)));
 }
 
 /// Samples of the other tenants that passed, at one a push.
 fn refilled(edge: &Edge) -> f64 {
-    edge.sink.of_tenant("refilled").len() as f64
+    edge.upstream.requests_of("refilled").len() as f64
 }
 
 #[track_caller]
@@ -99,23 +99,23 @@ fn is_mimirs(answer: &Response, reason: &str, text: &str) {
 
 fn both_calls_drain_one_bucket(edge: &Edge) {
     let caller = RateLimitCaller::connect(edge.rls.grpc_port());
-    let answer = caller.ask("tenant", "a|a", 60);
+    let answer = caller.charge("tenant", "a|a", 60);
     assert_eq!(answer.overall_code(), Code::Ok);
     assert_eq!(answer.statuses.iter().map(|status| status.limit_remaining).collect::<Vec<_>>(), [40]);
     assert_eq!(statuses(edge, "a", 5, 10), [200, 200, 200, 200, 429]);
     assert_eq!(statuses(edge, "a|a", 1, 1), [429]);
 
-    let refused = caller.ask("tenant", "a", 1);
-    assert_eq!(refused.overall_code(), Code::OverLimit);
-    assert!(String::from_utf8_lossy(&refused.raw_body).contains("err-mimir-tenant-max-ingestion-rate"), "{refused:?}");
+    let denied = caller.charge("tenant", "a", 1);
+    assert_eq!(denied.overall_code(), Code::OverLimit);
+    assert!(String::from_utf8_lossy(&denied.raw_body).contains("err-mimir-tenant-max-ingestion-rate"), "{denied:?}");
 
-    assert_eq!(caller.ask("tenant_requests", "b", 6).overall_code(), Code::Ok);
+    assert_eq!(caller.charge("tenant_requests", "b", 6).overall_code(), Code::Ok);
     assert_eq!(statuses(edge, "b|b", 5, 1), [200, 200, 200, 200, 429]);
-    assert_eq!(caller.ask("tenant_requests", "b", 1).overall_code(), Code::OverLimit);
+    assert_eq!(caller.charge("tenant_requests", "b", 1).overall_code(), Code::OverLimit);
 }
 
 #[test]
-fn the_limits_hold_to_the_sample_where_check_charges() {
+fn limits_hold_to_the_sample_when_check_charges() {
     let edge = by_check();
     ten_of_thirty_pushes_get_through(&edge);
     ten_and_what_comes_back_get_through(&edge);
@@ -123,7 +123,7 @@ fn the_limits_hold_to_the_sample_where_check_charges() {
 }
 
 #[test]
-fn the_limits_hold_to_the_sample_where_the_rate_limit_charges() {
+fn limits_hold_to_the_sample_when_rate_limit_charges() {
     let edge = by_rate_limit();
     ten_of_thirty_pushes_get_through(&edge);
     ten_and_what_comes_back_get_through(&edge);
@@ -131,11 +131,11 @@ fn the_limits_hold_to_the_sample_where_the_rate_limit_charges() {
 }
 
 #[test]
-fn check_and_the_rate_limit_drain_one_bucket() {
+fn check_and_should_rate_limit_share_one_bucket() {
     both_calls_drain_one_bucket(&by_check());
 }
 
 #[test]
-fn check_and_the_rate_limit_filter_drain_one_bucket() {
+fn check_and_the_rate_limit_filter_share_one_bucket() {
     both_calls_drain_one_bucket(&by_rate_limit());
 }

@@ -1,4 +1,4 @@
-//! The services of compose.yaml, without an engine: a push arrives, one is refused, and the dashboards' questions have answers.
+//! The services of compose.yaml, without an engine: a push arrives, one is denied, and the dashboards' queries have results.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot do its part fails")]
 
@@ -14,19 +14,19 @@ use stack::Stack;
 const RECEIVED: &str = r#"cortex_distributor_received_samples_total{user="demo"}"#;
 
 #[test]
-fn what_prometheus_writes_arrives_and_what_is_over_the_limit_is_refused() {
+fn samples_within_the_limit_arrive_and_others_are_denied() {
     let stack = Stack::start();
     until("samples of Prometheus arrive in Mimir", || stack.metric("mimir:8080", RECEIVED) > Some(100.0));
     let push = push_request("demo", &samples(2).bytes);
     until("Envoy knows that mimir-rls is healthy", || stack.send("mimir-envoy:8080", &push).status != 503);
 
     stack.set_limits("overrides: { demo: { ingestion_rate: 0.001, ingestion_burst_size: 1 } }\n");
-    until("a push of two samples is refused by the edge", || {
+    until("a push of two samples is denied by the edge", || {
         let answer = stack.send("mimir-envoy:8080", &push);
         answer.status == 429 && answer.headers.get("x-mimir-edge-reason").as_deref() == Some("ingestion_burst")
     });
-    // Mimir counts what it refuses for a rate once it has.
-    until("Mimir refuses it too", || stack.send("mimir:8080", &push).status == 429);
+    // Mimir counts what it denies for a rate once it has.
+    until("Mimir denies it too", || stack.send("mimir:8080", &push).status == 429);
     dashboards_are_answered(&stack);
     runbooks_have_numbers(&stack);
 }
@@ -47,7 +47,7 @@ fn runbooks_have_numbers(stack: &Stack) {
     }
 }
 
-/// What stands in backticks in a runbook and asks for a metric.
+/// The queries in backticks of a runbook.
 fn expressions(text: &str) -> Vec<String> {
     let metric = |span: &&str| ["rls_", "envoy_", "cortex_"].iter().any(|prefix| span.contains(prefix));
     let spans =

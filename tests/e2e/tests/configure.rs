@@ -1,4 +1,4 @@
-//! `ops/envoy/configure`: what it says to settings that cannot be, and a Mimir that speaks only TLS.
+//! `ops/envoy/configure`: what it prints for invalid settings, and a Mimir that speaks only TLS.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
@@ -32,12 +32,12 @@ fn enforce() -> String {
 }
 
 #[track_caller]
-fn refused(name: &str, value: &str, complaint: &str) {
+fn rejected(name: &str, value: &str, complaint: &str) {
     assert_eq!(configure(&enforce(), &[(name, value)]), Err(format!("configure: {complaint}")));
 }
 
 #[test]
-fn without_settings_a_configuration_is_as_it_is_committed() {
+fn without_settings_a_configuration_is_the_committed_one() {
     for mode in ["enforce", "mirror"] {
         let file = repository().join(format!("ops/envoy/{mode}.yaml"));
         let committed = fs::read_to_string(&file).expect("the file is there");
@@ -46,20 +46,20 @@ fn without_settings_a_configuration_is_as_it_is_committed() {
 }
 
 #[test]
-fn a_setting_that_cannot_be_is_named() {
-    refused("EDGE_PORT", "99999", "EDGE_PORT=99999 is no port");
-    refused("METRICS_PORT", "x", "METRICS_PORT=x is no number");
-    refused("LISTEN_ADDRESS", "all", "LISTEN_ADDRESS=all is no address");
-    refused("SOCKET_FOLDER", "/tmp/a|b", "SOCKET_FOLDER=/tmp/a|b is no path");
-    refused("RLS", "mimir-rls", "RLS=mimir-rls must be HOST:PORT[,HOST:PORT...]");
-    refused("RLS", "a:1,,b:2", "RLS= must be HOST:PORT[,HOST:PORT...]");
-    refused("MIMIR_URL", "mimir:8080", "MIMIR_URL=mimir:8080 must be http://HOST[:PORT] or https://HOST[:PORT]");
-    refused("MIMIR_URL", "http://a/b", "MIMIR_URL=a/b must be HOST:PORT[,HOST:PORT...]");
-    refused("MIMIR_URL", "http://a:1,b }:1", "MIMIR_URL=b } must be HOST:PORT[,HOST:PORT...]");
-    refused("FAILURE_MODE_ALLOW", "yes", "FAILURE_MODE_ALLOW=yes is neither true nor false");
-    refused("MAX_PUSHES", "-1", "MAX_PUSHES=-1 is no number");
+fn an_invalid_setting_is_named() {
+    rejected("EDGE_PORT", "99999", "EDGE_PORT=99999 is no port");
+    rejected("METRICS_PORT", "x", "METRICS_PORT=x is no number");
+    rejected("LISTEN_ADDRESS", "all", "LISTEN_ADDRESS=all is no address");
+    rejected("SOCKET_FOLDER", "/tmp/a|b", "SOCKET_FOLDER=/tmp/a|b is no path");
+    rejected("RLS", "mimir-rls", "RLS=mimir-rls must be HOST:PORT[,HOST:PORT...]");
+    rejected("RLS", "a:1,,b:2", "RLS= must be HOST:PORT[,HOST:PORT...]");
+    rejected("MIMIR_URL", "mimir:8080", "MIMIR_URL=mimir:8080 must be http://HOST[:PORT] or https://HOST[:PORT]");
+    rejected("MIMIR_URL", "http://a/b", "MIMIR_URL=a/b must be HOST:PORT[,HOST:PORT...]");
+    rejected("MIMIR_URL", "http://a:1,b }:1", "MIMIR_URL=b } must be HOST:PORT[,HOST:PORT...]");
+    rejected("FAILURE_MODE_ALLOW", "yes", "FAILURE_MODE_ALLOW=yes is neither true nor false");
+    rejected("MAX_PUSHES", "-1", "MAX_PUSHES=-1 is no number");
     let file = enforce();
-    refused(
+    rejected(
         "MAX_REQUEST_BYTES",
         "16777217",
         &format!(
@@ -73,7 +73,7 @@ fn a_setting_that_cannot_be_is_named() {
 }
 
 #[test]
-fn envoy_takes_an_address_of_either_family() {
+fn envoy_accepts_an_address_of_either_family() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("envoy.yaml");
     for address in ["0.0.0.0", "::"] {
@@ -98,7 +98,7 @@ fn two_ports_can_be_exchanged() {
     assert_eq!(ports, [line("\"127.0.0.1\"", 9901), line("\"127.0.0.1\"", 8080), line("127.0.0.1", 9902)]);
 }
 
-/// Answers one request on each connection, and tells who was asked for: by TLS, and by the request's `Host`.
+/// Answers one request on each connection, and gives the server name of TLS and the request's `Host`.
 fn tls_server(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> (u16, Receiver<(String, String)>) {
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -107,14 +107,14 @@ fn tls_server(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>)
         .expect("the certificate can be used");
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port can be bound");
     let port = listener.local_addr().expect("a bound socket has an address").port();
-    let (told, asked) = channel();
+    let (sender, asked) = channel();
     thread::spawn(move || {
         for mut socket in listener.incoming().flatten() {
             let mut connection = ServerConnection::new(Arc::clone(&config)).expect("the configuration is good");
             let answered: io::Result<_> = answer(&mut Stream::new(&mut connection, &mut socket));
             // A connection that ends before its request is a health check or a probe.
             if let (Ok(host), Some(name)) = (answered, connection.server_name()) {
-                drop(told.send((name.to_owned(), host)));
+                drop(sender.send((name.to_owned(), host)));
             }
         }
     });
@@ -140,7 +140,7 @@ fn answer(stream: &mut (impl Read + Write)) -> io::Result<String> {
 }
 
 #[test]
-fn a_mimir_behind_https_is_asked_by_its_own_name_and_must_prove_it() {
+fn envoy_verifies_the_name_of_a_mimir_behind_https() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let limits = WatchedFile::of("overrides: {}");
     let rls = MimirRls::start(folder.path(), &limits.source(), &[]);

@@ -1,4 +1,4 @@
-//! Who is refused and who is not, judged by what reached the sink as well as by the answer.
+//! Which pushes are denied, judged by the response and by what reaches the upstream.
 
 use std::thread;
 
@@ -12,7 +12,7 @@ overrides:
 ";
 
 #[test]
-fn a_tenant_over_its_limit_is_refused_while_another_gets_through() {
+fn a_tenant_over_its_limit_is_denied_and_another_allowed() {
     let edge = Edge::start(LIMITS);
     let body = samples(10);
     let load = Load::start(
@@ -25,12 +25,12 @@ fn a_tenant_over_its_limit_is_refused_while_another_gets_through() {
 
     assert_eq!(tally.of(200) + tally.of(429), tally.answers(), "{tally:?}");
     assert_eq!(tally.errors, [""; 0]);
-    assert_eq!(edge.sink.of_tenant("within").len(), tally.of(200));
-    assert_eq!(edge.sink.of_tenant("over").len(), 0);
+    assert_eq!(edge.upstream.requests_of("within").len(), tally.of(200));
+    assert_eq!(edge.upstream.requests_of("over").len(), 0);
 }
 
 #[test]
-fn a_refusal_is_mimirs_answer() {
+fn a_denial_is_mimirs_response() {
     let edge = Edge::start(LIMITS);
     let answer = edge.push("over", &samples(10).bytes);
 
@@ -58,7 +58,7 @@ fn the_request_rate_is_charged_once_for_each_push() {
     let statuses: Vec<u16> = (0..5).map(|_| edge.push("requests", &body.bytes).status).collect();
 
     assert_eq!(statuses, [200, 200, 200, 429, 429]);
-    assert_eq!(edge.sink.of_tenant("requests").len(), 3);
+    assert_eq!(edge.upstream.requests_of("requests").len(), 3);
 }
 
 #[test]
@@ -85,6 +85,6 @@ fn tenants_never_share_a_bucket() {
         }
     });
     for index in 0..TENANTS {
-        assert_eq!(edge.sink.of_tenant(&format!("tenant-{index}")).len(), 1, "tenant-{index}");
+        assert_eq!(edge.upstream.requests_of(&format!("tenant-{index}")).len(), 1, "tenant-{index}");
     }
 }

@@ -1,10 +1,9 @@
 //! Three distributors in one ring, each with a bucket of its own, and one edge bucket in front of them.
 
-use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use e2e::{Edge, Mimir, Pace, Response, WatchedFile, push_paced, push_request, series};
+use e2e::{Edge, Mimir, Pace, Response, WatchedFile, push_paced, push_request, report, series};
 use tempfile::tempdir;
 
 /// Samples in a push.
@@ -22,8 +21,8 @@ const TWICE_THE_RATE: Pace = Pace { every: Duration::from_micros(16_667), pushes
 #[derive(Debug)]
 struct Outcome {
     accepted: usize,
-    refused_by_edge: usize,
-    refused_by_mimir: usize,
+    denied_by_edge: usize,
+    rejected_by_mimir: usize,
     took: Duration,
 }
 
@@ -36,12 +35,12 @@ impl Outcome {
         let samples = |kind: fn(&Response) -> bool| PUSH * answers.iter().filter(|answer| kind(answer)).count();
         let outcome = Self {
             accepted: samples(|answer| answer.status == 200),
-            refused_by_edge: samples(|answer| answer.status == 429 && answer.reason().is_some()),
-            refused_by_mimir: samples(|answer| answer.status == 429 && answer.reason().is_none()),
+            denied_by_edge: samples(|answer| answer.status == 429 && answer.reason().is_some()),
+            rejected_by_mimir: samples(|answer| answer.status == 429 && answer.reason().is_none()),
             took,
         };
         assert_eq!(
-            outcome.accepted + outcome.refused_by_edge + outcome.refused_by_mimir,
+            outcome.accepted + outcome.denied_by_edge + outcome.rejected_by_mimir,
             PUSH * answers.len(),
             "{:?}",
             answers.iter().find(|answer| !matches!(answer.status, 200 | 429))
@@ -50,21 +49,16 @@ impl Outcome {
     }
 
     fn allowed_by_edge(&self) -> usize {
-        self.accepted + self.refused_by_mimir
+        self.accepted + self.rejected_by_mimir
     }
 
     fn report(&self, who: &str) {
-        let Self { accepted, refused_by_edge, refused_by_mimir, took } = self;
+        let Self { accepted, denied_by_edge, rejected_by_mimir, took } = self;
         let rate = *accepted as f64 / took.as_secs_f64();
         report(&format!(
-            "{who}: {accepted} samples accepted in {took:.1?} ({rate:.0}/s), {refused_by_edge} refused by the edge, {refused_by_mimir} by Mimir"
+            "{who}: {accepted} samples accepted in {took:.1?} ({rate:.0}/s), {denied_by_edge} denied by the edge, {rejected_by_mimir} by Mimir"
         ));
     }
-}
-
-/// Shown whether the test passes or not, unlike what a test prints.
-fn report(line: &str) {
-    drop(writeln!(io::stderr(), "{line}"));
 }
 
 /// The samples that a ring says it took of a tenant.
@@ -96,12 +90,12 @@ fn an_edge_allows_what_three_distributors_accept() {
     ));
 
     assert!(share(edged.allowed_by_edge()) >= 0.99, "the edge allows less: {edged:?}, {straight:?}");
-    // What an unlucky distributor refused comes back to the tenant, and is spent on what another one takes.
+    // What an unlucky distributor denied comes back to the tenant, and is spent on what another one takes.
     assert!(share(edged.accepted) >= 0.99, "less gets through both: {edged:?}, {straight:?}");
     // A tenth of the rate, and once a burst: 18,000 and 6,000 of 198,000.
     assert!(share(edged.allowed_by_edge()) <= 1.13, "the edge allows much more: {edged:?}, {straight:?}");
     // Overload, or nothing is shown: more than 180,000 + 18,000 is not accepted of 360,000.
-    assert!(straight.refused_by_mimir > 100_000 && edged.refused_by_edge > 100_000, "{edged:?}, {straight:?}");
+    assert!(straight.rejected_by_mimir > 100_000 && edged.denied_by_edge > 100_000, "{edged:?}, {straight:?}");
     assert_eq!(edge.rls.metric(r#"rls_samples_total{decision="allow"}"#), Some(edged.allowed_by_edge() as f64));
     for (tenant, outcome) in [("straight", &straight), ("edged", &edged)] {
         assert_eq!(received(&ring, tenant), outcome.accepted as f64, "{tenant}");

@@ -1,4 +1,4 @@
-//! The operator's load generator against the edge: what a tenant gets through is what its limit says. And `edgectl check` against a real Mimir.
+//! The operator's load generator against the edge: the samples that are accepted are those of the limit. And `edgectl check` against a real Mimir.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
@@ -42,7 +42,7 @@ fn accepted_samples_match_the_limit(protocol: &str) {
 
     let offered = number("samples_offered");
     let expected = RATE * number("elapsed_seconds") + BURST;
-    assert!(offered > expected * 1.2, "too little was offered to tell: {report}");
+    assert!(offered > expected * 1.2, "the load is too low to show the limit: {report}");
     let accepted = number("samples_accepted");
     // 8 s x 20,000/s + 30,000 = 190,000, so 1 % is 1,900 samples; one push is 500.
     assert!(
@@ -51,7 +51,7 @@ fn accepted_samples_match_the_limit(protocol: &str) {
     );
     assert_eq!(number("pushes_unanswered"), 0.0, "{report}");
 
-    let arrived: u64 = edge.sink.of_tenant("team").iter().map(|arrival| arrival.counts().samples).sum();
+    let arrived: u64 = edge.upstream.requests_of("team").iter().map(|arrival| arrival.counts().samples).sum();
     assert_eq!(arrived as f64, accepted);
 }
 
@@ -99,7 +99,7 @@ fn differences(folder: &Path, arguments: &[&str]) -> (Option<i32>, Vec<(Value, V
 }
 
 #[test]
-fn the_edge_has_what_a_mimir_of_the_same_files_and_flags_has() {
+fn edge_and_mimir_take_equal_limits_from_files_and_flags() {
     let folder = tempdir().expect("a folder can be made");
     let write = |name: &str, text: &str| {
         fs::write(folder.path().join(name), text).expect("a file can be written");
@@ -113,8 +113,8 @@ fn the_edge_has_what_a_mimir_of_the_same_files_and_flags_has() {
     let against = ["--against", url.as_str()];
 
     // With Mimir's own defaults, and with those that the edge makes of the same file and flags.
-    let told = format!("--default-limits-flags={}", FLAGS.join(" "));
-    let own = ["--default-limits=mimir.yaml", "--default-limits-expand-env", told.as_str()];
+    let flags_of_edge = format!("--default-limits-flags={}", FLAGS.join(" "));
+    let own = ["--default-limits=mimir.yaml", "--default-limits-expand-env", flags_of_edge.as_str()];
     assert_eq!(differences(folder.path(), &[&against[..], &["runtime.yaml"]].concat()), (Some(0), Vec::new()));
     assert_eq!(differences(folder.path(), &[&against[..], &own, &["runtime.yaml"]].concat()), (Some(0), Vec::new()));
 

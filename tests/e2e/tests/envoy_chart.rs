@@ -1,4 +1,4 @@
-//! The Envoy chart: the real Envoy takes whatever it renders.
+//! The Envoy chart: the real Envoy accepts everything that it renders.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
@@ -20,7 +20,7 @@ const PARTS: [(&str, [&str; 2]); 4] = [
 /// Values that only stand in it: all of them are rendered with either value.
 const SWITCHES: [&str; 3] = ["extAuthz.failureModeAllow", "rateLimit.enabled", "rateLimit.failureModeDeny"];
 
-/// Fails with Envoy's own words if it does not take a configuration.
+/// Fails with Envoy's message if it rejects a configuration.
 #[track_caller]
 fn validate(folder: &Path, name: &str, bootstrap: &str) {
     let file = folder.join(format!("{name}.yaml"));
@@ -46,7 +46,7 @@ fn combination(number: usize) -> Vec<(&'static str, &'static str)> {
 }
 
 #[test]
-fn envoy_takes_every_combination_of_values() {
+fn envoy_accepts_every_combination_of_values() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     thread::scope(|scope| {
         for first in 0..2 {
@@ -65,7 +65,7 @@ fn envoy_takes_every_combination_of_values() {
 }
 
 #[test]
-fn envoy_takes_what_the_chart_renders_in_a_cluster_and_with_every_size() {
+fn envoy_accepts_the_charts_cluster_addresses_and_extreme_sizes() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let cases: [&[(&str, &str)]; 4] = [
         &[("mimir.host", ""), ("mimirRls.host", ""), ("listeners.address", "0.0.0.0")],
@@ -106,7 +106,7 @@ fn sizes_follow_from_the_mode_and_the_heap() {
 }
 
 #[test]
-fn without_values_the_chart_fails_closed_and_counts_samples_of_a_mimir_in_its_own_namespace() {
+fn the_default_values_fail_closed_and_count_samples() {
     let chart = repository().join("charts/envoy");
     let chart = chart.to_str().expect("a chart's path is text");
     let rendered = helm(&["template", "mimir-envoy", chart, "--namespace", "edge"]).ok();

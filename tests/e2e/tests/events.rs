@@ -1,4 +1,4 @@
-//! Events on the ConfigMap for what is wrong with it, on the real API server.
+//! Events on the ConfigMap about its problems, on the real API server.
 
 #![expect(clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -19,18 +19,18 @@ fn events(cluster: &Cluster) -> Vec<Value> {
     events
 }
 
-fn told(sync: &OverridesSync, result: &str) -> f64 {
+fn event_count(sync: &OverridesSync, result: &str) -> f64 {
     sync.metric(&format!("overrides_sync_events_total{{result=\"{result}\"}}")).unwrap_or_default()
 }
 
 #[test]
-fn a_bad_entry_is_one_event_however_many_overrides_sync_see_it() {
+fn a_bad_entry_is_one_event_for_all_replicas() {
     let cluster = Cluster::start(GOOD);
     let both = [cluster.sync("one", &[]), cluster.sync("two", &[])];
     assert_eq!(events(&cluster), Vec::<Value>::new());
     cluster.put(UNMATCHED);
-    let sum = |result| both.iter().map(|sync| told(sync, result)).sum::<f64>();
-    until("both have told of it", || (sum("created"), sum("repeated")) == (1.0, 1.0));
+    let sum = |result| both.iter().map(|sync| event_count(sync, result)).sum::<f64>();
+    until("both have reported it", || (sum("created"), sum("repeated")) == (1.0, 1.0));
     let events = events(&cluster);
     assert_eq!(events.len(), 1, "{events:?}");
     for (field, expected) in [
@@ -51,12 +51,12 @@ fn a_bad_entry_is_one_event_however_many_overrides_sync_see_it() {
 }
 
 #[test]
-fn many_problems_are_told_worst_first_and_the_rest_as_a_number() {
+fn events_report_the_worst_problems_and_count_the_rest() {
     let entries: String = (0..200).map(|number| format!("  t{number}: {{ typo: 1, request_rate: x }}\n")).collect();
     let cluster = Cluster::start(GOOD);
     let sync = cluster.sync("sync", &[]);
     cluster.put(&format!("overrides:\n{entries}"));
-    until("all is told that is told", || told(&sync, "created") >= 51.0);
+    until("all Events are written", || event_count(&sync, "created") >= 51.0);
     let events = events(&cluster);
     let with = |reason: &str| events.iter().filter(|event| event["reason"] == reason).count();
     assert_eq!((with("InvalidOverrides"), with("MoreProblems"), events.len()), (50, 1, 51));
@@ -67,15 +67,15 @@ fn many_problems_are_told_worst_first_and_the_rest_as_a_number() {
 }
 
 #[test]
-fn what_is_mended_meanwhile_is_not_told_and_what_is_not_is_told_once_the_api_server_is_back() {
+fn after_an_outage_only_the_remaining_problems_are_reported() {
     let mut cluster = Cluster::start(UNMATCHED);
     let sync = cluster.sync("sync", &[]);
-    until("it is told", || told(&sync, "created") == 1.0);
+    until("it is reported", || event_count(&sync, "created") == 1.0);
     let uid = events(&cluster)[0]["regarding"]["uid"].clone();
     cluster.server.kill();
     cluster.server.restart();
     cluster.put("overrides:\n  team-b/: { request_rate: 5 }\n  team-a: {}\n");
-    let note = until_some("the new problem is told", || {
+    let note = until_some("the new problem is reported", || {
         events(&cluster).into_iter().find(|event| event["note"].to_string().contains("team-b"))
     });
     assert_eq!(note["regarding"]["uid"], uid);
@@ -84,7 +84,7 @@ fn what_is_mended_meanwhile_is_not_told_and_what_is_not_is_told_once_the_api_ser
 }
 
 #[test]
-fn events_can_be_left_out() {
+fn events_can_be_disabled() {
     let cluster = Cluster::start(UNMATCHED);
     let sync = cluster.sync("sync", &["--events=off"]);
     let ignored = "overrides_sync_problems{severity=\"ignored\"}";

@@ -40,7 +40,7 @@ fn failing_open_lets_every_push_through_and_marks_it() {
 
     assert_eq!(tally.of(200), tally.answers(), "{tally:?}");
     assert_eq!(tally.errors, [""; 0]);
-    let arrivals = edge.sink.of_tenant("within");
+    let arrivals = edge.upstream.requests_of("within");
     assert_eq!(arrivals.len(), tally.of(200));
     let marked = arrivals.iter().filter(|arrival| arrival.headers.get(MARK).as_deref() == Some("true")).count();
     // 200 while it was away, and 100 not marked before that.
@@ -61,20 +61,20 @@ fn failing_closed_answers_503_which_prometheus_retries() {
 
     assert_eq!(tally.of(200) + tally.of(503), tally.answers(), "{tally:?}");
     assert_eq!(tally.errors, [""; 0]);
-    assert_eq!(edge.sink.arrivals().len(), tally.of(200));
-    assert!(edge.sink.arrivals().iter().all(|arrival| arrival.headers.get(MARK).is_none()));
+    assert_eq!(edge.upstream.requests().len(), tally.of(200));
+    assert!(edge.upstream.requests().iter().all(|arrival| arrival.headers.get(MARK).is_none()));
 }
 
 #[test]
-fn a_frozen_mimir_rls_costs_pushes_its_timeout_only_until_health_checks_see_it() {
+fn health_checks_end_the_wait_for_a_frozen_mimir_rls() {
     let edge = Edge::start(LIMITS);
     let body = samples(10).bytes;
     edge.rls.process.signal(Signal::STOP);
-    until("pushes are refused long before the 5 s that a Check may take", || {
+    until("pushes are denied long before the 5 s that a Check may take", || {
         let asked = Instant::now();
         edge.push("within", &body).status == 503 && asked.elapsed() < Duration::from_secs(1)
     });
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 
     edge.rls.process.signal(Signal::CONT);
     until("pushes are served again", || edge.push("within", &body).status == 200);

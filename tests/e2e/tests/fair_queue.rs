@@ -1,15 +1,15 @@
-//! Tenants whose pushes take long to read: none of them is refused for it, and no other tenant waits for them.
+//! Tenants whose pushes take long to decode: none of these pushes is denied, and no other tenant waits for them.
 
 use std::thread;
 
-use e2e::{Connection, Edge, Load, ruled_batch, ruled_limits};
+use e2e::{Connection, Edge, Load, default_batch, relabelling_limits};
 
 const PUSHES: usize = 400;
 
 #[test]
-fn rules_of_a_tenant_refuse_none_of_its_pushes_however_many_connections_it_has() {
-    let edge = Edge::builder().forgetting_bodies().start(&ruled_limits());
-    let push = ruled_batch("ruled");
+fn relabelling_rules_deny_no_push_over_any_number_of_connections() {
+    let edge = Edge::builder().forgetting_bodies().start(&relabelling_limits());
+    let push = default_batch("relabelled");
     for connections in [1, 2, 8, 16] {
         let each = (PUSHES / 4).div_ceil(connections);
         thread::scope(|scope| {
@@ -27,14 +27,14 @@ fn rules_of_a_tenant_refuse_none_of_its_pushes_however_many_connections_it_has()
 }
 
 #[test]
-fn a_neighbour_is_answered_while_a_tenant_with_rules_keeps_the_readers_busy() {
-    let edge = Edge::builder().forgetting_bodies().start(&ruled_limits());
-    let ruled = Load::start(edge.port(), vec![ruled_batch("ruled"); 16]);
-    ruled.wait_for_more(16);
-    let neighbour = ruled_batch("neighbour");
+fn a_neighbour_is_answered_while_all_decoding_threads_are_busy() {
+    let edge = Edge::builder().forgetting_bodies().start(&relabelling_limits());
+    let relabelled = Load::start(edge.port(), vec![default_batch("relabelled"); 16]);
+    relabelled.wait_for_more(16);
+    let neighbour = default_batch("neighbour");
     for number in 0..50 {
         assert_eq!(edge.send(&neighbour).status, 200, "push {number}");
     }
-    let ruled = ruled.stop();
-    assert_eq!((ruled.of(200), ruled.errors.len()), (ruled.answers(), 0), "{:?}", ruled.statuses);
+    let relabelled = relabelled.stop();
+    assert_eq!((relabelled.of(200), relabelled.errors.len()), (relabelled.answers(), 0), "{:?}", relabelled.statuses);
 }

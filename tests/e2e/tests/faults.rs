@@ -1,7 +1,7 @@
-//! Each program of the edge, and each thing that it needs, fails under load: of a real Prometheus, and of pushes that come at their rate whatever
-//! is answered. An oracle knows each push, and Mimir is asked for it afterwards.
+//! Each program of the edge, and each of its dependencies, fails under the load of a real Prometheus and of pushes at a fixed rate. The tests
+//! know each push, and query Mimir for it afterwards.
 //!
-//! `make faults` runs all of it (`FAULTS=long`); what is run otherwise carries most. Each case prints one line with its figures;
+//! `make faults` runs all of it (`FAULTS=long`); the short form runs the most telling cases. Each case prints one line with its figures;
 //! `docs/reliability.md` has them.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
@@ -30,7 +30,7 @@ fn run(stack: &mut Stack, cases: impl IntoIterator<Item = Case>) {
 }
 
 #[test]
-fn on_the_way_of_a_push() {
+fn faults_on_the_path_of_a_push() {
     let mut stack = Stack::with_a_file();
     run(&mut stack, [mimir_rls::KILLED, mimir_rls::FROZEN, envoy::KILLED, slow_loris::BODIES]);
     if is_long() {
@@ -42,7 +42,7 @@ fn on_the_way_of_a_push() {
 }
 
 #[test]
-fn on_the_way_of_a_limit() {
+fn faults_on_the_path_of_a_limit() {
     let mut stack = Stack::with_a_cluster();
     run(&mut stack, [overrides_sync::KILLED, garbage::FEED]);
     if is_long() {
@@ -53,7 +53,7 @@ fn on_the_way_of_a_limit() {
 }
 
 #[test]
-fn on_a_full_disk() {
+fn a_full_disk() {
     if !is_long() {
         return;
     }
@@ -63,7 +63,7 @@ fn on_a_full_disk() {
 }
 
 #[test]
-fn with_a_clock_that_steps() {
+fn a_clock_that_steps() {
     if !is_long() {
         return;
     }

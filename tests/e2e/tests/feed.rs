@@ -3,13 +3,13 @@
 #![expect(clippy::expect_used, reason = "a test may panic")]
 
 mod changes;
-mod learned;
+mod docs;
+mod mimir_state;
 mod outages;
-mod readme;
 
 use e2e::{Cluster, Edge, free_port, recorded_limits, replay_recorded};
 
-/// A tenant with a burst of so many samples, of which none comes back.
+/// Tenants with a burst of this many samples, which do not refill within a test.
 fn overrides(tenants: &[(&str, u32)]) -> String {
     let entries: String = tenants
         .iter()
@@ -19,12 +19,12 @@ fn overrides(tenants: &[(&str, u32)]) -> String {
 }
 
 #[test]
-fn with_the_recorded_limits_in_a_configmap_the_edge_answers_what_mimir_answered() {
+fn recorded_limits_in_a_configmap_give_mimirs_recorded_answers() {
     let cluster = Cluster::start(&recorded_limits());
     let sync = cluster.sync("sync", &[]);
     replay_recorded(|replay| {
-        let sink = free_port();
-        let edge = Edge::builder().upstream(sink).limits_from(&sync.feed()).start("");
-        replay(edge.port(), &["--sink", &sink.to_string()]);
+        let upstream = free_port();
+        let edge = Edge::builder().upstream(upstream).limits_from(&sync.feed()).start("");
+        replay(edge.port(), &["--sink", &upstream.to_string()]);
     });
 }

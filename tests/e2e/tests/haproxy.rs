@@ -1,4 +1,4 @@
-//! The canary with the real HAProxy: who goes through the edge, and weights that change while clients push.
+//! The canary with the real HAProxy: which pushes go through the edge, and weights that change while clients push.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
@@ -8,8 +8,8 @@ use std::fs;
 use std::time::Duration;
 
 use e2e::{
-    Behind, Connection, Edge, FrontClient, FrontLoad, Haproxy, PUSH_ID, Request, Sink, Told, noisy, push_request,
-    repository, samples, send,
+    Edge, Haproxy, PUSH_ID, ProxyBackends, ProxyClient, ProxyLoad, ProxySplit, check_without_rls, push_request,
+    pushes_to_compare, repository, response_through, samples, send,
 };
 
 const LIMITS: &str = "
@@ -25,60 +25,38 @@ fn by_request(name: &str, text: String) -> String {
     text.replace(BY_TENANT, "    balance roundrobin\n")
 }
 
-/// HAProxy between two sinks.
-struct Sides {
-    haproxy: Haproxy,
-    mimir: Sink,
-    edge: Sink,
-}
-
-impl Sides {
-    fn start(edit: impl Fn(&str, String) -> String) -> Self {
-        let (mimir, edge) = (Sink::start(), Sink::start());
-        let behind = Behind { mimir: mimir.port(), queries: mimir.port(), envoy: edge.port() };
-        Self { haproxy: Haproxy::start_edited(behind, edit), mimir, edge }
-    }
-
-    fn send_all(&self, requests: impl Iterator<Item = Request>) {
-        let mut connection = Connection::open(self.haproxy.port()).expect("HAProxy listens");
-        for request in requests {
-            assert_eq!(connection.send(&request).expect("a push is answered").status, 200);
-        }
-    }
-
-    /// Tenants whose pushes went through the edge; health checks have none.
-    fn tenants_at_edge(&self) -> Vec<String> {
-        self.edge.arrivals().iter().filter_map(|push| push.headers.get("x-scope-orgid")).map(Cow::into_owned).collect()
-    }
+/// HAProxy between two upstreams.
+fn split(edit: impl Fn(&str, String) -> String) -> ProxySplit<Haproxy> {
+    ProxySplit::start(|backends| Haproxy::start_edited(backends, edit), Haproxy::port)
 }
 
 #[test]
-fn by_request_the_share_is_the_weight_and_changes_at_run_time() {
-    let sides = Sides::start(by_request);
+fn the_share_of_requests_is_the_weight() {
+    let split = split(by_request);
     let request = push_request("team", &samples(1).bytes);
     let mut before = 0;
     for share in [0, 5, 10, 25, 50, 100, 0] {
-        sides.haproxy.set_share(share);
-        sides.send_all((0..200).map(|_| request.clone()));
-        let now = sides.tenants_at_edge().len();
+        split.proxy.set_share(share);
+        split.send_all((0..200).map(|_| request.clone()));
+        let now = split.tenants_at_edge().len();
         // Round robin spreads by weights without chance; where it begins is one push more or less.
         assert!((now - before).abs_diff(2 * usize::from(share)) <= 1, "{share} %: {} of 200", now - before);
         before = now;
     }
-    assert_eq!(sides.mimir.arrivals().len() + before, 7 * 200);
+    assert_eq!(split.mimir.requests().len() + before, 7 * 200);
 }
 
 #[test]
-fn by_tenant_a_tenant_and_all_its_spellings_are_on_one_side() {
-    let sides = Sides::start(|_, text| text);
+fn all_spellings_of_a_tenant_go_to_one_backend() {
+    let split = split(|_, text| text);
     let body = samples(1).bytes;
     let tenants = || (0..1_000).map(|number| format!("tenant-{number}"));
     let mut before = BTreeSet::new();
     for share in [10, 25] {
-        sides.haproxy.set_share(share);
-        let seen = sides.tenants_at_edge().len();
-        sides.send_all(tenants().map(|tenant| push_request(&tenant, &body)));
-        let at_edge: BTreeSet<String> = sides.tenants_at_edge().into_iter().skip(seen).collect();
+        split.proxy.set_share(share);
+        let seen = split.tenants_at_edge().len();
+        split.send_all(tenants().map(|tenant| push_request(&tenant, &body)));
+        let at_edge: BTreeSet<String> = split.tenants_at_edge().into_iter().skip(seen).collect();
         // The shares of a consistent hash are rough: 16 places on its ring for each weight.
         let expected = 10 * usize::from(share);
         eprintln!("{share} %: {} of 1000 tenants", at_edge.len());
@@ -91,104 +69,62 @@ fn by_tenant_a_tenant_and_all_its_spellings_are_on_one_side() {
         let spellings =
             [format!("{tenant}|{tenant}"), format!("{tenant}:k=v"), format!("  {tenant} "), format!("{tenant},other")];
         let twice = push_request(&tenant, &body).header("x-scope-orgid", "other");
-        let seen = sides.tenants_at_edge().len();
-        sides.send_all(spellings.iter().map(|spelling| push_request(spelling, &body)).chain([twice]));
-        let now = sides.tenants_at_edge().len() - seen;
+        let seen = split.tenants_at_edge().len();
+        split.send_all(spellings.iter().map(|spelling| push_request(spelling, &body)).chain([twice]));
+        let now = split.tenants_at_edge().len() - seen;
         assert_eq!(now, if before.contains(&tenant) { 5 } else { 0 }, "{tenant}");
     }
 }
 
 #[test]
-fn some_tenants_are_always_in_and_some_never() {
+fn listed_tenants_are_always_or_never_at_the_edge() {
     let listed = |name: &str, text: String| match name {
         "always.lst" => text + "canary-team\n",
         "never.lst" => text + "vip-team\n",
         _ => text,
     };
-    let sides = Sides::start(listed);
+    let split = split(listed);
     let body = samples(1).bytes;
     for (share, expected) in
         [(0, vec!["canary-team", "canary-team:k=v"]), (100, vec!["canary-team", "canary-team:k=v", "Canary-Team"])]
     {
-        sides.haproxy.set_share(share);
-        let seen = sides.tenants_at_edge().len();
+        split.proxy.set_share(share);
+        let seen = split.tenants_at_edge().len();
         let tenants = ["canary-team", "canary-team:k=v", "vip-team", "vip-team|vip-team", "Canary-Team"];
-        sides.send_all(tenants.iter().map(|tenant| push_request(tenant, &body)));
-        assert_eq!(sides.tenants_at_edge().split_off(seen), expected);
+        split.send_all(tenants.iter().map(|tenant| push_request(tenant, &body)));
+        assert_eq!(split.tenants_at_edge().split_off(seen), expected);
     }
 }
 
 #[test]
-fn only_pushes_go_through_the_edge_and_they_are_marked() {
-    let sides = Sides::start(|_, text| text);
-    sides.haproxy.set_share(100);
-    let others = ["/prometheus/api/v1/query?query=up", "/api/v1/push/influx/write", "/otlp/v1/metrics", "/"];
-    sides.send_all(others.iter().map(|target| Request::new("POST", target).body(b"x")));
-    let push = push_request("team", &samples(1).bytes)
-        .header("X-Mimir-Edge-Traffic", "mirror")
-        .header("X-Mimir-Edge-Traffic", "mirror");
-    sides.send_all([push].into_iter());
-    assert_eq!(sides.mimir.arrivals().len(), others.len());
-    let arrivals = sides.edge.arrivals();
-    let marks: Vec<&[u8]> = arrivals.iter().flat_map(|push| push.headers.all("x-mimir-edge-traffic")).collect();
-    assert_eq!(marks, [b"live"]);
+fn only_pushes_go_through_the_edge_and_are_marked() {
+    let split = split(|_, text| text);
+    split.proxy.set_share(100);
+    split.check_only_pushes_reach_the_edge();
 }
 
-/// HAProxy in front of a real edge, which has the sink behind it that HAProxy takes for Mimir.
-fn whole(edge: &Edge, share: u8) -> Haproxy {
-    let behind = Behind { mimir: edge.sink.port(), queries: edge.sink.port(), envoy: edge.port() };
-    let haproxy = Haproxy::start_edited(behind, by_request);
+/// HAProxy in front of a real edge; both forward to the same upstream in place of Mimir.
+fn haproxy_before(edge: &Edge, share: u8) -> Haproxy {
+    let backends = ProxyBackends::new(edge.upstream.port(), edge.port());
+    let haproxy = Haproxy::start_edited(backends, by_request);
     haproxy.wait_for("pushes/edge", true);
     haproxy.set_share(share);
     haproxy
 }
 
 #[test]
-fn the_edge_decides_behind_haproxy_as_without_it() {
+fn the_edge_decides_alike_behind_haproxy() {
     let edge = Edge::start(LIMITS);
-    let haproxy = whole(&edge, 100);
-    let body = samples(10).bytes;
-    let push = || push_request("over", &body);
-    let spelled = |target: &str| Request::new("POST", target).header("X-Scope-OrgID", "over").body(&body);
-    let mut requests = vec![
-        push(),
-        push().header("X-Scope-OrgID", "team"),
-        push_request("team", &body).header("x-scope-orgid", "over"),
-        Request::new("POST", "/api/v1/push").body(&body),
-        push().header("X-Scope-OrgID", "").chunked(7),
-        push_request("team", b"no snappy"),
-        // Over the 16 MiB that Envoy takes, and under what NGINX and HAProxy do.
-        push_request("team", &noisy(17 << 20).bytes),
-        push_request("team", &noisy(17 << 20).bytes).chunked(100_000),
-        Request::new("GET", "/api/v1/push").header("X-Scope-OrgID", "over"),
-    ];
-    requests.extend(
-        ["over,team", "over|over", "over:k=v", "over|team", "", "a\u{ff}", "..", "|over"]
-            .map(|tenant| push_request(tenant, &body)),
-    );
-    requests.extend(
-        [
-            "//api/v1/push",
-            "/api//v1/push",
-            "/api/./v1/push",
-            "/api/v1/%70ush",
-            "/api/v1/push?x=1",
-            "/api%2Fv1%2Fpush",
-            "/api/v1/push?",
-        ]
-        .map(spelled),
-    );
-    for request in requests {
-        let (through, straight) = (send(haproxy.port(), &request), edge.send(&request));
-        assert_eq!(Told::from(&through), Told::from(&straight), "{request}: {}", through.text());
-        assert_ne!(through.status, 200, "{request}");
+    let haproxy = haproxy_before(&edge, 100);
+    for request in pushes_to_compare() {
+        assert_ne!(response_through(haproxy.port(), &edge, &request).status, 200, "{request}");
     }
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 }
 
-/// No push is lost or ingested twice, and each is answered with 200, but for so many that were under way when something was killed.
+/// Checks that no push is lost or ingested twice, and that each is answered with 200, except at most `broken` that were in flight at a kill.
 #[track_caller]
-fn is_whole(load: FrontLoad, edge: &Edge, broken: usize) {
+fn check_nothing_is_lost(load: ProxyLoad, edge: &Edge, broken: usize) {
     let tally = load.stop();
     assert_eq!(tally.errors, [""; 0]);
     assert!(
@@ -196,7 +132,7 @@ fn is_whole(load: FrontLoad, edge: &Edge, broken: usize) {
         "{:?}",
         tally.other_than(&[200])
     );
-    let arrivals = edge.sink.of_tenant("team");
+    let arrivals = edge.upstream.requests_of("team");
     let distinct: BTreeSet<String> =
         arrivals.iter().filter_map(|push| push.headers.get(PUSH_ID)).map(Cow::into_owned).collect();
     assert!(
@@ -206,7 +142,7 @@ fn is_whole(load: FrontLoad, edge: &Edge, broken: usize) {
     );
     let accepted: BTreeSet<String> = tally.of("team", 200).map(|push| push.id.clone()).collect();
     assert!(accepted.is_subset(&distinct), "lost: {:?}", accepted.difference(&distinct));
-    assert!(broken > 0 || accepted == distinct, "refused and ingested: {:?}", distinct.difference(&accepted));
+    assert!(broken > 0 || accepted == distinct, "denied and ingested: {:?}", distinct.difference(&accepted));
     eprintln!(
         "{} pushes, {} of them 502, slowest {:?}",
         tally.pushed.len(),
@@ -216,15 +152,15 @@ fn is_whole(load: FrontLoad, edge: &Edge, broken: usize) {
 }
 
 #[test]
-fn the_rollback_takes_also_those_off_the_edge_who_are_always_in_and_loses_no_push() {
+fn the_rollback_moves_all_tenants_and_loses_no_push() {
     let text = fs::read_to_string(repository().join("ops/haproxy/haproxy.cfg")).expect("it can be read");
-    let (_, rest) = text.split_once("The rollback").expect("haproxy.cfg tells of the rollback");
+    let (_, rest) = text.split_once("The rollback").expect("haproxy.cfg describes the rollback");
     let command = rest.split('\'').nth(1).expect("the rollback is a command");
     for share in [50, 100] {
         let mut edge = Edge::start(LIMITS);
-        let behind = Behind { mimir: edge.sink.port(), queries: edge.sink.port(), envoy: edge.port() };
+        let backends = ProxyBackends::new(edge.upstream.port(), edge.port());
         let always = |name: &str, text: String| if name == "always.lst" { text + "over\n" } else { text };
-        let haproxy = Haproxy::start_edited(behind, always);
+        let haproxy = Haproxy::start_edited(backends, always);
         haproxy.set_share(share);
         let over = push_request("over", &samples(10).bytes);
         assert_eq!(send(haproxy.port(), &over).status, 429);
@@ -235,36 +171,36 @@ fn the_rollback_takes_also_those_off_the_edge_who_are_always_in_and_loses_no_pus
         assert_eq!(send(haproxy.port(), &over).status, 200);
         edge.envoy.process.kill();
         load.wait_for_more(100);
-        is_whole(load, &edge, 0);
+        check_nothing_is_lost(load, &edge, 0);
     }
 }
 
-fn load(haproxy: &Haproxy) -> FrontLoad {
-    let load = FrontLoad::start(haproxy.port(), vec![FrontClient::new("team", 5, Duration::from_millis(4)); 6]);
+fn load(haproxy: &Haproxy) -> ProxyLoad {
+    let load = ProxyLoad::start(haproxy.port(), vec![ProxyClient::new("team", 5, Duration::from_millis(4)); 6]);
     load.wait_for_more(100);
     load
 }
 
 #[test]
-fn weights_up_and_back_to_nothing_lose_no_push_under_load() {
+fn changing_weights_under_load_loses_no_push() {
     let mut edge = Edge::start(LIMITS);
-    let haproxy = whole(&edge, 0);
+    let haproxy = haproxy_before(&edge, 0);
     let load = load(&haproxy);
     for share in [1, 5, 10, 25, 50, 100, 50, 0] {
         haproxy.set_share(share);
         load.wait_for_more(100);
     }
-    // What was begun is over; the edge is not missed.
+    // All pushes through the edge have ended, so the edge is not needed any more.
     load.wait_for_more(100);
     edge.envoy.process.kill();
     load.wait_for_more(200);
-    is_whole(load, &edge, 0);
+    check_nothing_is_lost(load, &edge, 0);
 }
 
 #[test]
-fn a_share_that_is_edited_and_reloaded_under_load_loses_no_push() {
+fn reloading_an_edited_share_under_load_loses_no_push() {
     let edge = Edge::start(LIMITS);
-    let haproxy = whole(&edge, 0);
+    let haproxy = haproxy_before(&edge, 0);
     let load = load(&haproxy);
     let mut share = (1, 99);
     for percent in [25, 100, 0] {
@@ -277,14 +213,14 @@ fn a_share_that_is_edited_and_reloaded_under_load_loses_no_push() {
         share = (percent, 100 - percent);
         load.wait_for_more(150);
     }
-    is_whole(load, &edge, 0);
+    check_nothing_is_lost(load, &edge, 0);
 }
 
 #[test]
-fn mimir_gets_the_pushes_when_envoy_is_down_and_the_edge_again_when_it_is_back() {
+fn pushes_go_to_mimir_while_envoy_is_down() {
     let edge = Edge::start(LIMITS);
     for share in [50, 100] {
-        let haproxy = whole(&edge, share);
+        let haproxy = haproxy_before(&edge, share);
         let over = push_request("over", &samples(10).bytes);
         let status = || send(haproxy.port(), &over).status;
         assert!([status(), status()].contains(&429));
@@ -301,24 +237,19 @@ fn mimir_gets_the_pushes_when_envoy_is_down_and_the_edge_again_when_it_is_back()
 fn a_push_whose_connection_is_refused_goes_to_mimir() {
     for share in [50, 100] {
         let mut edge = Edge::start(LIMITS);
-        let haproxy = whole(&edge, share);
+        let haproxy = haproxy_before(&edge, share);
         let load = load(&haproxy);
         edge.envoy.process.kill();
         load.wait_for_more(300);
         // What Envoy had when it was killed, one push of each client: it may have sent it on. And one that the kernel had taken for it. HAProxy
         // answers such a push with 502, or closes the connection, and clients repeat it.
-        is_whole(load, &edge, 12);
+        check_nothing_is_lost(load, &edge, 12);
     }
 }
 
 #[test]
-fn an_edge_that_cannot_decide_is_no_reason_to_go_past_it() {
+fn no_push_bypasses_an_edge_that_cannot_decide() {
     let mut edge = Edge::start(LIMITS);
-    let haproxy = whole(&edge, 100);
-    edge.rls.process.kill();
-    edge.envoy.wait_for_healthy_rls(0);
-    let answers: Vec<u16> =
-        (0..10).map(|_| send(haproxy.port(), &push_request("over", &samples(1).bytes)).status).collect();
-    assert_eq!(answers, [503; 10]);
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    let haproxy = haproxy_before(&edge, 100);
+    check_without_rls(haproxy.port(), &mut edge);
 }

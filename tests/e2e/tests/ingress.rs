@@ -1,4 +1,4 @@
-//! The steps of ops/ingress: that an API server takes them in their order, that each says what it is to say, and that what ingress-nginx makes of a mirror works.
+//! The steps of ops/ingress: an API server accepts them in their order, and each has the annotations or weights of its step.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot do its part fails")]
 
@@ -46,7 +46,7 @@ fn annotations(kubectl: &Kubectl) -> Value {
 }
 
 #[test]
-fn an_api_server_takes_the_steps_of_ingress_nginx_and_each_undoes_the_one_before() {
+fn an_api_server_accepts_each_step_of_ingress_nginx() {
     let (_server, kubectl) = server();
     let nothing = json!({});
     let mirror = json!({
@@ -104,7 +104,7 @@ fn weights(route: &Value) -> Value {
 }
 
 #[test]
-fn an_api_server_with_the_gateway_api_takes_its_steps() {
+fn an_api_server_accepts_each_step_of_gateway_api() {
     let (_server, kubectl) = server();
     let definitions = tool("gateway-api");
     let definitions = definitions.parent().and_then(Path::to_str).expect("an installed file is in a folder");
@@ -126,8 +126,8 @@ fn an_api_server_with_the_gateway_api_takes_its_steps() {
             serde_json::to_string(&route["spec"]).expect("a route is JSON").matches("\"requestMirror\":").count();
         assert_eq!(mirrors, usize::from(name == "mirror.yaml"), "{name}");
     }
-    // That the schema is the real one, and would tell of a mistake.
+    // The schema is the real one, and rejects a mistake.
     let wrong = step("gateway-api", "mirror.yaml").replace("type: RequestMirror", "type: RequestMirrors");
-    let refused = kubectl.apply(&wrong);
-    assert!(refused.stderr.contains("Unsupported value: \"RequestMirrors\""), "{}", refused.stderr);
+    let rejected = kubectl.apply(&wrong);
+    assert!(rejected.stderr.contains("Unsupported value: \"RequestMirrors\""), "{}", rejected.stderr);
 }

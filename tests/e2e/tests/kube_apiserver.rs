@@ -13,28 +13,28 @@ const LIMITS: &str = "/api/v1/namespaces/mimir/configmaps/limits";
 const READER: &str = "reader-token";
 
 #[test]
-fn a_key_with_a_colon_is_no_configmap_key() {
+fn a_configmap_key_has_no_colon() {
     let server = with_limits(&[]);
     let kubectl = Kubectl::new(&server, ADMIN);
     let patch = |data: &str| {
         kubectl.shell(&format!("kubectl patch configmap limits --namespace mimir --type merge --patch '{data}'"))
     };
-    let refused = patch(r#"{"data":{"tenant-1:samples_per_second":"1000"}}"#);
-    assert_eq!(refused.status, Some(1));
+    let rejected = patch(r#"{"data":{"tenant-1:samples_per_second":"1000"}}"#);
+    assert_eq!(rejected.status, Some(1));
     let text = "The ConfigMap \"limits\" is invalid: data[tenant-1:samples_per_second]: Invalid value: \
                 \"tenant-1:samples_per_second\": a valid config key must consist of alphanumeric characters, '-', '_' or '.'";
-    assert!(refused.stderr.contains(text), "{}", refused.stderr);
+    assert!(rejected.stderr.contains(text), "{}", rejected.stderr);
     assert_eq!(patch(r#"{"data":{"tenant-1.samples_per_second":"1000"}}"#).ok(), "configmap/limits patched\n");
 }
 
 #[test]
-fn a_token_may_what_a_role_says_and_no_more() {
+fn a_token_may_do_only_what_its_role_allows() {
     let server = with_limits(&[Token::service_account(READER, "mimir", "reader")]);
     let mut reader = server.api(READER);
-    let refused = reader.get(LIMITS);
-    assert_eq!(refused.status, 403, "{}", refused.text());
+    let rejected = reader.get(LIMITS);
+    assert_eq!(rejected.status, 403, "{}", rejected.text());
     let user = r#"User \"system:serviceaccount:mimir:reader\" cannot get resource \"configmaps\""#;
-    assert!(refused.text().contains(user), "{}", refused.text());
+    assert!(rejected.text().contains(user), "{}", rejected.text());
     assert_eq!(server.api("unknown").get(LIMITS).status, 401);
 
     let applied = Kubectl::new(&server, ADMIN).apply(ROLE).ok();
@@ -58,15 +58,15 @@ fn a_restart_keeps_data_and_changes_tokens() {
     server.kill();
     assert!(!server.ready());
     server.restart_with(&[Token::new("newer-token", "reader", &["system:masters"])]);
-    let refused = kubectl.shell(&line);
-    assert!(refused.stderr.contains("You must be logged in to the server"), "{}", refused.stderr);
+    let rejected = kubectl.shell(&line);
+    assert!(rejected.stderr.contains("You must be logged in to the server"), "{}", rejected.stderr);
     fs::write(&token_file, "newer-token").expect("a file can be written");
     assert_eq!(kubectl.shell(&line).ok(), "configmap/limits\n");
     assert_eq!(server.api(ADMIN).get(LIMITS).json()["data"]["tenant-1.samples_per_second"], "1");
 }
 
 #[test]
-fn a_watch_expires_with_a_restart_and_a_list_with_a_compaction() {
+fn a_restart_expires_watches_and_a_compaction_expires_lists() {
     let mut server = with_limits(&[]);
     let old = version(&server.api(ADMIN).get(LIMITS).json());
     let watch = format!("{CONFIG_MAPS}?watch=1&timeoutSeconds=1&resourceVersion={old}");
@@ -107,12 +107,12 @@ fn without_a_watch_cache_a_compaction_alone_expires_a_watch() {
 }
 
 #[test]
-fn a_frozen_server_answers_nobody_and_goes_on() {
+fn a_frozen_server_answers_only_after_it_resumes() {
     let server = with_limits(&[]);
     let mut api = server.api(ADMIN);
     server.freeze();
-    let refused = Kubectl::new(&server, ADMIN).shell("kubectl --request-timeout=1s get configmaps --namespace mimir");
-    assert_eq!(refused.status, Some(1), "{}", refused.stdout);
+    let rejected = Kubectl::new(&server, ADMIN).shell("kubectl --request-timeout=1s get configmaps --namespace mimir");
+    assert_eq!(rejected.status, Some(1), "{}", rejected.stdout);
     server.resume();
     assert_eq!(api.get(LIMITS).status, 200);
 }

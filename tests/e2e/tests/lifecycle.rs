@@ -1,4 +1,4 @@
-//! From a start without limits to a drain.
+//! The life of a mimir-rls, from a start without limits to a drain.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
@@ -32,12 +32,12 @@ fn nothing_is_served_before_the_first_good_limits() {
         edge.rls.metric("rls_limits_problems").is_some_and(|problems| problems > 0.0)
     });
     assert_eq!(edge.rls.readiness(), Some(503));
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 
     edge.limits.write(LIMITS);
     until("mimir-rls is ready", || edge.rls.readiness() == Some(200));
     until("pushes are served", || edge.push("team", &body).status == 200);
-    assert_eq!(edge.sink.arrivals().len(), 1);
+    assert_eq!(edge.upstream.requests().len(), 1);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_drain_under_load_loses_no_push() {
     let tally = load.stop();
 
     assert_eq!(tally.of(200) + tally.of(503), tally.answers(), "{tally:?}");
-    assert_eq!(edge.sink.arrivals().len(), tally.of(200));
+    assert_eq!(edge.upstream.requests().len(), tally.of(200));
     // Every 503 was given because there was no healthy mimir-rls; none because a Check broke off.
     let broken = edge.envoy.metric(r#"envoy_cluster_upstream_rq_rx_reset{envoy_cluster_name="mimir_rls"}"#);
     assert_eq!(broken.unwrap_or_default(), 0.0);
@@ -64,7 +64,7 @@ fn a_drain_under_load_loses_no_push() {
 
 /// A Check as Envoy sends it, in gRPC's framing.
 #[test]
-fn a_second_signal_ends_a_drain_at_once() {
+fn a_second_signal_ends_a_drain_immediately() {
     let mut edge = Edge::builder().rls_arguments(&["--drain-delay=600s"]).start(LIMITS);
     edge.rls.process.signal(Signal::TERM);
     until("mimir-rls drains", || edge.rls.readiness() == Some(503));
@@ -111,7 +111,7 @@ async fn send_half(rls: &MimirRls, message: &Bytes) -> (ResponseFuture, SendStre
         .expect("a legal request");
     let (response, mut sending) = client.send_request(request, false).expect("a stream can be opened");
     sending.send_data(message.slice(..message.len() / 2), false).expect("half a message can be sent");
-    // The answer to a ping tells that what was sent before it has been read.
+    // The response to a ping shows that what was sent before it has been read.
     ping_pong.ping(Ping::opaque()).await.expect("mimir-rls answers pings");
     (response, sending)
 }

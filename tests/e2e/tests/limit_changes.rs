@@ -84,7 +84,7 @@ const REQUESTS: [Case; 6] = [
 ];
 const ASKED: usize = 10;
 
-/// A tenant whose limiter Mimir makes last, and whose refusals tell the burst that this limiter has.
+/// A tenant whose limiter Mimir creates last. Its denials show the burst of this limiter.
 const LAST: &str = "last";
 const OVER_ANY_BURST: usize = 1_000;
 
@@ -98,14 +98,14 @@ fn runtime_config(limits: fn(&Case) -> &'static str, burst_of_last: u32) -> Stri
 #[track_caller]
 fn both(mimir: &Mimir, edge: &Edge, case: &Case, samples: usize) -> u16 {
     let request = push_request(case.name, &series(samples).bytes);
-    let told = |answer: Response| (answer.status, answer.text().into_owned());
-    let (by_mimir, by_edge) = (told(mimir.send(&request)), told(edge.send(&request)));
+    let seen = |answer: Response| (answer.status, answer.text().into_owned());
+    let (by_mimir, by_edge) = (seen(mimir.send(&request)), seen(edge.send(&request)));
     assert_eq!(by_mimir, by_edge, "{samples} samples: {case:?}");
     by_mimir.0
 }
 
 #[test]
-fn an_edge_and_mimir_leave_the_same_tokens_when_limits_change() {
+fn edge_and_mimir_keep_equal_tokens_when_limits_change() {
     let folder = tempdir().expect("a folder can be made");
     let defaults = folder.path().join("defaults.yaml");
     fs::write(&defaults, DEFAULTS).expect("a file can be written");
@@ -124,7 +124,7 @@ fn an_edge_and_mimir_leave_the_same_tokens_when_limits_change() {
     has_burst(&mimir, &over, 7);
     edge.limits.swap(&runtime_config(|case| case.after, 9));
     until("the edge has taken the limits over", || edge.rls.metric("rls_limits_version") == Some(2.0));
-    // A limiter of Mimir's looks at the limits when it is asked and 10 s have passed since it last did. Once the one that was made last
+    // A limiter of Mimir reads the limits at a push, if 10 s have passed since it last did. Once the one that was made last
     // has, the others do at their next push.
     until("Mimir's limiters have taken the limits over", || mimir.send(&over).text().contains("set to 9,"));
 
@@ -143,6 +143,6 @@ fn an_edge_and_mimir_leave_the_same_tokens_when_limits_change() {
 
 #[track_caller]
 fn has_burst(mimir: &Mimir, over: &Request, burst: u32) {
-    let refusal = mimir.send(over);
-    assert!(refusal.text().contains(&format!("set to {burst},")), "{}", refusal.text());
+    let denial = mimir.send(over);
+    assert!(denial.text().contains(&format!("set to {burst},")), "{}", denial.text());
 }

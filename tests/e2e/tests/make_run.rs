@@ -1,4 +1,4 @@
-//! `make run`: what its script starts, prints, refuses and stops.
+//! `make run`: what its script starts, prints, rejects and stops.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use e2e::{Process, RunBody, Signal, Sink, built, free_port, repository, run_bodies, until_some};
+use e2e::{Process, RunBody, Signal, Upstream, built, free_port, repository, run_bodies, until_some};
 use limits::TenantLimits;
 use remote_write::{BodyLimits, Protocol, Scratch, Validation, read_push};
 use tempfile::TempDir;
@@ -92,21 +92,21 @@ fn shell(line: &str) -> String {
 }
 
 #[test]
-fn the_printed_lines_get_what_they_say() {
+fn the_printed_commands_get_the_statuses_they_promise() {
     let mut run = Run::start(&[]);
-    let [allowed, refused] = run.printed_lines();
+    let [allowed, denied] = run.printed_lines();
     let denials = format!("curl -sS http://127.0.0.1:{}/api/v1/denials", run.ports[3]);
     assert_eq!(shell(&denials), r#"{"denials":[],"next":null}"#, "its own probe was denied");
 
     assert!(shell(&allowed).starts_with("HTTP/1.1 200 OK"), "{allowed}");
-    let answer = shell(&refused);
+    let answer = shell(&denied);
     assert!(answer.starts_with("HTTP/1.1 429 Too Many Requests"), "{answer}");
     assert!(answer.contains("set to 200000, with 200001 items"), "{answer}");
     run.stop();
 }
 
 #[test]
-fn an_edge_config_can_put_everybody_in_shadow() {
+fn an_edge_config_can_put_all_tenants_in_shadow() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let config = folder.path().join("edge.yaml");
     fs::write(&config, "mode: shadow").expect("a file can be written");
@@ -118,14 +118,14 @@ fn an_edge_config_can_put_everybody_in_shadow() {
 
 #[test]
 fn allowed_pushes_reach_mimir_url() {
-    let sink = Sink::start();
-    let mut run = Run::start(&[("MIMIR_URL", &format!("http://localhost:{}", sink.port()))]);
-    let [allowed, refused] = run.printed_lines();
-    assert_eq!(sink.arrivals().len(), 0);
+    let upstream = Upstream::start();
+    let mut run = Run::start(&[("MIMIR_URL", &format!("http://localhost:{}", upstream.port()))]);
+    let [allowed, denied] = run.printed_lines();
+    assert_eq!(upstream.requests().len(), 0);
     shell(&allowed);
-    shell(&refused);
+    shell(&denied);
 
-    let arrivals = sink.arrivals();
+    let arrivals = upstream.requests();
     assert_eq!(arrivals.len(), 1);
     // A Mimir that has newer samples answers 400 to old ones.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_millis();
@@ -144,7 +144,7 @@ fn allowed_pushes_reach_mimir_url() {
 }
 
 #[test]
-fn the_limits_that_are_named_hold() {
+fn the_named_limits_file_applies() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let limits = folder.path().join("limits.yaml");
     fs::write(&limits, "overrides: { make-run-example: { request_rate: 0.001, request_burst_size: 1 } }")
@@ -158,7 +158,7 @@ fn the_limits_that_are_named_hold() {
 }
 
 #[test]
-fn the_end_of_a_program_ends_everything_and_shows_its_log() {
+fn a_program_that_ends_stops_all_and_shows_its_log() {
     let mut run = Run::start(&[]);
     run.printed_lines();
     let pattern = format!("mimir-rls --grpc-listen 127.0.0.1:{} ", run.ports[2]);
@@ -171,7 +171,7 @@ fn the_end_of_a_program_ends_everything_and_shows_its_log() {
 }
 
 #[test]
-fn limits_that_cannot_be_read_are_told() {
+fn unreadable_limits_are_reported() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     for variable in ["LIMITS", "EDGE_CONFIG"] {
         let mut run = Run::start(&[(variable, &folder.path().join("absent.yaml").to_string_lossy())]);
@@ -181,7 +181,7 @@ fn limits_that_cannot_be_read_are_told() {
 }
 
 #[test]
-fn a_port_in_use_is_told_with_the_variable_that_changes_it() {
+fn a_port_in_use_is_reported_with_its_variable() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
     let port = taken.local_addr().expect("a bound socket has an address").port();
     for (index, name) in PORT_NAMES.iter().enumerate() {
@@ -198,8 +198,8 @@ fn a_port_in_use_is_told_with_the_variable_that_changes_it() {
 }
 
 #[test]
-fn a_mimir_url_that_cannot_be_used_is_told() {
-    for (url, told) in [
+fn an_unusable_mimir_url_is_reported() {
+    for (url, reason) in [
         ("https://mimir:8080", "only plain http"),
         ("mimir:8080", "only plain http"),
         ("http://mimir:8080/api/v1/push", "leave out /api/v1/push"),
@@ -211,7 +211,7 @@ fn a_mimir_url_that_cannot_be_used_is_told() {
         assert!(!run.process.wait().success(), "{url}");
         let log = run.process.log();
         assert!(
-            log.contains(&format!("MIMIR_URL={url} must be http://HOST:PORT")) && log.contains(told),
+            log.contains(&format!("MIMIR_URL={url} must be http://HOST:PORT")) && log.contains(reason),
             "{url}: {log}"
         );
     }

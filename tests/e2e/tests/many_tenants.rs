@@ -1,4 +1,4 @@
-//! A hundred thousand tenants: what is shown of them stays small and quick.
+//! A hundred thousand tenants: pages and metrics stay small and fast.
 
 #![expect(clippy::indexing_slicing, reason = "a field that is missing in JSON reads as null")]
 
@@ -55,19 +55,19 @@ fn a_hundred_thousand_tenants_are_shown_in_small_pages() {
     let edge = Edge::start(&format!("overrides:\n{overrides}"));
     assert_eq!(edge.rls.metric("rls_limits_tenants"), Some(TENANTS as f64));
 
-    RateLimitCaller::connect(edge.rls.grpc_port()).ask_for_all(&names);
+    RateLimitCaller::connect(edge.rls.grpc_port()).charge_each(&names);
     assert_eq!(edge.rls.metric("rls_tenants"), Some(TENANTS as f64));
     metrics_stay_small(&edge);
 
-    // Each has one sample left, so that a second push is refused: an offender has a place among the series.
+    // Each has one sample left, so that a second push is denied: an offender has a place among the series.
     let body = samples(1).bytes;
     for index in (0..TENANTS).step_by(TENANTS / THROUGH_ENVOY) {
         let statuses = [(); 2].map(|()| edge.push(&tenant(index), &body).status);
         assert_eq!(statuses, [200, 429], "{}", tenant(index));
     }
     metrics_stay_small(&edge);
-    let refused = format!(r#"rls_tenant_decisions_total{{decision="deny",tenant="{}"}}"#, tenant(0));
-    assert_eq!(edge.rls.metric(&refused), Some(1.0));
+    let denied = format!(r#"rls_tenant_decisions_total{{decision="deny",tenant="{}"}}"#, tenant(0));
+    assert_eq!(edge.rls.metric(&denied), Some(1.0));
 
     let listed = walk(&edge);
     assert_eq!(listed.len(), names.len());

@@ -1,4 +1,4 @@
-//! What mimir-rls occupies when twelve tenants push the worst there is at once.
+//! The memory of mimir-rls when twelve tenants send their worst pushes at once.
 //!
 //! `FAULTS=long` sends the worst push of each buffer and loop; otherwise those that occupy most.
 
@@ -75,11 +75,11 @@ fn stay_within(threads: u64, bound: u64) {
 }
 
 #[test]
-fn the_worst_pushes_of_twelve_tenants_at_once_stay_within_the_bound() {
+fn worst_pushes_of_twelve_tenants_stay_within_the_memory_bound() {
     stay_within(2, BOUND);
 }
 
 #[test]
-fn more_reading_threads_occupy_no_more_than_they_keep() {
+fn more_reading_threads_use_only_the_memory_they_keep() {
     stay_within(8, BOUND + 6 * KEPT);
 }

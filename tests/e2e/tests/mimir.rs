@@ -6,7 +6,7 @@ use tempfile::tempdir;
 const BURST_OF_100: &str = "overrides: { team: { ingestion_rate: 0.003, ingestion_burst_size: 100 } }";
 
 #[test]
-fn a_mimir_takes_pushes_and_follows_its_runtime_config() {
+fn a_mimir_accepts_pushes_and_follows_its_runtime_config() {
     let folder = tempdir().expect("a folder can be made");
     let limits = WatchedFile::of(BURST_OF_100);
     let mimir = Mimir::start(&folder.path().join("mimir"), &limits.path());
@@ -24,8 +24,8 @@ fn distributors_in_one_ring_divide_a_rate_and_share_ingesters() {
     let ring = Mimir::ring(folder.path(), 3, &limits.path(), &[]);
     let push = |mimir: &Mimir, count: usize| mimir.send(&push_request("team", &samples(count).bytes));
     for mimir in &ring {
-        let refusal = push(mimir, 101);
-        assert!(refusal.text().contains("burst size limit, set to 100, with 101 items"), "{}", refusal.text());
+        let denial = push(mimir, 101);
+        assert!(denial.text().contains("burst size limit, set to 100, with 101 items"), "{}", denial.text());
     }
     let answers = ring.iter().map(|mimir| push(mimir, 100)).collect::<Vec<_>>();
     assert_eq!(answers[0].status, 200);

@@ -1,4 +1,4 @@
-//! Modes and limits of the edge config: what is enforced, what is only counted, and what is left alone.
+//! Modes and limits of the edge config: what is enforced, what is only counted, and what is not charged.
 
 use e2e::{Body, Edge, Request, Tally, noisy, push_request, samples, series, until};
 
@@ -19,10 +19,10 @@ fn counted(edge: &Edge, decision: &str, mode: &str, reason: &str) -> f64 {
 /// The client sees nothing, the push arrives as it was sent, and one more would-deny is counted.
 #[track_caller]
 fn only_counted(edge: &Edge, request: &Request, body: &Body, reason: &str) {
-    let (before, arrived) = (counted(edge, "deny", "shadow", reason), edge.sink.arrivals().len());
+    let (before, arrived) = (counted(edge, "deny", "shadow", reason), edge.upstream.requests().len());
     let answer = edge.send(request);
     assert_eq!((answer.status, answer.reason()), (200, None), "{reason}: {}", answer.text());
-    let arrivals = edge.sink.arrivals();
+    let arrivals = edge.upstream.requests();
     assert_eq!(arrivals.len(), arrived + 1, "{reason}");
     let arrival =
         arrivals.last().map(|arrival| (&arrival.body, arrival.headers.get("x-envoy-auth-failure-mode-allowed")));
@@ -47,7 +47,7 @@ fn a_shadow_tenant_far_over_its_limits_is_only_counted() {
 }
 
 #[test]
-fn a_push_of_nobody_is_only_counted_where_shadow_is_the_default() {
+fn shadow_mode_only_counts_a_push_without_a_valid_tenant() {
     let edge = Edge::builder().edge_config("mode: shadow").start(LIMITS);
     let body = samples(10);
     let push = |tenants: &[&str]| {
@@ -63,7 +63,7 @@ fn a_push_of_nobody_is_only_counted_where_shadow_is_the_default() {
 }
 
 #[test]
-fn a_push_of_20_mb_passes_a_mirror_and_is_counted() {
+fn a_mirror_allows_and_counts_a_push_of_20_mb() {
     let edge = Edge::builder().mirror().edge_config("mode: shadow").start(LIMITS);
     let body = noisy(20_000_000);
     assert!(body.bytes.len() > 19_000_000, "{}", body.bytes.len());
@@ -75,7 +75,7 @@ fn a_push_of_20_mb_passes_a_mirror_and_is_counted() {
 }
 
 #[test]
-fn a_mirror_takes_twelve_large_pushes_at_once() {
+fn a_mirror_accepts_twelve_large_pushes_at_once() {
     let edge = Edge::builder().mirror().edge_config("mode: shadow").start(LIMITS);
     let push = push_request("shadowed", &noisy(2_000_000).bytes);
     let answers = Tally::of_pushes_at_once(edge.port(), 12, &push);
@@ -99,7 +99,7 @@ fn a_tenant_that_is_off_is_charged_nothing() {
 }
 
 #[test]
-fn edge_limits_refuse_what_mimir_would_take() {
+fn edge_limits_deny_what_mimir_would_accept() {
     let edge = Edge::builder()
         .edge_config("{ mode: enforce, tenants: { sized: { edge_limits: { max_body_bytes: 2000, max_series_per_request: 10 } } } }")
         .start(LIMITS);
@@ -108,10 +108,10 @@ fn edge_limits_refuse_what_mimir_would_take() {
 
     let too_many = series(11);
     assert!(too_many.bytes.len() < 2000, "{}", too_many.bytes.len());
-    let refused = edge.push("sized", &too_many.bytes);
-    assert_eq!((refused.status, refused.reason().as_deref()), (400, Some("edge_max_series_per_request")));
-    assert!(refused.text().contains("err-edge-max-series-per-request"), "{}", refused.text());
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    let denied = edge.push("sized", &too_many.bytes);
+    assert_eq!((denied.status, denied.reason().as_deref()), (400, Some("edge_max_series_per_request")));
+    assert!(denied.text().contains("err-edge-max-series-per-request"), "{}", denied.text());
+    assert_eq!(edge.upstream.requests().len(), 0);
 
     // Neither was charged: all ten samples of the burst are there. A push within the edge's limits still meets Mimir's.
     assert_eq!(edge.push("sized", &series(10).bytes).status, 200);

@@ -1,11 +1,11 @@
-//! Step 1 with the real NGINX: Mimir gets every push once, the edge a copy of it, and the client nothing of that.
+//! Step 1 with the real NGINX: Mimir gets every push once, the edge gets a copy, and the client sees nothing of it.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use e2e::{
-    Arrival, Behind, Edge, FrontClient, FrontLoad, FrontTally, Nginx, PUSH_ID, Request, Signal, Sink, noisy,
-    push_request, samples, send, until, wait_until,
+    Edge, Nginx, PUSH_ID, ProxyBackends, ProxyClient, ProxyLoad, ProxyTally, Request, Signal, Upstream,
+    UpstreamRequest, let_time_pass, noisy, push_request, samples, send, until,
 };
 
 const LIMITS: &str = "
@@ -14,68 +14,57 @@ overrides:
   over: { ingestion_rate: 0.001, ingestion_burst_size: 5 }
 ";
 
-/// NGINX waits so long for the shadow side at most: 0.1 s to connect and 0.5 s for an answer. The rest is for a machine that also compiles.
+/// The most that NGINX waits for the mirror: 0.1 s to connect and 0.5 s for a response. The rest is for a machine that also compiles.
 const HELD: Duration = Duration::from_millis(600 + 400);
 
-/// NGINX in front of a sink that stands for Mimir, and of an edge that gets copies.
-struct Front {
+/// NGINX in front of an upstream in place of Mimir, and of an edge that gets copies.
+struct Setup {
     nginx: Nginx,
-    mimir: Sink,
+    mimir: Upstream,
     edge: Edge,
 }
 
-impl Front {
+impl Setup {
     fn start() -> Self {
-        let (mimir, edge) = (Sink::start(), Edge::builder().mirror().start(LIMITS));
-        let behind = Behind { mimir: mimir.port(), queries: mimir.port(), envoy: edge.port() };
-        Self { nginx: Nginx::start("mirror.conf", behind), mimir, edge }
+        let (mimir, edge) = (Upstream::start(), Edge::builder().mirror().start(LIMITS));
+        let backends = ProxyBackends::new(mimir.port(), edge.port());
+        Self { nginx: Nginx::start("mirror.conf", backends), mimir, edge }
     }
 
     /// Four clients that push for as long as `during` takes; every push is answered by Mimir, and reaches it once.
     #[track_caller]
-    fn load(&self, tenant: &str, during: impl FnOnce(&FrontLoad)) -> FrontTally {
-        let load = FrontLoad::start(self.nginx.port(), vec![FrontClient::new(tenant, 5, Duration::from_millis(5)); 4]);
+    fn load(&self, tenant: &str, during: impl FnOnce(&ProxyLoad)) -> ProxyTally {
+        let load = ProxyLoad::start(self.nginx.port(), vec![ProxyClient::new(tenant, 5, Duration::from_millis(5)); 4]);
         load.wait_for_more(50);
         during(&load);
         let tally = load.stop();
         assert_eq!(tally.errors, [""; 0]);
         assert_eq!(tally.other_than(&[200]).len(), 0, "{:?}", tally.other_than(&[200]));
-        let arrived: Vec<String> = self.mimir.of_tenant(tenant).iter().map(|arrival| id(arrival)).collect();
+        let arrived: Vec<String> = self.mimir.requests_of(tenant).iter().map(|arrival| id(arrival)).collect();
         let distinct: BTreeSet<&str> = arrived.iter().map(String::as_str).collect();
         assert_eq!(arrived.len(), distinct.len(), "a push reached Mimir twice");
         assert_eq!(distinct, tally.pushed.iter().map(|push| push.id.as_str()).collect());
         tally
     }
-
-    /// Pushes that the edge has decided on.
-    fn decided(&self, decision: &str) -> f64 {
-        let series = format!("rls_decisions_total{{decision=\"{decision}\"");
-        let page = self.edge.rls.get("/metrics");
-        page.text()
-            .lines()
-            .filter(|line| line.starts_with(&series))
-            .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
-            .sum()
-    }
 }
 
-fn id(arrival: &Arrival) -> String {
+fn id(arrival: &UpstreamRequest) -> String {
     arrival.headers.get(PUSH_ID).unwrap_or_default().into_owned()
 }
 
 #[test]
-fn mimir_gets_each_push_once_and_the_edge_decides_on_a_copy() {
-    let front = Front::start();
-    let tally = front.load("team", |load| load.wait_for_more(200));
-    until("the edge has decided on all of them", || front.decided("allow") == tally.pushed.len() as f64);
-    assert_eq!(front.edge.sink.arrivals().len(), 0, "a copy was ingested");
+fn mimir_gets_each_push_once_and_the_edge_a_copy() {
+    let setup = Setup::start();
+    let tally = setup.load("team", |load| load.wait_for_more(200));
+    until("the edge has decided on all of them", || setup.edge.rls.decisions("allow") == tally.pushed.len() as f64);
+    assert_eq!(setup.edge.upstream.requests().len(), 0, "a copy was ingested");
 }
 
 #[test]
-fn a_copy_is_the_push_but_for_the_mark_of_its_traffic() {
-    let (mimir, shadow) = (Sink::start(), Sink::start());
-    let behind = Behind { mimir: mimir.port(), queries: mimir.port(), envoy: shadow.port() };
-    let nginx = Nginx::start("mirror.conf", behind);
+fn a_copy_is_the_push_plus_the_traffic_header() {
+    let (mimir, shadow) = (Upstream::start(), Upstream::start());
+    let backends = ProxyBackends::new(mimir.port(), shadow.port());
+    let nginx = Nginx::start("mirror.conf", backends);
     // Over client_body_buffer_size it is on disk.
     let bodies = [samples(3).bytes, noisy(3 << 20).bytes, Vec::new()];
     for body in &bodies {
@@ -87,26 +76,28 @@ fn a_copy_is_the_push_but_for_the_mark_of_its_traffic() {
     let spelled = Request::new("POST", "//api/v1/%70ush?x=1%2F2").header("X-Scope-OrgID", "team");
     assert_eq!(send(nginx.port(), &spelled).status, 200);
 
-    until("all copies have arrived", || shadow.arrivals().len() == 7);
-    let (originals, copies) = (mimir.arrivals(), shadow.arrivals());
+    until("all copies have arrived", || shadow.requests().len() == 7);
+    let (originals, copies) = (mimir.requests(), shadow.requests());
     assert_eq!(originals.len(), 7);
     for original in &originals {
-        let same = |copy: &&std::sync::Arc<Arrival>| copy.target == original.target && copy.body == original.body;
+        let same =
+            |copy: &&std::sync::Arc<UpstreamRequest>| copy.target == original.target && copy.body == original.body;
         let copy = copies.iter().find(same).expect("each push has a copy");
         for name in ["x-scope-orgid", "content-type", "content-encoding", "user-agent"] {
             assert!(original.headers.all(name).eq(copy.headers.all(name)), "{name}");
         }
     }
-    let marks = |arrival: &Arrival| arrival.headers.all("x-mimir-edge-traffic").map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let marks =
+        |arrival: &UpstreamRequest| arrival.headers.all("x-mimir-edge-traffic").map(<[u8]>::to_vec).collect::<Vec<_>>();
     assert!(copies.iter().all(|copy| marks(copy) == [b"mirror".to_vec()]));
     assert!(originals.iter().all(|original| marks(original).is_empty()));
 }
 
 #[test]
 fn only_pushes_are_copied() {
-    let (mimir, shadow) = (Sink::start(), Sink::start());
-    let behind = Behind { mimir: mimir.port(), queries: mimir.port(), envoy: shadow.port() };
-    let nginx = Nginx::start("mirror.conf", behind);
+    let (mimir, shadow) = (Upstream::start(), Upstream::start());
+    let backends = ProxyBackends::new(mimir.port(), shadow.port());
+    let nginx = Nginx::start("mirror.conf", backends);
     let others =
         ["/prometheus/api/v1/query?query=up", "/api/v1/push/influx/write", "/otlp/v1/metrics", "/api/v1/pushes", "/"];
     for target in others {
@@ -115,54 +106,54 @@ fn only_pushes_are_copied() {
     assert_eq!(send(nginx.port(), &Request::new("POST", "/mimir-edge-mirror").body(b"x")).status, 404);
     assert_eq!(send(nginx.port(), &push_request("team", &samples(1).bytes)).status, 200);
 
-    until("the push is copied", || !shadow.arrivals().is_empty());
-    assert_eq!(shadow.arrivals().iter().map(|copy| copy.target.clone()).collect::<Vec<_>>(), ["/api/v1/push"]);
-    assert_eq!(mimir.arrivals().len(), others.len() + 1);
+    until("the push is copied", || !shadow.requests().is_empty());
+    assert_eq!(shadow.requests().iter().map(|copy| copy.target.clone()).collect::<Vec<_>>(), ["/api/v1/push"]);
+    assert_eq!(mimir.requests().len(), others.len() + 1);
 }
 
 #[test]
-fn no_refusal_of_the_edge_reaches_the_client() {
-    let front = Front::start();
-    let tally = front.load("over", |load| load.wait_for_more(100));
+fn no_denial_of_the_edge_reaches_the_client() {
+    let setup = Setup::start();
+    let tally = setup.load("over", |load| load.wait_for_more(100));
     assert!(tally.slowest() < HELD, "{:?}", tally.slowest());
-    until("the edge refused most", || front.decided("deny") >= (tally.pushed.len() - 1) as f64);
+    until("the edge denied most", || setup.edge.rls.decisions("deny") >= (tally.pushed.len() - 1) as f64);
 }
 
 #[test]
-fn a_frozen_shadow_side_holds_a_client_no_longer_than_it_says() {
-    let front = Front::start();
-    let tally = front.load("team", |load| {
-        front.edge.envoy.process.signal(Signal::STOP);
-        let frozen = Instant::now();
-        wait_until(frozen + Duration::from_secs(4));
+fn a_frozen_mirror_delays_a_client_no_longer_than_documented() {
+    let setup = Setup::start();
+    let tally = setup.load("team", |load| {
+        setup.edge.envoy.process.signal(Signal::STOP);
+        // NGINX tries the frozen Envoy again after 5 s, so the load lasts most of that time.
+        let_time_pass(Duration::from_secs(4));
         load.wait_for_more(100);
     });
-    front.edge.envoy.process.signal(Signal::CONT);
+    setup.edge.envoy.process.signal(Signal::CONT);
     assert!(tally.slowest() < HELD, "{:?}", tally.slowest());
     let held = tally.pushed.iter().filter(|push| push.took > Duration::from_millis(450)).count();
     eprintln!("frozen: slowest {:?}, {held} of {} held", tally.slowest(), tally.pushed.len());
     // 10 copies without an answer, and one for each of 4 clients that was under way.
     assert!((1..=14).contains(&held), "{held} of {} were held", tally.pushed.len());
     let nowhere =
-        front.nginx.access_log("mirror.log").iter().filter(|line| line.contains("upstream_status=\"204\"")).count();
+        setup.nginx.access_log("mirror.log").iter().filter(|line| line.contains("upstream_status=\"204\"")).count();
     assert!(nowhere >= 100, "{nowhere}");
 }
 
 #[test]
-fn a_shadow_side_that_is_gone_costs_a_client_nothing() {
-    let mut front = Front::start();
-    front.edge.envoy.process.kill();
-    let tally = front.load("team", |load| load.wait_for_more(300));
+fn a_killed_mirror_delays_no_client() {
+    let mut setup = Setup::start();
+    setup.edge.envoy.process.kill();
+    let tally = setup.load("team", |load| load.wait_for_more(300));
     eprintln!("gone: slowest {:?}", tally.slowest());
     assert!(tally.slowest() < HELD, "{:?}", tally.slowest());
 }
 
 #[test]
 fn a_reload_under_load_loses_no_push() {
-    let front = Front::start();
-    let tally = front.load("team", |load| {
+    let setup = Setup::start();
+    let tally = setup.load("team", |load| {
         for _ in 0..5 {
-            front.nginx.reload();
+            setup.nginx.reload();
             load.wait_for_more(20);
         }
     });

@@ -1,10 +1,10 @@
-//! From step to step with the real NGINX, under load: no push is lost, none is ingested twice, and back is one copied file away.
+//! From step to step with the real NGINX, under load: no push is lost, none is ingested twice, and one copied file goes back.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use e2e::{Behind, Edge, FrontClient, FrontLoad, FrontTally, Nginx, PUSH_ID, push_request, samples, send};
+use e2e::{Edge, Nginx, PUSH_ID, ProxyBackends, ProxyClient, ProxyLoad, ProxyTally, push_request, samples, send};
 
 const LIMITS: &str = "
 overrides:
@@ -12,26 +12,26 @@ overrides:
   over: { ingestion_rate: 0.001, ingestion_burst_size: 5 }
 ";
 
-/// NGINX in front of an edge, and both in front of the edge's sink.
+/// NGINX in front of an edge; both forward to the same upstream in place of Mimir.
 fn start(file: &str, edge: &Edge) -> Nginx {
-    Nginx::start(file, Behind { mimir: edge.sink.port(), queries: edge.sink.port(), envoy: edge.port() })
+    Nginx::start(file, ProxyBackends::new(edge.upstream.port(), edge.port()))
 }
 
 /// Until NGINX has noticed that a connection it kept is closed.
 const A_MOMENT: Duration = Duration::from_millis(100);
 
-fn load(nginx: &Nginx) -> FrontLoad {
-    let load = FrontLoad::start(nginx.port(), vec![FrontClient::new("team", 5, Duration::from_millis(4)); 6]);
+fn load(nginx: &Nginx) -> ProxyLoad {
+    let load = ProxyLoad::start(nginx.port(), vec![ProxyClient::new("team", 5, Duration::from_millis(4)); 6]);
     load.wait_for_more(100);
     load
 }
 
-/// Every push was answered with 200 and is in the sink once.
+/// Every push was answered with 200 and reached the upstream once.
 #[track_caller]
-fn is_whole(tally: &FrontTally, edge: &Edge) {
+fn is_whole(tally: &ProxyTally, edge: &Edge) {
     assert_eq!(tally.errors, [""; 0]);
     assert!(tally.other_than(&[200]).is_empty(), "{:?}", tally.other_than(&[200]));
-    let arrivals = edge.sink.of_tenant("team");
+    let arrivals = edge.upstream.requests_of("team");
     let distinct: BTreeSet<String> =
         arrivals.iter().filter_map(|arrival| arrival.headers.get(PUSH_ID)).map(Cow::into_owned).collect();
     assert_eq!(arrivals.len(), distinct.len(), "a push was ingested twice");
@@ -51,7 +51,7 @@ fn the_emergency_rollback_from_any_step_loses_no_push() {
         let nginx = start(file, &edge);
         let load = load(&nginx);
         nginx.switch_to("direct.conf");
-        // Pushes that an old worker has begun still go through the edge; once it has ended the edge is not missed.
+        // Pushes of an old worker still go through the edge; once the worker has ended, the edge is not needed any more.
         nginx.wait_for_old_workers();
         edge.envoy.process.kill();
         edge.rls.process.kill();
@@ -77,19 +77,19 @@ fn each_step_and_its_reloads_lose_no_push() {
 }
 
 #[test]
-fn full_means_that_every_push_is_decided_by_the_edge() {
+fn at_full_the_edge_decides_every_push() {
     for file in ["full-fail-open.conf", "full-fail-closed.conf"] {
         let edge = Edge::start(LIMITS);
         let nginx = start(file, &edge);
         let answers: Vec<u16> =
             (0..50).map(|_| send(nginx.port(), &push_request("over", &samples(10).bytes)).status).collect();
         assert_eq!(answers, [429; 50], "{file}");
-        assert_eq!(edge.sink.arrivals().len(), 0, "{file}");
+        assert_eq!(edge.upstream.requests().len(), 0, "{file}");
     }
 }
 
 #[test]
-fn failing_open_a_push_goes_to_mimir_when_envoy_is_down() {
+fn when_failing_open_pushes_reach_mimir_while_envoy_is_down() {
     let mut edge = Edge::start(LIMITS);
     let nginx = start("full-fail-open.conf", &edge);
     let load = load(&nginx);
@@ -103,29 +103,29 @@ fn failing_open_a_push_goes_to_mimir_when_envoy_is_down() {
     let late = tally.of("team", 502).filter(|push| push.started > gone + A_MOMENT).count();
     assert_eq!(late, 0, "{:?}", tally.other_than(&[200]));
     assert_eq!(send(nginx.port(), &push_request("over", &samples(10).bytes)).status, 200);
-    assert_eq!(edge.sink.of_tenant("over").len(), 1);
+    assert_eq!(edge.upstream.requests_of("over").len(), 1);
 }
 
 #[test]
-fn failing_closed_mimir_sees_nothing_when_envoy_is_down() {
+fn when_failing_closed_mimir_gets_nothing_while_envoy_is_down() {
     let mut edge = Edge::start(LIMITS);
     let nginx = start("full-fail-closed.conf", &edge);
     edge.envoy.process.kill();
     let answers: Vec<u16> =
         (0..10).map(|_| send(nginx.port(), &push_request("team", &samples(10).bytes)).status).collect();
     assert_eq!(answers, [502; 10]);
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
     nginx.switch_to("direct.conf");
     assert_eq!(send(nginx.port(), &push_request("team", &samples(10).bytes)).status, 200);
 }
 
 #[test]
-fn direct_asks_the_edge_nothing() {
+fn direct_sends_nothing_to_the_edge() {
     let edge = Edge::start(LIMITS);
     let nginx = start("direct.conf", &edge);
     let push = push_request("over", &samples(10).bytes).header("X-Mimir-Edge-Traffic", "mirror");
     assert_eq!(send(nginx.port(), &push).status, 200);
-    let [arrival] = &edge.sink.arrivals()[..] else { panic!("one push is one arrival") };
+    let [arrival] = &edge.upstream.requests()[..] else { panic!("one push is one arrival") };
     assert_eq!(arrival.headers.get("x-mimir-edge-traffic"), None);
     assert_eq!(arrival.headers.get("x-forwarded-for"), None, "Envoy adds it");
 }

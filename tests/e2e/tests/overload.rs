@@ -1,4 +1,4 @@
-//! More than the edge can hold: it refuses with an answer, lets nothing through unchecked, and leaves other tenants alone.
+//! More than the edge can hold: it denies with a response, lets nothing through unchecked, and other tenants are not affected.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
@@ -15,15 +15,7 @@ overrides:
 const MIB: u64 = 1 << 20;
 const UNCHECKED: &str = "x-envoy-auth-failure-mode-allowed";
 
-/// Decisions to allow, of all modes and reasons.
-fn allowed(edge: &Edge) -> f64 {
-    let page = edge.rls.get("/metrics");
-    let text = page.text();
-    let allows = text.lines().filter(|line| line.starts_with(r#"rls_decisions_total{decision="allow""#));
-    allows.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-}
-
-/// One tenant pushes 16 MB so many times at once, while another goes on as ever.
+/// One tenant sends `pushes` pushes of 16 MB at once, while another pushes as usual.
 fn overload(edge: &Edge, pushes: usize) -> Tally {
     let body = noisy(15_900_000);
     assert!((15_000_000..16 << 20).contains(&body.bytes.len()), "{}", body.bytes.len());
@@ -36,10 +28,10 @@ fn overload(edge: &Edge, pushes: usize) -> Tally {
     assert_eq!((others.of(200), others.errors.len()), (others.answers(), 0), "{others:?}");
     assert_eq!((greedy.of(200) + greedy.of(503), greedy.errors.len()), (pushes, 0), "{greedy:?}");
     assert!(greedy.of(200) > 0, "{greedy:?}");
-    let arrivals = edge.sink.arrivals();
+    let arrivals = edge.upstream.requests();
     assert_eq!(arrivals.len(), greedy.of(200) + others.of(200));
     assert_eq!(arrivals.iter().filter(|arrival| arrival.headers.get(UNCHECKED).is_some()).count(), 0);
-    assert_eq!(allowed(edge), arrivals.len() as f64, "{greedy:?}");
+    assert_eq!(edge.rls.decisions("allow"), arrivals.len() as f64, "{greedy:?}");
     greedy
 }
 
@@ -52,43 +44,36 @@ fn mimir_rls_is_within_its_bounds(edge: &Edge) {
     assert!(peak < bound, "mimir-rls had {peak} bytes, more than {bound}");
 }
 
-/// Pushes that Envoy refused because it held too many large ones.
-fn refused_by_envoy(envoy: &Envoy) -> f64 {
-    let series =
-        r#"envoy_http_adaptive_concurrency_gradient_controller_rq_blocked{envoy_http_conn_manager_prefix="push"}"#;
-    envoy.metric(series).unwrap_or_default()
-}
-
-fn refused_by_mimir_rls(edge: &Edge) -> f64 {
+fn denied_by_mimir_rls(edge: &Edge) -> f64 {
     let series = r#"rls_decisions_total{decision="deny",mode="enforce",reason="edge_overloaded"}"#;
     edge.rls.metric(series).unwrap_or_default()
 }
 
 #[test]
-fn more_large_pushes_than_envoy_can_hold_are_refused_and_never_unchecked() {
+fn large_pushes_beyond_envoys_memory_are_denied_never_unchecked() {
     let edge = Edge::builder().failing_open().forgetting_bodies().start(LIMITS);
     let greedy = overload(&edge, 64);
     mimir_rls_is_within_its_bounds(&edge);
-    // Of 1 GiB, 3/4 are for large pushes: 12 of them at 4 x 16 MiB, the others are refused by their heads.
+    // Of 1 GiB, 3/4 are for large pushes: 12 of them at 4 x 16 MiB, the others are denied by their heads.
     let peak = edge.envoy.process.peak_rss();
     assert!(peak < 1024 * MIB, "Envoy had {peak} bytes");
-    assert!(refused_by_envoy(&edge.envoy) > 0.0);
-    assert_eq!(refused_by_envoy(&edge.envoy) + refused_by_mimir_rls(&edge), greedy.of(503) as f64);
+    assert!(edge.envoy.denied_for_overload() > 0.0);
+    assert_eq!(edge.envoy.denied_for_overload() + denied_by_mimir_rls(&edge), greedy.of(503) as f64);
 }
 
 #[test]
-fn more_large_pushes_of_a_tenant_than_its_share_are_refused_and_never_unchecked() {
+fn large_pushes_beyond_a_tenants_share_are_denied_never_unchecked() {
     // Room for 48 large pushes, so that all of them come as far as mimir-rls.
     let edge = Edge::builder().failing_open().forgetting_bodies().max_heap_bytes(4 << 30).start(LIMITS);
     let greedy = overload(&edge, 24);
     mimir_rls_is_within_its_bounds(&edge);
-    assert_eq!(refused_by_envoy(&edge.envoy), 0.0);
+    assert_eq!(edge.envoy.denied_for_overload(), 0.0);
     // Four pushes of 16 MB fill a quarter of 256 MiB.
-    assert!(refused_by_mimir_rls(&edge) > 0.0);
-    assert_eq!(refused_by_mimir_rls(&edge), greedy.of(503) as f64);
+    assert!(denied_by_mimir_rls(&edge) > 0.0);
+    assert_eq!(denied_by_mimir_rls(&edge), greedy.of(503) as f64);
 }
 
-/// Begins a push of so many bytes, or of unsaid size, and leaves it there.
+/// Begins a push of this size, or a chunked one, and does not finish it.
 fn half_a_push(port: u16, bytes: Option<usize>) -> TcpStream {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("Envoy accepts");
     let head = "POST /api/v1/push HTTP/1.1\r\nHost: edge\r\nX-Scope-OrgID: greedy";
@@ -101,31 +86,31 @@ fn half_a_push(port: u16, bytes: Option<usize>) -> TcpStream {
 }
 
 #[test]
-fn clients_that_go_away_leave_their_places_to_others() {
+fn disconnected_clients_free_their_places() {
     let edge = Edge::start(LIMITS);
     let (large, small) = (noisy(2_000_000).bytes, samples(10).bytes);
     let waiting: Vec<TcpStream> = (0..40).map(|_| half_a_push(edge.port(), Some(2_000_000))).collect();
-    until("all places for large pushes are taken", || refused_by_envoy(&edge.envoy) >= 28.0);
-    let refused = edge.push("modest", &large);
-    assert_eq!((refused.status, refused.reason()), (503, None));
+    until("all places for large pushes are taken", || edge.envoy.denied_for_overload() >= 28.0);
+    let denied = edge.push("modest", &large);
+    assert_eq!((denied.status, denied.reason()), (503, None));
     assert_eq!(edge.push("modest", &small).status, 200);
     assert_eq!(edge.send(&Request::new("GET", "/healthz")).status, 200);
 
     drop(waiting);
     until("large pushes get through again", || edge.push("modest", &large).status == 200);
     // All twelve places are free: as many get through at once.
-    until("nobody holds a place", || {
+    until("no client holds a place", || {
         Tally::of_pushes_at_once(edge.port(), 12, &push_request("modest", &large)).of(200) == 12
     });
 }
 
 #[test]
-fn a_client_cannot_fill_a_mirror_with_pushes_of_the_largest_size() {
+fn the_largest_pushes_of_one_client_leave_a_mirror_room() {
     let edge = Edge::builder().rls_arguments(&["--max-request-bytes=100MiB"]).start(LIMITS);
     let folder = edge.folder().join("mirror");
     std::fs::create_dir(&folder).expect("a folder can be made");
     let takes_100_mib =
-        EnvoySettings { max_request_bytes: 100 << 20, ..EnvoySettings::asking(vec![edge.rls.grpc_port()]) };
+        EnvoySettings { max_request_bytes: 100 << 20, ..EnvoySettings::with_rls(vec![edge.rls.grpc_port()]) };
     let mirror = Envoy::start(&folder, &takes_100_mib);
     mirror.wait_for_healthy_rls(1);
     let status = |push: &Request| {
@@ -136,11 +121,11 @@ fn a_client_cannot_fill_a_mirror_with_pushes_of_the_largest_size() {
 
     // Of 2 GiB, 3/4 are for them: 3 at 4 x 100 MiB.
     for (bytes, more) in [(Some(100_000_000), 5.0), (None, 5.0)] {
-        let before = refused_by_envoy(&mirror);
+        let before = mirror.denied_for_overload();
         let waiting: Vec<TcpStream> = (0..8).map(|_| half_a_push(mirror.port(), bytes)).collect();
-        until("all places are taken", || refused_by_envoy(&mirror) >= before + more);
+        until("all places are taken", || mirror.denied_for_overload() >= before + more);
         assert_eq!((status(&huge), status(&large)), (503, 200), "{bytes:?}");
-        assert_eq!(refused_by_envoy(&mirror), before + more + 1.0);
+        assert_eq!(mirror.denied_for_overload(), before + more + 1.0);
         drop(waiting);
         until("places are free", || status(&huge) == 200);
     }

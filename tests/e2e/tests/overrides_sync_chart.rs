@@ -8,7 +8,7 @@ use serde_json::json;
 const SERVICE_ACCOUNT: &str = "service-account-token";
 const GOOD: &str = "overrides:\n  team-a: { ingestion_rate: 5 }\n";
 
-/// A cluster where the chart's Role is bound to its service account, for whom [`SERVICE_ACCOUNT`] is.
+/// A cluster where the chart's Role is bound to its service account, the user of the token [`SERVICE_ACCOUNT`].
 fn cluster() -> Cluster {
     let token = Token::service_account(SERVICE_ACCOUNT, "edge", "overrides-sync");
     let cluster = Cluster::of(KubeApiServer::start(&[token]), GOOD);
@@ -23,7 +23,7 @@ fn cluster() -> Cluster {
 }
 
 #[test]
-fn overrides_sync_does_all_it_does_with_the_role_of_the_chart() {
+fn the_role_of_the_chart_allows_all_that_is_needed() {
     let cluster = cluster();
     let endpoints = json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
@@ -56,10 +56,7 @@ fn overrides_sync_does_all_it_does_with_the_role_of_the_chart() {
 fn the_role_of_the_chart_allows_nothing_else() {
     let cluster = cluster();
     let service_account = Kubectl::new(&cluster.server, SERVICE_ACCOUNT);
-    let may = |arguments: &[&str]| {
-        let answer = service_account.run(&[&["auth", "can-i"], arguments].concat()).stdout;
-        answer.trim() == "yes"
-    };
+    let may = |arguments: &[&str]| service_account.may(arguments);
     for verb in ["get", "list", "watch"] {
         assert!(may(&[verb, "configmaps/mimir-runtime", "--namespace=mimir"]), "{verb} the ConfigMap");
         assert!(!may(&[verb, "configmaps/mimir-config", "--namespace=mimir"]), "{verb} another ConfigMap");
@@ -74,8 +71,8 @@ fn the_role_of_the_chart_allows_nothing_else() {
         assert!(!may(&[verb, "configmaps/mimir-runtime", "--namespace=mimir"]), "{verb} the ConfigMap");
         assert!(!may(&[verb, "endpointslices.discovery.k8s.io", "--namespace=mimir"]), "{verb} endpoints");
         assert!(!may(&[verb, "events", "--namespace=mimir"]), "{verb} Events of the core group");
-        let tells = ["create", "patch"].contains(&verb);
-        assert_eq!(may(&[verb, "events.events.k8s.io", "--namespace=mimir"]), tells, "{verb} Events");
+        let writes_events = ["create", "patch"].contains(&verb);
+        assert_eq!(may(&[verb, "events.events.k8s.io", "--namespace=mimir"]), writes_events, "{verb} Events");
     }
     let listed = service_account.run(&["get", "configmaps", "--namespace=mimir"]);
     assert!(listed.stderr.contains("configmaps is forbidden"), "{}", listed.stderr);
@@ -84,7 +81,7 @@ fn the_role_of_the_chart_allows_nothing_else() {
 }
 
 #[test]
-fn a_label_and_keys_are_handed_on_and_the_role_allows_a_list_by_label() {
+fn a_label_and_keys_become_flags_and_a_role() {
     let token = Token::service_account(SERVICE_ACCOUNT, "edge", "overrides-sync");
     let cluster = Cluster::of(KubeApiServer::start(&[token]), GOOD);
     let chart = repository().join("charts/overrides-sync");
@@ -114,14 +111,14 @@ fn a_label_and_keys_are_handed_on_and_the_role_allows_a_list_by_label() {
     let sync = OverridesSync::start(&folder, &kubeconfig, source, &[]);
     sync.wait_until_ready();
     until("both keys are read", || sync.metric("overrides_sync_tenants") == Some(2.0));
-    until("both problems are told on the object", || {
+    until("both problems are reported on the object", || {
         let described = cluster.kubectl().run(&["describe", "configmap", "runtime-7f9c", "--namespace=mimir"]).stdout;
         described.contains("unsupported character") && described.contains("more.yaml: is not read")
     });
 }
 
 #[test]
-fn kubernetes_takes_each_manifest_and_has_nothing_to_say_against_the_pods() {
+fn kubernetes_accepts_each_manifest_without_a_warning() {
     let server = KubeApiServer::start(&[]);
     server.namespace("mimir");
     server.namespace("edge");
@@ -147,7 +144,7 @@ fn kubernetes_takes_each_manifest_and_has_nothing_to_say_against_the_pods() {
 }
 
 #[test]
-fn a_webhook_without_anybody_who_signs_its_certificate_is_not_rendered() {
+fn a_webhook_without_a_certificate_issuer_is_not_rendered() {
     let chart = repository().join("charts/overrides-sync");
     let chart = chart.to_str().unwrap_or_default();
     let rendered = helm(&["template", "overrides-sync", chart, "--set=webhook.enabled=true"]);

@@ -1,4 +1,4 @@
-//! No path, method or header of a client leads around the check.
+//! No path, method or header of a client bypasses the check.
 
 use std::collections::BTreeSet;
 
@@ -45,7 +45,7 @@ const TARGETS: [&str; 30] = [
 ];
 
 #[test]
-fn no_spelling_of_the_path_leads_around_the_limit() {
+fn no_spelling_of_the_path_bypasses_the_limit() {
     let edge = Edge::start(LIMITS);
     let body = samples(10).bytes;
     for target in TARGETS {
@@ -55,16 +55,16 @@ fn no_spelling_of_the_path_leads_around_the_limit() {
                 .header("Content-Type", "application/x-protobuf")
                 .body(&body)
         };
-        let refused = edge.send(&request("over")).status;
-        assert!(matches!(refused, 400 | 404 | 429), "{target}: {refused}");
+        let denied = edge.send(&request("over")).status;
+        assert!(matches!(denied, 400 | 404 | 429), "{target}: {denied}");
         let allowed = edge.send(&request("within")).status;
-        // A spelling is the push path or it is not, whoever asks.
-        assert_eq!(allowed, if refused == 429 { 200 } else { refused }, "{target}");
+        // Whether a spelling is the push path does not depend on the tenant.
+        assert_eq!(allowed, if denied == 429 { 200 } else { denied }, "{target}");
     }
-    assert_eq!(edge.sink.of_tenant("over").len(), 0);
+    assert_eq!(edge.upstream.requests_of("over").len(), 0);
     let paths: BTreeSet<String> = edge
-        .sink
-        .arrivals()
+        .upstream
+        .requests()
         .iter()
         .map(|arrival| arrival.target.split('?').next().unwrap_or_default().to_owned())
         .collect();
@@ -78,13 +78,13 @@ fn the_query_is_kept() {
         Request::new("POST", "/api/v1/push?x=1%2F2&y").header("X-Scope-OrgID", "within").body(&samples(1).bytes);
     assert_eq!(edge.send(&request).status, 200);
     assert_eq!(
-        edge.sink.arrivals().first().map(|arrival| arrival.target.clone()).as_deref(),
+        edge.upstream.requests().first().map(|arrival| arrival.target.clone()).as_deref(),
         Some("/api/v1/push?x=1%2F2&y")
     );
 }
 
 #[test]
-fn other_methods_on_the_push_path_are_answered_405() {
+fn other_methods_on_the_push_path_get_405() {
     let edge = Edge::start(LIMITS);
     for method in ["GET", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"] {
         for target in ["/api/v1/push", "//api/v1/push"] {
@@ -94,7 +94,7 @@ fn other_methods_on_the_push_path_are_answered_405() {
             assert_eq!(answer.headers.get("allow").as_deref(), Some("POST"), "{method} {target}");
         }
     }
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 }
 
 #[test]
@@ -123,7 +123,7 @@ const ENVOYS_OWN_HEADERS: [(&str, &str); 14] = [
 ];
 
 #[test]
-fn a_client_cannot_speak_for_envoy() {
+fn a_client_cannot_set_envoys_headers() {
     let edge = Edge::start(LIMITS);
     let with_all = |tenant: &str, body: &[u8]| {
         ENVOYS_OWN_HEADERS.iter().fold(push_request(tenant, body), |request, (name, value)| request.header(name, value))
@@ -131,17 +131,17 @@ fn a_client_cannot_speak_for_envoy() {
     assert_eq!(edge.send(&with_all("over", &samples(10).bytes)).status, 429);
     // A body that Envoy had cut would be let through.
     assert_eq!(edge.send(&with_all("within", b"garbage")).status, 400);
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 
     assert_eq!(edge.send(&with_all("within", &samples(10).bytes)).status, 200);
-    let arrivals = edge.sink.arrivals();
+    let arrivals = edge.upstream.requests();
     assert_eq!(arrivals.len(), 1);
-    let told: Vec<&str> = arrivals
+    let forwarded: Vec<&str> = arrivals
         .iter()
         .flat_map(|arrival| arrival.headers.names())
         .filter(|name| name.starts_with("x-envoy"))
         .collect();
-    assert_eq!(told, [""; 0]);
+    assert_eq!(forwarded, [""; 0]);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn mimir_gets_the_clients_own_headers() {
         .header("Cookie", "a=b")
         .header("X-Under_Score", "1");
     assert_eq!(edge.send(&request).status, 200);
-    let arrivals = edge.sink.arrivals();
+    let arrivals = edge.upstream.requests();
     let arrival = arrivals.first().expect("the push arrived");
     for (name, value) in [
         ("authorization", "Bearer secret"),

@@ -17,7 +17,7 @@ const SERIES: usize = 50;
 const ENOUGH: u64 = 5 * SERIES as u64;
 
 #[test]
-fn samples_of_both_protocols_arrive_and_tenants_over_their_limit_are_told() {
+fn samples_of_both_protocols_arrive_or_are_denied() {
     let edge = Edge::start(LIMITS);
     let write = |tenant, message| RemoteWrite::new(tenant, message, edge.port());
     let writes = [
@@ -32,14 +32,15 @@ fn samples_of_both_protocols_arrive_and_tenants_over_their_limit_are_told() {
     let counter =
         |name: &str, write| prometheus.remote_write_counter(&format!("prometheus_remote_storage_{name}"), write);
 
-    let arrived = |tenant| edge.sink.of_tenant(tenant).iter().map(|arrival| arrival.counts().samples).sum::<u64>();
+    let arrived =
+        |tenant| edge.upstream.requests_of(tenant).iter().map(|arrival| arrival.counts().samples).sum::<u64>();
     until("samples of remote write 1.0 arrive", || arrived("first") >= ENOUGH);
     until("samples of remote write 2.0 arrive", || arrived("second") >= ENOUGH);
-    until("Prometheus counts the samples that were refused", || {
+    until("Prometheus counts the samples that were denied", || {
         counter("samples_failed_total", first_over) >= ENOUGH as f64
     });
-    // Mimir says of a refused 2.0 push that all its samples were written, and so does the edge: Prometheus counts them as sent.
-    until("Prometheus has sent what is refused in 2.0 too", || counter("samples_total", second_over) >= ENOUGH as f64);
+    // Mimir says of a denied 2.0 push that all its samples were written, and so does the edge: Prometheus counts them as sent.
+    until("Prometheus has sent what is denied in 2.0 too", || counter("samples_total", second_over) >= ENOUGH as f64);
     let log = prometheus.process.log();
     assert!(log.contains("429 Too Many Requests: the request has been rejected because the tenant exceeded"), "{log}");
 
@@ -50,14 +51,14 @@ fn samples_of_both_protocols_arrive_and_tenants_over_their_limit_are_told() {
             "{write:?}"
         );
         let versions: BTreeSet<String> = edge
-            .sink
-            .of_tenant(write.tenant)
+            .upstream
+            .requests_of(write.tenant)
             .iter()
             .filter_map(|arrival| arrival.headers.get("x-prometheus-remote-write-version").map(Cow::into_owned))
             .collect();
         assert_eq!(versions, BTreeSet::from([version.to_owned()]));
     }
-    assert_eq!(edge.sink.of_tenant("first-over").len() + edge.sink.of_tenant("second-over").len(), 0);
+    assert_eq!(edge.upstream.requests_of("first-over").len() + edge.upstream.requests_of("second-over").len(), 0);
     assert!(
         edge.rls.metric(r#"rls_decisions_total{decision="deny",mode="enforce",reason="ingestion_burst"}"#) > Some(0.0)
     );

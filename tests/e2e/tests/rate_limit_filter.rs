@@ -1,11 +1,11 @@
-//! What Envoy's ratelimit filter asks mimir-rls and makes of its answer, seen by a server that stands in its place.
+//! What Envoy's ratelimit filter sends to mimir-rls, and what it does with the response, seen by a server in place of mimir-rls.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use e2e::{Envoy, EnvoySettings, Response as HttpResponse, Sink, push_request, samples, send};
+use e2e::{Envoy, EnvoySettings, Response as HttpResponse, Upstream, push_request, samples, send};
 use proto::envoy::config::core::v3::HeaderValue;
 use proto::envoy::service::auth::v3::authorization_server::{Authorization, AuthorizationServer};
 use proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
@@ -22,14 +22,14 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, async_trait};
 
-const TEXT: &str = "over the limit, says the rate limit service\n";
+const TEXT: &str = "over the limit of the rate limit service\n";
 
-/// Allows every Check, says that the push costs `cost`, and notes what the ratelimit filter asks.
+/// Allows every Check, says that the push costs `cost`, and records the calls of the ratelimit filter.
 #[derive(Clone)]
 struct Recorder {
     cost: Option<&'static str>,
     answer: Result<Code, tonic::Code>,
-    questions: Arc<Mutex<Vec<(MetadataMap, RateLimitRequest)>>>,
+    calls: Arc<Mutex<Vec<(MetadataMap, RateLimitRequest)>>>,
 }
 
 #[async_trait]
@@ -51,7 +51,7 @@ impl RateLimitService for Recorder {
         request: Request<RateLimitRequest>,
     ) -> Result<Response<RateLimitResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
-        self.questions.lock().expect("no test panics here").push((metadata, message));
+        self.calls.lock().expect("no test panics here").push((metadata, message));
         let code = self.answer.map_err(|code| Status::new(code, "as the test wants it"))?;
         let mut answer = RateLimitResponse::default();
         answer.set_overall_code(code);
@@ -68,16 +68,16 @@ fn header((key, value): (&str, &str)) -> HeaderValue {
     HeaderValue { key: key.to_owned(), value: Bytes::copy_from_slice(value.as_bytes()), ..HeaderValue::default() }
 }
 
-struct Asked {
+struct Setup {
     envoy: Envoy,
-    sink: Sink,
+    upstream: Upstream,
     recorder: Recorder,
     _folder: TempDir,
 }
 
-impl Asked {
+impl Setup {
     async fn start(percent_on: bool, cost: Option<&'static str>, answer: Result<Code, tonic::Code>) -> Self {
-        let recorder = Recorder { cost, answer, questions: Arc::default() };
+        let recorder = Recorder { cost, answer, calls: Arc::default() };
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_serving::<AuthorizationServer<Recorder>>().await;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
@@ -88,70 +88,70 @@ impl Asked {
             .add_service(RateLimitServiceServer::new(recorder.clone()));
         tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
 
-        let (sink, folder) = (Sink::start(), tempfile::tempdir().expect("a folder can be made"));
+        let (upstream, folder) = (Upstream::start(), tempfile::tempdir().expect("a folder can be made"));
         let settings = EnvoySettings {
-            upstream_port: Some(sink.port()),
+            upstream_port: Some(upstream.port()),
             charge_samples_in_rate_limit: percent_on,
-            ..EnvoySettings::asking(vec![port])
+            ..EnvoySettings::with_rls(vec![port])
         };
         let envoy = Envoy::start(folder.path(), &settings);
         envoy.wait_for_healthy_rls(1);
-        Self { envoy, sink, recorder, _folder: folder }
+        Self { envoy, upstream, recorder, _folder: folder }
     }
 
     fn push(&self, tenant: &str) -> HttpResponse {
         send(self.envoy.port(), &push_request(tenant, &samples(1).bytes))
     }
 
-    fn questions(&self) -> Vec<(MetadataMap, RateLimitRequest)> {
-        self.recorder.questions.lock().expect("no test panics here").clone()
+    fn calls(&self) -> Vec<(MetadataMap, RateLimitRequest)> {
+        self.recorder.calls.lock().expect("no test panics here").clone()
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_asked_where_check_charges_the_samples() {
-    let asked = Asked::start(false, Some("100000"), Ok(Code::OverLimit)).await;
-    assert_eq!(asked.push("team").status, 200);
-    assert_eq!(asked.questions().len(), 0);
+async fn the_filter_sends_nothing_when_check_charges_the_samples() {
+    let setup = Setup::start(false, Some("100000"), Ok(Code::OverLimit)).await;
+    assert_eq!(setup.push("team").status, 200);
+    assert_eq!(setup.calls().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_check_counted_is_asked_for_the_tenant_of_the_replica_that_check_asked() {
-    let asked = Asked::start(true, Some("100000"), Ok(Code::Ok)).await;
-    assert_eq!(asked.push("team:k=v").status, 200);
-    let questions = asked.questions();
-    let [(metadata, question)] = questions.as_slice() else { unreachable!("{} questions", questions.len()) };
-    assert_eq!(question.domain, "mimir");
-    let [descriptor] = question.descriptors.as_slice() else { unreachable!("{question:?}") };
+async fn the_filter_sends_the_samples_that_check_counted() {
+    let setup = Setup::start(true, Some("100000"), Ok(Code::Ok)).await;
+    assert_eq!(setup.push("team:k=v").status, 200);
+    let calls = setup.calls();
+    let [(metadata, call)] = calls.as_slice() else { unreachable!("{} calls", calls.len()) };
+    assert_eq!(call.domain, "mimir");
+    let [descriptor] = call.descriptors.as_slice() else { unreachable!("{call:?}") };
     assert_eq!(descriptor.hits_addend, Some(100_000));
     let entries: Vec<(&str, &[u8])> =
         descriptor.entries.iter().map(|entry| (entry.key.as_str(), entry.value.as_ref())).collect();
     assert_eq!(entries, [("tenant", b"team:k=v".as_slice())]);
     assert_eq!(metadata.get("x-scope-orgid").map(AsRef::as_ref), Some(b"team:k=v".as_slice()));
-    assert_eq!(asked.sink.arrivals().len(), 1);
+    assert_eq!(setup.upstream.requests().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_asked_for_a_push_that_is_not_to_be_charged() {
-    let asked = Asked::start(true, None, Ok(Code::OverLimit)).await;
-    assert_eq!(asked.push("team").status, 200);
-    assert_eq!(asked.questions().len(), 0);
+async fn the_filter_sends_nothing_for_an_uncharged_push() {
+    let setup = Setup::start(true, None, Ok(Code::OverLimit)).await;
+    assert_eq!(setup.push("team").status, 200);
+    assert_eq!(setup.calls().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_reaches_the_client_as_it_was_worded() {
-    let asked = Asked::start(true, Some("10"), Ok(Code::OverLimit)).await;
-    let answer = asked.push("team");
+async fn a_denial_reaches_the_client_unchanged() {
+    let setup = Setup::start(true, Some("10"), Ok(Code::OverLimit)).await;
+    let answer = setup.push("team");
     assert_eq!((answer.status, answer.text().as_ref()), (429, TEXT));
     assert_eq!(answer.headers.all("content-type").collect::<Vec<_>>(), [b"text/plain; charset=utf-8"]);
     assert_eq!(answer.headers.all("retry-after").collect::<Vec<_>>(), [b"7"]);
     assert_eq!(answer.headers.names().find(|name| name.starts_with("x-envoy")), None);
-    assert_eq!(asked.sink.arrivals().len(), 0);
+    assert_eq!(setup.upstream.requests().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn samples_that_cannot_be_charged_are_answered_503() {
-    let asked = Asked::start(true, Some("10"), Err(tonic::Code::Unavailable)).await;
-    assert_eq!(asked.push("team").status, 503);
-    assert_eq!(asked.sink.arrivals().len(), 0);
+async fn samples_that_cannot_be_charged_get_503() {
+    let setup = Setup::start(true, Some("10"), Err(tonic::Code::Unavailable)).await;
+    assert_eq!(setup.push("team").status, 503);
+    assert_eq!(setup.upstream.requests().len(), 0);
 }

@@ -1,4 +1,4 @@
-//! The recorded cases of a real Mimir, replayed through the real Envoy: with a sink that notes what reaches it, with a real Mimir, and with the
+//! The recorded cases of a real Mimir, replayed through the real Envoy: with an upstream that keeps what reaches it, with a real Mimir, and with the
 //! limits in a ConfigMap.
 
 use e2e::{Edge, Mimir, free_port, recorded_limits, recorded_limits_file, replay_recorded};
@@ -7,14 +7,14 @@ use tempfile::tempdir;
 #[test]
 fn the_edge_answers_what_mimir_answered() {
     replay_recorded(|replay| {
-        let sink = free_port();
-        let edge = Edge::builder().upstream(sink).start(&recorded_limits());
-        replay(edge.port(), &["--sink", &sink.to_string()]);
+        let upstream = free_port();
+        let edge = Edge::builder().upstream(upstream).start(&recorded_limits());
+        replay(edge.port(), &["--sink", &upstream.to_string()]);
     });
 }
 
 #[test]
-fn with_a_mimir_behind_it_no_client_can_tell_the_edge_from_mimir() {
+fn an_edge_before_mimir_answers_exactly_as_mimir_does() {
     replay_recorded(|replay| {
         let folder = tempdir().expect("a temporary folder");
         let mimir = Mimir::start(folder.path(), &recorded_limits_file());

@@ -1,5 +1,5 @@
-//! What Mimir did not take comes back, and nothing that a client sends makes anything come back. Envoy is real, and what stands for Mimir fails
-//! as it is told.
+//! Charges for pushes that Mimir did not accept come back, and nothing that a client sends causes a refund. Envoy is real; a faulty upstream
+//! is in place of Mimir.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
@@ -7,7 +7,7 @@ mod raw_http2;
 
 use std::thread;
 
-use e2e::{Connection, Door, Edge, EdgeBuilder, Gate, Request, push_request, samples, until};
+use e2e::{Behaviour, Connection, Edge, EdgeBuilder, FaultyUpstream, Request, push_request, samples, until};
 use raw_http2::{End, Push};
 use serde_json::Value;
 
@@ -20,16 +20,16 @@ overrides:
 /// Samples of a push.
 const PUSH: usize = 60;
 
-/// An edge, and what stands for Mimir behind it.
-struct Failing {
+/// An edge, and a faulty upstream in place of Mimir.
+struct Setup {
     edge: Edge,
-    gate: Gate,
+    upstream: FaultyUpstream,
 }
 
-impl Failing {
+impl Setup {
     fn start(builder: EdgeBuilder) -> Self {
-        let gate = Gate::start(Door::Answer(200));
-        Self { edge: builder.upstream(gate.port()).start(LIMITS), gate }
+        let upstream = FaultyUpstream::start(Behaviour::Answer(200));
+        Self { edge: builder.upstream(upstream.port()).start(LIMITS), upstream }
     }
 
     fn request() -> Request {
@@ -38,7 +38,7 @@ impl Failing {
 
     /// Whole tokens that a tenant has left of requests and items.
     #[track_caller]
-    fn left(&self, tenant: &str) -> (i64, i64) {
+    fn tokens(&self, tenant: &str) -> (i64, i64) {
         let page = self.edge.rls.get(&format!("/api/v1/tenants/{tenant}")).json();
         let tokens = |bucket: &str| page.pointer(bucket).and_then(Value::as_f64).map_or(-1, |tokens| tokens as i64);
         (tokens("/request/tokens"), tokens("/ingestion/tokens"))
@@ -55,100 +55,100 @@ impl Failing {
             .sum()
     }
 
-    /// What a push costs while Mimir does this, once what comes back is back.
+    /// Checks that a push costs nothing while Mimir behaves like this, once its charge has come back.
     #[track_caller]
-    fn comes_back(&self, door: Door, status: u16, cause: &str) {
-        let (before, counted) = (self.left("t"), self.counted(cause));
-        self.gate.set(door);
-        assert_eq!(self.edge.send(&Self::request()).status, status, "{door:?}");
-        self.gives_back(before, cause, counted + self.of_a_push());
+    fn check_refund(&self, behaviour: Behaviour, status: u16, cause: &str) {
+        let (before, counted) = (self.tokens("t"), self.counted(cause));
+        self.upstream.set(behaviour);
+        assert_eq!(self.edge.send(&Self::request()).status, status, "{behaviour:?}");
+        self.check_refunded(before, cause, counted + self.refunds_per_push());
     }
 
     #[track_caller]
-    fn gives_back(&self, before: (i64, i64), cause: &str, counted: f64) {
+    fn check_refunded(&self, before: (i64, i64), cause: &str, counted: f64) {
         until(&format!("{cause} is counted"), || self.counted(cause) >= counted);
-        assert_eq!((self.left("t"), self.counted(cause)), (before, counted), "{cause}");
+        assert_eq!((self.tokens("t"), self.counted(cause)), (before, counted), "{cause}");
     }
 
-    /// Two calls charge a push where the rate limit call charges the samples.
-    fn of_a_push(&self) -> f64 {
+    /// Refunds of one push: two, where ShouldRateLimit charges the samples, because two calls charge it.
+    fn refunds_per_push(&self) -> f64 {
         if self.edge.rls.metric("rls_left_to_rate_limit_total") > Some(0.0) { 2.0 } else { 1.0 }
     }
 
-    /// A push that is answered in another way than those above stays charged. What is asked for it would be asked before the next push's
-    /// refund: both take the same connection.
+    /// Checks that a push with another response stays charged. A refund of it would arrive before the next push's refund: both use the same
+    /// connection.
     #[track_caller]
-    fn stays_charged(&self, what: &str, send: impl FnOnce(&Edge)) {
-        let ((requests, items), counted) = (self.left("t"), self.all_counted());
+    fn check_stays_charged(&self, what: &str, send: impl FnOnce(&Edge)) {
+        let ((requests, items), counted) = (self.tokens("t"), self.all_counted());
         send(&self.edge);
-        until(&format!("{what}: it is charged"), || self.left("t") == (requests - 1, items - PUSH as i64));
-        self.nothing_comes_back(what, counted);
+        until(&format!("{what}: it is charged"), || self.tokens("t") == (requests - 1, items - PUSH as i64));
+        self.check_no_refund(what, counted);
     }
 
-    /// Pushes that reach Mimir cost what they hold, whatever else they are. A client may be gone before its push is there.
+    /// Checks that pushes cost what they hold if they reach Mimir. A client may disconnect before its push arrives.
     #[track_caller]
-    fn costs_what_mimir_took(&self, what: &str, send: impl FnOnce()) {
-        let ((requests, items), arrived) = (self.left("t"), self.gate.received());
+    fn check_charges_what_mimir_received(&self, what: &str, send: impl FnOnce()) {
+        let ((requests, items), arrived) = (self.tokens("t"), self.upstream.received());
         send();
         until(&format!("{what} cost what Mimir took"), || {
-            let taken = i64::try_from(self.gate.received() - arrived).expect("not so many");
-            self.left("t") == (requests - taken, items - taken * PUSH as i64)
+            let taken = i64::try_from(self.upstream.received() - arrived).expect("not so many");
+            self.tokens("t") == (requests - taken, items - taken * PUSH as i64)
         });
     }
 
-    /// After a push that does come back, everything before it would have come back too.
+    /// Checks that nothing else came back: after the refund of a later push, the refunds of all earlier ones would be there.
     #[track_caller]
-    fn nothing_comes_back(&self, what: &str, counted: f64) {
-        let (before, errors) = (self.left("t"), self.counted("mimir_error"));
-        self.gate.set(Door::Answer(503));
+    fn check_no_refund(&self, what: &str, counted: f64) {
+        let (before, errors) = (self.tokens("t"), self.counted("mimir_error"));
+        self.upstream.set(Behaviour::Answer(503));
         for another in 1..=2 {
             assert_eq!(self.edge.send(&Self::request()).status, 503);
-            let due = errors + f64::from(another) * self.of_a_push();
+            let due = errors + f64::from(another) * self.refunds_per_push();
             until("a push comes back", || self.counted("mimir_error") >= due);
         }
-        assert_eq!((self.left("t"), self.all_counted()), (before, counted + 2.0 * self.of_a_push()), "{what}");
+        assert_eq!((self.tokens("t"), self.all_counted()), (before, counted + 2.0 * self.refunds_per_push()), "{what}");
     }
 }
 
-fn everything_that_mimir_did_not_take_comes_back(failing: &Failing) {
+fn check_refunds(setup: &Setup) {
     let full = (10_000, 1_000_000);
-    assert_eq!(failing.left("t"), full);
-    failing.gate.set(Door::Silence);
+    assert_eq!(setup.tokens("t"), full);
+    setup.upstream.set(Behaviour::NoAnswer);
     thread::scope(|scope| {
-        let silent = scope.spawn(|| failing.edge.send(&Failing::request()).status);
-        until("a push waits for an answer", || failing.gate.received() == 1);
-        assert_eq!(failing.left("t"), (full.0 - 1, full.1 - PUSH as i64));
-        for (door, status, cause) in [
-            (Door::Answer(501), 501, "mimir_error"),
-            (Door::Answer(503), 503, "mimir_error"),
-            (Door::Answer(599), 599, "mimir_error"),
-            (Door::Answer(429), 429, "mimir_refused"),
-            (Door::Answer(529), 529, "mimir_refused"),
-            (Door::HangUp, 503, "no_answer"),
+        let silent = scope.spawn(|| setup.edge.send(&Setup::request()).status);
+        until("a push waits for an answer", || setup.upstream.received() == 1);
+        assert_eq!(setup.tokens("t"), (full.0 - 1, full.1 - PUSH as i64));
+        for (behaviour, status, cause) in [
+            (Behaviour::Answer(501), 501, "mimir_error"),
+            (Behaviour::Answer(503), 503, "mimir_error"),
+            (Behaviour::Answer(599), 599, "mimir_error"),
+            (Behaviour::Answer(429), 429, "mimir_refused"),
+            (Behaviour::Answer(529), 529, "mimir_refused"),
+            (Behaviour::CloseConnection, 503, "no_answer"),
         ] {
-            failing.comes_back(door, status, cause);
+            setup.check_refund(behaviour, status, cause);
         }
-        what_mimir_answers_otherwise_stays_charged(failing);
-        nothing_that_a_client_sends_makes_anything_come_back(failing);
-        nothing_that_a_client_of_http2_sends_makes_anything_come_back(failing);
-        a_push_of_two_tenants_is_nobodys(failing);
-        let ((requests, items), counted) = (failing.left("t"), failing.counted("no_answer"));
+        check_other_statuses_stay_charged(setup);
+        check_headers_cause_no_refund(setup);
+        check_http2_fields_cause_no_refund(setup);
+        check_repeated_tenants_cause_no_charge(setup);
+        let ((requests, items), counted) = (setup.tokens("t"), setup.counted("no_answer"));
         assert_eq!(silent.join().expect("it is answered"), 504);
-        failing.gives_back((requests + 1, items + PUSH as i64), "no_answer", counted + failing.of_a_push());
+        setup.check_refunded((requests + 1, items + PUSH as i64), "no_answer", counted + setup.refunds_per_push());
     });
 }
 
-fn what_mimir_answers_otherwise_stays_charged(failing: &Failing) {
+fn check_other_statuses_stay_charged(setup: &Setup) {
     for status in [200, 202, 204, 302, 400, 404, 413, 422, 428, 430, 499] {
-        failing.gate.set(Door::Answer(status));
-        failing.stays_charged(&status.to_string(), |edge| assert_eq!(edge.send(&Failing::request()).status, status));
+        setup.upstream.set(Behaviour::Answer(status));
+        setup.check_stays_charged(&status.to_string(), |edge| assert_eq!(edge.send(&Setup::request()).status, status));
     }
-    failing.gate.set(Door::Silence);
-    failing.stays_charged("a client that does not wait", |edge| {
+    setup.upstream.set(Behaviour::NoAnswer);
+    setup.check_stays_charged("a client that does not wait", |edge| {
         let (mut connection, arrived) =
-            (Connection::open(edge.port()).expect("Envoy takes a connection"), failing.gate.received());
-        connection.begin(&Failing::request()).expect("a push can be sent");
-        until("the push waits for Mimir", || failing.gate.received() > arrived);
+            (Connection::open(edge.port()).expect("Envoy takes a connection"), setup.upstream.received());
+        connection.begin(&Setup::request()).expect("a push can be sent");
+        until("the push waits for Mimir", || setup.upstream.received() > arrived);
     });
 }
 
@@ -184,29 +184,29 @@ const NAMES: [&str; 27] = [
 ];
 const VALUES: [&str; 8] = ["1", "0", "no_answer", "mimir_error", "503", "0/1/1000/t", "via_upstream", "trailers"];
 
-fn nothing_that_a_client_sends_makes_anything_come_back(failing: &Failing) {
-    let counted = failing.all_counted();
-    failing.gate.set(Door::Answer(200));
-    failing.costs_what_mimir_took("headers", || {
+fn check_headers_cause_no_refund(setup: &Setup) {
+    let counted = setup.all_counted();
+    setup.upstream.set(Behaviour::Answer(200));
+    setup.check_charges_what_mimir_received("headers", || {
         for (name, value) in NAMES.iter().flat_map(|name| VALUES.map(|value| (name, value))) {
-            // Some are no HTTP: such a request is refused, or its connection ends.
-            let request = Failing::request().header(name, value);
-            drop(Connection::open(failing.edge.port()).and_then(|mut open| open.send(&request)));
+            // Some are no HTTP: such a request is rejected, or its connection ends.
+            let request = Setup::request().header(name, value);
+            drop(Connection::open(setup.edge.port()).and_then(|mut open| open.send(&request)));
         }
     });
-    failing.nothing_comes_back("headers", counted);
+    setup.check_no_refund("headers", counted);
 }
 
-fn nothing_that_a_client_of_http2_sends_makes_anything_come_back(failing: &Failing) {
-    let (counted, body) = (failing.all_counted(), samples(PUSH).bytes);
+fn check_http2_fields_cause_no_refund(setup: &Setup) {
+    let (counted, body) = (setup.all_counted(), samples(PUSH).bytes);
     let mut answered = 0;
-    failing.gate.set(Door::Answer(200));
-    failing.costs_what_mimir_took("headers and trailers", || {
+    setup.upstream.set(Behaviour::Answer(200));
+    setup.check_charges_what_mimir_received("headers and trailers", || {
         for name in NAMES {
             for value in ["no_answer", "503"] {
                 let push = |headers: &[(&str, &str)], trailers: &[(&str, &str)]| {
                     let push =
-                        Push::send(failing.edge.port(), headers, &body, trailers).expect("Envoy takes a connection");
+                        Push::send(setup.edge.port(), headers, &body, trailers).expect("Envoy takes a connection");
                     push.end().expect("it answers")
                 };
                 let ends = [push(&[(name, value)], &[]), push(&[], &[(name, value)])];
@@ -218,44 +218,44 @@ fn nothing_that_a_client_of_http2_sends_makes_anything_come_back(failing: &Faili
         }
     });
     assert!(answered > NAMES.len(), "{answered} pushes were answered");
-    failing.nothing_comes_back("headers and trailers", counted);
-    failing.gate.set(Door::Silence);
-    failing.stays_charged("a client that takes its push back", |edge| {
-        let arrived = failing.gate.received();
+    setup.check_no_refund("headers and trailers", counted);
+    setup.upstream.set(Behaviour::NoAnswer);
+    setup.check_stays_charged("a client that takes its push back", |edge| {
+        let arrived = setup.upstream.received();
         let push = Push::send(edge.port(), &[], &body, &[]).expect("Envoy takes a connection");
-        until("the push waits for Mimir", || failing.gate.received() > arrived);
+        until("the push waits for Mimir", || setup.upstream.received() > arrived);
         push.reset().expect("a reset can be sent");
     });
 }
 
 /// Two tenants, or one twice: nothing is charged, and nothing comes back to either.
-fn a_push_of_two_tenants_is_nobodys(failing: &Failing) {
-    let (before, counted) = (failing.left("t"), failing.all_counted());
-    failing.gate.set(Door::Answer(503));
+fn check_repeated_tenants_cause_no_charge(setup: &Setup) {
+    let (before, counted) = (setup.tokens("t"), setup.all_counted());
+    setup.upstream.set(Behaviour::Answer(503));
     for second in ["t", "u", ""] {
-        assert_eq!(failing.edge.send(&Failing::request().header("X-Scope-OrgID", second)).status, 400);
+        assert_eq!(setup.edge.send(&Setup::request().header("X-Scope-OrgID", second)).status, 400);
     }
-    assert_eq!((failing.left("t"), failing.left("u")), (before, (-1, 10_000)));
-    failing.nothing_comes_back("two tenants", counted);
+    assert_eq!((setup.tokens("t"), setup.tokens("u")), (before, (-1, 10_000)));
+    setup.check_no_refund("two tenants", counted);
 }
 
 #[test]
-fn what_mimir_did_not_take_comes_back_where_check_charges() {
-    everything_that_mimir_did_not_take_comes_back(&Failing::start(Edge::builder()));
+fn charges_of_check_come_back() {
+    check_refunds(&Setup::start(Edge::builder()));
 }
 
 #[test]
-fn what_mimir_did_not_take_comes_back_where_the_rate_limit_charges() {
-    everything_that_mimir_did_not_take_comes_back(&Failing::start(Edge::builder().charge_samples_in_rate_limit()));
+fn charges_of_should_rate_limit_come_back_too() {
+    check_refunds(&Setup::start(Edge::builder().charge_samples_in_rate_limit()));
 }
 
 #[test]
-fn what_comes_back_reaches_the_process_that_charged() {
+fn a_refund_reaches_the_process_that_charged() {
     let tenants: Vec<String> = (0..30).map(|number| format!("tenant-{number}")).chain(["a:k=v".to_owned()]).collect();
-    let gate = Gate::start(Door::Answer(503));
-    let edge = Edge::builder().replicas(3).upstream(gate.port()).start(LIMITS);
+    let upstream = FaultyUpstream::start(Behaviour::Answer(503));
+    let edge = Edge::builder().replicas(3).upstream(upstream.port()).start(LIMITS);
     edge.envoy.wait_for_healthy_rls(3);
-    let replicas: Vec<_> = std::iter::once(&edge.rls).chain(&edge.replicas).collect();
+    let replicas: Vec<_> = edge.all_rls().collect();
     let counted = |cause: &str| {
         let series = format!(r#"rls_refunds_total{{cause="{cause}"}}"#);
         replicas.iter().map(|rls| rls.metric(&series).unwrap_or_default()).collect::<Vec<_>>()
@@ -272,23 +272,23 @@ fn what_comes_back_reaches_the_process_that_charged() {
 }
 
 #[test]
-fn requests_come_back_where_bodies_are_withheld_and_where_envoy_fails_open() {
+fn requests_come_back_when_bodies_are_withheld_or_failing_open() {
     for builder in [Edge::builder().withholding_bodies(), Edge::builder().failing_open()] {
-        let failing = Failing::start(builder);
-        failing.comes_back(Door::Answer(503), 503, "mimir_error");
-        failing.comes_back(Door::HangUp, 503, "no_answer");
+        let setup = Setup::start(builder);
+        setup.check_refund(Behaviour::Answer(503), 503, "mimir_error");
+        setup.check_refund(Behaviour::CloseConnection, 503, "no_answer");
     }
 }
 
 #[test]
-fn an_edge_that_is_a_mirror_or_only_looks_gives_nothing_back() {
-    let failing = Failing::start(Edge::builder().edge_config("{ tenants: { t: { mode: off } } }"));
-    failing.gate.set(Door::Answer(503));
-    assert_eq!(failing.edge.send(&Failing::request()).status, 503);
+fn mirror_and_shadow_edges_refund_nothing() {
+    let setup = Setup::start(Edge::builder().edge_config("{ tenants: { t: { mode: off } } }"));
+    setup.upstream.set(Behaviour::Answer(503));
+    assert_eq!(setup.edge.send(&Setup::request()).status, 503);
     // A copy is answered by Envoy itself, with 200.
     let copy = push_request("u", &samples(PUSH).bytes).header("X-Mimir-Edge-Traffic", "mirror");
-    assert_eq!(failing.edge.send(&copy).status, 200);
-    assert_eq!(failing.edge.push("u", &samples(PUSH).bytes).status, 503);
-    until("a push that was charged comes back", || failing.counted("mimir_error") == 1.0);
-    assert_eq!((failing.left("u").1, failing.all_counted()), (10_000 - PUSH as i64, 1.0));
+    assert_eq!(setup.edge.send(&copy).status, 200);
+    assert_eq!(setup.edge.push("u", &samples(PUSH).bytes).status, 503);
+    until("a push that was charged comes back", || setup.counted("mimir_error") == 1.0);
+    assert_eq!((setup.tokens("u").1, setup.all_counted()), (10_000 - PUSH as i64, 1.0));
 }

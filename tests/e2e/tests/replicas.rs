@@ -15,12 +15,8 @@ fn allowed(rls: &MimirRls) -> f64 {
     rls.metric(r#"rls_decisions_total{decision="allow",mode="enforce",reason="within_limits"}"#).unwrap_or_default()
 }
 
-fn both(edge: &Edge) -> impl Iterator<Item = &MimirRls> {
-    std::iter::once(&edge.rls).chain(&edge.replicas)
-}
-
 #[test]
-fn a_tenant_has_one_bucket_whichever_replica_could_decide() {
+fn a_tenant_has_one_bucket_across_replicas() {
     let overrides: String = (0..TENANTS)
         .map(|index| format!("  {}: {{ request_rate: 0.001, request_burst_size: 5 }}\n", tenant(index)))
         .collect();
@@ -39,14 +35,14 @@ fn a_tenant_has_one_bucket_whichever_replica_could_decide() {
             });
         }
     });
-    for rls in both(&edge) {
+    for rls in edge.all_rls() {
         assert!(allowed(rls) > 0.0, "a replica was never asked");
     }
-    assert_eq!(both(&edge).map(allowed).sum::<f64>(), 5.0 * TENANTS as f64);
+    assert_eq!(edge.all_rls().map(allowed).sum::<f64>(), 5.0 * TENANTS as f64);
 }
 
 #[test]
-fn a_drain_under_load_is_taken_over_by_the_other_replica() {
+fn another_replica_takes_over_a_drain_under_load() {
     let mut edge = Edge::builder().replicas(2).rls_arguments(&["--drain-delay=4s"]).start("overrides: { team: {} }");
     edge.envoy.wait_for_healthy_rls(2);
     let body = samples(1);
@@ -71,6 +67,6 @@ fn a_drain_under_load_is_taken_over_by_the_other_replica() {
         (tally.answers(), [""; 0].map(str::to_owned).as_slice()),
         "{tally:?}"
     );
-    assert_eq!(edge.sink.arrivals().len(), tally.of(200));
+    assert_eq!(edge.upstream.requests().len(), tally.of(200));
     assert!(edge.replicas.iter().map(allowed).sum::<f64>() >= taken_over + 200.0);
 }

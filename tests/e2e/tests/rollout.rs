@@ -1,9 +1,9 @@
-//! The whole way with real NGINX, Envoy, mimir-rls and Mimir under constant load: direct, mirror, canary 1 to 100 %, full, and back.
+//! The whole rollout with real NGINX, Envoy, mimir-rls and Mimir under constant load: direct, mirror, canary 1 to 100 %, full, and back.
 
 use std::time::Duration;
 
 use e2e::{
-    Behind, Edge, Envoy, EnvoySettings, FrontClient, FrontLoad, FrontTally, Mimir, MimirRls, Nginx, Request,
+    Edge, Envoy, EnvoySettings, Mimir, MimirRls, Nginx, ProxyBackends, ProxyClient, ProxyLoad, ProxyTally, Request,
     WatchedFile, until,
 };
 use tempfile::tempdir;
@@ -27,8 +27,8 @@ const RELOADS: usize = 11;
 /// Answers that are waited for in each step, some 2 s of the load.
 const ANSWERS: usize = 400;
 
-fn clients() -> Vec<FrontClient> {
-    let client = |tenant, samples, millis| FrontClient::new(tenant, samples, Duration::from_millis(millis));
+fn clients() -> Vec<ProxyClient> {
+    let client = |tenant, samples, millis| ProxyClient::new(tenant, samples, Duration::from_millis(millis));
     let mut clients = vec![client("steady", 50, 20); 2];
     clients.extend(vec![client("calm", 500, 100); 2]);
     clients.extend(vec![client("greedy", 50, 25); 2]);
@@ -36,9 +36,9 @@ fn clients() -> Vec<FrontClient> {
     clients
 }
 
-/// Everything of a rollout, and the load that goes on through it.
+/// Everything of a rollout, and the load during it.
 struct Rollout {
-    load: FrontLoad,
+    load: ProxyLoad,
     nginx: Nginx,
     edge: Edge,
     mirror: Envoy,
@@ -51,11 +51,12 @@ impl Rollout {
         let mimir = Mimir::start(&folder.join("mimir"), &limits.path());
         let edge = Edge::builder().upstream(mimir.port()).start_with(limits);
         // The Envoy of the mirror step is one that never contacts Mimir.
-        let settings = EnvoySettings { failure_mode_allow: true, ..EnvoySettings::asking(vec![edge.rls.grpc_port()]) };
+        let settings =
+            EnvoySettings { failure_mode_allow: true, ..EnvoySettings::with_rls(vec![edge.rls.grpc_port()]) };
         let mirror = Envoy::start(folder, &settings);
-        let behind = Behind { mimir: mimir.port(), queries: mimir.port(), envoy: edge.port() };
-        let nginx = Nginx::start("direct.conf", behind);
-        let load = FrontLoad::start(nginx.port(), clients());
+        let backends = ProxyBackends::new(mimir.port(), edge.port());
+        let nginx = Nginx::start("direct.conf", backends);
+        let load = ProxyLoad::start(nginx.port(), clients());
         let rollout = Self { load, nginx, edge, mirror, mimir };
         rollout.load.wait_for_more(ANSWERS);
         rollout
@@ -69,7 +70,7 @@ impl Rollout {
         assert!(decided > 0, "nothing was mirrored");
     }
 
-    /// The upgrade to mode enforce comes before NGINX is told: copies go on, to an Envoy that has a way to Mimir.
+    /// The upgrade to mode enforce comes before NGINX's reload: copies still go to an Envoy that can reach Mimir.
     fn mirror_into_an_enforcing_envoy(&self) {
         self.nginx.switch_to("mirror.conf");
         let (decided, _) = self.step();
@@ -133,7 +134,7 @@ fn taken(mimir: &Mimir, tenant: &str) -> (Option<f64>, Option<f64>, Option<f64>)
 }
 
 #[track_caller]
-fn is_what_mimir_alone_would_have_answered(tally: &FrontTally) {
+fn is_what_mimir_alone_would_have_answered(tally: &ProxyTally) {
     assert_eq!(tally.errors, [""; 0]);
     assert!(tally.other_than(&[200, 429]).is_empty(), "{:?}", tally.other_than(&[200, 429]));
     for tenant in WITHIN {
@@ -141,8 +142,8 @@ fn is_what_mimir_alone_would_have_answered(tally: &FrontTally) {
     }
     for tenant in OVER {
         let texts = |by_edge: bool| {
-            let refusals = tally.of(tenant, 429).filter(move |push| push.answer.reason().is_some() == by_edge);
-            let mut texts: Vec<String> = refusals.map(|push| push.answer.text().into_owned()).collect();
+            let denials = tally.of(tenant, 429).filter(move |push| push.answer.reason().is_some() == by_edge);
+            let mut texts: Vec<String> = denials.map(|push| push.answer.text().into_owned()).collect();
             texts.sort();
             texts.dedup();
             texts
@@ -155,7 +156,7 @@ fn is_what_mimir_alone_would_have_answered(tally: &FrontTally) {
 }
 
 #[test]
-fn a_rollout_and_its_rollback_cost_no_push_and_no_error() {
+fn rollout_and_rollback_lose_no_push_and_cause_no_error() {
     let folder = tempdir().expect("a folder can be made");
     let mut rollout = Rollout::start(folder.path());
     rollout.mirror();
@@ -167,7 +168,7 @@ fn a_rollout_and_its_rollback_cost_no_push_and_no_error() {
     rollout.full("full-fail-closed.conf");
     rollout.nginx.switch_to("direct.conf");
     let (decided, _) = rollout.step();
-    assert_eq!(decided, 0, "the edge was asked after the rollback");
+    assert_eq!(decided, 0, "the edge decided on pushes after the rollback");
     rollout.edge.envoy.process.kill();
     rollout.edge.rls.process.kill();
     rollout.load.wait_for_more(ANSWERS);
@@ -185,7 +186,7 @@ fn a_rollout_and_its_rollback_cost_no_push_and_no_error() {
     assert!(tally.repeated <= clients().len() * RELOADS, "{} pushes were repeated", tally.repeated);
     for tenant in WITHIN.iter().chain(&OVER) {
         let accepted = tally.accepted(tenant) as f64;
-        eprintln!("{tenant}: {accepted} samples accepted, {} pushes refused", tally.of(tenant, 429).count());
+        eprintln!("{tenant}: {accepted} samples accepted, {} pushes denied", tally.of(tenant, 429).count());
         let expected = (Some(accepted), Some(accepted), Some(0.0));
         until("Mimir's ingester has counted", || taken(&mimir, tenant).1 >= Some(accepted));
         assert_eq!(taken(&mimir, tenant), expected, "{tenant}");

@@ -1,4 +1,4 @@
-//! What the mirror step is for: the edge, which gets copies, decides as the Mimir behind NGINX does, with a good part of the pushes over limits.
+//! The mirror step: the edge, which gets copies, decides as the Mimir behind NGINX does, with many pushes over limits.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot do its part fails")]
 
@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use e2e::{
-    Behind, Envoy, EnvoySettings, FrontClient, FrontLoad, FrontTally, Mimir, MimirRls, Nginx, Request, WatchedFile,
-    noisy, push_request, until, wait_until,
+    Envoy, EnvoySettings, Mimir, MimirRls, Nginx, ProxyBackends, ProxyClient, ProxyLoad, ProxyTally, Request,
+    WatchedFile, noisy, push_request, until, wait_until,
 };
 use serde_json::Value;
 use tempfile::tempdir;
@@ -24,34 +24,34 @@ overrides:
 ";
 const TENANTS: [(&str, usize); 4] = [("within", 100), ("over-rate", 100), ("over-requests", 10), ("over-burst", 60)];
 
-/// Both refuse what is larger.
+/// Both deny what is larger.
 const MAX_BYTES: usize = 1 << 20;
 const WINDOW: Duration = Duration::from_secs(10);
 const WINDOWS: usize = 6;
 const AGREEMENT: f64 = 0.02;
 
-fn clients() -> Vec<FrontClient> {
+fn clients() -> Vec<ProxyClient> {
     let client = |tenant: &str, millis| {
         let samples = TENANTS.iter().find(|(name, _)| *name == tenant).map_or(0, |(_, samples)| *samples);
-        FrontClient::new(tenant, samples, Duration::from_millis(millis))
+        ProxyClient::new(tenant, samples, Duration::from_millis(millis))
     };
-    // What is under way at a border counts on one side before it does on the other: no more than one push in 200 for each client.
+    // A push in flight at the end of a window can count in Mimir and not yet at the edge: at most one in 200 of each client.
     let mut clients = vec![client("within", 50)];
     clients.push(client("over-rate", 25));
     clients.extend(vec![client("over-requests", 40); 4]);
     clients.extend(vec![client("over-burst", 200); 2]);
-    clients.push(FrontClient::of_requests("broken", Duration::from_millis(200), |_, number| {
+    clients.push(ProxyClient::of_requests("broken", Duration::from_millis(200), |_, number| {
         push_request(&format!("broken-{number}"), &vec![b'x'; broken_bytes(number)])
     }));
-    clients.push(FrontClient::of_requests("nobody", Duration::from_millis(300), |_, number| {
+    clients.push(ProxyClient::of_requests("nobody", Duration::from_millis(300), |_, number| {
         Request::new("POST", "/api/v1/push").body(&vec![b'x'; nobody_bytes(number)])
     }));
-    clients.push(FrontClient::of_requests("large", Duration::from_secs(1), |_, number| {
+    clients.push(ProxyClient::of_requests("large", Duration::from_secs(1), |_, number| {
         let mut body = noisy(MAX_BYTES + 100_000).bytes;
         body.resize(large_bytes(number), 0);
         push_request(&format!("large-{number}"), &body)
     }));
-    clients.push(FrontClient::of_requests("inflated", Duration::from_millis(500), |_, number| {
+    clients.push(ProxyClient::of_requests("inflated", Duration::from_millis(500), |_, number| {
         push_request(&format!("inflated-{number}"), &inflated(number))
     }));
     clients
@@ -106,11 +106,11 @@ impl Mirrored {
         let settings = EnvoySettings {
             failure_mode_allow: true,
             max_request_bytes: 100 << 20,
-            ..EnvoySettings::asking(vec![rls.grpc_port()])
+            ..EnvoySettings::with_rls(vec![rls.grpc_port()])
         };
         let envoy = Envoy::start(folder, &settings);
-        let behind = Behind { mimir: mimir.port(), queries: mimir.port(), envoy: envoy.port() };
-        Self { nginx: Nginx::start_edited("mirror.conf", behind, with_patience), _envoy: envoy, rls, mimir }
+        let backends = ProxyBackends::new(mimir.port(), envoy.port());
+        Self { nginx: Nginx::start_edited("mirror.conf", backends, with_patience), _envoy: envoy, rls, mimir }
     }
 
     /// The samples that the edge would have accepted so far, and when that was.
@@ -144,7 +144,7 @@ struct MonotonicNanos {
 impl MonotonicNanos {
     /// The samples of pushes that Mimir had answered with 200. Its own counter has the same in the end, but its page takes too long to read for a
     /// border.
-    fn taken(&self, tally: &FrontTally, tenant: &str) -> usize {
+    fn taken(&self, tally: &ProxyTally, tenant: &str) -> usize {
         let before = tally.of(tenant, 200).filter(|push| push.started + push.took <= self.at);
         before.map(|push| push.samples).sum()
     }
@@ -156,7 +156,7 @@ fn audit(folder: &Path) -> std::path::PathBuf {
 
 /// Compares what both accepted between each border and the next.
 #[track_caller]
-fn agree(borders: &[MonotonicNanos], tally: &FrontTally) {
+fn agree(borders: &[MonotonicNanos], tally: &ProxyTally) {
     for (window, border) in borders.windows(2).enumerate() {
         let [from, to] = border else { unreachable!("windows of two") };
         for (index, (tenant, _)) in TENANTS.iter().enumerate() {
@@ -173,11 +173,11 @@ fn agree(borders: &[MonotonicNanos], tally: &FrontTally) {
     }
 }
 
-/// Tenant, size and status of each refusal that no bucket decided, with its text.
-type Refusals = BTreeMap<(Option<String>, usize), (u16, String)>;
+/// Tenant, size and status of each denial that no bucket decided, with its text.
+type Denials = BTreeMap<(Option<String>, usize), (u16, String)>;
 
-fn told_by_mimir(tally: &FrontTally) -> Refusals {
-    let refusal = |push: &e2e::Pushed| {
+fn rejections_of_mimir(tally: &ProxyTally) -> Denials {
+    let denial = |push: &e2e::AnsweredPush| {
         let number = push.number;
         let (tenant, bytes) = match push.tenant.as_str() {
             "broken" => (Some(format!("broken-{number}")), broken_bytes(number)),
@@ -188,15 +188,15 @@ fn told_by_mimir(tally: &FrontTally) -> Refusals {
         };
         Some(((tenant, bytes), (push.answer.status, push.answer.text().trim_end().to_owned())))
     };
-    tally.pushed.iter().filter_map(refusal).collect()
+    tally.pushed.iter().filter_map(denial).collect()
 }
 
-fn told_by_the_edge(folder: &Path) -> Refusals {
+fn denials_of_edge(folder: &Path) -> Denials {
     let text = fs::read_to_string(audit(folder)).unwrap_or_default();
     let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let refusals = lines
+    let denials = lines
         .filter(|line| !matches!(line["reason"].as_str(), Some("request_rate" | "ingestion_rate" | "ingestion_burst")));
-    let told = |line: Value| {
+    let denial = |line: Value| {
         let number = |field: &str| line[field].as_u64().unwrap_or_default();
         let message = line["message"].as_str().unwrap_or_default().trim_end().to_owned();
         (
@@ -204,10 +204,10 @@ fn told_by_the_edge(folder: &Path) -> Refusals {
             (number("status") as u16, message),
         )
     };
-    refusals.map(told).collect()
+    denials.map(denial).collect()
 }
 
-/// Both refuse it in the same words; but for a push that is too large as sent, of which the edge speaks in its own (docs/parity.md).
+/// Both deny it with the same text, except a push that is too large as sent: there the edge has a text of its own (docs/parity.md).
 fn agrees((tenant, _): &(Option<String>, usize), by_mimir: &(u16, String), by_edge: Option<&(u16, String)>) -> bool {
     if tenant.as_ref().is_some_and(|tenant| tenant.starts_with("large-")) {
         return by_mimir.0 == 400 && by_edge.is_some_and(|(status, _)| *status == 413);
@@ -216,35 +216,37 @@ fn agrees((tenant, _): &(Option<String>, usize), by_mimir: &(u16, String), by_ed
 }
 
 #[test]
-fn a_mirrored_edge_decides_as_the_mimir_that_answers() {
+fn a_mirrored_edge_decides_as_mimir_does() {
     let folder = tempdir().expect("a folder can be made");
     let limits = WatchedFile::of(LIMITS);
     let mirrored = Mirrored::start(folder.path(), &limits);
     let mut borders = vec![mirrored.allowed()];
-    let load = FrontLoad::start(mirrored.nginx.port(), clients());
+    let load = ProxyLoad::start(mirrored.nginx.port(), clients());
     let started = Instant::now();
     for window in 1..=WINDOWS {
+        // What is compared is what both allow in a window of time, so the window has to pass.
         wait_until(started + WINDOW * window as u32);
         borders.push(mirrored.allowed());
     }
     let tally = load.stop();
 
     assert_eq!(tally.errors, [""; 0]);
-    let refused = tally.pushed.iter().filter(|push| push.answer.status == 429).count();
-    eprintln!("{refused} of {} pushes were over limits, as Mimir said", tally.pushed.len());
-    assert!(refused * 5 >= tally.pushed.len(), "less than 20 % are over limits: {refused} of {}", tally.pushed.len());
+    let denied = tally.pushed.iter().filter(|push| push.answer.status == 429).count();
+    eprintln!("{denied} of {} pushes were over limits, as Mimir said", tally.pushed.len());
+    assert!(denied * 5 >= tally.pushed.len(), "less than 20 % are over limits: {denied} of {}", tally.pushed.len());
     agree(&borders, &tally);
 
-    let by_mimir = told_by_mimir(&tally);
-    until("the edge has decided on the last copies", || told_by_the_edge(folder.path()).len() >= by_mimir.len());
-    let by_edge = told_by_the_edge(folder.path());
+    let by_mimir = rejections_of_mimir(&tally);
+    until("the edge has decided on the last copies", || denials_of_edge(folder.path()).len() >= by_mimir.len());
+    let by_edge = denials_of_edge(folder.path());
     for (status, part) in [(400, "corrupt"), (400, "(compressed)"), (400, "(uncompressed)"), (401, "no org id")] {
-        let count = by_mimir.values().filter(|(told, text)| *told == status && text.contains(part)).count();
-        eprintln!("{count} pushes were refused with {status}, ... {part} ...");
+        let count = by_mimir.values().filter(|(rejected, text)| *rejected == status && text.contains(part)).count();
+        eprintln!("{count} pushes were denied with {status}, ... {part} ...");
         assert!(count >= 50, "{part}: {:?}", by_mimir.values().next());
     }
-    let apart: Vec<_> = by_mimir.iter().filter(|(push, told)| !agrees(push, told, by_edge.get(*push))).collect();
-    assert!(apart.is_empty(), "{} are told otherwise, {:?}: {:?}", apart.len(), apart[0], by_edge.get(apart[0].0));
+    let apart: Vec<_> =
+        by_mimir.iter().filter(|(push, rejection)| !agrees(push, rejection, by_edge.get(*push))).collect();
+    assert!(apart.is_empty(), "{} have another denial, {:?}: {:?}", apart.len(), apart[0], by_edge.get(apart[0].0));
     assert_eq!(by_edge.len(), by_mimir.len());
     for (tenant, _) in TENANTS {
         assert_eq!(mirrored.taken(tenant), tally.accepted(tenant), "{tenant}: something was ingested twice, or lost");

@@ -3,8 +3,8 @@
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
 mod commands;
-mod desk;
 mod metrics;
+mod operator_shell;
 
 use std::fs;
 

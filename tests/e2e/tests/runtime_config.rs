@@ -1,4 +1,4 @@
-//! Runtime configurations that a real Mimir was seen with come to the same at the edge, whichever way they reach it.
+//! The edge makes of recorded runtime configurations what a real Mimir made of them, whichever source they come from.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -26,18 +26,18 @@ fn edgectl_says_what_mimir_says() {
         fs::write(&path, bytes).expect("a document can be written");
         let mut command = Command::new(built("edgectl"));
         let output = command.args(["check", "--format", "json", "--show"]).arg(&path).output().expect("edgectl runs");
-        let told = String::from_utf8_lossy(&output.stdout);
-        let report: Value = serde_json::from_str(&told).unwrap_or_else(|error| {
-            panic!("{name}: {error}: {told}{}", String::from_utf8_lossy(&output.stderr));
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let report: Value = serde_json::from_str(&printed).unwrap_or_else(|error| {
+            panic!("{name}: {error}: {printed}{}", String::from_utf8_lossy(&output.stderr));
         });
         let file = &report["files"][0];
         let outcome = if tenants.is_some() { "accepted" } else { "rejected" };
-        assert_eq!(file["outcome"], outcome, "{name}: {told}");
+        assert_eq!(file["outcome"], outcome, "{name}: {printed}");
         // 1 is for what is passed over: an accepted document may have some.
         let code = output.status.code().expect("edgectl ends by itself");
-        assert_eq!(code == 2, tenants.is_none(), "{name}: exit code {code}: {told}");
+        assert_eq!(code == 2, tenants.is_none(), "{name}: exit code {code}: {printed}");
         if let Some(tenants) = tenants {
-            assert_eq!(&shown(&file["limits"]), tenants, "{name}: {told}");
+            assert_eq!(&shown(&file["limits"]), tenants, "{name}: {printed}");
         }
     }
 }
@@ -48,7 +48,7 @@ fn shown(limits: &Value) -> Tenants {
 }
 
 #[test]
-fn a_server_takes_from_a_file_what_mimir_takes() {
+fn a_server_accepts_from_files_what_mimir_accepts() {
     let folder = tempdir().expect("a folder can be made");
     let documents = documents();
     for compressed in [false, true] {
@@ -66,7 +66,7 @@ fn a_server_takes_from_a_file_what_mimir_takes() {
 
 /// The real API server holds what is no text in `binaryData`, and overrides-sync hands it on.
 #[test]
-fn a_server_takes_from_a_config_map_what_mimir_takes() {
+fn a_server_accepts_from_configmaps_what_mimir_accepts() {
     let cluster = Cluster::start(&resting(0));
     let sync = cluster.sync("sync", &["--allow-empty-overrides"]);
     let folder = tempdir().expect("a folder can be made");
@@ -96,7 +96,7 @@ fn allow_empty() -> String {
     "--allow-empty-overrides".to_owned()
 }
 
-/// By a rename: nobody reads half a document.
+/// By a rename, so that the server never reads half a document.
 fn replace(file: &Path, bytes: &[u8]) {
     let new = file.with_extension("new");
     fs::write(&new, bytes).expect("a document can be written");

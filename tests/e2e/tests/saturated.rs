@@ -1,4 +1,4 @@
-//! More clients than the cores can serve, with pushes that are small and cost much to read: nothing goes unchecked.
+//! More clients than the cores can serve, with small pushes that are expensive to decode: nothing goes unchecked.
 
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -29,15 +29,8 @@ fn unchecked(edge: &Edge) -> Option<f64> {
     edge.envoy.metric(&format!("envoy_http_ext_authz_failure_mode_allowed{{{labels}}}"))
 }
 
-/// Pushes that Envoy refused because of how many there were.
-fn refused_by_envoy(edge: &Edge) -> f64 {
-    let series =
-        r#"envoy_http_adaptive_concurrency_gradient_controller_rq_blocked{envoy_http_conn_manager_prefix="push"}"#;
-    edge.envoy.metric(series).unwrap_or_default()
-}
-
 #[test]
-fn a_failing_open_edge_lets_nothing_through_unchecked_while_all_cores_are_busy() {
+fn a_saturated_edge_lets_nothing_through_unchecked() {
     let edge = Edge::builder().failing_open().start(LIMITS);
     let body = costly();
     assert!((60_000..66_000).contains(&body.len()), "{}", body.len());
@@ -53,13 +46,13 @@ fn a_failing_open_edge_lets_nothing_through_unchecked_while_all_cores_are_busy()
     assert_eq!((flood.of(429) + flood.of(503), flood.errors.len()), (flood.answers(), 0), "{seen:?}");
     assert_eq!((innocent.of(200) + innocent.of(503), innocent.errors.len()), (innocent.answers(), 0), "{seen:?}");
     assert!(innocent.of(200) > 0, "{seen:?}");
-    assert_eq!(edge.sink.of_tenant("flood").len(), 0, "{seen:?}");
-    assert_eq!(edge.sink.arrivals().len(), innocent.of(200), "{seen:?}");
+    assert_eq!(edge.upstream.requests_of("flood").len(), 0, "{seen:?}");
+    assert_eq!(edge.upstream.requests().len(), innocent.of(200), "{seen:?}");
     assert_eq!(unchecked(&edge), Some(0.0), "{seen:?}");
 }
 
 #[test]
-fn more_pushes_than_may_wait_for_mimir_rls_are_refused_at_once() {
+fn pushes_beyond_those_that_may_wait_are_denied_immediately() {
     const BOUND: usize = 20;
     const OVER: usize = 10;
     let edge = Edge::builder().max_pushes(BOUND as u64).start(LIMITS);
@@ -68,18 +61,18 @@ fn more_pushes_than_may_wait_for_mimir_rls_are_refused_at_once() {
     edge.rls.process.signal(Signal::STOP);
     let tally = thread::scope(|scope| {
         let waiting = scope.spawn(|| Tally::of_pushes_at_once(edge.port(), BOUND + OVER, &push));
-        until("those above the bound are refused", || refused_by_envoy(&edge) >= OVER as f64);
+        until("those above the bound are denied", || edge.envoy.denied_for_overload() >= OVER as f64);
         assert_eq!(edge.send(&Request::new("GET", "/healthz")).status, 200);
         assert_eq!(edge.send(&Request::new("GET", "/api/v1/push")).status, 405);
         edge.rls.process.signal(Signal::CONT);
         waiting.join().unwrap_or_default()
     });
     assert_eq!(tally.of(200) + tally.of(503), BOUND + OVER, "{:?}", tally.statuses);
-    assert_eq!(edge.sink.arrivals().len(), 1 + tally.of(200));
+    assert_eq!(edge.upstream.requests().len(), 1 + tally.of(200));
 }
 
 #[test]
-fn small_pushes_that_are_never_sent_whole_hold_no_place() {
+fn incomplete_small_pushes_hold_no_place() {
     let edge = Edge::builder().max_pushes(20).start(LIMITS);
     let head = "POST /api/v1/push HTTP/1.1\r\nHost: edge\r\nX-Scope-OrgID: flood\r\nContent-Length: 2000\r\n\r\n";
     let half_a_push = |_| {
@@ -91,13 +84,13 @@ fn small_pushes_that_are_never_sent_whole_hold_no_place() {
     let active = r#"envoy_http_downstream_rq_active{envoy_http_conn_manager_prefix="push"}"#;
     until("Envoy has them all", || edge.envoy.metric(active) >= Some(30.0));
     assert_eq!(edge.push("innocent", &samples(10).bytes).status, 200);
-    assert_eq!(refused_by_envoy(&edge), 0.0);
+    assert_eq!(edge.envoy.denied_for_overload(), 0.0);
 }
 
 /// Limits of a tenant with 30 ordinary rules, and of one without any.
 fn costly_rules() -> String {
     let rule = r#"{ source_labels: [instance], regex: '([^:]+):(\d+)', target_label: host }"#;
-    format!("overrides: {{ ruled: {{ metric_relabel_configs: [{}] }}, innocent: {{}} }}", [rule; 30].join(", "))
+    format!("overrides: {{ relabelled: {{ metric_relabel_configs: [{}] }}, innocent: {{}} }}", [rule; 30].join(", "))
 }
 
 #[test]
@@ -106,7 +99,7 @@ fn costly_relabelling_of_one_tenant_harms_no_other() {
     let series = Series::sample(&[("__name__", "m"), ("instance", "10.0.0.1:9090")], 1.0, 1_750_000_000_000);
     let push = |count: usize| {
         let body = encode_push(Protocol::V1, &vec![series.clone(); count], &[]);
-        push_request("ruled", &body.unwrap_or_else(|error| unreachable!("{error}")))
+        push_request("relabelled", &body.unwrap_or_else(|error| unreachable!("{error}")))
     };
     // Some that are small, and some that would take minutes.
     let load = Load::start(edge.port(), [vec![push(4_000); 24], vec![push(1_000_000); 2]].concat());

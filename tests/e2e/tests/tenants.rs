@@ -1,4 +1,4 @@
-//! Whose push it is: every way to get the header wrong, and the ways to spell one tenant.
+//! The tenant header: every way to get it wrong, and the spellings of one tenant.
 
 use e2e::{Edge, Request, noisy, push_request, samples};
 
@@ -15,7 +15,7 @@ fn push_of(tenants: &[&[u8]]) -> Request {
 }
 
 #[test]
-fn a_push_without_a_legal_tenant_is_refused() {
+fn a_push_without_a_valid_tenant_is_denied() {
     let edge = Edge::start(LIMITS);
     let check = |tenants: &[&[u8]], status: u16, reason: &str, text: &str| {
         let answer = edge.send(&push_of(tenants));
@@ -37,19 +37,19 @@ fn a_push_without_a_legal_tenant_is_refused() {
     check(&[b"a", b"b"], 400, "tenant_header_repeated", "X-Scope-OrgID");
     check(&[b"a", b"a"], 400, "tenant_header_repeated", "X-Scope-OrgID");
     check(&[b"", b"a"], 400, "tenant_header_repeated", "X-Scope-OrgID");
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 }
 
 #[test]
-fn a_legal_tenant_gets_through_as_it_was_spelled() {
+fn a_valid_tenant_is_forwarded_as_spelled() {
     let edge = Edge::start(LIMITS);
     let legal: [&[u8]; 4] = [b"b", b"b|b", b"0!-_.*'()", &[b'x'; 150]];
     for tenant in legal {
         assert_eq!(edge.send(&push_of(&[tenant])).status, 200, "{}", String::from_utf8_lossy(tenant));
     }
     let arrived: Vec<Vec<u8>> = edge
-        .sink
-        .arrivals()
+        .upstream
+        .requests()
         .iter()
         .map(|arrival| arrival.headers.all("x-scope-orgid").collect::<Vec<_>>().concat())
         .collect();
@@ -63,11 +63,11 @@ fn all_spellings_of_a_tenant_share_its_request_bucket() {
         .map(|tenant| edge.push(tenant, &samples(1).bytes).status);
 
     assert_eq!(statuses, [200, 200, 429, 429, 429]);
-    assert_eq!(edge.sink.arrivals().len(), 2);
+    assert_eq!(edge.upstream.requests().len(), 2);
 }
 
 #[test]
-fn no_wrong_header_frees_a_tenant_that_is_over_its_limit() {
+fn no_wrong_header_frees_a_tenant_over_its_limit() {
     let edge = Edge::start(LIMITS);
     let body = samples(10).bytes;
     assert_eq!(edge.push("a", &body).status, 429);
@@ -80,20 +80,20 @@ fn no_wrong_header_frees_a_tenant_that_is_over_its_limit() {
     // `X_Scope_OrgID` is another header to Mimir too.
     let misspelt = push_request("a", &body).header("X_Scope_OrgID", "b");
     assert_eq!(edge.send(&misspelt).status, 429);
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 }
 
 #[test]
-fn a_tenant_spelled_at_great_length_is_checked_even_when_failing_open() {
+fn a_very_long_tenant_header_is_checked_when_failing_open() {
     let edge = Edge::builder().failing_open().start(LIMITS);
     let long = vec!["a"; 14_000].join("|");
-    let refused = edge.send(&push_of(&[long.as_bytes()]).body(&samples(6).bytes));
-    assert_eq!((refused.status, refused.reason().as_deref()), (429, Some("ingestion_burst")), "{}", refused.text());
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    let denied = edge.send(&push_of(&[long.as_bytes()]).body(&samples(6).bytes));
+    assert_eq!((denied.status, denied.reason().as_deref()), (429, Some("ingestion_burst")), "{}", denied.text());
+    assert_eq!(edge.upstream.requests().len(), 0);
 }
 
 #[test]
-fn a_doubled_header_is_not_admitted_as_its_first_tenant() {
+fn a_repeated_header_is_not_admitted_as_its_first_tenant() {
     let edge = Edge::builder()
         .edge_config("{ mode: enforce, tenants: { lax: { mode: shadow } } }")
         .rls_arguments(&["--max-request-bytes=100000"])
@@ -101,12 +101,12 @@ fn a_doubled_header_is_not_admitted_as_its_first_tenant() {
     let large = noisy(3_000_000).bytes;
     assert_eq!(edge.send(&push_of(&[b"lax"]).body(&large)).status, 200);
     for tenants in [&[b"lax" as &[u8], b"a"] as &[&[u8]], &[b"a", b"lax"], &[b"lax", b"lax"], &[b"", b"lax"]] {
-        let refused = edge.send(&push_of(tenants).header("X-Mimir-Edge-Tenants", "lax").body(&large));
-        assert_eq!(refused.status, 413, "{tenants:?}: {}", refused.text());
+        let denied = edge.send(&push_of(tenants).header("X-Mimir-Edge-Tenants", "lax").body(&large));
+        assert_eq!(denied.status, 413, "{tenants:?}: {}", denied.text());
     }
     let forged = push_request("a", &large).header("X-Mimir-Edge-Tenants", "lax");
     assert_eq!(edge.send(&forged).status, 413);
-    let arrivals = edge.sink.arrivals();
+    let arrivals = edge.upstream.requests();
     assert_eq!(arrivals.len(), 1);
     assert!(arrivals.iter().all(|arrival| arrival.headers.get("x-mimir-edge-tenants").is_none()));
 }

@@ -29,15 +29,15 @@ fn a_copy_is_decided_and_charged_and_never_reaches_mimir() {
     assert_eq!((answer.status, answer.body.len()), (200, 0), "{}", answer.text());
     assert_eq!(samples_allowed(&edge), 10.0);
     assert_eq!(edge.send(&copy).status, 429);
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 }
 
 #[test]
-fn a_real_push_reaches_mimir_without_the_mark() {
+fn a_live_push_reaches_mimir_without_the_traffic_header() {
     let edge = Edge::start(LIMITS);
     assert_eq!(edge.send(&push_request("team", &samples(1).bytes).header(TRAFFIC, "live")).status, 200);
     assert_eq!(edge.send(&push_request("team", &samples(1).bytes)).status, 200);
-    let arrivals = edge.sink.arrivals();
+    let arrivals = edge.upstream.requests();
     assert_eq!(arrivals.len(), 2);
     for arrival in arrivals {
         assert_eq!(arrival.headers.get(TRAFFIC), None);
@@ -45,9 +45,9 @@ fn a_real_push_reaches_mimir_without_the_mark() {
 }
 
 #[test]
-fn an_envoy_that_only_mirrors_answers_copies_itself_and_takes_no_real_push() {
+fn a_mirror_envoy_answers_copies_and_denies_live_pushes() {
     let edge = Edge::start(LIMITS);
-    let mirror = Envoy::start(&folder(&edge), &EnvoySettings::asking(vec![edge.rls.grpc_port()]));
+    let mirror = Envoy::start(&folder(&edge), &EnvoySettings::with_rls(vec![edge.rls.grpc_port()]));
     let push = push_request("small", &samples(10).bytes);
     let send =
         |request: &Request| Connection::open(mirror.port()).and_then(|mut it| it.send(request)).expect("Envoy answers");
@@ -60,15 +60,18 @@ fn an_envoy_that_only_mirrors_answers_copies_itself_and_takes_no_real_push() {
     assert_eq!(send(&push.clone().header(TRAFFIC, "mirror")).status, 200);
     assert_eq!(samples_allowed(&edge), 10.0);
     assert_eq!(send(&push).status, 429);
-    assert_eq!(edge.sink.arrivals().len(), 0);
+    assert_eq!(edge.upstream.requests().len(), 0);
 }
 
 #[test]
-fn an_envoy_that_was_told_to_drain_sends_its_clients_elsewhere_before_it_ends() {
+fn a_draining_envoy_closes_its_clients_connections_before_it_exits() {
     let mut edge = Edge::start(LIMITS);
     let other = Envoy::start(
         &folder(&edge),
-        &EnvoySettings { upstream_port: Some(edge.sink.port()), ..EnvoySettings::asking(vec![edge.rls.grpc_port()]) },
+        &EnvoySettings {
+            upstream_port: Some(edge.upstream.port()),
+            ..EnvoySettings::with_rls(vec![edge.rls.grpc_port()])
+        },
     );
     let push = push_request("team", &samples(1).bytes);
     let mut kept = Connection::open(edge.port()).expect("Envoy takes a connection");

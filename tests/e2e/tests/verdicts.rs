@@ -1,4 +1,4 @@
-//! The promise of the reader: what Mimir takes, the edge takes, and what Mimir refuses, the edge refuses.
+//! The edge accepts the runtime configurations that Mimir accepts, and rejects those that Mimir rejects.
 //!
 //! Documents are drawn from a seed that is printed, and each is put to a real Mimir and to the edge's own reader. `SEED=N` draws others than the
 //! usual ones, `DOCUMENTS=N` says how many there are, and `DOCUMENT=N` shows one of them and puts it alone to both. What differs is shown small,
@@ -18,16 +18,16 @@ use tempfile::tempdir;
 mod bombs;
 mod differences;
 mod documents;
+mod edge;
 mod keys;
 mod mimir;
 mod mutate;
 mod node;
-mod ours;
 mod rules;
 mod run;
+mod runtime_config_page;
 mod scalars;
 mod schema;
-mod shown;
 mod shrink;
 mod spelling;
 mod stream;
@@ -38,9 +38,9 @@ use documents::Generator;
 use mimir::RuntimeMimir;
 use run::{Readers, run};
 
-/// What is drawn from unless told otherwise, so that a change that passes is not failed by chance.
+/// The default seed. It is fixed, so that chance fails no change.
 const SEED: u64 = 1_796_000_415_013;
-/// So many documents, or as many of them as this leaves time for, unless told how many: always the same ones, however fast the machine is.
+/// The default number of documents, or as many of them as this time allows: always the same ones, however fast the machine is.
 const DOCUMENTS: u64 = 1_000;
 const TIME: Duration = Duration::from_secs(20);
 
@@ -64,7 +64,7 @@ fn known() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn the_edge_takes_and_refuses_what_mimir_does() {
+fn edge_and_mimir_accept_and_reject_the_same_documents() {
     let seed = setting("SEED").unwrap_or(SEED);
     let generator = Generator::new(seed, known());
     let folder = tempdir().expect("a folder can be made");
@@ -78,23 +78,23 @@ fn the_edge_takes_and_refuses_what_mimir_does() {
         eprintln!("{}", String::from_utf8_lossy(&generator.document(number).bytes));
     }
     let tally = run(&generator, &mut readers, seed, numbers, time);
-    assert!(tally.differences.count() == 0, "SEED={seed}: they differ\n{}", tally.differences.tell());
+    assert!(tally.differences.count() == 0, "SEED={seed}: they differ\n{}", tally.differences.report());
     if setting("DOCUMENT").is_none() && tally.documents >= 200 {
         let unseen: Vec<_> = generator.schema.kinds.keys().filter(|kind| !tally.wrong.contains_key(*kind)).collect();
-        assert!(unseen.is_empty(), "SEED={seed}: no document was refused for a wrong {unseen:?}");
+        assert!(unseen.is_empty(), "SEED={seed}: no document was rejected for a wrong {unseen:?}");
     }
 }
 
 /// A configuration of Mimir's is small; what it can be blown up to is not.
 #[test]
-fn documents_that_grow_cost_no_more_than_in_mimir() {
+fn growing_documents_cost_no_more_than_in_mimir() {
     let folder = tempdir().expect("a folder can be made");
     let mut mimir = RuntimeMimir::start(&folder.path().join("mimir"), "document.yaml");
     let file = folder.path().join("document.yaml");
     for (what, text) in bombs::worst() {
         let theirs = mimir.judge(text.as_bytes());
         let started = Instant::now();
-        let ours = ours::judge("document.yaml", text.as_bytes());
+        let ours = edge::judge("document.yaml", text.as_bytes());
         let took = started.elapsed();
         eprintln!("{what}: {} bytes, {}, edge {took:.1?}, Mimir {:.1?}", text.len(), ours.word(), theirs.took);
         assert!(ours.agrees(&theirs.verdict), "{what}: edge {ours}, Mimir {}", theirs.verdict);

@@ -9,15 +9,15 @@ use e2e::{Cluster, Kubectl, Output, OverridesSync, free_port, helm_template, rep
 
 const GOOD: &str = "overrides:\n  team-a: { ingestion_rate: 5 }\n";
 
-/// A cluster with an overrides-sync that the API server asks.
-struct Asked {
+/// A cluster whose API server calls the webhook of an overrides-sync.
+struct Setup {
     cluster: Cluster,
     sync: OverridesSync,
     port: u16,
     tls: PathBuf,
 }
 
-impl Asked {
+impl Setup {
     fn start() -> Self {
         let cluster = Cluster::start(GOOD);
         let (port, tls) = (free_port(), cluster.server.folder().join("webhook-tls"));
@@ -29,11 +29,11 @@ impl Asked {
             format!("--webhook-tls-key={}", tls.join("tls.key").display()),
         ];
         let sync = cluster.sync("sync", &arguments.each_ref().map(String::as_str));
-        let asked = Self { cluster, sync, port, tls };
-        asked.install();
+        let setup = Self { cluster, sync, port, tls };
+        setup.install();
         // The API server reads webhooks a moment after it has them.
-        until("the webhook is asked", || asked.denies());
-        asked
+        until("the webhook is called", || setup.denies());
+        setup
     }
 
     /// Installs the chart's webhook with the certificate that is in force.
@@ -83,9 +83,9 @@ fn renew(folder: &std::path::Path) {
 }
 
 #[test]
-fn kubectl_shows_the_line_and_the_reason_before_a_change_is_taken() {
-    let asked = Asked::start();
-    let misspelt = asked.apply("mimir-runtime", "mimir", "overrides:\n  team-a:\n    ingestion_rte: 5");
+fn kubectl_shows_line_and_reason_of_a_denied_change() {
+    let setup = Setup::start();
+    let misspelt = setup.apply("mimir-runtime", "mimir", "overrides:\n  team-a:\n    ingestion_rte: 5");
     assert_eq!(misspelt.status, Some(1));
     let denial =
         "runtime.yaml:3: tenant team-a: field ingestion_rte is unknown to Mimir 3.1; did you mean ingestion_rate?";
@@ -93,54 +93,54 @@ fn kubectl_shows_the_line_and_the_reason_before_a_change_is_taken() {
     let mimirs = "Mimir says: load file: yaml: unmarshal errors: line 3: field ingestion_rte not found in type validation.plainLimits";
     assert!(misspelt.stderr.contains(mimirs), "{}", misspelt.stderr);
 
-    let unmatched = asked.apply("mimir-runtime", "mimir", "overrides:\n  team/a:\n    ingestion_rate: 5");
+    let unmatched = setup.apply("mimir-runtime", "mimir", "overrides:\n  team/a:\n    ingestion_rate: 5");
     assert_eq!(unmatched.status, Some(0), "{}", unmatched.stderr);
     let warning = "runtime.yaml:2: tenant team/a: no push is ever of this tenant";
     assert!(unmatched.stderr.contains(&format!("Warning: {warning}")), "{}", unmatched.stderr);
 
-    let impossible = asked.apply("mimir-runtime", "mimir", "overrides:\n  team-a:\n    ingestion_rate: fast");
+    let impossible = setup.apply("mimir-runtime", "mimir", "overrides:\n  team-a:\n    ingestion_rate: fast");
     assert_eq!(impossible.status, Some(1));
     let denial = "admission webhook \"overrides-sync.mimir-edge.internal\" denied the request: \
                   runtime.yaml:3: tenant team-a: field ingestion_rate is \"fast\"";
     assert!(impossible.stderr.contains(denial), "{}", impossible.stderr);
 
-    let good = asked.apply("mimir-runtime", "mimir", GOOD);
+    let good = setup.apply("mimir-runtime", "mimir", GOOD);
     assert_eq!((good.status, good.stderr.contains("Warning: runtime.yaml")), (Some(0), false), "{}", good.stderr);
-    let emptied = asked.apply("mimir-runtime", "mimir", "overrides: {}");
+    let emptied = setup.apply("mimir-runtime", "mimir", "overrides: {}");
     assert!(emptied.stderr.contains("Warning: there is no tenant any more"), "{}", emptied.stderr);
 }
 
 #[test]
-fn nothing_is_said_about_any_other_configmap() {
-    let asked = Asked::start();
-    let before = ["allowed", "warned", "denied", "passed"].map(|answer| asked.reviews(answer));
+fn other_configmaps_are_not_reviewed() {
+    let setup = Setup::start();
+    let before = ["allowed", "warned", "denied", "passed"].map(|answer| setup.reviews(answer));
     for (name, namespace) in [("mimir-config", "mimir"), ("mimir-runtime", "default")] {
-        let other = asked.apply(name, namespace, "overrides: {team-a: {ingestion_rate: fast}}");
+        let other = setup.apply(name, namespace, "overrides: {team-a: {ingestion_rate: fast}}");
         assert_eq!((other.status, other.stderr.as_str()), (Some(0), ""), "{name} {namespace}");
     }
-    asked.kubectl().ok(&["label", "configmap", "mimir-config", "--namespace=mimir", "a=b"]);
-    asked.kubectl().ok(&["delete", "configmap", "mimir-runtime", "--namespace=mimir"]);
-    let after = ["allowed", "warned", "denied", "passed"].map(|answer| asked.reviews(answer));
-    assert_eq!(before, after, "it is not even asked");
+    setup.kubectl().ok(&["label", "configmap", "mimir-config", "--namespace=mimir", "a=b"]);
+    setup.kubectl().ok(&["delete", "configmap", "mimir-runtime", "--namespace=mimir"]);
+    let after = ["allowed", "warned", "denied", "passed"].map(|answer| setup.reviews(answer));
+    assert_eq!(before, after, "the webhook is not even called");
 }
 
 #[test]
-fn a_change_is_taken_while_the_webhook_is_away() {
-    let mut asked = Asked::start();
-    asked.sync.process.kill();
-    let unjudged = asked.apply("mimir-runtime", "mimir", "overrides: {team-a: {ingestion_rate: fast}}");
+fn a_change_is_accepted_while_the_webhook_is_down() {
+    let mut setup = Setup::start();
+    setup.sync.process.kill();
+    let unjudged = setup.apply("mimir-runtime", "mimir", "overrides: {team-a: {ingestion_rate: fast}}");
     assert_eq!(unjudged.status, Some(0), "{}", unjudged.stderr);
 }
 
 #[test]
-fn a_certificate_that_is_renewed_is_used_and_one_that_does_not_fit_is_not() {
-    let asked = Asked::start();
-    fs::write(asked.tls.join("tls.key"), "no key").expect("a file can be written");
-    let bad = || asked.sync.metric("overrides_sync_webhook_bad_certificates_total");
+fn a_renewed_certificate_is_used_and_a_bad_one_ignored() {
+    let setup = Setup::start();
+    fs::write(setup.tls.join("tls.key"), "no key").expect("a file can be written");
+    let bad = || setup.sync.metric("overrides_sync_webhook_bad_certificates_total");
     until("the bad key is seen", || bad() == Some(1.0));
-    assert!(asked.denies(), "the last good certificate stays");
-    renew(&asked.tls);
-    asked.install();
-    until("the API server trusts the new certificate", || asked.denies());
+    assert!(setup.denies(), "the last good certificate stays");
+    renew(&setup.tls);
+    setup.install();
+    until("the API server trusts the new certificate", || setup.denies());
     assert_eq!(bad(), Some(1.0));
 }

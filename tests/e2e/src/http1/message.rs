@@ -1,4 +1,4 @@
-//! Reading requests and responses, and writing the sink's responses.
+//! Reading requests and responses, and writing the responses of servers.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read, Write};
@@ -93,7 +93,7 @@ impl Response {
             .unwrap_or_else(|error| panic!("no JSON ({error}): {} {}", self.status, self.text()))
     }
 
-    /// Why mimir-rls refused the push.
+    /// Why mimir-rls denied the push.
     #[must_use]
     pub fn reason(&self) -> Option<Cow<'_, str>> {
         self.headers.get("x-mimir-edge-reason")

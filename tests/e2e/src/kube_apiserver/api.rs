@@ -1,4 +1,4 @@
-//! Requests to an API server, faster than a run of kubectl.
+//! Requests to an API server, without the time that a run of kubectl takes.
 
 use serde_json::Value;
 use tokio_rustls::rustls::pki_types::CertificateDer;

@@ -1,4 +1,4 @@
-//! The clients of a load, each on a thread of its own, and the one tally in which they write down what they see.
+//! The clients of a load, each on a thread of its own, and the tally that they share.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ pub(crate) struct Clients<T> {
 }
 
 impl<T: Default + Send + 'static> Clients<T> {
-    /// Starts them; each goes on until it is told to stop.
+    /// Starts them; each runs until it is stopped.
     pub(crate) fn start<C>(clients: impl IntoIterator<Item = C>) -> Self
     where
         C: FnOnce(&Mutex<T>, &AtomicBool) + Send + 'static,

@@ -1,4 +1,4 @@
-//! Clients that push at a rate of their own, whatever the answers are and however long they take.
+//! Clients that push at a fixed rate, independent of the responses and of how long they take.
 
 use std::thread;
 use std::time::{Duration, Instant};

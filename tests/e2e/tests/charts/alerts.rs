@@ -31,7 +31,7 @@ fn read(path: &PathBuf) -> String {
 }
 
 #[test]
-fn each_alert_has_a_test_that_it_fires_and_one_that_not() {
+fn each_alert_has_a_firing_and_a_silent_test() {
     // `make lint-rules` runs them with promtool.
     let (text, tests) = (read(&rules()), tests().iter().map(read).collect::<String>());
     let count = |part: &str| text.matches(part).count();
@@ -54,7 +54,7 @@ fn metrics<'a>(text: &'a str, prefix: &str) -> BTreeSet<&'a str> {
 }
 
 #[test]
-fn alerts_are_about_metrics_that_the_programs_have() {
+fn alerts_use_only_metrics_of_the_programs() {
     let text = read(&rules());
     let cluster = Cluster::start("overrides: {}\n");
     let sync = cluster.sync("sync", &[]);
@@ -104,7 +104,7 @@ fn rendered(source: &str) -> String {
 }
 
 #[test]
-fn the_prometheus_rule_is_about_the_jobs_of_its_release() {
+fn the_prometheus_rule_selects_the_jobs_of_its_release() {
     let text = read(&rules());
     let default = rendered("feed:http://overrides-sync:8083");
     let both = [r#"job="edge-mimir-rls",namespace="ns""#, r#"job="overrides-sync",namespace="ns""#];

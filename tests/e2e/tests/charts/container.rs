@@ -1,7 +1,7 @@
 //! A container of a chart, run by hand: the binary with exactly the arguments that were rendered, on the files that its volumes hold.
 //!
 //! What differs from a container: its folders are below one of the test's, and it listens on free ports of loopback, which environment variables
-//! tell it; those that it listens on otherwise are compared with the container's.
+//! set; the addresses that it would otherwise listen on are compared with the container's ports.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub(crate) struct Container {
 }
 
 impl Container {
-    /// Starts the container of this Deployment, which is called as the binary is. The API server takes it for whom this token is.
+    /// Starts the container of this Deployment, which is called as the binary is. At the API server it has the rights of this token.
     #[track_caller]
     pub(crate) fn start(server: &KubeApiServer, token: &str, folder: &Path, name: &str, objects: &Objects) -> Self {
         let pod = &objects.one("Deployment", name)["spec"]["template"]["spec"];
@@ -42,7 +42,7 @@ impl Container {
         Self { process, http_port, spec, grace: Duration::from_secs(grace) }
     }
 
-    /// Waits until every probe is content, asks it to end as a kubelet does, and gives how long it took.
+    /// Waits until every probe succeeds, sends SIGTERM as a kubelet does, and gives how long the exit took.
     #[track_caller]
     pub(crate) fn serves_and_drains(mut self) {
         let delay = self.drain_delay();
@@ -71,7 +71,7 @@ impl Container {
         assert_eq!(problems["problems"].as_array().map(Vec::len), Some(0), "{problems}");
     }
 
-    /// How long it goes on before it drains, which clients need to find another one.
+    /// How long it serves before it drains: clients need this time to find another one.
     #[track_caller]
     fn drain_delay(&self) -> Duration {
         let arguments = self.spec["args"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -99,7 +99,7 @@ fn mount(server: &KubeApiServer, folder: &Path, pod: &Value, objects: &Objects) 
                 fs::write(place.join(key), text.as_str().expect("data is text")).expect("a file can be written");
             }
         } else if volume["secret"].is_object() {
-            // Any certificate does: nobody asks the webhook here.
+            // Any certificate does: the API server does not call the webhook here.
             fs::copy(server.certificate(), place.join("tls.crt")).expect("a certificate can be copied");
             fs::copy(server.certificate().with_extension("key"), place.join("tls.key")).expect("a key can be copied");
         } else {

@@ -1,4 +1,4 @@
-//! Kinds that a cluster has or has not: rendered where it has them.
+//! Custom resources: rendered where the cluster has their kinds.
 
 use e2e::{ADMIN, KubeApiServer, Kubectl, helm_at, until};
 
@@ -10,7 +10,7 @@ const KINDS: [(&str, &str, &str); 3] = [
     ("cert-manager.io", "Certificate", "certificates"),
 ];
 
-/// A kind that takes anything.
+/// A definition of a kind without a schema.
 fn definition((group, kind, plural): (&str, &str, &str)) -> String {
     let singular = kind.to_lowercase();
     format!(
@@ -47,7 +47,7 @@ fn names(kubectl: &Kubectl, plural: &str) -> String {
 }
 
 #[test]
-fn monitors_rules_and_certificates_are_made_once_the_cluster_has_such_kinds() {
+fn custom_resources_are_installed_where_the_cluster_has_their_kinds() {
     let (server, kubectl) = cluster();
     for name in [MIMIR_RLS, OVERRIDES_SYNC, ENVOY] {
         install(&server, name, &[]);

@@ -1,4 +1,4 @@
-//! What the charts install, by their values.
+//! The objects that the charts install for their values.
 
 use e2e::{Kubectl, helm};
 use serde_json::{Value, json};
@@ -99,7 +99,7 @@ const VALUE_SETS: &[(&str, &[Set<'_>])] = &[
 ];
 
 #[test]
-fn kubernetes_takes_every_set_of_values_and_has_nothing_to_say_against_the_pods() {
+fn kubernetes_accepts_every_set_of_values_without_a_warning() {
     let (_server, kubectl) = cluster();
     for (name, values) in VALUE_SETS {
         let objects = Objects::of(&kubectl, name, values);
@@ -139,9 +139,9 @@ fn what_the_values_decide(kubectl: &Kubectl) {
     assert_eq!(without.of_kind("PodDisruptionBudget").len() + without.of_kind("NetworkPolicy").len(), 0);
 }
 
-/// Services, policies and budgets select the pods of their release, and what is let in is what asks.
+/// Services, policies and budgets select the pods of their release, and the policies admit their clients.
 fn pods_are_told_apart_and_reached_by_their_labels(kubectl: &Kubectl) {
-    for (name, asker) in [(MIMIR_RLS, "envoy"), (OVERRIDES_SYNC, MIMIR_RLS)] {
+    for (name, client) in [(MIMIR_RLS, "envoy"), (OVERRIDES_SYNC, MIMIR_RLS)] {
         let objects = Objects::of(kubectl, name, &[]);
         let labels = &objects.one("Deployment", name)["spec"]["template"]["metadata"]["labels"];
         let policy = &objects.one("NetworkPolicy", name)["spec"];
@@ -154,8 +154,7 @@ fn pods_are_told_apart_and_reached_by_their_labels(kubectl: &Kubectl) {
         assert_eq!(policy["podSelector"]["matchLabels"], *selector);
         assert_eq!(objects.one("PodDisruptionBudget", name)["spec"]["selector"]["matchLabels"], *selector);
         assert_eq!(objects.one("Service", name)["spec"]["clusterIP"], "None");
-        let from =
-            json!([{ "namespaceSelector": {}, "podSelector": { "matchLabels": { "app.kubernetes.io/name": asker } } }]);
+        let from = json!([{ "namespaceSelector": {}, "podSelector": { "matchLabels": { "app.kubernetes.io/name": client } } }]);
         assert_eq!(policy["ingress"][0]["from"], from);
         assert_eq!(ports(&policy["ingress"][0]), ["grpc"]);
         assert_eq!((&policy["ingress"][1]["from"], ports(&policy["ingress"][1])), (&Value::Null, vec!["http"]));
@@ -167,7 +166,7 @@ fn ports(rule: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn without_a_number_of_its_own_a_deployment_leaves_it_to_the_autoscaler() {
+fn a_deployment_leaves_its_replicas_to_the_autoscaler() {
     for name in [MIMIR_RLS, ENVOY] {
         for (values, replicas) in [(&[][..], true), (HPA, false)] {
             let manifests = e2e::helm_template(&chart(name), name, "edge", values);
@@ -178,7 +177,7 @@ fn without_a_number_of_its_own_a_deployment_leaves_it_to_the_autoscaler() {
 }
 
 #[test]
-fn mimir_rls_looks_for_its_limits_where_overrides_sync_serves_them() {
+fn mimir_rls_reads_limits_where_overrides_sync_serves_them() {
     let (_server, kubectl) = cluster();
     let service =
         &Objects::of(&kubectl, OVERRIDES_SYNC, &[]).one("Service", OVERRIDES_SYNC)["spec"]["ports"][0].clone();
@@ -190,7 +189,7 @@ fn mimir_rls_looks_for_its_limits_where_overrides_sync_serves_them() {
 }
 
 #[test]
-fn mimir_rls_takes_the_largest_push_of_any_envoy() {
+fn mimir_rls_accepts_the_largest_push_of_any_envoy() {
     let (_server, kubectl) = cluster();
     let largest = |name: &str, values: &[Set<'_>], object: &str, before: &str| {
         let objects = Objects::of(&kubectl, name, values);
@@ -208,7 +207,7 @@ fn mimir_rls_takes_the_largest_push_of_any_envoy() {
 }
 
 #[test]
-fn helm_has_nothing_to_say_against_the_charts() {
+fn helm_lints_the_charts_without_a_warning() {
     for name in [MIMIR_RLS, OVERRIDES_SYNC, ENVOY] {
         let chart = chart(name);
         let path = chart.to_str().expect("a path is text");

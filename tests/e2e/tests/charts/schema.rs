@@ -1,10 +1,10 @@
-//! Values that a chart does not take, and what it says about them.
+//! Values that a chart rejects, and the messages.
 
 use e2e::helm;
 
 use super::{ENVOY, MIMIR_RLS, OVERRIDES_SYNC, chart};
 
-/// That the chart is not rendered with this, and that one of these is said: helm 3 had other words before 3.18.
+/// Checks that the chart does not render with this, and that helm prints one of these: its text changed in 3.18.
 #[track_caller]
 fn either(name: &str, set: &str, said: [&str; 2]) {
     let chart = chart(name);
@@ -13,14 +13,14 @@ fn either(name: &str, set: &str, said: [&str; 2]) {
     assert!(said.iter().any(|said| rendered.stderr.contains(said)), "{set}: {}", rendered.stderr);
 }
 
-/// That the chart is not rendered with this, and that each of these is said.
+/// Checks that the chart does not render with this, and that helm prints all of these.
 #[track_caller]
 fn check(name: &str, set: &str, said: &[&str]) {
-    refused(name, &[&format!("--set={set}")], said);
+    rejected(name, &[&format!("--set={set}")], said);
 }
 
 #[track_caller]
-fn refused(name: &str, arguments: &[&str], said: &[&str]) {
+fn rejected(name: &str, arguments: &[&str], said: &[&str]) {
     let chart = chart(name);
     let rendered = helm(&[&["template", name, chart.to_str().expect("a path is text")], arguments].concat());
     assert_eq!(rendered.status, Some(1), "{arguments:?} was taken");
@@ -71,7 +71,7 @@ fn a_misspelt_value_fails_with_its_name() {
 }
 
 #[test]
-fn a_value_of_another_type_or_out_of_its_range_fails_with_its_name() {
+fn a_value_of_wrong_type_or_range_is_named() {
     for (name, set, path) in [
         (MIMIR_RLS, "replicaCount=two", "/replicaCount"),
         (MIMIR_RLS, "replicaCount=0", "/replicaCount"),
@@ -127,7 +127,7 @@ fn a_value_of_another_type_or_out_of_its_range_fails_with_its_name() {
 }
 
 #[test]
-fn labels_that_pods_are_selected_by_cannot_be_set() {
+fn selector_labels_cannot_be_set() {
     for (name, label) in [(MIMIR_RLS, "name"), (OVERRIDES_SYNC, "instance"), (ENVOY, "name")] {
         let set = format!("podLabels.app\\.kubernetes\\.io/{label}=edge");
         check(name, &set, &[&format!("invalid propertyName 'app.kubernetes.io/{label}'")]);
@@ -154,10 +154,10 @@ fn values_that_contradict_each_other_fail_with_both_names() {
 }
 
 #[test]
-fn a_webhook_that_this_cluster_cannot_have_fails_with_the_value_that_helps() {
+fn an_unsupported_webhook_fails_with_the_value_that_helps() {
     let webhook = |more: &str| format!("--set=webhook.enabled=true,{more}");
     let by_authority = webhook("webhook.caBundle=pem");
-    refused(
+    rejected(
         OVERRIDES_SYNC,
         &[&by_authority, "--kube-version=1.27.16"],
         &[
@@ -167,8 +167,8 @@ fn a_webhook_that_this_cluster_cannot_have_fails_with_the_value_that_helps() {
     );
     let by_cert_manager = webhook("webhook.certManager.issuerName=ca");
     let without = ["webhook.certManager.issuerName is set, and this cluster has no cert-manager.io/v1"];
-    refused(OVERRIDES_SYNC, &[&by_cert_manager], &without);
-    refused(OVERRIDES_SYNC, &[&by_cert_manager, "--api-versions=cert-manager.io/v1alpha2/Certificate"], &without);
+    rejected(OVERRIDES_SYNC, &[&by_cert_manager], &without);
+    rejected(OVERRIDES_SYNC, &[&by_cert_manager, "--api-versions=cert-manager.io/v1alpha2/Certificate"], &without);
     let template = |arguments: &[&str]| {
         let chart = chart(OVERRIDES_SYNC);
         let command = ["template", OVERRIDES_SYNC, chart.to_str().expect("a path is text")];
@@ -180,7 +180,7 @@ fn a_webhook_that_this_cluster_cannot_have_fails_with_the_value_that_helps() {
 }
 
 #[test]
-fn the_certificate_is_for_the_host_that_the_api_server_asks() {
+fn the_certificate_names_the_host_that_the_api_server_calls() {
     for (url, expected) in [
         ("", ""),
         ("https://edge.example.com/validate", "    - \"edge.example.com\"\n  issuerRef"),

@@ -21,7 +21,7 @@ fn slice(name: &str, service: &str, addresses: &[&str]) -> Value {
 }
 
 #[test]
-fn ready_endpoints_of_the_named_service_are_counted_and_a_lost_one_still_holds() {
+fn ready_endpoints_are_counted_and_a_lost_one_still_counts() {
     let mut server = KubeApiServer::start(&[]);
     server.namespace("mimir");
     let create = |server: &KubeApiServer, slice: &Value| {

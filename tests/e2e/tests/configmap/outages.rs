@@ -1,4 +1,4 @@
-//! An API server that is away, hangs, forgets, or is not heard any more.
+//! An API server that is down, hangs, has no old versions, or whose connection is dead.
 
 use std::time::{Duration, Instant};
 
@@ -12,12 +12,12 @@ use super::{Watched, rates};
 const FRESH: Duration = Duration::from_secs(5);
 
 #[test]
-fn a_killed_api_server_takes_nothing_away_and_soon_after_it_is_back_everything_is_fresh() {
+fn limits_survive_a_killed_api_server_and_recover_quickly() {
     let mut cluster = Cluster::start(&rates(&[("team", 1)]));
     let mut watched = Watched::start(&cluster);
     cluster.server.kill();
     let killed = Instant::now();
-    until("the outage is a problem", || watched.complains("the API server cannot be asked"));
+    until("the outage is a problem", || watched.reports("the API server cannot be asked"));
     assert_eq!(watched.rate("team"), Some(1.0));
     cluster.server.restart();
     let back = Instant::now();
@@ -25,12 +25,12 @@ fn a_killed_api_server_takes_nothing_away_and_soon_after_it_is_back_everything_i
     assert!(back.elapsed() < FRESH, "{:?}", back.elapsed());
     assert_eq!(watched.problems(), Vec::<String>::new());
     // The versions that the source knows are from before the start of the server's watch cache: the watch has to list again.
-    assert!(watched.heard("team", 2, cluster.put(&rates(&[("team", 2)]))) < FRESH);
+    assert!(watched.wait_for_rate("team", 2, cluster.put(&rates(&[("team", 2)]))) < FRESH);
     assert!(watched.counts.restarts.get() > 0 && watched.counts.failed_checks.get() > 0, "{:?}", watched.counts);
 }
 
 #[test]
-fn limits_of_a_cache_hold_until_the_api_server_is_there() {
+fn cached_limits_hold_until_the_api_server_answers() {
     let mut cluster = Cluster::start(&rates(&[("team", 2)]));
     cluster.server.kill();
     let mut state = LimitsState::new(TenantLimits::default(), false);
@@ -42,31 +42,31 @@ fn limits_of_a_cache_hold_until_the_api_server_is_there() {
     assert_eq!(watched.rate("team"), Some(1.0));
     assert!(watched.feed.freshness.age() >= hour && watched.state().origin.is_none());
     cluster.server.restart();
-    assert!(watched.heard("team", 2, Instant::now()) < FRESH);
+    assert!(watched.wait_for_rate("team", 2, Instant::now()) < FRESH);
     until("the limits are confirmed", || watched.feed.freshness.age() < FRESH);
 }
 
 #[test]
-fn a_frozen_api_server_is_found_out_and_left_when_it_is_replaced() {
+fn a_frozen_api_server_is_noticed_and_its_replacement_used() {
     let mut cluster = Cluster::start(&rates(&[("team", 1)]));
     let mut watched = Watched::start(&cluster);
     cluster.server.freeze();
-    until("that nothing answers is a problem", || watched.complains("cannot be asked"));
+    until("that nothing answers is a problem", || watched.reports("cannot be asked"));
     assert_eq!(watched.rate("team"), Some(1.0));
     cluster.server.resume();
     let resumed = Instant::now();
     until("everything is well again", || watched.problems().is_empty());
     assert!(resumed.elapsed() < FRESH + FRESH, "a request that hangs is given up after 5 s: {:?}", resumed.elapsed());
-    assert!(watched.heard("team", 2, cluster.put(&rates(&[("team", 2)]))) < FRESH);
+    assert!(watched.wait_for_rate("team", 2, cluster.put(&rates(&[("team", 2)]))) < FRESH);
 
     cluster.server.freeze();
     cluster.server.kill();
     cluster.server.restart();
-    assert!(watched.heard("team", 3, cluster.put(&rates(&[("team", 3)]))) < FRESH);
+    assert!(watched.wait_for_rate("team", 3, cluster.put(&rates(&[("team", 3)]))) < FRESH);
 }
 
 #[test]
-fn a_connection_that_died_without_a_sign_is_found_out_by_the_next_check() {
+fn the_next_check_notices_a_dead_connection() {
     let cluster = Cluster::start(&rates(&[("team", 1)]));
     let proxy = Proxy::start(&cluster.server.url());
     let kubeconfig = proxy.kubeconfig(&cluster.server.kubeconfig(ADMIN));
@@ -77,9 +77,9 @@ fn a_connection_that_died_without_a_sign_is_found_out_by_the_next_check() {
     until("both connections are there", || watched.feed.freshness.age() < started.elapsed());
     proxy.forget_connections();
     // A check every 15 s, 5 s for the one that finds its own connection dead, 2 s for the next.
-    let heard = watched.heard("team", 2, cluster.put(&rates(&[("team", 2)])));
-    eprintln!("a change that the watch did not bring was found after {heard:.1?}");
+    let wait_for_rate = watched.wait_for_rate("team", 2, cluster.put(&rates(&[("team", 2)])));
+    eprintln!("a change that the watch did not bring was found after {wait_for_rate:.1?}");
     until("the watch is made again", || watched.counts.restarts.get() > 0);
     let since = cluster.put(&rates(&[("team", 3)]));
-    assert!(watched.heard("team", 3, since) < FRESH);
+    assert!(watched.wait_for_rate("team", 3, since) < FRESH);
 }

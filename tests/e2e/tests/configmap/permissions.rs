@@ -1,4 +1,4 @@
-//! What the source may, and what it says when it may not: a token with only the rights that it needs.
+//! A token with only the rights that the source needs, and what the source reports without them.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ fn unbind_role(cluster: &Cluster) {
 }
 
 #[test]
-fn a_missing_role_is_named_and_a_watch_that_expired_meanwhile_lists_again() {
+fn a_missing_role_is_named_and_an_expired_watch_relists() {
     // Without a watch cache etcd itself refuses a watch from before a compaction.
     let server = KubeApiServer::start_with(&[account("token")], &["--watch-cache=false"]);
     let mut cluster = Cluster::of(server, &rates(&[("team", 1)]));
@@ -50,7 +50,7 @@ fn a_missing_role_is_named_and_a_watch_that_expired_meanwhile_lists_again() {
     let kubeconfig = cluster.server.kubeconfig("token");
     let mut watched = Watched::with(&kubeconfig, LimitsState::new(TenantLimits::default(), false), Duration::ZERO);
     assert!(
-        watched.heard("team", 2, cluster.put(&rates(&[("team", 2)]))) < SOON,
+        watched.wait_for_rate("team", 2, cluster.put(&rates(&[("team", 2)]))) < SOON,
         "get, list and watch by name are enough"
     );
     assert_eq!(watched.counts.restarts.get(), 0);
@@ -61,16 +61,19 @@ fn a_missing_role_is_named_and_a_watch_that_expired_meanwhile_lists_again() {
     for verb in ["get", "watch"] {
         let missing =
             format!("add {verb} on configmaps with resourceNames [mimir-runtime] to a Role in namespace mimir");
-        until("the missing right is named", || watched.complains(&missing));
+        until("the missing right is named", || watched.reports(&missing));
     }
     cluster.put(&rates(&[("team", 3)]));
     cluster.put(&rates(&[("team", 4)]));
     cluster.server.compact();
     assert_eq!(watched.rate("team"), Some(2.0));
     bind_role(&cluster);
-    assert!(watched.heard("team", 4, Instant::now()) < SOON);
+    assert!(watched.wait_for_rate("team", 4, Instant::now()) < SOON);
     for rate in 5..10 {
-        assert!(watched.heard("team", rate, cluster.put(&rates(&[("team", rate)]))) < SOON, "a watch is there again");
+        assert!(
+            watched.wait_for_rate("team", rate, cluster.put(&rates(&[("team", rate)]))) < SOON,
+            "a watch is there again"
+        );
     }
     until("nothing is wrong any more", || watched.problems().is_empty());
 }
@@ -89,13 +92,16 @@ fn an_expired_token_is_read_again_from_its_file() {
 
     cluster.server.kill();
     cluster.server.restart_with(&[account("second")]);
-    until("the refused token is a problem", || watched.complains("the API server refuses the credentials (401)"));
+    until("the refused token is a problem", || watched.reports("the API server refuses the credentials (401)"));
     assert!(watched.counts.refused_credentials.get() > 0);
     assert_eq!(watched.rate("team"), Some(1.0));
     cluster.put(&rates(&[("team", 2)]));
     fs::write(&token, "second").expect("a file");
     let since = Instant::now();
-    assert!(watched.heard("team", 2, since) < SOON, "long before the client of its own would read the file again");
-    assert!(watched.heard("team", 3, cluster.put(&rates(&[("team", 3)]))) < SOON);
+    assert!(
+        watched.wait_for_rate("team", 2, since) < SOON,
+        "long before the client of its own would read the file again"
+    );
+    assert!(watched.wait_for_rate("team", 3, cluster.put(&rates(&[("team", 3)]))) < SOON);
     until("nothing is wrong any more", || watched.problems().is_empty());
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Watched, rates};
 
-/// A change is to be there long before the question that is asked every 15 s could have found it.
+/// The watch brings a change long before the check that runs every 15 s could find it.
 const AT_ONCE: Duration = Duration::from_secs(5);
 const CONFIG_MAPS: &str = "/api/v1/namespaces/mimir/configmaps";
 
@@ -38,7 +38,7 @@ fn delete(cluster: &Cluster, name: &str) -> Instant {
 }
 
 #[test]
-fn of_objects_with_a_label_the_newest_holds_and_the_one_before_it_once_it_is_gone() {
+fn the_newest_configmap_with_the_label_is_read() {
     let cluster = Cluster::start(&rates(&[("team", 1)]));
     create(&cluster, "runtime-a", 2);
     let started = Instant::now();
@@ -47,24 +47,24 @@ fn of_objects_with_a_label_the_newest_holds_and_the_one_before_it_once_it_is_gon
     watched.confirmed_since(started);
 
     // Kubernetes dates objects by whole seconds; of one second the last name is read.
-    assert!(watched.heard("team", 3, create(&cluster, "runtime-b", 3)) < AT_ONCE);
+    assert!(watched.wait_for_rate("team", 3, create(&cluster, "runtime-b", 3)) < AT_ONCE);
     change(&cluster, "runtime-a", 9);
     assert!(
-        watched.heard("team", 4, change(&cluster, "runtime-b", 4)) < AT_ONCE,
+        watched.wait_for_rate("team", 4, change(&cluster, "runtime-b", 4)) < AT_ONCE,
         "an older one that changes does not hold"
     );
-    assert!(watched.heard("team", 9, delete(&cluster, "runtime-b")) < AT_ONCE, "the older one holds again");
+    assert!(watched.wait_for_rate("team", 9, delete(&cluster, "runtime-b")) < AT_ONCE, "the older one holds again");
     assert_eq!(watched.problems(), Vec::<String>::new());
 
     delete(&cluster, "runtime-a");
-    until("the deletion is seen", || watched.complains("mimir/runtime-a: the ConfigMap was deleted"));
+    until("the deletion is seen", || watched.reports("mimir/runtime-a: the ConfigMap was deleted"));
     assert_eq!((watched.rate("team"), watched.counts.deletions.get()), (Some(9.0), 1));
-    assert!(watched.heard("team", 5, create(&cluster, "runtime-0", 5)) < AT_ONCE);
+    assert!(watched.wait_for_rate("team", 5, create(&cluster, "runtime-0", 5)) < AT_ONCE);
     assert_eq!((watched.problems(), watched.counts.restarts.get()), (Vec::new(), 0));
 }
 
 #[test]
-fn chosen_keys_are_read_and_binary_data_too_and_several_are_not_guessed_at() {
+fn chosen_keys_and_binary_data_are_read_without_guessing() {
     let cluster = Cluster::start(&rates(&[("team", 1)]));
     // overrides: {more: {ingestion_rate: 7}}
     let binary = json!({ "more.yaml": "b3ZlcnJpZGVzOiB7bW9yZToge2luZ2VzdGlvbl9yYXRlOiA3fX0K" });
@@ -77,13 +77,13 @@ fn chosen_keys_are_read_and_binary_data_too_and_several_are_not_guessed_at() {
     assert_eq!((mounted.rate("team"), mounted.rate("other"), mounted.rate("more")), (Some(1.0), None, None));
     cluster.patch(&json!({ "data": { "runtime.yaml": null } }));
     until("it is not known which key Mimir reads", || {
-        mounted.complains("data: several keys can be the runtime configuration (more.yaml, other.yaml)")
+        mounted.reports("data: several keys can be the runtime configuration (more.yaml, other.yaml)")
     });
     assert_eq!(mounted.rate("team"), Some(1.0));
     let since = cluster.patch(&json!({ "data": { "other.yaml": null }, "binaryData": null }));
-    until("the emptied object is a problem", || mounted.complains("there is no tenant any more"));
-    until("a chosen key that is gone is a problem", || chosen.complains("other.yaml: there is no such key"));
+    until("the emptied object is a problem", || mounted.reports("there is no tenant any more"));
+    until("a chosen key that is gone is a problem", || chosen.reports("other.yaml: there is no such key"));
     assert_eq!(chosen.rate("other"), Some(5.0));
     cluster.patch(&json!({ "binaryData": binary }));
-    assert!(mounted.heard("more", 7, since) < AT_ONCE, "the only document there is");
+    assert!(mounted.wait_for_rate("more", 7, since) < AT_ONCE, "the only document there is");
 }

@@ -64,21 +64,21 @@ impl Watched {
     }
 
     /// Whether one of the problems says this.
-    pub(crate) fn complains(&self, of: &str) -> bool {
-        self.problems().iter().any(|problem| problem.contains(of))
+    pub(crate) fn reports(&self, text: &str) -> bool {
+        self.problems().iter().any(|problem| problem.contains(text))
     }
 
     /// Waits until the tenant has this rate, and gives how long after `since` that was.
     #[track_caller]
-    pub(crate) fn heard(&mut self, tenant: &str, rate: u32, since: Instant) -> Duration {
+    pub(crate) fn wait_for_rate(&mut self, tenant: &str, rate: u32, since: Instant) -> Duration {
         let mut states = self.feed.states.clone();
         let wanted = |state: &ControlState| {
             let entry = state.limits.as_ref().and_then(|limits| limits.entry(tenant));
             entry.is_some_and(|entry| entry.limits.ingestion_rate == f64::from(rate))
         };
-        let heard = async { tokio::time::timeout(Duration::from_secs(30), states.wait_for(wanted)).await.is_ok() };
-        let heard = self.runtime.block_on(heard);
-        assert!(heard, "{tenant} never got {rate}: {:?}, {:?}", self.rate(tenant), self.problems());
+        let reached = async { tokio::time::timeout(Duration::from_secs(30), states.wait_for(wanted)).await.is_ok() };
+        let reached = self.runtime.block_on(reached);
+        assert!(reached, "{tenant} never got {rate}: {:?}, {:?}", self.rate(tenant), self.problems());
         since.elapsed()
     }
 

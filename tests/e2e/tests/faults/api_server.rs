@@ -1,12 +1,12 @@
-//! The API server of Kubernetes, which holds the limits. No push waits for it.
+//! Faults of the API server of Kubernetes, which holds the limits. No push waits for it.
 
 use std::time::Duration;
 
 use e2e::Signal;
 
-use super::case::{Case, Costs, hold, pass};
+use super::case::{Case, Costs, let_fault_last};
 
-/// It is gone at once, and comes back.
+/// It is killed, and starts again.
 pub(crate) const KILLED: Case = Case {
     name: "api-server-killed",
     costs: Costs::Nothing,
@@ -14,31 +14,31 @@ pub(crate) const KILLED: Case = Case {
     fault: |stack| {
         let server = &mut stack.control().cluster.server;
         server.kill();
-        pass(hold());
+        let_fault_last();
         server.restart();
     },
     changes_a_limit: true,
 };
 
-/// It stands still, and goes on.
+/// It freezes, and resumes.
 pub(crate) const FROZEN: Case = Case {
     name: "api-server-frozen",
     fault: |stack| {
         let server = &stack.control().cluster.server;
         server.freeze();
-        pass(hold());
+        let_fault_last();
         server.resume();
     },
     ..KILLED
 };
 
-/// It is asked to end, ended when its time for that is over (it waits a minute for its watches), and comes back.
+/// It gets SIGTERM, is killed after a while (it waits a minute for its watches), and starts again.
 pub(crate) const RESTARTED: Case = Case {
     name: "api-server-restarted",
     fault: |stack| {
         let server = &mut stack.control().cluster.server;
         server.process.signal(Signal::TERM);
-        pass(hold());
+        let_fault_last();
         server.kill();
         server.restart();
     },

@@ -1,18 +1,17 @@
-//! One fault under load: what clients saw, what was lost, how long until normal.
+//! One fault under load: what clients saw, what was lost, and how long until normal.
 
 use std::collections::BTreeMap;
 use std::env;
-use std::io::Write;
 use std::time::{Duration, Instant};
 
-use e2e::{Fate, compare_with, until, until_some, wait_until};
+use e2e::{PushOutcome, compare_with, let_time_pass, report, until, until_some};
 
 use super::stack::Stack;
 
-/// So many right answers in a row are normal: a second's.
+/// So many expected responses in a row are normal: those of a second.
 const IN_A_ROW: usize = 50;
 const BEFORE: usize = 50;
-/// Mimir gives up on a push after 2 s, and on a machine that does much else one of so many can take that long without a fault.
+/// Mimir gives up on a push after 2 s, and on a busy machine one in this many can take that long without a fault.
 const MOST_OF_A_BUSY_MACHINE: usize = 100;
 
 /// Whether everything is to be run, and for longer.
@@ -21,13 +20,13 @@ pub(crate) fn is_long() -> bool {
 }
 
 /// How long a fault lasts.
-pub(crate) fn hold() -> Duration {
+pub(crate) fn fault_duration() -> Duration {
     Duration::from_millis(if is_long() { 5_000 } else { 1_200 })
 }
 
-/// Lets the time of a fault pass.
-pub(crate) fn pass(time: Duration) {
-    wait_until(Instant::now() + time);
+/// Lets a fault last: how long it lasts is a part of what is tested.
+pub(crate) fn let_fault_last() {
+    let_time_pass(fault_duration());
 }
 
 /// What clients may see of a fault.
@@ -57,51 +56,50 @@ impl Case {
         let Self { name, costs, normal_within, fault, changes_a_limit } = self;
         let load = stack.load();
         let began = Instant::now();
-        until("everything is well before the fault", || load.all_right_since(began, BEFORE).is_some());
+        until("everything is well before the fault", || load.all_expected_since(began, BEFORE).is_some());
         let (begun, lost_before) = (Instant::now(), stack.prometheus_lost());
         fault(stack);
         let ended = Instant::now();
-        let normal = until_some("everything is normal", || load.all_right_since(ended, IN_A_ROW)) - ended;
+        let normal = until_some("everything is normal", || load.all_expected_since(ended, IN_A_ROW)) - ended;
         let change = changes_a_limit.then(|| stack.change_a_limit());
-        let fates = load.stop();
+        let outcomes = load.stop();
         let caught_up = stack.prometheus_catches_up();
-        let (missing, beside) = compare_with(&stack.mimir, &fates);
+        let (missing, beside) = compare_with(&stack.mimir, &outcomes);
         let prometheus_lost = stack.prometheus_lost() - lost_before;
 
-        let within: Vec<&Fate> = fates.iter().filter(|fate| fate.sender.right == 200).collect();
-        let refused = within.iter().filter(|fate| matches!(fate.status, Some(400..=499))).count();
+        let within: Vec<&PushOutcome> = outcomes.iter().filter(|outcome| outcome.sender.expected == 200).collect();
+        let denied = within.iter().filter(|outcome| matches!(outcome.status, Some(400..=499))).count();
         let seconds = |time: Duration| format!("{:.2}s", time.as_secs_f64());
-        let mut line = format!("fault={name} lasted={} pushes={}", seconds(ended - begun), fates.len());
-        line += &format!(" {}", statuses(&fates));
-        line += &format!(" acknowledged_lost={missing} refused_within={refused} stored_unacknowledged={beside}");
+        let mut line = format!("fault={name} lasted={} pushes={}", seconds(ended - begun), outcomes.len());
+        line += &format!(" {}", statuses(&outcomes));
+        line += &format!(" acknowledged_lost={missing} denied_within={denied} stored_unacknowledged={beside}");
         line += &format!(" normal={}", seconds(normal));
         if let Some(change) = change {
             line += &format!(" change={}", seconds(change));
         }
-        let slowest = fates.iter().map(|fate| fate.took).max().unwrap_or_default();
-        let late = fates.iter().map(|fate| fate.late).max().unwrap_or_default();
+        let slowest = outcomes.iter().map(|outcome| outcome.took).max().unwrap_or_default();
+        let late = outcomes.iter().map(|outcome| outcome.late).max().unwrap_or_default();
         line += &format!(" slowest={} late={}", seconds(slowest), seconds(late));
-        line += &format!(" prometheus_lost={prometheus_lost} prometheus_caught_up={}\n", seconds(caught_up));
-        // Past what the test runner keeps of a test that passes.
-        std::io::stderr().write_all(line.as_bytes()).expect("the figures can be printed");
+        line += &format!(" prometheus_lost={prometheus_lost} prometheus_caught_up={}", seconds(caught_up));
+        report(&line);
 
-        assert_eq!((missing, refused, prometheus_lost), (0, 0, 0.0), "{line}");
+        assert_eq!((missing, denied, prometheus_lost), (0, 0, 0.0), "{line}");
         assert!(normal <= normal_within, "not normal within {normal_within:?}: {line}");
         if costs == Costs::Nothing {
-            let wrong = fates.iter().filter(|fate| !fate.is_right()).count();
-            assert!(wrong * MOST_OF_A_BUSY_MACHINE <= fates.len(), "it costs clients something: {line}");
+            let wrong = outcomes.iter().filter(|outcome| !outcome.is_expected()).count();
+            assert!(wrong * MOST_OF_A_BUSY_MACHINE <= outcomes.len(), "it costs clients something: {line}");
         }
-        let wrong = fates.iter().find(|fate| fate.sender.right == 429 && fate.status == Some(200));
+        let wrong = outcomes.iter().find(|outcome| outcome.sender.expected == 429 && outcome.status == Some(200));
         assert!(wrong.is_none(), "a push over its limit passed: {wrong:?}");
     }
 }
 
 /// How many pushes had which answer, with those within their limits apart from those over them.
-fn statuses(fates: &[Fate]) -> String {
+fn statuses(outcomes: &[PushOutcome]) -> String {
     let mut counts: BTreeMap<(&str, String), usize> = BTreeMap::new();
-    for fate in fates {
-        let status = fate.status.map_or_else(|| "none".to_owned(), |status| status.to_string());
-        *counts.entry((&*fate.sender.tenant, status)).or_default() += 1;
+    for outcome in outcomes {
+        let status = outcome.status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+        *counts.entry((&*outcome.sender.tenant, status)).or_default() += 1;
     }
     let shown: Vec<String> =
         counts.iter().rev().map(|((tenant, status), count)| format!("{tenant}:{status}={count}")).collect();

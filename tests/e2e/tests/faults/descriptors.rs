@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 use std::time::Duration;
 
-use super::case::{Case, Costs, hold, pass};
+use super::case::{Case, Costs, let_fault_last};
 
 const USUAL: u64 = 20_000;
 
@@ -20,7 +20,7 @@ pub(crate) const OF_MIMIR_RLS: Case = Case {
         let rls = &stack.edge.rls;
         rls.process.limit_descriptors(rls.process.descriptors() + 8);
         let held = connections(rls.grpc_port(), 100);
-        pass(hold());
+        let_fault_last();
         drop(held);
         rls.process.limit_descriptors(USUAL);
     },
@@ -36,7 +36,7 @@ pub(crate) const OF_ENVOY: Case = Case {
         let envoy = &mut stack.edge.envoy;
         envoy.process.limit_descriptors(envoy.process.descriptors() + 8);
         let held = connections(envoy.port(), 100);
-        pass(hold());
+        let_fault_last();
         drop(held);
         if envoy.process.ended().is_some() {
             eprintln!("Envoy ended without descriptors");

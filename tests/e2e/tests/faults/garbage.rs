@@ -1,4 +1,4 @@
-//! Something that is no overrides-sync answers where it was.
+//! A server that sends garbage on the port of overrides-sync.
 
 use std::future::poll_fn;
 use std::io;
@@ -20,14 +20,14 @@ use tokio::runtime::Runtime;
 
 use super::case::{Case, Costs, is_long};
 
-/// What a server says, one on each connection in turn.
+/// What the server sends, another kind on each connection in turn.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
-    /// A change that takes everybody's limits away, whose sum is not the one of what it says.
+    /// A change that removes all limits, with a wrong checksum.
     WrongSum,
-    /// A message that is none.
+    /// Bytes that are no message.
     NoMessage,
-    /// Bytes that are no HTTP/2.
+    /// Bytes that are not HTTP/2.
     NoHttp2,
     /// An answer of HTTP/1.
     Http1,
@@ -39,12 +39,12 @@ enum Kind {
 
 const KINDS: [Kind; 6] =
     [Kind::WrongSum, Kind::NoMessage, Kind::NoHttp2, Kind::Http1, Kind::Claim, Kind::EndlessChange];
-/// How much of it there is time for otherwise.
+/// How many kinds the short form has time for.
 const SHORT: usize = 3;
 /// The most that it may cost: parts of a change are kept up to 64 MiB.
 const MOST_MEMORY: u64 = 160 << 20;
 
-/// Garbage takes no limits away, and is left as soon as a server is back.
+/// Garbage removes no limit, and mimir-rls leaves it as soon as overrides-sync is back.
 pub(crate) const FEED: Case = Case {
     name: "feed-of-garbage",
     costs: Costs::Nothing,
@@ -68,7 +68,7 @@ pub(crate) const FEED: Case = Case {
     changes_a_limit: true,
 };
 
-/// The server. It goes on until it is dropped.
+/// The server. It runs until it is dropped.
 struct Garbage {
     runtime: Option<Runtime>,
     served: Arc<AtomicUsize>,
@@ -134,10 +134,10 @@ async fn say(mut answer: SendResponse<Bytes>, kind: Kind) -> Result<(), h2::Erro
     }
 }
 
-/// Limits of somebody else alone: everybody's own are gone.
+/// Complete limits of another tenant only: those of all tenants in force would be gone.
 fn part(last: bool, fields: &str) -> WatchResponse {
     let version = Version { epoch: 1, sequence: 1, content_sum: 1, ..Version::default() };
-    let put = vec![TenantLimits { tenant: "somebody".to_owned(), mode: 0, fields: fields.to_owned() }];
+    let put = vec![TenantLimits { tenant: "another".to_owned(), mode: 0, fields: fields.to_owned() }];
     let part = LimitsPart { version: Some(version), complete: true, last, put, removed: Vec::new() };
     WatchResponse { update: Some(Update::Limits(part)) }
 }

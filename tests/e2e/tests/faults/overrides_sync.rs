@@ -1,12 +1,12 @@
-//! overrides-sync, which brings the limits. No push waits for it.
+//! Faults of overrides-sync. No push waits for it.
 
 use std::time::Duration;
 
 use e2e::Signal;
 
-use super::case::{Case, Costs, hold, pass};
+use super::case::{Case, Costs, let_fault_last};
 
-/// It is gone at once, and comes back.
+/// It is killed, and starts again.
 pub(crate) const KILLED: Case = Case {
     name: "overrides-sync-killed",
     costs: Costs::Nothing,
@@ -14,32 +14,32 @@ pub(crate) const KILLED: Case = Case {
     fault: |stack| {
         let sync = &mut stack.control().sync;
         sync.process.kill();
-        pass(hold());
+        let_fault_last();
         sync.restart();
     },
     changes_a_limit: true,
 };
 
-/// It stands still, and goes on.
+/// It freezes, and resumes.
 pub(crate) const FROZEN: Case = Case {
     name: "overrides-sync-frozen",
     fault: |stack| {
         let sync = &mut stack.control().sync;
         sync.process.freeze();
-        pass(hold());
+        let_fault_last();
         sync.process.resume();
     },
     ..KILLED
 };
 
-/// It is asked to end, as by an update of its pod, and comes back.
+/// It gets SIGTERM, as in an update of its pod, and starts again.
 pub(crate) const RESTARTED: Case = Case {
     name: "overrides-sync-restarted",
     fault: |stack| {
         let sync = &mut stack.control().sync;
         sync.process.signal(Signal::TERM);
         sync.process.wait();
-        pass(hold());
+        let_fault_last();
         sync.restart();
     },
     ..KILLED

@@ -1,4 +1,4 @@
-//! Everything from Prometheus to Mimir, and what gives the limits.
+//! Everything from Prometheus to Mimir, and the source of the limits.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -15,8 +15,8 @@ const EVERY: Duration = Duration::from_millis(20);
 const SAMPLES: usize = 10;
 /// Four of five pushes are within their limits, of which they take five sixths; a burst of 20 s lets what a fault held up pass at once.
 fn sender(turn: u64) -> Sender {
-    let (tenant, right) = if turn % 5 == 4 { ("over", 429) } else { ("within", 200) };
-    Sender { tenant: Cow::Borrowed(tenant), samples: SAMPLES, right }
+    let (tenant, expected) = if turn % 5 == 4 { ("over", 429) } else { ("within", 200) };
+    Sender { tenant: Cow::Borrowed(tenant), samples: SAMPLES, expected }
 }
 
 /// Mimir's Retry-After of up to 96 s by default, by which a Prometheus goes.
@@ -98,7 +98,7 @@ impl Stack {
             next_push: 0,
             probe: 1,
         };
-        let newest = || stack.mimir.points(PROMETHEUS, SCRAPED).into_values().flatten().max();
+        let newest = || stack.mimir.sample_times(PROMETHEUS, SCRAPED).into_values().flatten().max();
         stack.sent_since = until_some("Prometheus' samples are in Mimir", newest);
         stack
     }
@@ -115,7 +115,7 @@ impl Stack {
         self.probe += 1;
         let changed = Instant::now();
         match &self.control {
-            // Right after a failure the API server may still refuse it.
+            // Right after a failure the API server may still reject it.
             Some(control) => drop(control.cluster.put(&limits(self.probe))),
             None => self.edge.limits.replace(&limits(self.probe)),
         }
@@ -126,7 +126,7 @@ impl Stack {
 
     /// The limit by which a change is known.
     pub(crate) fn probe_in_force(&self) -> Option<u64> {
-        self.edge.rls.get("/api/v1/tenants/probe").json().pointer("/limits/ingestion_burst_size")?.as_u64()
+        self.edge.rls.burst("probe")
     }
 
     /// The control plane.
@@ -137,10 +137,10 @@ impl Stack {
     /// How long it takes until Mimir has every sample that Prometheus has now.
     pub(crate) fn prometheus_catches_up(&self) -> Duration {
         let asked = Instant::now();
-        let mut scraped = self.prometheus.points(SCRAPED);
+        let mut scraped = self.prometheus.sample_times(SCRAPED);
         scraped.values_mut().for_each(|times| times.retain(|time| *time >= self.sent_since));
         until_within(CATCH_UP, "Mimir has every sample that Prometheus has", || {
-            let kept = self.mimir.points(PROMETHEUS, SCRAPED);
+            let kept = self.mimir.sample_times(PROMETHEUS, SCRAPED);
             scraped.iter().all(|(series, times)| kept.get(series).is_some_and(|kept| kept.is_superset(times)))
         });
         asked.elapsed()

@@ -17,7 +17,7 @@ fn outage() -> Duration {
 const FRESH: f64 = 5.0;
 
 #[test]
-fn without_an_api_server_decisions_go_on_also_through_restarts_and_soon_after_it_all_is_fresh() {
+fn without_an_api_server_decisions_go_on_through_restarts() {
     let mut cluster = Cluster::start(&overrides(&[("always", 1_000_000_000), ("never", 5)]));
     let mut sync = cluster.sync("sync", &[]);
     let cache = cluster.server.folder().join("limits-cache");
@@ -37,6 +37,7 @@ fn without_an_api_server_decisions_go_on_also_through_restarts_and_soon_after_it
     let body = samples(10);
     let load = |tenant: &str| Load::start(edge.port(), vec![push_request(tenant, &body.bytes)]);
     let (always, never) = (load("always"), load("never"));
+    // How long the API server is down is a part of what is tested.
     while began.elapsed() < outage() {
         assert_eq!(edge.rls.readiness(), Some(200));
         always.wait_for_more(1);
@@ -50,39 +51,39 @@ fn without_an_api_server_decisions_go_on_also_through_restarts_and_soon_after_it
     assert!(back.elapsed().as_secs_f64() < FRESH, "took {:?}", back.elapsed());
     cluster.put(&overrides(&[("always", 1_000_000_000), ("never", 5), ("another", 7)]));
     let changed = Instant::now();
-    until("a change holds", || edge.rls.get("/api/v1/tenants/another").json()["limits"]["ingestion_burst_size"] == 7);
+    until("a change holds", || edge.rls.burst("another") == Some(7));
     assert!(changed.elapsed().as_secs_f64() < FRESH, "took {:?}", changed.elapsed());
 
     let (always, never) = (always.stop(), never.stop());
     assert_eq!((always.of(200), always.errors.len()), (always.answers(), 0), "{always:?}");
     assert_eq!((never.of(429), never.errors.len()), (never.answers(), 0), "{never:?}");
-    assert_eq!(edge.sink.of_tenant("never").len(), 0);
+    assert_eq!(edge.upstream.requests_of("never").len(), 0);
 }
 
 #[test]
-fn of_two_overrides_sync_a_frozen_one_is_left_for_the_other() {
+fn mimir_rls_leaves_a_frozen_overrides_sync_for_another() {
     let cluster = Cluster::start(&overrides(&[("team", 5)]));
     let (first, second) = (cluster.sync("first", &[]), cluster.sync("second", &[]));
     let edge = Edge::builder().limits_from(&format!("{},{}", first.feed(), second.url())).start("");
     let clients = |sync: &e2e::OverridesSync| sync.metric("overrides_sync_feed_clients");
     let (serving, other) = if clients(&first) == Some(1.0) { (&first, &second) } else { (&second, &first) };
     serving.process.signal(Signal::STOP);
-    let burst = || edge.rls.get("/api/v1/tenants/team").json()["limits"]["ingestion_burst_size"].as_u64();
+    let burst = || edge.rls.burst("team");
     cluster.put(&overrides(&[("team", 6)]));
     let changed = Instant::now();
-    until("the other one tells the change", || burst() == Some(6));
+    until("the other one sends the change", || burst() == Some(6));
     eprintln!("a frozen overrides-sync was left after {:.1?}", changed.elapsed());
     assert_eq!(clients(other), Some(1.0));
 
-    // It goes on with what it knew before. Whoever comes back to it keeps what is newer.
+    // It resumes with what it knew before. A mimir-rls that returns to it keeps what is newer.
     cluster.put(&overrides(&[("team", 7)]));
-    until("the other one tells this too", || burst() == Some(7));
+    until("the other one sends this too", || burst() == Some(7));
     other.process.signal(Signal::STOP);
     serving.process.signal(Signal::CONT);
     until("the first one serves again", || clients(serving) == Some(1.0));
     assert_eq!(burst(), Some(7));
     cluster.put(&overrides(&[("team", 8)]));
-    until("it tells the next change", || {
+    until("it sends the next change", || {
         let now = burst();
         assert!(now == Some(7) || now == Some(8), "{now:?}");
         now == Some(8)

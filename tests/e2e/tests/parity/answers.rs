@@ -1,4 +1,4 @@
-//! What makes two answers the same, and where the edge is known to answer otherwise.
+//! When two responses count as the same, and where the edge is known to differ.
 
 use std::borrow::Cow;
 
@@ -20,11 +20,11 @@ const HEADERS: [&str; 5] = [
 pub(crate) enum Likeness {
     /// A client cannot tell.
     Same,
-    /// The edge refuses a header that comes twice.
+    /// The edge denies a repeated header.
     TenantTwice,
-    /// Both refuse a body that they cannot read, in other words.
+    /// Both reject a body that they cannot decode, with different texts.
     WordsForProtobuf,
-    /// The edge refuses a body that is larger than it takes.
+    /// The edge denies a body over its limit.
     AboveBodyLimit,
     /// A fault.
     Different,

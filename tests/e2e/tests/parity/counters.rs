@@ -1,4 +1,4 @@
-//! What a Mimir says that it got.
+//! What a Mimir counts as received.
 
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 
 use limits::{RelabelAction, RelabelRule};
 
-use crate::draw::Draw;
+use crate::random::Random;
 
 const NAMES: [&str; 8] = ["__name__", "job", "pod", "le", "cluster", "__replica__", "__meta_tenant_id", "é"];
 const REGEXES: [&str; 14] = [
@@ -24,22 +24,22 @@ const REGEXES: [&str; 14] = [
 const TEXTS: [&str; 10] = ["$1", "${1}_$2", "x", "", "$n", "$", "a b", "$1$1", "x_$0", "é"];
 const TARGETS: [&str; 8] = ["job", "new", "__name__", "pod", "${1}_t", "le", "cluster", "bad name"];
 
-pub(crate) fn rule(draw: &mut Draw) -> RelabelRule {
-    let action = draw.of_values(RelabelAction::ALL);
-    let sources = draw.count(if action == RelabelAction::Replace { 0 } else { 1 }, 2);
+pub(crate) fn rule(random: &mut Random) -> RelabelRule {
+    let action = random.of_values(RelabelAction::ALL);
+    let sources = random.count(if action == RelabelAction::Replace { 0 } else { 1 }, 2);
     let by_name = matches!(action, RelabelAction::LabelDrop | RelabelAction::LabelKeep);
     let regex = if by_name {
-        draw.one(&["__replica__|pod", "[a-j].*", "tmp", "__name__|le|job", "é"])
+        random.one(&["__replica__|pod", "[a-j].*", "tmp", "__name__|le|job", "é"])
     } else {
-        draw.one(&REGEXES)
+        random.one(&REGEXES)
     };
     RelabelRule {
-        source_labels: (0..sources).map(|_| draw.one(&NAMES).into()).collect(),
-        separator: draw.one(&[";", ";", "", "-"]).into(),
-        target_label: draw.one(&TARGETS).into(),
+        source_labels: (0..sources).map(|_| random.one(&NAMES).into()).collect(),
+        separator: random.one(&[";", ";", "", "-"]).into(),
+        target_label: random.one(&TARGETS).into(),
         regex: regex.into(),
-        modulus: u64::try_from(draw.number(1, 8)).unwrap_or(1),
-        replacement: draw.one(&TEXTS).into(),
+        modulus: u64::try_from(random.number(1, 8)).unwrap_or(1),
+        replacement: random.one(&TEXTS).into(),
         action,
     }
 }

@@ -1,12 +1,11 @@
-//! Sends every push to a Mimir, then to what is compared with it, and gathers how they answered.
+//! Sends every push to a Mimir and then to what is compared with it, and collects the responses.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use e2e::{Connection, Request, Response};
+use e2e::{Connection, Response, exchange};
 
 use super::answers::{Likeness, compare, shown, subject};
 use super::pushes::push;
@@ -37,10 +36,10 @@ pub(crate) struct Tally {
     pub(crate) subjects: BTreeMap<String, u64>,
     /// Answers of the edge by status that were not its own.
     pub(crate) forwarded: BTreeMap<u16, u64>,
-    /// Pushes that the edge refused, by its reason.
-    pub(crate) refused: BTreeMap<String, u64>,
-    /// Pushes that Mimir took and the edge refused, but for the two kinds of tenants where it is to.
-    pub(crate) taken_and_refused: u64,
+    /// Pushes that the edge denied, by its reason.
+    pub(crate) denied: BTreeMap<String, u64>,
+    /// Pushes that Mimir took and the edge denied, but for the two kinds of tenants where it is to.
+    pub(crate) accepted_and_denied: u64,
     /// Pushes that Mimir's handler died of.
     pub(crate) unanswered: u64,
     pub(crate) differences: Vec<String>,
@@ -55,13 +54,13 @@ impl Run {
         thread::scope(|scope| {
             for _ in 0..WORKERS {
                 scope.spawn(|| {
-                    let mut clients = [Client::new(self.mimir), Client::new(self.edge)];
+                    let mut connections = [None, None];
                     loop {
                         let number = next.fetch_add(1, Ordering::Relaxed);
                         if number >= self.tenants.end {
                             return;
                         }
-                        self.of_tenant(number, &mut clients, &tally);
+                        self.push_all_of(number, &mut connections, &tally);
                     }
                 });
             }
@@ -70,12 +69,13 @@ impl Run {
     }
 
     /// Mimir's handler dies of some pushes, such as one with a cluster that is no UTF-8, and what it holds of the tenant's pairs is no longer
-    /// what the edge must take it for: the tenant ends there. The edge may have refused the push.
-    fn of_tenant(&self, number: u64, [mimir, edge]: &mut [Client; 2], tally: &Mutex<Tally>) {
+    /// what the edge must take it for: the tenant ends there. The edge may have denied the push.
+    fn push_all_of(&self, number: u64, [mimir, edge]: &mut [Option<Connection>; 2], tally: &Mutex<Tally>) {
         let mut tenant = Tenant::of(self.seed, number);
         for index in 0..PUSHES_PER_TENANT {
             let request = push(&mut tenant, index.cast_signed(), self.start);
-            let answers = (mimir.send(&request), edge.send(&request));
+            // No push is sent a second time: it would be charged twice.
+            let answers = (exchange(mimir, self.mimir, &request), exchange(edge, self.edge, &request));
             let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
             match answers {
                 (Ok(mimir), Ok(edge)) => {
@@ -103,13 +103,13 @@ impl Tally {
         *self.likenesses.entry(likeness).or_default() += 1;
         *self.subjects.entry(subject(mimir)).or_default() += 1;
         match edge.reason() {
-            Some(reason) => *self.refused.entry(reason.into_owned()).or_default() += 1,
+            Some(reason) => *self.denied.entry(reason.into_owned()).or_default() += 1,
             None if kind == Kind::TooLarge && edge.status == 413 => {
-                *self.refused.entry("envoy's body limit".into()).or_default() += 1;
+                *self.denied.entry("envoy's body limit".into()).or_default() += 1;
             }
             None => *self.forwarded.entry(edge.status).or_default() += 1,
         }
-        self.taken_and_refused += u64::from(kind == Kind::Usual && mimir.status < 300 && edge.status >= 300);
+        self.accepted_and_denied += u64::from(kind == Kind::Usual && mimir.status < 300 && edge.status >= 300);
         if likeness == Likeness::Different && self.differences.len() < SHOWN_DIFFERENCES {
             let edges_own = edge.reason().unwrap_or_default();
             self.differences.push(format!(
@@ -119,30 +119,5 @@ impl Tally {
                 shown(edge)
             ));
         }
-    }
-}
-
-/// A kept-alive connection that is opened again after the other side closed it.
-struct Client {
-    port: u16,
-    connection: Option<Connection>,
-}
-
-impl Client {
-    fn new(port: u16) -> Self {
-        Self { port, connection: None }
-    }
-
-    /// Never sends a push a second time: it would be charged twice.
-    fn send(&mut self, request: &Request) -> io::Result<Response> {
-        let mut connection = match self.connection.take() {
-            Some(open) => open,
-            None => Connection::open(self.port)?,
-        };
-        let response = connection.send(request)?;
-        if response.headers.get("Connection").as_deref() != Some("close") {
-            self.connection = Some(connection);
-        }
-        Ok(response)
     }
 }

@@ -1,4 +1,4 @@
-//! An HTTP/2 client that sends what a library would not: pseudo-headers that do not exist, trailers of any name, a reset after the body.
+//! An HTTP/2 client that sends what no library would: pseudo-headers that do not exist, trailers of any name, a reset after the body.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;

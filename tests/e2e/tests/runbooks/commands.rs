@@ -1,13 +1,13 @@
-//! Every block of commands, in order, and what the cluster and NGINX are like after the ones that change something.
+//! Every block of commands, in order, and the state of the cluster and NGINX after those that change something.
 
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
 
-use e2e::{Behind, Nginx, Sink, push_request, repository, samples, send};
+use e2e::{Nginx, ProxyBackends, Upstream, push_request, repository, samples, send};
 
-use super::desk::Desk;
+use super::operator_shell::OperatorShell;
 use super::runbook;
 
 /// The blocks of commands of a runbook.
@@ -15,90 +15,90 @@ fn blocks(text: &str) -> Vec<String> {
     text.split("```sh\n").skip(1).filter_map(|rest| rest.split_once("```").map(|(block, _)| block.to_owned())).collect()
 }
 
-/// A desk where mimir and Envoy are two sinks: what is asked here is whom NGINX sends a push to.
-fn desk() -> (Desk, Sink, Sink) {
-    let (mimir, envoy) = (Sink::start(), Sink::start());
-    let behind = Behind { mimir: mimir.port(), queries: mimir.port(), envoy: envoy.port() };
-    let desk = Desk::new(Nginx::start("direct.conf", behind));
-    desk.run(
+/// An operator's shell with two upstreams in place of Mimir and Envoy: these tests look at where NGINX sends a push.
+fn start() -> (OperatorShell, Upstream, Upstream) {
+    let (mimir, envoy) = (Upstream::start(), Upstream::start());
+    let backends = ProxyBackends::new(mimir.port(), envoy.port());
+    let shell = OperatorShell::new(Nginx::start("direct.conf", backends));
+    shell.run(
         "kubectl create configmap mimir-runtime --namespace mimir --from-literal=runtime.yaml='overrides: { team-a: { ingestion_rate: 5 } }'",
     );
-    (desk, mimir, envoy)
+    (shell, mimir, envoy)
 }
 
 /// The Envoy configuration in the cluster.
-fn bootstrap(desk: &Desk) -> String {
-    desk.run(
+fn bootstrap(shell: &OperatorShell) -> String {
+    shell.run(
         "kubectl get configmap mimir-envoy --namespace mimir-edge-enforcement --output jsonpath='{.data.envoy\\.yaml}'",
     )
 }
 
 #[track_caller]
-fn envoy_has(desk: &Desk, block: &str, lines: &[&str]) {
-    let bootstrap = bootstrap(desk);
+fn envoy_has(shell: &OperatorShell, block: &str, lines: &[&str]) {
+    let bootstrap = bootstrap(shell);
     for line in lines {
         assert!(bootstrap.contains(line), "after\n{block}Envoy's configuration has no {line}");
     }
 }
 
-fn nginx_conf(desk: &Desk) -> String {
-    fs::read_to_string(desk.nginx.folder().join("nginx.conf")).expect("NGINX has a configuration")
+fn nginx_conf(shell: &OperatorShell) -> String {
+    fs::read_to_string(shell.nginx.folder().join("nginx.conf")).expect("NGINX has a configuration")
 }
 
 /// The number of replicas that a Deployment is to have.
-fn replicas(desk: &Desk, name: &str) -> String {
-    desk.run(&format!("kubectl get {name} --namespace mimir-edge-enforcement --output jsonpath='{{.spec.replicas}}'"))
+fn replicas(shell: &OperatorShell, name: &str) -> String {
+    shell.run(&format!("kubectl get {name} --namespace mimir-edge-enforcement --output jsonpath='{{.spec.replicas}}'"))
 }
 
 /// A push through NGINX arrives at the one, and not at the other.
 #[track_caller]
-fn a_push_reaches(desk: &Desk, place: &Sink, other: &Sink) {
-    let before = (place.arrivals().len() + 1, other.arrivals().len());
-    assert_eq!(send(desk.nginx.port(), &push_request("team-a", &samples(1).bytes)).status, 200);
-    assert_eq!((place.arrivals().len(), other.arrivals().len()), before);
+fn a_push_reaches(shell: &OperatorShell, place: &Upstream, other: &Upstream) {
+    let before = (place.requests().len() + 1, other.requests().len());
+    assert_eq!(send(shell.nginx.port(), &push_request("team-a", &samples(1).bytes)).status, 200);
+    assert_eq!((place.requests().len(), other.requests().len()), before);
 }
 
 #[test]
-fn the_readmes_lines_install_what_works_together() {
-    let (desk, _mimir, _envoy) = desk();
+fn the_readmes_installation_works_together() {
+    let (shell, _mimir, _envoy) = start();
     let readme = fs::read_to_string(repository().join("README.md")).expect("the README");
     let installs: Vec<String> = blocks(&readme).into_iter().filter(|block| block.contains("helm install")).collect();
     assert_eq!(installs.len(), 1, "the README's installation");
-    desk.run(&installs.concat());
+    shell.run(&installs.concat());
     let deployments =
         "kubectl get deployments --namespace mimir-edge-enforcement --output jsonpath='{.items[*].metadata.name}'";
-    assert_eq!(desk.run(deployments), "mimir-envoy mimir-rls overrides-sync");
+    assert_eq!(shell.run(deployments), "mimir-envoy mimir-rls overrides-sync");
     let asks = "address: mimir-rls.mimir-edge-enforcement.svc.cluster.local, port_value: 8081 ";
-    envoy_has(&desk, "the installation", &[asks, "cluster: mimir\n"]);
+    envoy_has(&shell, "the installation", &[asks, "cluster: mimir\n"]);
 }
 
 #[test]
-fn each_command_of_the_rollout_does_what_it_is_there_for() {
-    let (desk, mimir, envoy) = desk();
+fn each_rollout_command_does_what_the_runbook_says() {
+    let (shell, mimir, envoy) = start();
     let text = runbook("rollout.md");
     let blocks = blocks(&text);
     assert!(blocks.len() >= 10, "{}", blocks.len());
-    assert_eq!(send(desk.nginx.port(), &push_request("team-a", &vec![b'x'; 3 << 20])).status, 200);
+    assert_eq!(send(shell.nginx.port(), &push_request("team-a", &vec![b'x'; 3 << 20])).status, 200);
     for block in &blocks {
-        let printed = desk.run(block);
+        let printed = shell.run(block);
         let changes = |what: &str| block.contains(what);
         if changes("--set mode=mirror") {
             envoy_has(
-                &desk,
+                &shell,
                 block,
                 &["cluster: local_sink", "failure_mode_allow: true", "max_request_bytes: 104857600"],
             );
-            assert!(!bootstrap(&desk).contains("cluster: mimir\n"), "a mirror has a way to Mimir");
+            assert!(!bootstrap(&shell).contains("cluster: mimir\n"), "a mirror has a way to Mimir");
         }
         if changes("--set mode=enforce") {
-            envoy_has(&desk, block, &["cluster: mimir\n", "failure_mode_allow: true", "max_request_bytes: 104857600"]);
+            envoy_has(&shell, block, &["cluster: mimir\n", "failure_mode_allow: true", "max_request_bytes: 104857600"]);
         }
         if changes("extAuthz.failureModeAllow=false") {
             let closed = ["failure_mode_allow: false", "failure_mode_deny: true", "max_request_bytes: 16777216\n"];
-            envoy_has(&desk, block, &closed);
+            envoy_has(&shell, block, &closed);
         }
         if changes("5% mimir_envoy") {
-            assert!(nginx_conf(&desk).contains("{ 5% mimir_envoy;"), "the share is not 5 %");
+            assert!(nginx_conf(&shell).contains("{ 5% mimir_envoy;"), "the share is not 5 %");
         }
         if changes("print pushes[way]") {
             let straight = format!("127.0.0.1:{} 200", mimir.port());
@@ -109,55 +109,55 @@ fn each_command_of_the_rollout_does_what_it_is_there_for() {
             assert!((3 << 20..4 << 20).contains(&most), "{most}");
         }
         if changes("edgeConfig.tenants.team-a.mode=shadow") {
-            let edge = desk.run("kubectl get configmap --namespace mimir-edge-enforcement --output yaml");
+            let edge = shell.run("kubectl get configmap --namespace mimir-edge-enforcement --output yaml");
             assert!(edge.contains("mode: shadow"), "{edge}");
         }
     }
-    assert!(nginx_conf(&desk).contains("Step 3, full"), "{}", nginx_conf(&desk));
+    assert!(nginx_conf(&shell).contains("Step 3, full"), "{}", nginx_conf(&shell));
     // The HPA of the first install outlives every upgrade.
-    let autoscalers =
-        desk.run("kubectl get hpa --namespace mimir-edge-enforcement --output jsonpath='{.items[*].spec.maxReplicas}'");
+    let autoscalers = shell
+        .run("kubectl get hpa --namespace mimir-edge-enforcement --output jsonpath='{.items[*].spec.maxReplicas}'");
     assert_eq!(autoscalers, "10 10");
-    a_push_reaches(&desk, &envoy, &mimir);
-    let patched = desk.run("kubectl get configmap mimir-runtime --namespace mimir --output yaml");
+    a_push_reaches(&shell, &envoy, &mimir);
+    let patched = shell.run("kubectl get configmap mimir-runtime --namespace mimir --output yaml");
     assert!(patched.contains("tenant-1.samples_per_second: \"15000\""), "{patched}");
 }
 
 #[test]
-fn each_command_of_the_rollback_does_what_it_is_there_for() {
-    let (desk, mimir, envoy) = desk();
-    desk.run("kubectl create namespace mimir-edge-enforcement");
+fn each_rollback_command_does_what_the_runbook_says() {
+    let (shell, mimir, envoy) = start();
+    shell.run("kubectl create namespace mimir-edge-enforcement");
     for (release, chart) in [("mimir-rls", "mimir-rls"), ("mimir-envoy", "envoy")] {
-        desk.run(&format!(
+        shell.run(&format!(
             "helm install {release} charts/{chart} --namespace mimir-edge-enforcement --set replicaCount=2"
         ));
     }
-    desk.nginx.switch_to("full-fail-closed.conf");
-    a_push_reaches(&desk, &envoy, &mimir);
+    shell.nginx.switch_to("full-fail-closed.conf");
+    a_push_reaches(&shell, &envoy, &mimir);
 
     let text = runbook("rollback-runbook.md");
     let before_canary = "cp ops/nginx/canary.conf /etc/nginx/nginx.conf";
     for block in blocks(&text) {
         if block.contains("1% mimir_envoy") {
-            desk.run(before_canary);
-            desk.run("sed -i 's/{ [0-9.]*% mimir_envoy;/{ 25% mimir_envoy;/' /etc/nginx/nginx.conf");
+            shell.run(before_canary);
+            shell.run("sed -i 's/{ [0-9.]*% mimir_envoy;/{ 25% mimir_envoy;/' /etc/nginx/nginx.conf");
         }
-        desk.run(&block);
+        shell.run(&block);
         if block.contains("direct.conf") {
-            a_push_reaches(&desk, &mimir, &envoy);
+            a_push_reaches(&shell, &mimir, &envoy);
         }
         if block.contains("1% mimir_envoy") {
-            assert!(nginx_conf(&desk).contains("{ 1% mimir_envoy;"), "the share is not 1 %");
+            assert!(nginx_conf(&shell).contains("{ 1% mimir_envoy;"), "the share is not 1 %");
         }
         if block.contains("--replicas=0") {
             assert_eq!(
-                (replicas(&desk, "deployment/mimir-envoy"), replicas(&desk, "deployment/mimir-rls")),
+                (replicas(&shell, "deployment/mimir-envoy"), replicas(&shell, "deployment/mimir-rls")),
                 ("0".into(), "0".into())
             );
         }
         if block.contains("--replicas=2") {
             assert_eq!(
-                (replicas(&desk, "deployment/mimir-envoy"), replicas(&desk, "deployment/mimir-rls")),
+                (replicas(&shell, "deployment/mimir-envoy"), replicas(&shell, "deployment/mimir-rls")),
                 ("2".into(), "2".into())
             );
         }
@@ -168,24 +168,24 @@ fn each_command_of_the_rollback_does_what_it_is_there_for() {
 }
 
 #[test]
-fn the_emergency_rollback_is_done_only_when_no_old_worker_has_a_push() {
-    let (desk, _mimir, _envoy) = desk();
-    desk.nginx.switch_to("full-fail-closed.conf");
-    let mut client = TcpStream::connect(("127.0.0.1", desk.nginx.port())).expect("NGINX listens");
+fn the_emergency_rollback_waits_for_pushes_of_old_workers() {
+    let (shell, _mimir, _envoy) = start();
+    shell.nginx.switch_to("full-fail-closed.conf");
+    let mut client = TcpStream::connect(("127.0.0.1", shell.nginx.port())).expect("NGINX listens");
     let head = "POST /api/v1/push HTTP/1.1\r\nHost: mimir\r\nX-Scope-OrgID: team-a\r\nConnection: close\r\nContent-Length: 2\r\n\r\n";
     client.write_all(format!("{head}x").as_bytes()).expect("NGINX reads");
 
     let text = runbook("rollback-runbook.md");
     let before_scaling = blocks(&text).into_iter().take_while(|block| !block.contains("--replicas=0"));
-    // Typed at once: whoever is in a hurry does not look when NGINX has taken the configuration over.
+    // Typed at once: an operator in a hurry does not wait until NGINX has reloaded.
     let typed: String = before_scaling.collect();
     thread::scope(|scope| {
-        let typing = desk.nginx.reloaded_by(|| scope.spawn(|| desk.type_in(&typed)));
+        let typing = shell.nginx.reloaded_by(|| scope.spawn(|| shell.type_in(&typed)));
         assert!(!typing.is_finished(), "the edge may be scaled down while an old worker sends a push there:\n{typed}");
         client.write_all(b"x").expect("NGINX reads");
         typing.join().expect("the commands succeed");
     });
-    desk.nginx.wait_for_old_workers();
+    shell.nginx.wait_for_old_workers();
     let mut answer = String::new();
     client.read_to_string(&mut answer).expect("NGINX answers");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");

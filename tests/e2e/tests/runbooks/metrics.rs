@@ -1,4 +1,4 @@
-//! Every metric and label that a page, a runbook, an alert or a dashboard names is one of a program's.
+//! Every metric and label in a page, a runbook, an alert or a dashboard exists in a program.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -35,7 +35,7 @@ fn exported(page: &str, names: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn every_metric_that_is_named_is_there() {
+fn every_named_metric_exists() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let limits = WatchedFile::of("overrides: { small: { ingestion_rate: 0.001, ingestion_burst_size: 1 } }");
     let mimir = Mimir::start(&folder.path().join("mimir"), Path::new(&limits.path()));
@@ -44,7 +44,7 @@ fn every_metric_that_is_named_is_there() {
         .rls_arguments(&["--ha-tracker-url=http://127.0.0.1:1"])
         .start_with(limits);
     let over = push_request("small", &samples(2).bytes);
-    // Mimir makes a series of what it has refused only once it has.
+    // Mimir makes a series of what it has rejected only once it has.
     assert_eq!(send(mimir.port(), &over).status, 429);
     assert_eq!(edge.send(&over).status, 429);
     assert_eq!(edge.push("team", &samples(1).bytes).status, 200);

@@ -1,4 +1,4 @@
-//! The documents that a real Mimir was seen with, and what it made of each.
+//! Documents with what a real Mimir made of each.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,10 +20,10 @@ pub(crate) type Tenants = BTreeMap<String, Values>;
 /// A document, and what Mimir made of it.
 #[derive(Debug)]
 pub(crate) struct Expected {
-    /// With its extension, which tells whether it is compressed.
+    /// With its extension, which says whether it is compressed.
     pub(crate) name: String,
     pub(crate) bytes: Vec<u8>,
-    /// The tenants in force; `None` where it is refused.
+    /// The tenants in force; `None` where it is rejected.
     pub(crate) tenants: Option<Tenants>,
 }
 

@@ -1,4 +1,4 @@
-//! A running mimir-rls, asked what it makes of a document.
+//! What a running mimir-rls makes of a document.
 
 use std::collections::BTreeMap;
 
@@ -22,15 +22,15 @@ pub(crate) fn check(rls: &MimirRls, documents: &[&Expected], mut put: impl FnMut
         let name = &document.name;
         rest(&resting(number));
         let before = BTreeMap::from([(RESTING.to_owned(), rate(number))]);
-        until(&format!("a good document is in force before {name}"), || in_force(rls) == before && !is_refused(rls));
+        until(&format!("a good document is in force before {name}"), || in_force(rls) == before && !is_rejected(rls));
         put(&document.bytes);
         match &document.tenants {
             Some(tenants) => {
-                until(&format!("{name} is taken"), || !in_force(rls).contains_key(RESTING) || is_refused(rls));
+                until(&format!("{name} is taken"), || !in_force(rls).contains_key(RESTING) || is_rejected(rls));
                 assert_eq!(own(in_force(rls)), own(legal(tenants)), "{name}: {}", problems(rls));
             }
             None => {
-                until(&format!("{name} is refused"), || is_refused(rls));
+                until(&format!("{name} is rejected"), || is_rejected(rls));
                 assert_eq!(in_force(rls), before, "{name}: {}", problems(rls));
             }
         }
@@ -62,8 +62,8 @@ fn in_force(rls: &MimirRls) -> Tenants {
     overridden.map(|row| (row["tenant"].as_str().unwrap_or_default().to_owned(), values(&row["limits"]))).collect()
 }
 
-/// Whether the newest document is refused whole.
-fn is_refused(rls: &MimirRls) -> bool {
+/// Whether the newest document is rejected whole.
+fn is_rejected(rls: &MimirRls) -> bool {
     let page = rls.get("/api/v1/problems").json();
     page["problems"].as_array().is_some_and(|all| all.iter().any(|problem| problem["severity"] == "rejected"))
 }

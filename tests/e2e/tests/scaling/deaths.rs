@@ -1,13 +1,11 @@
-//! What clients see of a replica that dies with their pushes on its hands.
+//! What clients see of a replica that dies with their pushes in flight.
 
 use std::ops::Range;
 
-use e2e::{Body, Edge, Load, Request, noisy, push_request, samples};
-
-use super::report;
+use e2e::{Body, Edge, Load, Request, noisy, push_request, report, samples};
 
 const LIMITS: &str = "limits: { ingestion_rate: 1e300, ingestion_burst_size: 1000000000 }";
-/// Envoy turns away from a replica after so many that found it gone.
+/// Envoy ejects a replica after this many failed calls.
 const TO_EJECT: usize = 3;
 
 /// One client's for each tenant, which pushes without a pause.
@@ -17,7 +15,7 @@ fn pushes(tenants: Range<usize>, bodies: &[Body]) -> Vec<Request> {
 }
 
 #[test]
-fn pushes_on_their_way_to_a_replica_that_dies_are_decided_by_another() {
+fn another_replica_decides_pushes_in_flight_to_a_dead_one() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let defaults = folder.path().join("defaults.yaml");
     std::fs::write(&defaults, LIMITS).expect("a file can be written");
@@ -40,5 +38,5 @@ fn pushes_on_their_way_to_a_replica_that_dies_are_decided_by_another() {
     // Envoy keeps 64 KiB of a question to ask it again. A larger one that was on its way gets 503, as do those by which Envoy notices.
     assert_eq!((large.of(200) + large.of(503), large.errors.len()), (large.answers(), 0), "{large:?}");
     assert!(large.of(503) <= 12 + TO_EJECT, "{large:?}");
-    assert_eq!(edge.sink.arrivals().len(), small.of(200) + large.of(200));
+    assert_eq!(edge.upstream.requests().len(), small.of(200) + large.of(200));
 }

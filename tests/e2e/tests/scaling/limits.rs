@@ -1,10 +1,10 @@
-//! A tenant's limits over three replicas that stay.
+//! A tenant's limits over three replicas that neither join nor leave.
 
 use std::time::Duration;
 
 use e2e::Edge;
 
-use super::census::{Census, all};
+use super::decision_counts::DecisionCounts;
 use super::load::{Push, Stream, push_during};
 use super::tenants::{overrides, streams};
 
@@ -22,19 +22,19 @@ fn a_limit_is_exact_over_three_replicas(distributors: u32) {
         assert!(!pushes.iter().any(Push::failed), "{limited:?}");
         limited.check(pushes, 0);
     }
-    let deciders = Census::of(&edge).deciders_since(&Census::default());
+    let deciders = DecisionCounts::of(&edge).deciders_since(&DecisionCounts::default());
     for (tenant, deciders) in &deciders {
         assert_eq!(deciders.len(), 1, "{tenant} was decided by several");
     }
-    for replica in 0..all(&edge).count() {
+    for replica in 0..edge.all_rls().count() {
         assert!(deciders.values().any(|deciders| deciders.contains(&replica)), "replica {replica} was never asked");
     }
     let passed = answers.iter().flatten().filter(|push| push.passed()).count();
-    assert_eq!(edge.sink.arrivals().len(), passed);
+    assert_eq!(edge.upstream.requests().len(), passed);
 }
 
 #[test]
-fn a_tenants_limit_is_exact_over_all_replicas_however_it_is_spelled() {
+fn a_tenants_limit_is_exact_over_all_replicas() {
     a_limit_is_exact_over_three_replicas(1);
 }
 

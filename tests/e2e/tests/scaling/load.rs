@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use e2e::{Connection, Request, Response, push_request, samples, wait_until};
+use e2e::{Connection, Request, exchange, push_request, samples, wait_until};
 
 /// As many pushes can wait for their answers before one is late.
 const CLIENTS: usize = 16;
@@ -33,7 +33,7 @@ impl Push {
         self.status == Some(200)
     }
 
-    /// Neither let through nor refused for a limit.
+    /// Neither let through nor denied for a limit.
     pub(crate) fn failed(&self) -> bool {
         !matches!(self.status, Some(200 | 429))
     }
@@ -100,7 +100,7 @@ pub(crate) fn push_during<T>(
         let made = meanwhile();
         drop(stop);
         let pushes: Vec<_> =
-            clients.into_iter().flat_map(|client| client.join().expect("a client ends when it is told to")).collect();
+            clients.into_iter().flat_map(|client| client.join().expect("a client ends when it is stopped")).collect();
         let of = |stream| pushes.iter().filter(|(of, _)| *of == stream).map(|(_, push)| push.clone()).collect();
         ((0..streams.len()).map(of).collect(), made)
     })
@@ -117,13 +117,6 @@ impl Drop for StopOnDrop<'_> {
 
 fn push(connection: &mut Option<Connection>, port: u16, request: &Request) -> Push {
     let started = Instant::now();
-    let open = connection.take().map_or_else(|| Connection::open(port), Ok);
-    let answer = open.and_then(|mut open| open.send(request).map(|answer| (open, answer)));
-    let answer: Option<Response> = answer.ok().map(|(open, answer)| {
-        if answer.headers.get("connection").as_deref() != Some("close") {
-            *connection = Some(open);
-        }
-        answer
-    });
-    Push { started, answered: Instant::now(), status: answer.map(|answer| answer.status) }
+    let status = exchange(connection, port, request).ok().map(|response| response.status);
+    Push { started, answered: Instant::now(), status }
 }

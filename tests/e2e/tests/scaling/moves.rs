@@ -1,13 +1,12 @@
-//! A replica that comes and one that dies, under load.
+//! A replica that joins and one that dies, under load.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use e2e::{Edge, until};
+use e2e::{Edge, let_time_pass, report};
 
-use super::census::{Census, Deciders};
+use super::decision_counts::{Deciders, DecisionCounts};
 use super::load::{Push, Stream, push_during};
-use super::report;
 use super::tenants::{Limited, overrides, streams};
 
 /// Long enough for a bucket of five seconds to be empty before something happens, and for a full one to empty again afterwards.
@@ -27,10 +26,9 @@ fn load(limited: &[Limited]) -> Vec<Stream> {
     limited.iter().map(|limited| limited.stream.clone()).collect()
 }
 
-/// Lets the load go on for a while.
+/// Lets the load go on. What a bucket gives in a time is what is tested, so the time has to pass.
 fn go_on() {
-    let started = Instant::now();
-    until("the load went on", || started.elapsed() >= WHILE);
+    let_time_pass(WHILE);
 }
 
 /// How often a tenant changed its replica over the parts of a test.
@@ -58,47 +56,47 @@ fn check_all(limited: &[Limited], answers: &[Vec<Push>], parts: &[&Deciders]) ->
 }
 
 #[test]
-fn a_replica_that_comes_takes_tenants_over_with_one_more_burst_each() {
+fn a_new_replica_gives_each_moved_tenant_one_more_burst() {
     let mut edge = edge(1);
     // To Envoy it is an endpoint that does not answer yet.
     edge.replicas[MOVING - 1].process.kill();
     edge.envoy.wait_for_healthy_rls(2);
     let limited = streams(1);
     let (answers, parts) = push_during(edge.port(), &load(&limited), LEAST, || {
-        let start = Census::of(&edge);
+        let start = DecisionCounts::of(&edge);
         go_on();
-        let before = Census::of(&edge);
+        let before = DecisionCounts::of(&edge);
         edge.replicas[MOVING - 1].restart();
         edge.envoy.wait_for_healthy_rls(3);
         go_on();
-        [before.deciders_since(&start), Census::of(&edge).deciders_since(&before)]
+        [before.deciders_since(&start), DecisionCounts::of(&edge).deciders_since(&before)]
     });
     let failed: Vec<&Push> = answers.iter().flatten().filter(|push| push.failed()).collect();
     assert!(failed.is_empty(), "{failed:?}");
     let moved = check_all(&limited, &answers, &parts.each_ref());
     report(&format!("{moved} of {} streams moved", limited.len()));
-    assert!(moved > 0, "nobody was taken over");
+    assert!(moved > 0, "no tenant moved");
     assert!(parts[1].values().any(|deciders| deciders.contains(&MOVING)));
 }
 
 #[test]
-fn a_replica_that_dies_costs_its_tenants_as_many_bursts_as_there_are_distributors() {
+fn a_dead_replica_gives_moved_tenants_one_burst_per_distributor() {
     const DISTRIBUTORS: u32 = 2;
     let mut edge = edge(DISTRIBUTORS);
     let limited = streams(DISTRIBUTORS);
     let (answers, parts) = push_during(edge.port(), &load(&limited), LEAST, || {
         go_on();
-        let before = Census::of(&edge);
+        let before = DecisionCounts::of(&edge);
         let killed = Instant::now();
         edge.replicas[MOVING - 1].process.kill();
         edge.envoy.wait_for_healthy_rls(2);
         report(&format!("Envoy knew after {:.2?}", killed.elapsed()));
         go_on();
-        [before.deciders_since(&Census::default()), Census::of(&edge).deciders_since(&before)]
+        [before.deciders_since(&DecisionCounts::default()), DecisionCounts::of(&edge).deciders_since(&before)]
     });
     let failed: Vec<&Push> = answers.iter().flatten().filter(|push| push.failed()).collect();
     assert!(failed.is_empty(), "{failed:?}");
     let moved = check_all(&limited, &answers, &parts.each_ref());
     report(&format!("{moved} of {} streams moved", limited.len()));
-    assert!(moved > 0, "nobody was taken over");
+    assert!(moved > 0, "no tenant moved");
 }

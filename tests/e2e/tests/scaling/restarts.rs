@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use e2e::{Edge, MimirRls, Signal, until};
+use e2e::{Edge, MimirRls, Signal, report, until};
 
-use super::census::{Census, all};
+use super::decision_counts::DecisionCounts;
 use super::load::{Push, Stream, push_during};
 use super::moves::moves;
-use super::report;
 use super::tenants::{overrides, streams};
 
 const LEAST: Duration = Duration::from_secs(30);
@@ -18,7 +17,7 @@ fn replicas(edge: &mut Edge) -> impl Iterator<Item = &mut MimirRls> {
 }
 
 #[test]
-fn a_rolling_restart_with_drain_costs_no_error_and_no_wrong_refusal() {
+fn a_rolling_restart_causes_no_error_and_no_wrong_denial() {
     let arguments = ["--drain-delay=4s"];
     let mut edge = Edge::builder().replicas(3).forgetting_bodies().rls_arguments(&arguments).start(&overrides());
     edge.envoy.wait_for_healthy_rls(3);
@@ -26,29 +25,30 @@ fn a_rolling_restart_with_drain_costs_no_error_and_no_wrong_refusal() {
     let load: Vec<Stream> = limited.iter().map(|limited| limited.stream.clone()).collect();
     let (answers, parts) = push_during(edge.port(), &load, LEAST, || {
         let mut parts = Vec::new();
-        let mut before = Census::default();
+        let mut before = DecisionCounts::default();
         for replica in 0..3 {
             let rls = replicas(&mut edge).nth(replica).expect("there are three");
             rls.process.signal(Signal::TERM);
             until("the replica is not ready", || rls.readiness() == Some(503));
             edge.envoy.wait_for_healthy_rls(2);
-            let drained = Census::of(&edge);
+            let drained = DecisionCounts::of(&edge);
             parts.push(drained.deciders_since(&before));
             let rls = replicas(&mut edge).nth(replica).expect("there are three");
             assert!(rls.process.wait().success());
             rls.restart();
-            let until_back = Census::of_replicas(all(&edge).enumerate().filter(|(place, _)| *place != replica));
+            let until_back =
+                DecisionCounts::of_replicas(edge.all_rls().enumerate().filter(|(place, _)| *place != replica));
             edge.envoy.wait_for_healthy_rls(3);
             parts.push(until_back.deciders_since(&drained));
             before = until_back;
         }
-        until("the last one is asked again", || {
-            Census::of(&edge).deciders_since(&before).values().any(|deciders| deciders.contains(&2))
+        until("the last replica decides again", || {
+            DecisionCounts::of(&edge).deciders_since(&before).values().any(|deciders| deciders.contains(&2))
         });
         (parts, before)
     });
     let (mut parts, before) = parts;
-    parts.push(Census::of(&edge).deciders_since(&before));
+    parts.push(DecisionCounts::of(&edge).deciders_since(&before));
 
     let failed: Vec<&Push> = answers.iter().flatten().filter(|push| push.failed()).collect();
     assert!(failed.is_empty(), "{failed:?}");
@@ -58,5 +58,5 @@ fn a_rolling_restart_with_drain_costs_no_error_and_no_wrong_refusal() {
     }
     let passed = answers.iter().flatten().filter(|push| push.passed()).count();
     report(&format!("{} pushes, none failed", answers.iter().map(Vec::len).sum::<usize>()));
-    assert_eq!(edge.sink.arrivals().len(), passed);
+    assert_eq!(edge.upstream.requests().len(), passed);
 }

@@ -2,34 +2,33 @@
 
 use std::collections::BTreeSet;
 
-use e2e::{Edge, Envoy, EnvoySettings, MimirRls, push_request, samples, send};
+use e2e::{Edge, Envoy, EnvoySettings, MimirRls, push_request, report, samples, send};
 
-use super::census::{Census, Deciders, all};
-use super::report;
+use super::decision_counts::{Deciders, DecisionCounts};
 
 /// Each has a counter of its own at the replica that decides for it.
 const TENANTS: usize = 400;
 
-/// Pushes once for every tenant through an Envoy, and says who was asked.
+/// Pushes once for every tenant through an Envoy, and gives the replicas that decided.
 fn deciders(edge: &Edge, port: u16) -> Deciders {
-    let before = Census::of(edge);
+    let before = DecisionCounts::of(edge);
     let body = samples(1);
     for index in 0..TENANTS {
         assert_eq!(send(port, &push_request(&format!("tenant-{index}"), &body.bytes)).status, 200);
     }
-    Census::of(edge).deciders_since(&before)
+    DecisionCounts::of(edge).deciders_since(&before)
 }
 
 #[test]
-fn envoys_agree_on_the_replica_of_a_tenant_whatever_the_order_of_their_endpoints() {
+fn the_order_of_endpoints_does_not_change_a_tenants_replica() {
     let edge = Edge::builder().replicas(3).start("overrides: {}");
     edge.envoy.wait_for_healthy_rls(3);
-    let ports: Vec<u16> = all(&edge).map(MimirRls::grpc_port).collect();
+    let ports: Vec<u16> = edge.all_rls().map(MimirRls::grpc_port).collect();
     let expected = deciders(&edge, edge.port());
     assert_eq!(expected.len(), TENANTS);
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let envoy = Envoy::start(folder.path(), &EnvoySettings::asking(order.map(|place| ports[place]).to_vec()));
+        let envoy = Envoy::start(folder.path(), &EnvoySettings::with_rls(order.map(|place| ports[place]).to_vec()));
         envoy.wait_for_healthy_rls(3);
         let found = deciders(&edge, envoy.port());
         let elsewhere = expected.iter().filter(|(tenant, replica)| found.get(*tenant) != Some(replica)).count();
@@ -47,7 +46,7 @@ fn moved(before: &Deciders, after: &Deciders, changed: usize) -> usize {
 }
 
 #[test]
-fn when_a_replica_goes_or_comes_hardly_any_other_tenant_moves() {
+fn few_other_tenants_move_when_a_replica_dies() {
     let mut edge = Edge::builder().replicas(4).start("overrides: {}");
     for replicas in [4, 3] {
         edge.envoy.wait_for_healthy_rls(replicas);

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use e2e::report;
+
 use super::load::{Push, Stream};
-use super::report;
 
 /// Samples a second, requests a second times [`PUSH`].
 const RATE: f64 = 1000.0;
@@ -85,8 +86,8 @@ impl Limited {
         let passed = pushes.iter().filter(|push| push.passed()).count() as f64;
         let failed = pushes.iter().filter(|push| push.failed()).count() as f64;
         if !self.is_over() {
-            let refused: Vec<_> = pushes.iter().filter(|push| push.status == Some(429)).collect();
-            assert!(refused.is_empty(), "{} is within its limits: {refused:?}", self.tenant);
+            let denied: Vec<_> = pushes.iter().filter(|push| push.status == Some(429)).collect();
+            assert!(denied.is_empty(), "{} is within its limits: {denied:?}", self.tenant);
             return;
         }
         let took = span(pushes).as_secs_f64();

@@ -1,42 +1,42 @@
-//! Documents that cost a reader more than their size says, and documents that are large.
+//! Documents that cost a reader more than their size suggests, and large documents.
 
 use std::fmt::Write;
 
-use crate::draw::Draw;
+use crate::random::Random;
 
 /// One of them.
-pub(crate) fn bomb(draw: &mut Draw) -> String {
-    match draw.number(0, 13) {
-        0 => levels(draw.count(3, 9), draw.count(2, 10)),
-        1 => shared_block(draw.count(20, 250), draw.count(20, 400)),
-        2 => nested("[", "]", depth(draw)),
-        3 => nested("{a: ", "}", depth(draw)),
-        4 => nested("- ", "", depth(draw)),
+pub(crate) fn bomb(random: &mut Random) -> String {
+    match random.number(0, 13) {
+        0 => levels(random.count(3, 9), random.count(2, 10)),
+        1 => shared_block(random.count(20, 250), random.count(20, 400)),
+        2 => nested("[", "]", depth(random)),
+        3 => nested("{a: ", "}", depth(random)),
+        4 => nested("- ", "", depth(random)),
         5 => {
-            let longest = draw.of_values(&[128, 1_024]);
-            long_key(draw.around(longest))
+            let longest = random.of_values(&[128, 1_024]);
+            long_key(random.around(longest))
         }
-        6 => tenants(draw.count(100, 1_500)),
-        7 => merges(draw.count(2, 400), draw.count(1, 30)),
+        6 => tenants(random.count(100, 1_500)),
+        7 => merges(random.count(2, 400), random.count(1, 30)),
         8 => format!(
             "overrides: {{a: {{ingestion_rate: {}}}}}\n",
-            "9".repeat(draw.of_values(&[30, 300, 310, 400, 5_000, 100_000]))
+            "9".repeat(random.of_values(&[30, 300, 310, 400, 5_000, 100_000]))
         ),
-        9 => format!("overrides: {{a: {{ha_cluster_label: \"{}\"}}}}\n", "x\\n".repeat(draw.count(10, 60_000))),
-        10 => merge_chain(draw.count(2, 3_000)),
-        11 => indented(draw.count(2, 1_200)),
+        9 => format!("overrides: {{a: {{ha_cluster_label: \"{}\"}}}}\n", "x\\n".repeat(random.count(10, 60_000))),
+        10 => merge_chain(random.count(2, 3_000)),
+        11 => indented(random.count(2, 1_200)),
         12 => format!(
             "# {}\noverrides: {{}}\n{}",
-            "c".repeat(draw.count(10, 300_000)),
-            "\n".repeat(draw.count(0, 50_000))
+            "c".repeat(random.count(10, 300_000)),
+            "\n".repeat(random.count(0, 50_000))
         ),
-        _ => rules(draw.count(1, 300)),
+        _ => rules(random.count(1, 300)),
     }
 }
 
 /// Near the deepest that Mimir reads, or far from it.
-fn depth(draw: &mut Draw) -> usize {
-    if draw.percent(50) { draw.around(10_000) } else { draw.of_values(&[10, 100, 1_000, 20_000]) }
+fn depth(random: &mut Random) -> usize {
+    if random.percent(50) { random.around(10_000) } else { random.of_values(&[10, 100, 1_000, 20_000]) }
 }
 
 /// Every kind of them at its worst; the same at every time.
@@ -64,7 +64,7 @@ fn levels(depth: usize, width: usize) -> String {
     text
 }
 
-/// One block of so many nodes for so many tenants: within bounds where it is a real configuration's.
+/// One block of nodes that all tenants share: within the bounds of a reader where a real configuration has it.
 fn shared_block(nodes: usize, tenants: usize) -> String {
     let labels = vec!["x"; nodes].join(", ");
     let mut text = format!("overrides:\n  base: &base {{drop_labels: [{labels}]}}\n");

@@ -1,12 +1,12 @@
-//! What two readers differ about, in classes: one cause makes many documents differ.
+//! The differences of the two readers by class: one cause makes many documents differ.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
 use super::documents::Document;
+use super::edge;
 use super::mimir::RuntimeMimir;
-use super::ours;
 use super::shrink::shrink;
 use super::verdict::Verdict;
 
@@ -39,9 +39,9 @@ struct Both {
 impl Both {
     fn of(mimir: &mut RuntimeMimir, name: &str, document: &[u8]) -> Self {
         let theirs = mimir.judge(document).verdict;
-        let reason = if theirs == Verdict::Refused { mimir.reason(document) } else { String::new() };
-        let ours = ours::judge(name, document);
-        let problems = if ours == Verdict::Refused { ours::problems(name, document) } else { String::new() };
+        let reason = if theirs == Verdict::Rejected { mimir.reason(document) } else { String::new() };
+        let ours = edge::judge(name, document);
+        let problems = if ours == Verdict::Rejected { edge::problems(name, document) } else { String::new() };
         Self { ours, theirs, problems, reason }
     }
 
@@ -77,13 +77,13 @@ impl Differences {
     }
 
     /// All of them, the most frequent first.
-    pub(crate) fn tell(&self) -> String {
+    pub(crate) fn report(&self) -> String {
         let mut classes: Vec<_> = self.classes.iter().collect();
         classes.sort_by_key(|(_, class)| std::cmp::Reverse(class.documents.len()));
-        let tell = |(key, Class { documents, shown }): &(&String, &Class)| {
+        let line = |(key, Class { documents, shown }): &(&String, &Class)| {
             format!("==== {} documents {:?}: {key}\n{shown}\n", documents.len(), &documents[..documents.len().min(10)])
         };
-        classes.iter().map(tell).collect()
+        classes.iter().map(line).collect()
     }
 }
 

@@ -1,8 +1,8 @@
-//! Keys as nobody should write them: numbers, dates, nulls, doubles, merges.
+//! Unusual keys: numbers, dates, nulls, duplicates, merges.
 
 use super::node::Node;
 use super::scalars;
-use crate::draw::Draw;
+use crate::random::Random;
 
 const ODD: [&str; 62] = [
     "0123",
@@ -83,23 +83,23 @@ const STRANGE: [&str; 12] = [
     "? - a\n  - b\n ",
 ];
 
-/// A key as it stands before its colon.
-pub(crate) fn odd(draw: &mut Draw) -> String {
-    match draw.number(0, 19) {
-        0 => scalars::any(draw).replace('\n', " "),
-        1 => scalars::number(draw),
-        2 => draw.one(&STRANGE).to_owned(),
-        3 => "k".repeat(draw.of_values(&[126, 127, 128, 129, 200])),
-        _ => draw.one(&ODD).to_owned(),
+/// A key as it is written before its colon.
+pub(crate) fn odd(random: &mut Random) -> String {
+    match random.number(0, 19) {
+        0 => scalars::any(random).replace('\n', " "),
+        1 => scalars::number(random),
+        2 => random.one(&STRANGE).to_owned(),
+        3 => "k".repeat(random.of_values(&[126, 127, 128, 129, 200])),
+        _ => random.one(&ODD).to_owned(),
     }
 }
 
 /// Puts a key that is there already into a map again, or a null key, or a merge.
-pub(crate) fn disturb(root: &mut Node, draw: &mut Draw) {
-    let entries = somewhere(root, draw);
-    let place = draw.count(0, entries.len());
-    let known = if entries.is_empty() { None } else { Some(entries[draw.count(0, entries.len() - 1)].clone()) };
-    let value = |draw: &mut Draw| match draw.number(0, 5) {
+pub(crate) fn disturb(root: &mut Node, random: &mut Random) {
+    let entries = somewhere(root, random);
+    let place = random.count(0, entries.len());
+    let known = if entries.is_empty() { None } else { Some(entries[random.count(0, entries.len() - 1)].clone()) };
+    let value = |random: &mut Random| match random.number(0, 5) {
         0 => Node::text("~"),
         1 => Node::Map(Vec::new()),
         2 => Node::map([("ingestion_rate", "7".into())]),
@@ -107,50 +107,51 @@ pub(crate) fn disturb(root: &mut Node, draw: &mut Draw) {
         4 => Node::map([("a", "1".into()), ("a", "2".into())]),
         _ => Node::text("5"),
     };
-    let new = match (draw.number(0, 9), known) {
+    let new = match (random.number(0, 9), known) {
         (0..=3, Some((key, value))) => {
-            let spelled = draw.one(&["{}", "\"{}\"", "'{}'", "!!str {}"]).replace("{}", key.trim_matches(['"', '\'']));
+            let spelled =
+                random.one(&["{}", "\"{}\"", "'{}'", "!!str {}"]).replace("{}", key.trim_matches(['"', '\'']));
             (spelled, value)
         }
-        (4 | 5, _) => (draw.one(&["~", "null", "!!null ''", "\"null\"", "? "]).to_owned(), value(draw)),
-        (6, _) => (draw.one(&["5", "true", "1e3", ".inf", "2025-01-01", "!!binary aGk="]).to_owned(), value(draw)),
-        _ => (odd(draw), value(draw)),
+        (4 | 5, _) => (random.one(&["~", "null", "!!null ''", "\"null\"", "? "]).to_owned(), value(random)),
+        (6, _) => (random.one(&["5", "true", "1e3", ".inf", "2025-01-01", "!!binary aGk="]).to_owned(), value(random)),
+        _ => (odd(random), value(random)),
     };
     entries.insert(place, new);
 }
 
 /// The entries of a map that is somewhere in this one.
-fn somewhere<'n>(node: &'n mut Node, draw: &mut Draw) -> &'n mut Vec<(String, Node)> {
+fn somewhere<'n>(node: &'n mut Node, random: &mut Random) -> &'n mut Vec<(String, Node)> {
     let deeper: Vec<usize> = {
         let entries = node.entries();
         (0..entries.len()).filter(|place| matches!(entries[*place].1, Node::Map(_))).collect()
     };
-    if deeper.is_empty() || draw.percent(30) {
+    if deeper.is_empty() || random.percent(30) {
         return node.entries();
     }
-    let place = draw.of_values(&deeper);
-    somewhere(&mut node.entries()[place].1, draw)
+    let place = random.of_values(&deeper);
+    somewhere(&mut node.entries()[place].1, random)
 }
 
 /// Tenants that are merged from each other, in text: anchors have no other place.
-pub(crate) fn merged(draw: &mut Draw) -> String {
+pub(crate) fn merged(random: &mut Random) -> String {
     let fields =
         ["ingestion_rate", "ingestion_burst_size", "request_rate", "request_burst_size", "max_label_names_per_series"];
     let mut text = String::from("overrides:\n");
-    let field = |draw: &mut Draw| {
-        let known = if draw.percent(90) { 7 } else { 8 };
-        format!("{}: {}", draw.one(&fields), draw.one(&["1", "2", "3", "~", "0x10", "1e3", "5.5", "x"][..known]))
+    let field = |random: &mut Random| {
+        let known = if random.percent(90) { 7 } else { 8 };
+        format!("{}: {}", random.one(&fields), random.one(&["1", "2", "3", "~", "0x10", "1e3", "5.5", "x"][..known]))
     };
-    let count = draw.count(1, 4);
+    let count = random.count(1, 4);
     for place in 0..count {
-        let (one, two) = (field(draw), field(draw));
+        let (one, two) = (field(random), field(random));
         let both = if one.split(':').next() == two.split(':').next() { one.clone() } else { format!("{one}, {two}") };
         text += &format!("  t{place}: &m{place} {{{both}}}\n");
     }
-    for place in 0..draw.count(1, 3) {
-        let source = |draw: &mut Draw| match draw.number(0, 11) {
-            0 => format!("{{{}}}", field(draw)),
-            1 => draw
+    for place in 0..random.count(1, 3) {
+        let source = |random: &mut Random| match random.number(0, 11) {
+            0 => format!("{{{}}}", field(random)),
+            1 => random
                 .one(&[
                     "~",
                     "5",
@@ -166,21 +167,22 @@ pub(crate) fn merged(draw: &mut Draw) -> String {
                     "[*m0, 5]",
                 ])
                 .to_owned(),
-            _ => format!("*m{}", draw.count(0, count - 1)),
+            _ => format!("*m{}", random.count(0, count - 1)),
         };
-        let merge = if draw.percent(60) { source(draw) } else { format!("[{}, {}]", source(draw), source(draw)) };
-        let key = draw.one(&["<<", "<<", "<<", "<<", "<<", "\"<<\"", "'<<'", "!!merge <<", "!!str <<", "? <<\n    "]);
-        let own = field(draw);
-        text += &match draw.number(0, 4) {
+        let merge =
+            if random.percent(60) { source(random) } else { format!("[{}, {}]", source(random), source(random)) };
+        let key = random.one(&["<<", "<<", "<<", "<<", "<<", "\"<<\"", "'<<'", "!!merge <<", "!!str <<", "? <<\n    "]);
+        let own = field(random);
+        text += &match random.number(0, 4) {
             0 => format!("  u{place}:\n    {own}\n    {key}: {merge}\n"),
             1 => format!("  u{place}:\n    {key}: {merge}\n    {own}\n"),
-            2 => format!("  u{place}: *m{}\n", draw.count(0, count)),
+            2 => format!("  u{place}: *m{}\n", random.count(0, count)),
             3 => format!("  {key}: {{v{place}: {merge}, 0123: {{{own}}}}}\n"),
             _ => format!("  u{place}:\n    {key}: {merge}\n"),
         };
     }
-    if draw.percent(15) {
-        text += draw.one(&[
+    if random.percent(15) {
+        text += random.one(&[
             "<<: {}\n",
             "<<: {ingester_limits: ~}\n",
             "<<: [{}, {overrides: {z: {}}}]\n",

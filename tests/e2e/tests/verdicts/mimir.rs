@@ -1,4 +1,4 @@
-//! A Mimir that is asked about one runtime configuration after the other.
+//! A Mimir that loads one runtime configuration after the other.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use e2e::{Connection, Process, Request, free_port, tool, until, wait_until};
 
-use super::shown;
+use super::runtime_config_page;
 use super::verdict::Verdict;
 
 /// Long enough for the dearest document on a machine that also compiles.
@@ -65,11 +65,11 @@ impl RuntimeMimir {
                 self.restart();
                 Verdict::Died
             }
-            Some(Loaded { successful: false, .. }) => Verdict::Refused,
+            Some(Loaded { successful: false, .. }) => Verdict::Rejected,
             Some(Loaded { hash, .. }) => {
                 self.hash = hash;
                 let page = self.in_force(document.len()).expect("Mimir shows what is in force");
-                Verdict::Accepted(shown::tenants(&page))
+                Verdict::Accepted(runtime_config_page::tenants(&page))
             }
         };
         Judged { verdict, took }
@@ -82,7 +82,7 @@ impl RuntimeMimir {
         short.or_else(|| self.get("/runtime_config"))
     }
 
-    /// Why it refuses a document, in its own words.
+    /// Why it rejects a document, in its own words.
     pub(crate) fn reason(&mut self, document: &[u8]) -> String {
         self.rest();
         let before = self.process.log().len();
@@ -118,7 +118,7 @@ impl RuntimeMimir {
         self.hash = loaded.expect("Mimir runs").hash;
     }
 
-    /// In one step: nobody reads half a document.
+    /// By a rename, so that Mimir never reads half a document.
     fn write(&self, document: &[u8]) {
         let new = self.folder.join("new");
         fs::write(&new, document).expect("a document can be written");

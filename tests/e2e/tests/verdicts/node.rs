@@ -1,4 +1,4 @@
-//! A configuration before it is spelled.
+//! A configuration as a tree, before it is written as YAML.
 
 /// A value; texts are YAML already.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,14 +1,14 @@
-//! Fields that rules bind together, near the values at which the rules turn.
+//! Fields that a rule relates to each other, near the values at which the rule changes its result.
 
 use super::node::Node;
-use crate::draw::Draw;
+use crate::random::Random;
 
 /// Fields for one tenant.
-pub(crate) fn bound(draw: &mut Draw) -> Vec<(String, Node)> {
+pub(crate) fn bound(random: &mut Random) -> Vec<(String, Node)> {
     let mut entries = Vec::new();
     let mut set = |name: &str, value: String| entries.push((name.to_owned(), Node::Text(value)));
-    let maybe = |draw: &mut Draw| draw.percent(70);
-    match draw.number(0, 9) {
+    let maybe = |random: &mut Random| random.percent(70);
+    match random.number(0, 9) {
         0 | 1 => {
             let strategies = [
                 "NoUTF8EscapingWithSuffixes",
@@ -17,20 +17,20 @@ pub(crate) fn bound(draw: &mut Draw) -> Vec<(String, Node)> {
                 "NoTranslation",
                 "\"\"",
             ];
-            set("otel_translation_strategy", draw.one(&strategies).to_owned());
-            if maybe(draw) {
-                set("name_validation_scheme", draw.one(&["utf8", "legacy", "\"\"", "~"]).to_owned());
+            set("otel_translation_strategy", random.one(&strategies).to_owned());
+            if maybe(random) {
+                set("name_validation_scheme", random.one(&["utf8", "legacy", "\"\"", "~"]).to_owned());
             }
-            if maybe(draw) {
-                set("otel_metric_suffixes_enabled", draw.one(&["true", "false", "~", "yes", "\"off\""]).to_owned());
+            if maybe(random) {
+                set("otel_metric_suffixes_enabled", random.one(&["true", "false", "~", "yes", "\"off\""]).to_owned());
             }
         }
         2 | 3 => {
-            let (update, jitter) = (draw.number(0, 40), draw.number(0, 9));
-            let failover = update + jitter + draw.number(-1, 2);
-            let seconds = |seconds: i64, draw: &mut Draw| match draw.number(0, 5) {
+            let (update, jitter) = (random.number(0, 40), random.number(0, 9));
+            let failover = update + jitter + random.number(-1, 2);
+            let seconds = |seconds: i64, random: &mut Random| match random.number(0, 5) {
                 0 if seconds == 0 => "0".to_owned(),
-                1 => format!("{}ms", seconds * 1_000 - draw.number(0, 1)),
+                1 => format!("{}ms", seconds * 1_000 - random.number(0, 1)),
                 _ => format!("{seconds}s"),
             };
             for (name, value) in [
@@ -38,8 +38,8 @@ pub(crate) fn bound(draw: &mut Draw) -> Vec<(String, Node)> {
                 ("ha_tracker_update_timeout_jitter_max", jitter),
                 ("ha_tracker_failover_timeout", failover),
             ] {
-                if draw.percent(80) {
-                    let value = if draw.percent(10) { "~".to_owned() } else { seconds(value.max(0), draw) };
+                if random.percent(80) {
+                    let value = if random.percent(10) { "~".to_owned() } else { seconds(value.max(0), random) };
                     set(name, value);
                 }
             }
@@ -47,45 +47,45 @@ pub(crate) fn bound(draw: &mut Draw) -> Vec<(String, Node)> {
         4 => {
             set(
                 "label_value_length_over_limit_strategy",
-                draw.one(&["drop", "truncate", "error", "\"\"", "~", "Drop"]).to_owned(),
+                random.one(&["drop", "truncate", "error", "\"\"", "~", "Drop"]).to_owned(),
             );
-            if maybe(draw) {
+            if maybe(random) {
                 set(
                     "max_label_value_length",
-                    draw.one(&["69", "70", "71", "72", "70.9", "71.0", "0x47", "-1", "0107", "~"]).to_owned(),
+                    random.one(&["69", "70", "71", "72", "70.9", "71.0", "0x47", "-1", "0107", "~"]).to_owned(),
                 );
             }
         }
         5 => {
             let values =
                 ["0", "0.5", "1", ".99999", "1.0", "-1", ".nan", ".inf", "-.inf", "1e-400", "~", "-0.0", "0x1"];
-            set("max_estimated_fetched_chunks_per_query_multiplier", draw.one(&values).to_owned());
+            set("max_estimated_fetched_chunks_per_query_multiplier", random.one(&values).to_owned());
         }
         6 => set(
             "ingest_storage_read_consistency",
-            draw.one(&["strong", "eventual", "\"\"", "Strong", "~", "weak", "strong ", "'strong'"]).to_owned(),
+            random.one(&["strong", "eventual", "\"\"", "Strong", "~", "weak", "strong ", "'strong'"]).to_owned(),
         ),
         7 => {
             let values =
                 ["0", "12h", "13h", "12h1ms", "11h59m59s999ms", "720m", "43201s", "1d", "0s", "~", "43200001ms"];
-            set("query_ingesters_within", draw.one(&values).to_owned());
+            set("query_ingesters_within", random.one(&values).to_owned());
         }
         8 => {
             let values = ["0", "100", "101", "-1", "100.9", "-0.9", "~", "50"];
-            set("early_head_compaction_min_estimated_series_reduction_percentage", draw.one(&values).to_owned());
+            set("early_head_compaction_min_estimated_series_reduction_percentage", random.one(&values).to_owned());
         }
         _ => {
-            let count = draw.count(0, 3);
+            let count = random.count(0, 3);
             let trackers = (0..count).map(|tracker| (format!("t{tracker}"), Node::text("'{a=\"b\"}'"))).collect();
             set(
                 "max_active_series_additional_custom_trackers",
-                draw.one(&["0", "1", "2", "3", "-1", "~", "1.9"]).to_owned(),
+                random.one(&["0", "1", "2", "3", "-1", "~", "1.9"]).to_owned(),
             );
-            let name = draw.one(&["active_series_additional_custom_trackers", "active_series_custom_trackers"]);
+            let name = random.one(&["active_series_additional_custom_trackers", "active_series_custom_trackers"]);
             entries.push((name.to_owned(), Node::Map(trackers)));
         }
     }
-    if draw.percent(30) {
+    if random.percent(30) {
         entries.reverse();
     }
     entries

@@ -1,21 +1,22 @@
-//! Documents put to both readers, and what was seen.
+//! Gives documents to both readers, and compares the verdicts.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use e2e::report;
+
 use super::differences::Differences;
 use super::documents::{Document, Generator};
+use super::edge;
 use super::mimir::{Judged, RuntimeMimir};
-use super::ours;
 use super::verdict::Verdict;
 
 const PLAIN: &str = "document.yaml";
 const COMPRESSED: &str = "document.yaml.gz";
 
-/// Two Mimirs: the name of its file tells one whether it is compressed.
+/// Two Mimirs: the file name says whether it is compressed.
 pub(crate) struct Readers {
     plain: RuntimeMimir,
     compressed: RuntimeMimir,
@@ -38,7 +39,7 @@ impl Readers {
 #[derive(Debug, Default)]
 struct Seen {
     accepted: u32,
-    refused: u32,
+    rejected: u32,
     died: u32,
     different: u32,
 }
@@ -47,7 +48,7 @@ struct Seen {
 pub(crate) struct Tally {
     pub(crate) documents: u64,
     themes: BTreeMap<&'static str, Seen>,
-    /// How many documents Mimir refused that have one wrong value of a kind.
+    /// How many documents Mimir rejected that have one wrong value of a kind.
     pub(crate) wrong: BTreeMap<String, u32>,
     pub(crate) differences: Differences,
     mimir: Duration,
@@ -62,7 +63,7 @@ impl Tally {
         let (mimir, name) = readers.of(document.compressed);
         let Judged { verdict: theirs, took } = mimir.judge(&document.bytes);
         let started = Instant::now();
-        let ours = ours::judge(name, &document.bytes);
+        let ours = edge::judge(name, &document.bytes);
         self.time(document.number, started.elapsed(), took);
         self.count(document, &theirs);
         if ours.agrees(&theirs) {
@@ -85,30 +86,29 @@ impl Tally {
         let seen = self.themes.entry(document.theme).or_default();
         match theirs {
             Verdict::Accepted(_) => seen.accepted += 1,
-            Verdict::Refused => seen.refused += 1,
+            Verdict::Rejected => seen.rejected += 1,
             Verdict::Died => seen.died += 1,
         }
-        if let (Some(kind), Verdict::Refused) = (&document.wrong, theirs) {
+        if let (Some(kind), Verdict::Rejected) = (&document.wrong, theirs) {
             *self.wrong.entry(kind.clone()).or_default() += 1;
         }
     }
 
-    /// Prints how a run went, also when the test passes: nobody could repeat it else.
+    /// Prints the figures of a run, also when the test passes.
     pub(crate) fn print(&self, seed: u64, started: Instant) {
         let Self { documents, themes, mimir, ours, slowest: (number, slow, of_mimir), .. } = self;
-        let mut text = String::from("\n accepted refused died different\n");
-        for (theme, Seen { accepted, refused, died, different }) in themes {
-            text += &format!("{accepted:>9} {refused:>7} {died:>4} {different:>9} {theme}\n");
+        let mut text = String::from("\n accepted rejected died different\n");
+        for (theme, Seen { accepted, rejected, died, different }) in themes {
+            text += &format!("{accepted:>9} {rejected:>7} {died:>4} {different:>9} {theme}\n");
         }
         text += &format!(
-            "{documents} documents of SEED={seed} in {:.1?}: {} differ; {} kinds of fields were refused for a wrong value\n\
-             the edge took {ours:.1?} for them, Mimir {mimir:.1?} at most; the slowest (document {number}) {slow:.1?}, Mimir {of_mimir:.1?}\n",
+            "{documents} documents of SEED={seed} in {:.1?}: {} differ; {} kinds of fields were rejected for a wrong value\n\
+             the edge took {ours:.1?} for them, Mimir {mimir:.1?} at most; the slowest (document {number}) {slow:.1?}, Mimir {of_mimir:.1?}",
             started.elapsed(),
             self.differences.count(),
             self.wrong.len()
         );
-        // Not captured, unlike what the macros print.
-        io::stderr().write_all(text.as_bytes()).expect("stderr takes a summary");
+        report(&text);
     }
 }
 

@@ -1,6 +1,6 @@
-//! Scalars by grammar: numbers, durations, dates and regexps as somebody might write them, right or wrong.
+//! Scalars by grammar: numbers, durations, dates and regexps right or wrong.
 
-use crate::draw::Draw;
+use crate::random::Random;
 
 const DIGITS: [&str; 14] = [
     "0",
@@ -79,39 +79,42 @@ pub(crate) const REGEXPS: [&str; 34] = [
     "x{5,2}",
 ];
 
-pub(crate) fn number(draw: &mut Draw) -> String {
-    let sign = draw.one(&["", "", "", "-", "+"]);
-    match draw.number(0, 9) {
+pub(crate) fn number(random: &mut Random) -> String {
+    let sign = random.one(&["", "", "", "-", "+"]);
+    match random.number(0, 9) {
         0 => format!(
             "{sign}0x{}",
-            draw.one(&["10", "1F", "ff", "FFFFFFFFFFFFFFFF", "7fffffffffffffff", "g", "", "1_0", "8000000000000000"])
+            random.one(&["10", "1F", "ff", "FFFFFFFFFFFFFFFF", "7fffffffffffffff", "g", "", "1_0", "8000000000000000"])
         ),
-        1 => format!("{sign}0{}{}", draw.one(&["o", "O"]), draw.one(&["17", "8", "777", "", "1_7"])),
-        2 => format!("{sign}0{}{}", draw.one(&["b", "B"]), draw.one(&["101", "2", "", "1_1"])),
-        3 => format!("{sign}0X{}", draw.one(&["10", "aF"])),
+        1 => format!("{sign}0{}{}", random.one(&["o", "O"]), random.one(&["17", "8", "777", "", "1_7"])),
+        2 => format!("{sign}0{}{}", random.one(&["b", "B"]), random.one(&["101", "2", "", "1_1"])),
+        3 => format!("{sign}0X{}", random.one(&["10", "aF"])),
         4 => {
-            format!("{sign}{}", draw.one(&[".5", ".5e1", "._5", "..5", "1.2.3", ".e1", "1e5.5", "0x1p4", "1i", "1.e3"]))
+            format!(
+                "{sign}{}",
+                random.one(&[".5", ".5e1", "._5", "..5", "1.2.3", ".e1", "1e5.5", "0x1p4", "1i", "1.e3"])
+            )
         }
         5 | 6 => {
-            let (digits, fraction) = (draw.one(&DIGITS), draw.one(&FRACTIONS));
-            format!("{sign}{digits}{fraction}{}", draw.one(&EXPONENTS))
+            let (digits, fraction) = (random.one(&DIGITS), random.one(&FRACTIONS));
+            format!("{sign}{digits}{fraction}{}", random.one(&EXPONENTS))
         }
-        7 => format!("{sign}{}", draw.number(0, i64::MAX)),
-        8 => format!("{sign}{}{}", draw.number(0, i64::MAX), draw.number(0, 99)),
-        _ => format!("{sign}{}{}", draw.one(&DIGITS), draw.one(&FRACTIONS)),
+        7 => format!("{sign}{}", random.number(0, i64::MAX)),
+        8 => format!("{sign}{}{}", random.number(0, i64::MAX), random.number(0, 99)),
+        _ => format!("{sign}{}{}", random.one(&DIGITS), random.one(&FRACTIONS)),
     }
 }
 
-pub(crate) fn duration(draw: &mut Draw) -> String {
-    let pairs = draw.count(1, 4);
-    let mut text = draw.one(&["", "", "", "", "", "-", "+", "0"]).to_owned();
+pub(crate) fn duration(random: &mut Random) -> String {
+    let pairs = random.count(1, 4);
+    let mut text = random.one(&["", "", "", "", "", "-", "+", "0"]).to_owned();
     let mut last = 0;
     for _ in 0..pairs {
         // Mostly from the largest unit to the smallest.
-        last = if draw.percent(80) { draw.count(last, 6) } else { draw.count(0, UNITS.len() - 1) };
-        let number = match draw.number(0, 9) {
-            0 => draw.one(&["1.5", "1_0", "", "0x1", "99999999999", "9223372036854775807", "007"]).to_owned(),
-            _ => draw.number(0, 400).to_string(),
+        last = if random.percent(80) { random.count(last, 6) } else { random.count(0, UNITS.len() - 1) };
+        let number = match random.number(0, 9) {
+            0 => random.one(&["1.5", "1_0", "", "0x1", "99999999999", "9223372036854775807", "007"]).to_owned(),
+            _ => random.number(0, 400).to_string(),
         };
         text += &format!("{number}{}", UNITS[last]);
         last = (last + 1).min(6);
@@ -120,15 +123,15 @@ pub(crate) fn duration(draw: &mut Draw) -> String {
 }
 
 /// A scalar of any sort.
-pub(crate) fn any(draw: &mut Draw) -> String {
-    let text = match draw.number(0, 9) {
-        0..=3 => number(draw),
-        4 | 5 => duration(draw),
-        6 => draw.one(&DATES).to_owned(),
-        7 => draw.one(&WORDS).to_owned(),
-        _ => string(draw),
+pub(crate) fn any(random: &mut Random) -> String {
+    let text = match random.number(0, 9) {
+        0..=3 => number(random),
+        4 | 5 => duration(random),
+        6 => random.one(&DATES).to_owned(),
+        7 => random.one(&WORDS).to_owned(),
+        _ => string(random),
     };
-    match draw.number(0, 19) {
+    match random.number(0, 19) {
         0 => format!("{text:?}"),
         1 => format!("'{text}'"),
         2 => format!("!!int {text}"),
@@ -136,7 +139,7 @@ pub(crate) fn any(draw: &mut Draw) -> String {
         4 => format!("!!str {text}"),
         5 => format!(
             "{} {text}",
-            draw.one(&[
+            random.one(&[
                 "!!bool",
                 "!!null",
                 "!!timestamp",
@@ -155,67 +158,68 @@ pub(crate) fn any(draw: &mut Draw) -> String {
 }
 
 /// Text in one of its spellings.
-pub(crate) fn string(draw: &mut Draw) -> String {
-    draw.one(&[
-        "abc",
-        "a b",
-        "a: b",
-        "a #b",
-        "'it''s'",
-        "\"a\\tb\"",
-        "\"\\u00e9\\x41\\U0001F600\"",
-        "\"\\/\\e\\0\\_\\N\\L\\P\"",
-        "\"\\q\"",
-        "\"\\'\"",
-        "\"\\/\"",
-        "\"\\ud800\"",
-        "é",
-        "日本",
-        "\"\\ta\\nb\"",
-        "''",
-        "\"\"",
-        "' '",
-        "\" x \"",
-        "a'b",
-        "a\"b",
-        "-x",
-        ":x",
-        "?x",
-        "&x",
-        "*x",
-        "!x",
-        "%x",
-        "@x",
-        "`x",
-        "a,b",
-        "[x",
-        "{x",
-        "]x",
-        "|x",
-        ">x",
-        "#x",
-        "a:b",
-        "a:",
-        "\"a\\\n  b\"",
-        "'a\n  b'",
-        "a\n  b",
-        "\"<<\"",
-        "<<",
-        "=",
-        "\u{85}",
-        "a\u{2028}b",
-        "\u{a0}",
-        "\u{feff}x",
-        "\"\\x7f\"",
-        "\"\\b\"",
-        "--- x",
-        "...",
-        "10.0.0.0/8,::1/128",
-        "10.0.0.1",
-        "a,,b",
-        " ",
-        "${HOME}",
-        "{{ x }}",
-    ])
-    .to_owned()
+pub(crate) fn string(random: &mut Random) -> String {
+    random
+        .one(&[
+            "abc",
+            "a b",
+            "a: b",
+            "a #b",
+            "'it''s'",
+            "\"a\\tb\"",
+            "\"\\u00e9\\x41\\U0001F600\"",
+            "\"\\/\\e\\0\\_\\N\\L\\P\"",
+            "\"\\q\"",
+            "\"\\'\"",
+            "\"\\/\"",
+            "\"\\ud800\"",
+            "é",
+            "日本",
+            "\"\\ta\\nb\"",
+            "''",
+            "\"\"",
+            "' '",
+            "\" x \"",
+            "a'b",
+            "a\"b",
+            "-x",
+            ":x",
+            "?x",
+            "&x",
+            "*x",
+            "!x",
+            "%x",
+            "@x",
+            "`x",
+            "a,b",
+            "[x",
+            "{x",
+            "]x",
+            "|x",
+            ">x",
+            "#x",
+            "a:b",
+            "a:",
+            "\"a\\\n  b\"",
+            "'a\n  b'",
+            "a\n  b",
+            "\"<<\"",
+            "<<",
+            "=",
+            "\u{85}",
+            "a\u{2028}b",
+            "\u{a0}",
+            "\u{feff}x",
+            "\"\\x7f\"",
+            "\"\\b\"",
+            "--- x",
+            "...",
+            "10.0.0.0/8,::1/128",
+            "10.0.0.1",
+            "a,,b",
+            " ",
+            "${HOME}",
+            "{{ x }}",
+        ])
+        .to_owned()
 }

@@ -1,4 +1,4 @@
-//! What a runtime configuration can hold: names of fields, their kinds, and scalars that each kind takes and refuses.
+//! What a runtime configuration can hold: names of fields, their kinds, and scalars that each kind takes and rejects.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ pub(crate) struct Schema {
     pub(crate) kinds: BTreeMap<String, Probes>,
     /// The keys of a map of integrations.
     pub(crate) integrations: Vec<String>,
-    /// What stands beside `overrides`.
+    /// The top-level fields beside `overrides`.
     pub(crate) blocks: Vec<(String, Field)>,
     /// The fields of a tenant.
     pub(crate) limits: Vec<(String, Field)>,

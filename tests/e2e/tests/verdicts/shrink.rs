@@ -1,6 +1,6 @@
-//! A smaller document that still tells two readers apart.
+//! A smaller document that the two readers still judge differently.
 
-/// Leaves out lines, then bytes, as long as `differs` holds, and asks it so many times at most.
+/// Leaves out lines, then bytes, as long as `differs` holds, which it calls at most `tries` times.
 pub(crate) fn shrink(document: &[u8], mut tries: u32, mut differs: impl FnMut(&[u8]) -> bool) -> Vec<u8> {
     let mut best = document.to_vec();
     for by_line in [true, false] {

@@ -1,7 +1,7 @@
 //! One configuration in one of its many spellings: block or flow, quoted, commented, anchored.
 
 use super::node::Node;
-use crate::draw::Draw;
+use crate::random::Random;
 
 /// Chances in a hundred, drawn once for each document, so that some are plain and some are odd throughout.
 #[derive(Clone, Copy, Debug)]
@@ -16,15 +16,15 @@ struct Style {
 }
 
 /// Writes a configuration as YAML.
-pub(crate) fn spell(root: &Node, draw: &mut Draw) -> String {
-    let odd = draw.percent(60);
-    let mut chance = |high: i64| if odd { u32::try_from(draw.number(0, high)).unwrap_or(0) } else { 0 };
+pub(crate) fn spell(root: &Node, random: &mut Random) -> String {
+    let odd = random.percent(60);
+    let mut chance = |high: i64| if odd { u32::try_from(random.number(0, high)).unwrap_or(0) } else { 0 };
     let (flow, comments, quoted_keys) = (chance(40), chance(15), chance(30));
     let (explicit_keys, anchors, tags) = (chance(8), chance(15), chance(6));
-    let indent = draw.of_values(&[2, 2, 2, 4, 1, 3, 8]);
+    let indent = random.of_values(&[2, 2, 2, 4, 1, 3, 8]);
     let style = Style { indent, flow, comments, quoted_keys, explicit_keys, anchors, tags };
-    let mut writer = Writer { draw, out: String::new(), style, anchored: Vec::new() };
-    if writer.draw.percent(10) {
+    let mut writer = Writer { random, out: String::new(), style, anchored: Vec::new() };
+    if writer.random.percent(10) {
         writer.flow(root, 0);
     } else {
         writer.block(root, 0);
@@ -33,7 +33,7 @@ pub(crate) fn spell(root: &Node, draw: &mut Draw) -> String {
 }
 
 struct Writer<'d> {
-    draw: &'d mut Draw,
+    random: &'d mut Random,
     out: String,
     style: Style,
     /// What an alias can stand for.
@@ -71,20 +71,20 @@ impl Writer<'_> {
         } else {
             let key = self.key(key);
             self.out += &key;
-            if self.draw.percent(1) {
+            if self.random.percent(1) {
                 self.out.push(' ');
             }
         }
         self.out.push(':');
         // A list may be as deep as its key.
-        let deeper = if matches!(value, Node::List(_)) && self.draw.percent(40) { 0 } else { self.style.indent };
+        let deeper = if matches!(value, Node::List(_)) && self.random.percent(40) { 0 } else { self.style.indent };
         self.value(value, indent + deeper);
     }
 
     fn item(&mut self, item: &Node, indent: usize) {
         self.out.push('-');
         match item {
-            Node::Map(entries) if !entries.is_empty() && !self.chance(self.style.flow) && self.draw.percent(80) => {
+            Node::Map(entries) if !entries.is_empty() && !self.chance(self.style.flow) && self.random.percent(80) => {
                 // The first entry on the line of the dash.
                 self.out.push(' ');
                 for (place, (key, value)) in entries.iter().enumerate() {
@@ -98,7 +98,7 @@ impl Writer<'_> {
         }
     }
 
-    /// What stands behind a colon or a dash, with its line breaks.
+    /// The text after a colon or a dash, with its line breaks.
     fn value(&mut self, node: &Node, indent: usize) {
         match node {
             Node::Text(text) if text.is_empty() => {}
@@ -130,9 +130,9 @@ impl Writer<'_> {
 
     fn scalar(&mut self, text: &str, indent: usize) {
         let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if plain && self.style.quoted_keys > 20 && self.draw.percent(3) {
+        if plain && self.style.quoted_keys > 20 && self.random.percent(3) {
             // Text of a block: never a number.
-            let header = self.draw.one(&["|", ">", "|-", ">-", "|+", ">1"]);
+            let header = self.random.one(&["|", ">", "|-", ">-", "|+", ">1"]);
             self.out += &format!("{header}\n{}{text}", " ".repeat(indent.max(1)));
         } else {
             self.out += &text.replace('\n', &format!("\n{}", " ".repeat(indent)));
@@ -156,7 +156,7 @@ impl Writer<'_> {
                 Node::Map(_) => "!!map ",
             };
             // A scalar with a tag is another value: only now and then.
-            if !matches!(node, Node::Text(_)) || self.draw.percent(10) {
+            if !matches!(node, Node::Text(_)) || self.random.percent(10) {
                 self.out += tag;
             }
         }
@@ -165,7 +165,7 @@ impl Writer<'_> {
     /// Writes an alias where the same is anchored.
     fn is_aliased(&mut self, node: &Node) -> bool {
         let Some(place) = self.anchored.iter().rposition(|other| other == node) else { return false };
-        let aliased = self.draw.percent(70);
+        let aliased = self.random.percent(70);
         if aliased {
             self.out += &format!(" *a{place}");
         }
@@ -202,14 +202,14 @@ impl Writer<'_> {
             self.out.push(',');
             self.out.push(' ');
         }
-        if self.draw.percent(5) {
+        if self.random.percent(5) {
             self.out.push('\n');
             self.pad(indent.max(1));
         }
     }
 
     fn close(&mut self, bracket: char, empty: bool) {
-        if !empty && self.draw.percent(5) {
+        if !empty && self.random.percent(5) {
             self.out.push(',');
         }
         self.out.push(bracket);
@@ -218,7 +218,7 @@ impl Writer<'_> {
     fn key(&mut self, key: &str) -> String {
         let plain = key.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_' || byte == b'-');
         match plain && self.chance(self.style.quoted_keys) {
-            true if self.draw.percent(50) => format!("'{key}'"),
+            true if self.random.percent(50) => format!("'{key}'"),
             true => format!("\"{key}\""),
             false => key.to_owned(),
         }
@@ -226,10 +226,10 @@ impl Writer<'_> {
 
     fn end_line(&mut self) {
         if self.chance(self.style.comments) {
-            self.out += self.draw.one(&[" # why", "\t# tab", "\n# own line", " #", "\n    # deep", "\n"]);
+            self.out += self.random.one(&[" # why", "\t# tab", "\n# own line", " #", "\n    # deep", "\n"]);
         }
-        if self.draw.percent(1) {
-            self.out += self.draw.one(&[" ", "\t", "   "]);
+        if self.random.percent(1) {
+            self.out += self.random.one(&[" ", "\t", "   "]);
         }
         self.out.push('\n');
     }
@@ -239,6 +239,6 @@ impl Writer<'_> {
     }
 
     fn chance(&mut self, chance: u32) -> bool {
-        self.draw.percent(chance)
+        self.random.percent(chance)
     }
 }

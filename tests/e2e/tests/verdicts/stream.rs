@@ -1,9 +1,9 @@
-//! What surrounds a document: directives, further documents, line breaks, encodings, compression.
+//! What can surround a document: directives, further documents, line breaks, encodings, compression.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::draw::Draw;
+use crate::random::Random;
 
 const HEADS: [&str; 18] = [
     "---\n",
@@ -72,33 +72,33 @@ const BAD: [&[u8]; 17] = [
 ];
 
 /// Puts something before or behind a document.
-pub(crate) fn frame(text: &str, draw: &mut Draw) -> String {
-    let head = if draw.percent(70) { draw.one(&HEADS) } else { "" };
-    let tail = if draw.percent(50) { draw.one(&TAILS) } else { "" };
+pub(crate) fn frame(text: &str, random: &mut Random) -> String {
+    let head = if random.percent(70) { random.one(&HEADS) } else { "" };
+    let tail = if random.percent(50) { random.one(&TAILS) } else { "" };
     format!("{head}{text}{tail}")
 }
 
-/// Other line breaks, or characters in a comment that are refused wherever they are.
-pub(crate) fn breaks(text: &str, draw: &mut Draw) -> String {
-    let other = draw.one(&["\r\n", "\r", "\u{85}", "\u{2028}", "\u{2029}", "\n\r", "\r\n\n"]);
-    if draw.percent(60) {
+/// Other line breaks, or characters in a comment that are rejected wherever they are.
+pub(crate) fn breaks(text: &str, random: &mut Random) -> String {
+    let other = random.one(&["\r\n", "\r", "\u{85}", "\u{2028}", "\u{2029}", "\n\r", "\r\n\n"]);
+    if random.percent(60) {
         return text.replace('\n', other);
     }
     let lines: Vec<_> = text.lines().collect();
-    lines.into_iter().map(|line| format!("{line}{}", if draw.percent(50) { other } else { "\n" })).collect()
+    lines.into_iter().map(|line| format!("{line}{}", if random.percent(50) { other } else { "\n" })).collect()
 }
 
 /// The text in another encoding, or with bytes that are none.
-pub(crate) fn encode(text: &str, draw: &mut Draw) -> Vec<u8> {
+pub(crate) fn encode(text: &str, random: &mut Random) -> Vec<u8> {
     let utf16 = |big: bool| -> Vec<u8> {
         text.encode_utf16().flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
     };
     let with = |head: &[u8], body: &[u8]| [head, body].concat();
-    match draw.number(0, 11) {
+    match random.number(0, 11) {
         0 => with(b"\xef\xbb\xbf", text.as_bytes()),
         1 | 2 => with(b"\xff\xfe", &utf16(false)),
         3 => with(b"\xfe\xff", &utf16(true)),
-        4 => utf16(draw.percent(50)),
+        4 => utf16(random.percent(50)),
         5 => {
             let mut bytes = with(b"\xff\xfe", &utf16(false));
             bytes.pop();
@@ -110,36 +110,36 @@ pub(crate) fn encode(text: &str, draw: &mut Draw) -> Vec<u8> {
         8 => with(b"#\n\xef\xbb\xbf", text.as_bytes()),
         9 => with(b"\xff\xfe\0\0", &text.chars().flat_map(|unit| u32::from(unit).to_le_bytes()).collect::<Vec<_>>()),
         _ => {
-            let bad = draw.one(&BAD);
-            if draw.percent(50) { with(bad, text.as_bytes()) } else { with(text.as_bytes(), bad) }
+            let bad = random.one(&BAD);
+            if random.percent(50) { with(bad, text.as_bytes()) } else { with(text.as_bytes(), bad) }
         }
     }
 }
 
 /// The bytes as a `.gz`, mostly a good one.
-pub(crate) fn compress(bytes: &[u8], draw: &mut Draw) -> Vec<u8> {
-    let level = draw.one(&["-1", "-6", "-9"]);
+pub(crate) fn compress(bytes: &[u8], random: &mut Random) -> Vec<u8> {
+    let level = random.one(&["-1", "-6", "-9"]);
     let mut packed = gzip(bytes, level);
-    match draw.number(0, 15) {
+    match random.number(0, 15) {
         0 => bytes.to_vec(),
         1 => {
-            let kept = draw.count(0, packed.len() - 1);
+            let kept = random.count(0, packed.len() - 1);
             packed.truncate(kept);
             packed
         }
         2 => {
-            let place = draw.count(0, packed.len() - 1);
-            packed[place] ^= 1 << draw.count(0, 7);
+            let place = random.count(0, packed.len() - 1);
+            packed[place] ^= 1 << random.count(0, 7);
             packed
         }
-        3 => [packed, vec![0; draw.count(1, 20)]].concat(),
+        3 => [packed, vec![0; random.count(1, 20)]].concat(),
         4 => {
             let (first, second) = bytes.split_at(bytes.len() / 2);
             [gzip(first, level), gzip(second, level)].concat()
         }
         5 => [packed, b"x".to_vec()].concat(),
         6 => gzip(
-            draw.one(&[b"" as &[u8], b"# only\n", b"null", b"---\n", b" ", b"--- # c", b"...", b"%YAML 1.1\n---\n"]),
+            random.one(&[b"" as &[u8], b"# only\n", b"null", b"---\n", b" ", b"--- # c", b"...", b"%YAML 1.1\n---\n"]),
             level,
         ),
         _ => packed,

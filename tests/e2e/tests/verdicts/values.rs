@@ -3,7 +3,7 @@
 use super::node::Node;
 use super::scalars::{self, REGEXPS};
 use super::schema::{Field, Schema};
-use crate::draw::Draw;
+use crate::random::Random;
 
 const TRACKERS: [&str; 22] = [
     "'{a=\"b\"}'",
@@ -29,7 +29,7 @@ const TRACKERS: [&str; 22] = [
     "~",
     "5",
 ];
-/// Fields of a tenant that rules bind to others, so that a value drawn for one alone is mostly refused.
+/// Fields of a tenant that rules bind to others, so that a value drawn for one alone is mostly rejected.
 pub(crate) const BOUND: [&str; 8] = [
     "otel_translation_strategy",
     "ha_tracker_failover_timeout",
@@ -42,56 +42,61 @@ pub(crate) const BOUND: [&str; 8] = [
 ];
 
 /// A value that the field's kind takes, as far as its kind alone says.
-pub(crate) fn right(schema: &Schema, name: &str, field: &Field, draw: &mut Draw) -> Node {
-    if !field.values.is_empty() && draw.percent(80) {
-        return Node::text(quoted_if_empty(&draw.of_values(&field.values.iter().collect::<Vec<_>>()).clone()));
+pub(crate) fn right(schema: &Schema, name: &str, field: &Field, random: &mut Random) -> Node {
+    if !field.values.is_empty() && random.percent(80) {
+        return Node::text(quoted_if_empty(&random.of_values(&field.values.iter().collect::<Vec<_>>()).clone()));
     }
     match field.kind.as_str() {
         "list_of_string" | "list_of_label_name" => Node::List(
-            (0..draw.count(0, 4))
-                .map(|_| Node::text(draw.one(&["a", "job", "5", "1.10", "~", "é", "'x y'", "true"])))
+            (0..random.count(0, 4))
+                .map(|_| Node::text(random.one(&["a", "job", "5", "1.10", "~", "é", "'x y'", "true"])))
                 .collect(),
         ),
-        "map_of_int" => map(draw, |draw| of_probes(schema, "int", draw)),
-        "map_of_string" => map(draw, |draw| of_probes(schema, "string", draw)),
+        "map_of_int" => map(random, |random| of_probes(schema, "int", random)),
+        "map_of_string" => map(random, |random| of_probes(schema, "string", random)),
         "map_of_float64" => {
-            let chosen = schema.integrations.iter().filter(|_| draw.percent(20));
+            let chosen = schema.integrations.iter().filter(|_| random.percent(20));
             let chosen: Vec<_> = chosen.cloned().collect();
-            Node::Map(chosen.into_iter().map(|name| (name, of_probes(schema, "float64", draw))).collect())
+            Node::Map(chosen.into_iter().map(|name| (name, of_probes(schema, "float64", random))).collect())
         }
-        "custom_trackers" => map(draw, |draw| {
-            let known = if draw.percent(80) { 7 } else { TRACKERS.len() };
-            Node::text(draw.one(&TRACKERS[..known]))
+        "custom_trackers" => map(random, |random| {
+            let known = if random.percent(80) { 7 } else { TRACKERS.len() };
+            Node::text(random.one(&TRACKERS[..known]))
         }),
-        "list_of_object" => Node::List((0..draw.count(0, 3)).map(|_| object(schema, name, field, draw)).collect()),
-        "map_of_object" => map(draw, |draw| object(schema, name, field, draw)),
-        "object" => object(schema, name, field, draw),
-        "regexp_go_anchored" if draw.percent(70) => regexp(draw),
-        "csv_cidr" => {
-            Node::text(draw.one(&["10.0.0.0/8", "'::1/128'", "10.0.0.0/8,192.168.0.0/16", "''", "2001:db8::/32", "~"]))
-        }
-        "int" | "uint" | "float64" if draw.percent(40) => Node::text(draw.number(0, 100_000).to_string()),
-        kind => of_probes(schema, kind, draw),
+        "list_of_object" => Node::List((0..random.count(0, 3)).map(|_| object(schema, name, field, random)).collect()),
+        "map_of_object" => map(random, |random| object(schema, name, field, random)),
+        "object" => object(schema, name, field, random),
+        "regexp_go_anchored" if random.percent(70) => regexp(random),
+        "csv_cidr" => Node::text(random.one(&[
+            "10.0.0.0/8",
+            "'::1/128'",
+            "10.0.0.0/8,192.168.0.0/16",
+            "''",
+            "2001:db8::/32",
+            "~",
+        ])),
+        "int" | "uint" | "float64" if random.percent(40) => Node::text(random.number(0, 100_000).to_string()),
+        kind => of_probes(schema, kind, random),
     }
 }
 
-/// Whatever somebody might write there.
-pub(crate) fn wild(schema: &Schema, field: &Field, draw: &mut Draw) -> Node {
+/// Any value, right or wrong.
+pub(crate) fn wild(schema: &Schema, field: &Field, random: &mut Random) -> Node {
     let probes = &schema.kinds[&field.kind];
     match field.kind.as_str() {
-        "duration" | "go_duration" if draw.percent(60) => Node::text(scalars::duration(draw)),
-        "int" | "uint" | "float64" if draw.percent(60) => Node::text(scalars::number(draw)),
-        "regexp_go_anchored" if draw.percent(60) => Node::text(format!("'{}'", draw.one(&REGEXPS))),
-        _ if draw.percent(50) => Node::text(scalars::any(draw)),
-        _ => Node::text(draw.of_values(&probes.right.iter().chain(&probes.wrong).collect::<Vec<_>>()).clone()),
+        "duration" | "go_duration" if random.percent(60) => Node::text(scalars::duration(random)),
+        "int" | "uint" | "float64" if random.percent(60) => Node::text(scalars::number(random)),
+        "regexp_go_anchored" if random.percent(60) => Node::text(format!("'{}'", random.one(&REGEXPS))),
+        _ if random.percent(50) => Node::text(scalars::any(random)),
+        _ => Node::text(random.of_values(&probes.right.iter().chain(&probes.wrong).collect::<Vec<_>>()).clone()),
     }
 }
 
 /// Text that the field's kind does not take, as far as is known.
-pub(crate) fn wrong(schema: &Schema, kind: &str, draw: &mut Draw) -> Node {
+pub(crate) fn wrong(schema: &Schema, kind: &str, random: &mut Random) -> Node {
     let wrong = schema.kinds[kind].wrong.iter().collect::<Vec<_>>();
-    if wrong.is_empty() || (kind == "regexp_go_anchored" && draw.percent(60)) {
-        return Node::text(draw.one(&[
+    if wrong.is_empty() || (kind == "regexp_go_anchored" && random.percent(60)) {
+        return Node::text(random.one(&[
             "'(?=a)'",
             "'a**'",
             "'('",
@@ -102,45 +107,45 @@ pub(crate) fn wrong(schema: &Schema, kind: &str, draw: &mut Draw) -> Node {
             "'(a{100}){100}'",
         ]));
     }
-    Node::text(draw.of_values(&wrong).clone())
+    Node::text(random.of_values(&wrong).clone())
 }
 
-fn of_probes(schema: &Schema, kind: &str, draw: &mut Draw) -> Node {
+fn of_probes(schema: &Schema, kind: &str, random: &mut Random) -> Node {
     let right = schema.kinds[kind].right.iter().collect::<Vec<_>>();
-    Node::text(draw.of_values(&right).clone())
+    Node::text(random.of_values(&right).clone())
 }
 
 /// A regexp in single quotes.
-pub(crate) fn regexp(draw: &mut Draw) -> Node {
-    let known = if draw.percent(85) { 22 } else { REGEXPS.len() };
-    Node::text(format!("'{}'", draw.one(&REGEXPS[..known])))
+pub(crate) fn regexp(random: &mut Random) -> Node {
+    let known = if random.percent(85) { 22 } else { REGEXPS.len() };
+    Node::text(format!("'{}'", random.one(&REGEXPS[..known])))
 }
 
-fn map(draw: &mut Draw, mut value: impl FnMut(&mut Draw) -> Node) -> Node {
+fn map(random: &mut Random, mut value: impl FnMut(&mut Random) -> Node) -> Node {
     let keys = ["a", "b", "1", "c d", "1e3", "\"q\"", "2.50", "true"];
-    let few = if draw.percent(70) { 2 } else { keys.len() };
-    let chosen: Vec<_> = keys[..few].iter().filter(|_| draw.percent(60)).collect();
-    Node::Map(chosen.into_iter().map(|key| ((*key).to_owned(), value(draw))).collect())
+    let few = if random.percent(70) { 2 } else { keys.len() };
+    let chosen: Vec<_> = keys[..few].iter().filter(|_| random.percent(60)).collect();
+    Node::Map(chosen.into_iter().map(|key| ((*key).to_owned(), value(random))).collect())
 }
 
 /// A map of some of the fields; those that must be there are.
-fn object(schema: &Schema, name: &str, field: &Field, draw: &mut Draw) -> Node {
+fn object(schema: &Schema, name: &str, field: &Field, random: &mut Random) -> Node {
     let mut entries = Vec::new();
     for (below, inner) in &field.fields {
         let needed = matches!(
             (name, below.as_str()),
             ("blocked_queries", "pattern") | ("cost_attribution_labels_structured", "input")
         );
-        if !needed && !draw.percent(35) {
+        if !needed && !random.percent(35) {
             continue;
         }
         let value = match (name, below.as_str()) {
-            ("blocked_queries", "pattern") => regexp(draw),
+            ("blocked_queries", "pattern") => regexp(random),
             ("cost_attribution_labels_structured", "input" | "output") => {
-                let few = if draw.percent(90) { 5 } else { 8 };
-                Node::text(draw.one(&["a", "b", "job", "pod", "5", "''", "__x", "~"][..few]))
+                let few = if random.percent(90) { 5 } else { 8 };
+                Node::text(random.one(&["a", "b", "job", "pod", "5", "''", "__x", "~"][..few]))
             }
-            _ => right(schema, below, inner, draw),
+            _ => right(schema, below, inner, random),
         };
         entries.push((below.clone(), value));
     }

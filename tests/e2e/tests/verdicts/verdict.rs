@@ -1,4 +1,4 @@
-//! What becomes of a document, of the edge or of Mimir.
+//! What the edge or Mimir makes of a document.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ pub(crate) type Values = [String; 5];
 pub(crate) enum Verdict {
     /// Taken, with these tenants.
     Accepted(BTreeMap<String, Values>),
-    Refused,
+    Rejected,
     /// The reader itself ended.
     Died,
 }
@@ -23,7 +23,7 @@ impl Verdict {
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Accepted(_) => "accepted",
-            Self::Refused => "refused",
+            Self::Rejected => "rejected",
             Self::Died => "died",
         }
     }
@@ -37,8 +37,8 @@ impl Verdict {
             (Self::Accepted(ours), Self::Accepted(theirs)) => {
                 ours.keys().eq(theirs.keys()) && ours.values().zip(theirs.values()).all(same)
             }
-            // A document of which Mimir dies is one that the edge had better refuse.
-            (Self::Refused, Self::Died) => true,
+            // A document of which Mimir dies is one that the edge had better reject.
+            (Self::Rejected, Self::Died) => true,
             (ours, theirs) => ours == theirs,
         }
     }

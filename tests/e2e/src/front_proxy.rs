@@ -1,6 +1,5 @@
-//! What stands in front of the edge: where it sends pushes, and clients that push through it while it changes.
+//! What the suites of NGINX and HAProxy share: the ports that these proxy to, and clients that push through them while they change.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -14,14 +13,20 @@ use crate::load::{Clients, exchange};
 use crate::push::push_request;
 use crate::wait::{until, wait_until};
 
-/// The header with which a push of a [`FrontLoad`] is known again.
+mod checks;
+mod split;
+
+pub use checks::{check_without_rls, pushes_to_compare, response_through};
+pub use split::ProxySplit;
+
+/// The header that identifies a push of a [`ProxyLoad`].
 pub const PUSH_ID: &str = "x-e2e-push";
 
 const FIRST_TIMESTAMP_MS: i64 = 1_750_000_000_000;
 
-/// The ports behind a front.
+/// The ports that a proxy in front of the edge sends requests to.
 #[derive(Clone, Copy, Debug)]
-pub struct Behind {
+pub struct ProxyBackends {
     /// Mimir's distributors, for pushes.
     pub mimir: u16,
     /// Mimir's gateway, for everything else.
@@ -30,25 +35,15 @@ pub struct Behind {
     pub envoy: u16,
 }
 
-/// An answer without the header lines that are of one connection or one moment.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Told {
-    status: u16,
-    body: Vec<u8>,
-    headers: BTreeMap<String, Vec<Vec<u8>>>,
-}
-
-impl From<&Response> for Told {
-    fn from(answer: &Response) -> Self {
-        const OF_THE_MOMENT: [&str; 6] =
-            ["date", "server", "connection", "transfer-encoding", "content-length", "retry-after"];
-        let names = answer.headers.names().filter(|name| !OF_THE_MOMENT.contains(name));
-        let headers = names.map(|name| (name.to_owned(), answer.headers.all(name).map(<[u8]>::to_vec).collect()));
-        Self { status: answer.status, body: answer.body.clone(), headers: headers.collect() }
+impl ProxyBackends {
+    /// A Mimir that takes everything but what goes through the edge.
+    #[must_use]
+    pub fn new(mimir: u16, envoy: u16) -> Self {
+        Self { mimir, queries: mimir, envoy }
     }
 }
 
-/// The texts with every value in its place; each place has to be in one of them at least.
+/// Replaces each placeholder by its value; each placeholder has to be in at least one of the texts.
 pub(crate) fn substituted(what: &str, mut texts: Vec<String>, values: &[(&str, String)]) -> Vec<String> {
     for (place, value) in values {
         assert!(texts.iter().any(|text| text.contains(place)), "{what} has no {place}");
@@ -59,33 +54,33 @@ pub(crate) fn substituted(what: &str, mut texts: Vec<String>, values: &[(&str, S
     texts
 }
 
-/// One client of a load: it sends its next push when the last one was answered, and not sooner than its pace allows.
+/// One client of a load: it sends its next push after the last one was answered, and no faster than its pace allows.
 #[derive(Clone, Debug)]
-pub struct FrontClient {
-    /// Whose pushes.
+pub struct ProxyClient {
+    /// The tenant of its pushes.
     pub tenant: String,
-    /// Samples in each.
+    /// Samples in each push.
     pub samples: usize,
     /// From one push to the next; a push that is late is sent at once.
     pub every: Duration,
-    /// Its push of a number, if it is not one of samples; the client has a number too.
+    /// Makes the push of a client's and a push's number, if the pushes hold no samples.
     pub request: Option<fn(usize, u32) -> Request>,
 }
 
-impl FrontClient {
+impl ProxyClient {
     /// A client of this tenant.
     #[must_use]
     pub fn new(tenant: &str, samples: usize, every: Duration) -> Self {
         Self { tenant: tenant.to_owned(), samples, every, request: None }
     }
 
-    /// A client whose pushes are no samples that Mimir takes; it goes by this name.
+    /// A client with pushes of its own making, which Mimir rejects; its tenant is only a name.
     #[must_use]
     pub fn of_requests(name: &str, every: Duration, request: fn(usize, u32) -> Request) -> Self {
         Self { request: Some(request), ..Self::new(name, 0, every) }
     }
 
-    /// Its push of this number: no two pushes of a load have a sample in common, so that one that is ingested twice shows.
+    /// Its push of this number. No two pushes of a load share a sample, so a push that is ingested twice shows.
     fn push(&self, client: usize, number: u32) -> Request {
         if let Some(request) = self.request {
             return request(client, number);
@@ -99,39 +94,39 @@ impl FrontClient {
     }
 }
 
-/// A push that was answered.
+/// A push with its response.
 #[derive(Clone, Debug)]
-pub struct Pushed {
+pub struct AnsweredPush {
     /// Its [`PUSH_ID`].
     pub id: String,
-    /// Its number among those of its client.
+    /// Its number among its client's pushes.
     pub number: u32,
-    /// Whose it is.
+    /// Its tenant.
     pub tenant: String,
     /// Samples in it.
     pub samples: usize,
-    /// When it was begun.
+    /// When the client began to send it.
     pub started: Instant,
-    /// Until its answer was there.
+    /// From then until the response was read.
     pub took: Duration,
-    /// The answer.
+    /// The response.
     pub answer: Response,
 }
 
 /// What a load saw.
 #[derive(Clone, Debug, Default)]
-pub struct FrontTally {
-    /// Pushes with an answer, in the order of the answers.
-    pub pushed: Vec<Pushed>,
-    /// Pushes without one.
+pub struct ProxyTally {
+    /// Pushes with a response, in the order of the responses.
+    pub pushed: Vec<AnsweredPush>,
+    /// Pushes without a response.
     pub errors: Vec<String>,
-    /// Pushes that met a kept-alive connection that was being closed, and were repeated on a new one.
+    /// Pushes that were repeated on a new connection, because the kept-alive one was being closed.
     pub repeated: usize,
 }
 
-impl FrontTally {
-    /// The pushes of a tenant that had this answer.
-    pub fn of(&self, tenant: &str, status: u16) -> impl Iterator<Item = &Pushed> {
+impl ProxyTally {
+    /// The pushes of a tenant with this status.
+    pub fn of(&self, tenant: &str, status: u16) -> impl Iterator<Item = &AnsweredPush> {
         self.pushed.iter().filter(move |push| push.tenant == tenant && push.answer.status == status)
     }
 
@@ -143,7 +138,7 @@ impl FrontTally {
 
     /// The pushes with another status than these.
     #[must_use]
-    pub fn other_than(&self, statuses: &[u16]) -> Vec<&Pushed> {
+    pub fn other_than(&self, statuses: &[u16]) -> Vec<&AnsweredPush> {
         self.pushed.iter().filter(|push| !statuses.contains(&push.answer.status)).collect()
     }
 
@@ -156,16 +151,16 @@ impl FrontTally {
 
 /// A running load; dropping it stops it.
 #[derive(Debug)]
-pub struct FrontLoad {
-    clients: Clients<FrontTally>,
+pub struct ProxyLoad {
+    clients: Clients<ProxyTally>,
 }
 
-impl FrontLoad {
+impl ProxyLoad {
     /// Starts the clients.
     #[must_use]
-    pub fn start(port: u16, clients: Vec<FrontClient>) -> Self {
+    pub fn start(port: u16, clients: Vec<ProxyClient>) -> Self {
         let clients = clients.into_iter().enumerate().map(|(index, client)| {
-            move |tally: &Mutex<FrontTally>, stopping: &AtomicBool| run(port, index, &client, tally, stopping)
+            move |tally: &Mutex<ProxyTally>, stopping: &AtomicBool| run(port, index, &client, tally, stopping)
         });
         Self { clients: Clients::start(clients) }
     }
@@ -176,10 +171,10 @@ impl FrontLoad {
         self.clients.seen(|tally| tally.pushed.len())
     }
 
-    /// Waits until so many more pushes were answered.
+    /// Waits until this many more pushes were answered.
     ///
     /// # Panics
-    /// When they were not.
+    /// When they are not.
     #[track_caller]
     pub fn wait_for_more(&self, answers: usize) {
         let before = self.answers();
@@ -188,19 +183,19 @@ impl FrontLoad {
 
     /// What was seen so far.
     #[must_use]
-    pub fn tally(&self) -> FrontTally {
-        self.clients.seen(FrontTally::clone)
+    pub fn tally(&self) -> ProxyTally {
+        self.clients.seen(ProxyTally::clone)
     }
 
     /// Lets each client finish its push, and says what they saw.
     #[must_use]
-    pub fn stop(mut self) -> FrontTally {
+    pub fn stop(mut self) -> ProxyTally {
         self.clients.stop();
         self.tally()
     }
 }
 
-fn run(port: u16, index: usize, client: &FrontClient, tally: &Mutex<FrontTally>, stopping: &AtomicBool) {
+fn run(port: u16, index: usize, client: &ProxyClient, tally: &Mutex<ProxyTally>, stopping: &AtomicBool) {
     let (mut connection, begun) = (None, Instant::now());
     for number in 0.. {
         wait_until(begun + client.every * number);
@@ -213,7 +208,7 @@ fn run(port: u16, index: usize, client: &FrontClient, tally: &Mutex<FrontTally>,
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.repeated += usize::from(repeated);
         match answer {
-            Ok(answer) => tally.pushed.push(Pushed {
+            Ok(answer) => tally.pushed.push(AnsweredPush {
                 id: format!("{index}-{number}"),
                 number,
                 tenant: client.tenant.clone(),
@@ -227,8 +222,8 @@ fn run(port: u16, index: usize, client: &FrontClient, tally: &Mutex<FrontTally>,
     }
 }
 
-/// Sends a push on a connection that is kept for the next one; one that meets a kept connection that is being closed is sent once more on a new one,
-/// and it is said that it was. Prometheus does so too: its HTTP client if it had sent nothing yet, else its queue.
+/// Sends a push on a connection that is kept for the next one. Where a kept connection is being closed, it sends the push once more on a new one, and
+/// returns true beside the response. Prometheus does the same: its HTTP client if it had sent nothing yet, else its queue.
 pub(crate) fn exchange_repeating(
     kept: &mut Option<Connection>,
     port: u16,
@@ -236,12 +231,12 @@ pub(crate) fn exchange_repeating(
 ) -> (io::Result<Response>, bool) {
     let was_kept = kept.is_some();
     match exchange(kept, port, request) {
-        Err(error) if was_kept && is_of_a_closed_connection(&error) => (exchange(kept, port, request), true),
+        Err(error) if was_kept && is_closed_connection(&error) => (exchange(kept, port, request), true),
         answer => (answer, false),
     }
 }
 
-fn is_of_a_closed_connection(error: &io::Error) -> bool {
+fn is_closed_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }

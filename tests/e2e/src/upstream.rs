@@ -1,4 +1,4 @@
-//! Stands where Mimir would: answers 200 as Mimir does and keeps what reached it.
+//! An upstream in place of Mimir: it answers 200 as Mimir does, and keeps the requests that reach it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,27 +8,28 @@ use remote_write::{BodyLimits, ContentType, Protocol, PushCounts, Scratch, Valid
 use crate::http1::{Headers, ReceivedRequest};
 use crate::server::{Answer, Server};
 
-/// A request that reached the sink.
+/// A request that reached an [`Upstream`].
 #[derive(Debug)]
-pub struct Arrival {
+pub struct UpstreamRequest {
     /// The method.
     pub method: String,
-    /// Path and query, as they came.
+    /// Path and query, as received.
     pub target: String,
     /// The header lines.
     pub headers: Headers,
-    /// The body, without its framing; empty if the sink keeps none.
+    /// The body, without its framing; empty if the upstream keeps none.
     pub body: Vec<u8>,
 }
 
-impl Arrival {
-    /// What the push holds.
+impl UpstreamRequest {
+    /// Counts what the push holds.
     ///
     /// # Panics
-    /// When it is no readable push.
+    /// When it cannot be decoded as a push.
     #[must_use]
     pub fn counts(&self) -> PushCounts {
-        counts(self.protocol(), &self.body).unwrap_or_else(|error| panic!("the sink got an unreadable push: {error}"))
+        counts(self.protocol(), &self.body)
+            .unwrap_or_else(|error| panic!("the upstream got a push that cannot be decoded: {error}"))
     }
 
     fn protocol(&self) -> Protocol {
@@ -42,7 +43,7 @@ impl Arrival {
         self.headers.get("x-scope-orgid").as_deref() == Some(tenant)
     }
 
-    /// Mimir says what it took of a 2.0 push; a Prometheus that is not told takes the push for failed.
+    /// Mimir reports what it accepted of a 2.0 push; without these headers Prometheus treats the push as failed.
     fn answer(&self) -> Answer {
         let mut headers = Vec::new();
         if self.protocol() == Protocol::V2
@@ -59,26 +60,26 @@ impl Arrival {
 fn counts(protocol: Protocol, body: &[u8]) -> Result<PushCounts, remote_write::BodyError> {
     let limits = BodyLimits { max_decoded_bytes: 100 << 20 };
     let validation = Validation::new(&TenantLimits { max_global_exemplars_per_user: 1, ..TenantLimits::default() });
-    // No sample is too far in the future of the end of time.
+    // With the latest time as now, no sample is too far in the future.
     read_push(protocol, body, limits, &validation, i64::MAX, &mut Scratch::default())
 }
 
-/// What a sink does with the bodies that reach it.
+/// What an upstream does with the bodies that reach it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bodies {
     Keep,
     Forget,
 }
 
-/// The sink. It goes on until it is dropped.
+/// The upstream. It runs until it is dropped.
 #[derive(Debug)]
-pub struct Sink {
+pub struct Upstream {
     server: Server,
-    arrivals: Arc<Mutex<Vec<Arc<Arrival>>>>,
+    arrivals: Arc<Mutex<Vec<Arc<UpstreamRequest>>>>,
 }
 
-impl Sink {
-    /// Starts a sink on a free loopback port.
+impl Upstream {
+    /// Starts one on a free loopback port.
     ///
     /// # Panics
     /// When there is none.
@@ -92,7 +93,7 @@ impl Sink {
         let (noted, keep) = (Arc::clone(&arrivals), bodies == Bodies::Keep);
         let server = Server::start(move |request| {
             let ReceivedRequest { method, target, headers, body } = request;
-            let mut arrival = Arrival { method, target, headers, body };
+            let mut arrival = UpstreamRequest { method, target, headers, body };
             let answer = arrival.answer();
             if !keep {
                 arrival.body = Vec::new();
@@ -109,15 +110,15 @@ impl Sink {
         self.server.port()
     }
 
-    /// Everything that arrived so far, in the order of arrival.
+    /// All requests so far, in the order of arrival.
     #[must_use]
-    pub fn arrivals(&self) -> Vec<Arc<Arrival>> {
+    pub fn requests(&self) -> Vec<Arc<UpstreamRequest>> {
         self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What arrived of a tenant.
+    /// The requests of a tenant so far.
     #[must_use]
-    pub fn of_tenant(&self, tenant: &str) -> Vec<Arc<Arrival>> {
-        self.arrivals().into_iter().filter(|arrival| arrival.is_of(tenant)).collect()
+    pub fn requests_of(&self, tenant: &str) -> Vec<Arc<UpstreamRequest>> {
+        self.requests().into_iter().filter(|arrival| arrival.is_of(tenant)).collect()
     }
 }

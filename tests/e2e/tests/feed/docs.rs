@@ -1,4 +1,4 @@
-//! The lines for kubectl in docs/kubernetes.md, as they stand.
+//! The kubectl commands of docs/kubernetes.md, unchanged.
 
 use std::fs;
 
@@ -16,7 +16,7 @@ fn lines() -> Vec<String> {
 }
 
 #[test]
-fn the_docs_patches_do_what_they_say() {
+fn the_patches_in_the_docs_work() {
     let cluster = Cluster::start(&overrides(&[("tenant-1", 5)]));
     let sync = cluster.sync("sync", &[]);
     let edge = Edge::builder().limits_from(&sync.feed()).start("");

@@ -11,7 +11,7 @@ pub(crate) fn judge(name: &str, document: &[u8]) -> Verdict {
     let checked = catch_unwind(AssertUnwindSafe(|| read(name, document)));
     match checked {
         Err(_) => Verdict::Died,
-        Ok(Checked { refused: true, .. }) => Verdict::Refused,
+        Ok(Checked { refused: true, .. }) => Verdict::Rejected,
         Ok(Checked { limits, .. }) => {
             Verdict::Accepted(limits.into_iter().map(|(tenant, limits)| (tenant, values(&limits))).collect())
         }

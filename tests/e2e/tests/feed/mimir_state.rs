@@ -1,4 +1,4 @@
-//! What overrides-sync learns beside the limits: how many distributors there are, and whom Mimir elected.
+//! What the feed carries beside the limits: the number of distributors, and Mimir's elections.
 
 use e2e::{ADMIN, Cluster, Edge, Mimir, samples, until};
 use remote_write::Protocol;
@@ -8,7 +8,7 @@ use tempfile::tempdir;
 
 use super::overrides;
 
-/// An EndpointSlice of the distributors' Service with so many ready addresses, and one that is not ready.
+/// An EndpointSlice of the distributors' Service with this many ready addresses, and one that is not ready.
 fn slice(ready: u8) -> Value {
     let endpoint = |number: u8, ready: bool| json!({ "addresses": [format!("10.0.0.{number}")], "conditions": { "ready": ready } });
     let endpoints: Vec<Value> =
@@ -41,8 +41,8 @@ fn the_edge_has_a_burst_for_each_ready_distributor() {
     assert_eq!(edge.rls.metric("rls_distributors"), Some(4.0));
 
     // A count that has not come yet must not cost a burst.
-    let nobody = format!("feed:http://127.0.0.1:{}", e2e::free_port());
-    let alone = e2e::MimirRls::start(cluster.server.folder(), &nobody, &["--distributors=2".to_owned()]);
+    let unused_port = format!("feed:http://127.0.0.1:{}", e2e::free_port());
+    let alone = e2e::MimirRls::start(cluster.server.folder(), &unused_port, &["--distributors=2".to_owned()]);
     assert_eq!(alone.metric("rls_distributors"), Some(2.0));
 }
 
@@ -61,11 +61,11 @@ fn mimirs_elections_come_with_the_limits() {
         edge.push("team", &encode_push(Protocol::V1, &[series], &[]).expect("a push"))
     };
     assert_eq!(push("a", 4).status, 200);
-    assert_eq!(push("b", 9).status, 202, "b is never refused");
+    assert_eq!(push("b", 9).status, 202, "b is never denied");
     // Not asked by pushes: until the list is there, what pairs may push is bounded.
     until("Mimir's election is here", || edge.rls.metric("rls_ha_tracker_elected") == Some(1.0));
-    until("the edge charges a, whom Mimir elected", || {
-        assert_eq!(push("b", 1).status, 202, "b is never refused");
+    until("the edge charges a, which Mimir elected", || {
+        assert_eq!(push("b", 1).status, 202, "b is never denied");
         push("a", 11).reason().as_deref() == Some("ingestion_burst")
     });
     for samples in [1, 10, 11] {

@@ -59,11 +59,11 @@ const UPGRADES: [(&str, &str, &str); 5] = [
     ),
 ];
 
-/// Who follows the guide.
+/// An operator who follows the guide.
 struct Operator {
     server: KubeApiServer,
     kubectl: Kubectl,
-    /// What stands behind each `helm upgrade`.
+    /// A flag that is added to each `helm upgrade`.
     upgrade_with: Option<&'static str>,
 }
 
@@ -182,17 +182,17 @@ fn is_the_committed_one(configuration: &str) {
 }
 
 #[test]
-fn the_guide_as_it_is_written_leaves_an_edge_with_safe_values() {
+fn the_guide_as_written_leaves_safe_values() {
     let operator = Operator::new(None);
     operator.follows_the_guide();
-    // Its upgrades have forgotten hpa.enabled, so nobody scales yet.
+    // Its upgrades have forgotten hpa.enabled, so no autoscaler exists yet.
     drop(operator.autoscales().ok());
     assert_eq!(operator.state("mimir-rls"), "2 to 10 of mimir-rls:v0.2.0");
     is_the_committed_one(&operator.envoy_configuration());
 }
 
 #[test]
-fn the_guide_with_values_that_are_kept_leaves_what_was_set() {
+fn the_guide_with_kept_values_leaves_what_was_set() {
     let operator = Operator::new(Some(KEEP));
     operator.follows_the_guide();
     let autoscaled = operator.autoscales();
@@ -202,7 +202,7 @@ fn the_guide_with_values_that_are_kept_leaves_what_was_set() {
 }
 
 #[test]
-fn what_is_set_is_forgotten_by_an_upgrade_unless_values_are_kept() {
+fn an_upgrade_forgets_values_unless_they_are_kept() {
     let operator = Operator::new(None);
     operator.installs();
     let upgrade = "helm upgrade mimir-envoy charts/envoy/ --namespace mimir-edge-enforcement";

@@ -1,4 +1,4 @@
-//! Events on a ConfigMap of which nothing was taken.
+//! Events on a ConfigMap whose document was rejected.
 
 use e2e::{ADMIN, CONFIG_MAP, Cluster, OverridesSync, until};
 use serde_json::Value;
@@ -12,18 +12,18 @@ fn uid(cluster: &Cluster) -> Value {
     object.pointer("/metadata/uid").cloned().unwrap_or_default()
 }
 
-/// Whether kubectl shows an Event of a refused document on the ConfigMap that is there.
+/// Whether kubectl shows an Event of a rejected document on the ConfigMap that is there.
 fn is_described(cluster: &Cluster) -> bool {
     let events = cluster.server.api(ADMIN).get(EVENTS).json();
     let events = events.pointer("/items").and_then(Value::as_array).cloned().unwrap_or_default();
     let here = uid(cluster);
-    let told = events.iter().any(|event| event.pointer("/regarding/uid") == Some(&here));
+    let is_reported = events.iter().any(|event| event.pointer("/regarding/uid") == Some(&here));
     let described = cluster.kubectl().ok(&["describe", "configmap", "mimir-runtime", "--namespace=mimir"]);
-    told && described.contains("InvalidOverrides")
+    is_reported && described.contains("InvalidOverrides")
 }
 
 #[test]
-fn a_document_that_is_refused_from_the_start_is_told() {
+fn a_document_rejected_from_the_start_is_reported() {
     let cluster = Cluster::start(REFUSED);
     let folder = cluster.server.folder().join("sync");
     let kubeconfig = cluster.server.kubeconfig(ADMIN);
@@ -33,7 +33,7 @@ fn a_document_that_is_refused_from_the_start_is_told() {
 }
 
 #[test]
-fn a_refused_document_is_told_on_the_configmap_that_has_it_and_not_on_the_one_before() {
+fn a_rejected_document_is_reported_on_its_own_configmap() {
     let cluster = Cluster::start("overrides:\n  team-a: { ingestion_rate: 5 }\n");
     let sync = cluster.sync("sync", &[]);
     let before = uid(&cluster);

@@ -1,4 +1,4 @@
-//! A tenant whose pushes take long to read: it has 20 ordinary relabelling rules.
+//! A tenant whose pushes take long to decode: it has 20 ordinary relabelling rules.
 
 use remote_write::Protocol;
 use remote_write::encode::{Series, encode_push};
@@ -9,25 +9,25 @@ use crate::push::push_request;
 /// A default batch of Prometheus.
 const SAMPLES: usize = 2_000;
 
-/// Limits of the tenant `ruled` with 20 rules, and of `neighbour` without any; neither comes near them.
+/// Limits of the tenant `relabelled` with 20 rules, and of `neighbour` without any. Both have limits that their pushes do not reach.
 #[must_use]
-pub fn ruled_limits() -> String {
+pub fn relabelling_limits() -> String {
     let rules: Vec<String> = (0..20)
         .map(|rule| format!("{{ source_labels: [__name__], regex: 'unwanted_{rule}_.*', action: drop }}"))
         .collect();
     let open = "ingestion_rate: 1e12, ingestion_burst_size: 1000000000000";
     format!(
-        "overrides:\n  ruled: {{ {open}, metric_relabel_configs: [{}] }}\n  neighbour: {{ {open} }}\n",
+        "overrides:\n  relabelled: {{ {open}, metric_relabel_configs: [{}] }}\n  neighbour: {{ {open} }}\n",
         rules.join(", ")
     )
 }
 
-/// A push of a default batch for a tenant; none of its series is one that the rules drop.
+/// A push of a tenant with a default batch. The rules drop none of its series.
 ///
 /// # Panics
 /// Never: it is far below 4 GiB.
 #[must_use]
-pub fn ruled_batch(tenant: &str) -> Request {
+pub fn default_batch(tenant: &str) -> Request {
     let series: Vec<Series> = (0..SAMPLES)
         .map(|index| {
             let (pod, path) = (format!("api-7c9d8b6f5-{index:05}"), format!("/api/v1/things/{}", index % 40));

@@ -1,10 +1,10 @@
-//! What Envoy tells mimir-rls, seen by a server that stands in its place.
+//! What Envoy sends in a Check, seen by a server in place of mimir-rls.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
 use std::sync::{Arc, Mutex};
 
-use e2e::{Envoy, EnvoySettings, Sink, push_request, samples, send};
+use e2e::{Envoy, EnvoySettings, Upstream, push_request, samples, send};
 use proto::envoy::service::auth::v3::authorization_server::{Authorization, AuthorizationServer};
 use proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use proto::google::rpc::Status as RpcStatus;
@@ -14,10 +14,10 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, async_trait};
 
-type Questions = Arc<Mutex<Vec<(MetadataMap, CheckRequest)>>>;
+type Checks = Arc<Mutex<Vec<(MetadataMap, CheckRequest)>>>;
 
-/// Notes every question and lets every push through.
-struct Recorder(Questions);
+/// Records every Check and allows every push.
+struct Recorder(Checks);
 
 #[async_trait]
 impl Authorization for Recorder {
@@ -29,31 +29,32 @@ impl Authorization for Recorder {
     }
 }
 
-async fn start_recorder() -> (u16, Questions) {
-    let questions = Questions::default();
+async fn start_recorder() -> (u16, Checks) {
+    let checks = Checks::default();
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<AuthorizationServer<Recorder>>().await;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
     let port = listener.local_addr().expect("a bound socket has an address").port();
-    let service = AuthorizationServer::new(Recorder(Arc::clone(&questions)));
+    let service = AuthorizationServer::new(Recorder(Arc::clone(&checks)));
     tokio::spawn(
         Server::builder().add_service(health).add_service(service).serve_with_incoming(TcpIncoming::from(listener)),
     );
-    (port, questions)
+    (port, checks)
 }
 
-/// The values of a header in a question, one for each line that the client sent.
-fn told<'q>(question: &'q CheckRequest, name: &str) -> Vec<&'q [u8]> {
-    let http = question.attributes.as_ref().and_then(|attributes| attributes.request.as_ref()?.http.as_ref());
+/// The values of a header in a Check, one for each line that the client sent.
+fn header_values<'q>(check: &'q CheckRequest, name: &str) -> Vec<&'q [u8]> {
+    let http = check.attributes.as_ref().and_then(|attributes| attributes.request.as_ref()?.http.as_ref());
     let lines = http.and_then(|http| http.header_map.as_ref()).map(|map| map.headers.as_slice()).unwrap_or_default();
     lines.iter().filter(|line| line.key == name).map(|line| line.raw_value.as_ref()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn envoy_tells_what_the_client_sent_and_no_credentials() {
-    let (rls_grpc_port, questions) = start_recorder().await;
-    let (sink, folder) = (Sink::start(), tempfile::tempdir().expect("a folder can be made"));
-    let settings = EnvoySettings { upstream_port: Some(sink.port()), ..EnvoySettings::asking(vec![rls_grpc_port]) };
+async fn a_check_carries_all_headers_but_credentials() {
+    let (rls_grpc_port, checks) = start_recorder().await;
+    let (upstream, folder) = (Upstream::start(), tempfile::tempdir().expect("a folder can be made"));
+    let settings =
+        EnvoySettings { upstream_port: Some(upstream.port()), ..EnvoySettings::with_rls(vec![rls_grpc_port]) };
     let envoy = Envoy::start(folder.path(), &settings);
     envoy.wait_for_healthy_rls(1);
     let body = samples(100).bytes;
@@ -67,11 +68,9 @@ async fn envoy_tells_what_the_client_sent_and_no_credentials() {
         .header("X-Envoy-Auth-Partial-Body", "true");
     assert_eq!(send(envoy.port(), &request).status, 200);
 
-    let questions = questions.lock().expect("no test panics here");
-    let [(metadata, question)] = questions.as_slice() else {
-        unreachable!("{} questions for one push", questions.len())
-    };
-    let http = question.attributes.as_ref().and_then(|attributes| attributes.request.as_ref()?.http.as_ref());
+    let checks = checks.lock().expect("no test panics here");
+    let [(metadata, check)] = checks.as_slice() else { unreachable!("{} Checks for one push", checks.len()) };
+    let http = check.attributes.as_ref().and_then(|attributes| attributes.request.as_ref()?.http.as_ref());
     assert_eq!(http.map(|http| http.raw_body.as_ref()), Some(body.as_slice()));
     for (name, expected) in [
         ("x-scope-orgid", &[b"team:k=v".as_slice()] as &[&[u8]]),
@@ -83,9 +82,9 @@ async fn envoy_tells_what_the_client_sent_and_no_credentials() {
         ("cookie", &[]),
         ("x-envoy-auth-partial-body", &[b"false"]),
     ] {
-        assert_eq!(told(question, name), expected, "{name}");
+        assert_eq!(header_values(check, name), expected, "{name}");
     }
     // What the choice of a replica, and its bound on a tenant's bytes in flight, go by.
     assert_eq!(metadata.get("x-scope-orgid").map(AsRef::as_ref), Some(b"team:k=v".as_slice()));
-    assert_eq!(sink.arrivals().len(), 1);
+    assert_eq!(upstream.requests().len(), 1);
 }

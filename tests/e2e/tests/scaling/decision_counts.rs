@@ -1,4 +1,4 @@
-//! Which replica decides for which tenant, by what each of them counted.
+//! Which replica decides for which tenant, by the counters of each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,32 +6,28 @@ use e2e::{Edge, MimirRls};
 
 /// Decisions by tenant and replica, while they ran.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Census(BTreeMap<(String, usize), f64>);
+pub(crate) struct DecisionCounts(BTreeMap<(String, usize), f64>);
 
 /// The replicas that decided for each tenant in some part of a test.
 pub(crate) type Deciders = BTreeMap<String, BTreeSet<usize>>;
 
-pub(crate) fn all(edge: &Edge) -> impl Iterator<Item = &MimirRls> {
-    std::iter::once(&edge.rls).chain(&edge.replicas)
-}
-
-impl Census {
+impl DecisionCounts {
     /// What the replicas that are there have decided so far.
     pub(crate) fn of(edge: &Edge) -> Self {
-        Self::of_replicas(all(edge).enumerate())
+        Self::of_replicas(edge.all_rls().enumerate())
     }
 
     /// What these have decided so far.
     pub(crate) fn of_replicas<'r>(replicas: impl Iterator<Item = (usize, &'r MimirRls)>) -> Self {
-        let mut census = Self::default();
+        let mut counts = Self::default();
         for (replica, rls) in replicas.filter(|(_, rls)| rls.readiness().is_some()) {
             for line in rls.get("/metrics").text().lines() {
                 if let Some((tenant, count)) = decisions(line) {
-                    *census.0.entry((tenant.to_owned(), replica)).or_default() += count;
+                    *counts.0.entry((tenant.to_owned(), replica)).or_default() += count;
                 }
             }
         }
-        census
+        counts
     }
 
     /// Who decided since `before`. A replica that was started again since then counts from 0.

@@ -1,20 +1,20 @@
-//! Chance, all of it from one seed.
+//! Random choices, all from one seed.
 
 #![expect(clippy::indexing_slicing, reason = "a test may panic")]
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-/// A stream of choices. The same seed gives the same choices.
-pub(crate) struct Draw(StdRng);
+/// A random generator. The same seed gives the same choices.
+pub(crate) struct Random(StdRng);
 
-impl Draw {
-    /// The stream of one tenant: no tenant's choices depend on how many pushes there are of another.
+impl Random {
+    /// The generator of one tenant: its choices do not depend on the number of another tenant's pushes.
     pub(crate) fn of(seed: u64, tenant: u64) -> Self {
         Self(StdRng::seed_from_u64(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(tenant)))
     }
 
-    /// Whether something that happens so many times in a hundred happens.
+    /// True with this probability, in percent.
     pub(crate) fn percent(&mut self, chance: u32) -> bool {
         self.0.random_range(0..100) < chance
     }

@@ -1,4 +1,4 @@
-//! An operator's desk: a shell in a checkout of this repository, with kubectl, helm, nginx and edgectl.
+//! An operator's shell in a checkout of this repository, with kubectl, helm, nginx and edgectl.
 
 use std::env;
 use std::fs;
@@ -9,9 +9,9 @@ use std::process::Command;
 use e2e::{ADMIN, KubeApiServer, Nginx, built, repository, tool};
 use tempfile::TempDir;
 
-/// Where the commands of a runbook are typed. Nothing schedules pods in its cluster, so nobody can wait for them: `kubectl rollout status` shows the
+/// Where the commands of a runbook are typed. Nothing schedules pods in its cluster, so a wait for them would never end: `kubectl rollout status` shows the
 /// Deployment instead.
-pub(crate) struct Desk {
+pub(crate) struct OperatorShell {
     folder: TempDir,
     /// In front of the edge.
     pub(crate) nginx: Nginx,
@@ -19,7 +19,7 @@ pub(crate) struct Desk {
     pub(crate) server: KubeApiServer,
 }
 
-impl Desk {
+impl OperatorShell {
     pub(crate) fn new(nginx: Nginx) -> Self {
         let server = KubeApiServer::start(&[]);
         server.namespace("mimir");
