@@ -1,7 +1,5 @@
 //! The canary with the real HAProxy: which pushes go through the edge, and weights that change while clients push.
 
-#![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
-
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,7 +1,5 @@
 //! Step 2 with the real NGINX: which pushes go through the edge, and what a client sees of it.
 
-#![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
-
 use std::collections::BTreeSet;
 
 use e2e::{

@@ -91,7 +91,7 @@ fn envoy_runs_and_drains_as_its_chart_says() {
     assert_eq!((answer.status, answer.headers.get("connection").as_deref()), (200, Some("close")));
     // The hook checks once a second for pushes in flight: only time shows that it does not exit.
     throughout(Duration::from_secs(3), || {
-        assert!(hook.ended().is_none(), "the hook does not wait for a push in flight")
+        assert!(hook.ended().is_none(), "the hook does not wait for a push in flight");
     });
     slow.write_all(&body).expect("a body can be sent");
     let mut line = String::new();
