@@ -11,6 +11,8 @@ DRIVEN := cargo-nextest envoy mimir prometheus promtool etcd kube-apiserver kube
 # Each test runs in a process of its own, as .config/nextest.toml says. TESTS chooses some by a part of their names.
 NEXTEST := $$($(TOOLS) --print-path cargo-nextest) nextest run --locked
 LONG := $(NEXTEST) --profile long
+# What tests and fuzz targets turn on. clippy and rustdoc have the same features, so that dependencies are checked once for both.
+TESTING := --features rls/fuzzing,limits-source/fuzzing,remote-write/encode,runtime/testing
 
 .PHONY: help ci run build check test e2e lint fmt clippy doc check-layers check-sizes check-names check-parity check-docs check-release lint-charts lint-rules lint-containers lint-workflows render deny tools bench bench-propagation bench-neighbours bench-outage fuzz differential faults soak advisories images package-charts sbom dist sign sign-pushed release-notes clean-tools
 
@@ -51,10 +53,10 @@ fmt: ## check the formatting
 	cargo fmt --all --check
 
 clippy: ## check with clippy; a warning is an error
-	cargo clippy --workspace --all-targets --features rls/fuzzing,limits-source/fuzzing --locked -- -D warnings
+	cargo clippy --workspace --all-targets $(TESTING) --locked -- -D warnings
 
 doc: ## build the documentation; a warning is an error
-	RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --workspace --no-deps --document-private-items --locked
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --workspace --no-deps --document-private-items $(TESTING) --locked
 
 check-layers: ## prove that pure crates are pure and use each other as the table says
 	tests/tools/check-layers

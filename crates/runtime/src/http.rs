@@ -166,6 +166,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+    use crate::testing::get;
     use crate::{counter_of, register_read};
 
     #[test]
@@ -185,12 +186,14 @@ mod tests {
         let routes = observability_routes(registry, readiness.clone());
         let serving = tokio::spawn(server.serve(routes, stop.clone()));
 
-        assert_eq!(reqwest::get(format!("{base}/live")).await?.status(), 200);
-        assert_eq!(reqwest::get(format!("{base}/ready")).await?.status(), 503);
+        let get = async |path: &str| get(format!("{base}{path}")).await;
+        assert_eq!(get("/live").await?.0, 200);
+        assert_eq!(get("/ready").await?.0, 503);
         readiness.set_ready();
-        assert_eq!(reqwest::get(format!("{base}/ready")).await?.status(), 200);
-        assert!(reqwest::get(format!("{base}/metrics")).await?.text().await?.contains("edge_test_total 1"));
-        assert_eq!(reqwest::get(format!("{base}/nothing")).await?.status(), 404);
+        assert_eq!(get("/ready").await?.0, 200);
+        let (_, metrics) = get("/metrics").await?;
+        assert!(String::from_utf8_lossy(&metrics).contains("edge_test_total 1"));
+        assert_eq!(get("/nothing").await?.0, 404);
 
         stop.cancel();
         serving.await?;

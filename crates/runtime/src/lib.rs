@@ -12,6 +12,8 @@ mod program;
 mod readiness;
 mod serving;
 mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use flag_files::{FlagFile, refuse_shared_files};
 pub use grpc::{Connection, bounded_connections, health_service, reflection_service};

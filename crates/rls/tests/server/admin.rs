@@ -1,5 +1,6 @@
 //! The admin API.
 
+use http::Request;
 use remote_write::Protocol;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -19,12 +20,12 @@ async fn explain(
     query: &str,
     body: Vec<u8>,
 ) -> anyhow::Result<(u16, Value)> {
-    let mut request = reqwest::Client::new().post(format!("{}/api/v1/explain{query}", server.http)).body(body);
+    let mut request = Request::post(format!("{}/api/v1/explain{query}", server.http));
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let response = request.send().await?;
-    Ok((response.status().as_u16(), serde_json::from_slice(&response.bytes().await?)?))
+    let (status, answer) = runtime::testing::send(request, body).await?;
+    Ok((status, serde_json::from_slice(&answer)?))
 }
 
 #[tokio::test]
@@ -149,8 +150,7 @@ async fn the_log_level_is_shown_and_changed() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
     assert_eq!(server.page("/api/v1/log-level").await?, (200, "warn\n".to_owned()));
     let put = async |level: &'static str| -> anyhow::Result<u16> {
-        let request = reqwest::Client::new().put(format!("{}/api/v1/log-level", server.http)).body(level);
-        Ok(request.send().await?.status().as_u16())
+        Ok(runtime::testing::send(Request::put(format!("{}/api/v1/log-level", server.http)), level).await?.0)
     };
     assert_eq!(put("warn,rls::admin=error\n").await?, 200);
     assert_eq!(put("loud").await?, 400);

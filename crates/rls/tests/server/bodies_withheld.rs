@@ -1,5 +1,6 @@
 //! Bodies that the edge does not see: Envoy withholds them, mimir-rls does not read them, or both. Only requests and sizes are limited then.
 
+use http::Request;
 use proto::envoy::service::auth::v3::CheckResponse;
 use proto::well_known::value::Kind;
 use remote_write::Protocol;
@@ -170,9 +171,8 @@ async fn a_body_that_nobody_reads_need_not_be_whole() -> anyhow::Result<()> {
 async fn explain_says_that_bodies_are_not_read() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &["--read-bodies=off"]).await?;
     let explain = async |tenant: &str, query: &str, body: Vec<u8>| -> anyhow::Result<Value> {
-        let url = format!("{}/api/v1/explain{query}", server.http);
-        let asked = reqwest::Client::new().post(url).header("x-scope-orgid", tenant).body(body).send().await?;
-        Ok(serde_json::from_slice(&asked.bytes().await?)?)
+        let request = Request::post(format!("{}/api/v1/explain{query}", server.http)).header("x-scope-orgid", tenant);
+        Ok(serde_json::from_slice(&runtime::testing::send(request, body).await?.1)?)
     };
     for (query, body) in [("", samples(Protocol::V1, 3)), ("", b"junk".to_vec()), ("?items=3", vec![])] {
         let told = explain("plain", query, body).await?;

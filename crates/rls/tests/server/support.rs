@@ -136,8 +136,8 @@ impl Server {
 
     /// Status and text of a page of the HTTP side.
     pub(crate) async fn page(&self, path: &str) -> anyhow::Result<(u16, String)> {
-        let response = reqwest::get(format!("{}{path}", self.http)).await?;
-        Ok((response.status().as_u16(), response.text().await?))
+        let (status, body) = runtime::testing::get(format!("{}{path}", self.http)).await?;
+        Ok((status, String::from_utf8(body.to_vec())?))
     }
 }
 
