@@ -121,13 +121,13 @@ impl Pipeline {
         verdict: &mut Verdict,
     ) -> Stop {
         let charged = match decoded {
-            Decoded::Withheld => Ok(AllowReason::BodyWithheld),
+            Decoded::NotDecoded => Ok(AllowReason::BodyNotDecoded),
             Decoded::Push(decoded) => {
                 self.charge_decoded(applicable, DecodedPush { skips_validation, ..*decoded }, charge, verdict)
             }
-            Decoded::Undecodable(error) => {
-                verdict.undecodable = Some(error.kind());
-                match self.policy.bodies.forward_undecodable {
+            Decoded::Unreadable(error) => {
+                verdict.unreadable = Some(error.kind());
+                match self.policy.bodies.forward_unreadable {
                     false => Err(Denial::new(DenyReason::UnreadableBody, error.to_string())),
                     true => Ok(AllowReason::UnreadableForwarded),
                 }
@@ -150,7 +150,7 @@ impl Pipeline {
             None => self.charge_counts(applicable, &decoded, charge, verdict),
         };
         if charged.is_ok() || applicable.mode != Mode::Enforce {
-            decoded.candidates.reach_mimir();
+            decoded.candidates.forwarded();
         }
         charged
     }

@@ -73,10 +73,10 @@ pub(crate) struct DecodedPush {
 /// What is known of what a push holds.
 #[derive(Debug)]
 pub(crate) enum Decoded {
-    /// The body is not looked at.
-    Withheld,
+    /// The body was not sent, or bodies are not decoded.
+    NotDecoded,
     Push(Box<DecodedPush>),
-    Undecodable(BodyError),
+    Unreadable(BodyError),
     /// A fault of the edge, which was logged.
     Failed,
 }
@@ -91,7 +91,7 @@ impl From<Outcome> for Decoded {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Ok(Ok(decoded)) => Self::Push(Box::new(decoded)),
-            Ok(Err(error)) => Self::Undecodable(error),
+            Ok(Err(error)) => Self::Unreadable(error),
             Err(DecodeFailed) => Self::Failed,
         }
     }
@@ -99,7 +99,7 @@ impl From<Outcome> for Decoded {
 
 /// What there is to decode of a push.
 pub(crate) enum Contents<'p> {
-    Withheld,
+    NotDecoded,
     Counted(PushCounts),
     Body(&'p Bytes),
 }
@@ -107,8 +107,8 @@ pub(crate) enum Contents<'p> {
 impl<'p> Contents<'p> {
     pub(crate) fn of(push: &'p Push, policy: &BodyPolicy) -> Self {
         match &push.body {
-            _ if !policy.decode => Self::Withheld,
-            PushBody::Withheld { .. } | PushBody::Partial => Self::Withheld,
+            _ if !policy.decode => Self::NotDecoded,
+            PushBody::NotSent { .. } | PushBody::Partial => Self::NotDecoded,
             PushBody::Counted(counts) => Self::Counted(*counts),
             PushBody::Whole(body) => Self::Body(body),
         }
@@ -116,7 +116,7 @@ impl<'p> Contents<'p> {
 
     pub(crate) fn decode(self, decode: impl FnOnce(&Bytes) -> Outcome) -> Decoded {
         match self {
-            Self::Withheld => Decoded::Withheld,
+            Self::NotDecoded => Decoded::NotDecoded,
             Self::Counted(counts) => Decoded::Push(Box::new(DecodedPush { counts, ..DecodedPush::default() })),
             Self::Body(body) => decode(body).into(),
         }

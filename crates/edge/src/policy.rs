@@ -24,5 +24,5 @@ pub struct BodyPolicy {
     /// What a body may come to.
     pub limits: BodyLimits,
     /// What becomes of a body that is not readable remote write: false denies it with Mimir's text, true forwards it uncharged.
-    pub forward_undecodable: bool,
+    pub forward_unreadable: bool,
 }

@@ -39,8 +39,8 @@ pub enum PushBody {
     Whole(Bytes),
     /// Only its beginning: it was larger than the caller buffers.
     Partial,
-    /// The operator told the caller not to send bodies.
-    Withheld {
+    /// The operator configured the caller not to send bodies.
+    NotSent {
         /// As sent, if it was said beforehand.
         bytes: Option<usize>,
     },
@@ -54,7 +54,7 @@ impl PushBody {
     pub fn bytes(&self) -> Option<usize> {
         match self {
             Self::Whole(body) => Some(body.len()),
-            Self::Withheld { bytes } => *bytes,
+            Self::NotSent { bytes } => *bytes,
             Self::Partial | Self::Counted(_) => None,
         }
     }

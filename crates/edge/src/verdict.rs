@@ -24,8 +24,8 @@ pub struct Verdict {
     pub counts: PushCounts,
     /// Why what Mimir charges is not known, and what became of that.
     pub unmetered: Option<(Unmetered, UnmeteredOutcome)>,
-    /// What was wrong with a body that could not be read.
-    pub undecodable: Option<BodyErrorKind>,
+    /// What was wrong with an unreadable body.
+    pub unreadable: Option<BodyErrorKind>,
     /// What was taken from the buckets, whatever came of the push afterwards.
     pub charged: Charged,
 }
@@ -51,7 +51,7 @@ impl Verdict {
             content_type_fault: None,
             counts: PushCounts::default(),
             unmetered: None,
-            undecodable: None,
+            unreadable: None,
             charged: Charged::default(),
         }
     }
@@ -96,9 +96,9 @@ pub enum AllowReason {
     NotMetered,
     /// Its samples are charged by the rate limit call that follows (`--charge-samples-in rate-limit`).
     ChargedByRateLimit,
-    /// The operator does not let the edge see bodies, or has told it to read none.
-    BodyWithheld,
-    /// The operator forwards what cannot be read.
+    /// The operator has Envoy send no bodies, or mimir-rls decode none.
+    BodyNotDecoded,
+    /// The operator forwards unreadable bodies (`--unreadable-body forward`).
     UnreadableForwarded,
     /// The tenant's mode is off: nothing is looked at.
     ModeOff,
@@ -113,7 +113,7 @@ impl AllowReason {
         Self::NothingToCharge,
         Self::HaNotElected,
         Self::NotMetered,
-        Self::BodyWithheld,
+        Self::BodyNotDecoded,
         Self::UnreadableForwarded,
         Self::ModeOff,
         Self::NoLimits,
@@ -128,7 +128,7 @@ impl AllowReason {
             Self::HaNotElected => "ha_not_elected",
             Self::NotMetered => "not_metered",
             Self::ChargedByRateLimit => "charged_by_rate_limit",
-            Self::BodyWithheld => "body_withheld",
+            Self::BodyNotDecoded => "body_not_decoded",
             Self::UnreadableForwarded => "unreadable_forwarded",
             Self::ModeOff => "mode_off",
             Self::NoLimits => "no_limits",

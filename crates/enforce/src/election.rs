@@ -174,11 +174,11 @@ impl Elections {
         election
     }
 
-    /// Notes that a push does not reach Mimir, after [`Elections::elect`] told at `now` that it is the elected replica's and due. A replica
-    /// of which Mimir gets nothing is not elected there, so the next one of its cluster takes its place here too.
-    pub fn withhold(&self, tenant: &str, cluster: &[u8], replica: &[u8], now: UnixMillis) {
+    /// Notes that a push is not forwarded, after [`Elections::elect`] answered at `now` that it is due. Mimir does not elect a replica
+    /// of which it gets no push, so the next replica of the cluster takes its place here too.
+    pub fn note_not_forwarded(&self, tenant: &str, cluster: &[u8], replica: &[u8], now: UnixMillis) {
         if let Some(mut known) = self.tenants.get_mut(tenant) {
-            known.withhold(cluster, replica, now);
+            known.note_not_forwarded(cluster, replica, now);
         }
     }
 

@@ -75,7 +75,7 @@ impl App {
         let (mut writer, control) =
             ControlWriter::new(Arc::clone(&edge.states.borrow().config), HaTracker { is_asked, has_list: false });
         writer.put_distributors(config.distributors);
-        let pool = DecodePool::start(config.policy.bodies.limits, config.reading_threads)
+        let pool = DecodePool::start(config.policy.bodies.limits, config.decode_threads)
             .context("decoding threads cannot be started")?;
         let pipeline = Arc::new(Pipeline::new(control.clone(), config.policy, Some(pool), Clock::start()));
         let calls = Calls::new(metrics.clone());

@@ -41,7 +41,7 @@ impl Services {
             decode: true,
             max_request_bytes: 1 << 20,
             limits: BodyLimits { max_decoded_bytes: 4 << 20 },
-            forward_undecodable: false,
+            forward_unreadable: false,
         };
         let pool = DecodePool::start(bodies.limits, None)?;
         let policy = Policy { bodies, charge_items: true, ha_tracker: true };

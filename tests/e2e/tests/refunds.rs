@@ -272,8 +272,8 @@ fn what_comes_back_reaches_the_process_that_charged() {
 }
 
 #[test]
-fn requests_come_back_where_bodies_are_withheld_and_where_envoy_fails_open() {
-    for builder in [Edge::builder().withholding_bodies(), Edge::builder().failing_open()] {
+fn requests_come_back_where_bodies_are_not_sent_and_where_envoy_fails_open() {
+    for builder in [Edge::builder().without_bodies(), Edge::builder().failing_open()] {
         let failing = Failing::start(builder);
         failing.comes_back(Door::Answer(503), 503, "mimir_error");
         failing.comes_back(Door::HangUp, 503, "no_answer");

@@ -44,8 +44,8 @@ pub(crate) struct ElectionOutcome {
     pub forwarded: bool,
 }
 
-/// Replicas that Mimir elects, or keeps elected, by a push, where there is no tracker to ask. Unless the push reaches it they are elected nowhere:
-/// dropped without [`Candidates::reach_mimir`], as with a call that ends early, they are withheld from it.
+/// Replicas that Mimir elects, or keeps elected, by this push, where there is no tracker to ask. Dropped without [`Candidates::forwarded`], as when
+/// the call ends early, they count as not forwarded: Mimir elects a replica only by pushes that it gets.
 #[derive(Debug, Default)]
 pub(crate) struct Candidates {
     replicas: Vec<Candidate>,
@@ -66,7 +66,7 @@ impl Candidates {
     }
 
     /// The push goes on to Mimir.
-    pub(crate) fn reach_mimir(&mut self) {
+    pub(crate) fn forwarded(&mut self) {
         self.replicas.clear();
     }
 }
@@ -74,7 +74,7 @@ impl Candidates {
 impl Drop for Candidates {
     fn drop(&mut self) {
         for Candidate { elections, tenant, cluster, replica, now } in &self.replicas {
-            elections.withhold(tenant, cluster, replica, *now);
+            elections.note_not_forwarded(tenant, cluster, replica, *now);
         }
     }
 }

@@ -127,7 +127,7 @@ impl Metrics {
         }
         let samples = verdict.counts.samples.saturating_add(verdict.counts.histograms);
         self.samples.with_label_values(&[decision]).inc_by(samples);
-        if let Some(kind) = verdict.undecodable {
+        if let Some(kind) = verdict.unreadable {
             self.body_errors.with_label_values(&[kind.as_str()]).inc();
         }
     }

@@ -27,12 +27,12 @@ pub(crate) struct Pair {
     elected_at: UnixMillis,
     /// When the elected replica was last seen here.
     seen_at: Option<UnixMillis>,
-    /// When a push of the elected replica was last sure to reach Mimir; the latest one may still be withheld.
+    /// When a push of the elected replica was last sure to reach Mimir; the latest one may not be forwarded yet.
     shown_at: Option<UnixMillis>,
     /// When one before that did.
     reached_at: Option<UnixMillis>,
-    /// Whether the latest one that had to reach Mimir was withheld from it.
-    withheld: bool,
+    /// Whether the latest one that had to reach Mimir was not forwarded.
+    not_forwarded: bool,
     candidate: Option<Candidate>,
     /// Up to when ticks have been caught up with.
     settled_at: UnixMillis,
@@ -88,7 +88,7 @@ impl Pair {
             seen_at: Some(now),
             shown_at: Some(now),
             reached_at: None,
-            withheld: false,
+            not_forwarded: false,
             candidate: None,
             settled_at: now,
             confirmed_at: None,
@@ -114,7 +114,7 @@ impl Pair {
             let candidate = self.candidate.take_if(|candidate| *candidate.replica == *entry.replica);
             self.seen_at = candidate.as_ref().map(|candidate| candidate.seen_at);
             self.shown_at = self.seen_at;
-            self.withheld = false;
+            self.not_forwarded = false;
             self.elected = candidate.map_or_else(|| entry.replica.into(), |candidate| candidate.replica);
         }
         self.received_at = entry.received_at;
@@ -159,23 +159,23 @@ impl Pair {
         if due {
             self.reached_at = self.shown_at.or(self.reached_at);
             self.shown_at = Some(now);
-            self.withheld = false;
+            self.not_forwarded = false;
         }
         due
     }
 
     /// The push of the elected replica that was seen at `now`, and was to reach Mimir, does not.
-    pub(crate) fn withhold(&mut self, replica: &[u8], now: UnixMillis) {
+    pub(crate) fn note_not_forwarded(&mut self, replica: &[u8], now: UnixMillis) {
         if self.is_elected(replica) && self.shown_at == Some(now) {
             self.shown_at = None;
-            self.withheld = true;
+            self.not_forwarded = true;
         }
     }
 
-    /// Whether Mimir knows nothing of the elected replica, since all it sent for so long was withheld: whoever comes next is the first
+    /// Whether Mimir knows nothing of the elected replica, since nothing of it was forwarded for so long: the replica seen next is the first
     /// one to Mimir.
     pub(crate) fn is_unknown_to_mimir(&self, rules: &ElectionRules, now: UnixMillis) -> bool {
-        self.withheld
+        self.not_forwarded
             && self.confirmed_at.is_none()
             && self.reached_at.is_none_or(|reached_at| now.since(reached_at) >= rules.failover)
     }
@@ -205,7 +205,7 @@ impl Pair {
             self.elected = successor.replica;
             self.seen_at = Some(successor.seen_at);
             self.shown_at = self.seen_at;
-            self.withheld = false;
+            self.not_forwarded = false;
             self.elected_at = tick;
         }
         self.received_at = received_at;

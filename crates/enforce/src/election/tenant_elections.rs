@@ -83,9 +83,9 @@ impl TenantElections {
     }
 
     /// The push of a replica that was elected at `now` does not reach Mimir.
-    pub(crate) fn withhold(&mut self, cluster: &[u8], replica: &[u8], now: UnixMillis) {
+    pub(crate) fn note_not_forwarded(&mut self, cluster: &[u8], replica: &[u8], now: UnixMillis) {
         if let Some(pair) = self.clusters.get_mut(cluster) {
-            pair.withhold(replica, now);
+            pair.note_not_forwarded(replica, now);
         }
     }
 

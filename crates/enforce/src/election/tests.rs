@@ -6,9 +6,9 @@ use limits::TenantLimits;
 
 use super::*;
 
+mod not_forwarded;
 mod properties;
 mod recorded;
-mod withheld;
 
 /// A wall clock's time, in the autumn of 2026.
 const START: i64 = 1_790_000_000_000;

@@ -13,13 +13,13 @@ const CONTENT_LENGTH: &str = "content-length";
 const RETRY_ATTEMPT: &str = "retry-attempt";
 /// Set by Envoy itself whenever it buffered a body; a client that sends it too can only have its own push refused.
 const PARTIAL_BODY: &str = "x-envoy-auth-partial-body";
-/// A context extension of the operator's route: bodies are not sent here on purpose.
+/// The context extension of a route whose ext_authz filter sends no bodies.
 const BODY_EXTENSION: (&str, &str) = ("body", "withheld");
 
 pub(crate) fn push_from(request: CheckRequest) -> Push {
     let attributes = request.attributes.unwrap_or_default();
     let (name, value) = BODY_EXTENSION;
-    let withheld = attributes.context_extensions.get(name).is_some_and(|set| set == value);
+    let not_sent = attributes.context_extensions.get(name).is_some_and(|set| set == value);
     let mut http = attributes.request.and_then(|request| request.http).unwrap_or_default();
     let body = std::mem::take(&mut http.raw_body);
     let headers = Headers::of(http);
@@ -28,8 +28,8 @@ pub(crate) fn push_from(request: CheckRequest) -> Push {
         content_type: headers.first(CONTENT_TYPE),
         retry_attempt: headers.first(RETRY_ATTEMPT).map_or(0, |value| retry_attempt(&value)),
         skips_validation: SKIP_VALIDATION.iter().any(|name| headers.all(name).any(|value| value == "true")),
-        body: if withheld {
-            PushBody::Withheld { bytes: headers.content_length() }
+        body: if not_sent {
+            PushBody::NotSent { bytes: headers.content_length() }
         } else if headers.all(PARTIAL_BODY).any(|value| value == "true") {
             PushBody::Partial
         } else {
@@ -139,21 +139,21 @@ mod tests {
     }
 
     #[test]
-    fn only_the_operator_withholds_bodies() {
+    fn only_the_operator_stops_sending_bodies() {
         let mut request = raw(&[("body", b"withheld")]);
         assert_eq!(push_from(request.clone()).body, PushBody::Whole(Bytes::from_static(b"body")));
         let extensions = &mut request.attributes.as_mut().unwrap().context_extensions;
         extensions.insert("body".to_owned(), "withheld".to_owned());
-        assert_eq!(push_from(request).body, PushBody::Withheld { bytes: None });
+        assert_eq!(push_from(request).body, PushBody::NotSent { bytes: None });
     }
 
     #[test]
-    fn a_withheld_body_has_its_declared_length() {
+    fn a_body_that_is_not_sent_has_its_declared_length() {
         for (length, bytes) in [("17", Some(17)), ("", None), ("-1", None), ("99999999999999999999999", None)] {
             let mut request = raw(&[(CONTENT_LENGTH, length.as_bytes())]);
             let extensions = &mut request.attributes.as_mut().unwrap().context_extensions;
             extensions.insert("body".to_owned(), "withheld".to_owned());
-            assert_eq!(push_from(request).body, PushBody::Withheld { bytes }, "{length}");
+            assert_eq!(push_from(request).body, PushBody::NotSent { bytes }, "{length}");
         }
     }
 

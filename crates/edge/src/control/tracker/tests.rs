@@ -20,7 +20,7 @@ fn writer(is_asked: bool) -> ControlWriter {
 /// Says what becomes of a push of a replica of cluster `c` at `now`.
 fn push(writer: &ControlWriter, replica: &str, now: i64) -> (Dedupe, ElectionOutcome) {
     let (dedupe, outcome, mut candidates) = dedupe(writer, (b"c", replica.as_bytes()), now);
-    candidates.reach_mimir();
+    candidates.forwarded();
     (dedupe, outcome)
 }
 
