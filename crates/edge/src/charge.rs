@@ -68,7 +68,7 @@ impl Drop for ChargedRequest<'_> {
 }
 
 /// Denies a body that is larger as sent than the edge decodes, or than its tenant may send.
-pub(crate) fn refuse_oversized(body: &PushBody, policy: &BodyPolicy, edge: EdgeLimits) -> Result<(), Denial> {
+pub(crate) fn deny_oversized(body: &PushBody, policy: &BodyPolicy, edge: EdgeLimits) -> Result<(), Denial> {
     let limit = policy.max_request_bytes;
     match body {
         PushBody::Whole(body) if body.len() > limit => {
@@ -164,7 +164,7 @@ impl Pipeline {
         verdict: &mut Verdict,
     ) -> Result<AllowReason, Denial> {
         if let Some(why) = Unmetered::of(decoded, &applicable.tenant) {
-            return self.charge_unmetered(applicable, (why, why.most_items(&decoded.counts)), charge, verdict);
+            return self.charge_unmetered(applicable, (why, why.max_items(&decoded.counts)), charge, verdict);
         }
         let items = decoded.counts.items();
         if items == 0 {
@@ -190,7 +190,7 @@ impl Pipeline {
         charge: Charge,
         verdict: &mut Verdict,
     ) -> Result<AllowReason, Denial> {
-        if !why.may_come_back() {
+        if !why.is_refundable() {
             verdict.charged = Charged::default();
         }
         if items == 0 {
@@ -204,10 +204,10 @@ impl Pipeline {
             verdict.unmetered = Some((why, UnmeteredOutcome::Denied));
             return Err(unmetered_denial(limit));
         }
-        let takes_ingestion = why.takes_ingestion();
+        let charges_ingestion = why.charges_ingestion();
         let taken = match charge {
-            Charge::Commit => self.enforcer.charge_unmetered(tenant, limit, items, takes_ingestion, self.now()),
-            Charge::DryRun if takes_ingestion && self.charge_items(applicable, items, charge) == Decision::Allow => {
+            Charge::Commit => self.enforcer.charge_unmetered(tenant, limit, items, charges_ingestion, self.now()),
+            Charge::DryRun if charges_ingestion && self.charge_items(applicable, items, charge) == Decision::Allow => {
                 UnmeteredCharge::Taken
             }
             Charge::DryRun => UnmeteredCharge::WithinBound,

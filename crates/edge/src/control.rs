@@ -28,7 +28,7 @@ use tracker::Lists;
 
 /// What pushes are decided by at one moment.
 #[derive(Clone, Debug)]
-pub struct Control {
+pub struct ControlState {
     /// Counts the values that were in force before this one.
     pub version: u64,
     /// None before the first good limits.
@@ -46,7 +46,7 @@ pub struct Control {
     pub elections: Arc<Elections>,
 }
 
-impl Control {
+impl ControlState {
     /// No limits yet, one distributor, and the edge config that holds from the first push on.
     fn new(edge: Arc<EdgeConfig>, ha_tracker: HaTracker) -> Self {
         Self {
@@ -86,19 +86,19 @@ impl Control {
 
     /// What holds for a push of this tenant.
     #[must_use]
-    pub fn for_tenant<'c>(&'c self, tenant: &Tenant<'c>) -> TenantControl<'c> {
+    pub fn for_tenant<'c>(&'c self, tenant: &Tenant<'c>) -> TenantSettings<'c> {
         let policy = self.edge.for_tenant(tenant);
         let limits = self.limits.as_ref().map(|limits| limits.for_tenant(tenant));
         let never_good = limits.as_ref().is_some_and(|limits| limits.tenant.mode == Mode::Shadow);
         let mode = if policy.mode == Mode::Enforce && never_good { Mode::Shadow } else { policy.mode };
-        TenantControl { control: self, tenant: *tenant, mode, edge: policy.limits, limits }
+        TenantSettings { control: self, tenant: *tenant, mode, edge: policy.limits, limits }
     }
 }
 
 /// What holds for a push of one tenant.
 #[derive(Clone, Debug)]
-pub struct TenantControl<'c> {
-    pub(crate) control: &'c Control,
+pub struct TenantSettings<'c> {
+    pub(crate) control: &'c ControlState,
     pub(crate) tenant: Tenant<'c>,
     /// The edge config's mode; shadow instead of enforce while the tenant's limits have never been good.
     pub mode: Mode,
@@ -111,13 +111,13 @@ pub struct TenantControl<'c> {
 /// Where the control state of the moment is loaded from; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ControlHandle {
-    current: Arc<ArcSwap<Control>>,
+    current: Arc<ArcSwap<ControlState>>,
 }
 
 impl ControlHandle {
     /// The control state of this moment.
     #[must_use]
-    pub fn load(&self) -> Arc<Control> {
+    pub fn load(&self) -> Arc<ControlState> {
         self.current.load_full()
     }
 }
@@ -138,18 +138,18 @@ impl ControlWriter {
     /// A writer and its handle: no limits yet, one distributor, and the edge config that holds from the first push on.
     #[must_use]
     pub fn new(edge: Arc<EdgeConfig>, ha_tracker: HaTracker) -> (Self, ControlHandle) {
-        let handle = ControlHandle { current: Arc::new(ArcSwap::from_pointee(Control::new(edge, ha_tracker))) };
+        let handle = ControlHandle { current: Arc::new(ArcSwap::from_pointee(ControlState::new(edge, ha_tracker))) };
         (Self { handle: handle.clone(), compiler: Compiler::default(), lists: Lists::default() }, handle)
     }
 
     /// The control state as it is.
     #[must_use]
-    pub fn current(&self) -> Arc<Control> {
+    pub fn current(&self) -> Arc<ControlState> {
         self.handle.load()
     }
 
-    fn replace(&self, change: impl FnOnce(&mut Control)) {
-        let mut next = Control::clone(&self.handle.current.load());
+    fn replace(&self, change: impl FnOnce(&mut ControlState)) {
+        let mut next = ControlState::clone(&self.handle.current.load());
         next.version = next.version.saturating_add(1);
         change(&mut next);
         self.handle.current.store(Arc::new(next));
@@ -188,8 +188,8 @@ impl ControlWriter {
     }
 
     /// Whether there is an HA tracker to ask.
-    pub fn put_tracker(&mut self, is_asked: bool) {
-        self.replace(|next| next.ha_tracker.is_asked = is_asked);
+    pub fn put_tracker_polled(&mut self, is_polled: bool) {
+        self.replace(|next| next.ha_tracker.is_polled = is_polled);
     }
 
     /// Takes over what Mimir's HA tracker says: what the list names is confirmed, and what it names no longer is forgotten. A list that is too old to
@@ -198,10 +198,10 @@ impl ControlWriter {
         let (mut lists, elections) = (std::mem::take(&mut self.lists), Arc::clone(&self.handle.load().elections));
         // A list can have some hundred thousand pairs.
         let applied = tokio::task::spawn_blocking(move || (lists.apply(&list, &elections), lists)).await;
-        let Ok((is_believed, lists)) = applied else { return };
+        let Ok((is_fresh, lists)) = applied else { return };
         self.lists = lists;
-        if is_believed {
-            self.replace(|next| next.ha_tracker.has_list = true);
+        if is_fresh {
+            self.replace(|next| next.ha_tracker.has_fresh_list = true);
         }
     }
 
@@ -214,7 +214,7 @@ impl ControlWriter {
     /// The tracker has been silent for too long: the elections here go on from what it said last.
     pub async fn expire_list(&mut self) {
         self.lists.expires = None;
-        self.replace(|next| next.ha_tracker.has_list = false);
+        self.replace(|next| next.ha_tracker.has_fresh_list = false);
         let elections = Arc::clone(&self.handle.load().elections);
         // Its only error is a panic, which was shown.
         drop(tokio::task::spawn_blocking(move || tracker::unconfirm_all(&elections)).await);

@@ -203,7 +203,7 @@ impl Pipeline {
         let own = &limits.tenant.limits;
         let dedupes = self.policy.ha_tracker && own.accept_ha_samples;
         let plain = DecodePlan::plain(protocol, Validation::of(limits), now);
-        if !dedupes && !own.rewrites_series() {
+        if !dedupes && !own.relabels_series() {
             return plain;
         }
         let relabeler = control.relabelling.of(own);

@@ -6,7 +6,7 @@ use enforce::{Decision, DenyReason, Level};
 use limits::{EdgeLimits, Mode, Tenant};
 
 use crate::charge::Charge;
-use crate::control::Control;
+use crate::control::ControlState;
 use crate::identify::tenant_of;
 use crate::pipeline::Pipeline;
 use crate::push::Push;
@@ -48,7 +48,7 @@ impl Pipeline {
     }
 
     /// The request bucket and the ingestion bucket of a tenant, as a push with so many items would meet them.
-    pub fn buckets(&self, control: &Control, tenant: &Tenant<'_>, items: u64) -> Option<(BucketView, BucketView)> {
+    pub fn buckets(&self, control: &ControlState, tenant: &Tenant<'_>, items: u64) -> Option<(BucketView, BucketView)> {
         let Ok(applicable) = control.for_tenant(tenant).applicable() else { return None };
         let now = self.now();
         let request = self.enforcer.request_level(tenant, applicable.request_limit(), now);

@@ -4,7 +4,7 @@ use enforce::{Denial, DenyReason};
 use limits::{EdgeLimits, Mode, RateLimit, Tenant, TenantError, TenantView};
 use remote_write::{ContentType, Protocol};
 
-use crate::control::{Control, TenantControl};
+use crate::control::{ControlState, TenantSettings};
 use crate::pipeline::Stop;
 use crate::push::{Push, TenantHeader};
 use crate::verdict::{AllowReason, Undecided};
@@ -51,10 +51,10 @@ pub(crate) struct ApplicableLimits<'c> {
     pub(crate) mode: Mode,
     pub(crate) edge: EdgeLimits,
     pub(crate) limits: TenantView<'c>,
-    pub(crate) control: &'c Control,
+    pub(crate) control: &'c ControlState,
 }
 
-impl<'c> TenantControl<'c> {
+impl<'c> TenantSettings<'c> {
     /// # Errors
     /// Where nothing limits the tenant, or no limits are loaded yet.
     pub(crate) fn applicable(self) -> Result<ApplicableLimits<'c>, Stop> {

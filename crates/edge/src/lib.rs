@@ -33,7 +33,7 @@ pub use answer::{Answer, BodySize, body_too_large, failed, overloaded};
 pub use charge::{Hits, HitsVerdict, Refund, RefundCause, Unmetered, UnmeteredOutcome};
 pub use clock::Clock;
 pub use control::{
-    Control, ControlHandle, ControlWriter, HaTracker, RelabelUnavailable, Relabelling, TenantControl, TrackerList,
+    ControlState, ControlHandle, ControlWriter, HaTracker, RelabelUnavailable, Relabelling, TenantSettings, TrackerList,
 };
 pub use decode::DecodePool;
 pub use explain::{BucketView, Explanation};

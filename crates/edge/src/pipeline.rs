@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use enforce::{Denial, Enforcer, MonotonicNanos};
 
-use crate::charge::{Charge, ChargedRequest, Receipts, refuse_oversized};
+use crate::charge::{Charge, ChargedRequest, Receipts, deny_oversized};
 use crate::clock::Clock;
-use crate::control::{Control, ControlHandle};
+use crate::control::{ControlState, ControlHandle};
 use crate::decode::{Contents, DecodePlan, DecodePool, Decoded, Lane};
 use crate::identify::{ApplicableLimits, protocol_of, tenant_of};
 use crate::policy::Policy;
@@ -62,7 +62,7 @@ impl Pipeline {
 
     /// What pushes are decided by at this moment.
     #[must_use]
-    pub fn control(&self) -> Arc<Control> {
+    pub fn control(&self) -> Arc<ControlState> {
         self.control.load()
     }
 
@@ -101,7 +101,7 @@ impl Pipeline {
         verdict.conclude(stop)
     }
 
-    pub(crate) async fn decide_by(&self, control: &Control, push: &Push, charge: Charge) -> Result<Verdict, Undecided> {
+    pub(crate) async fn decide_by(&self, control: &ControlState, push: &Push, charge: Charge) -> Result<Verdict, Undecided> {
         let mut verdict = Verdict::new(control.mode_without_tenant());
         let stop = match self.begin(control, push, charge, &mut verdict) {
             Ok((begun, plan)) => {
@@ -116,7 +116,7 @@ impl Pipeline {
     /// Identifies the push and charges its request. Nothing is decoded for a tenant over its request rate.
     fn begin<'p>(
         &'p self,
-        control: &'p Control,
+        control: &'p ControlState,
         push: &'p Push,
         charge: Charge,
         verdict: &mut Verdict,
@@ -129,7 +129,7 @@ impl Pipeline {
         verdict.protocol = Some(protocol);
         verdict.content_type_fault = remote_write::content_type_fault(push.content_type.as_deref());
 
-        refuse_oversized(&push.body, &self.policy.bodies, applicable.edge)?;
+        deny_oversized(&push.body, &self.policy.bodies, applicable.edge)?;
         let (request, admitted) = self.charge_request(&applicable, charge);
         if charge == Charge::Commit {
             admitted.clone()?;

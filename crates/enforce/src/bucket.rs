@@ -78,7 +78,7 @@ impl Bucket {
     }
 
     /// Takes all `items` where the bucket holds them, or is full: then what it does not hold is a debt, earned before anything else passes.
-    pub(crate) fn take_or_owe(&mut self, items: i64, now: MonotonicNanos) -> bool {
+    pub(crate) fn take_with_debt(&mut self, items: i64, now: MonotonicNanos) -> bool {
         if items <= self.burst {
             return self.take(items, now);
         }

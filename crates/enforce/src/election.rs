@@ -21,7 +21,7 @@ use dashmap::DashMap;
 pub use pair::TrackerEntry;
 pub use rules::ElectionRules;
 pub use tenant_elections::MAX_TENANT_BYTES;
-use tenant_elections::{LOOKED_AT_BY_A_STEP, Step, TenantElections};
+use tenant_elections::{PAIRS_PER_STEP, Step, TenantElections};
 pub use unix_millis::UnixMillis;
 
 /// As many as the buckets have, for the same reason.
@@ -107,7 +107,7 @@ pub struct Elections {
     tenants: DashMap<Box<str>, TenantElections>,
     /// What all pairs take together.
     bytes: AtomicUsize,
-    most_bytes: usize,
+    max_bytes: usize,
     untracked: AtomicU64,
 }
 
@@ -118,18 +118,18 @@ impl Elections {
         Self::with_room(MAX_BYTES)
     }
 
-    fn with_room(most_bytes: usize) -> Self {
+    fn with_room(max_bytes: usize) -> Self {
         Elections {
             tenants: DashMap::with_shard_amount(SHARDS),
             bytes: AtomicUsize::new(0),
-            most_bytes,
+            max_bytes,
             untracked: AtomicU64::new(0),
         }
     }
 
     /// Whether a pair that is not held may be; what Mimir's list names always is.
     fn has_room(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) < self.most_bytes
+        self.bytes.load(Ordering::Relaxed) < self.max_bytes
     }
 
     /// Changes a tenant's elections, and keeps count of what all take.
@@ -212,17 +212,17 @@ impl Elections {
     ///
     /// Pairs that Mimir has never named, or whose entry expired, stay.
     pub fn forget_unlisted(&self, since: UnixMillis) -> usize {
-        self.step_by_step(|tenant, after| tenant.forget_unlisted(since, after))
+        self.in_steps(|tenant, after| tenant.forget_unlisted(since, after))
     }
 
-    /// Takes back what Mimir said before `since`: for a Mimir that cannot be asked any more. The election here goes on
+    /// Takes back what Mimir said before `since`: for a Mimir that cannot be labels any more. The election here goes on
     /// from it. How many pairs those were.
     pub fn unconfirm(&self, since: UnixMillis) -> usize {
-        self.step_by_step(|tenant, after| tenant.unconfirm(since, after))
+        self.in_steps(|tenant, after| tenant.unconfirm(since, after))
     }
 
     /// Goes over the pairs of all tenants, some hundred under one lock; how many were changed.
-    fn step_by_step(&self, mut step: impl FnMut(&mut TenantElections, Option<&[u8]>) -> Step) -> usize {
+    fn in_steps(&self, mut step: impl FnMut(&mut TenantElections, Option<&[u8]>) -> Step) -> usize {
         let (mut count, mut unfinished) = (0, Vec::new());
         for mut tenant in self.tenants.iter_mut() {
             let done = self.change(&mut tenant, |tenant| step(tenant, None));
@@ -247,7 +247,7 @@ impl Elections {
     pub fn evict_idle(&self, now: UnixMillis) -> usize {
         let (mut evicted, mut unfinished) = (0, Vec::new());
         self.tenants.retain(|name, tenant| {
-            let (dropped, more) = self.change(tenant, |tenant| tenant.drop_forgotten(now, LOOKED_AT_BY_A_STEP));
+            let (dropped, more) = self.change(tenant, |tenant| tenant.drop_expired(now, PAIRS_PER_STEP));
             evicted += dropped;
             unfinished.extend(more.then(|| name.clone()));
             tenant.len() > 0
@@ -255,7 +255,7 @@ impl Elections {
         for name in unfinished {
             while let Some(mut tenant) = self.tenants.get_mut(&name) {
                 let (dropped, more) =
-                    self.change(&mut tenant, |tenant| tenant.drop_forgotten(now, LOOKED_AT_BY_A_STEP));
+                    self.change(&mut tenant, |tenant| tenant.drop_expired(now, PAIRS_PER_STEP));
                 evicted += dropped;
                 if !more {
                     break;

@@ -53,10 +53,10 @@ pub struct Enforcer {
     tenants: DashMap<Box<str>, TenantState>,
     /// Places that are taken.
     places: AtomicUsize,
-    most_places: usize,
+    max_places: usize,
     /// What tenants without a place share, by what their names come to.
     shared: DashMap<u64, TenantState>,
-    named: RwLock<Option<Arc<Snapshot>>>,
+    overridden: RwLock<Option<Arc<Snapshot>>>,
     tenant_overflows: AtomicU64,
     spelling_overflows: AtomicU64,
 }
@@ -68,21 +68,21 @@ impl Enforcer {
         Self::with_places(MAX_PLACES)
     }
 
-    fn with_places(most_places: usize) -> Self {
+    fn with_places(max_places: usize) -> Self {
         Enforcer {
             tenants: DashMap::with_shard_amount(SHARDS),
             places: AtomicUsize::new(0),
-            most_places,
+            max_places,
             shared: DashMap::new(),
-            named: RwLock::default(),
+            overridden: RwLock::default(),
             tenant_overflows: AtomicU64::new(0),
             spelling_overflows: AtomicU64::new(0),
         }
     }
 
     /// Tenants with an override in `limits` have a place from now on, however many others there are.
-    pub fn keep_places_for(&self, limits: Arc<Snapshot>) {
-        *self.named.write().unwrap_or_else(PoisonError::into_inner) = Some(limits);
+    pub fn reserve_places_for(&self, limits: Arc<Snapshot>) {
+        *self.overridden.write().unwrap_or_else(PoisonError::into_inner) = Some(limits);
     }
 
     /// Charges one request to the bare tenant's request bucket. Denies with [`DenyReason::RequestRate`].
@@ -104,7 +104,7 @@ impl Enforcer {
         let requests = to_items(requests);
         match self.with_state(tenant, |state, _| state.charge_requests(limit, requests, now)) {
             Charge::Made => Decision::Allow,
-            Charge::Refused { .. } => Decision::Deny(request_denial(limit)),
+            Charge::Denied { .. } => Decision::Deny(request_denial(limit)),
         }
     }
 
@@ -144,14 +144,14 @@ impl Enforcer {
         }
         match charge {
             Charge::Made => Decision::Allow,
-            Charge::Refused { burst } => Decision::Deny(ingestion_denial(limit, burst, items)),
+            Charge::Denied { burst } => Decision::Deny(ingestion_denial(limit, burst, items)),
         }
     }
 
     /// Charges a push of which nobody knows what Mimir charges: `items` is the most that it may be. Such a push is refused only
     /// for a bound of its own.
     ///
-    /// With `takes_ingestion` the ingestion bucket of [`Tenant::limits_key`] is charged, if it holds as much. If it does not, and without
+    /// With `charges_ingestion` the ingestion bucket of [`Tenant::limits_key`] is charged, if it holds as much. If it does not, and without
     /// that, the items are taken from one bucket of the bare tenant with [`UNMETERED_FACTOR`] times its limit: what Mimir may have to
     /// refuse itself is so bounded. A push larger than that bucket passes where it is full, and leaves a debt. Over it,
     /// [`unmetered_denial`] is the refusal.
@@ -160,14 +160,14 @@ impl Enforcer {
         tenant: &Tenant<'_>,
         limit: RateLimit,
         items: u64,
-        takes_ingestion: bool,
+        charges_ingestion: bool,
         now: MonotonicNanos,
     ) -> UnmeteredCharge {
         if items == 0 {
             return UnmeteredCharge::WithinBound;
         }
         let limits = (limit, unmetered_bound(limit));
-        let charge = (to_items(items), takes_ingestion);
+        let charge = (to_items(items), charges_ingestion);
         self.with_state(tenant, |state, has_room| state.charge_unmetered(tenant, limits, charge, now, has_room))
     }
 
@@ -185,13 +185,13 @@ impl Enforcer {
         let (mut evicted, mut freed) = (0, 0);
         self.tenants.retain(|_, state| {
             let before = state.places();
-            let idle = state.settle(now);
+            let idle = state.evict_full(now);
             evicted += usize::from(idle);
             freed += before - if idle { 0 } else { state.places() };
             !idle
         });
         self.places.fetch_sub(freed, Ordering::Relaxed);
-        self.shared.retain(|_, state| !state.settle(now));
+        self.shared.retain(|_, state| !state.evict_full(now));
         if evicted > 0 && self.tenants.len() < self.tenants.capacity() / SPARSE {
             self.tenants.shrink_to_fit();
         }
@@ -236,7 +236,7 @@ impl Enforcer {
     /// Whether tenants that are not known find no place: [`Enforcer::evict_idle`] may make some.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.places.load(Ordering::Relaxed) >= self.most_places
+        self.places.load(Ordering::Relaxed) >= self.max_places
     }
 
     /// How many charges were made to buckets that tenants share, because all [`MAX_PLACES`] were taken.
@@ -247,26 +247,26 @@ impl Enforcer {
 
     /// Runs `step` on the tenant's state under its lock, with whether a spelling of it may have a bucket.
     fn with_state<R>(&self, tenant: &Tenant<'_>, step: impl FnOnce(&mut TenantState, bool) -> R) -> R {
-        let has_room = !self.is_full() || self.is_named(tenant);
+        let has_room = !self.is_full() || self.has_override(tenant);
         // Two look-ups for a new tenant, so that a known one costs no allocation.
         if let Some(mut state) = self.tenants.get_mut(tenant.id()) {
-            return self.counted(&mut state, 0, |state| step(state, has_room));
+            return self.count_places(&mut state, 0, |state| step(state, has_room));
         }
         if let Some(shared) = self.shared_by(tenant, has_room) {
             self.tenant_overflows.fetch_add(1, Ordering::Relaxed);
             return step(&mut self.shared.entry(shared).or_default(), false);
         }
         match self.tenants.entry(tenant.id().into()) {
-            Entry::Occupied(mut known) => self.counted(known.get_mut(), 0, |state| step(state, has_room)),
+            Entry::Occupied(mut known) => self.count_places(known.get_mut(), 0, |state| step(state, has_room)),
             Entry::Vacant(new) => {
-                self.counted(&mut new.insert(TenantState::default()), 1, |state| step(state, has_room))
+                self.count_places(&mut new.insert(TenantState::default()), 1, |state| step(state, has_room))
             }
         }
     }
 
     /// Runs `step` on the state that a charge would meet, under its lock; `None` if there is none.
     fn with_known<R>(&self, tenant: &Tenant<'_>, step: impl FnOnce(&mut TenantState, bool) -> R) -> Option<R> {
-        let has_room = !self.is_full() || self.is_named(tenant);
+        let has_room = !self.is_full() || self.has_override(tenant);
         if let Some(mut state) = self.tenants.get_mut(tenant.id()) {
             return Some(step(&mut state, has_room));
         }
@@ -287,7 +287,7 @@ impl Enforcer {
 
     /// The state that a charge would meet, and whether a spelling may have a bucket of its own in it.
     fn look_at<R>(&self, tenant: &Tenant<'_>, look: impl FnOnce(&TenantState, bool) -> R) -> Option<R> {
-        let has_room = !self.is_full() || self.is_named(tenant);
+        let has_room = !self.is_full() || self.has_override(tenant);
         if let Some(state) = self.tenants.get(tenant.id()) {
             return Some(look(&state, has_room));
         }
@@ -301,12 +301,12 @@ impl Enforcer {
             return None;
         }
         let shared = self.tenants.hasher().hash_one(tenant.id()) % SHARED;
-        let goes_on = self.shared.contains_key(&shared) && !self.is_named(tenant);
+        let goes_on = self.shared.contains_key(&shared) && !self.has_override(tenant);
         (goes_on || !has_room).then_some(shared)
     }
 
-    fn is_named(&self, tenant: &Tenant<'_>) -> bool {
-        let named = self.named.read().unwrap_or_else(PoisonError::into_inner);
+    fn has_override(&self, tenant: &Tenant<'_>) -> bool {
+        let named = self.overridden.read().unwrap_or_else(PoisonError::into_inner);
         named.as_ref().is_some_and(|named| named.entry(tenant.id()).is_some())
     }
 }

@@ -22,7 +22,7 @@ pub(crate) enum Charge {
     /// The charge was made, or needed none.
     Made,
     /// Nothing was charged; the bucket holds at most `burst`.
-    Refused { burst: i64 },
+    Denied { burst: i64 },
 }
 
 /// Where an ingestion charge went.
@@ -54,8 +54,8 @@ pub(crate) struct TenantState {
     /// What passed without being metered, beyond what the ingestion bucket held.
     unmetered: Option<Box<Bucket>>,
     /// How much of what Mimir refused may come back; none until something did.
-    returns: Option<Box<Returns>>,
-    /// Whether anything was charged, or refused, since the last [`TenantState::settle`].
+    refunds: Option<Box<RefundBuckets>>,
+    /// Whether anything was charged, or refused, since the last [`TenantState::evict_full`].
     used: bool,
 }
 
@@ -105,19 +105,19 @@ impl TenantState {
     }
 
     /// Takes `items` from the tenant's ingestion bucket, or where that does not hold them from a bucket of its own with `bound`. Without
-    /// `takes_ingestion` from that one alone.
+    /// `charges_ingestion` from that one alone.
     ///
     /// A push larger than the bound's burst passes where the bound is untouched, or it would never pass, and is owed.
     pub(crate) fn charge_unmetered(
         &mut self,
         tenant: &Tenant<'_>,
         (limit, bound): (RateLimit, RateLimit),
-        (items, takes_ingestion): (i64, bool),
+        (items, charges_ingestion): (i64, bool),
         now: MonotonicNanos,
         has_room: bool,
     ) -> UnmeteredCharge {
         self.used = true;
-        if takes_ingestion && self.charge_ingestion(tenant, limit, items, now, has_room).charge == Charge::Made {
+        if charges_ingestion && self.charge_ingestion(tenant, limit, items, now, has_room).charge == Charge::Made {
             return UnmeteredCharge::Taken;
         }
         if is_unlimited(bound) {
@@ -125,7 +125,7 @@ impl TenantState {
         }
         let bucket = self.unmetered.get_or_insert_with(|| Box::new(Bucket::new(bound)));
         bucket.set_limit(bound, now);
-        if bucket.take_or_owe(items, now) { UnmeteredCharge::WithinBound } else { UnmeteredCharge::OverBound }
+        if bucket.take_with_debt(items, now) { UnmeteredCharge::WithinBound } else { UnmeteredCharge::OverBound }
     }
 
     /// Gives requests back. What was charged without a limit was taken from no bucket.
@@ -142,7 +142,7 @@ impl TenantState {
         now: MonotonicNanos,
         has_room: bool,
     ) {
-        if self.goes_to_the_bare_tenant(tenant, has_room) {
+        if self.uses_bare_bucket(tenant, has_room) {
             return self.ingestion.refund(limit, items, now);
         }
         let buckets = self.spellings.as_deref_mut().map(|spellings| &mut spellings.buckets);
@@ -152,13 +152,13 @@ impl TenantState {
     }
 
     /// Whether so many requests that Mimir refused may come back; takes them from what may.
-    pub(crate) fn may_return_requests(&mut self, limit: RateLimit, requests: i64, now: MonotonicNanos) -> bool {
-        self.returns.get_or_insert_default().requests.charge(of_returns(limit), requests, now) == Charge::Made
+    pub(crate) fn allows_request_refund(&mut self, limit: RateLimit, requests: i64, now: MonotonicNanos) -> bool {
+        self.refunds.get_or_insert_default().requests.charge(refund_limit(limit), requests, now) == Charge::Made
     }
 
     /// The same of items, of all spellings together.
-    pub(crate) fn may_return_items(&mut self, limit: RateLimit, items: i64, now: MonotonicNanos) -> bool {
-        self.returns.get_or_insert_default().items.charge(of_returns(limit), items, now) == Charge::Made
+    pub(crate) fn allows_item_refund(&mut self, limit: RateLimit, items: i64, now: MonotonicNanos) -> bool {
+        self.refunds.get_or_insert_default().items.charge(refund_limit(limit), items, now) == Charge::Made
     }
 
     /// A copy of the request bucket as a charge now would meet it.
@@ -175,7 +175,7 @@ impl TenantState {
         now: MonotonicNanos,
         has_room: bool,
     ) -> Bucket {
-        if self.goes_to_the_bare_tenant(tenant, has_room) {
+        if self.uses_bare_bucket(tenant, has_room) {
             return self.ingestion.bucket(limit, now);
         }
         let spellings = self.spellings.as_ref();
@@ -184,7 +184,7 @@ impl TenantState {
 
     /// Whether it is the bare tenant's ingestion bucket that counts: for a tenant without metadata, and for a spelling that has no
     /// bucket and may not get one.
-    fn goes_to_the_bare_tenant(&self, tenant: &Tenant<'_>, has_room: bool) -> bool {
+    fn uses_bare_bucket(&self, tenant: &Tenant<'_>, has_room: bool) -> bool {
         let buckets = self.spellings.as_ref().map(|spellings| &spellings.buckets);
         let has_own = buckets.is_some_and(|buckets| buckets.contains_key(tenant.limits_key()));
         let may_have = has_room && buckets.is_none_or(|buckets| buckets.len() < MAX_SPELLINGS);
@@ -192,7 +192,7 @@ impl TenantState {
     }
 
     /// Drops spellings whose bucket is full; whether every bucket of the tenant is, and was not used since the last time.
-    pub(crate) fn settle(&mut self, now: MonotonicNanos) -> bool {
+    pub(crate) fn evict_full(&mut self, now: MonotonicNanos) -> bool {
         if let Some(spellings) = &mut self.spellings {
             spellings.buckets.retain(|_, bucket| !bucket.is_full(now));
         }
@@ -268,7 +268,7 @@ impl Slot {
 
 /// How much of what Mimir refused may come back.
 #[derive(Debug, Default)]
-struct Returns {
+struct RefundBuckets {
     requests: Slot,
     items: Slot,
 }
@@ -278,7 +278,7 @@ struct Returns {
 /// Of several distributors an unlucky one refuses what the others have room for: that the tenant has not had. But if all of it came back, an edge whose
 /// bucket holds more than Mimir's, as after a restart, would hold more for ever: the tenant earns in both what it uses in both, and every push
 /// that Mimir refuses would pass the edge again.
-fn of_returns(limit: RateLimit) -> RateLimit {
+fn refund_limit(limit: RateLimit) -> RateLimit {
     const SHARE: f64 = 0.1;
     match limit.rate {
         Rate::PerSecond(per_second) => RateLimit::of_one(Rate::PerSecond(per_second * SHARE), limit.burst),
@@ -323,7 +323,7 @@ fn copy_of(bucket: Option<&Bucket>, limit: RateLimit, now: MonotonicNanos) -> Bu
 
 fn charge(bucket: &mut Bucket, limit: RateLimit, items: i64, now: MonotonicNanos) -> Charge {
     bucket.set_limit(limit, now);
-    if bucket.take(items, now) { Charge::Made } else { Charge::Refused { burst: bucket.burst() } }
+    if bucket.take(items, now) { Charge::Made } else { Charge::Denied { burst: bucket.burst() } }
 }
 
 fn refund(bucket: &mut Bucket, limit: RateLimit, items: i64, now: MonotonicNanos) {

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 use edge::{Budget, Pipeline, Recorder};
-use limits::{ControlState, Problem};
-use limits_source::EdgeControl;
+use limits::{LoadedLimits, Problem};
+use limits_source::LoadedEdgeConfig;
 use runtime::{LogHandle, problems_route};
 use tokio::sync::watch;
 
@@ -25,8 +25,8 @@ pub(crate) struct Admin {
     pub recorder: Recorder,
     /// What is wrong with the default limits' file, which is read once.
     pub default_problems: Arc<[Problem]>,
-    pub limits: watch::Receiver<ControlState>,
-    pub edge: watch::Receiver<EdgeControl>,
+    pub limits: watch::Receiver<LoadedLimits>,
+    pub edge: watch::Receiver<LoadedEdgeConfig>,
     pub logs: LogHandle,
     /// Of bytes in flight.
     pub budget: Arc<Budget>,

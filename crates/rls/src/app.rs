@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use edge::{Budget, Clock, ControlWriter, DecodePool, HaTracker, Pipeline, Recorder};
-use limits::{ControlState, LimitsState};
+use limits::{LoadedLimits, LimitsState};
 use limits_source::{DefaultLimits, DefaultLimitsSource, Source, SourceExtras, SourceSpec};
 use prometheus::Registry;
 use runtime::{HttpServer, LogHandle, Readiness, Serving, Shutdown, observability_routes};
@@ -71,9 +71,9 @@ impl App {
         let sources = stop.clone().drop_guard();
         let edge = sources::edge_config(config.edge_config, stop.clone()).await;
         let own_tracker = sources::ha_tracker(config.ha_tracker_url, stop.clone())?;
-        let is_asked = own_tracker.is_some() || matches!(config.limits, SourceSpec::Feed(_));
+        let is_polled = own_tracker.is_some() || matches!(config.limits, SourceSpec::Feed(_));
         let (mut writer, control) =
-            ControlWriter::new(Arc::clone(&edge.states.borrow().config), HaTracker { is_asked, has_list: false });
+            ControlWriter::new(Arc::clone(&edge.states.borrow().config), HaTracker { is_polled, has_fresh_list: false });
         writer.put_distributors(config.distributors);
         let pool = DecodePool::start(config.policy.bodies.limits, config.decode_threads)
             .context("decoding threads cannot be started")?;
@@ -110,10 +110,10 @@ impl App {
         };
         let changed_limits = {
             let (metrics, readiness, pipeline) = (metrics.clone(), readiness.clone(), Arc::clone(&pipeline));
-            move |state: &ControlState| {
+            move |state: &LoadedLimits| {
                 metrics.set_limits(state);
                 if let Some(limits) = &state.limits {
-                    pipeline.enforcer().keep_places_for(Arc::clone(limits));
+                    pipeline.enforcer().reserve_places_for(Arc::clone(limits));
                     readiness.set_ready();
                 }
             }

@@ -3,8 +3,8 @@
 
 mod at_scrape;
 
-use limits::{Code as ProblemCode, ControlState};
-use limits_source::EdgeControl;
+use limits::{Code as ProblemCode, LoadedLimits};
+use limits_source::LoadedEdgeConfig;
 use prometheus::{
     IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, register_int_counter_vec_with_registry,
     register_int_counter_with_registry, register_int_gauge_vec_with_registry, register_int_gauge_with_registry,
@@ -87,7 +87,7 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn set_limits(&self, state: &ControlState) {
+    pub(crate) fn set_limits(&self, state: &LoadedLimits) {
         self.problems.set(as_gauge(state.problems.len()));
         for code in ProblemCode::ALL {
             let count = state.problems.iter().filter(|problem| problem.code == *code).count();
@@ -99,7 +99,7 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn set_edge_config(&self, state: &EdgeControl) {
+    pub(crate) fn set_edge_config(&self, state: &LoadedEdgeConfig) {
         self.edge_config_problems.set(as_gauge(state.problems.len()));
     }
 }

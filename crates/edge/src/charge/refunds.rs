@@ -30,9 +30,9 @@ pub enum RefundCause {
     /// Mimir answered with a 5xx.
     MimirError,
     /// Mimir's limiter refused the push with 429.
-    MimirRefused,
+    MimirDenied,
     /// Nothing, or only a part, is given back: Mimir refuses more than may come back.
-    MimirRefusesMuch,
+    RefundLimit,
     /// Nothing is given back: another process charged it.
     OtherProcess,
     /// Nothing is given back: no receipt, or a cause that this process does not know.
@@ -44,8 +44,8 @@ impl RefundCause {
     pub const ALL: [Self; 6] = [
         Self::NoAnswer,
         Self::MimirError,
-        Self::MimirRefused,
-        Self::MimirRefusesMuch,
+        Self::MimirDenied,
+        Self::RefundLimit,
         Self::OtherProcess,
         Self::Unknown,
     ];
@@ -56,8 +56,8 @@ impl RefundCause {
         match self {
             Self::NoAnswer => "no_answer",
             Self::MimirError => "mimir_error",
-            Self::MimirRefused => "mimir_refused",
-            Self::MimirRefusesMuch => "mimir_refuses_much",
+            Self::MimirDenied => "mimir_denied",
+            Self::RefundLimit => "refund_limit",
             Self::OtherProcess => "other_process",
             Self::Unknown => "unknown",
         }
@@ -65,7 +65,7 @@ impl RefundCause {
 
     /// What a caller can name.
     fn asked(cause: &[u8]) -> Option<Self> {
-        [Self::NoAnswer, Self::MimirError, Self::MimirRefused].into_iter().find(|one| one.as_str().as_bytes() == cause)
+        [Self::NoAnswer, Self::MimirError, Self::MimirDenied].into_iter().find(|one| one.as_str().as_bytes() == cause)
     }
 }
 
@@ -134,10 +134,10 @@ impl Pipeline {
             Ok(charged) => charged,
             Err(cause) => return Refund { cause, given: None },
         };
-        let Some(given) = self.give_back(&tenant, charged, cause == RefundCause::MimirRefused) else {
+        let Some(given) = self.give_back(&tenant, charged, cause == RefundCause::MimirDenied) else {
             return Refund { cause, given: None };
         };
-        let cause = if given == charged { cause } else { RefundCause::MimirRefusesMuch };
+        let cause = if given == charged { cause } else { RefundCause::RefundLimit };
         Refund { cause, given: (given != Charged::default()).then_some((tenant, given)) }
     }
 

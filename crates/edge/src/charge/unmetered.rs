@@ -113,7 +113,7 @@ impl Unmetered {
 
     /// Whether the tenant's ingestion bucket pays. Not where Mimir mostly charges nothing, or takes only one replica of two: their
     /// tokens are those of pushes that it does charge.
-    pub(super) fn takes_ingestion(self) -> bool {
+    pub(super) fn charges_ingestion(self) -> bool {
         match self {
             Self::Contents(_) | Self::RelabelRule | Self::ValidationSkipped | Self::HaDue => true,
             // Its rules may drop most of it, and are soon there: the exact pushes after it are to find their tokens.
@@ -127,13 +127,13 @@ impl Unmetered {
 
     /// Whether what was charged may come back if Mimir does not take the push. Not where a client can make Mimir fail, by a name or a suffix that is
     /// none: Mimir has charged the request by then.
-    pub(super) fn may_come_back(self) -> bool {
+    pub(super) fn is_refundable(self) -> bool {
         !matches!(self, Self::HaUntracked | Self::TenantSuffix)
     }
 
     /// The most items that Mimir may charge for a push with these counts; and how many of them it most likely does not, so that the ingestion bucket
     /// is not to pay for them.
-    pub(super) fn most_items(self, counts: &PushCounts) -> (u64, u64) {
+    pub(super) fn max_items(self, counts: &PushCounts) -> (u64, u64) {
         let items = self.items(counts);
         (items, counts.doubtful.min(items))
     }

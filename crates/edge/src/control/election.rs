@@ -9,10 +9,10 @@ use enforce::{ElectionRules, Elections, HaPair, ReplicaStatus, UnixMillis};
 use limits::TenantLimits;
 use remote_write::{Dedupe, HaRules, Replica};
 
-use super::{Control, HaTracker};
+use super::{ControlState, HaTracker};
 
 /// The longest name of a pair or a replica whose election is held.
-const MOST_NAME_BYTES: usize = 1024;
+const MAX_NAME_BYTES: usize = 1024;
 
 /// How the replicas of one push are deduplicated.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct PushElection {
     each_series: bool,
     now: UnixMillis,
     /// Whether the replicas are noted as seen.
-    notes: bool,
+    records: bool,
 }
 
 /// What came of the replicas of a push.
@@ -90,10 +90,10 @@ impl PartialEq for Candidates {
 
 impl Eq for Candidates {}
 
-impl Control {
-    /// The election of a push that comes at `now` (Unix milliseconds); `random` is uniform in `[0, 1)`, and `notes` says whether its replicas are
+impl ControlState {
+    /// The election of a push that comes at `now` (Unix milliseconds); `random` is uniform in `[0, 1)`, and `records` says whether its replicas are
     /// noted as seen.
-    pub(crate) fn election_of(&self, limits: &TenantLimits, (now, random): (i64, f64), notes: bool) -> PushElection {
+    pub(crate) fn election_of(&self, limits: &TenantLimits, (now, random): (i64, f64), records: bool) -> PushElection {
         PushElection {
             elections: Arc::clone(&self.elections),
             ha_tracker: self.ha_tracker,
@@ -102,7 +102,7 @@ impl Control {
             replica_label: Arc::clone(&limits.ha_replica_label),
             each_series: limits.ha_tracker_per_sample_dedupe,
             now: UnixMillis::new(now),
-            notes,
+            records,
         }
     }
 }
@@ -133,12 +133,12 @@ impl PushElection {
     ) -> Dedupe {
         let Some(pair) = HaPair::new(replica.cluster, replica.replica, &self.rules) else { return Dedupe::NoPair };
         // Mimir's handler dies of a cluster that is no UTF-8. Real names are UTF-8 and short.
-        let is_name = |name: &[u8]| name.len() <= MOST_NAME_BYTES && std::str::from_utf8(name).is_ok();
+        let is_name = |name: &[u8]| name.len() <= MAX_NAME_BYTES && std::str::from_utf8(name).is_ok();
         if !is_name(replica.cluster) || !is_name(replica.replica) {
             outcome.untracked = true;
             return Dedupe::Dropped;
         }
-        let election = if self.notes {
+        let election = if self.records {
             let earliest = replica.earliest_sample.filter(|_| self.rules.uses_sample_time()).map(UnixMillis::new);
             self.elections.elect(tenant, pair, &self.rules, earliest, self.now)
         } else {
@@ -147,10 +147,10 @@ impl PushElection {
         match election.status {
             ReplicaStatus::Elected => {
                 // Without a tracker to ask it is not known whom Mimir elects, and the limit is held.
-                if self.ha_tracker.is_asked {
-                    outcome.unknown |= !election.confirmed && !self.ha_tracker.has_list;
+                if self.ha_tracker.is_polled {
+                    outcome.unknown |= !election.confirmed && !self.ha_tracker.has_fresh_list;
                     outcome.forwarded |= !election.confirmed || election.due;
-                } else if self.notes && election.due {
+                } else if self.records && election.due {
                     candidates.replicas.push(Candidate {
                         elections: Arc::clone(&self.elections),
                         tenant: tenant.into(),

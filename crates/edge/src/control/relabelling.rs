@@ -88,7 +88,7 @@ impl Relabelling {
     /// # Errors
     /// Why they cannot be run.
     pub(crate) fn of(&self, limits: &TenantLimits) -> Result<Option<Arc<Relabeler>>, RelabelUnavailable> {
-        if !limits.rewrites_series() {
+        if !limits.relabels_series() {
             return Ok(None);
         }
         let place = place(&limits.metric_relabel_configs, &limits.drop_labels, limits.name_validation_scheme);
@@ -106,7 +106,7 @@ impl Relabelling {
         let tenants = snapshot.tenants().map(|(tenant, entry)| (Some(tenant), entry));
         for (tenant, entry) in [(None, snapshot.defaults())].into_iter().chain(tenants) {
             let settings = Settings::of(&entry.limits);
-            if !entry.limits.rewrites_series() || begun.places.contains_key(&settings.place()) {
+            if !entry.limits.relabels_series() || begun.places.contains_key(&settings.place()) {
                 continue;
             }
             let known = begun.compiled.get(&settings).or_else(|| before.compiled.get(&settings));

@@ -1,6 +1,6 @@
 //! What Mimir's HA tracker says: which replica of each Prometheus pair is elected.
 //!
-//! A list is believed for [`LIST_HOLDS`] from when Mimir was asked for it, whichever server passed it on. The invariant: where there is a tracker to
+//! A list is believed for [`LIST_VALID_FOR`] from when Mimir was asked for it, whichever server passed it on. The invariant: where there is a tracker to
 //! ask, a pair that it has not named is denied nothing for its samples, since the election here may be the wrong one; and it costs its tenant's
 //! bucket nothing unless a list of the tracker without it is at hand, because only then is the replica that comes first here the one that comes
 //! first to Mimir.
@@ -14,15 +14,15 @@ use tokio::time::Instant;
 
 /// For so long from when Mimir was asked its list holds without being repeated, four polls: not long after that it may have elected another replica
 /// (its default `ha_tracker_failover_timeout`). A list that the feed passes on has had some of that already.
-pub(crate) const LIST_HOLDS: Duration = Duration::from_secs(20);
+pub(crate) const LIST_VALID_FOR: Duration = Duration::from_secs(20);
 
 /// What is known of Mimir's HA tracker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HaTracker {
     /// Whether it is asked, by this server or by overrides-sync.
-    pub is_asked: bool,
+    pub is_polled: bool,
     /// Whether its last list is young enough to be believed.
-    pub has_list: bool,
+    pub has_fresh_list: bool,
 }
 
 /// A list of Mimir's HA tracker.
@@ -46,7 +46,7 @@ impl TrackerList {
 #[derive(Debug, Default)]
 pub(super) struct Lists {
     /// When the last one that named anybody was asked for.
-    named: Option<Instant>,
+    last_non_empty: Option<Instant>,
     /// The same of the last one that was taken, in Unix milliseconds.
     asked_at: Option<i64>,
     /// Until when the newest one is believed.
@@ -56,15 +56,15 @@ pub(super) struct Lists {
 impl Lists {
     /// Whether the list was taken over.
     pub(super) fn apply(&mut self, list: &TrackerList, elections: &Elections) -> bool {
-        self.expires = list.asked.map(|asked| asked + LIST_HOLDS);
-        if list.age() >= LIST_HOLDS {
+        self.expires = list.asked.map(|asked| asked + LIST_VALID_FOR);
+        if list.age() >= LIST_VALID_FOR {
             return false;
         }
-        let named_before =
-            |asked: Instant| self.named.is_some_and(|named| asked.saturating_duration_since(named) < LIST_HOLDS);
+        let was_non_empty =
+            |asked: Instant| self.last_non_empty.is_some_and(|named| asked.saturating_duration_since(named) < LIST_VALID_FOR);
         if !list.elected.is_empty() {
-            self.named = list.asked;
-        } else if list.asked.is_some_and(named_before) {
+            self.last_non_empty = list.asked;
+        } else if list.asked.is_some_and(was_non_empty) {
             // A distributor that has just started names nobody.
             return false;
         }

@@ -16,7 +16,7 @@ const SWEEP_AT: usize = 1024;
 
 /// What one tenant may have under way.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Most {
+pub(super) struct TenantCap {
     pub jobs: usize,
     /// One job may have more, alone.
     pub weight: usize,
@@ -30,9 +30,9 @@ pub(super) struct Cost {
     pub weight: usize,
 }
 
-/// A job that was begun.
+/// A job that was started.
 #[derive(Debug)]
-pub(super) struct Begun<J> {
+pub(super) struct Started<J> {
     pub tenant: Arc<str>,
     pub cost: Cost,
     pub job: J,
@@ -46,29 +46,29 @@ pub(super) struct FairQueue<J> {
     lanes: HashMap<Arc<str>, Lane<J>>,
     /// Lanes whose first job may begin, by its tag.
     eligible: BTreeSet<(Tag, Arc<str>)>,
-    /// The tag of the job that was begun last.
+    /// The tag of the job that was started last.
     clock: Duration,
     /// The highest tag that was given.
     latest: Duration,
     jobs: usize,
     arrivals: u64,
-    most: Most,
+    cap: TenantCap,
     sweep_at: usize,
 }
 
 #[derive(Debug)]
 struct Lane<J> {
     waiting: VecDeque<(u64, Cost, J)>,
-    under_way: usize,
+    running: usize,
     weight: usize,
-    /// When what was begun of it would end.
+    /// When what was started of it would end.
     end: Duration,
     /// Its place among those that are eligible.
     tag: Option<Tag>,
 }
 
 impl<J> FairQueue<J> {
-    pub(super) fn new(most: Most) -> Self {
+    pub(super) fn new(cap: TenantCap) -> Self {
         Self {
             lanes: HashMap::new(),
             eligible: BTreeSet::new(),
@@ -76,7 +76,7 @@ impl<J> FairQueue<J> {
             latest: Duration::ZERO,
             jobs: 0,
             arrivals: 0,
-            most,
+            cap,
             sweep_at: SWEEP_AT,
         }
     }
@@ -89,40 +89,40 @@ impl<J> FairQueue<J> {
             None => tenant.into(),
         };
         let clock = self.clock;
-        let new = || Lane { waiting: VecDeque::new(), under_way: 0, weight: 0, end: clock, tag: None };
+        let new = || Lane { waiting: VecDeque::new(), running: 0, weight: 0, end: clock, tag: None };
         let lane = self.lanes.entry(Arc::clone(&key)).or_insert_with(new);
-        if lane.waiting.is_empty() && lane.under_way == 0 {
+        if lane.waiting.is_empty() && lane.running == 0 {
             lane.end = lane.end.max(clock);
         }
         lane.waiting.push_back((self.arrivals, cost, job));
         self.arrivals += 1;
         self.jobs += 1;
-        self.place(&key);
+        self.requeue(&key);
     }
 
-    /// The job whose turn it is, if it `may_begin`; it is under way until [`FairQueue::done`].
-    pub(super) fn next(&mut self, may_begin: impl FnOnce(&Cost, &J) -> bool) -> Option<Begun<J>> {
+    /// The job whose turn it is, if it `may_start`; it is under way until [`FairQueue::finished`].
+    pub(super) fn next(&mut self, may_start: impl FnOnce(&Cost, &J) -> bool) -> Option<Started<J>> {
         let ((end, _), tenant) = self.eligible.first().cloned()?;
         let lane = self.lanes.get_mut(&tenant)?;
-        let (_, cost, job) = lane.waiting.pop_front_if(|(_, cost, job)| may_begin(cost, job))?;
-        lane.under_way += 1;
+        let (_, cost, job) = lane.waiting.pop_front_if(|(_, cost, job)| may_start(cost, job))?;
+        lane.running += 1;
         lane.weight = lane.weight.saturating_add(cost.weight);
         lane.end = end;
         self.clock = self.clock.max(end);
         self.latest = self.latest.max(end);
-        self.place(&tenant);
-        Some(Begun { tenant, cost, job })
+        self.requeue(&tenant);
+        Some(Started { tenant, cost, job })
     }
 
     /// A job of the tenant is done, and took so long.
-    pub(super) fn done(&mut self, tenant: &Arc<str>, cost: Cost, took: Duration) {
+    pub(super) fn finished(&mut self, tenant: &Arc<str>, cost: Cost, took: Duration) {
         let Some(lane) = self.lanes.get_mut(tenant) else { return };
-        lane.under_way = lane.under_way.saturating_sub(1);
+        lane.running = lane.running.saturating_sub(1);
         lane.weight = lane.weight.saturating_sub(cost.weight);
         lane.end = (lane.end + took).saturating_sub(cost.estimate);
         self.latest = self.latest.max(lane.end);
         self.jobs = self.jobs.saturating_sub(1);
-        self.place(tenant);
+        self.requeue(tenant);
         if self.jobs == 0 {
             self.clock = self.latest;
         }
@@ -134,14 +134,14 @@ impl<J> FairQueue<J> {
     }
 
     /// Puts a lane where its first job belongs, or nowhere while that may not begin.
-    fn place(&mut self, tenant: &Arc<str>) {
+    fn requeue(&mut self, tenant: &Arc<str>) {
         let Some(lane) = self.lanes.get_mut(tenant) else { return };
         if let Some(tag) = lane.tag.take() {
             self.eligible.remove(&(tag, Arc::clone(tenant)));
         }
         let Some((arrival, cost, _)) = lane.waiting.front() else { return };
-        let fits = lane.weight.saturating_add(cost.weight) <= self.most.weight;
-        if lane.under_way == 0 || lane.under_way < self.most.jobs && fits {
+        let fits = lane.weight.saturating_add(cost.weight) <= self.cap.weight;
+        if lane.running == 0 || lane.running < self.cap.jobs && fits {
             let tag = (lane.end + cost.estimate, *arrival);
             lane.tag = Some(tag);
             self.eligible.insert((tag, Arc::clone(tenant)));
@@ -154,7 +154,7 @@ impl<J> FairQueue<J> {
             return;
         }
         let clock = self.clock;
-        self.lanes.retain(|_, lane| !lane.waiting.is_empty() || lane.under_way > 0 || lane.end > clock);
+        self.lanes.retain(|_, lane| !lane.waiting.is_empty() || lane.running > 0 || lane.end > clock);
         self.sweep_at = SWEEP_AT.max(2 * self.lanes.len());
     }
 }

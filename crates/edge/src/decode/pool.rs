@@ -1,12 +1,12 @@
 //! Decodes bodies on threads of its own, in an order that is fair to tenants ([`super::fair_queue`]).
 //!
-//! Most bodies are decoded where their call is answered. What would keep that thread for longer, because it is large or because its tenant has dear
+//! TenantCap bodies are decoded where their call is answered. What would keep that thread for longer, because it is large or because its tenant has dear
 //! rules, is decoded here. Time and memory are bounded apart: a body waits as long as its call does, which is answered before its caller gives up;
 //! and what decoding may occupy is reserved before it begins. A tenant's rules therefore make its own pushes slower, and deny none of them.
 //!
 //! Invariants: what the threads occupy is at most [`DecodePool::max_bytes`], of one tenant half of it, and what is decoded in place at most
 //! [`DecodePool::max_bytes_in_place`]; beside that each thread keeps [`super::KEEP_BYTES`] between two bodies. A body whose call has ended is neither
-//! kept nor begun.
+//! kept nor started.
 
 use std::io;
 use std::num::NonZero;
@@ -19,7 +19,7 @@ use bytes::Bytes;
 use remote_write::{BodyLimits, claimed_bytes, working_bytes};
 use tokio::sync::oneshot;
 
-use super::fair_queue::{Begun, Cost, FairQueue, Most};
+use super::fair_queue::{Started, Cost, FairQueue, TenantCap};
 use super::{DecodeFailed, DecodePlan, Outcome, decode};
 
 /// How many bodies of the largest size are read at once, whatever the number of cores. Of a default batch some twenty are.
@@ -96,12 +96,12 @@ impl DecodePool {
         Ok(pool)
     }
 
-    fn without_threads(limits: BodyLimits, most_of_one: usize) -> Self {
+    fn without_threads(limits: BodyLimits, max_per_tenant: usize) -> Self {
         let max_bytes = Self::max_bytes(limits);
         // One tenant's largest body, or many small ones: the other half is for the others.
-        let most = Most { jobs: most_of_one, weight: max_bytes / LARGEST_AT_ONCE };
+        let cap = TenantCap { jobs: max_per_tenant, weight: max_bytes / LARGEST_AT_ONCE };
         let pool = Pool {
-            state: Mutex::new(State { queue: FairQueue::new(most), closed: false }),
+            state: Mutex::new(State { queue: FairQueue::new(cap), closed: false }),
             work: Condvar::new(),
             free_bytes: AtomicUsize::new(max_bytes),
             free_bytes_in_place: AtomicUsize::new(Self::max_bytes_in_place()),
@@ -141,7 +141,7 @@ impl DecodePool {
         let cost = Cost { estimate: Duration::from_secs_f64(work as f64 / BYTES_PER_SECOND), weight: bytes };
         let slot: Slot = Arc::new(Mutex::new(Some((body.clone(), plan))));
         let (answer, answered) = oneshot::channel();
-        let withdraw = Withdraw(Arc::clone(&slot));
+        let cancel = CancelOnDrop(Arc::clone(&slot));
         let lane = match lane {
             Lane::Tenant(tenant) => tenant,
             Lane::DryRun => DRY_RUNS,
@@ -149,7 +149,7 @@ impl DecodePool {
         self.pool.state().queue.push(lane, cost, Job { slot, answer });
         self.pool.work.notify_one();
         let outcome = answered.await;
-        drop(withdraw);
+        drop(cancel);
         outcome.unwrap_or(Err(DecodeFailed))
     }
 }
@@ -162,9 +162,9 @@ impl Drop for DecodePool {
 }
 
 /// Gives a body's memory back as soon as no call waits for it.
-struct Withdraw(Slot);
+struct CancelOnDrop(Slot);
 
-impl Drop for Withdraw {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         take(&self.0);
     }
@@ -181,18 +181,18 @@ impl Pool {
     }
 
     fn decode_until_closed(&self, limits: BodyLimits) {
-        while let Some((Begun { tenant, cost, job: Job { slot, answer } }, reserved)) = self.next() {
+        while let Some((Started { tenant, cost, job: Job { slot, answer } }, reserved)) = self.next() {
             let started = Instant::now();
             if let Some((body, plan)) = take(&slot) {
                 // Nobody may be waiting any more.
                 drop(answer.send(decode(&body, limits, &plan)));
             }
-            self.state().queue.done(&tenant, cost, started.elapsed());
-            self.give_back(reserved);
+            self.state().queue.finished(&tenant, cost, started.elapsed());
+            self.release(reserved);
         }
     }
 
-    fn give_back(&self, bytes: usize) {
+    fn release(&self, bytes: usize) {
         self.free_bytes.fetch_add(bytes, Ordering::AcqRel);
         if self.state().queue.has_waiting() {
             self.work.notify_all();
@@ -202,7 +202,7 @@ impl Pool {
     /// The next job, with how much memory is reserved for it; `None` once the pool is closed.
     ///
     /// While one waits for memory none passes it, so that it gets its turn.
-    fn next(&self) -> Option<(Begun<Job>, usize)> {
+    fn next(&self) -> Option<(Started<Job>, usize)> {
         let mut state = self.state();
         loop {
             if state.closed {
@@ -211,12 +211,12 @@ impl Pool {
             let mut reserved = 0;
             let next = state.queue.next(|cost, job| {
                 // One that no call waits for needs no memory, and is to get out of the way.
-                let is_withdrawn = job.slot.lock().unwrap_or_else(PoisonError::into_inner).is_none();
-                reserved = if is_withdrawn { 0 } else { cost.weight };
-                is_withdrawn || reserve(&self.free_bytes, cost.weight)
+                let is_cancelled = job.slot.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+                reserved = if is_cancelled { 0 } else { cost.weight };
+                is_cancelled || reserve(&self.free_bytes, cost.weight)
             });
-            if let Some(begun) = next {
-                return Some((begun, reserved));
+            if let Some(started) = next {
+                return Some((started, reserved));
             }
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
         }

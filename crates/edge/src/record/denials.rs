@@ -27,8 +27,8 @@ use crate::charge::RefundCause;
 use crate::verdict::Charged;
 
 /// Log lines are for people: a tenant's denials show, and a storm of them does not bury the rest.
-const LOG_LINES_OF_ONE: Rate = Rate { per_second: 1, burst: 5 };
-const LOG_LINES_OF_ALL: Rate = Rate { per_second: 50, burst: 50 };
+const LOG_LINES_PER_TENANT: Rate = Rate { per_second: 1, burst: 5 };
+const LOG_LINES_TOTAL: Rate = Rate { per_second: 50, burst: 50 };
 
 /// Takes note of denials.
 pub struct Denials {
@@ -51,7 +51,7 @@ impl Denials {
         )?;
         registry.register(Box::new(suppressed_log_lines.clone()))?;
         let audit = audit.map(|target| AuditLog::start(target, counters)).transpose()?;
-        let log_lines = Allowance::new(LOG_LINES_OF_ONE, LOG_LINES_OF_ALL);
+        let log_lines = Allowance::new(LOG_LINES_PER_TENANT, LOG_LINES_TOTAL);
         Ok(Self { recent: Recent::default(), audit, log_lines, suppressed_log_lines })
     }
 

@@ -21,7 +21,7 @@ const DENY: &str = "deny";
 /// With the longest tenants the series take less than half a megabyte of `/metrics`.
 const PLACES: usize = 1_000;
 /// Of those, places for tenants that were never denied anything.
-const PLACES_OF_INNOCENTS: usize = 500;
+const PLACES_WITHOUT_DENIAL: usize = 500;
 /// How long a tenant keeps its place without a decision, at the most.
 const IDLE: Duration = Duration::from_secs(15 * 60);
 /// What each of its decisions adds to that: invented tenants with one denial each must not hold the places for long.
@@ -33,7 +33,7 @@ pub(crate) struct TenantMetrics {
     other: Counters,
     places: DashMap<Box<str>, Place>,
     taken: Bounded,
-    innocents: Bounded,
+    never_denied: Bounded,
 }
 
 impl TenantMetrics {
@@ -42,8 +42,8 @@ impl TenantMetrics {
         let series = IntCounterVec::new(Opts::new("rls_tenant_decisions_total", help), &["tenant", "decision"])?;
         registry.register(Box::new(series.clone()))?;
         let other = Counters::new(&series, OTHER)?;
-        let (taken, innocents) = (Bounded::new(PLACES), Bounded::new(PLACES_OF_INNOCENTS));
-        Ok(Self { series, other, places: DashMap::new(), taken, innocents })
+        let (taken, never_denied) = (Bounded::new(PLACES), Bounded::new(PLACES_WITHOUT_DENIAL));
+        Ok(Self { series, other, places: DashMap::new(), taken, never_denied })
     }
 
     /// Counts a decision for a bare tenant.
@@ -91,19 +91,19 @@ impl TenantMetrics {
             place.busy.store(true, Ordering::Relaxed);
         }
         if denied && !place.was_denied.load(Ordering::Relaxed) && !place.was_denied.swap(true, Ordering::Relaxed) {
-            self.innocents.release();
+            self.never_denied.release();
         }
         place.counters.count(denied);
     }
 
     /// Takes one of the places that a tenant with such a decision may have.
     fn reserve(&self, denied: bool) -> bool {
-        if !denied && !self.innocents.reserve() {
+        if !denied && !self.never_denied.reserve() {
             return false;
         }
         let reserved = self.taken.reserve();
         if !reserved && !denied {
-            self.innocents.release();
+            self.never_denied.release();
         }
         reserved
     }
@@ -111,7 +111,7 @@ impl TenantMetrics {
     fn release(&self, denied: bool) {
         self.taken.release();
         if !denied {
-            self.innocents.release();
+            self.never_denied.release();
         }
     }
 }

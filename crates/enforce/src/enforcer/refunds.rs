@@ -30,7 +30,7 @@ impl Enforcer {
     ) -> bool {
         let requests = to_items(requests);
         let refund = |state: &mut TenantState, _| {
-            let may = state.may_return_requests(limit, requests, now);
+            let may = state.allows_request_refund(limit, requests, now);
             if may {
                 state.refund_requests(limit, requests, now);
             }
@@ -43,7 +43,7 @@ impl Enforcer {
     pub fn refund_refused_items(&self, tenant: &Tenant<'_>, limit: RateLimit, items: u64, now: MonotonicNanos) -> bool {
         let items = to_items(items);
         let refund = |state: &mut TenantState, has_room| {
-            let may = state.may_return_items(limit, items, now);
+            let may = state.allows_item_refund(limit, items, now);
             if may {
                 state.refund_ingestion(tenant, limit, items, now, has_room);
             }

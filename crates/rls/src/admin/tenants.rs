@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Json;
-use edge::Control;
+use edge::ControlState;
 use limits::Tenant;
 use runtime::{Fault, page_rows};
 use serde::{Deserialize, Serialize};
@@ -84,7 +84,7 @@ fn page(admin: &Admin, rows: usize, after: Option<&str>) -> Tenants {
     Tenants { tenants, next }
 }
 
-fn row(control: &Control, key: &str) -> Row {
+fn row(control: &ControlState, key: &str) -> Row {
     // A key of a document or a bucket is what a header can say; the empty name is what the header `|` says.
     let mode = match Tenant::parse(Some(if key.is_empty() { b"|" } else { key.as_bytes() })) {
         Ok(tenant) => control.for_tenant(&tenant).mode,

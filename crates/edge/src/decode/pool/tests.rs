@@ -91,15 +91,15 @@ async fn decoding_at_once_stays_within_memory() {
         let mut state = pool.pool.state();
         state.queue.next(|cost, _| reserve(&pool.pool.free_bytes, cost.weight))
     };
-    let begun: Vec<_> = std::iter::from_fn(begin).collect();
-    let tenants: Vec<_> = begun.iter().map(|begun| &*begun.tenant).collect();
+    let started: Vec<_> = std::iter::from_fn(begin).collect();
+    let tenants: Vec<_> = started.iter().map(|started| &*started.tenant).collect();
     assert_eq!(tenants, ["a", "b"], "no tenant has more than half of it");
     let small = zeros(9);
     let mut reading = pin!(pool.decode(Lane::Tenant("d"), &small, plain()));
     assert!(!is_pending(reading.as_mut()), "what is read in place has memory of its own");
-    for Begun { tenant, cost, .. } in begun {
-        pool.pool.state().queue.done(&tenant, cost, Duration::from_secs(1));
-        pool.pool.give_back(cost.weight);
+    for Started { tenant, cost, .. } in started {
+        pool.pool.state().queue.finished(&tenant, cost, Duration::from_secs(1));
+        pool.pool.release(cost.weight);
     }
     read_all(&pool);
     assert!(waiting.pop().unwrap().await.is_ok());

@@ -44,16 +44,16 @@ pub(super) struct Allowance<C: Clock = DefaultClock> {
 }
 
 impl Allowance {
-    pub(super) fn new(of_one: Rate, of_all: Rate) -> Self {
-        Self::with_clock(of_one, of_all, &DefaultClock::default())
+    pub(super) fn new(per_tenant: Rate, total: Rate) -> Self {
+        Self::with_clock(per_tenant, total, &DefaultClock::default())
     }
 }
 
 impl<C: Clock + Clone> Allowance<C> {
-    fn with_clock(of_one: Rate, of_all: Rate, clock: &C) -> Self {
+    fn with_clock(per_tenant: Rate, total: Rate, clock: &C) -> Self {
         Self {
-            tenants: RateLimiter::dashmap_with_clock(of_one.quota(), clock.clone()),
-            all: RateLimiter::direct_with_clock(of_all.quota(), clock.clone()),
+            tenants: RateLimiter::dashmap_with_clock(per_tenant.quota(), clock.clone()),
+            all: RateLimiter::direct_with_clock(total.quota(), clock.clone()),
             hasher: RandomState::new(),
         }
     }
@@ -83,9 +83,9 @@ mod tests {
 
     const ONE: Rate = Rate { per_second: 10, burst: 100 };
 
-    fn allowance(of_all: Rate) -> (Allowance<FakeRelativeClock>, FakeRelativeClock) {
+    fn allowance(total: Rate) -> (Allowance<FakeRelativeClock>, FakeRelativeClock) {
         let clock = FakeRelativeClock::default();
-        (Allowance::with_clock(ONE, of_all, &clock), clock)
+        (Allowance::with_clock(ONE, total, &clock), clock)
     }
 
     /// How many of `asked` lines `tenant` gets.

@@ -20,10 +20,10 @@ use output::Output;
 
 /// With the longest texts the queue takes about 12 MB.
 const QUEUED_LINES: usize = 8_192;
-const LINES_OF_ONE: Rate = Rate { per_second: 10, burst: 100 };
-const LINES_OF_ALL: Rate = Rate { per_second: 2_000, burst: 4_000 };
+const LINES_PER_TENANT: Rate = Rate { per_second: 10, burst: 100 };
+const LINES_TOTAL: Rate = Rate { per_second: 2_000, burst: 4_000 };
 /// How long the end of the process waits for what is queued.
-const LAST_LINES: Duration = Duration::from_secs(2);
+const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where audit lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl AuditLog {
         Ok(Self {
             queue: ArcSwapOption::from_pointee(queue),
             ended: Mutex::new(Some(ended)),
-            allowance: Allowance::new(LINES_OF_ONE, LINES_OF_ALL),
+            allowance: Allowance::new(LINES_PER_TENANT, LINES_TOTAL),
             counters,
         })
     }
@@ -125,16 +125,16 @@ impl AuditLog {
         self.allowance.evict_idle();
     }
 
-    /// Waits until what is queued is written, or [`LAST_LINES`] are over.
+    /// Waits until what is queued is written, or [`FINISH_TIMEOUT`] are over.
     pub(super) fn finish(&self) {
-        self.finish_within(LAST_LINES);
+        self.finish_within(FINISH_TIMEOUT);
     }
 
-    fn finish_within(&self, patience: Duration) {
+    fn finish_within(&self, timeout: Duration) {
         self.queue.store(None);
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if ended.is_some_and(|ended| ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout)) {
-            tracing::warn!(waited = ?patience, "the audit log does not take its last lines; they are lost");
+        if ended.is_some_and(|ended| ended.recv_timeout(timeout) == Err(RecvTimeoutError::Timeout)) {
+            tracing::warn!(waited = ?timeout, "the audit log does not take its last lines; they are lost");
         }
     }
 }
