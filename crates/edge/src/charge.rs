@@ -15,8 +15,7 @@ pub use unmetered::{Unmetered, UnmeteredOutcome};
 use crate::answer::{BodySize, body_too_large, failed, over_max_body_bytes, over_max_series};
 use crate::decode::{Decoded, DecodedPush, Lane};
 use crate::identify::ApplicableLimits;
-use crate::pipeline::{Pipeline, Stop};
-use crate::policy::BodyPolicy;
+use crate::pipeline::{BodyPolicy, Pipeline, Stop};
 use crate::push::PushBody;
 use crate::verdict::{AllowReason, Charged, Verdict};
 
@@ -24,12 +23,12 @@ use crate::verdict::{AllowReason, Charged, Verdict};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Charge {
     Commit,
-    /// Decides as if it took them.
+    /// Decides the same, and takes none.
     DryRun,
 }
 
 impl Charge {
-    /// Where a body waits to be decoded. No decision waits for more than one dry run.
+    /// The lane in which a body waits to be decoded. No decision waits for more than one dry run.
     pub(crate) fn lane(self, tenant: &str) -> Lane<'_> {
         match self {
             Self::Commit => Lane::Tenant(tenant),
@@ -38,8 +37,8 @@ impl Charge {
     }
 }
 
-/// A request that was charged. It comes back where the edge itself answers 503, and where the call ends before there is an answer: the client
-/// sends the push again, and is not to be denied for its requests then.
+/// A request that was charged. It is refunded where the edge itself answers 503, and where the call ends before there is an answer: the client then
+/// retries, and must not be denied for that.
 pub(crate) struct ChargedRequest<'p> {
     pipeline: &'p Pipeline,
     tenant: Tenant<'p>,
@@ -53,7 +52,7 @@ impl ChargedRequest<'_> {
         self.is_kept |= !matches!(stop, Stop::Denied(denial) if denial.status() == 503);
     }
 
-    /// Whether it comes back.
+    /// Whether it will be refunded.
     pub(crate) fn is_refunded(&self) -> bool {
         !self.is_kept
     }
@@ -67,7 +66,7 @@ impl Drop for ChargedRequest<'_> {
     }
 }
 
-/// Denies a body that is larger as sent than the edge decodes, or than its tenant may send.
+/// Denies a body that is larger, as sent, than the edge decodes or than its tenant may send.
 pub(crate) fn deny_oversized(body: &PushBody, policy: &BodyPolicy, edge: EdgeLimits) -> Result<(), Denial> {
     let limit = policy.max_request_bytes;
     match body {
@@ -88,30 +87,24 @@ pub(crate) fn deny_oversized(body: &PushBody, policy: &BodyPolicy, edge: EdgeLim
     }
 }
 
-fn allowed(decision: Decision) -> Result<(), Denial> {
-    match decision {
-        Decision::Allow => Ok(()),
-        Decision::Deny(denial) => Err(denial),
-    }
-}
-
 impl Pipeline {
-    /// Charges the request of a push: what was charged, and what the request rate says.
+    /// Charges the request of a push. Returns the charge, and the decision of the request rate.
     pub(crate) fn charge_request<'p>(
         &'p self,
         applicable: &ApplicableLimits<'p>,
         charge: Charge,
     ) -> (ChargedRequest<'p>, Result<(), Denial>) {
         let (tenant, limit) = (applicable.tenant, applicable.request_limit());
-        let admitted = allowed(match charge {
+        let admitted = match charge {
             Charge::Commit => self.enforcer.admit_request(&tenant, limit, self.now()),
             Charge::DryRun => self.enforcer.request_level(&tenant, limit, self.now()).preview_requests(1),
-        });
+        }
+        .into_result();
         let is_kept = charge == Charge::DryRun || admitted.is_err();
         (ChargedRequest { pipeline: self, tenant, limit, is_kept }, admitted)
     }
 
-    /// Charges what a push holds, as far as that is known.
+    /// Charges the contents of a push, as far as they are known.
     pub(crate) fn charge_contents(
         &self,
         applicable: &ApplicableLimits<'_>,
@@ -155,7 +148,7 @@ impl Pipeline {
         charged
     }
 
-    /// Charges what was counted, or says why it costs nothing.
+    /// Charges what was counted, or returns why it costs nothing.
     fn charge_counts(
         &self,
         applicable: &ApplicableLimits<'_>,
@@ -171,18 +164,17 @@ impl Pipeline {
             let dropped = decoded.election.dropped;
             return Ok(if dropped { AllowReason::HaNotElected } else { AllowReason::NothingToCharge });
         }
-        // A push that makes Mimir elect its replica is decided here in any case: whether it reaches Mimir has to be known.
-        let is_left = !self.policy.charge_items && decoded.candidates.is_empty();
-        if charge == Charge::Commit && is_left {
+        // A push that makes Mimir elect its replica is always decided here: the election depends on whether it is forwarded.
+        let is_left_to_rate_limit = !self.policy.charge_items && decoded.candidates.is_empty();
+        if charge == Charge::Commit && is_left_to_rate_limit {
             return Ok(AllowReason::ChargedByRateLimit);
         }
-        allowed(self.charge_items(applicable, items, charge))?;
+        self.charge_items(applicable, items, charge).into_result()?;
         verdict.charged.items = items;
         Ok(AllowReason::WithinLimits)
     }
 
-    /// Charges a push of which it is not known what Mimir charges: the one place for all of these. It is charged here in any case, since the rate
-    /// limit call would deny it.
+    /// Charges a push that cannot be metered. It is always charged here, since the rate limit call would deny it.
     fn charge_unmetered(
         &self,
         applicable: &ApplicableLimits<'_>,
@@ -221,7 +213,7 @@ impl Pipeline {
             UnmeteredCharge::OverBound => (UnmeteredOutcome::Denied, Err(unmetered_denial(limit))),
         };
         verdict.unmetered = Some((why, outcome));
-        // Of what is over the edge's limit Mimir has taken the request by the time it refuses the rest.
+        // A push over the edge's limit that Mimir denies too has cost a request there.
         if taken != UnmeteredCharge::Taken {
             verdict.charged = Charged::default();
         }

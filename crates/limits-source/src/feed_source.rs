@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use limits::{Code, LoadedLimits, LimitsState, MAX_PROBLEMS, Problem, Severity, Snapshot};
+use limits::{Code, LimitsState, LoadedLimits, MAX_PROBLEMS, Problem, Severity, Snapshot};
 use proto::edge::limits::v1::{Problem as FeedProblem, Severity as FeedSeverity};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use limits::{LoadedLimits, LimitsState, Problem, SourceDocument};
+use limits::{LimitsState, LoadedLimits, Problem, SourceDocument};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 

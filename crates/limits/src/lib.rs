@@ -48,7 +48,7 @@ pub use problem::{MAX_PROBLEMS, Problem, Severity};
 pub use relabel::{RelabelAction, RelabelRule};
 pub use schema::{MimirVersion, MimirVersionError, RuleSettings};
 pub use snapshot::{Diff, Snapshot, TenantEntry, TenantView};
-pub use state::{Applied, LoadedLimits, LimitsState};
+pub use state::{Applied, LimitsState, LoadedLimits};
 pub use tenant::{MAX_METADATA_BYTES, MAX_TENANT_BYTES, Tenant, TenantError, TenantId};
 pub use update::{EntryUpdate, Update, UpdateError, Updated};
 pub use value::quote as quote_yaml;

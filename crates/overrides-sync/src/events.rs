@@ -128,7 +128,13 @@ impl EventReporter {
         }
     }
 
-    async fn report(&mut self, configmap: &ConfigMapName, origin: &ObjectRevision, batch: &[&Note], schedule: &mut Schedule) {
+    async fn report(
+        &mut self,
+        configmap: &ConfigMapName,
+        origin: &ObjectRevision,
+        batch: &[&Note],
+        schedule: &mut Schedule,
+    ) {
         let api = Api::namespaced(self.client.current(), &configmap.namespace);
         let reports = batch.iter().map(|note| {
             let event = note.event(configmap, origin, &self.instance, MicroTime(Timestamp::now()));

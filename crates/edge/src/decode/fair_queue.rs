@@ -1,31 +1,31 @@
-//! Which body is read next: fair queueing by tenant.
+//! Which body is decoded next: fair queueing by tenant.
 //!
-//! Each tenant has a lane with what it waits for. A job's tag is when it would end if its tenant had a fair share of one reader; the lane
-//! with the lowest tag is next (self-clocked fair queueing; Golestani, 1994). What a job takes is estimated when it comes, and put right
-//! when it is done. So a tenant whose bodies are dear is served less often, and waits for itself.
+//! Each tenant has a lane of waiting jobs. A job's tag is the time at which it would end if its tenant had a fair share of one thread; the lane
+//! with the lowest tag is next (self-clocked fair queueing; Golestani, 1994). The time of a job is estimated when it is queued, and corrected
+//! when it has finished. So a tenant with expensive bodies is served less often, and waits for itself.
 //!
-//! Invariants: a tag never grows while its job waits, and the clock reaches it however many lanes are new; no tenant has more jobs under
-//! way than it may, nor with more weight, so that something is left for the others.
+//! Invariants: a tag never grows while its job waits, and the clock reaches it however many lanes are new; no tenant has more jobs running
+//! than its cap, nor with more weight, so that something is left for the others.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Lanes that only remember what they took are looked through when there are so many.
+/// With this many lanes, those that are empty are swept.
 const SWEEP_AT: usize = 1024;
 
-/// What one tenant may have under way.
+/// What one tenant may have running.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TenantCap {
     pub jobs: usize,
-    /// One job may have more, alone.
+    /// A single job may have more, if it runs alone.
     pub weight: usize,
 }
 
-/// What is known of a job.
+/// What a job costs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cost {
-    /// How long it takes, as far as can be told beforehand.
+    /// Its estimated duration.
     pub estimate: Duration,
     pub weight: usize,
 }
@@ -38,17 +38,17 @@ pub(super) struct Started<J> {
     pub job: J,
 }
 
-/// When a job would end, and which of those that would end at once came first.
+/// When a job would end; of equal times, the job that came first is next.
 type Tag = (Duration, u64);
 
 #[derive(Debug)]
 pub(super) struct FairQueue<J> {
     lanes: HashMap<Arc<str>, Lane<J>>,
-    /// Lanes whose first job may begin, by its tag.
+    /// Lanes whose first job may start, by its tag.
     eligible: BTreeSet<(Tag, Arc<str>)>,
     /// The tag of the job that was started last.
     clock: Duration,
-    /// The highest tag that was given.
+    /// The highest tag so far.
     latest: Duration,
     jobs: usize,
     arrivals: u64,
@@ -61,9 +61,9 @@ struct Lane<J> {
     waiting: VecDeque<(u64, Cost, J)>,
     running: usize,
     weight: usize,
-    /// When what was started of it would end.
+    /// When its started jobs would end.
     end: Duration,
-    /// Its place among those that are eligible.
+    /// Its tag among the eligible lanes.
     tag: Option<Tag>,
 }
 
@@ -100,7 +100,7 @@ impl<J> FairQueue<J> {
         self.requeue(&key);
     }
 
-    /// The job whose turn it is, if it `may_start`; it is under way until [`FairQueue::finished`].
+    /// Starts the next job, if it `may_start`; it runs until [`FairQueue::finished`].
     pub(super) fn next(&mut self, may_start: impl FnOnce(&Cost, &J) -> bool) -> Option<Started<J>> {
         let ((end, _), tenant) = self.eligible.first().cloned()?;
         let lane = self.lanes.get_mut(&tenant)?;
@@ -114,7 +114,7 @@ impl<J> FairQueue<J> {
         Some(Started { tenant, cost, job })
     }
 
-    /// A job of the tenant is done, and took so long.
+    /// A job of the tenant has finished, and took this long.
     pub(super) fn finished(&mut self, tenant: &Arc<str>, cost: Cost, took: Duration) {
         let Some(lane) = self.lanes.get_mut(tenant) else { return };
         lane.running = lane.running.saturating_sub(1);
@@ -128,12 +128,12 @@ impl<J> FairQueue<J> {
         }
     }
 
-    /// Whether a job waits for its turn.
+    /// Whether a job is waiting that may start.
     pub(super) fn has_waiting(&self) -> bool {
         !self.eligible.is_empty()
     }
 
-    /// Puts a lane where its first job belongs, or nowhere while that may not begin.
+    /// Makes a lane eligible by the tag of its first job, unless that may not start.
     fn requeue(&mut self, tenant: &Arc<str>) {
         let Some(lane) = self.lanes.get_mut(tenant) else { return };
         if let Some(tag) = lane.tag.take() {
@@ -148,7 +148,7 @@ impl<J> FairQueue<J> {
         }
     }
 
-    /// Forgets lanes that neither hold anything nor took more than others; now and then, so that it costs little for each push.
+    /// Drops empty lanes that are not ahead of the clock; rarely, so that it costs little for each push.
     fn sweep(&mut self) {
         if self.lanes.len() < self.sweep_at {
             return;

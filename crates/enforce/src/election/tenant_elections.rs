@@ -1,11 +1,11 @@
 //! The elections of one tenant.
 //!
-//! Not here: the map of tenants and its locks. The invariants: the names held take at most [`MAX_TENANT_BYTES`], each
-//! cluster with [`PAIR_BYTES`] on top; each pair that Mimir's list does not name stands in line to be forgotten, at a time at
-//! which it is not forgotten yet or just so.
+//! Not here: the map of tenants and its locks. Invariants: names, and [`PAIR_BYTES`] for each cluster, take at most
+//! [`MAX_TENANT_BYTES`]; each pair that Mimir's list does not name is in the expiry queue, with a time at which it has not
+//! expired yet or has just expired.
 //!
-//! A push looks at a bounded number of pairs beside its own, and so does each step of what goes over all of them:
-//! whoever holds the lock of ten thousand pairs for all of them keeps a shard's pushes waiting.
+//! A push visits a bounded number of pairs beside its own, and so does each step over all pairs: to hold the lock for ten
+//! thousand pairs would keep the pushes of a shard waiting.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -13,21 +13,21 @@ use std::sync::Arc;
 
 use super::pair::{Pair, TrackerEntry};
 use super::rules::ElectionRules;
-use super::unix_millis::UnixMillis;
 use super::{Election, HaPair, ReplicaStatus};
+use crate::time::UnixMillis;
 
 /// The most bytes one tenant's elections may take.
 ///
 /// Clients choose the names, and `ha_max_clusters` may be 0. It is enough for Mimir's default limits, 100 clusters with
-/// names of at most 2,048 bytes, and for more than 10,000 clusters with names as people give them.
+/// names of at most 2,048 bytes, and for more than 10,000 clusters with usual names.
 pub const MAX_TENANT_BYTES: usize = 4 << 20;
 
-/// What a cluster takes beside its names, places in the table included.
+/// What a cluster takes beside its names, with its entries in the maps.
 pub(crate) const PAIR_BYTES: usize = 320;
 
-/// How many pairs a push looks at beside its own, to drop those that are forgotten.
+/// How many pairs a push checks for expiry beside its own.
 const PAIRS_PER_PUSH: usize = 8;
-/// How many pairs one step of what goes over all of them looks at.
+/// How many pairs one step over all pairs visits.
 pub(crate) const PAIRS_PER_STEP: usize = 256;
 
 /// All elections of one tenant.
@@ -35,21 +35,21 @@ pub(crate) const PAIRS_PER_STEP: usize = 256;
 pub(crate) struct TenantElections {
     clusters: BTreeMap<Arc<[u8]>, Pair>,
     bytes: usize,
-    /// When each pair may be forgotten, as of when it was looked at last. Those of Mimir's list never are.
+    /// When each pair may expire, as of its last check. Those of Mimir's list never do.
     expiry_queue: BTreeSet<(UnixMillis, Arc<[u8]>)>,
 }
 
-/// What a step over the pairs did.
+/// The result of a step over the pairs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Step {
     /// How many pairs were changed or dropped.
     pub(crate) count: usize,
-    /// Where the next step goes on; `None` after the last one.
+    /// Where the next step continues; `None` after the last one.
     pub(crate) after: Option<Arc<[u8]>>,
 }
 
 impl TenantElections {
-    /// Mimir's `checkReplica`, by Mimir's list if that names it. Without `has_room` only pairs that are held are told of.
+    /// Mimir's `checkReplica`, by Mimir's list if that names the pair. Without `has_room`, unknown pairs stay unknown.
     pub(crate) fn elect(
         &mut self,
         labels: HaPair<'_>,
@@ -68,7 +68,7 @@ impl TenantElections {
         let mut election = Election::of(ReplicaStatus::NotElected, confirmed);
         let has_room = self.bytes + labels.replica.len() <= MAX_TENANT_BYTES;
         if !pair.is_elected(labels.replica) && pair.is_unknown_to_mimir(rules, now) && has_room {
-            // It keeps its place among those that may be forgotten.
+            // It keeps its place in the expiry queue.
             let queued_at = pair.queued_at;
             *pair = Pair::new(labels.replica, now);
             pair.queued_at = queued_at;
@@ -82,14 +82,14 @@ impl TenantElections {
         election
     }
 
-    /// The push of a replica that was elected at `now` does not reach Mimir.
+    /// The due push of a replica that was elected at `now` is not forwarded.
     pub(crate) fn note_not_forwarded(&mut self, cluster: &[u8], replica: &[u8], now: UnixMillis) {
         if let Some(pair) = self.clusters.get_mut(cluster) {
             pair.note_not_forwarded(replica, now);
         }
     }
 
-    /// What [`TenantElections::elect`] would say, changing nothing.
+    /// What [`TenantElections::elect`] would return.
     pub(crate) fn preview(
         &self,
         labels: HaPair<'_>,
@@ -113,7 +113,7 @@ impl TenantElections {
         }
     }
 
-    /// Takes an entry of Mimir's list; `false` if there is no room for it.
+    /// Applies an entry of Mimir's list; `false` if there is no room for it.
     pub(crate) fn confirm(&mut self, entry: &TrackerEntry<'_>, now: UnixMillis) -> bool {
         let most = entry.cluster.len().saturating_add(entry.replica.len()).saturating_add(PAIR_BYTES);
         self.make_room(entry.cluster, most, now);
@@ -139,7 +139,7 @@ impl TenantElections {
         true
     }
 
-    /// Drops what is forgotten: some pairs, this cluster, and as many more as so many bytes need.
+    /// Drops expired pairs: a few, this cluster, and as many more as `bytes` need.
     fn make_room(&mut self, cluster: &[u8], bytes: usize, now: UnixMillis) {
         self.drop_expired(now, PAIRS_PER_PUSH);
         self.drop_if_expired(cluster, now);
@@ -150,7 +150,7 @@ impl TenantElections {
         self.clusters.get(cluster).is_some_and(|pair| pair.confirmed_at().is_some())
     }
 
-    /// Mimir's lists from before `since` hold no longer, of the next pairs after that one; how many those were.
+    /// Revokes Mimir's entries from before `since` of the next pairs after `after`.
     pub(crate) fn unconfirm(&mut self, since: UnixMillis, after: Option<&[u8]>) -> Step {
         let (mut count, mut last) = (0, None);
         for (cluster, pair) in range_after(&mut self.clusters, after) {
@@ -165,7 +165,7 @@ impl TenantElections {
         self.step(count, last)
     }
 
-    /// Drops those of the next pairs after that one that Mimir last named before `since`; how many those were.
+    /// Drops those of the next pairs after `after` that Mimir last listed before `since`.
     pub(crate) fn forget_unlisted(&mut self, since: UnixMillis, after: Option<&[u8]>) -> Step {
         let (mut unlisted, mut last) = (Vec::new(), None);
         for (cluster, pair) in range_after(&mut self.clusters, after) {
@@ -178,14 +178,13 @@ impl TenantElections {
         self.step(unlisted.len(), last)
     }
 
-    /// Where the next step goes on, if this one, which ended with `last`, has left pairs behind it.
+    /// A step that changed `count` pairs and ended with `last`.
     fn step(&self, count: usize, last: Option<Arc<[u8]>>) -> Step {
         let after = last.filter(|last| self.clusters.range::<[u8], _>(behind(Some(last))).next().is_some());
         Step { count, after }
     }
 
-    /// Looks at up to so many pairs that may be forgotten, and drops those that are; how many those were, and whether others
-    /// are left to look at.
+    /// Checks up to `most` pairs for expiry, and drops those that have expired. Returns how many, and whether others are left to check.
     pub(crate) fn drop_expired(&mut self, now: UnixMillis, most: usize) -> (usize, bool) {
         let mut dropped = 0;
         for _ in 0..most {
@@ -201,8 +200,7 @@ impl TenantElections {
         self.expiry_queue.first().is_some_and(|(from, _)| may_be_expired(*from, now))
     }
 
-    /// Whether the first one in the line was dropped, or stays and stands where it belongs now; `None` if nobody's time has
-    /// come.
+    /// Drops the first pair of the queue, or moves it to its new place; whether it was dropped. `None` if there is none to check yet.
     fn check_first(&mut self, now: UnixMillis) -> Option<bool> {
         if !self.has_one_to_check(now) {
             return None;
@@ -234,18 +232,18 @@ impl TenantElections {
         }
     }
 
-    /// What the pairs take.
+    /// Bytes of all pairs.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The bytes as kept count of, and as counted anew.
+    /// The bytes as accounted, and as computed again.
     #[cfg(test)]
     pub(crate) fn measured(&self) -> (usize, usize) {
         (self.bytes, self.clusters.iter().map(|(cluster, pair)| cost(cluster, pair)).sum())
     }
 
-    /// How many places in the line are taken.
+    /// How many pairs are queued.
     #[cfg(test)]
     pub(crate) fn queued(&self) -> usize {
         self.expiry_queue.len()
@@ -255,7 +253,7 @@ impl TenantElections {
         self.clusters.len()
     }
 
-    /// A cluster that is not held: the replica is elected if there is a place for it, which one that is forgotten gives up.
+    /// Elects the replica of an unknown cluster if there is room, for which expired pairs are dropped.
     fn elect_new(&mut self, labels: HaPair<'_>, rules: &ElectionRules, now: UnixMillis) -> ReplicaStatus {
         let status = loop {
             let status = status_of_new(labels, rules, self.clusters.len(), self.bytes);
@@ -273,7 +271,7 @@ impl TenantElections {
         status
     }
 
-    /// What [`TenantElections::elect_new`] would say. A pair of the cluster that is held is forgotten.
+    /// What [`TenantElections::elect_new`] would return; a pair of this cluster has expired.
     fn preview_new(&self, labels: HaPair<'_>, rules: &ElectionRules, now: UnixMillis) -> ReplicaStatus {
         let own = self.clusters.get(labels.cluster);
         let mut clusters = self.clusters.len() - usize::from(own.is_some());
@@ -291,7 +289,7 @@ impl TenantElections {
     }
 }
 
-/// Up to so many pairs as a step looks at, from the one after `after` on.
+/// The pairs of one step, from the one after `after` on.
 fn range_after<'p>(
     clusters: &'p mut BTreeMap<Arc<[u8]>, Pair>,
     after: Option<&[u8]>,
@@ -299,7 +297,7 @@ fn range_after<'p>(
     clusters.range_mut::<[u8], _>(behind(after)).take(PAIRS_PER_STEP)
 }
 
-/// Has a pair stand in the line at this time, if it does not at an earlier one.
+/// Puts a pair into the queue with this time, unless it is there with an earlier one.
 fn enqueue(queue: &mut BTreeSet<(UnixMillis, Arc<[u8]>)>, cluster: &Arc<[u8]>, pair: &mut Pair, from: UnixMillis) {
     match pair.queued_at {
         Some(earlier) if earlier <= from => return,
@@ -310,7 +308,7 @@ fn enqueue(queue: &mut BTreeSet<(UnixMillis, Arc<[u8]>)>, cluster: &Arc<[u8]>, p
     pair.queued_at = Some(from);
 }
 
-/// Whether it is time to look at who stands in the line at `from`. The end of time never comes.
+/// Whether a pair queued at `from` is to be checked. The end of time never comes.
 fn may_be_expired(from: UnixMillis, now: UnixMillis) -> bool {
     from <= now && from < UnixMillis::new(i64::MAX)
 }
@@ -324,7 +322,7 @@ fn of_new(status: ReplicaStatus) -> Election {
     Election { due: status == ReplicaStatus::Elected, ..Election::of(status, false) }
 }
 
-/// What becomes of the first push of a cluster that is not held, beside so many others of so many bytes.
+/// The status of the first replica of an unknown cluster, beside `clusters` others that take `bytes`.
 fn status_of_new(labels: HaPair<'_>, rules: &ElectionRules, clusters: usize, bytes: usize) -> ReplicaStatus {
     let limit = usize::try_from(rules.max_clusters).unwrap_or(0);
     if limit > 0 && clusters >= limit {

@@ -237,7 +237,11 @@ impl Follower {
 }
 
 /// Reads the revision that there is now, and the object if that is not `known` or older.
-async fn read(api: &Api<ConfigMap>, selector: &ConfigMapSelector, known: Option<&ObjectRevision>) -> Result<Found, ApiError> {
+async fn read(
+    api: &Api<ConfigMap>,
+    selector: &ConfigMapSelector,
+    known: Option<&ObjectRevision>,
+) -> Result<Found, ApiError> {
     let incomplete = || ApiError::Unavailable("the object has no uid or resourceVersion".to_owned());
     if let Some(known) = known {
         let Some(metadata) = metadata(api, selector).await? else { return Ok(Found::Nothing) };

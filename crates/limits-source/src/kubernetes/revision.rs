@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use limits::{Code, LoadedLimits, LimitsState, ObjectRevision, Problem, Severity};
+use limits::{Code, LimitsState, LoadedLimits, ObjectRevision, Problem, Severity};
 
 use super::keys::ConfigMapData;
 use super::names::{ConfigMapName, ConfigMapSelector, ConfigMapSpec};

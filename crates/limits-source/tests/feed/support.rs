@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use limits::{EntryUpdate, LimitsState, Mode, TenantLimits as Limits, Update};
-use limits_source::{LoadedLimits, Feed, FeedSource};
+use limits_source::{Feed, FeedSource, LoadedLimits};
 use proto::edge::limits::v1::{LimitsPart, Mode as FeedMode, TenantLimits, Version};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;

@@ -65,7 +65,13 @@ fn reason_and_action(severity: Severity) -> (&'static str, &'static str) {
 }
 
 impl Note {
-    fn new(configmap: &ConfigMapName, origin: &ObjectRevision, reason: &'static str, action: &'static str, text: &str) -> Self {
+    fn new(
+        configmap: &ConfigMapName,
+        origin: &ObjectRevision,
+        reason: &'static str,
+        action: &'static str,
+        text: &str,
+    ) -> Self {
         let hash = format!("{:x}", md5::compute(format!("{}\0{reason}\0{text}", origin.uid)));
         let hash = bounded(&hash, HASH_CHARACTERS);
         // What a cut leaves at the end must be followed by a dot.

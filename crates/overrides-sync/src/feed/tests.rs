@@ -1,7 +1,7 @@
 use std::sync::Weak;
 use std::time::Duration;
 
-use limits::{LoadedLimits, EntryUpdate, LimitsState, Mode, Snapshot, TenantLimits, Update};
+use limits::{EntryUpdate, LimitsState, LoadedLimits, Mode, Snapshot, TenantLimits, Update};
 use limits_source::{Freshness, LimitsFeed as Source};
 use prometheus::Registry;
 use proto::edge::limits::v1::limits_feed_client::LimitsFeedClient;

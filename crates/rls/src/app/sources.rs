@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use edge::{ControlWriter, TrackerList};
-use limits::{LoadedLimits, EdgeConfig};
+use limits::{EdgeConfig, LoadedLimits};
 use limits_source::{
-    EdgeConfigFeed, EdgeConfigSource, LoadedEdgeConfig, FeedTracker, HaTrackerFeed, HaTrackerSource, HaTrackerState,
-    HaTrackerUrl, LimitsFeed, SourceExtras,
+    EdgeConfigFeed, EdgeConfigSource, FeedTracker, HaTrackerFeed, HaTrackerSource, HaTrackerState, HaTrackerUrl,
+    LimitsFeed, LoadedEdgeConfig, SourceExtras,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -168,7 +168,7 @@ mod tests {
 
     use super::*;
 
-    const LIST_HOLDS: Duration = Duration::from_secs(20);
+    const LIST_VALID_FOR: Duration = Duration::from_secs(20);
 
     /// Follows a source that gives one list, which is `age` old: for how long it is believed.
     async fn believed_for(age: Duration) -> Duration {
@@ -210,10 +210,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_list_is_believed_until_it_is_twenty_seconds_old() {
-        for age in [LIST_HOLDS, 3 * LIST_HOLDS] {
+        for age in [LIST_VALID_FOR, 3 * LIST_VALID_FOR] {
             assert_eq!(believed_for(age).await, Duration::ZERO, "a list that is {age:?} old");
         }
-        let believed = believed_for(LIST_HOLDS - Duration::from_secs(1)).await;
+        let believed = believed_for(LIST_VALID_FOR - Duration::from_secs(1)).await;
         assert!((Duration::from_millis(500)..Duration::from_secs(5)).contains(&believed), "{believed:?}");
     }
 }

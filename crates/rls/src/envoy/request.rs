@@ -11,7 +11,7 @@ use super::TENANT_HEADER;
 const CONTENT_TYPE: &str = "content-type";
 const CONTENT_LENGTH: &str = "content-length";
 const RETRY_ATTEMPT: &str = "retry-attempt";
-/// Set by Envoy itself whenever it buffered a body; a client that sends it too can only have its own push refused.
+/// Set by Envoy whenever it buffered a body; a client that sends it too can only get its own push denied.
 const PARTIAL_BODY: &str = "x-envoy-auth-partial-body";
 /// The context extension of a route whose ext_authz filter sends no bodies.
 const BODY_EXTENSION: (&str, &str) = ("body", "withheld");
@@ -24,7 +24,7 @@ pub(crate) fn push_from(request: CheckRequest) -> Push {
     let body = std::mem::take(&mut http.raw_body);
     let headers = Headers::of(http);
     Push {
-        tenant: headers.tenant(),
+        tenant: TenantHeader::of(headers.all(TENANT_HEADER).cloned()),
         content_type: headers.first(CONTENT_TYPE),
         retry_attempt: headers.first(RETRY_ATTEMPT).map_or(0, |value| retry_attempt(&value)),
         skips_validation: SKIP_VALIDATION.iter().any(|name| headers.all(name).any(|value| value == "true")),
@@ -38,7 +38,7 @@ pub(crate) fn push_from(request: CheckRequest) -> Push {
     }
 }
 
-/// The header lines of a request: every line for itself where Envoy runs with `encode_raw_headers`, joined values otherwise.
+/// The headers of a request: one line each where Envoy runs with `encode_raw_headers`, joined values otherwise.
 struct Headers {
     lines: Vec<HeaderValue>,
 }
@@ -57,18 +57,9 @@ impl Headers {
         self.all(name).next().cloned()
     }
 
-    /// What Envoy held the client to; a body in chunks has none.
+    /// Envoy enforces it; a chunked body has none.
     fn content_length(&self) -> Option<usize> {
         std::str::from_utf8(&self.first(CONTENT_LENGTH)?).ok()?.parse().ok()
-    }
-
-    fn tenant(&self) -> TenantHeader {
-        let mut lines = self.all(TENANT_HEADER);
-        match (lines.next(), lines.next()) {
-            (None, _) => TenantHeader::Absent,
-            (Some(value), None) => TenantHeader::Once(value.clone()),
-            (Some(_), Some(_)) => TenantHeader::Repeated,
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use e2e::{ADMIN, Cluster, until};
-use limits::{LoadedLimits, LimitsState, TenantLimits};
+use limits::{LimitsState, LoadedLimits, TenantLimits};
 use limits_source::{ConfigMapSource, ConfigMapSpec, KubeClient, LimitsFeed, WatchCounts};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;

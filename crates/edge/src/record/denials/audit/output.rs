@@ -1,4 +1,4 @@
-//! What the audit thread writes to: a buffer before a file that may be rotated, or before standard output.
+//! The output of the audit thread: a buffer in front of standard output or of a file, which may be rotated.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -14,13 +14,13 @@ use serde::Serialize;
 
 use super::{AuditCounters, AuditTarget};
 
-/// The buffer is written when it has so many bytes, and whenever nothing more is queued.
+/// The buffer is written at this size, and whenever nothing more is queued.
 const WRITE_AT_BYTES: usize = 64 << 10;
-/// How often the path is asked whether it is still the file that is open.
+/// How often to check whether the path is still the open file.
 const CHECK_PATH_EVERY: Duration = Duration::from_secs(1);
-/// How often a fault is logged while it lasts.
+/// How often a lasting error is logged.
 const LOG_ERROR_EVERY: Duration = Duration::from_secs(10);
-/// For the owner to write and the group, such as a log shipper's, to read.
+/// The owner writes, and the group, such as a log shipper's, reads.
 const PERMISSIONS: u32 = 0o640;
 
 enum Sink {
@@ -57,7 +57,7 @@ impl Output {
         Self { sink, buffer: Vec::with_capacity(WRITE_AT_BYTES), mid_line: false, error_logged_at: None, counters }
     }
 
-    /// Takes one line; it is written with the next [`Output::flush`], or now if there is much to write.
+    /// Adds one line. It is written with the next [`Output::flush`], or now if the buffer is full.
     pub(super) fn add(&mut self, line: &impl Serialize, now: Instant) {
         let start = self.buffer.len();
         match serde_json::to_writer(&mut self.buffer, line) {
@@ -73,7 +73,7 @@ impl Output {
         }
     }
 
-    /// Writes what there is. Lines that cannot be written are counted and dropped.
+    /// Writes the buffer. Lines that cannot be written are counted and dropped.
     pub(super) fn flush(&mut self, now: Instant) {
         let mut buffer = mem::take(&mut self.buffer);
         if buffer.is_empty() {
@@ -93,7 +93,7 @@ impl Output {
         self.buffer = buffer;
     }
 
-    /// Writes whole lines, after the end of one that was cut off by an earlier fault.
+    /// Writes whole lines, and first a line break if an earlier error cut off a line.
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         let result = match &mut self.sink {
             Sink::StandardOutput => write_counted(&mut io::stdout().lock(), lines, &mut self.mid_line),
@@ -116,7 +116,7 @@ impl Output {
     }
 }
 
-/// Writes `lines` as far as it goes: how many bytes of them, and what went wrong.
+/// Writes `lines` up to the first error. Returns how many bytes of them were written, and the error.
 fn write_counted(sink: &mut impl Write, lines: &[u8], mid_line: &mut bool) -> (usize, io::Result<()>) {
     let mut written = 0;
     let result = loop {
@@ -143,7 +143,7 @@ fn count_lines(bytes: &[u8]) -> u64 {
     bytes.iter().map(|&byte| u64::from(byte == b'\n')).sum()
 }
 
-/// A file that is opened anew when its path is another file, or none: that is how logs are rotated.
+/// A file that is reopened when its path is another file, or none, after log rotation.
 struct RotatedFile {
     path: PathBuf,
     file: File,
@@ -160,7 +160,7 @@ impl RotatedFile {
         Ok(Self { path, file, identity, checked_at: now })
     }
 
-    /// Whether the file was opened anew. After an error the old one is still written to.
+    /// Reopens the file if it was rotated; whether it was. After an error, lines still go to the old file.
     fn follow_path(&mut self, now: Instant) -> anyhow::Result<bool> {
         if now.saturating_duration_since(self.checked_at) < CHECK_PATH_EVERY {
             return Ok(false);
@@ -169,7 +169,7 @@ impl RotatedFile {
         match std::fs::metadata(&self.path) {
             Ok(metadata) if identity(&metadata) == self.identity => return Ok(false),
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot look at {}", self.path.display()));
+                return Err(error).with_context(|| format!("cannot read the metadata of {}", self.path.display()));
             }
             Ok(_) | Err(_) => {}
         }
@@ -182,7 +182,7 @@ fn open_to_append(path: &Path) -> anyhow::Result<(File, Identity)> {
     open_nonblocking(path).with_context(|| format!("cannot append to {}", path.display()))
 }
 
-/// The file, whose writes wait as ever. The start of a server must not wait for somebody who reads a pipe.
+/// Opens without blocking, or the start of a server would wait for the reader of a pipe. Writes block.
 fn open_nonblocking(path: &Path) -> anyhow::Result<(File, Identity)> {
     let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
     let opened = OpenOptions::new().append(true).create(true).mode(PERMISSIONS).custom_flags(nonblocking).open(path);

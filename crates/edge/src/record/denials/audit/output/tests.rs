@@ -15,7 +15,7 @@ fn counters() -> AuditCounters {
 }
 
 fn line(tenant: &str) -> DenialRecord {
-    denied_push(tenant).into()
+    denied_push(tenant)
 }
 
 /// The tenants of the lines in a file; every line must be JSON.
