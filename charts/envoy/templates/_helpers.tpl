@@ -95,7 +95,7 @@ edge.refunds:
           descriptor_key: cause
           text: >-
             response.code_details == 'via_upstream'
-            ? (response.code == 429 || response.code == 529 ? 'mimir_refused'
+            ? (response.code == 429 || response.code == 529 ? 'mimir_denied'
             : response.code > 500 ? 'mimir_error' : request.headers[':none'])
             : (response.code >= 500 ? 'no_answer' : request.headers[':none'])
   {{- end }}

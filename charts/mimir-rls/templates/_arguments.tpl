@@ -33,7 +33,7 @@
 - --max-in-flight-bytes={{ include "mimir-rls.inFlightBytes" . }}
 - --unreadable-body={{ $limits.unreadableBody }}
 {{- if not $limits.enforceBodyParsing }}
-- --read-bodies=off
+- --decode-bodies=off
 {{- end }}
 - --charge-samples-in={{ .Values.chargeSamplesIn }}
 - --distributors={{ int64 $mimir.distributors }}

@@ -11,7 +11,7 @@ use crate::watched::{self, Fault, Seen, Watched};
 
 /// The edge configuration in force, and what is wrong with the newest document.
 #[derive(Clone, Debug)]
-pub struct EdgeControl {
+pub struct LoadedEdgeConfig {
     /// The last good one; everybody in shadow until there is one.
     pub config: Arc<EdgeConfig>,
     /// Empty while the document on disk is the one in force.
@@ -22,14 +22,14 @@ pub struct EdgeControl {
 #[derive(Clone, Debug)]
 pub struct EdgeConfigFeed {
     /// The state now; wakes on each change of configuration or problems.
-    pub states: watch::Receiver<EdgeControl>,
+    pub states: watch::Receiver<LoadedEdgeConfig>,
 }
 
 impl EdgeConfigFeed {
     /// A configuration that never changes. Waiting for a change of it ends at once with the error that there is no sender any more.
     #[must_use]
     pub fn fixed(config: EdgeConfig) -> Self {
-        let (_, states) = watch::channel(EdgeControl { config: Arc::new(config), problems: Arc::default() });
+        let (_, states) = watch::channel(LoadedEdgeConfig { config: Arc::new(config), problems: Arc::default() });
         Self { states }
     }
 }
@@ -71,21 +71,21 @@ impl EdgeConfigSource {
     }
 
     /// Looks at the file; a new state when it was read or its fault changed.
-    fn poll(&mut self) -> Option<EdgeControl> {
+    fn poll(&mut self) -> Option<LoadedEdgeConfig> {
         match self.file.look()? {
             Seen::Documents(documents) => Some(self.read(documents.concat())),
             Seen::Faults(faults) => Some(self.report_faults(&faults)),
         }
     }
 
-    fn read(&mut self, bytes: Vec<u8>) -> EdgeControl {
+    fn read(&mut self, bytes: Vec<u8>) -> LoadedEdgeConfig {
         match watched::text(bytes) {
             Ok(text) => self.apply(&text),
             Err(error) => self.report_faults(&[Fault { name: watched::file_name(&self.path), what: "file", error }]),
         }
     }
 
-    fn apply(&mut self, text: &str) -> EdgeControl {
+    fn apply(&mut self, text: &str) -> LoadedEdgeConfig {
         let applied = self.state.apply(&watched::file_name(&self.path), text);
         self.read |= applied.accepted;
         self.log_applied(&applied);
@@ -93,7 +93,7 @@ impl EdgeConfigSource {
         self.control()
     }
 
-    fn report_faults(&mut self, faults: &[Fault]) -> EdgeControl {
+    fn report_faults(&mut self, faults: &[Fault]) -> LoadedEdgeConfig {
         let meanwhile = match self.read {
             true => "the last good edge configuration stays in force",
             false => "every tenant is in shadow until it can be",
@@ -103,11 +103,11 @@ impl EdgeConfigSource {
         }
         let faults = faults.iter().map(|fault| fault.problem(meanwhile));
         let problems = self.problems.iter().cloned().chain(faults).collect();
-        EdgeControl { problems, ..self.control() }
+        LoadedEdgeConfig { problems, ..self.control() }
     }
 
-    fn control(&self) -> EdgeControl {
-        EdgeControl { config: self.state.current(), problems: Arc::clone(&self.problems) }
+    fn control(&self) -> LoadedEdgeConfig {
+        LoadedEdgeConfig { config: self.state.current(), problems: Arc::clone(&self.problems) }
     }
 
     fn log_applied(&self, applied: &EdgeConfigApplied) {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use limits::{ControlState, Problem, Snapshot};
+use limits::{LoadedLimits, Problem, Snapshot};
 use tokio::sync::watch;
 
 /// One source's output.
 #[derive(Clone, Debug)]
 pub struct LimitsFeed {
     /// The state now; wakes on each change of limits or problems.
-    pub states: watch::Receiver<ControlState>,
+    pub states: watch::Receiver<LoadedLimits>,
     /// When the source last found that the limits in force are the ones it serves.
     pub freshness: Freshness,
 }

@@ -1,4 +1,4 @@
-//! Where limits come from. Every source fills one watch channel of [`ControlState`], so that a server does not know which one it has.
+//! Where limits come from. Every source fills one watch channel of [`LoadedLimits`], so that a server does not know which one it has.
 //!
 //! A source never takes good limits away: a document that cannot be used becomes a problem in the state, and the last good limits stay. The edge
 //! configuration is watched the same way, and [`LimitsCache`] carries the last good limits over a restart.
@@ -28,7 +28,7 @@ mod web;
 pub use default_limits::{DefaultLimits, DefaultLimitsError, DefaultLimitsOptions, DefaultLimitsSource};
 pub use distributors::DistributorsSource;
 pub use document_list::{DocumentList, DocumentListError};
-pub use edge_config::{EdgeConfigFeed, EdgeConfigSource, EdgeControl};
+pub use edge_config::{EdgeConfigFeed, EdgeConfigSource, LoadedEdgeConfig};
 pub use feed::{Count, Freshness, LimitsFeed};
 pub use feed_source::{Feed, FeedCounts, FeedSource, FeedTracker};
 pub use file::FileSource;
@@ -43,4 +43,4 @@ pub use url::{FeedUrls, FeedUrlsError, HaTrackerUrl, MimirUrl, UrlError};
 pub use watched::MAX_FILE_BYTES;
 pub use web::{PageError, fetch_page};
 
-pub use limits::ControlState;
+pub use limits::LoadedLimits;

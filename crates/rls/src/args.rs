@@ -91,10 +91,9 @@ pub struct Args {
     #[arg(long, env = "MIMIR_RLS_HA_TRACKER_URL", value_name = "URL")]
     pub ha_tracker_url: Option<String>,
 
-    /// Whether bodies of pushes are read: with off the request rate and the size as sent are limited, and samples and series are left to Mimir,
-    /// as with an Envoy that withholds bodies
-    #[arg(long, env = "MIMIR_RLS_READ_BODIES", value_name = "STATE", default_value = "on")]
-    pub read_bodies: ReadBodies,
+    /// Whether bodies of pushes are decoded. With off, only the request rate and the size as sent are limited, as where Envoy does not send bodies
+    #[arg(long, env = "MIMIR_RLS_DECODE_BODIES", value_name = "STATE", default_value = "on")]
+    pub decode_bodies: DecodeBodies,
 
     /// The largest push that is read, as sent (compressed); a larger one gets 413. At least Envoy's max_request_bytes
     #[arg(long, env = "MIMIR_RLS_MAX_REQUEST_BYTES", value_name = "SIZE", default_value = "16MiB")]
@@ -109,9 +108,9 @@ pub struct Args {
     #[arg(long, env = "MIMIR_RLS_MAX_IN_FLIGHT_BYTES", value_name = "SIZE")]
     pub max_in_flight_bytes: Option<ByteSize>,
 
-    /// How many bodies of one tenant are read at once where one takes long; one more thread reads for the others [default: the number of cores]
-    #[arg(long, env = "MIMIR_RLS_READING_THREADS", value_name = "COUNT")]
-    pub reading_threads: Option<NonZeroUsize>,
+    /// How many bodies of one tenant are decoded at once where one takes long; one more thread decodes for the others [default: the number of cores]
+    #[arg(long, env = "MIMIR_RLS_DECODE_THREADS", value_name = "COUNT")]
+    pub decode_threads: Option<NonZeroUsize>,
 
     /// What to do with a push that is not readable remote write: refuse it with 400 as Mimir does, or forward it uncharged
     #[arg(long, env = "MIMIR_RLS_UNREADABLE_BODY", value_name = "POLICY", default_value = "refuse")]
@@ -160,12 +159,12 @@ pub enum HaTracker {
     Off,
 }
 
-/// Whether bodies are read.
+/// Whether bodies are decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ReadBodies {
+pub enum DecodeBodies {
     /// Pushes are charged for what they hold.
     On,
-    /// Nobody looks at what Envoy sends of them but at its size: pushes are charged as requests alone.
+    /// Only their size is limited, and pushes are charged as requests alone.
     Off,
 }
 

@@ -14,7 +14,7 @@ use remote_write::BodyLimits;
 use runtime::{FlagFile, LogSettings, refuse_shared_files};
 
 use crate::Args;
-use crate::args::{ChargeSamplesIn, HaTracker, ReadBodies, UnreadableBody};
+use crate::args::{ChargeSamplesIn, DecodeBodies, HaTracker, UnreadableBody};
 
 /// The largest size that the two body limits may have: lengths on the wire are 32 bits wide.
 const LARGEST_BODY: ByteSize = ByteSize::gib(2);
@@ -46,7 +46,7 @@ pub struct Config {
     /// The most bytes of messages in memory at once; room for [`SHARES`] of the largest.
     pub(crate) max_in_flight_bytes: usize,
     /// None: as many as there are cores.
-    pub(crate) reading_threads: Option<NonZeroUsize>,
+    pub(crate) decode_threads: Option<NonZeroUsize>,
     pub(crate) drain_delay: Duration,
     pub(crate) drain_timeout: Duration,
     /// How log lines are written, and which.
@@ -77,11 +77,11 @@ impl TryFrom<Args> for Config {
             distributors,
             ha_tracker,
             ha_tracker_url,
-            read_bodies,
+            decode_bodies,
             max_request_bytes,
             max_decoded_bytes,
             max_in_flight_bytes,
-            reading_threads,
+            decode_threads,
             unreadable_body,
             allow_empty_overrides,
             drain_delay,
@@ -106,10 +106,10 @@ impl TryFrom<Args> for Config {
         let max_request_bytes = body_size("--max-request-bytes", max_request_bytes)?;
         let max_decoded_bytes = body_size("--max-decoded-bytes", max_decoded_bytes)?;
         let bodies = BodyPolicy {
-            decode: read_bodies == ReadBodies::On,
+            decode: decode_bodies == DecodeBodies::On,
             max_request_bytes,
             limits: BodyLimits { max_decoded_bytes },
-            forward_undecodable: unreadable_body == UnreadableBody::Forward,
+            forward_unreadable: unreadable_body == UnreadableBody::Forward,
         };
         Ok(Self {
             grpc_listen,
@@ -123,7 +123,7 @@ impl TryFrom<Args> for Config {
             limits_cache,
             ha_tracker_url: ha_tracker_address(ha_tracker_url, ha_tracker)?,
             audit_log,
-            reading_threads,
+            decode_threads,
             max_in_flight_bytes: in_flight_size(max_in_flight_bytes, &bodies)?,
             policy: Policy {
                 bodies,

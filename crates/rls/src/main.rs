@@ -1,4 +1,4 @@
-//! `mimir-rls`: reads its arguments, builds the server, and runs it until it is told to stop.
+//! `mimir-rls`: parses its arguments, builds the server, and runs it until a signal stops it.
 
 use std::process::ExitCode;
 

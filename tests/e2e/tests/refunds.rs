@@ -49,7 +49,7 @@ impl Setup {
     }
 
     fn all_counted(&self) -> f64 {
-        ["no_answer", "mimir_error", "mimir_refused", "other_process", "unknown"]
+        ["no_answer", "mimir_error", "mimir_denied", "other_process", "unknown"]
             .map(|cause| self.counted(cause))
             .iter()
             .sum()
@@ -122,8 +122,8 @@ fn check_refunds(setup: &Setup) {
             (Behaviour::Answer(501), 501, "mimir_error"),
             (Behaviour::Answer(503), 503, "mimir_error"),
             (Behaviour::Answer(599), 599, "mimir_error"),
-            (Behaviour::Answer(429), 429, "mimir_refused"),
-            (Behaviour::Answer(529), 529, "mimir_refused"),
+            (Behaviour::Answer(429), 429, "mimir_denied"),
+            (Behaviour::Answer(529), 529, "mimir_denied"),
             (Behaviour::CloseConnection, 503, "no_answer"),
         ] {
             setup.check_refund(behaviour, status, cause);
@@ -272,8 +272,8 @@ fn a_refund_reaches_the_process_that_charged() {
 }
 
 #[test]
-fn requests_come_back_when_bodies_are_withheld_or_failing_open() {
-    for builder in [Edge::builder().withholding_bodies(), Edge::builder().failing_open()] {
+fn requests_come_back_when_bodies_are_not_sent_or_failing_open() {
+    for builder in [Edge::builder().without_bodies(), Edge::builder().failing_open()] {
         let setup = Setup::start(builder);
         setup.check_refund(Behaviour::Answer(503), 503, "mimir_error");
         setup.check_refund(Behaviour::CloseConnection, 503, "no_answer");

@@ -131,7 +131,7 @@ fn restored_limits_hold_through_a_broken_document_and_are_not_confirmed_by_it() 
     state.apply(&[SourceDocument::new("cache", "overrides: { a: {}, b: {} }")]);
     let mut watched = Watched::new("overrides: [");
     watched.source = FileSource::new(watched.path.clone(), state).unwrap().restored(Duration::from_secs(3600));
-    let sender = watch::Sender::new(ControlState::default());
+    let sender = watch::Sender::new(LoadedLimits::default());
     watched.source.step(&sender);
     assert_eq!(sender.borrow().limits.as_ref().map(|limits| limits.len()), Some(2));
     assert!(watched.source.freshness.age() >= Duration::from_secs(3600));

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::ObjectMeta;
-use limits::{Origin, Problem, Severity};
+use limits::{ObjectRevision, Problem, Severity};
 use limits_source::ConfigMapName;
 
 /// The reporting controller.
@@ -33,7 +33,7 @@ pub(super) struct Note {
 
 /// The Events that are due for these problems, the worst first. What is wrong with the way to the ConfigMap is no problem of the ConfigMap: its
 /// document is the ConfigMap itself, and logs and metrics tell it.
-pub(super) fn notes(configmap: &ConfigMapName, origin: &Origin, problems: &[Problem]) -> Vec<Note> {
+pub(super) fn notes(configmap: &ConfigMapName, origin: &ObjectRevision, problems: &[Problem]) -> Vec<Note> {
     let whole = configmap.to_string();
     let mut worst: Vec<_> = problems.iter().filter(|problem| problem.document != whole).collect();
     worst.sort_by_key(|problem| problem.severity);
@@ -65,7 +65,13 @@ fn reason_and_action(severity: Severity) -> (&'static str, &'static str) {
 }
 
 impl Note {
-    fn new(configmap: &ConfigMapName, origin: &Origin, reason: &'static str, action: &'static str, text: &str) -> Self {
+    fn new(
+        configmap: &ConfigMapName,
+        origin: &ObjectRevision,
+        reason: &'static str,
+        action: &'static str,
+        text: &str,
+    ) -> Self {
         let hash = format!("{:x}", md5::compute(format!("{}\0{reason}\0{text}", origin.uid)));
         let hash = bounded(&hash, HASH_CHARACTERS);
         // What a cut leaves at the end must be followed by a dot.
@@ -78,7 +84,7 @@ impl Note {
     pub(super) fn event(
         &self,
         configmap: &ConfigMapName,
-        origin: &Origin,
+        origin: &ObjectRevision,
         instance: &str,
         observed: MicroTime,
     ) -> Event {

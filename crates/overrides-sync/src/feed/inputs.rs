@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
 
-use limits::{ControlState, Problem};
+use limits::{LoadedLimits, Problem};
 use limits_source::{Freshness, HaTrackerState, LimitsFeed};
 use proto::edge::limits::v1::Heartbeat;
 use tokio::sync::watch;
@@ -41,7 +41,7 @@ pub(crate) fn publish(
     mut publisher: Publisher,
     source: LimitsFeed,
     stop: CancellationToken,
-    on_state: impl Fn(&ControlState, Option<&Published>) + Send + 'static,
+    on_state: impl Fn(&LoadedLimits, Option<&Published>) + Send + 'static,
 ) -> (Newest, watch::Receiver<Arc<[Problem]>>) {
     let (limits, problems) = (watch::Sender::new(None), watch::Sender::new(Arc::default()));
     let receivers = (limits.subscribe(), problems.subscribe());

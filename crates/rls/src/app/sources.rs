@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use edge::{ControlWriter, TrackerList};
-use limits::{ControlState, EdgeConfig};
+use limits::{EdgeConfig, LoadedLimits};
 use limits_source::{
-    EdgeConfigFeed, EdgeConfigSource, EdgeControl, FeedTracker, HaTrackerFeed, HaTrackerSource, HaTrackerState,
-    HaTrackerUrl, LimitsFeed, SourceExtras,
+    EdgeConfigFeed, EdgeConfigSource, FeedTracker, HaTrackerFeed, HaTrackerSource, HaTrackerState, HaTrackerUrl,
+    LimitsFeed, LoadedEdgeConfig, SourceExtras,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -57,11 +57,11 @@ impl<T: Clone> Changes<T> {
 
 /// Everything that the control state is made of.
 pub(super) struct ControlSources {
-    limits: Changes<ControlState>,
-    edge: Changes<EdgeControl>,
+    limits: Changes<LoadedLimits>,
+    edge: Changes<LoadedEdgeConfig>,
     distributors: Changes<Option<NonZeroU32>>,
     tracker: Changes<HaTrackerState>,
-    is_tracker_asked: Changes<Option<bool>>,
+    is_tracker_polled: Changes<Option<bool>>,
 }
 
 impl ControlSources {
@@ -83,12 +83,12 @@ impl ControlSources {
             edge: Changes::new(Some(edge.states.clone())),
             distributors: Changes::new(feed.map(|feed| feed.distributors.clone())),
             tracker: Changes::new(lists),
-            is_tracker_asked: Changes::new(told.map(|tracker| tracker.is_asked.clone())),
+            is_tracker_polled: Changes::new(told.map(|tracker| tracker.is_asked.clone())),
         }
     }
 
     /// Takes over what the sources have now, and returns the state of the limits. Waits up to a second for their relabelling rules.
-    pub(super) async fn take_over_first(&mut self, writer: &mut ControlWriter) -> ControlState {
+    pub(super) async fn take_over_first(&mut self, writer: &mut ControlWriter) -> LoadedLimits {
         let limits = self.limits.now().unwrap_or_default();
         if let Some(snapshot) = &limits.limits {
             writer.put_limits(Arc::clone(snapshot)).await;
@@ -99,8 +99,8 @@ impl ControlSources {
         if let Some(Some(count)) = self.distributors.now() {
             writer.put_distributors(count);
         }
-        if let Some(asked) = self.is_tracker_asked.now() {
-            writer.put_tracker(is_asked(asked));
+        if let Some(polled) = self.is_tracker_polled.now() {
+            writer.put_tracker_polled(is_polled(polled));
         }
         if let Some(list) = self.tracker.now().and_then(list_of) {
             writer.put_list(list).await;
@@ -114,8 +114,8 @@ impl ControlSources {
         mut self,
         mut writer: ControlWriter,
         stop: CancellationToken,
-        changed_limits: impl Fn(&ControlState),
-        changed_edge: impl Fn(&EdgeControl),
+        changed_limits: impl Fn(&LoadedLimits),
+        changed_edge: impl Fn(&LoadedEdgeConfig),
     ) {
         let follow = async {
             loop {
@@ -134,7 +134,7 @@ impl ControlSources {
                     count = self.distributors.next() => if let Some(count) = count {
                         writer.put_distributors(count);
                     },
-                    asked = self.is_tracker_asked.next() => writer.put_tracker(is_asked(asked)),
+                    polled = self.is_tracker_polled.next() => writer.put_tracker_polled(is_polled(polled)),
                     state = self.tracker.next() => if let Some(list) = list_of(state) {
                         writer.put_list(list).await;
                     },
@@ -150,7 +150,7 @@ impl ControlSources {
 }
 
 /// Until an overrides-sync said it, a tracker is taken to be asked: pairs are then charged nothing, rather than the wrong replica.
-fn is_asked(told: Option<bool>) -> bool {
+fn is_polled(told: Option<bool>) -> bool {
     told.unwrap_or(true)
 }
 
@@ -168,7 +168,7 @@ mod tests {
 
     use super::*;
 
-    const LIST_HOLDS: Duration = Duration::from_secs(20);
+    const LIST_VALID_FOR: Duration = Duration::from_secs(20);
 
     /// Follows a source that gives one list, which is `age` old: for how long it is believed.
     async fn believed_for(age: Duration) -> Duration {
@@ -178,9 +178,9 @@ mod tests {
             edge: Changes::new(None),
             distributors: Changes::new(None),
             tracker: Changes::new(Some(states)),
-            is_tracker_asked: Changes::new(None),
+            is_tracker_polled: Changes::new(None),
         };
-        let tracker = HaTracker { is_asked: true, has_list: false };
+        let tracker = HaTracker { is_polled: true, has_fresh_list: false };
         let (writer, control) = ControlWriter::new(Arc::new(EdgeConfig::default()), tracker);
         let following = tokio::spawn(sources.follow(writer, CancellationToken::new(), |_| {}, |_| {}));
         let heard = Instant::now();
@@ -203,17 +203,17 @@ mod tests {
                 last = heard.elapsed();
             }
         }
-        assert!(!control.load().ha_tracker.has_list);
+        assert!(!control.load().ha_tracker.has_fresh_list);
         following.abort();
         last
     }
 
     #[tokio::test]
     async fn a_list_is_believed_until_it_is_twenty_seconds_old() {
-        for age in [LIST_HOLDS, 3 * LIST_HOLDS] {
+        for age in [LIST_VALID_FOR, 3 * LIST_VALID_FOR] {
             assert_eq!(believed_for(age).await, Duration::ZERO, "a list that is {age:?} old");
         }
-        let believed = believed_for(LIST_HOLDS - Duration::from_secs(1)).await;
+        let believed = believed_for(LIST_VALID_FOR - Duration::from_secs(1)).await;
         assert!((Duration::from_millis(500)..Duration::from_secs(5)).contains(&believed), "{believed:?}");
     }
 }

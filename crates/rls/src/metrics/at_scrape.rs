@@ -176,7 +176,7 @@ fn ha_tracker(registry: &Registry, tracker: &HaTrackerFeed, control: ControlHand
         registry,
         "rls_ha_tracker_stale_seconds",
         "Time since Mimir's HA tracker last gave a list, or since the start if it never did, in seconds",
-        move || if control.load().ha_tracker.is_asked { freshness.age().as_secs_f64() } else { 0.0 },
+        move || if control.load().ha_tracker.is_polled { freshness.age().as_secs_f64() } else { 0.0 },
     )?;
     let states = tracker.states.clone();
     gauge(
