@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_in_two_slices_counts_once_and_so_does_an_endpoint_of_two_families() {
+    fn duplicate_addresses_and_dual_stack_endpoints_count_once() {
         let mut slices = Slices::default();
         slices.put(slice("a", "IPv4", &[up("10.0.0.1"), up("10.0.0.2")]));
         slices.put(slice("b", "IPv4", &[up("10.0.0.2"), up("10.0.0.3")]));

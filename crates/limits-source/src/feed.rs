@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_confirmed_before_the_start_is_that_old_until_it_is_confirmed() {
+    fn limits_confirmed_before_the_start_age_from_their_last_confirmation() {
         let day = Duration::from_secs(86_400);
         let freshness = Freshness::confirmed_ago(day);
         assert!((day..day + Duration::from_secs(60)).contains(&freshness.age()), "{:?}", freshness.age());

@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_that_stays_the_same_keeps_its_version_and_a_fault_ends_it() {
+    fn an_unchanged_document_keeps_its_version_until_an_error() {
         let fetched = Fetched::default();
         let good = |text: &'static str| Ok(Bytes::from(text));
         assert!(matches!(fetched.version(0), Ok(None)) && fetched.read(0).is_err());

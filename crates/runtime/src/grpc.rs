@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_peer_that_does_not_begin_to_speak_loses_its_connection() {
+    async fn a_peer_that_sends_no_preface_loses_its_connection() {
         let (listener, address) = listening().await;
         let free = Arc::new(Semaphore::new(1));
         for (said, kept) in [(0, false), (PREFACE_BYTES - 1, false), (PREFACE_BYTES, true), (PREFACE_BYTES + 1, true)] {

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn connections_that_say_nothing_leave_room_for_others_up_to_a_number() -> anyhow::Result<()> {
+    async fn silent_connections_are_bounded_and_leave_room_for_others() -> anyhow::Result<()> {
         let stop = CancellationToken::new();
         let server = HttpServer::bind(([127, 0, 0, 1], 0).into()).await?;
         let address = server.address();

@@ -41,7 +41,7 @@ fn refused(file: Option<&str>, flags: Option<&str>, expected: &str) {
 }
 
 #[test]
-fn flags_hold_over_the_file_and_the_file_over_what_is_built_in() {
+fn flags_override_the_file_and_the_file_overrides_the_defaults() {
     check(None, None, &[]);
     check(Some("limits: {ingestion_rate: 7}"), None, &[("ingestion_rate", "7")]);
     check(None, Some("-distributor.ingestion-rate-limit=500000"), &[("ingestion_rate", "500000")]);
@@ -89,7 +89,7 @@ fn a_rule_that_file_and_flags_break_together_is_told() {
 }
 
 #[test]
-fn the_rule_over_query_ingesters_within_knows_what_file_and_flags_say() {
+fn the_query_ingesters_within_rule_uses_file_and_flags() {
     let within = |known: &DefaultLimits| known.defaults.query_store_after;
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
     assert_eq!(within(&known(None, None).unwrap()), hours(12));

@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rise_holds_at_once_and_a_fall_after_two_minutes() {
+    fn a_rise_applies_at_once_a_fall_after_two_minutes() {
         check(&[], &[(0, None), (999, None)]);
         check(&[(0, 3), (10, 5)], &[(0, Some(3)), (9, Some(3)), (10, Some(5))]);
         check(&[(0, 5), (10, 3)], &[(10, Some(5)), (129, Some(5)), (130, Some(3))]);

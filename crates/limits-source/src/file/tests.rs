@@ -38,7 +38,7 @@ impl Watched {
 }
 
 #[test]
-fn the_first_poll_reads_and_an_unchanged_file_is_left_alone() {
+fn only_the_first_poll_reads_an_unchanged_file() {
     let mut watched = Watched::new("overrides: { a: {}, b: {} }");
     assert_eq!(watched.poll(), Some((2, 0)));
     assert_eq!(watched.poll(), None);
@@ -69,7 +69,7 @@ fn a_broken_document_keeps_the_limits_and_is_reported_once() {
 }
 
 #[test]
-fn a_missing_file_is_reported_once_and_its_return_clears_the_problem() {
+fn a_missing_file_is_one_problem_until_it_returns() {
     let mut watched = Watched::new("overrides: { a: {} }");
     watched.poll();
     fs::rename(&watched.path, watched.folder.path().join("away")).unwrap();
@@ -82,7 +82,7 @@ fn a_missing_file_is_reported_once_and_its_return_clears_the_problem() {
 }
 
 #[test]
-fn a_file_that_is_too_large_or_no_text_is_a_problem() {
+fn a_file_too_large_or_not_text_is_a_problem() {
     let mut watched = Watched::new("overrides: { a: {} }");
     watched.poll();
     fs::File::create(&watched.path).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
@@ -108,7 +108,7 @@ fn what_is_no_regular_file_is_not_opened() {
 }
 
 #[test]
-fn a_missing_file_does_not_hide_the_problems_of_what_is_in_force() {
+fn a_missing_file_keeps_the_problems_of_limits_in_force() {
     let mut watched = Watched::new("a.ingestion_rate: much\n");
     assert_eq!(watched.poll(), Some((1, 1)));
     fs::remove_file(&watched.path).unwrap();
@@ -126,7 +126,7 @@ fn nothing_is_in_force_until_the_first_good_document() {
 }
 
 #[test]
-fn restored_limits_hold_through_a_broken_document_and_are_not_confirmed_by_it() {
+fn a_broken_document_keeps_restored_limits_without_confirming_them() {
     let mut state = state();
     state.apply(&[SourceDocument::new("cache", "overrides: { a: {}, b: {} }")]);
     let mut watched = Watched::new("overrides: [");
@@ -148,7 +148,7 @@ fn two(first: &str, second: &str) -> Watched {
 }
 
 #[test]
-fn several_files_are_one_set_and_a_change_of_one_applies_all() {
+fn a_change_of_one_file_applies_the_whole_set() {
     let mut watched = two("overrides: { a: { ingestion_rate: 1 } }", "overrides: { b: { ingestion_rate: 2 } }");
     assert_eq!(watched.poll(), Some((2, 0)));
     assert_eq!(watched.poll(), None);

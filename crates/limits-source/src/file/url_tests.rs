@@ -98,7 +98,7 @@ impl Followed {
 }
 
 #[tokio::test]
-async fn documents_behind_urls_are_one_set_with_files_and_confirmed_by_each_answer() {
+async fn urls_and_files_are_one_set_confirmed_by_each_response() {
     let server = Server::start().await;
     server.answers(&[("a.yaml", Ok("overrides: { a: {} }")), ("b.yaml", Ok("overrides: { b: {} }"))]);
     let folder = tempfile::tempdir().unwrap();
@@ -118,7 +118,7 @@ async fn documents_behind_urls_are_one_set_with_files_and_confirmed_by_each_answ
 }
 
 #[tokio::test]
-async fn a_url_that_answers_with_an_error_keeps_the_limits_until_it_is_well() {
+async fn an_error_response_keeps_the_limits_until_the_url_recovers() {
     let server = Server::start().await;
     server.answers(&[("a.yaml", Ok("overrides: { a: {} }"))]);
     let mut followed = Followed::start(&server.url("a.yaml")).await;
@@ -135,7 +135,7 @@ async fn a_url_that_answers_with_an_error_keeps_the_limits_until_it_is_well() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_yet_is_asked_until_it_is() {
+async fn a_server_that_starts_late_is_polled_until_it_answers() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);

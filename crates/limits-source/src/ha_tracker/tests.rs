@@ -260,7 +260,7 @@ async fn over_https_only_a_trusted_certificate_is_asked() {
 }
 
 #[tokio::test]
-async fn a_tracker_that_is_away_is_asked_until_it_is_back() {
+async fn an_unreachable_tracker_is_polled_until_it_is_back() {
     // Or the connection would outlive the listener.
     let tracker = Tracker::start(|| ([(header::CONNECTION, "close")], TWO).into_response()).await;
     let mut followed = Followed::start(tracker.url());

@@ -52,7 +52,7 @@ fn a_url_without_a_path_gets_mimirs() {
 }
 
 #[test]
-fn an_address_of_mimir_is_an_http_url_with_a_host() {
+fn mimirs_address_is_an_http_url_with_a_host() {
     let bad = ["", "mimir", "mimir:8080", "/distributor", "ftp://mimir", "http://", "http:///x", "http://:80", "é"];
     for text in bad.into_iter().chain(["http://mimir:99999", "http://mimir:", "http://mi mir", "http//mimir"]) {
         check::<HaTrackerUrl>(text, Err(UrlError::NoHttpUrl(MimirUrl::EXAMPLE)));

@@ -13,7 +13,7 @@ const A: &str = "a {ingestion_rate: 10}";
 const B: &str = "b {request_rate: 5}";
 
 #[tokio::test]
-async fn a_snapshot_in_parts_is_taken_whole_and_then_what_changes() {
+async fn a_snapshot_in_parts_is_applied_whole_then_changes_follow() {
     let mut server = Server::start().await;
     let client = Client::start(&[server.url()]);
     let watch = server.watch_beating().await;
@@ -52,7 +52,7 @@ async fn a_lost_stream_is_resumed_by_version() {
 }
 
 #[tokio::test]
-async fn another_server_with_the_same_limits_sends_none_and_is_resumed_from() {
+async fn a_server_with_equal_limits_resumes_without_sending_them() {
     let (mut first, mut second) = (Server::start().await, Server::start().await);
     let client = Client::start(&[first.url(), second.url()]);
     let (watch, other) = tokio::select! {
@@ -131,7 +131,7 @@ async fn an_entry_in_shadow_never_replaces_a_good_one() {
 }
 
 #[tokio::test]
-async fn limits_are_as_old_as_the_server_says_and_not_confirmed_by_one_whose_limits_are_not_taken() {
+async fn only_a_server_whose_limits_are_accepted_confirms_them() {
     let mut server = Server::start().await;
     let client = Client::start(&[server.url()]);
     let mut watch = server.watch().await;

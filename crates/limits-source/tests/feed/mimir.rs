@@ -34,7 +34,7 @@ fn problem(message: &str) -> feed::Problem {
 }
 
 #[tokio::test]
-async fn problems_are_shown_until_others_are_and_while_no_server_is_heard() {
+async fn problems_stay_until_replaced_and_while_disconnected() {
     let mut server = Server::start().await;
     let (mut client, watch) = connected(&mut server).await;
     for message in ["first", "second"] {
@@ -91,7 +91,7 @@ fn aged(update: Update, age: Duration) -> Update {
 }
 
 #[tokio::test]
-async fn a_list_is_as_old_as_its_server_says_whatever_the_clocks_say() {
+async fn a_lists_age_is_the_servers_whatever_the_clocks_say() {
     let mut server = Server::start().await;
     let (mut client, watch) = connected(&mut server).await;
     let lists = &mut client.feed.ha_tracker.feed.states;
@@ -109,7 +109,7 @@ async fn a_list_is_as_old_as_its_server_says_whatever_the_clocks_say() {
 }
 
 #[tokio::test]
-async fn another_server_begins_with_a_list_that_is_younger_or_not_at_all() {
+async fn another_server_starts_with_a_younger_list_or_none() {
     let mut server = Server::start().await;
     let (mut client, watch) = connected(&mut server).await;
     let mut lists = client.feed.ha_tracker.feed.states.clone();
@@ -133,7 +133,7 @@ async fn another_server_begins_with_a_list_that_is_younger_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn lists_of_elected_replicas_are_taken_whole_and_none_is_taken_again() {
+async fn each_list_of_elected_replicas_is_applied_whole_and_once() {
     let mut server = Server::start().await;
     let (mut client, watch) = connected(&mut server).await;
     let asked_at = now() - 5_000;

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lasts_is_reported_again_and_what_is_gone_is_not() {
+    fn lasting_problems_are_reported_again_and_resolved_ones_are_not() {
         let start = Instant::now();
         let (mut schedule, both, one) = (Schedule::new(start), some(0..2), some(0..1));
         assert_eq!(report_all(&mut schedule, start, &both), (2, AGAIN_AFTER));
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_double_up_to_the_longest_and_an_answer_ends_them() {
+    fn backoff_doubles_up_to_its_limit_until_a_response() {
         let start = Instant::now();
         let (mut schedule, note) = (Schedule::new(start), some(0..1));
         let mut pauses = Vec::new();

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_sent_while_it_is_young_whatever_the_clock() {
+    fn a_list_is_sent_until_it_expires_whatever_the_clock() {
         let list: Arc<[_]> = Arc::new([elected(1, 1)]);
         for asked_at in [i64::MIN, 0, 100_000, i64::MAX] {
             for (elected, age, is_sent) in

@@ -74,7 +74,7 @@ fn of(tenants: impl IntoIterator<Item = (u8, u32)>) -> Document {
 
 proptest! {
     #[test]
-    fn whichever_versions_a_client_misses_it_ends_with_the_entries_of_the_newest(
+    fn a_client_that_misses_versions_ends_with_the_newest_entries(
         documents in prop::collection::vec((prop::collection::btree_map(0..9_u8, 1..4_u32, 0..9), any::<bool>()), 1..12),
         restart_at in 0..12_usize,
     ) {
@@ -101,7 +101,7 @@ proptest! {
 }
 
 #[test]
-fn a_client_is_told_what_changed_and_a_new_one_everything() {
+fn a_known_client_gets_changes_a_new_one_gets_everything() {
     let mut server = Server::new(1, BOUNDS);
     let mut client = Client::default();
     let first = server.read(&of((0..9).map(|tenant| (tenant, 1))), 1).unwrap();
@@ -115,7 +115,7 @@ fn a_client_is_told_what_changed_and_a_new_one_everything() {
 }
 
 #[test]
-fn nothing_is_published_for_what_changes_no_limit_and_no_origin() {
+fn changes_to_neither_limits_nor_origin_are_not_published() {
     let mut server = Server::new(1, BOUNDS);
     assert_eq!(server.publisher.publish(&ControlState::default(), Instant::now()).map(|_| ()), None, "no limits yet");
     assert_eq!(server.read(&of([(1, 1)]), 1).unwrap().version().sequence, 1);

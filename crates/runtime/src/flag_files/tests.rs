@@ -40,7 +40,7 @@ fn refuses(read: &str, written: &str) {
 }
 
 #[test]
-fn a_file_that_is_written_is_nobody_elses_however_it_is_spelled() {
+fn a_written_file_is_never_shared_however_it_is_spelled() {
     for name in ["a", "./a", "folder/../a", "folder/up/a", "link", "chain", "hard", "folder/up/folder/up/link"] {
         refuses("a", name);
         refuses(name, "a");

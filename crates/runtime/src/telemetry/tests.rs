@@ -66,7 +66,7 @@ fn a_format_is_spelled_as_it_is_shown() {
 }
 
 #[test]
-fn a_text_line_has_level_target_message_and_fields_and_escapes_line_breaks() {
+fn a_text_line_has_all_fields_and_escapes_line_breaks() {
     let text = logged("info", LogFormat::Text, |_| {
         tracing::warn!(target: "edge::test", tenant = "a\nb", samples = 3, "push denied");
     });
@@ -75,7 +75,7 @@ fn a_text_line_has_level_target_message_and_fields_and_escapes_line_breaks() {
 }
 
 #[test]
-fn a_json_line_is_one_object_with_the_fields_beside_the_message() {
+fn a_json_line_is_one_object_with_top_level_fields() {
     let text = logged("info", LogFormat::Json, |_| {
         tracing::warn!(target: "edge::test", tenant = "a\nb", samples = 3, "push denied");
     });
@@ -93,7 +93,7 @@ fn a_json_line_is_one_object_with_the_fields_beside_the_message() {
 }
 
 #[test]
-fn the_filter_changes_while_logs_are_written_and_a_clone_changes_the_same_logs() {
+fn clones_of_the_handle_change_the_filter_while_logging() {
     for format in [LogFormat::Text, LogFormat::Json] {
         let text = logged("info", format, |handle| {
             tracing::debug!("one");

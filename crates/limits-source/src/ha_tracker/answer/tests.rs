@@ -49,7 +49,7 @@ fn no_election_at_all_is_an_empty_list() {
 }
 
 #[test]
-fn an_entry_that_cannot_be_read_takes_the_others_nothing_away() {
+fn an_unreadable_entry_leaves_the_other_entries_intact() {
     #[track_caller]
     fn check(bad: &str, fault: &str) {
         let listed = read_list(&[entry(""), bad.to_owned(), entry(r#","future":[{}]"#)]);
@@ -87,7 +87,7 @@ fn what_is_no_list_is_no_answer() {
 }
 
 #[test]
-fn a_list_that_is_too_long_is_refused_and_the_longest_is_not() {
+fn an_overlong_list_is_rejected_the_longest_allowed_is_not() {
     let json = |entries: usize| format!(r#"{{"elected":[{}{{}}]}}"#, "{},".repeat(entries - 1));
     assert_eq!(read(json(MAX_ENTRIES).as_bytes()).map(|listed| listed.unreadable), Ok(MAX_ENTRIES));
     let error = read(json(MAX_ENTRIES + 1).as_bytes()).unwrap_err();

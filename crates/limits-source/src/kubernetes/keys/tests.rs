@@ -20,7 +20,7 @@ fn check(chosen: &[&str], keys: &[&str], read: &[&str], problems: &[&str]) {
 }
 
 #[test]
-fn the_key_that_mimir_mounts_is_read_whatever_is_beside_it() {
+fn the_key_mimir_mounts_is_read_whatever_other_keys_exist() {
     check(&[], &["runtime.yaml"], &["runtime.yaml"], &[]);
     check(&[], &["overrides.yaml"], &["overrides.yaml"], &[]);
     let zzz =
@@ -70,7 +70,7 @@ fn flat_keys_are_read_beside_a_document_and_alone() {
 }
 
 #[test]
-fn chosen_keys_are_read_in_their_order_and_nothing_else_is() {
+fn only_chosen_keys_are_read_in_their_order() {
     let unread =
         ["a.ingestion_rate", "c.yaml"].map(|key| format!("{key}: is not read: --limits does not name this key"));
     let keys = ["a.ingestion_rate", "a.yaml", "b.yaml", "c.yaml"];

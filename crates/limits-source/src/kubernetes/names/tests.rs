@@ -71,7 +71,7 @@ fn what_kubernetes_does_not_take_is_refused() {
 }
 
 #[test]
-fn an_object_is_selected_by_its_namespace_and_name_or_label() {
+fn a_configmap_is_selected_by_namespace_and_name_or_label() {
     let labels = |value: &str| BTreeMap::from([("app".to_owned(), value.to_owned())]);
     let by_name = check_spec("mimir/runtime", "mimir/runtime", &[]);
     assert!(by_name.selects("mimir", "runtime", &labels("x")) && !by_name.selects("mimir", "other", &labels("x")));

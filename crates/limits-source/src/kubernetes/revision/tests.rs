@@ -51,7 +51,7 @@ fn a_document_and_flat_keys_are_one_set() {
 }
 
 #[test]
-fn problems_are_those_of_the_object_that_was_read_even_where_nothing_of_it_was_taken() {
+fn problems_follow_the_object_read_even_if_it_is_rejected() {
     let bad = [("runtime.yaml", "overrides: {a: {ingestion_rate: fast}}")];
     let (mut never_good, mut replaced) = (revisions(), read("9", "overrides: {a: {}}"));
     for revisions in [&mut never_good, &mut replaced] {
@@ -63,7 +63,7 @@ fn problems_are_those_of_the_object_that_was_read_even_where_nothing_of_it_was_t
 }
 
 #[test]
-fn a_refused_document_keeps_the_limits_and_the_revision_that_they_are_from() {
+fn a_rejected_document_keeps_the_limits_and_their_revision() {
     let mut revisions = read("9", "overrides: {a: {}}");
     revisions.apply(&content("u", "10", &[("runtime.yaml", "overrides: {a: {ingestion_rate: fast}}")]));
     let (tenants, version, problems) = seen(&revisions);
@@ -82,7 +82,7 @@ fn an_object_without_data_is_an_emptied_document() {
 }
 
 #[test]
-fn a_deletion_keeps_the_limits_until_the_object_is_made_again() {
+fn a_deletion_keeps_the_limits_until_the_object_is_recreated() {
     let mut revisions = read("9", "overrides: {a: {}}");
     assert!(revisions.set_missing(true) && !revisions.set_missing(true));
     let deleted =
@@ -95,7 +95,7 @@ fn a_deletion_keeps_the_limits_until_the_object_is_made_again() {
 }
 
 #[test]
-fn what_keeps_the_object_from_being_read_is_a_problem_beside_the_documents() {
+fn a_read_error_is_a_problem_besides_those_of_documents() {
     let mut revisions = read("9", "a.ingestion_rate: fast\n");
     assert!(revisions.set_errors(vec!["no answer".to_owned()]));
     assert!(!revisions.set_errors(vec!["no answer".to_owned()]), "told once");
@@ -105,7 +105,7 @@ fn what_keeps_the_object_from_being_read_is_a_problem_beside_the_documents() {
 }
 
 #[test]
-fn an_object_that_never_was_is_told_apart_from_a_deleted_one() {
+fn a_missing_object_and_a_deleted_object_are_different_problems() {
     let mut revisions = revisions();
     revisions.set_missing(true);
     let expected = "mimir/mimir-runtime: the ConfigMap does not exist; create it, or name the one that Mimir reads";
@@ -113,7 +113,7 @@ fn an_object_that_never_was_is_told_apart_from_a_deleted_one() {
 }
 
 #[test]
-fn keys_of_which_none_is_known_to_be_mimirs_change_nothing() {
+fn ambiguous_keys_change_nothing() {
     let mut revisions = read("9", "overrides: {a: {}}");
     let document = "overrides: {a: {}, b: {}}";
     revisions.apply(&content("u", "10", &[("one.yaml", document), ("two.yaml", document)]));
@@ -132,7 +132,7 @@ fn keys_of_which_none_is_known_to_be_mimirs_change_nothing() {
 }
 
 #[test]
-fn what_is_wrong_with_an_object_that_a_label_selects_goes_by_its_name() {
+fn problems_of_an_object_selected_by_label_carry_its_name() {
     let spec: ConfigMapSpec = "mimir/app=runtime".parse().unwrap();
     let names = ObjectNames::default();
     let mut revisions = Revisions::new(spec, LimitsState::new(TenantLimits::default(), false), names.clone());
@@ -175,7 +175,7 @@ fn an_object_without_data_has_no_keys() {
 }
 
 #[test]
-fn the_newest_object_is_read_and_of_one_second_the_last_name() {
+fn the_newest_object_is_read_and_names_break_ties() {
     let name = |objects| newest(objects, |object: &ConfigMap| &object.metadata).and_then(|object| object.metadata.name);
     assert_eq!(name(vec![object("z", &at(1)), object("a", &at(2))]).as_deref(), Some("a"));
     assert_eq!(name(vec![object("b", &at(2)), object("a", &at(2))]).as_deref(), Some("b"));

@@ -40,7 +40,7 @@ fn a_flat_key_with_an_impossible_value_is_denied() {
 }
 
 #[test]
-fn an_unknown_name_is_denied_where_mimirs_fields_are_known_and_a_warning_elsewhere() {
+fn an_unknown_field_is_denied_only_for_known_versions() {
     let new = [("runtime.yaml", "overrides:\n  a:\n    ingestion_rte: 5\n")];
     let denial = "runtime.yaml:3: tenant a: field ingestion_rte is unknown to Mimir 3.1; did you mean ingestion_rate?; \
                   the whole document is refused; Mimir says: load file: yaml: unmarshal errors: line 3: field ingestion_rte \
@@ -54,7 +54,7 @@ fn an_unknown_name_is_denied_where_mimirs_fields_are_known_and_a_warning_elsewhe
 }
 
 #[test]
-fn good_documents_and_changes_beside_them_are_let_through_in_silence() {
+fn good_documents_and_unrelated_changes_are_allowed_without_warnings() {
     check(None, GOOD, None, &[]);
     check(Some(GOOD), &[("runtime.yaml", "overrides: {a: {ingestion_rate: 6}, b: {}}")], None, &[]);
     check(None, &[], None, &[]);
@@ -124,7 +124,7 @@ fn keys_that_are_not_read_are_warnings_and_not_judged() {
 }
 
 #[test]
-fn keys_of_which_none_is_known_to_be_mimirs_are_denied_unless_they_were_there() {
+fn ambiguous_keys_are_denied_unless_they_existed_before() {
     let both = [("a.yaml", "overrides: {}"), ("b.yaml", "overrides: {}")];
     let denial = "data: several keys can be the runtime configuration (a.yaml, b.yaml), and none of them is read; say which one Mimir reads: \
                   --limits kube:mimir/runtime/KEY, or KEY,KEY for several that Mimir merges from left to right";
@@ -137,7 +137,7 @@ fn keys_of_which_none_is_known_to_be_mimirs_are_denied_unless_they_were_there() 
 }
 
 #[test]
-fn a_good_key_that_is_broken_by_another_one_is_denied() {
+fn a_key_that_breaks_a_good_one_is_denied() {
     let chosen =
         Rules { configmap: "mimir/runtime/a.yaml,b.yaml".parse().unwrap_or_else(|_| unreachable!()), ..rules(false) };
     let good = ("a.yaml", "overrides: {a: {ha_tracker_failover_timeout: 30s}}");
