@@ -9,15 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
 use edge::{Budget, Clock, ControlWriter, DecodePool, HaTracker, Pipeline, Recorder};
 use limits::{ControlState, LimitsState};
-use limits_source::{DefaultLimits, DefaultLimitsSource, Source, SourceExtras, SourceSpec};
+use limits_source::{
+    DefaultLimits, DefaultLimitsSource, EdgeControl, Source, SourceExtras, SourceSpec, poll_ha_tracker,
+};
 use prometheus::Registry;
 use runtime::{HttpServer, LogHandle, Readiness, Serving, Shutdown, observability_routes};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 use crate::Config;
 use crate::admin::Admin;
@@ -39,15 +39,8 @@ const MAKE_ROOM_EVERY: Duration = Duration::from_secs(2);
 pub struct App {
     grpc: GrpcServer,
     calls: Calls,
-    http: HttpServer,
-    routes: Router,
-    readiness: Readiness,
     recorder: Recorder,
-    cache: Option<JoinHandle<()>>,
-    drain_delay: Duration,
-    drain_timeout: Duration,
-    /// Ends everything that is followed: after the drain, since calls are decided by the newest control state until then.
-    sources: DropGuard,
+    serving: Serving,
 }
 
 impl App {
@@ -62,7 +55,7 @@ impl App {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).context("metrics cannot be registered")?;
         let readiness = Readiness::default();
-        let http = HttpServer::bind(config.http_listen).await?;
+        let http = HttpServer::bind("HTTP", config.http_listen).await?;
         let recorder = Recorder::new(config.audit_log, &registry).context("--audit-log")?;
 
         let defaults = default_limits(config.default_limits, config.default_limits_given).await?;
@@ -70,10 +63,11 @@ impl App {
         let stop = CancellationToken::new();
         let sources = stop.clone().drop_guard();
         let edge = sources::edge_config(config.edge_config, stop.clone()).await;
-        let own_tracker = sources::ha_tracker(config.ha_tracker_url, stop.clone())?;
+        let own_tracker = config.ha_tracker_url.map(|url| poll_ha_tracker(url, stop.clone())).transpose();
+        let own_tracker = own_tracker.context("--ha-tracker-url")?;
         let is_asked = own_tracker.is_some() || matches!(config.limits, SourceSpec::Feed(_));
         let (mut writer, control) =
-            ControlWriter::new(Arc::clone(&edge.states.borrow().config), HaTracker { is_asked, has_list: false });
+            ControlWriter::new(Arc::clone(&edge.borrow().config), HaTracker { is_asked, has_list: false });
         writer.put_distributors(config.distributors);
         let pool = DecodePool::start(config.policy.bodies.limits, config.reading_threads)
             .context("decoding threads cannot be started")?;
@@ -95,7 +89,7 @@ impl App {
         let Source { limits, extras, cache_faults, cache } = source;
         let mut control_sources = ControlSources::new(&limits, &edge, &extras, own_tracker.as_ref());
         let tracker = match (own_tracker, &extras) {
-            (None, SourceExtras::Feed(feed)) => Some(feed.ha_tracker.feed.clone()),
+            (None, SourceExtras::Feed(feed)) => Some(feed.ha_tracker.clone()),
             (own, _) => own,
         };
         let admin = Admin {
@@ -103,7 +97,7 @@ impl App {
             recorder: recorder.clone(),
             default_problems: defaults.problems.into(),
             limits: limits.states.clone(),
-            edge: edge.states.clone(),
+            edge: edge.clone(),
             logs: logs.clone(),
             budget: Arc::clone(&budget),
             max_request_bytes: config.policy.bodies.max_request_bytes,
@@ -118,12 +112,9 @@ impl App {
                 }
             }
         };
-        changed_limits(&control_sources.take_over_first(&mut writer).await);
-        metrics.set_edge_config(&edge.states.borrow());
-        let shown = metrics.clone();
-        tokio::spawn(
-            control_sources.follow(writer, stop.clone(), changed_limits, move |edge| shown.set_edge_config(edge)),
-        );
+        let changed_edge = move |edge: &EdgeControl| metrics.set_edge_config(edge);
+        control_sources.apply_first(&mut writer, &changed_limits, &changed_edge).await;
+        tokio::spawn(control_sources.follow(writer, stop.clone(), changed_limits, changed_edge));
         tokio::spawn(evict_idle(Arc::clone(&pipeline), recorder.clone(), stop));
         let read = ReadAtScrape {
             pipeline,
@@ -136,19 +127,16 @@ impl App {
             logs,
         };
         read.register(&registry).context("metrics cannot be registered")?;
-        let routes = observability_routes(registry, readiness.clone()).merge(admin.routes());
-        Ok(Self {
-            grpc,
-            calls,
+        let serving = Serving {
             http,
-            routes,
+            routes: observability_routes(registry, readiness.clone()).merge(admin.routes()),
             readiness,
-            recorder,
-            cache,
-            drain_delay: config.drain_delay,
-            drain_timeout: config.drain_timeout,
+            drain_delay: config.server.drain_delay.into(),
+            drain_timeout: config.server.drain_timeout.into(),
             sources,
-        })
+            cache,
+        };
+        Ok(Self { grpc, calls, recorder, serving })
     }
 
     /// Where Envoy asks.
@@ -160,7 +148,7 @@ impl App {
     /// Where metrics and probes are.
     #[must_use]
     pub fn http_address(&self) -> SocketAddr {
-        self.http.address()
+        self.serving.http.address()
     }
 
     /// Serves until `shutdown` asks for a drain, then drains: unhealthy at once, accepting for the drain delay, then GOAWAY and the calls in
@@ -169,19 +157,10 @@ impl App {
     /// # Errors
     /// When a listener fails, or when a second signal cut the drain short.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        tracing::info!(grpc = %self.grpc.address(), http = %self.http.address(), "serving");
-        let (readiness, calls, grpc) = (self.readiness.clone(), self.calls, self.grpc);
-        let serving = Serving {
-            http: self.http,
-            routes: self.routes,
-            readiness: self.readiness,
-            drain_delay: self.drain_delay,
-            drain_timeout: self.drain_timeout,
-            sources: self.sources,
-            cache: self.cache,
-        };
+        let Self { grpc, calls, recorder, serving } = self;
+        tracing::info!(grpc = %grpc.address(), http = %serving.http.address(), "serving");
+        let readiness = serving.readiness.clone();
         serving.run(move |stop| grpc.serve(readiness, stop), calls.ended(), &shutdown).await?;
-        let recorder = self.recorder;
         // Its only error is a panic, which was shown.
         drop(tokio::task::spawn_blocking(move || recorder.finish()).await);
         Ok(())
@@ -198,7 +177,7 @@ async fn default_limits(source: DefaultLimitsSource, given: bool) -> anyhow::Res
         tracing::warn!("default limits problem: {problem}");
     }
     if !given {
-        let problem = DefaultLimits::nobody_said();
+        let problem = DefaultLimits::not_given();
         tracing::warn!(code = problem.code.id(), "{problem}");
     }
     Ok(defaults)

@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use limits::TenantLimits;
 use tempfile::TempDir;
@@ -9,6 +10,10 @@ use crate::MAX_FILE_BYTES;
 
 fn state() -> LimitsState {
     LimitsState::new(TenantLimits::default(), false)
+}
+
+fn list(path: &std::path::Path) -> DocumentList {
+    path.display().to_string().parse().unwrap()
 }
 
 struct Watched {
@@ -23,7 +28,7 @@ impl Watched {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("runtime.yaml");
         fs::write(&path, text).unwrap();
-        Self { source: FileSource::new(path.clone(), state()).unwrap(), path, folder }
+        Self { source: FileSource::new(list(&path), state(), Freshness::default()).unwrap(), path, folder }
     }
 
     fn write(&self, text: &str) {
@@ -101,7 +106,7 @@ fn what_is_no_regular_file_is_not_opened() {
     fs::remove_file(&watched.path).unwrap();
     let made = std::process::Command::new("mkfifo").arg(&watched.path).status().unwrap();
     assert!(made.success());
-    assert_eq!(watched.poll(), Some((1, 1)), "a pipe nobody writes to would never be read to its end");
+    assert_eq!(watched.poll(), Some((1, 1)), "a read of a pipe without a writer would never end");
     fs::remove_file(&watched.path).unwrap();
     fs::create_dir(&watched.path).unwrap();
     assert_eq!(watched.poll(), None, "the same problem is reported once");
@@ -130,11 +135,12 @@ fn a_broken_document_keeps_restored_limits_without_confirming_them() {
     let mut state = state();
     state.apply(&[SourceDocument::new("cache", "overrides: { a: {}, b: {} }")]);
     let mut watched = Watched::new("overrides: [");
-    watched.source = FileSource::new(watched.path.clone(), state).unwrap().restored(Duration::from_secs(3600));
+    let hour = Duration::from_secs(3600);
+    watched.source = FileSource::new(list(&watched.path), state, Freshness::confirmed_ago(hour)).unwrap();
     let sender = watch::Sender::new(ControlState::default());
     watched.source.step(&sender);
     assert_eq!(sender.borrow().limits.as_ref().map(|limits| limits.len()), Some(2));
-    assert!(watched.source.freshness.age() >= Duration::from_secs(3600));
+    assert!(watched.source.freshness.age() >= hour);
 }
 
 /// Two files that make up one source.
@@ -142,8 +148,8 @@ fn two(first: &str, second: &str) -> Watched {
     let mut watched = Watched::new(first);
     let both = [watched.path.clone(), watched.folder.path().join("more.yaml")];
     fs::write(&both[1], second).unwrap();
-    let list: DocumentList = both.map(|path| path.display().to_string()).join(",").parse().unwrap();
-    watched.source = FileSource::new(list, state()).unwrap();
+    let both: DocumentList = both.map(|path| path.display().to_string()).join(",").parse().unwrap();
+    watched.source = FileSource::new(both, state(), Freshness::default()).unwrap();
     watched
 }
 

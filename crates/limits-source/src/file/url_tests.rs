@@ -73,8 +73,8 @@ struct Followed {
 impl Followed {
     async fn start(documents: &str) -> Self {
         let state = LimitsState::new(TenantLimits::default(), false);
-        let mut source = FileSource::new(documents.parse::<DocumentList>().unwrap(), state).unwrap();
-        source.freshness = Freshness::confirmed_ago(Duration::from_secs(3_600));
+        let freshness = Freshness::confirmed_ago(Duration::from_secs(3_600));
+        let mut source = FileSource::new(documents.parse::<DocumentList>().unwrap(), state, freshness).unwrap();
         if let Some(fetcher) = &mut source.fetcher {
             fetcher.set_polls(QUICK);
         }
@@ -154,5 +154,5 @@ async fn an_answer_that_is_too_large_is_not_held() {
     let large = "#".repeat((watched::MAX_FILE_BYTES + 1).try_into().unwrap());
     server.answers(&[("a.yaml", Ok(&large))]);
     let mut followed = Followed::start(&server.url("a.yaml")).await;
-    followed.sees(0, Some("the URL cannot be read: its answer has more than 16777216 bytes")).await;
+    followed.sees(0, Some("the URL cannot be read: its response has more than 16777216 bytes")).await;
 }

@@ -200,7 +200,7 @@ async fn limits_that_change_as_it_is_stopped_are_written() {
 }
 
 #[tokio::test]
-async fn what_a_killed_process_left_behind_is_in_nobodys_way() {
+async fn the_leftovers_of_a_killed_process_are_replaced() {
     let folder = Folder::new();
     for part in ["", "# limits ca", "# limits cache of mimir-rls, written by it alone; format 1, che"] {
         fs::write(folder.at("limits.cache.new"), part).unwrap();
@@ -318,7 +318,9 @@ async fn a_server_restarts_from_its_cache_without_its_file() {
     let age = folder.cache().load(&mut state).unwrap();
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
-    let mut feed = FileSource::new(folder.at("runtime.yaml"), state).unwrap().restored(age).start(stop).await;
+    let documents = folder.at("runtime.yaml").display().to_string().parse().unwrap();
+    let source = FileSource::new(documents, state, Freshness::confirmed_ago(age)).unwrap();
+    let mut feed = source.start(stop).await;
     let now = feed.states.borrow_and_update().clone();
     assert_eq!((now.limits.map(|limits| limits.len()), now.problems.len()), (Some(2), 1));
     assert!((hour..2 * hour).contains(&feed.freshness.age()), "{:?}", feed.freshness.age());

@@ -1,4 +1,4 @@
-//! Updates that are not taken, and what is asked after them.
+//! Rejected updates, and the requests after them.
 
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,7 @@ async fn a_change_whose_server_dies_in_between_changes_nothing() {
     let mut client = client.started().await;
     let half = delta(2, &[B], &[], &[A, B]);
     watch.limits(LimitsPart { last: false, ..half }).await;
-    // What is said after it has been heard, so the part has, too.
+    // A later message has arrived, so this part has as well.
     watch.say(Update::Problems(ProblemList { problems: vec![Problem::default()] })).await;
     client.feed.limits.states.wait_for(|state| !state.problems.is_empty()).await.unwrap();
     dying.die();
@@ -61,7 +61,7 @@ async fn a_change_whose_server_dies_in_between_changes_nothing() {
     assert_eq!(client.feed.counts.streams_lost.get(), 1);
 }
 
-/// Says `bad` after limits were taken; they hold, and everything is asked for, once the server has been left alone for a while.
+/// Sends `bad` after limits were applied: they stay, and after the server was avoided for a while, everything is requested.
 async fn check(bad: LimitsPart) {
     let mut server = Server::start().await;
     let client = Client::start(&[server.url()]);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use limits::Mode;
-use limits_source::FeedSource;
+use limits_source::{FeedSource, Freshness};
 use proto::edge::limits::v1::{Heartbeat, LimitsPart, Version};
 
 use crate::server::Server;
@@ -85,7 +85,8 @@ async fn a_server_with_equal_limits_resumes_without_sending_them() {
 #[tokio::test]
 async fn restored_limits_hold_until_a_server_gives_others() {
     let mut server = Server::start().await;
-    let source = FeedSource::new(server.url().parse().unwrap(), state_with(&[A])).restored(Duration::from_secs(86_400));
+    let freshness = Freshness::confirmed_ago(Duration::from_secs(86_400));
+    let source = FeedSource::new(server.url().parse().unwrap(), state_with(&[A]), freshness);
     let mut client = Client::start_from(source).started().await;
     assert_eq!(client.tenants(), [A]);
     let mut watch = server.watch().await;
@@ -105,7 +106,7 @@ async fn restored_limits_hold_until_a_server_gives_others() {
 #[tokio::test]
 async fn an_entry_in_shadow_never_replaces_a_good_one() {
     let mut server = Server::start().await;
-    let source = FeedSource::new(server.url().parse().unwrap(), state_with(&[A]));
+    let source = FeedSource::new(server.url().parse().unwrap(), state_with(&[A]), Freshness::default());
     let mut client = Client::start_from(source).started().await;
     let watch = server.watch_beating().await;
     watch.limits(everything(1, &["a! {ingestion_rate: 1}", "b! {request_rate: 5}"])).await;
@@ -152,7 +153,7 @@ async fn only_a_server_whose_limits_are_accepted_confirms_them() {
 #[tokio::test]
 async fn a_server_without_origin_is_believed() {
     let mut server = Server::start().await;
-    let client = Client::start_from(FeedSource::new(server.url().parse().unwrap(), state()));
+    let client = Client::start_from(FeedSource::new(server.url().parse().unwrap(), state(), Freshness::default()));
     let watch = server.watch_beating().await;
     watch.limits(everything(9, &[A])).await;
     let mut client = client.started().await;

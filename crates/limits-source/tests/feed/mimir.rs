@@ -94,7 +94,7 @@ fn aged(update: Update, age: Duration) -> Update {
 async fn a_lists_age_is_the_servers_whatever_the_clocks_say() {
     let mut server = Server::start().await;
     let (mut client, watch) = connected(&mut server).await;
-    let lists = &mut client.feed.ha_tracker.feed.states;
+    let lists = &mut client.feed.ha_tracker.states;
     let hour = 3_600_000;
     for (asked_at, age) in [(now() - hour, 4), (now() + hour, 15), (now(), 3_600), (now() - 1, u64::MAX / 1_000)] {
         let age = Duration::from_secs(age);
@@ -112,7 +112,7 @@ async fn a_lists_age_is_the_servers_whatever_the_clocks_say() {
 async fn another_server_starts_with_a_younger_list_or_none() {
     let mut server = Server::start().await;
     let (mut client, watch) = connected(&mut server).await;
-    let mut lists = client.feed.ha_tracker.feed.states.clone();
+    let mut lists = client.feed.ha_tracker.states.clone();
     watch.say(aged(elected(now(), &["first"], true), Duration::from_secs(4))).await;
     in_time("a list", lists.wait_for(|list| list.elected.is_some())).await.unwrap();
     lists.mark_unchanged();
@@ -137,14 +137,14 @@ async fn each_list_of_elected_replicas_is_applied_whole_and_once() {
     let mut server = Server::start().await;
     let (mut client, watch) = connected(&mut server).await;
     let asked_at = now() - 5_000;
-    assert!(client.feed.ha_tracker.feed.states.borrow().elected.is_none());
+    assert!(client.feed.ha_tracker.states.borrow().elected.is_none());
     watch.say(elected(asked_at, &["r1"], false)).await;
     watch.say(elected(asked_at, &["r2"], true)).await;
-    let lists = &mut client.feed.ha_tracker.feed.states;
+    let lists = &mut client.feed.ha_tracker.states;
     let state = in_time("a list", lists.wait_for(|list| list.elected.is_some())).await.unwrap().clone();
     let names: Vec<_> = state.elected.unwrap().iter().map(|one| one.replica.to_string()).collect();
     assert_eq!((state.asked_at, names), (asked_at, vec!["r1".to_owned(), "r2".to_owned()]));
-    let age = client.feed.ha_tracker.feed.freshness.age();
+    let age = client.feed.ha_tracker.freshness.age();
     assert!((Duration::from_secs(5)..Duration::from_secs(25)).contains(&age), "{age:?}");
 
     lists.mark_unchanged();

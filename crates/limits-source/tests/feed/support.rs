@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use limits::{EntryUpdate, LimitsState, Mode, TenantLimits as Limits, Update};
-use limits_source::{ControlState, Feed, FeedSource};
+use limits_source::{ControlState, Feed, FeedSource, Freshness};
 use proto::edge::limits::v1::{LimitsPart, Mode as FeedMode, TenantLimits, Version};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +25,7 @@ pub(crate) struct Client {
 impl Client {
     /// Starts without waiting for the first limits, which the test has yet to say.
     pub(crate) fn start(urls: &[String]) -> StartingClient {
-        Self::start_from(FeedSource::new(urls.join(",").parse().unwrap(), state()))
+        Self::start_from(FeedSource::new(urls.join(",").parse().unwrap(), state(), Freshness::default()))
     }
 
     pub(crate) fn start_from(source: FeedSource) -> StartingClient {
@@ -50,7 +50,7 @@ impl Client {
         assert!(seen, "waited for {expected:?}, and has {:?}", self.tenants());
     }
 
-    /// Waits until something is so that no channel tells.
+    /// Waits for a condition that has no channel.
     pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Feed) -> bool) {
         let mut ticks = tokio::time::interval(Duration::from_millis(5));
         let wait = async {
@@ -116,7 +116,7 @@ pub(crate) fn state_with(texts: &[&str]) -> LimitsState {
     state
 }
 
-/// The sum that a server tells of these entries.
+/// The sum that a server sends for these entries.
 pub(crate) fn sum(texts: &[&str]) -> u64 {
     state_with(texts).current().unwrap().content_sum()
 }

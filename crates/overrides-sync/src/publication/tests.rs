@@ -47,10 +47,10 @@ struct Client {
 }
 
 impl Client {
-    /// Takes what it is told; whether that was everything, and how many entries were in it.
+    /// Applies an update; returns whether it was complete, and how many entries it had.
     fn take(&mut self, published: &Published) -> (bool, usize) {
         let parts = published.parts(self.have.as_ref());
-        let (mut complete, mut told) = (false, 0);
+        let (mut complete, mut entries) = (false, 0);
         for (place, part) in parts.iter().enumerate() {
             assert_eq!(part.version.as_ref(), Some(published.version()));
             assert_eq!(part.last, place + 1 == parts.len());
@@ -59,12 +59,12 @@ impl Client {
                 self.entries.clear();
             }
             complete = part.complete;
-            told += part.put.len() + part.removed.len();
+            entries += part.put.len() + part.removed.len();
             self.entries.extend(part.put.iter().map(|entry| (entry.tenant.clone(), entry.clone())));
             self.entries.retain(|tenant, _| !part.removed.contains(tenant));
         }
         self.have = Some(published.version().clone());
-        (complete, told)
+        (complete, entries)
     }
 }
 
@@ -148,9 +148,9 @@ fn a_client_older_than_the_history_is_told_everything() {
     assert_eq!(behind(2..7), (false, 1), "five changes are remembered");
     assert_eq!(behind(10..16), (true, 2), "six are not");
 
-    let everybody = |rate| of((0..13).map(move |tenant| (tenant, rate)));
-    client.take(&server.read(&everybody(1), 50).unwrap());
-    assert_eq!(client.take(&server.read(&everybody(2), 51).unwrap()), (true, 13), "a change of too many keys is not");
+    let all_tenants = |rate| of((0..13).map(move |tenant| (tenant, rate)));
+    client.take(&server.read(&all_tenants(1), 50).unwrap());
+    assert_eq!(client.take(&server.read(&all_tenants(2), 51).unwrap()), (true, 13), "a change of too many keys is not");
     assert_eq!(client.take(&server.read(&of([(0, 2)]), 52).unwrap()), (false, 12));
 }
 

@@ -1,4 +1,4 @@
-//! What a client of the feed is told.
+//! What a client of the feed receives.
 
 use axum::Router;
 use axum::routing::get;

@@ -8,7 +8,7 @@ use anyhow::Context;
 use edge::{BodyPolicy, Budget, ControlHandle, Recorder};
 use proto::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use proto::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitServiceServer;
-use runtime::{Readiness, bounded_connections, health_service, reflection_service};
+use runtime::{Readiness, bounded_connections, health_service, listen, reflection_service};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -77,9 +77,7 @@ impl GrpcServer {
         calls: Calls,
         metrics: Metrics,
     ) -> anyhow::Result<Self> {
-        let listener =
-            TcpListener::bind(address).await.with_context(|| format!("cannot listen for gRPC on {address}"))?;
-        let address = listener.local_addr()?;
+        let (listener, address) = listen("gRPC", address).await?;
         let Services { check, rate_limits, budget, bodies, control, recorder } = services;
 
         // A message over a service's own limit would end in a gRPC error; over the same limit, admission gives an answer.

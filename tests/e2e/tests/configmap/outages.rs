@@ -17,7 +17,7 @@ fn a_killed_api_server_takes_nothing_away_and_soon_after_it_is_back_everything_i
     let mut watched = Watched::start(&cluster);
     cluster.server.kill();
     let killed = Instant::now();
-    until("the outage is a problem", || watched.complains("the API server cannot be asked"));
+    until("the outage is a problem", || watched.complains("the request to the API server failed"));
     assert_eq!(watched.rate("team"), Some(1.0));
     cluster.server.restart();
     let back = Instant::now();
@@ -51,7 +51,7 @@ fn a_frozen_api_server_is_found_out_and_left_when_it_is_replaced() {
     let mut cluster = Cluster::start(&rates(&[("team", 1)]));
     let mut watched = Watched::start(&cluster);
     cluster.server.freeze();
-    until("that nothing answers is a problem", || watched.complains("cannot be asked"));
+    until("that nothing answers is a problem", || watched.complains("the request to the API server failed"));
     assert_eq!(watched.rate("team"), Some(1.0));
     cluster.server.resume();
     let resumed = Instant::now();

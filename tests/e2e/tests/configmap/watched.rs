@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use e2e::{ADMIN, Cluster, until};
 use limits::{ControlState, LimitsState, TenantLimits};
-use limits_source::{ConfigMapSource, ConfigMapSpec, KubeClient, LimitsFeed, WatchCounts};
+use limits_source::{ConfigMapSource, ConfigMapSpec, Freshness, KubeClient, LimitsFeed, WatchCounts};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -41,9 +41,9 @@ impl Watched {
     fn with_spec(kubeconfig: &Path, configmap: &str, state: LimitsState, age: Duration) -> Self {
         let runtime = runtime();
         let (feed, counts) = runtime.block_on(async {
-            let client = KubeClient::from_kubeconfig(kubeconfig).await.expect("a kubeconfig");
+            let client = KubeClient::new(Some(kubeconfig.to_owned())).await.expect("a kubeconfig");
             let spec: ConfigMapSpec = configmap.parse().expect("a ConfigMap");
-            let source = ConfigMapSource::new(client, spec, state).restored(age);
+            let source = ConfigMapSource::new(client, spec, state, Freshness::confirmed_ago(age));
             let counts = source.counts();
             (source.start(CancellationToken::new()).await, counts)
         });

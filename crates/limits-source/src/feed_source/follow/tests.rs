@@ -16,7 +16,7 @@ use crate::Freshness;
 const DEADLINE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Says one thing to everybody, and then heartbeats.
+/// Sends one message to each client, and then heartbeats.
 struct Server {
     age: Duration,
     part: LimitsPart,

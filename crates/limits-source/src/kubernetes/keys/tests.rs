@@ -26,12 +26,12 @@ fn the_key_mimir_mounts_is_read_whatever_other_keys_exist() {
     let zzz =
         "zzz.yaml: is not read: runtime.yaml is the key that is read; --limits kube:mimir/runtime/KEY names another";
     check(&[], &["runtime.yaml", "zzz.yaml"], &["runtime.yaml"], &[zzz]);
-    let beside = ["NOTES", "mimir.conf"].map(|key| {
+    let others = ["NOTES", "mimir.conf"].map(|key| {
         format!(
             "{key}: is not read: overrides.yaml is the key that is read; --limits kube:mimir/runtime/KEY names another"
         )
     });
-    check(&[], &["NOTES", "mimir.conf", "overrides.yaml"], &["overrides.yaml"], &[&beside[0], &beside[1]]);
+    check(&[], &["NOTES", "mimir.conf", "overrides.yaml"], &["overrides.yaml"], &[&others[0], &others[1]]);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn several_documents_of_which_none_is_mimirs_are_refused() {
 }
 
 #[test]
-fn flat_keys_are_read_beside_a_document_and_alone() {
+fn flat_keys_are_read_others_a_document_and_alone() {
     check(&[], &["a.ingestion_rate", "b.c.request_rate"], &["a.ingestion_rate", "b.c.request_rate"], &[]);
     check(&[], &["a.ingestion_rate", "runtime.yaml"], &["runtime.yaml", "a.ingestion_rate"], &[]);
     let misspelt = data(&[("a.ingestion_rte", "5\n"), ("b.ingestion_rate", "5")], &[]);

@@ -12,8 +12,8 @@ fn content(uid: &str, version: &str, data: &[(&str, &str)]) -> Content {
 }
 
 fn revisions() -> Revisions {
-    let name = ConfigMapName { namespace: "mimir".to_owned(), name: "mimir-runtime".to_owned() };
-    Revisions::new(name.into(), LimitsState::new(TenantLimits::default(), false), ObjectNames::default())
+    let name = NamespacedName { namespace: "mimir".to_owned(), name: "mimir-runtime".to_owned() };
+    Revisions::new(name.into(), LimitsState::new(TenantLimits::default(), false), LastReadName::default())
 }
 
 fn read(version: &str, text: &str) -> Revisions {
@@ -98,7 +98,7 @@ fn a_deletion_keeps_the_limits_until_the_object_is_recreated() {
 fn a_read_error_is_a_problem_besides_those_of_documents() {
     let mut revisions = read("9", "a.ingestion_rate: fast\n");
     assert!(revisions.set_errors(vec!["no answer".to_owned()]));
-    assert!(!revisions.set_errors(vec!["no answer".to_owned()]), "told once");
+    assert!(!revisions.set_errors(vec!["no answer".to_owned()]), "reported once");
     assert_eq!(seen(&revisions).2.len(), 2);
     assert!(revisions.set_errors(vec![]));
     assert_eq!(seen(&revisions).2.len(), 1);
@@ -127,14 +127,14 @@ fn ambiguous_keys_change_nothing() {
         &[("one.yaml", document), ("runtime.yaml", "overrides: {a: {}, c: {}, d: {}}")],
     ));
     let (tenants, version, problems) = seen(&revisions);
-    assert_eq!((tenants, version.as_deref(), problems.len()), (3, Some("11"), 1), "the other key is told of");
+    assert_eq!((tenants, version.as_deref(), problems.len()), (3, Some("11"), 1), "the other key is reported");
     assert!(revisions.is_in_force());
 }
 
 #[test]
 fn problems_of_an_object_selected_by_label_carry_its_name() {
     let spec: ConfigMapSpec = "mimir/app=runtime".parse().unwrap();
-    let names = ObjectNames::default();
+    let names = LastReadName::default();
     let mut revisions = Revisions::new(spec, LimitsState::new(TenantLimits::default(), false), names.clone());
     revisions.set_missing(true);
     let nothing = "mimir/app=runtime: no ConfigMap has the label; add it to the one that Mimir reads, or name that one";

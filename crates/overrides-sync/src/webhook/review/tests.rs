@@ -1,4 +1,4 @@
-use limits_source::ConfigMapName;
+use limits_source::NamespacedName;
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn content(documents: &[(&str, &str)]) -> ConfigMapData {
 }
 
 fn rules(allow_empty: bool) -> Rules {
-    let name = ConfigMapName { namespace: "mimir".to_owned(), name: "runtime".to_owned() };
+    let name = NamespacedName { namespace: "mimir".to_owned(), name: "runtime".to_owned() };
     let (defaults, version) = (Defaults::default(), MimirVersion::default());
     Rules { configmap: name.into(), defaults, version, allow_empty }
 }
@@ -71,13 +71,12 @@ fn a_change_that_leaves_the_data_alone_is_never_denied() {
 fn one_thing_can_be_mended_at_a_time() {
     let before = [("a.ingestion_rate", "fast"), ("b.ingestion_rate", "slow")];
     let known =
-        "was there before: b.ingestion_rate: tenant b: field ingestion_rate is \"slow\": write a number such as 10000";
+        "existed before: b.ingestion_rate: tenant b: field ingestion_rate is \"slow\": write a number such as 10000";
     check(Some(&before), &[("a.ingestion_rate", "5"), ("b.ingestion_rate", "slow")], None, &[known]);
     let denial = "b.ingestion_rate: tenant b: field ingestion_rate is \"slower\": write a number such as 10000";
     check(Some(&before), &[("a.ingestion_rate", "5"), ("b.ingestion_rate", "slower")], Some(denial), &[]);
 
-    let moved =
-        "was there before: flat.yaml:2: tenant b: field ingestion_rate is \"slow\": write a number such as 10000";
+    let moved = "existed before: flat.yaml:2: tenant b: field ingestion_rate is \"slow\": write a number such as 10000";
     check(
         Some(&[("flat.yaml", "b.ingestion_rate: slow")]),
         &[("flat.yaml", "a.ingestion_rate: 5\nb.ingestion_rate: slow")],
@@ -86,9 +85,9 @@ fn one_thing_can_be_mended_at_a_time() {
     );
 
     let bad = ("runtime.yaml", "overrides: [a]");
-    let untouched = "was there before: runtime.yaml:1: field overrides is a list: write a mapping of tenants with their limits; the whole document is refused";
+    let untouched = "existed before: runtime.yaml:1: field overrides is a list: write a mapping of tenants with their limits; the whole document is refused";
     check(Some(&[bad]), &[bad, ("a.ingestion_rate", "5")], None, &[untouched]);
-    // Mimir refuses it still, whatever was mended in it.
+    // Mimir still rejects it, whatever was fixed in it.
     let half = [("runtime.yaml", "overrides: {a: {ingestion_rate: fast, request_rate: 1}}")];
     let denial = "runtime.yaml:1: tenant a: field ingestion_rate is \"fast\": write a number such as 10000; the whole document is refused; \
                   Mimir says: load file: yaml: unmarshal errors: line 3: cannot unmarshal !!str `fast` into float64";
@@ -130,7 +129,7 @@ fn ambiguous_keys_are_denied_unless_they_existed_before() {
                   --limits kube:mimir/runtime/KEY, or KEY,KEY for several that Mimir merges from left to right";
     check(Some(GOOD), &both, Some(denial), &[]);
     let change = [("a.yaml", "overrides: {a: {}}"), both[1]];
-    let warning = format!("was there before: {denial}");
+    let warning = format!("existed before: {denial}");
     let shown = review(&rules(false), Some(&content(&both)), &content(&change));
     assert_eq!(shown.denial, None);
     assert!(shown.warnings.len() == 1 && warning.starts_with(shown.warnings[0].trim_end_matches('…')), "{shown:?}");

@@ -51,7 +51,7 @@ fn a_new_pair_is_taken_once_both_halves_are_there() -> anyhow::Result<()> {
     let mut tls = Tls::load(files.clone())?;
     let mut acceptor = tls.acceptor();
     let mut look = |counts: &IntCounter| {
-        tls.on_look(read_pair(&files), counts);
+        tls.on_poll(read_pair(&files), counts);
         let changed = acceptor.has_changed().unwrap_or(false);
         acceptor.mark_unchanged();
         (changed, counts.get())
