@@ -6,15 +6,15 @@
 # A builder that cannot name a target (Railway) sets the build argument IMAGE to one of them, or to mimir-rls-bundled.
 ARG IMAGE=mimir-rls
 
-# Dependencies are compiled before our sources are there, so that a change of ours leaves this layer alone. Layers and no cache mounts: builders
-# differ in what they take for a cache's name.
+# Dependencies are compiled before our sources are copied, so that a change of the sources reuses this layer. Layers instead of cache mounts, because
+# builders differ in the cache ids that they accept.
 FROM rust:1.95.0-slim-bookworm AS dependencies
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --no-install-recommends --yes ca-certificates \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-# Static: glibc's own resolver is inside, and the image needs no library. With an explicit --target these flags are not for build scripts.
+# Static: includes glibc's resolver, and the image needs no library. With an explicit --target these flags do not apply to build scripts.
 ENV CARGO_TARGET_DIR=/target \
     RUSTFLAGS="-C target-feature=+crt-static"
 COPY Cargo.toml Cargo.lock ./
@@ -39,7 +39,7 @@ COPY proto/ proto/
 COPY crates/ crates/
 RUN sh ops/docker/build programs
 
-# What a program finds beside itself: authorities for https, users, where names are looked up, and folders it may write to.
+# The files of each image besides its program: CAs for https, users, the configuration of name resolution, and writable folders.
 FROM scratch AS runtime
 COPY --from=build /rootfs/ /
 COPY --from=build --chown=65532:65532 /caches/ /var/cache/
@@ -51,7 +51,7 @@ LABEL org.opencontainers.image.licenses="Apache-2.0" \
 
 FROM runtime AS mimir-rls
 LABEL org.opencontainers.image.title="mimir-rls" \
-      org.opencontainers.image.description="Answers Envoy whether a remote-write push keeps to its tenant's limits in Mimir"
+      org.opencontainers.image.description="Enforces Mimir's ingestion limits for Envoy before a push reaches Mimir"
 COPY --from=build /programs/mimir-rls /usr/local/bin/mimir-rls
 EXPOSE 8081 9090
 ENTRYPOINT ["/usr/local/bin/mimir-rls"]
@@ -69,23 +69,23 @@ LABEL org.opencontainers.image.title="edgectl" \
 COPY --from=build /programs/edgectl /usr/local/bin/edgectl
 ENTRYPOINT ["/usr/local/bin/edgectl"]
 
-# For hosts that mount no files: the limits of ops/compose/limits are part of the image, and a commit changes them.
+# For platforms that cannot mount files: the image includes ops/compose/limits, and a commit changes the limits.
 FROM mimir-rls AS mimir-rls-bundled
 COPY ops/compose/limits/ /etc/mimir-rls/
 ENV MIMIR_RLS_LIMITS=file:/etc/mimir-rls/limits.yaml \
     MIMIR_RLS_EDGE_CONFIG=/etc/mimir-rls/edge.yaml
 
-# What the configuration's script, a health check and a pod's preStop run. busybox goes by the name it is called by.
+# The commands of the configuration script, of a health check and of a pod's preStop hook. busybox acts by the name it is called with.
 FROM busybox:1.37.0-musl AS shell
 RUN mkdir -p /rootfs/bin /rootfs/run/envoy \
     && cp /bin/busybox /rootfs/bin/busybox \
     && for name in grep sed sh sleep wget; do ln -s busybox "/rootfs/bin/$name"; done
 
-# Without a command it configures itself from its environment, see ops/docker/envoy; the chart runs `envoy` itself, with a file of its own.
+# The default command configures Envoy from environment variables (ops/docker/envoy). The chart runs `envoy` with its own configuration.
 FROM envoyproxy/envoy:distroless-v1.40.0 AS mimir-envoy
 ARG VERSION=dev
 LABEL org.opencontainers.image.title="mimir-envoy" \
-      org.opencontainers.image.description="Envoy, set up to ask mimir-rls about every push" \
+      org.opencontainers.image.description="Envoy, configured to check every push with mimir-rls" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.vendor="mimir-rls" \
       org.opencontainers.image.version="${VERSION}"

@@ -4,7 +4,7 @@
 //! answers; and a tenant in shadow or off is never refused.
 //!
 //! The first byte of an input chooses whether the others are a `CheckRequest` (bit 0), or header lines, an empty line and a body, which is sent
-//! compressed (bit 1), withheld (bit 2) or as a part (bit 3), with the headers in the old map (bit 4).
+//! compressed (bit 1), not sent (bit 2) or as a part (bit 3), with the headers in the old map (bit 4).
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue as HttpValue, StatusCode};

@@ -42,19 +42,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- .Values.mimir.host | default (printf "%s.%s.svc.%s" .Values.mimir.distributorService .Values.mimir.namespace .Values.clusterDomain) -}}
 {{- end -}}
 
-{{- /* Mimir's own limit where Envoy must refuse nothing that Mimir takes; else what a sender's largest push has, with room. */ -}}
+{{- /* A mirror takes pushes up to Mimir's own limit. The default of mode enforce is well above what senders batch. */ -}}
 {{- define "envoy.maxRequestBytes" -}}
 {{- .Values.limits.maxRequestBytes | default (ternary 104857600 16777216 (eq .Values.mode "mirror")) | int64 -}}
 {{- end -}}
 
-{{- /* How many pushes of a size three quarters of the heap hold: each needs 3 to 4 times its size. A quarter is left for all others,
-or, where there are huge ones too and every place is taken at once, the room between the heap's bound and the pod's limit is needed. */ -}}
+{{- /* How many pushes of a size fit into three quarters of the heap. Each needs 3 to 4 times its size. The last quarter is for all other pushes. With
+huge pushes allowed and all places taken, Envoy also needs the room between maxHeapBytes and the pod's memory limit. */ -}}
 {{- define "envoy.places" -}}
 {{- max 1 (div (mul 3 (div (.heap | int64) 4)) (mul 4 .bytes)) | int64 -}}
 {{- end -}}
 
-{{- /* Pushes that are bounded by number, by how large they say they are. Few have more than 16 MB: were all places for the largest that is allowed,
-honest ones would be refused, and were none, a client with as many places of the largest would take more memory than a pod has. */ -}}
+{{- /* Bounds on the number of pushes, by Content-Length. Few pushes have more than 16 MB. One bound computed for the largest size would deny ordinary
+large pushes; one computed for 16 MB would let a client with the largest pushes exceed the pod's memory. */ -}}
 {{- define "envoy.boundedPushes" -}}
 {{- $heap := .Values.limits.maxHeapBytes -}}
 {{- $largest := include "envoy.maxRequestBytes" . | int64 -}}
@@ -68,17 +68,18 @@ honest ones would be refused, and were none, a client with as many places of the
 {{- end }}
 {{- end -}}
 
-{{- /* What holds for a push that is asked about. */ -}}
+{{- /* The per-route settings of a push that mimir-rls checks. */ -}}
 {{- define "envoy.checkedPush" -}}
-# Of a push that Check has let through and counted; without a count there is no descriptor, and nothing is asked.
+# Charges the cost that Check counted. Without that metadata there is no descriptor, and the filter makes no call.
 envoy.filters.http.ratelimit:
   "@type": type.googleapis.com/envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute
   rate_limits:
   - actions: [{ request_headers: { header_name: x-scope-orgid, descriptor_key: tenant } }]
     hits_addend: { format: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:samples_str)%" }
-# Of a push that was charged and that Mimir did not take: what it was charged goes back. The receipts are of mimir-rls, from the answers of Check and of
-# ShouldRateLimit. A push that went well makes no cause, and without one nothing is asked; so it is for one whose client did not wait for its answer,
-# since a client could do that on purpose; and for a 500 of Mimir, which comes after its limiter has taken the push. What makes the error must be nothing that a client can send: no client can send a pseudo-header that HTTP does not know.
+# Refunds the charge of a push that Mimir did not take. mimir-rls issues the receipts in the responses of Check and ShouldRateLimit. The expression gives
+# a cause or fails; if it fails, the filter makes no call. It fails for a successful push; for one whose client disconnected early, which a client could
+# do on purpose; and for a 500 of Mimir, which follows the charge of Mimir's own limiter. It fails by reading a pseudo-header that HTTP does not define,
+# which no client can send.
 edge.refunds:
   "@type": type.googleapis.com/envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute
   rate_limits:
@@ -94,12 +95,12 @@ edge.refunds:
           descriptor_key: cause
           text: >-
             response.code_details == 'via_upstream'
-            ? (response.code == 429 || response.code == 529 ? 'mimir_refused'
+            ? (response.code == 429 || response.code == 529 ? 'mimir_denied'
             : response.code > 500 ? 'mimir_error' : request.headers[':none'])
             : (response.code >= 500 ? 'no_answer' : request.headers[':none'])
   {{- end }}
 {{- if not .Values.limits.enforceBodyParsing }}
-# Tells mimir-rls that it gets no body on purpose.
+# Tells mimir-rls that Envoy withholds the body on purpose.
 envoy.filters.http.ext_authz:
   "@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute
   check_settings: { context_extensions: { body: withheld } }

@@ -3,7 +3,7 @@
 {{- $limits := .Values.limits -}}
 {{- $mimir := .Values.mimir -}}
 {{- if and $mimir.haTrackerUrl (not $mimir.haTracker) -}}
-{{- fail "mimir.haTrackerUrl names an HA tracker to ask, and mimir.haTracker=false says that Mimir runs none: leave out one of them" -}}
+{{- fail "mimir.haTrackerUrl names an HA tracker to poll, but mimir.haTracker=false means that Mimir runs none: leave out one of them" -}}
 {{- end -}}
 - --limits={{ $limits.source }}
 {{- if $limits.cache }}
@@ -17,7 +17,7 @@
 - --default-limits=/etc/mimir-rls-defaults/mimir.yaml
 {{- end }}
 {{- if and .Values.mimir.configUrl (or .Values.mimir.limits .Values.mimir.limitsFlags) }}
-{{- fail "mimir.configUrl has all that Mimir's file and flags say: leave mimir.limits and mimir.limitsFlags empty" }}
+{{- fail "mimir.configUrl already includes Mimir's file and flags: leave mimir.limits and mimir.limitsFlags empty" }}
 {{- end }}
 {{- with .Values.mimir.limitsFlags }}
 - {{ printf "--default-limits-flags=%s" . | quote }}
@@ -33,7 +33,7 @@
 - --max-in-flight-bytes={{ include "mimir-rls.inFlightBytes" . }}
 - --unreadable-body={{ $limits.unreadableBody }}
 {{- if not $limits.enforceBodyParsing }}
-- --read-bodies=off
+- --decode-bodies=off
 {{- end }}
 - --charge-samples-in={{ .Values.chargeSamplesIn }}
 - --distributors={{ int64 $mimir.distributors }}

@@ -22,19 +22,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- .Values.serviceAccount.name | default (include "mimir-rls.fullname" .) -}}
 {{- end -}}
 
-{{/* NAMESPACE/CONFIGMAP where mimir-rls watches the ConfigMap itself, else nothing. */}}
+{{/* NAMESPACE/CONFIGMAP if mimir-rls watches the ConfigMap itself, else empty. */}}
 {{- define "mimir-rls.configMap" -}}
 {{- if hasPrefix "kube:" .Values.limits.source -}}
 {{- trimPrefix "kube:" .Values.limits.source -}}
 {{- end -}}
 {{- end -}}
 
-{{/* What --max-in-flight-bytes is where it is not given: room for 4 of the largest messages, which have 1 MiB beside the body. */}}
+{{/* The default of --max-in-flight-bytes: room for 4 of the largest messages. A message has up to 1 MiB in addition to the body. */}}
 {{- define "mimir-rls.inFlightBytes" -}}
 {{- $least := mul 4 (add (int64 .Values.limits.maxRequestBytes) 1048576) -}}
 {{- with .Values.limits.maxInFlightBytes -}}
 {{- if lt (int64 .) $least -}}
-{{- fail (printf "limits.maxInFlightBytes is %d: a quarter of it has to hold a push of limits.maxRequestBytes and 1 MiB, so it must be at least %d" (int64 .) $least) -}}
+{{- fail (printf "limits.maxInFlightBytes is %d: a quarter of it must hold a push of limits.maxRequestBytes and 1 MiB, so it must be at least %d" (int64 .) $least) -}}
 {{- end -}}
 {{- int64 . -}}
 {{- else -}}
@@ -42,9 +42,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end -}}
 
-{{/* Resources, with a memory limit that holds what may be in memory ("Memory" in docs/reliability.md): what is in flight and a quarter of it, since an
-allocator keeps more than it hands out; what reading may occupy, two of the largest bodies with 32 MiB beside each; and 384 MiB for limits, tenants, pairs,
-connections and what threads keep. */}}
+{{/* Resources, with a memory limit that covers all that mimir-rls may allocate ("Memory" in docs/reliability.md): the bytes in flight plus a quarter, for
+the overhead of the allocator; the memory for decoding, which is two of the largest bodies plus 32 MiB for each; and 384 MiB for limits, tenants, pairs,
+connections and buffers that threads keep. */}}
 {{- define "mimir-rls.resources" -}}
 {{- $resources := deepCopy .Values.resources -}}
 {{- $limits := $resources.limits | default dict -}}
@@ -57,7 +57,7 @@ connections and what threads keep. */}}
 {{- toYaml (set $resources "limits" $limits) -}}
 {{- end -}}
 
-{{/* `off` is a boolean to YAML, and a mode to mimir-rls. */}}
+{{/* YAML reads `off` as a boolean; for mimir-rls it is a mode. */}}
 {{- define "mimir-rls.edgeConfig" -}}
 {{- $config := deepCopy .Values.edgeConfig -}}
 {{- range $entry := prepend (values ($config.tenants | default dict)) $config -}}

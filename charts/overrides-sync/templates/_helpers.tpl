@@ -26,7 +26,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- .Values.webhook.secretName | default (printf "%s-webhook-tls" (include "overrides-sync.fullname" .)) -}}
 {{- end -}}
 
-{{- /* The ConfigMap as --limits names it, without its keys. */}}
+{{- /* The ConfigMap as in --limits, without keys. */}}
 {{- define "overrides-sync.configMap" -}}
 {{- .Values.mimir.namespace }}/{{ .Values.mimir.overridesLabel | default .Values.mimir.overridesConfigMap -}}
 {{- end -}}

@@ -22,7 +22,7 @@ const BODIES: BodyPolicy = BodyPolicy {
     decode: true,
     max_request_bytes: 16 << 20,
     limits: BodyLimits { max_decoded_bytes: 100 << 20 },
-    forward_undecodable: false,
+    forward_unreadable: false,
 };
 
 fn main() {

@@ -1,6 +1,6 @@
-//! The first stage: how many bytes may be at work at once, and how many of one tenant: of messages in memory, or of bodies that wait to be read.
+//! The first stage: a budget of bytes in flight, with a share for each tenant.
 //!
-//! Invariant: the reservations of a tenant never exceed its share, all of them never exceed the limit, and each gives back exactly what it took.
+//! Invariant: the reservations of a tenant never exceed its share, all together never exceed the limit, and each releases exactly what it reserved.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use limits::TenantId;
 
-/// One tenant may have the budget divided by this.
+/// A tenant's share is the budget divided by this.
 pub const SHARES: usize = 4;
 
 /// A budget, in bytes.
@@ -17,11 +17,11 @@ pub const SHARES: usize = 4;
 pub struct Budget {
     limit: usize,
     reserved: AtomicUsize,
-    /// What each tenant has; calls whose tenant is not known have one share together. Who has nothing is not listed.
+    /// Bytes reserved by each tenant that has any; calls without a known tenant share one entry.
     tenants: DashMap<Option<TenantId>, usize>,
 }
 
-/// What has no room left.
+/// Which limit has no room left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BudgetExceeded {
     /// The share of the tenant.
@@ -31,34 +31,34 @@ pub enum BudgetExceeded {
 }
 
 impl Budget {
-    /// So many bytes.
+    /// A budget of `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self { limit, reserved: AtomicUsize::new(0), tenants: DashMap::new() })
     }
 
-    /// All of it, in bytes.
+    /// The whole budget, in bytes.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// The most that one tenant may have.
+    /// The most that one tenant may reserve, in bytes.
     #[must_use]
     pub fn share(&self) -> usize {
         self.limit / SHARES
     }
 
-    /// What is in use, in bytes.
+    /// What is reserved now, in bytes.
     #[must_use]
     pub fn reserved(&self) -> usize {
         self.reserved.load(Ordering::Relaxed)
     }
 
-    /// Reserves `bytes` for a bare tenant, or for all whose tenant is not known, until the reservation is dropped.
+    /// Reserves `bytes` for a bare tenant, or for a call without a known tenant, until the reservation is dropped.
     ///
     /// # Errors
-    /// What has no room; nothing is reserved then.
+    /// There is no room; nothing is reserved then.
     pub fn reserve(self: &Arc<Self>, tenant: Option<&str>, bytes: usize) -> Result<Reservation, BudgetExceeded> {
         let tenant = tenant.map(TenantId::from);
         let mut reservation = Reservation { budget: Arc::clone(self), tenant, bytes: 0 };
@@ -66,7 +66,7 @@ impl Budget {
         Ok(reservation)
     }
 
-    /// The tenant's entry stays locked over both checks, so that neither has to be taken back.
+    /// The tenant's entry stays locked over both checks, so that neither has to be undone.
     fn take(&self, tenant: &Option<TenantId>, bytes: usize) -> Result<(), BudgetExceeded> {
         let entry = self.tenants.entry(tenant.clone());
         let had = if let Entry::Occupied(entry) = &entry { *entry.get() } else { 0 };
@@ -90,7 +90,7 @@ impl Budget {
     }
 }
 
-/// Bytes of the budget that are in use until this is dropped.
+/// Bytes of the budget that are reserved until this is dropped.
 #[derive(Debug)]
 pub struct Reservation {
     budget: Arc<Budget>,
@@ -102,7 +102,7 @@ impl Reservation {
     /// Reserves `bytes` more.
     ///
     /// # Errors
-    /// What has no room; the reservation stays as it was.
+    /// There is no room; the reservation stays as it was.
     pub fn grow(&mut self, bytes: usize) -> Result<(), BudgetExceeded> {
         if bytes > 0 {
             self.budget.take(&self.tenant, bytes)?;

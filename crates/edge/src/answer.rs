@@ -1,17 +1,12 @@
-//! The fifth stage: the answer to a push that is denied, as values. It is exactly what Mimir would answer.
+//! The fifth stage: the answer to a denied push, as values. It is exactly Mimir's answer. Denials that Mimir does not have are at the end.
 
-mod denials;
-
-use enforce::{Decision, Denial, retry_after_seconds};
+use enforce::{Denial, DenyReason, retry_after_seconds};
 use limits::Mode;
 use remote_write::{Protocol, PushCounts};
 
-pub use denials::{BodySize, body_too_large, failed, overloaded};
-pub(crate) use denials::{over_max_body_bytes, over_max_series};
-
 use crate::verdict::Verdict;
 
-/// Names the limit that denied a push, beside Mimir's own headers.
+/// The reason of a denial, beside Mimir's own headers.
 const REASON_HEADER: &str = "x-mimir-edge-reason";
 const RETRY_AFTER: &str = "retry-after";
 
@@ -27,8 +22,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The answer to a denial, of which no more is known; to a push that came with `Retry-Attempt: retry_attempt`. `random` in `[0, 1)` spreads the
-    /// clients' retries as Mimir does.
+    /// The answer of a denial to a push with `Retry-Attempt: retry_attempt`. `random` in `[0, 1)` spreads the clients' retries as Mimir does.
     #[must_use]
     pub fn to_denial(denial: &Denial, retry_attempt: u32, random: f64) -> Self {
         let mut headers = vec![
@@ -44,17 +38,13 @@ impl Answer {
 }
 
 impl Verdict {
-    /// The denial that the client is to see; none where the push goes on to Mimir, also because its mode lets it.
+    /// The denial to send to the client; `None` where the push goes on to Mimir, because it is allowed or because of its mode.
     #[must_use]
     pub fn denial_to_send(&self) -> Option<&Denial> {
-        match (&self.decision, self.mode) {
-            (Decision::Deny(denial), Mode::Enforce) => Some(denial),
-            (Decision::Deny(_), Mode::Shadow | Mode::Off) | (Decision::Allow, _) => None,
-        }
+        self.decision.denial().filter(|_| self.mode == Mode::Enforce)
     }
 
-    /// The answer to a push that came with `Retry-Attempt: retry_attempt`; none where it goes on to Mimir. `random` in `[0, 1)` spreads the clients'
-    /// retries as Mimir does.
+    /// The answer to a push with `Retry-Attempt: retry_attempt`; `None` where it goes on to Mimir. `random` as in [`Answer::to_denial`].
     #[must_use]
     pub fn answer(&self, retry_attempt: u32, random: f64) -> Option<Answer> {
         let mut answer = Answer::to_denial(self.denial_to_send()?, retry_attempt, random);
@@ -62,7 +52,7 @@ impl Verdict {
             answer.headers.extend(written_counters(&self.counts));
         }
         if let Some(fault) = &self.content_type_fault {
-            // Mimir has sent its head by the time it finds that it refuses the push as well.
+            // Mimir has sent the head of its response by the time it denies the push as well.
             answer.status = 400;
             answer.headers.retain(|(name, _)| *name != RETRY_AFTER);
             answer.body = format!("{fault}\n{}", answer.body);
@@ -71,7 +61,7 @@ impl Verdict {
     }
 }
 
-/// Remote write 2.0 counters, which Mimir also sends with a denial: what the push held, or zeros when it was not decoded.
+/// The headers of remote write 2.0 with what was written. Mimir sends them with a denial too: what the push holds, or zeros if it was not decoded.
 fn written_counters(counts: &PushCounts) -> [(&'static str, String); 3] {
     [
         ("x-prometheus-remote-write-samples-written", counts.sent.samples),
@@ -79,4 +69,68 @@ fn written_counters(counts: &PushCounts) -> [(&'static str, String); 3] {
         ("x-prometheus-remote-write-exemplars-written", counts.sent.exemplars),
     ]
     .map(|(name, count)| (name, count.to_string()))
+}
+
+/// The denial of a push that the edge has no room or no time for.
+#[must_use]
+pub fn overloaded(why: &str) -> Denial {
+    let message = format!(
+        "the push has been rejected because {why} (err-edge-overloaded). The same push passes when others are done, so retry it. \
+         If this lasts, contact your service administrator: the edge needs more replicas, or --max-in-flight-bytes a larger value."
+    );
+    Denial::new(DenyReason::EdgeOverloaded, message)
+}
+
+/// The denial where the edge failed to decide; its log says more. The client retries.
+#[must_use]
+pub fn failed(what: &str) -> Denial {
+    let message = format!(
+        "the push has been rejected because of a fault of the edge: {what} (err-edge-error). The same push may pass later, so retry it. \
+         If it does not, contact your service administrator: the edge's log says more."
+    );
+    Denial::new(DenyReason::EdgeError, message)
+}
+
+/// The size of a body that is too large, as far as it is known.
+#[derive(Clone, Copy, Debug)]
+pub enum BodySize {
+    /// As sent.
+    Bytes(usize),
+    /// The caller sent only the beginning.
+    MoreThanBuffered,
+    /// It was not received; the gRPC message around it has so many bytes.
+    InMessageOf(usize),
+}
+
+/// The denial of a body over the server's own limit, in bytes.
+#[must_use]
+pub fn body_too_large(size: BodySize, limit: usize) -> Denial {
+    let size = match size {
+        BodySize::Bytes(bytes) => format!("has {bytes} bytes"),
+        BodySize::MoreThanBuffered => "is larger than the proxy buffers".to_owned(),
+        BodySize::InMessageOf(bytes) => format!("comes in a message of {bytes} bytes"),
+    };
+    let message = format!(
+        "the push has been rejected because its body {size}; the edge reads up to {limit} bytes as sent (err-edge-max-request-bytes). \
+         To adjust the limit, configure --max-request-bytes and the proxy's max_request_bytes, or contact your service administrator."
+    );
+    Denial::new(DenyReason::BodyTooLarge, message)
+}
+
+/// The denial of a body over the tenant's limit in the edge config.
+pub(crate) fn over_max_body_bytes(bytes: usize, limit: u64) -> Denial {
+    let message = format!(
+        "the push has been rejected because its body has {bytes} bytes; the tenant may send up to {limit} bytes as sent in one push \
+         (err-edge-max-body-bytes). Send smaller batches, or contact your service administrator to adjust max_body_bytes."
+    );
+    Denial::new(DenyReason::EdgeMaxBodyBytes, message)
+}
+
+/// The denial of a push with more series than the tenant's limit in the edge config.
+pub(crate) fn over_max_series(series: u64, limit: u64) -> Denial {
+    let message = format!(
+        "the push has been rejected because it has {series} series; the tenant may send up to {limit} series in one push \
+         (err-edge-max-series-per-request). Send smaller batches, or contact your service administrator to adjust max_series_per_request."
+    );
+    Denial::new(DenyReason::EdgeMaxSeriesPerRequest, message)
 }

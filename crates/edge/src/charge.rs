@@ -15,8 +15,7 @@ pub use unmetered::{Unmetered, UnmeteredOutcome};
 use crate::answer::{BodySize, body_too_large, failed, over_max_body_bytes, over_max_series};
 use crate::decode::{Decoded, DecodedPush, Lane};
 use crate::identify::ApplicableLimits;
-use crate::pipeline::{Pipeline, Stop};
-use crate::policy::BodyPolicy;
+use crate::pipeline::{BodyPolicy, Pipeline, Stop};
 use crate::push::PushBody;
 use crate::verdict::{AllowReason, Charged, Verdict};
 
@@ -24,12 +23,12 @@ use crate::verdict::{AllowReason, Charged, Verdict};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Charge {
     Commit,
-    /// Decides as if it took them.
+    /// Decides the same, and takes none.
     DryRun,
 }
 
 impl Charge {
-    /// Where a body waits to be decoded. No decision waits for more than one dry run.
+    /// The lane in which a body waits to be decoded. No decision waits for more than one dry run.
     pub(crate) fn lane(self, tenant: &str) -> Lane<'_> {
         match self {
             Self::Commit => Lane::Tenant(tenant),
@@ -38,8 +37,8 @@ impl Charge {
     }
 }
 
-/// A request that was charged. It comes back where the edge itself answers 503, and where the call ends before there is an answer: the client
-/// sends the push again, and is not to be denied for its requests then.
+/// A request that was charged. It is refunded where the edge itself answers 503, and where the call ends before there is an answer: the client then
+/// retries, and must not be denied for that.
 pub(crate) struct ChargedRequest<'p> {
     pipeline: &'p Pipeline,
     tenant: Tenant<'p>,
@@ -53,7 +52,7 @@ impl ChargedRequest<'_> {
         self.is_kept |= !matches!(stop, Stop::Denied(denial) if denial.status() == 503);
     }
 
-    /// Whether it comes back.
+    /// Whether it will be refunded.
     pub(crate) fn is_refunded(&self) -> bool {
         !self.is_kept
     }
@@ -67,8 +66,8 @@ impl Drop for ChargedRequest<'_> {
     }
 }
 
-/// Denies a body that is larger as sent than the edge decodes, or than its tenant may send.
-pub(crate) fn refuse_oversized(body: &PushBody, policy: &BodyPolicy, edge: EdgeLimits) -> Result<(), Denial> {
+/// Denies a body that is larger, as sent, than the edge decodes or than its tenant may send.
+pub(crate) fn deny_oversized(body: &PushBody, policy: &BodyPolicy, edge: EdgeLimits) -> Result<(), Denial> {
     let limit = policy.max_request_bytes;
     match body {
         PushBody::Whole(body) if body.len() > limit => {
@@ -88,30 +87,24 @@ pub(crate) fn refuse_oversized(body: &PushBody, policy: &BodyPolicy, edge: EdgeL
     }
 }
 
-fn allowed(decision: Decision) -> Result<(), Denial> {
-    match decision {
-        Decision::Allow => Ok(()),
-        Decision::Deny(denial) => Err(denial),
-    }
-}
-
 impl Pipeline {
-    /// Charges the request of a push: what was charged, and what the request rate says.
+    /// Charges the request of a push. Returns the charge, and the decision of the request rate.
     pub(crate) fn charge_request<'p>(
         &'p self,
         applicable: &ApplicableLimits<'p>,
         charge: Charge,
     ) -> (ChargedRequest<'p>, Result<(), Denial>) {
         let (tenant, limit) = (applicable.tenant, applicable.request_limit());
-        let admitted = allowed(match charge {
+        let admitted = match charge {
             Charge::Commit => self.enforcer.admit_request(&tenant, limit, self.now()),
             Charge::DryRun => self.enforcer.request_level(&tenant, limit, self.now()).preview_requests(1),
-        });
+        }
+        .into_result();
         let is_kept = charge == Charge::DryRun || admitted.is_err();
         (ChargedRequest { pipeline: self, tenant, limit, is_kept }, admitted)
     }
 
-    /// Charges what a push holds, as far as that is known.
+    /// Charges the contents of a push, as far as they are known.
     pub(crate) fn charge_contents(
         &self,
         applicable: &ApplicableLimits<'_>,
@@ -121,13 +114,13 @@ impl Pipeline {
         verdict: &mut Verdict,
     ) -> Stop {
         let charged = match decoded {
-            Decoded::Withheld => Ok(AllowReason::BodyWithheld),
+            Decoded::NotDecoded => Ok(AllowReason::BodyNotDecoded),
             Decoded::Push(decoded) => {
                 self.charge_decoded(applicable, DecodedPush { skips_validation, ..*decoded }, charge, verdict)
             }
-            Decoded::Undecodable(error) => {
-                verdict.undecodable = Some(error.kind());
-                match self.policy.bodies.forward_undecodable {
+            Decoded::Unreadable(error) => {
+                verdict.unreadable = Some(error.kind());
+                match self.policy.bodies.forward_unreadable {
                     false => Err(Denial::new(DenyReason::UnreadableBody, error.to_string())),
                     true => Ok(AllowReason::UnreadableForwarded),
                 }
@@ -150,12 +143,12 @@ impl Pipeline {
             None => self.charge_counts(applicable, &decoded, charge, verdict),
         };
         if charged.is_ok() || applicable.mode != Mode::Enforce {
-            decoded.candidates.reach_mimir();
+            decoded.candidates.forwarded();
         }
         charged
     }
 
-    /// Charges what was counted, or says why it costs nothing.
+    /// Charges what was counted, or returns why it costs nothing.
     fn charge_counts(
         &self,
         applicable: &ApplicableLimits<'_>,
@@ -164,25 +157,24 @@ impl Pipeline {
         verdict: &mut Verdict,
     ) -> Result<AllowReason, Denial> {
         if let Some(why) = Unmetered::of(decoded, &applicable.tenant) {
-            return self.charge_unmetered(applicable, (why, why.most_items(&decoded.counts)), charge, verdict);
+            return self.charge_unmetered(applicable, (why, why.max_items(&decoded.counts)), charge, verdict);
         }
         let items = decoded.counts.items();
         if items == 0 {
             let dropped = decoded.election.dropped;
             return Ok(if dropped { AllowReason::HaNotElected } else { AllowReason::NothingToCharge });
         }
-        // A push that makes Mimir elect its replica is decided here in any case: whether it reaches Mimir has to be known.
-        let is_left = !self.policy.charge_items && decoded.candidates.is_empty();
-        if charge == Charge::Commit && is_left {
+        // A push that makes Mimir elect its replica is always decided here: the election depends on whether it is forwarded.
+        let is_left_to_rate_limit = !self.policy.charge_items && decoded.candidates.is_empty();
+        if charge == Charge::Commit && is_left_to_rate_limit {
             return Ok(AllowReason::ChargedByRateLimit);
         }
-        allowed(self.charge_items(applicable, items, charge))?;
+        self.charge_items(applicable, items, charge).into_result()?;
         verdict.charged.items = items;
         Ok(AllowReason::WithinLimits)
     }
 
-    /// Charges a push of which it is not known what Mimir charges: the one place for all of these. It is charged here in any case, since the rate
-    /// limit call would deny it.
+    /// Charges a push that cannot be metered. It is always charged here, since the rate limit call would deny it.
     fn charge_unmetered(
         &self,
         applicable: &ApplicableLimits<'_>,
@@ -190,7 +182,7 @@ impl Pipeline {
         charge: Charge,
         verdict: &mut Verdict,
     ) -> Result<AllowReason, Denial> {
-        if !why.may_come_back() {
+        if !why.is_refundable() {
             verdict.charged = Charged::default();
         }
         if items == 0 {
@@ -204,10 +196,10 @@ impl Pipeline {
             verdict.unmetered = Some((why, UnmeteredOutcome::Denied));
             return Err(unmetered_denial(limit));
         }
-        let takes_ingestion = why.takes_ingestion();
+        let charges_ingestion = why.charges_ingestion();
         let taken = match charge {
-            Charge::Commit => self.enforcer.charge_unmetered(tenant, limit, items, takes_ingestion, self.now()),
-            Charge::DryRun if takes_ingestion && self.charge_items(applicable, items, charge) == Decision::Allow => {
+            Charge::Commit => self.enforcer.charge_unmetered(tenant, limit, items, charges_ingestion, self.now()),
+            Charge::DryRun if charges_ingestion && self.charge_items(applicable, items, charge) == Decision::Allow => {
                 UnmeteredCharge::Taken
             }
             Charge::DryRun => UnmeteredCharge::WithinBound,
@@ -221,7 +213,7 @@ impl Pipeline {
             UnmeteredCharge::OverBound => (UnmeteredOutcome::Denied, Err(unmetered_denial(limit))),
         };
         verdict.unmetered = Some((why, outcome));
-        // Of what is over the edge's limit Mimir has taken the request by the time it refuses the rest.
+        // A push over the edge's limit that Mimir denies too has cost a request there.
         if taken != UnmeteredCharge::Taken {
             verdict.charged = Charged::default();
         }

@@ -1,4 +1,4 @@
-//! The one place that reads a clock for decisions.
+//! The clocks that decisions use.
 
 #[cfg(any(test, feature = "testing"))]
 use std::sync::Arc;
@@ -19,7 +19,7 @@ enum Source {
     System {
         start: Instant,
     },
-    /// Stands at so many Unix milliseconds until the test moves it.
+    /// Shows these Unix milliseconds.
     #[cfg(any(test, feature = "testing"))]
     Test(Arc<AtomicI64>),
 }
@@ -38,7 +38,7 @@ impl Clock {
         Self { source: Source::Test(millis) }
     }
 
-    /// The wall clock, in Unix milliseconds: what times in pushes are compared with.
+    /// The wall clock, in Unix milliseconds.
     #[must_use]
     pub fn unix_millis(&self) -> i64 {
         match &self.source {
@@ -51,7 +51,7 @@ impl Clock {
         }
     }
 
-    /// The monotonic clock, from when the process was built.
+    /// The monotonic clock, from its start.
     #[must_use]
     pub fn now(&self) -> MonotonicNanos {
         match &self.source {

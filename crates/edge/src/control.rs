@@ -1,10 +1,10 @@
-//! What pushes are decided by: one value that never changes, replaced as a whole.
+//! The control state: one immutable value by which pushes are decided, replaced as a whole.
 //!
-//! [`ControlHandle`] is what decisions load it from, without a lock. [`ControlWriter`] is the one place that replaces it; there is one writer for a
-//! handle, and its methods take `&mut self`, so two changes never mix. A push loads the value once, so nothing that it is decided by changes under
-//! it, and it never sees limits of one document with the relabelling rules of another.
+//! Decisions load it from a [`ControlHandle`], without a lock. Only the [`ControlWriter`] replaces it; a handle has one writer, whose methods take
+//! `&mut self`, so changes never interleave. A push loads the value once, so nothing changes during its decision, and it never sees limits of one
+//! document with the relabelling rules of another.
 //!
-//! Not here: how documents become limits, and what is decided by them.
+//! Not here: parsing of limits, and decisions.
 
 mod election;
 mod relabelling;
@@ -26,28 +26,27 @@ pub use tracker::{HaTracker, TrackerList};
 use relabelling::Compiler;
 use tracker::Lists;
 
-/// What pushes are decided by at one moment.
+/// What decides pushes at one moment.
 #[derive(Clone, Debug)]
-pub struct Control {
-    /// Counts the values that were in force before this one.
+pub struct ControlState {
+    /// How many values were in force before this one.
     pub version: u64,
-    /// None before the first good limits.
+    /// `None` before the first good limits.
     pub limits: Option<Arc<Snapshot>>,
     /// The relabelling rules of these limits, as far as they are compiled.
     pub relabelling: Arc<Relabelling>,
     /// Modes, and limits that only the edge has.
     pub edge: Arc<EdgeConfig>,
-    /// Mimir's distributors, each of which has buckets of its own.
+    /// The number of Mimir's distributors, each with buckets of its own.
     pub distributors: NonZeroU32,
-    /// What is known of Mimir's HA tracker.
+    /// The state of Mimir's HA tracker.
     pub ha_tracker: HaTracker,
-    /// The elections of all Prometheus pairs. Pushes elect, so they are shared by all values; which of them Mimir has confirmed, they say
-    /// themselves.
+    /// The elections of all Prometheus pairs. Pushes change them, so all values share them.
     pub elections: Arc<Elections>,
 }
 
-impl Control {
-    /// No limits yet, one distributor, and the edge config that holds from the first push on.
+impl ControlState {
+    /// No limits yet, and one distributor.
     fn new(edge: Arc<EdgeConfig>, ha_tracker: HaTracker) -> Self {
         Self {
             version: 0,
@@ -60,12 +59,12 @@ impl Control {
         }
     }
 
-    /// Forgets pairs that are idle at `now`, in Unix milliseconds.
+    /// Evicts pairs that are idle at `now`, in Unix milliseconds.
     pub(crate) fn evict_idle_pairs(&self, now: i64) {
         self.elections.evict_idle(UnixMillis::new(now));
     }
 
-    /// The mode of a push whose tenant is not known.
+    /// The mode of a push without a known tenant.
     #[must_use]
     pub fn mode_without_tenant(&self) -> Mode {
         self.edge.default_policy().mode
@@ -78,55 +77,55 @@ impl Control {
         self.limits.as_ref().map_or_else(|| &*BUILT_IN, |limits| &limits.defaults().limits)
     }
 
-    /// The mode of a tenant; of `None`, that of a push whose tenant is not known.
+    /// The mode of a tenant, or of a push without a known tenant.
     #[must_use]
     pub fn mode_of(&self, tenant: Option<&Tenant<'_>>) -> Mode {
         tenant.map_or_else(|| self.mode_without_tenant(), |tenant| self.for_tenant(tenant).mode)
     }
 
-    /// What holds for a push of this tenant.
+    /// The settings of a tenant.
     #[must_use]
-    pub fn for_tenant<'c>(&'c self, tenant: &Tenant<'c>) -> TenantControl<'c> {
+    pub fn for_tenant<'c>(&'c self, tenant: &Tenant<'c>) -> TenantSettings<'c> {
         let policy = self.edge.for_tenant(tenant);
         let limits = self.limits.as_ref().map(|limits| limits.for_tenant(tenant));
         let never_good = limits.as_ref().is_some_and(|limits| limits.tenant.mode == Mode::Shadow);
         let mode = if policy.mode == Mode::Enforce && never_good { Mode::Shadow } else { policy.mode };
-        TenantControl { control: self, tenant: *tenant, mode, edge: policy.limits, limits }
+        TenantSettings { control: self, tenant: *tenant, mode, edge: policy.limits, limits }
     }
 }
 
-/// What holds for a push of one tenant.
+/// The settings by which the pushes of one tenant are decided.
 #[derive(Clone, Debug)]
-pub struct TenantControl<'c> {
-    pub(crate) control: &'c Control,
+pub struct TenantSettings<'c> {
+    pub(crate) control: &'c ControlState,
     pub(crate) tenant: Tenant<'c>,
-    /// The edge config's mode; shadow instead of enforce while the tenant's limits have never been good.
+    /// The mode of the edge config; shadow instead of enforce while the tenant's limits have never been good.
     pub mode: Mode,
     /// The tenant's limits in the edge config, or the default ones.
     pub edge: EdgeLimits,
-    /// None before the first good limits.
+    /// `None` before the first good limits.
     pub limits: Option<TenantView<'c>>,
 }
 
-/// Where the control state of the moment is loaded from; cheap to clone.
+/// Loads the current control state; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ControlHandle {
-    current: Arc<ArcSwap<Control>>,
+    current: Arc<ArcSwap<ControlState>>,
 }
 
 impl ControlHandle {
-    /// The control state of this moment.
+    /// The current control state.
     #[must_use]
-    pub fn load(&self) -> Arc<Control> {
+    pub fn load(&self) -> Arc<ControlState> {
         self.current.load_full()
     }
 }
 
-/// How long the first limits may keep a server from being ready while their rules are compiled: one that is ready earlier lets pushes through that
-/// it cannot count. Rules as people write them take milliseconds; for dearer ones a restart is not held up.
-const FIRST_RULES: Duration = Duration::from_secs(1);
+/// How long a server that starts waits for the rules of its first limits before it is ready: without them it cannot meter pushes. Usual rules take
+/// milliseconds; more expensive ones do not hold up a restart.
+const FIRST_RULES_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Replaces the control state. There is one for a handle.
+/// Replaces the control state; one for each handle.
 #[derive(Debug)]
 pub struct ControlWriter {
     handle: ControlHandle,
@@ -135,37 +134,37 @@ pub struct ControlWriter {
 }
 
 impl ControlWriter {
-    /// A writer and its handle: no limits yet, one distributor, and the edge config that holds from the first push on.
+    /// A writer and its handle, without limits and with one distributor.
     #[must_use]
     pub fn new(edge: Arc<EdgeConfig>, ha_tracker: HaTracker) -> (Self, ControlHandle) {
-        let handle = ControlHandle { current: Arc::new(ArcSwap::from_pointee(Control::new(edge, ha_tracker))) };
+        let handle = ControlHandle { current: Arc::new(ArcSwap::from_pointee(ControlState::new(edge, ha_tracker))) };
         (Self { handle: handle.clone(), compiler: Compiler::default(), lists: Lists::default() }, handle)
     }
 
-    /// The control state as it is.
+    /// The current control state.
     #[must_use]
-    pub fn current(&self) -> Arc<Control> {
+    pub fn current(&self) -> Arc<ControlState> {
         self.handle.load()
     }
 
-    fn replace(&self, change: impl FnOnce(&mut Control)) {
-        let mut next = Control::clone(&self.handle.current.load());
+    fn replace(&self, change: impl FnOnce(&mut ControlState)) {
+        let mut next = ControlState::clone(&self.handle.current.load());
         next.version = next.version.saturating_add(1);
         change(&mut next);
         self.handle.current.store(Arc::new(next));
     }
 
-    /// This edge config holds from now on.
+    /// Replaces the edge config.
     pub fn put_edge_config(&mut self, edge: Arc<EdgeConfig>) {
         self.replace(|next| next.edge = edge);
     }
 
-    /// Mimir has so many distributors from now on.
+    /// Replaces the number of Mimir's distributors.
     pub fn put_distributors(&mut self, distributors: NonZeroU32) {
         self.replace(|next| next.distributors = distributors);
     }
 
-    /// Takes over new limits, with those of their relabelling rules that are compiled already; [`ControlWriter::compiled`] brings the rest. For
+    /// Replaces the limits, with those of their relabelling rules that are compiled already; [`ControlWriter::compiled`] adds the rest. For
     /// the rules of the first limits this waits up to a second.
     pub async fn put_limits(&mut self, snapshot: Arc<Snapshot>) {
         let before = self.handle.load();
@@ -175,55 +174,54 @@ impl ControlWriter {
         let relabelling = self.compiler.begin(Arc::clone(&snapshot), Arc::clone(&before.relabelling)).await;
         self.replace(|next| (next.limits, next.relabelling) = (Some(snapshot), relabelling));
         if before.limits.is_none()
-            && let Ok(Some(relabelling)) = timeout(FIRST_RULES, self.compiler.finished()).await
+            && let Ok(Some(relabelling)) = timeout(FIRST_RULES_TIMEOUT, self.compiler.finished()).await
         {
             self.replace(|next| next.relabelling = relabelling);
         }
     }
 
-    /// Takes over more compiled rules once there are some; never returns where nothing is being compiled.
+    /// Waits for more compiled rules and adds them; never returns where nothing is being compiled.
     pub async fn compiled(&mut self) {
         let relabelling = self.compiler.next().await;
         self.replace(|next| next.relabelling = relabelling);
     }
 
-    /// Whether there is an HA tracker to ask.
-    pub fn put_tracker(&mut self, is_asked: bool) {
-        self.replace(|next| next.ha_tracker.is_asked = is_asked);
+    /// Sets whether an HA tracker is polled.
+    pub fn put_tracker_polled(&mut self, is_polled: bool) {
+        self.replace(|next| next.ha_tracker.is_polled = is_polled);
     }
 
-    /// Takes over what Mimir's HA tracker says: what the list names is confirmed, and what it names no longer is forgotten. A list that is too old to
-    /// be believed changes nothing.
+    /// Applies a list of Mimir's HA tracker: confirms the pairs that it names, and drops those that it no longer names. A stale list changes nothing.
     pub async fn put_list(&mut self, list: TrackerList) {
         let (mut lists, elections) = (std::mem::take(&mut self.lists), Arc::clone(&self.handle.load().elections));
         // A list can have some hundred thousand pairs.
         let applied = tokio::task::spawn_blocking(move || (lists.apply(&list, &elections), lists)).await;
-        let Ok((is_believed, lists)) = applied else { return };
+        let Ok((is_fresh, lists)) = applied else { return };
         self.lists = lists;
-        if is_believed {
-            self.replace(|next| next.ha_tracker.has_list = true);
+        if is_fresh {
+            self.replace(|next| next.ha_tracker.has_fresh_list = true);
         }
     }
 
-    /// Until when the newest list is believed; `None` where none is.
+    /// When the newest list becomes stale; `None` without a fresh list.
     #[must_use]
     pub fn list_expires(&self) -> Option<Instant> {
         self.lists.expires
     }
 
-    /// The tracker has been silent for too long: the elections here go on from what it said last.
+    /// The newest list is stale: the elections here continue from it.
     pub async fn expire_list(&mut self) {
         self.lists.expires = None;
-        self.replace(|next| next.ha_tracker.has_list = false);
+        self.replace(|next| next.ha_tracker.has_fresh_list = false);
         let elections = Arc::clone(&self.handle.load().elections);
-        // Its only error is a panic, which was shown.
+        // Its only error is a panic, which is logged.
         drop(tokio::task::spawn_blocking(move || tracker::unconfirm_all(&elections)).await);
     }
 }
 
 #[cfg(any(test, feature = "testing"))]
 impl ControlWriter {
-    /// Limits that hold from now on, with all of their rules: compiled here.
+    /// Replaces the limits, and compiles all of their rules on this thread.
     pub fn put_limits_compiled(&mut self, snapshot: Arc<Snapshot>) {
         let relabelling = Arc::new(Relabelling::compiled(&snapshot));
         self.replace(|next| (next.limits, next.relabelling) = (Some(snapshot), relabelling));

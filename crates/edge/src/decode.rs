@@ -1,7 +1,7 @@
-//! The third stage: from a body to what it holds.
+//! The third stage: decodes a body and counts its contents.
 //!
-//! A [`DecodePlan`] says how the body of one push is decoded, by the rules of its tenant; [`decode`] does it where its caller is, and
-//! [`pool::DecodePool`] on threads of its own. Both keep their buffers in the thread, so a push costs no allocation.
+//! A [`DecodePlan`] says how, by the rules of the tenant. [`decode`] runs on the calling thread, and
+//! [`pool::DecodePool`] on threads of its own. Buffers belong to the thread, so a push costs no allocation.
 
 mod fair_queue;
 mod pool;
@@ -23,27 +23,26 @@ pub(crate) use pool::Lane;
 use crate::charge::Charge;
 use crate::control::{Candidates, ElectionOutcome, PushElection, RelabelUnavailable};
 use crate::identify::ApplicableLimits;
-use crate::pipeline::Pipeline;
-use crate::policy::BodyPolicy;
+use crate::pipeline::{BodyPolicy, Pipeline};
 use crate::push::{Push, PushBody};
 
-/// A thread keeps buffers of this size, all of them together.
+/// A thread keeps this many bytes of buffers between two bodies.
 pub(crate) const KEEP_BYTES: usize = 4 << 20;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// How a body is decoded. It borrows nothing, since a large body is decoded on another thread.
+/// How a body is decoded. Owned, since a large body is decoded on another thread.
 #[derive(Clone, Debug)]
 pub(crate) struct DecodePlan {
     protocol: Protocol,
     validation: Validation,
     /// Unix milliseconds.
     now: i64,
-    /// What few tenants have.
+    /// For tenants with pairs or relabelling rules.
     special: Option<Box<Special>>,
-    /// Whether decoding panics, as no body is known to make it do.
+    /// Whether decoding panics; no body is known to cause that.
     #[cfg(test)]
     pub(crate) panics: bool,
 }
@@ -53,78 +52,47 @@ struct Special {
     tenant: Box<str>,
     election: Option<PushElection>,
     relabeler: Option<Arc<Relabeler>>,
-    /// Why the relabelling is one that the edge cannot do.
+    /// Why the tenant's rules cannot be applied.
     relabel_unavailable: Option<RelabelUnavailable>,
 }
 
-/// What a body was found to hold.
+/// The contents of a decoded body.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct DecodedPush {
     pub(crate) counts: PushCounts,
     pub(crate) election: ElectionOutcome,
-    /// Replicas that are elected by this push, if it is let through.
+    /// Replicas that this push elects, if it is forwarded.
     pub(crate) candidates: Candidates,
-    /// Why the counts are not what Mimir would charge, where the tenant's rules are the reason.
+    /// Why the tenant's rules were not applied to the counts.
     pub(crate) relabel_unavailable: Option<RelabelUnavailable>,
-    /// Whether Mimir may take series that were found invalid, because the push asks for it.
+    /// Whether Mimir may accept invalid series, because the push asks for it.
     pub(crate) skips_validation: bool,
 }
 
-/// What is known of what a push holds.
-#[derive(Debug)]
+/// The contents of a push, as far as they are known.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Decoded {
-    /// The body is not looked at.
-    Withheld,
+    /// The body was not sent, or bodies are not decoded.
+    NotDecoded,
     Push(Box<DecodedPush>),
-    Undecodable(BodyError),
-    /// A fault of the edge, which was logged.
+    Unreadable(BodyError),
+    /// The edge failed to decode it, and logged that.
     Failed,
 }
 
-/// Decoding failed by a fault of the edge, which was logged.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct DecodeFailed;
-
-pub(crate) type Outcome = Result<Result<DecodedPush, BodyError>, DecodeFailed>;
-
-impl From<Outcome> for Decoded {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Ok(Ok(decoded)) => Self::Push(Box::new(decoded)),
-            Ok(Err(error)) => Self::Undecodable(error),
-            Err(DecodeFailed) => Self::Failed,
+/// The body to decode, or what is known of the contents without decoding.
+pub(crate) fn body_of<'p>(push: &'p Push, policy: &BodyPolicy) -> Result<&'p Bytes, Decoded> {
+    match &push.body {
+        PushBody::Whole(body) if policy.decode => Ok(body),
+        PushBody::Counted(counts) if policy.decode => {
+            Err(Decoded::Push(Box::new(DecodedPush { counts: *counts, ..DecodedPush::default() })))
         }
+        _ => Err(Decoded::NotDecoded),
     }
 }
 
-/// What there is to decode of a push.
-pub(crate) enum Contents<'p> {
-    Withheld,
-    Counted(PushCounts),
-    Body(&'p Bytes),
-}
-
-impl<'p> Contents<'p> {
-    pub(crate) fn of(push: &'p Push, policy: &BodyPolicy) -> Self {
-        match &push.body {
-            _ if !policy.decode => Self::Withheld,
-            PushBody::Withheld { .. } | PushBody::Partial => Self::Withheld,
-            PushBody::Counted(counts) => Self::Counted(*counts),
-            PushBody::Whole(body) => Self::Body(body),
-        }
-    }
-
-    pub(crate) fn decode(self, decode: impl FnOnce(&Bytes) -> Outcome) -> Decoded {
-        match self {
-            Self::Withheld => Decoded::Withheld,
-            Self::Counted(counts) => Decoded::Push(Box::new(DecodedPush { counts, ..DecodedPush::default() })),
-            Self::Body(body) => decode(body).into(),
-        }
-    }
-}
-
-/// Decodes a body with the buffers of this thread. A panic is a fault of the edge, and not of the thread, which goes on with new buffers.
-pub(crate) fn decode(body: &[u8], limits: BodyLimits, plan: &DecodePlan) -> Outcome {
+/// Decodes a body with the buffers of this thread. After a panic the thread continues with new buffers.
+pub(crate) fn decode(body: &[u8], limits: BodyLimits, plan: &DecodePlan) -> Decoded {
     let decode = || {
         SCRATCH.with_borrow_mut(|scratch| {
             let decoded = plan.decode(body, limits, scratch);
@@ -132,17 +100,21 @@ pub(crate) fn decode(body: &[u8], limits: BodyLimits, plan: &DecodePlan) -> Outc
             decoded
         })
     };
-    catch_unwind(AssertUnwindSafe(decode)).map_err(|_| {
-        SCRATCH.take();
-        DecodeFailed
-    })
+    match catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(Ok(decoded)) => Decoded::Push(Box::new(decoded)),
+        Ok(Err(error)) => Decoded::Unreadable(error),
+        Err(_) => {
+            SCRATCH.take();
+            Decoded::Failed
+        }
+    }
 }
 
-/// How many times as long as plain decoding a rule takes for a byte, where series are short.
-const EFFORT_OF_A_RULE: usize = 8;
+/// How much longer than plain decoding one rule takes for a byte, where series are short.
+const RULE_EFFORT: usize = 8;
 
 impl DecodePlan {
-    /// By the rules of a tenant without pairs and relabelling.
+    /// For a tenant without pairs and relabelling rules.
     pub(crate) fn plain(protocol: Protocol, validation: Validation, now: i64) -> Self {
         Self {
             protocol,
@@ -154,19 +126,16 @@ impl DecodePlan {
         }
     }
 
-    /// How many times as long as by the rules of a usual tenant a body takes to decode.
+    /// How much longer a body takes to decode than for a tenant without pairs and rules, as a factor.
     pub(crate) fn effort(&self) -> usize {
         let Some(special) = &self.special else { return 1 };
         let rules = special.relabeler.as_ref().map_or(0, |relabeler| relabeler.len());
-        // A push of a pair is walked twice; deduplicated series by series, its labels are copied as those that are relabelled are.
-        let pair = special
-            .election
-            .as_ref()
-            .map_or(0, |election| if election.dedupes_each_series() { EFFORT_OF_A_RULE } else { 1 });
-        1 + pair + EFFORT_OF_A_RULE.saturating_mul(rules)
+        // A push of a pair is walked twice. Deduplication series by series copies labels, as relabelling does.
+        let pair_effort = |election: &PushElection| if election.dedupes_each_series() { RULE_EFFORT } else { 1 };
+        1 + special.election.as_ref().map_or(0, pair_effort) + RULE_EFFORT.saturating_mul(rules)
     }
 
-    /// Whether each byte takes about as long as another. An expression may take a thousand times as long for some.
+    /// Whether all bytes take about the same time. An expression may take a thousand times as long for some.
     pub(crate) fn is_steady(&self) -> bool {
         self.special.as_ref().is_none_or(|special| special.relabeler.is_none())
     }
@@ -196,14 +165,14 @@ impl DecodePlan {
 }
 
 impl Pipeline {
-    /// How a push of this tenant is decoded now.
+    /// How to decode a push of this tenant now.
     pub(crate) fn plan(&self, applicable: &ApplicableLimits<'_>, protocol: Protocol, charge: Charge) -> DecodePlan {
         let ApplicableLimits { tenant, limits, control, .. } = applicable;
         let now = self.clock.unix_millis();
         let own = &limits.tenant.limits;
         let dedupes = self.policy.ha_tracker && own.accept_ha_samples;
         let plain = DecodePlan::plain(protocol, Validation::of(limits), now);
-        if !dedupes && !own.rewrites_series() {
+        if !dedupes && !own.relabels_series() {
             return plain;
         }
         let relabeler = control.relabelling.of(own);

@@ -1,4 +1,4 @@
-//! What would be decided on a push and why, without charging it.
+//! Previews of a decision, without charges.
 
 use std::time::Duration;
 
@@ -6,24 +6,24 @@ use enforce::{Decision, DenyReason, Level};
 use limits::{EdgeLimits, Mode, Tenant};
 
 use crate::charge::Charge;
-use crate::control::Control;
+use crate::control::ControlState;
 use crate::identify::tenant_of;
 use crate::pipeline::Pipeline;
 use crate::push::Push;
 use crate::verdict::{Undecided, Verdict};
 
-/// A verdict that was not carried out, with the buckets that it looked at.
+/// The verdict that a push would get, with its buckets.
 #[derive(Clone, Debug)]
 pub struct Explanation {
-    /// What would be decided.
+    /// The verdict.
     pub verdict: Verdict,
     /// The tenant's limits in the edge config, or the default ones.
     pub edge: EdgeLimits,
-    /// The buckets; none where no tenant, no limits, or a tenant in mode off was found.
+    /// The request and the ingestion bucket; `None` without a tenant or limits, and in mode off.
     pub buckets: Option<(BucketView, BucketView)>,
 }
 
-/// A bucket and what a push would take of it.
+/// A bucket, and what a push would take from it.
 #[derive(Clone, Debug)]
 pub struct BucketView {
     /// The bucket now.
@@ -33,7 +33,7 @@ pub struct BucketView {
 }
 
 impl Pipeline {
-    /// What [`Pipeline::decide`] would say of a push at this moment.
+    /// What [`Pipeline::decide`] would decide now.
     ///
     /// # Errors
     /// As [`Pipeline::decide`].
@@ -47,8 +47,8 @@ impl Pipeline {
         Ok(Explanation { verdict, edge, buckets })
     }
 
-    /// The request bucket and the ingestion bucket of a tenant, as a push with so many items would meet them.
-    pub fn buckets(&self, control: &Control, tenant: &Tenant<'_>, items: u64) -> Option<(BucketView, BucketView)> {
+    /// The request bucket and the ingestion bucket of a tenant, for a push with so many items.
+    pub fn buckets(&self, control: &ControlState, tenant: &Tenant<'_>, items: u64) -> Option<(BucketView, BucketView)> {
         let Ok(applicable) = control.for_tenant(tenant).applicable() else { return None };
         let now = self.now();
         let request = self.enforcer.request_level(tenant, applicable.request_limit(), now);
@@ -58,13 +58,10 @@ impl Pipeline {
 }
 
 impl Explanation {
-    /// How long until the push passes if nobody else is charged; `None` if waiting does not help.
+    /// How long until the push passes if nothing else is charged; `None` if waiting does not help.
     pub fn passes_in(&self) -> Option<Duration> {
-        let reason = match &self.verdict.decision {
-            Decision::Allow => return Some(Duration::ZERO),
-            Decision::Deny(denial) => denial.reason(),
-        };
-        match (reason, &self.buckets) {
+        let Some(denial) = self.verdict.decision.denial() else { return Some(Duration::ZERO) };
+        match (denial.reason(), &self.buckets) {
             (DenyReason::RequestRate | DenyReason::IngestionRate, Some((request, ingestion))) => {
                 let [request, ingestion] = [request, ingestion].map(|view| view.level.wait_for(view.cost));
                 Some(request?.max(ingestion?))

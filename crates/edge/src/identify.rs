@@ -1,10 +1,10 @@
-//! The second stage: whose push it is, in which mode, and by which limits it is decided.
+//! The second stage: the tenant of a push, its mode, and the limits that apply.
 
 use enforce::{Denial, DenyReason};
 use limits::{EdgeLimits, Mode, RateLimit, Tenant, TenantError, TenantView};
 use remote_write::{ContentType, Protocol};
 
-use crate::control::{Control, TenantControl};
+use crate::control::{ControlState, TenantSettings};
 use crate::pipeline::Stop;
 use crate::push::{Push, TenantHeader};
 use crate::verdict::{AllowReason, Undecided};
@@ -12,7 +12,7 @@ use crate::verdict::{AllowReason, Undecided};
 /// Reads the tenant's header by Mimir's rules.
 ///
 /// # Errors
-/// Mimir's refusal of a header that names no tenant, or the edge's of one that names two.
+/// Mimir's denial of a header without a valid tenant, or the edge's of a header sent twice.
 pub fn tenant_of(header: &TenantHeader) -> Result<Tenant<'_>, Denial> {
     let value = match header {
         TenantHeader::Absent => None,
@@ -36,7 +36,7 @@ fn tenant_reason(error: &TenantError) -> DenyReason {
     }
 }
 
-/// Mimir answers 400 to a content type that it does not know and ingests the body as remote write 1.0 all the same, so it is charged as that.
+/// An unknown content type counts as remote write 1.0: Mimir answers 400 to it, and ingests the body as that.
 pub(crate) fn protocol_of(push: &Push) -> Protocol {
     match remote_write::content_type(push.content_type.as_deref()) {
         ContentType::Known(protocol) => protocol,
@@ -51,12 +51,12 @@ pub(crate) struct ApplicableLimits<'c> {
     pub(crate) mode: Mode,
     pub(crate) edge: EdgeLimits,
     pub(crate) limits: TenantView<'c>,
-    pub(crate) control: &'c Control,
+    pub(crate) control: &'c ControlState,
 }
 
-impl<'c> TenantControl<'c> {
+impl<'c> TenantSettings<'c> {
     /// # Errors
-    /// Where nothing limits the tenant, or no limits are loaded yet.
+    /// The mode is off, or no limits are loaded yet.
     pub(crate) fn applicable(self) -> Result<ApplicableLimits<'c>, Stop> {
         let Self { tenant, mode, edge, limits, control } = self;
         match (mode, limits) {
@@ -69,12 +69,12 @@ impl<'c> TenantControl<'c> {
 }
 
 impl ApplicableLimits<'_> {
-    /// Of the request bucket, which the bare tenant has.
+    /// The limit of the bare tenant's request bucket.
     pub(crate) fn request_limit(&self) -> RateLimit {
         self.limits.tenant.limits.request_limit(self.control.distributors)
     }
 
-    /// Of the ingestion bucket, which each spelling of the tenant has.
+    /// The limit of the ingestion bucket of the tenant's spelling.
     pub(crate) fn ingestion_limit(&self) -> RateLimit {
         self.limits.ingestion.limits.ingestion_limit(self.control.distributors)
     }

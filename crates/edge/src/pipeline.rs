@@ -1,17 +1,41 @@
-//! The way of a push through the stages, in Mimir's order: whose push, how often, and only then what is in it.
+//! The stages of a push in Mimir's order: tenant, request rate, and only then the body.
 
 use std::sync::Arc;
 
 use enforce::{Denial, Enforcer, MonotonicNanos};
+use remote_write::BodyLimits;
 
-use crate::charge::{Charge, ChargedRequest, Receipts, refuse_oversized};
+use crate::charge::{Charge, ChargedRequest, Receipts, deny_oversized};
 use crate::clock::Clock;
-use crate::control::{Control, ControlHandle};
-use crate::decode::{Contents, DecodePlan, DecodePool, Decoded, Lane};
+use crate::control::{ControlHandle, ControlState};
+use crate::decode::{DecodePlan, DecodePool, Decoded, Lane, body_of, decode};
 use crate::identify::{ApplicableLimits, protocol_of, tenant_of};
-use crate::policy::Policy;
 use crate::push::Push;
 use crate::verdict::{AllowReason, Undecided, Verdict};
+
+/// What the operator sets for all tenants, beside limits and modes.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// How bodies are decoded.
+    pub bodies: BodyPolicy,
+    /// Whether [`Pipeline::decide`] charges items. If not, its caller charges those of the verdict by [`Pipeline::charge_hits`].
+    pub charge_items: bool,
+    /// Whether Mimir runs its HA tracker. If not, `accept_ha_samples` has no effect.
+    pub ha_tracker: bool,
+}
+
+/// How bodies are decoded.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyPolicy {
+    /// Whether they are decoded at all: if not, pushes are charged as requests alone.
+    pub decode: bool,
+    /// The largest body as sent, in bytes.
+    pub max_request_bytes: usize,
+    /// The limits on a decoded body.
+    pub limits: BodyLimits,
+    /// Whether an unreadable body is forwarded uncharged, or denied with Mimir's text.
+    pub forward_unreadable: bool,
+}
 
 /// Decides on pushes; shared by all calls.
 #[derive(Debug)]
@@ -37,17 +61,16 @@ impl From<Denial> for Stop {
     }
 }
 
-/// A push between the request charge and the charge of what it holds.
-struct Begun<'p> {
+/// A push between the charge of its request and the charge of its contents.
+struct PendingPush<'p> {
     applicable: ApplicableLimits<'p>,
     request: ChargedRequest<'p>,
-    /// What the request rate says.
+    /// The decision of the request rate.
     admitted: Result<(), Denial>,
 }
 
 impl Pipeline {
-    /// Decides by what `control` holds at the time of each push. Bodies that take long are decoded by `pool`; without one, each is decoded by its
-    /// caller.
+    /// A pipeline that decides by the current state of `control`. Bodies that take long are decoded by `pool`, if there is one.
     #[must_use]
     pub fn new(control: ControlHandle, policy: Policy, pool: Option<DecodePool>, clock: Clock) -> Self {
         let receipts = Receipts::of_process(rand::random());
@@ -60,9 +83,9 @@ impl Pipeline {
         &self.enforcer
     }
 
-    /// What pushes are decided by at this moment.
+    /// The current control state.
     #[must_use]
-    pub fn control(&self) -> Arc<Control> {
+    pub fn control(&self) -> Arc<ControlState> {
         self.control.load()
     }
 
@@ -70,21 +93,21 @@ impl Pipeline {
         self.clock.now()
     }
 
-    /// Forgets tenants whose buckets are full, and idle pairs; returns how many tenants. To be called about once a minute.
+    /// Evicts idle pairs, and tenants whose buckets are full; returns how many tenants. To be called about once a minute.
     pub fn evict_idle(&self) -> usize {
         self.control.load().evict_idle_pairs(self.clock.unix_millis());
         self.enforcer.evict_idle(self.clock.now())
     }
 
-    /// The verdict on a push, which is charged. A body that takes long is decoded by the pool.
+    /// Decides on a push, and charges it. A body that takes long is decoded by the pool.
     ///
     /// # Errors
-    /// While there are no limits to decide by.
+    /// No limits are loaded yet.
     pub async fn decide(&self, push: &Push) -> Result<Verdict, Undecided> {
         self.decide_by(&self.control.load(), push, Charge::Commit).await
     }
 
-    /// The verdict on a push, which is charged. Its body is decoded here, however long that takes.
+    /// Decides on a push, and charges it. Its body is decoded by this thread, however long that takes.
     ///
     /// # Errors
     /// As [`Pipeline::decide`].
@@ -92,21 +115,26 @@ impl Pipeline {
         let control = self.control.load();
         let mut verdict = Verdict::new(control.mode_without_tenant());
         let stop = match self.begin(&control, push, Charge::Commit, &mut verdict) {
-            Ok((begun, plan)) => {
-                let decoded = self.decode_in_place(Contents::of(push, &self.policy.bodies), &plan);
-                self.finish(begun, push, decoded, Charge::Commit, &mut verdict)
+            Ok((pending, plan)) => {
+                let decoded = self.decode_in_place(push, &plan);
+                self.finish(pending, push, decoded, Charge::Commit, &mut verdict)
             }
             Err(stop) => stop,
         };
         verdict.conclude(stop)
     }
 
-    pub(crate) async fn decide_by(&self, control: &Control, push: &Push, charge: Charge) -> Result<Verdict, Undecided> {
+    pub(crate) async fn decide_by(
+        &self,
+        control: &ControlState,
+        push: &Push,
+        charge: Charge,
+    ) -> Result<Verdict, Undecided> {
         let mut verdict = Verdict::new(control.mode_without_tenant());
         let stop = match self.begin(control, push, charge, &mut verdict) {
-            Ok((begun, plan)) => {
-                let decoded = self.decode(push, charge.lane(begun.applicable.tenant.id()), plan).await;
-                self.finish(begun, push, decoded, charge, &mut verdict)
+            Ok((pending, plan)) => {
+                let decoded = self.decode(push, charge.lane(pending.applicable.tenant.id()), plan).await;
+                self.finish(pending, push, decoded, charge, &mut verdict)
             }
             Err(stop) => stop,
         };
@@ -116,11 +144,11 @@ impl Pipeline {
     /// Identifies the push and charges its request. Nothing is decoded for a tenant over its request rate.
     fn begin<'p>(
         &'p self,
-        control: &'p Control,
+        control: &'p ControlState,
         push: &'p Push,
         charge: Charge,
         verdict: &mut Verdict,
-    ) -> Result<(Begun<'p>, DecodePlan), Stop> {
+    ) -> Result<(PendingPush<'p>, DecodePlan), Stop> {
         let tenant = tenant_of(&push.tenant)?;
         let of_tenant = control.for_tenant(&tenant);
         verdict.mode = of_tenant.mode;
@@ -129,34 +157,42 @@ impl Pipeline {
         verdict.protocol = Some(protocol);
         verdict.content_type_fault = remote_write::content_type_fault(push.content_type.as_deref());
 
-        refuse_oversized(&push.body, &self.policy.bodies, applicable.edge)?;
+        deny_oversized(&push.body, &self.policy.bodies, applicable.edge)?;
         let (request, admitted) = self.charge_request(&applicable, charge);
         if charge == Charge::Commit {
             admitted.clone()?;
             verdict.charged.requests = 1;
         }
         let plan = self.plan(&applicable, protocol, charge);
-        Ok((Begun { applicable, request, admitted }, plan))
+        Ok((PendingPush { applicable, request, admitted }, plan))
     }
 
     async fn decode(&self, push: &Push, lane: Lane<'_>, plan: DecodePlan) -> Decoded {
-        match (&self.pool, Contents::of(push, &self.policy.bodies)) {
-            (Some(pool), Contents::Body(body)) => pool.decode(lane, body, plan).await.into(),
-            (_, contents) => self.decode_in_place(contents, &plan),
+        match (body_of(push, &self.policy.bodies), &self.pool) {
+            (Ok(body), Some(pool)) => pool.decode(lane, body, plan).await,
+            _ => self.decode_in_place(push, &plan),
         }
     }
 
-    fn decode_in_place(&self, contents: Contents<'_>, plan: &DecodePlan) -> Decoded {
-        contents.decode(|body| crate::decode::decode(body, self.policy.bodies.limits, plan))
+    fn decode_in_place(&self, push: &Push, plan: &DecodePlan) -> Decoded {
+        let decoded = body_of(push, &self.policy.bodies).map(|body| decode(body, self.policy.bodies.limits, plan));
+        decoded.unwrap_or_else(|known| known)
     }
 
-    /// Charges what the push holds.
-    fn finish(&self, begun: Begun<'_>, push: &Push, decoded: Decoded, charge: Charge, verdict: &mut Verdict) -> Stop {
-        let Begun { applicable, mut request, admitted } = begun;
+    /// Charges the contents of the push.
+    fn finish(
+        &self,
+        pending: PendingPush<'_>,
+        push: &Push,
+        decoded: Decoded,
+        charge: Charge,
+        verdict: &mut Verdict,
+    ) -> Stop {
+        let PendingPush { applicable, mut request, admitted } = pending;
         if let Decoded::Push(decoded) = &decoded {
             verdict.counts = decoded.counts;
         }
-        // A push that is only asked about is decoded all the same: its size decides when it would pass.
+        // In a dry run the push is decoded all the same: its size determines when it would pass.
         if let Err(denial) = admitted {
             return Stop::Denied(denial);
         }

@@ -1,23 +1,23 @@
-//! A push as the server sees it: what the decision needs of a request, whichever call brought it.
+//! A push: what a decision needs of a request, from whichever call.
 
 use bytes::Bytes;
 use remote_write::PushCounts;
 
-/// Headers that ask Mimir not to validate names or numbers of labels, with the value `true`.
+/// Headers that, with the value `true`, ask Mimir not to validate the names or the number of labels.
 pub const SKIP_VALIDATION: [&str; 2] = ["x-mimir-skiplabelnamevalidation", "x-mimir-skiplabelcountvalidation"];
 
-/// One push that waits for a decision.
+/// A push to decide on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Push {
     /// `X-Scope-OrgID`.
     pub tenant: TenantHeader,
     /// `Content-Type`, which alone tells remote write 1.0 from 2.0.
     pub content_type: Option<Bytes>,
-    /// `Retry-Attempt`, which Prometheus sends from the first retry on; 0 on a first attempt.
+    /// `Retry-Attempt`, which Prometheus sends with retries; 0 on a first attempt.
     pub retry_attempt: u32,
-    /// Whether one of [`SKIP_VALIDATION`] was sent: a Mimir that allows it takes series that are invalid otherwise.
+    /// Whether one of [`SKIP_VALIDATION`] was sent: a Mimir that allows it accepts series that are otherwise invalid.
     pub skips_validation: bool,
-    /// What it holds.
+    /// The body.
     pub body: PushBody,
 }
 
@@ -28,23 +28,34 @@ pub enum TenantHeader {
     Absent,
     /// Its value.
     Once(Bytes),
-    /// Mimir would take the first, other readers the last: whose push it is cannot be said.
+    /// Mimir would use the first value, other programs the last: the tenant is ambiguous.
     Repeated,
 }
 
-/// What is known of the body.
+impl TenantHeader {
+    /// From all values of the header.
+    pub fn of(mut values: impl Iterator<Item = Bytes>) -> Self {
+        match (values.next(), values.next()) {
+            (None, _) => Self::Absent,
+            (Some(value), None) => Self::Once(value),
+            (Some(_), Some(_)) => Self::Repeated,
+        }
+    }
+}
+
+/// The body, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PushBody {
     /// All of it, still compressed.
     Whole(Bytes),
     /// Only its beginning: it was larger than the caller buffers.
     Partial,
-    /// The operator told the caller not to send bodies.
-    Withheld {
-        /// As sent, if it was said beforehand.
+    /// The operator configured the caller not to send bodies.
+    NotSent {
+        /// Its `Content-Length`, if it has one.
         bytes: Option<usize>,
     },
-    /// The caller says what it holds.
+    /// The caller counted the contents.
     Counted(PushCounts),
 }
 
@@ -54,13 +65,13 @@ impl PushBody {
     pub fn bytes(&self) -> Option<usize> {
         match self {
             Self::Whole(body) => Some(body.len()),
-            Self::Withheld { bytes } => *bytes,
+            Self::NotSent { bytes } => *bytes,
             Self::Partial | Self::Counted(_) => None,
         }
     }
 }
 
-/// `Retry-Attempt`: Mimir reads it as an integer and takes what is none for a first attempt.
+/// The value of `Retry-Attempt`. As in Mimir, a value that is no integer counts as a first attempt.
 #[must_use]
 pub fn retry_attempt(value: &[u8]) -> u32 {
     std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! The last stage: what is recorded of each decision, in metrics, in the tenant's own counters, and of denials.
+//! The last stage: metrics, the tenant's own counters, and records of denials.
 
 mod denials;
 mod metrics;
@@ -7,10 +7,9 @@ mod tenants;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use enforce::{Decision, Denial};
+use enforce::Denial;
 use limits::{Mode, Tenant};
 use prometheus::Registry;
-use remote_write::PushCounts;
 
 pub use denials::{AuditTarget, DenialRecord, Denials};
 
@@ -18,16 +17,15 @@ use crate::charge::Refund;
 use crate::identify::tenant_of;
 use crate::push::Push;
 use crate::verdict::{AllowReason, Verdict};
-use denials::DeniedPush;
 use metrics::Metrics;
 use tenants::TenantMetrics;
 
-/// What is known of a push beside its verdict.
+/// What is recorded of a push beside its verdict.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Subject<'p> {
-    /// None if its header names none.
+    /// `None` without a valid header.
     pub tenant: Option<Tenant<'p>>,
-    /// Of the body as sent, if that is known.
+    /// The size of the body as sent, if it is known.
     pub body_bytes: Option<usize>,
     /// 0 on a first attempt.
     pub retry_attempt: u32,
@@ -40,7 +38,7 @@ impl<'p> From<&'p Push> for Subject<'p> {
     }
 }
 
-/// Handles on everything that is recorded of decisions; cheap to clone.
+/// Records decisions; cheap to clone.
 #[derive(Clone)]
 pub struct Recorder {
     inner: Arc<Inner>,
@@ -53,62 +51,60 @@ struct Inner {
 }
 
 impl Recorder {
-    /// Opens the audit log, if there is to be one, and starts the thread that writes it.
+    /// Opens the audit log, if there is one, and starts its thread.
     ///
     /// # Errors
-    /// When the audit log cannot be opened, or a metric cannot be registered.
+    /// The audit log cannot be opened, or a metric cannot be registered.
     pub fn new(audit: Option<AuditTarget>, registry: &Registry) -> anyhow::Result<Self> {
         let (metrics, tenants) = (Metrics::new(registry)?, TenantMetrics::new(registry)?);
         Ok(Self { inner: Arc::new(Inner { metrics, tenants, denials: Denials::new(audit, registry)? }) })
     }
 
-    /// The last denials.
+    /// The recent denials.
     #[must_use]
     pub fn denials(&self) -> &Denials {
         &self.inner.denials
     }
 
-    /// Forgets what is kept of tenants that have been idle for long. To be called about once a minute.
+    /// Evicts the records of idle tenants. To be called about once a minute.
     pub fn evict_idle(&self) {
         self.inner.tenants.evict_idle(Instant::now());
         self.inner.denials.evict_idle();
     }
 
-    /// Writes what is still to be written; blocks for up to two seconds.
+    /// Writes what is queued for the audit log; blocks for up to two seconds.
     pub fn finish(&self) {
         self.inner.denials.finish();
     }
 
-    /// So many idle tenants were forgotten.
+    /// Counts idle tenants that were evicted.
     pub fn evicted(&self, tenants: usize) {
         self.inner.metrics.evicted(tenants);
     }
 
-    /// A push was decided, and `took` so long.
+    /// Records the decision on a push, which `took` this long.
     pub fn check(&self, subject: &Subject<'_>, verdict: &Verdict, took: Duration) {
         let Inner { metrics, tenants, denials } = &*self.inner;
         metrics.check(verdict, took);
         if verdict.items_left_to_charge().is_some() {
             return;
         }
-        let denial = match &verdict.decision {
-            Decision::Allow => None,
-            Decision::Deny(denial) => Some(denial),
-        };
+        let denial = verdict.decision.denial();
         if let Some(tenant) = &subject.tenant {
             tenants.record(tenant.id(), denial.is_some());
         }
         if let Some(denial) = denial {
-            denials.record(DeniedPush {
+            let tenant = subject.tenant.as_ref().map(Tenant::limits_key);
+            denials.record(DenialRecord {
                 counts: verdict.counts,
                 body_bytes: subject.body_bytes,
                 retry_attempt: subject.retry_attempt,
-                ..denied_push("check", subject.tenant.as_ref(), verdict.mode, denial)
+                ..DenialRecord::new("check", tenant, verdict.mode, denial)
             });
         }
     }
 
-    /// Something came back.
+    /// Records a refund.
     pub fn refund(&self, refund: &Refund<'_>) {
         let Inner { metrics, denials, .. } = &*self.inner;
         metrics.refund(refund.cause);
@@ -117,8 +113,7 @@ impl Recorder {
         }
     }
 
-    /// A rate limit call about a tenant's push was answered: one decision, however many descriptors it has. `decided` is why it is allowed,
-    /// or the denial.
+    /// Records the decision of a rate limit call, which is one however many descriptors the call has: the reason why it is allowed, or the denial.
     pub fn rate_limit(
         &self,
         tenant: Option<&Tenant<'_>>,
@@ -133,20 +128,7 @@ impl Recorder {
             tenants.record(tenant.id(), denial.is_some());
         }
         if let Some(denial) = denial {
-            denials.record(denied_push("should_rate_limit", tenant, mode, denial));
+            denials.record(DenialRecord::new("should_rate_limit", tenant.map(Tenant::limits_key), mode, denial));
         }
-    }
-}
-
-fn denied_push(api: &'static str, tenant: Option<&Tenant<'_>>, mode: Mode, denial: &Denial) -> DeniedPush {
-    DeniedPush {
-        tenant: tenant.map(|tenant| tenant.limits_key().into()),
-        mode,
-        reason: denial.reason(),
-        message: denial.message().to_owned(),
-        api,
-        counts: PushCounts::default(),
-        body_bytes: None,
-        retry_attempt: 0,
     }
 }

@@ -1,32 +1,33 @@
-//! What came out of the steps, for the answer and for the records.
+//! The result of the pipeline, for the answer and for the records.
 
 use enforce::{Decision, DenyReason};
 use limits::Mode;
 use remote_write::{BodyErrorKind, Protocol, PushCounts};
 
 use crate::charge::{Unmetered, UnmeteredOutcome};
+use crate::labels::label_enum;
 use crate::pipeline::Stop;
 
 /// Everything that is known once a push is decided.
 #[derive(Clone, Debug)]
 pub struct Verdict {
-    /// Whether it goes on.
+    /// Allowed or denied.
     pub decision: Decision,
     /// Why it is allowed; meaningless for a denial.
     pub allowed: AllowReason,
     /// Whether a denial is sent or only counted.
     pub mode: Mode,
-    /// Known once the tenant is: Mimir looks at it no earlier.
+    /// Known once the tenant is, as in Mimir.
     pub protocol: Option<Protocol>,
-    /// What Mimir says before anything else about a content type that it does not know; then its answer is a 400, whatever comes of the push.
+    /// Mimir's error for an unknown content type; its answer is then a 400, whatever the decision.
     pub content_type_fault: Option<String>,
-    /// What the push holds; zeros until it was read.
+    /// What the push holds; zeros until it is decoded.
     pub counts: PushCounts,
-    /// Why what Mimir charges is not known, and what became of that.
+    /// Why the push cannot be metered, and the outcome.
     pub unmetered: Option<(Unmetered, UnmeteredOutcome)>,
-    /// What was wrong with a body that could not be read.
-    pub undecodable: Option<BodyErrorKind>,
-    /// What was taken from the buckets, whatever came of the push afterwards.
+    /// What was wrong with an unreadable body.
+    pub unreadable: Option<BodyErrorKind>,
+    /// What was taken from the buckets.
     pub charged: Charged,
 }
 
@@ -40,7 +41,7 @@ pub struct Charged {
 }
 
 impl Verdict {
-    /// Allowed, until the stages say otherwise.
+    /// Allowed, until a stage denies it.
     #[must_use]
     pub fn new(mode: Mode) -> Self {
         Self {
@@ -51,7 +52,7 @@ impl Verdict {
             content_type_fault: None,
             counts: PushCounts::default(),
             unmetered: None,
-            undecodable: None,
+            unreadable: None,
             charged: Charged::default(),
         }
     }
@@ -65,7 +66,7 @@ impl Verdict {
         Ok(self)
     }
 
-    /// The label that says why it was decided so.
+    /// The reason, as the value of a label.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match &self.decision {
@@ -74,7 +75,7 @@ impl Verdict {
         }
     }
 
-    /// What the ratelimit filter is to charge, if it is the one that charges this push.
+    /// What Envoy's ratelimit filter is to charge, if it charges this push.
     #[must_use]
     pub fn items_left_to_charge(&self) -> Option<u64> {
         let left = self.decision == Decision::Allow && self.allowed == AllowReason::ChargedByRateLimit;
@@ -82,63 +83,37 @@ impl Verdict {
     }
 }
 
-/// Why a push goes on to Mimir.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AllowReason {
-    /// It was charged, and its buckets had enough.
-    WithinLimits,
-    /// It holds nothing that Mimir charges.
-    NothingToCharge,
-    /// Its replica is not the elected one of its Prometheus pair, or the pair is over `ha_max_clusters`: Mimir drops it.
-    HaNotElected,
-    /// What Mimir would charge is not known, and is more than the tenant's bucket holds, or nothing that it pays for: Mimir answers it.
-    /// [`Verdict::unmetered`] says why.
-    NotMetered,
-    /// Its samples are charged by the rate limit call that follows (`--charge-samples-in rate-limit`).
-    ChargedByRateLimit,
-    /// The operator does not let the edge see bodies, or has told it to read none.
-    BodyWithheld,
-    /// The operator forwards what cannot be read.
-    UnreadableForwarded,
-    /// The tenant's mode is off: nothing is looked at.
-    ModeOff,
-    /// There are no limits yet, and the tenant's mode is not enforce.
-    NoLimits,
+label_enum! {
+    /// Why a push goes on to Mimir.
+    pub enum AllowReason {
+        /// It was charged, and its buckets had enough.
+        WithinLimits => "within_limits",
+        /// It holds nothing that Mimir charges.
+        NothingToCharge => "nothing_to_charge",
+        /// Its replica is not the elected one of its Prometheus pair, or the pair is over `ha_max_clusters`: Mimir drops it.
+        HaNotElected => "ha_not_elected",
+        /// It cannot be metered, and its tenant's bucket holds less than it may cost, or is not charged: Mimir answers it. [`Verdict::unmetered`] says why.
+        NotMetered => "not_metered",
+        /// Its samples are charged by the rate limit call that follows (`--charge-samples-in rate-limit`).
+        ChargedByRateLimit => "charged_by_rate_limit",
+        /// The operator has Envoy send no bodies, or mimir-rls decode none.
+        BodyNotDecoded => "body_not_decoded",
+        /// The operator forwards unreadable bodies (`--unreadable-body forward`).
+        UnreadableForwarded => "unreadable_forwarded",
+        /// The tenant's mode is off.
+        ModeOff => "mode_off",
+        /// No limits are loaded yet, and the tenant's mode is not enforce.
+        NoLimits => "no_limits",
+    }
 }
 
 impl AllowReason {
-    /// Those that count as a decision.
-    pub const ALL: [Self; 8] = [
-        Self::WithinLimits,
-        Self::NothingToCharge,
-        Self::HaNotElected,
-        Self::NotMetered,
-        Self::BodyWithheld,
-        Self::UnreadableForwarded,
-        Self::ModeOff,
-        Self::NoLimits,
-    ];
-
-    /// The label of metrics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::WithinLimits => "within_limits",
-            Self::NothingToCharge => "nothing_to_charge",
-            Self::HaNotElected => "ha_not_elected",
-            Self::NotMetered => "not_metered",
-            Self::ChargedByRateLimit => "charged_by_rate_limit",
-            Self::BodyWithheld => "body_withheld",
-            Self::UnreadableForwarded => "unreadable_forwarded",
-            Self::ModeOff => "mode_off",
-            Self::NoLimits => "no_limits",
-        }
-    }
-
-    /// Whether a push can be allowed for this reason in a mode.
+    /// Whether a decision can have this reason in a mode.
     #[must_use]
     pub fn occurs_in(self, mode: Mode) -> bool {
         match self {
+            // Not decided by Check, and not counted.
+            Self::ChargedByRateLimit => false,
             Self::ModeOff => mode == Mode::Off,
             Self::NoLimits => mode == Mode::Shadow,
             _ => mode != Mode::Off,
@@ -146,7 +121,7 @@ impl AllowReason {
     }
 }
 
-/// Whether a push can be refused for this reason in a mode: with mode off nothing is looked at but what comes before the tenant is known.
+/// Whether a push can be denied for this reason in a mode: in mode off, only before the tenant is known.
 pub(crate) fn denial_occurs_in(reason: DenyReason, mode: Mode) -> bool {
     match reason {
         DenyReason::TenantMissing
@@ -166,10 +141,10 @@ pub(crate) fn denial_occurs_in(reason: DenyReason, mode: Mode) -> bool {
     }
 }
 
-/// Why there is no verdict. The caller gets an error: this process does not work yet, and what that means is the caller's failure mode.
+/// Why there is no verdict. The caller gets an error, and its failure mode decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undecided {
-    /// No limits were loaded yet; the server is not healthy, and is not asked.
+    /// No limits are loaded yet: the server is not ready, so that Envoy does not call it.
     NoLimits,
 }
 

@@ -1,12 +1,12 @@
 //! One token bucket with the arithmetic of Go's `golang.org/x/time/rate`, bit for bit.
 //!
-//! Not here: who owns a bucket, and any lock. The invariant: a refused [`Bucket::take`] changes nothing.
+//! Not here: who owns a bucket, and any lock. The invariant: a denied [`Bucket::take`] changes nothing.
 
 use std::time::Duration;
 
 use limits::{Burst, Rate, RateLimit};
 
-use crate::monotonic_nanos::MonotonicNanos;
+use crate::time::MonotonicNanos;
 
 /// Go's `rate.Inf`: not infinity, but the largest float (x/time/rate).
 const UNLIMITED_RATE: f64 = f64::MAX;
@@ -40,12 +40,12 @@ impl Bucket {
         }
     }
 
-    /// The largest charge the bucket ever grants.
+    /// The largest charge that the bucket allows.
     pub(crate) fn burst(&self) -> i64 {
         self.burst
     }
 
-    /// Takes over a limit, keeping the tokens (x/time/rate `SetLimitAt`, then `SetBurstAt`, each only if it changed,
+    /// Sets a limit and keeps the tokens (x/time/rate `SetLimitAt`, then `SetBurstAt`, each only if it changed,
     /// as in dskit `limiter/rate_limiter.go`).
     pub(crate) fn set_limit(&mut self, limit: RateLimit, now: MonotonicNanos) {
         let per_second = per_second(limit.rate);
@@ -66,7 +66,7 @@ impl Bucket {
         if self.per_second == UNLIMITED_RATE {
             return true;
         }
-        let tokens = self.tokens_at(now) - items as f64;
+        let tokens = self.tokens(now) - items as f64;
         // Not `tokens >= 0.0`: NaN tokens are no debt in Go.
         let wait_nanos = if tokens < 0.0 { self.nanos_to_earn(-tokens) } else { 0 };
         let granted = items <= self.burst && wait_nanos <= 0;
@@ -77,8 +77,8 @@ impl Bucket {
         granted
     }
 
-    /// Takes all `items` where the bucket holds them, or is full: then what it does not hold is a debt, earned before anything else passes.
-    pub(crate) fn take_or_owe(&mut self, items: i64, now: MonotonicNanos) -> bool {
+    /// Takes all `items` if the bucket holds them or is full. What a full bucket does not hold becomes a debt, which has to be earned first.
+    pub(crate) fn take_with_debt(&mut self, items: i64, now: MonotonicNanos) -> bool {
         if items <= self.burst {
             return self.take(items, now);
         }
@@ -89,26 +89,21 @@ impl Bucket {
         full
     }
 
-    /// Gives back what was taken, up to the capacity of this moment. Tokens that are NaN stay so, and a bucket without a limit holds none.
+    /// Gives back what was taken, up to the capacity at `now`. NaN tokens stay NaN, and a bucket without a limit holds none.
     ///
-    /// Mimir gives nothing back; the order is that of Go's `Reservation.CancelAt`: what was earned, what comes back, and then the cap. The
-    /// time never goes back here, or a refund that comes late would have the time until then granted twice.
+    /// Mimir gives nothing back; the order is that of Go's `Reservation.CancelAt`: what was earned, what comes back, and then the cap. Time never
+    /// goes back here, or a late refund would grant the time until then twice.
     pub(crate) fn give_back(&mut self, items: i64, now: MonotonicNanos) {
         if self.per_second == UNLIMITED_RATE {
             return;
         }
-        let (tokens, capacity) = (self.tokens_at(now) + items as f64, self.capacity as f64);
-        // Not `f64::min`, as in `tokens_at`.
+        let (tokens, capacity) = (self.tokens(now) + items as f64, self.capacity as f64);
+        // Not `f64::min`, as in `tokens`.
         self.tokens = if tokens > capacity { capacity } else { tokens };
         self.last = self.last.max(now);
     }
 
-    /// The tokens at `now`; below 0 or NaN as [`Bucket`] says.
-    pub(crate) fn tokens(&self, now: MonotonicNanos) -> f64 {
-        self.tokens_at(now)
-    }
-
-    /// How long after `now` the bucket would give `items`; `None` if it never does.
+    /// How long after `now` the bucket would allow `items`; `None` if it never does.
     pub(crate) fn wait_for(&self, items: i64, now: MonotonicNanos) -> Option<Duration> {
         if items > self.burst && self.per_second != UNLIMITED_RATE { None } else { self.wait_to_hold(items, now) }
     }
@@ -122,7 +117,7 @@ impl Bucket {
         if self.per_second == UNLIMITED_RATE {
             return Some(Duration::ZERO);
         }
-        let missing = items as f64 - self.tokens_at(now);
+        let missing = items as f64 - self.tokens(now);
         if missing <= 0.0 {
             return Some(Duration::ZERO);
         }
@@ -134,15 +129,16 @@ impl Bucket {
 
     /// Whether the bucket is at `now` what a new one with its limit would be.
     pub(crate) fn is_full(&self, now: MonotonicNanos) -> bool {
-        self.tokens_at(now) >= self.capacity as f64
+        self.tokens(now) >= self.capacity as f64
     }
 
     fn advance(&mut self, now: MonotonicNanos) {
-        self.tokens = self.tokens_at(now);
+        self.tokens = self.tokens(now);
         self.last = now;
     }
 
-    fn tokens_at(&self, now: MonotonicNanos) -> f64 {
+    /// The tokens at `now`; below 0 or NaN as [`Bucket`] says.
+    pub(crate) fn tokens(&self, now: MonotonicNanos) -> f64 {
         let tokens = self.tokens + self.earned_in(now.nanos_since(self.last));
         let capacity = self.capacity as f64;
         // Not `f64::min`, which would turn NaN tokens into a full bucket.

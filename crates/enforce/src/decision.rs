@@ -1,16 +1,38 @@
 //! What the edge decides about a push, as values.
 
-/// The answer of one step.
+/// The decision of one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Decision {
-    /// Nothing speaks against the push here.
+    /// This step allows the push.
     Allow,
-    /// The push is refused; later steps are not asked.
+    /// The push is denied; later steps do not run.
     Deny(Denial),
 }
 
-/// A refusal as the client is to see it.
+impl Decision {
+    /// `Ok` if the push is allowed.
+    ///
+    /// # Errors
+    /// The denial.
+    pub fn into_result(self) -> Result<(), Denial> {
+        match self {
+            Decision::Allow => Ok(()),
+            Decision::Deny(denial) => Err(denial),
+        }
+    }
+
+    /// The denial, if it is one.
+    #[must_use]
+    pub fn denial(&self) -> Option<&Denial> {
+        match self {
+            Decision::Allow => None,
+            Decision::Deny(denial) => Some(denial),
+        }
+    }
+}
+
+/// A denial as the client sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
     reason: DenyReason,
@@ -18,13 +40,13 @@ pub struct Denial {
 }
 
 impl Denial {
-    /// A refusal with the text of the answer, without a trailing newline.
+    /// A denial with the text of the answer, without a trailing newline.
     #[must_use]
     pub fn new(reason: DenyReason, message: impl Into<String>) -> Self {
         Denial { reason, message: message.into() }
     }
 
-    /// Why the push is refused.
+    /// Why the push is denied.
     #[must_use]
     pub fn reason(&self) -> DenyReason {
         self.reason
@@ -52,7 +74,7 @@ impl Denial {
 /// Declares the enum with [`DenyReason::ALL`] and one name and status each, so that no variant can lack any of them.
 macro_rules! deny_reasons {
     ($($(#[$doc:meta])* $variant:ident => $name:literal, $status:literal;)+) => {
-        /// Why a push is refused: the one list behind metric labels, audit fields, admin fields and response headers.
+        /// Why a push is denied: the one list behind metric labels, audit fields, admin fields and response headers.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum DenyReason {
             $($(#[$doc])* $variant,)+
@@ -84,27 +106,27 @@ macro_rules! deny_reasons {
 deny_reasons! {
     /// The tenant header is absent or empty.
     TenantMissing => "tenant_missing", 401;
-    /// The tenant header names no legal tenant.
+    /// The tenant header names no valid tenant.
     TenantInvalid => "tenant_invalid", 401;
     /// The tenant header names several distinct tenants.
     TooManyTenants => "too_many_tenants", 422;
     /// The tenant header is there more than once. Mimir would take the first.
     TenantHeaderRepeated => "tenant_header_repeated", 400;
-    /// The edge reads as many bytes as it may at once, of this tenant or of all.
+    /// The edge has as many bytes in flight as it may, of this tenant or of all.
     EdgeOverloaded => "edge_overloaded", 503;
-    /// The edge failed while it decided: a fault of its own.
+    /// The edge failed while it decided.
     EdgeError => "edge_error", 503;
-    /// The compressed body is larger than the edge takes.
+    /// The compressed body is larger than the edge accepts.
     BodyTooLarge => "body_too_large", 413;
     /// The compressed body is larger than the tenant's own `max_body_bytes` at the edge.
     EdgeMaxBodyBytes => "edge_max_body_bytes", 413;
     /// The tenant's request rate is used up.
     RequestRate => "request_rate", 429;
-    /// The body is no push that Mimir could read.
+    /// The body is not readable remote write.
     UnreadableBody => "unreadable_body", 400;
     /// The push has more series than the tenant's own `max_series_per_request` at the edge.
     EdgeMaxSeriesPerRequest => "edge_max_series_per_request", 400;
-    /// What Mimir charges for the push is not known, and the tenant has sent too many of such.
+    /// The push cannot be metered, and the tenant has sent too many such pushes.
     EdgeUnmetered => "edge_unmetered", 503;
     /// The tenant's ingestion rate is used up.
     IngestionRate => "ingestion_rate", 429;

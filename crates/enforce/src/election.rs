@@ -1,18 +1,17 @@
-//! Which replica of a Prometheus pair is the elected one, as Mimir's HA tracker decides it
+//! Which replica of a Prometheus pair is elected, by the algorithm of Mimir's HA tracker
 //! (Mimir `pkg/distributor/ha_tracker.go`, `ha_dedupe*.go`).
 //!
-//! A tenant's `(cluster, replica)` labels name a pair and one of it. The first replica seen of a cluster is elected;
-//! another takes over once the elected one is silent. What Mimir says about a pair, [`Elections::confirm`], replaces
-//! what was decided here and holds until it is taken back. Not here: finding the labels, and what is done with the
-//! answer: pushes of a replica that is not elected are forwarded and charged nothing.
+//! The labels `(cluster, replica)` name a pair and one of its replicas. The first replica seen of a cluster is elected;
+//! another takes over once the elected one is silent. An entry of Mimir's list, [`Elections::confirm`], replaces the
+//! election here and holds until it is revoked. Not here: finding the labels, and what follows from the
+//! result: pushes of a replica that is not elected are forwarded and charged nothing.
 //!
-//! The invariants: exactly one replica of a held pair is elected at any time; forgetting idle pairs changes no
-//! decision; what one tenant's pairs take is bounded by [`MAX_TENANT_BYTES`].
+//! Invariants: exactly one replica of a known pair is elected at any time; evicting idle pairs changes no
+//! decision; the pairs of one tenant take at most [`MAX_TENANT_BYTES`].
 
 mod pair;
 mod rules;
 mod tenant_elections;
-mod unix_millis;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -21,17 +20,18 @@ use dashmap::DashMap;
 pub use pair::TrackerEntry;
 pub use rules::ElectionRules;
 pub use tenant_elections::MAX_TENANT_BYTES;
-use tenant_elections::{LOOKED_AT_BY_A_STEP, Step, TenantElections};
-pub use unix_millis::UnixMillis;
+use tenant_elections::{PAIRS_PER_STEP, Step, TenantElections};
 
-/// As many as the buckets have, for the same reason.
+use crate::time::UnixMillis;
+
+/// As many as the buckets have: eviction locks one shard at a time.
 const SHARDS: usize = 256;
-/// The most bytes that the elections of all tenants may take. Senders may choose tenants, as they choose names.
+/// The most bytes that the elections of all tenants may take. Clients choose both tenants and names.
 ///
-/// It is enough for half a million pairs with names as people give them.
+/// It is enough for half a million pairs with usual names.
 pub const MAX_BYTES: usize = 256 << 20;
 
-/// Memory is given back once a map has room for this many times what it holds.
+/// A map shrinks once it has room for this many times its entries.
 const SPARSE: usize = 8;
 
 /// The labels of a push that is deduplicated: of its first series, or of each where the tenant has
@@ -43,7 +43,7 @@ pub struct HaPair<'l> {
 }
 
 impl<'l> HaPair<'l> {
-    /// `None` if Mimir takes the series for one of no pair, accepts it and leaves its labels as they are: a label is
+    /// `None` if the series belongs to no pair, so that Mimir accepts it with its labels unchanged: a label is
     /// empty or absent, or the replica is longer than `max_label_value_length` (`checkSample`).
     ///
     /// Where a series has a label twice, Mimir takes the last one (`findHALabels`).
@@ -55,7 +55,7 @@ impl<'l> HaPair<'l> {
     }
 }
 
-/// What a replica is to its pair.
+/// The status of a replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReplicaStatus {
     /// Its series are accepted, without their replica label, and charged.
@@ -63,36 +63,36 @@ pub enum ReplicaStatus {
     /// Another one is elected: Mimir answers 202, ingests nothing and charges nothing.
     NotElected,
     /// The cluster is one more than the tenant's `ha_max_clusters`: Mimir answers 400, ingests nothing and charges
-    /// nothing, but it may hold fewer clusters than are held here.
+    /// nothing, but it may know fewer clusters than the edge.
     TooManyClusters,
-    /// The cluster is not known and finds no room in [`MAX_TENANT_BYTES`] or [`MAX_BYTES`]: nothing can be said about the replica.
+    /// The cluster is unknown, and [`MAX_TENANT_BYTES`] or [`MAX_BYTES`] have no room for it: the status is unknown too.
     Untracked,
 }
 
 impl ReplicaStatus {
-    /// Whether the series cost anything. Where it is unknown they don't: Mimir charges them itself.
+    /// Whether the series are charged. Those of an unknown status are not: Mimir charges them itself.
     #[must_use]
     pub const fn is_charged(self) -> bool {
         matches!(self, ReplicaStatus::Elected)
     }
 }
 
-/// The answer to one push, or to one pair in it.
+/// The election of the pair of a push, or of one pair in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct Election {
-    /// What the replica is to its pair.
+    /// The status of the replica.
     pub status: ReplicaStatus,
-    /// Whether Mimir's list says so and not only the election held here.
+    /// Whether Mimir's list says so, and not only the election here.
     pub confirmed: bool,
-    /// Whether Mimir has to get this push even if its items are over their limit. Its tracker elects and keeps alive only
-    /// replicas whose pushes reach it, before it limits them: an edge that refused all of an elected replica's pushes
-    /// would make it elect another. So one push per half of the update timeout is due, the first of a cluster above all.
+    /// Whether Mimir has to get this push even if it is over the ingestion limit. Mimir's tracker sees only pushes that reach
+    /// Mimir, before their limits apply: an edge that denied all pushes of an elected replica would make Mimir elect
+    /// another. So one push per half of the update timeout is due, and the first of a cluster.
     pub due: bool,
 }
 
 impl Election {
-    /// Where no push has to reach Mimir.
+    /// An election whose push need not reach Mimir.
     fn of(status: ReplicaStatus, confirmed: bool) -> Self {
         Election { status, confirmed, due: false }
     }
@@ -101,38 +101,38 @@ impl Election {
 /// The elections of all tenants, for use by many threads at once.
 ///
 /// Tenants are named by their bare ID ([`limits::Tenant::id`]): Mimir's tracker knows no metadata suffix. Each call
-/// takes one shard's lock and gives it back before it returns. Time is the wall clock, and may come out of order.
+/// locks one shard and releases it before it returns. Times are of the wall clock, and may come out of order.
 #[derive(Debug)]
 pub struct Elections {
     tenants: DashMap<Box<str>, TenantElections>,
-    /// What all pairs take together.
+    /// Of all pairs.
     bytes: AtomicUsize,
-    most_bytes: usize,
+    max_bytes: usize,
     untracked: AtomicU64,
 }
 
 impl Elections {
-    /// Elections in which no replica was seen yet, of all tenants together [`MAX_BYTES`] at most.
+    /// Elections without any pair, which take at most [`MAX_BYTES`].
     #[must_use]
     pub fn new() -> Self {
         Self::with_room(MAX_BYTES)
     }
 
-    fn with_room(most_bytes: usize) -> Self {
+    fn with_room(max_bytes: usize) -> Self {
         Elections {
             tenants: DashMap::with_shard_amount(SHARDS),
             bytes: AtomicUsize::new(0),
-            most_bytes,
+            max_bytes,
             untracked: AtomicU64::new(0),
         }
     }
 
-    /// Whether a pair that is not held may be; what Mimir's list names always is.
+    /// Whether there is room for a new pair; the pairs of Mimir's list are always kept.
     fn has_room(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) < self.most_bytes
+        self.bytes.load(Ordering::Relaxed) < self.max_bytes
     }
 
-    /// Changes a tenant's elections, and keeps count of what all take.
+    /// Changes a tenant's elections, and updates the bytes of all.
     fn change<R>(&self, tenant: &mut TenantElections, change: impl FnOnce(&mut TenantElections) -> R) -> R {
         let before = tenant.bytes();
         let changed = change(tenant);
@@ -142,7 +142,7 @@ impl Elections {
         changed
     }
 
-    /// Tells the status of a replica that pushes at `now`, and notes that it was seen.
+    /// The status of a replica that pushes at `now`; records that it was seen.
     ///
     /// `earliest_sample` is the time of the earliest among the first samples and first histograms of the push's series
     /// (of the pair's, where each series is decided); it only matters where [`ElectionRules::uses_sample_time`].
@@ -158,7 +158,7 @@ impl Elections {
         let earliest_sample = earliest_sample.map_or(now, |sample| sample.min(now));
         let has_room = self.has_room();
         if !has_room && !self.tenants.contains_key(tenant) {
-            // Nothing is kept of a tenant for which there is no room: its name would be what is kept.
+            // An entry for the tenant would take memory too.
             self.untracked.fetch_add(1, Ordering::Relaxed);
             return Election::of(ReplicaStatus::Untracked, false);
         }
@@ -174,25 +174,25 @@ impl Elections {
         election
     }
 
-    /// Notes that a push does not reach Mimir, after [`Elections::elect`] told at `now` that it is the elected replica's and due. A replica
-    /// of which Mimir gets nothing is not elected there, so the next one of its cluster takes its place here too.
-    pub fn withhold(&self, tenant: &str, cluster: &[u8], replica: &[u8], now: UnixMillis) {
+    /// Notes that a push is not forwarded, after [`Elections::elect`] answered at `now` that it is due. Mimir does not elect a replica
+    /// of which it gets no push, so the next replica of the cluster takes its place here too.
+    pub fn note_not_forwarded(&self, tenant: &str, cluster: &[u8], replica: &[u8], now: UnixMillis) {
         if let Some(mut known) = self.tenants.get_mut(tenant) {
-            known.withhold(cluster, replica, now);
+            known.note_not_forwarded(cluster, replica, now);
         }
     }
 
-    /// What [`Elections::elect`] would tell at `now`. Notes nothing.
+    /// What [`Elections::elect`] would return at `now`. Records nothing.
     pub fn preview(&self, tenant: &str, pair: HaPair<'_>, rules: &ElectionRules, now: UnixMillis) -> Election {
         let has_room = self.has_room();
         let known = self.tenants.get(tenant).map(|known| known.preview(pair, rules, now, has_room));
         known.unwrap_or_else(|| TenantElections::default().preview(pair, rules, now, has_room))
     }
 
-    /// Takes from Mimir's list who is elected in a cluster. It holds, and nobody takes over here, until
-    /// [`Elections::unconfirm`] or [`Elections::forget_unlisted`] takes it back; `ha_max_clusters` does not matter.
+    /// Applies an entry of Mimir's list. It holds, and no replica takes over here, until
+    /// [`Elections::unconfirm`] or [`Elections::forget_unlisted`] revokes it; `ha_max_clusters` does not matter.
     ///
-    /// `false` if the tenant has no room for it; the pair is then left as it is.
+    /// `false` if the tenant has no room for it; the pair then stays as it is.
     pub fn confirm(&self, tenant: &str, entry: &TrackerEntry<'_>, now: UnixMillis) -> bool {
         let confirm = |known: &mut TenantElections| self.change(known, |known| known.confirm(entry, now));
         if let Some(mut known) = self.tenants.get_mut(tenant) {
@@ -201,28 +201,28 @@ impl Elections {
         confirm(&mut self.tenants.entry(tenant.into()).or_default())
     }
 
-    /// Whether Mimir's list holds for the cluster.
+    /// Whether an entry of Mimir's list holds for the cluster.
     #[must_use]
     pub fn is_confirmed(&self, tenant: &str, cluster: &[u8]) -> bool {
         self.tenants.get(tenant).is_some_and(|known| known.is_confirmed(cluster))
     }
 
-    /// Drops the pairs that Mimir last named before `since`: for the end of a complete list, with the time at which
-    /// its reading began. Mimir holds them no longer, so whoever pushes next is elected. How many those were.
+    /// Drops the pairs that Mimir last listed before `since`, and returns how many: call it after a complete list, with the time of its
+    /// request. Mimir has dropped them too, so the replica that pushes next is elected.
     ///
-    /// Pairs that Mimir has never named, or whose entry expired, stay.
+    /// Pairs that Mimir never listed, or whose entry was revoked, stay.
     pub fn forget_unlisted(&self, since: UnixMillis) -> usize {
-        self.step_by_step(|tenant, after| tenant.forget_unlisted(since, after))
+        self.in_steps(|tenant, after| tenant.forget_unlisted(since, after))
     }
 
-    /// Takes back what Mimir said before `since`: for a Mimir that cannot be asked any more. The election here goes on
-    /// from it. How many pairs those were.
+    /// Revokes entries of Mimir's lists from before `since`, when Mimir does not respond any more, and returns how many. The election here
+    /// continues from them.
     pub fn unconfirm(&self, since: UnixMillis) -> usize {
-        self.step_by_step(|tenant, after| tenant.unconfirm(since, after))
+        self.in_steps(|tenant, after| tenant.unconfirm(since, after))
     }
 
-    /// Goes over the pairs of all tenants, some hundred under one lock; how many were changed.
-    fn step_by_step(&self, mut step: impl FnMut(&mut TenantElections, Option<&[u8]>) -> Step) -> usize {
+    /// Visits the pairs of all tenants, some hundred under one lock; returns how many were changed.
+    fn in_steps(&self, mut step: impl FnMut(&mut TenantElections, Option<&[u8]>) -> Step) -> usize {
         let (mut count, mut unfinished) = (0, Vec::new());
         for mut tenant in self.tenants.iter_mut() {
             let done = self.change(&mut tenant, |tenant| step(tenant, None));
@@ -240,22 +240,21 @@ impl Elections {
         count
     }
 
-    /// Gives back the memory of pairs, not of those that Mimir's list names, that had no push for 66 minutes; how many those were.
+    /// Drops pairs that had no push for 66 minutes and that Mimir's list does not name; returns how many.
     ///
-    /// No decision at `now` or later changes: such a pair is as if it had never been, dropped or not, because Mimir's
+    /// No decision at `now` or later changes: an expired pair counts as unknown, dropped or not, because Mimir's
     /// own cleanup has dropped it by then. One shard is locked at a time.
     pub fn evict_idle(&self, now: UnixMillis) -> usize {
         let (mut evicted, mut unfinished) = (0, Vec::new());
         self.tenants.retain(|name, tenant| {
-            let (dropped, more) = self.change(tenant, |tenant| tenant.drop_forgotten(now, LOOKED_AT_BY_A_STEP));
+            let (dropped, more) = self.change(tenant, |tenant| tenant.drop_expired(now, PAIRS_PER_STEP));
             evicted += dropped;
             unfinished.extend(more.then(|| name.clone()));
             tenant.len() > 0
         });
         for name in unfinished {
             while let Some(mut tenant) = self.tenants.get_mut(&name) {
-                let (dropped, more) =
-                    self.change(&mut tenant, |tenant| tenant.drop_forgotten(now, LOOKED_AT_BY_A_STEP));
+                let (dropped, more) = self.change(&mut tenant, |tenant| tenant.drop_expired(now, PAIRS_PER_STEP));
                 evicted += dropped;
                 if !more {
                     break;
@@ -269,19 +268,19 @@ impl Elections {
         evicted
     }
 
-    /// How many pairs are held, counted shard by shard.
+    /// How many pairs are known, counted shard by shard.
     #[must_use]
     pub fn len(&self) -> usize {
         self.tenants.iter().map(|tenant| tenant.len()).sum()
     }
 
-    /// Whether no pair is held.
+    /// Whether no pair is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many pushes found no room for their pair.
+    /// How many pushes had a pair without room.
     #[must_use]
     pub fn untracked(&self) -> u64 {
         self.untracked.load(Ordering::Relaxed)

@@ -1,6 +1,6 @@
-//! What a bucket holds and would say, without a charge: for those who ask why a push is refused and when one would pass.
+//! What a bucket holds and would decide, without a charge: why a push is denied, and when one would pass.
 //!
-//! Not here: charging. A [`Level`] is a copy, so the bucket may have moved on when it is read.
+//! Not here: charging. A [`Level`] is a copy, so the bucket may have changed when it is read.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use limits::RateLimit;
 use crate::bucket::{Bucket, is_unlimited};
 use crate::decision::Decision;
 use crate::enforcer::{ingestion_denial, request_denial, to_items};
-use crate::monotonic_nanos::MonotonicNanos;
+use crate::time::MonotonicNanos;
 
 /// A bucket at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,14 +24,13 @@ impl Level {
         Level { bucket, limit, now }
     }
 
-    /// The limit that the bucket obeys.
+    /// The limit of the bucket.
     #[must_use]
     pub fn limit(&self) -> RateLimit {
         self.limit
     }
 
-    /// The tokens that are left; `None` without a limit. A little below 0 after a debt worth less than a nanosecond, NaN
-    /// where the rate is.
+    /// The tokens left; `None` without a limit. A little below 0 after a debt worth less than a nanosecond, NaN where the rate is NaN.
     #[must_use]
     pub fn tokens(&self) -> Option<f64> {
         (!is_unlimited(self.limit)).then(|| self.bucket.tokens(self.now))

@@ -33,7 +33,7 @@ pub(crate) fn ingestion_rate(limit: RateLimit, burst: i64) -> String {
     )
 }
 
-/// What cannot be metered is over its bound. The edge's own text: Mimir has none.
+/// Pushes that cannot be metered are over their bound. The edge's own text: Mimir has none.
 pub(crate) fn unmetered(bound: RateLimit) -> String {
     let rate = format_go_float(per_second(bound.rate));
     let burst = items_of(bound.burst);

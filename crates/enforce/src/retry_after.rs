@@ -1,4 +1,4 @@
-//! How long a refused client is told to wait, as Mimir words it in `Retry-After`.
+//! `Retry-After` of a denial, as Mimir computes it.
 
 /// Mimir's `distributor.retry_after_header.min_backoff`, in seconds.
 const MIN_SECONDS: u64 = 6;
@@ -8,7 +8,7 @@ const MAX_SECONDS: u64 = 96;
 /// Seconds for `Retry-After`, from 6 to 96 (Mimir `pkg/distributor/push.go`, default settings).
 ///
 /// The delay doubles from 6 s with every attempt up to 96 s, then moves by up to half of it either way and is clamped,
-/// so a first refusal gets 6 to 9. It does not depend on the bucket, as in Mimir.
+/// so a first denial gets 6 to 9. It does not depend on the bucket, as in Mimir.
 ///
 /// `attempt` is the request's `Retry-Attempt`; 0 counts as 1. `random` is uniform in `[0, 1)`; a number outside is
 /// taken as the nearest end, NaN as 0.

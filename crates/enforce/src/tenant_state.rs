@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use limits::{Burst, Rate, RateLimit, Tenant};
 
 use crate::bucket::{Bucket, is_unlimited, items_of};
-use crate::monotonic_nanos::MonotonicNanos;
+use crate::time::MonotonicNanos;
 
 /// The most metadata spellings (`a:k=v`) of one tenant that have ingestion buckets of their own.
 ///
@@ -16,16 +16,16 @@ use crate::monotonic_nanos::MonotonicNanos;
 /// time, never be limited.
 pub const MAX_SPELLINGS: usize = 1_000;
 
-/// What a bucket said to one charge.
+/// The outcome of one charge to a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Charge {
-    /// The charge was made, or needed none.
+    /// The charge was made, or there is no limit.
     Made,
     /// Nothing was charged; the bucket holds at most `burst`.
-    Refused { burst: i64 },
+    Denied { burst: i64 },
 }
 
-/// Where an ingestion charge went.
+/// The outcome of an ingestion charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct IngestionCharge {
     pub(crate) charge: Charge,
@@ -33,15 +33,25 @@ pub(crate) struct IngestionCharge {
     pub(crate) overflowed: bool,
 }
 
-/// What became of a charge that nobody knows exactly.
+/// The outcome of a charge for a push that cannot be metered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnmeteredCharge {
-    /// The ingestion bucket held it, and gave it.
+    /// Taken from the ingestion bucket.
     Taken,
-    /// It did not, or was not asked: the push is within the tenant's bound for such, and Mimir answers it.
+    /// Not taken from the ingestion bucket, but within the tenant's bound for such pushes: Mimir answers the push.
     WithinBound,
     /// Nothing was taken: the push is over that bound.
     OverBound,
+}
+
+/// Which ingestion bucket is charged, by which limit, and when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ingestion<'t> {
+    pub(crate) tenant: Tenant<'t>,
+    pub(crate) limit: RateLimit,
+    pub(crate) now: MonotonicNanos,
+    /// Whether a spelling without a bucket may get one.
+    pub(crate) has_room: bool,
 }
 
 /// All buckets of one tenant. Boxed one by one: most tenants have no request limit and no spellings, and a hash table
@@ -51,26 +61,39 @@ pub(crate) struct TenantState {
     request: Slot,
     ingestion: Slot,
     spellings: Option<Box<Spellings>>,
-    /// What passed without being metered, beyond what the ingestion bucket held.
+    /// Pushes that passed without being metered, beyond what the ingestion bucket held.
     unmetered: Option<Box<Bucket>>,
-    /// How much of what Mimir refused may come back; none until something did.
-    returns: Option<Box<Returns>>,
-    /// Whether anything was charged, or refused, since the last [`TenantState::settle`].
+    /// How much of what Mimir denied may still be refunded; `None` before the first such refund.
+    refunds: Option<Box<RefundBuckets>>,
+    /// Whether anything was charged, or denied, since the last [`TenantState::evict_full`].
     used: bool,
 }
 
-/// Where a bucket is.
+/// A bucket, or what stands for one.
 #[derive(Debug, Default)]
 enum Slot {
     /// Nothing was charged yet.
     #[default]
     Untouched,
-    /// Only charges without a limit were made. Mimir has a limiter for them all the same, and a limit that comes finds
-    /// in it so many tokens: the burst of that time, which for requests is 0.
+    /// Only charges without a limit were made. Mimir has a limiter for them all the same, and a limit set later finds so many tokens in it: the
+    /// burst of that time, which for requests is 0.
     Unlimited {
         tokens: i64,
     },
     Limited(Box<Bucket>),
+}
+
+/// Buckets for refunds of what Mimir denied.
+#[derive(Debug, Default)]
+struct RefundBuckets {
+    requests: Slot,
+    items: Slot,
+}
+
+/// The ingestion buckets of a tenant's metadata spellings, at most [`MAX_SPELLINGS`].
+#[derive(Debug, Default)]
+struct Spellings {
+    buckets: HashMap<Box<str>, Bucket>,
 }
 
 impl TenantState {
@@ -86,113 +109,116 @@ impl TenantState {
 
     /// Charges the bucket of the tenant's spelling, or the bare tenant's if there are too many spellings, or no room for
     /// one more.
-    pub(crate) fn charge_ingestion(
-        &mut self,
-        tenant: &Tenant<'_>,
-        limit: RateLimit,
-        items: i64,
-        now: MonotonicNanos,
-        has_room: bool,
-    ) -> IngestionCharge {
+    pub(crate) fn charge_ingestion(&mut self, of: &Ingestion<'_>, items: i64) -> IngestionCharge {
         self.used = true;
-        if tenant.has_metadata()
-            && let Some(charge) = self.charge_spelling(tenant.limits_key(), limit, items, now, has_room)
-        {
-            return IngestionCharge { charge, overflowed: false };
+        let has_metadata = of.tenant.has_metadata();
+        match if has_metadata { self.charge_spelling(of, items) } else { None } {
+            Some(charge) => IngestionCharge { charge, overflowed: false },
+            None => {
+                IngestionCharge { charge: self.ingestion.charge(of.limit, items, of.now), overflowed: has_metadata }
+            }
         }
-        let charge = self.ingestion.charge(limit, items, now);
-        IngestionCharge { charge, overflowed: tenant.has_metadata() }
     }
 
-    /// Takes `items` from the tenant's ingestion bucket, or where that does not hold them from a bucket of its own with `bound`. Without
-    /// `takes_ingestion` from that one alone.
+    /// `None` if the spelling has no bucket and may not get one.
+    fn charge_spelling(&mut self, of: &Ingestion<'_>, items: i64) -> Option<Charge> {
+        let Ingestion { tenant, limit, now, has_room } = *of;
+        let key = tenant.limits_key();
+        if let Some(bucket) = self.spellings.as_mut().and_then(|spellings| spellings.buckets.get_mut(key)) {
+            return Some(charge(bucket, limit, items, now));
+        }
+        if is_unlimited(limit) {
+            return Some(Charge::Made);
+        }
+        if !has_room || self.places() > MAX_SPELLINGS {
+            return None;
+        }
+        let buckets = &mut self.spellings.get_or_insert_default().buckets;
+        Some(charge(buckets.entry(key.into()).or_insert_with(|| Bucket::new(limit)), limit, items, now))
+    }
+
+    /// Takes `items` from the tenant's ingestion bucket if `charges_ingestion`, and where that does not hold them from a bucket with `bound`.
     ///
-    /// A push larger than the bound's burst passes where the bound is untouched, or it would never pass, and is owed.
+    /// A push larger than the bound's burst passes where the bound is untouched, or it would never pass, and leaves a debt.
     pub(crate) fn charge_unmetered(
         &mut self,
-        tenant: &Tenant<'_>,
-        (limit, bound): (RateLimit, RateLimit),
-        (items, takes_ingestion): (i64, bool),
-        now: MonotonicNanos,
-        has_room: bool,
+        of: &Ingestion<'_>,
+        bound: RateLimit,
+        items: i64,
+        charges_ingestion: bool,
     ) -> UnmeteredCharge {
         self.used = true;
-        if takes_ingestion && self.charge_ingestion(tenant, limit, items, now, has_room).charge == Charge::Made {
+        if charges_ingestion && self.charge_ingestion(of, items).charge == Charge::Made {
             return UnmeteredCharge::Taken;
         }
         if is_unlimited(bound) {
             return UnmeteredCharge::WithinBound;
         }
         let bucket = self.unmetered.get_or_insert_with(|| Box::new(Bucket::new(bound)));
-        bucket.set_limit(bound, now);
-        if bucket.take_or_owe(items, now) { UnmeteredCharge::WithinBound } else { UnmeteredCharge::OverBound }
+        bucket.set_limit(bound, of.now);
+        if bucket.take_with_debt(items, of.now) { UnmeteredCharge::WithinBound } else { UnmeteredCharge::OverBound }
     }
 
-    /// Gives requests back. What was charged without a limit was taken from no bucket.
+    /// Refunds requests. What was charged without a limit was taken from no bucket.
     pub(crate) fn refund_requests(&mut self, limit: RateLimit, requests: i64, now: MonotonicNanos) {
         self.request.refund(limit, requests, now);
     }
 
-    /// Gives items back to the bucket that [`TenantState::charge_ingestion`] would charge. A spelling without a bucket is full.
-    pub(crate) fn refund_ingestion(
-        &mut self,
-        tenant: &Tenant<'_>,
-        limit: RateLimit,
-        items: i64,
-        now: MonotonicNanos,
-        has_room: bool,
-    ) {
-        if self.goes_to_the_bare_tenant(tenant, has_room) {
-            return self.ingestion.refund(limit, items, now);
+    /// Refunds items to the bucket that [`TenantState::charge_ingestion`] would charge. A spelling without a bucket is full.
+    pub(crate) fn refund_ingestion(&mut self, of: &Ingestion<'_>, items: i64) {
+        if self.uses_bare_bucket(of) {
+            return self.ingestion.refund(of.limit, items, of.now);
         }
-        let buckets = self.spellings.as_deref_mut().map(|spellings| &mut spellings.buckets);
-        if let Some(bucket) = buckets.and_then(|buckets| buckets.get_mut(tenant.limits_key())) {
-            refund(bucket, limit, items, now);
+        let buckets = self.spellings.as_mut().map(|spellings| &mut spellings.buckets);
+        if let Some(bucket) = buckets.and_then(|buckets| buckets.get_mut(of.tenant.limits_key())) {
+            refund(bucket, of.limit, items, of.now);
         }
     }
 
-    /// Whether so many requests that Mimir refused may come back; takes them from what may.
-    pub(crate) fn may_return_requests(&mut self, limit: RateLimit, requests: i64, now: MonotonicNanos) -> bool {
-        self.returns.get_or_insert_default().requests.charge(of_returns(limit), requests, now) == Charge::Made
+    /// Refunds requests that Mimir denied, within the limit on such refunds: all or none; whether it did.
+    pub(crate) fn refund_denied_requests(&mut self, limit: RateLimit, requests: i64, now: MonotonicNanos) -> bool {
+        let allowance = &mut self.refunds.get_or_insert_default().requests;
+        let is_allowed = allowance.charge(refund_limit(limit), requests, now) == Charge::Made;
+        if is_allowed {
+            self.refund_requests(limit, requests, now);
+        }
+        is_allowed
     }
 
-    /// The same of items, of all spellings together.
-    pub(crate) fn may_return_items(&mut self, limit: RateLimit, items: i64, now: MonotonicNanos) -> bool {
-        self.returns.get_or_insert_default().items.charge(of_returns(limit), items, now) == Charge::Made
+    /// Refunds items that Mimir denied, within one limit for all spellings: all or none; whether it did.
+    pub(crate) fn refund_denied_ingestion(&mut self, of: &Ingestion<'_>, items: i64) -> bool {
+        let allowance = &mut self.refunds.get_or_insert_default().items;
+        let is_allowed = allowance.charge(refund_limit(of.limit), items, of.now) == Charge::Made;
+        if is_allowed {
+            self.refund_ingestion(of, items);
+        }
+        is_allowed
     }
 
-    /// A copy of the request bucket as a charge now would meet it.
+    /// A copy of the request bucket as a charge now would find it.
     pub(crate) fn request_bucket(&self, limit: RateLimit, now: MonotonicNanos) -> Bucket {
         self.request.bucket(limit, now)
     }
 
-    /// A copy of the ingestion bucket as a charge now would meet it: the spelling's, or the bare tenant's if there are
-    /// too many spellings, or no room for one more.
-    pub(crate) fn ingestion_bucket(
-        &self,
-        tenant: &Tenant<'_>,
-        limit: RateLimit,
-        now: MonotonicNanos,
-        has_room: bool,
-    ) -> Bucket {
-        if self.goes_to_the_bare_tenant(tenant, has_room) {
-            return self.ingestion.bucket(limit, now);
+    /// A copy of the bucket that [`TenantState::charge_ingestion`] would charge.
+    pub(crate) fn ingestion_bucket(&self, of: &Ingestion<'_>) -> Bucket {
+        if self.uses_bare_bucket(of) {
+            return self.ingestion.bucket(of.limit, of.now);
         }
         let spellings = self.spellings.as_ref();
-        copy_of(spellings.and_then(|spellings| spellings.buckets.get(tenant.limits_key())), limit, now)
+        copy_of(spellings.and_then(|spellings| spellings.buckets.get(of.tenant.limits_key())), of.limit, of.now)
     }
 
-    /// Whether it is the bare tenant's ingestion bucket that counts: for a tenant without metadata, and for a spelling that has no
-    /// bucket and may not get one.
-    fn goes_to_the_bare_tenant(&self, tenant: &Tenant<'_>, has_room: bool) -> bool {
+    /// Whether the bare tenant's ingestion bucket counts: for a tenant without metadata, and for a spelling that has no bucket and may not get one.
+    fn uses_bare_bucket(&self, of: &Ingestion<'_>) -> bool {
         let buckets = self.spellings.as_ref().map(|spellings| &spellings.buckets);
-        let has_own = buckets.is_some_and(|buckets| buckets.contains_key(tenant.limits_key()));
-        let may_have = has_room && buckets.is_none_or(|buckets| buckets.len() < MAX_SPELLINGS);
-        !tenant.has_metadata() || !(has_own || may_have)
+        let has_own = buckets.is_some_and(|buckets| buckets.contains_key(of.tenant.limits_key()));
+        let may_get_one = of.has_room && self.places() <= MAX_SPELLINGS;
+        !of.tenant.has_metadata() || !(has_own || may_get_one)
     }
 
-    /// Drops spellings whose bucket is full; whether every bucket of the tenant is, and was not used since the last time.
-    pub(crate) fn settle(&mut self, now: MonotonicNanos) -> bool {
+    /// Drops spellings whose bucket is full. Returns whether all buckets of the tenant are full, and were not used since the last call.
+    pub(crate) fn evict_full(&mut self, now: MonotonicNanos) -> bool {
         if let Some(spellings) = &mut self.spellings {
             spellings.buckets.retain(|_, bucket| !bucket.is_full(now));
         }
@@ -204,24 +230,6 @@ impl TenantState {
             && self.unmetered.is_none()
             && self.request.is_full(now)
             && self.ingestion.is_full(now)
-    }
-
-    /// `None` if the spelling has no bucket and may not get one.
-    fn charge_spelling(
-        &mut self,
-        key: &str,
-        limit: RateLimit,
-        items: i64,
-        now: MonotonicNanos,
-        has_room: bool,
-    ) -> Option<Charge> {
-        if self.spellings.is_none() && is_unlimited(limit) {
-            return Some(Charge::Made);
-        }
-        if self.spellings.is_none() && !has_room {
-            return None;
-        }
-        self.spellings.get_or_insert_default().charge(key, limit, items, now, has_room)
     }
 }
 
@@ -246,7 +254,7 @@ impl Slot {
         }
     }
 
-    /// A copy of the bucket as a charge now would meet it.
+    /// A copy of the bucket as a charge now would find it.
     fn bucket(&self, limit: RateLimit, now: MonotonicNanos) -> Bucket {
         match self {
             Slot::Untouched => Bucket::new(limit),
@@ -266,52 +274,16 @@ impl Slot {
     }
 }
 
-/// How much of what Mimir refused may come back.
-#[derive(Debug, Default)]
-struct Returns {
-    requests: Slot,
-    items: Slot,
-}
-
-/// What comes back of Mimir's refusals: a share of the rate, and one burst at once.
+/// The limit on refunds of what Mimir denied: a share of the tenant's rate, and one burst at once.
 ///
-/// Of several distributors an unlucky one refuses what the others have room for: that the tenant has not had. But if all of it came back, an edge whose
-/// bucket holds more than Mimir's, as after a restart, would hold more for ever: the tenant earns in both what it uses in both, and every push
-/// that Mimir refuses would pass the edge again.
-fn of_returns(limit: RateLimit) -> RateLimit {
+/// One of several distributors may deny what the others have room for; the tenant has not used that. But if all of it were refunded, an edge whose
+/// bucket holds more than Mimir's, as after a restart, would hold more for ever: the tenant earns in both buckets what it uses in both, and every
+/// push that Mimir denies would pass the edge again.
+fn refund_limit(limit: RateLimit) -> RateLimit {
     const SHARE: f64 = 0.1;
     match limit.rate {
         Rate::PerSecond(per_second) => RateLimit::of_one(Rate::PerSecond(per_second * SHARE), limit.burst),
         Rate::Unlimited => limit,
-    }
-}
-
-/// The ingestion buckets of a tenant's metadata spellings, at most [`MAX_SPELLINGS`].
-#[derive(Debug, Default)]
-struct Spellings {
-    buckets: HashMap<Box<str>, Bucket>,
-}
-
-impl Spellings {
-    fn charge(
-        &mut self,
-        key: &str,
-        limit: RateLimit,
-        items: i64,
-        now: MonotonicNanos,
-        has_room: bool,
-    ) -> Option<Charge> {
-        if let Some(bucket) = self.buckets.get_mut(key) {
-            return Some(charge(bucket, limit, items, now));
-        }
-        if is_unlimited(limit) {
-            return Some(Charge::Made);
-        }
-        if self.buckets.len() >= MAX_SPELLINGS || !has_room {
-            return None;
-        }
-        let bucket = self.buckets.entry(key.into()).or_insert_with(|| Bucket::new(limit));
-        Some(charge(bucket, limit, items, now))
     }
 }
 
@@ -323,7 +295,7 @@ fn copy_of(bucket: Option<&Bucket>, limit: RateLimit, now: MonotonicNanos) -> Bu
 
 fn charge(bucket: &mut Bucket, limit: RateLimit, items: i64, now: MonotonicNanos) -> Charge {
     bucket.set_limit(limit, now);
-    if bucket.take(items, now) { Charge::Made } else { Charge::Refused { burst: bucket.burst() } }
+    if bucket.take(items, now) { Charge::Made } else { Charge::Denied { burst: bucket.burst() } }
 }
 
 fn refund(bucket: &mut Bucket, limit: RateLimit, items: i64, now: MonotonicNanos) {

@@ -11,14 +11,14 @@ use crate::watched::{self, Fault, Polled, Watched};
 
 /// The edge configuration in force, and the problems of the newest document.
 #[derive(Clone, Debug)]
-pub struct EdgeControl {
+pub struct LoadedEdgeConfig {
     /// The last good one; all tenants are in shadow until there is one.
     pub config: Arc<EdgeConfig>,
     /// Empty while the document on disk is in force.
     pub problems: Arc<[Problem]>,
 }
 
-impl EdgeControl {
+impl LoadedEdgeConfig {
     /// A configuration that never changes: its channel has no sender.
     #[must_use]
     pub fn fixed(config: EdgeConfig) -> watch::Receiver<Self> {
@@ -49,7 +49,7 @@ impl EdgeConfigSource {
     /// Reads the file, waiting up to 5 seconds, and watches it until `stop` is cancelled.
     ///
     /// A missing or bad file is no error: the state then has problems, and all tenants stay in shadow until there is a good one.
-    pub async fn start(mut self, stop: CancellationToken) -> watch::Receiver<EdgeControl> {
+    pub async fn start(mut self, stop: CancellationToken) -> watch::Receiver<LoadedEdgeConfig> {
         let sender = watch::Sender::new(self.control());
         let mut states = sender.subscribe();
         let path = self.path.display().to_string();
@@ -63,21 +63,21 @@ impl EdgeConfigSource {
     }
 
     /// Polls the file; returns a new state if it was read or its fault changed.
-    fn poll(&mut self) -> Option<EdgeControl> {
+    fn poll(&mut self) -> Option<LoadedEdgeConfig> {
         match self.file.poll()? {
             Polled::Documents(documents) => Some(self.read(documents.concat())),
             Polled::Faults(faults) => Some(self.report_faults(&faults)),
         }
     }
 
-    fn read(&mut self, bytes: Vec<u8>) -> EdgeControl {
+    fn read(&mut self, bytes: Vec<u8>) -> LoadedEdgeConfig {
         match watched::text(bytes) {
             Ok(text) => self.apply(&text),
             Err(error) => self.report_faults(&[Fault { name: watched::file_name(&self.path), what: "file", error }]),
         }
     }
 
-    fn apply(&mut self, text: &str) -> EdgeControl {
+    fn apply(&mut self, text: &str) -> LoadedEdgeConfig {
         let applied = self.state.apply(&watched::file_name(&self.path), text);
         self.read |= applied.accepted;
         self.log_applied(&applied);
@@ -85,7 +85,7 @@ impl EdgeConfigSource {
         self.control()
     }
 
-    fn report_faults(&mut self, faults: &[Fault]) -> EdgeControl {
+    fn report_faults(&mut self, faults: &[Fault]) -> LoadedEdgeConfig {
         let meanwhile = match self.read {
             true => "the last good edge configuration stays in force",
             false => "all tenants are in shadow until it can be read",
@@ -95,11 +95,11 @@ impl EdgeConfigSource {
         }
         let faults = faults.iter().map(|fault| fault.problem(meanwhile));
         let problems = self.problems.iter().cloned().chain(faults).collect();
-        EdgeControl { problems, ..self.control() }
+        LoadedEdgeConfig { problems, ..self.control() }
     }
 
-    fn control(&self) -> EdgeControl {
-        EdgeControl { config: self.state.current(), problems: Arc::clone(&self.problems) }
+    fn control(&self) -> LoadedEdgeConfig {
+        LoadedEdgeConfig { config: self.state.current(), problems: Arc::clone(&self.problems) }
     }
 
     fn log_applied(&self, applied: &EdgeConfigApplied) {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use limits::{ControlState, Problem, Snapshot};
+use limits::{LoadedLimits, Problem, Snapshot};
 use tokio::sync::watch;
 
 /// The output of a source.
 #[derive(Clone, Debug)]
 pub struct LimitsFeed {
     /// The current state; wakes on each change of limits or problems.
-    pub states: watch::Receiver<ControlState>,
+    pub states: watch::Receiver<LoadedLimits>,
     /// When the source last confirmed the limits in force.
     pub freshness: Freshness,
 }

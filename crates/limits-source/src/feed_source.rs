@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use limits::{Code, ControlState, LimitsState, MAX_PROBLEMS, Problem, Severity, Snapshot};
+use limits::{Code, LimitsState, LoadedLimits, MAX_PROBLEMS, Problem, Severity, Snapshot};
 use proto::edge::limits::v1::{Problem as FeedProblem, Severity as FeedSeverity};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -114,7 +114,7 @@ impl FeedSource {
 /// The sending ends of a [`Feed`].
 #[derive(Debug)]
 struct FeedPublisher {
-    states: watch::Sender<ControlState>,
+    states: watch::Sender<LoadedLimits>,
     freshness: Freshness,
     elected: watch::Sender<HaTrackerState>,
     elected_freshness: Freshness,
@@ -126,7 +126,7 @@ struct FeedPublisher {
 impl FeedPublisher {
     fn new(limits: Option<Arc<Snapshot>>, freshness: Freshness) -> Self {
         Self {
-            states: watch::Sender::new(ControlState { limits, ..ControlState::default() }),
+            states: watch::Sender::new(LoadedLimits { limits, ..LoadedLimits::default() }),
             freshness,
             elected: watch::Sender::default(),
             elected_freshness: Freshness::default(),

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use limits::{ControlState, LimitsState, Problem, SourceDocument};
+use limits::{LimitsState, LoadedLimits, Problem, SourceDocument};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -58,7 +58,7 @@ impl FileSource {
     /// A missing or bad document is no error: the feed then has problems, and limits as soon as all documents are good. Nothing is applied while
     /// a document cannot be read.
     pub async fn start(mut self, stop: CancellationToken) -> LimitsFeed {
-        let restored = ControlState { limits: self.state.current(), ..ControlState::default() };
+        let restored = LoadedLimits { limits: self.state.current(), ..LoadedLimits::default() };
         let sender = watch::Sender::new(restored);
         let mut feed = LimitsFeed { states: sender.subscribe(), freshness: self.freshness.clone() };
         if let Some(fetcher) = self.fetcher.take() {
@@ -70,7 +70,7 @@ impl FileSource {
         feed
     }
 
-    fn step(&mut self, sender: &watch::Sender<ControlState>) {
+    fn step(&mut self, sender: &watch::Sender<LoadedLimits>) {
         if let Some(state) = self.poll() {
             sender.send_replace(state);
         }
@@ -80,14 +80,14 @@ impl FileSource {
     }
 
     /// Polls the documents; returns a new state if they were read or their faults changed.
-    fn poll(&mut self) -> Option<ControlState> {
+    fn poll(&mut self) -> Option<LoadedLimits> {
         match self.documents.poll()? {
             Polled::Documents(bytes) => Some(self.apply(&bytes)),
             Polled::Faults(faults) => Some(self.report_faults(&faults)),
         }
     }
 
-    fn apply(&mut self, bytes: &[impl AsRef<[u8]>]) -> ControlState {
+    fn apply(&mut self, bytes: &[impl AsRef<[u8]>]) -> LoadedLimits {
         let documents = self.documents.names().zip(bytes).map(|(name, bytes)| SourceDocument::new(name, bytes));
         let before = self.state.current();
         let result = self.state.apply(&documents.collect::<Vec<_>>());
@@ -95,17 +95,17 @@ impl FileSource {
         let changed = result.snapshot.as_deref().filter(|_| result.changed);
         log_limits(&self.place, before.as_deref(), changed, &result.problems);
         self.problems = result.problems.into();
-        ControlState { limits: result.snapshot, problems: Arc::clone(&self.problems), ..ControlState::default() }
+        LoadedLimits { limits: result.snapshot, problems: Arc::clone(&self.problems), ..LoadedLimits::default() }
     }
 
-    fn report_faults(&mut self, faults: &[Fault]) -> ControlState {
+    fn report_faults(&mut self, faults: &[Fault]) -> LoadedLimits {
         self.in_force = false;
         for Fault { name, error, .. } in faults {
             tracing::warn!(path = %name, %error, "limits cannot be read, {MEANWHILE}");
         }
         let faults = faults.iter().map(|fault| fault.problem(MEANWHILE));
         let problems = self.problems.iter().cloned().chain(faults).collect();
-        ControlState { limits: self.state.current(), problems, ..ControlState::default() }
+        LoadedLimits { limits: self.state.current(), problems, ..LoadedLimits::default() }
     }
 }
 

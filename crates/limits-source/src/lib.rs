@@ -1,4 +1,4 @@
-//! The sources of limits. Every source publishes to a watch channel of [`ControlState`], so that a server treats all sources alike.
+//! The sources of limits. Every source publishes to a watch channel of [`LoadedLimits`], so that a server treats all sources alike.
 //!
 //! A source never removes good limits: a bad document becomes a problem in the state, and the last good limits stay. The edge
 //! configuration is watched the same way, and [`LimitsCache`] keeps the last good limits for a restart.
@@ -28,7 +28,7 @@ mod web;
 pub use default_limits::{DefaultLimits, DefaultLimitsError, DefaultLimitsOptions, DefaultLimitsSource};
 pub use distributors::count_distributors;
 pub use document_list::{DocumentList, DocumentListError};
-pub use edge_config::{EdgeConfigSource, EdgeControl};
+pub use edge_config::{EdgeConfigSource, LoadedEdgeConfig};
 pub use feed::{Count, Freshness, LimitsFeed};
 pub use feed_source::{Feed, FeedCounts, FeedSource};
 pub use file::FileSource;
@@ -43,4 +43,4 @@ pub use url::{FeedUrls, FeedUrlsError, MimirUrl, UrlError};
 pub use watched::{MAX_FILE_BYTES, read_file};
 pub use web::{PageError, fetch_page};
 
-pub use limits::ControlState;
+pub use limits::LoadedLimits;

@@ -164,7 +164,7 @@ impl TenantLimits {
     /// Whether relabelling or dropped labels may remove series before Mimir counts, so that a count made on the wire alone
     /// can be too high.
     #[must_use]
-    pub fn rewrites_series(&self) -> bool {
+    pub fn relabels_series(&self) -> bool {
         !self.drop_labels.is_empty() || !self.metric_relabel_configs.is_empty()
     }
 

@@ -9,7 +9,7 @@ use crate::defaults::{Defaults, MimirSettings};
 use crate::document::{self, Draft, Loaded, SourceDocument};
 use crate::mode::Mode;
 use crate::model::TenantLimits;
-use crate::origin::Origin;
+use crate::object_revision::ObjectRevision;
 use crate::problem::{Problem, Problems, Severity};
 use crate::relabel::ExpressionCache;
 use crate::schema::MimirVersion;
@@ -42,15 +42,15 @@ pub struct Applied {
 
 /// What a source of limits publishes.
 #[derive(Debug, Clone, Default)]
-pub struct ControlState {
+pub struct LoadedLimits {
     /// The limits in force; `None` until the first good ones.
     pub limits: Option<Arc<Snapshot>>,
     /// What is wrong with the newest documents.
     pub problems: Arc<[Problem]>,
     /// The object that the limits were last read from, where they come from one.
-    pub origin: Option<Arc<Origin>>,
+    pub origin: Option<Arc<ObjectRevision>>,
     /// The object that was last read, whether or not its documents were taken: the one that `problems` are about.
-    pub read: Option<Arc<Origin>>,
+    pub read: Option<Arc<ObjectRevision>>,
 }
 
 impl LimitsState {

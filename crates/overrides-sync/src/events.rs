@@ -15,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
-use limits::{ControlState, Origin};
+use limits::{LoadedLimits, ObjectRevision};
 use limits_source::{KubeClient, LastReadName, NamespacedName};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -35,7 +35,7 @@ const MAX_INSTANCE_BYTES: usize = 128;
 pub(crate) fn start(
     client: KubeClient,
     names: LastReadName,
-    states: watch::Receiver<ControlState>,
+    states: watch::Receiver<LoadedLimits>,
     metrics: Metrics,
     stop: CancellationToken,
 ) -> JoinHandle<()> {
@@ -97,7 +97,7 @@ impl Outcome {
 }
 
 impl EventReporter {
-    async fn run(mut self, mut states: watch::Receiver<ControlState>) {
+    async fn run(mut self, mut states: watch::Receiver<LoadedLimits>) {
         let mut schedule = Schedule::new(Instant::now());
         loop {
             let state = states.borrow_and_update().clone();
@@ -128,7 +128,13 @@ impl EventReporter {
         }
     }
 
-    async fn report(&mut self, configmap: &NamespacedName, origin: &Origin, batch: &[&Note], schedule: &mut Schedule) {
+    async fn report(
+        &mut self,
+        configmap: &NamespacedName,
+        origin: &ObjectRevision,
+        batch: &[&Note],
+        schedule: &mut Schedule,
+    ) {
         let api = Api::namespaced(self.client.current(), &configmap.namespace);
         let reports = batch.iter().map(|note| {
             let event = note.event(configmap, origin, &self.instance, MicroTime(Timestamp::now()));

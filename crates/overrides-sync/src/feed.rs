@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::stream::{Stream, StreamExt, unfold};
-use limits::{ControlState, Problem};
+use limits::{LoadedLimits, Problem};
 use limits_source::{Freshness, HaTrackerState, LimitsFeed as Source};
 use prometheus::IntGauge;
 use proto::edge::limits::v1::limits_feed_server::LimitsFeed;
@@ -123,7 +123,7 @@ pub(crate) fn publish(
     mut publisher: Publisher,
     source: Source,
     stop: CancellationToken,
-    on_state: impl Fn(&ControlState, Option<&Published>) + Send + 'static,
+    on_state: impl Fn(&LoadedLimits, Option<&Published>) + Send + 'static,
 ) -> (Newest, watch::Receiver<Arc<[Problem]>>) {
     let (limits, problems) = (watch::Sender::new(None), watch::Sender::new(Arc::default()));
     let receivers = (limits.subscribe(), problems.subscribe());

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use limits::{ControlState, Mode, Origin, Snapshot, TenantEntry, TenantId};
+use limits::{LoadedLimits, Mode, ObjectRevision, Snapshot, TenantEntry, TenantId};
 use proto::edge::limits::v1::{LimitsPart, Mode as ModeInForce, TenantLimits, Version};
 
 /// Turns each change into a version.
@@ -21,7 +21,7 @@ pub(crate) struct Publisher {
 #[derive(Debug)]
 pub(crate) struct Published {
     snapshot: Arc<Snapshot>,
-    origin: Option<Arc<Origin>>,
+    origin: Option<Arc<ObjectRevision>>,
     version: Version,
     history: History,
     /// When the change was seen.
@@ -47,7 +47,7 @@ impl Publisher {
     }
 
     /// The next version, if limits or origin differ from the newest version; `seen` is now.
-    pub(crate) fn publish(&mut self, state: &ControlState, seen: Instant) -> Option<Arc<Published>> {
+    pub(crate) fn publish(&mut self, state: &LoadedLimits, seen: Instant) -> Option<Arc<Published>> {
         let snapshot = Arc::clone(state.limits.as_ref()?);
         let (sequence, history) = match &self.newest {
             None => (1, History::new(self.bounds)),

@@ -1,34 +1,34 @@
-//! The admin API: what the server knows, as JSON. It reads; only the log level can be changed here.
-//!
-//! Lists come in pages, as `runtime` has them.
+//! The admin API: the state of the server as JSON, in pages. Only the log level can be changed.
 
-mod denials;
 mod explain;
-mod log_level;
 mod tenants;
 mod view;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::Json;
 use axum::routing::{get, post};
-use edge::{Budget, Pipeline, Recorder};
-use limits::{ControlState, Problem};
-use limits_source::EdgeControl;
-use runtime::{LogHandle, problems_route};
+use edge::{Budget, DenialRecord, Pipeline, Recorder};
+use limits::{LoadedLimits, Problem};
+use limits_source::LoadedEdgeConfig;
+use runtime::{Fault, LogFilter, LogHandle, page_rows, problems_route};
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-/// What the handlers share.
+/// Shared by the handlers.
 #[derive(Clone)]
 pub(crate) struct Admin {
     pub pipeline: Arc<Pipeline>,
     pub recorder: Recorder,
-    /// What is wrong with the default limits' file, which is read once.
+    /// Problems of the default limits, which are read once.
     pub default_problems: Arc<[Problem]>,
-    pub limits: watch::Receiver<ControlState>,
-    pub edge: watch::Receiver<EdgeControl>,
+    pub limits: watch::Receiver<LoadedLimits>,
+    pub edge: watch::Receiver<LoadedEdgeConfig>,
     pub logs: LogHandle,
-    /// Of bytes in flight.
+    /// The budget of bytes in flight.
     pub budget: Arc<Budget>,
     pub max_request_bytes: usize,
 }
@@ -43,10 +43,55 @@ impl Admin {
         Router::new()
             .route("/api/v1/tenants", get(tenants::list))
             .route("/api/v1/tenants/{id}", get(tenants::one))
-            .route("/api/v1/denials", get(denials::list))
-            .route("/api/v1/log-level", get(log_level::show).put(log_level::change))
+            .route("/api/v1/denials", get(denials))
+            .route("/api/v1/log-level", get(log_level).put(change_log_level))
             .route("/api/v1/explain", post(explain::explain))
             .with_state(self)
             .merge(problems)
     }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DenialsPage {
+    limit: Option<usize>,
+    /// The `next` of the previous page.
+    after: Option<u64>,
+    tenant: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Denials {
+    denials: Vec<Arc<DenialRecord>>,
+    next: Option<u64>,
+}
+
+/// `GET /api/v1/denials`: the recent denials, newest first, also those that were only counted.
+async fn denials(
+    State(admin): State<Admin>,
+    Query(DenialsPage { limit, after, tenant }): Query<DenialsPage>,
+) -> Result<Json<Denials>, Fault> {
+    let rows = page_rows(limit)?;
+    let mut denials = admin.recorder.denials().recent(after, tenant.as_deref(), rows.saturating_add(1));
+    let more = denials.len() > rows;
+    denials.truncate(rows);
+    let next = if more { denials.last().map(|last| last.sequence) } else { None };
+    Ok(Json(Denials { denials, next }))
+}
+
+/// `GET /api/v1/log-level`.
+async fn log_level(State(admin): State<Admin>) -> String {
+    format!("{}\n", admin.logs.current())
+}
+
+/// `PUT /api/v1/log-level`: changes it until the process ends.
+async fn change_log_level(State(admin): State<Admin>, text: String) -> Result<String, Fault> {
+    let filter: LogFilter =
+        text.trim().parse().map_err(|error| Fault::bad_request(format!("the body is no log level: {error}")))?;
+    admin.logs.set(&filter).map_err(|error| Fault {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        error: format!("the log level cannot be changed: {error}"),
+    })?;
+    tracing::warn!(%filter, "the log level was changed by the admin API");
+    Ok(format!("{filter}\n"))
 }

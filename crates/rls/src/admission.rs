@@ -1,9 +1,9 @@
-//! The layer before the services that Envoy asks about pushes: it reserves the bytes of a call's message before any of it is buffered.
+//! The layer in front of the services that Envoy calls: it reserves the bytes of a call's message before any of it is buffered.
 //!
-//! The length of a message stands in its first five bytes. A message that is too large, or for which the budget has no room, gets its denial
-//! from here and is never held; so does one that is not read in the time its caller has. A denial is an answer, since an Envoy that fails open
-//! takes an error for "allow". Invariant: whatever the service behind this layer buffers of a call is reserved as long as the call lasts. What a
-//! reader is still reading of a call that ended meanwhile is not; it is less than what that reader has reserved for reading it.
+//! The length of a message is in its first five bytes. A message that is too large, or that exceeds the budget, is denied here and never buffered; so
+//! is one that does not arrive before its caller's timeout. A denial is an answer, since an Envoy that fails open takes an error for "allow".
+//! Invariant: all that the service buffers of a call is reserved as long as the call lasts. A body still being decoded after its call has ended is
+//! not reserved here; the decoding thread has reserved more than that.
 
 mod answer;
 mod deadline;
@@ -28,9 +28,9 @@ use tonic::server::NamedService;
 use tower::{Layer, Service};
 
 pub(crate) use answer::{Deny, DenyCheck, DenyRateLimit};
-pub(crate) use deadline::LONGEST;
+pub(crate) use deadline::MAX_CALL_TIMEOUT;
 
-use deadline::answer_within;
+use deadline::answer_timeout;
 use message::{FirstMessage, Start};
 
 use edge::{BodySize, Budget, BudgetExceeded, ControlHandle, Reservation, Subject, body_too_large, failed, overloaded};
@@ -46,26 +46,21 @@ pub(crate) struct Admission<R> {
     denials: R,
 }
 
-/// The largest message of a service, and what a larger one is told, in bytes.
+/// The largest message of a service, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LargestMessage {
     pub message: usize,
-    /// The part of it that the client knows of.
+    /// The limit on the body in it, for the text of the denial.
     pub body: usize,
 }
 
 impl<R: Deny> Admission<R> {
-    /// Admits messages up to `largest` as long as `budget` has room.
+    /// Admits messages up to `largest` while `budget` has room.
     pub(crate) fn new(budget: Arc<Budget>, largest: LargestMessage, control: ControlHandle, denials: R) -> Self {
         Self { budget, largest, control, denials }
     }
 
-    /// The largest message that is admitted, in bytes.
-    pub(crate) fn largest_message(&self) -> usize {
-        self.largest.message
-    }
-
-    /// Lets `service` answer what is admitted; the bytes stay reserved until it has.
+    /// Calls `service` with an admitted message, which stays reserved until the response.
     async fn run<S>(
         &self,
         service: &mut S,
@@ -84,29 +79,29 @@ impl<R: Deny> Admission<R> {
         }
     }
 
-    /// Reserves what the call holds already, and then what its message needs.
+    /// Reserves the call's headers, and then its message.
     async fn admit(
         &self,
         tenant: Option<&Tenant<'_>>,
         headers: usize,
         body: &mut Body,
     ) -> Result<(Reservation, Start), Stop> {
-        let full = |full| self.full(full);
-        let mut reservation = self.budget.reserve(tenant.map(Tenant::id), headers).map_err(full)?;
+        let exceeded = |which| self.exceeded(which);
+        let mut reservation = self.budget.reserve(tenant.map(Tenant::id), headers).map_err(exceeded)?;
         let start = Start::read(body).await.map_err(Stop::Broken)?;
         if let Some(length) = start.message_length() {
             if length > self.largest.message {
                 let size = BodySize::InMessageOf(length);
                 return Err(Stop::Denied(body_too_large(size, self.largest.body)));
             }
-            // A share always holds the largest message; the headers around it must not make it one that never passes.
-            reservation.grow(length.min(self.budget.share().saturating_sub(headers))).map_err(full)?;
+            // A share always holds the largest message; with its headers it must still pass.
+            reservation.grow(length.min(self.budget.share().saturating_sub(headers))).map_err(exceeded)?;
         }
         Ok((reservation, start))
     }
 
-    fn full(&self, full: BudgetExceeded) -> Stop {
-        Stop::Denied(overloaded(&match full {
+    fn exceeded(&self, which: BudgetExceeded) -> Stop {
+        Stop::Denied(overloaded(&match which {
             BudgetExceeded::Tenant => {
                 let share = self.budget.share();
                 format!("what the edge reads of its tenant at this moment fills the tenant's share of {share} bytes")
@@ -117,8 +112,8 @@ impl<R: Deny> Admission<R> {
         }))
     }
 
-    /// The answer to a push that is not read. With its body gone, HTTP/2 resets the call once the answer is out, which tells the proxy to stop
-    /// sending: to receive it all would take the bandwidth and the time of those that were admitted.
+    /// The answer to a push that is not received. Its body is dropped, so HTTP/2 resets the call after the answer, and the proxy stops
+    /// sending: receiving the rest would take bandwidth and time from admitted calls.
     fn deny(&self, denial: Denial, tenant: Option<&Tenant<'_>>, started: Instant) -> Response<Body> {
         let subject = Subject { tenant: tenant.copied(), ..Subject::default() };
         self.denials.deny(&subject, denial, self.control.load().mode_of(tenant), started.elapsed())
@@ -133,7 +128,7 @@ impl<S, R: Clone> Layer<S> for Admission<R> {
     }
 }
 
-/// A service that gets only what was admitted.
+/// A service that gets only admitted calls.
 #[derive(Clone)]
 pub(crate) struct Admitted<S, R> {
     inner: S,
@@ -167,7 +162,7 @@ where
             let (parts, body) = request.into_parts();
             let header = tenant_header(&parts.headers);
             let tenant = header.as_ref().and_then(|value| Tenant::parse(Some(value.as_bytes())).ok());
-            let within = answer_within(&parts.headers);
+            let within = answer_timeout(&parts.headers);
             let call = admission.run(&mut ready, tenant.as_ref(), parts, body);
             // A panic would reset the call: an error, which an Envoy that fails open takes for "allow".
             let stop = match timeout(within, AssertUnwindSafe(call).catch_unwind()).await {
@@ -184,20 +179,20 @@ where
     }
 }
 
-/// Why a call gets no further.
+/// Why a call does not reach its service.
 enum Stop {
     Denied(Denial),
     /// Its body ended in an error.
     Broken(tonic::Status),
 }
 
-/// The tenant as the call's metadata say it; one that is there twice is nobody's.
+/// The tenant in the call's metadata; `None` if it is there twice.
 fn tenant_header(headers: &HeaderMap) -> Option<HeaderValue> {
     let mut values = headers.get_all(TENANT_HEADER).iter();
     values.next().filter(|_| values.next().is_none()).cloned()
 }
 
-/// What headers count as, by the rule of HTTP/2 (RFC 9113, 6.5.2).
+/// The size of headers by the rule of HTTP/2 (RFC 9113, 6.5.2).
 fn size_of(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len()).saturating_add(32)).sum()
 }

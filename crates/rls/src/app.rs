@@ -2,6 +2,7 @@
 
 mod calls;
 mod grpc;
+mod shared;
 mod sources;
 
 use std::net::SocketAddr;
@@ -9,137 +10,76 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use edge::{Budget, Clock, ControlWriter, DecodePool, HaTracker, Pipeline, Recorder};
-use limits::{ControlState, LimitsState};
-use limits_source::{
-    DefaultLimits, DefaultLimitsSource, EdgeControl, Source, SourceExtras, SourceSpec, poll_ha_tracker,
-};
+use edge::{ControlWriter, HaTracker, Pipeline, Recorder};
+use limits::LimitsState;
+use limits_source::{DefaultLimits, DefaultLimitsSource, SourceSpec, poll_ha_tracker};
 use prometheus::Registry;
-use runtime::{HttpServer, LogHandle, Readiness, Serving, Shutdown, observability_routes};
+use runtime::{HttpServer, LogHandle, Serving, Shutdown, observability_routes};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
+use self::shared::Shared;
 use crate::Config;
-use crate::admin::Admin;
-use crate::envoy::{CheckService, RateLimits};
-use crate::metrics::{Metrics, ReadAtScrape};
-use calls::Calls;
-use grpc::{GrpcServer, Services};
+use crate::metrics::Metrics;
+use grpc::GrpcServer;
 use sources::ControlSources;
 
-/// How long a Mimir is asked for its default limits: as long as one takes to start. A start without them would limit every tenant without an
-/// override by limits that its operator did not choose.
-const ASK_MIMIR_FOR: Duration = Duration::from_secs(30);
-/// How often tenants with full buckets, and what is kept of idle ones, are forgotten.
+/// How long to wait for the default limits of a running Mimir: as long as one takes to start. Without them, every tenant without an override would
+/// have limits that its operator did not choose.
+const DEFAULT_LIMITS_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often idle tenants are evicted.
 const EVICT_IDLE_EVERY: Duration = Duration::from_secs(60);
-/// The same where new tenants find no place.
-const MAKE_ROOM_EVERY: Duration = Duration::from_secs(2);
+/// How often they are while there is no room for new tenants.
+const EVICT_IDLE_WHEN_FULL_EVERY: Duration = Duration::from_secs(2);
 
 /// A server whose listeners are bound and whose limits are being watched.
 pub struct App {
     grpc: GrpcServer,
-    calls: Calls,
     recorder: Recorder,
     serving: Serving,
 }
 
 impl App {
-    /// Binds both listeners, reads the edge config and the limits once, and starts following them. `logs` is what the admin API changes the log
-    /// level of.
+    /// Binds both listeners, reads the edge config and the limits once, and starts watching them. The admin API changes the log level through `logs`.
     ///
     /// # Errors
-    /// When an address cannot be bound, the Mimir of `--default-limits-url` gives no default limits, the audit log cannot be opened, there are no certificates to ask an HA tracker by, or a metric cannot
-    /// be registered. Bad limits are no error: the server starts, is not ready, and says why. Nor is a bad edge config: it starts with everybody
-    /// in shadow.
+    /// An address cannot be bound, the Mimir of `--default-limits-url` gives no default limits, the audit log cannot be opened, the certificates for
+    /// an HA tracker are missing, or a metric cannot be registered. Bad limits are no error: the server starts, is not ready, and logs why. Nor is
+    /// a bad edge config: all tenants are then in shadow.
     pub async fn build(config: Config, logs: LogHandle) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).context("metrics cannot be registered")?;
-        let readiness = Readiness::default();
         let http = HttpServer::bind("HTTP", config.http_listen).await?;
-        let recorder = Recorder::new(config.audit_log, &registry).context("--audit-log")?;
+        let recorder = Recorder::new(config.audit_log.clone(), &registry).context("--audit-log")?;
 
-        let defaults = default_limits(config.default_limits, config.default_limits_given).await?;
+        let defaults = default_limits(config.default_limits.clone(), config.default_limits_given).await?;
         metrics.default_limits_given.set(config.default_limits_given.into());
         let stop = CancellationToken::new();
         let sources = stop.clone().drop_guard();
-        let edge = sources::edge_config(config.edge_config, stop.clone()).await;
-        let own_tracker = config.ha_tracker_url.map(|url| poll_ha_tracker(url, stop.clone())).transpose();
+        let edge = sources::edge_config(config.edge_config.clone(), stop.clone()).await;
+        let own_tracker = config.ha_tracker_url.clone().map(|url| poll_ha_tracker(url, stop.clone())).transpose();
         let own_tracker = own_tracker.context("--ha-tracker-url")?;
-        let is_asked = own_tracker.is_some() || matches!(config.limits, SourceSpec::Feed(_));
-        let (mut writer, control) =
-            ControlWriter::new(Arc::clone(&edge.borrow().config), HaTracker { is_asked, has_list: false });
+        let is_polled = own_tracker.is_some() || matches!(config.limits, SourceSpec::Feed(_));
+        let ha_tracker = HaTracker { is_polled, has_fresh_list: false };
+        let (mut writer, control) = ControlWriter::new(Arc::clone(&edge.borrow().config), ha_tracker);
         writer.put_distributors(config.distributors);
-        let pool = DecodePool::start(config.policy.bodies.limits, config.reading_threads)
-            .context("decoding threads cannot be started")?;
-        let pipeline = Arc::new(Pipeline::new(control.clone(), config.policy, Some(pool), Clock::start()));
-        let calls = Calls::new(metrics.clone());
-        let budget = Budget::new(config.max_in_flight_bytes);
-        let services = Services {
-            check: CheckService::new(Arc::clone(&pipeline), recorder.clone()),
-            rate_limits: RateLimits::new(Arc::clone(&pipeline), recorder.clone(), metrics.clone()),
-            budget: Arc::clone(&budget),
-            bodies: config.policy.bodies,
-            control: control.clone(),
-            recorder: recorder.clone(),
-        };
-        let grpc = GrpcServer::bind(config.grpc_listen, services, calls.clone(), metrics.clone()).await?;
+        let shared = Shared::new(&config, control, recorder, metrics)?;
+        let grpc = GrpcServer::bind(config.grpc_listen, &shared).await?;
 
         let state = LimitsState::new(defaults.defaults, config.allow_empty_overrides).of_version(config.mimir_version);
         let source = config.limits.start(state, config.limits_cache, None, stop.clone()).await.context("--limits")?;
-        let Source { limits, extras, cache_faults, cache } = source;
-        let mut control_sources = ControlSources::new(&limits, &edge, &extras, own_tracker.as_ref());
-        let tracker = match (own_tracker, &extras) {
-            (None, SourceExtras::Feed(feed)) => Some(feed.ha_tracker.clone()),
-            (own, _) => own,
-        };
-        let admin = Admin {
-            pipeline: Arc::clone(&pipeline),
-            recorder: recorder.clone(),
-            default_problems: defaults.problems.into(),
-            limits: limits.states.clone(),
-            edge: edge.clone(),
-            logs: logs.clone(),
-            budget: Arc::clone(&budget),
-            max_request_bytes: config.policy.bodies.max_request_bytes,
-        };
-        let changed_limits = {
-            let (metrics, readiness, pipeline) = (metrics.clone(), readiness.clone(), Arc::clone(&pipeline));
-            move |state: &ControlState| {
-                metrics.set_limits(state);
-                if let Some(limits) = &state.limits {
-                    pipeline.enforcer().keep_places_for(Arc::clone(limits));
-                    readiness.set_ready();
-                }
-            }
-        };
-        let changed_edge = move |edge: &EdgeControl| metrics.set_edge_config(edge);
-        control_sources.apply_first(&mut writer, &changed_limits, &changed_edge).await;
-        tokio::spawn(control_sources.follow(writer, stop.clone(), changed_limits, changed_edge));
-        tokio::spawn(evict_idle(Arc::clone(&pipeline), recorder.clone(), stop));
-        let read = ReadAtScrape {
-            pipeline,
-            control,
-            budget,
-            freshness: limits.freshness,
-            extras,
-            ha_tracker: tracker,
-            cache_faults,
-            logs,
-        };
-        read.register(&registry).context("metrics cannot be registered")?;
-        let serving = Serving {
-            http,
-            routes: observability_routes(registry, readiness.clone()).merge(admin.routes()),
-            readiness,
-            drain_delay: config.server.drain_delay.into(),
-            drain_timeout: config.server.drain_timeout.into(),
-            sources,
-            cache,
-        };
-        Ok(Self { grpc, calls, recorder, serving })
+        let control_sources = ControlSources::new(&source.limits, &edge, &source.extras, own_tracker.as_ref());
+        shared.follow(control_sources, writer, stop).await;
+        let admin = shared.admin(defaults.problems, &source.limits, &edge, logs.clone());
+        let cache = shared.register_at_scrape(source, own_tracker, logs, &registry)?;
+        let Shared { readiness, recorder, .. } = shared;
+        let routes = observability_routes(registry, readiness.clone()).merge(admin.routes());
+        let (drain_delay, drain_timeout) = (config.server.drain_delay.into(), config.server.drain_timeout.into());
+        let serving = Serving { http, routes, readiness, drain_delay, drain_timeout, sources, cache };
+        Ok(Self { grpc, recorder, serving })
     }
 
-    /// Where Envoy asks.
+    /// Where Envoy connects.
     #[must_use]
     pub fn grpc_address(&self) -> SocketAddr {
         self.grpc.address()
@@ -151,28 +91,27 @@ impl App {
         self.serving.http.address()
     }
 
-    /// Serves until `shutdown` asks for a drain, then drains: unhealthy at once, accepting for the drain delay, then GOAWAY and the calls in
-    /// flight. Limits, edge config, distributors and elections are followed to the last call; metrics and probes are served to the end.
+    /// Serves until `shutdown` starts the drain: unhealthy at once, still accepting for the drain delay, then GOAWAY and the calls in flight.
+    /// Limits, edge config, distributors and elections are watched to the last call; metrics and probes are served to the end.
     ///
     /// # Errors
-    /// When a listener fails, or when a second signal cut the drain short.
+    /// A listener failed, or a second signal ended the drain early.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        let Self { grpc, calls, recorder, serving } = self;
+        let Self { grpc, recorder, serving } = self;
         tracing::info!(grpc = %grpc.address(), http = %serving.http.address(), "serving");
-        let readiness = serving.readiness.clone();
+        let (readiness, calls) = (serving.readiness.clone(), grpc.calls());
         serving.run(move |stop| grpc.serve(readiness, stop), calls.ended(), &shutdown).await?;
-        // Its only error is a panic, which was shown.
+        // Its only error is a panic, which is logged.
         drop(tokio::task::spawn_blocking(move || recorder.finish()).await);
         Ok(())
     }
 }
 
-/// The default limits, with a log line for all that is wrong with them.
+/// The default limits, with a log line for each problem.
 ///
-/// That no flag says what they are is no problem of a document, and no problem that is counted: where Mimir has its built-in limits it would be counted
-/// for ever. A log line and a gauge of its own say it.
+/// A missing flag for them is logged and has a gauge, but is no problem: where Mimir runs with its built-in limits it would be counted for ever.
 async fn default_limits(source: DefaultLimitsSource, given: bool) -> anyhow::Result<DefaultLimits> {
-    let defaults = source.resolve(ASK_MIMIR_FOR).await?;
+    let defaults = source.resolve(DEFAULT_LIMITS_TIMEOUT).await?;
     for problem in &defaults.problems {
         tracing::warn!("default limits problem: {problem}");
     }
@@ -183,9 +122,9 @@ async fn default_limits(source: DefaultLimitsSource, given: bool) -> anyhow::Res
     Ok(defaults)
 }
 
-/// Forgets what has become idle, once a minute, and more often where there is no room for new tenants.
+/// Evicts idle tenants until `stop` is cancelled.
 async fn evict_idle(pipeline: Arc<Pipeline>, recorder: Recorder, stop: CancellationToken) {
-    let mut ticks = interval_at(Instant::now() + MAKE_ROOM_EVERY, MAKE_ROOM_EVERY);
+    let mut ticks = interval_at(Instant::now() + EVICT_IDLE_WHEN_FULL_EVERY, EVICT_IDLE_WHEN_FULL_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last = Instant::now();
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -194,7 +133,7 @@ async fn evict_idle(pipeline: Arc<Pipeline>, recorder: Recorder, stop: Cancellat
         }
         last = Instant::now();
         let (pipeline, recorder) = (Arc::clone(&pipeline), recorder.clone());
-        // Its only error is a panic, which was shown.
+        // Its only error is a panic, which is logged.
         drop(
             tokio::task::spawn_blocking(move || {
                 recorder.evict_idle();

@@ -63,10 +63,9 @@ pub struct Args {
     #[arg(long, value_name = "STATE", default_value = "on")]
     pub ha_tracker: HaTracker,
 
-    /// Whether bodies of pushes are read: with off the request rate and the size as sent are limited, and samples and series are left to Mimir,
-    /// as with an Envoy that withholds bodies
+    /// Whether bodies of pushes are decoded. With off, only the request rate and the size as sent are limited, as where Envoy does not send bodies
     #[arg(long, value_name = "STATE", default_value = "on")]
-    pub read_bodies: ReadBodies,
+    pub decode_bodies: DecodeBodies,
 
     /// The largest push that is decoded, as sent (compressed); a larger one gets 413. At least Envoy's max_request_bytes
     #[arg(long, value_name = "SIZE", default_value = "16MiB")]
@@ -81,9 +80,9 @@ pub struct Args {
     #[arg(long, value_name = "SIZE")]
     pub max_in_flight_bytes: Option<ByteSize>,
 
-    /// How many bodies of one tenant are read at once where one takes long; one more thread reads for the others [default: the number of cores]
+    /// How many bodies of one tenant are decoded at once where one takes long; one more thread decodes for the others [default: the number of cores]
     #[arg(long, value_name = "COUNT")]
-    pub reading_threads: Option<NonZeroUsize>,
+    pub decode_threads: Option<NonZeroUsize>,
 
     /// What to do with a push that is not readable remote write: deny it with 400 as Mimir does, or forward it uncharged
     #[arg(long, value_name = "POLICY", default_value = "refuse")]
@@ -116,12 +115,12 @@ pub enum HaTracker {
     Off,
 }
 
-/// Whether bodies are read.
+/// Whether bodies are decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ReadBodies {
+pub enum DecodeBodies {
     /// Pushes are charged for what they hold.
     On,
-    /// Of bodies only the size is used: pushes are charged as requests alone.
+    /// Only their size is limited, and pushes are charged as requests alone.
     Off,
 }
 

@@ -13,7 +13,7 @@ use remote_write::BodyLimits;
 use runtime::{FlagFile, ServerArgs, reject_shared_addresses, reject_shared_files};
 
 use crate::Args;
-use crate::args::{ChargeSamplesIn, HaTracker, ReadBodies, UnreadableBody};
+use crate::args::{ChargeSamplesIn, DecodeBodies, HaTracker, UnreadableBody};
 
 /// The most that the two body limits may be: lengths on the wire have 32 bits.
 const LARGEST_BODY: ByteSize = ByteSize::gib(2);
@@ -45,7 +45,7 @@ pub struct Config {
     /// The most bytes of messages in memory at once; room for [`SHARES`] of the largest.
     pub(crate) max_in_flight_bytes: usize,
     /// None: as many as there are cores.
-    pub(crate) reading_threads: Option<NonZeroUsize>,
+    pub(crate) decode_threads: Option<NonZeroUsize>,
     /// Drain and logs.
     pub server: ServerArgs,
 }
@@ -69,11 +69,11 @@ impl TryFrom<Args> for Config {
             charge_samples_in,
             distributors,
             ha_tracker,
-            read_bodies,
+            decode_bodies,
             max_request_bytes,
             max_decoded_bytes,
             max_in_flight_bytes,
-            reading_threads,
+            decode_threads,
             unreadable_body,
             audit_log,
             server,
@@ -85,10 +85,10 @@ impl TryFrom<Args> for Config {
         let max_request_bytes = body_size("--max-request-bytes", max_request_bytes)?;
         let max_decoded_bytes = body_size("--max-decoded-bytes", max_decoded_bytes)?;
         let bodies = BodyPolicy {
-            decode: read_bodies == ReadBodies::On,
+            decode: decode_bodies == DecodeBodies::On,
             max_request_bytes,
             limits: BodyLimits { max_decoded_bytes },
-            forward_undecodable: unreadable_body == UnreadableBody::Forward,
+            forward_unreadable: unreadable_body == UnreadableBody::Forward,
         };
         Ok(Self {
             grpc_listen,
@@ -102,7 +102,7 @@ impl TryFrom<Args> for Config {
             limits_cache,
             ha_tracker_url: ha_tracker_address(ha_tracker_url, ha_tracker)?,
             audit_log,
-            reading_threads,
+            decode_threads,
             max_in_flight_bytes: in_flight_size(max_in_flight_bytes, &bodies)?,
             policy: Policy {
                 bodies,

@@ -1,17 +1,57 @@
-//! The ext_authz call and the rate limit call: Envoy's messages in and out. It translates; [`edge`] decides.
+//! The ext_authz call and the rate limit call: Envoy's messages in and out. Decisions are made in [`edge`].
 
 mod answer;
 mod rate_limit;
 #[cfg(test)]
 mod recorded;
 mod request;
-mod service;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use edge::{Pipeline, Recorder, Subject};
+use proto::envoy::service::auth::v3::authorization_server::Authorization;
+use proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
+use tonic::{Request, Response, Status};
 
 pub(crate) use answer::check_response;
 pub(crate) use rate_limit::{DescriptorKind, RateLimits, rate_limit_response};
-pub(crate) use service::CheckService;
-#[cfg(feature = "fuzzing")]
-pub(crate) use service::preview_reason;
+use request::push_from;
 
 /// The tenant's header, in lower case as Envoy sends names.
 pub(crate) const TENANT_HEADER: &str = "x-scope-orgid";
+
+/// `envoy.service.auth.v3.Authorization`.
+#[derive(Clone)]
+pub(crate) struct CheckService {
+    pipeline: Arc<Pipeline>,
+    recorder: Recorder,
+}
+
+impl CheckService {
+    pub(crate) fn new(pipeline: Arc<Pipeline>, recorder: Recorder) -> Self {
+        Self { pipeline, recorder }
+    }
+}
+
+#[tonic::async_trait]
+impl Authorization for CheckService {
+    /// A denial is an answer, never an error: Envoy takes an error for "allow" when it fails open.
+    async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+        let started = Instant::now();
+        let push = push_from(request.into_inner());
+        let verdict = self.pipeline.decide(&push).await.map_err(|why| Status::unavailable(why.as_str()))?;
+        let subject = Subject::from(&push);
+        let receipt = subject.tenant.and_then(|tenant| self.pipeline.receipt(&tenant, verdict.charged));
+        let response = check_response(&verdict, receipt, push.retry_attempt, rand::random());
+        self.recorder.check(&subject, &verdict, started.elapsed());
+        Ok(Response::new(response))
+    }
+}
+
+/// The reason for which a Check would deny a push, without charging it.
+#[cfg(feature = "fuzzing")]
+pub(crate) async fn preview_reason(pipeline: &Pipeline, request: CheckRequest) -> Result<Option<&'static str>, Status> {
+    let explained = pipeline.explain(&push_from(request)).await.map_err(|why| Status::unavailable(why.as_str()))?;
+    Ok(explained.verdict.decision.denial().map(|denial| denial.reason().as_str()))
+}

@@ -1,4 +1,4 @@
-//! The two services of the server over fixed documents, for fuzz targets. Nothing else uses it, and no program has it.
+//! The two services of the server with fixed documents, for fuzz targets only.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use tonic::{Request, Status};
 use crate::envoy::{CheckService, RateLimits, preview_reason};
 use crate::metrics::Metrics;
 
-/// What answers an Envoy.
+/// The services that Envoy calls.
 pub struct Services {
     pipeline: Arc<Pipeline>,
     check: CheckService,
@@ -24,10 +24,10 @@ pub struct Services {
 }
 
 impl Services {
-    /// Services that go by these overrides and this edge config.
+    /// Services with these overrides and this edge config.
     ///
     /// # Errors
-    /// When a document has a fault.
+    /// A document has a problem.
     pub fn new(overrides: &str, edge_config: &str) -> anyhow::Result<Self> {
         let mut limits = LimitsState::new(TenantLimits::default(), false);
         let limits = limits.apply(&[SourceDocument::new("runtime.yaml", overrides)]);
@@ -41,7 +41,7 @@ impl Services {
             decode: true,
             max_request_bytes: 1 << 20,
             limits: BodyLimits { max_decoded_bytes: 4 << 20 },
-            forward_undecodable: false,
+            forward_unreadable: false,
         };
         let pool = DecodePool::start(bodies.limits, None)?;
         let policy = Policy { bodies, charge_items: true, ha_tracker: true };
@@ -56,12 +56,12 @@ impl Services {
     /// The answer to a Check.
     ///
     /// # Errors
-    /// What Envoy takes for a failure.
+    /// A gRPC error, which Envoy counts as a failure.
     pub async fn check(&self, request: CheckRequest) -> Result<CheckResponse, Status> {
         Ok(self.check.check(Request::new(request)).await?.into_inner())
     }
 
-    /// Why a Check would refuse the push, without its being charged.
+    /// The reason for which a Check would deny the push, without charging it.
     ///
     /// # Errors
     /// As [`Services::check`].

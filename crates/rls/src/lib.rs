@@ -1,7 +1,7 @@
-//! The server that Envoy asks before it lets a push through.
+//! The server that Envoy calls for each push.
 //!
-//! The way of a push through this crate: [`admission`] reserves the bytes of a call, [`envoy`] turns its `CheckRequest` into an [`edge::Push`], the
-//! [`edge::Pipeline`] decides, and [`envoy`] turns the verdict into a `CheckResponse`. Everything else is the life of the process.
+//! A push in this crate: [`admission`] reserves the bytes of a call, [`envoy`] turns its `CheckRequest` into an [`edge::Push`], the
+//! [`edge::Pipeline`] decides, and [`envoy`] turns the verdict into a `CheckResponse`. The other modules start, configure and stop the process.
 
 mod admin;
 mod admission;

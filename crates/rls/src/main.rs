@@ -1,4 +1,4 @@
-//! `mimir-rls`: reads its arguments, builds the server, and runs it until a signal stops it.
+//! `mimir-rls`: parses its arguments, builds the server, and runs it until a signal stops it.
 
 use std::process::ExitCode;
 

@@ -1,10 +1,10 @@
 //! The metrics of the server. Those of decisions are in [`edge::Recorder`]. Labels come from enums, and every series exists from the start, so that
-//! a rate over it never misses its first event.
+//! a rate over it includes the first event.
 
 mod at_scrape;
 
-use limits::{Code as ProblemCode, ControlState};
-use limits_source::EdgeControl;
+use limits::{Code as ProblemCode, LoadedLimits};
+use limits_source::LoadedEdgeConfig;
 use prometheus::{
     IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, register_int_counter_vec_with_registry,
     register_int_counter_with_registry, register_int_gauge_vec_with_registry, register_int_gauge_with_registry,
@@ -16,7 +16,7 @@ pub(crate) use at_scrape::ReadAtScrape;
 
 use crate::envoy::DescriptorKind;
 
-/// What the server counts itself; clones are the same metrics.
+/// The server's own metrics; clones share them.
 #[derive(Clone)]
 pub(crate) struct Metrics {
     descriptors: IntCounterVec,
@@ -55,15 +55,15 @@ impl Metrics {
             problems: gauge("rls_limits_problems", "Problems in the limits documents as they are now")?,
             problems_by_kind: register_int_gauge_vec_with_registry!(
                 "rls_limits_problems_by_kind",
-                "The same by their kind, such as unknown-field: docs/edgectl.md has the list",
+                "Problems in the limits documents by kind, such as unknown-field: docs/edgectl.md has the list",
                 &["kind"],
                 registry
             )?,
             default_limits_given: gauge(
                 "rls_default_limits_given",
-                "1 where a flag says what Mimir's default limits are, 0 where its built-in ones are assumed",
+                "1 where a flag sets Mimir's default limits, 0 where its built-in ones are assumed",
             )?,
-            version: gauge("rls_limits_version", "Changes of the limits that were taken into force since the start")?,
+            version: gauge("rls_limits_version", "Changes of the limits in force since the start")?,
             limits_tenants: gauge("rls_limits_tenants", "Tenants with an override in the limits in force")?,
         };
         for code in (1..=16).map(Code::from_i32) {
@@ -87,7 +87,7 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn set_limits(&self, state: &ControlState) {
+    pub(crate) fn set_limits(&self, state: &LoadedLimits) {
         self.problems.set(as_gauge(state.problems.len()));
         for code in ProblemCode::ALL {
             let count = state.problems.iter().filter(|problem| problem.code == *code).count();
@@ -99,7 +99,7 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn set_edge_config(&self, state: &EdgeControl) {
+    pub(crate) fn set_edge_config(&self, state: &LoadedEdgeConfig) {
         self.edge_config_problems.set(as_gauge(state.problems.len()));
     }
 }

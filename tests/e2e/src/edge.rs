@@ -29,7 +29,7 @@ pub struct EdgeBuilder {
     charge_samples_in_rate_limit: bool,
     max_heap_bytes: Option<u64>,
     max_pushes: Option<u64>,
-    withholding_bodies: bool,
+    without_bodies: bool,
     bodies: Bodies,
 }
 
@@ -140,8 +140,8 @@ impl EdgeBuilder {
 
     /// Envoy sends mimir-rls no bodies (chart value `limits.enforceBodyParsing`).
     #[must_use]
-    pub fn withholding_bodies(mut self) -> Self {
-        self.withholding_bodies = true;
+    pub fn without_bodies(mut self) -> Self {
+        self.without_bodies = true;
         self
     }
 
@@ -175,7 +175,7 @@ impl EdgeBuilder {
 
     /// What the chart is rendered with where the committed configuration will not do.
     fn rendered_value(&self) -> Option<(&'static str, &'static str)> {
-        if self.withholding_bodies {
+        if self.without_bodies {
             return Some(("limits.enforceBodyParsing", "false"));
         }
         (self.max_request_bytes > 16 << 20).then_some(("limits.maxRequestBytes", "104857600"))
@@ -259,7 +259,7 @@ impl Edge {
             charge_samples_in_rate_limit: false,
             max_heap_bytes: None,
             max_pushes: None,
-            withholding_bodies: false,
+            without_bodies: false,
             bodies: Bodies::Keep,
         }
     }

@@ -2,7 +2,7 @@
 
 mod admin;
 mod bodies;
-mod bodies_withheld;
+mod bodies_not_decoded;
 mod cache;
 mod charging;
 mod charts;

@@ -53,7 +53,7 @@ fn stay_within(threads: u64, bound: u64) {
             limits.push_str(&format!("  {}: {}\n", tenant(kind, number), push.tenant_yaml));
         }
     }
-    let flag = format!("--reading-threads={threads}");
+    let flag = format!("--decode-threads={threads}");
     let edge = Edge::builder().forgetting_bodies().rls_arguments(&[&flag]).start(&limits);
     for (kind, push) in pushes.iter().enumerate() {
         let statuses: Vec<u16> = thread::scope(|scope| {
@@ -80,6 +80,6 @@ fn the_worst_pushes_of_twelve_tenants_at_once_stay_within_the_bound() {
 }
 
 #[test]
-fn more_reading_threads_occupy_no_more_than_they_keep() {
+fn more_decode_threads_occupy_no_more_than_they_keep() {
     stay_within(8, BOUND + 6 * KEPT);
 }

@@ -124,7 +124,7 @@ impl Outage {
         let counts = held();
         report(&format!(
             "{self:?}: {} samples scraped, {} in Mimir, {} retried, {} failed, {} dropped; caught up {caught_up:.1?} after its return; \
-             refunds: {:?} no_answer, {:?} mimir_error, {:?} mimir_refused; refused by the edge: {}",
+             refunds: {:?} no_answer, {:?} mimir_error, {:?} mimir_denied; refused by the edge: {}",
             counts.iter().map(|[scraped, _]| scraped).sum::<u64>(),
             counts.iter().map(|[_, held]| held).sum::<u64>(),
             sum("samples_retried_total"),
@@ -132,7 +132,7 @@ impl Outage {
             sum("samples_dropped_total"),
             refunds("no_answer"),
             refunds("mimir_error"),
-            refunds("mimir_refused"),
+            refunds("mimir_denied"),
             running.refused_by_edge(),
         ));
         assert!(sum("samples_retried_total") > 0.0, "no push of the outage failed");

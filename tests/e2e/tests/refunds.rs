@@ -49,7 +49,7 @@ impl Failing {
     }
 
     fn all_counted(&self) -> f64 {
-        ["no_answer", "mimir_error", "mimir_refused", "other_process", "unknown"]
+        ["no_answer", "mimir_error", "mimir_denied", "other_process", "unknown"]
             .map(|cause| self.counted(cause))
             .iter()
             .sum()
@@ -122,8 +122,8 @@ fn everything_that_mimir_did_not_take_comes_back(failing: &Failing) {
             (Door::Answer(501), 501, "mimir_error"),
             (Door::Answer(503), 503, "mimir_error"),
             (Door::Answer(599), 599, "mimir_error"),
-            (Door::Answer(429), 429, "mimir_refused"),
-            (Door::Answer(529), 529, "mimir_refused"),
+            (Door::Answer(429), 429, "mimir_denied"),
+            (Door::Answer(529), 529, "mimir_denied"),
             (Door::HangUp, 503, "no_answer"),
         ] {
             failing.comes_back(door, status, cause);
@@ -272,8 +272,8 @@ fn what_comes_back_reaches_the_process_that_charged() {
 }
 
 #[test]
-fn requests_come_back_where_bodies_are_withheld_and_where_envoy_fails_open() {
-    for builder in [Edge::builder().withholding_bodies(), Edge::builder().failing_open()] {
+fn requests_come_back_where_bodies_are_not_sent_and_where_envoy_fails_open() {
+    for builder in [Edge::builder().without_bodies(), Edge::builder().failing_open()] {
         let failing = Failing::start(builder);
         failing.comes_back(Door::Answer(503), 503, "mimir_error");
         failing.comes_back(Door::HangUp, 503, "no_answer");

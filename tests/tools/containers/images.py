@@ -9,7 +9,7 @@ PAGE = 'docs/compose.md'
 
 
 def listed(root: Path) -> set[str]:
-    section = (root / PAGE).read_text().partition('\n## Images\n')[2].partition('\n## ')[0]
+    section = (root / PAGE).read_text().partition('\n## Base images\n')[2].partition('\n## ')[0]
     return set(re.findall(r'^\| `([^`]+)` \|', section, re.M))
 
 

@@ -1,4 +1,4 @@
-//! The charge of a number of hits that the caller counted: the rate limit call, on the same buckets as a push.
+//! Charges of hits that the caller counted: the rate limit call, on the same buckets as a push.
 
 use enforce::{Decision, Level};
 use limits::{Mode, Tenant};
@@ -15,16 +15,16 @@ pub enum Hits {
     Items(u64),
 }
 
-/// What came of hits.
+/// The decision on hits.
 #[derive(Clone, Debug)]
 pub struct HitsVerdict {
-    /// All of them, or none.
+    /// On all of them together.
     pub decision: Decision,
     /// Why they are allowed; meaningless for a denial.
     pub allowed: AllowReason,
     /// Whether a denial is sent or only counted.
     pub mode: Mode,
-    /// The bucket after the charge; none where nothing was looked at.
+    /// The bucket after the charge; `None` where nothing was charged.
     pub level: Option<Level>,
 }
 
@@ -45,16 +45,14 @@ impl Pipeline {
             Err(Stop::Denied(_) | Stop::Undecided(_)) => return Err(Undecided::NoLimits),
         };
         let now = self.now();
+        let enforcer = &self.enforcer;
+        let (requests, items) = (applicable.request_limit(), applicable.ingestion_limit());
         let (decision, level) = match hits {
-            Hits::Requests(requests) => {
-                let limit = applicable.request_limit();
-                let decision = self.enforcer.admit_requests(tenant, limit, requests, now);
-                (decision, self.enforcer.request_level(tenant, limit, now))
+            Hits::Requests(count) => {
+                (enforcer.admit_requests(tenant, requests, count, now), enforcer.request_level(tenant, requests, now))
             }
-            Hits::Items(items) => {
-                let limit = applicable.ingestion_limit();
-                let decision = self.enforcer.charge_items(tenant, limit, items, now);
-                (decision, self.enforcer.ingestion_level(tenant, limit, now))
+            Hits::Items(count) => {
+                (enforcer.charge_items(tenant, items, count, now), enforcer.ingestion_level(tenant, items, now))
             }
         };
         Ok(HitsVerdict { decision, allowed: AllowReason::WithinLimits, mode, level: Some(level) })

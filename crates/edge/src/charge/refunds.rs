@@ -1,80 +1,52 @@
-//! Giving back what a push was charged and Mimir's limiter never took.
+//! Refunds of what a push was charged here, and Mimir's limiter never took.
 //!
-//! A push that was charged goes through Envoy with a receipt, which comes back if the push failed. The receipt says what is to be given back;
-//! nothing that a client sends is in it but the tenant that was charged.
-
-use std::fmt::{self, Debug, Formatter};
+//! Envoy keeps a receipt of each charged push and sends it back if the push failed. The receipt says what to refund. Of what the client sends it
+//! holds only the tenant.
 
 use limits::Tenant;
 
+use crate::labels::label_enum;
 use crate::pipeline::Pipeline;
 use crate::verdict::Charged;
 
-/// Writes and reads receipts of this process. What another one charged is not given back here: its buckets are not these.
+/// Writes and reads receipts of this process. Charges of another process are not refunded here: its buckets are not these.
+#[derive(Debug)]
 pub(crate) struct Receipts {
-    /// Drawn at random, so that a process that takes another one's place does not take its receipts.
+    /// Random, so that a process does not accept the receipts of one that it replaces.
     process: u64,
 }
 
-impl Debug for Receipts {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Receipts({:016x})", self.process)
+label_enum! {
+    /// Why a charge is refunded, or why not.
+    pub enum RefundCause {
+        /// Envoy got no response from Mimir, and sent its own: 502, 503 or 504.
+        NoAnswer => "no_answer",
+        /// Mimir answered with a 5xx.
+        MimirError => "mimir_error",
+        /// Mimir's limiter denied the push with 429.
+        MimirDenied => "mimir_denied",
+        /// Mimir denied more than may be refunded: nothing, or only a part, is.
+        RefundLimit => "refund_limit",
+        /// Not refunded: another process charged it.
+        OtherProcess => "other_process",
+        /// Not refunded: no receipt, or an unknown cause.
+        Unknown => "unknown",
     }
-}
-
-/// Why there is something to give back, or why nothing is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefundCause {
-    /// Envoy got no answer of Mimir, and gave its own: 502, 503 or 504.
-    NoAnswer,
-    /// Mimir answered with a 5xx.
-    MimirError,
-    /// Mimir's limiter refused the push with 429.
-    MimirRefused,
-    /// Nothing, or only a part, is given back: Mimir refuses more than may come back.
-    MimirRefusesMuch,
-    /// Nothing is given back: another process charged it.
-    OtherProcess,
-    /// Nothing is given back: no receipt, or a cause that this process does not know.
-    Unknown,
 }
 
 impl RefundCause {
-    /// Every one.
-    pub const ALL: [Self; 6] = [
-        Self::NoAnswer,
-        Self::MimirError,
-        Self::MimirRefused,
-        Self::MimirRefusesMuch,
-        Self::OtherProcess,
-        Self::Unknown,
-    ];
-
-    /// The label of metrics and audit lines.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NoAnswer => "no_answer",
-            Self::MimirError => "mimir_error",
-            Self::MimirRefused => "mimir_refused",
-            Self::MimirRefusesMuch => "mimir_refuses_much",
-            Self::OtherProcess => "other_process",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    /// What a caller can name.
-    fn asked(cause: &[u8]) -> Option<Self> {
-        [Self::NoAnswer, Self::MimirError, Self::MimirRefused].into_iter().find(|one| one.as_str().as_bytes() == cause)
+    /// A cause that a caller may name.
+    fn from_caller(cause: &[u8]) -> Option<Self> {
+        [Self::NoAnswer, Self::MimirError, Self::MimirDenied].into_iter().find(|one| one.as_str().as_bytes() == cause)
     }
 }
 
-/// What came of a refund.
+/// The outcome of a refund.
 #[derive(Clone, Copy, Debug)]
 pub struct Refund<'r> {
-    /// Why, or why not.
+    /// Why it was refunded, or why not.
     pub cause: RefundCause,
-    /// Whose charge was given back; none if nothing was.
+    /// The tenant and what it got; `None` if nothing.
     pub given: Option<(Tenant<'r>, Charged)>,
 }
 
@@ -83,7 +55,7 @@ impl Receipts {
         Self { process }
     }
 
-    /// None if nothing was charged.
+    /// `None` if nothing was charged.
     pub(crate) fn write(&self, tenant: &Tenant<'_>, charged: Charged) -> Option<String> {
         let Charged { requests, items } = charged;
         if charged == Charged::default() {
@@ -111,7 +83,7 @@ impl Receipts {
     }
 }
 
-/// A header that names the tenant's buckets.
+/// A tenant header that names these buckets.
 fn header_of<'t>(tenant: &Tenant<'t>) -> &'t str {
     match tenant.limits_key() {
         "" => "|",
@@ -120,44 +92,45 @@ fn header_of<'t>(tenant: &Tenant<'t>) -> &'t str {
 }
 
 impl Pipeline {
-    /// What is to come back with a push of this tenant if Mimir never takes it; none if nothing was charged.
+    /// The receipt of a push of this tenant; `None` if nothing was charged.
     #[must_use]
     pub fn receipt(&self, tenant: &Tenant<'_>, charged: Charged) -> Option<String> {
         self.receipts.write(tenant, charged)
     }
 
-    /// Gives back what a receipt names, by the limits of now. A tenant that is in mode off by now, or has no limits, gets nothing.
+    /// Refunds what a receipt names, by the current limits. A tenant that is in mode off now, or has no limits, gets nothing.
     #[must_use]
     pub fn refund<'r>(&self, receipt: &'r [u8], cause: &[u8]) -> Refund<'r> {
-        let Some(cause) = RefundCause::asked(cause) else { return Refund { cause: RefundCause::Unknown, given: None } };
+        let Some(cause) = RefundCause::from_caller(cause) else {
+            return Refund { cause: RefundCause::Unknown, given: None };
+        };
         let (tenant, charged) = match self.receipts.read(receipt) {
             Ok(charged) => charged,
             Err(cause) => return Refund { cause, given: None },
         };
-        let Some(given) = self.give_back(&tenant, charged, cause == RefundCause::MimirRefused) else {
+        let Some(given) = self.give_back(&tenant, charged, cause == RefundCause::MimirDenied) else {
             return Refund { cause, given: None };
         };
-        let cause = if given == charged { cause } else { RefundCause::MimirRefusesMuch };
+        let cause = if given == charged { cause } else { RefundCause::RefundLimit };
         Refund { cause, given: (given != Charged::default()).then_some((tenant, given)) }
     }
 
-    /// What of it came back: of what Mimir refused there is a bound for it. None where the tenant has no buckets any more.
-    fn give_back(&self, tenant: &Tenant<'_>, charged: Charged, refused: bool) -> Option<Charged> {
+    /// How much was refunded: what Mimir denied is refunded within a limit. `None` where the tenant has no buckets any more.
+    fn give_back(&self, tenant: &Tenant<'_>, charged: Charged, mimir_denied: bool) -> Option<Charged> {
         let control = self.control();
         let Ok(applicable) = control.for_tenant(tenant).applicable() else { return None };
         let Charged { requests, items } = charged;
-        let of_requests = applicable.request_limit();
-        let of_items = applicable.ingestion_limit();
+        let (of_requests, of_items) = (applicable.request_limit(), applicable.ingestion_limit());
         let (enforcer, now) = (&self.enforcer, self.now());
-        if !refused {
+        if !mimir_denied {
             enforcer.refund_requests(tenant, of_requests, requests, now);
             enforcer.refund_items(tenant, of_items, items, now);
             return Some(charged);
         }
         let given = |count: u64, given: bool| if given { count } else { 0 };
         Some(Charged {
-            requests: given(requests, enforcer.refund_refused_requests(tenant, of_requests, requests, now)),
-            items: given(items, enforcer.refund_refused_items(tenant, of_items, items, now)),
+            requests: given(requests, enforcer.refund_denied_requests(tenant, of_requests, requests, now)),
+            items: given(items, enforcer.refund_denied_items(tenant, of_items, items, now)),
         })
     }
 }

@@ -1,65 +1,52 @@
-//! Pushes of which the edge cannot tell what Mimir charges: why, and what they cost all the same.
+//! Pushes that cannot be metered: why the edge cannot tell what Mimir charges, and what they cost all the same.
 //!
-//! None of them is free: each is charged the most that Mimir may charge for it, and none is denied by a limit of Mimir's, since Mimir may
-//! take it. What is over the limit is within a bound of the tenant's own, see [`enforce::Enforcer::charge_unmetered`].
+//! None of them is free: each is charged the most that Mimir may charge for it. None is denied by a limit of Mimir's, since Mimir may
+//! accept it: beyond the limit, they have a bound of their own, see [`enforce::Enforcer::charge_unmetered`].
 
 use limits::Tenant;
 use remote_write::{PushCounts, Unmetered as Contents};
 
 use crate::control::RelabelUnavailable;
 use crate::decode::DecodedPush;
+use crate::labels::label_enum;
 
-/// Why what Mimir charges for a push is not known.
+/// Why a push cannot be metered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unmetered {
-    /// It is in what the push holds.
+    /// The reason is in what the push holds.
     Contents(Contents),
     /// The tenant has a relabelling rule that the edge cannot run.
     RelabelRule,
-    /// The tenant's relabelling rules are new, and not compiled yet.
+    /// The tenant's relabelling rules are not compiled yet.
     RelabelCompiling,
-    /// A Prometheus pair is of a tenant with more pairs than are held, or has a name that is none.
+    /// The tenant has more Prometheus pairs than are kept, or a pair has an invalid name.
     HaUntracked,
-    /// A pair is one more than `ha_max_clusters` here; Mimir may know fewer.
+    /// The pair is over `ha_max_clusters` here; Mimir may know fewer.
     HaTooManyClusters,
-    /// Whom Mimir elected is not known: its tracker has given no list.
+    /// There is no fresh list of Mimir's HA tracker.
     HaNoList,
-    /// Mimir has to get the push, since it has not named the pair yet or would elect another replica.
+    /// Mimir has to get the push: it has not listed the pair yet, or would elect another replica.
     HaDue,
     /// The push asks Mimir not to validate labels, which its instance may allow, and has series that are invalid here.
     ValidationSkipped,
-    /// The tenant's metadata suffix is malformed, which Mimir's versions answer differently.
+    /// The tenant's metadata suffix is malformed, and Mimir's versions differ in how they answer that.
     TenantSuffix,
 }
 
-/// What became of such a push.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnmeteredOutcome {
-    /// The ingestion bucket held the most that it may cost.
-    Charged,
-    /// It did not, or was not asked: Mimir answers the push.
-    NotMetered,
-    /// The tenant sent more of such than its bound.
-    Denied,
-}
-
-impl UnmeteredOutcome {
-    /// Every one.
-    pub const ALL: [Self; 3] = [Self::Charged, Self::NotMetered, Self::Denied];
-
-    /// The label of metrics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Charged => "charged",
-            Self::NotMetered => "not_metered",
-            Self::Denied => "denied",
-        }
+label_enum! {
+    /// The outcome of a push that cannot be metered.
+    pub enum UnmeteredOutcome {
+        /// The ingestion bucket held the most that it may cost.
+        Charged => "charged",
+        /// The ingestion bucket held less, or was not charged: Mimir answers the push.
+        NotMetered => "not_metered",
+        /// The tenant is over its bound for such pushes.
+        Denied => "denied",
     }
 }
 
 impl Unmetered {
-    /// Every one.
+    /// Every variant.
     pub fn all() -> impl Iterator<Item = Self> {
         let own = [
             Self::RelabelRule,
@@ -74,7 +61,7 @@ impl Unmetered {
         Contents::ALL.into_iter().map(Self::Contents).chain(own)
     }
 
-    /// The label of metrics.
+    /// The value of the label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -90,7 +77,7 @@ impl Unmetered {
         }
     }
 
-    /// Why a push that was decoded cannot be metered; `None` if it can. Of several reasons the one that says least of its costs.
+    /// Why a decoded push cannot be metered; `None` if it can. Of several reasons, the one that leaves its cost least known.
     pub(super) fn of(decoded: &DecodedPush, tenant: &Tenant<'_>) -> Option<Self> {
         let DecodedPush { counts, election, relabel_unavailable, skips_validation, .. } = decoded;
         let skipped = *skips_validation && counts.items() < counts.sent.items();
@@ -108,15 +95,15 @@ impl Unmetered {
             }))
             .or(skipped.then_some(Self::ValidationSkipped))
             .or(counts.unmetered.map(Self::Contents))
-            .or(election.forwarded.then_some(Self::HaDue))
+            .or(election.due.then_some(Self::HaDue))
     }
 
-    /// Whether the tenant's ingestion bucket pays. Not where Mimir mostly charges nothing, or takes only one replica of two: their
-    /// tokens are those of pushes that it does charge.
-    pub(super) fn takes_ingestion(self) -> bool {
+    /// Whether the tenant's ingestion bucket is charged. Not where Mimir mostly charges nothing, or takes only one replica of two: the tokens are
+    /// for pushes that it does charge.
+    pub(super) fn charges_ingestion(self) -> bool {
         match self {
             Self::Contents(_) | Self::RelabelRule | Self::ValidationSkipped | Self::HaDue => true,
-            // Its rules may drop most of it, and are soon there: the exact pushes after it are to find their tokens.
+            // The rules may drop most of the push, and are soon compiled: the tokens are for the exact pushes after it.
             Self::RelabelCompiling
             | Self::HaUntracked
             | Self::HaTooManyClusters
@@ -125,15 +112,15 @@ impl Unmetered {
         }
     }
 
-    /// Whether what was charged may come back if Mimir does not take the push. Not where a client can make Mimir fail, by a name or a suffix that is
-    /// none: Mimir has charged the request by then.
-    pub(super) fn may_come_back(self) -> bool {
+    /// Whether the charge may be refunded if Mimir does not take the push. Not where a client can make Mimir fail by an invalid name or suffix: Mimir
+    /// has charged the request by then.
+    pub(super) fn is_refundable(self) -> bool {
         !matches!(self, Self::HaUntracked | Self::TenantSuffix)
     }
 
-    /// The most items that Mimir may charge for a push with these counts; and how many of them it most likely does not, so that the ingestion bucket
-    /// is not to pay for them.
-    pub(super) fn most_items(self, counts: &PushCounts) -> (u64, u64) {
+    /// The most items that Mimir may charge for a push with these counts, and how many of them it most likely does not charge: the ingestion bucket
+    /// does not pay for those.
+    pub(super) fn max_items(self, counts: &PushCounts) -> (u64, u64) {
         let items = self.items(counts);
         (items, counts.doubtful.min(items))
     }

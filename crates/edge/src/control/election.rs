@@ -1,7 +1,6 @@
-//! How a push asks which of its replicas are elected.
+//! Which replicas of a push are elected.
 //!
-//! Who is elected is what Mimir's HA tracker says, once it has said something; before that, and without one, the election held here, which is the
-//! same algorithm.
+//! The list of Mimir's HA tracker decides. Before the first list, and without a tracker, the election here does, by the same algorithm.
 
 use std::sync::Arc;
 
@@ -9,10 +8,10 @@ use enforce::{ElectionRules, Elections, HaPair, ReplicaStatus, UnixMillis};
 use limits::TenantLimits;
 use remote_write::{Dedupe, HaRules, Replica};
 
-use super::{Control, HaTracker};
+use super::{ControlState, HaTracker};
 
-/// The longest name of a pair or a replica whose election is held.
-const MOST_NAME_BYTES: usize = 1024;
+/// The longest cluster or replica name that has an election.
+const MAX_NAME_BYTES: usize = 1024;
 
 /// How the replicas of one push are deduplicated.
 #[derive(Clone, Debug)]
@@ -24,28 +23,28 @@ pub(crate) struct PushElection {
     replica_label: Arc<str>,
     each_series: bool,
     now: UnixMillis,
-    /// Whether the replicas are noted as seen.
-    notes: bool,
+    /// Whether the replicas are recorded as seen.
+    records: bool,
 }
 
-/// What came of the replicas of a push.
+/// What the elections say about the replicas of a push.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ElectionOutcome {
-    /// One of them is not the elected one: Mimir drops its series.
+    /// One of them is not elected: Mimir drops its series.
     pub dropped: bool,
-    /// One of them is of a pair over `ha_max_clusters`.
+    /// One of them belongs to a pair over `ha_max_clusters`.
     pub too_many_clusters: bool,
-    /// One of them cannot be deduplicated, since its tenant has more pairs than are held.
+    /// One of them has no election, since its tenant has more pairs than are kept.
     pub untracked: bool,
-    /// One of them is elected here, and whom Mimir elected is not known: it is not to be charged.
+    /// One of them is elected here, and there is no fresh list of Mimir's: it is not charged.
     pub unknown: bool,
-    /// Mimir has to see one of them: it has not named the pair yet, or would elect another one ([`enforce::Election::due`]). It is charged, but
-    /// not denied.
-    pub forwarded: bool,
+    /// Mimir has to get one of them: it has not listed the pair yet, or would elect another replica ([`enforce::Election::due`]). It is charged,
+    /// but not denied.
+    pub due: bool,
 }
 
-/// Replicas that Mimir elects, or keeps elected, by a push, where there is no tracker to ask. Unless the push reaches it they are elected nowhere:
-/// dropped without [`Candidates::reach_mimir`], as with a call that ends early, they are withheld from it.
+/// Replicas that Mimir elects, or keeps elected, by this push, where there is no tracker to ask. Dropped without [`Candidates::forwarded`], as when
+/// the call ends early, they count as not forwarded: Mimir elects a replica only by pushes that it gets.
 #[derive(Debug, Default)]
 pub(crate) struct Candidates {
     replicas: Vec<Candidate>,
@@ -66,7 +65,7 @@ impl Candidates {
     }
 
     /// The push goes on to Mimir.
-    pub(crate) fn reach_mimir(&mut self) {
+    pub(crate) fn forwarded(&mut self) {
         self.replicas.clear();
     }
 }
@@ -74,7 +73,7 @@ impl Candidates {
 impl Drop for Candidates {
     fn drop(&mut self) {
         for Candidate { elections, tenant, cluster, replica, now } in &self.replicas {
-            elections.withhold(tenant, cluster, replica, *now);
+            elections.note_not_forwarded(tenant, cluster, replica, *now);
         }
     }
 }
@@ -90,10 +89,10 @@ impl PartialEq for Candidates {
 
 impl Eq for Candidates {}
 
-impl Control {
-    /// The election of a push that comes at `now` (Unix milliseconds); `random` is uniform in `[0, 1)`, and `notes` says whether its replicas are
-    /// noted as seen.
-    pub(crate) fn election_of(&self, limits: &TenantLimits, (now, random): (i64, f64), notes: bool) -> PushElection {
+impl ControlState {
+    /// The election for a push at `now` (Unix milliseconds); `random` is uniform in `[0, 1)`, and `records` says whether its replicas are
+    /// recorded as seen.
+    pub(crate) fn election_of(&self, limits: &TenantLimits, (now, random): (i64, f64), records: bool) -> PushElection {
         PushElection {
             elections: Arc::clone(&self.elections),
             ha_tracker: self.ha_tracker,
@@ -102,13 +101,13 @@ impl Control {
             replica_label: Arc::clone(&limits.ha_replica_label),
             each_series: limits.ha_tracker_per_sample_dedupe,
             now: UnixMillis::new(now),
-            notes,
+            records,
         }
     }
 }
 
 impl PushElection {
-    /// The rules by which `dedupe` is asked about the replicas of a push.
+    /// The rules by which `dedupe` is called for the replicas of a push.
     pub(crate) fn rules<'t>(&'t self, dedupe: &'t mut dyn FnMut(Replica<'_>) -> Dedupe) -> HaRules<'t> {
         HaRules {
             cluster_label: self.cluster_label.as_bytes(),
@@ -118,12 +117,12 @@ impl PushElection {
         }
     }
 
-    /// Whether a replica is asked about for each series.
+    /// Whether each series is deduplicated on its own.
     pub(crate) fn dedupes_each_series(&self) -> bool {
         self.each_series
     }
 
-    /// What becomes of the series of a replica of this tenant; adds to the push's `outcome`, and to its `candidates`.
+    /// Whether the series of a replica of this tenant are kept; adds to the push's `outcome` and `candidates`.
     pub(crate) fn dedupe(
         &self,
         tenant: &str,
@@ -132,13 +131,13 @@ impl PushElection {
         candidates: &mut Candidates,
     ) -> Dedupe {
         let Some(pair) = HaPair::new(replica.cluster, replica.replica, &self.rules) else { return Dedupe::NoPair };
-        // Mimir's handler dies of a cluster that is no UTF-8. Real names are UTF-8 and short.
-        let is_name = |name: &[u8]| name.len() <= MOST_NAME_BYTES && std::str::from_utf8(name).is_ok();
+        // Mimir's handler panics on a cluster that is not UTF-8. Real names are UTF-8 and short.
+        let is_name = |name: &[u8]| name.len() <= MAX_NAME_BYTES && std::str::from_utf8(name).is_ok();
         if !is_name(replica.cluster) || !is_name(replica.replica) {
             outcome.untracked = true;
             return Dedupe::Dropped;
         }
-        let election = if self.notes {
+        let election = if self.records {
             let earliest = replica.earliest_sample.filter(|_| self.rules.uses_sample_time()).map(UnixMillis::new);
             self.elections.elect(tenant, pair, &self.rules, earliest, self.now)
         } else {
@@ -146,11 +145,11 @@ impl PushElection {
         };
         match election.status {
             ReplicaStatus::Elected => {
-                // Without a tracker to ask it is not known whom Mimir elects, and the limit is held.
-                if self.ha_tracker.is_asked {
-                    outcome.unknown |= !election.confirmed && !self.ha_tracker.has_list;
-                    outcome.forwarded |= !election.confirmed || election.due;
-                } else if self.notes && election.due {
+                // Without a tracker, Mimir's election is unknown, and the limit applies.
+                if self.ha_tracker.is_polled {
+                    outcome.unknown |= !election.confirmed && !self.ha_tracker.has_fresh_list;
+                    outcome.due |= !election.confirmed || election.due;
+                } else if self.records && election.due {
                     candidates.replicas.push(Candidate {
                         elections: Arc::clone(&self.elections),
                         tenant: tenant.into(),

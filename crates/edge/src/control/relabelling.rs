@@ -1,9 +1,9 @@
 //! Relabelling rules, compiled when limits change and never by a push.
 //!
 //! An expression may take a tenth of a second to compile, and a document may have hundreds. So new limits hold at once, with the rules that are
-//! compiled already, and a thread compiles the others behind them. A tenant whose rules are not ready has pushes that nobody can count.
+//! compiled already, and a thread compiles the others in the background. Until then, the pushes of their tenants cannot be metered.
 //!
-//! Invariant: what a push looks up is a map that never changes, found by where the tenant's settings are in memory: to hash them could take longer
+//! Invariant: a push looks up its rules in an immutable map, by the memory address of the tenant's settings: hashing those could take longer
 //! than the push.
 
 mod compiler;
@@ -16,7 +16,7 @@ use remote_write::relabel::{RelabelError, Relabeler};
 
 pub(super) use compiler::Compiler;
 
-/// Why nobody can say what is in the pushes of a tenant.
+/// Why the rules of a tenant cannot be applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RelabelUnavailable {
     /// One of its rules cannot be run.
@@ -25,7 +25,7 @@ pub enum RelabelUnavailable {
     Compiling,
 }
 
-/// What is compiled from; tenants with the same settings share the outcome.
+/// The settings that rules are compiled from; tenants with equal settings share the result.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Settings {
     rules: Arc<[RelabelRule]>,
@@ -33,9 +33,9 @@ struct Settings {
     scheme: NameScheme,
 }
 
-/// Where settings are. It is nobody else's as long as the settings are held.
+/// The memory address of settings. It is unique as long as the settings are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Place {
+struct Address {
     rules: usize,
     drop_labels: usize,
     scheme: NameScheme,
@@ -46,21 +46,21 @@ type Outcome = Result<Arc<Relabeler>, RelabelError>;
 /// The rules of one set of limits, as far as they are compiled.
 #[derive(Clone, Debug, Default)]
 pub struct Relabelling {
-    places: HashMap<Place, Outcome>,
-    /// Holds what is at the places, and gives the next limits what they have in common with these.
+    by_address: HashMap<Address, Outcome>,
+    /// Keeps the settings in memory, and lets the next limits reuse what they have in common with these.
     compiled: HashMap<Settings, Outcome>,
-    /// Settings equal to others, which only hold their places.
-    equal: Vec<Settings>,
+    /// Settings equal to others, kept so that their addresses stay taken.
+    duplicates: Vec<Settings>,
 }
 
 /// Settings that are still to be compiled, each once.
 #[derive(Debug)]
 struct Missing {
     limits: TenantLimits,
-    /// One of the tenants that have them, for the log; none for the defaults.
+    /// One of their tenants, for the log; `None` for the defaults.
     tenant: Option<Box<str>>,
-    /// Everywhere that they are.
-    places: Vec<Settings>,
+    /// All equal settings.
+    settings: Vec<Settings>,
 }
 
 impl Settings {
@@ -72,41 +72,41 @@ impl Settings {
         }
     }
 
-    fn place(&self) -> Place {
-        place(&self.rules, &self.drop_labels, self.scheme)
+    fn address(&self) -> Address {
+        address(&self.rules, &self.drop_labels, self.scheme)
     }
 }
 
-fn place(rules: &Arc<[RelabelRule]>, drop_labels: &Arc<[Arc<str>]>, scheme: NameScheme) -> Place {
+fn address(rules: &Arc<[RelabelRule]>, drop_labels: &Arc<[Arc<str>]>, scheme: NameScheme) -> Address {
     let (rules, drop_labels) = (Arc::as_ptr(rules), Arc::as_ptr(drop_labels));
-    Place { rules: rules.cast::<()>().addr(), drop_labels: drop_labels.cast::<()>().addr(), scheme }
+    Address { rules: rules.cast::<()>().addr(), drop_labels: drop_labels.cast::<()>().addr(), scheme }
 }
 
 impl Relabelling {
     /// The rules of a tenant of these limits; `None` if it has none.
     ///
     /// # Errors
-    /// Why they cannot be run.
+    /// Why they cannot be applied.
     pub(crate) fn of(&self, limits: &TenantLimits) -> Result<Option<Arc<Relabeler>>, RelabelUnavailable> {
-        if !limits.rewrites_series() {
+        if !limits.relabels_series() {
             return Ok(None);
         }
-        let place = place(&limits.metric_relabel_configs, &limits.drop_labels, limits.name_validation_scheme);
-        match self.places.get(&place) {
-            Some(Ok(rewrite)) => Ok(Some(Arc::clone(rewrite))),
+        let address = address(&limits.metric_relabel_configs, &limits.drop_labels, limits.name_validation_scheme);
+        match self.by_address.get(&address) {
+            Some(Ok(relabeler)) => Ok(Some(Arc::clone(relabeler))),
             Some(Err(_)) => Err(RelabelUnavailable::Unsupported),
             None => Err(RelabelUnavailable::Compiling),
         }
     }
 
-    /// The rules of these limits that the last ones had too, and the others. Compiles nothing.
+    /// The rules that these limits share with the last ones, and those still to compile.
     fn begin(snapshot: &Snapshot, before: &Self) -> (Self, Vec<Missing>) {
         let mut begun = Self::default();
         let mut missing: HashMap<Settings, Missing> = HashMap::new();
         let tenants = snapshot.tenants().map(|(tenant, entry)| (Some(tenant), entry));
         for (tenant, entry) in [(None, snapshot.defaults())].into_iter().chain(tenants) {
             let settings = Settings::of(&entry.limits);
-            if !entry.limits.rewrites_series() || begun.places.contains_key(&settings.place()) {
+            if !entry.limits.relabels_series() || begun.by_address.contains_key(&settings.address()) {
                 continue;
             }
             let known = begun.compiled.get(&settings).or_else(|| before.compiled.get(&settings));
@@ -117,9 +117,9 @@ impl Relabelling {
                     .or_insert_with(|| Missing {
                         limits: entry.limits.clone(),
                         tenant: tenant.map(|tenant| tenant.as_str().into()),
-                        places: Vec::new(),
+                        settings: Vec::new(),
                     })
-                    .places
+                    .settings
                     .push(settings),
             }
         }
@@ -127,17 +127,17 @@ impl Relabelling {
     }
 
     fn add(&mut self, settings: Settings, outcome: Outcome) {
-        self.places.insert(settings.place(), outcome.clone());
-        // The first of equal settings stays where it is, and the others are held beside it.
+        self.by_address.insert(settings.address(), outcome.clone());
+        // A map keeps the first of two equal keys.
         if self.compiled.insert(settings.clone(), outcome).is_some() {
-            self.equal.push(settings);
+            self.duplicates.push(settings);
         }
     }
 }
 
 #[cfg(any(test, feature = "testing"))]
 impl Relabelling {
-    /// All rules of these limits, compiled here.
+    /// All rules of these limits, compiled on this thread.
     pub(crate) fn compiled(snapshot: &Snapshot) -> Self {
         let (begun, missing) = Self::begin(snapshot, &Self::default());
         compiler::compiled_here(begun, missing)

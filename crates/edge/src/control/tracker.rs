@@ -1,9 +1,8 @@
-//! What Mimir's HA tracker says: which replica of each Prometheus pair is elected.
+//! The lists of Mimir's HA tracker: which replica of each Prometheus pair is elected.
 //!
-//! A list is believed for [`LIST_HOLDS`] from when Mimir was asked for it, whichever server passed it on. The invariant: where there is a tracker to
-//! ask, a pair that it has not named is denied nothing for its samples, since the election here may be the wrong one; and it costs its tenant's
-//! bucket nothing unless a list of the tracker without it is at hand, because only then is the replica that comes first here the one that comes
-//! first to Mimir.
+//! A list is fresh for [`LIST_VALID_FOR`] from the request to Mimir, whichever server passed it on. The invariant: where a tracker is polled, a pair
+//! that it has not listed is denied nothing for its samples, since the election here may be the wrong one; and its tenant's bucket is charged only
+//! with a fresh list without the pair, because only then is the first replica here also the first to reach Mimir.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,27 +11,27 @@ use enforce::{Elections, TrackerEntry, UnixMillis};
 use limits::ElectedReplica;
 use tokio::time::Instant;
 
-/// For so long from when Mimir was asked its list holds without being repeated, four polls: not long after that it may have elected another replica
-/// (its default `ha_tracker_failover_timeout`). A list that the feed passes on has had some of that already.
-pub(crate) const LIST_HOLDS: Duration = Duration::from_secs(20);
+/// How long a list is fresh, counted from the request to Mimir: four polls. Not long after that Mimir may elect another replica (its default
+/// `ha_tracker_failover_timeout`). A list from the feed has used up some of this already.
+pub(crate) const LIST_VALID_FOR: Duration = Duration::from_secs(20);
 
-/// What is known of Mimir's HA tracker.
+/// The state of Mimir's HA tracker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HaTracker {
-    /// Whether it is asked, by this server or by overrides-sync.
-    pub is_asked: bool,
-    /// Whether its last list is young enough to be believed.
-    pub has_list: bool,
+    /// Whether it is polled, by this server or by overrides-sync.
+    pub is_polled: bool,
+    /// Whether its last list is fresh.
+    pub has_fresh_list: bool,
 }
 
 /// A list of Mimir's HA tracker.
 #[derive(Clone, Debug)]
 pub struct TrackerList {
-    /// The complete list, but for entries that cannot be read.
+    /// The complete list, without unreadable entries.
     pub elected: Arc<[ElectedReplica]>,
-    /// When Mimir was asked for it, in milliseconds since 1970: all of it was true then or later.
+    /// When Mimir was asked for it, in Unix milliseconds: all of it was true then or later.
     pub asked_at: i64,
-    /// The same by the monotonic clock of this process; `None` where it is longer ago than can be said.
+    /// The same by the monotonic clock of this process; `None` if it is longer ago than that can express.
     pub asked: Option<Instant>,
 }
 
@@ -42,37 +41,38 @@ impl TrackerList {
     }
 }
 
-/// What is known of the lists so far.
+/// The lists so far.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
-    /// When the last one that named anybody was asked for.
-    named: Option<Instant>,
-    /// The same of the last one that was taken, in Unix milliseconds.
+    /// When the last one with entries was asked for.
+    last_non_empty: Option<Instant>,
+    /// When the last one that was applied was asked for, in Unix milliseconds.
     asked_at: Option<i64>,
-    /// Until when the newest one is believed.
+    /// When the newest one becomes stale.
     pub(super) expires: Option<Instant>,
 }
 
 impl Lists {
-    /// Whether the list was taken over.
+    /// Applies a list; whether it was fresh.
     pub(super) fn apply(&mut self, list: &TrackerList, elections: &Elections) -> bool {
-        self.expires = list.asked.map(|asked| asked + LIST_HOLDS);
-        if list.age() >= LIST_HOLDS {
+        self.expires = list.asked.map(|asked| asked + LIST_VALID_FOR);
+        if list.age() >= LIST_VALID_FOR {
             return false;
         }
-        let named_before =
-            |asked: Instant| self.named.is_some_and(|named| asked.saturating_duration_since(named) < LIST_HOLDS);
+        let was_non_empty = |asked: Instant| {
+            self.last_non_empty.is_some_and(|named| asked.saturating_duration_since(named) < LIST_VALID_FOR)
+        };
         if !list.elected.is_empty() {
-            self.named = list.asked;
-        } else if list.asked.is_some_and(named_before) {
-            // A distributor that has just started names nobody.
+            self.last_non_empty = list.asked;
+        } else if list.asked.is_some_and(was_non_empty) {
+            // A distributor that has just started returns an empty list.
             return false;
         }
         if self.asked_at.replace(list.asked_at).is_some_and(|before| before > list.asked_at) {
-            // The clock was set back, or is another server's: what is older cannot be told by it, so nothing older holds.
+            // The clock was set back, or is another server's, so the age of older entries is unknown: none of them holds.
             unconfirm_all(elections);
         }
-        // Not the time of now: a clock that is set back in between would have the list forget itself.
+        // Not the current time: with a clock set back in between, the list would drop its own entries.
         let asked_at = UnixMillis::new(list.asked_at);
         for ElectedReplica { tenant, cluster, replica, received_at, elected_at } in &*list.elected {
             let entry = TrackerEntry {
@@ -81,7 +81,7 @@ impl Lists {
                 received_at: UnixMillis::new(*received_at),
                 elected_at: UnixMillis::new(*elected_at),
             };
-            // Without room for it the pair is not confirmed, and so denied nothing.
+            // Without room, the pair is not confirmed, and so denied nothing.
             elections.confirm(tenant, &entry, asked_at);
         }
         elections.forget_unlisted(asked_at);
@@ -89,7 +89,7 @@ impl Lists {
     }
 }
 
-/// What Mimir said does not hold any more.
+/// Revokes all entries of Mimir's lists.
 pub(super) fn unconfirm_all(elections: &Elections) {
     elections.unconfirm(UnixMillis::new(i64::MAX));
 }

@@ -1,12 +1,12 @@
 //! Decodes bodies on threads of its own, in an order that is fair to tenants ([`super::fair_queue`]).
 //!
-//! Most bodies are decoded where their call is answered. What would keep that thread for longer, because it is large or because its tenant has dear
-//! rules, is decoded here. Time and memory are bounded apart: a body waits as long as its call does, which is answered before its caller gives up;
-//! and what decoding may occupy is reserved before it begins. A tenant's rules therefore make its own pushes slower, and deny none of them.
+//! Most bodies are decoded in place, on the thread of their call. Those that would take longer, because they are large or their tenant has expensive
+//! rules, are decoded here. Time and memory are bounded separately: a body waits as long as its call, which is answered before its caller times out;
+//! and its memory is reserved before it is decoded. A tenant's rules therefore slow down its own pushes, and deny none of them.
 //!
-//! Invariants: what the threads occupy is at most [`DecodePool::max_bytes`], of one tenant half of it, and what is decoded in place at most
-//! [`DecodePool::max_bytes_in_place`]; beside that each thread keeps [`super::KEEP_BYTES`] between two bodies. A body whose call has ended is neither
-//! kept nor begun.
+//! Invariants: the threads occupy at most [`DecodePool::max_bytes`], with half of it for one tenant, and bodies in place at most
+//! [`DecodePool::max_bytes_in_place`]; each thread also keeps [`super::KEEP_BYTES`] between two bodies. A body whose call has ended is neither
+//! kept nor decoded.
 
 use std::io;
 use std::num::NonZero;
@@ -19,56 +19,56 @@ use bytes::Bytes;
 use remote_write::{BodyLimits, claimed_bytes, working_bytes};
 use tokio::sync::oneshot;
 
-use super::fair_queue::{Begun, Cost, FairQueue, Most};
-use super::{DecodeFailed, DecodePlan, Outcome, decode};
+use super::fair_queue::{Cost, FairQueue, Started, TenantCap};
+use super::{DecodePlan, Decoded, decode};
 
-/// How many bodies of the largest size are read at once, whatever the number of cores. Of a default batch some twenty are.
+/// How many bodies of the largest size are decoded at once, whatever the number of cores; of default batches, some twenty.
 const LARGEST_AT_ONCE: usize = 2;
 
-/// A body of up to so many bytes, compressed and decompressed, is read where its question is answered: 2 to 4 ms. A default batch of Prometheus, 2,000
-/// samples, has half of it. A larger one is left to the readers, so that small pushes and health checks do not wait behind it.
+/// A body up to this size, compressed and decompressed, is decoded in place: 2 to 4 ms. A default batch of Prometheus, 2,000
+/// samples, has half of it. Larger ones go to the threads, so that small pushes and health checks do not wait behind them.
 const IN_PLACE_BYTES: usize = 256 << 10;
 const IN_PLACE_DECODED_BYTES: usize = 1 << 20;
-/// So many of them at once; with more the next ones are left to the readers.
+/// At most this many at once; further ones go to the threads.
 const IN_PLACE_AT_ONCE: usize = 4;
 
-/// What a core reads in a second, as an estimate of what a read takes.
+/// What a core decodes in a second, to estimate how long a body takes.
 const BYTES_PER_SECOND: f64 = 300e6;
 
-/// The lane of bodies that are only asked about. No tenant can be called so.
+/// The lane of dry runs; no tenant can have this name.
 const DRY_RUNS: &str = "<dry-run>";
 
-/// A pool of reading threads. They end with it.
+/// A pool of decoding threads, which end with it.
 #[derive(Debug)]
 pub struct DecodePool {
     limits: BodyLimits,
     pool: Arc<Pool>,
 }
 
-/// Who a body is read for.
+/// The lane in which a body waits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Lane<'t> {
     Tenant(&'t str),
-    /// Nobody's push: it is only asked about. No decision waits for more than one of these.
+    /// No decision waits for more than one of these.
     DryRun,
 }
 
-/// What is still to be read. Its waiter takes it back when the call has ended.
+/// A body to decode. The waiting call takes it back when it ends.
 type Slot = Arc<Mutex<Option<(Bytes, DecodePlan)>>>;
 
 #[derive(Debug)]
 struct Job {
     slot: Slot,
-    answer: oneshot::Sender<Outcome>,
+    answer: oneshot::Sender<Decoded>,
 }
 
 #[derive(Debug)]
 struct Pool {
     state: Mutex<State>,
     work: Condvar,
-    /// What may still be occupied.
+    /// For the threads.
     free_bytes: AtomicUsize,
-    /// And by those that are read in place: no large body takes their room.
+    /// For bodies decoded in place, so that no large body takes their room.
     free_bytes_in_place: AtomicUsize,
     max_bytes: usize,
 }
@@ -80,10 +80,10 @@ struct State {
 }
 
 impl DecodePool {
-    /// Starts the threads: of one tenant as many read at once as there are cores, and one is left for the others.
+    /// Starts one thread more than `threads`, or than there are cores. One tenant uses all but one of them.
     ///
     /// # Errors
-    /// When a thread cannot be started.
+    /// A thread cannot be started.
     pub fn start(limits: BodyLimits, threads: Option<NonZero<usize>>) -> io::Result<Self> {
         let cores = threads.or_else(|| available_parallelism().ok()).map_or(1, NonZero::get);
         let pool = Self::without_threads(limits, cores);
@@ -96,12 +96,12 @@ impl DecodePool {
         Ok(pool)
     }
 
-    fn without_threads(limits: BodyLimits, most_of_one: usize) -> Self {
+    fn without_threads(limits: BodyLimits, max_per_tenant: usize) -> Self {
         let max_bytes = Self::max_bytes(limits);
-        // One tenant's largest body, or many small ones: the other half is for the others.
-        let most = Most { jobs: most_of_one, weight: max_bytes / LARGEST_AT_ONCE };
+        // The largest body of one tenant, or many small ones. The other half is for other tenants.
+        let cap = TenantCap { jobs: max_per_tenant, weight: max_bytes / LARGEST_AT_ONCE };
         let pool = Pool {
-            state: Mutex::new(State { queue: FairQueue::new(most), closed: false }),
+            state: Mutex::new(State { queue: FairQueue::new(cap), closed: false }),
             work: Condvar::new(),
             free_bytes: AtomicUsize::new(max_bytes),
             free_bytes_in_place: AtomicUsize::new(Self::max_bytes_in_place()),
@@ -110,47 +110,44 @@ impl DecodePool {
         Self { limits, pool: Arc::new(pool) }
     }
 
-    /// The most bytes that readers occupy, whatever the number of threads.
+    /// The most bytes that the threads occupy, however many they are.
     #[must_use]
     pub fn max_bytes(limits: BodyLimits) -> usize {
         working_bytes(limits.max_decoded_bytes).saturating_mul(LARGEST_AT_ONCE)
     }
 
-    /// The most bytes that bodies occupy that are read in place.
+    /// The most bytes that bodies decoded in place occupy.
     #[must_use]
     pub fn max_bytes_in_place() -> usize {
         working_bytes(IN_PLACE_DECODED_BYTES).saturating_mul(IN_PLACE_AT_ONCE)
     }
 
-    /// What a body holds.
-    ///
-    /// # Errors
-    /// When reading it failed by a fault of the edge.
-    pub(crate) async fn decode(&self, lane: Lane<'_>, body: &Bytes, plan: DecodePlan) -> Outcome {
-        // A claim over the limit is refused without the work, as is one that is no claim.
+    /// Decodes a body, in place or on a thread of the pool.
+    pub(crate) async fn decode(&self, lane: Lane<'_>, body: &Bytes, plan: DecodePlan) -> Decoded {
+        // A claim that is over the limit or invalid is denied without work.
         let claimed = claimed_bytes(body).filter(|claimed| *claimed <= self.limits.max_decoded_bytes).unwrap_or(0);
         let work = claimed.saturating_mul(plan.effort());
-        // More than all there is would never be free.
+        // More than the total would never be free.
         let bytes = working_bytes(claimed).min(self.pool.max_bytes);
         let is_short = body.len() <= IN_PLACE_BYTES && work <= IN_PLACE_DECODED_BYTES && plan.is_steady();
         if is_short && reserve(&self.pool.free_bytes_in_place, bytes) {
-            let outcome = decode(body, self.limits, &plan);
+            let decoded = decode(body, self.limits, &plan);
             self.pool.free_bytes_in_place.fetch_add(bytes, Ordering::AcqRel);
-            return outcome;
+            return decoded;
         }
         let cost = Cost { estimate: Duration::from_secs_f64(work as f64 / BYTES_PER_SECOND), weight: bytes };
         let slot: Slot = Arc::new(Mutex::new(Some((body.clone(), plan))));
         let (answer, answered) = oneshot::channel();
-        let withdraw = Withdraw(Arc::clone(&slot));
+        let cancel = CancelOnDrop(Arc::clone(&slot));
         let lane = match lane {
             Lane::Tenant(tenant) => tenant,
             Lane::DryRun => DRY_RUNS,
         };
         self.pool.state().queue.push(lane, cost, Job { slot, answer });
         self.pool.work.notify_one();
-        let outcome = answered.await;
-        drop(withdraw);
-        outcome.unwrap_or(Err(DecodeFailed))
+        let decoded = answered.await;
+        drop(cancel);
+        decoded.unwrap_or(Decoded::Failed)
     }
 }
 
@@ -161,10 +158,10 @@ impl Drop for DecodePool {
     }
 }
 
-/// Gives a body's memory back as soon as no call waits for it.
-struct Withdraw(Slot);
+/// Frees a body as soon as no call waits for it.
+struct CancelOnDrop(Slot);
 
-impl Drop for Withdraw {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         take(&self.0);
     }
@@ -175,34 +172,34 @@ fn take(slot: &Slot) -> Option<(Bytes, DecodePlan)> {
 }
 
 impl Pool {
-    /// No code that holds it panics, so what it guards is whole.
+    /// No code panics while it holds the lock, so a poisoned state is still consistent.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn decode_until_closed(&self, limits: BodyLimits) {
-        while let Some((Begun { tenant, cost, job: Job { slot, answer } }, reserved)) = self.next() {
+        while let Some((Started { tenant, cost, job: Job { slot, answer } }, reserved)) = self.next() {
             let started = Instant::now();
             if let Some((body, plan)) = take(&slot) {
-                // Nobody may be waiting any more.
+                // The call may have ended.
                 drop(answer.send(decode(&body, limits, &plan)));
             }
-            self.state().queue.done(&tenant, cost, started.elapsed());
-            self.give_back(reserved);
+            self.state().queue.finished(&tenant, cost, started.elapsed());
+            self.release(reserved);
         }
     }
 
-    fn give_back(&self, bytes: usize) {
+    fn release(&self, bytes: usize) {
         self.free_bytes.fetch_add(bytes, Ordering::AcqRel);
         if self.state().queue.has_waiting() {
             self.work.notify_all();
         }
     }
 
-    /// The next job, with how much memory is reserved for it; `None` once the pool is closed.
+    /// The next job and the memory reserved for it; `None` once the pool is closed.
     ///
-    /// While one waits for memory none passes it, so that it gets its turn.
-    fn next(&self) -> Option<(Begun<Job>, usize)> {
+    /// No job overtakes one that waits for memory, so that a large body is not starved.
+    fn next(&self) -> Option<(Started<Job>, usize)> {
         let mut state = self.state();
         loop {
             if state.closed {
@@ -210,20 +207,20 @@ impl Pool {
             }
             let mut reserved = 0;
             let next = state.queue.next(|cost, job| {
-                // One that no call waits for needs no memory, and is to get out of the way.
-                let is_withdrawn = job.slot.lock().unwrap_or_else(PoisonError::into_inner).is_none();
-                reserved = if is_withdrawn { 0 } else { cost.weight };
-                is_withdrawn || reserve(&self.free_bytes, cost.weight)
+                // A cancelled job needs no memory, and must not block the others.
+                let is_cancelled = job.slot.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+                reserved = if is_cancelled { 0 } else { cost.weight };
+                is_cancelled || reserve(&self.free_bytes, cost.weight)
             });
-            if let Some(begun) = next {
-                return Some((begun, reserved));
+            if let Some(started) = next {
+                return Some((started, reserved));
             }
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
 
-/// Takes so much of what may be occupied, if it is free.
+/// Reserves `bytes` if they are free.
 fn reserve(free_bytes: &AtomicUsize, bytes: usize) -> bool {
     free_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(bytes)).is_ok()
 }

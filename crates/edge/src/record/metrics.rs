@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use enforce::{Decision, Denial, DenyReason};
 use limits::Mode;
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{
+    Histogram, IntCounter, IntCounterVec, Registry, register_histogram_with_registry,
+    register_int_counter_vec_with_registry, register_int_counter_with_registry,
+};
 use remote_write::BodyErrorKind;
 
 use crate::charge::{RefundCause, Unmetered, UnmeteredOutcome};
@@ -12,7 +15,7 @@ use crate::verdict::{AllowReason, Verdict, denial_occurs_in};
 
 const ALLOW: &str = "allow";
 const DENY: &str = "deny";
-/// From the fastest denial to the slowest body in seconds.
+/// From the fastest denial to the slowest body, in seconds.
 const CHECK_BUCKETS: [f64; 14] =
     [25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 100e-3, 1.0, 2.5, 5.0];
 
@@ -29,29 +32,22 @@ pub(super) struct Metrics {
 
 impl Metrics {
     pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let counters = |name, help, labels: &[&str]| {
-            let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(metric.clone())).map(|()| metric)
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            register_int_counter_vec_with_registry!(name, help, labels, registry)
         };
-        let counter = |name, help| {
-            let metric = IntCounter::new(name, help)?;
-            registry.register(Box::new(metric.clone())).map(|()| metric)
-        };
-        let check_duration = Histogram::with_opts(
-            HistogramOpts::new(
-                "rls_authz_check_duration_seconds",
-                "Time from a Check's last byte to its answer, in seconds",
-            )
-            .buckets(CHECK_BUCKETS.to_vec()),
-        )?;
-        registry.register(Box::new(check_duration.clone()))?;
+        let counter = |name: &str, help: &str| register_int_counter_with_registry!(name, help, registry);
         let metrics = Self {
             decisions: counters(
                 "rls_decisions_total",
                 "Pushes decided. In modes shadow and off a deny is only counted",
                 &["decision", "reason", "mode"],
             )?,
-            check_duration,
+            check_duration: register_histogram_with_registry!(
+                "rls_authz_check_duration_seconds",
+                "Time from a Check's last byte to its answer, in seconds",
+                CHECK_BUCKETS.to_vec(),
+                registry
+            )?,
             left_to_rate_limit: counter(
                 "rls_left_to_rate_limit_total",
                 "Pushes that Check left to the rate limit call to decide; it has to be asked as often",
@@ -111,10 +107,7 @@ impl Metrics {
     }
 
     pub(super) fn check(&self, verdict: &Verdict, took: Duration) {
-        let decision = match &verdict.decision {
-            Decision::Allow => ALLOW,
-            Decision::Deny(_) => DENY,
-        };
+        let decision = if verdict.decision == Decision::Allow { ALLOW } else { DENY };
         self.check_duration.observe(took.as_secs_f64());
         if verdict.items_left_to_charge().is_some() {
             // The push is decided, and counted, by the rate limit call.
@@ -127,12 +120,12 @@ impl Metrics {
         }
         let samples = verdict.counts.samples.saturating_add(verdict.counts.histograms);
         self.samples.with_label_values(&[decision]).inc_by(samples);
-        if let Some(kind) = verdict.undecodable {
+        if let Some(kind) = verdict.unreadable {
             self.body_errors.with_label_values(&[kind.as_str()]).inc();
         }
     }
 
-    /// A push of `items` that Check left to the rate limit call, or a call by somebody who has no Check.
+    /// A push of `items` that Check left to the rate limit call, or a rate limit call without a Check.
     pub(super) fn rate_limit(&self, mode: Mode, items: u64, decided: Result<AllowReason, &Denial>) {
         let (decision, reason) = match decided {
             Ok(allowed) => (ALLOW, allowed.as_str()),

@@ -1,30 +1,28 @@
-//! Decisions counted for each tenant, with labels that stay few however many tenants there are.
+//! Decisions counted by tenant, with a bounded number of series.
 //!
-//! A tenant has series of its own while it holds one of a fixed number of places; everybody else is counted under [`OTHER`]. Half of the
-//! places are for tenants that were denied something, so that those find one even where thousands of others push. Nothing is counted twice
-//! or not at all: each decision goes into exactly one series.
+//! A tenant has series of its own while it holds one of a fixed number of places; all others are counted under [`OTHER`]. Half of the
+//! places are for tenants with a denial, so that those find one even where thousands of others push. Each decision is counted in exactly one series.
 //!
-//! A tenant that loses its place and comes back starts again at 0. Prometheus takes that for what it takes a restart for, and a rate over it
-//! is right.
+//! A tenant that loses its place and comes back starts again at 0, which Prometheus handles as a counter reset.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use dashmap::{DashMap, Entry};
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, Registry, register_int_counter_vec_with_registry};
 
-/// The label of everybody without a place. No tenant can be called so: `<` is no legal character of one.
+/// The label of all tenants without a place. No tenant has this name: `<` is not valid in one.
 const OTHER: &str = "<other>";
 const ALLOW: &str = "allow";
 const DENY: &str = "deny";
 
 /// With the longest tenants the series take less than half a megabyte of `/metrics`.
 const PLACES: usize = 1_000;
-/// Of those, places for tenants that were never denied anything.
-const PLACES_OF_INNOCENTS: usize = 500;
-/// How long a tenant keeps its place without a decision, at the most.
+/// Of those, places for tenants without a denial.
+const PLACES_WITHOUT_DENIAL: usize = 500;
+/// The longest time that a tenant keeps its place without a decision.
 const IDLE: Duration = Duration::from_secs(15 * 60);
-/// What each of its decisions adds to that: invented tenants with one denial each must not hold the places for long.
+/// What each of its decisions adds to that time: invented tenants with one denial each must not hold places for long.
 const IDLE_PER_DECISION: Duration = Duration::from_secs(2 * 60);
 
 /// `rls_tenant_decisions_total{tenant,decision}`.
@@ -33,17 +31,17 @@ pub(crate) struct TenantMetrics {
     other: Counters,
     places: DashMap<Box<str>, Place>,
     taken: Bounded,
-    innocents: Bounded,
+    never_denied: Bounded,
 }
 
 impl TenantMetrics {
     pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
         let help = "Pushes decided, by tenant; <other> stands for tenants without series of their own. In shadow mode a deny is only counted";
-        let series = IntCounterVec::new(Opts::new("rls_tenant_decisions_total", help), &["tenant", "decision"])?;
-        registry.register(Box::new(series.clone()))?;
+        let (name, labels) = ("rls_tenant_decisions_total", &["tenant", "decision"]);
+        let series = register_int_counter_vec_with_registry!(name, help, labels, registry)?;
         let other = Counters::new(&series, OTHER)?;
-        let (taken, innocents) = (Bounded::new(PLACES), Bounded::new(PLACES_OF_INNOCENTS));
-        Ok(Self { series, other, places: DashMap::new(), taken, innocents })
+        let (taken, never_denied) = (Bounded::new(PLACES), Bounded::new(PLACES_WITHOUT_DENIAL));
+        Ok(Self { series, other, places: DashMap::new(), taken, never_denied })
     }
 
     /// Counts a decision for a bare tenant.
@@ -69,16 +67,16 @@ impl TenantMetrics {
         }
     }
 
-    /// Takes the places of tenants without a decision for 15 minutes, or for two minutes for each that they ever had. To be called about once a
+    /// Removes tenants without a decision for two minutes for each that they ever had, and for at most 15 minutes. To be called about once a
     /// minute: a tenant counts as busy at the time of the first call after its decision.
     pub(crate) fn evict_idle(&self, now: Instant) {
-        // Series are removed under the lock of their place, or a tenant that comes back meanwhile would count into removed ones.
+        // Series are removed under the lock of their place, or a tenant that comes back meanwhile would count in removed ones.
         self.places.retain(|tenant, place| {
             let keep = !place.is_idle(now);
             if !keep {
                 self.release(place.was_denied.load(Ordering::Relaxed));
                 for decision in [ALLOW, DENY] {
-                    // An error says that there is no such series, which is what is wanted.
+                    // The only error is that there is no such series.
                     let _ = self.series.remove_label_values(&[tenant, decision]);
                 }
             }
@@ -91,19 +89,19 @@ impl TenantMetrics {
             place.busy.store(true, Ordering::Relaxed);
         }
         if denied && !place.was_denied.load(Ordering::Relaxed) && !place.was_denied.swap(true, Ordering::Relaxed) {
-            self.innocents.release();
+            self.never_denied.release();
         }
         place.counters.count(denied);
     }
 
-    /// Takes one of the places that a tenant with such a decision may have.
+    /// Reserves a place for a tenant with such a decision.
     fn reserve(&self, denied: bool) -> bool {
-        if !denied && !self.innocents.reserve() {
+        if !denied && !self.never_denied.reserve() {
             return false;
         }
         let reserved = self.taken.reserve();
         if !reserved && !denied {
-            self.innocents.release();
+            self.never_denied.release();
         }
         reserved
     }
@@ -111,7 +109,7 @@ impl TenantMetrics {
     fn release(&self, denied: bool) {
         self.taken.release();
         if !denied {
-            self.innocents.release();
+            self.never_denied.release();
         }
     }
 }
@@ -140,9 +138,9 @@ impl Counters {
 struct Place {
     counters: Counters,
     was_denied: AtomicBool,
-    /// Whether there was a decision since the last housekeeping.
+    /// Whether there was a decision since the last eviction.
     busy: AtomicBool,
-    /// The last housekeeping that found it busy.
+    /// The last eviction that found it busy.
     last_busy: Option<Instant>,
 }
 
@@ -156,12 +154,12 @@ impl Place {
             self.last_busy = Some(now);
         }
         let decisions = u32::try_from(self.counters.decisions()).unwrap_or(u32::MAX);
-        let patience = IDLE_PER_DECISION.saturating_mul(decisions).min(IDLE);
-        self.last_busy.is_some_and(|last| now.saturating_duration_since(last) >= patience)
+        let timeout = IDLE_PER_DECISION.saturating_mul(decisions).min(IDLE);
+        self.last_busy.is_some_and(|last| now.saturating_duration_since(last) >= timeout)
     }
 }
 
-/// A number of things of which there are only so many.
+/// A counter with an upper bound.
 struct Bounded {
     taken: AtomicUsize,
     most: usize,

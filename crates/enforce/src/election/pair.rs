@@ -1,44 +1,43 @@
-//! The election of one cluster: who is elected, who was seen last, and what time makes of it.
+//! The election of one cluster: which replica is elected, which was seen last, and how time changes that.
 //!
 //! Not here: which clusters there are, and how many. The invariant: exactly one replica is elected at any time.
 //!
-//! Mimir looks at all its pairs every update timeout of its default limits, and only then fails over. Here those ticks
-//! are caught up with when a pair is next asked for: between two pushes nothing but ticks changes a pair, so what they
-//! would have done can be told afterwards, without a task that has to run in time. The ticks of Mimir's process cannot
-//! be known before it has failed over once, so a pair's are counted from its election; after a failover that is Mimir's
-//! own beat, since it elects on a tick.
+//! Mimir checks all its pairs every update timeout of its default limits, and only then fails over. Here the missed ticks
+//! are applied with the next push of a pair: between two pushes only ticks change a pair, so their effect can be
+//! computed afterwards, without a timer. Mimir's own ticks are unknown before its first failover, so a pair's are
+//! counted from its election; after a failover they coincide with Mimir's, since it elects on a tick.
 
 use super::rules::ElectionRules;
-use super::unix_millis::UnixMillis;
+use crate::time::UnixMillis;
 
-/// After this long without a push of any of its replicas, a pair is as if it had never been: Mimir drops one at the
+/// After this long without a push of any of its replicas, a pair has expired: Mimir drops one at the
 /// first cleanup that finds it idle for 30 minutes, and cleans up every 24 to 36 minutes.
-pub(crate) const FORGET_AFTER_MILLIS: i64 = (30 + 36) * 60 * 1_000;
+pub(crate) const EXPIRES_AFTER_MILLIS: i64 = (30 + 36) * 60 * 1_000;
 
 /// However short the update timeout is, no more than one push of a cluster in this time has to reach Mimir.
-const LEAST_BETWEEN_DUE_MILLIS: i64 = 1_000;
+const MIN_DUE_INTERVAL_MILLIS: i64 = 1_000;
 
 /// One cluster's election (Mimir `pkg/distributor/ha_tracker.go`, `haClusterInfo`).
 #[derive(Debug, Clone)]
 pub(crate) struct Pair {
     elected: Box<[u8]>,
-    /// When the elected replica was seen, as stored: later pushes of it are stored on a tick.
+    /// When the elected replica was seen, as Mimir stores it: on a tick.
     received_at: UnixMillis,
     elected_at: UnixMillis,
     /// When the elected replica was last seen here.
     seen_at: Option<UnixMillis>,
-    /// When a push of the elected replica was last sure to reach Mimir; the latest one may still be withheld.
-    shown_at: Option<UnixMillis>,
-    /// When one before that did.
-    reached_at: Option<UnixMillis>,
-    /// Whether the latest one that had to reach Mimir was withheld from it.
-    withheld: bool,
+    /// When a push of the elected replica last had to reach Mimir; it may turn out not to be forwarded.
+    forwarded_at: Option<UnixMillis>,
+    /// When one before that was forwarded.
+    forwarded_before: Option<UnixMillis>,
+    /// Whether the latest one that had to reach Mimir was not forwarded.
+    not_forwarded: bool,
     candidate: Option<Candidate>,
-    /// Up to when ticks have been caught up with.
-    settled_at: UnixMillis,
+    /// Ticks up to this time are applied.
+    caught_up_at: UnixMillis,
     confirmed_at: Option<UnixMillis>,
-    /// Where it stands in its tenant's line of pairs to be forgotten.
-    pub(crate) in_line: Option<UnixMillis>,
+    /// Its time in the tenant's expiry queue.
+    pub(crate) queued_at: Option<UnixMillis>,
 }
 
 /// The last replica seen that was not the elected one.
@@ -50,22 +49,22 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// Whether it takes over on this tick, with the elected replica known to be silent long enough (`updateKVStore`).
+    /// Whether it takes over on this tick, once the elected replica was silent long enough (`updateKVStore`).
     fn may_succeed(&self, received_at: UnixMillis, tick: UnixMillis, rules: &ElectionRules) -> bool {
         tick.since(self.seen_at) < rules.update
             && (rules.sample_failover == 0 || self.earliest_sample.since(received_at) >= rules.sample_failover)
     }
 }
 
-/// What the ticks between two pushes do to a pair.
-struct Due {
+/// The effect of the ticks between two pushes.
+struct Ticks {
     /// The stored time after them.
     received_at: UnixMillis,
     /// The tick on which the candidate takes over.
     failover: Option<UnixMillis>,
 }
 
-/// Who Mimir says is elected.
+/// An entry of Mimir's list: the elected replica of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TrackerEntry<'w> {
     /// The cluster, `cluster` in the JSON of `GET /distributor/ha_tracker`.
@@ -86,35 +85,35 @@ impl Pair {
             received_at: now,
             elected_at: now,
             seen_at: Some(now),
-            shown_at: Some(now),
-            reached_at: None,
-            withheld: false,
+            forwarded_at: Some(now),
+            forwarded_before: None,
+            not_forwarded: false,
             candidate: None,
-            settled_at: now,
+            caught_up_at: now,
             confirmed_at: None,
-            in_line: None,
+            queued_at: None,
         }
     }
 
-    /// A pair that is known from Mimir alone.
+    /// A pair known from Mimir's list alone.
     pub(crate) fn confirmed(entry: &TrackerEntry<'_>, now: UnixMillis) -> Self {
         Pair {
             received_at: entry.received_at,
             elected_at: entry.elected_at,
             seen_at: None,
-            shown_at: None,
+            forwarded_at: None,
             confirmed_at: Some(now),
             ..Pair::new(entry.replica, now)
         }
     }
 
-    /// Takes an entry of Mimir's list, whatever was held here (`updateCache`).
+    /// Applies an entry of Mimir's list (`updateCache`).
     pub(crate) fn confirm(&mut self, entry: &TrackerEntry<'_>, now: UnixMillis) {
         if *self.elected != *entry.replica {
             let candidate = self.candidate.take_if(|candidate| *candidate.replica == *entry.replica);
             self.seen_at = candidate.as_ref().map(|candidate| candidate.seen_at);
-            self.shown_at = self.seen_at;
-            self.withheld = false;
+            self.forwarded_at = self.seen_at;
+            self.not_forwarded = false;
             self.elected = candidate.map_or_else(|| entry.replica.into(), |candidate| candidate.replica);
         }
         self.received_at = entry.received_at;
@@ -122,12 +121,12 @@ impl Pair {
         self.confirmed_at = Some(now);
     }
 
-    /// When Mimir's list last named it; `None` if it holds no longer, or never came.
+    /// When Mimir's list last named it; `None` if it never did, or the entry was revoked.
     pub(crate) fn confirmed_at(&self) -> Option<UnixMillis> {
         self.confirmed_at
     }
 
-    /// Mimir's list no longer holds; the election goes on from it.
+    /// Mimir's entry no longer holds; the election continues from it.
     pub(crate) fn unconfirm(&mut self) {
         self.confirmed_at = None;
     }
@@ -147,41 +146,40 @@ impl Pair {
         self.elected.len()
     }
 
-    /// Whether the replica was elected when the pair was last settled.
+    /// Whether the replica was elected after the ticks applied so far.
     pub(crate) fn is_elected(&self, replica: &[u8]) -> bool {
         *self.elected == *replica
     }
 
-    /// The elected replica was seen. Whether Mimir has to see it too; it then does.
-    pub(crate) fn see_elected(&mut self, rules: &ElectionRules, now: UnixMillis) -> bool {
-        let due = is_due(self.shown_at, rules, now);
+    /// The elected replica was seen. Returns whether Mimir has to get this push.
+    pub(crate) fn saw_elected(&mut self, rules: &ElectionRules, now: UnixMillis) -> bool {
+        let due = is_due(self.forwarded_at, rules, now);
         self.seen_at = Some(now);
         if due {
-            self.reached_at = self.shown_at.or(self.reached_at);
-            self.shown_at = Some(now);
-            self.withheld = false;
+            self.forwarded_before = self.forwarded_at.or(self.forwarded_before);
+            self.forwarded_at = Some(now);
+            self.not_forwarded = false;
         }
         due
     }
 
-    /// The push of the elected replica that was seen at `now`, and was to reach Mimir, does not.
-    pub(crate) fn withhold(&mut self, replica: &[u8], now: UnixMillis) {
-        if self.is_elected(replica) && self.shown_at == Some(now) {
-            self.shown_at = None;
-            self.withheld = true;
+    /// The due push of the elected replica seen at `now` is not forwarded.
+    pub(crate) fn note_not_forwarded(&mut self, replica: &[u8], now: UnixMillis) {
+        if self.is_elected(replica) && self.forwarded_at == Some(now) {
+            self.forwarded_at = None;
+            self.not_forwarded = true;
         }
     }
 
-    /// Whether Mimir knows nothing of the elected replica, since all it sent for so long was withheld: whoever comes next is the first
-    /// one to Mimir.
+    /// Whether Mimir does not know the elected replica, since no push of it was forwarded for so long: Mimir elects the replica that it gets next.
     pub(crate) fn is_unknown_to_mimir(&self, rules: &ElectionRules, now: UnixMillis) -> bool {
-        self.withheld
+        self.not_forwarded
             && self.confirmed_at.is_none()
-            && self.reached_at.is_none_or(|reached_at| now.since(reached_at) >= rules.failover)
+            && self.forwarded_before.is_none_or(|forwarded_before| now.since(forwarded_before) >= rules.failover)
     }
 
-    /// A replica that is not elected was seen. The last one seen is the one that may take over.
-    pub(crate) fn see_other(&mut self, replica: &[u8], earliest_sample: UnixMillis, now: UnixMillis) {
+    /// A replica that is not elected was seen. The last one seen may take over.
+    pub(crate) fn saw_other(&mut self, replica: &[u8], earliest_sample: UnixMillis, now: UnixMillis) {
         match &mut self.candidate {
             Some(candidate) if *candidate.replica == *replica => {
                 candidate.seen_at = now;
@@ -191,38 +189,37 @@ impl Pair {
         }
     }
 
-    /// The same once the pair is settled at `now`.
+    /// The same after the ticks up to `now`.
     pub(crate) fn will_be_unknown_to_mimir(&self, rules: &ElectionRules, now: UnixMillis) -> bool {
-        self.due(rules, now).failover.is_none() && self.is_unknown_to_mimir(rules, now)
+        self.ticks(rules, now).failover.is_none() && self.is_unknown_to_mimir(rules, now)
     }
 
-    /// Does what the ticks since the last call would have done (`updateKVStoreAll`).
-    pub(crate) fn settle(&mut self, rules: &ElectionRules, now: UnixMillis) {
-        let Due { received_at, failover } = self.due(rules, now);
+    /// Applies the ticks since the last call (`updateKVStoreAll`).
+    pub(crate) fn catch_up(&mut self, rules: &ElectionRules, now: UnixMillis) {
+        let Ticks { received_at, failover } = self.ticks(rules, now);
         if let Some(tick) = failover
             && let Some(successor) = self.candidate.take()
         {
             self.elected = successor.replica;
             self.seen_at = Some(successor.seen_at);
-            self.shown_at = self.seen_at;
-            self.withheld = false;
+            self.forwarded_at = self.seen_at;
+            self.not_forwarded = false;
             self.elected_at = tick;
         }
         self.received_at = received_at;
-        self.settled_at = now;
+        self.caught_up_at = now;
     }
 
-    /// What the ticks since the last [`Pair::settle`] do. While Mimir's list holds, nothing: a failover is Mimir's to
-    /// tell then.
+    /// The effect of the ticks since the last [`Pair::catch_up`]. None while Mimir's entry holds: then a failover comes from Mimir's list.
     ///
-    /// Of the ticks between two pushes, at most one stores that the elected replica was seen, and at most one, later,
-    /// fails over; both are found by arithmetic, however many ticks there were.
-    fn due(&self, rules: &ElectionRules, now: UnixMillis) -> Due {
+    /// Between two pushes, at most one tick stores that the elected replica was seen, and at most one later tick
+    /// fails over; both are computed, however many ticks there were.
+    fn ticks(&self, rules: &ElectionRules, now: UnixMillis) -> Ticks {
         let mut received_at = self.received_at;
         if self.confirmed_at.is_some() {
-            return Due { received_at, failover: None };
+            return Ticks { received_at, failover: None };
         }
-        let mut tick = self.tick_after(self.settled_at, received_at.plus(rules.update), rules);
+        let mut tick = self.tick_after(self.caught_up_at, received_at.plus(rules.update), rules);
         if let Some(seen_at) = self.seen_at
             && tick <= now
             && tick.since(seen_at) < rules.update
@@ -230,12 +227,12 @@ impl Pair {
             received_at = seen_at;
             tick = self.tick_after(tick, seen_at.plus(rules.update), rules);
         }
-        let tick = self.tick_after(self.settled_at, tick.max(received_at.plus(rules.failover)), rules);
+        let tick = self.tick_after(self.caught_up_at, tick.max(received_at.plus(rules.failover)), rules);
         match &self.candidate {
             Some(candidate) if tick <= now && candidate.may_succeed(received_at, tick, rules) => {
-                Due { received_at: candidate.seen_at, failover: Some(tick) }
+                Ticks { received_at: candidate.seen_at, failover: Some(tick) }
             }
-            _ => Due { received_at, failover: None },
+            _ => Ticks { received_at, failover: None },
         }
     }
 
@@ -246,14 +243,14 @@ impl Pair {
         self.elected_at.plus(ticks.saturating_mul(rules.tick))
     }
 
-    /// Whether the pair is as if it had never been. No tick changes that, so it does not matter when it is asked.
-    pub(crate) fn is_forgotten(&self, now: UnixMillis) -> bool {
-        self.confirmed_at.is_none() && now.since(self.active_at()) >= FORGET_AFTER_MILLIS
+    /// Whether the pair has expired. No tick changes that.
+    pub(crate) fn is_expired(&self, now: UnixMillis) -> bool {
+        self.confirmed_at.is_none() && now.since(self.active_at()) >= EXPIRES_AFTER_MILLIS
     }
 
-    /// The earliest time at which the pair may be forgotten.
-    pub(crate) fn forgotten_from(&self) -> UnixMillis {
-        self.active_at().plus(FORGET_AFTER_MILLIS)
+    /// The earliest time at which the pair may expire.
+    pub(crate) fn expires_at(&self) -> UnixMillis {
+        self.active_at().plus(EXPIRES_AFTER_MILLIS)
     }
 
     /// When any of its replicas was last seen, here or by Mimir.
@@ -264,16 +261,16 @@ impl Pair {
 
     /// Whether a push of the replica is due at `now`, or `None` if it is not elected then.
     pub(crate) fn preview(&self, replica: &[u8], rules: &ElectionRules, now: UnixMillis) -> Option<bool> {
-        let (elected, shown_at) = match (&self.candidate, self.due(rules, now).failover) {
+        let (elected, forwarded_at) = match (&self.candidate, self.ticks(rules, now).failover) {
             (Some(successor), Some(_)) => (&successor.replica, Some(successor.seen_at)),
-            _ => (&self.elected, self.shown_at),
+            _ => (&self.elected, self.forwarded_at),
         };
-        (**elected == *replica).then(|| is_due(shown_at, rules, now))
+        (**elected == *replica).then(|| is_due(forwarded_at, rules, now))
     }
 }
 
-/// Whether it is so long that a push of the elected replica was sure to reach Mimir that the next one has to: pushes of a
-/// replica that is not elected always do, and Mimir looks for one in the update timeout before each of its ticks.
-fn is_due(shown_at: Option<UnixMillis>, rules: &ElectionRules, now: UnixMillis) -> bool {
-    shown_at.is_none_or(|shown_at| now.since(shown_at) >= (rules.update / 2).max(LEAST_BETWEEN_DUE_MILLIS))
+/// Whether the next push of the elected replica has to reach Mimir, which looks for one in the update timeout before each of its ticks. Pushes of a
+/// replica that is not elected always reach it.
+fn is_due(forwarded_at: Option<UnixMillis>, rules: &ElectionRules, now: UnixMillis) -> bool {
+    forwarded_at.is_none_or(|forwarded_at| now.since(forwarded_at) >= (rules.update / 2).max(MIN_DUE_INTERVAL_MILLIS))
 }

@@ -1,24 +1,24 @@
-//! What an election goes by: a tenant's limits, as Mimir's tracker reads them.
+//! The rules of an election: a tenant's limits, as Mimir's tracker reads them.
 
 use std::time::Duration;
 
 use limits::TenantLimits;
 
-use super::unix_millis::millis;
+use crate::time::millis;
 
-/// Mimir's own `ha_tracker_update_timeout`: it does not start with one of 0.
+/// Mimir's default `ha_tracker_update_timeout`, for a default of 0, with which Mimir does not start.
 const TICK: Duration = Duration::from_secs(15);
 
-/// The rules of one election. Cheap to make, so made for each push.
+/// The rules of one election; cheap enough to build for each push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ElectionRules {
-    /// A replica seen less than this many milliseconds ago counts as alive; the jitter is in it, so it may be negative.
+    /// A replica seen less than this many milliseconds ago counts as alive; jitter included, so it may be negative.
     pub(crate) update: i64,
-    /// Milliseconds after the stored time of the elected replica from which another may take over.
+    /// Milliseconds after the stored time of the elected replica after which another may take over.
     pub(crate) failover: i64,
-    /// The same for the earliest sample of the other replica; 0: not looked at.
+    /// The same for the earliest sample of the other replica; 0: ignored.
     pub(crate) sample_failover: i64,
-    /// Milliseconds between two looks at who is alive.
+    /// Milliseconds between two ticks.
     pub(crate) tick: i64,
     /// Clusters of the tenant; 0 or negative: any number.
     pub(crate) max_clusters: i64,
@@ -29,10 +29,9 @@ pub struct ElectionRules {
 impl ElectionRules {
     /// The rules of a tenant (Mimir `pkg/util/validation/limits.go`, `HATrackerTimeouts`).
     ///
-    /// `limits` are those of the bare tenant, whatever spelling a push came with. A timeout of 0 is that of `defaults`,
-    /// and so is the time between two looks, whatever the tenant says. Mimir moves the update timeout by up to
-    /// `ha_tracker_update_timeout_jitter_max` either way, anew at each look: `random` is uniform in `[0, 1)`, where 0.5
-    /// moves nothing; a number outside is taken as the nearest end, NaN as 0.5.
+    /// `limits` are those of the bare tenant. A timeout of 0 is that of `defaults`, and the time between two ticks always is. At each tick, Mimir
+    /// moves the update timeout by up to `ha_tracker_update_timeout_jitter_max` either way: `random` is uniform in `[0, 1)`, where 0.5
+    /// moves nothing; a number outside counts as the nearest end, NaN as 0.5.
     #[must_use]
     pub fn new(limits: &TenantLimits, defaults: &TenantLimits, random: f64) -> Self {
         let own_or = |own: Duration, default: Duration| millis(if own.is_zero() { default } else { own });
@@ -48,7 +47,7 @@ impl ElectionRules {
         }
     }
 
-    /// Whether the earliest sample of a push matters, so that it is worth looking for.
+    /// Whether the earliest sample of a push matters.
     #[must_use]
     pub fn uses_sample_time(&self) -> bool {
         self.sample_failover > 0

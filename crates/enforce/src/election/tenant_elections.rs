@@ -1,11 +1,11 @@
 //! The elections of one tenant.
 //!
-//! Not here: the map of tenants and its locks. The invariants: the names held take at most [`MAX_TENANT_BYTES`], each
-//! cluster with [`PAIR_BYTES`] on top; each pair that Mimir's list does not name stands in line to be forgotten, at a time at
-//! which it is not forgotten yet or just so.
+//! Not here: the map of tenants and its locks. Invariants: names, and [`PAIR_BYTES`] for each cluster, take at most
+//! [`MAX_TENANT_BYTES`]; each pair that Mimir's list does not name is in the expiry queue, with a time at which it has not
+//! expired yet or has just expired.
 //!
-//! A push looks at a bounded number of pairs beside its own, and so does each step of what goes over all of them:
-//! whoever holds the lock of ten thousand pairs for all of them keeps a shard's pushes waiting.
+//! A push visits a bounded number of pairs beside its own, and so does each step over all pairs: to hold the lock for ten
+//! thousand pairs would keep the pushes of a shard waiting.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -13,98 +13,98 @@ use std::sync::Arc;
 
 use super::pair::{Pair, TrackerEntry};
 use super::rules::ElectionRules;
-use super::unix_millis::UnixMillis;
 use super::{Election, HaPair, ReplicaStatus};
+use crate::time::UnixMillis;
 
 /// The most bytes one tenant's elections may take.
 ///
 /// Clients choose the names, and `ha_max_clusters` may be 0. It is enough for Mimir's default limits, 100 clusters with
-/// names of at most 2,048 bytes, and for more than 10,000 clusters with names as people give them.
+/// names of at most 2,048 bytes, and for more than 10,000 clusters with usual names.
 pub const MAX_TENANT_BYTES: usize = 4 << 20;
 
-/// What a cluster takes beside its names, places in the table included.
+/// What a cluster takes beside its names, with its entries in the maps.
 pub(crate) const PAIR_BYTES: usize = 320;
 
-/// How many pairs a push looks at beside its own, to drop those that are forgotten.
-const LOOKED_AT_BY_A_PUSH: usize = 8;
-/// How many pairs one step of what goes over all of them looks at.
-pub(crate) const LOOKED_AT_BY_A_STEP: usize = 256;
+/// How many pairs a push checks for expiry beside its own.
+const PAIRS_PER_PUSH: usize = 8;
+/// How many pairs one step over all pairs visits.
+pub(crate) const PAIRS_PER_STEP: usize = 256;
 
 /// All elections of one tenant.
 #[derive(Debug, Default)]
 pub(crate) struct TenantElections {
     clusters: BTreeMap<Arc<[u8]>, Pair>,
     bytes: usize,
-    /// When each pair may be forgotten, as of when it was looked at last. Those of Mimir's list never are.
-    line: BTreeSet<(UnixMillis, Arc<[u8]>)>,
+    /// When each pair may expire, as of its last check. Those of Mimir's list never do.
+    expiry_queue: BTreeSet<(UnixMillis, Arc<[u8]>)>,
 }
 
-/// What a step over the pairs did.
+/// The result of a step over the pairs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Step {
     /// How many pairs were changed or dropped.
     pub(crate) count: usize,
-    /// Where the next step goes on; `None` after the last one.
+    /// Where the next step continues; `None` after the last one.
     pub(crate) after: Option<Arc<[u8]>>,
 }
 
 impl TenantElections {
-    /// Mimir's `checkReplica`, by Mimir's list if that names it. Without `has_room` only pairs that are held are told of.
+    /// Mimir's `checkReplica`, by Mimir's list if that names the pair. Without `has_room`, unknown pairs stay unknown.
     pub(crate) fn elect(
         &mut self,
-        asked: HaPair<'_>,
+        labels: HaPair<'_>,
         rules: &ElectionRules,
         earliest_sample: UnixMillis,
         now: UnixMillis,
         has_room: bool,
     ) -> Election {
-        self.make_room(asked.cluster, asked.replica.len(), now);
-        let Some(pair) = self.clusters.get_mut(asked.cluster) else {
-            return of_new(if has_room { self.open(asked, rules, now) } else { ReplicaStatus::Untracked });
+        self.make_room(labels.cluster, labels.replica.len(), now);
+        let Some(pair) = self.clusters.get_mut(labels.cluster) else {
+            return of_new(if has_room { self.elect_new(labels, rules, now) } else { ReplicaStatus::Untracked });
         };
         self.bytes -= pair.name_bytes();
-        pair.settle(rules, now);
+        pair.catch_up(rules, now);
         let confirmed = pair.confirmed_at().is_some();
         let mut election = Election::of(ReplicaStatus::NotElected, confirmed);
-        let has_room = self.bytes + asked.replica.len() <= MAX_TENANT_BYTES;
-        if !pair.is_elected(asked.replica) && pair.is_unknown_to_mimir(rules, now) && has_room {
-            // It keeps its place among those that may be forgotten.
-            let in_line = pair.in_line;
-            *pair = Pair::new(asked.replica, now);
-            pair.in_line = in_line;
+        let has_room = self.bytes + labels.replica.len() <= MAX_TENANT_BYTES;
+        if !pair.is_elected(labels.replica) && pair.is_unknown_to_mimir(rules, now) && has_room {
+            // It keeps its place in the expiry queue.
+            let queued_at = pair.queued_at;
+            *pair = Pair::new(labels.replica, now);
+            pair.queued_at = queued_at;
             election = of_new(ReplicaStatus::Elected);
-        } else if pair.is_elected(asked.replica) {
-            election = Election { status: ReplicaStatus::Elected, due: pair.see_elected(rules, now), confirmed };
-        } else if self.bytes + pair.elected_bytes() + asked.replica.len() <= MAX_TENANT_BYTES {
-            pair.see_other(asked.replica, earliest_sample, now);
+        } else if pair.is_elected(labels.replica) {
+            election = Election { status: ReplicaStatus::Elected, due: pair.saw_elected(rules, now), confirmed };
+        } else if self.bytes + pair.elected_bytes() + labels.replica.len() <= MAX_TENANT_BYTES {
+            pair.saw_other(labels.replica, earliest_sample, now);
         }
         self.bytes += pair.name_bytes();
         election
     }
 
-    /// The push of a replica that was elected at `now` does not reach Mimir.
-    pub(crate) fn withhold(&mut self, cluster: &[u8], replica: &[u8], now: UnixMillis) {
+    /// The due push of a replica that was elected at `now` is not forwarded.
+    pub(crate) fn note_not_forwarded(&mut self, cluster: &[u8], replica: &[u8], now: UnixMillis) {
         if let Some(pair) = self.clusters.get_mut(cluster) {
-            pair.withhold(replica, now);
+            pair.note_not_forwarded(replica, now);
         }
     }
 
-    /// What [`TenantElections::elect`] would say, changing nothing.
+    /// What [`TenantElections::elect`] would return.
     pub(crate) fn preview(
         &self,
-        asked: HaPair<'_>,
+        labels: HaPair<'_>,
         rules: &ElectionRules,
         now: UnixMillis,
         has_room: bool,
     ) -> Election {
-        let known = self.clusters.get(asked.cluster).filter(|pair| !pair.is_forgotten(now));
+        let known = self.clusters.get(labels.cluster).filter(|pair| !pair.is_expired(now));
         let Some(pair) = known else {
-            return of_new(if has_room { self.preview_of_new(asked, rules, now) } else { ReplicaStatus::Untracked });
+            return of_new(if has_room { self.preview_new(labels, rules, now) } else { ReplicaStatus::Untracked });
         };
         let confirmed = pair.confirmed_at().is_some();
-        match pair.preview(asked.replica, rules, now) {
+        match pair.preview(labels.replica, rules, now) {
             None if pair.will_be_unknown_to_mimir(rules, now)
-                && self.bytes - pair.name_bytes() + asked.replica.len() <= MAX_TENANT_BYTES =>
+                && self.bytes - pair.name_bytes() + labels.replica.len() <= MAX_TENANT_BYTES =>
             {
                 of_new(ReplicaStatus::Elected)
             }
@@ -113,7 +113,7 @@ impl TenantElections {
         }
     }
 
-    /// Takes an entry of Mimir's list; `false` if there is no room for it.
+    /// Applies an entry of Mimir's list; `false` if there is no room for it.
     pub(crate) fn confirm(&mut self, entry: &TrackerEntry<'_>, now: UnixMillis) -> bool {
         let most = entry.cluster.len().saturating_add(entry.replica.len()).saturating_add(PAIR_BYTES);
         self.make_room(entry.cluster, most, now);
@@ -139,25 +139,25 @@ impl TenantElections {
         true
     }
 
-    /// Drops what is forgotten: some pairs, this cluster, and as many more as so many bytes need.
+    /// Drops expired pairs: a few, this cluster, and as many more as `bytes` need.
     fn make_room(&mut self, cluster: &[u8], bytes: usize, now: UnixMillis) {
-        self.drop_forgotten(now, LOOKED_AT_BY_A_PUSH);
-        self.drop_if_forgotten(cluster, now);
-        while self.bytes.saturating_add(bytes) > MAX_TENANT_BYTES && self.look_at_first(now).is_some() {}
+        self.drop_expired(now, PAIRS_PER_PUSH);
+        self.drop_if_expired(cluster, now);
+        while self.bytes.saturating_add(bytes) > MAX_TENANT_BYTES && self.check_first(now).is_some() {}
     }
 
     pub(crate) fn is_confirmed(&self, cluster: &[u8]) -> bool {
         self.clusters.get(cluster).is_some_and(|pair| pair.confirmed_at().is_some())
     }
 
-    /// Mimir's lists from before `since` hold no longer, of the next pairs after that one; how many those were.
+    /// Revokes Mimir's entries from before `since` of the next pairs after `after`.
     pub(crate) fn unconfirm(&mut self, since: UnixMillis, after: Option<&[u8]>) -> Step {
         let (mut count, mut last) = (0, None);
         for (cluster, pair) in range_after(&mut self.clusters, after) {
             if is_older(pair, since) {
                 pair.unconfirm();
                 // What Mimir said may be earlier than what was seen here before.
-                stand_in_line(&mut self.line, cluster, pair, pair.forgotten_from());
+                enqueue(&mut self.expiry_queue, cluster, pair, pair.expires_at());
                 count += 1;
             }
             last = Some(Arc::clone(cluster));
@@ -165,7 +165,7 @@ impl TenantElections {
         self.step(count, last)
     }
 
-    /// Drops those of the next pairs after that one that Mimir last named before `since`; how many those were.
+    /// Drops those of the next pairs after `after` that Mimir last listed before `since`.
     pub(crate) fn forget_unlisted(&mut self, since: UnixMillis, after: Option<&[u8]>) -> Step {
         let (mut unlisted, mut last) = (Vec::new(), None);
         for (cluster, pair) in range_after(&mut self.clusters, after) {
@@ -178,51 +178,49 @@ impl TenantElections {
         self.step(unlisted.len(), last)
     }
 
-    /// Where the next step goes on, if this one, which ended with `last`, has left pairs behind it.
+    /// A step that changed `count` pairs and ended with `last`.
     fn step(&self, count: usize, last: Option<Arc<[u8]>>) -> Step {
         let after = last.filter(|last| self.clusters.range::<[u8], _>(behind(Some(last))).next().is_some());
         Step { count, after }
     }
 
-    /// Looks at up to so many pairs that may be forgotten, and drops those that are; how many those were, and whether others
-    /// are left to look at.
-    pub(crate) fn drop_forgotten(&mut self, now: UnixMillis, most: usize) -> (usize, bool) {
+    /// Checks up to `most` pairs for expiry, and drops those that have expired. Returns how many, and whether others are left to check.
+    pub(crate) fn drop_expired(&mut self, now: UnixMillis, most: usize) -> (usize, bool) {
         let mut dropped = 0;
         for _ in 0..most {
-            match self.look_at_first(now) {
+            match self.check_first(now) {
                 None => return (dropped, false),
                 Some(is_dropped) => dropped += usize::from(is_dropped),
             }
         }
-        (dropped, self.is_one_to_look_at(now))
+        (dropped, self.has_one_to_check(now))
     }
 
-    fn is_one_to_look_at(&self, now: UnixMillis) -> bool {
-        self.line.first().is_some_and(|(from, _)| may_be_forgotten(*from, now))
+    fn has_one_to_check(&self, now: UnixMillis) -> bool {
+        self.expiry_queue.first().is_some_and(|(from, _)| may_be_expired(*from, now))
     }
 
-    /// Whether the first one in the line was dropped, or stays and stands where it belongs now; `None` if nobody's time has
-    /// come.
-    fn look_at_first(&mut self, now: UnixMillis) -> Option<bool> {
-        if !self.is_one_to_look_at(now) {
+    /// Drops the first pair of the queue, or moves it to its new place; whether it was dropped. `None` if there is none to check yet.
+    fn check_first(&mut self, now: UnixMillis) -> Option<bool> {
+        if !self.has_one_to_check(now) {
             return None;
         }
-        let (_, cluster) = self.line.pop_first()?;
+        let (_, cluster) = self.expiry_queue.pop_first()?;
         let pair = self.clusters.get_mut(&cluster)?;
-        pair.in_line = None;
-        if pair.is_forgotten(now) {
+        pair.queued_at = None;
+        if pair.is_expired(now) {
             self.drop_pair(&cluster);
             return Some(true);
         }
         if pair.confirmed_at().is_none() {
-            let later = pair.forgotten_from().max(now.plus(1));
-            stand_in_line(&mut self.line, &cluster, pair, later);
+            let later = pair.expires_at().max(now.plus(1));
+            enqueue(&mut self.expiry_queue, &cluster, pair, later);
         }
         Some(false)
     }
 
-    fn drop_if_forgotten(&mut self, cluster: &[u8], now: UnixMillis) {
-        if self.clusters.get(cluster).is_some_and(|pair| pair.is_forgotten(now)) {
+    fn drop_if_expired(&mut self, cluster: &[u8], now: UnixMillis) {
+        if self.clusters.get(cluster).is_some_and(|pair| pair.is_expired(now)) {
             self.drop_pair(cluster);
         }
     }
@@ -230,88 +228,88 @@ impl TenantElections {
     fn drop_pair(&mut self, cluster: &[u8]) {
         if let Some((cluster, pair)) = self.clusters.remove_entry(cluster) {
             self.bytes -= cost(&cluster, &pair);
-            pair.in_line.map(|from| self.line.remove(&(from, cluster)));
+            pair.queued_at.map(|from| self.expiry_queue.remove(&(from, cluster)));
         }
     }
 
-    /// What the pairs take.
+    /// Bytes of all pairs.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The bytes as kept count of, and as counted anew.
+    /// The bytes as accounted, and as computed again.
     #[cfg(test)]
     pub(crate) fn measured(&self) -> (usize, usize) {
         (self.bytes, self.clusters.iter().map(|(cluster, pair)| cost(cluster, pair)).sum())
     }
 
-    /// How many places in the line are taken.
+    /// How many pairs are queued.
     #[cfg(test)]
-    pub(crate) fn in_line(&self) -> usize {
-        self.line.len()
+    pub(crate) fn queued(&self) -> usize {
+        self.expiry_queue.len()
     }
 
     pub(crate) fn len(&self) -> usize {
         self.clusters.len()
     }
 
-    /// A cluster that is not held: the replica is elected if there is a place for it, which one that is forgotten gives up.
-    fn open(&mut self, asked: HaPair<'_>, rules: &ElectionRules, now: UnixMillis) -> ReplicaStatus {
+    /// Elects the replica of an unknown cluster if there is room, for which expired pairs are dropped.
+    fn elect_new(&mut self, labels: HaPair<'_>, rules: &ElectionRules, now: UnixMillis) -> ReplicaStatus {
         let status = loop {
-            let status = status_of_new(asked, rules, self.clusters.len(), self.bytes);
-            if status == ReplicaStatus::Elected || self.look_at_first(now).is_none() {
+            let status = status_of_new(labels, rules, self.clusters.len(), self.bytes);
+            if status == ReplicaStatus::Elected || self.check_first(now).is_none() {
                 break status;
             }
         };
         if status == ReplicaStatus::Elected {
-            let (cluster, mut pair) = (Arc::from(asked.cluster), Pair::new(asked.replica, now));
-            self.bytes += cost(asked.cluster, &pair);
-            let from = pair.forgotten_from();
-            stand_in_line(&mut self.line, &cluster, &mut pair, from);
+            let (cluster, mut pair) = (Arc::from(labels.cluster), Pair::new(labels.replica, now));
+            self.bytes += cost(labels.cluster, &pair);
+            let from = pair.expires_at();
+            enqueue(&mut self.expiry_queue, &cluster, &mut pair, from);
             self.clusters.insert(cluster, pair);
         }
         status
     }
 
-    /// What [`TenantElections::open`] would say. A pair of the cluster that is held is forgotten.
-    fn preview_of_new(&self, asked: HaPair<'_>, rules: &ElectionRules, now: UnixMillis) -> ReplicaStatus {
-        let own = self.clusters.get(asked.cluster);
+    /// What [`TenantElections::elect_new`] would return; a pair of this cluster has expired.
+    fn preview_new(&self, labels: HaPair<'_>, rules: &ElectionRules, now: UnixMillis) -> ReplicaStatus {
+        let own = self.clusters.get(labels.cluster);
         let mut clusters = self.clusters.len() - usize::from(own.is_some());
-        let mut bytes = self.bytes - own.map_or(0, |pair| cost(asked.cluster, pair));
-        for (_, cluster) in self.line.iter().take_while(|(from, _)| may_be_forgotten(*from, now)) {
-            if status_of_new(asked, rules, clusters, bytes) == ReplicaStatus::Elected {
+        let mut bytes = self.bytes - own.map_or(0, |pair| cost(labels.cluster, pair));
+        for (_, cluster) in self.expiry_queue.iter().take_while(|(from, _)| may_be_expired(*from, now)) {
+            if status_of_new(labels, rules, clusters, bytes) == ReplicaStatus::Elected {
                 break;
             }
-            let pair = self.clusters.get(cluster).filter(|pair| pair.is_forgotten(now) && **cluster != *asked.cluster);
+            let pair = self.clusters.get(cluster).filter(|pair| pair.is_expired(now) && **cluster != *labels.cluster);
             if let Some(pair) = pair {
                 (clusters, bytes) = (clusters - 1, bytes - cost(cluster, pair));
             }
         }
-        status_of_new(asked, rules, clusters, bytes)
+        status_of_new(labels, rules, clusters, bytes)
     }
 }
 
-/// Up to so many pairs as a step looks at, from the one after `after` on.
+/// The pairs of one step, from the one after `after` on.
 fn range_after<'p>(
     clusters: &'p mut BTreeMap<Arc<[u8]>, Pair>,
     after: Option<&[u8]>,
 ) -> impl Iterator<Item = (&'p Arc<[u8]>, &'p mut Pair)> {
-    clusters.range_mut::<[u8], _>(behind(after)).take(LOOKED_AT_BY_A_STEP)
+    clusters.range_mut::<[u8], _>(behind(after)).take(PAIRS_PER_STEP)
 }
 
-/// Has a pair stand in the line at this time, if it does not at an earlier one.
-fn stand_in_line(line: &mut BTreeSet<(UnixMillis, Arc<[u8]>)>, cluster: &Arc<[u8]>, pair: &mut Pair, from: UnixMillis) {
-    match pair.in_line {
+/// Puts a pair into the queue with this time, unless it is there with an earlier one.
+fn enqueue(queue: &mut BTreeSet<(UnixMillis, Arc<[u8]>)>, cluster: &Arc<[u8]>, pair: &mut Pair, from: UnixMillis) {
+    match pair.queued_at {
         Some(earlier) if earlier <= from => return,
-        Some(later) => _ = line.remove(&(later, Arc::clone(cluster))),
+        Some(later) => _ = queue.remove(&(later, Arc::clone(cluster))),
         None => {}
     }
-    line.insert((from, Arc::clone(cluster)));
-    pair.in_line = Some(from);
+    queue.insert((from, Arc::clone(cluster)));
+    pair.queued_at = Some(from);
 }
 
-/// Whether it is time to look at who stands in the line at `from`. The end of time never comes.
-fn may_be_forgotten(from: UnixMillis, now: UnixMillis) -> bool {
+/// Whether a pair queued at `from` is to be checked. The end of time never comes.
+fn may_be_expired(from: UnixMillis, now: UnixMillis) -> bool {
     from <= now && from < UnixMillis::new(i64::MAX)
 }
 
@@ -324,14 +322,14 @@ fn of_new(status: ReplicaStatus) -> Election {
     Election { due: status == ReplicaStatus::Elected, ..Election::of(status, false) }
 }
 
-/// What becomes of the first push of a cluster that is not held, beside so many others of so many bytes.
-fn status_of_new(asked: HaPair<'_>, rules: &ElectionRules, clusters: usize, bytes: usize) -> ReplicaStatus {
+/// The status of the first replica of an unknown cluster, beside `clusters` others that take `bytes`.
+fn status_of_new(labels: HaPair<'_>, rules: &ElectionRules, clusters: usize, bytes: usize) -> ReplicaStatus {
     let limit = usize::try_from(rules.max_clusters).unwrap_or(0);
     if limit > 0 && clusters >= limit {
         return ReplicaStatus::TooManyClusters;
     }
     let room = MAX_TENANT_BYTES.saturating_sub(bytes + PAIR_BYTES);
-    if asked.cluster.len().saturating_add(asked.replica.len()) > room {
+    if labels.cluster.len().saturating_add(labels.replica.len()) > room {
         return ReplicaStatus::Untracked;
     }
     ReplicaStatus::Elected

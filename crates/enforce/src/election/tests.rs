@@ -6,9 +6,9 @@ use limits::TenantLimits;
 
 use super::*;
 
+mod not_forwarded;
 mod properties;
 mod recorded;
-mod withheld;
 
 /// A wall clock's time, in the autumn of 2026.
 const START: i64 = 1_790_000_000_000;
@@ -389,6 +389,6 @@ fn all_of_many_pairs_are_gone_over_step_by_step() {
         }
         assert_eq!(elections.unconfirm(at(flaps + 1)), PAIRS / 2);
     }
-    assert_eq!(elections.tenants.get("t").unwrap().in_line(), PAIRS / 2, "each stands in the line once");
+    assert_eq!(elections.tenants.get("t").unwrap().queued(), PAIRS / 2, "each stands in the line once");
     assert_eq!((elections.evict_idle(at(100 * HOUR)), elections.tenants.len()), (PAIRS / 2, 0));
 }

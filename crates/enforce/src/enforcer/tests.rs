@@ -331,7 +331,7 @@ fn naming(tenants: &[&str]) -> Arc<Snapshot> {
 fn invented_names_fill_bounded_places_and_cost_no_tenant() {
     let enforcer = Enforcer::with_places(10);
     let ten = limit(0.01, 10);
-    enforcer.keep_places_for(naming(&["named"]));
+    enforcer.reserve_places_for(naming(&["named"]));
     check(&enforcer.charge_items(&tenant("known"), ten, 6, START), None);
     for name in 0..SHARED * 3 {
         // Nobody is refused for what others push before their bucket is empty.

@@ -95,7 +95,7 @@ async fn a_started_source_has_read_its_file_and_follows_it() {
 
 #[tokio::test]
 async fn a_fixed_configuration_is_there_and_never_changes() {
-    let mut states = EdgeControl::fixed(EdgeConfig::default());
+    let mut states = LoadedEdgeConfig::fixed(EdgeConfig::default());
     assert_eq!(*states.borrow().config.default_policy(), EdgePolicy::default());
     assert!(states.changed().await.is_err());
 }

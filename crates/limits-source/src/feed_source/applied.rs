@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use limits::{EntryUpdate, LimitsState, Mode, Origin, Snapshot, Update};
+use limits::{EntryUpdate, LimitsState, Mode, ObjectRevision, Snapshot, Update};
 use proto::edge::limits::v1::{Mode as FeedMode, TenantLimits, Version};
 use thiserror::Error;
 
@@ -24,7 +24,7 @@ pub(super) struct AppliedLimits {
     /// The version that a request names; `None` requests everything.
     version: Option<Version>,
     /// The revision that the limits were read from.
-    origin: Option<Arc<Origin>>,
+    origin: Option<Arc<ObjectRevision>>,
     /// Tenants whose limits here differ from the server's: in shadow there and good here, or with fields that only a newer build knows.
     different: HashSet<String>,
 }
@@ -69,7 +69,7 @@ impl AppliedLimits {
         self.state.current()
     }
 
-    pub(super) fn origin(&self) -> Option<Arc<Origin>> {
+    pub(super) fn origin(&self) -> Option<Arc<ObjectRevision>> {
         self.origin.clone()
     }
 
@@ -182,10 +182,10 @@ fn entry_update(entry: &TenantLimits) -> Result<EntryUpdate<'_>, UpdateError> {
 /// The most characters of a tenant in a log line.
 const SHOWN_CHARACTERS: usize = 100;
 
-fn origin(version: &Version) -> Option<Origin> {
+fn origin(version: &Version) -> Option<ObjectRevision> {
     let Version { uid, resource_version, .. } = version;
     let is_known = !uid.is_empty() && !resource_version.is_empty();
-    is_known.then(|| Origin { uid: uid.as_str().into(), resource_version: resource_version.as_str().into() })
+    is_known.then(|| ObjectRevision { uid: uid.as_str().into(), resource_version: resource_version.as_str().into() })
 }
 
 #[cfg(test)]

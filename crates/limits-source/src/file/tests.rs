@@ -137,7 +137,7 @@ fn a_broken_document_keeps_restored_limits_without_confirming_them() {
     let mut watched = Watched::new("overrides: [");
     let hour = Duration::from_secs(3600);
     watched.source = FileSource::new(list(&watched.path), state, Freshness::confirmed_ago(hour)).unwrap();
-    let sender = watch::Sender::new(ControlState::default());
+    let sender = watch::Sender::new(LoadedLimits::default());
     watched.source.step(&sender);
     assert_eq!(sender.borrow().limits.as_ref().map(|limits| limits.len()), Some(2));
     assert!(watched.source.freshness.age() >= hour);

@@ -84,7 +84,7 @@ impl Followed {
 
     /// Waits for a state with so many tenants, and problems of which the first says this.
     async fn sees(&mut self, tenants: usize, problem: Option<&str>) {
-        let is_wanted = |state: &ControlState| {
+        let is_wanted = |state: &LoadedLimits| {
             let problems: Vec<_> = state.problems.iter().map(ToString::to_string).collect();
             let says = match problem {
                 Some(part) => problems.first().is_some_and(|problem| problem.contains(part)),

@@ -142,7 +142,7 @@ pub(crate) struct WatchErrors {
     watch: Option<(ApiError, Instant)>,
     renewal: Option<String>,
     /// The revision that the API server has, if it is older than the one in force.
-    older: Option<Origin>,
+    older: Option<ObjectRevision>,
 }
 
 impl WatchErrors {
@@ -160,7 +160,7 @@ impl WatchErrors {
     }
 
     /// A read succeeded. `older` is the revision that it found, if that is older than the one in force.
-    pub(crate) fn read_succeeded(&mut self, older: Option<Origin>) {
+    pub(crate) fn read_succeeded(&mut self, older: Option<ObjectRevision>) {
         if self.read.take().is_some() {
             tracing::info!(configmap = %self.spec, "the API server answers again");
         }
@@ -213,7 +213,7 @@ impl WatchErrors {
     }
 }
 
-fn explain_older(origin: &Origin) -> String {
+fn explain_older(origin: &ObjectRevision) -> String {
     format!(
         "the API server has revision {}, which is older than the one in force; if etcd was restored from a backup, delete the ConfigMap and recreate it",
         origin.resource_version
@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn an_older_revision_is_a_problem_while_it_lasts() {
         let mut errors = WatchErrors::new("mimir/mimir-runtime".parse().unwrap());
-        let older = Origin { uid: "u".into(), resource_version: "7".into() };
+        let older = ObjectRevision { uid: "u".into(), resource_version: "7".into() };
         errors.read_succeeded(Some(older));
         let problems = errors.explain();
         assert!(

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use kube::api::ListParams;
 use kube::core::PartialObjectMeta;
-use limits::{ControlState, Origin};
+use limits::{LoadedLimits, ObjectRevision};
 use tokio::sync::watch as channel;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -45,7 +45,7 @@ pub(crate) struct Follower {
     backoff: Backoff,
     /// When the watch must have reported the revision that a read has found.
     watch_deadline: Option<Instant>,
-    sender: channel::Sender<ControlState>,
+    sender: channel::Sender<LoadedLimits>,
     freshness: Freshness,
     counts: Arc<WatchCounts>,
 }
@@ -54,7 +54,7 @@ pub(crate) struct Follower {
 enum Found {
     Nothing,
     /// The revision that was read last, or an older one.
-    Revision(Origin),
+    Revision(ObjectRevision),
     /// Another revision.
     Content(Content),
 }
@@ -63,7 +63,7 @@ impl Follower {
     pub(crate) fn new(
         client: KubeClient,
         revisions: Revisions,
-        sender: channel::Sender<ControlState>,
+        sender: channel::Sender<LoadedLimits>,
         freshness: Freshness,
         counts: Arc<WatchCounts>,
     ) -> Self {
@@ -158,7 +158,7 @@ impl Follower {
         };
         self.backoff.reset();
         self.read_at = Instant::now() + jittered(READ_EVERY);
-        let is_older = |origin: &Origin| self.revisions.relation(origin) == Relation::Older;
+        let is_older = |origin: &ObjectRevision| self.revisions.relation(origin) == Relation::Older;
         let older = match &found {
             Found::Revision(origin) if is_older(origin) => Some(origin.clone()),
             _ => None,
@@ -237,7 +237,11 @@ impl Follower {
 }
 
 /// Reads the current revision, and the object if that is neither `known` nor older.
-async fn read(api: &Api<ConfigMap>, selector: &ConfigMapSelector, known: Option<&Origin>) -> Result<Found, ApiError> {
+async fn read(
+    api: &Api<ConfigMap>,
+    selector: &ConfigMapSelector,
+    known: Option<&ObjectRevision>,
+) -> Result<Found, ApiError> {
     let incomplete = || ApiError::Unavailable("the object has no uid or resourceVersion".to_owned());
     if let Some(known) = known {
         let Some(metadata) = metadata(api, selector).await? else { return Ok(Found::Nothing) };

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use limits::{Code, ControlState, LimitsState, Origin, Problem, Severity};
+use limits::{Code, LimitsState, LoadedLimits, ObjectRevision, Problem, Severity};
 
 use super::keys::ConfigMapData;
 use super::names::{ConfigMapSelector, ConfigMapSpec, NamespacedName};
@@ -15,7 +15,7 @@ const MEANWHILE: &str = "the last good limits stay in force";
 /// One revision of the ConfigMap.
 #[derive(Debug)]
 pub(crate) struct Content {
-    pub(crate) origin: Origin,
+    pub(crate) origin: ObjectRevision,
     /// Its own name, without the namespace.
     name: String,
     data: ConfigMapData,
@@ -30,9 +30,9 @@ impl Content {
 }
 
 /// The object's uid and resourceVersion.
-pub(crate) fn origin(metadata: &ObjectMeta) -> Option<Origin> {
+pub(crate) fn origin(metadata: &ObjectMeta) -> Option<ObjectRevision> {
     let (uid, resource_version) = (metadata.uid.as_deref()?, metadata.resource_version.as_deref()?);
-    Some(Origin { uid: uid.into(), resource_version: resource_version.into() })
+    Some(ObjectRevision { uid: uid.into(), resource_version: resource_version.into() })
 }
 
 /// The newest object by `creationTimestamp`; of those created in the same second, the one whose name sorts last.
@@ -51,9 +51,9 @@ pub(crate) struct Revisions {
     limits: LimitsState,
     names: LastReadName,
     /// The revision that was read last, good or bad.
-    read: Option<Arc<Origin>>,
+    read: Option<Arc<ObjectRevision>>,
     /// The revision of the limits in force.
-    origin: Option<Arc<Origin>>,
+    origin: Option<Arc<ObjectRevision>>,
     /// Whether the revision that was read last is in force.
     accepted: bool,
     /// Whether the ConfigMap did not exist at the last read.
@@ -94,7 +94,7 @@ impl Revisions {
     }
 
     /// The revision that was read last, good or bad.
-    pub(crate) fn read(&self) -> Option<&Arc<Origin>> {
+    pub(crate) fn read(&self) -> Option<&Arc<ObjectRevision>> {
         self.read.as_ref()
     }
 
@@ -103,7 +103,7 @@ impl Revisions {
         self.accepted && !self.missing
     }
 
-    pub(crate) fn relation(&self, origin: &Origin) -> Relation {
+    pub(crate) fn relation(&self, origin: &ObjectRevision) -> Relation {
         match self.read.as_deref() {
             Some(read) if read == origin => Relation::Same,
             Some(read) if read.uid != origin.uid => Relation::Other,
@@ -150,12 +150,12 @@ impl Revisions {
     }
 
     /// The state to publish.
-    pub(crate) fn state(&self) -> ControlState {
+    pub(crate) fn state(&self) -> LoadedLimits {
         let missing = self.missing.then(|| self.missing_problem());
         let errors =
             self.errors.iter().map(|error| self.kept(&format!("the ConfigMap cannot be read: {error}; {MEANWHILE}")));
         let problems = self.document_problems.iter().cloned().chain(missing).chain(errors).collect();
-        ControlState { limits: self.limits.current(), problems, origin: self.origin.clone(), read: self.read.clone() }
+        LoadedLimits { limits: self.limits.current(), problems, origin: self.origin.clone(), read: self.read.clone() }
     }
 
     fn missing_problem(&self) -> Problem {
@@ -185,23 +185,23 @@ pub(crate) fn never_there(spec: &ConfigMapSpec) -> &'static str {
     }
 }
 
-type NamedOrigin = (Arc<Origin>, NamespacedName);
+type NamedRevision = (Arc<ObjectRevision>, NamespacedName);
 
 /// The name of the object that was read last. With a label, the name is not known before.
 #[derive(Clone, Debug, Default)]
 pub struct LastReadName {
-    last: Arc<Mutex<Option<NamedOrigin>>>,
+    last: Arc<Mutex<Option<NamedRevision>>>,
 }
 
 impl LastReadName {
     /// The name of the object with this revision, if it was read last. It is set before the state with that revision is published.
     #[must_use]
-    pub fn of(&self, origin: &Origin) -> Option<NamespacedName> {
+    pub fn of(&self, origin: &ObjectRevision) -> Option<NamespacedName> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.as_ref().filter(|(last, _)| last.uid == origin.uid).map(|(_, name)| name.clone())
     }
 
-    fn set(&self, origin: &Arc<Origin>, name: NamespacedName) {
+    fn set(&self, origin: &Arc<ObjectRevision>, name: NamespacedName) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(origin), name));
     }
 }

@@ -1,7 +1,7 @@
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::process::Command;
 
-use limits::{ControlState, SourceDocument, TenantLimits};
+use limits::{LoadedLimits, SourceDocument, TenantLimits};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -39,17 +39,17 @@ fn state() -> LimitsState {
     LimitsState::new(TenantLimits::default(), false)
 }
 
-fn limits(text: &str) -> ControlState {
+fn limits(text: &str) -> LoadedLimits {
     let limits = state().apply(&[SourceDocument::new("runtime.yaml", text)]).snapshot;
-    ControlState { limits, ..ControlState::default() }
+    LoadedLimits { limits, ..LoadedLimits::default() }
 }
 
-fn feed(states: watch::Receiver<ControlState>) -> LimitsFeed {
+fn feed(states: watch::Receiver<LoadedLimits>) -> LimitsFeed {
     LimitsFeed { states, freshness: Freshness::default() }
 }
 
 /// Keeps what is there and ends, because there is no source any more.
-async fn keep_once(cache: LimitsCache, now: ControlState) {
+async fn keep_once(cache: LimitsCache, now: LoadedLimits) {
     let (_, states) = watch::channel(now);
     cache.keep(feed(states), CancellationToken::new()).await;
 }
@@ -77,7 +77,7 @@ async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 #[tokio::test]
 async fn each_change_is_written_whole_and_loads_again() {
     let folder = Folder::new();
-    let (sender, states) = watch::channel(ControlState::default());
+    let (sender, states) = watch::channel(LoadedLimits::default());
     let kept = tokio::spawn(folder.cache().keep(feed(states), CancellationToken::new()));
     for (text, tenants) in [("overrides: {a: {}}", 1), ("overrides: {a: {}, b: {}}", 2), ("overrides: {b: {}}", 1)] {
         let next = limits(text);
@@ -108,7 +108,7 @@ async fn what_was_loaded_is_not_written_again() {
     let cache = folder.cache();
     let mut state = state();
     cache.load(&mut state);
-    keep_once(cache, ControlState { limits: state.current(), ..ControlState::default() }).await;
+    keep_once(cache, LoadedLimits { limits: state.current(), ..LoadedLimits::default() }).await;
     assert_eq!(fs::metadata(folder.at("limits.cache")).unwrap().ino(), written);
 
     let cache = folder.cache();
@@ -271,7 +271,7 @@ async fn unchanged_limits_age_from_their_last_confirmation() {
     let cache = LimitsCache { date_every: Duration::from_millis(5), ..folder.cache() };
     let mut state = state();
     let freshness = Freshness::confirmed_ago(cache.load(&mut state).unwrap());
-    let (sender, states) = watch::channel(ControlState { limits: state.current(), ..ControlState::default() });
+    let (sender, states) = watch::channel(LoadedLimits { limits: state.current(), ..LoadedLimits::default() });
     let feed = LimitsFeed { states, freshness: freshness.clone() };
     let kept = tokio::spawn(cache.keep(feed, CancellationToken::new()));
     tokio::task::yield_now().await;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use limits::{EntryUpdate, LimitsState, Mode, TenantLimits as Limits, Update};
-use limits_source::{ControlState, Feed, FeedSource, Freshness};
+use limits_source::{Feed, FeedSource, Freshness, LoadedLimits};
 use proto::edge::limits::v1::{LimitsPart, Mode as FeedMode, TenantLimits, Version};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -34,7 +34,7 @@ impl Client {
         StartingClient { starting, stop }
     }
 
-    pub(crate) fn state(&self) -> ControlState {
+    pub(crate) fn state(&self) -> LoadedLimits {
         self.feed.limits.states.borrow().clone()
     }
 
@@ -81,7 +81,7 @@ impl StartingClient {
     }
 }
 
-fn tenants(state: &ControlState) -> Vec<String> {
+fn tenants(state: &LoadedLimits) -> Vec<String> {
     let Some(limits) = &state.limits else { return Vec::new() };
     limits.tenants().map(|(tenant, entry)| format!("{} {}", tenant.as_str(), entry.own_fields())).collect()
 }

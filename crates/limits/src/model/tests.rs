@@ -65,10 +65,10 @@ fn a_burst_factor_from_one_on_replaces_the_burst() {
 
 #[test]
 fn relabelling_and_dropped_labels_rewrite_series() {
-    assert!(!TenantLimits::default().rewrites_series());
+    assert!(!TenantLimits::default().relabels_series());
     let drop = TenantLimits { drop_labels: [Arc::from("pod")].into(), ..TenantLimits::default() };
     let relabel = TenantLimits { metric_relabel_configs: [RelabelRule::default()].into(), ..TenantLimits::default() };
-    assert!([drop, relabel].iter().all(TenantLimits::rewrites_series));
+    assert!([drop, relabel].iter().all(TenantLimits::relabels_series));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::ObjectMeta;
-use limits::{Origin, Problem, Severity};
+use limits::{ObjectRevision, Problem, Severity};
 use limits_source::NamespacedName;
 
 /// The reporting controller.
@@ -33,7 +33,7 @@ pub(super) struct Note {
 
 /// The Events for these problems, the most severe first. Errors of reading the ConfigMap, whose document is the ConfigMap itself, are left to logs and
 /// metrics.
-pub(super) fn notes(configmap: &NamespacedName, origin: &Origin, problems: &[Problem]) -> Vec<Note> {
+pub(super) fn notes(configmap: &NamespacedName, origin: &ObjectRevision, problems: &[Problem]) -> Vec<Note> {
     let whole = configmap.to_string();
     let mut worst: Vec<_> = problems.iter().filter(|problem| problem.document != whole).collect();
     worst.sort_by_key(|problem| problem.severity);
@@ -67,7 +67,7 @@ fn reason_and_action(severity: Severity) -> (&'static str, &'static str) {
 impl Note {
     fn new(
         configmap: &NamespacedName,
-        origin: &Origin,
+        origin: &ObjectRevision,
         reason: &'static str,
         action: &'static str,
         text: &str,
@@ -84,7 +84,7 @@ impl Note {
     pub(super) fn event(
         &self,
         configmap: &NamespacedName,
-        origin: &Origin,
+        origin: &ObjectRevision,
         instance: &str,
         observed: MicroTime,
     ) -> Event {

@@ -116,7 +116,7 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
-    use limits::{Code, Origin, Problem, Severity};
+    use limits::{Code, ObjectRevision, Problem, Severity};
     use limits_source::NamespacedName;
 
     use super::super::note::notes;
@@ -124,7 +124,7 @@ mod tests {
 
     fn some(numbers: std::ops::Range<usize>) -> Vec<Note> {
         let configmap = NamespacedName { namespace: "mimir".to_owned(), name: "overrides".to_owned() };
-        let origin = Origin { uid: "u".into(), resource_version: "1".into() };
+        let origin = ObjectRevision { uid: "u".into(), resource_version: "1".into() };
         let problem = |number| Problem {
             code: Code::BadValue,
             document: "runtime.yaml".to_owned(),

@@ -1,7 +1,7 @@
 use std::sync::Weak;
 use std::time::Duration;
 
-use limits::{ControlState, EntryUpdate, LimitsState, Mode, Snapshot, TenantLimits, Update};
+use limits::{EntryUpdate, LimitsState, LoadedLimits, Mode, Snapshot, TenantLimits, Update};
 use limits_source::{Freshness, LimitsFeed as Source};
 use prometheus::Registry;
 use proto::edge::limits::v1::limits_feed_client::LimitsFeedClient;
@@ -23,7 +23,7 @@ const WINDOW: u32 = 65_535;
 /// A feed whose limits the test changes.
 struct Feed {
     state: LimitsState,
-    states: watch::Sender<ControlState>,
+    states: watch::Sender<LoadedLimits>,
     service: FeedService,
     registry: Registry,
 }
@@ -32,7 +32,7 @@ impl Feed {
     fn new() -> Self {
         let (registry, stop) = (Registry::new(), CancellationToken::new());
         let metrics = Metrics::new(&registry).unwrap();
-        let states = watch::Sender::new(ControlState::default());
+        let states = watch::Sender::new(LoadedLimits::default());
         let source = Source { states: states.subscribe(), freshness: Freshness::default() };
         let publisher = Publisher::new(1, HistoryBounds { changes: 100, keys: 1_000 });
         let (limits, problems) = publish(publisher, source, stop.clone(), |_, _| {});
@@ -49,7 +49,7 @@ impl Feed {
         let limits = self.state.update(&update).unwrap().snapshot;
         let held = Arc::downgrade(&limits);
         let version = limits.version();
-        self.states.send_replace(ControlState { limits: Some(limits), ..ControlState::default() });
+        self.states.send_replace(LoadedLimits { limits: Some(limits), ..LoadedLimits::default() });
         let mut published = self.service.inputs.limits.clone();
         let is_new = |now: &Option<Arc<_>>| now.as_ref().is_some_and(|now| sequence(now) == version);
         timeout(DEADLINE, published.wait_for(is_new)).await.unwrap().unwrap();

@@ -32,9 +32,9 @@ impl Server {
     fn read_text(&mut self, text: &str, resource_version: u32) -> Option<Arc<Published>> {
         let applied = self.state.apply(&[SourceDocument::new("overrides.yaml", text)]);
         assert_eq!(applied.problems, [], "{text}");
-        let origin = Origin { uid: "uid".into(), resource_version: resource_version.to_string().into() };
+        let origin = ObjectRevision { uid: "uid".into(), resource_version: resource_version.to_string().into() };
         let state =
-            ControlState { limits: applied.snapshot, origin: Some(Arc::new(origin)), ..ControlState::default() };
+            LoadedLimits { limits: applied.snapshot, origin: Some(Arc::new(origin)), ..LoadedLimits::default() };
         self.publisher.publish(&state, Instant::now())
     }
 }
@@ -117,7 +117,7 @@ fn a_known_client_gets_changes_a_new_one_gets_everything() {
 #[test]
 fn changes_to_neither_limits_nor_origin_are_not_published() {
     let mut server = Server::new(1, BOUNDS);
-    assert_eq!(server.publisher.publish(&ControlState::default(), Instant::now()).map(|_| ()), None, "no limits yet");
+    assert_eq!(server.publisher.publish(&LoadedLimits::default(), Instant::now()).map(|_| ()), None, "no limits yet");
     assert_eq!(server.read(&of([(1, 1)]), 1).unwrap().version().sequence, 1);
     assert!(server.read(&of([(1, 1)]), 1).is_none());
     let (mut client, newer) = (Client::default(), server.read(&of([(1, 1)]), 2).unwrap());

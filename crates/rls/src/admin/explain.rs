@@ -1,16 +1,16 @@
-//! `POST /api/v1/explain`: what the edge would answer to this push now, which limit decides, and when it would pass. Nothing is charged.
+//! `POST /api/v1/explain`: the answer that a push would get now, the deciding limit, and when it would pass. Nothing is charged.
 //!
-//! The request is the push itself, with its own headers and body. Without a body it is asked for a push of `?items=` samples (1).
+//! The request is the push itself, with its headers and body. Without a body, it stands for a push of `?items=` samples (default 1).
 
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{Query, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Json;
 use bytes::Bytes;
 use edge::{Explanation, Push, PushBody, SKIP_VALIDATION, TenantHeader, retry_attempt, tenant_of};
-use enforce::{Decision, DenyReason};
+use enforce::DenyReason;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use remote_write::PushCounts;
 use runtime::Fault;
@@ -23,8 +23,8 @@ use super::view::BucketJson;
 const TENANT_HEADER: &str = "x-scope-orgid";
 const RETRY_ATTEMPT: &str = "retry-attempt";
 
-/// How long a body may take to come.
-const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,21 +35,21 @@ pub(super) struct Parameters {
 #[derive(Serialize)]
 pub(super) struct ExplainResponse {
     tenant: Option<String>,
-    /// The key of its ingestion bucket and limits: with its metadata, if it has any.
+    /// The key of its ingestion bucket and limits: the tenant with its metadata.
     limits_key: Option<String>,
     mode: &'static str,
-    /// allow, deny, or would_deny where the mode lets a denial pass.
+    /// allow, deny, or would_deny in modes shadow and off.
     decision: &'static str,
     reason: &'static str,
-    /// Why what Mimir charges cannot be told; null where it can.
+    /// Why the push cannot be metered; null where it can.
     unmetered: Option<&'static str>,
     /// The limit that decides, with its value; null where none does.
     limit: Option<String>,
-    /// What the client would get; 200 stands for going on to Mimir.
+    /// The status that the client would get; 200 where the push goes on to Mimir.
     status: u16,
     /// The text of the denial.
     message: Option<String>,
-    /// Seconds until it passes if nobody else is charged: 0 for one that passes, null for one that waiting does not help.
+    /// Seconds until it passes if nothing else is charged: 0 if it passes now, null if waiting does not help.
     passes_in_seconds: Option<f64>,
     counts: Counts,
     request: Option<BucketJson>,
@@ -73,15 +73,15 @@ pub(super) async fn explain(
     request: Request,
 ) -> Result<Json<ExplainResponse>, Fault> {
     let (head, body) = request.into_parts();
-    // What is held of it counts as a push without a known tenant does.
+    // Reserved as for a push without a known tenant.
     let most = admin.max_request_bytes;
     let claimed = body.size_hint().upper().and_then(|bytes| usize::try_from(bytes).ok());
     let Ok(_room) = admin.budget.reserve(None, claimed.unwrap_or(most).min(most)) else {
         return Err(Fault::unavailable("too much is in flight; try again in a moment"));
     };
-    let body = timeout(BODY_WITHIN, read_body(body, most)).await.map_err(|_| Fault {
+    let body = timeout(BODY_TIMEOUT, read_body(body, most)).await.map_err(|_| Fault {
         status: StatusCode::REQUEST_TIMEOUT,
-        error: format!("the body did not come within {BODY_WITHIN:?}"),
+        error: format!("the body did not come within {BODY_TIMEOUT:?}"),
     })??;
     let push = push_of(&head.headers, body, parameters.items)?;
     let explanation = admin.pipeline.explain(&push).await;
@@ -90,7 +90,7 @@ pub(super) async fn explain(
     Ok(Json(response(&push, &explanation)))
 }
 
-/// The body; only its beginning counts if it is larger than a push may be.
+/// The body, or [`PushBody::Partial`] if it is larger than a push may be.
 async fn read_body(body: Body, most: usize) -> Result<PushBody, Fault> {
     match Limited::new(body, most).collect().await {
         Ok(body) => Ok(PushBody::Whole(body.to_bytes())),
@@ -100,12 +100,7 @@ async fn read_body(body: Body, most: usize) -> Result<PushBody, Fault> {
 }
 
 fn push_of(headers: &HeaderMap, body: PushBody, items: Option<u64>) -> Result<Push, Fault> {
-    let mut tenants = headers.get_all(TENANT_HEADER).iter().map(|value| Bytes::copy_from_slice(value.as_bytes()));
-    let tenant = match (tenants.next(), tenants.next()) {
-        (None, _) => TenantHeader::Absent,
-        (Some(tenant), None) => TenantHeader::Once(tenant),
-        (Some(_), Some(_)) => TenantHeader::Repeated,
-    };
+    let bytes = |value: &HeaderValue| Bytes::copy_from_slice(value.as_bytes());
     let body = match (body, items) {
         (PushBody::Whole(body), items) if body.is_empty() => {
             PushBody::Counted(PushCounts { samples: items.unwrap_or(1), ..PushCounts::default() })
@@ -116,8 +111,8 @@ fn push_of(headers: &HeaderMap, body: PushBody, items: Option<u64>) -> Result<Pu
         }
     };
     Ok(Push {
-        tenant,
-        content_type: headers.get(header::CONTENT_TYPE).map(|value| Bytes::copy_from_slice(value.as_bytes())),
+        tenant: TenantHeader::of(headers.get_all(TENANT_HEADER).iter().map(bytes)),
+        content_type: headers.get(header::CONTENT_TYPE).map(bytes),
         retry_attempt: headers.get(RETRY_ATTEMPT).map_or(0, |value| retry_attempt(value.as_bytes())),
         skips_validation: SKIP_VALIDATION.iter().any(|name| headers.get_all(*name).iter().any(|value| value == "true")),
         body,
@@ -127,10 +122,7 @@ fn push_of(headers: &HeaderMap, body: PushBody, items: Option<u64>) -> Result<Pu
 fn response(push: &Push, explanation: &Explanation) -> ExplainResponse {
     let verdict = &explanation.verdict;
     let tenant = tenant_of(&push.tenant).ok();
-    let denial = match &verdict.decision {
-        Decision::Allow => None,
-        Decision::Deny(denial) => Some(denial),
-    };
+    let denial = verdict.decision.denial();
     let PushCounts { series, samples, histograms, exemplars, metadata, .. } = verdict.counts;
     ExplainResponse {
         tenant: tenant.map(|tenant| tenant.id().to_owned()),

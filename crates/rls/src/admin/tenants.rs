@@ -1,4 +1,4 @@
-//! `GET /api/v1/tenants` and `GET /api/v1/tenants/{id}`: who is known, in which mode, with which limits.
+//! `GET /api/v1/tenants` and `GET /api/v1/tenants/{id}`: known tenants with their modes and limits.
 //!
 //! A tenant is known if it has an override, an entry in the edge config, or a bucket in memory.
 
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Json;
-use edge::Control;
+use edge::ControlState;
 use limits::Tenant;
 use runtime::{Fault, page_rows};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use super::view::{BucketJson, EdgeLimitsJson, Fields, fields};
 #[serde(deny_unknown_fields)]
 pub(super) struct Page {
     limit: Option<usize>,
-    /// The last tenant of the page before.
+    /// The last tenant of the previous page.
     after: Option<String>,
 }
 
@@ -36,14 +36,14 @@ struct Row {
     mode: &'static str,
     /// Whether the limits document has an entry for it.
     overridden: bool,
-    /// What differs from the default limits.
+    /// The limits that differ from the defaults.
     limits: Fields,
 }
 
 #[derive(Serialize)]
 pub(super) struct Details {
     tenant: String,
-    /// The key of its ingestion bucket and limits: with its metadata, if it has any.
+    /// The key of its ingestion bucket and limits: the tenant with its metadata.
     limits_key: String,
     mode: &'static str,
     overridden: bool,
@@ -60,7 +60,7 @@ pub(super) async fn list(
     Query(Page { limit, after }): Query<Page>,
 ) -> Result<Json<Tenants>, Fault> {
     let rows = page_rows(limit)?;
-    // To look at a million tenants takes some milliseconds, which decisions must not wait for.
+    // A million tenants take some milliseconds, and decisions must not wait for that.
     let page = tokio::task::spawn_blocking(move || page(&admin, rows, after.as_deref()));
     page.await.map(Json).map_err(|error| Fault {
         status: StatusCode::INTERNAL_SERVER_ERROR,
@@ -84,8 +84,8 @@ fn page(admin: &Admin, rows: usize, after: Option<&str>) -> Tenants {
     Tenants { tenants, next }
 }
 
-fn row(control: &Control, key: &str) -> Row {
-    // A key of a document or a bucket is what a header can say; the empty name is what the header `|` says.
+fn row(control: &ControlState, key: &str) -> Row {
+    // Keys of documents and buckets are valid headers, but for the empty name: its header is `|`.
     let mode = match Tenant::parse(Some(if key.is_empty() { b"|" } else { key.as_bytes() })) {
         Ok(tenant) => control.for_tenant(&tenant).mode,
         Err(_) => control.mode_without_tenant(),

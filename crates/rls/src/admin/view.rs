@@ -1,4 +1,4 @@
-//! How limits and buckets look as JSON.
+//! Limits and buckets as JSON.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use limits::{Burst, EdgeLimits, Rate, RateLimit};
 use serde::Serialize;
 use serde_json::Value;
 
-/// Fields of limits by their names in Mimir. What is a number, a bool or a list in a document is one here; NaN and infinite rates are texts.
+/// Fields of limits by their names in Mimir, with the JSON types that they have in a document; NaN and infinite rates are strings.
 pub(super) type Fields = BTreeMap<&'static str, Value>;
 
 pub(super) fn fields(named: impl Iterator<Item = (&'static str, String)>) -> Fields {
     named.map(|(name, value)| (name, serde_json::from_str(&value).unwrap_or(Value::String(value)))).collect()
 }
 
-/// Limits of the edge config; null is no limit.
+/// Limits of the edge config; null means no limit.
 #[derive(Serialize)]
 pub(super) struct EdgeLimitsJson {
     max_body_bytes: Option<u64>,
@@ -29,7 +29,7 @@ impl From<EdgeLimits> for EdgeLimitsJson {
     }
 }
 
-/// A bucket and what a push takes of it.
+/// A bucket, and what a push takes from it.
 #[derive(Serialize)]
 pub(super) struct BucketJson {
     limit: LimitJson,
@@ -38,15 +38,15 @@ pub(super) struct BucketJson {
     /// What the push costs here.
     cost: u64,
     passes: bool,
-    /// Seconds until it passes if nobody else is charged; null if it never does.
+    /// Seconds until it passes if nothing else is charged; null if it never does.
     passes_in_seconds: Option<f64>,
 }
 
 #[derive(Serialize)]
 struct LimitJson {
-    /// Tokens a second; null is no limit.
+    /// Tokens a second; null means no limit.
     rate: Option<f64>,
-    /// The most tokens, and so the largest push; null is no bound.
+    /// The most tokens, and so the largest push; null means no bound.
     burst: Option<i64>,
 }
 

@@ -1,4 +1,4 @@
-//! Answers to calls that never reach their service: each service's own denial, as a complete gRPC response.
+//! Answers to calls that never reach their service: a denial as a complete gRPC response of that service.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(crate) trait Deny {
     fn deny(&self, subject: &Subject<'_>, denial: Denial, mode: Mode, took: Duration) -> Response<Body>;
 }
 
-/// For Check: Envoy's client gets the denial.
+/// For Check: the denial goes to Envoy's client.
 #[derive(Clone)]
 pub(crate) struct DenyCheck(pub Recorder);
 
@@ -33,7 +33,7 @@ impl Deny for DenyCheck {
     }
 }
 
-/// For the rate limit call: over the limit, or nothing where a denial is only counted.
+/// For the rate limit call: over the limit, or OK where a denial is only counted.
 #[derive(Clone)]
 pub(crate) struct DenyRateLimit(pub Recorder);
 
@@ -44,7 +44,7 @@ impl Deny for DenyRateLimit {
     }
 }
 
-/// One uncompressed message, and the trailers of a call that went well.
+/// One uncompressed message, with trailers of status OK.
 fn grpc(answer: &impl Message) -> Response<Body> {
     let message = answer.encode_to_vec();
     let mut frame = BytesMut::with_capacity(message.len().saturating_add(super::message::HEADER_BYTES));

@@ -1,17 +1,16 @@
-//! How long an answer may take. A caller whose own time runs out gets no answer, which an Envoy that fails open takes for "allow"; so there is
-//! one a little before that.
+//! How long an answer may take. An Envoy that fails open takes its own timeout for "allow", so the answer comes a little before that.
 
 use std::time::Duration;
 
 use http::HeaderMap;
 
-/// For calls that come without a timeout, or with a longer one.
-pub(crate) const LONGEST: Duration = Duration::from_secs(60);
+/// For calls without a timeout, or with a longer one.
+pub(crate) const MAX_CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The time in which a call is answered: four fifths of what its headers say it has. The rest is for the way to the caller and back.
-pub(super) fn answer_within(headers: &HeaderMap) -> Duration {
-    let asked = headers.get("grpc-timeout").and_then(|value| parse(value.to_str().ok()?));
-    asked.map_or(LONGEST, |asked| asked.min(LONGEST)).mul_f64(0.8)
+/// The time in which a call is answered: four fifths of its timeout. The rest is for the network.
+pub(super) fn answer_timeout(headers: &HeaderMap) -> Duration {
+    let timeout = headers.get("grpc-timeout").and_then(|value| parse(value.to_str().ok()?));
+    timeout.map_or(MAX_CALL_TIMEOUT, |timeout| timeout.min(MAX_CALL_TIMEOUT)).mul_f64(0.8)
 }
 
 /// At most eight digits and a unit (gRPC over HTTP/2, `Timeout`).
@@ -38,7 +37,7 @@ mod tests {
     #[track_caller]
     fn check(value: Option<&'static str>, expected: Duration) {
         let headers = value.map(|value| ("grpc-timeout".parse().unwrap(), HeaderValue::from_static(value)));
-        assert_eq!(answer_within(&headers.into_iter().collect()), expected, "{value:?}");
+        assert_eq!(answer_timeout(&headers.into_iter().collect()), expected, "{value:?}");
     }
 
     #[test]

@@ -9,19 +9,19 @@ use http_body_util::BodyExt;
 use tonic::Status;
 use tonic::body::Body;
 
-/// What stands before a message: a flag (1: compressed) and the length, big endian.
+/// The header of a message: a flag (1: compressed) and the length, big endian.
 pub(super) const HEADER_BYTES: usize = 5;
 
-/// What was read of a call's body to know its message's length: little more than the header, or all there is.
+/// The beginning of a call's body: little more than the message's header, or the whole body.
 pub(super) struct Start {
     read: Bytes,
 }
 
 impl Start {
-    /// Reads frames until the message's header is there, or the body ends.
+    /// Reads frames until the message's header is complete, or the body ends.
     ///
     /// # Errors
-    /// The body's own.
+    /// The body ended in an error.
     pub(super) async fn read(body: &mut Body) -> Result<Self, Status> {
         let mut read = Bytes::new();
         while read.len() < HEADER_BYTES {
@@ -32,8 +32,8 @@ impl Start {
         Ok(Self { read })
     }
 
-    /// The length of the message in bytes; `None` if there is none that is worth reading: the body ended, or the message is compressed, which
-    /// the service refuses by the header alone.
+    /// The length of the message in bytes; `None` if the body ended, or the message is compressed, which
+    /// the service rejects by the header alone.
     pub(super) fn message_length(&self) -> Option<usize> {
         let mut header = self.read.get(..HEADER_BYTES)?;
         let flag = header.get_u8();
@@ -48,8 +48,8 @@ fn joined(read: &[u8], data: &[u8]) -> Bytes {
     both.freeze()
 }
 
-/// A body with the one message whose length is known. A call of this service has no other, and nothing was reserved for one: what follows is
-/// read, so that a call ends where its peer ends it, and not kept.
+/// A body cut to its first message. These calls have only one message, and nothing is reserved for a second: what follows is
+/// read, so that a call ends where its peer ends it, and dropped.
 pub(super) struct FirstMessage {
     read: Bytes,
     rest: Body,

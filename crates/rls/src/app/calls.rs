@@ -1,4 +1,4 @@
-//! The gRPC calls in flight, from their headers on, and how those that ended in an error ended.
+//! Counts the gRPC calls in flight, from their headers on, and those that end in an error.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -38,7 +38,7 @@ impl<S> Layer<S> for Calls {
     }
 }
 
-/// A service whose calls are counted.
+/// A service with counted calls.
 #[derive(Clone)]
 pub(super) struct CountedService<S> {
     inner: S,

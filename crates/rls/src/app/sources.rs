@@ -5,17 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use edge::{ControlWriter, TrackerList};
-use limits::{ControlState, EdgeConfig};
-use limits_source::{EdgeConfigSource, EdgeControl, HaTrackerFeed, HaTrackerState, LimitsFeed, SourceExtras};
+use limits::{EdgeConfig, LoadedLimits};
+use limits_source::{EdgeConfigSource, HaTrackerFeed, HaTrackerState, LimitsFeed, LoadedEdgeConfig, SourceExtras};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// The edge config of a file, or the default.
-pub(super) async fn edge_config(path: Option<PathBuf>, stop: CancellationToken) -> watch::Receiver<EdgeControl> {
+pub(super) async fn edge_config(path: Option<PathBuf>, stop: CancellationToken) -> watch::Receiver<LoadedEdgeConfig> {
     match path {
         Some(path) => EdgeConfigSource::new(path).start(stop).await,
-        None => EdgeControl::fixed(EdgeConfig::default()),
+        None => LoadedEdgeConfig::fixed(EdgeConfig::default()),
     }
 }
 
@@ -45,18 +45,18 @@ impl<T: Clone> Changes<T> {
 
 /// Everything that the control state is made of.
 pub(super) struct ControlSources {
-    limits: Changes<ControlState>,
-    edge: Changes<EdgeControl>,
+    limits: Changes<LoadedLimits>,
+    edge: Changes<LoadedEdgeConfig>,
     distributors: Changes<Option<NonZeroU32>>,
     tracker: Changes<HaTrackerState>,
-    is_tracker_asked: Changes<Option<bool>>,
+    is_tracker_polled: Changes<Option<bool>>,
 }
 
 impl ControlSources {
     /// `tracker` is the one that this server polls; without one, the lists of the feed are used.
     pub(super) fn new(
         limits: &LimitsFeed,
-        edge: &watch::Receiver<EdgeControl>,
+        edge: &watch::Receiver<LoadedEdgeConfig>,
         extras: &SourceExtras,
         tracker: Option<&HaTrackerFeed>,
     ) -> Self {
@@ -71,7 +71,7 @@ impl ControlSources {
             edge: Changes::new(Some(edge.clone())),
             distributors: Changes::new(feed.map(|feed| feed.distributors.clone())),
             tracker: Changes::new(lists),
-            is_tracker_asked: Changes::new(of_feed.map(|feed| feed.has_ha_tracker.clone())),
+            is_tracker_polled: Changes::new(of_feed.map(|feed| feed.has_ha_tracker.clone())),
         }
     }
 
@@ -79,13 +79,13 @@ impl ControlSources {
     pub(super) async fn apply_first(
         &mut self,
         writer: &mut ControlWriter,
-        changed_limits: &impl Fn(&ControlState),
-        changed_edge: &impl Fn(&EdgeControl),
+        changed_limits: &impl Fn(&LoadedLimits),
+        changed_edge: &impl Fn(&LoadedEdgeConfig),
     ) {
         while self.limits.is_first
             || self.edge.is_first
             || self.distributors.is_first
-            || self.is_tracker_asked.is_first
+            || self.is_tracker_polled.is_first
             || self.tracker.is_first
         {
             self.apply_next(writer, changed_limits, changed_edge).await;
@@ -98,8 +98,8 @@ impl ControlSources {
         mut self,
         mut writer: ControlWriter,
         stop: CancellationToken,
-        changed_limits: impl Fn(&ControlState),
-        changed_edge: impl Fn(&EdgeControl),
+        changed_limits: impl Fn(&LoadedLimits),
+        changed_edge: impl Fn(&LoadedEdgeConfig),
     ) {
         let follow = async {
             loop {
@@ -112,8 +112,8 @@ impl ControlSources {
     async fn apply_next(
         &mut self,
         writer: &mut ControlWriter,
-        changed_limits: &impl Fn(&ControlState),
-        changed_edge: &impl Fn(&EdgeControl),
+        changed_limits: &impl Fn(&LoadedLimits),
+        changed_edge: &impl Fn(&LoadedEdgeConfig),
     ) {
         let expires = writer.list_expires();
         tokio::select! {
@@ -130,7 +130,7 @@ impl ControlSources {
             count = self.distributors.next() => if let Some(count) = count {
                 writer.put_distributors(count);
             },
-            asked = self.is_tracker_asked.next() => writer.put_tracker(is_asked(asked)),
+            polled = self.is_tracker_polled.next() => writer.put_tracker_polled(is_polled(polled)),
             state = self.tracker.next() => if let Some(list) = list_of(state) {
                 writer.put_list(list).await;
             },
@@ -141,8 +141,8 @@ impl ControlSources {
 }
 
 /// Until an overrides-sync has sent it, a tracker is assumed to be polled: pairs are then charged nothing, rather than the wrong replica.
-fn is_asked(told: Option<bool>) -> bool {
-    told.unwrap_or(true)
+fn is_polled(sent: Option<bool>) -> bool {
+    sent.unwrap_or(true)
 }
 
 fn list_of(state: HaTrackerState) -> Option<TrackerList> {
@@ -159,7 +159,7 @@ mod tests {
 
     use super::*;
 
-    const LIST_HOLDS: Duration = Duration::from_secs(20);
+    const LIST_VALID_FOR: Duration = Duration::from_secs(20);
 
     /// Follows a source that gives one list, which is `age` old: for how long it is believed.
     async fn believed_for(age: Duration) -> Duration {
@@ -169,9 +169,9 @@ mod tests {
             edge: Changes::new(None),
             distributors: Changes::new(None),
             tracker: Changes::new(Some(states)),
-            is_tracker_asked: Changes::new(None),
+            is_tracker_polled: Changes::new(None),
         };
-        let tracker = HaTracker { is_asked: true, has_list: false };
+        let tracker = HaTracker { is_polled: true, has_fresh_list: false };
         let (writer, control) = ControlWriter::new(Arc::new(EdgeConfig::default()), tracker);
         let following = tokio::spawn(sources.follow(writer, CancellationToken::new(), |_| {}, |_| {}));
         let heard = Instant::now();
@@ -194,17 +194,17 @@ mod tests {
                 last = heard.elapsed();
             }
         }
-        assert!(!control.load().ha_tracker.has_list);
+        assert!(!control.load().ha_tracker.has_fresh_list);
         following.abort();
         last
     }
 
     #[tokio::test]
     async fn a_list_is_believed_until_it_is_twenty_seconds_old() {
-        for age in [LIST_HOLDS, 3 * LIST_HOLDS] {
+        for age in [LIST_VALID_FOR, 3 * LIST_VALID_FOR] {
             assert_eq!(believed_for(age).await, Duration::ZERO, "a list that is {age:?} old");
         }
-        let believed = believed_for(LIST_HOLDS - Duration::from_secs(1)).await;
+        let believed = believed_for(LIST_VALID_FOR - Duration::from_secs(1)).await;
         assert!((Duration::from_millis(500)..Duration::from_secs(5)).contains(&believed), "{believed:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! From a verdict to Envoy's `CheckResponse`: either nothing, or exactly the answer that Mimir gives.
+//! From a verdict to Envoy's `CheckResponse`: OK, or exactly Mimir's answer.
 
 use bytes::Bytes;
 use edge::{Answer, Verdict};
@@ -11,19 +11,19 @@ use proto::google::rpc::Status;
 use proto::well_known::value::Kind;
 use proto::well_known::{Struct, Value};
 
-/// Where Envoy's ratelimit filter finds what a push costs, under the name of the ext_authz filter.
+/// The dynamic metadata key of a push's cost, for Envoy's ratelimit filter; under the name of the ext_authz filter.
 const COST_METADATA: &str = "samples_str";
-/// Where it finds what to send back if Mimir does not take the push.
+/// The dynamic metadata key of the receipt, which Envoy sends back if Mimir does not take the push.
 const RECEIPT_METADATA: &str = "charge";
-/// The most hits that Envoy puts into one descriptor.
-const MOST_HITS: u64 = 1_000_000_000;
+/// The most hits that Envoy accepts in one descriptor.
+const MAX_HITS: u64 = 1_000_000_000;
 
-/// `PERMISSION_DENIED`; Envoy only looks whether it is 0, the client sees the HTTP status.
+/// `PERMISSION_DENIED`; Envoy only checks whether it is 0, the client sees the HTTP status.
 const DENIED: i32 = 7;
 
-/// The response to a Check of a push that came with `Retry-Attempt: retry_attempt`; `random` in `[0, 1)` spreads the clients' retries as Mimir does.
+/// The response to the Check of a push with `Retry-Attempt: retry_attempt`; `random` in `[0, 1)` spreads the clients' retries as Mimir does.
 ///
-/// `receipt` is what the push was charged, and goes with it if it goes on.
+/// `receipt` goes with a push that goes on.
 pub(crate) fn check_response(
     verdict: &Verdict,
     receipt: Option<String>,
@@ -40,13 +40,13 @@ pub(crate) fn check_response(
     denied(denial, answer)
 }
 
-/// What the ratelimit filter reads as the push's cost. A text, because Envoy prints a number such as 100000 as `1e+05`, which is no cost; and
-/// never above [`MOST_HITS`], because Envoy drops a larger one together with the call.
+/// A push's cost as the ratelimit filter reads it: text, because Envoy prints the number 100000 as `1e+05`; and at most [`MAX_HITS`], because Envoy
+/// drops the whole call for more.
 fn cost(items: u64) -> String {
-    items.min(MOST_HITS).to_string()
+    items.min(MAX_HITS).to_string()
 }
 
-/// What Envoy keeps beside the push, and no client sees.
+/// Dynamic metadata, which stays in Envoy.
 pub(super) fn metadata(cost: Option<String>, receipt: Option<String>) -> Option<Struct> {
     let text =
         |(key, text): (&str, Option<String>)| Some((key.to_owned(), Value { kind: Some(Kind::StringValue(text?)) }));
@@ -69,7 +69,7 @@ fn denied(denial: &Denial, answer: Answer) -> CheckResponse {
     }
 }
 
-/// An answer's headers as Envoy takes them.
+/// An answer's headers in Envoy's type.
 pub(super) fn header_values(headers: Vec<(&'static str, String)>) -> impl Iterator<Item = HeaderValue> {
     let value = |(key, value): (&str, String)| HeaderValue {
         key: key.to_owned(),

@@ -1,7 +1,7 @@
-//! `ShouldRateLimit`: the same buckets as a Check, for a caller that knows the hits.
+//! `ShouldRateLimit`: charges hits to the same buckets as a Check.
 //!
 //! In the domain `mimir` the descriptor `tenant` charges its hits to the tenant's ingestion bucket, `tenant_requests` to its request bucket, and
-//! `refund`, with a cause, gives back what a receipt names. Whatever else is asked for is not limited, and counted.
+//! `refund`, with a cause, refunds what a receipt names. Other descriptors are not limited, and counted.
 
 mod status;
 
@@ -36,14 +36,14 @@ pub(crate) struct RateLimits {
     metrics: Metrics,
 }
 
-/// What a descriptor asks for, in the order in which descriptors are charged: Mimir charges the request first.
+/// The kind of a descriptor, in the order of charges: Mimir charges the request first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum DescriptorKind {
     TenantRequests,
     Tenant,
-    /// Of a push that Mimir did not take. Its hits are negative: it is never charged, whatever it says.
+    /// A refund for a push that Mimir did not take. Its hits are negative, so it is never charged.
     Refund,
-    /// Not ours, or of nobody that Mimir would take for a tenant.
+    /// Not ours, or without a valid tenant.
     Unknown,
 }
 
@@ -60,7 +60,7 @@ impl DescriptorKind {
     }
 }
 
-/// A descriptor as it is answered.
+/// A parsed descriptor.
 struct DescriptorRequest<'q> {
     kind: DescriptorKind,
     action: Action<'q>,
@@ -68,11 +68,7 @@ struct DescriptorRequest<'q> {
 
 enum Action<'q> {
     Charge(Tenant<'q>, Hits),
-    GiveBack {
-        receipt: &'q [u8],
-        cause: &'q [u8],
-    },
-    /// Nothing that is known here.
+    Refund { receipt: &'q [u8], cause: &'q [u8] },
     Nothing,
 }
 
@@ -81,8 +77,8 @@ impl RateLimits {
         Self { pipeline, recorder, metrics }
     }
 
-    /// Charges the descriptors until a tenant is over its limit: a push that is denied for its requests pays no samples. What is not reached
-    /// gets the status of what nothing limits.
+    /// Charges the descriptors until a tenant is over its limit: a push that is denied for its requests pays no samples. Descriptors after that
+    /// get the status of an unlimited one.
     fn answer<'q>(&self, requests: &[DescriptorRequest<'q>]) -> Result<Answered<'q>, Undecided> {
         let mut order: Vec<usize> = (0..requests.len()).collect();
         order.sort_by_key(|place| requests.get(*place).map(|request| request.kind));
@@ -101,7 +97,7 @@ impl RateLimits {
                     decided.add(hits, verdict);
                     answered.denied = decided.denied();
                 }
-                Action::GiveBack { receipt, cause } => self.recorder.refund(&self.pipeline.refund(receipt, cause)),
+                Action::Refund { receipt, cause } => self.recorder.refund(&self.pipeline.refund(receipt, cause)),
                 Action::Charge(..) | Action::Nothing => {}
             }
             self.metrics.descriptor(request.kind, status.code());
@@ -109,7 +105,7 @@ impl RateLimits {
         Ok(answered)
     }
 
-    /// What the answer says was charged, of one tenant: a push has no other.
+    /// The receipt of what was charged to the one tenant of a push.
     fn receipt(&self, answered: &Answered<'_>) -> Option<String> {
         let mut decided = answered.decided.values();
         match (decided.next(), decided.next()) {
@@ -123,20 +119,20 @@ impl RateLimits {
 
 struct Answered<'q> {
     statuses: Vec<DescriptorStatus>,
-    /// By the keys of their limits, the tenants that descriptors of ours name; a push names one.
+    /// The tenants of the descriptors, by the keys of their limits; a push has one.
     decided: BTreeMap<&'q str, Decided<'q>>,
-    /// Whether one of them is over its limit, and is to hear of it.
+    /// Whether one of them is over its limit, in mode enforce.
     denied: bool,
 }
 
-/// What all descriptors of a tenant come to.
+/// The sum of all descriptors of a tenant.
 struct Decided<'q> {
     tenant: Tenant<'q>,
     mode: Mode,
     allowed: AllowReason,
     items: u64,
     charged: Charged,
-    /// The first.
+    /// The first denial.
     denial: Option<Denial>,
 }
 
@@ -169,7 +165,7 @@ impl<'q> Decided<'q> {
 
 #[tonic::async_trait]
 impl RateLimitService for RateLimits {
-    /// A denial is an answer, never an error, and in modes shadow and off there is none.
+    /// A denial is an answer, never an error. In modes shadow and off the answer is OK.
     async fn should_rate_limit(
         &self,
         request: Request<RateLimitRequest>,
@@ -190,13 +186,13 @@ impl RateLimitService for RateLimits {
     }
 }
 
-/// The answer with what each descriptor comes to, and the denial if the client is to get one.
+/// The response with the status of each descriptor, and the denial to send, if any.
 pub(crate) fn rate_limit_response(statuses: Vec<DescriptorStatus>, denial: Option<&Denial>) -> RateLimitResponse {
     let mut response = RateLimitResponse { statuses, ..RateLimitResponse::default() };
     response.set_overall_code(Code::Ok);
     if let Some(denial) = denial {
         response.set_overall_code(Code::OverLimit);
-        // The caller does not say how often the client has tried.
+        // The call does not carry the client's retry attempt.
         let answer = Answer::to_denial(denial, 0, rand::random());
         response.response_headers_to_add = header_values(answer.headers).collect();
         response.raw_body = Bytes::from(answer.body);
@@ -212,10 +208,10 @@ fn descriptor_request<'q>(request: &RateLimitRequest, descriptor: &'q RateLimitD
     if descriptor.is_negative_hits {
         let value = |key| descriptor.entries.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_ref());
         let [receipt, cause] = [RECEIPT, CAUSE].map(|key| value(key).unwrap_or_default());
-        return DescriptorRequest { kind: DescriptorKind::Refund, action: Action::GiveBack { receipt, cause } };
+        return DescriptorRequest { kind: DescriptorKind::Refund, action: Action::Refund { receipt, cause } };
     }
     let [entry] = descriptor.entries.as_slice() else { return unknown };
-    // Mimir itself refuses a tenant that is none; there is no bucket to charge.
+    // Mimir denies an invalid tenant itself; there is no bucket to charge.
     let Ok(tenant) = Tenant::parse(Some(&entry.value)) else { return unknown };
     let hits = descriptor.hits_addend.unwrap_or_else(|| u64::from(request.hits_addend.max(1)));
     match entry.key.as_str() {

@@ -49,7 +49,7 @@ fn pipeline(limits: Arc<Snapshot>, clock: Clock) -> Pipeline {
         decode: true,
         max_request_bytes: 16 << 20,
         limits: BodyLimits { max_decoded_bytes: 100 << 20 },
-        forward_undecodable: false,
+        forward_unreadable: false,
     };
     let (mut writer, control) = ControlWriter::new(Arc::new(EdgeConfig::default()), HaTracker::default());
     writer.put_limits_compiled(limits);

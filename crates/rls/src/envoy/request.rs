@@ -11,25 +11,25 @@ use super::TENANT_HEADER;
 const CONTENT_TYPE: &str = "content-type";
 const CONTENT_LENGTH: &str = "content-length";
 const RETRY_ATTEMPT: &str = "retry-attempt";
-/// Set by Envoy itself whenever it buffered a body; a client that sends it too can only have its own push refused.
+/// Set by Envoy whenever it buffered a body; a client that sends it too can only get its own push denied.
 const PARTIAL_BODY: &str = "x-envoy-auth-partial-body";
-/// A context extension of the operator's route: bodies are not sent here on purpose.
+/// The context extension of a route whose ext_authz filter sends no bodies.
 const BODY_EXTENSION: (&str, &str) = ("body", "withheld");
 
 pub(crate) fn push_from(request: CheckRequest) -> Push {
     let attributes = request.attributes.unwrap_or_default();
     let (name, value) = BODY_EXTENSION;
-    let withheld = attributes.context_extensions.get(name).is_some_and(|set| set == value);
+    let not_sent = attributes.context_extensions.get(name).is_some_and(|set| set == value);
     let mut http = attributes.request.and_then(|request| request.http).unwrap_or_default();
     let body = std::mem::take(&mut http.raw_body);
     let headers = Headers::of(http);
     Push {
-        tenant: headers.tenant(),
+        tenant: TenantHeader::of(headers.all(TENANT_HEADER).cloned()),
         content_type: headers.first(CONTENT_TYPE),
         retry_attempt: headers.first(RETRY_ATTEMPT).map_or(0, |value| retry_attempt(&value)),
         skips_validation: SKIP_VALIDATION.iter().any(|name| headers.all(name).any(|value| value == "true")),
-        body: if withheld {
-            PushBody::Withheld { bytes: headers.content_length() }
+        body: if not_sent {
+            PushBody::NotSent { bytes: headers.content_length() }
         } else if headers.all(PARTIAL_BODY).any(|value| value == "true") {
             PushBody::Partial
         } else {
@@ -38,7 +38,7 @@ pub(crate) fn push_from(request: CheckRequest) -> Push {
     }
 }
 
-/// The header lines of a request: every line for itself where Envoy runs with `encode_raw_headers`, joined values otherwise.
+/// The headers of a request: one line each where Envoy runs with `encode_raw_headers`, joined values otherwise.
 struct Headers {
     lines: Vec<HeaderValue>,
 }
@@ -57,18 +57,9 @@ impl Headers {
         self.all(name).next().cloned()
     }
 
-    /// What Envoy held the client to; a body in chunks has none.
+    /// Envoy enforces it; a chunked body has none.
     fn content_length(&self) -> Option<usize> {
         std::str::from_utf8(&self.first(CONTENT_LENGTH)?).ok()?.parse().ok()
-    }
-
-    fn tenant(&self) -> TenantHeader {
-        let mut lines = self.all(TENANT_HEADER);
-        match (lines.next(), lines.next()) {
-            (None, _) => TenantHeader::Absent,
-            (Some(value), None) => TenantHeader::Once(value.clone()),
-            (Some(_), Some(_)) => TenantHeader::Repeated,
-        }
     }
 }
 
@@ -139,21 +130,21 @@ mod tests {
     }
 
     #[test]
-    fn only_the_operator_withholds_bodies() {
+    fn only_the_operator_stops_sending_bodies() {
         let mut request = raw(&[("body", b"withheld")]);
         assert_eq!(push_from(request.clone()).body, PushBody::Whole(Bytes::from_static(b"body")));
         let extensions = &mut request.attributes.as_mut().unwrap().context_extensions;
         extensions.insert("body".to_owned(), "withheld".to_owned());
-        assert_eq!(push_from(request).body, PushBody::Withheld { bytes: None });
+        assert_eq!(push_from(request).body, PushBody::NotSent { bytes: None });
     }
 
     #[test]
-    fn a_withheld_body_has_its_declared_length() {
+    fn a_body_that_is_not_sent_has_its_declared_length() {
         for (length, bytes) in [("17", Some(17)), ("", None), ("-1", None), ("99999999999999999999999", None)] {
             let mut request = raw(&[(CONTENT_LENGTH, length.as_bytes())]);
             let extensions = &mut request.attributes.as_mut().unwrap().context_extensions;
             extensions.insert("body".to_owned(), "withheld".to_owned());
-            assert_eq!(push_from(request).body, PushBody::Withheld { bytes }, "{length}");
+            assert_eq!(push_from(request).body, PushBody::NotSent { bytes }, "{length}");
         }
     }
 

@@ -120,7 +120,7 @@ fn ha_tracker(registry: &Registry, tracker: &HaTrackerFeed, control: ControlHand
     let freshness = tracker.freshness.clone();
     let help = "Time since Mimir's HA tracker last gave a list, or since the start if it never did, in seconds";
     gauge_at_scrape(registry, "rls_ha_tracker_stale_seconds", help, move || {
-        if control.load().ha_tracker.is_asked { freshness.age().as_secs_f64() } else { 0.0 }
+        if control.load().ha_tracker.is_polled { freshness.age().as_secs_f64() } else { 0.0 }
     })?;
     let states = tracker.states.clone();
     let help = "Clusters for which Mimir's HA tracker named an elected replica when it last gave a list";

@@ -34,7 +34,7 @@ fn bad_usage_ends_with_64_and_names_the_flag() {
     refuses(&["--limits", "file:x", "--drain-delay", "soon"], "--drain-delay");
     refuses(&["--limits", "file:x", "--log-level", "verbose"], "--log-level");
     refuses(&["--limits", "file:x", "--unreadable-body", "drop"], "--unreadable-body");
-    refuses(&["--limits", "file:x", "--read-bodies", "false"], "--read-bodies");
+    refuses(&["--limits", "file:x", "--decode-bodies", "false"], "--decode-bodies");
     refuses(&["--limits", "file:x", "--default-limits", "/nowhere/at-all"], "--default-limits");
     refuses(&["--limits", "file:x", "--http-listen", "1.1.1.1:1", "--grpc-listen", "1.1.1.1:1"], "--http-listen");
     refuses(&["--limits", "file:x", "--charge-samples-in", "envoy"], "--charge-samples-in");

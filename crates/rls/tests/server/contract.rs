@@ -26,7 +26,7 @@ const FLAGS: [&str; 24] = [
     "default-limits-url",
     "mimir-version",
     "edge-config",
-    "read-bodies",
+    "decode-bodies",
     "max-request-bytes",
     "max-decoded-bytes",
     "max-in-flight-bytes",

@@ -1,7 +1,7 @@
 //! The server as Envoy and an operator meet it: in this process on free ports, and as a binary.
 
 mod admin;
-mod bodies_withheld;
+mod bodies_not_decoded;
 mod check;
 mod command_line;
 mod contract;

@@ -67,7 +67,7 @@ impl Charged {
 #[tokio::test]
 async fn what_a_push_was_charged_comes_back_whatever_the_cause() -> anyhow::Result<()> {
     let charged = Charged::start(&[]).await?;
-    for (number, cause) in ["no_answer", "mimir_error", "mimir_refused"].into_iter().enumerate() {
+    for (number, cause) in ["no_answer", "mimir_error", "mimir_denied"].into_iter().enumerate() {
         assert_eq!(charged.counted(cause).await?, Some(0.0), "{cause}");
         let receipt = receipt(charged.push("t|t", 60).await?.dynamic_metadata).unwrap_or_default();
         assert_eq!(charged.left("t").await?, (9, 40));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use e2e::{ADMIN, Cluster, until};
-use limits::{ControlState, LimitsState, TenantLimits};
+use limits::{LimitsState, LoadedLimits, TenantLimits};
 use limits_source::{ConfigMapSource, ConfigMapSpec, Freshness, KubeClient, LimitsFeed, WatchCounts};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -50,7 +50,7 @@ impl Watched {
         Self { runtime, feed, counts }
     }
 
-    pub(crate) fn state(&self) -> ControlState {
+    pub(crate) fn state(&self) -> LoadedLimits {
         self.feed.states.borrow().clone()
     }
 
@@ -72,7 +72,7 @@ impl Watched {
     #[track_caller]
     pub(crate) fn heard(&mut self, tenant: &str, rate: u32, since: Instant) -> Duration {
         let mut states = self.feed.states.clone();
-        let wanted = |state: &ControlState| {
+        let wanted = |state: &LoadedLimits| {
             let entry = state.limits.as_ref().and_then(|limits| limits.entry(tenant));
             entry.is_some_and(|entry| entry.limits.ingestion_rate == f64::from(rate))
         };

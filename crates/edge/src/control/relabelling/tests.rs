@@ -60,7 +60,7 @@ async fn equal_rules_compile_once_and_live_while_limits_name_them() {
     assert_eq!(of(&begun, &second, "x").unwrap_err(), RelabelUnavailable::Compiling);
     let relabelling = compiler.finished().await.unwrap();
     assert!(of(&relabelling, &second, "x").is_ok());
-    assert_eq!((relabelling.places.len(), relabelling.compiled.len()), (2, 2), "and what no limits name is gone");
+    assert_eq!((relabelling.by_address.len(), relabelling.compiled.len()), (2, 2), "and what no limits name is gone");
 }
 
 /// An expression stays compiled while another tenant's rules still wait for it.
@@ -75,7 +75,7 @@ async fn expressions_of_two_tenants_compile_once() {
     assert_eq!(compiler.expressions(), 1);
     drop(relabelling);
     let relabelling = take_over(&mut compiler, &snapshot("overrides: {t: {}}"), &Arc::default()).await;
-    assert!(relabelling.places.is_empty());
+    assert!(relabelling.by_address.is_empty());
     assert_eq!(compiler.expressions(), 0);
 }
 

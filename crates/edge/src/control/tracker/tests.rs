@@ -8,19 +8,19 @@ use remote_write::{Dedupe, Replica};
 use tokio::time::Instant;
 
 use super::super::{Candidates, ControlWriter, ElectionOutcome, HaTracker, TrackerList};
-use super::LIST_HOLDS;
+use super::LIST_VALID_FOR;
 
 const NOW: i64 = 1_790_000_000_000;
 
 /// A writer with, or without, a tracker to ask.
-fn writer(is_asked: bool) -> ControlWriter {
-    ControlWriter::new(Arc::new(EdgeConfig::default()), HaTracker { is_asked, has_list: false }).0
+fn writer(is_polled: bool) -> ControlWriter {
+    ControlWriter::new(Arc::new(EdgeConfig::default()), HaTracker { is_polled, has_fresh_list: false }).0
 }
 
 /// Says what becomes of a push of a replica of cluster `c` at `now`.
 fn push(writer: &ControlWriter, replica: &str, now: i64) -> (Dedupe, ElectionOutcome) {
     let (dedupe, outcome, mut candidates) = dedupe(writer, (b"c", replica.as_bytes()), now);
-    candidates.reach_mimir();
+    candidates.forwarded();
     (dedupe, outcome)
 }
 
@@ -98,12 +98,12 @@ async fn a_distributor_that_has_just_started_takes_nothing_back() {
     // Also where the clock is set back meanwhile.
     for step in [0, -3_600_000] {
         let mut writer = writer(true);
-        let asked = Instant::now().checked_sub(LIST_HOLDS / 2).unwrap();
+        let asked = Instant::now().checked_sub(LIST_VALID_FOR / 2).unwrap();
         writer.put_list(list(Some("b"), NOW, Some(asked))).await;
-        let soon = Some(asked + LIST_HOLDS - Duration::from_millis(1));
+        let soon = Some(asked + LIST_VALID_FOR - Duration::from_millis(1));
         writer.put_list(list(None, NOW + step + 19_999, soon)).await;
         assert_eq!(push(&writer, "a", NOW), (Dedupe::Dropped, DROPPED));
-        writer.put_list(list(None, NOW + step + 20_000, Some(asked + LIST_HOLDS))).await;
+        writer.put_list(list(None, NOW + step + 20_000, Some(asked + LIST_VALID_FOR))).await;
         assert!(!push(&writer, "a", NOW).1.unknown && !is_confirmed(&writer, b"c"));
     }
 }
@@ -130,16 +130,16 @@ async fn setting_the_clock_back_drops_older_lists() {
 
 #[tokio::test]
 async fn a_list_expires_twenty_seconds_after_mimir_was_asked() {
-    for age in [LIST_HOLDS, 3 * LIST_HOLDS] {
+    for age in [LIST_VALID_FOR, 3 * LIST_VALID_FOR] {
         let mut writer = writer(true);
         writer.put_list(list(Some("b"), NOW, Instant::now().checked_sub(age))).await;
         assert!(!is_confirmed(&writer, b"c"), "a list that is {age:?} old");
     }
     let mut writer = writer(true);
-    let asked = Instant::now().checked_sub(LIST_HOLDS - Duration::from_secs(1));
+    let asked = Instant::now().checked_sub(LIST_VALID_FOR - Duration::from_secs(1));
     writer.put_list(list(Some("b"), NOW, asked)).await;
     assert!(is_confirmed(&writer, b"c"));
-    assert_eq!(writer.list_expires(), asked.map(|asked| asked + LIST_HOLDS));
+    assert_eq!(writer.list_expires(), asked.map(|asked| asked + LIST_VALID_FOR));
     writer.put_list(list(Some("b"), NOW, None)).await;
     assert_eq!(writer.list_expires(), None, "of a list of no known age there is nothing to wait for");
 }

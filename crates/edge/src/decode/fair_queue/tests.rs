@@ -7,21 +7,21 @@ fn millis(count: u64) -> Duration {
 }
 
 fn queue(jobs: usize) -> FairQueue<u64> {
-    FairQueue::new(Most { jobs, weight: 100 })
+    FairQueue::new(TenantCap { jobs, weight: 100 })
 }
 
 fn push(queue: &mut FairQueue<u64>, tenant: &str, took: u64) {
     queue.push(tenant, Cost { estimate: millis(took), weight: 1 }, took);
 }
 
-fn begin(queue: &mut FairQueue<u64>) -> Option<Begun<u64>> {
+fn begin(queue: &mut FairQueue<u64>) -> Option<Started<u64>> {
     queue.next(|_, _| true)
 }
 
 /// Reads the next one to its end; whose it was.
 fn read(queue: &mut FairQueue<u64>) -> Option<Arc<str>> {
-    let Begun { tenant, cost, job } = begin(queue)?;
-    queue.done(&tenant, cost, millis(job));
+    let Started { tenant, cost, job } = begin(queue)?;
+    queue.finished(&tenant, cost, millis(job));
     Some(tenant)
 }
 
@@ -83,11 +83,11 @@ fn no_tenant_has_more_under_way_than_it_may() {
     let mut queue = queue(2);
     (0..4).for_each(|_| push(&mut queue, "a", 10));
     push(&mut queue, "b", 100);
-    let begun: Vec<_> = std::iter::from_fn(|| begin(&mut queue)).collect();
-    assert_eq!(begun.iter().map(|begun| &*begun.tenant).collect::<String>(), "aab");
-    let Begun { tenant, cost, job } = begun.into_iter().next().unwrap();
-    queue.done(&tenant, cost, millis(job));
-    assert_eq!(begin(&mut queue).map(|begun| begun.tenant).as_deref(), Some("a"));
+    let started: Vec<_> = std::iter::from_fn(|| begin(&mut queue)).collect();
+    assert_eq!(started.iter().map(|started| &*started.tenant).collect::<String>(), "aab");
+    let Started { tenant, cost, job } = started.into_iter().next().unwrap();
+    queue.finished(&tenant, cost, millis(job));
+    assert_eq!(begin(&mut queue).map(|started| started.tenant).as_deref(), Some("a"));
 }
 
 #[test]
@@ -96,8 +96,8 @@ fn running_weight_of_a_tenant_is_bounded_beyond_one_job() {
     for (tenant, weight) in [("a", 60), ("a", 60), ("b", 500), ("b", 1)] {
         queue.push(tenant, Cost { estimate: millis(10), weight }, 10);
     }
-    let begun: String = std::iter::from_fn(|| begin(&mut queue)).map(|begun| begun.tenant.to_string()).collect();
-    assert_eq!(begun, "ab", "the second of each would be too much");
+    let started: String = std::iter::from_fn(|| begin(&mut queue)).map(|started| started.tenant.to_string()).collect();
+    assert_eq!(started, "ab", "the second of each would be too much");
 }
 
 #[test]

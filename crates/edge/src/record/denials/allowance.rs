@@ -1,7 +1,7 @@
-//! How much may be written about denials: a rate for each tenant, and one for all together.
+//! How many lines may be written about denials: a rate for each tenant, and one in total.
 //!
-//! Tenants are known by a hash that is cut to a fixed range, so that what is remembered of them is bounded whatever names clients make up, and
-//! no name is copied. Two tenants that meet in one place share its allowance; with a thousand tenants being denied, one in a hundred does.
+//! Tenants are identified by a hash in a fixed range, so that memory is bounded whatever names clients invent, and no name is copied. Tenants with
+//! the same hash share an allowance; with a thousand denied tenants, one in a hundred does.
 
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
@@ -12,10 +12,10 @@ use governor::state::keyed::DashMapStateStore;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
-/// Places for tenants: at most a few megabytes, and only while so many are being denied.
+/// The range of the hash: at most a few megabytes, and only while so many tenants are denied.
 const PLACES: u64 = 1 << 17;
 
-/// Lines per second, and how many may come at once.
+/// Lines per second, and at once.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rate {
     pub per_second: u32,
@@ -29,7 +29,7 @@ impl Rate {
     }
 }
 
-/// Whose rate is used up.
+/// Which rate is exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exceeded {
     Tenant,
@@ -39,26 +39,26 @@ pub(super) enum Exceeded {
 pub(super) struct Allowance<C: Clock = DefaultClock> {
     tenants: RateLimiter<u64, DashMapStateStore<u64>, C, NoOpMiddleware<C::Instant>>,
     all: RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<C::Instant>>,
-    /// Seeded at random, or a client could look for a name that meets another tenant's.
+    /// Seeded at random, or a client could find a name with the hash of another tenant.
     hasher: RandomState,
 }
 
 impl Allowance {
-    pub(super) fn new(of_one: Rate, of_all: Rate) -> Self {
-        Self::with_clock(of_one, of_all, &DefaultClock::default())
+    pub(super) fn new(per_tenant: Rate, total: Rate) -> Self {
+        Self::with_clock(per_tenant, total, &DefaultClock::default())
     }
 }
 
 impl<C: Clock + Clone> Allowance<C> {
-    fn with_clock(of_one: Rate, of_all: Rate, clock: &C) -> Self {
+    fn with_clock(per_tenant: Rate, total: Rate, clock: &C) -> Self {
         Self {
-            tenants: RateLimiter::dashmap_with_clock(of_one.quota(), clock.clone()),
-            all: RateLimiter::direct_with_clock(of_all.quota(), clock.clone()),
+            tenants: RateLimiter::dashmap_with_clock(per_tenant.quota(), clock.clone()),
+            all: RateLimiter::direct_with_clock(total.quota(), clock.clone()),
             hasher: RandomState::new(),
         }
     }
 
-    /// Takes one line; all denials without a tenant count as one tenant's. The tenant is asked first, so that one that is over its own rate
+    /// Takes one line; all denials without a tenant count as one tenant's. The tenant's rate is checked first, so that a tenant over it
     /// takes nothing from the others.
     pub(super) fn take(&self, tenant: Option<&str>) -> Result<(), Exceeded> {
         let place = self.hasher.hash_one(tenant) % PLACES;
@@ -66,7 +66,7 @@ impl<C: Clock + Clone> Allowance<C> {
         self.all.check().map_err(|_| Exceeded::Global)
     }
 
-    /// Forgets tenants whose whole burst is there again.
+    /// Evicts tenants whose whole burst is available again.
     pub(super) fn evict_idle(&self) {
         self.tenants.retain_recent();
         self.tenants.shrink_to_fit();
@@ -83,9 +83,9 @@ mod tests {
 
     const ONE: Rate = Rate { per_second: 10, burst: 100 };
 
-    fn allowance(of_all: Rate) -> (Allowance<FakeRelativeClock>, FakeRelativeClock) {
+    fn allowance(total: Rate) -> (Allowance<FakeRelativeClock>, FakeRelativeClock) {
         let clock = FakeRelativeClock::default();
-        (Allowance::with_clock(ONE, of_all, &clock), clock)
+        (Allowance::with_clock(ONE, total, &clock), clock)
     }
 
     /// How many of `asked` lines `tenant` gets.

@@ -1,6 +1,6 @@
 //! The audit log: denials and refunds as JSON lines, through a bounded queue to a thread that writes them.
 //!
-//! Invariant: whoever records one never waits for the file. What the file cannot take in time is dropped and counted.
+//! Invariant: no decision waits for the file. Lines that the file cannot take in time are dropped and counted.
 
 mod output;
 
@@ -12,36 +12,36 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use arc_swap::ArcSwapOption;
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{IntCounter, Registry, register_int_counter_vec_with_registry, register_int_counter_with_registry};
 
 use super::allowance::{Allowance, Exceeded, Rate};
-use super::line::Line;
+use super::records::Line;
 use output::Output;
 
 /// With the longest texts the queue takes about 12 MB.
 const QUEUED_LINES: usize = 8_192;
-const LINES_OF_ONE: Rate = Rate { per_second: 10, burst: 100 };
-const LINES_OF_ALL: Rate = Rate { per_second: 2_000, burst: 4_000 };
-/// How long the end of the process waits for what is queued.
-const LAST_LINES: Duration = Duration::from_secs(2);
+const LINES_PER_TENANT: Rate = Rate { per_second: 10, burst: 100 };
+const LINES_TOTAL: Rate = Rate { per_second: 2_000, burst: 4_000 };
+/// How long the process waits at its end for queued lines.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where audit lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuditTarget {
     /// Standard output.
     StandardOutput,
-    /// Appended to, and opened anew when its path is another file.
+    /// Appended to, and reopened when its path is another file.
     File(PathBuf),
 }
 
 impl From<PathBuf> for AuditTarget {
-    /// `-` is standard output, as everywhere.
+    /// `-` is standard output.
     fn from(path: PathBuf) -> Self {
         if path == Path::new("-") { Self::StandardOutput } else { Self::File(path) }
     }
 }
 
-/// What became of audit lines.
+/// Counters of written and dropped lines.
 #[derive(Clone)]
 pub(super) struct AuditCounters {
     written: IntCounter,
@@ -53,13 +53,10 @@ pub(super) struct AuditCounters {
 
 impl AuditCounters {
     pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let written = IntCounter::new("rls_audit_written_total", "Lines written to the audit log")?;
-        let dropped = IntCounterVec::new(
-            Opts::new("rls_audit_dropped_total", "Denials and refunds that are missing in the audit log"),
-            &["cause"],
-        )?;
-        registry.register(Box::new(written.clone()))?;
-        registry.register(Box::new(dropped.clone()))?;
+        let (name, help) = ("rls_audit_written_total", "Lines written to the audit log");
+        let written = register_int_counter_with_registry!(name, help, registry)?;
+        let (name, help) = ("rls_audit_dropped_total", "Denials and refunds that are missing in the audit log");
+        let dropped = register_int_counter_vec_with_registry!(name, help, &["cause"], registry)?;
         let cause = |cause| dropped.get_metric_with_label_values(&[cause]);
         Ok(Self {
             written,
@@ -72,9 +69,9 @@ impl AuditCounters {
 }
 
 pub(super) struct AuditLog {
-    /// None once the log is finished.
+    /// `None` once the log is finished.
     queue: ArcSwapOption<SyncSender<Line>>,
-    /// Tells that the thread has ended, by being disconnected.
+    /// Disconnected once the thread has ended.
     ended: Mutex<Option<Receiver<()>>>,
     allowance: Allowance,
     counters: AuditCounters,
@@ -100,12 +97,12 @@ impl AuditLog {
         Ok(Self {
             queue: ArcSwapOption::from_pointee(queue),
             ended: Mutex::new(Some(ended)),
-            allowance: Allowance::new(LINES_OF_ONE, LINES_OF_ALL),
+            allowance: Allowance::new(LINES_PER_TENANT, LINES_TOTAL),
             counters,
         })
     }
 
-    /// Queues one line, or counts why not.
+    /// Queues one line, or counts it as dropped.
     pub(super) fn record(&self, line: Line) {
         match self.allowance.take(line.bare_tenant()) {
             Ok(()) => self.enqueue(line),
@@ -125,16 +122,16 @@ impl AuditLog {
         self.allowance.evict_idle();
     }
 
-    /// Waits until what is queued is written, or [`LAST_LINES`] are over.
+    /// Waits until what is queued is written, or [`FINISH_TIMEOUT`] are over.
     pub(super) fn finish(&self) {
-        self.finish_within(LAST_LINES);
+        self.finish_within(FINISH_TIMEOUT);
     }
 
-    fn finish_within(&self, patience: Duration) {
+    fn finish_within(&self, timeout: Duration) {
         self.queue.store(None);
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if ended.is_some_and(|ended| ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout)) {
-            tracing::warn!(waited = ?patience, "the audit log does not take its last lines; they are lost");
+        if ended.is_some_and(|ended| ended.recv_timeout(timeout) == Err(RecvTimeoutError::Timeout)) {
+            tracing::warn!(waited = ?timeout, "the last lines of the audit log could not be written in time; they are lost");
         }
     }
 }
@@ -145,7 +142,7 @@ impl Drop for AuditLog {
     }
 }
 
-/// Writes until the log is finished and nothing is queued. Lines that are there together are written together.
+/// Writes until the log is finished and nothing is queued. Lines that are queued together are written together.
 fn write_lines(lines: &Receiver<Line>, mut output: Output) {
     while let Ok(line) = lines.recv() {
         output.add(&line, Instant::now());

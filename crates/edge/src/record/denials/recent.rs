@@ -1,4 +1,4 @@
-//! The last denials, for whoever asks what is being denied right now.
+//! The recent denials, for the admin API.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use super::DenialRecord;
 /// How many are kept; with the longest texts they take less than 2 MB.
 const KEPT: usize = 1_000;
 
-/// The last denials in the order of their sequence numbers, oldest first.
+/// The recent denials in the order of their sequence numbers, oldest first.
 pub(super) struct Recent {
     ring: Mutex<Ring>,
 }
@@ -25,22 +25,22 @@ impl Default for Recent {
 }
 
 impl Recent {
-    /// Gives `recorded` its sequence number and keeps it; the oldest one goes.
-    pub(super) fn add(&self, recorded: DenialRecord) -> Arc<DenialRecord> {
-        let mut recorded = Arc::new(recorded);
+    /// Adds a denial with the next sequence number; the oldest one is dropped.
+    pub(super) fn add(&self, record: DenialRecord) -> Arc<DenialRecord> {
+        let mut record = Arc::new(record);
         let oldest;
         {
             let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(recorded) = Arc::get_mut(&mut recorded) {
-                recorded.sequence = ring.next;
+            if let Some(record) = Arc::get_mut(&mut record) {
+                record.sequence = ring.next;
             }
             ring.next = ring.next.saturating_add(1);
             oldest = if ring.denials.len() >= KEPT { ring.denials.pop_front() } else { None };
-            ring.denials.push_back(Arc::clone(&recorded));
+            ring.denials.push_back(Arc::clone(&record));
         }
         // Freed outside of the lock, which every denial takes.
         drop(oldest);
-        recorded
+        record
     }
 
     /// At most `limit` denials, newest first, with sequence numbers below `after`, of `tenant` with or without metadata.
@@ -64,7 +64,7 @@ mod tests {
     fn filled(tenants: &[&str]) -> Recent {
         let recent = Recent::default();
         for tenant in tenants {
-            recent.add(denied_push(tenant).into());
+            recent.add(denied_push(tenant));
         }
         recent
     }
@@ -94,12 +94,12 @@ mod tests {
     fn only_recent_denials_are_kept_and_paging_stays_stable() {
         let recent = Recent::default();
         for _ in 0..KEPT + 10 {
-            recent.add(denied_push("a").into());
+            recent.add(denied_push("a"));
         }
         let page = recent.page(None, None, usize::MAX);
         assert_eq!(page.len(), KEPT);
         assert_eq!(page.last().map(|one| one.sequence), Some(11));
-        recent.add(denied_push("a").into());
+        recent.add(denied_push("a"));
         check(&recent, (Some(1_009), None, 2), &[1_008, 1_007]);
         check(&recent, (Some(13), None, 2), &[12]);
     }
@@ -109,7 +109,7 @@ mod tests {
         let recent = Recent::default();
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| (0..100).for_each(|_| drop(recent.add(denied_push("a").into()))));
+                scope.spawn(|| (0..100).for_each(|_| drop(recent.add(denied_push("a")))));
             }
         });
         check(&recent, (None, None, 400), &(1..=400).rev().collect::<Vec<_>>());

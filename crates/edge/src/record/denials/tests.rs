@@ -1,24 +1,21 @@
 use std::io;
 use std::sync::Mutex;
 
-use enforce::DenyReason;
+use enforce::{Denial, DenyReason};
 use limits::Mode;
 use remote_write::PushCounts;
 
 use super::*;
 
 /// A denial of a tenant.
-pub(super) fn denied_push(tenant: &str) -> DeniedPush {
-    DeniedPush {
-        tenant: Some(tenant.into()),
-        mode: Mode::Enforce,
-        reason: DenyReason::RequestRate,
-        message: "the request has been rejected because the tenant exceeded the request rate limit".to_owned(),
-        api: "check",
-        counts: PushCounts { samples: 3, ..PushCounts::default() },
-        body_bytes: None,
-        retry_attempt: 0,
-    }
+pub(super) fn denied_push(tenant: &str) -> DenialRecord {
+    record(Some(tenant), Mode::Enforce)
+}
+
+fn record(tenant: Option<&str>, mode: Mode) -> DenialRecord {
+    let message = "the request has been rejected because the tenant exceeded the request rate limit";
+    let record = DenialRecord::new("check", tenant, mode, &Denial::new(DenyReason::RequestRate, message));
+    DenialRecord { counts: PushCounts { samples: 3, ..PushCounts::default() }, ..record }
 }
 
 /// What `act` logs at this level.
@@ -70,7 +67,7 @@ fn a_denial_is_recent_audited_and_logged() {
 fn log_lines_mark_shadow_denials_and_omit_unknown_tenants() {
     let denials = denials();
     let log = logged(tracing::Level::INFO, || {
-        denials.record(DeniedPush { tenant: None, mode: Mode::Shadow, ..denied_push("") });
+        denials.record(record(None, Mode::Shadow));
     });
     assert!(log.contains("push would be denied reason=") && log.contains(r#"mode="shadow""#), "{log}");
 }

@@ -79,7 +79,7 @@ fn both_decisions_are_counted_and_exist_from_the_start() {
 fn many_tenants_make_few_series_that_count_every_decision() {
     let fixture = Fixture::new();
     fixture.record(names("calm", 100_000), false);
-    assert_eq!(fixture.tenants().len(), PLACES_OF_INNOCENTS);
+    assert_eq!(fixture.tenants().len(), PLACES_WITHOUT_DENIAL);
     fixture.record(names("loud", 100_000), true);
     assert_eq!(fixture.tenants().len(), PLACES);
     fixture.record(names("loud", 100_000), false);
@@ -102,7 +102,7 @@ fn a_denied_tenant_displaces_tenants_never_denied() {
 #[test]
 fn a_denied_tenant_frees_its_place_among_undenied_ones() {
     let fixture = Fixture::new();
-    fixture.record(names("calm", PLACES_OF_INNOCENTS), false);
+    fixture.record(names("calm", PLACES_WITHOUT_DENIAL), false);
     fixture.metrics.record("late", false);
     fixture.check(OTHER, (1, 0));
     fixture.record(names("calm", 1).chain(names("calm", 1)), true);
@@ -192,6 +192,6 @@ fn threads_racing_at_the_bounds_lose_nothing() {
     fixture.metrics.evict_idle(start);
     fixture.metrics.evict_idle(start + IDLE);
     let left =
-        [&fixture.metrics.taken, &fixture.metrics.innocents].map(|bounded| bounded.taken.load(Ordering::Relaxed));
+        [&fixture.metrics.taken, &fixture.metrics.never_denied].map(|bounded| bounded.taken.load(Ordering::Relaxed));
     assert_eq!((fixture.tenants().len(), left), (0, [0, 0]));
 }

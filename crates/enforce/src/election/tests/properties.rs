@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::election::pair::FORGET_AFTER_MILLIS;
+use crate::election::pair::EXPIRES_AFTER_MILLIS;
 use crate::election::tenant_elections::PAIR_BYTES;
 
 const CLUSTERS: [&str; 3] = ["c", "d", "e"];
@@ -42,7 +42,7 @@ fn pauses() -> impl Strategy<Value = i64> {
     prop_oneof![
         12 => 0_i64..20_000,
         3 => 20_000_i64..100_000,
-        1 => FORGET_AFTER_MILLIS - 60_000..FORGET_AFTER_MILLIS + 60_000,
+        1 => EXPIRES_AFTER_MILLIS - 60_000..EXPIRES_AFTER_MILLIS + 60_000,
         1 => -5_000_i64..0,
     ]
 }
@@ -127,7 +127,7 @@ fn naive_push(
     for naive in known.values_mut() {
         naive.ticks(rules, from, now);
     }
-    known.retain(|_, naive| now.since(naive.active_at) < FORGET_AFTER_MILLIS);
+    known.retain(|_, naive| now.since(naive.active_at) < EXPIRES_AFTER_MILLIS);
     if !known.contains_key(&cluster) && rules.max_clusters > 0 && known.len() as i64 >= rules.max_clusters {
         return ReplicaStatus::TooManyClusters;
     }

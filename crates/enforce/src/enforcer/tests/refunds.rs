@@ -97,7 +97,7 @@ fn an_overfull_edge_converges_to_mimir_despite_refunds() {
             continue;
         }
         if mimir.charge_items(&tenant("a"), hundred, 10, now) != Decision::Allow {
-            edge.refund_refused_items(&tenant("a"), hundred, 10, now);
+            edge.refund_denied_items(&tenant("a"), hundred, 10, now);
             refused += 10;
             late += if tick >= 1_000 { 10 } else { 0 };
         }
@@ -110,19 +110,19 @@ fn an_overfull_edge_converges_to_mimir_despite_refunds() {
 #[test]
 fn refunds_of_mimirs_429s_are_bounded_by_a_burst() {
     let (enforcer, ten) = (Enforcer::new(), limit(10.0, 10));
-    assert!(!enforcer.refund_refused_items(&tenant("a"), ten, 1, START), "nothing was charged");
+    assert!(!enforcer.refund_denied_items(&tenant("a"), ten, 1, START), "nothing was charged");
     assert_eq!(enforcer.tenants(), 0);
     for (number, expected) in [(0, true), (1, true), (2, false)] {
         let now = START;
         check(&enforcer.charge_items(&tenant("a"), ten, 5, now), None);
-        assert_eq!(enforcer.refund_refused_items(&tenant("a"), ten, 5, now), expected, "{number}");
-        assert_eq!(enforcer.refund_refused_requests(&tenant("a"), ten, 5, now), expected, "{number}");
+        assert_eq!(enforcer.refund_denied_items(&tenant("a"), ten, 5, now), expected, "{number}");
+        assert_eq!(enforcer.refund_denied_requests(&tenant("a"), ten, 5, now), expected, "{number}");
     }
     assert_eq!(tokens(&enforcer, &tenant("a"), ten, START), Some(5.0));
     // One a second.
-    assert!(!enforcer.refund_refused_items(&tenant("a"), ten, 5, seconds(4)));
-    assert!(enforcer.refund_refused_items(&tenant("a"), ten, 5, seconds(5)));
-    assert!(enforcer.refund_refused_items(&tenant("a"), UNLIMITED, u64::MAX, seconds(5)));
+    assert!(!enforcer.refund_denied_items(&tenant("a"), ten, 5, seconds(4)));
+    assert!(enforcer.refund_denied_items(&tenant("a"), ten, 5, seconds(5)));
+    assert!(enforcer.refund_denied_items(&tenant("a"), UNLIMITED, u64::MAX, seconds(5)));
 }
 
 /// A push and, if it is to come back once it was charged, how much later.

@@ -79,7 +79,7 @@ async fn rates_until_3(first: SocketAddr, second: SocketAddr, age: Duration) -> 
     follower.stale_after = Duration::from_millis(100);
     let following = tokio::spawn(follower.follow());
     let mut rates = Vec::new();
-    let is_3 = |state: &limits::ControlState| {
+    let is_3 = |state: &limits::LoadedLimits| {
         let rate = state.limits.as_ref().and_then(|limits| limits.entry("a")).map(|entry| entry.limits.request_rate);
         rates.extend(rate.filter(|rate| rates.last() != Some(rate)));
         rate == Some(3.0)

@@ -33,7 +33,7 @@ fn seen(revisions: &Revisions) -> (usize, Option<String>, Vec<String>) {
 #[test]
 fn revisions_of_one_object_are_told_apart_by_age() {
     let revisions = read("9", "overrides: {a: {}}");
-    let origin = |uid: &str, version: &str| Origin { uid: uid.into(), resource_version: version.into() };
+    let origin = |uid: &str, version: &str| ObjectRevision { uid: uid.into(), resource_version: version.into() };
     assert_eq!(revisions.relation(&origin("u", "9")), Relation::Same);
     assert_eq!(revisions.relation(&origin("u", "8")), Relation::Older);
     assert_eq!(revisions.relation(&origin("u", "10")), Relation::Newer);
@@ -57,7 +57,7 @@ fn problems_follow_the_object_read_even_if_it_is_rejected() {
     for revisions in [&mut never_good, &mut replaced] {
         revisions.apply(&content("v", "10", &bad));
         let read = revisions.state().read;
-        assert_eq!(read.as_deref(), Some(&Origin { uid: "v".into(), resource_version: "10".into() }));
+        assert_eq!(read.as_deref(), Some(&ObjectRevision { uid: "v".into(), resource_version: "10".into() }));
     }
     assert_eq!(never_good.state().origin, None, "no limits are from it");
 }
@@ -69,7 +69,7 @@ fn a_rejected_document_keeps_the_limits_and_their_revision() {
     let (tenants, version, problems) = seen(&revisions);
     assert_eq!((tenants, version.as_deref(), problems.len()), (1, Some("9"), 1));
     assert!(!revisions.is_in_force(), "what holds is not what is there");
-    let older = Origin { uid: "u".into(), resource_version: "9".into() };
+    let older = ObjectRevision { uid: "u".into(), resource_version: "9".into() };
     assert_eq!(revisions.relation(&older), Relation::Older, "a refused revision was read all the same");
 }
 
@@ -142,7 +142,7 @@ fn problems_of_an_object_selected_by_label_carry_its_name() {
     let content = content("u", "10", &[("runtime.yaml", "overrides: {a: {}}")]);
     revisions.apply(&content);
     assert_eq!(names.of(&content.origin).map(|name| name.to_string()).as_deref(), Some("mimir/mimir-runtime"));
-    let other = Origin { uid: "v".into(), resource_version: "10".into() };
+    let other = ObjectRevision { uid: "v".into(), resource_version: "10".into() };
     assert_eq!(names.of(&other), None);
     revisions.set_missing(true);
     assert!(seen(&revisions).2[0].starts_with("mimir/mimir-runtime: the ConfigMap was deleted"));

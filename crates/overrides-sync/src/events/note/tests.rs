@@ -6,8 +6,8 @@ fn configmap(name: &str) -> NamespacedName {
     NamespacedName { namespace: "mimir".to_owned(), name: name.to_owned() }
 }
 
-fn origin(uid: &str) -> Origin {
-    Origin { uid: uid.into(), resource_version: "7".into() }
+fn origin(uid: &str) -> ObjectRevision {
+    ObjectRevision { uid: uid.into(), resource_version: "7".into() }
 }
 
 fn problem(severity: Severity, message: &str) -> Problem {

@@ -1,4 +1,4 @@
-//! A bucket as Envoy's rate limit protocol words it: a whole number of hits in a unit of time.
+//! A bucket in Envoy's rate limit protocol: a whole number of hits in a unit of time.
 
 use std::time::Duration;
 
@@ -8,33 +8,33 @@ use limits::{Mode, Rate};
 use proto::envoy::service::ratelimit::v3::rate_limit_response::rate_limit::Unit;
 use proto::envoy::service::ratelimit::v3::rate_limit_response::{Code, DescriptorStatus, RateLimit};
 
-/// The units from the finest on: the first in which the rate is at least 1 says it with the least loss.
+/// The units from the finest on: the first in which the rate is at least 1 rounds it the least.
 const UNITS: [(Unit, f64); 4] =
     [(Unit::Second, 1.0), (Unit::Minute, 60.0), (Unit::Hour, 3_600.0), (Unit::Day, 86_400.0)];
 
-/// The status of a descriptor that was charged, or of one that nothing limits.
+/// The status of a descriptor that was charged, or of an unlimited one.
 ///
-/// Over the limit, the reset is when these hits would pass; else it is when the bucket is full again. It is left out where that never happens.
+/// Over the limit, the reset is when these hits would pass; otherwise, when the bucket is full again. It is absent if that never happens.
 pub(super) fn status_of(charged: Option<(&HitsVerdict, Hits)>) -> DescriptorStatus {
     let mut status = DescriptorStatus { limit_remaining: u32::MAX, ..DescriptorStatus::default() };
     status.set_code(Code::Ok);
     let Some((verdict, hits)) = charged else { return status };
-    let refused = matches!((&verdict.decision, verdict.mode), (Decision::Deny(_), Mode::Enforce));
-    if refused {
+    let denied = matches!((&verdict.decision, verdict.mode), (Decision::Deny(_), Mode::Enforce));
+    if denied {
         status.set_code(Code::OverLimit);
     }
     if let Some(level) = &verdict.level {
         status.current_limit = limit_of(level, hits);
         // The cast drops the fraction, is 0 for a debt and for NaN, and saturates.
         status.limit_remaining = level.tokens().map_or(u32::MAX, |tokens| tokens as u32);
-        status.duration_until_reset = reset_after(level, hits, refused).and_then(|wait| wait.try_into().ok());
+        status.duration_until_reset = reset_after(level, hits, denied).and_then(|wait| wait.try_into().ok());
     }
     status
 }
 
-fn reset_after(level: &Level, hits: Hits, refused: bool) -> Option<Duration> {
+fn reset_after(level: &Level, hits: Hits, denied: bool) -> Option<Duration> {
     let (Hits::Requests(count) | Hits::Items(count)) = hits;
-    if refused { level.wait_for(count) } else { level.wait_until_full() }
+    if denied { level.wait_for(count) } else { level.wait_until_full() }
 }
 
 fn limit_of(level: &Level, hits: Hits) -> Option<RateLimit> {

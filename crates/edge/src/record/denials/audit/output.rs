@@ -1,4 +1,4 @@
-//! What the audit thread writes to: a buffer before a file that may be rotated, or before standard output.
+//! The output of the audit thread: a buffer in front of standard output or of a file, which may be rotated.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -14,13 +14,13 @@ use serde::Serialize;
 
 use super::{AuditCounters, AuditTarget};
 
-/// The buffer is written when it has so many bytes, and whenever nothing more is queued.
+/// The buffer is written at this size, and whenever nothing more is queued.
 const WRITE_AT_BYTES: usize = 64 << 10;
-/// How often the path is asked whether it is still the file that is open.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often a fault is logged while it lasts.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
-/// For the owner to write and the group, such as a log shipper's, to read.
+/// How often to check whether the path is still the open file.
+const CHECK_PATH_EVERY: Duration = Duration::from_secs(1);
+/// How often a lasting error is logged.
+const LOG_ERROR_EVERY: Duration = Duration::from_secs(10);
+/// The owner writes, and the group, such as a log shipper's, reads.
 const PERMISSIONS: u32 = 0o640;
 
 enum Sink {
@@ -34,8 +34,8 @@ pub(super) struct Output {
     sink: Sink,
     buffer: Vec<u8>,
     /// Whether the last write ended within a line.
-    torn: bool,
-    complained: Option<Instant>,
+    mid_line: bool,
+    error_logged_at: Option<Instant>,
     counters: AuditCounters,
 }
 
@@ -54,10 +54,10 @@ impl Output {
     }
 
     fn new(sink: Sink, counters: AuditCounters) -> Self {
-        Self { sink, buffer: Vec::with_capacity(WRITE_AT_BYTES), torn: false, complained: None, counters }
+        Self { sink, buffer: Vec::with_capacity(WRITE_AT_BYTES), mid_line: false, error_logged_at: None, counters }
     }
 
-    /// Takes one line; it is written with the next [`Output::flush`], or now if there is much to write.
+    /// Adds one line. It is written with the next [`Output::flush`], or now if the buffer is full.
     pub(super) fn add(&mut self, line: &impl Serialize, now: Instant) {
         let start = self.buffer.len();
         match serde_json::to_writer(&mut self.buffer, line) {
@@ -65,7 +65,7 @@ impl Output {
             Err(error) => {
                 self.buffer.truncate(start);
                 self.counters.write_error.inc();
-                self.complain(&error.into(), now);
+                self.log_error(&error.into(), now);
             }
         }
         if self.buffer.len() >= WRITE_AT_BYTES {
@@ -73,7 +73,7 @@ impl Output {
         }
     }
 
-    /// Writes what there is. Lines that cannot be written are counted and dropped.
+    /// Writes the buffer. Lines that cannot be written are counted and dropped.
     pub(super) fn flush(&mut self, now: Instant) {
         let mut buffer = mem::take(&mut self.buffer);
         if buffer.is_empty() {
@@ -81,25 +81,25 @@ impl Output {
         }
         if let Sink::File(file) = &mut self.sink {
             match file.follow_path(now) {
-                Ok(true) => self.torn = false,
+                Ok(true) => self.mid_line = false,
                 Ok(false) => {}
-                Err(error) => self.complain(&error, now),
+                Err(error) => self.log_error(&error, now),
             }
         }
         if let Err(error) = self.write(&buffer) {
-            self.complain(&error.into(), now);
+            self.log_error(&error.into(), now);
         }
         buffer.clear();
         self.buffer = buffer;
     }
 
-    /// Writes whole lines, after the end of one that was cut off by an earlier fault.
+    /// Writes whole lines, and first a line break if an earlier error cut off a line.
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         let result = match &mut self.sink {
-            Sink::StandardOutput => write_counted(&mut io::stdout().lock(), lines, &mut self.torn),
-            Sink::File(file) => write_counted(&mut file.file, lines, &mut self.torn),
+            Sink::StandardOutput => write_counted(&mut io::stdout().lock(), lines, &mut self.mid_line),
+            Sink::File(file) => write_counted(&mut file.file, lines, &mut self.mid_line),
             #[cfg(test)]
-            Sink::Other(writer) => write_counted(writer, lines, &mut self.torn),
+            Sink::Other(writer) => write_counted(writer, lines, &mut self.mid_line),
         };
         let (written, result) = result;
         let (written, all) = (count_lines(lines.get(..written).unwrap_or_default()), count_lines(lines));
@@ -108,33 +108,33 @@ impl Output {
         result
     }
 
-    fn complain(&mut self, error: &anyhow::Error, now: Instant) {
-        if self.complained.is_none_or(|last| now.saturating_duration_since(last) >= COMPLAIN_EVERY) {
-            self.complained = Some(now);
+    fn log_error(&mut self, error: &anyhow::Error, now: Instant) {
+        if self.error_logged_at.is_none_or(|last| now.saturating_duration_since(last) >= LOG_ERROR_EVERY) {
+            self.error_logged_at = Some(now);
             tracing::warn!("the audit log cannot be written: {error:#}");
         }
     }
 }
 
-/// Writes `lines` as far as it goes: how many bytes of them, and what went wrong.
-fn write_counted(sink: &mut impl Write, lines: &[u8], torn: &mut bool) -> (usize, io::Result<()>) {
+/// Writes `lines` up to the first error. Returns how many bytes of them were written, and the error.
+fn write_counted(sink: &mut impl Write, lines: &[u8], mid_line: &mut bool) -> (usize, io::Result<()>) {
     let mut written = 0;
     let result = loop {
         let rest = lines.get(written..).unwrap_or_default();
-        let next = if *torn { b"\n".as_slice() } else { rest };
+        let next = if *mid_line { b"\n".as_slice() } else { rest };
         if next.is_empty() {
             break sink.flush();
         }
         match sink.write(next) {
             Ok(0) => break Err(ErrorKind::WriteZero.into()),
-            Ok(_) if *torn => *torn = false,
+            Ok(_) if *mid_line => *mid_line = false,
             Ok(bytes) => written += bytes,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => break Err(error),
         }
     };
     if written > 0 {
-        *torn = lines.get(..written).is_some_and(|written| !written.ends_with(b"\n"));
+        *mid_line = lines.get(..written).is_some_and(|written| !written.ends_with(b"\n"));
     }
     (written, result)
 }
@@ -143,12 +143,12 @@ fn count_lines(bytes: &[u8]) -> u64 {
     bytes.iter().map(|&byte| u64::from(byte == b'\n')).sum()
 }
 
-/// A file that is opened anew when its path is another file, or none: that is how logs are rotated.
+/// A file that is reopened when its path is another file, or none, after log rotation.
 struct RotatedFile {
     path: PathBuf,
     file: File,
     identity: Identity,
-    looked: Instant,
+    checked_at: Instant,
 }
 
 /// Device and inode.
@@ -157,19 +157,19 @@ type Identity = (u64, u64);
 impl RotatedFile {
     fn open(path: PathBuf, now: Instant) -> anyhow::Result<Self> {
         let (file, identity) = open_to_append(&path)?;
-        Ok(Self { path, file, identity, looked: now })
+        Ok(Self { path, file, identity, checked_at: now })
     }
 
-    /// Whether the file was opened anew. After an error the old one is still written to.
+    /// Reopens the file if it was rotated; whether it was. After an error, lines still go to the old file.
     fn follow_path(&mut self, now: Instant) -> anyhow::Result<bool> {
-        if now.saturating_duration_since(self.looked) < LOOK_EVERY {
+        if now.saturating_duration_since(self.checked_at) < CHECK_PATH_EVERY {
             return Ok(false);
         }
-        self.looked = now;
+        self.checked_at = now;
         match std::fs::metadata(&self.path) {
             Ok(metadata) if identity(&metadata) == self.identity => return Ok(false),
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot look at {}", self.path.display()));
+                return Err(error).with_context(|| format!("cannot read the metadata of {}", self.path.display()));
             }
             Ok(_) | Err(_) => {}
         }
@@ -179,13 +179,13 @@ impl RotatedFile {
 }
 
 fn open_to_append(path: &Path) -> anyhow::Result<(File, Identity)> {
-    open_at_once(path).with_context(|| format!("cannot append to {}", path.display()))
+    open_nonblocking(path).with_context(|| format!("cannot append to {}", path.display()))
 }
 
-/// The file, whose writes wait as ever. The start of a server must not wait for somebody who reads a pipe.
-fn open_at_once(path: &Path) -> anyhow::Result<(File, Identity)> {
-    let at_once = OFlags::NONBLOCK.bits().cast_signed();
-    let opened = OpenOptions::new().append(true).create(true).mode(PERMISSIONS).custom_flags(at_once).open(path);
+/// Opens without blocking, or the start of a server would wait for the reader of a pipe. Writes block.
+fn open_nonblocking(path: &Path) -> anyhow::Result<(File, Identity)> {
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    let opened = OpenOptions::new().append(true).create(true).mode(PERMISSIONS).custom_flags(nonblocking).open(path);
     let file = match opened {
         Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
             return Err(error)

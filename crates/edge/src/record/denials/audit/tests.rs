@@ -10,7 +10,7 @@ fn counters() -> AuditCounters {
 }
 
 fn line(tenant: &str) -> Line {
-    Line::Denial(Arc::new(denied_push(tenant).into()))
+    Line::Denial(Arc::new(denied_push(tenant)))
 }
 
 /// A writer that takes nothing until its other end is dropped.

@@ -15,7 +15,7 @@ fn counters() -> AuditCounters {
 }
 
 fn line(tenant: &str) -> DenialRecord {
-    denied_push(tenant).into()
+    denied_push(tenant)
 }
 
 /// The tenants of the lines in a file; every line must be JSON.
@@ -69,18 +69,18 @@ fn lines_are_appended_to_a_group_readable_file() {
 fn a_rotated_file_is_reopened_within_a_second() {
     let mut fixture = Fixture::new();
     fs::rename(fixture.path("audit"), fixture.path("audit.1")).unwrap();
-    fixture.write("a", LOOK_EVERY / 2);
-    fixture.write("b", LOOK_EVERY);
+    fixture.write("a", CHECK_PATH_EVERY / 2);
+    fixture.write("b", CHECK_PATH_EVERY);
     assert_eq!(tenants(&fixture.path("audit.1")), ["a"]);
     assert_eq!(tenants(&fixture.path("audit")), ["b"]);
 
     fs::write(fixture.path("next"), "").unwrap();
     fs::rename(fixture.path("next"), fixture.path("audit")).unwrap();
-    fixture.write("c", LOOK_EVERY * 2);
+    fixture.write("c", CHECK_PATH_EVERY * 2);
     assert_eq!(tenants(&fixture.path("audit")), ["c"]);
 
     fs::remove_file(fixture.path("audit")).unwrap();
-    fixture.write("d", LOOK_EVERY * 3);
+    fixture.write("d", CHECK_PATH_EVERY * 3);
     assert_eq!(tenants(&fixture.path("audit")), ["d"]);
 }
 
@@ -89,10 +89,10 @@ fn a_failed_reopen_keeps_the_old_file() {
     let mut fixture = Fixture::new();
     fs::rename(fixture.path("audit"), fixture.path("audit.1")).unwrap();
     fs::create_dir(fixture.path("audit")).unwrap();
-    fixture.write("a", LOOK_EVERY);
+    fixture.write("a", CHECK_PATH_EVERY);
     assert_eq!(tenants(&fixture.path("audit.1")), ["a"]);
     fs::remove_dir(fixture.path("audit")).unwrap();
-    fixture.write("b", LOOK_EVERY * 2);
+    fixture.write("b", CHECK_PATH_EVERY * 2);
     assert_eq!(tenants(&fixture.path("audit")), ["b"]);
 }
 

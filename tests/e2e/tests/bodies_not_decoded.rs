@@ -1,4 +1,4 @@
-//! Bodies that the edge is not to see (`limits.enforceBodyParsing=false`): Envoy sends or withholds them, mimir-rls reads them or does not.
+//! Bodies that are not decoded (`limits.enforceBodyParsing=false`): Envoy sends them or not, mimir-rls decodes them or not.
 
 use e2e::{Body, Edge, Request, noisy, push_request, samples};
 
@@ -15,30 +15,33 @@ const EDGE_CONFIG: &str = "{ mode: enforce, tenants: { brief: { edge_limits: { m
 #[derive(Clone, Copy, Debug)]
 struct Combination {
     envoy_sends: bool,
-    rls_reads: bool,
+    rls_decodes: bool,
     /// Whether Envoy's ratelimit filter charges the samples.
     rate_limit: bool,
 }
 
 impl Combination {
     fn all() -> impl Iterator<Item = Self> {
-        (0..8).map(|bits| Self { envoy_sends: bits & 1 == 0, rls_reads: bits & 2 == 0, rate_limit: bits & 4 != 0 })
+        (0..8).map(|bits| Self { envoy_sends: bits & 1 == 0, rls_decodes: bits & 2 == 0, rate_limit: bits & 4 != 0 })
     }
 
     fn start(self) -> Edge {
-        let mut edge =
-            Edge::builder().rls_arguments(&[if self.rls_reads { "--read-bodies=on" } else { "--read-bodies=off" }]);
+        let mut edge = Edge::builder().rls_arguments(&[if self.rls_decodes {
+            "--decode-bodies=on"
+        } else {
+            "--decode-bodies=off"
+        }]);
         if self.rate_limit {
             edge = edge.charge_samples_in_rate_limit();
         }
         if !self.envoy_sends {
-            edge = edge.withholding_bodies();
+            edge = edge.without_bodies();
         }
         edge.edge_config(EDGE_CONFIG).start(LIMITS)
     }
 
     fn limits_samples(self) -> bool {
-        self.envoy_sends && self.rls_reads
+        self.envoy_sends && self.rls_decodes
     }
 }
 
@@ -87,9 +90,9 @@ fn samples_are_limited_only_where_bodies_are_sent_and_read_requests_and_sizes_al
         assert_eq!(statuses, [200, 200, 200, 429, 429], "{combination:?}");
         let statuses: Vec<u16> = [100, 2000].map(|bytes| edge.push("brief", &noisy(bytes).bytes).status).to_vec();
         assert_eq!(statuses, [200, 413], "{combination:?}");
-        let withheld = r#"rls_decisions_total{decision="allow",mode="enforce",reason="body_withheld"}"#;
+        let not_decoded = r#"rls_decisions_total{decision="allow",mode="enforce",reason="body_not_decoded"}"#;
         let expected = if combination.limits_samples() { 0.0 } else { 8.0 };
-        assert_eq!(edge.rls.metric(withheld), Some(expected), "{combination:?}");
+        assert_eq!(edge.rls.metric(not_decoded), Some(expected), "{combination:?}");
         let asked = r#"rls_rate_limit_descriptors_total{code="ok",descriptor="tenant"}"#;
         assert!(
             combination.limits_samples() || edge.rls.metric(asked).unwrap_or_default() == 0.0,

@@ -1,4 +1,4 @@
-//! Bodies that the edge does not see: Envoy withholds them, mimir-rls does not read them, or both. Only requests and sizes are limited then.
+//! Bodies that are not decoded: Envoy does not send them, mimir-rls does not decode them, or both. Only requests and sizes are limited then.
 
 use proto::envoy::service::auth::v3::CheckResponse;
 use proto::well_known::value::Kind;
@@ -21,15 +21,15 @@ const V2: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Envoy {
     Sends,
-    Withholds,
+    DoesNotSend,
 }
 
-/// Who sees bodies, and whether that leaves samples to charge.
+/// Who sends and who decodes bodies, and whether samples are charged.
 const COMBINATIONS: [(Envoy, &str, bool); 4] = [
     (Envoy::Sends, "on", true),
     (Envoy::Sends, "off", false),
-    (Envoy::Withholds, "on", false),
-    (Envoy::Withholds, "off", false),
+    (Envoy::DoesNotSend, "on", false),
+    (Envoy::DoesNotSend, "off", false),
 ];
 
 /// The pushes of a tenant that Mimir takes: both protocols, a pair, rewritten labels, a spelling of its own, a partly invalid one and one that
@@ -62,7 +62,7 @@ async fn ask(
         ("content-length", length.as_str()),
     ];
     let mut request = question(&headers, if envoy == Envoy::Sends { body } else { Vec::new() });
-    if envoy == Envoy::Withholds
+    if envoy == Envoy::DoesNotSend
         && let Some(attributes) = &mut request.attributes
     {
         attributes.context_extensions.insert("body".to_owned(), "withheld".to_owned());
@@ -78,58 +78,58 @@ fn left_to_charge(response: &CheckResponse) -> Option<&str> {
     }
 }
 
-fn withheld() -> &'static str {
-    r#"rls_decisions_total{decision="allow",mode="enforce",reason="body_withheld"}"#
+fn not_decoded() -> &'static str {
+    r#"rls_decisions_total{decision="allow",mode="enforce",reason="body_not_decoded"}"#
 }
 
 #[tokio::test]
 async fn no_combination_refuses_a_legal_push() -> anyhow::Result<()> {
-    for (envoy, read, reads) in COMBINATIONS {
+    for (envoy, state, decodes) in COMBINATIONS {
         for charging in ["check", "rate-limit"] {
-            let flags = [format!("--read-bodies={read}"), format!("--charge-samples-in={charging}")];
+            let flags = [format!("--decode-bodies={state}"), format!("--charge-samples-in={charging}")];
             let server = Server::start(LIMITS, &flags.each_ref().map(String::as_str)).await?;
             let pushes = legal_pushes();
             let count = pushes.len() as f64;
             for push in pushes {
                 let tenant = push.0;
                 let response = ask(&server, envoy, push).await?;
-                assert!(reads || left_to_charge(&response).is_none(), "{envoy:?} {flags:?} {tenant}");
+                assert!(decodes || left_to_charge(&response).is_none(), "{envoy:?} {flags:?} {tenant}");
                 assert_eq!(Answer::of(response).status, 200, "{envoy:?} {flags:?} {tenant}");
             }
-            let expected = if reads { 0.0 } else { count };
-            assert_eq!(server.metric(withheld()).await?, Some(expected), "{envoy:?} {flags:?}");
+            let expected = if decodes { 0.0 } else { count };
+            assert_eq!(server.metric(not_decoded()).await?, Some(expected), "{envoy:?} {flags:?}");
         }
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn only_a_body_that_is_sent_and_read_costs_samples() -> anyhow::Result<()> {
-    for (envoy, read, reads) in COMBINATIONS {
-        let flag = format!("--read-bodies={read}");
+async fn only_a_body_that_is_sent_and_decoded_costs_samples() -> anyhow::Result<()> {
+    for (envoy, state, decodes) in COMBINATIONS {
+        let flag = format!("--decode-bodies={state}");
         let server = Server::start(LIMITS, &[&flag]).await?;
         let mut refused = 0;
         for body in [samples(Protocol::V1, 2), samples(Protocol::V1, 1), samples(Protocol::V1, 3), b"junk".to_vec()] {
             refused += i32::from(Answer::of(ask(&server, envoy, ("plain", None, body)).await?).status != 200);
         }
-        assert_eq!(refused, if reads { 3 } else { 0 }, "{envoy:?} {flag}");
+        assert_eq!(refused, if decodes { 3 } else { 0 }, "{envoy:?} {flag}");
         let left = server.json("/api/v1/tenants/plain").await?["ingestion"]["tokens"].as_f64().unwrap_or(-1.0);
-        assert!(if reads { left < 1.0 } else { left > 1.999 }, "{envoy:?} {flag}: {left} tokens");
+        assert!(if decodes { left < 1.0 } else { left > 1.999 }, "{envoy:?} {flag}: {left} tokens");
         for counted in [r#"rls_samples_total{decision="allow"}"#, r#"rls_samples_total{decision="deny"}"#] {
-            assert!(reads || server.metric(counted).await? == Some(0.0), "{envoy:?} {flag}: {counted}");
+            assert!(decodes || server.metric(counted).await? == Some(0.0), "{envoy:?} {flag}: {counted}");
         }
-        assert!(reads || server.metric(r#"rls_body_parse_errors_total{kind="snappy"}"#).await? == Some(0.0));
+        assert!(decodes || server.metric(r#"rls_body_parse_errors_total{kind="snappy"}"#).await? == Some(0.0));
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn hits_carry_samples_only_where_bodies_are_decoded() -> anyhow::Result<()> {
-    for (envoy, read, reads) in COMBINATIONS {
-        let flag = format!("--read-bodies={read}");
+    for (envoy, state, decodes) in COMBINATIONS {
+        let flag = format!("--decode-bodies={state}");
         let server = Server::start(LIMITS, &[&flag, "--charge-samples-in=rate-limit"]).await?;
         let response = ask(&server, envoy, ("plain", None, samples(Protocol::V1, 2))).await?;
-        assert_eq!(left_to_charge(&response), reads.then_some("2"), "{envoy:?} {flag}");
+        assert_eq!(left_to_charge(&response), decodes.then_some("2"), "{envoy:?} {flag}");
     }
     Ok(())
 }
@@ -137,8 +137,8 @@ async fn hits_carry_samples_only_where_bodies_are_decoded() -> anyhow::Result<()
 #[tokio::test]
 async fn requests_tenants_and_sizes_are_limited_in_every_combination() -> anyhow::Result<()> {
     let edge = "{ mode: enforce, tenants: { brief: { edge_limits: { max_body_bytes: 20 } } } }";
-    for (envoy, read, _) in COMBINATIONS {
-        let flag = format!("--read-bodies={read}");
+    for (envoy, state, _) in COMBINATIONS {
+        let flag = format!("--decode-bodies={state}");
         let server = Server::start_with(LIMITS, edge, &[&flag, "--max-request-bytes=1000"]).await?;
         let status = async |tenant: &str, body: Vec<u8>| -> anyhow::Result<i32> {
             Ok(Answer::of(ask(&server, envoy, (tenant, None, body)).await?).status)
@@ -156,9 +156,9 @@ async fn requests_tenants_and_sizes_are_limited_in_every_combination() -> anyhow
 }
 
 #[tokio::test]
-async fn a_body_that_nobody_reads_need_not_be_whole() -> anyhow::Result<()> {
+async fn a_body_that_is_not_decoded_need_not_be_whole() -> anyhow::Result<()> {
     let partial = [("x-scope-orgid", "plain"), ("x-envoy-auth-partial-body", "true")];
-    for (flag, expected) in [("--read-bodies=on", 413), ("--read-bodies=off", 200)] {
+    for (flag, expected) in [("--decode-bodies=on", 413), ("--decode-bodies=off", 200)] {
         let server = Server::start(LIMITS, &[flag]).await?;
         let answer = Answer::of(server.ask(&partial, b"the beginning".to_vec()).await?);
         assert_eq!(answer.status, expected, "{flag}");
@@ -167,8 +167,8 @@ async fn a_body_that_nobody_reads_need_not_be_whole() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn explain_says_that_bodies_are_not_read() -> anyhow::Result<()> {
-    let server = Server::start(LIMITS, &["--read-bodies=off"]).await?;
+async fn explain_says_that_bodies_are_not_decoded() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &["--decode-bodies=off"]).await?;
     let explain = async |tenant: &str, query: &str, body: Vec<u8>| -> anyhow::Result<Value> {
         let url = format!("{}/api/v1/explain{query}", server.http);
         let asked = reqwest::Client::new().post(url).header("x-scope-orgid", tenant).body(body).send().await?;
@@ -176,7 +176,7 @@ async fn explain_says_that_bodies_are_not_read() -> anyhow::Result<()> {
     };
     for (query, body) in [("", samples(Protocol::V1, 3)), ("", b"junk".to_vec()), ("?items=3", vec![])] {
         let told = explain("plain", query, body).await?;
-        assert_eq!((&told["decision"], &told["reason"]), (&json!("allow"), &json!("body_withheld")), "{told}");
+        assert_eq!((&told["decision"], &told["reason"]), (&json!("allow"), &json!("body_not_decoded")), "{told}");
         assert_eq!((&told["counts"]["items"], &told["status"]), (&json!(0), &json!(200)), "{told}");
     }
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! A point in time as the buckets see it: nanoseconds on a clock of the caller's choosing, which is never read here.
+//! Times as values: the monotonic time of buckets, and the wall-clock time of elections. No clock is read here.
 
 use std::ops::Add;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 pub struct MonotonicNanos(i64);
 
 impl MonotonicNanos {
-    /// Before every moment a caller's clock can show.
+    /// Before every time of a caller's clock.
     pub(crate) const NEVER: MonotonicNanos = MonotonicNanos(i64::MIN);
 
     /// The moment `nanos` nanoseconds after the clock's zero.
@@ -38,6 +38,41 @@ impl Add<Duration> for MonotonicNanos {
     fn add(self, duration: Duration) -> MonotonicNanos {
         MonotonicNanos(self.0.saturating_add(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)))
     }
+}
+
+/// Milliseconds since 1970-01-01 UTC. Arithmetic saturates.
+///
+/// Not a [`MonotonicNanos`]: an election compares times with those of samples and with Mimir's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixMillis(i64);
+
+impl UnixMillis {
+    /// `millis` milliseconds after 1970 began; before, if negative.
+    #[must_use]
+    pub const fn new(millis: i64) -> Self {
+        UnixMillis(millis)
+    }
+
+    /// The milliseconds since 1970 began.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+
+    /// Milliseconds from `earlier` to this; negative if `earlier` is the later one.
+    pub(crate) const fn since(self, earlier: UnixMillis) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// This time moved by `millis` milliseconds.
+    pub(crate) const fn plus(self, millis: i64) -> UnixMillis {
+        UnixMillis(self.0.saturating_add(millis))
+    }
+}
+
+/// Whole milliseconds of a duration, saturating.
+pub(crate) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

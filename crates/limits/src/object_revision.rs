@@ -2,14 +2,14 @@
 
 /// A revision of a Kubernetes object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub struct ObjectRevision {
     /// The object's UID: one that is deleted and made anew under its name has another.
     pub uid: Box<str>,
     /// The object's resource version.
     pub resource_version: Box<str>,
 }
 
-impl Origin {
+impl ObjectRevision {
     /// Whether both are revisions of one object, and this one is known to be the older. Resource versions are decimal numbers that grow (Kubernetes
     /// KEP 5504); of one that is none, nothing is known.
     #[must_use]
@@ -25,7 +25,7 @@ mod tests {
 
     #[test]
     fn resource_versions_of_one_object_are_compared_as_numbers() {
-        let origin = |uid: &str, version: &str| Origin { uid: uid.into(), resource_version: version.into() };
+        let origin = |uid: &str, version: &str| ObjectRevision { uid: uid.into(), resource_version: version.into() };
         for (own, other, expected) in [
             (origin("a", "9"), origin("a", "10"), true),
             (origin("a", "10"), origin("a", "9"), false),

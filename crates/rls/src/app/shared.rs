@@ -1,0 +1,107 @@
+//! What the parts of a server share: the pipeline, its control state, and what records it.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use edge::{BodyPolicy, Budget, Clock, ControlHandle, ControlWriter, DecodePool, Pipeline, Recorder};
+use limits::{LoadedLimits, Problem};
+use limits_source::{HaTrackerFeed, LimitsFeed, LoadedEdgeConfig, Source, SourceExtras};
+use prometheus::Registry;
+use runtime::{LogHandle, Readiness};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::evict_idle;
+use super::sources::ControlSources;
+use crate::Config;
+use crate::admin::Admin;
+use crate::metrics::{Metrics, ReadAtScrape};
+
+pub(super) struct Shared {
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) control: ControlHandle,
+    pub(super) bodies: BodyPolicy,
+    pub(super) budget: Arc<Budget>,
+    pub(super) recorder: Recorder,
+    pub(super) metrics: Metrics,
+    pub(super) readiness: Readiness,
+}
+
+impl Shared {
+    pub(super) fn new(
+        config: &Config,
+        control: ControlHandle,
+        recorder: Recorder,
+        metrics: Metrics,
+    ) -> anyhow::Result<Self> {
+        let bodies = config.policy.bodies;
+        let pool =
+            DecodePool::start(bodies.limits, config.decode_threads).context("decoding threads cannot be started")?;
+        let pipeline = Arc::new(Pipeline::new(control.clone(), config.policy, Some(pool), Clock::start()));
+        let (budget, readiness) = (Budget::new(config.max_in_flight_bytes), Readiness::default());
+        Ok(Self { pipeline, control, bodies, budget, recorder, metrics, readiness })
+    }
+
+    /// Applies what the sources have loaded, and starts the tasks that apply their changes and that evict idle tenants.
+    pub(super) async fn follow(&self, mut sources: ControlSources, mut writer: ControlWriter, stop: CancellationToken) {
+        let (metrics, readiness, pipeline) = (self.metrics.clone(), self.readiness.clone(), Arc::clone(&self.pipeline));
+        let limits_changed = move |loaded: &LoadedLimits| {
+            metrics.set_limits(loaded);
+            if let Some(limits) = &loaded.limits {
+                pipeline.enforcer().reserve_places_for(Arc::clone(limits));
+                readiness.set_ready();
+            }
+        };
+        let metrics = self.metrics.clone();
+        let edge_changed = move |edge: &LoadedEdgeConfig| metrics.set_edge_config(edge);
+        sources.apply_first(&mut writer, &limits_changed, &edge_changed).await;
+        tokio::spawn(sources.follow(writer, stop.clone(), limits_changed, edge_changed));
+        tokio::spawn(evict_idle(Arc::clone(&self.pipeline), self.recorder.clone(), stop));
+    }
+
+    pub(super) fn admin(
+        &self,
+        default_problems: Vec<Problem>,
+        limits: &LimitsFeed,
+        edge: &watch::Receiver<LoadedEdgeConfig>,
+        logs: LogHandle,
+    ) -> Admin {
+        Admin {
+            pipeline: Arc::clone(&self.pipeline),
+            recorder: self.recorder.clone(),
+            default_problems: default_problems.into(),
+            limits: limits.states.clone(),
+            edge: edge.clone(),
+            logs,
+            budget: Arc::clone(&self.budget),
+            max_request_bytes: self.bodies.max_request_bytes,
+        }
+    }
+
+    /// Registers the metrics that are read at each scrape. Returns the task that writes the limits cache.
+    pub(super) fn register_at_scrape(
+        &self,
+        Source { limits, extras, cache_faults, cache }: Source,
+        own_tracker: Option<HaTrackerFeed>,
+        logs: LogHandle,
+        registry: &Registry,
+    ) -> anyhow::Result<Option<JoinHandle<()>>> {
+        let ha_tracker = own_tracker.or_else(|| match &extras {
+            SourceExtras::Feed(feed) => Some(feed.ha_tracker.clone()),
+            _ => None,
+        });
+        let read = ReadAtScrape {
+            pipeline: Arc::clone(&self.pipeline),
+            control: self.control.clone(),
+            budget: Arc::clone(&self.budget),
+            freshness: limits.freshness,
+            extras,
+            ha_tracker,
+            cache_faults,
+            logs,
+        };
+        read.register(registry).context("metrics cannot be registered")?;
+        Ok(cache)
+    }
+}
