@@ -32,14 +32,6 @@ const FIRST_LIMITS: Duration = Duration::from_secs(5);
 /// How long it waits if there are limits already.
 const FIRST_LIMITS_AFTER_RESTORED: Duration = Duration::from_secs(1);
 
-/// Follows the feed of overrides-sync.
-#[derive(Debug)]
-pub struct FeedSource {
-    urls: FeedUrls,
-    state: LimitsState,
-    freshness: Freshness,
-}
-
 /// The output of the feed.
 #[derive(Clone, Debug)]
 pub struct Feed {
@@ -87,28 +79,19 @@ impl FeedCounts {
     }
 }
 
-impl FeedSource {
-    /// A source that does not run yet. Limits that `state` already has are as old as `freshness`, are published at once, and stay in force until a server
-    /// sends others.
-    #[must_use]
-    pub fn new(urls: FeedUrls, state: LimitsState, freshness: Freshness) -> Self {
-        Self { urls, state, freshness }
+/// Requests limits from the servers, waiting up to 5 seconds (1 if `state` already has limits), and follows them until `stop` is cancelled. Limits that
+/// `state` already has are as old as `freshness`, and stay in force until a server sends others.
+pub async fn follow_feed(urls: FeedUrls, state: LimitsState, freshness: Freshness, stop: CancellationToken) -> Feed {
+    let first_limits = if state.current().is_some() { FIRST_LIMITS_AFTER_RESTORED } else { FIRST_LIMITS };
+    let publisher = FeedPublisher::new(state.current(), freshness);
+    let mut feed = publisher.feed();
+    let servers = urls.to_string();
+    let follower = Follower::new(Servers::new(urls), AppliedLimits::new(state), publisher);
+    tokio::spawn(stop.run_until_cancelled_owned(follower.follow()));
+    if timeout(first_limits, feed.limits.states.changed()).await.is_err() {
+        tracing::warn!(urls = servers, "the feed gave no limits within {first_limits:?}; still trying");
     }
-
-    /// Requests limits from the servers, waiting up to 5 seconds (1 if there are limits already), and follows them until `stop` is cancelled.
-    pub async fn start(self, stop: CancellationToken) -> Feed {
-        let Self { urls, state, freshness } = self;
-        let first_limits = if state.current().is_some() { FIRST_LIMITS_AFTER_RESTORED } else { FIRST_LIMITS };
-        let publisher = FeedPublisher::new(state.current(), freshness);
-        let mut feed = publisher.feed();
-        let servers = urls.to_string();
-        let follower = Follower::new(Servers::new(urls), AppliedLimits::new(state), publisher);
-        tokio::spawn(stop.run_until_cancelled_owned(follower.follow()));
-        if timeout(first_limits, feed.limits.states.changed()).await.is_err() {
-            tracing::warn!(urls = servers, "the feed gave no limits within {first_limits:?}; still trying");
-        }
-        feed
-    }
+    feed
 }
 
 /// The sending ends of a [`Feed`].

@@ -55,52 +55,38 @@ pub struct WatchCounts {
     pub rejected_credentials: Count,
 }
 
-/// Watches one ConfigMap.
+/// The output of a watched ConfigMap.
 #[derive(Debug)]
-pub struct ConfigMapSource {
-    client: KubeClient,
-    spec: ConfigMapSpec,
-    names: LastReadName,
-    state: LimitsState,
-    freshness: Freshness,
-    counts: Arc<WatchCounts>,
+pub struct ConfigMapFeed {
+    /// The limits.
+    pub limits: LimitsFeed,
+    /// Counts of the watch.
+    pub counts: Arc<WatchCounts>,
+    /// The name of the object that was read last.
+    pub last_read: LastReadName,
 }
 
-impl ConfigMapSource {
-    /// A source that has read nothing yet. Limits that `state` already has are as old as `freshness`, are published at once, and stay in force until the
-    /// ConfigMap has been read.
-    #[must_use]
-    pub fn new(client: KubeClient, spec: ConfigMapSpec, state: LimitsState, freshness: Freshness) -> Self {
-        Self { client, spec, names: LastReadName::default(), state, freshness, counts: Arc::default() }
+/// Reads a ConfigMap, waiting up to 5 seconds (1 if `state` already has limits), and watches it until `stop` is cancelled. Limits that `state` already has
+/// are as old as `freshness`, and stay in force until the ConfigMap has been read.
+///
+/// An API server that is unreachable or rejects the request, and a missing or bad ConfigMap, are no errors: the feed then has problems, and limits as soon
+/// as there are good ones.
+pub async fn watch_configmap(
+    client: KubeClient,
+    spec: ConfigMapSpec,
+    state: LimitsState,
+    freshness: Freshness,
+    stop: CancellationToken,
+) -> ConfigMapFeed {
+    let patience = if state.current().is_some() { FIRST_RESPONSE_AFTER_RESTORED } else { FIRST_RESPONSE };
+    let (counts, last_read, configmap) = (Arc::default(), LastReadName::default(), spec.to_string());
+    let revisions = Revisions::new(spec, state, last_read.clone());
+    let sender = channel::Sender::new(revisions.state());
+    let mut limits = LimitsFeed { states: sender.subscribe(), freshness: freshness.clone() };
+    let follower = Follower::new(client, revisions, sender, freshness, Arc::clone(&counts));
+    tokio::spawn(stop.run_until_cancelled_owned(follower.run()));
+    if timeout(patience, limits.states.changed()).await.is_err() {
+        tracing::warn!(configmap, "the ConfigMap could not be read within {patience:?}; still trying");
     }
-
-    /// Counts of the watch.
-    #[must_use]
-    pub fn counts(&self) -> Arc<WatchCounts> {
-        Arc::clone(&self.counts)
-    }
-
-    /// The name of the object that was last read.
-    #[must_use]
-    pub fn names(&self) -> LastReadName {
-        self.names.clone()
-    }
-
-    /// Reads the ConfigMap, waiting up to 5 seconds (1 if there are limits already), and watches it until `stop` is cancelled.
-    ///
-    /// An API server that is unreachable or rejects the request, and a missing or bad ConfigMap, are no errors: the feed then has problems, and limits as soon
-    /// as there are good ones.
-    pub async fn start(self, stop: CancellationToken) -> LimitsFeed {
-        let patience = if self.state.current().is_some() { FIRST_RESPONSE_AFTER_RESTORED } else { FIRST_RESPONSE };
-        let spec = self.spec.clone();
-        let revisions = Revisions::new(self.spec, self.state, self.names);
-        let sender = channel::Sender::new(revisions.state());
-        let mut feed = LimitsFeed { states: sender.subscribe(), freshness: self.freshness.clone() };
-        let follower = Follower::new(self.client, revisions, sender, self.freshness, self.counts);
-        tokio::spawn(stop.run_until_cancelled_owned(follower.run()));
-        if timeout(patience, feed.states.changed()).await.is_err() {
-            tracing::warn!(configmap = %spec, "the ConfigMap could not be read within {patience:?}; still trying");
-        }
-        feed
-    }
+    ConfigMapFeed { limits, counts, last_read }
 }

@@ -30,12 +30,12 @@ pub use distributors::count_distributors;
 pub use document_list::{DocumentList, DocumentListError};
 pub use edge_config::{EdgeConfigSource, LoadedEdgeConfig};
 pub use feed::{Count, Freshness, LimitsFeed};
-pub use feed_source::{Feed, FeedCounts, FeedSource};
+pub use feed_source::{Feed, FeedCounts, follow_feed};
 pub use file::FileSource;
 pub use ha_tracker::{HaTrackerFeed, HaTrackerPolls, HaTrackerState, poll_ha_tracker};
 pub use kubernetes::{
-    ConfigMapData, ConfigMapSelector, ConfigMapSource, ConfigMapSpec, KubeClient, KubeConfigError, LastReadName,
-    NamespacedName, ObjectNameError, SelectedKeys, WatchCounts,
+    ConfigMapData, ConfigMapFeed, ConfigMapSelector, ConfigMapSpec, KubeClient, KubeConfigError, LastReadName,
+    NamespacedName, ObjectNameError, SelectedKeys, WatchCounts, watch_configmap,
 };
 pub use limits_cache::LimitsCache;
 pub use source::{LimitsArgs, Source, SourceError, SourceExtras, SourceSpec, SpecError};

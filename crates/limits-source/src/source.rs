@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::url::{DocumentUrl, UrlError};
 use crate::{
-    ConfigMapSource, ConfigMapSpec, Count, DefaultLimitsOptions, DocumentList, DocumentListError, Feed, FeedSource,
-    FeedUrls, FeedUrlsError, FileSource, Freshness, KubeClient, KubeConfigError, LastReadName, LimitsCache, LimitsFeed,
-    ObjectNameError, WatchCounts,
+    ConfigMapSpec, Count, DefaultLimitsOptions, DocumentList, DocumentListError, Feed, FeedUrls, FeedUrlsError,
+    FileSource, Freshness, KubeClient, KubeConfigError, LastReadName, LimitsCache, LimitsFeed, ObjectNameError,
+    WatchCounts, follow_feed, watch_configmap,
 };
 
 /// Flags that are the same for every server with limits.
@@ -126,7 +126,7 @@ pub enum SourceExtras {
         /// Counts of its watch.
         counts: Arc<WatchCounts>,
         /// The name of the object that was last read.
-        names: LastReadName,
+        last_read: LastReadName,
     },
     /// The feed of overrides-sync.
     Feed(Box<Feed>),
@@ -182,12 +182,11 @@ impl SourceSpec {
                     Some(client) => client,
                     None => KubeClient::new(None).await?,
                 };
-                let source = ConfigMapSource::new(client, spec, state, freshness);
-                let (counts, names) = (source.counts(), source.names());
-                (source.start(stop).await, SourceExtras::ConfigMap { counts, names })
+                let feed = watch_configmap(client, spec, state, freshness, stop).await;
+                (feed.limits, SourceExtras::ConfigMap { counts: feed.counts, last_read: feed.last_read })
             }
             Self::Feed(urls) => {
-                let feed = FeedSource::new(urls, state, freshness).start(stop).await;
+                let feed = follow_feed(urls, state, freshness, stop).await;
                 (feed.limits.clone(), SourceExtras::Feed(Box::new(feed)))
             }
         })

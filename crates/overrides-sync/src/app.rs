@@ -84,9 +84,9 @@ impl App {
             config.limits.start(state, config.limits_cache, kube.clone(), stop.clone()).await.context("--limits")?;
         let Source { limits: source, extras, cache_faults, cache } = source;
         let watch = match extras {
-            SourceExtras::ConfigMap { counts, names } => {
+            SourceExtras::ConfigMap { counts, last_read } => {
                 if let Some(client) = kube.filter(|_| config.events) {
-                    events::start(client, names, source.states.clone(), metrics.clone(), stop.clone());
+                    events::start(client, last_read, source.states.clone(), metrics.clone(), stop.clone());
                 }
                 Some(counts)
             }

@@ -277,7 +277,7 @@ async fn an_unreachable_tracker_is_polled_until_it_is_back() {
 
 #[tokio::test]
 async fn nothing_waits_for_a_tracker_that_was_never_there() {
-    let mut followed = Followed::start("http://127.0.0.1:1".parse().unwrap());
+    let mut followed = Followed::start(MimirUrl::of_ha_tracker("http://127.0.0.1:1").unwrap());
     followed.fails(3).await;
     assert!(followed.feed.states.borrow().elected.is_none());
     followed.stop.cancel();

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use kube::runtime::watcher;
-use limits::Origin;
+use limits::ObjectRevision;
 use thiserror::Error as ThisError;
 use tokio::time::Instant;
 

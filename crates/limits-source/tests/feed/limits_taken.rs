@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use limits::Mode;
-use limits_source::{FeedSource, Freshness};
+use limits_source::Freshness;
 use proto::edge::limits::v1::{Heartbeat, LimitsPart, Version};
 
 use crate::server::Server;
@@ -86,8 +86,7 @@ async fn a_server_with_equal_limits_resumes_without_sending_them() {
 async fn restored_limits_hold_until_a_server_gives_others() {
     let mut server = Server::start().await;
     let freshness = Freshness::confirmed_ago(Duration::from_secs(86_400));
-    let source = FeedSource::new(server.url().parse().unwrap(), state_with(&[A]), freshness);
-    let mut client = Client::start_from(source).started().await;
+    let mut client = Client::start_from(&server.url(), state_with(&[A]), freshness).started().await;
     assert_eq!(client.tenants(), [A]);
     let mut watch = server.watch().await;
     assert_eq!(watch.have, None);
@@ -106,8 +105,7 @@ async fn restored_limits_hold_until_a_server_gives_others() {
 #[tokio::test]
 async fn an_entry_in_shadow_never_replaces_a_good_one() {
     let mut server = Server::start().await;
-    let source = FeedSource::new(server.url().parse().unwrap(), state_with(&[A]), Freshness::default());
-    let mut client = Client::start_from(source).started().await;
+    let mut client = Client::start_from(&server.url(), state_with(&[A]), Freshness::default()).started().await;
     let watch = server.watch_beating().await;
     watch.limits(everything(1, &["a! {ingestion_rate: 1}", "b! {request_rate: 5}"])).await;
     client.has(&[A, B]).await;
@@ -153,7 +151,7 @@ async fn only_a_server_whose_limits_are_accepted_confirms_them() {
 #[tokio::test]
 async fn a_server_without_origin_is_believed() {
     let mut server = Server::start().await;
-    let client = Client::start_from(FeedSource::new(server.url().parse().unwrap(), state(), Freshness::default()));
+    let client = Client::start_from(&server.url(), state(), Freshness::default());
     let watch = server.watch_beating().await;
     watch.limits(everything(9, &[A])).await;
     let mut client = client.started().await;

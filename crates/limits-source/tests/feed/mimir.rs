@@ -57,11 +57,11 @@ async fn a_count_of_distributors_holds_until_another_is_counted() {
     assert_eq!(*client.feed.distributors.borrow(), None);
     // Those in between would say that there is no tracker.
     watch.hush();
-    let Feed { distributors: counted, ha_tracker, .. } = &mut client.feed;
+    let Feed { distributors: counted, has_ha_tracker: published, .. } = &mut client.feed;
     for (distributors, has_ha_tracker, expected) in [(3, true, 3), (0, false, 3), (5, true, 5)] {
         watch.heartbeat(Heartbeat { distributors, has_ha_tracker, ..Heartbeat::default() }).await;
-        let heard = ha_tracker.is_asked.wait_for(|asked| *asked == Some(has_ha_tracker));
-        in_time("the heartbeat", heard).await.unwrap();
+        let update = published.wait_for(|published| *published == Some(has_ha_tracker));
+        in_time("the heartbeat", update).await.unwrap();
         assert_eq!(*counted.borrow(), NonZeroU32::new(expected));
     }
 }

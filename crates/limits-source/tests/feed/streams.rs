@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use limits_source::{FeedSource, Freshness};
+use limits_source::Freshness;
 use proto::edge::limits::v1::Heartbeat;
 use tokio::net::TcpListener;
 
@@ -15,8 +15,7 @@ const A: &str = "a {ingestion_rate: 10}";
 async fn a_server_that_never_answers_is_replaced_by_another() {
     let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mute_url = format!("http://{}", mute.local_addr().unwrap());
-    let source = FeedSource::new(mute_url.parse().unwrap(), state_with(&[A]), Freshness::default());
-    let client = Client::start_from(source).started().await;
+    let client = Client::start_from(&mute_url, state_with(&[A]), Freshness::default()).started().await;
     client.until("two connections that were given up", |feed| feed.counts.failed_connects.get() == 2).await;
     assert_eq!((client.feed.counts.connects.get(), client.tenants()), (0, vec![A.to_owned()]));
 

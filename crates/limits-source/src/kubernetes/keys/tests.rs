@@ -16,7 +16,7 @@ fn check(chosen: &[&str], keys: &[&str], read: &[&str], problems: &[&str]) {
     let selected = select("mimir/runtime", &chosen, &data);
     assert_eq!(selected.documents.iter().map(|document| document.name).collect::<Vec<_>>(), read);
     assert_eq!(selected.problems.iter().map(ToString::to_string).collect::<Vec<_>>(), problems);
-    assert_eq!(selected.is_refused(), read.is_empty() && !keys.is_empty());
+    assert_eq!(selected.is_rejected(), read.is_empty() && !keys.is_empty());
 }
 
 #[test]

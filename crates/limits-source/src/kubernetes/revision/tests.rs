@@ -12,8 +12,8 @@ fn content(uid: &str, version: &str, data: &[(&str, &str)]) -> Content {
 }
 
 fn revisions() -> Revisions {
-    let name = NamespacedName { namespace: "mimir".to_owned(), name: "mimir-runtime".to_owned() };
-    Revisions::new(name.into(), LimitsState::new(TenantLimits::default(), false), LastReadName::default())
+    let spec = "mimir/mimir-runtime".parse().unwrap();
+    Revisions::new(spec, LimitsState::new(TenantLimits::default(), false), LastReadName::default())
 }
 
 fn read(version: &str, text: &str) -> Revisions {

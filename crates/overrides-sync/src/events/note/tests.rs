@@ -68,7 +68,7 @@ fn a_name_fits_beside_the_longest_name_of_a_configmap() {
         let long = format!("{}{}{}", "a".repeat(235), cut_at, "b".repeat(17));
         let name = &notes(&configmap(&long), &origin("u"), &[problem(Severity::Kept, "wrong")]).remove(0).name;
         assert!(name.len() <= 253 && !name.contains("..") && !name.contains("-."), "{name}");
-        assert!(format!("n/{name}").parse::<NamespacedName>().is_ok(), "{name}");
+        assert!(format!("n/{name}").parse::<limits_source::ConfigMapSpec>().is_ok(), "{name}");
     }
 }
 

@@ -1,5 +1,3 @@
-use limits_source::NamespacedName;
-
 use super::*;
 
 const GOOD: &[(&str, &str)] = &[("runtime.yaml", "overrides: {a: {ingestion_rate: 5}}")];
@@ -10,9 +8,9 @@ fn content(documents: &[(&str, &str)]) -> ConfigMapData {
 }
 
 fn rules(allow_empty: bool) -> Rules {
-    let name = NamespacedName { namespace: "mimir".to_owned(), name: "runtime".to_owned() };
+    let configmap = "mimir/runtime".parse().unwrap();
     let (defaults, version) = (Defaults::default(), MimirVersion::default());
-    Rules { configmap: name.into(), defaults, version, allow_empty }
+    Rules { configmap, defaults, version, allow_empty }
 }
 
 #[track_caller]
