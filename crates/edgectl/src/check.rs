@@ -63,7 +63,7 @@ async fn check_all(args: &CheckArgs) -> Run {
         },
     };
     let version = args.mimir_version.clone().or_else(|| running.as_ref()?.version.clone()).unwrap_or_default();
-    let (defaults, verdict) = defaults(&args.defaults.options(version.clone()), running.as_ref()).await;
+    let (defaults, verdict) = defaults(&args.defaults, &version, running.as_ref()).await;
     let mut verdicts: Vec<_> = verdict.into_iter().collect();
     let Some(defaults) = defaults else { return Run { verdicts, defaults } };
     let of_files = check_files(args, &defaults, &version);
@@ -75,6 +75,7 @@ async fn check_all(args: &CheckArgs) -> Run {
 /// The defaults that flags say, or else those of the Mimir that runs.
 async fn defaults(
     options: &DefaultLimitsOptions,
+    version: &MimirVersion,
     running: Option<&RunningMimir>,
 ) -> (Option<DefaultLimits>, Option<Verdict>) {
     if let Some(running) = running.filter(|_| !options.are_given()) {
@@ -86,7 +87,7 @@ async fn defaults(
             |source| DefaultLimitsError::Unreadable { flag: "--default-limits", path: path.to_owned(), source };
         Ok((document_name(path), read(path).map_err(unreadable)?))
     };
-    let known = match options.read_with(read) {
+    let known = match options.read_with(version, read) {
         Ok(source) => source.resolve(NO_RETRY).await,
         Err(error) => Err(error),
     };

@@ -1,9 +1,8 @@
-//! The limits of tenants without an override, as Mimir's process has them: from its configuration file, from its flags, or from the Mimir itself.
+//! The limits of tenants without an override, as in Mimir: from its configuration file, from its flags, or from a running Mimir.
 //!
-//! Mimir reads its file first and its flags over it, so where both set a limit the flag holds.
+//! As in Mimir, flags override the file.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +11,7 @@ use limits::{Code, Defaults, MimirVersion, Problem, Severity, SourceDocument, Te
 use thiserror::Error;
 
 use crate::url::{MimirUrl, UrlError};
-use crate::watched::MAX_FILE_BYTES;
+use crate::watched::{MAX_FILE_BYTES, read_file};
 use crate::web::{PageError, fetch_page};
 
 mod expand;
@@ -23,43 +22,52 @@ use flags::LimitFlags;
 
 /// The flag that names the file.
 const FILE: &str = "--default-limits";
-/// The flag with Mimir's own, and what problems of them name.
+/// The flag with Mimir's flags, and the document of their problems.
 const FLAGS: &str = "--default-limits-flags";
-/// The page on which Mimir shows its configuration (Mimir `pkg/api/api.go`).
+/// Mimir's page with its configuration (Mimir `pkg/api/api.go`).
 const CONFIG_PAGE: &str = "/config";
 
-/// What a program was told of the default limits. All empty: nobody said what they are, and they are Mimir's built-in ones.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The flags for default limits. Without any of them, the default limits are Mimir's built-in ones.
+#[derive(clap::Args, Debug, Clone, Default, PartialEq, Eq)]
 pub struct DefaultLimitsOptions {
-    /// A file with a `limits:` block, or a whole Mimir config file.
+    /// The limits of tenants without an override, over which overrides are checked: a file with a `limits:` block, or a whole Mimir config file
+    /// [default: Mimir's built-in limits]
+    #[arg(long = "default-limits", value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// Whether environment variables are replaced in the file, as by Mimir's `-config.expand-env=true`. Mimir's other configurations have `$1` in
-    /// relabelling rules, which a replacement would empty, so it is only done where Mimir does it.
+
+    /// Replace $NAME, ${NAME} and ${NAME:default} in the file of --default-limits by environment variables, as a Mimir with
+    /// -config.expand-env=true does; give this program the variables that Mimir has. Off by default as in Mimir, since it would empty the $1 of
+    /// relabelling rules
+    #[arg(long = "default-limits-expand-env")]
     pub expand_env: bool,
-    /// Mimir's command line, or `@FILE` with it.
+
+    /// Mimir's command line, if it sets limits by flags such as "-distributor.ingestion-rate-limit=500000"; they override --default-limits, as in
+    /// Mimir, and other flags are ignored. @FILE: arguments in a file, one or more per line [default: none]
+    #[arg(long = "default-limits-flags", value_name = "FLAGS", allow_hyphen_values = true)]
     pub flags: Option<String>,
-    /// Where a Mimir shows its configuration.
+
+    /// A running Mimir whose configuration is read instead of file and flags, such as http://MIMIR:8080; without a path, /config. Servers request it
+    /// at the start, and retry for up to 30 seconds [default: none]
+    #[arg(long = "default-limits-url", value_name = "URL")]
     pub url: Option<String>,
-    /// The release whose fields the file may have.
-    pub version: MimirVersion,
 }
 
-/// The default limits, with what was passed over where they were read.
+/// The default limits, and their problems.
 #[derive(Debug, Clone, Default)]
 pub struct DefaultLimits {
-    /// What holds for a tenant without an override, and what documents are judged over.
+    /// The limits of a tenant without an override, over which documents are checked.
     pub defaults: Defaults,
-    /// What is wrong and was ignored.
+    /// What was ignored.
     pub problems: Vec<Problem>,
 }
 
-/// Default limits, or the Mimir that has to be asked for them.
+/// Default limits, or the Mimir that serves them.
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "a program has one of them")]
 pub enum DefaultLimitsSource {
-    /// They are known.
+    /// From file and flags.
     Known(DefaultLimits),
-    /// A Mimir serves them at this address.
+    /// From the Mimir at this URL.
     Mimir(MimirUrl),
 }
 
@@ -76,28 +84,28 @@ pub enum DefaultLimitsError {
         /// Why not.
         source: io::Error,
     },
-    /// What is in it is refused; each problem says where and why.
+    /// The content is rejected; each problem says where and why.
     #[error("default limits: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Refused(Vec<Problem>),
-    /// The address is none of a Mimir.
+    /// The URL is invalid.
     #[error("--default-limits-url: {0}")]
     Url(#[from] UrlError),
-    /// Mimir could not be asked.
+    /// The request to Mimir failed.
     #[error("--default-limits-url: {0}")]
     Page(#[from] PageError),
-    /// Two flags that do not go together.
+    /// Two flags exclude each other.
     #[error("{0}")]
     Usage(&'static str),
 }
 
 impl DefaultLimitsOptions {
-    /// Whether somebody said what the default limits are.
+    /// Whether flags give the default limits.
     #[must_use]
     pub fn are_given(&self) -> bool {
         self.file.is_some() || self.flags.is_some() || self.url.is_some()
     }
 
-    /// The files that are read, with the flag that names each.
+    /// The files that are read, each with its flag.
     #[must_use]
     pub fn files(&self) -> Vec<(&'static str, &Path)> {
         let file = self.file.as_deref().map(|path| (FILE, path));
@@ -105,25 +113,26 @@ impl DefaultLimitsOptions {
         file.into_iter().chain(arguments.map(|path| (FLAGS, Path::new(path)))).collect()
     }
 
-    /// Reads file and flags. `read` gives the bytes of the file of `--default-limits`, and the name that problems call it by.
+    /// Reads file and flags. `version` determines the fields that the file may have. `read` returns the bytes of the file of `--default-limits`, and its name in problems.
     ///
     /// # Errors
-    /// A file cannot be read, Mimir would refuse what is in it, or the options do not go together.
+    /// A file cannot be read, Mimir would reject its content, or the options exclude each other.
     pub fn read_with(
         &self,
+        version: &MimirVersion,
         read: impl FnOnce(&Path) -> Result<(String, Vec<u8>), DefaultLimitsError>,
     ) -> Result<DefaultLimitsSource, DefaultLimitsError> {
-        let Self { file, expand_env, flags, url, version } = self;
+        let Self { file, expand_env, flags, url } = self;
         if let Some(url) = url {
             if file.is_some() || flags.is_some() {
-                let message = "--default-limits-url has all that Mimir's file and flags say; leave out --default-limits \
+                let message = "--default-limits-url includes Mimir's file and flags; leave out --default-limits \
                                and --default-limits-flags";
                 return Err(DefaultLimitsError::Usage(message));
             }
             return Ok(DefaultLimitsSource::Mimir(MimirUrl::parse(url, CONFIG_PAGE)?));
         }
         if *expand_env && file.is_none() {
-            let message = "--default-limits-expand-env is about the file of --default-limits, which is missing";
+            let message = "--default-limits-expand-env applies to the file of --default-limits, which is missing";
             return Err(DefaultLimitsError::Usage(message));
         }
         let flags = flags.as_deref().map(read_flags).transpose()?.unwrap_or_default();
@@ -141,30 +150,30 @@ impl DefaultLimitsOptions {
         Ok(DefaultLimitsSource::Known(known))
     }
 
-    /// The same with the file as it is on disk, at most 16 MiB of it.
+    /// The same with the file on disk, of at most 16 MiB.
     ///
     /// # Errors
     /// As [`DefaultLimitsOptions::read_with`].
-    pub fn read(&self) -> Result<DefaultLimitsSource, DefaultLimitsError> {
-        self.read_with(|path| {
+    pub fn read(&self, version: &MimirVersion) -> Result<DefaultLimitsSource, DefaultLimitsError> {
+        self.read_with(version, |path| {
             let name = path.file_name().map_or(path, Path::new).display().to_string();
-            Ok((name, read_file(FILE, path)?))
+            Ok((name, read(FILE, path)?))
         })
     }
 }
 
 impl DefaultLimitsSource {
-    /// The limits; of a Mimir, which is asked until `patience` is over.
+    /// The default limits. A request to Mimir is retried for as long as `patience`.
     ///
     /// # Errors
-    /// The Mimir gives no answer, or one that is no configuration.
+    /// Mimir does not answer, or its response is no configuration.
     pub async fn resolve(self, patience: Duration) -> Result<DefaultLimits, DefaultLimitsError> {
         match self {
             Self::Known(known) => Ok(known),
             Self::Mimir(url) => {
                 let page = fetch_page(&url, patience).await?;
                 let known = parse(&url.to_string(), &page, Defaults::default(), &any_version())?;
-                // A field that the edge does not know is no fault of anybody: the Mimir that shows it has it.
+                // A field that is unknown here is no problem: this Mimir has it.
                 Ok(DefaultLimits { problems: Vec::new(), ..known })
             }
         }
@@ -172,9 +181,9 @@ impl DefaultLimitsSource {
 }
 
 impl DefaultLimits {
-    /// What to say where nobody said what the default limits are.
+    /// The problem of a server without flags for the default limits.
     #[must_use]
-    pub fn nobody_said() -> Problem {
+    pub fn not_given() -> Problem {
         let TenantLimits { ingestion_rate, ingestion_burst_size, .. } = TenantLimits::default();
         let message = format!(
             "a tenant without an override has Mimir's built-in limits, such as ingestion_rate {ingestion_rate} and \
@@ -185,15 +194,12 @@ impl DefaultLimits {
     }
 }
 
-fn read_file(flag: &'static str, path: &Path) -> Result<Vec<u8>, DefaultLimitsError> {
-    let unreadable = |source| DefaultLimitsError::Unreadable { flag, path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
-        return Err(unreadable(io::Error::other(format!("it has more than the {MAX_FILE_BYTES} bytes that are read"))));
-    }
-    Ok(bytes)
+fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, DefaultLimitsError> {
+    read_file(path, MAX_FILE_BYTES).map_err(|source| DefaultLimitsError::Unreadable {
+        flag,
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn read_flags(text: &str) -> Result<LimitFlags, DefaultLimitsError> {
@@ -202,7 +208,7 @@ fn read_flags(text: &str) -> Result<LimitFlags, DefaultLimitsError> {
         DefaultLimitsError::Refused(messages.into_iter().map(problem).collect())
     };
     let from_file = match text.strip_prefix('@') {
-        Some(path) => Some(String::from_utf8(read_file(FLAGS, Path::new(path))?)),
+        Some(path) => Some(String::from_utf8(read(FLAGS, Path::new(path))?)),
         None => None,
     };
     let text = match &from_file {
@@ -221,12 +227,12 @@ fn expand_environment(name: &str, bytes: &[u8]) -> Result<Vec<u8>, DefaultLimits
     })
 }
 
-/// A release of which nobody knows the fields, so that none is refused.
+/// A release whose fields are unknown, so that none is rejected.
 fn any_version() -> MimirVersion {
     "0.0".parse().unwrap_or_default()
 }
 
-/// Reads a `limits:` block or a whole configuration.
+/// Parses a `limits:` block or a whole configuration.
 fn parse(
     name: &str,
     bytes: &[u8],
@@ -240,7 +246,7 @@ fn parse(
     read.map(|(defaults, problems)| DefaultLimits { defaults, problems }).map_err(refused)
 }
 
-/// Lays flags over what the file says, as a block of their fields.
+/// Applies the flags over the file, as a YAML block of their fields.
 fn over(below: Defaults, flags: &LimitFlags) -> Result<Defaults, DefaultLimitsError> {
     let list = |field: &str| match field {
         "drop_labels" => below.limits.drop_labels.iter().map(ToString::to_string).collect(),
@@ -256,7 +262,7 @@ fn over(below: Defaults, flags: &LimitFlags) -> Result<Defaults, DefaultLimitsEr
     }
 }
 
-/// A problem of the document that was made of flags, as one of the flag.
+/// A problem of that YAML block as a problem of the flag.
 fn of_flag(problem: Problem, flags: &LimitFlags) -> Problem {
     let flag = problem.field.as_deref().and_then(|field| flags.flag_of(field));
     let message = flag.map_or_else(|| problem.message.clone(), |flag| format!("-{flag}: {}", problem.message));

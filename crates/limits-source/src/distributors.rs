@@ -1,7 +1,7 @@
-//! How many distributors Mimir has: the ready endpoints of a Service, watched.
+//! The number of Mimir's distributors: the ready endpoints of a Service, which is watched.
 //!
-//! A tenant's rate is divided by that number, so that too small a number gives away less than Mimir would: a number that falls is believed only after it
-//! has stayed low, and no outage, neither of the API server nor of all distributors, lowers it.
+//! A tenant's burst is multiplied by that number, so a number that is too small would deny what Mimir allows. A fall is therefore published only after the
+//! number has stayed low, and no outage lowers it, neither of the API server nor of all distributors.
 
 mod count;
 
@@ -13,56 +13,39 @@ use tokio::sync::watch as channel;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::kubernetes::{ApiError, KubeClient, Scope, ServiceName, Watch, WatchEvent};
+use crate::kubernetes::{ApiError, KubeClient, NamespacedName, Scope, Watch, WatchEvent};
 use count::ReadyCount;
 
 const RESOURCE: &str = "endpointslices.discovery.k8s.io";
 
-/// Counts the ready endpoints of one Service.
-#[derive(Debug)]
-pub struct DistributorsSource {
+/// Counts the ready endpoints of a Service until `stop` is cancelled, without waiting for the first count. `None` until a ready endpoint was seen, and
+/// never again.
+///
+/// A rise is published at once, a fall after 2 minutes.
+#[must_use]
+pub fn count_distributors(
     client: KubeClient,
-    service: ServiceName,
-}
-
-impl DistributorsSource {
-    /// A source that does not run yet.
-    #[must_use]
-    pub fn new(client: KubeClient, service: ServiceName) -> Self {
-        Self { client, service }
-    }
-
-    /// Counts until `stop` is cancelled, and waits for nothing. `None` until a ready endpoint was seen, and never again.
-    ///
-    /// A rising count is there at once, a falling one after 2 minutes.
-    #[must_use]
-    pub fn start(self, stop: CancellationToken) -> channel::Receiver<Option<NonZeroU32>> {
-        let (sender, receiver) = channel::channel(None);
-        let labels = Some(format!("kubernetes.io/service-name={}", self.service.name));
-        let scope = Scope { namespace: self.service.namespace.clone(), fields: None, labels };
-        let watch = Watch::new(self.client.clone(), scope);
-        let counter = Counter {
-            client: self.client,
-            service: self.service,
-            watch,
-            slices: Slices::default(),
-            count: ReadyCount::default(),
-            error: None,
-            sender,
-        };
-        tokio::spawn(stop.run_until_cancelled_owned(counter.run()));
-        receiver
-    }
+    service: NamespacedName,
+    stop: CancellationToken,
+) -> channel::Receiver<Option<NonZeroU32>> {
+    let (sender, receiver) = channel::channel(None);
+    let labels = Some(format!("kubernetes.io/service-name={}", service.name));
+    let scope = Scope { namespace: service.namespace.clone(), fields: None, labels };
+    let watch = Watch::new(client.clone(), scope);
+    let (slices, count) = (Slices::default(), ReadyCount::default());
+    let counter = Counter { client, service, watch, slices, count, error: None, sender };
+    tokio::spawn(stop.run_until_cancelled_owned(counter.run()));
+    receiver
 }
 
 #[derive(Debug)]
 struct Counter {
     client: KubeClient,
-    service: ServiceName,
+    service: NamespacedName,
     watch: Watch<EndpointSlice>,
     slices: Slices,
     count: ReadyCount,
-    /// What was logged last.
+    /// The error that was logged last.
     error: Option<ApiError>,
     sender: channel::Sender<Option<NonZeroU32>>,
 }
@@ -96,14 +79,14 @@ impl Counter {
         if error == ApiError::Unauthorized
             && let Err(renewal) = self.client.renew().await
         {
-            tracing::debug!(%renewal, "refused credentials could not be read again");
+            tracing::debug!(%renewal, "rejected credentials could not be reloaded");
         }
-        // A watch ends now and then, and an old one is not known any more: neither is worth a line unless it lasts.
+        // Watches end and expire now and then, which is not worth a log line.
         if error == ApiError::Expired || self.error.as_ref().is_some_and(|known| known.is_like(&error)) {
             return;
         }
         let why = error.explain(RESOURCE, &self.service.namespace, None);
-        tracing::warn!(service = %self.service, "the distributors cannot be counted, the last count holds: {why}");
+        tracing::warn!(service = %self.service, "the distributors cannot be counted, the last count stays: {why}");
         self.error = Some(error);
     }
 
@@ -112,7 +95,7 @@ impl Counter {
         let count = self.count.published(now);
         let is_new = self.sender.send_if_modified(|published| std::mem::replace(published, count) != count);
         if let (true, Some(count)) = (is_new, count) {
-            tracing::info!(service = %self.service, distributors = count, "the number of distributors is new");
+            tracing::info!(service = %self.service, distributors = count, "the number of distributors has changed");
         }
     }
 }
@@ -124,7 +107,7 @@ struct Slices {
 }
 
 impl Slices {
-    /// These are all there are.
+    /// Replaces all slices.
     fn replace(&mut self, slices: Vec<EndpointSlice>) {
         self.by_name.clear();
         slices.into_iter().for_each(|slice| self.put(slice));
@@ -142,12 +125,12 @@ impl Slices {
         }
     }
 
-    /// The number of distinct ready addresses. A Service with two address families lists each endpoint once in each: the larger family counts.
+    /// The number of distinct ready addresses. A dual-stack Service lists each endpoint once per address family: the larger family counts.
     fn ready(&self) -> u32 {
         let mut families: BTreeMap<&str, HashSet<&str>> = BTreeMap::new();
         for slice in self.by_name.values() {
             let ready = slice.endpoints.iter().filter(|endpoint| is_ready(endpoint));
-            // Of several addresses the API defines only the first.
+            // The API only defines the meaning of the first address.
             let addresses = ready.filter_map(|endpoint| endpoint.addresses.first()).map(String::as_str);
             families.entry(&slice.address_type).or_default().extend(addresses);
         }
@@ -156,7 +139,7 @@ impl Slices {
     }
 }
 
-/// An unset condition is a good one. `serving` tells of Services that publish endpoints which are not ready, `terminating` of pods about to go.
+/// A missing condition means ready. `serving` is for Services that publish endpoints which are not ready, `terminating` for pods that are shutting down.
 fn is_ready(endpoint: &Endpoint) -> bool {
     let Some(conditions) = &endpoint.conditions else { return true };
     conditions.ready != Some(false) && conditions.serving != Some(false) && conditions.terminating != Some(true)
@@ -195,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_in_two_slices_counts_once_and_so_does_an_endpoint_of_two_families() {
+    fn duplicate_addresses_and_dual_stack_endpoints_count_once() {
         let mut slices = Slices::default();
         slices.put(slice("a", "IPv4", &[up("10.0.0.1"), up("10.0.0.2")]));
         slices.put(slice("b", "IPv4", &[up("10.0.0.2"), up("10.0.0.3")]));

@@ -1,4 +1,4 @@
-//! The documents of `--limits file:` and `--limits http:`, as they are written: like Mimir's `-runtime-config.file`, a list that commas separate.
+//! The documents of `--limits file:` and `--limits http:`: a comma-separated list, like Mimir's `-runtime-config.file`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,11 @@ use thiserror::Error;
 use crate::url::{DocumentUrl, UrlError};
 use crate::watched::{self, Document, Place};
 
-/// The most documents that are read together. Each may have 16 MiB, and all are held at once while they are read.
+/// The most documents in a list. Each may have 16 MiB, and all are in memory while they are read.
 const MOST_DOCUMENTS: usize = 16;
 
 /// Documents that are merged from left to right, as Mimir merges those of `-runtime-config.file`: `PATH[,PATH…]`, 1 to 16 of
-/// them. What begins with `http://` or `https://` is a URL.
+/// them. A path that begins with `http://` or `https://` is a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DocumentList {
     places: Vec<DocumentPlace>,
@@ -26,14 +26,14 @@ enum DocumentPlace {
     Url(DocumentUrl),
 }
 
-/// Why a text lists no documents.
+/// Why a list of documents is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum DocumentListError {
     /// A path is empty.
     #[error("a path is empty; write for example /etc/mimir/runtime.yaml, with a comma between two")]
     NoPath,
-    /// A URL is none that can be asked.
-    #[error("a URL cannot be asked: {0}")]
+    /// A URL is invalid.
+    #[error("a URL is invalid: {0}")]
     Url(#[from] UrlError),
     /// There are too many.
     #[error("there are more than {MOST_DOCUMENTS} documents; merge some of them")]
@@ -58,7 +58,7 @@ impl DocumentList {
         self.places.iter().filter_map(url).collect()
     }
 
-    /// What to watch; a URL by its place among [`DocumentList::urls`]. A file goes by its name, or by its path where several have that name.
+    /// The documents to watch; URLs have their index in [`DocumentList::urls`]. The name of a file is its path if several files have the same name.
     pub(crate) fn documents(&self) -> Vec<Document> {
         let name = |path: &Path| {
             let name = watched::file_name(path);
@@ -73,12 +73,6 @@ impl DocumentList {
             }
         };
         self.places.iter().map(document).collect()
-    }
-}
-
-impl From<PathBuf> for DocumentList {
-    fn from(path: PathBuf) -> Self {
-        Self { places: vec![DocumentPlace::File(path)] }
     }
 }
 

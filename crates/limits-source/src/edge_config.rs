@@ -1,4 +1,4 @@
-//! The edge configuration on disk, applied again whenever it changes.
+//! The edge configuration: a file that is applied whenever it changes.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,34 +7,26 @@ use limits::{EdgeConfig, EdgeConfigApplied, EdgeConfigState, Problem};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::watched::{self, Fault, Seen, Watched};
+use crate::watched::{self, Fault, Polled, Watched};
 
-/// The edge configuration in force, and what is wrong with the newest document.
+/// The edge configuration in force, and the problems of the newest document.
 #[derive(Clone, Debug)]
 pub struct LoadedEdgeConfig {
-    /// The last good one; everybody in shadow until there is one.
+    /// The last good one; all tenants are in shadow until there is one.
     pub config: Arc<EdgeConfig>,
-    /// Empty while the document on disk is the one in force.
+    /// Empty while the document on disk is in force.
     pub problems: Arc<[Problem]>,
 }
 
-/// The edge configuration as a server sees it.
-#[derive(Clone, Debug)]
-pub struct EdgeConfigFeed {
-    /// The state now; wakes on each change of configuration or problems.
-    pub states: watch::Receiver<LoadedEdgeConfig>,
-}
-
-impl EdgeConfigFeed {
-    /// A configuration that never changes. Waiting for a change of it ends at once with the error that there is no sender any more.
+impl LoadedEdgeConfig {
+    /// A configuration that never changes: its channel has no sender.
     #[must_use]
-    pub fn fixed(config: EdgeConfig) -> Self {
-        let (_, states) = watch::channel(LoadedEdgeConfig { config: Arc::new(config), problems: Arc::default() });
-        Self { states }
+    pub fn fixed(config: EdgeConfig) -> watch::Receiver<Self> {
+        watch::channel(Self { config: Arc::new(config), problems: Arc::default() }).1
     }
 }
 
-/// Reads and watches one file.
+/// Watches one file.
 #[derive(Debug)]
 pub struct EdgeConfigSource {
     path: PathBuf,
@@ -42,7 +34,7 @@ pub struct EdgeConfigSource {
     state: EdgeConfigState,
     /// Whether there has been a good document.
     read: bool,
-    /// What was wrong with the document that was last read.
+    /// Problems of the document that was last read.
     problems: Arc<[Problem]>,
 }
 
@@ -54,27 +46,27 @@ impl EdgeConfigSource {
         Self { path, file, state: EdgeConfigState::new(), read: false, problems: Arc::default() }
     }
 
-    /// Reads the file, which this waits for up to 5 seconds, and keeps watching it until `stop` is cancelled.
+    /// Reads the file, waiting up to 5 seconds, and watches it until `stop` is cancelled.
     ///
-    /// A file that is missing or bad is no error: the feed then shows problems, and everybody stays in shadow until there is a good one.
-    pub async fn start(mut self, stop: CancellationToken) -> EdgeConfigFeed {
+    /// A missing or bad file is no error: the state then has problems, and all tenants stay in shadow until there is a good one.
+    pub async fn start(mut self, stop: CancellationToken) -> watch::Receiver<LoadedEdgeConfig> {
         let sender = watch::Sender::new(self.control());
-        let mut feed = EdgeConfigFeed { states: sender.subscribe() };
+        let mut states = sender.subscribe();
         let path = self.path.display().to_string();
         let step = move || {
             if let Some(state) = self.poll() {
                 sender.send_replace(state);
             }
         };
-        watched::start("edge configuration", &path, step, &mut feed.states, stop).await;
-        feed
+        watched::start("edge configuration", &path, step, &mut states, stop).await;
+        states
     }
 
-    /// Looks at the file; a new state when it was read or its fault changed.
+    /// Polls the file; returns a new state if it was read or its fault changed.
     fn poll(&mut self) -> Option<LoadedEdgeConfig> {
-        match self.file.look()? {
-            Seen::Documents(documents) => Some(self.read(documents.concat())),
-            Seen::Faults(faults) => Some(self.report_faults(&faults)),
+        match self.file.poll()? {
+            Polled::Documents(documents) => Some(self.read(documents.concat())),
+            Polled::Faults(faults) => Some(self.report_faults(&faults)),
         }
     }
 
@@ -96,7 +88,7 @@ impl EdgeConfigSource {
     fn report_faults(&mut self, faults: &[Fault]) -> LoadedEdgeConfig {
         let meanwhile = match self.read {
             true => "the last good edge configuration stays in force",
-            false => "every tenant is in shadow until it can be",
+            false => "all tenants are in shadow until it can be read",
         };
         for Fault { error, .. } in faults {
             tracing::warn!(path = %self.path.display(), %error, "edge configuration cannot be read, {meanwhile}");

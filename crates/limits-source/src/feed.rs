@@ -1,4 +1,4 @@
-//! What a source hands to a server: the state now, a wake-up on each change, and how long ago the source last confirmed it.
+//! What a source gives a server: the current state, a wake-up on each change, and how long ago the source last confirmed the limits.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use std::time::{Duration, Instant};
 use limits::{LoadedLimits, Problem, Snapshot};
 use tokio::sync::watch;
 
-/// One source's output.
+/// The output of a source.
 #[derive(Clone, Debug)]
 pub struct LimitsFeed {
-    /// The state now; wakes on each change of limits or problems.
+    /// The current state; wakes on each change of limits or problems.
     pub states: watch::Receiver<LoadedLimits>,
-    /// When the source last found that the limits in force are the ones it serves.
+    /// When the source last confirmed the limits in force.
     pub freshness: Freshness,
 }
 
-/// The age of the limits: how long ago their source last confirmed them. A source that is quiet confirms nothing.
+/// How long ago the source last confirmed the limits in force. A silent source confirms nothing.
 #[derive(Clone, Debug)]
 pub struct Freshness {
     start: Instant,
-    /// From `start` on; negative where the confirmation is older than this process.
+    /// Since `start`; negative if the confirmation is older than this process.
     confirmed_after_millis: Arc<AtomicI64>,
 }
 
@@ -32,24 +32,24 @@ impl Default for Freshness {
 }
 
 impl Freshness {
-    /// Limits that come from before this process, last confirmed that long ago.
+    /// Limits that were last confirmed that long ago, which may be before this process started.
     #[must_use]
     pub fn confirmed_ago(age: Duration) -> Self {
         Self { start: Instant::now(), confirmed_after_millis: Arc::new(AtomicI64::new(-millis(age))) }
     }
 
-    /// Notes that the limits in force are, at this moment, the ones that the source has.
+    /// Records that the source has the limits in force now.
     pub fn confirm(&self) {
         self.confirm_as_of(Duration::ZERO);
     }
 
-    /// Notes that somebody else confirmed the limits in force that long before now.
+    /// Records that the limits in force were confirmed that long ago.
     pub(crate) fn confirm_as_of(&self, age: Duration) {
         let confirmed = millis(self.start.elapsed()).saturating_sub(millis(age));
         self.confirmed_after_millis.store(confirmed, Ordering::Relaxed);
     }
 
-    /// Time since the last [`Freshness::confirm`], or since the source was made when nothing was ever confirmed.
+    /// Time since the last [`Freshness::confirm`], or since this was made.
     #[must_use]
     pub fn age(&self) -> Duration {
         let confirmed = self.confirmed_after_millis.load(Ordering::Relaxed);
@@ -58,7 +58,7 @@ impl Freshness {
     }
 }
 
-/// A number that only grows, for a metric that reads it.
+/// A counter that a metric reads.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
 
@@ -74,7 +74,7 @@ impl Count {
     }
 }
 
-/// Logs each problem of new documents, and what changed. `from` is where they come from, `changed` the limits in force if they are new.
+/// Logs each problem of new documents, and what changed. `from` is the source, `changed` the limits in force if they are new.
 pub(crate) fn log_limits(
     from: &dyn Display,
     before: Option<&Snapshot>,
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_confirmed_before_the_start_is_that_old_until_it_is_confirmed() {
+    fn limits_confirmed_before_the_start_age_from_their_last_confirmation() {
         let day = Duration::from_secs(86_400);
         let freshness = Freshness::confirmed_ago(day);
         assert!((day..day + Duration::from_secs(60)).contains(&freshness.age()), "{:?}", freshness.age());
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_confirmed_is_as_old_as_they_say() {
+    fn a_confirmation_by_a_server_has_the_age_it_sends() {
         let freshness = Freshness::default();
         let day = Duration::from_secs(86_400);
         freshness.confirm_as_of(day);

@@ -1,6 +1,6 @@
-//! The feed source: limits, elections and the count of distributors as overrides-sync serves them, from the first of its servers that answers.
+//! Limits, elections and the number of distributors from the feed of overrides-sync: from the first of its servers that answers.
 //!
-//! Nothing that happens here takes limits away: without a server the last good ones hold, and only grow older.
+//! Without a server, the last good limits stay in force and grow older.
 
 mod applied;
 mod follow;
@@ -29,61 +29,46 @@ use servers::Servers;
 
 /// How long the start waits for the first limits.
 const FIRST_LIMITS: Duration = Duration::from_secs(5);
-/// How long it waits where there are limits already.
+/// How long it waits if there are limits already.
 const FIRST_LIMITS_AFTER_RESTORED: Duration = Duration::from_secs(1);
 
-/// Follows the feed of overrides-sync.
-#[derive(Debug)]
-pub struct FeedSource {
-    urls: FeedUrls,
-    state: LimitsState,
-    freshness: Freshness,
-}
-
-/// What the feed gives.
+/// The output of the feed.
 #[derive(Clone, Debug)]
 pub struct Feed {
     /// The limits. Their freshness is what the server last sent, plus the time since then.
     pub limits: LimitsFeed,
-    /// The replicas that Mimir has elected.
-    pub ha_tracker: FeedTracker,
-    /// Ready distributors of Mimir, as counted last; `None` until a server has counted any. A server that counts none takes no count away.
+    /// The replicas that Mimir has elected, as if this process had polled its HA tracker; `polls` stay 0.
+    pub ha_tracker: HaTrackerFeed,
+    /// Whether the server polls an HA tracker; `None` before the first heartbeat.
+    pub has_ha_tracker: watch::Receiver<Option<bool>>,
+    /// The number of Mimir's ready distributors; `None` until a server has counted any. The number of a server that counts none is ignored.
     pub distributors: watch::Receiver<Option<NonZeroU32>>,
-    /// What happened to the feed.
+    /// Counts of the feed.
     pub counts: Arc<FeedCounts>,
 }
 
-/// Mimir's HA tracker, as the servers of the feed ask it.
-#[derive(Clone, Debug)]
-pub struct FeedTracker {
-    /// The lists, as if this process had polled them. Its polls stay 0, and its freshness is by the clocks of both machines.
-    pub feed: HaTrackerFeed,
-    /// Whether the server polls a tracker; `None` before the first heartbeat.
-    pub is_asked: watch::Receiver<Option<bool>>,
-}
-
-/// What happened to the feed since the start.
+/// Counts of the feed since the start.
 #[derive(Debug, Default)]
 pub struct FeedCounts {
-    /// Streams on which a server sent something.
+    /// Streams on which a server sent a message.
     pub connects: Count,
-    /// Names that could not be resolved, and servers that could not be reached, refused the stream, or sent nothing in time.
+    /// Names that could not be resolved, and servers that could not be reached, rejected the stream, or sent nothing in time.
     pub failed_connects: Count,
-    /// Streams that broke, went silent, or gave no limits in time; not those that a server ended in order or whose update was rejected.
+    /// Streams that broke, went silent, or gave no limits in time; not those that a server ended or whose update was rejected.
     pub streams_lost: Count,
-    /// Updates that replaced everything.
+    /// Applied updates with all limits.
     pub snapshots_taken: Count,
-    /// Updates with what changed, also where nothing did.
+    /// Applied updates with changes, including empty ones.
     pub deltas_taken: Count,
-    /// Updates rejected because the limits in force are of a newer revision.
+    /// Updates that were rejected because the limits in force are newer.
     pub refused_older: Count,
-    /// Updates, and lists of elected replicas, rejected because they could not be decoded or do not add up to what their server has.
+    /// Updates and lists of elected replicas that were rejected because they could not be decoded, or resulted in other limits than their server has.
     pub refused_unreadable: Count,
     connected: AtomicBool,
 }
 
 impl FeedCounts {
-    /// Whether there is a stream now.
+    /// Whether there is an open stream.
     #[must_use]
     pub fn connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed)
@@ -94,34 +79,19 @@ impl FeedCounts {
     }
 }
 
-impl FeedSource {
-    /// A source that does not run yet. Limits that `state` has already are published at once, and hold until a server gives others.
-    #[must_use]
-    pub fn new(urls: FeedUrls, state: LimitsState) -> Self {
-        Self { urls, state, freshness: Freshness::default() }
+/// Requests limits from the servers, waiting up to 5 seconds (1 if `state` already has limits), and follows them until `stop` is cancelled. Limits that
+/// `state` already has are as old as `freshness`, and stay in force until a server sends others.
+pub async fn follow_feed(urls: FeedUrls, state: LimitsState, freshness: Freshness, stop: CancellationToken) -> Feed {
+    let first_limits = if state.current().is_some() { FIRST_LIMITS_AFTER_RESTORED } else { FIRST_LIMITS };
+    let publisher = FeedPublisher::new(state.current(), freshness);
+    let mut feed = publisher.feed();
+    let servers = urls.to_string();
+    let follower = Follower::new(Servers::new(urls), AppliedLimits::new(state), publisher);
+    tokio::spawn(stop.run_until_cancelled_owned(follower.follow()));
+    if timeout(first_limits, feed.limits.states.changed()).await.is_err() {
+        tracing::warn!(urls = servers, "the feed gave no limits within {first_limits:?}; still trying");
     }
-
-    /// Says how old the limits are that the state was made with: [`crate::LimitsCache::load`] tells.
-    #[must_use]
-    pub fn restored(self, age: Duration) -> Self {
-        Self { freshness: Freshness::confirmed_ago(age), ..self }
-    }
-
-    /// Requests limits from the servers, which this waits for up to 5 seconds (1 where there are limits already), and follows them until `stop` is
-    /// cancelled.
-    pub async fn start(self, stop: CancellationToken) -> Feed {
-        let Self { urls, state, freshness } = self;
-        let first_limits = if state.current().is_some() { FIRST_LIMITS_AFTER_RESTORED } else { FIRST_LIMITS };
-        let publisher = FeedPublisher::new(state.current(), freshness);
-        let mut feed = publisher.feed();
-        let servers = urls.to_string();
-        let follower = Follower::new(Servers::new(urls), AppliedLimits::new(state), publisher);
-        tokio::spawn(stop.run_until_cancelled_owned(follower.follow()));
-        if timeout(first_limits, feed.limits.states.changed()).await.is_err() {
-            tracing::warn!(urls = servers, "the feed gave no limits within {first_limits:?}; still trying");
-        }
-        feed
-    }
+    feed
 }
 
 /// The sending ends of a [`Feed`].
@@ -150,25 +120,22 @@ impl FeedPublisher {
     }
 
     fn feed(&self) -> Feed {
-        let lists = HaTrackerFeed {
-            states: self.elected.subscribe(),
-            freshness: self.elected_freshness.clone(),
-            polls: Arc::default(),
-        };
+        let (states, freshness) = (self.elected.subscribe(), self.elected_freshness.clone());
         Feed {
             limits: LimitsFeed { states: self.states.subscribe(), freshness: self.freshness.clone() },
-            ha_tracker: FeedTracker { feed: lists, is_asked: self.has_tracker.subscribe() },
+            ha_tracker: HaTrackerFeed { states, freshness, polls: Arc::default() },
+            has_ha_tracker: self.has_tracker.subscribe(),
             distributors: self.distributors.subscribe(),
             counts: Arc::clone(&self.counts),
         }
     }
 
-    /// Publishes the limits that are now in force.
+    /// Publishes the limits in force.
     fn publish_limits(&self, applied: &AppliedLimits) {
         self.states.send_modify(|state| (state.limits, state.origin) = (applied.limits(), applied.origin()));
     }
 
-    /// Publishes the problems that there are now, if they have changed.
+    /// Publishes the current problems, if they have changed.
     fn publish_problems(&self, problems: Vec<FeedProblem>) {
         let problems: Arc<[_]> = problems.into_iter().take(MAX_PROBLEMS).map(problem).collect();
         self.states.send_if_modified(|state| {
@@ -178,7 +145,7 @@ impl FeedPublisher {
         });
     }
 
-    /// What the server knows of Mimir. A count of 0 is none, and the last one holds.
+    /// Publishes what the server knows about Mimir. A count of 0 means unknown, and the last one stays.
     fn publish_mimir(&self, distributors: u32, has_tracker: bool) {
         if let Some(count) = NonZeroU32::new(distributors) {
             self.distributors.send_if_modified(|published| published.replace(count) != Some(count));
@@ -186,10 +153,10 @@ impl FeedPublisher {
         self.has_tracker.send_if_modified(|published| published.replace(has_tracker) != Some(has_tracker));
     }
 
-    /// Publishes a list of elected replicas. The first one of a stream may be known, or older than one from another server.
+    /// Publishes a list of elected replicas. The first one of a stream may be known already, or older than one from another server.
     fn publish_elected(&self, list: ElectedList, is_first: bool) {
         let ElectedList { asked_at, age, elected } = list;
-        // The clocks of two machines differ: only a server that does not say how old its list is, is judged by them.
+        // The clocks of two machines differ, so they only count if the server does not send the age of its list.
         let age = age.unwrap_or_else(|| since(asked_at));
         let asked = Instant::now().checked_sub(age);
         let is_known = {
@@ -204,7 +171,7 @@ impl FeedPublisher {
     }
 }
 
-/// Time since then, which is in milliseconds since 1970; none where that is to come.
+/// Time since `millis`, which is in milliseconds since 1970; zero if that is in the future.
 fn since(millis: i64) -> Duration {
     let then = UNIX_EPOCH.checked_add(Duration::from_millis(u64::try_from(millis).unwrap_or_default()));
     then.and_then(|then| SystemTime::now().duration_since(then).ok()).unwrap_or_default()
@@ -218,7 +185,7 @@ fn problem(problem: FeedProblem) -> Problem {
         FeedSeverity::Rejected => Severity::Rejected,
     };
     let FeedProblem { document, tenant, field, line, message, code, mimir, .. } = problem;
-    // A newer server may know kinds that are not known here.
+    // A newer server may have codes that are unknown here.
     let code = Code::from_id(&code).unwrap_or(Code::Other);
     Problem { code, document, tenant, field, line, severity, message, mimir }
 }

@@ -1,4 +1,4 @@
-//! Documents that are fetched over HTTP, all of them every 10 seconds, as Mimir does with the URLs of `-runtime-config.file`.
+//! Documents that are fetched over HTTP, all of them every 10 seconds, as Mimir fetches the URLs of `-runtime-config.file`.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,14 +13,14 @@ use crate::url::DocumentUrl;
 use crate::watched::MAX_FILE_BYTES;
 use crate::web::{self, Bounds, WebClient, WebError};
 
-/// As often as Mimir (`-runtime-config.reload-period`), and as long for one (`-runtime-config.http-client-timeout`).
+/// Mimir's defaults: `-runtime-config.reload-period` and `-runtime-config.http-client-timeout`.
 pub(crate) const POLLS: PollSettings = PollSettings {
     interval: Duration::from_secs(10),
     first_retry: Duration::from_millis(500),
     timeout: Duration::from_secs(30),
 };
 
-/// What the URLs answered last.
+/// The last responses of the URLs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fetched {
     round: Arc<Mutex<Round>>,
@@ -28,16 +28,16 @@ pub(crate) struct Fetched {
 
 #[derive(Debug, Default)]
 struct Round {
-    /// How many rounds have ended.
+    /// The number of finished rounds.
     number: u64,
-    /// Empty before the first one has.
+    /// Empty before the first round has finished.
     documents: Vec<Latest>,
 }
 
-/// The last answer of one URL.
+/// The last response of a URL.
 #[derive(Debug)]
 enum Latest {
-    /// The document, and the number of the round that first brought it as it is.
+    /// The document, and the round that first returned it in this version.
     Document {
         since: u64,
         bytes: Bytes,
@@ -46,12 +46,12 @@ enum Latest {
 }
 
 impl Fetched {
-    /// How many times all URLs have been asked.
+    /// How many times all URLs have been fetched.
     pub(crate) fn rounds(&self) -> u64 {
         self.round().number
     }
 
-    /// What tells the document of this URL, by its place among the URLs, from others before it; `None` before its first answer.
+    /// The version of the document of the URL at this index; `None` before its first response.
     pub(crate) fn version(&self, place: usize) -> io::Result<Option<u64>> {
         match self.round().documents.get(place) {
             Some(Latest::Document { since, .. }) => Ok(Some(*since)),
@@ -60,16 +60,16 @@ impl Fetched {
         }
     }
 
-    /// The document of this URL.
+    /// The document of the URL at this index.
     pub(crate) fn read(&self, place: usize) -> io::Result<Bytes> {
         match self.round().documents.get(place) {
             Some(Latest::Document { bytes, .. }) => Ok(bytes.clone()),
             Some(Latest::Fault(fault)) => Err(io::Error::other(fault.clone())),
-            None => Err(io::Error::other("it has not answered yet")),
+            None => Err(io::Error::other("there is no response yet")),
         }
     }
 
-    /// Takes what one round brought; whether all of it is good.
+    /// Records the responses of a round; returns whether all of them are good.
     fn take(&self, answers: Vec<Result<Bytes, WebError>>) -> bool {
         let all_good = answers.iter().all(Result::is_ok);
         let mut round = self.round();
@@ -100,7 +100,7 @@ pub(crate) struct Fetcher {
 }
 
 impl Fetcher {
-    /// A fetcher that has asked nothing yet.
+    /// A fetcher that has fetched nothing yet.
     ///
     /// # Errors
     /// One of the URLs is https, and this system has no root certificates.
@@ -116,7 +116,7 @@ impl Fetcher {
         self.polls = polls;
     }
 
-    /// Asks all URLs at once and then every 10 seconds; sooner after a failure. Never ends.
+    /// Fetches all URLs now and every 10 seconds, sooner after a failure. Never ends.
     pub(crate) async fn follow(self) {
         let mut timer = PollTimer::new(self.polls);
         loop {
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_that_stays_the_same_keeps_its_version_and_a_fault_ends_it() {
+    fn an_unchanged_document_keeps_its_version_until_an_error() {
         let fetched = Fetched::default();
         let good = |text: &'static str| Ok(Bytes::from(text));
         assert!(matches!(fetched.version(0), Ok(None)) && fetched.read(0).is_err());
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!((versions(&fetched), fetched.rounds()), ([Some(1), Some(2)], 2));
         assert!(!fetched.take(vec![good("a"), Err(WebError::TooLarge(7))]));
         assert_eq!(versions(&fetched), [Some(1), None]);
-        assert_eq!(fetched.read(1).unwrap_err().to_string(), "its answer has more than 7 bytes");
+        assert_eq!(fetched.read(1).unwrap_err().to_string(), "its response has more than 7 bytes");
         assert!(fetched.take(vec![good("a"), good("c")]));
         assert_eq!((versions(&fetched), fetched.read(1).unwrap()), ([Some(1), Some(4)], Bytes::from("c")));
     }

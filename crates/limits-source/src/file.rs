@@ -1,8 +1,7 @@
-//! The file source: the files and URLs that `--limits file:` names, applied together whenever one of them changes.
+//! Limits from the files and URLs of `--limits file:`, applied together whenever one of them changes.
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use limits::{LimitsState, LoadedLimits, Problem, SourceDocument};
 use tokio::sync::watch;
@@ -10,60 +9,54 @@ use tokio_util::sync::CancellationToken;
 
 use crate::feed::log_limits;
 use crate::fetched::{Fetched, Fetcher, POLLS};
-use crate::watched::{self, Fault, Seen, Watched};
+use crate::watched::{self, Fault, Polled, Watched};
 use crate::{DocumentList, Freshness, LimitsFeed};
 
 const MEANWHILE: &str = "the last good limits stay in force";
 
-/// Reads and watches files, and fetches what is behind URLs.
+/// Watches files and URLs.
 #[derive(Debug)]
 pub struct FileSource {
-    /// Where the documents are, for logs.
+    /// The list of documents, for logs.
     place: String,
     documents: Watched,
-    /// Where there are URLs to ask.
+    /// Fetches the URLs, if there are any.
     fetcher: Option<Fetcher>,
     state: LimitsState,
     freshness: Freshness,
-    /// Whether what was last read is what is in force.
+    /// Whether the documents that were last read are in force.
     in_force: bool,
-    /// What was wrong with the documents that were last read.
+    /// Problems of the documents that were last read.
     problems: Arc<[Problem]>,
 }
 
 impl FileSource {
-    /// A source that has read nothing yet. Limits that `state` has already are published at once, and hold until all documents have been read.
+    /// A source that has read nothing yet. Limits that `state` already has are as old as `freshness`, are published at once, and stay in force until all
+    /// documents have been read.
     ///
     /// # Errors
-    /// One of the documents is behind an https URL, and this system has no root certificates.
-    pub fn new(documents: impl Into<DocumentList>, state: LimitsState) -> io::Result<Self> {
-        let (list, fetched) = (documents.into(), Fetched::default());
-        let urls = list.urls();
+    /// One of the URLs is https, and this system has no root certificates.
+    pub fn new(documents: DocumentList, state: LimitsState, freshness: Freshness) -> io::Result<Self> {
+        let (urls, fetched) = (documents.urls(), Fetched::default());
         let fetcher = match urls.is_empty() {
             true => None,
             false => Some(Fetcher::new(urls, POLLS, fetched.clone())?),
         };
         Ok(Self {
-            place: list.to_string(),
-            documents: Watched::new(list.documents(), fetched),
+            place: documents.to_string(),
+            documents: Watched::new(documents.documents(), fetched),
             fetcher,
             state,
-            freshness: Freshness::default(),
+            freshness,
             in_force: false,
             problems: Arc::default(),
         })
     }
 
-    /// Says how old the limits are that the state was made with: [`crate::LimitsCache::load`] tells.
-    #[must_use]
-    pub fn restored(self, age: Duration) -> Self {
-        Self { freshness: Freshness::confirmed_ago(age), ..self }
-    }
-
-    /// Reads the documents, which this waits for up to 5 seconds, and keeps watching them until `stop` is cancelled.
+    /// Reads the documents, waiting up to 5 seconds, and watches them until `stop` is cancelled.
     ///
-    /// A document that is missing or bad is no error: the feed then shows problems, and limits as soon as all are good. Nothing is applied while
-    /// one of them cannot be read.
+    /// A missing or bad document is no error: the feed then has problems, and limits as soon as all documents are good. Nothing is applied while
+    /// a document cannot be read.
     pub async fn start(mut self, stop: CancellationToken) -> LimitsFeed {
         let restored = LoadedLimits { limits: self.state.current(), ..LoadedLimits::default() };
         let sender = watch::Sender::new(restored);
@@ -86,11 +79,11 @@ impl FileSource {
         }
     }
 
-    /// Looks at the documents; a new state when they were read or their faults changed.
+    /// Polls the documents; returns a new state if they were read or their faults changed.
     fn poll(&mut self) -> Option<LoadedLimits> {
-        match self.documents.look()? {
-            Seen::Documents(bytes) => Some(self.apply(&bytes)),
-            Seen::Faults(faults) => Some(self.report_faults(&faults)),
+        match self.documents.poll()? {
+            Polled::Documents(bytes) => Some(self.apply(&bytes)),
+            Polled::Faults(faults) => Some(self.report_faults(&faults)),
         }
     }
 

@@ -1,6 +1,6 @@
-//! Mimir's HA tracker, polled: who is elected in each pair of Prometheus servers is Mimir's word.
+//! Polls Mimir's HA tracker for the elected replica of each Prometheus pair.
 //!
-//! Nothing waits for it. A poll that fails keeps the last list; how old that is, [`HaTrackerFeed::freshness`] tells.
+//! Nothing waits for it. A failed poll keeps the last list, and [`HaTrackerFeed::freshness`] is its age.
 
 mod answer;
 
@@ -19,36 +19,36 @@ use tokio_util::sync::CancellationToken;
 
 use crate::retry::{PollSettings, PollTimer};
 use crate::web::{self, Bounds, WebClient, WebError};
-use crate::{Count, Freshness, HaTrackerUrl};
-use answer::{Listed, millis_since_1970};
+use crate::{Count, Freshness, MimirUrl};
+use answer::{ListedReplicas, millis_since_1970};
 
-/// What Mimir said last.
+/// The last list.
 #[derive(Clone, Debug, Default)]
 pub struct HaTrackerState {
-    /// The complete list, but for entries that cannot be read; `None` before the first good answer.
+    /// All entries that can be read; `None` before the first good response.
     pub elected: Option<Arc<[ElectedReplica]>>,
-    /// When the question was asked that this list answers, in milliseconds since 1970: all of it was true then or later.
+    /// When this list was requested, in milliseconds since 1970.
     pub asked_at: i64,
-    /// The same by the clock of this process that nobody sets; `None` where it is longer ago than can be told.
+    /// The same by the monotonic clock; `None` if that is before what the clock can represent.
     pub asked: Option<Instant>,
 }
 
 impl HaTrackerState {
-    /// How long ago the list's question was asked.
+    /// How long ago the list was requested.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.asked.map_or(Duration::MAX, |asked| asked.elapsed())
     }
 }
 
-/// The tracker as a server sees it.
+/// The output of the source.
 #[derive(Clone, Debug)]
 pub struct HaTrackerFeed {
-    /// The state now; wakes on each good answer, also when the list is the same.
+    /// The current state; wakes on each good response, even if the list is the same.
     pub states: watch::Receiver<HaTrackerState>,
-    /// When the last good answer came.
+    /// When the last good response arrived.
     pub freshness: Freshness,
-    /// How often the tracker was asked.
+    /// How often the tracker was polled.
     pub polls: Arc<HaTrackerPolls>,
 }
 
@@ -61,21 +61,19 @@ pub struct HaTrackerPolls {
     pub failed: Count,
 }
 
-/// The longest answer that is read, in bytes: 200,000 pairs and more.
+/// The largest response that is read, in bytes: more than 200,000 pairs.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
-/// Why a poll gave no list, and how to fix it.
+/// Why a poll failed, and how to fix it.
 #[derive(Debug, Error)]
 enum PollError {
     #[error(transparent)]
     Web(WebError),
     #[error("it answered {0}: its HA tracker is off (-distributor.ha-tracker.enable), or the path is another one")]
     NotFound(StatusCode),
-    #[error(
-        "its answer is no list of elected replicas: {0}; the URL has to be that of a distributor's ha_tracker page"
-    )]
+    #[error("its response is no list of elected replicas: {0}; give the URL of a distributor's ha_tracker page")]
     Unreadable(String),
-    #[error("its answer could not be looked at")]
+    #[error("decoding its response was interrupted")]
     Interrupted,
 }
 
@@ -88,16 +86,23 @@ impl From<WebError> for PollError {
     }
 }
 
-/// Mimir itself looks at its elections only every 15 seconds.
+/// Mimir itself updates its elections every 15 seconds.
 const POLLS: PollSettings = PollSettings {
     interval: Duration::from_secs(5),
     first_retry: Duration::from_millis(500),
     timeout: Duration::from_secs(4),
 };
 
-/// Polls one distributor's HA tracker.
+/// Polls the HA tracker of a distributor now and every 5 seconds until `stop` is cancelled, without waiting for the first response.
+///
+/// # Errors
+/// The URL is https, and this system has no root certificates.
+pub fn poll_ha_tracker(url: MimirUrl, stop: CancellationToken) -> io::Result<HaTrackerFeed> {
+    Ok(Poller::new(Client::new(url, POLLS.timeout)?, POLLS).start(stop))
+}
+
 #[derive(Debug)]
-pub struct HaTrackerSource {
+struct Poller {
     client: Arc<Client>,
     settings: PollSettings,
     sender: watch::Sender<HaTrackerState>,
@@ -114,16 +119,8 @@ struct LogDedup {
     first_fault: Option<String>,
 }
 
-impl HaTrackerSource {
-    /// A source that has asked nothing yet.
-    ///
-    /// # Errors
-    /// The URL is https, and this system has no root certificates.
-    pub fn new(url: HaTrackerUrl) -> io::Result<Self> {
-        Ok(Self::with_client(Client::new(url, POLLS.timeout)?, POLLS))
-    }
-
-    fn with_client(client: Client, settings: PollSettings) -> Self {
+impl Poller {
+    fn new(client: Client, settings: PollSettings) -> Self {
         Self {
             client: Arc::new(client),
             settings,
@@ -134,9 +131,7 @@ impl HaTrackerSource {
         }
     }
 
-    /// Asks at once and then every 5 seconds, until `stop` is cancelled. Waits for nothing.
-    #[must_use]
-    pub fn start(self, stop: CancellationToken) -> HaTrackerFeed {
+    fn start(self, stop: CancellationToken) -> HaTrackerFeed {
         let feed = HaTrackerFeed {
             states: self.sender.subscribe(),
             freshness: self.freshness.clone(),
@@ -175,16 +170,16 @@ impl HaTrackerSource {
         }
     }
 
-    async fn list(&self) -> Result<Listed, PollError> {
+    async fn list(&self) -> Result<ListedReplicas, PollError> {
         let text = self.client.get().await?;
-        // A long list takes longer than a worker may be kept from decisions.
+        // A long list takes longer than an async worker may be blocked.
         let read = tokio::task::spawn_blocking(move || answer::read(&text)).await;
         read.map_err(|_| PollError::Interrupted)?.map_err(PollError::Unreadable)
     }
 }
 
 impl LogDedup {
-    fn listed(&mut self, url: &HaTrackerUrl, listed: &Listed) {
+    fn listed(&mut self, url: &MimirUrl, listed: &ListedReplicas) {
         if self.works.replace(true) != Some(true) {
             tracing::info!(%url, pairs = listed.elected.len(), "Mimir's HA tracker answers");
         }
@@ -194,18 +189,18 @@ impl LogDedup {
         match &listed.first_fault {
             Some(fault) => tracing::warn!(
                 %url, entries = listed.unreadable, first = %fault,
-                "entries of Mimir's HA tracker cannot be read and are passed over: their pairs stay unconfirmed, and the others hold"
+                "some entries of Mimir's HA tracker cannot be read and are ignored: their pairs stay unconfirmed"
             ),
             None => tracing::info!(%url, "all entries of Mimir's HA tracker can be read again"),
         }
         self.first_fault.clone_from(&listed.first_fault);
     }
 
-    fn failed(&mut self, url: &HaTrackerUrl, error: &PollError) {
+    fn failed(&mut self, url: &MimirUrl, error: &PollError) {
         if self.works.replace(false) != Some(false) {
             tracing::warn!(
                 %url, %error,
-                "Mimir's HA tracker cannot be polled; what it said last holds, and it is asked again: check that --ha-tracker-url names a running distributor"
+                "Mimir's HA tracker cannot be polled; its last list stays in force, and the poll is retried: check that --ha-tracker-url names a running distributor"
             );
         }
     }
@@ -215,21 +210,21 @@ impl LogDedup {
 #[derive(Debug)]
 struct Client {
     web: WebClient,
-    url: HaTrackerUrl,
+    url: MimirUrl,
 }
 
 impl Client {
     /// Reads the system's root certificates if the URL is https.
-    fn new(url: HaTrackerUrl, timeout: Duration) -> io::Result<Self> {
+    fn new(url: MimirUrl, timeout: Duration) -> io::Result<Self> {
         let tls = web::system_tls(std::iter::once(url.uri()))?;
         Ok(Self::with_tls(url, timeout, tls))
     }
 
-    fn with_tls(url: HaTrackerUrl, timeout: Duration, tls: ClientConfig) -> Self {
+    fn with_tls(url: MimirUrl, timeout: Duration, tls: ClientConfig) -> Self {
         Self { web: WebClient::new(tls, Bounds { timeout, bytes: MAX_ANSWER_BYTES }), url }
     }
 
-    /// The body of a good answer.
+    /// The body of a good response.
     async fn get(&self) -> Result<Bytes, PollError> {
         match self.web.get(self.url.uri(), "application/json").await? {
             (StatusCode::OK, body) => Ok(body),

@@ -1,7 +1,7 @@
-//! Where limits come from. Every source fills one watch channel of [`LoadedLimits`], so that a server does not know which one it has.
+//! The sources of limits. Every source publishes to a watch channel of [`LoadedLimits`], so that a server treats all sources alike.
 //!
-//! A source never takes good limits away: a document that cannot be used becomes a problem in the state, and the last good limits stay. The edge
-//! configuration is watched the same way, and [`LimitsCache`] carries the last good limits over a restart.
+//! A source never removes good limits: a bad document becomes a problem in the state, and the last good limits stay. The edge
+//! configuration is watched the same way, and [`LimitsCache`] keeps the last good limits for a restart.
 
 mod default_limits;
 mod distributors;
@@ -26,21 +26,21 @@ mod watched;
 mod web;
 
 pub use default_limits::{DefaultLimits, DefaultLimitsError, DefaultLimitsOptions, DefaultLimitsSource};
-pub use distributors::DistributorsSource;
+pub use distributors::count_distributors;
 pub use document_list::{DocumentList, DocumentListError};
-pub use edge_config::{EdgeConfigFeed, EdgeConfigSource, LoadedEdgeConfig};
+pub use edge_config::{EdgeConfigSource, LoadedEdgeConfig};
 pub use feed::{Count, Freshness, LimitsFeed};
-pub use feed_source::{Feed, FeedCounts, FeedSource, FeedTracker};
+pub use feed_source::{Feed, FeedCounts, follow_feed};
 pub use file::FileSource;
-pub use ha_tracker::{HaTrackerFeed, HaTrackerPolls, HaTrackerSource, HaTrackerState};
+pub use ha_tracker::{HaTrackerFeed, HaTrackerPolls, HaTrackerState, poll_ha_tracker};
 pub use kubernetes::{
-    ConfigMapData, ConfigMapName, ConfigMapSelector, ConfigMapSource, ConfigMapSpec, KubeClient, KubeConfigError,
-    ObjectNameError, ObjectNames, SelectedKeys, ServiceName, WatchCounts,
+    ConfigMapData, ConfigMapFeed, ConfigMapSelector, ConfigMapSpec, KubeClient, KubeConfigError, LastReadName,
+    NamespacedName, ObjectNameError, SelectedKeys, WatchCounts, watch_configmap,
 };
 pub use limits_cache::LimitsCache;
-pub use source::{Source, SourceError, SourceExtras, SourceSpec, SpecError};
-pub use url::{FeedUrls, FeedUrlsError, HaTrackerUrl, MimirUrl, UrlError};
-pub use watched::MAX_FILE_BYTES;
+pub use source::{LimitsArgs, Source, SourceError, SourceExtras, SourceSpec, SpecError};
+pub use url::{FeedUrls, FeedUrlsError, MimirUrl, UrlError};
+pub use watched::{MAX_FILE_BYTES, read_file};
 pub use web::{PageError, fetch_page};
 
 pub use limits::LoadedLimits;

@@ -1,9 +1,9 @@
-//! The limits cache: the last good limits on disk, so that a server restarts with limits while their source is away.
+//! The limits cache: the last good limits on disk, so that a server can restart while their source is unavailable.
 //!
-//! The file is replaced whole or not at all. What is wrong with it, reading or writing, is a warning and a count, never a reason not to serve.
-//! It is dated by when the source last confirmed the limits in it, so that a restart knows how old they are.
+//! The file is replaced completely or not at all. An error of a read or a write is logged and counted, and never stops the server. The file's modification
+//! time is when the source last confirmed its limits, so that a restart knows how old they are.
 //!
-//! Invariant: a file that is not ours is never written over, whatever a flag says.
+//! Invariant: a file that is not a limits cache is never overwritten.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -20,25 +20,25 @@ use crate::{Count, Freshness, LimitsFeed};
 
 /// How long after a failed write the next one is tried, if the limits do not change before.
 const RETRY_EVERY: Duration = Duration::from_secs(30);
-/// How often the file is dated anew while its limits stay the same. A restart may take them for so much older than they are.
+/// How often the modification time is updated while the limits stay the same: limits from the cache can be that much fresher than their age.
 const DATE_EVERY: Duration = Duration::from_secs(60);
 
-/// One file that belongs to this process. What is no limits cache, or no regular file, is left alone.
+/// The cache file of this process. Anything else at its path stays as it is.
 #[derive(Debug)]
 pub struct LimitsCache {
     path: PathBuf,
     faults: Arc<Count>,
-    /// The content sum of what was loaded, which need not be written again.
+    /// The content sum of the loaded limits, which need not be written again.
     loaded: OnceLock<u64>,
     retry_every: Duration,
     date_every: Duration,
 }
 
-/// What is on disk.
+/// The state of the file.
 struct Kept {
     /// The content sum of its limits.
     content: Option<u64>,
-    /// When it was last written or dated.
+    /// When the file was last written or its modification time updated.
     dated: Option<Instant>,
 }
 
@@ -49,20 +49,20 @@ impl LimitsCache {
         Self { path, faults: Arc::default(), loaded: OnceLock::new(), retry_every: RETRY_EVERY, date_every: DATE_EVERY }
     }
 
-    /// How many times the file could not be read or written; goes on counting while [`LimitsCache::keep`] runs.
+    /// How many times the file could not be read or written.
     #[must_use]
     pub fn faults(&self) -> Arc<Count> {
         Arc::clone(&self.faults)
     }
 
-    /// Puts the cached limits into a state that has none, and tells how long ago their source last confirmed them. `None` if there are none to be had;
-    /// the log then says why.
+    /// Restores the cached limits into a state that has none; returns how long ago their source last confirmed them. `None` if there are none, which is
+    /// logged.
     pub fn load(&self, state: &mut LimitsState) -> Option<Duration> {
         let path = self.path.display();
         match self.restore(state) {
             Ok((snapshot, age)) => {
                 _ = self.loaded.set(snapshot.content_sum());
-                tracing::info!(%path, tenants = snapshot.len(), ?age, "the cached limits hold until the source has been read");
+                tracing::info!(%path, tenants = snapshot.len(), ?age, "the cached limits are in force until the source has been read");
                 Some(age)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -81,20 +81,20 @@ impl LimitsCache {
         let stamp = Stamp::of(&self.path)?;
         let text = watched::text(read_bounded(&self.path, stamp, MAX_CACHE_BYTES as u64)?)?;
         let snapshot = state.restore(&text).map_err(|error| io::Error::other(format!("it {error}")))?;
-        // A clock that was set back makes it young, not an error.
+        // If the clock was set back, the limits count as just confirmed.
         let age = SystemTime::now().duration_since(fs::metadata(&self.path)?.modified()?).unwrap_or_default();
         Ok((snapshot, age))
     }
 
-    /// Writes the limits of a source whenever they have changed, until `stop` is cancelled or the source ends; what changed before that is still
-    /// written. While they stay the same and the source confirms them, the file is dated anew once a minute.
+    /// Writes the limits of a source whenever they change, until `stop` is cancelled or the source ends; changes before that are still written. While they
+    /// stay the same and the source confirms them, the modification time is updated once a minute.
     ///
-    /// What fails is tried again with the next change, and every 30 seconds.
+    /// A failure is retried with the next change, and every 30 seconds.
     pub async fn keep(self, mut feed: LimitsFeed, stop: CancellationToken) {
         let mut kept = Kept { content: self.loaded.get().copied(), dated: None };
         let mut fault = None;
         loop {
-            // Looked at before the limits are: a change that comes before the stop is then seen below, or is the one that is waited for.
+            // Read before the limits, so that a change from before the stop is not missed.
             let ends = stop.is_cancelled();
             let limits = feed.states.borrow_and_update().limits.clone();
             let done = match limits {
@@ -124,7 +124,7 @@ impl LimitsCache {
                 kept.dated = Some(Instant::now());
                 return Ok(());
             }
-            // It is gone, or not what was written.
+            // The file was removed or replaced.
             kept.content = None;
         }
         let write = move |path: &Path, confirmed| {
@@ -143,8 +143,7 @@ impl LimitsCache {
         })
     }
 
-    /// Runs `task` with the path and the time of the last confirmation, off the async workers: rendering many tenants and waiting for a disk
-    /// take long.
+    /// Runs `task` with the path and the time of the last confirmation on a blocking thread: rendering many tenants and writing them takes long.
     async fn on_disk(
         &self,
         freshness: &Freshness,
@@ -158,7 +157,7 @@ impl LimitsCache {
         done.await.map_err(io::Error::other)?
     }
 
-    /// The fault that there is now; one that there was before is not told again.
+    /// Logs and counts the result; returns the fault, if any. A fault that lasts is logged once.
     fn report(&self, written: io::Result<()>, before: Option<String>) -> Option<String> {
         let path = self.path.display();
         match written {
@@ -173,7 +172,7 @@ impl LimitsCache {
                 let fault = error.to_string();
                 if before.as_ref() != Some(&fault) {
                     tracing::warn!(
-                        "the limits cache {path} cannot be written, and a restart finds older limits or none: {fault}"
+                        "the limits cache {path} cannot be written, so a restart has older limits or none: {fault}"
                     );
                 }
                 Some(fault)
@@ -182,17 +181,17 @@ impl LimitsCache {
     }
 }
 
-/// Notes when the limits in the file were last confirmed.
+/// Sets the modification time to the last confirmation.
 fn date(path: &Path, confirmed: SystemTime) -> io::Result<()> {
     refuse_foreign(path)?;
     File::open(path)?.set_modified(confirmed)
 }
 
-/// Puts `text` where `path` is, readable by its owner alone; after a crash the file is the old one or the new one.
+/// Replaces the file by `text`, readable by its owner only. After a crash, it is the old or the new file.
 fn replace_file(path: &Path, text: &str, confirmed: SystemTime) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut name = path.file_name().ok_or_else(|| io::Error::other("the path names no file"))?.to_owned();
-    // One name, so that a process that is killed while it writes leaves at most one file behind.
+    // Always the same name, so that killed processes leave at most one file behind.
     name.push(".new");
     let temporary = folder.join(name);
     refuse_foreign(path)?;
@@ -205,7 +204,7 @@ fn replace_file(path: &Path, text: &str, confirmed: SystemTime) -> io::Result<()
     File::open(folder)?.sync_all()
 }
 
-/// An error for what this process cannot have written: a file that begins otherwise than a limits cache, or no regular file.
+/// Rejects what this process cannot have written: a file that does not start like a limits cache, and anything but a regular file.
 fn refuse_foreign(path: &Path) -> io::Result<()> {
     let found = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -214,7 +213,7 @@ fn refuse_foreign(path: &Path) -> io::Result<()> {
     let foreign = |what| {
         let path = path.display();
         io::Error::other(format!(
-            "{path} is {what} and is left as it is; move it away, or give the limits cache another path"
+            "{path} is {what} and stays as it is; move it away, or give the limits cache another path"
         ))
     };
     if !found.is_file() {
@@ -222,7 +221,7 @@ fn refuse_foreign(path: &Path) -> io::Result<()> {
     }
     let mut start = Vec::new();
     File::open(path)?.take(CACHE_TITLE.len() as u64).read_to_end(&mut start)?;
-    // A process that was killed while it wrote leaves a part.
+    // A killed process can leave a partial file.
     if CACHE_TITLE.as_bytes().starts_with(&start) { Ok(()) } else { Err(foreign("no limits cache")) }
 }
 
@@ -231,7 +230,7 @@ fn write_new(path: &Path, text: &str, confirmed: SystemTime) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    // A file that is there now is another's, and might be a link to anywhere.
+    // Anything that exists now was created by another process, and might be a link.
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())?;
     file.set_modified(confirmed)?;

@@ -1,18 +1,18 @@
-//! When something is asked again over the network: pauses that grow with each failure, and polls at an interval.
+//! Retries and polls over the network: backoff, and polls at an interval.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// Servers that start at the same time do not go on polling at the same time.
+/// Spreads the polls of servers that start at the same time.
 const JITTER: std::ops::Range<f64> = 0.9..1.1;
 
-/// Pauses that grow with each failure, each drawn anew so that replicas that lost the same server do not come back together.
+/// Exponential backoff with jitter, so that replicas that lost the same server do not reconnect at the same time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backoff {
     shortest: Duration,
     longest: Duration,
-    /// The longest that the next pause may be.
+    /// The upper bound of the next pause.
     bound: Duration,
 }
 
@@ -21,27 +21,27 @@ impl Backoff {
         Self { shortest, longest, bound: shortest.saturating_mul(2) }
     }
 
-    /// The pause after one more failure.
+    /// The pause after another failure.
     pub(crate) fn next(&mut self) -> Duration {
         let pause = rand::random_range(self.shortest..=self.bound);
         self.bound = self.bound.saturating_mul(2).min(self.longest);
         pause
     }
 
-    /// Begins with short pauses again.
+    /// Starts again with short pauses.
     pub(crate) fn reset(&mut self) {
         *self = Self::new(self.shortest, self.longest);
     }
 }
 
-/// How often is polled, and how long an answer may take.
+/// How often to poll, and how long a response may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PollSettings {
     /// From one poll to the next.
     pub(crate) interval: Duration,
     /// The shortest pause after a failure; pauses grow up to `interval`.
     pub(crate) first_retry: Duration,
-    /// For one answer.
+    /// For one response.
     pub(crate) timeout: Duration,
 }
 
@@ -69,7 +69,7 @@ impl PollTimer {
     }
 }
 
-/// About as long.
+/// The duration, up to 10 % shorter or longer.
 pub(crate) fn jittered(duration: Duration) -> Duration {
     duration.mul_f64(rand::random_range(JITTER))
 }

@@ -1,23 +1,50 @@
-//! The source of limits that `--limits` names, and the cache until that has given any.
+//! The source of limits that `--limits` names, and the flags around it.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use limits::LimitsState;
+use clap::Args;
+use limits::{LimitsState, MimirVersion};
 use thiserror::Error;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::url::{DocumentUrl, UrlError};
 use crate::{
-    ConfigMapSource, ConfigMapSpec, Count, DocumentList, DocumentListError, Feed, FeedSource, FeedUrls, FeedUrlsError,
-    FileSource, KubeClient, KubeConfigError, LimitsCache, LimitsFeed, ObjectNameError, ObjectNames, WatchCounts,
+    ConfigMapSpec, Count, DefaultLimitsOptions, DocumentList, DocumentListError, Feed, FeedUrls, FeedUrlsError,
+    FileSource, Freshness, KubeClient, KubeConfigError, LastReadName, LimitsCache, LimitsFeed, ObjectNameError,
+    WatchCounts, follow_feed, watch_configmap,
 };
 
-/// A source as the operator names it.
+/// Flags that are the same for every server with limits.
+#[derive(Args, Clone, Debug)]
+pub struct LimitsArgs {
+    /// Default limits.
+    #[command(flatten)]
+    pub default_limits: DefaultLimitsOptions,
+
+    /// The version of your Mimir, such as 3.1. All fields of 3.1 are known, and a document with another field is rejected as Mimir rejects it; for
+    /// any other version such a field is ignored with a problem
+    #[arg(long, value_name = "X.Y", default_value_t = MimirVersion::KNOWN)]
+    pub mimir_version: MimirVersion,
+
+    /// Where the last good limits are kept, for a restart while their source is unavailable
+    #[arg(long, value_name = "FILE")]
+    pub limits_cache: Option<PathBuf>,
+
+    /// Apply a limits document that suddenly names no tenant at all, instead of keeping the last good limits
+    #[arg(long)]
+    pub allow_empty_overrides: bool,
+
+    /// A distributor of Mimir that is polled every 5 seconds for the replicas that its HA tracker has elected, such as
+    /// http://mimir-distributor:8080; without a path, /distributor/ha_tracker [default: none]
+    #[arg(long, value_name = "URL")]
+    pub ha_tracker_url: Option<String>,
+}
+
+/// The value of `--limits`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceSpec {
     /// `file:PATH[,PATH…]`, each a path or a URL, or `http://…` and `https://…` alone: documents that are watched for changes, and merged from left to right.
@@ -28,22 +55,17 @@ pub enum SourceSpec {
     Feed(FeedUrls),
 }
 
-/// Why a `--limits` value names no source.
+/// Why a value of `--limits` is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SpecError {
-    /// The text has no `KIND:` in front.
+    /// There is no `KIND:` at the start, or it is unknown.
     #[error(
-        "{0:?} names no source; write file:PATH[,PATH…], http://HOST/PATH, kube:NAMESPACE/CONFIGMAP or feed:URL, for example file:/etc/mimir/runtime.yaml"
-    )]
-    NoKind(String),
-    /// The kind is not one of ours.
-    #[error(
-        "{0:?} is no kind of source; write file:PATH[,PATH…], http://HOST/PATH, kube:NAMESPACE/CONFIGMAP or feed:URL"
+        "{0:?} is no source; write file:PATH[,PATH…], http://HOST/PATH, kube:NAMESPACE/CONFIGMAP or feed:URL, for example file:/etc/mimir/runtime.yaml"
     )]
     UnknownKind(String),
     /// What follows `file:` is no list of documents.
     #[error(
-        "no list of documents, such as file:/etc/mimir/runtime.yaml,/etc/mimir/teams.yaml or http://config.mimir:8080/runtime.yaml: {0}"
+        "write a list of documents, such as file:/etc/mimir/runtime.yaml,/etc/mimir/teams.yaml or http://config.mimir:8080/runtime.yaml: {0}"
     )]
     Documents(#[from] DocumentListError),
     /// What follows `kube:` names no ConfigMap.
@@ -69,7 +91,7 @@ impl FromStr for SourceSpec {
     type Err = SpecError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (kind, rest) = text.split_once(':').ok_or_else(|| SpecError::NoKind(text.to_owned()))?;
+        let (kind, rest) = text.split_once(':').ok_or_else(|| SpecError::UnknownKind(text.to_owned()))?;
         match kind {
             "file" => Ok(Self::Files(rest.parse()?)),
             "http" | "https" if rest.starts_with("//") => Ok(Self::Files(text.parse()?)),
@@ -81,30 +103,30 @@ impl FromStr for SourceSpec {
     }
 }
 
-/// A source that runs.
+/// A running source.
 #[derive(Debug)]
 pub struct Source {
     /// The limits.
     pub limits: LimitsFeed,
-    /// What its kind has besides limits.
+    /// What this kind of source has besides limits.
     pub extras: SourceExtras,
     /// How often the cache could not be read or written.
     pub cache_faults: Arc<Count>,
-    /// Ends when a write of the cache that has begun is done.
+    /// Ends after the last write of the cache.
     pub cache: Option<JoinHandle<()>>,
 }
 
 /// What a kind of source has besides limits.
 #[derive(Clone, Debug)]
 pub enum SourceExtras {
-    /// A file has nothing.
+    /// Nothing: files and URLs.
     None,
     /// A watched ConfigMap.
     ConfigMap {
-        /// What happened to its watch.
+        /// Counts of its watch.
         counts: Arc<WatchCounts>,
         /// The name of the object that was last read.
-        names: ObjectNames,
+        last_read: LastReadName,
     },
     /// The feed of overrides-sync.
     Feed(Box<Feed>),
@@ -113,20 +135,20 @@ pub enum SourceExtras {
 /// Why a source cannot be started.
 #[derive(Debug, Error)]
 pub enum SourceError {
-    /// No way to a cluster.
+    /// There is no client for the Kubernetes API.
     #[error(transparent)]
     Kube(#[from] KubeConfigError),
-    /// No root certificates, and one of the URLs is https.
+    /// One of the URLs is https, and this system has no root certificates.
     #[error(transparent)]
     Certificates(io::Error),
 }
 
 impl SourceSpec {
-    /// Starts the source, which this waits a few seconds for, and keeps its limits in `cache` until `stop` is cancelled. A ConfigMap is watched
-    /// through `kube`, or through a client of its own.
+    /// Starts the source, waits some seconds for its first limits, and writes its limits to `cache` until `stop` is cancelled. `kube` is the client that
+    /// watches a ConfigMap; without it, one is made.
     ///
     /// # Errors
-    /// There is a ConfigMap to watch, and no way to a cluster is known; or one of the URLs is https, and there are no root certificates.
+    /// A ConfigMap is to be watched, and there is no client for the Kubernetes API; or a URL is https, and there are no root certificates.
     pub async fn start(
         self,
         mut state: LimitsState,
@@ -137,7 +159,8 @@ impl SourceSpec {
         let cache = cache.map(LimitsCache::new);
         let cache_faults = cache.as_ref().map(LimitsCache::faults).unwrap_or_default();
         let restored = cache.as_ref().and_then(|cache| cache.load(&mut state));
-        let (limits, extras) = self.run(state, restored, kube, stop.clone()).await?;
+        let freshness = restored.map(Freshness::confirmed_ago).unwrap_or_default();
+        let (limits, extras) = self.run(state, freshness, kube, stop.clone()).await?;
         let cache = cache.map(|cache| tokio::spawn(cache.keep(limits.clone(), stop)));
         Ok(Source { limits, extras, cache_faults, cache })
     }
@@ -145,30 +168,25 @@ impl SourceSpec {
     async fn run(
         self,
         state: LimitsState,
-        restored: Option<Duration>,
+        freshness: Freshness,
         kube: Option<KubeClient>,
         stop: CancellationToken,
     ) -> Result<(LimitsFeed, SourceExtras), SourceError> {
         Ok(match self {
             Self::Files(documents) => {
-                let source = FileSource::new(documents, state).map_err(SourceError::Certificates)?;
-                let source = if let Some(age) = restored { source.restored(age) } else { source };
+                let source = FileSource::new(documents, state, freshness).map_err(SourceError::Certificates)?;
                 (source.start(stop).await, SourceExtras::None)
             }
-            Self::Kube(name) => {
+            Self::Kube(spec) => {
                 let client = match kube {
                     Some(client) => client,
-                    None => KubeClient::infer().await?,
+                    None => KubeClient::new(None).await?,
                 };
-                let source = ConfigMapSource::new(client, name, state);
-                let source = if let Some(age) = restored { source.restored(age) } else { source };
-                let (counts, names) = (source.counts(), source.names());
-                (source.start(stop).await, SourceExtras::ConfigMap { counts, names })
+                let feed = watch_configmap(client, spec, state, freshness, stop).await;
+                (feed.limits, SourceExtras::ConfigMap { counts: feed.counts, last_read: feed.last_read })
             }
             Self::Feed(urls) => {
-                let source = FeedSource::new(urls, state);
-                let source = if let Some(age) = restored { source.restored(age) } else { source };
-                let feed = source.start(stop).await;
+                let feed = follow_feed(urls, state, freshness, stop).await;
                 (feed.limits.clone(), SourceExtras::Feed(Box::new(feed)))
             }
         })
@@ -202,7 +220,7 @@ mod tests {
         let urls = "http://a:1,http://b:2".parse().expect("URLs");
         assert_eq!("feed:http://a:1,http://b:2".parse(), Ok(SourceSpec::Feed(urls)));
         assert_eq!("feed:".parse::<SourceSpec>(), Err(SpecError::Feed(FeedUrlsError::NoHttpUrl)));
-        assert_eq!("limits.yaml".parse::<SourceSpec>(), Err(SpecError::NoKind("limits.yaml".into())));
+        assert_eq!("limits.yaml".parse::<SourceSpec>(), Err(SpecError::UnknownKind("limits.yaml".into())));
         assert_eq!("etcd:x".parse::<SourceSpec>(), Err(SpecError::UnknownKind("etcd".into())));
     }
 }

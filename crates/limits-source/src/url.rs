@@ -1,6 +1,6 @@
-//! The addresses of documents, of Mimir and of the feed, checked before anything is requested from them.
+//! The URLs of documents, of Mimir and of the feed, checked before the first request.
 //!
-//! No error repeats an address, which may hold a password.
+//! No error contains the URL, which may contain a password.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,27 +9,27 @@ use http::Uri;
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use thiserror::Error;
 
-/// Where a distributor serves its elections (Mimir `pkg/api/api.go`).
+/// The page of a distributor's HA tracker (Mimir `pkg/api/api.go`).
 const HA_TRACKER_PATH: &str = "/distributor/ha_tracker";
 
-/// Why a text is no address of a document or of Mimir.
+/// Why the URL of a document or of Mimir is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum UrlError {
-    /// It is no URL, or one of another scheme or without a host. The value is an example.
+    /// It is no URL, has another scheme, or has no host. The value is an example.
     #[error("it must begin with http:// or https:// and name a host, for example {0}")]
     NoHttpUrl(&'static str),
-    /// It has a user or a password in it.
-    #[error("credentials do not belong into the URL, which logs show; remove everything up to the @")]
+    /// It contains a user or a password.
+    #[error("the URL must not contain credentials, since logs show it; remove everything up to the @")]
     Credentials,
     /// It has a query or a fragment.
     #[error("the address takes no parameters; remove the ? or # and what follows it")]
     Parameters,
 }
 
-/// Reads an http or https URL with a host and without credentials. `example` is a good one, for the error.
+/// Parses an http or https URL with a host and without credentials. `example` is a valid one, for the error.
 fn parse_http(text: &str, example: &'static str) -> Result<Uri, UrlError> {
     let no_http_url = UrlError::NoHttpUrl(example);
-    // `Uri` drops a fragment without an error; no server would see it.
+    // `Uri` drops a fragment without an error.
     let before = text.split_once('#').map_or(text, |(before, _)| before);
     let uri: Uri = before.parse().map_err(|_| no_http_url)?;
     let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else { return Err(no_http_url) };
@@ -41,14 +41,14 @@ fn parse_http(text: &str, example: &'static str) -> Result<Uri, UrlError> {
     if is_http && !authority.host().is_empty() && port_is_good { Ok(uri) } else { Err(no_http_url) }
 }
 
-/// Where a document is served. `Display` does not repeat a query, which may hold a secret.
+/// The URL of a document. `Display` omits the query, which may contain a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DocumentUrl(Uri);
 
 impl DocumentUrl {
     pub(crate) const EXAMPLE: &str = "http://config.mimir:8080/runtime.yaml";
 
-    /// Whether an element of a list is an address and no path: by the letters that Mimir goes by.
+    /// Whether an element of a list is a URL and no path, by Mimir's rule.
     pub(crate) fn is_meant_by(text: &str) -> bool {
         text.starts_with("http://") || text.starts_with("https://")
     }
@@ -70,21 +70,21 @@ impl fmt::Display for DocumentUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.to_string();
         match text.split_once('?') {
-            // Whether a document is compressed shows in the end of its name.
+            // The end of the name tells whether a document is compressed.
             Some((before, query)) => write!(formatter, "{before}?…{}", if query.ends_with(".gz") { ".gz" } else { "" }),
             None => formatter.write_str(&text),
         }
     }
 }
 
-/// Where a Mimir answers: without secrets and without parameters.
+/// The URL of a Mimir, without credentials and parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MimirUrl(Uri);
 
 impl MimirUrl {
     const EXAMPLE: &str = "http://mimir-distributor:8080";
 
-    /// Reads an address; one without a path gets `default_path`.
+    /// Parses a URL; one without a path gets `default_path`.
     ///
     /// # Errors
     /// It is no http or https URL with a host, or it has credentials, a query or a fragment.
@@ -99,7 +99,15 @@ impl MimirUrl {
         Uri::from_parts(parts).map(Self).map_err(|_| UrlError::NoHttpUrl(Self::EXAMPLE))
     }
 
-    /// The address of a page below this one, such as `/config` with its parameters.
+    /// Parses the URL of Mimir's HA tracker; one without a path gets `/distributor/ha_tracker`.
+    ///
+    /// # Errors
+    /// As [`MimirUrl::parse`].
+    pub fn of_ha_tracker(text: &str) -> Result<Self, UrlError> {
+        Self::parse(text, HA_TRACKER_PATH)
+    }
+
+    /// The URL of a page below this one, such as `/config` with its parameters.
     ///
     /// # Errors
     /// The page is no path.
@@ -119,45 +127,21 @@ impl fmt::Display for MimirUrl {
     }
 }
 
-/// Where Mimir's HA tracker answers. Parsed from a URL; one without a path gets Mimir's own, `/distributor/ha_tracker`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HaTrackerUrl(MimirUrl);
-
-impl HaTrackerUrl {
-    pub(crate) fn uri(&self) -> &Uri {
-        self.0.uri()
-    }
-}
-
-impl FromStr for HaTrackerUrl {
-    type Err = UrlError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        MimirUrl::parse(text, HA_TRACKER_PATH).map(Self)
-    }
-}
-
-impl fmt::Display for HaTrackerUrl {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
-    }
-}
-
-/// The most servers that are named; behind each name there can be several.
+/// The most URLs of a feed; each host can resolve to several servers.
 const MOST_URLS: usize = 16;
-/// The longest text that is looked at.
+/// The longest list of URLs.
 const MOST_BYTES: usize = 4096;
 
-/// The servers of one feed: `http://HOST:PORT[,http://HOST:PORT...]`. Each host stands for all of its addresses.
+/// The servers of a feed: `http://HOST:PORT[,http://HOST:PORT...]`. Each host stands for all of its addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedUrls {
     servers: Vec<Authority>,
 }
 
-/// Why a text names no feed.
+/// Why the URLs of a feed are invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum FeedUrlsError {
-    /// One of them is no URL, of another scheme, or without a host.
+    /// One of them is no URL, has another scheme, or has no host.
     #[error("each URL must begin with http:// and name a host and a port, for example http://overrides-sync:8083")]
     NoHttpUrl,
     /// One of them is https.
@@ -166,10 +150,10 @@ pub enum FeedUrlsError {
     /// One of them has no port.
     #[error("each URL needs the port of the feed, for example http://overrides-sync:8083")]
     NoPort,
-    /// One of them has a user or a password in it.
-    #[error("credentials do not belong into the URL, which logs show; remove everything up to the @")]
+    /// One of them contains a user or a password.
+    #[error("the URL must not contain credentials, since logs show it; remove everything up to the @")]
     Credentials,
-    /// One of them goes on after the port.
+    /// One of them has a path, a query or a fragment.
     #[error("each URL ends with its port; remove the path, query or fragment behind it")]
     Path,
     /// There are too many.
@@ -180,7 +164,7 @@ pub enum FeedUrlsError {
 }
 
 impl FeedUrls {
-    /// Host and port of each server, as they were written.
+    /// Host and port of each URL.
     pub(crate) fn servers(&self) -> &[Authority] {
         &self.servers
     }

@@ -1,8 +1,8 @@
-//! Documents that are read whenever one of them changes: files, and what URLs answered.
+//! Documents that are read whenever one of them changes: files and URLs.
 //!
-//! Files are polled, because inotify hears nothing on some network and overlay mounts and because a poll treats a write in place, a rename and
-//! a symlink swap alike. A change is read once two polls in a row saw the same [`Stamp`] of every file, and only kept if the stamps are still the
-//! same after reading, so that neither a file in the middle of being written nor one of several that change together is taken for the new state.
+//! Files are polled, because inotify misses changes on some network and overlay mounts, and because a poll treats a write in place, a rename and a
+//! symlink swap alike. A change is read once two polls in a row saw the same [`Stamp`] of every file, and applied only if the stamps are the same after
+//! the read, so that neither a half-written file nor one of several files that change together is applied.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -18,18 +18,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fetched::Fetched;
 
-/// A larger file is not read: Kubernetes holds at most 1 MiB in a ConfigMap, and a file that others write must not fill our memory.
+/// The largest file that is read. A ConfigMap holds at most 1 MiB, and a file must not exhaust the memory.
 pub const MAX_FILE_BYTES: u64 = 16 << 20;
 
 const POLL_EVERY: Duration = Duration::from_millis(100);
 
-/// How long a start waits for the first reading: a file system that hangs must not keep probes and signals unanswered.
-const FIRST_READING: Duration = Duration::from_secs(5);
+/// How long a start waits for the first read: probes and signals are to be answered even if a file system hangs.
+const FIRST_READ: Duration = Duration::from_secs(5);
 
 /// One document that is watched.
 #[derive(Debug)]
 pub(crate) struct Document {
-    /// What it goes by in problems.
+    /// The name that problems have.
     pub(crate) name: String,
     pub(crate) place: Place,
 }
@@ -38,11 +38,11 @@ pub(crate) struct Document {
 #[derive(Debug)]
 pub(crate) enum Place {
     File(PathBuf),
-    /// Behind a URL, the one at this place among those that are fetched.
+    /// A URL: its index among those that are fetched.
     Url(usize),
 }
 
-/// Identity and times of the file that a path leads to in the end.
+/// Identity and times of the file that a path leads to.
 ///
 /// Symbolic links are followed, so swapping a link (as Kubernetes does with `..data`) changes the inode; a rename changes the inode; a write in place changes the times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Stamp {
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         let metadata = std::fs::metadata(path)?;
         if !metadata.is_file() {
-            // Reading a pipe or a device can wait for ever.
+            // A read of a pipe or a device can block forever.
             return Err(io::Error::other("it is no regular file"));
         }
         Ok(Self {
@@ -75,7 +75,7 @@ impl Stamp {
     }
 }
 
-/// What tells a document from the one before it.
+/// Changes whenever a document changes.
 #[derive(Clone, Debug, PartialEq)]
 enum Mark {
     File(Stamp),
@@ -86,23 +86,23 @@ enum Mark {
 #[derive(Debug)]
 pub(crate) struct Watched {
     documents: Vec<Document>,
-    /// What URLs among them answered.
+    /// The last responses of the URLs among them.
     fetched: Fetched,
-    /// How many times they had been asked at the last look, and when the documents were last confirmed.
+    /// The number of fetches at the last poll, and at the last confirmation.
     round: u64,
     confirmed_round: u64,
     /// The marks of the documents as they were last read, good or bad.
     read: Option<Vec<Mark>>,
-    /// Marks seen once that differ from `read`: something may still be being written.
+    /// Marks seen once that differ from `read`: a write may still be in progress.
     settling: Option<Vec<Mark>>,
-    /// The last faults, so that they are reported once and not ten times a second.
+    /// The last faults, so that each is reported once and not ten times a second.
     faults: Option<String>,
 }
 
-/// What a look at the documents brought to light.
+/// The result of a poll.
 #[derive(Debug)]
-pub(crate) enum Seen {
-    /// What all of them say now, in their order.
+pub(crate) enum Polled {
+    /// The content of all documents, in their order.
     Documents(Vec<Bytes>),
     /// Some cannot be read.
     Faults(Vec<Fault>),
@@ -113,13 +113,13 @@ pub(crate) enum Seen {
 pub(crate) struct Fault {
     /// The document's name.
     pub(crate) name: String,
-    /// What cannot be read: a file or a URL.
+    /// `file` or `URL`.
     pub(crate) what: &'static str,
     pub(crate) error: io::Error,
 }
 
 impl Fault {
-    /// A problem that says why the document cannot be read, and what holds meanwhile.
+    /// The problem of this fault. `meanwhile` says what is in force until it is fixed.
     pub(crate) fn problem(&self, meanwhile: &str) -> Problem {
         let message = format!("the {} cannot be read: {}; {meanwhile}", self.what, self.error);
         Problem::of_document(Code::UnreadableSource, &*self.name, Severity::Kept, message)
@@ -131,7 +131,7 @@ impl Watched {
         Self { documents, fetched, round: 0, confirmed_round: 0, read: None, settling: None, faults: None }
     }
 
-    /// One file, which goes by its name.
+    /// One file, under its name.
     pub(crate) fn file(path: PathBuf) -> Self {
         let name = file_name(&path);
         Self::new(vec![Document { name, place: Place::File(path) }], Fetched::default())
@@ -142,24 +142,24 @@ impl Watched {
         self.documents.iter().map(|document| document.name.as_str())
     }
 
-    /// What is new since the last look.
-    pub(crate) fn look(&mut self) -> Option<Seen> {
+    /// What changed since the last poll.
+    pub(crate) fn poll(&mut self) -> Option<Polled> {
         self.round = self.fetched.rounds();
         match self.changed() {
             Ok(documents) => {
                 let documents = documents?;
                 self.faults = None;
-                Some(Seen::Documents(documents))
+                Some(Polled::Documents(documents))
             }
             Err(faults) => {
                 (self.read, self.settling) = (None, None);
-                let told = self.faults.replace(format!("{faults:?}"));
-                (told != self.faults).then_some(Seen::Faults(faults))
+                let before = self.faults.replace(format!("{faults:?}"));
+                (before != self.faults).then_some(Polled::Faults(faults))
             }
         }
     }
 
-    /// Whether the last look saw every document where it is: a file is seen by each look, what is behind a URL once by each time that it is asked.
+    /// Whether the last poll confirmed the documents: every poll confirms files, and each fetch confirms URLs once.
     pub(crate) fn is_confirmed(&mut self) -> bool {
         let has_urls = self.documents.iter().any(|document| matches!(document.place, Place::Url(_)));
         if self.settling.is_some() {
@@ -175,8 +175,8 @@ impl Watched {
             self.settling = None;
             return Ok(None);
         }
-        let first_look = self.read.is_none() && self.settling.is_none() && self.faults.is_none();
-        if !first_look && self.settling.as_ref() != Some(&marks) {
+        let is_first = self.read.is_none() && self.settling.is_none() && self.faults.is_none();
+        if !is_first && self.settling.as_ref() != Some(&marks) {
             self.settling = Some(marks);
             return Ok(None);
         }
@@ -190,13 +190,13 @@ impl Watched {
         Ok(Some(bytes))
     }
 
-    /// The marks of all documents; `Ok(None)` while there is a URL that has not answered yet.
+    /// The marks of all documents; `Ok(None)` while a URL has no response yet.
     fn marks(&self) -> Result<Option<Vec<Mark>>, Vec<Fault>> {
         let marks = self.each(self.documents.iter().map(|document| document.mark(&self.fetched)))?;
         Ok(marks.into_iter().collect())
     }
 
-    /// One result of each document: all that came out, or what is wrong with those that failed.
+    /// The values of all documents, or the faults of those that failed.
     fn each<T>(&self, results: impl Iterator<Item = io::Result<T>>) -> Result<Vec<T>, Vec<Fault>> {
         let (mut good, mut faults) = (Vec::new(), Vec::new());
         for (document, result) in self.documents.iter().zip(results) {
@@ -217,12 +217,12 @@ impl Document {
         }
     }
 
-    /// Reads the document that has this mark.
+    /// Reads the document, which has this mark.
     fn read(&self, mark: &Mark, fetched: &Fetched) -> io::Result<Bytes> {
         match (&self.place, mark) {
             (Place::File(path), Mark::File(stamp)) => read_bounded(path, *stamp, MAX_FILE_BYTES).map(Bytes::from),
             (Place::Url(place), _) => fetched.read(*place),
-            (Place::File(_), Mark::Url(_)) => Err(io::Error::other("it was not looked at")),
+            (Place::File(_), Mark::Url(_)) => Err(io::Error::other("it was not polled")),
         }
     }
 }
@@ -241,7 +241,7 @@ pub(crate) fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
-/// Reads a file that has this stamp, if it has at most `most` bytes.
+/// Reads a file with this stamp, of at most `most` bytes.
 pub(crate) fn read_bounded(path: &Path, stamp: Stamp, most: u64) -> io::Result<Vec<u8>> {
     if stamp.bytes() > most {
         return Err(io::Error::other(format!("it has {} bytes, more than the {most} that are read", stamp.bytes())));
@@ -251,13 +251,26 @@ pub(crate) fn read_bounded(path: &Path, stamp: Stamp, most: u64) -> io::Result<V
     Ok(bytes)
 }
 
-/// The text of a document whose bytes others do not decode.
+/// Reads a file.
+///
+/// # Errors
+/// It cannot be read, or has more than `most` bytes.
+pub fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(read).is_ok_and(|read| read <= most) {
+        return Ok(bytes);
+    }
+    Err(io::Error::other(format!("it has more than the {most} bytes that are read")))
+}
+
+/// Decodes UTF-8.
 pub(crate) fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
-/// Runs `poll` ten times a second until `stop` is cancelled, and waits for the first state that it publishes to `states`, for up to 5 seconds.
-/// `what` is watched in logs, and `place` where it is.
+/// Runs `poll` ten times a second until `stop` is cancelled, and waits up to 5 seconds for the first state that it publishes to `states`. `what` and
+/// `place` are for logs: what is watched, and where it is.
 pub(crate) async fn start<T>(
     what: &'static str,
     place: &str,
@@ -266,12 +279,12 @@ pub(crate) async fn start<T>(
     stop: CancellationToken,
 ) {
     tokio::spawn(stop.run_until_cancelled_owned(keep_polling(what, poll)));
-    if timeout(FIRST_READING, states.changed()).await.is_err() {
-        tracing::warn!(%place, "the {what} could not be read within {FIRST_READING:?}; still trying");
+    if timeout(FIRST_READ, states.changed()).await.is_err() {
+        tracing::warn!(%place, "the {what} could not be read within {FIRST_READ:?}; still trying");
     }
 }
 
-/// Polls off the async workers: reading and parsing a large document takes long.
+/// Polls on blocking threads: a large document takes long to read and parse.
 async fn keep_polling(what: &'static str, poll: impl FnMut() + Send + 'static) {
     let mut ticks = tokio::time::interval(POLL_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -284,5 +297,5 @@ async fn keep_polling(what: &'static str, poll: impl FnMut() + Send + 'static) {
         });
         poll = step.await.ok();
     }
-    tracing::error!("the {what} is no longer watched: a step of the watch failed");
+    tracing::error!("the {what} is no longer watched: a poll failed");
 }

@@ -1,4 +1,4 @@
-//! The HTTP client: one bounded answer at a time over HTTP/1.1. It follows no redirect and uses no proxy.
+//! The HTTP/1.1 client, with bounded responses. It follows no redirects and uses no proxy.
 
 use std::error::Error;
 use std::io;
@@ -20,24 +20,24 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::MimirUrl;
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, ThisError)]
 pub(crate) enum WebError {
     #[error("it cannot be reached: {0}")]
     Unreachable(String),
-    #[error("there was no whole answer within {0:?}")]
+    #[error("there was no complete response within {0:?}")]
     Slow(Duration),
-    #[error("it answered {0}, and redirects are not followed: name the address that it leads to")]
+    #[error("it answered {0}, and redirects are not followed: give the address that it leads to")]
     Redirect(StatusCode),
     #[error("it answered {0}")]
     Status(StatusCode),
-    #[error("its answer has more than {0} bytes")]
+    #[error("its response has more than {0} bytes")]
     TooLarge(usize),
 }
 
 impl WebError {
-    /// Whether the same request may succeed a moment later, as with a server that is starting.
-    pub(crate) fn may_pass(&self) -> bool {
+    /// Whether a retry may succeed, as with a server that is starting.
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Slow(_) => true,
             Self::Status(status) => status.is_server_error(),
@@ -46,16 +46,16 @@ impl WebError {
     }
 }
 
-/// What an answer may take.
+/// Bounds of a response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// From the request to the last byte.
+    /// From the request to the last byte of the response.
     pub(crate) timeout: Duration,
     /// Bytes of the body.
     pub(crate) bytes: usize,
 }
 
-/// A client that keeps its connections.
+/// A client with a connection pool.
 #[derive(Debug)]
 pub(crate) struct WebClient {
     http: HttpClient<HttpsConnector<HttpConnector>, Empty<Bytes>>,
@@ -66,7 +66,7 @@ impl WebClient {
     pub(crate) fn new(tls: ClientConfig, bounds: Bounds) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
-        // One dead address of several leaves time for the others.
+        // If one of several addresses is dead, this leaves time for the others.
         tcp.set_connect_timeout(Some(bounds.timeout / 2));
         let connector =
             HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
@@ -74,7 +74,7 @@ impl WebClient {
         Self { http, bounds }
     }
 
-    /// The status, which is a 2xx, and the body of an answer.
+    /// The status, which is 2xx, and the body of the response.
     pub(crate) async fn get(&self, uri: &Uri, accept: &'static str) -> Result<(StatusCode, Bytes), WebError> {
         let Bounds { timeout, .. } = self.bounds;
         tokio::time::timeout(timeout, self.answer(uri, accept)).await.map_err(|_| WebError::Slow(timeout))?
@@ -102,7 +102,7 @@ impl WebClient {
     }
 }
 
-/// TLS that trusts the system's root certificates, or those that `SSL_CERT_FILE` names, where one of the URLs is https.
+/// TLS with the system's root certificates, or those in `SSL_CERT_FILE`, if one of the URLs is https.
 pub(crate) fn system_tls<'u>(mut urls: impl Iterator<Item = &'u Uri>) -> io::Result<ClientConfig> {
     let is_https = urls.any(|url| url.scheme() == Some(&Scheme::HTTPS));
     tls_config(if is_https { system_roots()? } else { RootCertStore::empty() })
@@ -127,15 +127,15 @@ pub(crate) fn tls_config(roots: RootCertStore) -> io::Result<ClientConfig> {
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// An error and its causes on one line: the outermost alone says little.
+/// An error and its causes on one line.
 pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| (*error).source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// How long one page of Mimir may take.
+/// How long a page of Mimir may take.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest page that is read, in bytes: the overrides of many thousand tenants.
+/// The largest page that is read, in bytes: the overrides of many thousand tenants.
 const MAX_PAGE_BYTES: usize = 64 << 20;
 /// How long to wait before a page is requested again.
 const PAGE_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -146,21 +146,20 @@ pub enum PageError {
     /// There are no root certificates, and the address is https.
     #[error(transparent)]
     Certificates(#[from] io::Error),
-    /// There is no good answer: the address, and why not.
+    /// There is no good response.
     #[error("{url}: {reason}")]
     NoAnswer {
         /// The address.
         url: MimirUrl,
-        /// What is wrong and, where that is known, how to fix it.
+        /// What is wrong, and how to fix it if that is known.
         reason: String,
     },
 }
 
-/// The body of a page of Mimir, of at most 64 MiB. A failure that may pass is retried each second until `patience` is over; with none there is one
-/// attempt.
+/// The body of a page of Mimir, of at most 64 MiB. Transient failures are retried each second for as long as `patience`; 0 means one attempt.
 ///
 /// # Errors
-/// There is no answer with status 200 in that time, or one that is too large.
+/// There is no response with a 2xx status in that time, or it is too large.
 pub async fn fetch_page(url: &MimirUrl, patience: Duration) -> Result<Bytes, PageError> {
     let http = WebClient::new(
         system_tls(std::iter::once(url.uri()))?,
@@ -170,8 +169,8 @@ pub async fn fetch_page(url: &MimirUrl, patience: Duration) -> Result<Bytes, Pag
     loop {
         match http.get(url.uri(), "*/*").await {
             Ok((_, body)) => return Ok(body),
-            Err(error) if error.may_pass() && Instant::now() + PAGE_RETRY_AFTER < end => {
-                tracing::warn!(%url, "Mimir is asked again in {PAGE_RETRY_AFTER:?}: {error}");
+            Err(error) if error.is_transient() && Instant::now() + PAGE_RETRY_AFTER < end => {
+                tracing::warn!(%url, "the request to Mimir is retried in {PAGE_RETRY_AFTER:?}: {error}");
                 sleep(PAGE_RETRY_AFTER).await;
             }
             Err(error) => return Err(PageError::NoAnswer { url: url.clone(), reason: reason(&error) }),
@@ -182,7 +181,7 @@ pub async fn fetch_page(url: &MimirUrl, patience: Duration) -> Result<Bytes, Pag
 fn reason(error: &WebError) -> String {
     match error {
         WebError::Status(status) if status.as_u16() == 404 => {
-            format!("{error}: name Mimir's own HTTP port, with its -server.path-prefix if it has one")
+            format!("{error}: give Mimir's own HTTP port, with its -server.path-prefix if it has one")
         }
         error => error.to_string(),
     }

@@ -1,15 +1,13 @@
-//! The life of the server: bind, load limits, serve, drain.
+//! The server: bind, load limits, serve, drain.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use limits::{LimitsState, Problem};
 use limits_source::{
-    DistributorsSource, HaTrackerFeed, HaTrackerSource, HaTrackerUrl, KubeClient, ServiceName, Source, SourceExtras,
-    SourceSpec,
+    KubeClient, NamespacedName, Source, SourceExtras, SourceSpec, count_distributors, poll_ha_tracker,
 };
 use prometheus::Registry;
 use proto::edge::limits::v1::limits_feed_server::LimitsFeedServer;
@@ -29,16 +27,18 @@ use crate::publication::{HistoryBounds, Publisher};
 use crate::webhook::{Rules, Webhook};
 use crate::{Config, events};
 
-/// How far back a client may be and still get what changed instead of everything. A history takes some megabytes at most.
+/// How far behind a client may be and still get changes instead of everything. A history takes some megabytes at most.
 const HISTORY: HistoryBounds = HistoryBounds { changes: 1_000, keys: 100_000 };
 
-/// How long to wait for the default limits of a Mimir: as long as one takes to start.
+/// How long to wait for the default limits of a Mimir: as long as it takes to start.
 const DEFAULT_LIMITS_WITHIN: Duration = Duration::from_secs(30);
 
-/// A server whose listeners are bound and whose limits are being watched.
+/// A server with bound listeners that watches its limits.
 pub struct App {
-    grpc: GrpcServer,
+    grpc: TcpListener,
+    grpc_address: SocketAddr,
     feed: FeedService,
+    metrics: Metrics,
     webhook: Option<Webhook>,
     serving: Serving,
     /// Ends the streams.
@@ -49,14 +49,14 @@ impl App {
     /// Binds the listeners, reads the limits once, and starts watching them.
     ///
     /// # Errors
-    /// When an address cannot be bound, the Mimir of `--default-limits-url` gives no default limits, the webhook's certificate cannot be used, there
-    /// is no way to a cluster that is to be watched, there are no root certificates for an https HA tracker, or a metric cannot be registered. Bad
-    /// limits are no error: the server starts, is not ready, and says why.
+    /// An address cannot be bound, the Mimir of `--default-limits-url` returns no default limits, the webhook's certificate is invalid, there is no client
+    /// for the Kubernetes API, there are no root certificates for an https HA tracker, or a metric cannot be registered. Bad limits are no error: the server
+    /// starts, is not ready, and logs why.
     pub async fn build(config: Config, logs: LogHandle) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).context("metrics cannot be registered")?;
         let readiness = Readiness::default();
-        let http = HttpServer::bind(config.http_listen).await?;
+        let http = HttpServer::bind("HTTP", config.http_listen).await?;
         let defaults = config.default_limits.resolve(DEFAULT_LIMITS_WITHIN).await?;
         for problem in &defaults.problems {
             tracing::warn!("default limits problem: {problem}");
@@ -72,17 +72,21 @@ impl App {
         let stop = CancellationToken::new();
         let sources = stop.clone().drop_guard();
 
-        let ha_tracker = poll_ha_tracker(config.ha_tracker_url, stop.clone())?;
+        let ha_tracker = config.ha_tracker_url.map(|url| poll_ha_tracker(url, stop.clone())).transpose();
+        let ha_tracker = ha_tracker.context("--ha-tracker-url")?;
         let kube = kube_client(&config.limits, config.distributor_service.as_ref()).await?;
-        let distributors = count_distributors(kube.as_ref(), config.distributor_service, stop.clone());
+        let distributors = match (&kube, config.distributor_service) {
+            (Some(client), Some(service)) => count_distributors(client.clone(), service, stop.clone()),
+            _ => watch::channel(None).1,
+        };
         let state = LimitsState::new(defaults.defaults, config.allow_empty_overrides).of_version(config.mimir_version);
         let source =
             config.limits.start(state, config.limits_cache, kube.clone(), stop.clone()).await.context("--limits")?;
         let Source { limits: source, extras, cache_faults, cache } = source;
         let watch = match extras {
-            SourceExtras::ConfigMap { counts, names } => {
+            SourceExtras::ConfigMap { counts, last_read } => {
                 if let Some(client) = kube.filter(|_| config.events) {
-                    events::start(client, names, source.states.clone(), metrics.clone(), stop.clone());
+                    events::start(client, last_read, source.states.clone(), metrics.clone(), stop.clone());
                 }
                 Some(counts)
             }
@@ -108,7 +112,7 @@ impl App {
         };
         let streams = CancellationToken::new();
         let feed = FeedService::new(inputs, metrics.clone(), streams.clone());
-        let grpc = GrpcServer::bind(config.grpc_listen, feed.clone(), metrics).await?;
+        let (grpc, grpc_address) = listen("gRPC", config.grpc_listen).await?;
 
         let default_problems: Arc<[Problem]> = defaults.problems.into();
         let pages = problems_route(move || {
@@ -120,27 +124,27 @@ impl App {
             http,
             routes: observability_routes(registry, readiness.clone()).merge(pages),
             readiness,
-            drain_delay: config.drain_delay,
-            drain_timeout: config.drain_timeout,
+            drain_delay: config.server.drain_delay.into(),
+            drain_timeout: config.server.drain_timeout.into(),
             sources,
             cache,
         };
-        Ok(Self { grpc, feed, webhook, serving, streams })
+        Ok(Self { grpc, grpc_address, feed, metrics, webhook, serving, streams })
     }
 
-    /// Where mimir-rls pulls limits from.
+    /// The address of the feed.
     #[must_use]
     pub fn grpc_address(&self) -> SocketAddr {
-        self.grpc.address()
+        self.grpc_address
     }
 
-    /// Where metrics and probes are.
+    /// The address of metrics and probes.
     #[must_use]
     pub fn http_address(&self) -> SocketAddr {
         self.serving.http.address()
     }
 
-    /// Where the API server sends changes for review, if there is a webhook.
+    /// The address of the webhook, if there is one.
     #[must_use]
     pub fn webhook_address(&self) -> Option<SocketAddr> {
         self.webhook.as_ref().map(Webhook::address)
@@ -150,14 +154,14 @@ impl App {
     /// streams. Metrics and probes are served to the end.
     ///
     /// # Errors
-    /// When a listener fails, or when a second signal cut the drain short.
+    /// A listener failed, or a second signal came during the drain.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        let Self { grpc, feed, webhook, serving, streams } = self;
-        tracing::info!(grpc = %grpc.address(), http = %serving.http.address(), "serving");
+        let Self { grpc, grpc_address, feed, metrics, webhook, serving, streams } = self;
+        tracing::info!(grpc = %grpc_address, http = %serving.http.address(), "serving");
         if let Some(webhook) = &webhook {
             tracing::info!(webhook = %webhook.address(), "the webhook serves");
         }
-        let readiness = serving.readiness.clone();
+        let (readiness, service) = (serving.readiness.clone(), feed.clone());
         let serve = move |stop: CancellationToken| async move {
             let draining = stop.clone();
             tokio::spawn(async move {
@@ -170,88 +174,57 @@ impl App {
                 }
                 Ok(())
             };
-            tokio::try_join!(grpc.serve(readiness, stop.clone()), review).map(|_| ())
+            tokio::try_join!(serve_grpc(grpc, service, metrics, readiness, stop.clone()), review).map(|_| ())
         };
         serving.run(serve, feed.streams_ended(), &shutdown).await
     }
 }
 
-/// The client of the cluster, where something of it is watched.
-async fn kube_client(limits: &SourceSpec, service: Option<&ServiceName>) -> anyhow::Result<Option<KubeClient>> {
+/// The client of the Kubernetes API, if anything in a cluster is watched.
+async fn kube_client(limits: &SourceSpec, service: Option<&NamespacedName>) -> anyhow::Result<Option<KubeClient>> {
     let flag = match (limits, service) {
         (SourceSpec::Kube(_), _) => "--limits",
         (_, Some(_)) => "--distributor-service",
         _ => return Ok(None),
     };
-    Ok(Some(KubeClient::infer().await.context(flag)?))
+    Ok(Some(KubeClient::new(None).await.context(flag)?))
 }
 
-fn count_distributors(
-    kube: Option<&KubeClient>,
-    service: Option<ServiceName>,
-    stop: CancellationToken,
-) -> watch::Receiver<Option<NonZeroU32>> {
-    match (kube, service) {
-        (Some(client), Some(service)) => DistributorsSource::new(client.clone(), service).start(stop),
-        _ => watch::channel(None).1,
-    }
-}
-
-/// Does not wait for the first answer.
-fn poll_ha_tracker(url: Option<HaTrackerUrl>, stop: CancellationToken) -> anyhow::Result<Option<HaTrackerFeed>> {
-    let source = url.map(HaTrackerSource::new).transpose().context("--ha-tracker-url")?;
-    Ok(source.map(|source| source.start(stop)))
-}
-
-/// Connections at once: a client has one, and tools such as grpcurl are let in beside a full house.
+/// Connections at once: one for each client, and some for tools such as grpcurl.
 const CONNECTIONS: usize = MOST_CLIENTS + 100;
-/// Calls at once on a connection. All clients fit through one, as they come where a proxy is between; one more is told why it is refused.
+/// Calls at once on a connection. All clients can share one, as behind a proxy; further clients get an error with the reason.
 const CONCURRENT_CALLS: u32 = MOST_CLIENTS as u32 + 100;
-/// A client says a version, in five short fields.
+/// A request holds a version, in five short fields.
 const REQUEST_BYTES: usize = 4 << 10;
-/// What a peer may send as headers; ours need some hundred bytes.
+/// The most headers of a peer; clients need some hundred bytes.
 const HEADER_LIST_BYTES: u32 = 16 << 10;
-/// A client that is gone without a word keeps its stream for at most both.
+/// A client that has disappeared keeps its stream for at most interval and timeout.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// From a call's headers to the first answer: what sends a request's headers and no request is not waited for.
+/// From a call's headers to the first response: bounds the wait for a peer that sends headers and no message.
 const FIRST_ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// The services whose health is reported; the empty name stands for the whole server.
 const SERVICES: [&str; 2] = ["", "edge.limits.v1.LimitsFeed"];
 
-struct GrpcServer {
+async fn serve_grpc(
     listener: TcpListener,
-    address: SocketAddr,
     feed: FeedService,
     metrics: Metrics,
-}
-
-impl GrpcServer {
-    /// Binds `address`.
-    async fn bind(address: SocketAddr, feed: FeedService, metrics: Metrics) -> anyhow::Result<Self> {
-        let (listener, address) = listen("gRPC", address).await?;
-        Ok(Self { listener, address, feed, metrics })
-    }
-
-    fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    async fn serve(self, readiness: Readiness, stop: CancellationToken) -> anyhow::Result<()> {
-        let metrics = self.metrics;
-        let connections = bounded_connections(self.listener, CONNECTIONS, move || metrics.connections_refused.inc());
-        Server::builder()
-            .http2_max_header_list_size(HEADER_LIST_BYTES)
-            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-            .max_concurrent_streams(CONCURRENT_CALLS)
-            .timeout(FIRST_ANSWER_WITHIN)
-            .add_service(health_service(readiness, &SERVICES).await)
-            .add_service(LimitsFeedServer::new(self.feed).max_decoding_message_size(REQUEST_BYTES))
-            .add_service(reflection_service(proto::FILE_DESCRIPTOR_SET)?)
-            .serve_with_incoming_shutdown(connections, stop.cancelled_owned())
-            .await
-            .context("the gRPC side stopped")
-    }
+    readiness: Readiness,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let connections = bounded_connections(listener, CONNECTIONS, move || metrics.connections_refused.inc());
+    Server::builder()
+        .http2_max_header_list_size(HEADER_LIST_BYTES)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .max_concurrent_streams(CONCURRENT_CALLS)
+        .timeout(FIRST_ANSWER_WITHIN)
+        .add_service(health_service(readiness, &SERVICES).await)
+        .add_service(LimitsFeedServer::new(feed).max_decoding_message_size(REQUEST_BYTES))
+        .add_service(reflection_service(proto::FILE_DESCRIPTOR_SET)?)
+        .serve_with_incoming_shutdown(connections, stop.cancelled_owned())
+        .await
+        .context("the gRPC side stopped")
 }

@@ -1,13 +1,12 @@
-//! What the server runs with: the arguments, checked. A [`Config`] that exists can be run.
+//! The settings of the server: the checked arguments. Any [`Config`] can be run.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use limits::MimirVersion;
-use limits_source::{ConfigMapSpec, DefaultLimitsOptions, DefaultLimitsSource, HaTrackerUrl, ServiceName, SourceSpec};
-use runtime::{FlagFile, LogSettings, refuse_shared_files};
+use limits_source::{ConfigMapSpec, DefaultLimitsSource, LimitsArgs, MimirUrl, NamespacedName, SourceSpec};
+use runtime::{FlagFile, ServerArgs, reject_shared_addresses, reject_shared_files};
 
 use crate::args::{Args, Events};
 use crate::webhook::TlsFiles;
@@ -23,19 +22,17 @@ pub struct Config {
     pub(crate) allow_empty_overrides: bool,
     pub(crate) limits_cache: Option<PathBuf>,
     /// The Service whose ready endpoints are counted.
-    pub(crate) distributor_service: Option<ServiceName>,
-    /// Where Mimir says who is elected.
-    pub(crate) ha_tracker_url: Option<HaTrackerUrl>,
-    /// Whether the ConfigMap's problems are told as Events on it.
+    pub(crate) distributor_service: Option<NamespacedName>,
+    /// Where the HA tracker of Mimir is polled.
+    pub(crate) ha_tracker_url: Option<MimirUrl>,
+    /// Whether the ConfigMap's problems become Events on it.
     pub(crate) events: bool,
     pub(crate) webhook: Option<WebhookConfig>,
-    pub(crate) drain_delay: Duration,
-    pub(crate) drain_timeout: Duration,
-    /// How log lines are written, and which.
-    pub logs: LogSettings,
+    /// Drain and logs.
+    pub server: ServerArgs,
 }
 
-/// Where the webhook is asked, and of what.
+/// The webhook: its listener, its certificate, and the ConfigMap that it reviews.
 #[derive(Clone, Debug)]
 pub(crate) struct WebhookConfig {
     pub(crate) listen: SocketAddr,
@@ -51,30 +48,20 @@ impl TryFrom<Args> for Config {
             grpc_listen,
             http_listen,
             limits,
-            default_limits,
-            default_limits_expand_env,
-            default_limits_flags,
-            default_limits_url,
-            mimir_version,
-            limits_cache,
-            allow_empty_overrides,
-            ha_tracker_url,
+            limits_args:
+                LimitsArgs { default_limits, mimir_version, limits_cache, allow_empty_overrides, ha_tracker_url },
             distributor_service,
             events,
             webhook_listen,
             webhook_tls_cert,
             webhook_tls_key,
-            drain_delay,
-            drain_timeout,
-            log_format,
-            log_level,
+            server,
         } = args;
-        let listeners = [
+        reject_shared_addresses(&[
             ("--grpc-listen", Some(grpc_listen)),
             ("--http-listen", Some(http_listen)),
             ("--webhook-listen", webhook_listen),
-        ];
-        refuse_shared_addresses(&listeners)?;
+        ])?;
         let limits: SourceSpec = limits.parse().context("--limits")?;
         if matches!(limits, SourceSpec::Feed(_)) {
             bail!("--limits is a feed, which an overrides-sync serves; write kube:NAMESPACE/CONFIGMAP or file:PATH");
@@ -84,58 +71,41 @@ impl TryFrom<Args> for Config {
             webhook_tls_cert.as_deref().map(|path| FlagFile::read("--webhook-tls-cert", path)),
             webhook_tls_key.as_deref().map(|path| FlagFile::read("--webhook-tls-key", path)),
         ];
-        let default_limits = DefaultLimitsOptions {
-            file: default_limits,
-            expand_env: default_limits_expand_env,
-            flags: default_limits_flags,
-            url: default_limits_url,
-            version: mimir_version.clone(),
-        };
         let sources = limits.files().map(|path| FlagFile::read("--limits", path));
         let defaults = default_limits.files().into_iter().map(|(flag, path)| FlagFile::read(flag, path));
-        refuse_shared_files(&sources.chain(files.into_iter().flatten()).chain(defaults).collect::<Vec<_>>())?;
+        reject_shared_files(&sources.chain(files.into_iter().flatten()).chain(defaults).collect::<Vec<_>>())?;
         let configmap = match &limits {
             SourceSpec::Kube(configmap) => Some(configmap.clone()),
             SourceSpec::Files(_) | SourceSpec::Feed(_) => None,
         };
         Ok(Self {
-            events: tells_events(events, configmap.is_some())?,
+            events: events_enabled(events, configmap.is_some())?,
             webhook: webhook(webhook_listen, webhook_tls_cert, webhook_tls_key, configmap)?,
             grpc_listen,
             http_listen,
             limits,
-            default_limits: default_limits.read()?,
+            default_limits: default_limits.read(&mimir_version)?,
             mimir_version,
             allow_empty_overrides,
             limits_cache,
             distributor_service: distributor_service
-                .map(|service| service.parse())
+                .map(|service| NamespacedName::of_service(&service))
                 .transpose()
                 .context("--distributor-service")?,
-            ha_tracker_url: ha_tracker_url.map(|url| url.parse()).transpose().context("--ha-tracker-url")?,
-            drain_delay: drain_delay.into(),
-            drain_timeout: drain_timeout.into(),
-            logs: LogSettings { filter: log_level, format: log_format },
+            ha_tracker_url: ha_tracker_url
+                .map(|url| MimirUrl::of_ha_tracker(&url))
+                .transpose()
+                .context("--ha-tracker-url")?,
+            server,
         })
     }
 }
 
-fn refuse_shared_addresses(listeners: &[(&str, Option<SocketAddr>)]) -> anyhow::Result<()> {
-    for (place, (flag, address)) in listeners.iter().enumerate() {
-        let Some(address) = address.filter(|address| address.port() != 0) else { continue };
-        let same = |(_, other): &&(&str, Option<SocketAddr>)| *other == Some(address);
-        if let Some((other, _)) = listeners.iter().take(place).find(same) {
-            bail!("{other} and {flag} are both {address}; give each a port of its own");
-        }
-    }
-    Ok(())
-}
-
-/// Events are told on a ConfigMap, and where there is one by default.
-fn tells_events(events: Option<Events>, has_configmap: bool) -> anyhow::Result<bool> {
+/// Events need a ConfigMap, and are on by default if there is one.
+fn events_enabled(events: Option<Events>, has_configmap: bool) -> anyhow::Result<bool> {
     match (events, has_configmap) {
         (Some(Events::On), false) => {
-            bail!("--events on needs a ConfigMap to tell them of; write --limits kube:NAMESPACE/CONFIGMAP")
+            bail!("--events on needs a ConfigMap to report on; write --limits kube:NAMESPACE/CONFIGMAP")
         }
         (Some(Events::Off), _) => Ok(false),
         (_, has_configmap) => Ok(has_configmap),
@@ -155,10 +125,12 @@ fn webhook(
         return Ok(None);
     };
     let (Some(cert), Some(key)) = (cert, key) else {
-        bail!("--webhook-listen needs --webhook-tls-cert and --webhook-tls-key: an API server asks over TLS alone");
+        bail!(
+            "--webhook-listen needs --webhook-tls-cert and --webhook-tls-key: an API server calls webhooks over TLS only"
+        );
     };
     let Some(configmap) = configmap else {
-        bail!("--webhook-listen needs a ConfigMap to judge changes of; write --limits kube:NAMESPACE/CONFIGMAP");
+        bail!("--webhook-listen needs a ConfigMap to review; write --limits kube:NAMESPACE/CONFIGMAP");
     };
     Ok(Some(WebhookConfig { listen, tls: TlsFiles { cert, key }, configmap }))
 }

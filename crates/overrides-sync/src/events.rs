@@ -1,8 +1,8 @@
-//! Events on the ConfigMap, one for each problem of its newest revision, so that `kubectl describe` shows what is wrong.
+//! Events on the ConfigMap, one for each problem of its newest revision, so that `kubectl describe` shows them.
 //!
-//! Nothing waits for them, and their failures are counted and logged. Only the newest state is ever reported, so there is no queue. Create and patch
-//! are the only requests: an Event that another overrides-sync has created has the same name, is found there, and becomes a series. kube's `Recorder`
-//! names each Event by the time and the process, so that several overrides-sync would create one each.
+//! Nothing waits for them, and failures are counted and logged. Only the newest state is reported, so there is no queue. Create and patch are the only
+//! requests: an Event that another overrides-sync has created has the same name, and becomes a series. kube's `Recorder` names each Event by time and
+//! process, so several overrides-sync would create one each.
 
 mod note;
 mod schedule;
@@ -16,7 +16,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use limits::{LoadedLimits, ObjectRevision};
-use limits_source::{ConfigMapName, KubeClient, ObjectNames};
+use limits_source::{KubeClient, LastReadName, NamespacedName};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -26,27 +26,27 @@ use crate::metrics::Metrics;
 use note::{Note, notes};
 use schedule::{Next, Schedule};
 
-/// How long one request may take, its answer included.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long a request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest `reportingInstance`, in bytes.
 const MAX_INSTANCE_BYTES: usize = 128;
 
-/// Reports the problems in `states` until `stop` is cancelled, on the object that was read. Before one was read, there is none to report them on.
+/// Reports the problems in `states` on the object that was read, until `stop` is cancelled. Nothing is reported before an object was read.
 pub(crate) fn start(
     client: KubeClient,
-    names: ObjectNames,
+    names: LastReadName,
     states: watch::Receiver<LoadedLimits>,
     metrics: Metrics,
     stop: CancellationToken,
 ) -> JoinHandle<()> {
     let reporter = EventReporter { client, names, instance: instance(), metrics, last: Health::Good };
     tokio::spawn(async move {
-        // The next process reports what is missing.
+        // The next process reports the rest.
         stop.run_until_cancelled(reporter.run(states)).await;
     })
 }
 
-/// The name of this host, which in a pod is the pod's.
+/// The host name: in a pod, the pod's name.
 fn instance() -> String {
     let system = rustix::system::uname();
     let name = system.nodename().to_string_lossy();
@@ -58,13 +58,13 @@ fn instance() -> String {
 
 struct EventReporter {
     client: KubeClient,
-    names: ObjectNames,
+    names: LastReadName,
     instance: String,
     metrics: Metrics,
     last: Health,
 }
 
-/// How the API server last answered.
+/// The last result of the API server.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Health {
     Good,
@@ -72,13 +72,13 @@ enum Health {
     NotAnswered,
 }
 
-/// The outcome of reporting one Event.
+/// The result of reporting an Event.
 enum Outcome {
     Created,
     Repeated {
         times: i32,
     },
-    /// Kubernetes does not accept this one; it may accept others.
+    /// Kubernetes rejects this Event; it may accept others.
     Invalid(kube::Error),
     Forbidden(kube::Error),
     NotAnswered(String),
@@ -102,7 +102,7 @@ impl EventReporter {
         loop {
             let state = states.borrow_and_update().clone();
             let read = state.read.filter(|_| !state.problems.is_empty());
-            // An object that was read meanwhile has a state of its own, which comes next.
+            // If another object was read meanwhile, its own state comes next.
             let object = read.and_then(|origin| self.names.of(&origin).map(|configmap| (configmap, origin)));
             let due = object
                 .as_ref()
@@ -130,7 +130,7 @@ impl EventReporter {
 
     async fn report(
         &mut self,
-        configmap: &ConfigMapName,
+        configmap: &NamespacedName,
         origin: &ObjectRevision,
         batch: &[&Note],
         schedule: &mut Schedule,
@@ -148,7 +148,7 @@ impl EventReporter {
                 Outcome::Created => schedule.reported(now, &note.name, 1),
                 Outcome::Repeated { times } => schedule.reported(now, &note.name, times),
                 Outcome::Invalid(error) => {
-                    tracing::warn!(event = note.name, "an Event is refused by Kubernetes, and is not told: {error}");
+                    tracing::warn!(event = note.name, "Kubernetes rejects an Event: {error}");
                     schedule.reported(now, &note.name, schedule.times(&note.name));
                 }
                 Outcome::Forbidden(error) => health = self.log_failure(Health::Forbidden, &configmap.namespace, &error),
@@ -159,7 +159,7 @@ impl EventReporter {
         }
         match health {
             Health::Good if self.last == Health::Good => {}
-            Health::Good => tracing::info!("Events are told again"),
+            Health::Good => tracing::info!("Events are reported again"),
             Health::Forbidden => schedule.forbidden(now),
             Health::NotAnswered => schedule.not_answered(now, rand::random()),
         }
@@ -171,9 +171,9 @@ impl EventReporter {
         if self.last != health {
             match health {
                 Health::Forbidden => tracing::warn!(
-                    "Events are not told: the Role in {namespace} must allow create and patch on events of events.k8s.io: {error}"
+                    "Events are not reported: the Role in {namespace} must allow create and patch on events of events.k8s.io: {error}"
                 ),
-                _ => tracing::warn!("Events are not told while the Kubernetes API does not answer: {error}"),
+                _ => tracing::warn!("Events are not reported while the Kubernetes API does not answer: {error}"),
             }
             self.last = health;
         }
@@ -182,7 +182,7 @@ impl EventReporter {
 }
 
 async fn report_one(api: &Api<Event>, event: Event, name: &str, times: i32) -> Outcome {
-    let created = timeout(ANSWER_WITHIN, api.create(&PostParams::default(), &event)).await;
+    let created = timeout(REQUEST_TIMEOUT, api.create(&PostParams::default(), &event)).await;
     match created {
         Ok(Ok(_)) => Outcome::Created,
         Ok(Err(kube::Error::Api(status))) if status.is_already_exists() => repeat(api, name, times).await,
@@ -191,12 +191,12 @@ async fn report_one(api: &Api<Event>, event: Event, name: &str, times: i32) -> O
     }
 }
 
-/// Adds to the series of an Event that is there. Nothing else of an Event can be changed (`ValidateEventUpdate` of Kubernetes).
+/// Increases the count of an existing Event. Nothing but its series can be changed (`ValidateEventUpdate` of Kubernetes).
 async fn repeat(api: &Api<Event>, name: &str, times: i32) -> Outcome {
-    // Kubernetes takes a series from 2 on.
+    // Kubernetes accepts a series from a count of 2 on.
     let times = times.saturating_add(1).max(2);
     let series = serde_json::json!({ "series": { "count": times, "lastObservedTime": MicroTime(Timestamp::now()) } });
-    match timeout(ANSWER_WITHIN, api.patch(name, &PatchParams::default(), &Patch::Merge(series))).await {
+    match timeout(REQUEST_TIMEOUT, api.patch(name, &PatchParams::default(), &Patch::Merge(series))).await {
         Ok(Ok(_)) => Outcome::Repeated { times },
         Ok(Err(error)) => failure(error),
         Err(_) => timed_out(),
@@ -212,5 +212,5 @@ fn failure(error: kube::Error) -> Outcome {
 }
 
 fn timed_out() -> Outcome {
-    Outcome::NotAnswered(format!("no answer within {ANSWER_WITHIN:?}"))
+    Outcome::NotAnswered(format!("no response within {REQUEST_TIMEOUT:?}"))
 }

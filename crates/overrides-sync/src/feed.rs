@@ -1,30 +1,33 @@
-//! The gRPC service `LimitsFeed`: sends each client, one message at a time, what it does not have yet. [`crate::publication`] makes the changes.
+//! The gRPC service `LimitsFeed`: sends each client, one message at a time, what it does not have yet.
 
 mod client;
-mod inputs;
 mod messages;
 
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::stream::{Stream, StreamExt, unfold};
+use limits::{LoadedLimits, Problem};
+use limits_source::{Freshness, HaTrackerState, LimitsFeed as Source};
 use prometheus::IntGauge;
 use proto::edge::limits::v1::limits_feed_server::LimitsFeed;
-use proto::edge::limits::v1::{WatchRequest, WatchResponse};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use proto::edge::limits::v1::{Heartbeat, WatchRequest, WatchResponse};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tonic::{Request, Response, Status};
 
 use crate::metrics::Metrics;
+use crate::publication::{Published, Publisher};
 use client::Client;
-pub(crate) use inputs::{Inputs, publish};
 
-/// Streams at once. Each mimir-rls has one.
+/// The most streams. Each mimir-rls has one.
 pub(crate) const MOST_CLIENTS: usize = 1_000;
 
-/// The service; clones are the same one.
+/// The service. Clones share its state.
 #[derive(Clone)]
 pub(crate) struct FeedService {
     inputs: Inputs,
@@ -34,7 +37,7 @@ pub(crate) struct FeedService {
     stop: CancellationToken,
 }
 
-/// Held by a stream as long as it is open.
+/// Held by a stream while it is open.
 struct OpenStream {
     clients: IntGauge,
     _permit: OwnedSemaphorePermit,
@@ -58,7 +61,7 @@ impl FeedService {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             self.metrics.clients_refused.inc();
             return Err(Status::resource_exhausted(format!(
-                "the feed has {MOST_CLIENTS} clients already; ask another overrides-sync"
+                "the feed has {MOST_CLIENTS} clients already; try another overrides-sync"
             )));
         };
         let clients = self.metrics.clients.clone();
@@ -83,12 +86,76 @@ impl LimitsFeed for FeedService {
         let have = request.into_inner().have;
         tracing::debug!(?peer, ?have, "a client watches the feed");
         let client = Client::new(self.inputs.clone(), have, self.metrics.clone(), self.stop.clone());
-        // The connection asks for the next message when it has room for it, and what is newest then is what it gets.
+        // The connection polls for the next message when it has room, and gets what is newest then.
         let messages = unfold((client, open), |(mut client, open)| async move {
             client.next().await.map(|message| (Ok(message), (client, open)))
         });
         Ok(Response::new(messages.boxed()))
     }
+}
+
+/// The newest version; `None` until the first good limits.
+pub(crate) type Newest = watch::Receiver<Option<Arc<Published>>>;
+
+/// The inputs of every client.
+#[derive(Clone)]
+pub(crate) struct Inputs {
+    pub(crate) limits: Newest,
+    pub(crate) problems: watch::Receiver<Arc<[Problem]>>,
+    pub(crate) freshness: Freshness,
+    pub(crate) distributors: watch::Receiver<Option<NonZeroU32>>,
+    /// The last list of the HA tracker, if one is polled.
+    pub(crate) ha_tracker: Option<watch::Receiver<HaTrackerState>>,
+}
+
+impl Inputs {
+    pub(crate) fn heartbeat(&mut self) -> Heartbeat {
+        Heartbeat {
+            stale_millis: u64::try_from(self.freshness.age().as_millis()).unwrap_or(u64::MAX),
+            distributors: self.distributors.borrow_and_update().map_or(0, NonZeroU32::get),
+            has_ha_tracker: self.ha_tracker.is_some(),
+        }
+    }
+}
+
+/// Publishes limits and problems of a source until `stop` is cancelled or the source ends. `on_state` gets each published state.
+pub(crate) fn publish(
+    mut publisher: Publisher,
+    source: Source,
+    stop: CancellationToken,
+    on_state: impl Fn(&LoadedLimits, Option<&Published>) + Send + 'static,
+) -> (Newest, watch::Receiver<Arc<[Problem]>>) {
+    let (limits, problems) = (watch::Sender::new(None), watch::Sender::new(Arc::default()));
+    let receivers = (limits.subscribe(), problems.subscribe());
+    let mut states = source.states;
+    tokio::spawn(stop.run_until_cancelled_owned(async move {
+        loop {
+            let state = states.borrow_and_update().clone();
+            let seen = Instant::now();
+            // Comparing ten thousand entries takes longer than an async worker may be blocked.
+            let step = tokio::task::spawn_blocking(move || {
+                let published = publisher.publish(&state, seen);
+                (publisher, state, published)
+            });
+            let Ok((returned, state, published)) = step.await else { return };
+            publisher = returned;
+            if let Some(published) = &published {
+                limits.send_replace(Some(Arc::clone(published)));
+            }
+            problems.send_if_modified(|now| {
+                let changed = **now != *state.problems;
+                if changed {
+                    *now = Arc::clone(&state.problems);
+                }
+                changed
+            });
+            on_state(&state, published.as_deref());
+            if states.changed().await.is_err() {
+                return;
+            }
+        }
+    }));
+    receivers
 }
 
 #[cfg(test)]

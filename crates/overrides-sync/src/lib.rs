@@ -1,10 +1,9 @@
 //! The server that watches Mimir's overrides and serves them to every mimir-rls.
 //!
-//! The way of a change through this crate: a source of `limits-source` publishes a control state, [`publication`] makes of it a version and what
-//! changed since the versions before, and [`feed`] hands each client, whenever its connection has room, what it does not have yet. Everything else
-//! is the life of the process.
+//! A source of `limits-source` publishes a control state, [`publication`] turns it into a version with the changes since earlier versions, and [`feed`]
+//! sends each client what it does not have yet, whenever its connection has room.
 //!
-//! Invariant: what a client is handed is always one whole version, and whichever versions a client misses, it ends with the entries of the newest.
+//! Invariant: a client always receives one complete version, and whichever versions it misses, it ends with the entries of the newest.
 
 mod app;
 mod args;

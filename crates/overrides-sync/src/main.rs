@@ -1,4 +1,4 @@
-//! `overrides-sync`: reads its arguments, builds the server, and runs it until it is told to stop.
+//! `overrides-sync`: reads its arguments, builds the server, and runs it until a signal stops it.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use runtime::run_program;
 fn main() -> ExitCode {
     run_program::<Args, Config>(
         "overrides-sync",
-        |config| &config.logs,
+        |config| &config.server.logs,
         async |config, logs, shutdown| App::build(config, logs).await?.run(shutdown).await,
     )
 }

@@ -1,4 +1,4 @@
-//! Every metric of the server. Labels come from enums, and every series exists from the start, so that a rate over it never misses its first event.
+//! The metrics of the server. Labels come from enums, and every series exists from the start, so that a rate over it never misses its first event.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use prometheus::{
     register_histogram_with_registry, register_int_counter_vec_with_registry, register_int_counter_with_registry,
     register_int_gauge_vec_with_registry, register_int_gauge_with_registry,
 };
-use runtime::{LogHandle, counter_of, counters_of, gauge_of, register_read};
+use runtime::{LogHandle, counter_at_scrape, counters_at_scrape, gauge_at_scrape};
 use tokio::sync::watch;
 
 use crate::publication::Published;
 
 const SEVERITIES: [Severity; 4] = [Severity::Rejected, Severity::Shadowed, Severity::Kept, Severity::Ignored];
-/// From one client on the same machine to a reader that is far behind, in seconds.
+/// From a client on the same machine to a reader that is far behind, in seconds.
 const PROPAGATION_BUCKETS: [f64; 14] =
     [1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// What the server counts itself; clones are the same metrics.
+/// Metrics that the server updates. Clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     version: IntGauge,
@@ -56,18 +56,18 @@ impl Metrics {
             tenants: gauge("overrides_sync_tenants", "Tenants with an override in the limits that are served")?,
             problems: register_int_gauge_vec_with_registry!(
                 "overrides_sync_problems",
-                "Problems in the limits documents as they are now",
+                "Problems in the current limits documents",
                 &["severity"],
                 registry
             )?,
             clients: gauge("overrides_sync_feed_clients", "Clients that watch the feed")?,
             clients_refused: counter(
                 "overrides_sync_feed_clients_refused_total",
-                "Clients refused because the feed had too many",
+                "Clients rejected because the feed had too many",
             )?,
             updates: counters(
                 "overrides_sync_feed_updates_total",
-                "Updates of limits handed to clients: everything, or what changed",
+                "Updates of limits sent to clients: everything, or what changed",
                 "kind",
                 &["snapshot", "delta"],
             )?,
@@ -81,20 +81,20 @@ impl Metrics {
             )?,
             events: counters(
                 "overrides_sync_events_total",
-                "Events about problems of the ConfigMap, by what became of them; repeated: it was there already, and counts once more",
+                "Events about problems of the ConfigMap, by result; repeated: the Event existed already, and its count was increased",
                 "result",
                 &["created", "repeated", "invalid", "forbidden", "not_answered"],
             )?,
             reviews: counters(
                 "overrides_sync_webhook_reviews_total",
-                "Changes that the webhook was asked about, by its answer; passed: of another object, unjudged: allowed without judgement, \
-                 refused: a request that is no question",
+                "Changes that the webhook reviewed, by its answer; passed: of another object, unjudged: allowed without review, \
+                 refused: an invalid request",
                 "answer",
                 &["allowed", "warned", "denied", "passed", "unjudged", "refused"],
             )?,
             bad_certificates: counter(
                 "overrides_sync_webhook_bad_certificates_total",
-                "Times that the webhook's certificate or key changed to what cannot be used; the last good one stays",
+                "Times that the webhook's certificate or key changed to an invalid one; the last good one stays",
             )?,
             connections_refused: counter(
                 "overrides_sync_grpc_connections_refused_total",
@@ -117,7 +117,7 @@ impl Metrics {
         }
     }
 
-    /// An update of limits was handed to a client, `late` after the limits were read, where the client was connected by then.
+    /// Records an update that was sent to a client. `late` is how long after the limits were read, if the client was connected by then.
     pub(crate) fn update_sent(&self, complete: bool, late: Option<Duration>) {
         self.updates.with_label_values(&[if complete { "snapshot" } else { "delta" }]).inc();
         if let Some(late) = late {
@@ -126,7 +126,7 @@ impl Metrics {
     }
 }
 
-/// What others count or know, read when Prometheus scrapes.
+/// Metrics whose values are kept elsewhere, read at each scrape.
 pub(crate) struct ReadAtScrape {
     pub(crate) freshness: Freshness,
     pub(crate) ha_tracker: Option<HaTrackerFeed>,
@@ -139,44 +139,34 @@ pub(crate) struct ReadAtScrape {
 impl ReadAtScrape {
     pub(crate) fn register(self, registry: &Registry) -> prometheus::Result<()> {
         let Self { freshness, ha_tracker, distributors, watch, cache_faults, logs } = self;
-        register_read(registry, move || {
-            let help = "Time since the source last confirmed the limits that are served, in seconds";
-            gauge_of("overrides_sync_limits_stale_seconds", help, freshness.age().as_secs_f64())
-        })?;
+        let help = "Time since the source last confirmed the limits that are served, in seconds";
+        gauge_at_scrape(registry, "overrides_sync_limits_stale_seconds", help, move || freshness.age().as_secs_f64())?;
         let watch = watch.unwrap_or_default();
         let deletions = Arc::clone(&watch);
-        register_read(registry, move || {
-            let help = "Times that the watch of the ConfigMap began anew after an error";
-            counter_of("overrides_sync_watch_restarts_total", help, watch.restarts.get())
-        })?;
-        register_read(registry, move || {
-            let help = "Times that the ConfigMap was deleted; the last good limits stay";
-            counter_of("overrides_sync_configmap_deletions_total", help, deletions.deletions.get())
+        let help = "Times that the watch of the ConfigMap was restarted after an error";
+        counter_at_scrape(registry, "overrides_sync_watch_restarts_total", help, move || watch.restarts.get())?;
+        let help = "Times that the ConfigMap was deleted; the last good limits stay";
+        counter_at_scrape(registry, "overrides_sync_configmap_deletions_total", help, move || {
+            deletions.deletions.get()
         })?;
         let polls = ha_tracker.as_ref().map(|feed| Arc::clone(&feed.polls)).unwrap_or_default();
-        register_read(registry, move || {
-            let help = "Times that Mimir's HA tracker was asked who is elected; error: it gave no list";
-            let values = [("ok", polls.answered.get()), ("error", polls.failed.get())];
-            counters_of("overrides_sync_ha_tracker_polls_total", help, "result", &values)
+        let help = "Polls of Mimir's HA tracker; error: it gave no list";
+        counters_at_scrape(registry, "overrides_sync_ha_tracker_polls_total", help, "result", move || {
+            [("ok", polls.answered.get()), ("error", polls.failed.get())]
         })?;
-        register_read(registry, move || {
-            let help = "Clusters for which Mimir's HA tracker named an elected replica when it last gave a list";
+        let help = "Clusters for which Mimir's HA tracker named an elected replica when it last gave a list";
+        gauge_at_scrape(registry, "overrides_sync_ha_pairs", help, move || {
             let state = ha_tracker.as_ref().map(|feed| feed.states.borrow());
-            let pairs = state.and_then(|state| state.elected.as_ref().map(|list| list.len())).unwrap_or_default();
-            gauge_of("overrides_sync_ha_pairs", help, pairs as f64)
+            state.and_then(|state| state.elected.as_ref().map(|list| list.len())).unwrap_or_default() as f64
         })?;
-        register_read(registry, move || {
-            let help = "Ready distributors of Mimir that clients are told; 0: nobody counts them, or none was seen yet";
-            gauge_of("overrides_sync_distributors", help, distributors.borrow().map_or(0, NonZeroU32::get).into())
+        let help = "Ready distributors of Mimir that the feed carries; 0: they are not counted, or none was seen yet";
+        gauge_at_scrape(registry, "overrides_sync_distributors", help, move || {
+            distributors.borrow().map_or(0, NonZeroU32::get).into()
         })?;
-        register_read(registry, move || {
-            let help = "Times that the limits cache could not be read or written";
-            counter_of("overrides_sync_limits_cache_errors_total", help, cache_faults.get())
-        })?;
-        register_read(registry, move || {
-            let help = "Log lines thrown away because standard error took no more";
-            counter_of("overrides_sync_log_lines_dropped_total", help, logs.dropped_lines())
-        })
+        let help = "Times that the limits cache could not be read or written";
+        counter_at_scrape(registry, "overrides_sync_limits_cache_errors_total", help, move || cache_faults.get())?;
+        let help = "Log lines dropped because standard error was not read fast enough";
+        counter_at_scrape(registry, "overrides_sync_log_lines_dropped_total", help, move || logs.dropped_lines())
     }
 }
 

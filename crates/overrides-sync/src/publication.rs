@@ -1,6 +1,6 @@
-//! The limits as the feed tells them: versions, and what changed between them. Pure: nothing here waits, and randomness and time are arguments.
+//! The limits as the feed sends them: versions, and the changes between them. Pure: nothing here waits, and randomness and time are arguments.
 //!
-//! Invariant: a client that applies what [`Published::parts`] gives it, for whichever version it has, has the entries of this one.
+//! Invariant: a client with any version that applies [`Published::parts`] has the entries of this version.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, OnceLock};
@@ -9,7 +9,7 @@ use std::time::Instant;
 use limits::{LoadedLimits, Mode, ObjectRevision, Snapshot, TenantEntry, TenantId};
 use proto::edge::limits::v1::{LimitsPart, Mode as ModeInForce, TenantLimits, Version};
 
-/// Makes a version of each change.
+/// Turns each change into a version.
 #[derive(Debug)]
 pub(crate) struct Publisher {
     epoch: u64,
@@ -17,7 +17,7 @@ pub(crate) struct Publisher {
     newest: Option<Arc<Published>>,
 }
 
-/// The limits of one version, and how they came to be.
+/// The limits of a version, and the changes before it.
 #[derive(Debug)]
 pub(crate) struct Published {
     snapshot: Arc<Snapshot>,
@@ -26,27 +26,27 @@ pub(crate) struct Published {
     history: History,
     /// When the change was seen.
     seen: Instant,
-    /// What most clients ask for, made once: everything, and what changed since the version before.
+    /// What most clients need, rendered once: everything, and what changed since the previous version.
     everything: OnceLock<Arc<[LimitsPart]>>,
     last_change: OnceLock<Arc<[LimitsPart]>>,
 }
 
-/// What a client that has some version has to be told.
+/// What a client with some version does not have.
 #[derive(Debug, PartialEq, Eq)]
 enum Missing {
     Everything,
     Nothing,
-    /// The entries with these keys, as they are now; those without one are gone.
+    /// The current entries of these keys; keys without an entry were removed.
     Entries(Vec<TenantId>),
 }
 
 impl Publisher {
-    /// `epoch` tells the sequences of this process from those of any other.
+    /// `epoch` distinguishes the sequences of this process from those of others.
     pub(crate) fn new(epoch: u64, bounds: HistoryBounds) -> Self {
         Self { epoch, bounds, newest: None }
     }
 
-    /// The next version, if limits or origin are not those of the newest one; `seen` is now.
+    /// The next version, if limits or origin differ from the newest version; `seen` is now.
     pub(crate) fn publish(&mut self, state: &LoadedLimits, seen: Instant) -> Option<Arc<Published>> {
         let snapshot = Arc::clone(state.limits.as_ref()?);
         let (sequence, history) = match &self.newest {
@@ -90,17 +90,17 @@ impl Published {
         self.seen
     }
 
-    /// How many overrides there are.
+    /// The number of overrides.
     pub(crate) fn tenants(&self) -> usize {
         self.snapshot.len()
     }
 
-    /// What makes these limits of those that a client has, in messages of a bounded size; at least one, which tells the version.
+    /// The difference from the version that a client has, in messages of bounded size; at least one, with the version.
     pub(crate) fn parts(&self, have: Option<&Version>) -> Arc<[LimitsPart]> {
         match self.missing(have) {
             Missing::Everything => Arc::clone(self.everything.get_or_init(|| self.render(&Missing::Everything).into())),
             Missing::Nothing => self.render(&Missing::Nothing).into(),
-            // Which keys these are depends on the version alone, not on what else the client says it has.
+            // The keys depend on the version alone, so the parts can be shared.
             missing @ Missing::Entries(_) if self.is_next_after(have) => {
                 Arc::clone(self.last_change.get_or_init(|| self.render(&missing).into()))
             }
@@ -148,7 +148,7 @@ fn changed_keys(older: &Arc<Snapshot>, newer: &Arc<Snapshot>) -> Vec<TenantId> {
     [diff.added, diff.changed, diff.removed].concat()
 }
 
-/// How much is remembered.
+/// Bounds of a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HistoryBounds {
     /// The most changes.
@@ -157,31 +157,31 @@ pub(crate) struct HistoryBounds {
     pub(crate) keys: usize,
 }
 
-/// The changes up to one version. A later history shares what it has with an earlier one.
+/// The changes up to a version. Later histories share the keys of earlier ones.
 #[derive(Clone, Debug)]
 struct History {
     bounds: HistoryBounds,
     /// In order of their sequences, without a gap.
     changes: VecDeque<Change>,
     keys: usize,
-    /// The sequence of the newest version; the changes after any older one up to `first` are forgotten.
+    /// The sequence of the newest version.
     newest: u64,
 }
 
 #[derive(Clone, Debug)]
 struct Change {
-    /// Of the version that it made.
+    /// The sequence of the resulting version.
     sequence: u64,
     keys: Arc<[TenantId]>,
 }
 
 impl History {
-    /// Of the first version, which changed nothing that anybody could have.
+    /// The history of the first version.
     fn new(bounds: HistoryBounds) -> Self {
         Self { bounds, changes: VecDeque::new(), keys: 0, newest: 1 }
     }
 
-    /// This history with one change more. What is too much is forgotten, the oldest first.
+    /// This history with another change. The oldest changes are dropped to stay within the bounds.
     fn with(&self, sequence: u64, keys: Vec<TenantId>) -> Self {
         let mut next = self.clone();
         next.newest = sequence;
@@ -194,7 +194,7 @@ impl History {
         next
     }
 
-    /// The keys that changed after this version, each once and in order; `None` where that is not known any more.
+    /// The keys that changed after this version, each once and in order; `None` if those changes were dropped.
     fn since(&self, sequence: u64) -> Option<Vec<TenantId>> {
         let first_known = self.changes.front().map_or(self.newest, |first| first.sequence.saturating_sub(1));
         if sequence < first_known {
@@ -206,12 +206,12 @@ impl History {
     }
 }
 
-/// Where a part ends. An entry that alone is larger has a part to itself.
+/// The size at which a part ends. A larger entry has a part to itself.
 const PART_BYTES: usize = 512 << 10;
-/// What an entry takes beside its texts: tags and lengths.
+/// The overhead of an entry: tags and lengths.
 const ENTRY_BYTES: usize = 16;
 
-/// A change in parts. An entry that is `None` is removed.
+/// A change in parts. `None` removes an entry.
 fn render<'s>(
     version: &Version,
     complete: bool,
@@ -241,7 +241,7 @@ fn render<'s>(
 fn message(key: &TenantId, entry: &TenantEntry) -> TenantLimits {
     let mode = match entry.mode {
         Mode::Shadow => ModeInForce::Shadow,
-        // No document can say off.
+        // No document can set the mode off.
         Mode::Enforce | Mode::Off => ModeInForce::Enforce,
     };
     TenantLimits { tenant: key.to_string(), mode: mode.into(), fields: entry.own_fields() }

@@ -1,6 +1,6 @@
-//! The admission webhook: Kubernetes asks it before it accepts a change of the ConfigMap, so that the author of the change sees what is wrong.
+//! The validating admission webhook for the ConfigMap, which shows the author of a change its problems.
 //!
-//! It helps, and blocks nothing: what it cannot judge it allows, with a warning. The cost of a request is bounded before it is read.
+//! It allows what it cannot review, with a warning. The cost of a request is bounded before it is read.
 
 mod admission;
 mod review;
@@ -30,18 +30,18 @@ pub(crate) use review::Rules;
 use tls::Tls;
 pub(crate) use tls::TlsFiles;
 
-/// Each connection is an API server's.
+/// For API servers.
 const BOUNDS: HttpBounds =
     HttpBounds { connections: 64, head_within: Duration::from_secs(30), max_head_bytes: 16 * 1024 };
 /// How long the handshake may take.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(2);
-/// The largest request: Kubernetes holds 1 MiB in a ConfigMap, a request has the old one and the new one, and in JSON each can be longer.
+/// The largest request: a ConfigMap has at most 1 MiB, a request has the old and the new one, and JSON can be longer.
 const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
-/// Requests at once, from their first byte on; together they hold as many times [`MAX_BODY_BYTES`].
+/// Requests at once, from their first byte on. Each takes up to [`MAX_BODY_BYTES`].
 const MAX_REQUESTS: usize = 8;
-/// What a request may wait for its turn, and what it may take to arrive. Kubernetes waits for 2 s in all.
+/// How long a request may wait for a permit, and how long it may take to arrive. Kubernetes waits 2 s in all.
 const ARRIVED_WITHIN: Duration = Duration::from_secs(1);
-/// What the review may take.
+/// How long the review may take.
 const REVIEWED_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// A webhook that is bound but does not serve yet.
@@ -51,7 +51,7 @@ pub(crate) struct Webhook {
     handler: Arc<ReviewHandler>,
 }
 
-/// Answers requests for a review.
+/// Handles reviews.
 struct ReviewHandler {
     rules: Rules,
     permits: Arc<Semaphore>,
@@ -70,7 +70,7 @@ impl Webhook {
         metrics: Metrics,
     ) -> anyhow::Result<Self> {
         let tls = Tls::load(files).context("--webhook-tls-cert and --webhook-tls-key")?;
-        let server = HttpServer::bind_for("the webhook", address).await?;
+        let server = HttpServer::bind("the webhook", address).await?;
         let permits = Arc::new(Semaphore::new(MAX_REQUESTS));
         Ok(Self { server, tls, handler: Arc::new(ReviewHandler { rules, permits, metrics }) })
     }
@@ -80,7 +80,7 @@ impl Webhook {
         self.server.address()
     }
 
-    /// Serves until `stop` is cancelled, and then until the requests that have begun are answered. Reloads the certificate when its files change.
+    /// Serves until `stop` is cancelled, and then finishes the requests in flight. Reloads the certificate when its files change.
     pub(crate) async fn serve(self, stop: CancellationToken) {
         let mut acceptor = self.tls.acceptor();
         tokio::spawn(self.tls.follow(self.handler.metrics.bad_certificates.clone(), stop.clone()));
@@ -98,7 +98,7 @@ async fn validate(State(handler): State<Arc<ReviewHandler>>, body: Body) -> Resp
         Ok(answer) => Json(answer).into_response(),
         Err((status, error)) => {
             handler.metrics.reviews.with_label_values(&["refused"]).inc();
-            tracing::warn!(%status, "a request to the webhook has no answer: {error}");
+            tracing::warn!(%status, "a request to the webhook failed: {error}");
             (status, error).into_response()
         }
     }
@@ -109,7 +109,7 @@ impl ReviewHandler {
         if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
             return Err((StatusCode::PAYLOAD_TOO_LARGE, format!("it has more than {MAX_BODY_BYTES} bytes")));
         }
-        let busy = || (StatusCode::SERVICE_UNAVAILABLE, "too many questions at once".to_owned());
+        let busy = || (StatusCode::SERVICE_UNAVAILABLE, "too many requests at once".to_owned());
         let permit = timeout(ARRIVED_WITHIN, Arc::clone(&self.permits).acquire_owned()).await;
         let permit = permit.map_err(|_| busy())?.map_err(|_| busy())?;
         let request = timeout(ARRIVED_WITHIN, to_bytes(body, MAX_BODY_BYTES)).await;
@@ -130,7 +130,7 @@ impl ReviewHandler {
         admission::answer_unjudged(&request, &why).map_err(|error| (StatusCode::BAD_REQUEST, error))
     }
 
-    /// The review holds its permit until it is done, whether or not it is still waited for.
+    /// The review holds its permit until it is done, even after its timeout.
     fn review(self: Arc<Self>, request: Bytes, permit: OwnedSemaphorePermit) -> JoinHandle<Answered> {
         tokio::task::spawn_blocking(move || {
             let answer = admission::answer(&self.rules, &request);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use edge::{ControlWriter, HaTracker, Pipeline, Recorder};
 use limits::LimitsState;
-use limits_source::{DefaultLimits, DefaultLimitsSource, SourceSpec};
+use limits_source::{DefaultLimits, DefaultLimitsSource, SourceSpec, poll_ha_tracker};
 use prometheus::Registry;
 use runtime::{HttpServer, LogHandle, Serving, Shutdown, observability_routes};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -49,7 +49,7 @@ impl App {
     pub async fn build(config: Config, logs: LogHandle) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).context("metrics cannot be registered")?;
-        let http = HttpServer::bind(config.http_listen).await?;
+        let http = HttpServer::bind("HTTP", config.http_listen).await?;
         let recorder = Recorder::new(config.audit_log.clone(), &registry).context("--audit-log")?;
 
         let defaults = default_limits(config.default_limits.clone(), config.default_limits_given).await?;
@@ -57,24 +57,24 @@ impl App {
         let stop = CancellationToken::new();
         let sources = stop.clone().drop_guard();
         let edge = sources::edge_config(config.edge_config.clone(), stop.clone()).await;
-        let own_tracker = sources::ha_tracker(config.ha_tracker_url.clone(), stop.clone())?;
+        let own_tracker = config.ha_tracker_url.clone().map(|url| poll_ha_tracker(url, stop.clone())).transpose();
+        let own_tracker = own_tracker.context("--ha-tracker-url")?;
         let is_polled = own_tracker.is_some() || matches!(config.limits, SourceSpec::Feed(_));
         let ha_tracker = HaTracker { is_polled, has_fresh_list: false };
-        let (mut writer, control) = ControlWriter::new(Arc::clone(&edge.states.borrow().config), ha_tracker);
+        let (mut writer, control) = ControlWriter::new(Arc::clone(&edge.borrow().config), ha_tracker);
         writer.put_distributors(config.distributors);
         let shared = Shared::new(&config, control, recorder, metrics)?;
         let grpc = GrpcServer::bind(config.grpc_listen, &shared).await?;
 
         let state = LimitsState::new(defaults.defaults, config.allow_empty_overrides).of_version(config.mimir_version);
         let source = config.limits.start(state, config.limits_cache, None, stop.clone()).await.context("--limits")?;
-        shared.metrics.set_edge_config(&edge.states.borrow());
         let control_sources = ControlSources::new(&source.limits, &edge, &source.extras, own_tracker.as_ref());
         shared.follow(control_sources, writer, stop).await;
         let admin = shared.admin(defaults.problems, &source.limits, &edge, logs.clone());
         let cache = shared.register_at_scrape(source, own_tracker, logs, &registry)?;
         let Shared { readiness, recorder, .. } = shared;
         let routes = observability_routes(registry, readiness.clone()).merge(admin.routes());
-        let (drain_delay, drain_timeout) = (config.drain_delay, config.drain_timeout);
+        let (drain_delay, drain_timeout) = (config.server.drain_delay.into(), config.server.drain_timeout.into());
         let serving = Serving { http, routes, readiness, drain_delay, drain_timeout, sources, cache };
         Ok(Self { grpc, recorder, serving })
     }
@@ -116,7 +116,7 @@ async fn default_limits(source: DefaultLimitsSource, given: bool) -> anyhow::Res
         tracing::warn!("default limits problem: {problem}");
     }
     if !given {
-        let problem = DefaultLimits::nobody_said();
+        let problem = DefaultLimits::not_given();
         tracing::warn!(code = problem.code.id(), "{problem}");
     }
     Ok(defaults)

@@ -1,27 +1,26 @@
-//! What the server runs with: the arguments, checked. A [`Config`] that exists can be run.
+//! The settings of the server: the checked arguments. Any [`Config`] can be run.
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytesize::ByteSize;
 use edge::{AuditTarget, BodyPolicy, Policy, SHARES};
 use limits::MimirVersion;
-use limits_source::{DefaultLimitsOptions, DefaultLimitsSource, HaTrackerUrl, SourceSpec};
+use limits_source::{DefaultLimitsOptions, DefaultLimitsSource, LimitsArgs, MimirUrl, SourceSpec};
 use remote_write::BodyLimits;
-use runtime::{FlagFile, LogSettings, refuse_shared_files};
+use runtime::{FlagFile, ServerArgs, reject_shared_addresses, reject_shared_files};
 
 use crate::Args;
 use crate::args::{ChargeSamplesIn, DecodeBodies, HaTracker, UnreadableBody};
 
-/// The largest size that the two body limits may have: lengths on the wire are 32 bits wide.
+/// The most that the two body limits may be: lengths on the wire have 32 bits.
 const LARGEST_BODY: ByteSize = ByteSize::gib(2);
 
 /// Room for everything in a `CheckRequest` that is not the body. Envoy's own limit on a request's headers is 60 KiB.
 const ATTRIBUTES_BYTES: usize = 1 << 20;
-/// What may be in flight unless told otherwise, where the largest message does not need more.
+/// The default of `--max-in-flight-bytes`, unless the largest message needs more.
 const IN_FLIGHT: ByteSize = ByteSize::mib(256);
 
 /// Validated settings of one process.
@@ -32,25 +31,23 @@ pub struct Config {
     pub(crate) limits: SourceSpec,
     pub(crate) default_limits: DefaultLimitsSource,
     pub(crate) mimir_version: MimirVersion,
-    /// Whether somebody said what the default limits are.
+    /// Whether flags give the default limits.
     pub(crate) default_limits_given: bool,
     pub(crate) allow_empty_overrides: bool,
     pub(crate) edge_config: Option<PathBuf>,
     pub(crate) limits_cache: Option<PathBuf>,
     pub(crate) policy: Policy,
-    /// Mimir's distributors, until they are counted.
+    /// The number of Mimir's distributors, until they are counted.
     pub(crate) distributors: NonZeroU32,
-    /// Where Mimir says who is elected.
-    pub(crate) ha_tracker_url: Option<HaTrackerUrl>,
+    /// Where the HA tracker of Mimir is polled.
+    pub(crate) ha_tracker_url: Option<MimirUrl>,
     pub(crate) audit_log: Option<AuditTarget>,
     /// The most bytes of messages in memory at once; room for [`SHARES`] of the largest.
     pub(crate) max_in_flight_bytes: usize,
     /// None: as many as there are cores.
     pub(crate) decode_threads: Option<NonZeroUsize>,
-    pub(crate) drain_delay: Duration,
-    pub(crate) drain_timeout: Duration,
-    /// How log lines are written, and which.
-    pub logs: LogSettings,
+    /// Drain and logs.
+    pub server: ServerArgs,
 }
 
 /// The largest message that carries a body of the largest size, in bytes.
@@ -66,43 +63,25 @@ impl TryFrom<Args> for Config {
             grpc_listen,
             http_listen,
             limits,
-            default_limits,
-            default_limits_expand_env,
-            default_limits_flags,
-            default_limits_url,
-            mimir_version,
+            limits_args:
+                LimitsArgs { default_limits, mimir_version, limits_cache, allow_empty_overrides, ha_tracker_url },
             edge_config,
-            limits_cache,
             charge_samples_in,
             distributors,
             ha_tracker,
-            ha_tracker_url,
             decode_bodies,
             max_request_bytes,
             max_decoded_bytes,
             max_in_flight_bytes,
             decode_threads,
             unreadable_body,
-            allow_empty_overrides,
-            drain_delay,
-            drain_timeout,
             audit_log,
-            log_format,
-            log_level,
+            server,
         } = args;
-        if grpc_listen == http_listen && grpc_listen.port() != 0 {
-            bail!("--grpc-listen and --http-listen are both {grpc_listen}; give each a port of its own");
-        }
+        reject_shared_addresses(&[("--grpc-listen", Some(grpc_listen)), ("--http-listen", Some(http_listen))])?;
         let limits = limits.parse().context("--limits")?;
         let audit_log = audit_log.map(AuditTarget::from);
-        let default_limits = DefaultLimitsOptions {
-            file: default_limits,
-            expand_env: default_limits_expand_env,
-            flags: default_limits_flags,
-            url: default_limits_url,
-            version: mimir_version.clone(),
-        };
-        refuse_shared_files(&flag_files(&limits, &default_limits, [&edge_config, &limits_cache], audit_log.as_ref()))?;
+        reject_shared_files(&flag_files(&limits, &default_limits, [&edge_config, &limits_cache], audit_log.as_ref()))?;
         let max_request_bytes = body_size("--max-request-bytes", max_request_bytes)?;
         let max_decoded_bytes = body_size("--max-decoded-bytes", max_decoded_bytes)?;
         let bodies = BodyPolicy {
@@ -115,9 +94,9 @@ impl TryFrom<Args> for Config {
             grpc_listen,
             http_listen,
             limits,
-            default_limits: default_limits.read()?,
-            mimir_version,
+            default_limits: default_limits.read(&mimir_version)?,
             default_limits_given: default_limits.are_given(),
+            mimir_version,
             allow_empty_overrides,
             edge_config,
             limits_cache,
@@ -131,14 +110,12 @@ impl TryFrom<Args> for Config {
                 ha_tracker: ha_tracker == HaTracker::On,
             },
             distributors,
-            drain_delay: drain_delay.into(),
-            drain_timeout: drain_timeout.into(),
-            logs: LogSettings { filter: log_level, format: log_format },
+            server,
         })
     }
 }
 
-/// Those of flags that are given.
+/// The files that flags name.
 fn flag_files<'a>(
     limits: &'a SourceSpec,
     default_limits: &'a DefaultLimitsOptions,
@@ -159,15 +136,15 @@ fn flag_files<'a>(
     limits.chain(files.into_iter().flatten()).chain(defaults).collect()
 }
 
-/// The address of the HA tracker that is asked, if there is one.
-fn ha_tracker_address(url: Option<String>, state: HaTracker) -> anyhow::Result<Option<HaTrackerUrl>> {
+/// The address of the HA tracker that is polled, if any.
+fn ha_tracker_address(url: Option<String>, state: HaTracker) -> anyhow::Result<Option<MimirUrl>> {
     let Some(url) = url else { return Ok(None) };
     if state == HaTracker::Off {
         bail!(
-            "--ha-tracker-url names an HA tracker to ask, and --ha-tracker off says that Mimir runs none; leave out one of them"
+            "--ha-tracker-url names an HA tracker to poll, and --ha-tracker off says that Mimir runs none; leave out one of them"
         );
     }
-    url.parse().map(Some).context("--ha-tracker-url")
+    MimirUrl::of_ha_tracker(&url).map(Some).context("--ha-tracker-url")
 }
 
 fn body_size(flag: &str, size: ByteSize) -> anyhow::Result<usize> {

@@ -8,7 +8,7 @@ use runtime::run_program;
 fn main() -> ExitCode {
     run_program::<Args, Config>(
         "mimir-rls",
-        |config| &config.logs,
+        |config| &config.server.logs,
         async |config, logs, shutdown| App::build(config, logs).await?.run(shutdown).await,
     )
 }

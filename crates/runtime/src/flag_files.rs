@@ -1,4 +1,4 @@
-//! The files that flags name: one that is written may be nobody else's, however its path is spelled.
+//! The files that flags name. A file that one flag writes must not be named by another flag, however its path is spelled.
 
 use std::ffi::OsString;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
-/// The kernel follows no more links either.
+/// As many symbolic links as the kernel follows.
 const MOST_LINKS: usize = 40;
 
 /// The file of a flag.
@@ -15,14 +15,13 @@ const MOST_LINKS: usize = 40;
 pub struct FlagFile<'a> {
     flag: &'static str,
     path: &'a Path,
-    use_of: Use,
+    access: Access,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Use {
+enum Access {
     Read,
     Append,
-    /// Written beside it, with `.new` behind the name, and put in its place.
     Replace,
 }
 
@@ -30,25 +29,25 @@ impl<'a> FlagFile<'a> {
     /// A file that is only read.
     #[must_use]
     pub fn read(flag: &'static str, path: &'a Path) -> Self {
-        Self { flag, path, use_of: Use::Read }
+        Self { flag, path, access: Access::Read }
     }
 
-    /// A file that is opened to write more to it.
+    /// A file that is appended to.
     #[must_use]
     pub fn appended(flag: &'static str, path: &'a Path) -> Self {
-        Self { flag, path, use_of: Use::Append }
+        Self { flag, path, access: Access::Append }
     }
 
-    /// A file that is written anew beside its place, with `.new` behind its name, and put there.
+    /// A file that is replaced: the new content is written to its path with `.new` appended, and renamed.
     #[must_use]
     pub fn replaced(flag: &'static str, path: &'a Path) -> Self {
-        Self { flag, path, use_of: Use::Replace }
+        Self { flag, path, access: Access::Replace }
     }
 
-    /// Each path that it takes.
+    /// Every path that the flag uses.
     fn places(&self) -> Vec<Place> {
         let mut places = vec![Place::of(self.path)];
-        if self.use_of == Use::Replace {
+        if self.access == Access::Replace {
             let mut temporary = OsString::from(self.path);
             temporary.push(".new");
             places.push(Place::of(Path::new(&temporary)));
@@ -57,16 +56,16 @@ impl<'a> FlagFile<'a> {
     }
 }
 
-/// Refuses a file that one flag writes and another one names. Files that are only read may be the same.
+/// Rejects a file that one flag writes and another flag names. Several flags may read one file.
 ///
 /// # Errors
 /// Names both flags and the file.
-pub fn refuse_shared_files(files: &[FlagFile<'_>]) -> anyhow::Result<()> {
+pub fn reject_shared_files(files: &[FlagFile<'_>]) -> anyhow::Result<()> {
     let taken: Vec<_> = files.iter().map(|file| (file, file.places())).collect();
-    for (index, (written, places)) in taken.iter().enumerate().filter(|(_, (file, _))| file.use_of != Use::Read) {
+    for (index, (written, places)) in taken.iter().enumerate().filter(|(_, (file, _))| file.access != Access::Read) {
         let others = taken.iter().enumerate().filter(|(other, _)| *other != index);
         for (_, (other, theirs)) in others {
-            if places.iter().any(|place| theirs.iter().any(|theirs| place.is_one_with(theirs))) {
+            if places.iter().any(|place| theirs.iter().any(|theirs| place.is_same_as(theirs))) {
                 let (flag, path) = (written.flag, written.path.display());
                 bail!(
                     "{flag} {path} writes to {}, which {} names; give {flag} a file of its own",
@@ -79,9 +78,9 @@ pub fn refuse_shared_files(files: &[FlagFile<'_>]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a path means at this moment.
+/// The file that a path leads to now.
 struct Place {
-    /// The path without links in its folder, and where it is a link itself, those that it leads to.
+    /// The path with the links in its folder resolved, and if it is a link itself, each path that it leads to.
     names: Vec<PathBuf>,
     /// Device and inode, where there is a file.
     identity: Option<(u64, u64)>,
@@ -91,7 +90,7 @@ impl Place {
     fn of(path: &Path) -> Self {
         let identity = fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
         let mut names = vec![in_real_folder(path)];
-        // A link to nothing counts too: whoever creates the file creates it there.
+        // A dangling link counts too: a file that is created through it is created at its target.
         while let Some(name) = names.last().filter(|_| names.len() <= MOST_LINKS) {
             let Ok(target) = fs::read_link(name) else { break };
             let next = in_real_folder(&name.parent().unwrap_or(Path::new("/")).join(target));
@@ -100,13 +99,13 @@ impl Place {
         Self { names, identity }
     }
 
-    fn is_one_with(&self, other: &Self) -> bool {
+    fn is_same_as(&self, other: &Self) -> bool {
         let same_file = self.identity.is_some() && self.identity == other.identity;
         same_file || self.names.iter().any(|name| other.names.contains(name))
     }
 }
 
-/// A folder that is not there has no other spelling that could be found out.
+/// The path with the links in its folder resolved; as it is written where the folder does not exist.
 fn in_real_folder(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let real = path.parent().and_then(|folder| fs::canonicalize(folder).ok());

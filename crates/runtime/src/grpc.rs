@@ -1,7 +1,7 @@
 //! What the gRPC sides of all servers share: bounded connections, health that follows the readiness, and reflection.
 //!
-//! A peer that does not begin to speak loses its connection. One connection too many is closed at once: its peer then tries another server, where one
-//! in the queue would wait for its own timeout.
+//! A peer that sends no HTTP/2 preface loses its connection. A connection over the limit is closed at once, so that its peer tries another server
+//! instead of waiting in a queue.
 
 use std::future::Future;
 use std::io::{self, ErrorKind};
@@ -24,7 +24,7 @@ use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 
 use crate::{Phase, Readiness};
 
-/// A health question holds the name of a service, a reflection question that of a symbol.
+/// A health request holds the name of a service, a reflection request that of a symbol.
 const NAME_MESSAGE_BYTES: usize = 1 << 10;
 
 /// The health service of a server whose services are all as ready as the server is; the empty name stands for the whole server.
@@ -35,10 +35,10 @@ pub async fn health_service(readiness: Readiness, services: &'static [&'static s
     health.max_decoding_message_size(NAME_MESSAGE_BYTES)
 }
 
-/// Tells tools such as grpcurl what is served; health is always in it.
+/// Lists the services for tools such as grpcurl, health included.
 ///
 /// # Errors
-/// When the definitions are no serialized `FileDescriptorSet`.
+/// The definitions are no serialized `FileDescriptorSet`.
 pub fn reflection_service(definitions: &[u8]) -> anyhow::Result<ServerReflectionServer<impl ServerReflection>> {
     let service = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(definitions)
@@ -75,7 +75,7 @@ const PREFACE_WITHIN: Duration = Duration::from_secs(10);
 /// When the process is out of file descriptors, the next attempt fails as well.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
-/// The connections that `listener` accepts, at most `count` at once; each that is one too many goes to `refused`.
+/// The connections that `listener` accepts, at most `count` at once. `refused` is called for each connection over that.
 pub fn bounded_connections(
     listener: TcpListener,
     count: usize,
@@ -107,11 +107,11 @@ async fn slow_down(accepted: io::Result<TcpStream>) -> io::Result<TcpStream> {
     accepted
 }
 
-/// A connection that counts as long as it is open.
+/// A connection that holds its permit while it is open.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    /// Until the peer has begun to speak: what is left of its first bytes, and for how long.
+    /// Until the preface is read: how many of its bytes are missing, and the deadline.
     preface: Option<(usize, Pin<Box<Sleep>>)>,
     _permit: OwnedSemaphorePermit,
 }
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_peer_that_does_not_begin_to_speak_loses_its_connection() {
+    async fn a_peer_that_sends_no_preface_loses_its_connection() {
         let (listener, address) = listening().await;
         let free = Arc::new(Semaphore::new(1));
         for (said, kept) in [(0, false), (PREFACE_BYTES - 1, false), (PREFACE_BYTES, true), (PREFACE_BYTES + 1, true)] {

@@ -1,4 +1,4 @@
-//! The HTTP side of a server: `/metrics` for Prometheus, `/live` and `/ready` for probes, and whatever routes a server adds.
+//! The HTTP side of a server: `/metrics` for Prometheus, `/live` and `/ready` for probes, and the routes that a server adds.
 
 use std::future::{Future, ready};
 use std::io;
@@ -27,14 +27,14 @@ use crate::{Phase, Readiness};
 /// When the process is out of file descriptors, the next attempt fails as well.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
-/// Metrics and probes: each connection is a scraper, a probe or an operator, and the pause between two scrapes is long.
+/// For scrapers, probes and operators; the pause between two scrapes is long.
 const BOUNDS: HttpBounds =
     HttpBounds { connections: 1_000, head_within: Duration::from_secs(120), max_head_bytes: 400 * 1024 };
 
-/// What the connections of an HTTP side may take.
+/// Bounds of an HTTP server.
 #[derive(Clone, Copy, Debug)]
 pub struct HttpBounds {
-    /// Connections at once. One more is closed.
+    /// Connections at once. Further ones are closed.
     pub connections: usize,
     /// How long a connection may take to send a request's head, the pause before it included.
     pub head_within: Duration,
@@ -49,10 +49,10 @@ pub struct HttpServer {
     address: SocketAddr,
 }
 
-/// Binds `address` for `what`; port 0 takes a free port. Returns the address with the port that was taken.
+/// Binds `address`; port 0 takes a free port. Returns the address with that port. `what` is for the error: what the listener is for.
 ///
 /// # Errors
-/// When the address cannot be bound.
+/// The address cannot be bound.
 pub async fn listen(what: &str, address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
     let listener =
         TcpListener::bind(address).await.with_context(|| format!("cannot listen for {what} on {address}"))?;
@@ -61,35 +61,27 @@ pub async fn listen(what: &str, address: SocketAddr) -> anyhow::Result<(TcpListe
 }
 
 impl HttpServer {
-    /// Binds `address`; port 0 takes a free port.
+    /// Binds `address`; port 0 takes a free port. `what` is for the error: what the server is for.
     ///
     /// # Errors
-    /// When the address cannot be bound.
-    pub async fn bind(address: SocketAddr) -> anyhow::Result<Self> {
-        Self::bind_for("HTTP", address).await
-    }
-
-    /// The same, with what it is for in the error.
-    ///
-    /// # Errors
-    /// When the address cannot be bound.
-    pub async fn bind_for(what: &str, address: SocketAddr) -> anyhow::Result<Self> {
+    /// The address cannot be bound.
+    pub async fn bind(what: &str, address: SocketAddr) -> anyhow::Result<Self> {
         let (listener, address) = listen(what, address).await?;
         Ok(Self { listener, address })
     }
 
-    /// The address that is bound, with the port that was taken.
+    /// The bound address, with the port that was taken.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves `routes` until `stop` is cancelled, and then until the requests that have begun are answered.
+    /// Serves `routes` until `stop` is cancelled, and then finishes the requests in flight.
     pub async fn serve(self, routes: Router, stop: CancellationToken) {
         self.serve_with(BOUNDS, |stream| ready(Ok(stream)), routes, stop).await;
     }
 
-    /// The same within `bounds`, over what `handshake` makes of each connection.
+    /// The same with other bounds, and with a handshake such as TLS on each connection.
     pub async fn serve_with<S, H>(
         self,
         bounds: HttpBounds,
@@ -113,7 +105,7 @@ impl HttpServer {
                 }
             };
             let Ok(permit) = Arc::clone(&free).try_acquire_owned() else { continue };
-            // An answer that leaves in several pieces must not wait for the reader's delayed acknowledgement of the first, some 40 ms.
+            // A response in several segments must not wait some 40 ms for the peer's delayed acknowledgement of the first.
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!("a connection keeps its delay: {error}");
             }
@@ -166,8 +158,8 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+    use crate::counter_at_scrape;
     use crate::testing::get;
-    use crate::{counter_of, register_read};
 
     #[test]
     fn ready_follows_the_phase() {
@@ -179,9 +171,9 @@ mod tests {
     #[tokio::test]
     async fn serves_metrics_and_probes_until_stopped() -> anyhow::Result<()> {
         let registry = Registry::new();
-        register_read(&registry, || counter_of("edge_test_total", "A counter", 1))?;
+        counter_at_scrape(&registry, "edge_test_total", "A counter", || 1)?;
         let (readiness, stop) = (Readiness::default(), CancellationToken::new());
-        let server = HttpServer::bind(([127, 0, 0, 1], 0).into()).await?;
+        let server = HttpServer::bind("HTTP", ([127, 0, 0, 1], 0).into()).await?;
         let base = format!("http://{}", server.address());
         let routes = observability_routes(registry, readiness.clone());
         let serving = tokio::spawn(server.serve(routes, stop.clone()));
@@ -201,9 +193,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn connections_that_say_nothing_leave_room_for_others_up_to_a_number() -> anyhow::Result<()> {
+    async fn silent_connections_are_bounded_and_leave_room_for_others() -> anyhow::Result<()> {
         let stop = CancellationToken::new();
-        let server = HttpServer::bind(([127, 0, 0, 1], 0).into()).await?;
+        let server = HttpServer::bind("HTTP", ([127, 0, 0, 1], 0).into()).await?;
         let address = server.address();
         let routes = observability_routes(Registry::new(), Readiness::default());
         let serving = tokio::spawn(server.serve(routes, stop.clone()));

@@ -1,8 +1,9 @@
-//! What every server of the project shares: logs, readiness, signals and drain, the HTTP side with metrics and probes, what its gRPC side is made
-//! of, and the `main` around all of it.
+//! What all servers of the project share: `main`, flags, logs, readiness, signals and drain, the HTTP side with metrics and probes, and the parts of
+//! the gRPC side.
 //!
 //! Nothing here knows what a server decides.
 
+mod args;
 mod flag_files;
 mod grpc;
 mod http;
@@ -15,10 +16,11 @@ mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use flag_files::{FlagFile, refuse_shared_files};
+pub use args::{ServerArgs, reject_shared_addresses, with_variable};
+pub use flag_files::{FlagFile, reject_shared_files};
 pub use grpc::{Connection, bounded_connections, health_service, reflection_service};
 pub use http::{HttpBounds, HttpServer, listen, observability_routes};
-pub use metrics::{counter_of, counters_of, gauge_of, register_read};
+pub use metrics::{counter_at_scrape, counters_at_scrape, gauge_at_scrape};
 pub use pages::{Fault, page_rows, problems_route};
 pub use program::run_program;
 pub use readiness::{Phase, Readiness};

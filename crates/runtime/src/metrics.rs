@@ -19,11 +19,8 @@ impl<M: Collector, F: Fn() -> prometheus::Result<M> + Send + Sync> Collector for
     }
 }
 
-/// Registers the metric that `read` makes at each scrape: always of the same name.
-///
-/// # Errors
-/// The name is invalid or taken.
-pub fn register_read<M: Collector + 'static>(
+/// Registers the metric that `read` makes at each scrape.
+fn register<M: Collector + 'static>(
     registry: &Registry,
     read: impl Fn() -> prometheus::Result<M> + Send + Sync + 'static,
 ) -> prometheus::Result<()> {
@@ -31,34 +28,56 @@ pub fn register_read<M: Collector + 'static>(
     registry.register(Box::new(ReadAtScrape { desc, read }))
 }
 
-/// A gauge that has this value.
+/// Registers a gauge that `read` is called for at each scrape.
 ///
 /// # Errors
-/// The name is invalid.
-pub fn gauge_of(name: &str, help: &str, value: f64) -> prometheus::Result<Gauge> {
-    let gauge = Gauge::new(name, help)?;
-    gauge.set(value);
-    Ok(gauge)
+/// The name is invalid or taken.
+pub fn gauge_at_scrape(
+    registry: &Registry,
+    name: &'static str,
+    help: &'static str,
+    read: impl Fn() -> f64 + Send + Sync + 'static,
+) -> prometheus::Result<()> {
+    register(registry, move || {
+        let gauge = Gauge::new(name, help)?;
+        gauge.set(read());
+        Ok(gauge)
+    })
 }
 
-/// A counter that has this value.
+/// Registers a counter that `read` is called for at each scrape.
 ///
 /// # Errors
-/// The name is invalid.
-pub fn counter_of(name: &str, help: &str, value: u64) -> prometheus::Result<IntCounter> {
-    let counter = IntCounter::new(name, help)?;
-    counter.inc_by(value);
-    Ok(counter)
+/// The name is invalid or taken.
+pub fn counter_at_scrape(
+    registry: &Registry,
+    name: &'static str,
+    help: &'static str,
+    read: impl Fn() -> u64 + Send + Sync + 'static,
+) -> prometheus::Result<()> {
+    register(registry, move || {
+        let counter = IntCounter::new(name, help)?;
+        counter.inc_by(read());
+        Ok(counter)
+    })
 }
 
-/// Counters that have these values, one for each value of a label.
+/// Registers counters, one for each value of a label, that `read` is called for at each scrape.
 ///
 /// # Errors
-/// The name is invalid.
-pub fn counters_of(name: &str, help: &str, label: &str, values: &[(&str, u64)]) -> prometheus::Result<IntCounterVec> {
-    let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
-    for (label, value) in values {
-        counters.with_label_values(&[*label]).inc_by(*value);
-    }
-    Ok(counters)
+/// The name is invalid or taken.
+pub fn counters_at_scrape<const N: usize>(
+    registry: &Registry,
+    name: &'static str,
+    help: &'static str,
+    label: &'static str,
+    read: impl Fn() -> [(&'static str, u64); N] + Send + Sync + 'static,
+) -> prometheus::Result<()> {
+    register(registry, move || {
+        let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+        for (value, count) in read() {
+            counters.with_label_values(&[value]).inc_by(count);
+        }
+        Ok(counters)
+    })
 }

@@ -1,6 +1,6 @@
-//! What the JSON pages of all servers share: errors, lists in pages, and `GET /api/v1/problems`.
+//! What the HTTP APIs of all servers share: error responses, pagination, and `GET /api/v1/problems`.
 //!
-//! `?limit=` rows, from 1 to 1,000, and `next`, the cursor of the page after this one, or null.
+//! A page has `?limit=` rows, 1 to 1,000, and `next`: the cursor of the next page, or null.
 
 use std::sync::Arc;
 
@@ -12,26 +12,26 @@ use axum::routing::get;
 use limits::Problem;
 use serde::{Deserialize, Serialize};
 
-/// Rows of a page that names no number.
+/// Rows of a page without `?limit=`.
 const DEFAULT_ROWS: usize = 100;
 const MOST_ROWS: usize = 1_000;
 
-/// An answer that says what is wrong with the question.
+/// An error response.
 #[derive(Debug)]
 pub struct Fault {
-    /// The answer's status.
+    /// The status.
     pub status: StatusCode,
-    /// Its `error`.
+    /// `error` of the JSON body.
     pub error: String,
 }
 
 impl Fault {
-    /// 400: the question is wrong.
+    /// 400: the request is wrong.
     pub fn bad_request(error: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, error: error.into() }
     }
 
-    /// 503: it cannot be answered now.
+    /// 503: the request cannot be answered now.
     pub fn unavailable(error: impl Into<String>) -> Self {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, error: error.into() }
     }
@@ -47,12 +47,12 @@ impl IntoResponse for Fault {
     }
 }
 
-/// The number of rows that a page is asked for.
+/// The number of rows of a page.
 ///
 /// # Errors
-/// It is none from 1 to 1,000.
-pub fn page_rows(asked: Option<usize>) -> Result<usize, Fault> {
-    match asked {
+/// `limit` is not from 1 to 1,000.
+pub fn page_rows(limit: Option<usize>) -> Result<usize, Fault> {
+    match limit {
         None => Ok(DEFAULT_ROWS),
         Some(rows @ 1..=MOST_ROWS) => Ok(rows),
         Some(rows) => Err(Fault::bad_request(format!("limit is {rows}; give a number from 1 to {MOST_ROWS}"))),
@@ -63,7 +63,7 @@ pub fn page_rows(asked: Option<usize>) -> Result<usize, Fault> {
 #[serde(deny_unknown_fields)]
 struct Page {
     limit: Option<usize>,
-    /// How many problems were seen before.
+    /// How many problems to skip.
     #[serde(default)]
     after: usize,
 }
@@ -80,7 +80,7 @@ struct ProblemJson {
     source: &'static str,
     /// Stable, such as MRC0012.
     code: &'static str,
-    /// The same in words, such as duplicate-tenant.
+    /// The code in words, such as duplicate-tenant.
     kind: &'static str,
     document: String,
     line: Option<u64>,
@@ -88,12 +88,12 @@ struct ProblemJson {
     field: Option<String>,
     severity: &'static str,
     message: String,
-    /// Mimir's own words, where it refuses the document.
+    /// Mimir's own error, if Mimir refuses the document.
     #[serde(skip_serializing_if = "Option::is_none")]
     mimir: Option<String>,
 }
 
-/// The page. `now` gives the problems of each source, under the source's name.
+/// The route. `now` gives the current problems of each source, under the source's name.
 pub fn problems_route<const SOURCES: usize>(
     now: impl Fn() -> [(&'static str, Arc<[Problem]>); SOURCES] + Clone + Send + Sync + 'static,
 ) -> Router {

@@ -1,4 +1,4 @@
-//! A server's `main`: arguments, settings, logs, signals, and the exit code of what came of it.
+//! A server's `main`: arguments, logs, signals, and the exit code.
 
 use std::process::ExitCode;
 
@@ -10,10 +10,9 @@ use crate::{LogHandle, LogSettings, Shutdown, init_logs, listen_for_signals};
 /// Exit code for bad usage, as in BSD's `sysexits.h`.
 const EX_USAGE: u8 = 64;
 
-/// Reads the arguments, checks them, and has `serve` run the server until it is told to stop. What goes wrong is written to standard error, behind
-/// the program's name.
+/// Parses and checks the arguments, and runs `serve` until a signal stops it. Errors go to standard error, after the program's name.
 ///
-/// The exit code is 0 after a drain, and where help or version was asked for; 1 where the server cannot run; 64 for bad usage.
+/// The exit code is 0 after a drain and after `--help` or `--version`, 1 if the server cannot run, 64 for bad usage.
 pub fn run_program<A, C>(
     name: &str,
     logs: impl FnOnce(&C) -> &LogSettings,
@@ -58,7 +57,7 @@ fn run<C>(
         let shutdown = listen_for_signals()?;
         serve(config, logs.handle.clone(), shutdown).await
     });
-    // A thread that hangs in a file system must not keep the process.
+    // A thread that hangs in a file system must not keep the process alive.
     workers.shutdown_background();
     served
 }

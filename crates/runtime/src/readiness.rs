@@ -1,19 +1,19 @@
-//! Whether a server wants traffic: starting, ready, draining, and never back from draining.
+//! Whether a server wants traffic: starting, ready or draining. Draining is final.
 
 use tokio::sync::watch;
 
-/// Where a server is in its life.
+/// The phase of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// It has nothing to decide by yet.
+    /// It has no limits yet.
     Starting,
-    /// It answers.
+    /// It has limits, and answers.
     Ready,
-    /// It was told to stop: it still answers, but wants no new traffic.
+    /// It is about to stop: it still answers, but wants no new traffic.
     Draining,
 }
 
-/// A handle on the phase, shared by everything that sets or shows it.
+/// The phase of this server. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Readiness {
     phase: watch::Sender<Phase>,
@@ -32,7 +32,7 @@ impl Readiness {
         *self.phase.borrow()
     }
 
-    /// Notes that the server can answer. Has no effect while draining.
+    /// Sets the phase to ready. Has no effect while draining.
     pub fn set_ready(&self) {
         self.phase.send_if_modified(|phase| {
             let starting = *phase == Phase::Starting;
@@ -43,12 +43,12 @@ impl Readiness {
         });
     }
 
-    /// Notes that the server is about to stop.
+    /// Sets the phase to draining.
     pub fn set_draining(&self) {
         self.phase.send_replace(Phase::Draining);
     }
 
-    /// Wakes on every change of the phase; the current phase counts as seen.
+    /// Wakes on each change of the phase; the current phase counts as seen.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<Phase> {
         self.phase.subscribe()

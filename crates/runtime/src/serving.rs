@@ -1,5 +1,4 @@
-//! The life of a server from its bound listeners to its end: serve both sides, and drain in order. The first SIGTERM or SIGINT requests a drain, a
-//! second one ends the process at once.
+//! Serves the gRPC and the HTTP side, and drains them in order. The first SIGTERM or SIGINT starts the drain, a second one ends the process at once.
 
 use std::future::Future;
 use std::time::Duration;
@@ -13,36 +12,36 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{HttpServer, Readiness};
 
-/// How long the last answers of a drain get to leave, once no call is in flight and only idle connections may be left.
+/// How long the last responses of a drain may take to be sent, once no call is in flight.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
-/// A server's HTTP side, and what its drain goes by.
+/// What a server needs to serve and to drain.
 #[derive(Debug)]
 pub struct Serving {
-    /// Serves metrics and probes to the end.
+    /// The HTTP side, which serves metrics and probes to the end.
     pub http: HttpServer,
-    /// What it serves.
+    /// The routes of the HTTP side.
     pub routes: Router,
-    /// Turns to draining with the first signal.
+    /// Is set to draining by the first signal.
     pub readiness: Readiness,
     /// How long to go on accepting after the first signal, already unhealthy.
     pub drain_delay: Duration,
     /// How long calls in flight may take to finish after that.
     pub drain_timeout: Duration,
-    /// Ends the sources of limits: after the drain, so that calls use the newest limits until then.
+    /// Stops the sources of limits: after the drain, so that calls use the newest limits until then.
     pub sources: DropGuard,
-    /// Ends when the limits cache is written, after the sources.
+    /// Ends when the limits cache is written, after the sources have stopped.
     pub cache: Option<JoinHandle<()>>,
 }
 
 impl Serving {
     /// Serves until `shutdown` asks for a drain, then drains: unhealthy at once, accepting for the drain delay, then the calls in flight.
     ///
-    /// `grpc` serves until the token it gets is cancelled, and then ends when its connections have; `calls_ended` is there when no call is in
-    /// flight: a peer that only holds a connection open is not waited for.
+    /// `grpc` serves until its token is cancelled, and ends when its connections have ended. `calls_ended` is ready when no call is in flight: the drain
+    /// does not wait for a peer that only holds a connection open.
     ///
     /// # Errors
-    /// When a side ends by itself, or when a second signal cut the drain short.
+    /// A side ended by itself, or a second signal came during the drain.
     pub async fn run<G>(
         self,
         grpc: impl FnOnce(CancellationToken) -> G,
@@ -84,7 +83,7 @@ impl Serving {
     }
 }
 
-/// Waits until the last call has its answer.
+/// Waits until the last call is answered.
 async fn last_call(grpc: &mut JoinHandle<anyhow::Result<()>>, calls_ended: impl Future<Output = ()>) {
     let idle = async {
         calls_ended.await;
@@ -104,10 +103,10 @@ fn ended_early(ended: Result<anyhow::Result<()>, JoinError>, side: &str) -> anyh
     }
 }
 
-/// The two requests to stop that a process can get.
+/// The two steps of a shutdown.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
-    /// Cancelled by the first signal: stop taking new work, finish what is there.
+    /// Cancelled by the first signal: accept no new work, and finish what is in flight.
     pub drain: CancellationToken,
     /// Cancelled by the second signal: stop now.
     pub abort: CancellationToken,
@@ -116,7 +115,7 @@ pub struct Shutdown {
 /// Turns SIGTERM and SIGINT into a [`Shutdown`].
 ///
 /// # Errors
-/// When the signal handlers cannot be installed.
+/// The signal handlers cannot be installed.
 pub fn listen_for_signals() -> std::io::Result<Shutdown> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

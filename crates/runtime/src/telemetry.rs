@@ -1,6 +1,6 @@
-//! Log output: one line an event, on standard error, so that standard output stays free for what a program prints on purpose.
+//! Logs: one line per event on standard error, so that standard output stays free for requested output.
 //!
-//! Which lines are written can be changed while the program runs, through the [`LogHandle`].
+//! The [`LogHandle`] changes the filter while the program runs.
 
 use std::fmt;
 use std::io::Write;
@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, anyhow};
+use clap::{Args, ValueEnum};
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
@@ -15,14 +16,14 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
-/// The most bytes that a filter may have; one that is changed at run time comes from outside.
+/// The most bytes of a filter: at run time, a request sets it.
 const MAX_FILTER_BYTES: usize = 1_024;
 
-/// Libraries that write a line for each failed request, several a second while the API server is away. Who uses them says once what is wrong; they
-/// speak if the filter names them.
-const OWN_WORDS: [&str; 2] = ["kube_client", "kube_runtime"];
+/// Libraries that log each failed request, several a second while the API server is unreachable. Their callers log the failure once, so these are off
+/// unless the filter names them.
+const NOISY_TARGETS: [&str; 2] = ["kube_client", "kube_runtime"];
 
-/// The most lines that wait to be written.
+/// The most lines in the queue of the writing thread.
 const QUEUED_LINES: usize = 10_000;
 
 /// Which log lines are written: a level (`error`, `warn`, `info`, `debug`, `trace`, `off`) or a `tracing` filter such as `info,rls=debug`.
@@ -33,7 +34,7 @@ impl LogFilter {
     fn parse(text: &str) -> anyhow::Result<EnvFilter> {
         // Without regular expressions: a short one can be costly.
         let filter = EnvFilter::builder().with_regex(false).parse(text)?;
-        let unnamed = OWN_WORDS.iter().filter(|target| !text.contains(*target));
+        let unnamed = NOISY_TARGETS.iter().filter(|target| !text.contains(*target));
         unnamed
             .map(|target| Ok(format!("{target}=off").parse()?))
             .try_fold(filter, |filter, directive| directive.map(|directive| filter.add_directive(directive)))
@@ -47,7 +48,7 @@ impl FromStr for LogFilter {
         if text.len() > MAX_FILTER_BYTES {
             return Err(format!("the filter has {} bytes; write at most {MAX_FILTER_BYTES}", text.len()));
         }
-        // A filter of one word that is no level would be the name of a target, and silence everything else.
+        // A single word that is no level would be a target, and silence everything else.
         let level = text.parse::<LevelFilter>().is_ok();
         if (level && !text.is_empty()) || (text.contains('=') && Self::parse(text).is_ok()) {
             return Ok(Self(text.to_owned()));
@@ -63,54 +64,35 @@ impl fmt::Display for LogFilter {
 }
 
 /// How a log line is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people: time, level, target, message and `name=value` fields.
-    #[default]
     Text,
     /// One JSON object: `timestamp`, `level`, `target`, `message` and each field under its own name.
     Json,
 }
 
-impl FromStr for LogFormat {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            _ => Err("write text or json".to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for LogFormat {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Text => "text",
-            Self::Json => "json",
-        })
-    }
-}
-
-/// What a program's logs start with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The flags of a program's logs.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
-    /// Which lines are written until [`LogHandle::set`] changes it.
-    pub filter: LogFilter,
-    /// How they are written.
+    /// How log lines are written to standard error
+    #[arg(long = "log-format", value_name = "FORMAT", default_value = "text")]
     pub format: LogFormat,
+
+    /// error, warn, info, debug, trace or off, or a filter such as info,rls=debug; mimir-rls changes it at run time with PUT /api/v1/log-level
+    #[arg(long = "log-level", value_name = "LEVEL", default_value = "info")]
+    pub filter: LogFilter,
 }
 
-/// The logs of a process. What is not written yet when this is dropped gets another second.
+/// The logs of a process. When this is dropped, lines in the queue get another second to be written.
 #[derive(Debug)]
 pub struct Logs {
-    /// Changes them.
+    /// Changes the filter.
     pub handle: LogHandle,
     _writing: WorkerGuard,
 }
 
-/// Changes which log lines are written while the program runs. Clones change the same logs.
+/// Changes the filter of the logs while the program runs. Clones change the same logs.
 #[derive(Clone, Debug)]
 pub struct LogHandle {
     filter: reload::Handle<EnvFilter, Registry>,
@@ -119,20 +101,20 @@ pub struct LogHandle {
 }
 
 impl LogHandle {
-    /// Writes the lines that `filter` lets through from now on.
+    /// Sets the filter.
     ///
     /// # Errors
-    /// When the logs are gone.
+    /// The logs were dropped.
     pub fn set(&self, filter: &LogFilter) -> anyhow::Result<()> {
         let parsed = LogFilter::parse(&filter.0)?;
-        // Held until both are changed, so that they never tell of different filters.
+        // Held until both are changed, so that both always have the same filter.
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         self.filter.reload(parsed).context("the log filter cannot be changed")?;
         *current = filter.clone();
         Ok(())
     }
 
-    /// How many lines were thrown away because nobody read those before them.
+    /// How many lines were dropped because the queue was full.
     #[must_use]
     pub fn dropped_lines(&self) -> u64 {
         u64::try_from(self.dropped.dropped_lines()).unwrap_or(u64::MAX)
@@ -148,14 +130,14 @@ impl LogHandle {
 /// Starts logging for the whole process.
 ///
 /// # Errors
-/// When logging was started before.
+/// Logging was started before.
 pub fn init_logs(settings: &LogSettings) -> anyhow::Result<Logs> {
     let (subscriber, logs) = logs_to(std::io::stderr(), settings)?;
     subscriber.try_init().map_err(|error| anyhow!("logs cannot be started: {error}"))?;
     Ok(logs)
 }
 
-/// Lines go through a bounded queue to a thread of their own: whoever logs does not wait for a reader of standard error that has stopped.
+/// Lines go through a bounded queue to a thread, so that logging never waits for standard error.
 fn logs_to<W>(writer: W, settings: &LogSettings) -> anyhow::Result<(impl Subscriber + Send + Sync + use<W>, Logs)>
 where
     W: Write + Send + 'static,

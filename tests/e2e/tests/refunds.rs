@@ -272,7 +272,7 @@ fn a_refund_reaches_the_process_that_charged() {
 }
 
 #[test]
-fn requests_come_back_when_bodies_are_not_sent_or_failing_open() {
+fn requests_come_back_without_bodies_and_when_failing_open() {
     for builder in [Edge::builder().without_bodies(), Edge::builder().failing_open()] {
         let setup = Setup::start(builder);
         setup.check_refund(Behaviour::Answer(503), 503, "mimir_error");

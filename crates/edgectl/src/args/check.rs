@@ -50,7 +50,7 @@ pub(crate) struct CheckArgs {
     pub(crate) merge: bool,
 
     #[command(flatten)]
-    pub(crate) defaults: DefaultArgs,
+    pub(crate) defaults: DefaultLimitsOptions,
 
     /// The version of Mimir whose fields are known, as MAJOR.MINOR [default: that of --against, or else the newest known, 3.1]
     #[arg(long, value_name = "X.Y")]
@@ -69,49 +69,12 @@ pub(crate) struct CheckArgs {
     pub(crate) format: Format,
 }
 
-/// The limits of tenants without an override.
-#[derive(Debug, Args)]
-pub(crate) struct DefaultArgs {
-    /// Limits of tenants without an override: a `limits:` block or a whole Mimir configuration file. Without it, Mimir's
-    /// built-in defaults
-    #[arg(long, value_name = "FILE")]
-    default_limits: Option<PathBuf>,
-
-    /// Replace $NAME, ${NAME} and ${NAME:default} in that file by environment variables, as a Mimir with
-    /// -config.expand-env=true does. Off by default as in Mimir, since it would empty the $1 of relabelling rules
-    #[arg(long)]
-    default_limits_expand_env: bool,
-
-    /// Mimir's command line, where it sets limits by flags; over the file, as in Mimir, and flags of anything else are
-    /// passed over. @FILE: arguments in a file, one or more a line
-    #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
-    default_limits_flags: Option<String>,
-
-    /// A running Mimir that shows its configuration, instead of file and flags; without a path, /config
-    #[arg(long, value_name = "URL")]
-    default_limits_url: Option<String>,
-}
-
 /// How `check` prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     Text,
     Json,
     Yaml,
-}
-
-impl DefaultArgs {
-    /// The same as the servers have it.
-    pub(crate) fn options(&self, version: MimirVersion) -> DefaultLimitsOptions {
-        let Self { default_limits, default_limits_expand_env, default_limits_flags, default_limits_url } = self;
-        DefaultLimitsOptions {
-            file: default_limits.clone(),
-            expand_env: *default_limits_expand_env,
-            flags: default_limits_flags.clone(),
-            url: default_limits_url.clone(),
-            version,
-        }
-    }
 }
 
 impl CheckArgs {
@@ -121,12 +84,12 @@ impl CheckArgs {
     }
 
     pub(super) fn validate(&self) -> Result<(), clap::Error> {
-        let inputs = self.files.iter().chain(&self.defaults.default_limits);
+        let inputs = self.files.iter().chain(&self.defaults.file);
         if inputs.filter(|path| path.as_path() == Path::new("-")).count() > 1 {
             return Err(Cli::command().error(ErrorKind::ValueValidation, "standard input can be read only once"));
         }
         if let Err(error @ (limits_source::DefaultLimitsError::Usage(_) | limits_source::DefaultLimitsError::Url(_))) =
-            self.defaults.options(MimirVersion::default()).read_with(|_| Ok((String::new(), Vec::new())))
+            self.defaults.read_with(&MimirVersion::default(), |_| Ok((String::new(), Vec::new())))
         {
             return Err(Cli::command().error(ErrorKind::ValueValidation, error));
         }

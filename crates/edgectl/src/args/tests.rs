@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use clap::CommandFactory;
-use limits::MimirVersion;
 
 use super::{Cli, Command, Format, LoadArgs, parse};
 use crate::load::Protocol;
@@ -96,7 +95,7 @@ fn check_takes_files_and_standard_input() {
         panic!("not a check");
     };
     assert_eq!(check.files, [std::path::PathBuf::from("a.yaml"), "-".into()]);
-    assert_eq!(check.defaults.options(MimirVersion::default()).file, Some("d.yaml".into()));
+    assert_eq!(check.defaults.file, Some("d.yaml".into()));
     assert_eq!(check.format, Format::Json);
 }
 

@@ -1,9 +1,9 @@
 //! Environment variables in Mimir's configuration, replaced as `-config.expand-env` does (Mimir `cmd/mimir/main.go`, Go's
-//! `os.Expand`): in the bytes of the file, before anything reads YAML.
+//! `os.Expand`): in the bytes of the file, before YAML is parsed.
 
-/// Replaces `$NAME`, `${NAME}` and `${NAME:default}` by what `value` says of the name. A variable that is not set, or empty, is its default, or
-/// nothing; line feeds of a value are left out. A `$` before something else stays, but `$` before one of `*#$@!?-` or a digit is taken for a
-/// variable of that name, as in Go.
+/// Replaces `$NAME`, `${NAME}` and `${NAME:default}` by the `value` of the name. A variable that is not set or empty is replaced by its default, or
+/// removed; line feeds of a value are removed. A `$` before anything else stays, but `$` before one of `*#$@!?-` or a digit is a variable of that name,
+/// as in Go.
 ///
 /// `None` if the result has more than `most` bytes.
 pub(super) fn expand(text: &[u8], value: impl Fn(&[u8]) -> Option<Vec<u8>>, most: usize) -> Option<Vec<u8>> {
@@ -28,12 +28,12 @@ pub(super) fn expand(text: &[u8], value: impl Fn(&[u8]) -> Option<Vec<u8>>, most
     (expanded.len() <= most).then_some(expanded)
 }
 
-/// What stands behind a `$`.
+/// What follows a `$`.
 enum Reference<'t> {
     Name(&'t [u8]),
-    /// No reference: the `$` is one.
+    /// No reference: the `$` stays.
     Plain,
-    /// `${}`, or a brace that is never closed: Go leaves it out.
+    /// `${}`, or a brace that is never closed: Go removes it.
     Bad,
 }
 

@@ -1,7 +1,7 @@
-//! Mimir's command line, where it sets limits: flags as Go's `flag` package reads them, and the field that each sets.
+//! The limits in Mimir's command line: flags as Go's `flag` package parses them, and the field that each sets.
 //!
-//! The table is Mimir's own (main of April 2026), with the flags of 3.0 that are gone since. Flags of anything else than limits are passed over: a
-//! whole command line of Mimir may be given.
+//! The table is Mimir's own (main of April 2026), with the flags of 3.0 that were removed since. Other flags are ignored, so that a whole command line can
+//! be given.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -17,7 +17,7 @@ const TABLE: &str = include_str!("limit_flags.tsv");
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct LimitFlags {
     limits: Vec<LimitFlag>,
-    /// What no limit is, and a rule looks at.
+    /// Not a limit, but a rule about limits needs it.
     pub(super) query_store_after: Option<Duration>,
 }
 
@@ -29,7 +29,7 @@ struct LimitFlag {
     value: Value,
 }
 
-/// A value as it stands in YAML.
+/// A value as YAML.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Value {
     One(String),
@@ -37,29 +37,29 @@ enum Value {
     List(Vec<String>),
 }
 
-/// How Go reads a flag's value.
+/// How Go parses a flag's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Bool,
     Int,
     Uint,
     Float,
-    /// Read by the field's own rules: a duration, one of some words, any text.
+    /// Parsed by the field's own rules: a duration, an enumeration, any text.
     Text,
     List,
 }
 
 impl LimitFlags {
-    /// Reads a command line: words between white space, with quotes and backslashes as in a shell, and from `#` to the end of the line nothing.
+    /// Parses a command line: words between white space, with quotes, backslashes and comments from `#` on as in a shell.
     ///
     /// # Errors
-    /// One text for each flag that Mimir would refuse, or one on a quote that is never closed.
+    /// A message for each flag that Mimir would reject, or one about a quote that is never closed.
     pub(super) fn parse(text: &str) -> Result<Self, Vec<String>> {
         let words = split_words(text).map_err(|error| vec![error])?;
         let (mut flags, mut faults) = (Self::default(), Vec::new());
         let mut words = words.iter().map(String::as_str).peekable();
         while let Some(word) = words.next() {
-            // A word that is no flag is the value of one that sets no limit.
+            // A word that is no flag is the value of a flag that is ignored.
             let Some(name) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else { continue };
             let (name, value) = name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value)));
             if name == query_store_after::FLAG {
@@ -110,8 +110,8 @@ impl LimitFlags {
         self.limits.iter().find(|known| known.field == field).map(|known| known.flag)
     }
 
-    /// The fields as lines of YAML, each behind `indent`. A list begins with what `list` has for its field: Mimir's flag adds to the list of its
-    /// configuration file.
+    /// The fields as lines of YAML, each after `indent`. A list begins with `list` of its field, since Mimir's flag appends to the list of the configuration
+    /// file.
     pub(super) fn to_yaml(&self, indent: &str, list: impl Fn(&str) -> Vec<String>) -> String {
         let mut yaml = String::new();
         for LimitFlag { field, value, .. } in &self.limits {
@@ -148,7 +148,7 @@ fn find(name: &str) -> Option<(&'static str, &'static str, Kind)> {
     Some((flag, field, kind))
 }
 
-/// The value as YAML, or what to write instead.
+/// The value as YAML; the error says what to write instead.
 fn read(kind: Kind, value: &str) -> Result<String, &'static str> {
     match kind {
         Kind::Bool => match value {
@@ -205,8 +205,8 @@ fn parse_float(text: &str) -> Option<String> {
     }
 }
 
-/// Words between white space. Single and double quotes keep it, a backslash keeps the next character, and at the end of a line it joins the
-/// next. A `#` at the beginning of a word hides the rest of its line.
+/// Splits at white space. Quotes keep white space, a backslash escapes the next character and joins lines at the end of one, and a `#` at the start of a
+/// word starts a comment.
 ///
 /// # Errors
 /// A quote is never closed.

@@ -1,17 +1,16 @@
-//! Mimir's `-querier.query-store-after`: no limit, but one of Mimir's rules compares the limit `query_ingesters_within` with it.
+//! Mimir's `-querier.query-store-after`: no limit itself, but one of Mimir's rules compares the limit `query_ingesters_within` with it.
 
 use std::time::Duration;
 
 use go_yaml::{Content, Document, Node};
 use limits::{Code, MAX_DOCUMENT_BYTES, Problem, Severity};
 
-/// Mimir's flag for it, without dashes.
+/// Mimir's flag, without dashes.
 pub(super) const FLAG: &str = "querier.query-store-after";
-/// What to write instead of what is no duration.
+/// For the error about an invalid duration.
 pub(super) const WANTED: &str = "a duration such as 12h or 1h30m";
 
-/// What a whole Mimir configuration says: `querier.query_store_after`. Nothing where the document cannot be read, which is told where its limits are
-/// read.
+/// `querier.query_store_after` of a whole Mimir configuration. `None` if the document cannot be read, which is reported when its limits are read.
 ///
 /// # Errors
 /// It is no duration.
@@ -41,7 +40,7 @@ fn below<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     entries.iter().find(|entry| &*entry.key == key).map(|entry| &*entry.value)
 }
 
-/// A duration as Go writes it, such as `12h0m0s`; without fractions.
+/// Parses a Go duration without fractions, such as `12h0m0s`.
 pub(super) fn parse(text: &str) -> Option<Duration> {
     if text == "0" { Some(Duration::ZERO) } else { humantime::parse_duration(text).ok() }
 }

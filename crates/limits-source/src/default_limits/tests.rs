@@ -17,7 +17,7 @@ fn known(file: Option<&str>, flags: Option<&str>) -> Result<DefaultLimits, Defau
         ..DefaultLimitsOptions::default()
     };
     let text = file.unwrap_or_default();
-    match options.read_with(|_| Ok(("mimir.yaml".to_owned(), text.into())))? {
+    match options.read_with(&MimirVersion::default(), |_| Ok(("mimir.yaml".to_owned(), text.into())))? {
         DefaultLimitsSource::Known(known) => Ok(known),
         DefaultLimitsSource::Mimir(url) => panic!("{url} was not given"),
     }
@@ -41,7 +41,7 @@ fn refused(file: Option<&str>, flags: Option<&str>, expected: &str) {
 }
 
 #[test]
-fn flags_hold_over_the_file_and_the_file_over_what_is_built_in() {
+fn flags_override_the_file_and_the_file_overrides_the_defaults() {
     check(None, None, &[]);
     check(Some("limits: {ingestion_rate: 7}"), None, &[("ingestion_rate", "7")]);
     check(None, Some("-distributor.ingestion-rate-limit=500000"), &[("ingestion_rate", "500000")]);
@@ -89,7 +89,7 @@ fn a_rule_that_file_and_flags_break_together_is_told() {
 }
 
 #[test]
-fn the_rule_over_query_ingesters_within_knows_what_file_and_flags_say() {
+fn the_query_ingesters_within_rule_uses_file_and_flags() {
     let within = |known: &DefaultLimits| known.defaults.query_store_after;
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
     assert_eq!(within(&known(None, None).unwrap()), hours(12));
@@ -124,16 +124,18 @@ fn arguments_may_be_in_a_file() {
 }
 
 #[test]
-fn variables_are_replaced_where_that_is_asked_for() {
+fn variables_are_replaced_where_that_is_requests_for() {
     let options =
         |expand_env| DefaultLimitsOptions { file: Some("x".into()), expand_env, ..DefaultLimitsOptions::default() };
     let file = |text: &'static str| move |_: &Path| Ok(("mimir.yaml".to_owned(), text.as_bytes().to_vec()));
     // PATH is set wherever tests run.
     let text = "limits: {ingestion_rate: ${NOT_SET_ANYWHERE:5}, ha_cluster_label: \"${PATH}\"}";
-    let Ok(DefaultLimitsSource::Known(known)) = options(true).read_with(file(text)) else { panic!("refused") };
+    let Ok(DefaultLimitsSource::Known(known)) = options(true).read_with(&MimirVersion::default(), file(text)) else {
+        panic!("refused")
+    };
     assert_eq!(known.defaults.limits.ingestion_rate, 5.0);
     assert_eq!(&*known.defaults.limits.ha_cluster_label, std::env::var("PATH").unwrap());
-    assert!(options(false).read_with(file(text)).is_err());
+    assert!(options(false).read_with(&MimirVersion::default(), file(text)).is_err());
 }
 
 #[test]
@@ -146,7 +148,7 @@ fn options_that_do_not_go_together_are_refused() {
         (DefaultLimitsOptions { url, file: Some("x".into()), ..none() }, "leave out"),
         (DefaultLimitsOptions { url: Some("mimir:80".to_owned()), ..none() }, "must begin with http"),
     ] {
-        let error = options.read().unwrap_err().to_string();
+        let error = options.read(&MimirVersion::default()).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
     }
     assert!(!none().are_given());
@@ -157,9 +159,9 @@ fn options_that_do_not_go_together_are_refused() {
 async fn mimir(path: &'static str, failures: usize, config: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let asked = Arc::new(AtomicUsize::new(0));
+    let requests = Arc::new(AtomicUsize::new(0));
     let answer = move || async move {
-        match asked.fetch_add(1, Ordering::Relaxed) < failures {
+        match requests.fetch_add(1, Ordering::Relaxed) < failures {
             true => StatusCode::SERVICE_UNAVAILABLE.into_response(),
             false => config.into_response(),
         }
@@ -169,11 +171,14 @@ async fn mimir(path: &'static str, failures: usize, config: &'static str) -> Str
 }
 
 async fn from_url(url: String, patience: Duration) -> Result<DefaultLimits, DefaultLimitsError> {
-    DefaultLimitsOptions { url: Some(url), ..DefaultLimitsOptions::default() }.read()?.resolve(patience).await
+    DefaultLimitsOptions { url: Some(url), ..DefaultLimitsOptions::default() }
+        .read(&MimirVersion::default())?
+        .resolve(patience)
+        .await
 }
 
 #[tokio::test]
-async fn a_mimir_is_asked_for_its_configuration() {
+async fn a_mimir_is_requests_for_its_configuration() {
     let url = mimir("/config", 0, "target: all\nlimits:\n    ingestion_rate: 5\n").await;
     assert_eq!(from_url(url, Duration::ZERO).await.unwrap().defaults.limits.ingestion_rate, 5.0);
     let url = mimir("/prefix/config", 0, "limits: {ingestion_rate: 6}").await;
@@ -189,7 +194,7 @@ async fn a_mimir_is_asked_for_its_configuration() {
 }
 
 #[tokio::test]
-async fn a_mimir_that_starts_is_asked_again() {
+async fn a_mimir_that_starts_is_requests_again() {
     let url = mimir("/config", 1, "limits: {ingestion_rate: 5}").await;
     assert_eq!(from_url(url, Duration::from_secs(20)).await.unwrap().defaults.limits.ingestion_rate, 5.0);
     let url = mimir("/config", 1, "limits: {ingestion_rate: 5}").await;

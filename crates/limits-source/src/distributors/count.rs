@@ -1,22 +1,22 @@
-//! Which count of distributors holds, from the counts that were seen and when.
+//! Which count of distributors is published, from the observed counts and their times.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-/// How long a count has to stay low until it is believed: a rollout replaces distributors one by one, and Mimir's own ring forgets one as slowly.
+/// How long a count has to stay low before it is published: a rollout replaces distributors one by one, and Mimir's ring takes as long to forget one.
 pub(crate) const HELD: Duration = Duration::from_secs(120);
 
 /// The highest count of the last two minutes.
 #[derive(Debug, Default)]
 pub(crate) struct ReadyCount {
     now: Option<NonZeroU32>,
-    /// Higher counts and when each of them ended, the highest and oldest first.
+    /// Higher counts and when each ended, the highest and oldest first.
     ended: VecDeque<(NonZeroU32, Instant)>,
 }
 
 impl ReadyCount {
-    /// Notes that this many are ready from `now` on. None at all says nothing: a Mimir without distributors takes no push.
+    /// Records that this many are ready from `now` on. 0 is ignored: a Mimir without distributors takes no push.
     pub(crate) fn observe(&mut self, count: u32, now: Instant) {
         let Some(count) = NonZeroU32::new(count) else { return };
         if let Some(before) = self.now.filter(|before| *before > count) {
@@ -28,7 +28,7 @@ impl ReadyCount {
         self.now = Some(count);
     }
 
-    /// The count that holds at `now`, which never goes back.
+    /// The count at `now`, which never goes back.
     pub(crate) fn published(&mut self, now: Instant) -> Option<NonZeroU32> {
         while self.falls_at().is_some_and(|falls_at| falls_at <= now) {
             self.ended.pop_front();
@@ -36,7 +36,7 @@ impl ReadyCount {
         self.ended.front().map(|(count, _)| *count).or(self.now)
     }
 
-    /// When the count that holds falls, if nothing else is seen.
+    /// When the published count falls, if no other count is observed.
     pub(crate) fn falls_at(&self) -> Option<Instant> {
         self.ended.front().map(|(_, ended)| *ended + HELD)
     }
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rise_holds_at_once_and_a_fall_after_two_minutes() {
+    fn a_rise_applies_at_once_a_fall_after_two_minutes() {
         check(&[], &[(0, None), (999, None)]);
         check(&[(0, 3), (10, 5)], &[(0, Some(3)), (9, Some(3)), (10, Some(5))]);
         check(&[(0, 5), (10, 3)], &[(10, Some(5)), (129, Some(5)), (130, Some(3))]);

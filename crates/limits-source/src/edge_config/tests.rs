@@ -31,7 +31,7 @@ impl Watched {
 }
 
 #[test]
-fn everybody_is_in_shadow_until_there_is_a_good_document() {
+fn all_tenants_are_in_shadow_until_a_good_document() {
     let mut watched = Watched::new();
     assert_eq!(watched.source.control().config.default_policy().mode, Mode::Shadow);
     assert_eq!(watched.poll(), Some((Mode::Shadow, vec![Severity::Kept])));
@@ -56,8 +56,8 @@ fn a_bad_or_missing_document_keeps_the_last_good_configuration() {
     fs::remove_file(&watched.source.path).unwrap();
     assert_eq!(watched.poll(), Some((Mode::Off, vec![Severity::Rejected, Severity::Kept])));
     let gone = Fault { name: "edge.yaml".to_owned(), what: "file", error: std::io::Error::other("gone") };
-    let told = gone.problem("it stays").to_string();
-    assert_eq!(told, "edge.yaml: the file cannot be read: gone; it stays");
+    let problem = gone.problem("it stays").to_string();
+    assert_eq!(problem, "edge.yaml: the file cannot be read: gone; it stays");
 }
 
 #[test]
@@ -86,16 +86,16 @@ async fn a_started_source_has_read_its_file_and_follows_it() {
     let path = watched.source.path.clone();
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
-    let mut feed = watched.source.start(stop).await;
-    assert_eq!(feed.states.borrow().config.default_policy().mode, Mode::Enforce);
+    let mut states = watched.source.start(stop).await;
+    assert_eq!(states.borrow().config.default_policy().mode, Mode::Enforce);
     fs::write(path, "mode: off").unwrap();
-    let turned_off = feed.states.wait_for(|state| state.config.default_policy().mode == Mode::Off);
+    let turned_off = states.wait_for(|state| state.config.default_policy().mode == Mode::Off);
     tokio::time::timeout(std::time::Duration::from_secs(20), turned_off).await.unwrap().unwrap();
 }
 
 #[tokio::test]
 async fn a_fixed_configuration_is_there_and_never_changes() {
-    let mut feed = EdgeConfigFeed::fixed(EdgeConfig::default());
-    assert_eq!(*feed.states.borrow().config.default_policy(), EdgePolicy::default());
-    assert!(feed.states.changed().await.is_err());
+    let mut states = LoadedEdgeConfig::fixed(EdgeConfig::default());
+    assert_eq!(*states.borrow().config.default_policy(), EdgePolicy::default());
+    assert!(states.changed().await.is_err());
 }

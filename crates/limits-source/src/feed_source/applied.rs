@@ -1,7 +1,7 @@
 //! The limits in force from the feed, and which updates may replace them.
 //!
-//! The invariant: limits never go back to an older revision of the object that they were read from, and a change is applied whole, with
-//! the result that its server has, or not at all.
+//! Invariant: limits never go back to an older revision of the object that they were read from, and a change is applied completely, with the result
+//! that its server has, or not at all.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,18 +14,18 @@ use thiserror::Error;
 use super::parts::{Change, PartError};
 use super::servers::StreamError;
 
-/// Two servers that are well confirm one object so far apart at most: each asks every 15 seconds.
+/// Two healthy servers confirm the same object at most so far apart: each polls every 15 seconds.
 const CONFIRMED_APART: Duration = Duration::from_secs(30);
 
-/// The last good limits, and which of the feed's they are.
+/// The last good limits, and which version of the feed they are.
 #[derive(Debug)]
 pub(super) struct AppliedLimits {
     state: LimitsState,
     /// The version that a request names; `None` requests everything.
     version: Option<Version>,
-    /// Where the limits were read from.
+    /// The revision that the limits were read from.
     origin: Option<Arc<ObjectRevision>>,
-    /// Tenants whose limits here are not the server's: in shadow there, and good here; or with fields that only a newer build knows.
+    /// Tenants whose limits here differ from the server's: in shadow there and good here, or with fields that only a newer build knows.
     different: HashSet<String>,
 }
 
@@ -35,7 +35,7 @@ pub(super) enum UpdateError {
     #[error("its limits are of resource version {theirs}, and those in force of {ours}")]
     Older { theirs: Box<str>, ours: Box<str> },
     #[error(
-        "its limits are other ones, which nothing shows to be newer, and were last confirmed {theirs:?} ago, those in force {ours:?} ago"
+        "its limits are different, not known to be newer, and were last confirmed {theirs:?} ago, those in force {ours:?} ago"
     )]
     LessFresh { theirs: Duration, ours: Duration },
     #[error("{0}")]
@@ -46,7 +46,7 @@ pub(super) enum UpdateError {
     Update(#[from] limits::UpdateError),
     #[error("tenant {tenant:?} has mode {mode}, which this version does not know")]
     Mode { tenant: String, mode: i32 },
-    #[error("its limits have the sum {theirs:016x}, and what came of them here has {ours:016x}")]
+    #[error("its limits have the sum {theirs:016x}, and the result here has {ours:016x}")]
     Sum { theirs: u64, ours: u64 },
     #[error("applying it was interrupted")]
     Interrupted,
@@ -78,7 +78,7 @@ impl AppliedLimits {
         self.version.clone()
     }
 
-    /// Has the next request ask for everything.
+    /// Makes the next request a request for everything.
     pub(super) fn request_everything(&mut self) {
         self.version = None;
     }
@@ -93,8 +93,8 @@ impl AppliedLimits {
         Ok(())
     }
 
-    /// Whether a server may begin with limits of this version, which its source confirmed that long ago, as it did those in force. Where revisions
-    /// do not tell which are newer, as with limits from a server's cache, or of an object that was deleted and made anew, the time has to.
+    /// Whether a server may start with limits of this version. `theirs` and `ours` are how long ago its limits and those in force were confirmed; they
+    /// decide if the revisions cannot: for limits from a server's cache, or of an object that was deleted and recreated.
     pub(super) fn check_freshness(
         &self,
         version: &Version,
@@ -114,18 +114,18 @@ impl AppliedLimits {
         if theirs > ours.saturating_add(slack) { Err(UpdateError::LessFresh { theirs, ours }) } else { Ok(()) }
     }
 
-    /// Applies a change, all of it or nothing; returns whether the limits are new.
+    /// Applies a change completely or not at all; returns whether the limits or their revision changed.
     pub(super) async fn apply(&mut self, change: Change) -> Result<bool, UpdateError> {
         self.check_age(&change.version)?;
         let version = change.version.clone();
         let (state, different) = (self.state.clone(), self.different.clone());
-        // Many tenants take longer than a worker may be kept from decisions.
+        // Many tenants take longer than an async worker may be blocked.
         let applying = tokio::task::spawn_blocking(move || apply(state, different, &change));
         let applied = applying.await.map_err(|_| UpdateError::Interrupted)??;
         (self.state, self.different) = (applied.state, applied.different);
         // A server that has the same limits from its cache does not know their revision.
         let known = self.origin.clone().filter(|_| !applied.changed);
-        // The revision may be a new one while the limits are the same.
+        // The revision may be new while the limits are the same.
         let origin = origin(&version).map(Arc::new).or(known);
         let changed = applied.changed || origin != self.origin;
         (self.origin, self.version) = (origin, Some(version));
@@ -155,7 +155,7 @@ fn apply(mut state: LimitsState, mut different: HashSet<String>, change: &Change
         tracing::warn!(
             tenants = updated.passed_over.len(),
             tenant,
-            "the feed has fields that this version does not know, which are passed over; run the version of the overrides-sync"
+            "the feed has fields that this version does not know, and ignores; run the same version as overrides-sync"
         );
     }
     different.extend(updated.passed_over);
@@ -179,7 +179,7 @@ fn entry_update(entry: &TenantLimits) -> Result<EntryUpdate<'_>, UpdateError> {
     Ok(EntryUpdate { tenant, mode, own_fields: fields })
 }
 
-/// As much of a tenant as a log line needs.
+/// The most characters of a tenant in a log line.
 const SHOWN_CHARACTERS: usize = 100;
 
 fn origin(version: &Version) -> Option<ObjectRevision> {

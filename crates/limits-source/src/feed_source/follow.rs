@@ -1,4 +1,4 @@
-//! Follows the feed: tries one server after the other, and applies what the first one that answers sends for as long as its stream goes on.
+//! Follows the feed: tries one server after the other, and applies what the first one that answers sends until its stream ends.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -14,10 +14,11 @@ use super::parts::{Changes, ElectedLists};
 use super::servers::{SHORTEST_PAUSE, Server, Servers, Stream, StreamError, pauses};
 use crate::retry::Backoff;
 
-/// How long a server may take for its first limits, and for all parts of a change.
+/// How long a server may take to send its first limits, and all parts of a change.
 const LIMITS_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long a server's limits may stay unconfirmed until another server is tried; and how long each then keeps its stream, as none may be better.
+/// How long a server's limits may be unconfirmed before another server is tried. Each server keeps its stream at least that long, since the others may
+/// be no better.
 const STALE_AFTER: Duration = Duration::from_secs(60);
 
 /// The task behind a feed.
@@ -37,11 +38,11 @@ struct StreamState {
     elected: ElectedLists,
     /// Whether a change was applied: the limits in force are this server's.
     has_limits: bool,
-    /// Whether a list of elected replicas came.
+    /// Whether a list of elected replicas has arrived.
     has_elected: bool,
-    /// How old the last confirmation of this server's limits was, and when it said so.
+    /// The age of the server's last confirmation, and when the server sent it.
     confirmed: Option<(Duration, Instant)>,
-    /// Since when a change is waited for.
+    /// Since when a change is expected.
     waits_since: Instant,
     began: Instant,
 }
@@ -57,7 +58,7 @@ enum StreamEnd {
     NoLimits,
     #[error("the server ended the stream")]
     InOrder,
-    #[error("the server has not had its limits confirmed for long")]
+    #[error("the server's limits are stale")]
     Stale,
     #[error("{0}")]
     Rejected(#[from] UpdateError),
@@ -91,7 +92,7 @@ impl StreamState {
         !self.is_in_force() && self.waits_since.elapsed() > LIMITS_WITHIN
     }
 
-    /// How long ago the server's limits were confirmed, where it said that.
+    /// How long ago the server's limits were confirmed, if the server has sent that.
     fn age(&self) -> Option<Duration> {
         self.confirmed.map(|(age, at)| age.saturating_add(at.elapsed()))
     }
@@ -106,7 +107,7 @@ impl Follower {
         Self { servers, applied, publisher, log: LogDedup::default(), stale_after: STALE_AFTER }
     }
 
-    /// Follows the servers without end.
+    /// Follows the servers. Never ends.
     pub(super) async fn follow(mut self) {
         let mut pauses = pauses();
         loop {
@@ -117,7 +118,7 @@ impl Follower {
         }
     }
 
-    /// Tries each server until one gave limits and its stream has ended; returns whether the next round begins at once.
+    /// Tries each server until one has sent limits and its stream has ended; returns whether the next round starts at once.
     async fn round(&mut self, pauses: &mut Backoff) -> bool {
         let round = self.servers.round().await;
         for _ in 0..round.unresolved {
@@ -134,7 +135,7 @@ impl Follower {
                 pauses.reset();
                 return match end {
                     StreamEnd::InOrder | StreamEnd::Stale => began.elapsed() >= SHORTEST_PAUSE,
-                    // It is avoided for longer than that.
+                    // The server is avoided for longer than a pause.
                     StreamEnd::Rejected(_) => true,
                     _ => false,
                 };
@@ -164,7 +165,7 @@ impl Follower {
         }
         self.servers.has_ended(server.address);
         if matches!(end, StreamEnd::InOrder | StreamEnd::Stale) {
-            tracing::info!(%server, "the feed is requested from another server: {end}");
+            tracing::info!(%server, "switching to another server of the feed: {end}");
         } else {
             self.log.away(&format_args!("{server}: {end}"));
         }
@@ -223,7 +224,7 @@ impl Follower {
         self.publisher.publish_mimir(distributors, has_ha_tracker);
     }
 
-    /// Only limits that are the server's own are as fresh as the server says.
+    /// Applies the server's confirmation if its limits are in force.
     fn confirm(&self, state: &StreamState) {
         if let Some(age) = state.age().filter(|_| state.is_in_force()) {
             self.publisher.freshness.confirm_as_of(age);
@@ -264,7 +265,7 @@ impl Follower {
             }
             Err(error) => {
                 self.publisher.counts.refused_unreadable.add();
-                tracing::warn!("{error}, and is not taken");
+                tracing::warn!("{error}, and is rejected");
             }
         }
     }
@@ -280,14 +281,14 @@ impl LogDedup {
         if std::mem::replace(&mut self.is_away, true) {
             tracing::debug!(%reason, "the feed of limits is still not available");
         } else {
-            tracing::warn!(%reason, "the feed of limits is not heard: the limits in force hold, and the feed is asked again");
+            tracing::warn!(%reason, "the feed of limits is not available: the limits in force stay, and the request is retried");
         }
     }
 
     fn rejected(&mut self, server: &Server, rejection: &UpdateError) {
         let text = format!("{server}: {rejection}");
         if self.rejection.as_ref() != Some(&text) {
-            tracing::warn!(%server, "an update of the feed is not taken, and the limits in force hold: {rejection}");
+            tracing::warn!(%server, "an update of the feed is rejected, and the limits in force stay: {rejection}");
             self.rejection = Some(text);
         }
     }

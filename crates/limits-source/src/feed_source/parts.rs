@@ -1,4 +1,4 @@
-//! Changes and lists that come in parts: they hold once their last part is there, and are bounded on the way.
+//! Changes and lists that arrive in parts: they are complete with their last part, and their size is bounded.
 
 use std::time::Duration;
 
@@ -6,34 +6,34 @@ use limits::ElectedReplica;
 use proto::edge::limits::v1::{ElectedPart, LimitsPart, TenantLimits, Version};
 use thiserror::Error;
 
-/// The most text of one change or list, in bytes.
+/// The most bytes of text in a change or list.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
-/// The most tenants that one change names.
+/// The most tenants in a change.
 const MOST_TENANTS: usize = 1_000_000;
-/// The most elected replicas, as many as the tracker's own answer may have.
+/// The most elected replicas, as in a response of the tracker itself.
 const MOST_ELECTED: usize = 250_000;
 
-/// A whole change of limits.
+/// A complete change of limits.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Change {
     pub(super) version: Version,
-    /// Whether it replaces everything.
+    /// Whether it replaces all limits.
     pub(super) complete: bool,
     pub(super) put: Vec<TenantLimits>,
     pub(super) removed: Vec<String>,
 }
 
-/// A whole list of elected replicas.
+/// A complete list of elected replicas.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ElectedList {
     /// Milliseconds since 1970.
     pub(super) asked_at: i64,
-    /// How long ago that was when the last part was sent, where the server says it.
+    /// How long ago that was when the last part was sent, if the server sends it.
     pub(super) age: Option<Duration>,
     pub(super) elected: Vec<ElectedReplica>,
 }
 
-/// Why parts are none of one change or list.
+/// Why parts are rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(super) enum PartError {
     #[error("a part has no version")]
@@ -56,12 +56,12 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// Whether parts of a change are still to come.
+    /// Whether a change is incomplete.
     pub(super) fn is_under_way(&self) -> bool {
         self.begun.is_some()
     }
 
-    /// Adds a part; the change, if that was its last.
+    /// Adds a part; returns the change if this was its last part.
     pub(super) fn add(&mut self, part: LimitsPart) -> Result<Option<Change>, PartError> {
         let LimitsPart { version, complete, last, put, removed } = part;
         let version = version.ok_or(PartError::NoVersion)?;
@@ -101,7 +101,7 @@ pub(super) struct ElectedLists {
 }
 
 impl ElectedLists {
-    /// Adds a part; the list, if that was its last. A list that is too large is an error once, at its last part, and the next one begins anew.
+    /// Adds a part; returns the list if this was its last part. A list that is too large is one error, at its last part.
     pub(super) fn add(&mut self, part: ElectedPart) -> Result<Option<ElectedList>, PartError> {
         let ElectedPart { asked_at, last, elected, age_millis } = part;
         let bytes = |entry: &proto::edge::limits::v1::ElectedReplica| {

@@ -1,8 +1,7 @@
-//! Which servers there are, in which order and when they are tried, and the stream of one of them.
+//! The servers of the feed, the order in which they are tried, and the stream of one of them.
 //!
-//! The invariant: between two rounds there is a pause, unless a stream that lived longer than the shortest pause ended in order or as stale; so no
-//! server, whatever it answers, is tried in a tight loop. Each wait for a server has an end: for the connection, for the first message, and from one
-//! message to the next.
+//! Invariant: no server is tried in a tight loop. There is a pause between two rounds, unless a stream that was longer than the shortest pause was ended
+//! by its server or was stale. Each wait has a timeout: for the connection, for the first message, and from one message to the next.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -28,17 +27,17 @@ use crate::web::with_causes;
 
 /// The shortest pause between two rounds.
 pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
-/// The longest pause, and how long a server is avoided whose update was rejected.
+/// The longest pause, and how long a server whose update was rejected is avoided.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a name may take to be resolved.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(1);
-/// The most addresses that one round tries.
+/// The most addresses in a round.
 const MOST_ADDRESSES: usize = 64;
 
 /// One address of one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Server {
-    /// As the operator names it.
+    /// As in the URL.
     pub(super) name: Authority,
     pub(super) address: SocketAddr,
 }
@@ -57,7 +56,7 @@ pub(super) struct Servers {
     urls: FeedUrls,
     /// Servers whose update was rejected, and until when they are avoided.
     avoided: HashMap<SocketAddr, Instant>,
-    /// The server whose stream ended last: another one is tried before it.
+    /// The server whose stream ended last: it is tried last.
     ended: Option<SocketAddr>,
 }
 
@@ -83,7 +82,7 @@ impl Servers {
         self.ended = Some(address);
     }
 
-    /// Resolves every name anew, and puts what it finds in random order.
+    /// Resolves every name, and puts the addresses in random order.
     pub(super) async fn round(&mut self) -> Round {
         let resolved = join_all(self.urls.servers().iter().map(resolve)).await;
         let unresolved = resolved.iter().filter(|addresses| addresses.is_empty()).count();
@@ -103,7 +102,7 @@ impl Servers {
     }
 }
 
-/// The addresses of one server; none where they cannot be found.
+/// The addresses of one name; empty if it cannot be resolved.
 async fn resolve(name: &Authority) -> Vec<Server> {
     let found = timeout(RESOLVE_WITHIN, lookup_host(name.as_str())).await;
     let addresses = found.into_iter().flatten().flatten();
@@ -116,14 +115,14 @@ pub(super) fn pauses() -> Backoff {
 }
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
-/// A server that lives says so at once.
+/// A healthy server sends a message at once.
 const FIRST_MESSAGE_WITHIN: Duration = Duration::from_secs(2);
 /// A server sends a heartbeat every second.
 const SILENT_FOR: Duration = Duration::from_secs(3);
-/// The largest message. It has room for the largest document as one tenant's entry.
+/// The largest message: the largest document as one tenant's entry fits in.
 const MOST_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
-/// A stream on which the server has said something.
+/// A stream that has received a message.
 #[derive(Debug)]
 pub(super) struct Stream {
     messages: Streaming<WatchResponse>,
@@ -132,7 +131,7 @@ pub(super) struct Stream {
     first: Option<WatchResponse>,
 }
 
-/// Why a server gives no message.
+/// Why there is no message.
 #[derive(Debug, Error)]
 pub(super) enum StreamError {
     #[error("no connection within {CONNECT_WITHIN:?}")]
@@ -140,7 +139,7 @@ pub(super) enum StreamError {
     #[error("no connection: {0}")]
     Connect(String),
     #[error("connected, but no message within {FIRST_MESSAGE_WITHIN:?}")]
-    Mute,
+    NoFirstMessage,
     #[error("no message for {SILENT_FOR:?}")]
     Silent,
     #[error("{}: {}", .0.code(), .0.message())]
@@ -155,7 +154,7 @@ impl From<tonic::Status> for StreamError {
     fn from(status: tonic::Status) -> Self {
         let status = Box::new(status);
         match status.code() {
-            // What tonic itself says of a message that it does not read.
+            // tonic's own codes for a message that it cannot decode.
             Code::OutOfRange | Code::Internal => Self::Unreadable(status),
             _ => Self::Status(status),
         }
@@ -163,7 +162,7 @@ impl From<tonic::Status> for StreamError {
 }
 
 impl Stream {
-    /// Asks a server for what changed since `have`, and waits for its first message.
+    /// Requests what changed since `have`, and waits for the first message.
     pub(super) async fn open(server: &Server, have: Option<Version>) -> Result<Self, StreamError> {
         let connecting = timeout(CONNECT_WITHIN, connect(server)).await;
         let channel = connecting.map_err(|_| StreamError::ConnectTimeout)??;
@@ -173,14 +172,14 @@ impl Stream {
             let first = messages.message().await?;
             Ok::<_, tonic::Status>((messages, first))
         };
-        let begun = timeout(FIRST_MESSAGE_WITHIN, begin).await.map_err(|_| StreamError::Mute)?;
+        let begun = timeout(FIRST_MESSAGE_WITHIN, begin).await.map_err(|_| StreamError::NoFirstMessage)?;
         match begun? {
             (messages, Some(first)) => Ok(Self { messages, _client: client, first: Some(first) }),
             (_, None) => Err(StreamError::EndedAtOnce),
         }
     }
 
-    /// The next message; `None` where the server ended the stream in order.
+    /// The next message; `None` if the server ended the stream.
     pub(super) async fn next(&mut self) -> Result<Option<WatchResponse>, StreamError> {
         if let Some(first) = self.first.take() {
             return Ok(Some(first));

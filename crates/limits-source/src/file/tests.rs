@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use limits::TenantLimits;
 use tempfile::TempDir;
@@ -9,6 +10,10 @@ use crate::MAX_FILE_BYTES;
 
 fn state() -> LimitsState {
     LimitsState::new(TenantLimits::default(), false)
+}
+
+fn list(path: &std::path::Path) -> DocumentList {
+    path.display().to_string().parse().unwrap()
 }
 
 struct Watched {
@@ -23,7 +28,7 @@ impl Watched {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("runtime.yaml");
         fs::write(&path, text).unwrap();
-        Self { source: FileSource::new(path.clone(), state()).unwrap(), path, folder }
+        Self { source: FileSource::new(list(&path), state(), Freshness::default()).unwrap(), path, folder }
     }
 
     fn write(&self, text: &str) {
@@ -38,7 +43,7 @@ impl Watched {
 }
 
 #[test]
-fn the_first_poll_reads_and_an_unchanged_file_is_left_alone() {
+fn only_the_first_poll_reads_an_unchanged_file() {
     let mut watched = Watched::new("overrides: { a: {}, b: {} }");
     assert_eq!(watched.poll(), Some((2, 0)));
     assert_eq!(watched.poll(), None);
@@ -69,7 +74,7 @@ fn a_broken_document_keeps_the_limits_and_is_reported_once() {
 }
 
 #[test]
-fn a_missing_file_is_reported_once_and_its_return_clears_the_problem() {
+fn a_missing_file_is_one_problem_until_it_returns() {
     let mut watched = Watched::new("overrides: { a: {} }");
     watched.poll();
     fs::rename(&watched.path, watched.folder.path().join("away")).unwrap();
@@ -82,7 +87,7 @@ fn a_missing_file_is_reported_once_and_its_return_clears_the_problem() {
 }
 
 #[test]
-fn a_file_that_is_too_large_or_no_text_is_a_problem() {
+fn a_file_too_large_or_not_text_is_a_problem() {
     let mut watched = Watched::new("overrides: { a: {} }");
     watched.poll();
     fs::File::create(&watched.path).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
@@ -101,14 +106,14 @@ fn what_is_no_regular_file_is_not_opened() {
     fs::remove_file(&watched.path).unwrap();
     let made = std::process::Command::new("mkfifo").arg(&watched.path).status().unwrap();
     assert!(made.success());
-    assert_eq!(watched.poll(), Some((1, 1)), "a pipe nobody writes to would never be read to its end");
+    assert_eq!(watched.poll(), Some((1, 1)), "a read of a pipe without a writer would never end");
     fs::remove_file(&watched.path).unwrap();
     fs::create_dir(&watched.path).unwrap();
     assert_eq!(watched.poll(), None, "the same problem is reported once");
 }
 
 #[test]
-fn a_missing_file_does_not_hide_the_problems_of_what_is_in_force() {
+fn a_missing_file_keeps_the_problems_of_limits_in_force() {
     let mut watched = Watched::new("a.ingestion_rate: much\n");
     assert_eq!(watched.poll(), Some((1, 1)));
     fs::remove_file(&watched.path).unwrap();
@@ -126,15 +131,16 @@ fn nothing_is_in_force_until_the_first_good_document() {
 }
 
 #[test]
-fn restored_limits_hold_through_a_broken_document_and_are_not_confirmed_by_it() {
+fn a_broken_document_keeps_restored_limits_without_confirming_them() {
     let mut state = state();
     state.apply(&[SourceDocument::new("cache", "overrides: { a: {}, b: {} }")]);
     let mut watched = Watched::new("overrides: [");
-    watched.source = FileSource::new(watched.path.clone(), state).unwrap().restored(Duration::from_secs(3600));
+    let hour = Duration::from_secs(3600);
+    watched.source = FileSource::new(list(&watched.path), state, Freshness::confirmed_ago(hour)).unwrap();
     let sender = watch::Sender::new(LoadedLimits::default());
     watched.source.step(&sender);
     assert_eq!(sender.borrow().limits.as_ref().map(|limits| limits.len()), Some(2));
-    assert!(watched.source.freshness.age() >= Duration::from_secs(3600));
+    assert!(watched.source.freshness.age() >= hour);
 }
 
 /// Two files that make up one source.
@@ -142,13 +148,13 @@ fn two(first: &str, second: &str) -> Watched {
     let mut watched = Watched::new(first);
     let both = [watched.path.clone(), watched.folder.path().join("more.yaml")];
     fs::write(&both[1], second).unwrap();
-    let list: DocumentList = both.map(|path| path.display().to_string()).join(",").parse().unwrap();
-    watched.source = FileSource::new(list, state()).unwrap();
+    let both: DocumentList = both.map(|path| path.display().to_string()).join(",").parse().unwrap();
+    watched.source = FileSource::new(both, state(), Freshness::default()).unwrap();
     watched
 }
 
 #[test]
-fn several_files_are_one_set_and_a_change_of_one_applies_all() {
+fn a_change_of_one_file_applies_the_whole_set() {
     let mut watched = two("overrides: { a: { ingestion_rate: 1 } }", "overrides: { b: { ingestion_rate: 2 } }");
     assert_eq!(watched.poll(), Some((2, 0)));
     assert_eq!(watched.poll(), None);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -73,8 +74,8 @@ struct Followed {
 impl Followed {
     async fn start(documents: &str) -> Self {
         let state = LimitsState::new(TenantLimits::default(), false);
-        let mut source = FileSource::new(documents.parse::<DocumentList>().unwrap(), state).unwrap();
-        source.freshness = Freshness::confirmed_ago(Duration::from_secs(3_600));
+        let freshness = Freshness::confirmed_ago(Duration::from_secs(3_600));
+        let mut source = FileSource::new(documents.parse::<DocumentList>().unwrap(), state, freshness).unwrap();
         if let Some(fetcher) = &mut source.fetcher {
             fetcher.set_polls(QUICK);
         }
@@ -98,7 +99,7 @@ impl Followed {
 }
 
 #[tokio::test]
-async fn documents_behind_urls_are_one_set_with_files_and_confirmed_by_each_answer() {
+async fn urls_and_files_are_one_set_confirmed_by_each_response() {
     let server = Server::start().await;
     server.answers(&[("a.yaml", Ok("overrides: { a: {} }")), ("b.yaml", Ok("overrides: { b: {} }"))]);
     let folder = tempfile::tempdir().unwrap();
@@ -118,7 +119,7 @@ async fn documents_behind_urls_are_one_set_with_files_and_confirmed_by_each_answ
 }
 
 #[tokio::test]
-async fn a_url_that_answers_with_an_error_keeps_the_limits_until_it_is_well() {
+async fn an_error_response_keeps_the_limits_until_the_url_recovers() {
     let server = Server::start().await;
     server.answers(&[("a.yaml", Ok("overrides: { a: {} }"))]);
     let mut followed = Followed::start(&server.url("a.yaml")).await;
@@ -135,7 +136,7 @@ async fn a_url_that_answers_with_an_error_keeps_the_limits_until_it_is_well() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_yet_is_asked_until_it_is() {
+async fn a_server_that_starts_late_is_polled_until_it_answers() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -154,5 +155,5 @@ async fn an_answer_that_is_too_large_is_not_held() {
     let large = "#".repeat((watched::MAX_FILE_BYTES + 1).try_into().unwrap());
     server.answers(&[("a.yaml", Ok(&large))]);
     let mut followed = Followed::start(&server.url("a.yaml")).await;
-    followed.sees(0, Some("the URL cannot be read: its answer has more than 16777216 bytes")).await;
+    followed.sees(0, Some("the URL cannot be read: its response has more than 16777216 bytes")).await;
 }

@@ -1,6 +1,6 @@
-//! The JSON that Mimir's HA tracker answers (Mimir `pkg/distributor/ha_tracker_http.go`).
+//! The JSON response of Mimir's HA tracker (Mimir `pkg/distributor/ha_tracker_http.go`).
 //!
-//! One entry that cannot be read takes the others nothing away. What is not held here takes no memory beyond the text itself.
+//! An entry that cannot be read does not affect the others. Unused parts take no memory beyond the text itself.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,58 +10,58 @@ use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// A longer list is not taken: at Mimir's usual 280 bytes for an entry it is as long as the largest answer.
+/// The most entries: at Mimir's usual 280 bytes per entry, this is as long as the largest response.
 pub(super) const MAX_ENTRIES: usize = 250_000;
 
-/// What Go's JSON writes for a byte that is no UTF-8; the character itself it writes as it is.
+/// What Go's JSON encoder writes for a byte that is not UTF-8. It writes the character itself unescaped.
 const REPLACED_BYTE: &str = "\\ufffd";
 
-/// As much of a fault as a log line needs: it can repeat what was read.
+/// The most characters of an error in a log line: it can quote the response.
 const FAULT_CHARACTERS: usize = 200;
 
-/// A list of elected replicas.
+/// The list of a response.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Listed {
+pub(super) struct ListedReplicas {
     pub(super) elected: Vec<ElectedReplica>,
     /// How many entries could not be read.
     pub(super) unreadable: usize,
-    /// What is wrong with the first of them.
+    /// The error of the first of them.
     pub(super) first_fault: Option<String>,
 }
 
-/// Reads an answer.
+/// Decodes a response.
 ///
 /// # Errors
 /// It is no object with a list `elected`, or that list is too long.
-pub(super) fn read(json: &[u8]) -> Result<Listed, String> {
+pub(super) fn read(json: &[u8]) -> Result<ListedReplicas, String> {
     #[derive(Deserialize)]
     struct Answer {
         #[serde(deserialize_with = "listed")]
-        elected: Listed,
+        elected: ListedReplicas,
     }
     serde_json::from_slice(json).map(|Answer { elected }| elected).map_err(shortened)
 }
 
-fn listed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Listed, D::Error> {
+fn listed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ListedReplicas, D::Error> {
     deserializer.deserialize_any(ListVisitor)
 }
 
 struct ListVisitor;
 
 impl<'de> Visitor<'de> for ListVisitor {
-    type Value = Listed;
+    type Value = ListedReplicas;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a list of elected replicas")
     }
 
     /// Go's `null` for an empty list.
-    fn visit_unit<E>(self) -> Result<Listed, E> {
-        Ok(Listed::default())
+    fn visit_unit<E>(self) -> Result<ListedReplicas, E> {
+        Ok(ListedReplicas::default())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Listed, A::Error> {
-        let mut listed = Listed::default();
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<ListedReplicas, A::Error> {
+        let mut listed = ListedReplicas::default();
         while let Some(entry) = entries.next_element::<&RawValue>()? {
             if listed.elected.len() + listed.unreadable == MAX_ENTRIES {
                 return Err(A::Error::custom(format_args!("there are more than {MAX_ENTRIES} elected replicas")));
@@ -97,8 +97,8 @@ fn read_entry(json: &str) -> Result<ElectedReplica, String> {
             return Err(format!("{field} is empty"));
         }
         if name.contains(char::REPLACEMENT_CHARACTER) && json.contains(REPLACED_BYTE) {
-            // Several names are written alike, and who is elected would be taken for somebody else.
-            return Err(format!("{field} is not UTF-8 in Mimir, so which it is cannot be told"));
+            // Different names look the same here, so the election could be applied to another pair.
+            return Err(format!("{field} is not UTF-8 in Mimir, so it is ambiguous"));
         }
     }
     let elected_at = unix_millis("lastElectionTime", last_election_time)?;

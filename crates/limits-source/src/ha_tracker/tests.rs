@@ -65,8 +65,8 @@ impl Tracker {
         *self.seen.answer.lock().unwrap() = answer;
     }
 
-    fn url(&self) -> HaTrackerUrl {
-        format!("http://{}", self.address).parse().unwrap()
+    fn url(&self) -> MimirUrl {
+        MimirUrl::of_ha_tracker(&format!("http://{}", self.address)).unwrap()
     }
 
     fn client(&self, timeout: Duration) -> Client {
@@ -101,9 +101,9 @@ struct Followed {
 }
 
 impl Followed {
-    fn start(url: HaTrackerUrl) -> Self {
+    fn start(url: MimirUrl) -> Self {
         let stop = CancellationToken::new();
-        let source = HaTrackerSource::with_client(Client::new(url, QUICK.timeout).unwrap(), QUICK);
+        let source = Poller::new(Client::new(url, QUICK.timeout).unwrap(), QUICK);
         Self { feed: source.start(stop.clone()), stop }
     }
 
@@ -192,9 +192,9 @@ async fn a_redirect_is_not_followed() {
 }
 
 /// A server that answers `begin` to the first question of a connection, and then `more` for as long as it is taken, or nothing at all.
-async fn raw_server(begin: &'static str, more: Option<&'static [u8]>) -> HaTrackerUrl {
+async fn raw_server(begin: &'static str, more: Option<&'static [u8]>) -> MimirUrl {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let url = MimirUrl::of_ha_tracker(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await?;
         let _question = stream.read(&mut [0; 4096]).await?;
@@ -228,7 +228,7 @@ async fn an_answer_that_takes_too_long_is_given_up() {
 }
 
 #[tokio::test]
-async fn over_https_only_a_trusted_certificate_is_asked() {
+async fn over_https_only_a_trusted_certificate_is_accepted() {
     let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
     let config = ServerConfig::builder_with_provider(ring::default_provider().into())
@@ -237,7 +237,7 @@ async fn over_https_only_a_trusted_certificate_is_asked() {
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url: HaTrackerUrl = format!("https://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let url = MimirUrl::of_ha_tracker(&format!("https://{}", listener.local_addr().unwrap())).unwrap();
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await?;
@@ -251,8 +251,8 @@ async fn over_https_only_a_trusted_certificate_is_asked() {
         Ok::<(), std::io::Error>(())
     });
     let mut roots = RootCertStore::empty();
-    let nobody = Client::with_tls(url.clone(), DEADLINE, web::tls_config(roots.clone()).unwrap());
-    let error = nobody.get().await.unwrap_err().to_string();
+    let distrusting = Client::with_tls(url.clone(), DEADLINE, web::tls_config(roots.clone()).unwrap());
+    let error = distrusting.get().await.unwrap_err().to_string();
     assert!(error.contains("invalid peer certificate: UnknownIssuer"), "{error}");
     roots.add(cert.der().clone()).unwrap();
     let trusting = Client::with_tls(url, DEADLINE, web::tls_config(roots).unwrap());
@@ -260,7 +260,7 @@ async fn over_https_only_a_trusted_certificate_is_asked() {
 }
 
 #[tokio::test]
-async fn a_tracker_that_is_away_is_asked_until_it_is_back() {
+async fn an_unreachable_tracker_is_polled_until_it_is_back() {
     // Or the connection would outlive the listener.
     let tracker = Tracker::start(|| ([(header::CONNECTION, "close")], TWO).into_response()).await;
     let mut followed = Followed::start(tracker.url());
@@ -277,10 +277,10 @@ async fn a_tracker_that_is_away_is_asked_until_it_is_back() {
 
 #[tokio::test]
 async fn nothing_waits_for_a_tracker_that_was_never_there() {
-    let mut followed = Followed::start("http://127.0.0.1:1".parse().unwrap());
+    let mut followed = Followed::start(MimirUrl::of_ha_tracker("http://127.0.0.1:1").unwrap());
     followed.fails(3).await;
     assert!(followed.feed.states.borrow().elected.is_none());
     followed.stop.cancel();
     let ended = timeout(DEADLINE, followed.feed.states.changed()).await.expect("an end");
-    assert!(ended.is_err(), "the source ends when it is told to");
+    assert!(ended.is_err(), "the source stops when it is cancelled");
 }

@@ -1,4 +1,4 @@
-//! The connection to the Kubernetes API, and how its credentials are read again.
+//! The client of the Kubernetes API, and how its credentials are reloaded.
 
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
@@ -14,85 +14,72 @@ use tokio::time::Instant;
 use tower::limit::RateLimitLayer;
 use tower::timeout::TimeoutLayer;
 
-/// How long a connection may take to be made.
+/// How long it may take to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long an answer may take to begin. That of a watch begins when the watch does, and ends when it ends.
+/// How long a response may take to begin. The response of a watch begins with the watch, and lasts as long.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most requests of one client in a second. A watch that something on the way ends as soon as it begins is begun again at once, by kube's watcher.
+/// The most requests per second: kube's watcher restarts a watch at once, even if a proxy ends each as soon as it begins.
 const REQUESTS_PER_SECOND: u64 = 20;
 
-/// Credentials are not read again more often: several sources can find them refused at once.
-const LEAST_BETWEEN_READINGS: Duration = Duration::from_millis(150);
+/// The shortest time between two reloads of the credentials: several sources can see them rejected at once.
+const SHORTEST_BETWEEN_RELOADS: Duration = Duration::from_millis(150);
 
-/// A client of the Kubernetes API that can be made anew for all who hold it.
+/// A client of the Kubernetes API whose credentials can be reloaded. Clones share it.
 #[derive(Clone)]
 pub struct KubeClient {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    /// The kubeconfig that says where the API is; `None` where the environment says it.
+    /// The path of the kubeconfig; `None` to infer it from the environment.
     kubeconfig: Option<PathBuf>,
     client: RwLock<kube::Client>,
-    read_at: Mutex<Instant>,
+    reloaded_at: Mutex<Instant>,
 }
 
 /// Why there is no client.
 #[derive(Debug, Error)]
 pub enum KubeConfigError {
-    /// Neither a kubeconfig nor a cluster around this process.
+    /// There is no kubeconfig, and this is no pod.
     #[error(
-        "no Kubernetes API to ask: set KUBECONFIG to a kubeconfig file that exists, or run in a pod with a service account's token: {0}"
+        "no Kubernetes API is configured: set KUBECONFIG to a kubeconfig file that exists, or run in a pod with a service account's token: {0}"
     )]
     NotFound(String),
-    /// A kubeconfig that cannot be read, or names something that cannot be used, for example a certificate.
-    #[error(
-        "the configuration of the Kubernetes API cannot be used: {0}; mend the kubeconfig, or the file that it names"
-    )]
+    /// The kubeconfig, or a file that it names such as a certificate, is invalid.
+    #[error("the configuration of the Kubernetes API is invalid: {0}; fix the kubeconfig, or the file that it names")]
     Unusable(String),
 }
 
 impl KubeClient {
-    /// A client as the environment says: the file that `KUBECONFIG` names, else `~/.kube/config`, else the pod's service account. Nothing is asked yet.
+    /// A client from this kubeconfig. Without one, from the environment: the file that `KUBECONFIG` names, else `~/.kube/config`, else the pod's service
+    /// account. Makes no request yet.
     ///
     /// # Errors
-    /// None of them is there, or what is there cannot be used.
-    pub async fn infer() -> Result<Self, KubeConfigError> {
-        Self::new(None).await
-    }
-
-    /// A client as this kubeconfig says, whatever the environment says. Nothing is asked yet.
-    ///
-    /// # Errors
-    /// It cannot be read, or what it names cannot be used.
-    pub async fn from_kubeconfig(path: &Path) -> Result<Self, KubeConfigError> {
-        Self::new(Some(path.to_owned())).await
-    }
-
-    async fn new(kubeconfig: Option<PathBuf>) -> Result<Self, KubeConfigError> {
+    /// None of them exists, or the one that exists is invalid.
+    pub async fn new(kubeconfig: Option<PathBuf>) -> Result<Self, KubeConfigError> {
         let client = RwLock::new(connect(kubeconfig.as_deref()).await?);
-        let shared = Shared { kubeconfig, client, read_at: Mutex::new(Instant::now()) };
+        let shared = Shared { kubeconfig, client, reloaded_at: Mutex::new(Instant::now()) };
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// The client as it is now. One that is held longer does not see credentials that are read later.
+    /// The current client, which does not get credentials that are reloaded later.
     #[must_use]
     pub fn current(&self) -> kube::Client {
         self.shared.client.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads configuration and credentials again, as it is due after an answer 401; what several ask for at once is done once.
+    /// Reloads configuration and credentials, as is due after a 401. Concurrent calls reload once.
     ///
     /// # Errors
-    /// They cannot be read now. The client stays as it is.
+    /// They cannot be read. The client stays as it is.
     pub async fn renew(&self) -> Result<(), KubeConfigError> {
-        let mut read_at = self.shared.read_at.lock().await;
-        if read_at.elapsed() < LEAST_BETWEEN_READINGS {
+        let mut reloaded_at = self.shared.reloaded_at.lock().await;
+        if reloaded_at.elapsed() < SHORTEST_BETWEEN_RELOADS {
             return Ok(());
         }
-        *read_at = Instant::now();
+        *reloaded_at = Instant::now();
         let client = connect(self.shared.kubeconfig.as_deref()).await?;
         *self.shared.client.write().unwrap_or_else(PoisonError::into_inner) = client;
         Ok(())
@@ -112,7 +99,7 @@ async fn connect(kubeconfig: Option<&Path>) -> Result<kube::Client, KubeConfigEr
     };
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.write_timeout = Some(ANSWER_TIMEOUT);
-    // A retry of the client's own would hide a failure for longer than ours wait.
+    // A retry inside the client would hide failures for longer than our timeouts.
     config.default_retry = false;
     let builder = ClientBuilder::try_from(config).map_err(|error| KubeConfigError::Unusable(error.to_string()))?;
     let paced = builder.with_layer(&RateLimitLayer::new(REQUESTS_PER_SECOND, Duration::from_secs(1)));
@@ -139,9 +126,9 @@ mod tests {
     async fn a_kubeconfig_that_cannot_be_used_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kubeconfig");
-        let error = KubeClient::from_kubeconfig(&path).await.unwrap_err().to_string();
-        assert!(error.contains("mend the kubeconfig"), "{error}");
+        let error = KubeClient::new(Some(path.clone())).await.unwrap_err().to_string();
+        assert!(error.contains("fix the kubeconfig"), "{error}");
         std::fs::write(&path, "clusters: [").unwrap();
-        assert!(KubeClient::from_kubeconfig(&path).await.is_err());
+        assert!(KubeClient::new(Some(path.clone())).await.is_err());
     }
 }

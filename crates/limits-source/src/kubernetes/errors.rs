@@ -1,4 +1,4 @@
-//! Why the Kubernetes API could not be used, worded for the person who can fix it; logged when it changes, and shown as problems.
+//! Errors of the Kubernetes API, with how to fix them: logged when they change, and shown as problems.
 
 use std::error::Error;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use tokio::time::Instant;
 use super::KubeConfigError;
 use super::names::ConfigMapSpec;
 
-/// The longest text of a server in one of ours.
+/// The most characters of a server's message in one of ours.
 const MAX_MESSAGE_CHARACTERS: usize = 300;
 
-/// A watch that was refused reports nothing when it is allowed again: that it is quiet for so long, with attempts every 2 seconds, is the sign.
+/// A rejected watch does not report when it is allowed again. With attempts every 2 seconds, silence for this long means that it is.
 const WATCH_RECOVERED_AFTER: Duration = Duration::from_secs(10);
 
-/// What is requested of the API server.
+/// The verb of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verb {
     Get,
@@ -38,16 +38,16 @@ impl Verb {
 /// One failed request.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 pub(crate) enum ApiError {
-    /// 401: the credentials are unknown, or no longer valid.
+    /// 401: the credentials are unknown or expired.
     #[error("401")]
     Unauthorized,
     /// 403: the account may not do this.
     #[error("403 for {}: {message}", verb.as_str())]
     Forbidden { verb: Verb, message: String },
-    /// 410: the changes since the revision that was last seen are no longer known.
+    /// 410: the API server no longer has the changes since the revision that was last seen.
     #[error("410")]
     Expired,
-    /// Any other answer, or none.
+    /// Any other error response, or no response.
     #[error("{0}")]
     Unavailable(String),
 }
@@ -72,7 +72,7 @@ impl ApiError {
     }
 
     pub(crate) fn timeout(verb: Verb) -> Self {
-        Self::Unavailable(format!("no answer to {} in time", verb.as_str()))
+        Self::Unavailable(format!("no response to {} in time", verb.as_str()))
     }
 
     fn of_status(verb: Verb, status: &kube::core::Status) -> Self {
@@ -84,12 +84,12 @@ impl ApiError {
         }
     }
 
-    /// Whether it stays until a person fixes it.
-    fn is_refusal(&self) -> bool {
+    /// Whether it lasts until an operator fixes it.
+    fn is_rejection(&self) -> bool {
         matches!(self, Self::Unauthorized | Self::Forbidden { .. })
     }
 
-    /// Whether both are the same error in the log, though the server's texts may differ.
+    /// Whether both are logged as the same error, whatever the server's messages are.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Forbidden { verb, .. }, Self::Forbidden { verb: others, .. }) => verb == others,
@@ -97,11 +97,11 @@ impl ApiError {
         }
     }
 
-    /// What is wrong and how to fix it. `resource` is the plural, `name` the object's where a Role can name it.
+    /// What is wrong and how to fix it. `resource` is the plural; `name` is the object's, if a Role can name it.
     pub(crate) fn explain(&self, resource: &str, namespace: &str, name: Option<&str>) -> String {
         match self {
             Self::Unauthorized => {
-                "the API server refuses the credentials (401); check the service account's token or the kubeconfig, which are read again".to_owned()
+                "the API server rejects the credentials (401); check the service account's token or the kubeconfig, which are reloaded".to_owned()
             }
             Self::Forbidden { verb, message } => {
                 let names = name.map(|name| format!(" with resourceNames [{name}]")).unwrap_or_default();
@@ -110,13 +110,13 @@ impl ApiError {
                     "the API server forbids {verb} on {resource} (403: {message}); add {verb} on {resource}{names} to a Role in namespace {namespace} and bind it to the service account"
                 )
             }
-            Self::Expired => "the API server does not know what changed since (410)".to_owned(),
-            Self::Unavailable(why) => format!("the API server cannot be asked: {why}"),
+            Self::Expired => "the API server no longer has the changes since the last revision (410)".to_owned(),
+            Self::Unavailable(why) => format!("the request to the API server failed: {why}"),
         }
     }
 }
 
-/// The outermost message and the innermost: what was tried, and why it failed.
+/// The outermost and the innermost message: what was tried, and why it failed.
 fn chain(error: &dyn Error) -> String {
     let mut innermost = error.source();
     while let Some(deeper) = innermost.and_then(Error::source) {
@@ -133,15 +133,15 @@ fn bounded(text: &str) -> String {
     }
 }
 
-/// What keeps the ConfigMap from being read or confirmed now.
+/// The current errors of reads and of the watch.
 #[derive(Debug)]
 pub(crate) struct WatchErrors {
     spec: ConfigMapSpec,
     read: Option<ApiError>,
-    /// A refusal only: a read finds the other failures of a watch.
+    /// Rejections only: reads find the other failures of a watch.
     watch: Option<(ApiError, Instant)>,
     renewal: Option<String>,
-    /// The revision that the API server has, where it is older than the one in force.
+    /// The revision that the API server has, if it is older than the one in force.
     older: Option<ObjectRevision>,
 }
 
@@ -159,14 +159,14 @@ impl WatchErrors {
         self.read = Some(error);
     }
 
-    /// A read succeeded. `older` is the revision that it found, where that is older than the one in force.
+    /// A read succeeded. `older` is the revision that it found, if that is older than the one in force.
     pub(crate) fn read_succeeded(&mut self, older: Option<ObjectRevision>) {
         if self.read.take().is_some() {
             tracing::info!(configmap = %self.spec, "the API server answers again");
         }
         self.renewal = None;
         if self.watch.as_ref().is_some_and(|(_, failed_at)| failed_at.elapsed() > WATCH_RECOVERED_AFTER) {
-            tracing::info!(configmap = %self.spec, "the watch is no longer refused");
+            tracing::info!(configmap = %self.spec, "the watch is no longer rejected");
             self.watch = None;
         }
         if let (None, Some(origin)) = (&self.older, &older) {
@@ -178,10 +178,10 @@ impl WatchErrors {
 
     pub(crate) fn watch_failed(&mut self, error: ApiError) {
         tracing::debug!(configmap = %self.spec, %error, "the watch failed and restarts");
-        if !error.is_refusal() {
+        if !error.is_rejection() {
             return;
         }
-        // One that reads meet as well is logged once.
+        // An error that reads have as well is logged once.
         let mut logged = self.watch.iter().map(|(known, _)| known).chain(&self.read);
         if !logged.any(|known| known.is_like(&error)) {
             let why = self.explain_one(&error);
@@ -190,16 +190,16 @@ impl WatchErrors {
         self.watch = Some((error, Instant::now()));
     }
 
-    /// The result of reading the credentials again.
+    /// The result of reloading the credentials.
     pub(crate) fn credentials_renewed(&mut self, result: Result<(), KubeConfigError>) {
         let error = result.err().map(|error| error.to_string());
         if let Some(error) = error.as_ref().filter(|error| self.renewal.as_ref() != Some(error)) {
-            tracing::warn!(%error, "refused credentials could not be read again; still trying");
+            tracing::warn!(%error, "rejected credentials could not be reloaded; still trying");
         }
         self.renewal = error;
     }
 
-    /// Each error in words, once.
+    /// Each error once, with how to fix it.
     pub(crate) fn explain(&self) -> Vec<String> {
         let watch = self.watch.as_ref().map(|(error, _)| error);
         let mut errors: Vec<String> = self.read.iter().chain(watch).map(|error| self.explain_one(error)).collect();
@@ -215,7 +215,7 @@ impl WatchErrors {
 
 fn explain_older(origin: &ObjectRevision) -> String {
     format!(
-        "the API server has revision {}, which is older than the one in force; if etcd was restored from a backup, delete the ConfigMap and make it again",
+        "the API server has revision {}, which is older than the one in force; if etcd was restored from a backup, delete the ConfigMap and recreate it",
         origin.resource_version
     )
 }
@@ -237,16 +237,19 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_says_what_to_mend() {
+    fn each_error_says_how_to_fix_it() {
         check(
             &ApiError::of(Verb::Get, &answer(401, "Unauthorized")),
-            "the API server refuses the credentials (401); check the service account's token or the kubeconfig, which are read again",
+            "the API server rejects the credentials (401); check the service account's token or the kubeconfig, which are reloaded",
         );
         check(
             &ApiError::of_watch(&watcher::Error::InitialListFailed(answer(403, "no"))),
             "the API server forbids list on configmaps (403: no); add list on configmaps with resourceNames [mimir-runtime] to a Role in namespace mimir and bind it to the service account",
         );
-        check(&ApiError::of(Verb::Get, &answer(500, "ill")), "the API server cannot be asked: it answers 500 Why: ill");
+        check(
+            &ApiError::of(Verb::Get, &answer(500, "ill")),
+            "the request to the API server failed: it answers 500 Why: ill",
+        );
         assert_eq!(ApiError::of_watch(&watcher::Error::WatchStartFailed(answer(410, "old"))), ApiError::Expired);
     }
 
@@ -259,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_fault_in_other_words_is_no_new_one() {
+    fn an_error_with_another_message_is_the_same_error() {
         let forbidden = |verb, message: &str| ApiError::Forbidden { verb, message: message.to_owned() };
         assert!(ApiError::Unavailable("port 1".to_owned()).is_like(&ApiError::Unavailable("port 2".to_owned())));
         assert!(forbidden(Verb::Get, "a").is_like(&forbidden(Verb::Get, "b")));

@@ -1,7 +1,7 @@
-//! Keeps the limits at what the ConfigMap says.
+//! Applies each revision of the ConfigMap.
 //!
-//! The watch tells when to read the ConfigMap, and every 15 seconds its revision is read without that. Only a read applies a revision, confirms the
-//! limits or finds a deletion. Where a read finds a revision that the watch did not report, the watch is restarted.
+//! The ConfigMap is read when the watch reports a change, and its revision every 15 seconds. Only a read applies a revision, confirms the limits or
+//! detects a deletion. If a read finds a revision that the watch did not report, the watch is restarted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub(crate) struct Follower {
     /// Whether the last read failed.
     fails: bool,
     backoff: Backoff,
-    /// By then the watch has to report the revision that a read has found.
+    /// When the watch must have reported the revision that a read has found.
     watch_deadline: Option<Instant>,
     sender: channel::Sender<LoadedLimits>,
     freshness: Freshness,
@@ -53,9 +53,9 @@ pub(crate) struct Follower {
 /// The result of a read.
 enum Found {
     Nothing,
-    /// The revision that was last read, or an older one.
+    /// The revision that was read last, or an older one.
     Revision(ObjectRevision),
-    /// Another one.
+    /// Another revision.
     Content(Content),
 }
 
@@ -94,7 +94,7 @@ impl Follower {
                 event = self.watch.next() => self.on_event(event).await,
                 () = sleep_until(self.read_at) => self.read().await,
                 () = sleep_until(watch_deadline.unwrap_or(self.read_at)), if watch_deadline.is_some() => {
-                    tracing::warn!(configmap = %self.spec, "the watch did not report a change that is there, and restarts");
+                    tracing::warn!(configmap = %self.spec, "the watch missed a change, and restarts");
                     self.watch_deadline = None;
                     self.counts.restarts.add();
                     self.watch.restart();
@@ -133,7 +133,7 @@ impl Follower {
         self.read_soon();
     }
 
-    /// Reads at once, unless the last read failed: then the next one is due soon anyway.
+    /// Reads at once, unless the last read failed: then the retry is due soon anyway.
     fn read_soon(&mut self) {
         if !self.fails {
             self.read_at = Instant::now();
@@ -187,7 +187,7 @@ impl Follower {
             revisions
         });
         let Ok(revisions) = applying.await else {
-            tracing::error!(configmap = %self.spec, "the ConfigMap could not be read: the reading failed; the last good limits stay in force");
+            tracing::error!(configmap = %self.spec, "applying the ConfigMap was interrupted; the last good limits stay in force");
             return;
         };
         self.revisions = revisions;
@@ -197,7 +197,7 @@ impl Follower {
 
     async fn renew_after(&mut self, error: &ApiError) {
         if *error == ApiError::Unauthorized {
-            self.counts.refused_credentials.add();
+            self.counts.rejected_credentials.add();
             self.errors.credentials_renewed(self.client.renew().await);
         }
     }
@@ -208,14 +208,14 @@ impl Follower {
         }
         if self.revisions.read().is_some() {
             self.counts.deletions.add();
-            tracing::warn!(configmap = %self.spec, "the ConfigMap was deleted, the last good limits stay in force until it is made again");
+            tracing::warn!(configmap = %self.spec, "the ConfigMap was deleted, the last good limits stay in force until it is recreated");
         } else {
             tracing::warn!(configmap = %self.spec, "{}", never_there(&self.spec));
         }
         self.publish();
     }
 
-    /// The API server has the revision that was last read.
+    /// The API server still has the revision that was read last.
     fn confirm(&mut self) {
         if self.revisions.set_missing(false) {
             self.publish();
@@ -236,7 +236,7 @@ impl Follower {
     }
 }
 
-/// Reads the revision that there is now, and the object if that is not `known` or older.
+/// Reads the current revision, and the object if that is neither `known` nor older.
 async fn read(
     api: &Api<ConfigMap>,
     selector: &ConfigMapSelector,

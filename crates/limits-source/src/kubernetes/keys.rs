@@ -1,7 +1,7 @@
-//! Which keys of a ConfigMap are read: those that are chosen, or the one that Mimir mounts, with all flat keys `TENANT.FIELD`.
+//! Which keys of a ConfigMap are read: those in `--limits`, or the one that Mimir mounts and all flat keys `TENANT.FIELD`.
 //!
 //! Mimir reads the one file that its charts mount and no other key, so a second document in the ConfigMap must not become part of the limits. Pure:
-//! the watch and the webhook decide by it alike.
+//! the watch and the webhook share it.
 
 use std::collections::BTreeMap;
 
@@ -13,37 +13,37 @@ use limits::{Code, Problem, Severity, SourceDocument, is_flat_key};
 /// `/etc/mimir/overrides.yaml` (`operations/mimir/config.libsonnet`). Neither makes both.
 const MOUNTED: [&str; 2] = ["runtime.yaml", "overrides.yaml"];
 
-/// How a document's key ends. Mimir reads JSON as YAML, and decompresses by the name's end.
+/// The extensions of documents. Mimir reads JSON as YAML, and decompresses by extension.
 const EXTENSIONS: [&str; 6] = [".yaml", ".yml", ".json", ".yaml.gz", ".yml.gz", ".json.gz"];
 
-/// What problems of the ConfigMap's keys as a whole go by: the field of a ConfigMap that holds them.
+/// The document of problems with the set of keys: the ConfigMap's field with the keys.
 const DATA: &str = "data";
 
-/// The most keys that get a problem of their own, or are listed in one.
+/// The most keys that get a problem each, or are listed in one.
 const MOST_LISTED: usize = 20;
 
-/// What a ConfigMap holds.
+/// The data of a ConfigMap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigMapData {
     /// Its `data`.
     pub text: BTreeMap<String, String>,
-    /// Its `binaryData`, decoded from base64. No key is in both; Kubernetes sees to it.
+    /// Its `binaryData`, decoded from base64. Kubernetes allows no key in both.
     pub binary: BTreeMap<String, Vec<u8>>,
 }
 
-/// What is read of a ConfigMap.
+/// The keys of a ConfigMap that are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SelectedKeys<'d> {
     /// The documents, in the order in which they are merged.
     pub documents: Vec<SourceDocument<'d>>,
-    /// Keys that are not read. One with [`Severity::Rejected`] says that nothing of the ConfigMap may be applied.
+    /// Keys that are not read. If one is [`Severity::Rejected`], nothing of the ConfigMap may be applied.
     pub problems: Vec<Problem>,
 }
 
 impl SelectedKeys<'_> {
     /// Whether nothing of the ConfigMap may be applied.
     #[must_use]
-    pub fn is_refused(&self) -> bool {
+    pub fn is_rejected(&self) -> bool {
         self.problems.iter().any(|problem| problem.severity == Severity::Rejected)
     }
 }
@@ -71,8 +71,8 @@ impl ConfigMapData {
     }
 }
 
-/// Reads `chosen` keys in their order, all of which must be there. Without any: the one that Mimir mounts, or the only document there is, and all
-/// flat keys. `source` is the ConfigMap as `--limits` names it, without keys.
+/// Selects the `chosen` keys in their order, all of which must exist. Without any: the one that Mimir mounts, or the only document, and all flat keys.
+/// `source` is the ConfigMap as in `--limits`, without keys.
 pub(super) fn select<'d>(source: &str, chosen: &[String], data: &'d ConfigMapData) -> SelectedKeys<'d> {
     if chosen.is_empty() { select_mounted(source, data) } else { select_chosen(chosen, data) }
 }
@@ -116,7 +116,7 @@ fn select_mounted<'d>(source: &str, data: &'d ConfigMapData) -> SelectedKeys<'d>
     SelectedKeys { documents: documents(data, document.into_iter().chain(flat)), problems: unread(&unread_keys, &why) }
 }
 
-/// The document among keys that are no flat ones; `Err` where there are several and no way to tell which.
+/// The document among the keys that are not flat; `Err` if that is ambiguous.
 fn document_of<'k>(keys: &[&'k str]) -> Result<Option<&'k str>, ()> {
     let among = |is_one: fn(&str) -> bool| keys.iter().copied().filter(move |key| is_one(key)).collect::<Vec<_>>();
     let mounted = among(|key| MOUNTED.contains(&key));
@@ -129,7 +129,7 @@ fn document_of<'k>(keys: &[&'k str]) -> Result<Option<&'k str>, ()> {
     }
 }
 
-/// Whether a key is `TENANT.FIELD`: beyond doubt, or misspelt, with a value that is no document; what reads it then says what is wrong.
+/// Whether a key is `TENANT.FIELD`: with a known field, or with a value that is no document, which is then a problem of the key.
 fn is_flat(key: &str, data: &ConfigMapData) -> bool {
     let is_split = || key.split_once('.').is_some_and(|(tenant, field)| !tenant.is_empty() && !field.is_empty());
     let is_scalar = |text: &String| !text.trim_end().contains(['\n', ':', '{']);

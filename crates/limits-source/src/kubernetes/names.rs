@@ -1,4 +1,4 @@
-//! Names of Kubernetes objects as the operator writes them: `NAMESPACE/NAME`, and the ConfigMap of `--limits kube:` with its keys.
+//! Names of Kubernetes objects in flags: `NAMESPACE/NAME`, and the ConfigMap of `--limits kube:` with its keys.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,42 +8,33 @@ use thiserror::Error;
 
 use super::keys::{self, ConfigMapData, SelectedKeys};
 
-/// The longest DNS label, and with it the longest name of a namespace or a Service.
+/// The longest DNS label: the name of a namespace or a Service.
 const MAX_LABEL_BYTES: usize = 63;
 
-/// The longest DNS subdomain, and with it the longest name of a ConfigMap.
+/// The longest DNS subdomain: the name of a ConfigMap.
 const MAX_SUBDOMAIN_BYTES: usize = 253;
 
-/// A ConfigMap: `NAMESPACE/NAME`.
+/// The name of an object: `NAMESPACE/NAME`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ConfigMapName {
-    /// The namespace it is in.
+pub struct NamespacedName {
+    /// The namespace of the object.
     pub namespace: String,
-    /// Its own name.
+    /// The name in that namespace.
     pub name: String,
 }
 
-/// A Service: `NAMESPACE/NAME`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ServiceName {
-    /// The namespace it is in.
-    pub namespace: String,
-    /// Its own name.
-    pub name: String,
-}
-
-/// Why a text names no object.
+/// Why the name of an object is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ObjectNameError {
-    /// There is no slash in it.
+    /// It has no slash.
     #[error("{0:?} has no slash; write NAMESPACE/NAME")]
     NoSlash(String),
-    /// What is in front of the slash cannot be a namespace.
+    /// The part before the slash is no namespace.
     #[error(
         "{0:?} is no namespace: it takes 1 to 63 characters out of a-z, 0-9 and -, and begins and ends with a letter or digit"
     )]
     Namespace(String),
-    /// What follows the slash cannot be the name of such an object.
+    /// The part after the slash is no name of such an object.
     #[error(
         "{text:?} is no name of a {kind}: it takes 1 to {longest} characters out of {characters}, and begins and ends with a letter or digit"
     )]
@@ -57,59 +48,38 @@ pub enum ObjectNameError {
         /// What it may consist of.
         characters: &'static str,
     },
-    /// What follows the slash has an equals sign, and cannot be a label with its value.
+    /// The part after the slash has an equals sign, and is no label with its value.
     #[error(
         "{0:?} is no label and its value; write LABEL=VALUE, for example app.kubernetes.io/component=runtime, with one label"
     )]
     Label(String),
-    /// What follows the second slash cannot be a key.
+    /// The part after the second slash is no key.
     #[error("{0:?} is no key of a ConfigMap: it takes 1 to 253 characters out of a-z, A-Z, 0-9, -, _ and .")]
     Key(String),
 }
 
-impl FromStr for ConfigMapName {
-    type Err = ObjectNameError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (namespace, name) = split(text)?;
-        if name.len() > MAX_SUBDOMAIN_BYTES || !name.split('.').all(is_label_of_any_length) {
-            let (kind, characters) = ("ConfigMap", "a-z, 0-9, - and .");
-            return Err(ObjectNameError::Name { text: name, kind, longest: MAX_SUBDOMAIN_BYTES, characters });
-        }
-        Ok(Self { namespace, name })
-    }
-}
-
-impl FromStr for ServiceName {
-    type Err = ObjectNameError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (namespace, name) = split(text)?;
-        if !is_label(&name) {
+impl NamespacedName {
+    /// Parses the name of a Service.
+    ///
+    /// # Errors
+    /// The text is not `NAMESPACE/NAME`, or Kubernetes has no such names.
+    pub fn of_service(text: &str) -> Result<Self, ObjectNameError> {
+        let (namespace, name) = namespace_and_rest(text)?;
+        if !is_label(name) {
             let (kind, characters) = ("Service", "a-z, 0-9 and -");
-            return Err(ObjectNameError::Name { text: name, kind, longest: MAX_LABEL_BYTES, characters });
+            return Err(ObjectNameError::Name { text: name.to_owned(), kind, longest: MAX_LABEL_BYTES, characters });
         }
-        Ok(Self { namespace, name })
+        Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
     }
 }
 
-impl fmt::Display for ConfigMapName {
+impl fmt::Display for NamespacedName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}/{}", self.namespace, self.name)
     }
 }
 
-impl fmt::Display for ServiceName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.namespace, self.name)
-    }
-}
-
-fn split(text: &str) -> Result<(String, String), ObjectNameError> {
-    namespace_and_rest(text).map(|(namespace, name)| (namespace.to_owned(), name.to_owned()))
-}
-
-/// What is in front of the first slash, which is a namespace, and what follows it.
+/// Splits at the first slash, which follows a namespace.
 fn namespace_and_rest(text: &str) -> Result<(&str, &str), ObjectNameError> {
     let (namespace, rest) = text.split_once('/').ok_or_else(|| ObjectNameError::NoSlash(text.to_owned()))?;
     if !is_label(namespace) {
@@ -149,7 +119,7 @@ fn is_label(text: &str) -> bool {
     text.len() <= MAX_LABEL_BYTES && is_label_of_any_length(text)
 }
 
-/// A subdomain is bounded as a whole, its labels are not.
+/// The labels of a subdomain have no bound of their own.
 fn is_label_of_any_length(text: &str) -> bool {
     let end = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     let bytes = text.as_bytes();
@@ -162,9 +132,9 @@ fn is_label_of_any_length(text: &str) -> bool {
 pub struct ConfigMapSpec {
     /// The namespace it is in.
     pub namespace: String,
-    /// Which one in that namespace.
+    /// Which ConfigMap of that namespace.
     pub selector: ConfigMapSelector,
-    /// The keys that are read, merged in this order. Empty: the one that Mimir's charts mount, with all flat keys `TENANT.FIELD`.
+    /// The keys that are read, merged in this order. Empty: the one that Mimir's charts mount, and all flat keys `TENANT.FIELD`.
     pub keys: Vec<String>,
 }
 
@@ -173,7 +143,7 @@ pub struct ConfigMapSpec {
 pub enum ConfigMapSelector {
     /// The one with this name.
     Name(String),
-    /// The newest, by `creationTimestamp`, of those that have this label: names that kustomize makes change with their content.
+    /// The newest, by `creationTimestamp`, with this label: names that kustomize generates change with the content.
     Label {
         /// The label's name, such as `app.kubernetes.io/component`.
         key: String,
@@ -183,7 +153,7 @@ pub enum ConfigMapSelector {
 }
 
 impl ConfigMapSpec {
-    /// Whether an object of this namespace and name, with these labels, is one that this selects.
+    /// Whether this selects an object with this namespace, name and labels.
     #[must_use]
     pub fn selects(&self, namespace: &str, name: &str, labels: &BTreeMap<String, String>) -> bool {
         namespace == self.namespace
@@ -193,13 +163,13 @@ impl ConfigMapSpec {
             }
     }
 
-    /// What is read of a ConfigMap that this selects.
+    /// The keys of a selected ConfigMap that are read.
     #[must_use]
     pub fn select_keys<'d>(&self, data: &'d ConfigMapData) -> SelectedKeys<'d> {
         keys::select(&self.to_string(), &self.keys, data)
     }
 
-    /// The name that is selected, unless a label selects.
+    /// The name, unless the selector is a label.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         match &self.selector {
@@ -210,7 +180,7 @@ impl ConfigMapSpec {
 }
 
 impl ConfigMapSelector {
-    /// The field selector of a request for what this selects.
+    /// The field selector of a request.
     pub(super) fn field_selector(&self) -> Option<String> {
         match self {
             Self::Name(name) => Some(format!("metadata.name={name}")),
@@ -218,18 +188,12 @@ impl ConfigMapSelector {
         }
     }
 
-    /// The label selector of a request for what this selects.
+    /// The label selector of a request.
     pub(super) fn label_selector(&self) -> Option<String> {
         match self {
             Self::Name(_) => None,
             Self::Label { key, value } => Some(format!("{key}={value}")),
         }
-    }
-}
-
-impl From<ConfigMapName> for ConfigMapSpec {
-    fn from(ConfigMapName { namespace, name }: ConfigMapName) -> Self {
-        Self { namespace, selector: ConfigMapSelector::Name(name), keys: Vec::new() }
     }
 }
 
@@ -242,7 +206,7 @@ impl FromStr for ConfigMapSpec {
             Some((first, keys)) => (first.to_owned(), Some(keys.to_owned())),
             None => (text.to_owned(), None),
         };
-        // A label's name may have a slash in it; neither its value nor a key of a ConfigMap may have a slash or an equals sign.
+        // A label's name may contain a slash; neither its value nor a key of a ConfigMap may contain a slash or an equals sign.
         let (selector, keys) = match rest.split_once('=') {
             Some((key, after)) => {
                 let (value, keys) = split_keys(after);
@@ -253,7 +217,10 @@ impl FromStr for ConfigMapSpec {
             }
             None => {
                 let (name, keys) = split_keys(rest);
-                let ConfigMapName { name, .. } = format!("{namespace}/{name}").parse()?;
+                if name.len() > MAX_SUBDOMAIN_BYTES || !name.split('.').all(is_label_of_any_length) {
+                    let (kind, characters) = ("ConfigMap", "a-z, 0-9, - and .");
+                    return Err(ObjectNameError::Name { text: name, kind, longest: MAX_SUBDOMAIN_BYTES, characters });
+                }
                 (ConfigMapSelector::Name(name), keys)
             }
         };

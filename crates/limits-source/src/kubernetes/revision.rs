@@ -1,4 +1,4 @@
-//! Which revision of the ConfigMap is in force, and what the next one changes.
+//! The revision of the ConfigMap that is in force, and what the next one changes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use limits::{Code, LimitsState, LoadedLimits, ObjectRevision, Problem, Severity};
 
 use super::keys::ConfigMapData;
-use super::names::{ConfigMapName, ConfigMapSelector, ConfigMapSpec};
+use super::names::{ConfigMapSelector, ConfigMapSpec, NamespacedName};
 use crate::feed::log_limits;
 
 const MEANWHILE: &str = "the last good limits stay in force";
@@ -22,20 +22,20 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    /// `None` of an object without uid or revision; the API server serves none such.
+    /// `None` for an object without uid or resourceVersion, which the API server never sends.
     pub(crate) fn of(object: ConfigMap) -> Option<Self> {
         let origin = origin(&object.metadata)?;
         Some(Self { origin, name: object.metadata.name.clone().unwrap_or_default(), data: object.into() })
     }
 }
 
-/// Which revision of which object this is metadata of.
+/// The object's uid and resourceVersion.
 pub(crate) fn origin(metadata: &ObjectMeta) -> Option<ObjectRevision> {
     let (uid, resource_version) = (metadata.uid.as_deref()?, metadata.resource_version.as_deref()?);
     Some(ObjectRevision { uid: uid.into(), resource_version: resource_version.into() })
 }
 
-/// The newest of some objects: the one made last, by whole seconds, and of those made together the one whose name sorts last.
+/// The newest object by `creationTimestamp`; of those created in the same second, the one whose name sorts last.
 pub(crate) fn newest<T>(objects: Vec<T>, metadata: impl Fn(&T) -> &ObjectMeta) -> Option<T> {
     let age = |object: &T| {
         let ObjectMeta { creation_timestamp, name, .. } = metadata(object);
@@ -49,12 +49,12 @@ pub(crate) fn newest<T>(objects: Vec<T>, metadata: impl Fn(&T) -> &ObjectMeta) -
 pub(crate) struct Revisions {
     spec: ConfigMapSpec,
     limits: LimitsState,
-    names: ObjectNames,
-    /// What was last read, good or bad.
+    names: LastReadName,
+    /// The revision that was read last, good or bad.
     read: Option<Arc<ObjectRevision>>,
-    /// What the limits in force were read from.
+    /// The revision of the limits in force.
     origin: Option<Arc<ObjectRevision>>,
-    /// Whether what was last read is what is in force.
+    /// Whether the revision that was read last is in force.
     accepted: bool,
     /// Whether the ConfigMap did not exist at the last read.
     missing: bool,
@@ -62,20 +62,20 @@ pub(crate) struct Revisions {
     errors: Vec<String>,
 }
 
-/// How a revision relates to the one last read.
+/// How a revision relates to the one that was read last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Relation {
     Same,
-    /// Of the same object, and known to be older.
+    /// The same object, and known to be older.
     Older,
-    /// Of the same object, and not known to be older.
+    /// The same object, and not known to be older.
     Newer,
-    /// Of another object under the name, or nothing was read before.
+    /// Another object of the name, or nothing was read before.
     Other,
 }
 
 impl Revisions {
-    pub(crate) fn new(spec: ConfigMapSpec, limits: LimitsState, names: ObjectNames) -> Self {
+    pub(crate) fn new(spec: ConfigMapSpec, limits: LimitsState, names: LastReadName) -> Self {
         Self {
             spec,
             limits,
@@ -93,12 +93,12 @@ impl Revisions {
         &self.spec
     }
 
-    /// What was last read, good or bad.
+    /// The revision that was read last, good or bad.
     pub(crate) fn read(&self) -> Option<&Arc<ObjectRevision>> {
         self.read.as_ref()
     }
 
-    /// Whether the limits in force are those of the revision that was last read.
+    /// Whether the limits in force are of the revision that was read last.
     pub(crate) fn is_in_force(&self) -> bool {
         self.accepted && !self.missing
     }
@@ -113,14 +113,14 @@ impl Revisions {
         }
     }
 
-    /// Applies a newer revision, or another object. Takes as long as the document is.
+    /// Applies a newer revision, or another object. A large document takes long.
     pub(crate) fn apply(&mut self, content: &Content) {
-        let name = ConfigMapName { namespace: self.spec.namespace.clone(), name: content.name.clone() };
+        let name = NamespacedName { namespace: self.spec.namespace.clone(), name: content.name.clone() };
         let before = self.limits.current();
         let selected = self.spec.select_keys(&content.data);
         let (mut problems, mut changed) = (Vec::new(), None);
         (self.accepted, self.missing) = (false, false);
-        if !selected.is_refused() {
+        if !selected.is_rejected() {
             let result = self.limits.apply(&selected.documents);
             self.accepted = result.accepted;
             changed = result.snapshot.filter(|_| result.changed);
@@ -137,19 +137,19 @@ impl Revisions {
         self.document_problems = problems;
     }
 
-    /// Sets whether there is no such ConfigMap; returns whether that is new.
+    /// Sets whether the ConfigMap is missing; returns whether that changed.
     pub(crate) fn set_missing(&mut self, missing: bool) -> bool {
         std::mem::replace(&mut self.missing, missing) != missing
     }
 
-    /// Sets what keeps the ConfigMap from being read; returns whether that is new.
+    /// Sets the errors of reads and of the watch; returns whether they changed.
     pub(crate) fn set_errors(&mut self, errors: Vec<String>) -> bool {
         let is_new = self.errors != errors;
         self.errors = errors;
         is_new
     }
 
-    /// What to publish.
+    /// The state to publish.
     pub(crate) fn state(&self) -> LoadedLimits {
         let missing = self.missing.then(|| self.missing_problem());
         let errors =
@@ -162,12 +162,12 @@ impl Revisions {
         match self.read {
             Some(_) if self.spec.name().is_none() => self
                 .kept(&format!("the ConfigMap was deleted or has lost the label; {MEANWHILE} until one has it again")),
-            Some(_) => self.kept(&format!("the ConfigMap was deleted; {MEANWHILE} until it is made again")),
+            Some(_) => self.kept(&format!("the ConfigMap was deleted; {MEANWHILE} until it is recreated")),
             None => self.kept(never_there(&self.spec)),
         }
     }
 
-    /// It names the object that is in force, where there is one.
+    /// A problem that names the object in force, if there is one.
     fn kept(&self, message: &str) -> Problem {
         let name = self.read.as_ref().and_then(|read| self.names.of(read));
         let name = name.map_or_else(|| self.spec.to_string(), |name| name.to_string());
@@ -175,7 +175,7 @@ impl Revisions {
     }
 }
 
-/// What to do where there never was a ConfigMap.
+/// The problem of a ConfigMap that never existed.
 pub(crate) fn never_there(spec: &ConfigMapSpec) -> &'static str {
     match &spec.selector {
         ConfigMapSelector::Name(_) => "the ConfigMap does not exist; create it, or name the one that Mimir reads",
@@ -185,23 +185,23 @@ pub(crate) fn never_there(spec: &ConfigMapSpec) -> &'static str {
     }
 }
 
-type NamedRevision = (Arc<ObjectRevision>, ConfigMapName);
+type NamedRevision = (Arc<ObjectRevision>, NamespacedName);
 
-/// The name of the object that was last read. Where a label selects, it is not known before.
+/// The name of the object that was read last. With a label, the name is not known before.
 #[derive(Clone, Debug, Default)]
-pub struct ObjectNames {
+pub struct LastReadName {
     last: Arc<Mutex<Option<NamedRevision>>>,
 }
 
-impl ObjectNames {
-    /// The name of the object that this is a revision of, if it was the last to be read. It is known before the state with that revision is published.
+impl LastReadName {
+    /// The name of the object with this revision, if it was read last. It is set before the state with that revision is published.
     #[must_use]
-    pub fn of(&self, origin: &ObjectRevision) -> Option<ConfigMapName> {
+    pub fn of(&self, origin: &ObjectRevision) -> Option<NamespacedName> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.as_ref().filter(|(last, _)| last.uid == origin.uid).map(|(_, name)| name.clone())
     }
 
-    fn set(&self, origin: &Arc<ObjectRevision>, name: ConfigMapName) {
+    fn set(&self, origin: &Arc<ObjectRevision>, name: NamespacedName) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(origin), name));
     }
 }

@@ -1,6 +1,6 @@
-//! A watch that restarts whenever it fails, with a bound on how long its list may take.
+//! A watch that restarts whenever it fails, and limits how long its list may take.
 //!
-//! It lists and then watches: streaming lists fail on older etcd. kube's watcher does the bookmarks, and resumes after a broken connection.
+//! It lists and then watches, because streaming lists fail on older etcd. kube's watcher handles bookmarks, and resumes after a broken connection.
 
 use std::fmt::Debug;
 
@@ -15,23 +15,23 @@ use tokio::time::{Duration, Instant, sleep_until, timeout_at};
 use super::{ApiError, KubeClient, RETRY, Verb};
 use crate::retry::Backoff;
 
-/// How long a list may take from its beginning to its end.
+/// How long a list may take.
 const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A watch that went on for so long has recovered from what failed before.
+/// After this long without a failure, the backoff starts again.
 const RECOVERED_AFTER: Duration = Duration::from_secs(10);
 
-/// How long the server keeps a watch. A connection that died without a sign is noticed 5 seconds after that, where nothing else notices it.
+/// How long the server keeps a watch. A connection that died silently is detected 5 seconds after that at the latest.
 const WATCH_SECONDS: u32 = 60;
 
-/// What a watch brings.
+/// An event of a watch.
 #[derive(Debug)]
 pub(crate) enum WatchEvent<K> {
-    /// All objects there are now.
+    /// All current objects.
     Listed(Vec<K>),
     /// A new or changed object.
     Applied(K),
-    /// An object that was deleted, as it was last.
+    /// The last state of a deleted object.
     Deleted(K),
     /// The watch failed, and restarts.
     Failed(ApiError),
@@ -49,10 +49,10 @@ pub(crate) struct Watch<K> {
     client: KubeClient,
     scope: Scope,
     stream: Option<BoxStream<'static, watcher::Result<Event<K>>>>,
-    /// A list that is not complete yet, and when it has to be.
+    /// An incomplete list, and when it must be complete.
     listed: Vec<K>,
     list_deadline: Option<Instant>,
-    /// No earlier than this is anything tried again.
+    /// The earliest time of the next attempt.
     not_before: Instant,
     backoff: Backoff,
     failed_at: Option<Instant>,
@@ -76,12 +76,12 @@ where
         }
     }
 
-    /// Waits for the next event. Nothing is lost when the wait is cancelled.
+    /// Waits for the next event. Cancel safe.
     pub(crate) async fn next(&mut self) -> WatchEvent<K> {
         loop {
             sleep_until(self.not_before).await;
             let (client, scope) = (&self.client, &self.scope);
-            let stream = self.stream.get_or_insert_with(|| open(client, scope));
+            let stream = self.stream.get_or_insert_with(|| Self::open(client, scope));
             let item = match self.list_deadline {
                 Some(deadline) => timeout_at(deadline, stream.next()).await,
                 None => Ok(stream.next().await),
@@ -91,7 +91,7 @@ where
                 Ok(None) => return self.fail(ApiError::Unavailable("the watch ended".to_owned()), true),
                 Ok(Some(Err(error))) => {
                     let error = ApiError::of_watch(&error);
-                    // The watcher resumes where it was. It does not list again after a 410 that is no event, nor does it see new credentials.
+                    // The watcher resumes after other errors, but does not list again after a 410 that is no event, and does not get new credentials.
                     let restarts = matches!(error, ApiError::Expired | ApiError::Unauthorized);
                     return self.fail(error, restarts);
                 }
@@ -110,7 +110,7 @@ where
         }
     }
 
-    /// Begins anew, with a list and with the client as it is now.
+    /// Restarts with a list and the current client.
     pub(crate) fn restart(&mut self) {
         (self.stream, self.list_deadline) = (None, None);
         self.listed.clear();
@@ -129,21 +129,17 @@ where
         }
         WatchEvent::Failed(error)
     }
-}
 
-fn open<K>(client: &KubeClient, scope: &Scope) -> BoxStream<'static, watcher::Result<Event<K>>>
-where
-    K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + 'static,
-    K::DynamicType: Default,
-{
-    let config = watcher::Config {
-        field_selector: scope.fields.clone(),
-        label_selector: scope.labels.clone(),
-        timeout: Some(WATCH_SECONDS),
-        initial_list_strategy: InitialListStrategy::ListWatch,
-        ..watcher::Config::default()
-    };
-    watcher(Api::<K>::namespaced(client.current(), &scope.namespace), config).boxed()
+    fn open(client: &KubeClient, scope: &Scope) -> BoxStream<'static, watcher::Result<Event<K>>> {
+        let config = watcher::Config {
+            field_selector: scope.fields.clone(),
+            label_selector: scope.labels.clone(),
+            timeout: Some(WATCH_SECONDS),
+            initial_list_strategy: InitialListStrategy::ListWatch,
+            ..watcher::Config::default()
+        };
+        watcher(Api::<K>::namespaced(client.current(), &scope.namespace), config).boxed()
+    }
 }
 
 impl<K> Debug for Watch<K> {

@@ -118,7 +118,7 @@ async fn what_was_loaded_is_not_written_again() {
 }
 
 #[tokio::test]
-async fn a_cache_that_cannot_be_used_is_counted_and_written_anew() {
+async fn an_unusable_cache_is_counted_and_rewritten() {
     let folder = Folder::new();
     keep_once(folder.cache(), limits("overrides: {a: {}}")).await;
     let good = fs::read(folder.at("limits.cache")).unwrap();
@@ -135,7 +135,7 @@ async fn a_cache_that_cannot_be_used_is_counted_and_written_anew() {
 }
 
 #[test]
-fn a_missing_cache_is_no_fault_and_what_is_no_file_of_its_size_is() {
+fn a_missing_cache_is_no_error_an_oversized_one_is() {
     let folder = Folder::new();
     let cache = folder.cache();
     assert_eq!((loads(&cache), count(&cache.faults())), (None, 0));
@@ -175,7 +175,7 @@ async fn a_fault_is_told_once_until_it_changes() {
 }
 
 #[tokio::test]
-async fn limits_in_force_when_it_is_stopped_are_written_to_the_end() {
+async fn limits_in_force_at_shutdown_are_written_completely() {
     let folder = Folder::new();
     let (_sender, states) = watch::channel(limits("overrides: {a: {}, b: {}}"));
     let stop = CancellationToken::new();
@@ -200,7 +200,7 @@ async fn limits_that_change_as_it_is_stopped_are_written() {
 }
 
 #[tokio::test]
-async fn what_a_killed_process_left_behind_is_in_nobodys_way() {
+async fn the_leftovers_of_a_killed_process_are_replaced() {
     let folder = Folder::new();
     for part in ["", "# limits ca", "# limits cache of mimir-rls, written by it alone; format 1, che"] {
         fs::write(folder.at("limits.cache.new"), part).unwrap();
@@ -236,7 +236,7 @@ fn leaves_alone(name: &str, put: impl Fn(&Path), is_untouched: impl Fn(&Path) ->
 }
 
 #[test]
-fn a_file_that_is_no_limits_cache_is_left_alone_until_it_is_gone() {
+fn a_file_that_is_not_a_limits_cache_is_kept() {
     for name in ["limits.cache", "limits.cache.new"] {
         let titles =
             ["# limits cache of mimir-rls, written by me".as_bytes(), b"#\n", b"overrides: {a: {}}\n", b"\xff"];
@@ -247,7 +247,7 @@ fn a_file_that_is_no_limits_cache_is_left_alone_until_it_is_gone() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_left_alone_until_it_is_gone() {
+fn only_a_regular_file_is_replaced() {
     for name in ["limits.cache", "limits.cache.new"] {
         let link = |path: &Path| symlink("limits.yaml", path).unwrap();
         leaves_alone(name, link, |path| fs::read_link(path).is_ok_and(|to| to == Path::new("limits.yaml")));
@@ -258,7 +258,7 @@ fn what_is_no_regular_file_is_left_alone_until_it_is_gone() {
 }
 
 #[tokio::test]
-async fn limits_that_stay_the_same_are_as_old_as_their_last_confirmation() {
+async fn unchanged_limits_age_from_their_last_confirmation() {
     let folder = Folder::new();
     let month = Duration::from_secs(30 * 86_400);
     let path = folder.at("limits.cache");
@@ -296,7 +296,7 @@ async fn limits_that_stay_the_same_are_as_old_as_their_last_confirmation() {
 }
 
 #[tokio::test]
-async fn limits_that_are_written_late_are_as_old_as_their_last_confirmation() {
+async fn limits_written_late_age_from_their_last_confirmation() {
     let folder = Folder::new();
     let hour = Duration::from_secs(3600);
     let (_, states) = watch::channel(limits("overrides: {a: {}}"));
@@ -307,7 +307,7 @@ async fn limits_that_are_written_late_are_as_old_as_their_last_confirmation() {
 }
 
 #[tokio::test]
-async fn a_server_restarts_on_its_cache_while_its_file_is_away() {
+async fn a_server_restarts_from_its_cache_without_its_file() {
     let folder = Folder::new();
     keep_once(folder.cache(), limits("overrides: {a: {}, b: {}}")).await;
     let hour = Duration::from_secs(3600);
@@ -318,7 +318,9 @@ async fn a_server_restarts_on_its_cache_while_its_file_is_away() {
     let age = folder.cache().load(&mut state).unwrap();
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
-    let mut feed = FileSource::new(folder.at("runtime.yaml"), state).unwrap().restored(age).start(stop).await;
+    let documents = folder.at("runtime.yaml").display().to_string().parse().unwrap();
+    let source = FileSource::new(documents, state, Freshness::confirmed_ago(age)).unwrap();
+    let mut feed = source.start(stop).await;
     let now = feed.states.borrow_and_update().clone();
     assert_eq!((now.limits.map(|limits| limits.len()), now.problems.len()), (Some(2), 1));
     assert!((hour..2 * hour).contains(&feed.freshness.age()), "{:?}", feed.freshness.age());

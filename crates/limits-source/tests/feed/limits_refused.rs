@@ -1,4 +1,4 @@
-//! Updates that are not taken, and what is asked after them.
+//! Rejected updates, and the requests after them.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ const B: &str = "b {request_rate: 5}";
 const NEARLY_LONGEST_PAUSE: Duration = Duration::from_millis(1_900);
 
 #[tokio::test]
-async fn limits_of_an_older_revision_are_not_taken_and_another_server_is_asked() {
+async fn an_older_revision_is_rejected_and_another_server_is_asked() {
     let (mut first, mut second) = (Server::start().await, Server::start().await);
     let client = Client::start(&[first.url(), second.url()]);
     let (watch, newer, older) = tokio::select! {
@@ -49,7 +49,7 @@ async fn a_change_whose_server_dies_in_between_changes_nothing() {
     let mut client = client.started().await;
     let half = delta(2, &[B], &[], &[A, B]);
     watch.limits(LimitsPart { last: false, ..half }).await;
-    // What is said after it has been heard, so the part has, too.
+    // A later message has arrived, so this part has as well.
     watch.say(Update::Problems(ProblemList { problems: vec![Problem::default()] })).await;
     client.feed.limits.states.wait_for(|state| !state.problems.is_empty()).await.unwrap();
     dying.die();
@@ -61,7 +61,7 @@ async fn a_change_whose_server_dies_in_between_changes_nothing() {
     assert_eq!(client.feed.counts.streams_lost.get(), 1);
 }
 
-/// Says `bad` after limits were taken; they hold, and everything is asked for, once the server has been left alone for a while.
+/// Sends `bad` after limits were applied: they stay, and after the server was avoided for a while, everything is requested.
 async fn check(bad: LimitsPart) {
     let mut server = Server::start().await;
     let client = Client::start(&[server.url()]);
@@ -82,7 +82,7 @@ async fn check(bad: LimitsPart) {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_takes_nothing_away_and_everything_is_asked_for() {
+async fn an_unreadable_message_keeps_the_limits_and_causes_a_resync() {
     let garbage = |fields: &str| {
         let mut part = delta(2, &[B], &[], &[A, B]);
         part.put[0].fields = fields.to_owned();
@@ -110,7 +110,7 @@ async fn a_message_that_is_too_large_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_snapshot_that_does_not_fit_is_asked_for_again_only_after_the_longest_pause() {
+async fn an_oversized_snapshot_is_retried_only_after_the_longest_backoff() {
     let mut server = Server::start().await;
     let client = Client::start(&[server.url()]);
     let mut asked: Option<Instant> = None;

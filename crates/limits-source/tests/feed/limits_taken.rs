@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use limits::Mode;
-use limits_source::FeedSource;
+use limits_source::Freshness;
 use proto::edge::limits::v1::{Heartbeat, LimitsPart, Version};
 
 use crate::server::Server;
@@ -13,7 +13,7 @@ const A: &str = "a {ingestion_rate: 10}";
 const B: &str = "b {request_rate: 5}";
 
 #[tokio::test]
-async fn a_snapshot_in_parts_is_taken_whole_and_then_what_changes() {
+async fn a_snapshot_in_parts_is_applied_whole_then_changes_follow() {
     let mut server = Server::start().await;
     let client = Client::start(&[server.url()]);
     let watch = server.watch_beating().await;
@@ -52,7 +52,7 @@ async fn a_lost_stream_is_resumed_by_version() {
 }
 
 #[tokio::test]
-async fn another_server_with_the_same_limits_sends_none_and_is_resumed_from() {
+async fn a_server_with_equal_limits_resumes_without_sending_them() {
     let (mut first, mut second) = (Server::start().await, Server::start().await);
     let client = Client::start(&[first.url(), second.url()]);
     let (watch, other) = tokio::select! {
@@ -85,8 +85,8 @@ async fn another_server_with_the_same_limits_sends_none_and_is_resumed_from() {
 #[tokio::test]
 async fn restored_limits_hold_until_a_server_gives_others() {
     let mut server = Server::start().await;
-    let source = FeedSource::new(server.url().parse().unwrap(), state_with(&[A])).restored(Duration::from_secs(86_400));
-    let mut client = Client::start_from(source).started().await;
+    let freshness = Freshness::confirmed_ago(Duration::from_secs(86_400));
+    let mut client = Client::start_from(&server.url(), state_with(&[A]), freshness).started().await;
     assert_eq!(client.tenants(), [A]);
     let mut watch = server.watch().await;
     assert_eq!(watch.have, None);
@@ -105,8 +105,7 @@ async fn restored_limits_hold_until_a_server_gives_others() {
 #[tokio::test]
 async fn an_entry_in_shadow_never_replaces_a_good_one() {
     let mut server = Server::start().await;
-    let source = FeedSource::new(server.url().parse().unwrap(), state_with(&[A]));
-    let mut client = Client::start_from(source).started().await;
+    let mut client = Client::start_from(&server.url(), state_with(&[A]), Freshness::default()).started().await;
     let watch = server.watch_beating().await;
     watch.limits(everything(1, &["a! {ingestion_rate: 1}", "b! {request_rate: 5}"])).await;
     client.has(&[A, B]).await;
@@ -131,7 +130,7 @@ async fn an_entry_in_shadow_never_replaces_a_good_one() {
 }
 
 #[tokio::test]
-async fn limits_are_as_old_as_the_server_says_and_not_confirmed_by_one_whose_limits_are_not_taken() {
+async fn only_a_server_whose_limits_are_accepted_confirms_them() {
     let mut server = Server::start().await;
     let client = Client::start(&[server.url()]);
     let mut watch = server.watch().await;
@@ -152,7 +151,7 @@ async fn limits_are_as_old_as_the_server_says_and_not_confirmed_by_one_whose_lim
 #[tokio::test]
 async fn a_server_without_origin_is_believed() {
     let mut server = Server::start().await;
-    let client = Client::start_from(FeedSource::new(server.url().parse().unwrap(), state()));
+    let client = Client::start_from(&server.url(), state(), Freshness::default());
     let watch = server.watch_beating().await;
     watch.limits(everything(9, &[A])).await;
     let mut client = client.started().await;

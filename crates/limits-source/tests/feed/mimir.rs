@@ -34,7 +34,7 @@ fn problem(message: &str) -> feed::Problem {
 }
 
 #[tokio::test]
-async fn problems_are_shown_until_others_are_and_while_no_server_is_heard() {
+async fn problems_stay_until_replaced_and_while_disconnected() {
     let mut server = Server::start().await;
     let (mut client, watch) = connected(&mut server).await;
     for message in ["first", "second"] {
@@ -57,11 +57,11 @@ async fn a_count_of_distributors_holds_until_another_is_counted() {
     assert_eq!(*client.feed.distributors.borrow(), None);
     // Those in between would say that there is no tracker.
     watch.hush();
-    let Feed { distributors: counted, ha_tracker, .. } = &mut client.feed;
+    let Feed { distributors: counted, has_ha_tracker: published, .. } = &mut client.feed;
     for (distributors, has_ha_tracker, expected) in [(3, true, 3), (0, false, 3), (5, true, 5)] {
         watch.heartbeat(Heartbeat { distributors, has_ha_tracker, ..Heartbeat::default() }).await;
-        let heard = ha_tracker.is_asked.wait_for(|asked| *asked == Some(has_ha_tracker));
-        in_time("the heartbeat", heard).await.unwrap();
+        let update = published.wait_for(|published| *published == Some(has_ha_tracker));
+        in_time("the heartbeat", update).await.unwrap();
         assert_eq!(*counted.borrow(), NonZeroU32::new(expected));
     }
 }
@@ -91,10 +91,10 @@ fn aged(update: Update, age: Duration) -> Update {
 }
 
 #[tokio::test]
-async fn a_list_is_as_old_as_its_server_says_whatever_the_clocks_say() {
+async fn a_lists_age_is_the_servers_whatever_the_clocks_say() {
     let mut server = Server::start().await;
     let (mut client, watch) = connected(&mut server).await;
-    let lists = &mut client.feed.ha_tracker.feed.states;
+    let lists = &mut client.feed.ha_tracker.states;
     let hour = 3_600_000;
     for (asked_at, age) in [(now() - hour, 4), (now() + hour, 15), (now(), 3_600), (now() - 1, u64::MAX / 1_000)] {
         let age = Duration::from_secs(age);
@@ -109,10 +109,10 @@ async fn a_list_is_as_old_as_its_server_says_whatever_the_clocks_say() {
 }
 
 #[tokio::test]
-async fn another_server_begins_with_a_list_that_is_younger_or_not_at_all() {
+async fn another_server_starts_with_a_younger_list_or_none() {
     let mut server = Server::start().await;
     let (mut client, watch) = connected(&mut server).await;
-    let mut lists = client.feed.ha_tracker.feed.states.clone();
+    let mut lists = client.feed.ha_tracker.states.clone();
     watch.say(aged(elected(now(), &["first"], true), Duration::from_secs(4))).await;
     in_time("a list", lists.wait_for(|list| list.elected.is_some())).await.unwrap();
     lists.mark_unchanged();
@@ -133,18 +133,18 @@ async fn another_server_begins_with_a_list_that_is_younger_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn lists_of_elected_replicas_are_taken_whole_and_none_is_taken_again() {
+async fn each_list_of_elected_replicas_is_applied_whole_and_once() {
     let mut server = Server::start().await;
     let (mut client, watch) = connected(&mut server).await;
     let asked_at = now() - 5_000;
-    assert!(client.feed.ha_tracker.feed.states.borrow().elected.is_none());
+    assert!(client.feed.ha_tracker.states.borrow().elected.is_none());
     watch.say(elected(asked_at, &["r1"], false)).await;
     watch.say(elected(asked_at, &["r2"], true)).await;
-    let lists = &mut client.feed.ha_tracker.feed.states;
+    let lists = &mut client.feed.ha_tracker.states;
     let state = in_time("a list", lists.wait_for(|list| list.elected.is_some())).await.unwrap().clone();
     let names: Vec<_> = state.elected.unwrap().iter().map(|one| one.replica.to_string()).collect();
     assert_eq!((state.asked_at, names), (asked_at, vec!["r1".to_owned(), "r2".to_owned()]));
-    let age = client.feed.ha_tracker.feed.freshness.age();
+    let age = client.feed.ha_tracker.freshness.age();
     assert!((Duration::from_secs(5)..Duration::from_secs(25)).contains(&age), "{age:?}");
 
     lists.mark_unchanged();

@@ -26,7 +26,7 @@ pub(crate) struct Server {
     runtime: Option<Runtime>,
 }
 
-/// One stream that a client has asked for. It ends in order when this is dropped.
+/// A stream to a client. It ends in order when this is dropped.
 pub(crate) struct Watch {
     /// What the client said it has.
     pub(crate) have: Option<Version>,
@@ -71,9 +71,9 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// The next stream that a client asks for.
+    /// The next stream that a client requests.
     pub(crate) async fn watch(&mut self) -> Watch {
-        in_time("a client that asks", self.watches.recv()).await.expect("a server")
+        in_time("a request of a client", self.watches.recv()).await.expect("a server")
     }
 
     /// The next stream, with a heartbeat as its first message and others later.

@@ -1,8 +1,8 @@
-//! Which server is heard, and for how long.
+//! Which server is followed, and for how long.
 
 use std::time::{Duration, Instant};
 
-use limits_source::FeedSource;
+use limits_source::Freshness;
 use proto::edge::limits::v1::Heartbeat;
 use tokio::net::TcpListener;
 
@@ -12,11 +12,10 @@ use crate::support::{Client, everything, state_with};
 const A: &str = "a {ingestion_rate: 10}";
 
 #[tokio::test]
-async fn a_server_that_accepts_and_never_answers_is_left_for_another_one() {
+async fn a_server_that_never_answers_is_replaced_by_another() {
     let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mute_url = format!("http://{}", mute.local_addr().unwrap());
-    let source = FeedSource::new(mute_url.parse().unwrap(), state_with(&[A]));
-    let client = Client::start_from(source).started().await;
+    let client = Client::start_from(&mute_url, state_with(&[A]), Freshness::default()).started().await;
     client.until("two connections that were given up", |feed| feed.counts.failed_connects.get() == 2).await;
     assert_eq!((client.feed.counts.connects.get(), client.tenants()), (0, vec![A.to_owned()]));
 
@@ -47,7 +46,7 @@ async fn a_server_that_goes_silent_is_left_for_another_one() {
 }
 
 #[tokio::test]
-async fn a_server_that_has_no_limits_is_left_for_another_one() {
+async fn a_server_without_limits_is_replaced_by_another() {
     let mut server = Server::start().await;
     let client = Client::start(&[server.url()]);
     let watch = server.watch_beating().await;
@@ -60,7 +59,7 @@ async fn a_server_that_has_no_limits_is_left_for_another_one() {
 }
 
 #[tokio::test]
-async fn a_stream_that_a_server_ends_in_order_is_followed_by_one_of_another_server_at_once() {
+async fn a_stream_ended_in_order_reconnects_elsewhere_at_once() {
     let (mut first, mut second) = (Server::start().await, Server::start().await);
     let client = Client::start(&[first.url(), second.url()]);
     let (mut watch, mut servers) = tokio::select! {
@@ -84,7 +83,7 @@ async fn a_stream_that_a_server_ends_in_order_is_followed_by_one_of_another_serv
 }
 
 #[tokio::test]
-async fn streams_that_end_at_once_are_not_asked_for_without_a_pause() {
+async fn streams_that_end_at_once_are_retried_with_backoff() {
     let mut server = Server::start().await;
     let client = Client::start(&[server.url()]);
     let began = Instant::now();

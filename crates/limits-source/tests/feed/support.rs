@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use limits::{EntryUpdate, LimitsState, Mode, TenantLimits as Limits, Update};
-use limits_source::{Feed, FeedSource, LoadedLimits};
+use limits_source::{Feed, Freshness, LoadedLimits, follow_feed};
 use proto::edge::limits::v1::{LimitsPart, Mode as FeedMode, TenantLimits, Version};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -25,12 +25,13 @@ pub(crate) struct Client {
 impl Client {
     /// Starts without waiting for the first limits, which the test has yet to say.
     pub(crate) fn start(urls: &[String]) -> StartingClient {
-        Self::start_from(FeedSource::new(urls.join(",").parse().unwrap(), state()))
+        Self::start_from(&urls.join(","), state(), Freshness::default())
     }
 
-    pub(crate) fn start_from(source: FeedSource) -> StartingClient {
+    /// The same with limits that are so old.
+    pub(crate) fn start_from(urls: &str, state: LimitsState, freshness: Freshness) -> StartingClient {
         let stop = CancellationToken::new();
-        let starting = tokio::spawn(source.start(stop.clone()));
+        let starting = tokio::spawn(follow_feed(urls.parse().unwrap(), state, freshness, stop.clone()));
         StartingClient { starting, stop }
     }
 
@@ -50,7 +51,7 @@ impl Client {
         assert!(seen, "waited for {expected:?}, and has {:?}", self.tenants());
     }
 
-    /// Waits until something is so that no channel tells.
+    /// Waits for a condition that has no channel.
     pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Feed) -> bool) {
         let mut ticks = tokio::time::interval(Duration::from_millis(5));
         let wait = async {
@@ -116,7 +117,7 @@ pub(crate) fn state_with(texts: &[&str]) -> LimitsState {
     state
 }
 
-/// The sum that a server tells of these entries.
+/// The sum that a server sends for these entries.
 pub(crate) fn sum(texts: &[&str]) -> u64 {
     state_with(texts).current().unwrap().content_sum()
 }

@@ -1,6 +1,6 @@
-//! What an Event says: pure, from the problems of one revision of a ConfigMap.
+//! The content of Events, from the problems of one revision of a ConfigMap. Pure.
 //!
-//! One problem makes the same Event in every process that sees it, so that several overrides-sync report it once.
+//! A problem makes the same Event in every process, so that several overrides-sync report it once.
 
 use std::collections::HashSet;
 
@@ -9,20 +9,20 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::ObjectMeta;
 use limits::{ObjectRevision, Problem, Severity};
-use limits_source::ConfigMapName;
+use limits_source::NamespacedName;
 
 /// The reporting controller.
 const CONTROLLER: &str = "mimir-edge/overrides-sync";
-/// The most problems of one state that are reported, the worst first.
+/// The most problems of a state that are reported, the most severe first.
 pub(super) const MOST_PROBLEMS: usize = 50;
-/// The longest note that Kubernetes takes (`NoteLengthLimit` of its event validation), in bytes.
+/// The longest note that Kubernetes accepts (`NoteLengthLimit` of its event validation), in bytes.
 const MAX_NOTE_BYTES: usize = 1_024;
 /// The longest name of an object.
 const MAX_NAME_BYTES: usize = 253;
-/// Of the hash in a name, in characters: 64 bits are enough to tell some thousand problems apart.
+/// The length of the hash in a name, in characters: 64 bits are enough for some thousand problems.
 const HASH_CHARACTERS: usize = 16;
 
-/// One Event, without its time and its reporter.
+/// An Event without time and reporter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Note {
     pub(super) name: String,
@@ -31,9 +31,9 @@ pub(super) struct Note {
     text: String,
 }
 
-/// The Events that are due for these problems, the worst first. What is wrong with the way to the ConfigMap is no problem of the ConfigMap: its
-/// document is the ConfigMap itself, and logs and metrics tell it.
-pub(super) fn notes(configmap: &ConfigMapName, origin: &ObjectRevision, problems: &[Problem]) -> Vec<Note> {
+/// The Events for these problems, the most severe first. Errors of reading the ConfigMap, whose document is the ConfigMap itself, are left to logs and
+/// metrics.
+pub(super) fn notes(configmap: &NamespacedName, origin: &ObjectRevision, problems: &[Problem]) -> Vec<Note> {
     let whole = configmap.to_string();
     let mut worst: Vec<_> = problems.iter().filter(|problem| problem.document != whole).collect();
     worst.sort_by_key(|problem| problem.severity);
@@ -43,18 +43,18 @@ pub(super) fn notes(configmap: &ConfigMapName, origin: &ObjectRevision, problems
         Note::new(configmap, origin, reason, action, &problem.in_full())
     };
     let mut all: Vec<_> = worst.into_iter().map(of_problem).filter(|note| names.insert(note.name.clone())).collect();
-    let untold = all.len().saturating_sub(MOST_PROBLEMS);
-    if untold > 0 {
+    let unreported = all.len().saturating_sub(MOST_PROBLEMS);
+    if unreported > 0 {
         all.truncate(MOST_PROBLEMS);
         let text = format!(
-            "{untold} more problems have no Event of their own; mend these first, or see /api/v1/problems of overrides-sync"
+            "{unreported} more problems have no Event of their own; fix these first, or see /api/v1/problems of overrides-sync"
         );
         all.push(Note::new(configmap, origin, "MoreProblems", "List", &text));
     }
     all
 }
 
-/// Machine-readable, so they are as fixed as the names of metrics.
+/// Machine-readable, so as stable as the names of metrics.
 fn reason_and_action(severity: Severity) -> (&'static str, &'static str) {
     match severity {
         Severity::Rejected => ("InvalidOverrides", "RefuseDocument"),
@@ -66,7 +66,7 @@ fn reason_and_action(severity: Severity) -> (&'static str, &'static str) {
 
 impl Note {
     fn new(
-        configmap: &ConfigMapName,
+        configmap: &NamespacedName,
         origin: &ObjectRevision,
         reason: &'static str,
         action: &'static str,
@@ -74,7 +74,7 @@ impl Note {
     ) -> Self {
         let hash = format!("{:x}", md5::compute(format!("{}\0{reason}\0{text}", origin.uid)));
         let hash = bounded(&hash, HASH_CHARACTERS);
-        // What a cut leaves at the end must be followed by a dot.
+        // A cut can leave characters at the end that must not precede a dot.
         let prefix = bounded(&configmap.name, MAX_NAME_BYTES - HASH_CHARACTERS - 1);
         let name = format!("{}.{hash}", prefix.trim_end_matches(['.', '-']));
         Self { name, reason, action, text: shortened(text) }
@@ -83,7 +83,7 @@ impl Note {
     /// The object to create.
     pub(super) fn event(
         &self,
-        configmap: &ConfigMapName,
+        configmap: &NamespacedName,
         origin: &ObjectRevision,
         instance: &str,
         observed: MicroTime,
@@ -123,7 +123,7 @@ fn shortened(text: &str) -> String {
     format!("{}{MORE}", bounded(text, MAX_NOTE_BYTES - MORE.len()))
 }
 
-/// As many whole characters as fit into so many bytes.
+/// As many characters as fit into so many bytes.
 fn bounded(text: &str, bytes: usize) -> &str {
     text.get(..text.floor_char_boundary(bytes)).unwrap_or_default()
 }

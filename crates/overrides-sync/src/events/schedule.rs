@@ -1,7 +1,6 @@
-//! When each Event is reported: pure, with time as an argument.
+//! When each Event is reported. Pure, with time as an argument.
 //!
-//! Kubernetes keeps an Event for an hour, so that of a problem that lasts is reported repeatedly. However fast problems change, the number of requests
-//! is bounded.
+//! Kubernetes keeps an Event for an hour, so a lasting problem is reported repeatedly. However fast problems change, the rate of requests is bounded.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,20 +9,20 @@ use tokio::time::Instant;
 
 use super::note::Note;
 
-/// The time between two reports of a problem: well under the hour that an Event is kept.
+/// The time between two reports of a problem: well below the hour that an Event is kept.
 pub(super) const AGAIN_AFTER: Duration = Duration::from_secs(1_800);
 /// How many Events are reported at once.
 pub(super) const MOST_AT_ONCE: usize = 4;
 /// How many can be reported in a row: two full states.
 const BURST: u32 = 110;
-/// Once those are used up, one more is reported in this time: some 700 an hour.
+/// The time for each further one: some 700 an hour.
 const ONE_EVERY: Duration = Duration::from_secs(5);
 /// The pause after an API server that does not answer; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// The longest pause, and the one after a refusal: a Role is not mended within seconds.
+/// The longest pause, and the pause after a 403: a Role is not fixed within seconds.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// What was reported, and when more is.
+/// What was reported, and when to report next.
 #[derive(Debug)]
 pub(super) struct Schedule {
     reported: HashMap<String, Reported>,
@@ -43,7 +42,7 @@ struct Reported {
 pub(super) enum Next<'n> {
     /// Report these, at most [`MOST_AT_ONCE`].
     Report(Vec<&'n Note>),
-    /// Nothing before that moment, or a change.
+    /// Wait until then, or for a change.
     Wait(Instant),
 }
 
@@ -53,7 +52,7 @@ impl Schedule {
         Self { reported: HashMap::new(), paused_until: now, pause: FIRST_PAUSE, budget }
     }
 
-    /// What to do about these notes. One that is no longer among them is forgotten, and reported at once when it is back.
+    /// What to do next for these notes. Notes that are no longer among them are forgotten, and reported at once when they are back.
     pub(super) fn next<'n>(&mut self, now: Instant, notes: &'n [Note]) -> Next<'n> {
         self.reported.retain(|name, _| notes.iter().any(|note| note.name == *name));
         if now < self.paused_until {
@@ -72,30 +71,30 @@ impl Schedule {
         }
     }
 
-    /// How many times it was reported, as far as this process knows.
+    /// How many times a note was reported, as far as this process knows.
     pub(super) fn times(&self, name: &str) -> i32 {
         self.reported.get(name).map_or(0, |reported| reported.times)
     }
 
-    /// It was reported, for so many times in all.
+    /// Records that a note was reported, `times` in all.
     pub(super) fn reported(&mut self, now: Instant, name: &str, times: i32) {
         self.pause = FIRST_PAUSE;
         self.reported.insert(name.to_owned(), Reported { again_at: now + AGAIN_AFTER, times });
     }
 
-    /// Waits after an API server that did not answer. `jitter`, from 0 to 1, keeps several from asking at one moment.
+    /// Backs off after a request without a response. `jitter`, from 0 to 1, spreads the retries of several processes.
     pub(super) fn not_answered(&mut self, now: Instant, jitter: f64) {
         self.paused_until = now + self.pause.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0));
         self.pause = LONGEST_PAUSE.min(self.pause * 2);
     }
 
-    /// Waits after an API server that forbids it.
+    /// Backs off after a 403.
     pub(super) fn forbidden(&mut self, now: Instant) {
         self.paused_until = now + LONGEST_PAUSE;
     }
 }
 
-/// How many requests may still be made.
+/// A token bucket of requests.
 #[derive(Debug)]
 struct Budget {
     left: u32,
@@ -103,7 +102,7 @@ struct Budget {
 }
 
 impl Budget {
-    /// Takes up to `wanted`; gives how many.
+    /// Takes up to `wanted` tokens; returns how many.
     fn take(&mut self, now: Instant, wanted: usize) -> usize {
         let earned = now.duration_since(self.counted_at).as_secs() / ONE_EVERY.as_secs();
         let earned = u32::try_from(earned).unwrap_or(u32::MAX);
@@ -118,13 +117,13 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use limits::{Code, ObjectRevision, Problem, Severity};
-    use limits_source::ConfigMapName;
+    use limits_source::NamespacedName;
 
     use super::super::note::notes;
     use super::*;
 
     fn some(numbers: std::ops::Range<usize>) -> Vec<Note> {
-        let configmap = ConfigMapName { namespace: "mimir".to_owned(), name: "overrides".to_owned() };
+        let configmap = NamespacedName { namespace: "mimir".to_owned(), name: "overrides".to_owned() };
         let origin = ObjectRevision { uid: "u".into(), resource_version: "1".into() };
         let problem = |number| Problem {
             code: Code::BadValue,
@@ -155,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lasts_is_reported_again_and_what_is_gone_is_not() {
+    fn lasting_problems_are_reported_again_and_resolved_ones_are_not() {
         let start = Instant::now();
         let (mut schedule, both, one) = (Schedule::new(start), some(0..2), some(0..1));
         assert_eq!(report_all(&mut schedule, start, &both), (2, AGAIN_AFTER));
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_double_up_to_the_longest_and_an_answer_ends_them() {
+    fn backoff_doubles_up_to_its_limit_until_a_response() {
         let start = Instant::now();
         let (mut schedule, note) = (Schedule::new(start), some(0..1));
         let mut pauses = Vec::new();

@@ -1,6 +1,6 @@
-//! One client of the feed: what it has, and what it gets next.
+//! A client of the feed: what it has, and what it gets next.
 //!
-//! Invariant: only one update that has begun waits for the client. What happens while a client does not read is sent as one change.
+//! Invariant: at most one update waits for the client. Changes while a client does not read are sent as one change.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -14,23 +14,23 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::inputs::Inputs;
+use super::Inputs;
 use super::messages::{fresh_list, next_part, problem_list};
 use crate::metrics::Metrics;
 
-/// A client that hears nothing for three times this looks for another server.
+/// A client without a message for three times this switches to another server.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Client {
     inputs: Inputs,
-    /// The limits that the client has once all of `begun` is sent.
+    /// The version that the client has once `begun` is sent.
     have: Option<Version>,
-    /// Whether the first heartbeat was sent, by which a client knows at once that the server answers.
+    /// Whether the first heartbeat was sent, which tells a client at once that the server is alive.
     greeted: bool,
     heartbeats: Interval,
     begun: Option<Begun>,
-    /// Only changes that were seen after this moment can reach the client late.
-    since: Instant,
+    /// When the client connected: propagation is measured for later changes only.
+    connected_at: Instant,
     metrics: Metrics,
     stop: CancellationToken,
 }
@@ -51,7 +51,7 @@ enum Wakeup {
 }
 
 impl Client {
-    /// A client that has the limits of version `have`, and nothing else yet.
+    /// A client with the limits of version `have`, and nothing else.
     pub(super) fn new(mut inputs: Inputs, have: Option<Version>, metrics: Metrics, stop: CancellationToken) -> Self {
         inputs.limits.mark_changed();
         inputs.problems.mark_changed();
@@ -59,10 +59,10 @@ impl Client {
         let mut heartbeats = interval(HEARTBEAT_EVERY);
         heartbeats.reset();
         heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { inputs, have, greeted: false, heartbeats, begun: None, since: Instant::now(), metrics, stop }
+        Self { inputs, have, greeted: false, heartbeats, begun: None, connected_at: Instant::now(), metrics, stop }
     }
 
-    /// Waits for something that the client does not have yet; `None` when the server drains.
+    /// Waits for the next message; `None` when the server drains.
     pub(super) async fn next(&mut self) -> Option<WatchResponse> {
         loop {
             if let Some(update) = self.next_part() {
@@ -89,7 +89,7 @@ impl Client {
         if !std::mem::replace(&mut self.greeted, true) {
             return Wakeup::Heartbeat;
         }
-        // In no order: whatever changes often must not keep the rest from a slow reader.
+        // In random order, so that an input that changes often does not starve the others for a slow reader.
         tokio::select! {
             () = self.stop.cancelled() => Wakeup::Stop,
             _ = self.heartbeats.tick() => Wakeup::Heartbeat,
@@ -103,7 +103,7 @@ impl Client {
     async fn begin_limits(&mut self) -> Option<Begun> {
         let published = self.inputs.limits.borrow_and_update().clone()?;
         let (version, seen, have) = (published.version().clone(), published.seen(), self.have.clone());
-        // Everything takes longer to render than a worker may be kept from other clients.
+        // Rendering everything takes longer than an async worker may be blocked.
         let parts = tokio::task::spawn_blocking(move || published.parts(have.as_ref())).await.ok()?;
         self.have = Some(version);
         Some(Begun::Limits { parts, sent: 0, seen })
@@ -114,14 +114,14 @@ impl Client {
         Some(Begun::Elected { list: fresh_list(&state)?, state: state.clone(), sent: 0 })
     }
 
-    /// The next part of what has begun.
+    /// The next part of the update in progress.
     fn next_part(&mut self) -> Option<Update> {
         let (update, last) = match self.begun.as_mut()? {
             Begun::Limits { parts, sent, seen } => {
                 let part = parts.get(*sent)?.clone();
                 *sent += 1;
                 if part.last {
-                    let late = (*seen > self.since).then(|| seen.elapsed());
+                    let late = (*seen > self.connected_at).then(|| seen.elapsed());
                     self.metrics.update_sent(part.complete, late);
                 }
                 let last = part.last;
@@ -140,7 +140,7 @@ impl Client {
     }
 }
 
-/// Waits for a change of what is there to change.
+/// Waits for a change; forever if there is no receiver or no sender.
 async fn changed<T>(receiver: Option<&mut watch::Receiver<T>>) {
     if let Some(receiver) = receiver
         && receiver.changed().await.is_ok()

@@ -9,12 +9,12 @@ use proto::edge::limits::v1::{
     ElectedPart, ElectedReplica as ElectedMessage, Problem as ProblemMessage, ProblemList, Severity as SeverityMessage,
 };
 
-/// How much of the texts is sent; `/api/v1/problems` has all of them.
+/// The most bytes of problems in the feed; `/api/v1/problems` has all of them.
 const LIST_BYTES: usize = 1 << 20;
-/// What a problem takes beside its texts.
+/// The overhead of a problem.
 const PROBLEM_BYTES: usize = 32;
 
-/// The list, or what of it has room, with a last problem that says how many more there are.
+/// The problems that fit in, with a last one that says how many more there are.
 pub(super) fn problem_list(problems: &[Problem]) -> ProblemList {
     let (mut sent, mut bytes) = (Vec::new(), 0_usize);
     for problem in problems {
@@ -35,18 +35,9 @@ fn size(problem: &Problem) -> usize {
 }
 
 fn more(first: &Problem, count: usize) -> ProblemMessage {
-    ProblemMessage {
-        code: Code::MoreProblems.id().to_owned(),
-        mimir: None,
-        document: first.document.clone(),
-        tenant: None,
-        field: None,
-        line: None,
-        severity: SeverityMessage::Ignored.into(),
-        message: format!(
-            "{count} more problems are too long for the feed; /api/v1/problems of overrides-sync lists them"
-        ),
-    }
+    let message =
+        format!("{count} more problems are too long for the feed; /api/v1/problems of overrides-sync lists them");
+    problem_message(&Problem::of_document(Code::MoreProblems, &*first.document, Severity::Ignored, message))
 }
 
 fn problem_message(problem: &Problem) -> ProblemMessage {
@@ -69,20 +60,20 @@ fn problem_message(problem: &Problem) -> ProblemMessage {
     }
 }
 
-/// Where a part ends.
+/// The size at which a part ends.
 const PART_BYTES: usize = 512 << 10;
-/// What an entry takes beside its texts: tags, lengths and two times.
+/// The overhead of an entry: tags, lengths and two times.
 const REPLICA_BYTES: usize = 32;
 
-/// How long a client uses a list after Mimir was polled for it. Mimir may have elected another replica since.
+/// How long a client uses a list after the poll: Mimir may have elected another replica since.
 const LIST_HOLDS: Duration = Duration::from_secs(20);
 
-/// The list, if it is young enough to be used.
+/// The list, unless it has expired.
 pub(super) fn fresh_list(state: &HaTrackerState) -> Option<Arc<[ElectedReplica]>> {
     state.elected.clone().filter(|_| state.age() < LIST_HOLDS)
 }
 
-/// The part of a list that begins at `sent`, which moves on to the next part. `age` is the list's.
+/// The part of a list that begins at `sent`, which is moved to the next part. `age` is the age of the list.
 pub(super) fn next_part(list: &[ElectedReplica], sent: &mut usize, asked_at: i64, age: Duration) -> ElectedPart {
     let (mut elected, mut bytes) = (Vec::new(), 0_usize);
     for replica in list.iter().skip(*sent) {
@@ -176,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_sent_while_it_is_young_whatever_the_clock() {
+    fn a_list_is_sent_until_it_expires_whatever_the_clock() {
         let list: Arc<[_]> = Arc::new([elected(1, 1)]);
         for asked_at in [i64::MIN, 0, 100_000, i64::MAX] {
             for (elected, age, is_sent) in

@@ -76,7 +76,7 @@ fn sequence(published: &crate::publication::Published) -> u64 {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_costs_no_queue_and_then_gets_the_newest() {
+async fn a_slow_client_costs_no_queue_and_gets_the_newest() {
     let mut feed = Feed::new();
     let long = |tenant: usize| (format!("t{tenant}"), format!("{{ha_cluster_label: {}}}", "x".repeat(1_000)));
     feed.put(&(0..200).map(long).collect::<Vec<_>>()).await;

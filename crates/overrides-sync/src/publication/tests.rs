@@ -47,10 +47,10 @@ struct Client {
 }
 
 impl Client {
-    /// Takes what it is told; whether that was everything, and how many entries were in it.
+    /// Applies an update; returns whether it was complete, and how many entries it had.
     fn take(&mut self, published: &Published) -> (bool, usize) {
         let parts = published.parts(self.have.as_ref());
-        let (mut complete, mut told) = (false, 0);
+        let (mut complete, mut entries) = (false, 0);
         for (place, part) in parts.iter().enumerate() {
             assert_eq!(part.version.as_ref(), Some(published.version()));
             assert_eq!(part.last, place + 1 == parts.len());
@@ -59,12 +59,12 @@ impl Client {
                 self.entries.clear();
             }
             complete = part.complete;
-            told += part.put.len() + part.removed.len();
+            entries += part.put.len() + part.removed.len();
             self.entries.extend(part.put.iter().map(|entry| (entry.tenant.clone(), entry.clone())));
             self.entries.retain(|tenant, _| !part.removed.contains(tenant));
         }
         self.have = Some(published.version().clone());
-        (complete, told)
+        (complete, entries)
     }
 }
 
@@ -74,7 +74,7 @@ fn of(tenants: impl IntoIterator<Item = (u8, u32)>) -> Document {
 
 proptest! {
     #[test]
-    fn whichever_versions_a_client_misses_it_ends_with_the_entries_of_the_newest(
+    fn a_client_that_misses_versions_ends_with_the_newest_entries(
         documents in prop::collection::vec((prop::collection::btree_map(0..9_u8, 1..4_u32, 0..9), any::<bool>()), 1..12),
         restart_at in 0..12_usize,
     ) {
@@ -101,7 +101,7 @@ proptest! {
 }
 
 #[test]
-fn a_client_is_told_what_changed_and_a_new_one_everything() {
+fn a_known_client_gets_changes_a_new_one_gets_everything() {
     let mut server = Server::new(1, BOUNDS);
     let mut client = Client::default();
     let first = server.read(&of((0..9).map(|tenant| (tenant, 1))), 1).unwrap();
@@ -115,7 +115,7 @@ fn a_client_is_told_what_changed_and_a_new_one_everything() {
 }
 
 #[test]
-fn nothing_is_published_for_what_changes_no_limit_and_no_origin() {
+fn changes_to_neither_limits_nor_origin_are_not_published() {
     let mut server = Server::new(1, BOUNDS);
     assert_eq!(server.publisher.publish(&LoadedLimits::default(), Instant::now()).map(|_| ()), None, "no limits yet");
     assert_eq!(server.read(&of([(1, 1)]), 1).unwrap().version().sequence, 1);
@@ -148,9 +148,9 @@ fn a_client_older_than_the_history_is_told_everything() {
     assert_eq!(behind(2..7), (false, 1), "five changes are remembered");
     assert_eq!(behind(10..16), (true, 2), "six are not");
 
-    let everybody = |rate| of((0..13).map(move |tenant| (tenant, rate)));
-    client.take(&server.read(&everybody(1), 50).unwrap());
-    assert_eq!(client.take(&server.read(&everybody(2), 51).unwrap()), (true, 13), "a change of too many keys is not");
+    let all_tenants = |rate| of((0..13).map(move |tenant| (tenant, rate)));
+    client.take(&server.read(&all_tenants(1), 50).unwrap());
+    assert_eq!(client.take(&server.read(&all_tenants(2), 51).unwrap()), (true, 13), "a change of too many keys is not");
     assert_eq!(client.take(&server.read(&of([(0, 2)]), 52).unwrap()), (false, 12));
 }
 

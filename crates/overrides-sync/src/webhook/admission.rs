@@ -1,7 +1,7 @@
 //! The messages between Kubernetes and the webhook (`admission.k8s.io/v1`): pure.
 //!
-//! A request is decoded only as far and as strictly as needed: a field that Kubernetes adds must not stop a change. What is not about the ConfigMap
-//! is allowed without a warning. kube's own types of these messages decode more, and fail where the object cannot be decoded.
+//! A request is decoded only as far and as strictly as needed: a field that Kubernetes adds must not block a change. Changes of other objects are allowed
+//! without a warning. kube's own types of these messages decode more, and fail if the object cannot be decoded.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::review::{Review, Rules, review};
 
-/// The request, as far as the webhook reads it.
+/// The fields of the request that the webhook reads.
 #[derive(Deserialize)]
 struct AdmissionReview<'b> {
     #[serde(borrow)]
@@ -46,7 +46,7 @@ struct Kind {
     kind: String,
 }
 
-/// Any object, as far as a label can select it.
+/// The labels of any object.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Object {
@@ -59,7 +59,7 @@ struct Metadata {
     labels: Option<BTreeMap<String, String>>,
 }
 
-/// The answer that Kubernetes reads.
+/// The response.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ReviewAnswer {
@@ -85,18 +85,18 @@ struct Status {
     message: String,
 }
 
-/// The outcome of a review, for metrics.
+/// The result of a review, for metrics.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum ReviewOutcome {
-    /// Nothing was wrong.
+    /// Allowed without warnings.
     Allowed,
     /// Allowed with warnings.
     Warned,
     /// Denied.
     Denied,
-    /// It was about something else.
+    /// A change of another object.
     Passed,
-    /// It could not be judged, and was allowed.
+    /// Allowed without a review.
     Unjudged,
 }
 
@@ -112,10 +112,10 @@ impl ReviewOutcome {
     }
 }
 
-/// An answer, or why Kubernetes would accept none.
+/// A response, or why the request is invalid.
 pub(super) type Answered = Result<(ReviewAnswer, ReviewOutcome), String>;
 
-/// Answers a request. One without a uid has no answer that Kubernetes would accept: an error in one line.
+/// Reviews a request. A request without a uid is an error, since no response would fit it.
 pub(super) fn answer(rules: &Rules, request: &[u8]) -> Answered {
     let request = decode(request)?;
     let uid = request.uid.clone();
@@ -142,13 +142,13 @@ fn content(object: &RawValue) -> serde_json::Result<ConfigMapData> {
     serde_json::from_str::<ConfigMap>(object.get()).map(ConfigMapData::from)
 }
 
-/// Allows a change that could not be judged.
+/// Allows a change that could not be reviewed.
 fn unjudged(uid: String, why: &str) -> ReviewAnswer {
     let warnings = vec![format!("overrides were not checked: {why}")];
     ReviewAnswer::new(uid, Review { denial: None, warnings })
 }
 
-/// Allows the change of this request, with a warning why it was not judged.
+/// Allows the change of this request, with a warning why it was not reviewed.
 pub(super) fn answer_unjudged(request: &[u8], why: &str) -> Result<ReviewAnswer, String> {
     Ok(unjudged(decode(request)?.uid, why))
 }
@@ -161,7 +161,7 @@ fn decode(request: &[u8]) -> Result<Request<'_>, String> {
 
 fn concerns(configmap: &ConfigMapSpec, request: &Request<'_>) -> bool {
     let is_selected = || {
-        // Labels that cannot be read select nothing; the rest of such an object cannot be read either.
+        // Unreadable labels match no selector; such an object could not be reviewed either.
         let object = request.object.and_then(|object| serde_json::from_str::<Object>(object.get()).ok());
         let labels = object.unwrap_or_default().metadata.labels.unwrap_or_default();
         configmap.selects(&request.namespace, &request.name, &labels)

@@ -1,45 +1,45 @@
-//! The review of a change to the ConfigMap: pure, from its content before and after.
+//! The review of a change of the ConfigMap, from its content before and after. Pure.
 //!
-//! A document that Mimir would refuse is denied, and so is a flat key with an impossible value. What is merely passed over is a warning, such as a
-//! field that a Mimir of another version may have. So is what was wrong before: a fix of one problem must not be blocked by another.
+//! A document that Mimir would reject is denied, and so is a flat key with an invalid value. Anything ignored is a warning, such as a field that another
+//! version of Mimir may have. So are problems that existed before: the fix of one problem must not be blocked by another.
 
 use std::collections::HashSet;
 
 use limits::{Checked, Code, Defaults, MimirVersion, Problem, Severity, check};
 use limits_source::{ConfigMapData, ConfigMapSpec};
 
-/// How many reasons a denial lists.
+/// The most reasons in a denial.
 const MOST_REASONS: usize = 10;
-/// Of one reason, in bytes: values of others' making are in it.
+/// The most bytes of a reason, which quotes values of the document.
 const MAX_REASON_BYTES: usize = 1_024;
-/// What Kubernetes shows of one warning, in characters; here in bytes, which are not fewer.
+/// What Kubernetes shows of a warning: so many characters, here bytes to be safe.
 const MAX_WARNING_BYTES: usize = 256;
 /// What Kubernetes shows of all warnings of one request.
 const MAX_WARNINGS_BYTES: usize = 4_096;
 
-/// How a change is judged.
+/// The settings of a review.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
-    /// Which ConfigMap is judged, and which of its keys.
+    /// Which ConfigMap is reviewed, and which of its keys.
     pub(crate) configmap: ConfigMapSpec,
-    /// Laid under every entry.
+    /// The limits below every entry.
     pub(crate) defaults: Defaults,
-    /// Which Mimir it is: it says which fields there are.
+    /// The version of Mimir, which determines the known fields.
     pub(crate) version: MimirVersion,
-    /// Whether a document without tenants is taken at its word.
+    /// Whether a document without tenants is applied.
     pub(crate) allow_empty: bool,
 }
 
-/// The answer.
+/// The result.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Review {
     /// Why the change is denied, if it is.
     pub(crate) denial: Option<String>,
-    /// What the author of the change should know, whether it is denied or not; bounded as Kubernetes bounds it.
+    /// Warnings for the author of the change, denied or not; bounded as Kubernetes bounds them.
     pub(crate) warnings: Vec<String>,
 }
 
-/// Judges a change; `old` is nothing for a ConfigMap that is created.
+/// Reviews a change; `old` is `None` for a new ConfigMap.
 pub(crate) fn review(rules: &Rules, old: Option<&ConfigMapData>, new: &ConfigMapData) -> Review {
     if old.is_some_and(|old| old == new) {
         return Review::default();
@@ -56,22 +56,22 @@ pub(crate) fn review(rules: &Rules, old: Option<&ConfigMapData>, new: &ConfigMap
         if is_fault(problem) && !known.has(problem) {
             reasons.push(problem);
         } else if is_fault(problem) {
-            warnings.push(format!("was there before: {problem}"));
+            warnings.push(format!("existed before: {problem}"));
         } else {
             warnings.push(problem.to_string());
         }
     }
     if before.is_some_and(|(_, before)| before.tenants > 0) && now.tenants == 0 && reasons.is_empty() {
-        // First, so that no bound cuts it off.
+        // First, so that it is never cut off.
         warnings.insert(0, emptied(rules).to_owned());
     }
     Review { denial: denial(&reasons), warnings: bounded(&warnings) }
 }
 
-/// Looks at the keys that would be read; none of them is where it is not known which.
+/// Checks the keys that would be read; none if that is ambiguous.
 fn checked(rules: &Rules, content: &ConfigMapData) -> Checked {
     let selected = rules.configmap.select_keys(content);
-    let mut checked = match selected.is_refused() {
+    let mut checked = match selected.is_rejected() {
         true => Checked { problems: Vec::new(), tenants: 0, refused: true, limits: Vec::new() },
         false => check(&rules.defaults, &rules.version, &selected.documents),
     };
@@ -87,12 +87,12 @@ fn emptied(rules: &Rules) -> &'static str {
     }
 }
 
-/// What was wrong before.
+/// Problems that existed before.
 #[derive(Default)]
 struct KnownFaults<'c> {
-    /// Documents that the change does not touch, where they were refused before: what was good, and is not together with the change, is not known.
+    /// Unchanged documents, if they were rejected before. A document that was good, and is bad together with the change, is not among them.
     untouched: HashSet<&'c str>,
-    /// Faults of flat keys, without their lines, which a change above them moves, and of the set of keys.
+    /// Problems of flat keys and of the set of keys; without lines, which move with changes above them.
     reported: HashSet<(&'c str, Option<&'c str>, Option<&'c str>, &'c str)>,
 }
 
@@ -110,7 +110,7 @@ impl<'c> KnownFaults<'c> {
     }
 }
 
-/// Whether a fault is the same one wherever it says the same: one of a flat key, or of the keys that are there.
+/// Whether problems with the same text are the same problem: those of flat keys and of the set of keys.
 fn is_identified_by_text(problem: &Problem) -> bool {
     problem.severity == Severity::Shadowed || matches!(problem.code, Code::UnreadKey | Code::UnreadableSource)
 }
@@ -127,7 +127,7 @@ fn denial(reasons: &[&Problem]) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
-/// As many warnings as Kubernetes shows, the last of which says how many there are beyond.
+/// As many warnings as Kubernetes shows; the last one says how many more there are.
 fn bounded(warnings: &[String]) -> Vec<String> {
     const ROOM_FOR_THE_LAST: usize = 64;
     let mut left = MAX_WARNINGS_BYTES - ROOM_FOR_THE_LAST;

@@ -78,7 +78,7 @@ impl Running {
         Ok((head.get(9..12).context("an answer has a status")?.parse()?, body.to_owned()))
     }
 
-    async fn ask(&self, name: &str, value: &str) -> anyhow::Result<Value> {
+    async fn review(&self, name: &str, value: &str) -> anyhow::Result<Value> {
         let question = json!({ "request": {
             "uid": "u", "operation": "CREATE", "namespace": "mimir", "name": name,
             "kind": { "group": "", "version": "v1", "kind": "ConfigMap" },
@@ -98,9 +98,9 @@ impl Running {
 #[tokio::test]
 async fn answers_over_tls_and_counts_each_answer() -> anyhow::Result<()> {
     let webhook = start().await?;
-    assert_eq!(webhook.ask("mimir-runtime", "5").await?, json!({ "uid": "u", "allowed": true }));
-    assert_eq!(webhook.ask("another", "x").await?, json!({ "uid": "u", "allowed": true }));
-    assert_eq!(webhook.ask("mimir-runtime", "x").await?["status"]["code"], 422);
+    assert_eq!(webhook.review("mimir-runtime", "5").await?, json!({ "uid": "u", "allowed": true }));
+    assert_eq!(webhook.review("another", "x").await?, json!({ "uid": "u", "allowed": true }));
+    assert_eq!(webhook.review("mimir-runtime", "x").await?["status"]["code"], 422);
     assert_eq!(webhook.send("POST /validate", b"{}").await?.0, 400);
     assert_eq!(webhook.send("GET /validate", b"").await?.0, 405);
     assert_eq!(webhook.send("POST /metrics", b"{}").await?.0, 404);
@@ -122,7 +122,7 @@ async fn a_renewed_certificate_is_used_for_the_next_connection() -> anyhow::Resu
         }
     };
     timeout(Duration::from_secs(20), renewed).await?;
-    assert_eq!(webhook.ask("mimir-runtime", "5").await?["allowed"], true);
+    assert_eq!(webhook.review("mimir-runtime", "5").await?["allowed"], true);
     assert_eq!(webhook.metrics.bad_certificates.get(), 0);
     webhook.end().await
 }

@@ -1,14 +1,13 @@
-//! The webhook's certificate and key, read again when their files change.
+//! The webhook's certificate and key, reloaded when their files change.
 //!
-//! A pair that cannot be used, or of which only one half has changed yet, leaves the last good one in force.
+//! An invalid pair, or a pair of which only one file has changed so far, leaves the last good one in force.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
+use limits_source::read_file;
 use prometheus::IntCounter;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
@@ -19,15 +18,15 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_util::sync::CancellationToken;
 
-/// How often the files are looked at. A change is taken when two looks agree on it, so that a half-written file is not taken for a broken one.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the files are polled. A change is loaded once two polls have read the same, so that a half-written file is not loaded.
+const POLL_EVERY: Duration = Duration::from_secs(1);
 /// The largest file that is read: a chain of certificates has some kilobytes.
 const MAX_FILE_BYTES: u64 = 256 * 1024;
 
-/// Where certificate and key are, both in PEM.
+/// The PEM files of certificate and key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TlsFiles {
-    /// The webhook's certificate, followed by those between it and the one that Kubernetes trusts.
+    /// The webhook's certificate, followed by the intermediate certificates.
     pub(crate) cert: PathBuf,
     /// The certificate's private key.
     pub(crate) key: PathBuf,
@@ -36,11 +35,11 @@ pub(crate) struct TlsFiles {
 /// The content of certificate and key, or why one of them cannot be read.
 type Pair = Result<[Vec<u8>; 2], String>;
 
-/// What connections are accepted with.
+/// The TLS side of the webhook.
 pub(super) struct Tls {
     files: TlsFiles,
     used: Pair,
-    /// What the last look saw.
+    /// The result of the last poll.
     seen: Pair,
     acceptor: watch::Sender<TlsAcceptor>,
 }
@@ -49,7 +48,7 @@ impl Tls {
     /// Reads both files.
     ///
     /// # Errors
-    /// One of them cannot be read or is no PEM, or they do not belong together.
+    /// One of them cannot be read or is no PEM, or the key is not the certificate's.
     pub(super) fn load(files: TlsFiles) -> anyhow::Result<Self> {
         let used = read_pair(&files);
         let acceptor = watch::Sender::new(acceptor(&files, &used)?);
@@ -63,16 +62,16 @@ impl Tls {
 
     /// Follows the files until `stop` is cancelled.
     pub(super) async fn follow(mut self, bad_certificates: IntCounter, stop: CancellationToken) {
-        let mut looks = interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while stop.run_until_cancelled(looks.tick()).await.is_some() {
+        let mut polls = interval(POLL_EVERY);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(polls.tick()).await.is_some() {
             let files = self.files.clone();
             let Ok(seen) = tokio::task::spawn_blocking(move || read_pair(&files)).await else { continue };
-            self.on_look(seen, &bad_certificates);
+            self.on_poll(seen, &bad_certificates);
         }
     }
 
-    fn on_look(&mut self, seen: Pair, bad_certificates: &IntCounter) {
+    fn on_poll(&mut self, seen: Pair, bad_certificates: &IntCounter) {
         if seen == self.seen && seen != self.used {
             self.reload(seen.clone(), bad_certificates);
         }
@@ -90,7 +89,7 @@ impl Tls {
                 tracing::warn!("the webhook keeps its last good certificate: {error:#}");
             }
         }
-        // One that is bad is not tried again either.
+        // An invalid pair is not retried either.
         self.used = seen;
     }
 }
@@ -113,13 +112,7 @@ fn acceptor(files: &TlsFiles, pair: &Pair) -> anyhow::Result<TlsAcceptor> {
 
 fn read_pair(files: &TlsFiles) -> Pair {
     let read = |path: &Path| {
-        let mut text = Vec::new();
-        let read = File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut text));
-        match read {
-            Ok(bytes) if bytes as u64 <= MAX_FILE_BYTES => Ok(text),
-            Ok(_) => Err(format!("{} cannot be read: it has more than {MAX_FILE_BYTES} bytes", path.display())),
-            Err(error) => Err(format!("{} cannot be read: {error}", path.display())),
-        }
+        read_file(path, MAX_FILE_BYTES).map_err(|error| format!("{} cannot be read: {error}", path.display()))
     };
     Ok([read(&files.cert)?, read(&files.key)?])
 }

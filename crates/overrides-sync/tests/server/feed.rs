@@ -1,4 +1,4 @@
-//! What a client of the feed is told.
+//! What a client of the feed receives.
 
 use axum::Router;
 use axum::routing::get;
@@ -54,7 +54,7 @@ async fn a_client_that_comes_back_gets_what_changed_meanwhile() -> anyhow::Resul
 }
 
 #[tokio::test]
-async fn a_client_of_another_server_gets_only_a_version_where_limits_are_the_same() -> anyhow::Result<()> {
+async fn a_client_with_equal_limits_gets_only_a_version() -> anyhow::Result<()> {
     let (one, other) = (Server::start(&document(5, 1), &[]).await?, Server::start(&document(5, 1), &[]).await?);
     let mut client = one.watch(None).await?;
     client.update().await?;
@@ -90,7 +90,7 @@ async fn before_the_first_good_limits_there_are_heartbeats_and_problems() -> any
 }
 
 #[tokio::test]
-async fn a_bad_document_changes_no_limits_and_is_told_as_stale() -> anyhow::Result<()> {
+async fn a_bad_document_changes_no_limits_and_makes_them_stale() -> anyhow::Result<()> {
     let server = Server::start(&document(2, 1), &[]).await?;
     let mut client = server.watch(None).await?;
     client.update().await?;
@@ -127,7 +127,7 @@ async fn large_limits_come_in_parts_of_one_version() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn limits_of_the_cache_are_served_until_their_source_is_read() -> anyhow::Result<()> {
+async fn cached_limits_are_served_until_the_source_is_read() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let cache = format!("--limits-cache={}", folder.path().join("cache").display());
     let server = Server::start(&document(4, 1), &[&cache]).await?;

@@ -33,7 +33,7 @@ async fn it_is_ready_from_the_first_good_limits_on() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn while_it_drains_it_is_unhealthy_and_clients_still_hear_of_changes() -> anyhow::Result<()> {
+async fn while_it_drains_it_is_unhealthy_and_still_sends_changes() -> anyhow::Result<()> {
     let server = Server::start(&document(2, 1), &["--drain-delay=60s"]).await?;
     let mut client = server.watch(None).await?;
     client.update().await?;
@@ -63,7 +63,7 @@ async fn a_drain_ends_streams_in_order() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_holds_a_drain_no_longer_than_its_timeout() -> anyhow::Result<()> {
+async fn a_slow_reader_holds_a_drain_only_until_its_timeout() -> anyhow::Result<()> {
     let server = Server::start(&document(20_000, 1), &["--drain-timeout=300ms"]).await?;
     let endpoint = tonic::transport::Endpoint::from_shared(server.grpc.clone())?;
     let small = endpoint.initial_stream_window_size(65_535).initial_connection_window_size(65_535);

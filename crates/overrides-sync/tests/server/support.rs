@@ -84,7 +84,7 @@ impl Server {
     }
 }
 
-/// A client of the feed that keeps what it is told.
+/// A client of the feed that keeps what it receives.
 pub(crate) struct Client {
     stream: Streaming<WatchResponse>,
     /// Of the limits it has whole.
@@ -155,7 +155,7 @@ impl Client {
         timeout(DEADLINE, reading).await.unwrap_or_else(|_| anyhow::bail!("still waiting for: {what}"))
     }
 
-    /// Reads on until one update more is there, and tells about it.
+    /// Waits for the next update, and returns it.
     pub(crate) async fn update(&mut self) -> anyhow::Result<(bool, usize)> {
         let before = self.updates.len();
         self.until("an update", |client| client.updates.len() > before).await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use proto::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use proto::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitServiceServer;
-use runtime::{Readiness, bounded_connections, health_service, reflection_service};
+use runtime::{Readiness, bounded_connections, health_service, listen, reflection_service};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -61,9 +61,7 @@ pub(super) struct GrpcServer {
 
 impl GrpcServer {
     pub(super) async fn bind(address: SocketAddr, shared: &Shared) -> anyhow::Result<Self> {
-        let listener =
-            TcpListener::bind(address).await.with_context(|| format!("cannot listen for gRPC on {address}"))?;
-        let address = listener.local_addr()?;
+        let (listener, address) = listen("gRPC", address).await?;
         let Shared { pipeline, control, bodies, budget, recorder, metrics, .. } = shared;
 
         // A message over the service's own limit would end in a gRPC error; admission, with the same limit, answers.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use anyhow::Context;
 use edge::{BodyPolicy, Budget, Clock, ControlHandle, ControlWriter, DecodePool, Pipeline, Recorder};
 use limits::{LoadedLimits, Problem};
-use limits_source::{EdgeConfigFeed, HaTrackerFeed, LimitsFeed, Source, SourceExtras};
+use limits_source::{HaTrackerFeed, LimitsFeed, LoadedEdgeConfig, Source, SourceExtras};
 use prometheus::Registry;
 use runtime::{LogHandle, Readiness};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -53,8 +54,9 @@ impl Shared {
             }
         };
         let metrics = self.metrics.clone();
-        limits_changed(&sources.take_over_first(&mut writer).await);
-        tokio::spawn(sources.follow(writer, stop.clone(), limits_changed, move |edge| metrics.set_edge_config(edge)));
+        let edge_changed = move |edge: &LoadedEdgeConfig| metrics.set_edge_config(edge);
+        sources.apply_first(&mut writer, &limits_changed, &edge_changed).await;
+        tokio::spawn(sources.follow(writer, stop.clone(), limits_changed, edge_changed));
         tokio::spawn(evict_idle(Arc::clone(&self.pipeline), self.recorder.clone(), stop));
     }
 
@@ -62,7 +64,7 @@ impl Shared {
         &self,
         default_problems: Vec<Problem>,
         limits: &LimitsFeed,
-        edge: &EdgeConfigFeed,
+        edge: &watch::Receiver<LoadedEdgeConfig>,
         logs: LogHandle,
     ) -> Admin {
         Admin {
@@ -70,7 +72,7 @@ impl Shared {
             recorder: self.recorder.clone(),
             default_problems: default_problems.into(),
             limits: limits.states.clone(),
-            edge: edge.states.clone(),
+            edge: edge.clone(),
             logs,
             budget: Arc::clone(&self.budget),
             max_request_bytes: self.bodies.max_request_bytes,
@@ -86,7 +88,7 @@ impl Shared {
         registry: &Registry,
     ) -> anyhow::Result<Option<JoinHandle<()>>> {
         let ha_tracker = own_tracker.or_else(|| match &extras {
-            SourceExtras::Feed(feed) => Some(feed.ha_tracker.feed.clone()),
+            SourceExtras::Feed(feed) => Some(feed.ha_tracker.clone()),
             _ => None,
         });
         let read = ReadAtScrape {

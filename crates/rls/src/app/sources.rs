@@ -1,52 +1,40 @@
-//! Where limits, edge config, distributors and elections come from, and the one task that makes control states of them.
+//! The sources of limits, edge config, distributors and elections, and the task that turns them into control states.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context;
 use edge::{ControlWriter, TrackerList};
 use limits::{EdgeConfig, LoadedLimits};
-use limits_source::{
-    EdgeConfigFeed, EdgeConfigSource, FeedTracker, HaTrackerFeed, HaTrackerSource, HaTrackerState, HaTrackerUrl,
-    LimitsFeed, LoadedEdgeConfig, SourceExtras,
-};
+use limits_source::{EdgeConfigSource, HaTrackerFeed, HaTrackerState, LimitsFeed, LoadedEdgeConfig, SourceExtras};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// The edge config of a file, or what holds without one.
-pub(super) async fn edge_config(path: Option<PathBuf>, stop: CancellationToken) -> EdgeConfigFeed {
+/// The edge config of a file, or the default.
+pub(super) async fn edge_config(path: Option<PathBuf>, stop: CancellationToken) -> watch::Receiver<LoadedEdgeConfig> {
     match path {
         Some(path) => EdgeConfigSource::new(path).start(stop).await,
-        None => EdgeConfigFeed::fixed(EdgeConfig::default()),
+        None => LoadedEdgeConfig::fixed(EdgeConfig::default()),
     }
 }
 
-/// Has this server ask the HA tracker, if it is to. It does not wait for the first answer.
-pub(super) fn ha_tracker(url: Option<HaTrackerUrl>, stop: CancellationToken) -> anyhow::Result<Option<HaTrackerFeed>> {
-    let source = url.map(HaTrackerSource::new).transpose().context("--ha-tracker-url")?;
-    Ok(source.map(|source| source.start(stop)))
-}
-
-/// A source of one part of the control state. What has ended, or is not there, never changes again.
+/// A source of one part of the control state. One that has ended, or does not exist, never changes again.
 struct Changes<T> {
     states: Option<watch::Receiver<T>>,
+    /// Whether the first state is still to be applied.
+    is_first: bool,
 }
 
 impl<T: Clone> Changes<T> {
     fn new(states: Option<watch::Receiver<T>>) -> Self {
-        Self { states }
+        Self { is_first: states.is_some(), states }
     }
 
-    /// The state now; later calls of [`Changes::next`] give what comes after it.
-    fn now(&mut self) -> Option<T> {
-        self.states.as_mut().map(|states| states.borrow_and_update().clone())
-    }
-
+    /// The current state at first, and then the state after each change.
     async fn next(&mut self) -> T {
         if let Some(states) = &mut self.states {
-            if states.changed().await.is_ok() {
+            if std::mem::take(&mut self.is_first) || states.changed().await.is_ok() {
                 return states.borrow_and_update().clone();
             }
             self.states = None;
@@ -65,10 +53,10 @@ pub(super) struct ControlSources {
 }
 
 impl ControlSources {
-    /// `tracker` is the one that this server asks; without one, what the source of the limits learns of a tracker counts.
+    /// `tracker` is the one that this server polls; without one, the lists of the feed are used.
     pub(super) fn new(
         limits: &LimitsFeed,
-        edge: &EdgeConfigFeed,
+        edge: &watch::Receiver<LoadedEdgeConfig>,
         extras: &SourceExtras,
         tracker: Option<&HaTrackerFeed>,
     ) -> Self {
@@ -76,40 +64,36 @@ impl ControlSources {
             SourceExtras::Feed(feed) => Some(feed),
             _ => None,
         };
-        let told = feed.filter(|_| tracker.is_none()).map(|feed| &feed.ha_tracker);
-        let lists = tracker.or(told.map(|FeedTracker { feed, .. }| feed)).map(|tracker| tracker.states.clone());
+        let of_feed = feed.filter(|_| tracker.is_none());
+        let lists = tracker.or(of_feed.map(|feed| &feed.ha_tracker)).map(|tracker| tracker.states.clone());
         Self {
             limits: Changes::new(Some(limits.states.clone())),
-            edge: Changes::new(Some(edge.states.clone())),
+            edge: Changes::new(Some(edge.clone())),
             distributors: Changes::new(feed.map(|feed| feed.distributors.clone())),
             tracker: Changes::new(lists),
-            is_tracker_polled: Changes::new(told.map(|tracker| tracker.is_asked.clone())),
+            is_tracker_polled: Changes::new(of_feed.map(|feed| feed.has_ha_tracker.clone())),
         }
     }
 
-    /// Takes over what the sources have now, and returns the state of the limits. Waits up to a second for their relabelling rules.
-    pub(super) async fn take_over_first(&mut self, writer: &mut ControlWriter) -> LoadedLimits {
-        let limits = self.limits.now().unwrap_or_default();
-        if let Some(snapshot) = &limits.limits {
-            writer.put_limits(Arc::clone(snapshot)).await;
+    /// Applies the current state of each source. Waits up to a second for the relabelling rules of the limits.
+    pub(super) async fn apply_first(
+        &mut self,
+        writer: &mut ControlWriter,
+        changed_limits: &impl Fn(&LoadedLimits),
+        changed_edge: &impl Fn(&LoadedEdgeConfig),
+    ) {
+        while self.limits.is_first
+            || self.edge.is_first
+            || self.distributors.is_first
+            || self.is_tracker_polled.is_first
+            || self.tracker.is_first
+        {
+            self.apply_next(writer, changed_limits, changed_edge).await;
         }
-        if let Some(edge) = self.edge.now() {
-            writer.put_edge_config(edge.config);
-        }
-        if let Some(Some(count)) = self.distributors.now() {
-            writer.put_distributors(count);
-        }
-        if let Some(polled) = self.is_tracker_polled.now() {
-            writer.put_tracker_polled(is_polled(polled));
-        }
-        if let Some(list) = self.tracker.now().and_then(list_of) {
-            writer.put_list(list).await;
-        }
-        limits
     }
 
-    /// Takes over each change until `stop` is cancelled; `changed_limits` and `changed_edge` are called after theirs. The only task that writes the
-    /// control state.
+    /// Applies each change until `stop` is cancelled; `changed_limits` and `changed_edge` are called after theirs. The only task that writes the control
+    /// state.
     pub(super) async fn follow(
         mut self,
         mut writer: ControlWriter,
@@ -119,39 +103,46 @@ impl ControlSources {
     ) {
         let follow = async {
             loop {
-                let expires = writer.list_expires();
-                tokio::select! {
-                    state = self.limits.next() => {
-                        if let Some(snapshot) = &state.limits {
-                            writer.put_limits(Arc::clone(snapshot)).await;
-                        }
-                        changed_limits(&state);
-                    }
-                    edge = self.edge.next() => {
-                        writer.put_edge_config(Arc::clone(&edge.config));
-                        changed_edge(&edge);
-                    }
-                    count = self.distributors.next() => if let Some(count) = count {
-                        writer.put_distributors(count);
-                    },
-                    polled = self.is_tracker_polled.next() => writer.put_tracker_polled(is_polled(polled)),
-                    state = self.tracker.next() => if let Some(list) = list_of(state) {
-                        writer.put_list(list).await;
-                    },
-                    () = sleep_until(expires.unwrap_or_else(Instant::now)), if expires.is_some() => {
-                        writer.expire_list().await;
-                    }
-                    () = writer.compiled() => {}
-                }
+                self.apply_next(&mut writer, &changed_limits, &changed_edge).await;
             }
         };
         stop.run_until_cancelled(follow).await;
     }
+
+    async fn apply_next(
+        &mut self,
+        writer: &mut ControlWriter,
+        changed_limits: &impl Fn(&LoadedLimits),
+        changed_edge: &impl Fn(&LoadedEdgeConfig),
+    ) {
+        let expires = writer.list_expires();
+        tokio::select! {
+            state = self.limits.next() => {
+                if let Some(snapshot) = &state.limits {
+                    writer.put_limits(Arc::clone(snapshot)).await;
+                }
+                changed_limits(&state);
+            }
+            edge = self.edge.next() => {
+                writer.put_edge_config(Arc::clone(&edge.config));
+                changed_edge(&edge);
+            }
+            count = self.distributors.next() => if let Some(count) = count {
+                writer.put_distributors(count);
+            },
+            polled = self.is_tracker_polled.next() => writer.put_tracker_polled(is_polled(polled)),
+            state = self.tracker.next() => if let Some(list) = list_of(state) {
+                writer.put_list(list).await;
+            },
+            () = sleep_until(expires.unwrap_or_else(Instant::now)), if expires.is_some() => writer.expire_list().await,
+            () = writer.compiled() => {}
+        }
+    }
 }
 
-/// Until an overrides-sync said it, a tracker is taken to be asked: pairs are then charged nothing, rather than the wrong replica.
-fn is_polled(told: Option<bool>) -> bool {
-    told.unwrap_or(true)
+/// Until an overrides-sync has sent it, a tracker is assumed to be polled: pairs are then charged nothing, rather than the wrong replica.
+fn is_polled(sent: Option<bool>) -> bool {
+    sent.unwrap_or(true)
 }
 
 fn list_of(state: HaTrackerState) -> Option<TrackerList> {

@@ -254,7 +254,7 @@ async fn unreadable_bodies_are_forwarded_when_the_operator_says_so() -> anyhow::
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_sent_is_charged_as_a_request_only() -> anyhow::Result<()> {
+async fn a_body_not_sent_is_charged_as_a_request_only() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
     for expected in [200, 200, 429] {
         let mut request = question(&[("x-scope-orgid", "slow")], Vec::new());

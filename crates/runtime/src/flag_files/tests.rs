@@ -27,7 +27,7 @@ fn shared(read: &str, written: &str) -> [Option<String>; 2] {
     let folder = folder();
     let (read, written) = (folder.path().join(read), folder.path().join(written));
     [FlagFile::replaced(CACHE, &written), FlagFile::appended(AUDIT, &written)].map(|written| {
-        refuse_shared_files(&[FlagFile::read(LIMITS, &read), written]).err().map(|error| error.to_string())
+        reject_shared_files(&[FlagFile::read(LIMITS, &read), written]).err().map(|error| error.to_string())
     })
 }
 
@@ -40,7 +40,7 @@ fn refuses(read: &str, written: &str) {
 }
 
 #[test]
-fn a_file_that_is_written_is_nobody_elses_however_it_is_spelled() {
+fn a_written_file_is_never_shared_however_it_is_spelled() {
     for name in ["a", "./a", "folder/../a", "folder/up/a", "link", "chain", "hard", "folder/up/folder/up/link"] {
         refuses("a", name);
         refuses(name, "a");
@@ -77,9 +77,9 @@ fn the_cache_takes_the_name_with_new_behind_it_too() {
 fn files_that_are_only_read_may_be_the_same() {
     let path = Path::new("runtime.yaml");
     let files = [FlagFile::read(LIMITS, path), FlagFile::read("--edge-config", path)];
-    assert!(refuse_shared_files(&files).is_ok());
+    assert!(reject_shared_files(&files).is_ok());
     let both = [FlagFile::replaced(CACHE, path), FlagFile::appended(AUDIT, path)];
-    let error = refuse_shared_files(&both).unwrap_err().to_string();
+    let error = reject_shared_files(&both).unwrap_err().to_string();
     assert_eq!(
         error,
         "--limits-cache runtime.yaml writes to runtime.yaml, which --audit-log names; give --limits-cache a file of its own"

@@ -46,7 +46,7 @@ fn takes_levels_and_filters_and_nothing_that_would_silence_everything() {
 }
 
 #[test]
-fn libraries_that_repeat_themselves_speak_only_if_they_are_named() {
+fn noisy_libraries_log_only_if_the_filter_names_them() {
     let log = |_: &LogHandle| {
         tracing::error!(target: "kube_client::client::builder", "failed with error");
         tracing::warn!(target: "kube_runtime::watcher", "watch list error");
@@ -58,15 +58,16 @@ fn libraries_that_repeat_themselves_speak_only_if_they_are_named() {
 }
 
 #[test]
-fn a_format_is_spelled_as_it_is_shown() {
-    for format in [LogFormat::Text, LogFormat::Json] {
-        assert_eq!(format.to_string().parse(), Ok(format));
+fn a_format_is_text_or_json() {
+    for (name, format) in [("text", LogFormat::Text), ("json", LogFormat::Json)] {
+        assert_eq!(LogFormat::from_str(name, false), Ok(format));
     }
-    assert_eq!("yaml".parse::<LogFormat>(), Err("write text or json".to_owned()));
+    assert!(LogFormat::from_str("yaml", false).is_err());
+    assert_eq!(LogFormat::value_variants().len(), 2);
 }
 
 #[test]
-fn a_text_line_has_level_target_message_and_fields_and_escapes_line_breaks() {
+fn a_text_line_has_all_fields_and_escapes_line_breaks() {
     let text = logged("info", LogFormat::Text, |_| {
         tracing::warn!(target: "edge::test", tenant = "a\nb", samples = 3, "push denied");
     });
@@ -75,7 +76,7 @@ fn a_text_line_has_level_target_message_and_fields_and_escapes_line_breaks() {
 }
 
 #[test]
-fn a_json_line_is_one_object_with_the_fields_beside_the_message() {
+fn a_json_line_is_one_object_with_top_level_fields() {
     let text = logged("info", LogFormat::Json, |_| {
         tracing::warn!(target: "edge::test", tenant = "a\nb", samples = 3, "push denied");
     });
@@ -93,7 +94,7 @@ fn a_json_line_is_one_object_with_the_fields_beside_the_message() {
 }
 
 #[test]
-fn the_filter_changes_while_logs_are_written_and_a_clone_changes_the_same_logs() {
+fn clones_of_the_handle_change_the_filter_while_logging() {
     for format in [LogFormat::Text, LogFormat::Json] {
         let text = logged("info", format, |handle| {
             tracing::debug!("one");
@@ -141,7 +142,7 @@ fn a_reader_that_has_stopped_costs_lines_and_no_waiting() {
     let stopped = gate.lock().unwrap();
     tracing::subscriber::with_default(subscriber, || {
         for line in 0..QUEUED_LINES + 10 {
-            tracing::info!(line, "nobody reads this");
+            tracing::info!(line, "an unread line");
         }
     });
     // One line may be in the writer's hands.

@@ -1,7 +1,7 @@
 //! The count of ready distributors from real EndpointSlices. How long a lower count waits is tested on virtual time beside the code.
 
 use e2e::{ADMIN, KubeApiServer, until};
-use limits_source::{DistributorsSource, KubeClient, ServiceName};
+use limits_source::{KubeClient, NamespacedName, count_distributors};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -31,9 +31,9 @@ fn ready_endpoints_are_counted_and_a_lost_one_still_counts() {
     create(&server, &slice("other", "mimir-ingester", &["10.0.1.1", "10.0.1.2", "10.0.1.3", "10.0.1.4"]));
     let runtime = runtime();
     let counts = runtime.block_on(async {
-        let client = KubeClient::from_kubeconfig(&server.kubeconfig(ADMIN)).await.expect("a kubeconfig");
-        let service = ServiceName { namespace: "mimir".to_owned(), name: "mimir-distributor".to_owned() };
-        DistributorsSource::new(client, service).start(CancellationToken::new())
+        let client = KubeClient::new(Some(server.kubeconfig(ADMIN))).await.expect("a kubeconfig");
+        let service = NamespacedName { namespace: "mimir".to_owned(), name: "mimir-distributor".to_owned() };
+        count_distributors(client, service, CancellationToken::new())
     });
     let count = || counts.borrow().map(std::num::NonZeroU32::get);
     assert_eq!(count(), None);

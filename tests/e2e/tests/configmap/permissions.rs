@@ -92,8 +92,8 @@ fn an_expired_token_is_read_again_from_its_file() {
 
     cluster.server.kill();
     cluster.server.restart_with(&[account("second")]);
-    until("the refused token is a problem", || watched.reports("the API server refuses the credentials (401)"));
-    assert!(watched.counts.refused_credentials.get() > 0);
+    until("the refused token is a problem", || watched.reports("the API server rejects the credentials (401)"));
+    assert!(watched.counts.rejected_credentials.get() > 0);
     assert_eq!(watched.rate("team"), Some(1.0));
     cluster.put(&rates(&[("team", 2)]));
     fs::write(&token, "second").expect("a file");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use e2e::{ADMIN, Cluster, until};
 use limits::{LimitsState, LoadedLimits, TenantLimits};
-use limits_source::{ConfigMapSource, ConfigMapSpec, KubeClient, LimitsFeed, WatchCounts};
+use limits_source::{ConfigMapSpec, Freshness, KubeClient, LimitsFeed, WatchCounts, watch_configmap};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -41,11 +41,11 @@ impl Watched {
     fn with_spec(kubeconfig: &Path, configmap: &str, state: LimitsState, age: Duration) -> Self {
         let runtime = runtime();
         let (feed, counts) = runtime.block_on(async {
-            let client = KubeClient::from_kubeconfig(kubeconfig).await.expect("a kubeconfig");
+            let client = KubeClient::new(Some(kubeconfig.to_owned())).await.expect("a kubeconfig");
             let spec: ConfigMapSpec = configmap.parse().expect("a ConfigMap");
-            let source = ConfigMapSource::new(client, spec, state).restored(age);
-            let counts = source.counts();
-            (source.start(CancellationToken::new()).await, counts)
+            let freshness = Freshness::confirmed_ago(age);
+            let source = watch_configmap(client, spec, state, freshness, CancellationToken::new()).await;
+            (source.limits, source.counts)
         });
         Self { runtime, feed, counts }
     }

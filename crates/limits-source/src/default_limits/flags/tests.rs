@@ -12,7 +12,7 @@ fn refused(text: &str, expected: &[&str]) {
 }
 
 #[test]
-fn every_row_of_the_table_has_a_flag_a_field_and_a_kind_of_its_own() {
+fn every_row_of_the_flag_table_is_complete_and_unique() {
     let rows: Vec<Vec<_>> = TABLE.lines().map(|line| line.split('\t').collect()).collect();
     assert!(rows.len() > 130, "{}", rows.len());
     for row in &rows {
@@ -37,7 +37,7 @@ fn all_spellings_of_go_set_the_field() {
 }
 
 #[test]
-fn booleans_need_no_value_and_take_none_from_the_next_word() {
+fn a_boolean_flag_takes_no_value_from_the_next_argument() {
     yaml("-distributor.ha-tracker.enable-for-all-users", "accept_ha_samples: true\n");
     yaml("-distributor.ha-tracker.enable-for-all-users=F", "accept_ha_samples: false\n");
     yaml("-distributor.ha-tracker.enable-for-all-users false", "accept_ha_samples: true\n");

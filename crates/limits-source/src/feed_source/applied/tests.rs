@@ -25,7 +25,7 @@ fn check(applied: &AppliedLimits, version: &Version, theirs: u64, expected: bool
 }
 
 #[test]
-fn limits_from_a_servers_cache_replace_only_what_was_confirmed_earlier() {
+fn cached_limits_of_a_server_replace_only_older_ones() {
     let applied = applied("u");
     check(&applied, &version("", "", 7), 99, true);
     check(&applied, &version("", "", 7), 101, false);
@@ -34,7 +34,7 @@ fn limits_from_a_servers_cache_replace_only_what_was_confirmed_earlier() {
 }
 
 #[test]
-fn of_two_objects_or_of_what_is_from_our_cache_the_one_confirmed_long_before_does_not_hold() {
+fn limits_confirmed_much_earlier_do_not_replace_newer_ones() {
     for applied in [applied("u"), applied("")] {
         check(&applied, &version("other", "5", 7), 130, true);
         check(&applied, &version("other", "5", 7), 131, false);
@@ -42,7 +42,7 @@ fn of_two_objects_or_of_what_is_from_our_cache_the_one_confirmed_long_before_doe
 }
 
 #[test]
-fn revisions_of_one_object_and_the_first_limits_need_no_time() {
+fn one_objects_revisions_and_the_first_limits_ignore_confirmation_time() {
     check(&applied("u"), &version("u", "11", 7), 9_999, true);
     let nothing = AppliedLimits::new(LimitsState::new(Limits::default(), false));
     check(&nothing, &version("", "", 7), 9_999, true);
@@ -70,7 +70,7 @@ async fn fields_of_a_newer_server_keep_no_limits_from_anybody() {
 }
 
 #[tokio::test]
-async fn the_same_limits_from_a_servers_cache_do_not_make_the_revision_forgotten() {
+async fn equal_limits_from_a_servers_cache_keep_the_revision() {
     let mut applied = applied("u");
     let sum = applied.limits().unwrap().content_sum();
     let change = |version| Change { version, complete: false, put: Vec::new(), removed: Vec::new() };

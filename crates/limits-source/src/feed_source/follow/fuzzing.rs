@@ -22,7 +22,7 @@ impl FeedClient {
     /// A client without limits, on its first stream.
     ///
     /// # Errors
-    /// None: these are URLs, of which nobody is asked.
+    /// Never: nothing is requested from these URLs.
     pub fn new() -> Result<Self, FeedUrlsError> {
         let urls: FeedUrls = "http://localhost:1".parse()?;
         let state = LimitsState::new(TenantLimits::default(), false);
@@ -39,7 +39,7 @@ impl FeedClient {
     /// Takes a message over.
     ///
     /// # Errors
-    /// Why it is not taken.
+    /// Why it is rejected.
     pub async fn take(&mut self, message: WatchResponse) -> Result<(), String> {
         self.follower.take(message, &mut self.state).await.map_err(|refusal| refusal.to_string())
     }

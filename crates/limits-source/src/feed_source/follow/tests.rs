@@ -16,7 +16,7 @@ use crate::Freshness;
 const DEADLINE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Says one thing to everybody, and then heartbeats.
+/// Sends one message to each client, and then heartbeats.
 struct Server {
     age: Duration,
     part: LimitsPart,
@@ -90,14 +90,14 @@ async fn rates_until_3(first: SocketAddr, second: SocketAddr, age: Duration) -> 
 }
 
 #[tokio::test]
-async fn a_server_that_its_source_left_behind_is_left_for_another_one() {
+async fn a_server_that_fell_behind_is_replaced_by_another() {
     let behind = serve(HOUR, everything(2, "10")).await;
     let confirmed = serve(Duration::ZERO, everything(3, "11")).await;
     assert_eq!(rates_until_3(behind, confirmed, 2 * HOUR).await, [1.0, 2.0, 3.0]);
 }
 
 #[tokio::test]
-async fn what_a_server_has_from_a_cache_does_not_replace_what_was_confirmed_later() {
+async fn cached_limits_of_a_server_do_not_replace_newer_ones() {
     let cached = serve(2 * HOUR, everything(2, "")).await;
     let confirmed = serve(Duration::ZERO, everything(3, "11")).await;
     assert_eq!(rates_until_3(cached, confirmed, HOUR).await, [1.0, 3.0]);

@@ -63,7 +63,7 @@ fn elected(count: usize, last: bool) -> ElectedPart {
 }
 
 #[test]
-fn a_list_that_is_too_long_is_refused_once_and_the_next_one_taken() {
+fn an_overlong_list_is_rejected_once_and_the_next_accepted() {
     let mut lists = ElectedLists::default();
     assert_eq!(lists.add(elected(MOST_ELECTED, false)), Ok(None));
     assert_eq!(lists.add(elected(1, false)), Ok(None));

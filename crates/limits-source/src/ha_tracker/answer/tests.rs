@@ -17,7 +17,7 @@ fn entry(fields: &str) -> String {
     )
 }
 
-fn read_list(entries: &[String]) -> Listed {
+fn read_list(entries: &[String]) -> ListedReplicas {
     let json = format!(r#"{{"elected":[{}]}}"#, entries.join(","));
     read(json.as_bytes()).unwrap_or_else(|error| unreachable!("{error}: {json}"))
 }
@@ -37,25 +37,25 @@ fn an_answer_of_mimir_is_read_name_by_name() {
         elected("d", "a\u{fffd}", 1_795_265_056_054, 1_795_265_056_000),
     ];
     assert_eq!(listed.elected, expected);
-    assert_eq!(listed.unreadable, 1, "which replica is written as a\\ufffd cannot be told");
+    assert_eq!(listed.unreadable, 1, "a\\ufffd is ambiguous");
     assert!(listed.first_fault.is_some_and(|fault| fault.contains("replica is not UTF-8")));
 }
 
 #[test]
 fn no_election_at_all_is_an_empty_list() {
     for json in [r#"{"elected":null,"now":"2026-11-21T12:43:54.147957049Z"}"#, r#"{"elected":[]}"#] {
-        assert_eq!(read(json.as_bytes()), Ok(Listed::default()), "{json}");
+        assert_eq!(read(json.as_bytes()), Ok(ListedReplicas::default()), "{json}");
     }
 }
 
 #[test]
-fn an_entry_that_cannot_be_read_takes_the_others_nothing_away() {
+fn an_unreadable_entry_leaves_the_other_entries_intact() {
     #[track_caller]
     fn check(bad: &str, fault: &str) {
         let listed = read_list(&[entry(""), bad.to_owned(), entry(r#","future":[{}]"#)]);
         assert_eq!((listed.elected.len(), listed.unreadable), (2, 1), "{bad}");
-        let told = listed.first_fault.unwrap_or_default();
-        assert!(told.contains(fault) && told.len() < 4 * FAULT_CHARACTERS, "{bad}: {told}");
+        let error = listed.first_fault.unwrap_or_default();
+        assert!(error.contains(fault) && error.len() < 4 * FAULT_CHARACTERS, "{bad}: {error}");
     }
     check("{}", "missing field `userID`");
     check("null", "null");
@@ -87,7 +87,7 @@ fn what_is_no_list_is_no_answer() {
 }
 
 #[test]
-fn a_list_that_is_too_long_is_refused_and_the_longest_is_not() {
+fn an_overlong_list_is_rejected_the_longest_allowed_is_not() {
     let json = |entries: usize| format!(r#"{{"elected":[{}{{}}]}}"#, "{},".repeat(entries - 1));
     assert_eq!(read(json(MAX_ENTRIES).as_bytes()).map(|listed| listed.unreadable), Ok(MAX_ENTRIES));
     let error = read(json(MAX_ENTRIES + 1).as_bytes()).unwrap_err();

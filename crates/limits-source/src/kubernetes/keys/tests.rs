@@ -16,22 +16,22 @@ fn check(chosen: &[&str], keys: &[&str], read: &[&str], problems: &[&str]) {
     let selected = select("mimir/runtime", &chosen, &data);
     assert_eq!(selected.documents.iter().map(|document| document.name).collect::<Vec<_>>(), read);
     assert_eq!(selected.problems.iter().map(ToString::to_string).collect::<Vec<_>>(), problems);
-    assert_eq!(selected.is_refused(), read.is_empty() && !keys.is_empty());
+    assert_eq!(selected.is_rejected(), read.is_empty() && !keys.is_empty());
 }
 
 #[test]
-fn the_key_that_mimir_mounts_is_read_whatever_is_beside_it() {
+fn the_key_mimir_mounts_is_read_whatever_other_keys_exist() {
     check(&[], &["runtime.yaml"], &["runtime.yaml"], &[]);
     check(&[], &["overrides.yaml"], &["overrides.yaml"], &[]);
     let zzz =
         "zzz.yaml: is not read: runtime.yaml is the key that is read; --limits kube:mimir/runtime/KEY names another";
     check(&[], &["runtime.yaml", "zzz.yaml"], &["runtime.yaml"], &[zzz]);
-    let beside = ["NOTES", "mimir.conf"].map(|key| {
+    let others = ["NOTES", "mimir.conf"].map(|key| {
         format!(
             "{key}: is not read: overrides.yaml is the key that is read; --limits kube:mimir/runtime/KEY names another"
         )
     });
-    check(&[], &["NOTES", "mimir.conf", "overrides.yaml"], &["overrides.yaml"], &[&beside[0], &beside[1]]);
+    check(&[], &["NOTES", "mimir.conf", "overrides.yaml"], &["overrides.yaml"], &[&others[0], &others[1]]);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn several_documents_of_which_none_is_mimirs_are_refused() {
 }
 
 #[test]
-fn flat_keys_are_read_beside_a_document_and_alone() {
+fn flat_keys_are_read_others_a_document_and_alone() {
     check(&[], &["a.ingestion_rate", "b.c.request_rate"], &["a.ingestion_rate", "b.c.request_rate"], &[]);
     check(&[], &["a.ingestion_rate", "runtime.yaml"], &["runtime.yaml", "a.ingestion_rate"], &[]);
     let misspelt = data(&[("a.ingestion_rte", "5\n"), ("b.ingestion_rate", "5")], &[]);
@@ -70,7 +70,7 @@ fn flat_keys_are_read_beside_a_document_and_alone() {
 }
 
 #[test]
-fn chosen_keys_are_read_in_their_order_and_nothing_else_is() {
+fn only_chosen_keys_are_read_in_their_order() {
     let unread =
         ["a.ingestion_rate", "c.yaml"].map(|key| format!("{key}: is not read: --limits does not name this key"));
     let keys = ["a.ingestion_rate", "a.yaml", "b.yaml", "c.yaml"];

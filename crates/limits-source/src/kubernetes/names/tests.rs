@@ -1,8 +1,7 @@
 use super::*;
 
 #[track_caller]
-fn check<T: FromStr<Err = ObjectNameError> + fmt::Display>(text: &str, expected: Result<(), &str>) {
-    let read = text.parse::<T>();
+fn check<T: fmt::Display>(text: &str, read: Result<T, ObjectNameError>, expected: Result<(), &str>) {
     match expected {
         Ok(()) => assert_eq!(read.unwrap_or_else(|error| unreachable!("{error}")).to_string(), text),
         Err(part) => {
@@ -12,24 +11,34 @@ fn check<T: FromStr<Err = ObjectNameError> + fmt::Display>(text: &str, expected:
     }
 }
 
+#[track_caller]
+fn check_configmap(text: &str, expected: Result<(), &str>) {
+    check(text, text.parse::<ConfigMapSpec>(), expected);
+}
+
+#[track_caller]
+fn check_service(text: &str, expected: Result<(), &str>) {
+    check(text, NamespacedName::of_service(text), expected);
+}
+
 #[test]
 fn reads_what_kubernetes_takes_and_says_what_it_does_not() {
     let longest = format!("a/{}", "b".repeat(253));
-    check::<ConfigMapName>("mimir/mimir-runtime", Ok(()));
-    check::<ConfigMapName>("0/a.b-c.9", Ok(()));
-    check::<ConfigMapName>(&longest, Ok(()));
-    check::<ConfigMapName>(&format!("{longest}b"), Err("1 to 253 characters out of a-z, 0-9, - and ."));
-    check::<ConfigMapName>("mimir-runtime", Err("write NAMESPACE/NAME"));
-    check::<ConfigMapName>("/a", Err("is no namespace"));
-    check::<ConfigMapName>("a.b/c", Err("is no namespace"));
-    check::<ConfigMapName>(&format!("{}/c", "a".repeat(64)), Err("is no namespace"));
-    for name in ["", "a/b", "A", "a_b", "-a", "a-", "a..b", ".a", "a.", "a b", "ä"] {
-        check::<ConfigMapName>(&format!("a/{name}"), Err("is no name of a ConfigMap"));
+    check_configmap("mimir/mimir-runtime", Ok(()));
+    check_configmap("0/a.b-c.9", Ok(()));
+    check_configmap(&longest, Ok(()));
+    check_configmap(&format!("{longest}b"), Err("1 to 253 characters out of a-z, 0-9, - and ."));
+    check_configmap("mimir-runtime", Err("write NAMESPACE/NAME"));
+    check_configmap("/a", Err("is no namespace"));
+    check_configmap("a.b/c", Err("is no namespace"));
+    check_configmap(&format!("{}/c", "a".repeat(64)), Err("is no namespace"));
+    for name in ["", "A", "a_b", "-a", "a-", "a..b", ".a", "a.", "a b", "ä"] {
+        check_configmap(&format!("a/{name}"), Err("is no name of a ConfigMap"));
     }
-    check::<ServiceName>("mimir/mimir-distributor", Ok(()));
-    check::<ServiceName>(&format!("a/{}", "b".repeat(63)), Ok(()));
+    check_service("mimir/mimir-distributor", Ok(()));
+    check_service(&format!("a/{}", "b".repeat(63)), Ok(()));
     for name in ["", "a.b", "A", &"b".repeat(64)] {
-        check::<ServiceName>(&format!("a/{name}"), Err("is no name of a Service: it takes 1 to 63 characters"));
+        check_service(&format!("a/{name}"), Err("is no name of a Service: it takes 1 to 63 characters"));
     }
 }
 
@@ -71,7 +80,7 @@ fn what_kubernetes_does_not_take_is_refused() {
 }
 
 #[test]
-fn an_object_is_selected_by_its_namespace_and_name_or_label() {
+fn a_configmap_is_selected_by_namespace_and_name_or_label() {
     let labels = |value: &str| BTreeMap::from([("app".to_owned(), value.to_owned())]);
     let by_name = check_spec("mimir/runtime", "mimir/runtime", &[]);
     assert!(by_name.selects("mimir", "runtime", &labels("x")) && !by_name.selects("mimir", "other", &labels("x")));

@@ -12,8 +12,8 @@ fn content(uid: &str, version: &str, data: &[(&str, &str)]) -> Content {
 }
 
 fn revisions() -> Revisions {
-    let name = ConfigMapName { namespace: "mimir".to_owned(), name: "mimir-runtime".to_owned() };
-    Revisions::new(name.into(), LimitsState::new(TenantLimits::default(), false), ObjectNames::default())
+    let spec = "mimir/mimir-runtime".parse().unwrap();
+    Revisions::new(spec, LimitsState::new(TenantLimits::default(), false), LastReadName::default())
 }
 
 fn read(version: &str, text: &str) -> Revisions {
@@ -51,7 +51,7 @@ fn a_document_and_flat_keys_are_one_set() {
 }
 
 #[test]
-fn problems_are_those_of_the_object_that_was_read_even_where_nothing_of_it_was_taken() {
+fn problems_follow_the_object_read_even_if_it_is_rejected() {
     let bad = [("runtime.yaml", "overrides: {a: {ingestion_rate: fast}}")];
     let (mut never_good, mut replaced) = (revisions(), read("9", "overrides: {a: {}}"));
     for revisions in [&mut never_good, &mut replaced] {
@@ -63,7 +63,7 @@ fn problems_are_those_of_the_object_that_was_read_even_where_nothing_of_it_was_t
 }
 
 #[test]
-fn a_refused_document_keeps_the_limits_and_the_revision_that_they_are_from() {
+fn a_rejected_document_keeps_the_limits_and_their_revision() {
     let mut revisions = read("9", "overrides: {a: {}}");
     revisions.apply(&content("u", "10", &[("runtime.yaml", "overrides: {a: {ingestion_rate: fast}}")]));
     let (tenants, version, problems) = seen(&revisions);
@@ -82,7 +82,7 @@ fn an_object_without_data_is_an_emptied_document() {
 }
 
 #[test]
-fn a_deletion_keeps_the_limits_until_the_object_is_made_again() {
+fn a_deletion_keeps_the_limits_until_the_object_is_recreated() {
     let mut revisions = read("9", "overrides: {a: {}}");
     assert!(revisions.set_missing(true) && !revisions.set_missing(true));
     let deleted =
@@ -95,17 +95,17 @@ fn a_deletion_keeps_the_limits_until_the_object_is_made_again() {
 }
 
 #[test]
-fn what_keeps_the_object_from_being_read_is_a_problem_beside_the_documents() {
+fn a_read_error_is_a_problem_besides_those_of_documents() {
     let mut revisions = read("9", "a.ingestion_rate: fast\n");
     assert!(revisions.set_errors(vec!["no answer".to_owned()]));
-    assert!(!revisions.set_errors(vec!["no answer".to_owned()]), "told once");
+    assert!(!revisions.set_errors(vec!["no answer".to_owned()]), "reported once");
     assert_eq!(seen(&revisions).2.len(), 2);
     assert!(revisions.set_errors(vec![]));
     assert_eq!(seen(&revisions).2.len(), 1);
 }
 
 #[test]
-fn an_object_that_never_was_is_told_apart_from_a_deleted_one() {
+fn a_missing_object_and_a_deleted_object_are_different_problems() {
     let mut revisions = revisions();
     revisions.set_missing(true);
     let expected = "mimir/mimir-runtime: the ConfigMap does not exist; create it, or name the one that Mimir reads";
@@ -113,7 +113,7 @@ fn an_object_that_never_was_is_told_apart_from_a_deleted_one() {
 }
 
 #[test]
-fn keys_of_which_none_is_known_to_be_mimirs_change_nothing() {
+fn ambiguous_keys_change_nothing() {
     let mut revisions = read("9", "overrides: {a: {}}");
     let document = "overrides: {a: {}, b: {}}";
     revisions.apply(&content("u", "10", &[("one.yaml", document), ("two.yaml", document)]));
@@ -127,14 +127,14 @@ fn keys_of_which_none_is_known_to_be_mimirs_change_nothing() {
         &[("one.yaml", document), ("runtime.yaml", "overrides: {a: {}, c: {}, d: {}}")],
     ));
     let (tenants, version, problems) = seen(&revisions);
-    assert_eq!((tenants, version.as_deref(), problems.len()), (3, Some("11"), 1), "the other key is told of");
+    assert_eq!((tenants, version.as_deref(), problems.len()), (3, Some("11"), 1), "the other key is reported");
     assert!(revisions.is_in_force());
 }
 
 #[test]
-fn what_is_wrong_with_an_object_that_a_label_selects_goes_by_its_name() {
+fn problems_of_an_object_selected_by_label_carry_its_name() {
     let spec: ConfigMapSpec = "mimir/app=runtime".parse().unwrap();
-    let names = ObjectNames::default();
+    let names = LastReadName::default();
     let mut revisions = Revisions::new(spec, LimitsState::new(TenantLimits::default(), false), names.clone());
     revisions.set_missing(true);
     let nothing = "mimir/app=runtime: no ConfigMap has the label; add it to the one that Mimir reads, or name that one";
@@ -175,7 +175,7 @@ fn an_object_without_data_has_no_keys() {
 }
 
 #[test]
-fn the_newest_object_is_read_and_of_one_second_the_last_name() {
+fn the_newest_object_is_read_and_names_break_ties() {
     let name = |objects| newest(objects, |object: &ConfigMap| &object.metadata).and_then(|object| object.metadata.name);
     assert_eq!(name(vec![object("z", &at(1)), object("a", &at(2))]).as_deref(), Some("a"));
     assert_eq!(name(vec![object("b", &at(2)), object("a", &at(2))]).as_deref(), Some("b"));

@@ -2,8 +2,8 @@ use limits::Code;
 
 use super::*;
 
-fn configmap(name: &str) -> ConfigMapName {
-    ConfigMapName { namespace: "mimir".to_owned(), name: name.to_owned() }
+fn configmap(name: &str) -> NamespacedName {
+    NamespacedName { namespace: "mimir".to_owned(), name: name.to_owned() }
 }
 
 fn origin(uid: &str) -> ObjectRevision {
@@ -29,7 +29,7 @@ fn only(problem: Problem) -> Note {
 }
 
 #[test]
-fn a_note_says_what_the_problem_says_and_is_about_the_configmap() -> serde_json::Result<()> {
+fn an_event_has_the_problems_text_and_regards_the_configmap() -> serde_json::Result<()> {
     let note = only(problem(Severity::Rejected, "field ingestion_rate is wrong"));
     let observed = MicroTime(k8s_openapi::jiff::Timestamp::UNIX_EPOCH);
     let event = serde_json::to_value(note.event(&configmap("mimir-runtime"), &origin("u"), "pod-1", observed))?;
@@ -51,7 +51,7 @@ fn a_note_says_what_the_problem_says_and_is_about_the_configmap() -> serde_json:
 }
 
 #[test]
-fn a_name_is_the_same_for_one_problem_of_one_object_and_no_other() {
+fn each_problem_of_each_object_has_its_own_event_name() {
     let name = |uid: &str, problem: Problem| notes(&configmap("c"), &origin(uid), &[problem]).remove(0).name;
     let first = name("u", problem(Severity::Kept, "wrong"));
     assert!(first.len() == 18 && first.starts_with("c."), "{first}");
@@ -68,7 +68,7 @@ fn a_name_fits_beside_the_longest_name_of_a_configmap() {
         let long = format!("{}{}{}", "a".repeat(235), cut_at, "b".repeat(17));
         let name = &notes(&configmap(&long), &origin("u"), &[problem(Severity::Kept, "wrong")]).remove(0).name;
         assert!(name.len() <= 253 && !name.contains("..") && !name.contains("-."), "{name}");
-        assert!(format!("n/{name}").parse::<ConfigMapName>().is_ok(), "{name}");
+        assert!(format!("n/{name}").parse::<limits_source::ConfigMapSpec>().is_ok(), "{name}");
     }
 }
 
@@ -100,7 +100,7 @@ fn what_is_found_twice_is_told_once() {
 }
 
 #[test]
-fn what_is_wrong_with_the_way_to_the_configmap_is_not_told_on_it() {
+fn problems_of_reaching_the_configmap_cause_no_event() {
     let unread = Problem { document: "mimir/c".to_owned(), ..problem(Severity::Kept, "the ConfigMap cannot be read") };
     assert_eq!(notes(&configmap("c"), &origin("u"), &[unread]), []);
 }

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// A question about the ConfigMap, as Kubernetes asks it.
+/// A request about the ConfigMap, as Kubernetes sends it.
 fn question(old: &Value, new: &Value) -> Value {
     let object = |data: &Value| match data {
         Value::Null => Value::Null,

@@ -1,5 +1,3 @@
-use limits_source::ConfigMapName;
-
 use super::*;
 
 const GOOD: &[(&str, &str)] = &[("runtime.yaml", "overrides: {a: {ingestion_rate: 5}}")];
@@ -10,9 +8,9 @@ fn content(documents: &[(&str, &str)]) -> ConfigMapData {
 }
 
 fn rules(allow_empty: bool) -> Rules {
-    let name = ConfigMapName { namespace: "mimir".to_owned(), name: "runtime".to_owned() };
+    let configmap = "mimir/runtime".parse().unwrap();
     let (defaults, version) = (Defaults::default(), MimirVersion::default());
-    Rules { configmap: name.into(), defaults, version, allow_empty }
+    Rules { configmap, defaults, version, allow_empty }
 }
 
 #[track_caller]
@@ -40,7 +38,7 @@ fn a_flat_key_with_an_impossible_value_is_denied() {
 }
 
 #[test]
-fn an_unknown_name_is_denied_where_mimirs_fields_are_known_and_a_warning_elsewhere() {
+fn an_unknown_field_is_denied_only_for_known_versions() {
     let new = [("runtime.yaml", "overrides:\n  a:\n    ingestion_rte: 5\n")];
     let denial = "runtime.yaml:3: tenant a: field ingestion_rte is unknown to Mimir 3.1; did you mean ingestion_rate?; \
                   the whole document is refused; Mimir says: load file: yaml: unmarshal errors: line 3: field ingestion_rte \
@@ -54,7 +52,7 @@ fn an_unknown_name_is_denied_where_mimirs_fields_are_known_and_a_warning_elsewhe
 }
 
 #[test]
-fn good_documents_and_changes_beside_them_are_let_through_in_silence() {
+fn good_documents_and_unrelated_changes_are_allowed_without_warnings() {
     check(None, GOOD, None, &[]);
     check(Some(GOOD), &[("runtime.yaml", "overrides: {a: {ingestion_rate: 6}, b: {}}")], None, &[]);
     check(None, &[], None, &[]);
@@ -71,13 +69,12 @@ fn a_change_that_leaves_the_data_alone_is_never_denied() {
 fn one_thing_can_be_mended_at_a_time() {
     let before = [("a.ingestion_rate", "fast"), ("b.ingestion_rate", "slow")];
     let known =
-        "was there before: b.ingestion_rate: tenant b: field ingestion_rate is \"slow\": write a number such as 10000";
+        "existed before: b.ingestion_rate: tenant b: field ingestion_rate is \"slow\": write a number such as 10000";
     check(Some(&before), &[("a.ingestion_rate", "5"), ("b.ingestion_rate", "slow")], None, &[known]);
     let denial = "b.ingestion_rate: tenant b: field ingestion_rate is \"slower\": write a number such as 10000";
     check(Some(&before), &[("a.ingestion_rate", "5"), ("b.ingestion_rate", "slower")], Some(denial), &[]);
 
-    let moved =
-        "was there before: flat.yaml:2: tenant b: field ingestion_rate is \"slow\": write a number such as 10000";
+    let moved = "existed before: flat.yaml:2: tenant b: field ingestion_rate is \"slow\": write a number such as 10000";
     check(
         Some(&[("flat.yaml", "b.ingestion_rate: slow")]),
         &[("flat.yaml", "a.ingestion_rate: 5\nb.ingestion_rate: slow")],
@@ -86,9 +83,9 @@ fn one_thing_can_be_mended_at_a_time() {
     );
 
     let bad = ("runtime.yaml", "overrides: [a]");
-    let untouched = "was there before: runtime.yaml:1: field overrides is a list: write a mapping of tenants with their limits; the whole document is refused";
+    let untouched = "existed before: runtime.yaml:1: field overrides is a list: write a mapping of tenants with their limits; the whole document is refused";
     check(Some(&[bad]), &[bad, ("a.ingestion_rate", "5")], None, &[untouched]);
-    // Mimir refuses it still, whatever was mended in it.
+    // Mimir still rejects it, whatever was fixed in it.
     let half = [("runtime.yaml", "overrides: {a: {ingestion_rate: fast, request_rate: 1}}")];
     let denial = "runtime.yaml:1: tenant a: field ingestion_rate is \"fast\": write a number such as 10000; the whole document is refused; \
                   Mimir says: load file: yaml: unmarshal errors: line 3: cannot unmarshal !!str `fast` into float64";
@@ -124,20 +121,20 @@ fn keys_that_are_not_read_are_warnings_and_not_judged() {
 }
 
 #[test]
-fn keys_of_which_none_is_known_to_be_mimirs_are_denied_unless_they_were_there() {
+fn ambiguous_keys_are_denied_unless_they_existed_before() {
     let both = [("a.yaml", "overrides: {}"), ("b.yaml", "overrides: {}")];
     let denial = "data: several keys can be the runtime configuration (a.yaml, b.yaml), and none of them is read; say which one Mimir reads: \
                   --limits kube:mimir/runtime/KEY, or KEY,KEY for several that Mimir merges from left to right";
     check(Some(GOOD), &both, Some(denial), &[]);
     let change = [("a.yaml", "overrides: {a: {}}"), both[1]];
-    let warning = format!("was there before: {denial}");
+    let warning = format!("existed before: {denial}");
     let shown = review(&rules(false), Some(&content(&both)), &content(&change));
     assert_eq!(shown.denial, None);
     assert!(shown.warnings.len() == 1 && warning.starts_with(shown.warnings[0].trim_end_matches('…')), "{shown:?}");
 }
 
 #[test]
-fn a_good_key_that_is_broken_by_another_one_is_denied() {
+fn a_key_that_breaks_a_good_one_is_denied() {
     let chosen =
         Rules { configmap: "mimir/runtime/a.yaml,b.yaml".parse().unwrap_or_else(|_| unreachable!()), ..rules(false) };
     let good = ("a.yaml", "overrides: {a: {ha_tracker_failover_timeout: 30s}}");

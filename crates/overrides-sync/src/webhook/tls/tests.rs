@@ -22,7 +22,7 @@ fn files(folder: &TempDir, Made { cert, key }: &Made) -> anyhow::Result<TlsFiles
 }
 
 #[test]
-fn a_pair_that_cannot_be_used_is_an_error_that_names_the_file() -> anyhow::Result<()> {
+fn an_unusable_certificate_or_key_is_named_in_the_error() -> anyhow::Result<()> {
     let (folder, first, second) = (tempfile::tempdir()?, pair()?, pair()?);
     let mixed = Made { cert: first.cert.clone(), key: second.key };
     let junk = Made { cert: "junk".to_owned(), key: first.key.clone() };
@@ -51,7 +51,7 @@ fn a_new_pair_is_taken_once_both_halves_are_there() -> anyhow::Result<()> {
     let mut tls = Tls::load(files.clone())?;
     let mut acceptor = tls.acceptor();
     let mut look = |counts: &IntCounter| {
-        tls.on_look(read_pair(&files), counts);
+        tls.on_poll(read_pair(&files), counts);
         let changed = acceptor.has_changed().unwrap_or(false);
         acceptor.mark_unchanged();
         (changed, counts.get())
