@@ -114,7 +114,7 @@ impl Pipeline {
         verdict: &mut Verdict,
     ) -> Stop {
         let charged = match decoded {
-            Decoded::NotDecoded => Ok(AllowReason::BodyNotDecoded),
+            Decoded::Skipped => Ok(AllowReason::BodyNotDecoded),
             Decoded::Push(decoded) => {
                 self.charge_decoded(applicable, DecodedPush { skips_validation, ..*decoded }, charge, verdict)
             }

@@ -73,7 +73,7 @@ pub(crate) struct DecodedPush {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Decoded {
     /// The body was not sent, or bodies are not decoded.
-    NotDecoded,
+    Skipped,
     Push(Box<DecodedPush>),
     Unreadable(BodyError),
     /// The edge failed to decode it, and logged that.
@@ -87,7 +87,7 @@ pub(crate) fn body_of<'p>(push: &'p Push, policy: &BodyPolicy) -> Result<&'p Byt
         PushBody::Counted(counts) if policy.decode => {
             Err(Decoded::Push(Box::new(DecodedPush { counts: *counts, ..DecodedPush::default() })))
         }
-        _ => Err(Decoded::NotDecoded),
+        _ => Err(Decoded::Skipped),
     }
 }
 
