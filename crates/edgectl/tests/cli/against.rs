@@ -10,7 +10,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::{Finished, edgectl};
+use crate::{Finished, docs, edgectl};
 
 const CONFIG: &str = "target: all\nlimits:\n    ingestion_rate: 50\n    ingestion_burst_size: 60\n";
 /// As Mimir writes it with `?mode=diff`.
@@ -85,6 +85,18 @@ fn each_difference_names_tenant_field_and_both_values() {
         ]
     );
     assert!(lines[3].ends_with(", 2 differences"), "{finished:?}");
+}
+
+#[test]
+fn the_docs_example_of_a_difference_is_what_is_printed() {
+    let (file, printed) = docs::against();
+    let mimir = Mimir::start(
+        "overrides: {team-a: {ingestion_rate: 40000, ingestion_burst_size: 500000}, team-b: {ingestion_rate: 50}}",
+    );
+    let url = mimir.url();
+    let finished = check(file, &["--against", &url]);
+    let expected = printed.replace("runtime.yaml", "a.yaml").replace("http://127.0.0.1:8080", &url);
+    assert_eq!((finished.code, finished.out), (Some(1), expected));
 }
 
 #[test]

@@ -25,6 +25,12 @@ fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
     text.split(begin.as_str()).skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect()
 }
 
+/// The first file of the docs, and what they print of its difference from a running Mimir.
+pub(crate) fn against() -> (&'static str, &'static str) {
+    let first = |heading, language| *blocks(section(heading), language).first().unwrap();
+    (first("## An example", "yaml"), first("## Against a running Mimir", "text"))
+}
+
 /// A folder with the files that the docs begin with.
 fn example() -> TempDir {
     let folder = TempDir::new().unwrap();

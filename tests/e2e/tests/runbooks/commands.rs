@@ -58,16 +58,36 @@ fn a_push_reaches(shell: &OperatorShell, place: &Upstream, other: &Upstream) {
     assert_eq!((place.requests().len(), other.requests().len()), before);
 }
 
+/// Saves the values files of docs/kubernetes.md where the commands run.
+fn save_values(shell: &OperatorShell) {
+    let page = fs::read_to_string(repository().join("docs/kubernetes.md")).expect("the page");
+    let files: Vec<&str> = page.split("```yaml\n# ").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(files.len(), 3, "the page's values files");
+    for file in files {
+        let (name, values) = file.split_once('\n').expect("a file has a name");
+        shell.run(&format!("cat > {name} <<'END'\n{values}END\n"));
+    }
+}
+
 #[test]
 fn the_readmes_installation_works_together() {
     let (shell, _mimir, _envoy) = start();
     let readme = fs::read_to_string(repository().join("README.md")).expect("the README");
     let installs: Vec<String> = blocks(&readme).into_iter().filter(|block| block.contains("helm install")).collect();
     assert_eq!(installs.len(), 1, "the README's installation");
+    save_values(&shell);
     shell.run(&installs.concat());
-    let deployments =
-        "kubectl get deployments --namespace mimir-edge-enforcement --output jsonpath='{.items[*].metadata.name}'";
-    assert_eq!(shell.run(deployments), "mimir-envoy mimir-rls overrides-sync");
+    let deployments = |path: &str| {
+        shell.run(&format!(
+            "kubectl get deployments --namespace mimir-edge-enforcement --output jsonpath='{{.items[*].{path}}}'"
+        ))
+    };
+    assert_eq!(deployments("metadata.name"), "mimir-envoy mimir-rls overrides-sync");
+    let images = ["mimir-envoy", "mimir-rls", "overrides-sync"].map(|name| format!("HOST/OWNER/{name}:v0.1.0"));
+    assert_eq!(deployments("spec.template.spec.containers[0].image"), images.join(" "));
+    let arguments = deployments("spec.template.spec.containers[0].args");
+    assert_eq!(arguments.matches("http://mimir-distributor.mimir:8080").count(), 3, "{arguments}");
+    assert!(arguments.contains("mimir/mimir-distributor-headless"), "{arguments}");
     let asks = "address: mimir-rls.mimir-edge-enforcement.svc.cluster.local, port_value: 8081 ";
     envoy_has(&shell, "the installation", &[asks, "cluster: mimir\n"]);
 }
@@ -148,6 +168,11 @@ fn each_rollback_command_does_what_the_runbook_says() {
         }
         if block.contains("1% mimir_envoy") {
             assert!(nginx_conf(&shell).contains("{ 1% mimir_envoy;"), "the share is not 1 %");
+        }
+        if block.contains("edgeConfig.tenants.team-a") {
+            let edge = shell
+                .run("kubectl get configmap mimir-rls-edge-config --namespace mimir-edge-enforcement --output yaml");
+            assert_eq!(edge.contains("mode: shadow"), block.contains("mode=shadow"), "after\n{block}{edge}");
         }
         if block.contains("--replicas=0") {
             assert_eq!(

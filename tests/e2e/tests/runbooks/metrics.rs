@@ -37,7 +37,9 @@ fn exported(page: &str, names: &mut BTreeSet<String>) {
 #[test]
 fn every_named_metric_exists() {
     let folder = tempfile::tempdir().expect("a folder can be made");
-    let limits = WatchedFile::of("overrides: { small: { ingestion_rate: 0.001, ingestion_burst_size: 1 } }");
+    let limits = WatchedFile::of(
+        "overrides: { small: { ingestion_rate: 0.001, ingestion_burst_size: 1 }, seldom: { request_rate: 0.001, request_burst_size: 1 } }",
+    );
     let mimir = Mimir::start(&folder.path().join("mimir"), Path::new(&limits.path()));
     let edge = Edge::builder()
         .upstream(mimir.port())
@@ -46,6 +48,8 @@ fn every_named_metric_exists() {
     let over = push_request("small", &samples(2).bytes);
     // Mimir makes a series of what it has rejected only once it has.
     assert_eq!(send(mimir.port(), &over).status, 429);
+    let seldom = push_request("seldom", &samples(1).bytes);
+    assert_eq!([(); 2].map(|()| send(mimir.port(), &seldom).status), [200, 429]);
     assert_eq!(edge.send(&over).status, 429);
     assert_eq!(edge.push("team", &samples(1).bytes).status, 200);
 
