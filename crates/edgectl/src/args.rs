@@ -15,7 +15,7 @@ mod check;
 
 pub(crate) use check::{CheckArgs, Format};
 
-/// A push of more samples than this is no push anybody sends, and would fill the memory of this program.
+/// More samples are no real push, and would need too much memory.
 const MAX_SAMPLES_PER_PUSH: u64 = 10_000_000;
 
 const EXIT_CODES: &str = "\
@@ -30,17 +30,17 @@ Exit codes:
 
 const LOAD_HELP: &str = "\
 The load is open-loop: with --rate, push number k (from 0) is due k x samples per push / rate seconds after the \
-start, however long answers take. A push that is late goes as soon as a worker is free; one that no worker was free \
-for before the end is not sent and reported as unsent. Each worker has one keep-alive connection and series of its \
+start, however long answers take. A late push is sent as soon as a worker is free; one without a free worker before the \
+end is not sent and reported as unsent. Each worker has one keep-alive connection and series of its \
 own. Redirects are not followed.
 
-Accepted means an answer of 2xx; every other answer is refused; no answer at all is unanswered. `elapsed_seconds` is \
-the time from handing the first push to its connection to the end of the last answer. So a tenant with a limit on \
-samples per second and a burst, whose bucket is full at the start and who is offered more than that all the time, \
-has `samples_accepted` of limit x elapsed_seconds + burst, give or take one push.
+A push is accepted if the answer is 2xx, refused for any other answer, and unanswered without one. `elapsed_seconds` is \
+the time from the start of the first push to the end of the last answer. So a tenant with a limit in samples per second \
+and a burst, whose bucket is full at the start and whose load always exceeds the limit, has `samples_accepted` of \
+limit x elapsed_seconds + burst, give or take one push.
 
-Ctrl-C ends the sending and still reports; a second one doesn't wait for answers either. Sample times are now, \
-rising by a millisecond in each series: above 1000 samples/s of one series they run ahead of the clock.
+Ctrl-C stops sending and still reports; a second one doesn't wait for answers either. Sample times start at now and \
+rise by a millisecond in each series: above 1000 samples/s of one series they run ahead of the clock.
 
 Https servers are verified against the system's certificates, or those in the file that SSL_CERT_FILE names.
 
@@ -74,7 +74,7 @@ pub(crate) struct LoadArgs {
     #[arg(long, default_value = "http://127.0.0.1:8080/api/v1/push", value_parser = Url::parse)]
     pub(crate) url: Url,
 
-    /// Tenant of the pushes (X-Scope-OrgID). Several: push after push in turn. None: no such header is sent
+    /// Tenant of the pushes (X-Scope-OrgID). Several tenants take turns. Without one, no such header is sent
     #[arg(long = "tenant", value_name = "TENANT", value_parser = header_value)]
     pub(crate) tenants: Vec<HeaderValue>,
 
@@ -86,8 +86,8 @@ pub(crate) struct LoadArgs {
     #[arg(long, default_value = "10s", value_parser = some_duration)]
     pub(crate) duration: Duration,
 
-    /// Samples offered per second, over all workers and tenants; fractions are allowed. 0: as fast as it goes
-    // The full path keeps clap from taking the option for one that may be left out.
+    /// Samples per second, over all workers and tenants; fractions are allowed. 0: as fast as possible
+    // The full path keeps clap from treating it as an optional flag.
     #[arg(long, value_name = "SAMPLES_PER_SECOND", default_value = "0", value_parser = rate)]
     pub(crate) rate: std::option::Option<f64>,
 
@@ -107,7 +107,7 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "NAME", default_value = "edgectl")]
     pub(crate) job: String,
 
-    /// Header to add to every push, or to send instead of the one this program would send. Repeatable
+    /// Header to add to every push, or to replace one that this program sends. Repeatable
     #[arg(long = "header", value_name = "NAME:VALUE", value_parser = header)]
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 
@@ -119,18 +119,18 @@ pub(crate) struct LoadArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Print progress to standard error each second, even if that is no terminal
+    /// Print progress to standard error every second, even if that is no terminal
     #[arg(long)]
     pub(crate) progress: bool,
 }
 
-/// Reads a command line, the name of the program first.
+/// Parses a command line, with the name of the program first.
 ///
 /// # Errors
-/// What clap has to say: bad usage, or the help or version that was asked for.
+/// clap's: bad usage, or the help or version.
 pub(crate) fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
-    let words = argv::normalise(&Cli::command(), argv);
-    let Cli { command } = Cli::from_arg_matches(&Cli::command().try_get_matches_from(words)?)?;
+    let arguments = argv::normalise(&Cli::command(), argv);
+    let Cli { command } = Cli::from_arg_matches(&Cli::command().try_get_matches_from(arguments)?)?;
     match &command {
         Command::Check(check) => check.validate()?,
         Command::LoadRemoteWrite(load) => load.validate()?,
@@ -162,7 +162,7 @@ fn some_duration(text: &str) -> Result<Duration, String> {
     if duration.is_zero() { Err("must be longer than 0".to_owned()) } else { Ok(duration) }
 }
 
-/// Nothing for 0, as fast as it goes.
+/// `None` for 0: as fast as possible.
 fn rate(text: &str) -> Result<Option<f64>, String> {
     match text.parse::<f64>() {
         Ok(rate) if (0.0..=1e12).contains(&rate) => Ok((rate > 0.0).then_some(rate)),

@@ -1,7 +1,7 @@
 //! Accepts the single-dash spelling of long flags (`-url X`, `-url=X`), as Go programs and Mimir's own tools do.
 //!
-//! Only a word that is exactly a known long flag is respelled: `-h`, `-` (standard input), negative numbers and unknown
-//! words reach clap as they are, and nothing after `--` is touched.
+//! Only an argument that is exactly a known long flag is respelled: `-h`, `-` (standard input), negative numbers and unknown
+//! arguments reach clap as they are, and nothing after `--` is touched.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -12,23 +12,23 @@ use clap::Command;
 pub(crate) fn normalise(command: &Command, argv: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let known = long_names(command);
     let mut literal = false;
-    let respell = |word: OsString| {
-        literal = literal || word == "--";
-        if literal { word } else { with_two_dashes(&known, word) }
+    let respell = |argument: OsString| {
+        literal = literal || argument == "--";
+        if literal { argument } else { with_two_dashes(&known, argument) }
     };
     argv.into_iter().map(respell).collect()
 }
 
-fn with_two_dashes(known: &BTreeSet<String>, word: OsString) -> OsString {
-    let Some(name) = word.to_str().and_then(|text| text.strip_prefix('-')).and_then(|rest| rest.split('=').next())
+fn with_two_dashes(known: &BTreeSet<String>, argument: OsString) -> OsString {
+    let Some(name) = argument.to_str().and_then(|text| text.strip_prefix('-')).and_then(|rest| rest.split('=').next())
     else {
-        return word;
+        return argument;
     };
     if !known.contains(name) {
-        return word;
+        return argument;
     }
     let mut respelled = OsString::from("-");
-    respelled.push(word);
+    respelled.push(argument);
     respelled
 }
 
@@ -48,8 +48,8 @@ mod tests {
     fn check(given: &[&str], expected: &[&str]) {
         let load = Command::new("load").arg(Arg::new("url").long("url")).arg(Arg::new("d").long("duration").short('d'));
         let command = Command::new("edgectl").subcommand(load);
-        let words = normalise(&command, given.iter().map(Into::into));
-        assert_eq!(words, expected.iter().map(std::ffi::OsString::from).collect::<Vec<_>>(), "{given:?}");
+        let arguments = normalise(&command, given.iter().map(Into::into));
+        assert_eq!(arguments, expected.iter().map(std::ffi::OsString::from).collect::<Vec<_>>(), "{given:?}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! `edgectl check`: reads overrides documents with the code of mimir-rls, and reports every problem before it is in force.
+//! `edgectl check`: checks overrides documents with the code of mimir-rls, before they are in force.
 //!
-//! Each file is checked as the first document that a fresh mimir-rls gets, or all together as Mimir merges several. What the limits mean is the
-//! `limits` crate's business; this module reads files, asks a Mimir, compares, counts and words the verdict.
+//! Each file is checked as the first document of a new mimir-rls, or all together as Mimir merges them. The `limits` crate does
+//! the checks; this module reads files, fetches Mimir's pages, compares and prints.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -23,20 +23,20 @@ use verdict::{Outcome, Verdict};
 
 use crate::args::{CheckArgs, Format};
 
-/// The person who waits can try again.
+/// The user can try again.
 const NO_RETRY: Duration = Duration::ZERO;
 
-/// All that was found.
-struct Run {
+/// The results of a run.
+struct Results {
     verdicts: Vec<Verdict>,
-    /// What holds for tenants without an override; nothing where they are no good.
+    /// The default limits; `None` if they cannot be used.
     defaults: Option<DefaultLimits>,
 }
 
 /// Checks every file and prints the verdicts.
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start")?;
-    let Run { verdicts, defaults } = runtime.block_on(check_all(args));
+    let Results { verdicts, defaults } = runtime.block_on(check_all(args));
     let mut out = io::stdout().lock();
     let defaults = defaults.as_ref().filter(|_| args.show).map(|known| &known.defaults.limits);
     match args.format {
@@ -45,34 +45,32 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         Format::Yaml => report::write_yaml(&verdicts, defaults, &mut out),
     }
     .context("print the verdict")?;
-    Ok(exit_code(&verdicts))
+    Ok(verdicts.iter().map(Verdict::exit_code).max().unwrap_or_default().into())
 }
 
-fn exit_code(verdicts: &[Verdict]) -> ExitCode {
-    let code = verdicts.iter().map(Verdict::exit_code).max();
-    code.map_or(ExitCode::SUCCESS, ExitCode::from)
-}
-
-/// The verdict on the defaults, if there is something to say about them, and on each file unless the defaults are no good.
-async fn check_all(args: &CheckArgs) -> Run {
+/// The verdict on the default limits, if they have problems, and on each file, if the default limits can be used.
+async fn check_all(args: &CheckArgs) -> Results {
     let running = match &args.against {
         None => None,
         Some(url) => match RunningMimir::fetch(url).await {
             Ok(running) => Some(running),
-            Err(verdict) => return Run { verdicts: vec![verdict], defaults: None },
+            Err(verdict) => return Results { verdicts: vec![verdict], defaults: None },
         },
     };
     let version = args.mimir_version.clone().or_else(|| running.as_ref()?.version.clone()).unwrap_or_default();
     let (defaults, verdict) = defaults(&args.defaults, &version, running.as_ref()).await;
     let mut verdicts: Vec<_> = verdict.into_iter().collect();
-    let Some(defaults) = defaults else { return Run { verdicts, defaults } };
-    let of_files = check_files(args, &defaults, &version);
+    let Some(defaults) = defaults else { return Results { verdicts, defaults } };
+    let of_files: Vec<_> = match args.is_merged() {
+        true => vec![check_merged(&args.files, &defaults, &version)],
+        false => args.files.iter().map(|file| check_merged(std::slice::from_ref(file), &defaults, &version)).collect(),
+    };
     let compared = running.and_then(|running| running.compare(of_files.first()?, &defaults));
     verdicts.extend(of_files.into_iter().chain(compared));
-    Run { verdicts, defaults: Some(defaults) }
+    Results { verdicts, defaults: Some(defaults) }
 }
 
-/// The defaults that flags say, or else those of the Mimir that runs.
+/// The default limits by the flags, or else those of the running Mimir.
 async fn defaults(
     options: &DefaultLimitsOptions,
     version: &MimirVersion,
@@ -108,14 +106,7 @@ async fn defaults(
     }
 }
 
-fn check_files(args: &CheckArgs, defaults: &DefaultLimits, version: &MimirVersion) -> Vec<Verdict> {
-    if !args.is_merged() {
-        return args.files.iter().map(|path| check_merged(std::slice::from_ref(path), defaults, version)).collect();
-    }
-    vec![check_merged(&args.files, defaults, version)]
-}
-
-/// The verdict on files that are one configuration.
+/// The verdict on files that form one configuration.
 fn check_merged(paths: &[std::path::PathBuf], defaults: &DefaultLimits, version: &MimirVersion) -> Verdict {
     let names: Vec<_> = paths.iter().map(|path| document_name(path)).collect();
     let mut texts = Vec::new();

@@ -1,4 +1,4 @@
-//! The exit codes of every subcommand, and how a failure is told on standard error.
+//! The exit codes of all subcommands, and the error output.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -12,14 +12,14 @@ pub(crate) const USAGE: u8 = 64;
 /// A file or a page of Mimir can't be read (`EX_NOINPUT` of sysexits.h).
 pub(crate) const NO_INPUT: u8 = 66;
 
-/// Prints clap's answer: help and version are no errors and go to standard output.
+/// Prints clap's output: help and version are no errors and go to standard output.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
-    // A reader that has gone away is told nothing; there is nowhere left to tell it.
+    // If the reader is gone, there is nowhere to report it.
     let _ = error.print();
     if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
 }
 
-/// Tells why a subcommand could not do its work.
+/// Prints why a subcommand failed.
 pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
     let _ = writeln!(io::stderr().lock(), "edgectl: {error:#}");
     ExitCode::from(PROBLEMS)

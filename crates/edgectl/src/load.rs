@@ -1,6 +1,6 @@
-//! `edgectl load-remote-write`: sends real remote-write pushes on a schedule and reports what became of them.
+//! `edgectl load-remote-write`: sends remote-write pushes on a schedule and reports the answers.
 //!
-//! `pacer` says when, `payload` what, `connection` how, `worker` does it, `tally` counts and `report` tells.
+//! `pacer` schedules, `payload` builds bodies, `connection` sends, `worker` combines these, `tally` counts, `report` prints.
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -54,15 +54,15 @@ struct Run {
     pacer: Pacer,
     start: Instant,
     tally: Mutex<Tally>,
-    /// No new pushes.
+    /// Stops sending.
     stop: CancellationToken,
-    /// No waiting for answers either.
+    /// Stops waiting for answers too.
     abort: CancellationToken,
 }
 
 impl Run {
     fn tally(&self) -> MutexGuard<'_, Tally> {
-        // Counters stay true whoever panicked while it held them.
+        // A panic leaves no counter inconsistent.
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -74,10 +74,10 @@ pub(crate) fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
     let report = runtime.block_on(generate(args))?;
     let mut out = io::stdout().lock();
     if json { report.write_json(&mut out) } else { report.write_text(&mut out) }.context("print the report")?;
-    match report.fault() {
+    match report.failure() {
         None => Ok(ExitCode::SUCCESS),
-        Some(fault) => {
-            writeln!(io::stderr().lock(), "edgectl: {fault}").context("print the reason")?;
+        Some(failure) => {
+            writeln!(io::stderr().lock(), "edgectl: {failure}").context("print the reason")?;
             Ok(ExitCode::from(exit::PROBLEMS))
         }
     }
@@ -96,7 +96,7 @@ async fn generate(args: LoadArgs) -> anyhow::Result<Report> {
     let mut workers: JoinSet<()> =
         (0..run.args.concurrency).map(|number| Worker::new(Arc::clone(&run), number).run()).collect();
     let mut background = JoinSet::new();
-    background.spawn(obey_signals(run.stop.clone(), run.abort.clone())?);
+    background.spawn(handle_signals(run.stop.clone(), run.abort.clone())?);
     if run.args.progress || io::stderr().is_terminal() {
         background.spawn(show_progress(Arc::clone(&run)));
     }
@@ -108,8 +108,8 @@ async fn generate(args: LoadArgs) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// At the first Ctrl-C (or SIGTERM) cancels `stop`, at the second `abort`. Listens from now on, so that none is lost.
-fn obey_signals(stop: CancellationToken, abort: CancellationToken) -> anyhow::Result<impl Future<Output = ()>> {
+/// Cancels `stop` at the first Ctrl-C (or SIGTERM), and `abort` at the second. Listens from the call on.
+fn handle_signals(stop: CancellationToken, abort: CancellationToken) -> anyhow::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt()).context("listen for Ctrl-C")?;
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     Ok(async move {
@@ -119,8 +119,8 @@ fn obey_signals(stop: CancellationToken, abort: CancellationToken) -> anyhow::Re
                 _ = terminate.recv() => {}
             }
             token.cancel();
-            let told = "edgectl: stopping once the pushes under way are answered; Ctrl-C again doesn't wait";
-            let _ = writeln!(io::stderr().lock(), "{told}");
+            let message = "edgectl: stopping once the pushes under way are answered; Ctrl-C again doesn't wait";
+            let _ = writeln!(io::stderr().lock(), "{message}");
         }
     })
 }
@@ -130,7 +130,7 @@ async fn show_progress(run: Arc<Run>) {
     loop {
         tick.tick().await;
         let line = run.tally().progress(run.start.elapsed(), run.args.samples_per_push());
-        // A terminal that has gone away does not end the run.
+        // A closed terminal does not end the run.
         let _ = writeln!(io::stderr().lock(), "{line}");
     }
 }

@@ -1,6 +1,6 @@
-//! The operator's command line of the edge: checks overrides before anybody applies them, and loads a push endpoint.
+//! The operator's command line of the edge: checks overrides before they are applied, and generates load for a push endpoint.
 //!
-//! Every subcommand ends in an exit code of `exit`; nothing below `main` ends the process.
+//! Every subcommand returns an exit code of `exit`; nothing below `main` ends the process.
 
 use std::process::ExitCode;
 

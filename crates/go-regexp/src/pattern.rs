@@ -1,7 +1,5 @@
 //! Expressions, compiled with the `regex` crate, which searches as Go does: leftmost-first, in linear time.
-//!
-//! Where the two languages differ in how an expression is written, [`syntax`] translates. Where they differ in what text
-//! is, [`text`] does: Go matches any bytes, and takes each one that is no part of a character for U+FFFD.
+//! [`syntax`] translates Go's syntax, and [`text`] decodes the searched bytes as Go does.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -14,17 +12,17 @@ use crate::{MAX_EXPANDED_BYTES, text};
 
 mod class;
 mod escape;
+mod go_error;
+mod size;
 mod syntax;
-mod weight;
-mod wording;
 
 use syntax::Translation;
 
 /// The longest expression, in bytes.
 const MAX_EXPRESSION_BYTES: usize = 64 << 10;
-/// The most bytes that one compiled expression may take; Go's own bound is far above it.
+/// The largest compiled expression, in bytes; Go's own bound is far above it.
 pub const MAX_COMPILED_BYTES: usize = 4 << 20;
-/// The most bytes that the tables of a search may take, for each thread that searches at once.
+/// The size of a search's lazy DFA cache, in bytes, for each thread that searches.
 const MAX_SEARCH_BYTES: usize = 512 << 10;
 /// How deep groups may nest; Go has 1000.
 const MAX_DEPTH: usize = 200;
@@ -34,28 +32,28 @@ const MAX_DEPTH: usize = 200;
 pub enum PatternError {
     /// A `(` without its `)`.
     #[error(r"has a ( without ): close it, or write \( for the character")]
-    MissingParenthesis,
+    MissingParen,
     /// A `)` without its `(`.
     #[error(r"has a ) without (: remove it, or write \) for the character")]
-    UnexpectedParenthesis,
+    UnexpectedParen,
     /// A `[` without its `]`.
     #[error(r"has a [ without ]: close it, or write \[ for the character")]
     MissingBracket,
     /// `[b-a]`, or a class such as `\pX` that does not exist.
     #[error(r"has a class or range of characters that does not exist: write one such as [a-z], \d or \p{{Greek}}")]
-    CharacterRange,
+    InvalidCharRange,
     /// `\8`, `\y`, or a backslash at the end.
     #[error(r"has a \ that RE2 does not know: write \\ for the character")]
-    Escape,
+    InvalidEscape,
     /// `(?x)`, `(?=a)`, `(?P<>a)`.
     #[error("has a (? that RE2 does not know: write (?:a), (?P<name>a), or flags of i, m, s and U")]
-    Group,
+    InvalidPerlOp,
     /// `*` with nothing before it, or `a**`.
     #[error("repeats what cannot be repeated: write *, +, ? and {{}} once, behind what they repeat")]
-    Repetition,
+    InvalidRepeatOp,
     /// More than a thousand repetitions, or `{2,1}`.
     #[error("repeats more than 1000 times, or has a {{2,1}}: write at most 1000, the smaller number first")]
-    RepetitionSize,
+    InvalidRepeatSize,
     /// Larger or deeper than the edge holds. Mimir may accept it.
     #[error(
         "is too large: it has over {MAX_EXPRESSION_BYTES} bytes or {MAX_DEPTH} levels, or compiles to over \
@@ -64,17 +62,17 @@ pub enum PatternError {
     TooLarge,
 }
 
-/// Why Go refuses an expression, in our words and in Go's.
+/// Why Go refuses an expression, with our message and Go's.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{error}")]
 pub struct SyntaxError {
-    /// What is wrong and how to mend it.
+    /// What is wrong and how to fix it.
     pub error: PatternError,
     /// Go's error, such as ``error parsing regexp: missing closing ): `(` ``; empty for [`PatternError::TooLarge`].
     pub go: String,
 }
 
-/// A compiled expression, which matches whole values as Prometheus has it.
+/// A compiled expression that matches whole values, as in Prometheus.
 #[derive(Debug)]
 pub struct Pattern {
     /// `None` is `(.*)`, which needs no search: it matches everything, and group 1 is all of it.
@@ -92,27 +90,27 @@ enum Found<'v> {
     /// The whole value is groups 0 and 1.
     Everything(&'v [u8]),
     /// Groups in the value as Go reads it.
-    Captured(&'v Captures<'v>, Source<'v>),
+    Captured(&'v Captures<'v>, Haystack<'v>),
 }
 
 /// A value that is searched.
 #[derive(Clone, Copy, Debug)]
-struct Source<'v> {
+struct Haystack<'v> {
     value: &'v [u8],
-    /// Whether it is UTF-8, so that places in it are those in what Go reads.
+    /// Whether it is UTF-8, so that its offsets are those of the decoded text.
     is_text: bool,
 }
 
-impl<'v> Source<'v> {
+impl<'v> Haystack<'v> {
     fn read(value: &'v [u8]) -> (Self, Cow<'v, str>) {
-        let text = text::read(value);
-        (Source { value, is_text: matches!(text, Cow::Borrowed(_)) }, text)
+        let text = text::decode(value);
+        (Haystack { value, is_text: matches!(text, Cow::Borrowed(_)) }, text)
     }
 
-    /// The bytes that Go reads as this part.
+    /// The bytes of a range of the decoded text.
     fn part(self, range: Range<usize>) -> &'v [u8] {
-        let origin = |place| if self.is_text { place } else { text::origin(self.value, place) };
-        self.value.get(origin(range.start)..origin(range.end)).unwrap_or_default()
+        let offset = |at| if self.is_text { at } else { text::source_offset(self.value, at) };
+        self.value.get(offset(range.start)..offset(range.end)).unwrap_or_default()
     }
 }
 
@@ -121,12 +119,12 @@ impl<'v> Groups<'v> {
         Groups(Found::Everything(value))
     }
 
-    /// The group's bytes, if there is such a group and it took part in the match; 0 is the whole match.
+    /// The bytes of a group, if it exists and took part in the match; 0 is the whole match.
     #[must_use]
     pub fn get(&self, number: usize) -> Option<&'v [u8]> {
         match self.0 {
             Found::Everything(value) => (number < 2).then_some(value),
-            Found::Captured(captures, source) => captures.get(number).map(|group| source.part(group.range())),
+            Found::Captured(captures, haystack) => captures.get(number).map(|group| haystack.part(group.range())),
         }
     }
 }
@@ -151,24 +149,24 @@ impl Pattern {
         let regex = builder.build().map_err(|error| match error {
             regex::Error::CompiledTooBig(_) => PatternError::TooLarge,
             // Does not happen: the translation is right by construction.
-            _ => PatternError::CharacterRange,
+            _ => PatternError::InvalidCharRange,
         })?;
         Ok(Pattern { regex: Some(regex), names, branches })
     }
 
-    /// The most bytes that the expression compiles to, without compiling it: up to [`MAX_COMPILED_BYTES`] it is a pattern, above that it may be too
-    /// large. Expressions as people write them are far below.
+    /// An upper bound for the size of the compiled expression, in bytes, without compiling it. Up to
+    /// [`MAX_COMPILED_BYTES`] it surely compiles, above that it may be too large. Real expressions are far below.
     ///
     /// # Errors
-    /// As [`Pattern::compile`], of which only the size of what it compiles to is not known here.
-    pub fn most_bytes(expression: &str) -> Result<usize, PatternError> {
+    /// As [`Pattern::compile`], except that the compiled size is not checked.
+    pub fn max_compiled_bytes(expression: &str) -> Result<usize, PatternError> {
         if expression.len() > MAX_EXPRESSION_BYTES {
             return Err(PatternError::TooLarge);
         }
-        Ok(syntax::translate(&anchored(expression))?.most_bytes)
+        Ok(syntax::translate(&anchored(expression))?.max_bytes)
     }
 
-    /// Whether Go takes the expression as it stands, without anchors around it. Nothing is compiled, and the time is linear.
+    /// Whether Go accepts the expression without anchors around it. Compiles nothing, in linear time.
     ///
     /// # Errors
     /// Why Go refuses it, or [`PatternError::TooLarge`], which says nothing about Go.
@@ -185,8 +183,8 @@ impl Pattern {
         self.regex.is_none()
     }
 
-    /// How many ways a search may have to follow at once for each character: the alternatives and repetitions of the expression, `x{1,500}` being 500.
-    /// 0 where nothing is repeated: of alternatives alone few are left after the first characters.
+    /// How many NFA threads a search may have to step for each character: the alternatives and repetitions of the expression,
+    /// `x{1,500}` being 500. 0 if nothing is repeated: of mere alternatives few are left after the first characters.
     #[must_use]
     pub fn branches(&self) -> usize {
         self.branches
@@ -200,11 +198,10 @@ impl Pattern {
     /// Whether it matches the value.
     #[must_use]
     pub fn is_match(&self, value: &[u8]) -> bool {
-        self.regex.as_ref().is_none_or(|regex| regex.is_match(&text::read(value)))
+        self.regex.as_ref().is_none_or(|regex| regex.is_match(&text::decode(value)))
     }
 
-    /// What `use_match` makes of the first match. `needs_groups` false: it does not look at the groups, which need not be
-    /// found then.
+    /// Calls `use_match` on the first match and returns its result. If it needs no groups, none are searched.
     pub fn first_match<R>(
         &self,
         value: &[u8],
@@ -215,30 +212,29 @@ impl Pattern {
         if !needs_groups {
             return self.is_match(value).then(|| use_match(&Groups::everything(value)));
         }
-        let (source, text) = Source::read(value);
+        let (haystack, text) = Haystack::read(value);
         let captures = regex.captures(&text)?;
-        Some(use_match(&Groups(Found::Captured(&captures, source))))
+        Some(use_match(&Groups(Found::Captured(&captures, haystack))))
     }
 
     /// Go's `ReplaceAllString`: more than one match is possible where the expression breaks out of its anchors (`a)|(b`).
     pub fn replace_all(&self, value: &[u8], template: &Template, result: &mut Vec<u8>) {
         let Some(regex) = &self.regex else { return template.expand(&Groups::everything(value), result) };
-        let (source, text) = Source::read(value);
+        let (haystack, text) = Haystack::read(value);
         let mut end = 0;
         for captures in regex.captures_iter(&text) {
             let whole = captures.get_match().range();
-            result.extend_from_slice(source.part(end..whole.start));
-            template.expand(&Groups(Found::Captured(&captures, source)), result);
+            result.extend_from_slice(haystack.part(end..whole.start));
+            template.expand(&Groups(Found::Captured(&captures, haystack)), result);
             end = whole.end;
             if result.len() > MAX_EXPANDED_BYTES {
                 break;
             }
         }
-        result.extend_from_slice(source.part(end..text.len()));
+        result.extend_from_slice(haystack.part(end..text.len()));
     }
 }
 
-/// As Prometheus anchors it.
 fn anchored(expression: &str) -> String {
     format!("^(?s:{expression})$")
 }

@@ -100,7 +100,7 @@ fn reference(text: &str) -> Option<(&str, &str)> {
     Some((name, rest))
 }
 
-/// The groups that a name stands for. A number without leading zeros is a number, even if a group has that name.
+/// The groups that a name refers to. A number without leading zeros is a group number, even if a group has that name.
 fn resolve(name: &str, pattern: &Pattern) -> Vec<usize> {
     let is_number = name.bytes().all(|byte| byte.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
     // What does not fit is more than any expression has groups.

@@ -1,11 +1,10 @@
-//! Bytes as Go's regexps and case mappings read them: each byte that is no part of a character is U+FFFD.
+//! UTF-8 decoding as in Go's `regexp` and `strings`: each invalid byte is one U+FFFD.
 
 use std::borrow::Cow;
 
-/// `bytes` with one U+FFFD for every byte that is not UTF-8; borrowed where there is none.
-///
-/// [`String::from_utf8_lossy`] takes several such bytes for one character.
-pub fn read(bytes: &[u8]) -> Cow<'_, str> {
+/// `bytes` with one U+FFFD for every invalid byte; borrowed if there is none. [`String::from_utf8_lossy`] instead replaces
+/// several invalid bytes with one character.
+pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
     }
@@ -17,8 +16,8 @@ pub fn read(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// Where in `bytes` the place `offset` of `read(bytes)` is.
-pub(crate) fn origin(bytes: &[u8], offset: usize) -> usize {
+/// The offset in `bytes` of an offset in `decode(bytes)`.
+pub(crate) fn source_offset(bytes: &[u8], offset: usize) -> usize {
     let (mut read, mut passed) = (0, 0);
     for chunk in bytes.utf8_chunks() {
         let (valid, invalid) = (chunk.valid().len(), chunk.invalid().len());
@@ -40,9 +39,9 @@ mod tests {
 
     #[track_caller]
     fn check(bytes: &[u8], text: &str, origins: &[usize]) {
-        assert_eq!(read(bytes), text);
+        assert_eq!(decode(bytes), text);
         let places = text.char_indices().map(|(place, _)| place).chain([text.len()]);
-        let found: Vec<_> = places.map(|place| origin(bytes, place)).collect();
+        let found: Vec<_> = places.map(|place| source_offset(bytes, place)).collect();
         assert_eq!(found, origins, "{bytes:?}");
     }
 

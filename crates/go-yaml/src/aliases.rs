@@ -1,50 +1,50 @@
-//! How many aliases a document may have, as yaml.v3 counts it while it decodes (its `decode.go`).
+//! The ratio of aliased nodes that yaml.v3 allows while it decodes (its `decode.go`).
 
-use crate::error::{Error, Fault};
+use crate::error::{Error, ErrorKind};
 
+/// `alias_ratio_range_low` and `alias_ratio_range_high`.
 const RATIO_RANGE: (f64, f64) = (400_000.0, 4_000_000.0);
-/// Bytes of text that a document may come to once its aliases are followed. Mimir writes all of it down.
+/// Bytes of text of a document with its aliases expanded, which Mimir marshals.
 const MAX_BYTES: usize = 64 << 20;
 
-/// What was decoded so far.
+/// Counts the decoded nodes.
 #[derive(Debug, Default)]
-pub(crate) struct Count {
-    decoded: u64,
-    from_aliases: u64,
+pub(crate) struct AliasRatio {
+    decode_count: u64,
+    alias_count: u64,
     bytes: usize,
-    depth: u32,
+    alias_depth: u32,
 }
 
-impl Count {
-    /// One more node of so many bytes of text.
+impl AliasRatio {
+    /// Counts a node with so many bytes of text.
     pub(crate) fn node(&mut self, line: u64, bytes: usize) -> Result<(), Error> {
-        self.decoded += 1;
+        self.decode_count += 1;
         self.bytes = self.bytes.saturating_add(bytes);
-        if self.depth > 0 {
-            self.from_aliases += 1;
+        if self.alias_depth > 0 {
+            self.alias_count += 1;
         }
         if self.bytes > MAX_BYTES {
-            let message = "is too large once its aliases are followed: use fewer of them";
-            return Err(Error::new(Fault::TooLarge, line, message, "document contains excessive aliasing"));
+            return Err(Error::expanded_too_large(line));
         }
-        let share = self.from_aliases as f64 / self.decoded as f64;
-        if self.from_aliases > 100 && self.decoded > 1000 && share > allowed_share(self.decoded) {
-            let message = "consists of aliases for the most part, which Mimir refuses: write some of them out";
-            return Err(Error::new(Fault::Alias, line, message, "document contains excessive aliasing"));
+        let ratio = self.alias_count as f64 / self.decode_count as f64;
+        if self.alias_count > 100 && self.decode_count > 1000 && ratio > allowed_alias_ratio(self.decode_count) {
+            let message = "consists mostly of aliases, which Mimir refuses: write some of them out";
+            return Err(Error::new(ErrorKind::Alias, line, message, "document contains excessive aliasing"));
         }
         Ok(())
     }
 
     pub(crate) fn enter_alias(&mut self) {
-        self.depth += 1;
+        self.alias_depth += 1;
     }
 
     pub(crate) fn leave_alias(&mut self) {
-        self.depth -= 1;
+        self.alias_depth -= 1;
     }
 }
 
-fn allowed_share(decoded: u64) -> f64 {
+fn allowed_alias_ratio(decoded: u64) -> f64 {
     let (low, high) = RATIO_RANGE;
     let decoded = decoded as f64;
     if decoded <= low {

@@ -1,30 +1,30 @@
-//! The tree that a second reading is made of.
+//! The decoded tree.
 
 use std::rc::Rc;
 
-use crate::error::{Error, Fault};
+use crate::error::{Error, ErrorKind};
 
-/// Where something stands.
+/// A position in a document.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     /// The line in the document as written, counted from 1; 0 where there is none.
     pub line: u64,
-    /// The line in the document as Go writes it again, which Mimir's errors name; 0 where it was not written again.
+    /// The line in the marshalled document, which Mimir's errors name; 0 if it was not marshalled.
     pub encoded_line: u64,
-    /// Which of several merged documents, counted from 0.
+    /// The index of the merged document.
     pub source: usize,
 }
 
-/// A value with the place where it begins.
+/// A value with its position.
 #[derive(Debug)]
 pub struct Node {
     /// Where it begins.
-    pub place: Place,
-    /// What it is.
+    pub position: Position,
+    /// The value.
     pub content: Content,
 }
 
-/// What a node is.
+/// The value of a node.
 #[derive(Debug)]
 pub enum Content {
     /// A single value.
@@ -40,7 +40,7 @@ pub enum Content {
 pub struct Scalar {
     /// The text, without quotes.
     pub text: Rc<str>,
-    /// Whether it may be a number, a bool or null ([`crate::resolve()`]): without quotes, block style or a tag that makes it text.
+    /// Whether [`crate::resolve()`] may find a number, a bool or null: it has no quotes, block style or string tag.
     pub plain: bool,
 }
 
@@ -49,17 +49,18 @@ pub struct Scalar {
 pub struct Entry {
     /// The key's text.
     pub key: Rc<str>,
-    /// Whether the key is a null, which Go leaves out of a struct and of a map of texts, with its value.
+    /// Whether the key is null, which Go skips in a struct and in a map with string keys.
     pub is_null: bool,
-    /// Where the key is.
-    pub place: Place,
+    /// The position of the key.
+    pub position: Position,
     /// The value.
     pub value: Rc<Node>,
 }
 
-/// The mappings that a merge key names; `message` is ours for one that names something else.
+/// The mappings that a merge key refers to; `message` is our text for a value that is none.
 pub(crate) fn merged_entries<'n>(value: &'n Node, line: u64, message: &str) -> Result<Vec<&'n Vec<Entry>>, Error> {
-    let wrong = || Error::new(Fault::Merge, line, message, "map merge requires map or sequence of maps as the value");
+    let wrong =
+        || Error::new(ErrorKind::Merge, line, message, "map merge requires map or sequence of maps as the value");
     match &value.content {
         Content::Mapping(entries) => Ok(vec![entries]),
         Content::Sequence(items) => {

@@ -1,7 +1,7 @@
-//! What a plain YAML scalar is, by the rules of Go's yaml.v3 (its `resolve.go`), which Mimir reads with.
+//! The type of a plain YAML scalar by the rules of Go's yaml.v3 (its `resolve.go`).
 //!
-//! They are neither YAML 1.1's nor 1.2's: `1_000` is 1000, `010` is 8, `0o10` is 8 as well, `1e+06` is a float that
-//! whole-number fields take, and `yes` is text that only a bool field understands.
+//! They are neither YAML 1.1's nor 1.2's: `1_000` is 1000, `010` and `0o10` are 8, `1e+06` is a float that integer fields
+//! accept, and `yes` is a string that only bool fields accept as true.
 
 use std::rc::Rc;
 
@@ -20,8 +20,8 @@ pub enum Resolved<'s> {
     Int(i128),
     /// Any other number.
     Float(f64),
-    /// A day, or a time.
-    Time(&'s str),
+    /// A date or a time.
+    Timestamp(&'s str),
     /// Anything else.
     Text(&'s str),
 }
@@ -35,58 +35,44 @@ impl Resolved<'_> {
             Resolved::Bool(_) => "!!bool",
             Resolved::Int(_) => "!!int",
             Resolved::Float(_) => "!!float",
-            Resolved::Time(_) => "!!timestamp",
+            Resolved::Timestamp(_) => "!!timestamp",
             Resolved::Text(_) => "!!str",
         }
     }
 }
 
-/// Reads a scalar; quoted ones are text whatever they spell.
+/// Resolves a scalar; a quoted one is text.
 #[must_use]
 pub fn resolve(scalar: &Scalar) -> Resolved<'_> {
     if scalar.plain { resolve_plain(&scalar.text) } else { Resolved::Text(&scalar.text) }
 }
 
-/// A type of YAML's own that a tag may ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Core {
-    Int,
-    Float,
-    Bool,
-    Null,
-    Timestamp,
-}
-
-/// Reads a text that is no more than its characters, or has a tag that asks for a type.
+/// Resolves a plain scalar, or one with a tag such as `!!int`.
 ///
 /// # Errors
-/// It is not of the type; the error is the tag that it has.
-pub(crate) fn resolve_tagged(text: &Rc<str>, asked: Option<Core>) -> Result<Value, &'static str> {
-    let found = match asked {
-        // Only a day or time that is asked for, or no tag, is one.
-        Some(Core::Int | Core::Float | Core::Bool | Core::Null) => resolve_no_time(text),
-        None | Some(Core::Timestamp) => resolve_plain(text),
+/// It has another type; the error is the tag of that.
+pub(crate) fn resolve_tagged(text: &Rc<str>, tag: Option<&str>) -> Result<Value, &'static str> {
+    let found = match tag {
+        None | Some("!!timestamp") => resolve_plain(text),
+        Some(_) => resolve_without_timestamp(text),
     };
-    let value = match (asked, found) {
-        (None | Some(Core::Null), Resolved::Null) => Value::Null,
-        (None | Some(Core::Bool), Resolved::Bool(value)) => Value::Bool(value),
-        (None | Some(Core::Int), Resolved::Int(value)) => Value::Int(value),
-        (Some(Core::Float), Resolved::Int(value)) => Value::Float(value as f64),
-        (None | Some(Core::Float), Resolved::Float(value)) => Value::Float(value),
-        (None | Some(Core::Timestamp), Resolved::Time(text)) => {
-            Value::Time(timestamp::read(text).unwrap_or_default().into())
-        }
-        (None, Resolved::Text(_)) => Value::Text(Rc::clone(text)),
-        (Some(_), found) => return Err(found.tag()),
-    };
-    Ok(value)
+    Ok(match found {
+        Resolved::Int(value) if tag == Some("!!float") => Value::Float(value as f64),
+        found if tag.is_some_and(|tag| tag != found.tag()) => return Err(found.tag()),
+        Resolved::Null => Value::Null,
+        Resolved::Bool(value) => Value::Bool(value),
+        Resolved::Int(value) => Value::Int(value),
+        Resolved::Float(value) => Value::Float(value),
+        Resolved::Timestamp(text) => Value::Timestamp(timestamp::parse(text).unwrap_or_default().into()),
+        Resolved::Text(_) => Value::Text(Rc::clone(text)),
+    })
 }
 
 fn resolve_plain(text: &str) -> Resolved<'_> {
-    if timestamp::may_be(text) && timestamp::read(text).is_some() {
-        return Resolved::Time(text);
+    if timestamp::looks_like_one(text) && timestamp::parse(text).is_some() {
+        return Resolved::Timestamp(text);
     }
-    resolve_no_time(text)
+    resolve_without_timestamp(text)
 }
 
 /// Whether a plain scalar is a null.
@@ -94,7 +80,7 @@ pub(crate) fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 
-fn resolve_no_time(text: &str) -> Resolved<'_> {
+fn resolve_without_timestamp(text: &str) -> Resolved<'_> {
     match text {
         _ if is_null(text) => Resolved::Null,
         "true" | "True" | "TRUE" => Resolved::Bool(true),
@@ -110,7 +96,7 @@ fn number(text: &str) -> Option<Resolved<'static>> {
     if !text.starts_with(|first: char| first.is_ascii_digit() || "+-.".contains(first)) {
         return None;
     }
-    // Go lets a number that begins with a dot have no underscores.
+    // In Go, a number that begins with a dot has no underscores.
     let plain = if text.starts_with('.') { text.to_owned() } else { text.replace('_', "") };
     if let Some(whole) = int(&plain) {
         return Some(Resolved::Int(whole));
@@ -118,7 +104,7 @@ fn number(text: &str) -> Option<Resolved<'static>> {
     is_float(&plain).then(|| plain.parse().ok()).flatten().filter(|value: &f64| value.is_finite()).map(Resolved::Float)
 }
 
-/// A whole number as Go's `ParseInt` and `ParseUint` read it with base 0, within `i64` or `u64`.
+/// A whole number as Go's `ParseInt` and `ParseUint` parse it with base 0, within `i64` or `u64`.
 fn int(text: &str) -> Option<i128> {
     let (sign, digits) = match text.as_bytes() {
         [b'-', ..] => (-1, text.get(1..)?),

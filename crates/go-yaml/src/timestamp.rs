@@ -1,12 +1,12 @@
-//! Days and times as yaml.v3 knows them (its `resolve.go`, `allowedTimestampFormats`), and as Go writes them again.
+//! Timestamps in the formats of yaml.v3 (`allowedTimestampFormats` in its `resolve.go`).
 
-/// Whether it is worth a look: four digits and a hyphen.
-pub(crate) fn may_be(text: &str) -> bool {
+/// Whether it begins with four digits and a hyphen.
+pub(crate) fn looks_like_one(text: &str) -> bool {
     matches!(text.as_bytes(), [a, b, c, d, b'-', ..] if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()))
 }
 
-/// The time in RFC 3339, with the fraction of the second as short as it may be; `None` if it is none.
-pub(crate) fn read(text: &str) -> Option<String> {
+/// The time in RFC 3339 as Go formats it, with the shortest fraction; `None` if it is no timestamp.
+pub(crate) fn parse(text: &str) -> Option<String> {
     let mut rest = text;
     let year = number(&mut rest, 4, 4)?;
     let month =
@@ -20,7 +20,7 @@ pub(crate) fn read(text: &str) -> Option<String> {
         return Some(format!("{date}T00:00:00Z"));
     }
     let has_zone = rest.starts_with(['T', 't']);
-    // Go's layout with a blank takes several.
+    // Go's layout with a blank accepts several.
     rest = if has_zone { rest.get(1..)? } else { rest.strip_prefix(' ')?.trim_start_matches(' ') };
     let hour = number(&mut rest, 1, 2).filter(|hour| *hour < 24)?;
     let minute = after(&mut rest, ':').and_then(|()| number(&mut rest, 1, 2)).filter(|minute| *minute < 60)?;
@@ -105,8 +105,8 @@ mod tests {
             ("2025-07-04x", None),
             ("2025-07-", None),
         ] {
-            assert_eq!(read(text).as_deref(), written, "{text}");
+            assert_eq!(parse(text).as_deref(), written, "{text}");
         }
-        assert!(may_be("2025-x") && !may_be("025-07-04") && !may_be("20250-07"));
+        assert!(looks_like_one("2025-x") && !looks_like_one("025-07-04") && !looks_like_one("20250-07"));
     }
 }

@@ -1,13 +1,13 @@
-//! What the first pass makes of a document: values of anything, as Go's maps and slices of `interface{}`.
+//! The values of the first pass: Go's `interface{}`.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::node::Place;
+use crate::node::Position;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Item {
-    pub(crate) place: Place,
+    pub(crate) position: Position,
     pub(crate) value: Value,
 }
 
@@ -18,25 +18,25 @@ pub(crate) enum Value {
     Int(i128),
     Float(f64),
     Text(Rc<str>),
-    /// As RFC 3339 has it.
-    Time(Rc<str>),
+    /// In RFC 3339.
+    Timestamp(Rc<str>),
     List(Vec<Item>),
     Map(Map),
 }
 
-/// A map of so few entries is searched; a tenant's is, and an index would be as large as the map.
-const SEARCHED: usize = 16;
+/// Entries of a map without an index. A tenant's map has fewer, and an index would be as large as the map.
+const MAX_LINEAR_SEARCH: usize = 16;
 
-/// A Go map: with texts as keys, or with anything that is no list and no map.
+/// Go's `map[string]interface{}` or `map[interface{}]interface{}`, which has no list or map as a key.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Map {
-    pub(crate) of_text: bool,
-    pub(crate) entries: Vec<(Value, Place, Item)>,
-    /// Where each key is, once there are many.
-    places: HashMap<KeyId, usize>,
+    pub(crate) string_keys: bool,
+    pub(crate) entries: Vec<(Value, Position, Item)>,
+    /// The index of each key, of a map with many entries.
+    indices: HashMap<KeyId, usize>,
 }
 
-/// Two keys are the same where these are. A NaN has none: it is no other's, and not its own.
+/// The identity of a key. NaN has none, since it does not equal itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum KeyId {
     Null,
@@ -44,7 +44,7 @@ pub(crate) enum KeyId {
     Int(i128),
     Float(u64),
     Text(Rc<str>),
-    Time(Rc<str>),
+    Timestamp(Rc<str>),
 }
 
 impl Value {
@@ -54,47 +54,47 @@ impl Value {
             Value::Bool(value) => Some(KeyId::Bool(*value)),
             Value::Int(value) => Some(KeyId::Int(*value)),
             Value::Float(value) if value.is_nan() => None,
-            // Zero is zero, whatever its sign.
+            // -0 equals 0.
             Value::Float(value) => Some(KeyId::Float((value + 0.0).to_bits())),
             Value::Text(text) => Some(KeyId::Text(Rc::clone(text))),
-            Value::Time(text) => Some(KeyId::Time(Rc::clone(text))),
+            Value::Timestamp(text) => Some(KeyId::Timestamp(Rc::clone(text))),
             Value::List(_) | Value::Map(_) => None,
         }
     }
 }
 
 impl Map {
-    pub(crate) fn new(of_text: bool) -> Self {
-        Map { of_text, ..Map::default() }
+    pub(crate) fn new(string_keys: bool) -> Self {
+        Map { string_keys, ..Map::default() }
     }
 
-    /// Puts a value under a key, over another one.
-    pub(crate) fn put(&mut self, key: Value, place: Place, item: Item) {
-        match self.place_of(&key).and_then(|at| self.entries.get_mut(at)) {
-            Some(known) => *known = (key, place, item),
+    /// Sets the value of a key.
+    pub(crate) fn put(&mut self, key: Value, position: Position, item: Item) {
+        match self.index_of(&key).and_then(|at| self.entries.get_mut(at)) {
+            Some(known) => *known = (key, position, item),
             None => {
                 let at = self.entries.len();
-                if at == SEARCHED {
+                if at == MAX_LINEAR_SEARCH {
                     let ids = self.entries.iter().map(|(key, ..)| key.key_id()).enumerate();
-                    self.places = ids.filter_map(|(at, id)| Some((id?, at))).collect();
+                    self.indices = ids.filter_map(|(at, id)| Some((id?, at))).collect();
                 }
-                if at >= SEARCHED {
-                    self.places.extend(key.key_id().map(|id| (id, at)));
+                if at >= MAX_LINEAR_SEARCH {
+                    self.indices.extend(key.key_id().map(|id| (id, at)));
                 }
-                self.entries.push((key, place, item));
+                self.entries.push((key, position, item));
             }
         }
     }
 
     pub(crate) fn get_mut(&mut self, key: &Value) -> Option<&mut Item> {
-        let at = self.place_of(key)?;
+        let at = self.index_of(key)?;
         self.entries.get_mut(at).map(|(_, _, item)| item)
     }
 
-    fn place_of(&self, key: &Value) -> Option<usize> {
+    fn index_of(&self, key: &Value) -> Option<usize> {
         let id = key.key_id()?;
-        if self.entries.len() > SEARCHED {
-            return self.places.get(&id).copied();
+        if self.entries.len() > MAX_LINEAR_SEARCH {
+            return self.indices.get(&id).copied();
         }
         self.entries.iter().position(|(known, ..)| known.key_id().as_ref() == Some(&id))
     }

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use go_yaml::{Content, Document, Node, RuntimeConfig, of_source};
+use go_yaml::{Content, Document, Node, RuntimeConfig, unmarshal_error};
 
 const MOST_BYTES: usize = 1 << 20;
 
@@ -13,7 +13,7 @@ const MOST_BYTES: usize = 1 << 20;
 fn read(sources: &[(&str, &[u8])]) -> Result<String, String> {
     let mut config = RuntimeConfig::default();
     for (name, bytes) in sources {
-        let document = Document::parse(name, bytes, MOST_BYTES).map_err(|error| of_source(name, error).go)?;
+        let document = Document::parse(name, bytes, MOST_BYTES).map_err(|error| unmarshal_error(name, error).go)?;
         config.add(&document).map_err(|error| error.go)?;
     }
     let tree = config.into_tree().map_err(|error| error.go)?;
@@ -40,7 +40,7 @@ fn write(node: &Node, text: &mut String) {
         Content::Mapping(entries) => {
             text.push('{');
             for entry in entries {
-                write!(text, "{}@{}:", entry.key, entry.place.encoded_line).expect("a text");
+                write!(text, "{}@{}:", entry.key, entry.position.encoded_line).expect("a text");
                 write(&entry.value, text);
                 text.push(' ');
             }

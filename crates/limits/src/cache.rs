@@ -1,10 +1,9 @@
-//! The last good limits as a text, so that a server that restarts without its source has limits at once.
+//! The limits cache: the last good limits as a text, for a restart without the source.
 //!
-//! The text is YAML with one entry a line, behind a comment that carries the format and a checksum of everything after it.
-//! An entry is the fields that the override sets itself: the reader lays it over its own defaults, as it will the override
-//! once the source is read.
+//! The text is YAML with one entry a line, after a comment with the format and a checksum of everything after it. An entry is
+//! the fields that the override sets itself, which the reader lays over its own defaults.
 //!
-//! The invariant kept: a text that is not what was written, byte for byte, is an error and never limits.
+//! Invariant: a text that is not, byte for byte, what was written is an error.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -15,8 +14,7 @@ use fnv::FnvHasher;
 use crate::defaults::override_base;
 use crate::document::unmatched_reason;
 use crate::field_set::{FieldSet, overlay};
-use crate::mode::Mode;
-use crate::model::TenantLimits;
+use crate::model::{Mode, TenantLimits};
 use crate::snapshot::{Snapshot, TenantEntry};
 use crate::tenant::TenantId;
 use crate::value::{ValueError, mapping, quote, shortened, text};
@@ -25,16 +23,16 @@ use crate::yaml::{Content, Entry, parse};
 /// The largest cache that is written and read, in bytes: some 300,000 tenants with ten fields.
 pub const MAX_CACHE_BYTES: usize = 64 * 1024 * 1024;
 
-/// What the first line of every limits cache begins with, before format and checksum. A file without it is not ours.
+/// The beginning of every limits cache, before format and checksum. A file without it is no limits cache.
 pub const CACHE_TITLE: &str = "# limits cache of mimir-rls, written by it alone; format";
 
-/// Goes up when an older reader would misread what is written.
+/// Incremented when older readers would misread the text.
 const FORMAT: u32 = 2;
 
-/// Why there is no cache of these limits, or no limits from this cache; completes a sentence that begins with the file.
+/// Why limits cannot be written to, or read from, a cache; completes a sentence that begins with the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CacheError {
-    /// [`crate::LimitsState::restore`] was called when there were limits.
+    /// [`crate::LimitsState::restore`] was called with limits in force.
     #[error("comes too late: limits are in force already")]
     NotFirst,
     /// More than [`MAX_CACHE_BYTES`].
@@ -43,13 +41,13 @@ pub enum CacheError {
     /// The first line is not one of a limits cache.
     #[error("is no limits cache")]
     Foreign,
-    /// Another version wrote it in its own way.
+    /// Another version wrote it in another format.
     #[error("is a limits cache of format {0:?}, and this version reads format {FORMAT}: it is written anew")]
     Format(String),
-    /// The text after the first line is not the one that the checksum was made of.
+    /// The checksum does not match the text after the first line.
     #[error("is cut or was edited: its checksum does not fit; it is written anew")]
     Checksum,
-    /// The checksum fits, but a line cannot be read: another build wrote it.
+    /// The checksum matches, but a line cannot be read: another build wrote it.
     #[error("cannot be read: line {line} {message}; it is written anew")]
     Line {
         /// Counted from 1.
@@ -62,7 +60,7 @@ pub enum CacheError {
 /// Writes the entries of a snapshot, without its defaults and its version.
 ///
 /// # Errors
-/// [`CacheError::TooLarge`]: the text would not be read back.
+/// [`CacheError::TooLarge`]: the text could not be read back.
 pub fn render_cache(snapshot: &Snapshot) -> Result<String, CacheError> {
     let mut body = String::from("tenants:\n");
     for (key, entry) in snapshot.tenants() {
@@ -91,7 +89,7 @@ pub(crate) fn read(text: &str, defaults: &TenantLimits) -> Result<HashMap<Tenant
     Ok(entries)
 }
 
-/// The body of a text whose title is the one that its body gives.
+/// The body of a text with a valid title.
 fn check(text: &str) -> Result<&str, CacheError> {
     if text.len() > MAX_CACHE_BYTES {
         return Err(CacheError::TooLarge);
@@ -102,7 +100,7 @@ fn check(text: &str) -> Result<&str, CacheError> {
     if format != FORMAT.to_string() {
         return Err(CacheError::Format(shortened(format)));
     }
-    // Compared as text, so that no other spelling of the same number passes.
+    // Compared as text, so that no other spelling of the number passes.
     let ours = text.strip_prefix(title(body).as_str()) == Some(body);
     if ours { Ok(body) } else { Err(CacheError::Checksum) }
 }
@@ -124,7 +122,10 @@ fn read_entry(line: &str, defaults: &TenantLimits) -> Result<(TenantId, TenantEn
         match &**key {
             "tenant" => tenant = text(value)?.filter(|key| unmatched_reason(key).is_none()).map(TenantId::from),
             "mode" => mode = text(value)?.and_then(Mode::named),
-            "limits" => overridden = overlay(&mut limits, mapping(value, "fields")?.map_or(&[], Vec::as_slice))?,
+            "limits" => match overlay(&mut limits, mapping(value, "fields")?.unwrap_or_default())? {
+                (fields, None) => overridden = fields,
+                (_, Some(name)) => return Err(unknown(name)),
+            },
             other => return Err(unknown(other)),
         }
     }
@@ -133,7 +134,7 @@ fn read_entry(line: &str, defaults: &TenantLimits) -> Result<(TenantId, TenantEn
     Ok((tenant, TenantEntry { limits, mode, overridden }))
 }
 
-/// The entries of the mapping that a line is.
+/// The entries of a line's mapping.
 fn entries(line: &str) -> Result<Vec<Entry>, ValueError> {
     let tree = parse(line).map_err(|error| ValueError(error.message))?;
     match tree.root.as_deref().map(|root| &root.content) {

@@ -1,4 +1,4 @@
-//! Checks a set of documents on its own, before it is applied: the limits in force play no part.
+//! Checks a set of documents without applying it, independent of the limits in force.
 
 use crate::defaults::{Defaults, MimirSettings};
 use crate::document::{self, Loaded, SourceDocument};
@@ -10,41 +10,38 @@ use crate::schema::MimirVersion;
 /// The result of a check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
-    /// Everything found wrong, in the order of the documents and their lines; at most [`crate::MAX_PROBLEMS`].
-    /// [`Severity::Rejected`] refuses the documents, [`Severity::Shadowed`] the flat keys of one tenant, and the rest is
-    /// passed over.
+    /// The problems, in the order of the documents and their lines; at most [`crate::MAX_PROBLEMS`].
+    /// [`Severity::Rejected`] refuses the documents, [`Severity::Shadowed`] the flat keys of one tenant.
     pub problems: Vec<Problem>,
-    /// How many keys have limits of their own, good or bad; none where the documents are refused.
+    /// The number of keys with limits of their own, valid or not; 0 if the documents are refused.
     pub tenants: usize,
-    /// Whether nothing of the documents may be used.
+    /// Whether the documents are refused.
     pub refused: bool,
-    /// The limits of every key of `overrides`, in order: also of those without a map, which have the defaults, and of those that no push
-    /// can be of. Empty where the documents are refused.
+    /// The limits of every key of `overrides`, in order, including keys without a map, which have the defaults, and keys that
+    /// no push can have. Empty if the documents are refused.
     pub limits: Vec<(String, TenantLimits)>,
 }
 
-/// Checks everything that a source holds, the files or the keys of one ConfigMap, and applies nothing.
+/// Checks all documents of a source, files or the keys of one ConfigMap, and applies nothing.
 #[must_use]
 pub fn check(defaults: &Defaults, version: &MimirVersion, documents: &[SourceDocument<'_>]) -> Checked {
     let mimir = MimirSettings { defaults: defaults.clone(), version: version.clone() };
-    let Loaded { drafts, others, mut problems, rejected, .. } =
-        document::read(&mimir, documents, ExpressionCache::default());
-    let (mut limits, mut tenants) = (Vec::new(), 0);
-    if !rejected {
-        tenants = drafts.len();
-        limits = others.into_iter().map(|(key, limits)| (key.into_string(), limits)).collect();
-    }
+    let Loaded { drafts, others, mut problems, .. } = document::read(&mimir, documents, ExpressionCache::default());
+    let refused = problems.rejected;
+    let tenants = if refused { 0 } else { drafts.len() };
+    let mut limits: Vec<_> = others.into_iter().map(|(key, limits)| (key.into_string(), limits)).collect();
     for (key, draft) in drafts {
         for fault in draft.faults {
             problems.report(Problem { severity: Severity::Shadowed, ..fault });
         }
-        if !rejected {
-            limits.push((key.as_str().to_owned(), draft.limits));
-        }
+        limits.push((key.as_str().to_owned(), draft.limits));
+    }
+    if refused {
+        limits.clear();
     }
     limits.sort_by(|(left, _), (right, _)| left.cmp(right));
     let problems = problems.in_order(documents.iter().map(|document| document.name));
-    Checked { problems, tenants, refused: rejected, limits }
+    Checked { problems, tenants, refused, limits }
 }
 
 #[cfg(test)]

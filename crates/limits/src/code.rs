@@ -1,15 +1,15 @@
-//! The kinds of problems, with codes that stay as they are.
+//! The kinds of problems, with stable codes.
 
 macro_rules! codes {
     ($($code:ident = $id:literal, $name:literal, $doc:literal;)*) => {
-        /// What kind of problem one is. The codes are stable: a new kind gets a new number, and none is used again.
+        /// The kind of a problem. The codes are stable: a new kind gets a new number, and no number is reused.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $(#[doc = $doc] $code),*
         }
 
         impl Code {
-            /// Every one, in the order of their codes.
+            /// Every kind, in the order of the codes.
             pub const ALL: &'static [Code] = &[$(Code::$code),*];
 
             /// The code, such as `MRC0012`.
@@ -20,7 +20,7 @@ macro_rules! codes {
                 }
             }
 
-            /// What it is in words joined by hyphens, such as `duplicate-tenant`.
+            /// The name, such as `duplicate-tenant`.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self {
@@ -28,7 +28,7 @@ macro_rules! codes {
                 }
             }
 
-            /// The one with this [`Code::id`].
+            /// The kind with this [`Code::id`].
             #[must_use]
             pub fn from_id(id: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|code| code.id() == id)

@@ -1,4 +1,4 @@
-//! The settings of Mimir that documents are checked against: its own limits, and its version.
+//! The settings of Mimir that documents are checked with: its default limits and its version.
 
 use std::time::Duration;
 
@@ -8,15 +8,14 @@ use crate::schema::{MimirVersion, RuleSettings};
 /// Mimir's default for `-querier.query-store-after`.
 const QUERY_STORE_AFTER: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// Mimir's own limits: of its flags and the `limits:` block of its configuration. They hold for tenants without an override, and lie under what an
-/// override says.
+/// Mimir's default limits: its flags and the `limits:` block of its configuration. Overrides are laid over them.
 #[derive(Debug, Clone)]
 pub struct Defaults {
-    /// What the edge reads of them.
+    /// The limits that the edge reads.
     pub limits: TenantLimits,
-    /// What only rules look at.
+    /// The settings that only rules use.
     pub rules: RuleSettings,
-    /// Mimir's `-querier.query-store-after`, which the limit `query_ingesters_within` has to be above; 0: it need not.
+    /// Mimir's `-querier.query-store-after`, which `query_ingesters_within` must exceed, unless it is 0.
     pub query_store_after: Duration,
 }
 
@@ -33,15 +32,15 @@ impl From<TenantLimits> for Defaults {
     }
 }
 
-/// What a document is checked against.
+/// The settings that a document is checked with.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MimirSettings {
     pub(crate) defaults: Defaults,
     pub(crate) version: MimirVersion,
 }
 
-/// The limits that an override is applied to. Whatever Mimir's own limits say, the scheme of names starts unset, which is the legacy one
-/// (Mimir `pkg/util/validation/limits.go`, `Limits.UnmarshalYAML`).
+/// The limits that an override is laid over: Mimir's defaults, except for the name scheme, which starts as legacy (Mimir
+/// `pkg/util/validation/limits.go`, `Limits.UnmarshalYAML`).
 pub(crate) fn override_base(defaults: &TenantLimits) -> TenantLimits {
     TenantLimits { name_validation_scheme: NameScheme::Legacy, ..defaults.clone() }
 }

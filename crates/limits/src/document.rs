@@ -1,9 +1,8 @@
-//! From source documents to each tenant's limits, with everything found wrong on the way.
+//! Parses source documents into each tenant's limits, and reports their problems.
 //!
-//! What a document is shows in its shape, not in its name: Mimir's runtime configuration ([`mimir`]), or flat keys
-//! `TENANT.FIELD` ([`flat`]), of which a ConfigMap may hold one in each of its keys. Mimir's are merged, and taken or refused
-//! whole, as Mimir does; flat keys are checked tenant by tenant. What follows from a fault is decided by the caller, who knows the limits
-//! in force.
+//! The shape of a document decides what it is, not its name: Mimir's runtime configuration ([`mimir`]), or flat keys
+//! `TENANT.FIELD` ([`flat`]), which may also be the keys of a ConfigMap. Mimir's documents are merged, and accepted or refused
+//! as a whole, as in Mimir; flat keys are checked tenant by tenant. The caller, who knows the limits in force, handles faults.
 
 mod defaults;
 mod entry;
@@ -13,46 +12,47 @@ mod mimir;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use go_yaml::{Document, MAX_VALUES, Root};
+use go_yaml::{Document, MAX_VALUES, RootKind};
 
 pub use defaults::parse_defaults;
+pub use flat::is_flat_key;
 
 use crate::code::Code;
 use crate::defaults::{MimirSettings, override_base};
 use crate::field_set::FieldSet;
 use crate::model::TenantLimits;
-use crate::problem::{Problem, Problems, Severity};
+use crate::problem::{Problem, Problems, Severity, rejection_message};
 use crate::relabel::ExpressionCache;
 use crate::tenant::{Tenant, TenantId};
-use crate::yaml::{Duplicate, Node, Tree, YamlError};
+use crate::yaml::{Node, Tree, YamlError};
 
-/// The largest document that is read, in bytes. Kubernetes holds 1 MiB in a ConfigMap.
+/// The largest document, in bytes. A ConfigMap has at most 1 MiB.
 pub const MAX_DOCUMENT_BYTES: usize = 16 * 1024 * 1024;
 
-/// A text with the name it goes by: a file name, or a key of a ConfigMap.
+/// A named text: a file, or a key of a ConfigMap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceDocument<'t> {
     /// Shown in problems; a flat key `TENANT.FIELD` if the text is one field's value.
     pub name: &'t str,
-    /// YAML or JSON, as the bytes that are stored; compressed where the name ends in `.gz`.
+    /// YAML or JSON; gzip if the name ends in `.gz`.
     pub bytes: &'t [u8],
 }
 
 impl<'t> SourceDocument<'t> {
-    /// The bytes that go by this name.
+    /// The bytes with this name.
     pub fn new(name: &'t str, bytes: &'t (impl AsRef<[u8]> + ?Sized)) -> Self {
         SourceDocument { name, bytes: bytes.as_ref() }
     }
 }
 
-/// What a tenant's settings come to.
+/// A tenant's entry before its faults are handled.
 #[derive(Debug)]
 pub(crate) struct Draft {
     /// The defaults with every readable setting over them.
     pub(crate) limits: TenantLimits,
-    /// Which settings these are.
+    /// The fields of these settings.
     pub(crate) overridden: FieldSet,
-    /// What keeps the entry from being used; the severities are the caller's to set.
+    /// Why the entry cannot be used; the caller sets the severities.
     pub(crate) faults: Vec<Problem>,
 }
 
@@ -60,20 +60,18 @@ pub(crate) struct Draft {
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
     pub(crate) drafts: HashMap<TenantId, Draft>,
-    /// Keys of `overrides` that are no drafts: of tenants without a map, and of none that a push can be of.
+    /// Other keys of `overrides`: tenants without a map, and keys that no push can have.
     pub(crate) others: Vec<(Box<str>, TenantLimits)>,
-    /// Problems that are settled already.
+    /// Problems whose severity is known.
     pub(crate) problems: Problems,
-    /// Whether a document is rejected, so that nothing of the set may be used.
-    pub(crate) rejected: bool,
-    /// What is known of expressions, also of documents before.
+    /// Results for expressions, including those of earlier documents.
     pub(crate) expressions: ExpressionCache,
 }
 
 /// Reads all documents of one source together; a later one adds to an earlier one.
 ///
-/// A document of neither kind is ignored if there are flat keys, and rejected if there is nothing else: a misspelled
-/// `overrides:` would otherwise put every tenant on the defaults.
+/// A document of neither kind is ignored if there are flat keys, and rejected otherwise: a misspelled `overrides:` would give
+/// all tenants the defaults.
 pub(crate) fn read(mimir: &MimirSettings, documents: &[SourceDocument<'_>], expressions: ExpressionCache) -> Loaded {
     let mut loaded = Loaded { expressions, ..Loaded::default() };
     let (mut flat, mut runtime, mut unrecognized) = (flat::FlatKeys::default(), Vec::new(), Vec::new());
@@ -86,32 +84,32 @@ pub(crate) fn read(mimir: &MimirSettings, documents: &[SourceDocument<'_>], expr
                     let message = format!(
                         "brings the documents to more than {MAX_VALUES} values, which are not read: split them"
                     );
-                    loaded.reject(document.name, YamlError::new(Code::TooLarge, 0, message));
+                    loaded.problems.reject(document.name, YamlError::new(Code::TooLarge, 0, message));
                     continue;
                 }
-                loaded.report_second_document(document.name, parsed.second_document());
+                loaded.problems.report_second_document(document.name, parsed.second_document());
                 runtime.push(parsed);
             }
             Ok(DocumentKind::FlatKey(value)) => flat.add_key(document.name, document.name, None, value),
             Ok(DocumentKind::FlatFile(tree)) => {
-                loaded.report_second_document(document.name, tree.second_document);
+                loaded.problems.report_second_document(document.name, tree.second_document);
                 flat.add_file(document.name, &tree, &mut loaded);
             }
             Ok(DocumentKind::Unrecognized(error)) => unrecognized.push((document.name, error)),
-            Err(error) => loaded.reject(document.name, error),
+            Err(error) => loaded.problems.reject(document.name, error),
         }
     }
-    if !loaded.rejected {
+    if !loaded.problems.rejected {
         mimir::read(runtime, mimir, &mut loaded);
     }
-    // Files and chosen keys are all meant to be read; other keys of a ConfigMap with flat keys are not.
-    let nothing_else = !documents.iter().any(|document| flat::names_known_field(document.name));
+    // All files and selected keys are meant to be read; other keys of a ConfigMap with flat keys are not.
+    let nothing_else = !documents.iter().any(|document| flat::is_flat_key(document.name));
     for (name, error) in unrecognized {
         if nothing_else {
-            loaded.reject(name, error);
+            loaded.problems.reject(name, error);
         } else {
             let message = "is neither Mimir's runtime configuration nor a key TENANT.FIELD, and is ignored";
-            loaded.report(problem(Code::UnreadKey, name, None, Severity::Ignored, message.to_owned()));
+            loaded.problems.ignore(Code::UnreadKey, name, None, message);
         }
     }
     flat.finish(&mimir.defaults.limits, &mut loaded);
@@ -119,7 +117,7 @@ pub(crate) fn read(mimir: &MimirSettings, documents: &[SourceDocument<'_>], expr
 }
 
 impl Loaded {
-    /// What a further entry of this tenant is laid over: the defaults, and what was read of it before.
+    /// What another entry of this tenant is laid over: its earlier entry, or the defaults.
     fn below(&self, key: &TenantId, defaults: &TenantLimits) -> (TenantLimits, FieldSet) {
         let before = self.drafts.get(key);
         before.map_or_else(
@@ -128,59 +126,39 @@ impl Loaded {
         )
     }
 
-    fn report(&mut self, problem: Problem) {
-        self.problems.report(problem);
-    }
-
-    /// Refuses the document for a reason that concerns no one tenant.
-    fn reject(&mut self, name: &str, YamlError { code, line, message, mimir }: YamlError) {
-        let line = (line > 0).then_some(line);
-        self.report(Problem { mimir, ..problem(code, name, line, Severity::Rejected, rejection_message(&message)) });
-        self.rejected = true;
-    }
-
     /// Adds the findings of an entry, each fault of which rejects the whole document.
     fn add_findings(&mut self, findings: entry::Findings) {
-        self.rejected |= !findings.faults.is_empty();
         for fault in findings.faults {
-            self.report(Problem { message: rejection_message(&fault.message), ..fault });
+            self.problems.report(Problem { message: rejection_message(&fault.message), ..fault });
         }
-        findings.notes.into_iter().for_each(|note| self.report(note));
-    }
-
-    /// Mimir ignores it silently, so its author may believe it is in force.
-    fn report_second_document(&mut self, name: &str, line: Option<u64>) {
-        if line.is_some() {
-            let message =
-                "a second YAML document begins here, and is ignored, as by Mimir: move its content above the --- line";
-            self.report(problem(Code::SecondDocument, name, line, Severity::Ignored, message.to_owned()));
-        }
-    }
-
-    fn reject_duplicate(&mut self, name: &str, duplicate: &Duplicate) {
-        self.reject(name, YamlError::new(Code::DuplicateKey, duplicate.line, duplicate_message(duplicate)));
+        findings.notes.into_iter().for_each(|note| self.problems.report(note));
     }
 }
 
-/// What a document is.
+/// A tenant's entry that is ignored, since no push can be of the tenant.
+fn unmatched(tenant: &str, document: &str, line: Option<u64>, message: String) -> Problem {
+    Problem::of_document(Code::UnmatchedTenant, document, Severity::Ignored, message).at(line).of_tenant(tenant)
+}
+
+/// The kind of a document.
 enum DocumentKind {
-    /// Mimir's, with whatever may be wrong with it.
+    /// Mimir's, valid or not.
     Mimir(Document),
     FlatFile(Tree),
     /// The document's name is the key, its text the value.
     FlatKey(Result<Option<Rc<Node>>, String>),
-    /// None of ours, and why.
+    /// Another document, and why.
     Unrecognized(YamlError),
 }
 
 /// Parses a text of acceptable size; line 0 in an error is the whole document.
 pub(crate) fn parse_document(document: &SourceDocument<'_>) -> Result<Document, YamlError> {
     let parsed = Document::parse(document.name, document.bytes, MAX_DOCUMENT_BYTES);
-    parsed.map_err(|error| go_yaml::of_source(document.name, error).into())
+    parsed.map_err(|error| go_yaml::unmarshal_error(document.name, error).into())
 }
 
 fn document_kind(document: &SourceDocument<'_>) -> Result<DocumentKind, YamlError> {
-    if flat::names_known_field(document.name) {
+    if flat::is_flat_key(document.name) {
         let text = std::str::from_utf8(document.bytes).map_err(|_| "cannot be read: its value is not UTF-8".to_owned());
         return Ok(DocumentKind::FlatKey(text.and_then(flat::parse_value)));
     }
@@ -190,21 +168,19 @@ fn document_kind(document: &SourceDocument<'_>) -> Result<DocumentKind, YamlErro
         parsed => parsed?,
     };
     if flat::is_flat(&parsed) {
-        return Ok(DocumentKind::FlatFile(parsed.decode_once()?));
+        return Ok(DocumentKind::FlatFile(parsed.tree()?));
     }
     if named_as_file {
         return Ok(DocumentKind::Mimir(parsed));
     }
-    match parsed.root() {
-        Root::Scalar if flat::split(document.name).is_some() => {
-            Ok(DocumentKind::FlatKey(Ok(parsed.decode_once()?.root)))
-        }
-        Root::Mapping => match mimir::mismatch(&parsed) {
+    match parsed.root_kind() {
+        RootKind::Scalar if flat::split(document.name).is_some() => Ok(DocumentKind::FlatKey(Ok(parsed.tree()?.root))),
+        RootKind::Mapping => match mimir::mismatch(&parsed) {
             Some(error) => Ok(DocumentKind::Unrecognized(error)),
             None => Ok(DocumentKind::Mimir(parsed)),
         },
-        Root::Nothing => Ok(DocumentKind::Mimir(parsed)),
-        Root::Scalar | Root::Sequence => {
+        RootKind::Null => Ok(DocumentKind::Mimir(parsed)),
+        RootKind::Scalar | RootKind::Sequence => {
             let message = "is no mapping: write overrides: with the tenants below it";
             Ok(DocumentKind::Unrecognized(YamlError::new(Code::NotARuntimeConfiguration, 0, message)))
         }
@@ -217,13 +193,7 @@ fn is_file_name(name: &str) -> bool {
     [".yaml", ".yml", ".json"].iter().any(|extension| name.ends_with(extension))
 }
 
-/// Whether this name of a document is a flat key `TENANT.FIELD` beyond doubt: its last part is a field that Mimir has.
-#[must_use]
-pub fn is_flat_key(name: &str) -> bool {
-    flat::names_known_field(name)
-}
-
-/// Why no header can name this key, if none can.
+/// Why no tenant header can have this key, if so.
 pub(crate) fn unmatched_reason(key: &str) -> Option<String> {
     match Tenant::parse(Some(key.as_bytes())) {
         Ok(tenant) if tenant.limits_key() == key => None,
@@ -235,19 +205,6 @@ pub(crate) fn unmatched_reason(key: &str) -> Option<String> {
         }
         Err(error) => Some(format!("no push is ever of this tenant, and the entry is ignored: {error}")),
     }
-}
-
-pub(crate) fn duplicate_message(duplicate: &Duplicate) -> String {
-    let key = crate::value::shortened(&duplicate.key);
-    format!("{key} is there twice, first on line {}: remove one", duplicate.first_line)
-}
-
-pub(crate) fn rejection_message(message: &str) -> String {
-    format!("{message}; the whole document is refused")
-}
-
-fn problem(code: Code, document: &str, line: Option<u64>, severity: Severity, message: String) -> Problem {
-    Problem { line, ..Problem::of_document(code, document, severity, message) }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! The edge configuration: what Mimir's overrides cannot say, because Mimir refuses fields that it does not know. Per
-//! tenant a [`Mode`], and limits that only the edge has.
+//! The edge configuration: a [`Mode`] for each tenant, and limits that only the edge has. Mimir's overrides cannot contain
+//! them, since Mimir refuses unknown fields.
 //!
-//! The invariant kept: a document that cannot be read never makes the edge stricter. The last good configuration stays,
-//! and before there is one everybody is in [`Mode::Shadow`].
+//! Invariant: an unreadable document never makes the edge stricter. The last good configuration stays, and before there is
+//! one all tenants are in [`Mode::Shadow`].
 
 mod document;
 mod state;
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 pub use state::{EdgeConfigApplied, EdgeConfigState};
 
-use crate::mode::Mode;
+use crate::model::Mode;
 use crate::tenant::{Tenant, TenantId};
 
 /// Limits that Mimir does not have.
@@ -26,7 +26,7 @@ pub struct EdgeLimits {
 /// What the edge does with a tenant's pushes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EdgePolicy {
-    /// Whether limits are held to, those of the edge and Mimir's.
+    /// Whether limits are enforced, Mimir's and those of the edge.
     pub mode: Mode,
     /// The edge's own limits.
     pub limits: EdgeLimits,
@@ -39,37 +39,35 @@ impl Default for EdgePolicy {
     }
 }
 
-/// The policies of all tenants, never changed once made.
-///
-/// The default is what holds without a document: enforce for everybody, without limits of the edge's own.
+/// The immutable policies of all tenants. The default, without a document, is enforce without limits of the edge's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EdgeConfig {
     default: EdgePolicy,
     tenants: BTreeMap<TenantId, Entry>,
 }
 
-/// A tenant's policy, everything inherited in it.
+/// A tenant's policy, with what it inherits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
     policy: EdgePolicy,
-    /// Whether the document's entry could be read when the policy was made.
+    /// Whether the document's entry was valid.
     good: bool,
 }
 
 impl EdgeConfig {
-    /// One policy for everybody.
+    /// One policy for all tenants.
     #[must_use]
     pub fn for_everybody(policy: EdgePolicy) -> Self {
         EdgeConfig { default: policy, tenants: BTreeMap::new() }
     }
 
-    /// What holds for a tenant without an entry, and where no tenant is known.
+    /// The policy of a tenant without an entry, and of a push without a known tenant.
     #[must_use]
     pub fn default_policy(&self) -> &EdgePolicy {
         &self.default
     }
 
-    /// What holds for a push of this tenant, by its bare ID.
+    /// The policy for a push of this tenant, by its bare ID.
     #[must_use]
     pub fn for_tenant(&self, tenant: &Tenant<'_>) -> &EdgePolicy {
         self.tenant(tenant.id()).unwrap_or(&self.default)

@@ -1,8 +1,8 @@
-//! Which fields an override sets itself, so that it can be laid over other defaults than those it was read with.
+//! The fields that an override sets itself, so that it can be laid over other defaults.
 
 use crate::fields::Field;
 use crate::model::{FIELDS, TenantLimits};
-use crate::value::{ValueError, shortened};
+use crate::value::ValueError;
 use crate::yaml::Entry;
 
 /// A set of the fields that the edge reads.
@@ -17,17 +17,17 @@ impl FieldSet {
     #[must_use]
     pub fn differing(limits: &TenantLimits, base: &TenantLimits) -> Self {
         let differing = FIELDS.iter().enumerate().filter(|(_, field)| !(field.same)(limits, base));
-        FieldSet(differing.fold(0, |set, (place, _)| set | 1 << place))
+        FieldSet(differing.fold(0, |set, (index, _)| set | 1 << index))
     }
 
-    /// Whether Mimir's field of this name is in it.
+    /// Whether it has Mimir's field of this name.
     #[must_use]
     pub fn contains(self, name: &str) -> bool {
-        place(name).is_some_and(|place| self.0 & 1 << place != 0)
+        index(name).is_some_and(|index| self.0 & 1 << index != 0)
     }
 
     pub(crate) fn insert(&mut self, field: &Field) {
-        self.0 |= place(field.name).map_or(0, |place| 1 << place);
+        self.0 |= index(field.name).map_or(0, |index| 1 << index);
     }
 
     pub(crate) fn union(self, other: Self) -> Self {
@@ -36,12 +36,12 @@ impl FieldSet {
 
     /// In order of name.
     pub(crate) fn iter(self) -> impl Iterator<Item = &'static Field> {
-        FIELDS.iter().enumerate().filter(move |(place, _)| self.0 & 1 << place != 0).map(|(_, field)| field)
+        FIELDS.iter().enumerate().filter(move |(index, _)| self.0 & 1 << index != 0).map(|(_, field)| field)
     }
 }
 
 /// The table is in order of name.
-fn place(name: &str) -> Option<usize> {
+fn index(name: &str) -> Option<usize> {
     FIELDS.binary_search_by(|field| field.name.cmp(name)).ok()
 }
 
@@ -60,22 +60,15 @@ pub(crate) fn render(set: FieldSet, limits: &TenantLimits) -> String {
     text
 }
 
-/// Puts the fields of a mapping that [`render`] wrote over `limits`, and returns which they were.
-pub(crate) fn overlay(limits: &mut TenantLimits, entries: &[Entry]) -> Result<FieldSet, ValueError> {
-    match overlay_known(limits, entries)? {
-        (overridden, None) => Ok(overridden),
-        (_, Some(key)) => Err(ValueError::new(format!("has the unknown field {}", shortened(key)))),
-    }
-}
-
-/// The same where a newer build may have written the mapping: also the first field that is not known, which is passed over.
-pub(crate) fn overlay_known<'e>(
+/// Lays the fields of a mapping from [`render`] over `limits`. Returns their set, and the first unknown field, which a newer
+/// build may have written.
+pub(crate) fn overlay<'e>(
     limits: &mut TenantLimits,
     entries: &'e [Entry],
 ) -> Result<(FieldSet, Option<&'e str>), ValueError> {
     let (mut overridden, mut unknown) = (FieldSet::default(), None);
     for Entry { key, value, .. } in entries {
-        let Some(field) = place(key).and_then(|place| FIELDS.get(place)) else {
+        let Some(field) = index(key).and_then(|index| FIELDS.get(index)) else {
             unknown = unknown.or(Some(&**key));
             continue;
         };

@@ -1,4 +1,4 @@
-//! The one table of Mimir's limit fields: those the edge reads, with how; older spellings; and those it has no use for.
+//! The table of Mimir's limit fields: those that the edge reads, their other spellings, and those that it does not use.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -21,7 +21,7 @@ pub(crate) struct Field {
     pub(crate) same: fn(&TenantLimits, &TenantLimits) -> bool,
 }
 
-/// Spellings of guides and of older or neighbouring systems, with Mimir's name.
+/// Spellings from guides and from older or similar systems, with Mimir's name.
 const ALIASES: [(&str, &str); 11] = [
     ("burst_size", "ingestion_burst_size"),
     ("ingestion_burst", "ingestion_burst_size"),
@@ -39,14 +39,14 @@ const ALIASES: [(&str, &str); 11] = [
 /// Settings of the edge, which Mimir would refuse in its own file.
 const EDGE_ONLY: [&str; 4] = ["edge_limits", "max_body_bytes", "max_series_per_request", "mode"];
 
-/// What a name in a tenant's entry is.
+/// The meaning of a name in a tenant's entry.
 #[derive(Clone, Copy)]
 pub(crate) enum Known {
     /// Read by the edge; `alias` if Mimir spells it otherwise.
     Used { field: &'static Field, alias: bool },
-    /// Mimir's, but of no use here; it may stand in a document and is passed over without a word.
+    /// A field of Mimir that the edge does not use, and silently ignores.
     Unused,
-    /// A setting of the edge configuration, out of place here.
+    /// A setting of the edge configuration, which does not belong here.
     EdgeOnly,
 }
 
@@ -61,12 +61,12 @@ static BY_NAME: LazyLock<HashMap<&'static str, Known>> = LazyLock::new(|| {
     names
 });
 
-/// Finds a name exactly as spelled.
+/// Finds a name by its exact spelling.
 pub(crate) fn find(name: &str) -> Option<Known> {
     BY_NAME.get(name).copied()
 }
 
-/// Says what becomes of a name that [`find`] does not know.
+/// The message for a name that [`find`] does not know.
 pub(crate) fn unknown(name: &str) -> String {
     let shown = crate::value::shortened(name);
     match nearest(name, BY_NAME.keys().copied()) {

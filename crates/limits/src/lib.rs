@@ -1,12 +1,11 @@
 //! Tenants, their limits, and the documents that set them, as plain values.
 //!
-//! It answers four questions: which tenant a push belongs to ([`Tenant`]), which limits hold for it
-//! ([`Snapshot::for_tenant`]), whether they are enforced ([`EdgeConfig::for_tenant`]), and what a new document changes
-//! ([`LimitsState::apply`], [`EdgeConfigState::apply`]). Nothing here does I/O,
-//! reads a clock or logs: the caller, which reads a file or watches a ConfigMap, passes text in and gets values back.
+//! It answers four questions: which tenant a push belongs to ([`Tenant`]), which limits apply ([`Snapshot::for_tenant`]),
+//! whether they are enforced ([`EdgeConfig::for_tenant`]), and what a new document changes ([`LimitsState::apply`],
+//! [`EdgeConfigState::apply`]). No I/O, no clock, no logs: the caller reads files or watches a ConfigMap.
 //!
-//! The invariant: a document that Mimir rejects never changes a limit, and a tenant whose entry was
-//! never readable is only watched ([`Mode::Shadow`]), never cut down to the defaults.
+//! Invariant: a document that Mimir rejects changes no limit, and a tenant whose entry was never readable is in
+//! [`Mode::Shadow`], and never gets the defaults enforced.
 
 mod cache;
 mod check;
@@ -18,7 +17,6 @@ mod edge;
 mod elected;
 mod field_set;
 mod fields;
-mod mode;
 mod model;
 mod named;
 mod object_revision;
@@ -41,8 +39,7 @@ pub use document::{MAX_DOCUMENT_BYTES, SourceDocument, is_flat_key, parse_defaul
 pub use edge::{EdgeConfig, EdgeConfigApplied, EdgeConfigState, EdgeLimits, EdgePolicy};
 pub use elected::ElectedReplica;
 pub use field_set::FieldSet;
-pub use mode::Mode;
-pub use model::{Burst, LabelValueStrategy, NameScheme, Rate, RateLimit, TenantLimits};
+pub use model::{Burst, LabelValueStrategy, Mode, NameScheme, Rate, RateLimit, TenantLimits};
 pub use object_revision::ObjectRevision;
 pub use problem::{MAX_PROBLEMS, Problem, Severity};
 pub use relabel::{RelabelAction, RelabelRule};

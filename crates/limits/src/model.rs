@@ -1,7 +1,7 @@
 //! The per-tenant limits of Mimir's write path, under Mimir's own names and with Mimir's own defaults.
 //!
-//! [`TenantLimits`] holds what was configured, unchanged; what a value means (0 as "off", the largest float as
-//! "unlimited") is said by its methods, because it differs from field to field.
+//! [`TenantLimits`] has the configured values. Their meaning (0 as "off", the largest float as "unlimited") differs from field to
+//! field, and is in its methods.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fields::Field;
-use crate::named::named_enum;
 use crate::relabel::RelabelRule;
 use crate::value::FieldValue;
 
@@ -154,8 +153,8 @@ impl TenantLimits {
         RateLimit::of_several(rate, burst, distributors)
     }
 
-    /// Whether Mimir's distributor takes exemplars, and so charges them. If not, it does not even read them. It only asks whether the limit
-    /// is 0; that a limit below 0 keeps none is the ingester's affair.
+    /// Whether Mimir's distributor accepts and charges exemplars. If not, it does not decode them. It only checks for a limit of 0;
+    /// the ingester drops them for a limit below 0.
     #[must_use]
     pub fn stores_exemplars(&self) -> bool {
         self.max_global_exemplars_per_user != 0
@@ -168,7 +167,7 @@ impl TenantLimits {
         !self.drop_labels.is_empty() || !self.metric_relabel_configs.is_empty()
     }
 
-    /// Every field in order of its name, with its value as Mimir would be given it in YAML.
+    /// Every field in order of its name, with its value in YAML.
     pub fn fields(&self) -> impl Iterator<Item = (&'static str, String)> {
         FIELDS.iter().map(|field| (field.name, (field.render)(self)))
     }
@@ -237,7 +236,7 @@ fn rate(per_second: f64) -> Rate {
     if per_second == f64::MAX { Rate::Unlimited } else { Rate::PerSecond(per_second) }
 }
 
-named_enum! {
+crate::named_enum! {
     /// What Mimir does with a label value over `max_label_value_length` (3.0).
     LabelValueStrategy {
         /// Refuses the series.
@@ -249,13 +248,25 @@ named_enum! {
     }
 }
 
-named_enum! {
+crate::named_enum! {
     /// Which metric and label names are valid.
     NameScheme {
         /// `[a-zA-Z_:][a-zA-Z0-9_:]*`; label names without `:`.
         Legacy = "legacy",
         /// Any UTF-8.
         Utf8 = "utf8",
+    }
+}
+
+crate::named_enum! {
+    /// What a decision does to a push.
+    Mode {
+        /// Pushes over a limit are denied.
+        Enforce = "enforce",
+        /// Pushes are decided, charged and counted, never denied.
+        Shadow = "shadow",
+        /// Pushes are forwarded without a decision; nothing is charged.
+        Off = "off",
     }
 }
 

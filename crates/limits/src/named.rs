@@ -1,6 +1,7 @@
 //! Enums whose values have a spelling.
 
 /// Defines an enum with `ALL`, in the order of definition, and the spelling of each value.
+#[macro_export]
 macro_rules! named_enum {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $value:ident = $text:literal),* $(,)? }) => {
         $(#[$meta])*
@@ -11,7 +12,7 @@ macro_rules! named_enum {
 
         impl $name {
             /// Every value, in the order of definition.
-            pub const ALL: &'static [Self] = &[$(Self::$value),*];
+            pub const ALL: [Self; [$($name::$value),*].len()] = [$(Self::$value),*];
 
             /// The spelling in documents, metrics and reports.
             #[must_use]
@@ -24,10 +25,8 @@ macro_rules! named_enum {
             /// The value with this spelling.
             #[must_use]
             pub fn named(name: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|value| value.as_str() == name)
+                Self::ALL.into_iter().find(|value| value.as_str() == name)
             }
         }
     };
 }
-
-pub(crate) use named_enum;

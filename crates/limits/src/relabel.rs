@@ -1,33 +1,31 @@
-//! Relabelling rules as configured: read as Mimir reads them, not compiled (Prometheus `model/relabel/relabel.go`). Whether
-//! Mimir takes them is for [`check()`] to say.
+//! Relabelling rules as configured, not compiled (Prometheus `model/relabel/relabel.go`). [`check()`] decides whether Mimir
+//! accepts them.
 //!
-//! What Prometheus asks of a rule beyond its settings' types, a modulus for `hashmod` or a `target_label` for `replace`, Mimir
-//! does not ask when it loads overrides, so it is not asked here.
+//! Mimir does not run Prometheus' validation of rules (a modulus for `hashmod`, a `target_label` for `replace`) when it loads
+//! overrides, and neither does this module.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::named::named_enum;
-use crate::value::{FieldValue, ValueError, list, quote, scalar, shortened, text, wants, wants_kind};
+use crate::value::{FieldValue, ValueError, as_text, as_uint, is_null, list, mismatch, quote, set, shortened};
 use crate::yaml::{Content, Entry, Node};
-use go_yaml::Resolved;
 
 mod check;
 
 pub(crate) use check::{ExpressionCache, check};
 
-/// One item of `metric_relabel_configs`, with Prometheus' defaults where it says nothing.
+/// One item of `metric_relabel_configs`, with Prometheus' defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RelabelRule {
     /// Labels whose values are joined by `separator` and matched.
     pub source_labels: Arc<[Arc<str>]>,
     /// `;` unless set.
     pub separator: Arc<str>,
-    /// The label that is written; may refer to groups of the match.
+    /// The label to write; may refer to groups of the match.
     pub target_label: Arc<str>,
     /// An RE2 expression that must match the whole value; `(.*)` unless set.
     pub regex: Arc<str>,
-    /// What a hash is taken modulo of.
+    /// The modulus of a hash.
     pub modulus: u64,
     /// `$1` unless set.
     pub replacement: Arc<str>,
@@ -49,7 +47,7 @@ impl Default for RelabelRule {
     }
 }
 
-named_enum! {
+crate::named_enum! {
     /// What a relabelling rule does.
     RelabelAction {
         /// Writes the replacement into the target label.
@@ -95,11 +93,9 @@ fn read_item(index: usize, item: &Rc<Node>) -> Result<RelabelRule, ValueError> {
     let at = |ValueError(message)| ValueError::new(format!("has rule {} {message}", index + 1));
     let entries = match &item.content {
         Content::Mapping(entries) => entries,
-        Content::Scalar(_) if text(item).is_ok_and(|text| text.is_none()) => {
-            return Err(at(ValueError::new("that is null: remove it")));
-        }
-        content => {
-            let ValueError(message) = wants_kind("a mapping such as {action: drop, regex: tmp_.*}", content);
+        _ if is_null(item) => return Err(at(ValueError::new("that is null: remove it"))),
+        _ => {
+            let ValueError(message) = mismatch(item, "struct", "a mapping such as {action: drop, regex: tmp_.*}");
             return Err(at(ValueError(format!("that {message}"))));
         }
     };
@@ -116,7 +112,7 @@ fn read_setting(rule: &mut RelabelRule, Entry { key, value, .. }: &Entry) -> Res
         "separator" => rule.separator.read(value),
         "target_label" => rule.target_label.read(value),
         "regex" => rule.regex.read(value),
-        "modulus" => read_modulus(&mut rule.modulus, value),
+        "modulus" => set(&mut rule.modulus, value, as_uint, "uint64", "a whole number from 0"),
         "replacement" => rule.replacement.read(value),
         "action" => read_action(&mut rule.action, value),
         other => {
@@ -127,36 +123,13 @@ fn read_setting(rule: &mut RelabelRule, Entry { key, value, .. }: &Entry) -> Res
     read.map_err(|ValueError(message)| ValueError::new(format!("whose {key} {message}")))
 }
 
-fn read_modulus(modulus: &mut u64, node: &Node) -> Result<(), ValueError> {
-    const WANTED: &str = "a whole number from 0";
-    *modulus = match scalar(node, WANTED)? {
-        Resolved::Null => return Ok(()),
-        Resolved::Int(whole) => u64::try_from(whole).map_err(|_| wants(WANTED, Resolved::Int(whole)))?,
-        // yaml.v3 cuts a fraction off. What it makes of the others that it takes depends on the machine: they become 0,
-        // with which the rule is left to Mimir.
-        Resolved::Float(value) if value < TWO_TO_64 => value as u64,
-        Resolved::Float(TWO_TO_64) => 0,
-        other => return Err(wants(WANTED, other)),
-    };
-    Ok(())
-}
-
-const TWO_TO_64: f64 = 18_446_744_073_709_551_616.0;
-
-/// Upper and lower case are the same to Prometheus.
 fn read_action(action: &mut RelabelAction, node: &Node) -> Result<(), ValueError> {
-    if let Some(text) = text(node)? {
-        // Not of ASCII alone: the sign of Kelvin is a K.
-        let lower = text.to_lowercase();
-        *action = RelabelAction::named(&lower).ok_or_else(|| {
-            let names: Vec<_> = RelabelAction::ALL.iter().map(|known| known.as_str()).collect();
-            wants(&format!("one of {}", names.join(", ")), Resolved::Text(text))
-        })?;
-    }
-    Ok(())
+    // Prometheus ignores case, and not of ASCII alone: the Kelvin sign is a K.
+    let read = |node: &Node| RelabelAction::named(&as_text(node)?.to_lowercase());
+    set(action, node, read, "string", "an action such as replace, keep or drop")
 }
 
-/// The rule as a YAML mapping of what differs from the defaults, the action always.
+/// The rule as a YAML mapping of its action and what differs from the defaults.
 fn render(rule: &RelabelRule) -> String {
     let plain = RelabelRule::default();
     let mut settings = vec![format!("action: {}", rule.action.as_str())];

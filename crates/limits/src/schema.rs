@@ -1,21 +1,20 @@
-//! Mimir's second pass over a document: every field with its type, and every rule over the whole of an entry.
+//! Validates a document as Mimir's second pass does: every field with its type, and every rule over an entry.
 //!
-//! Mimir takes a runtime configuration whole or refuses it whole. What it refuses, this module finds, in the order in which
-//! Mimir decodes, with our words for the person who can mend it and with Mimir's own error beside them. Which fields there
-//! are is data: [`table`] reads it.
+//! Mimir accepts or refuses a runtime configuration as a whole. This module finds its faults in the order in which Mimir decodes,
+//! each with our message and Mimir's error. The fields are data: see [`table`].
 //!
-//! The tree that is looked at is the re-encoded document (`go_yaml`): keys in order, scalars as Go writes them, merges done.
-//! The time is linear in the document, and what is kept of faults is bounded.
+//! It checks the tree of the marshalled document (`go_yaml`): keys in order, scalars as Go formats them, merges resolved. The
+//! time is linear in the document, and the size of the faults is bounded.
 
 use std::fmt;
 use std::rc::Rc;
 use std::str::FromStr;
-use std::time::Duration;
 
-use go_yaml::{Node, Place};
+use go_yaml::{Node, Position};
 use thiserror::Error;
 
 use crate::code::Code;
+use crate::defaults::MimirSettings;
 use crate::problem::{MAX_PROBLEMS, Severity};
 use crate::value::is_null;
 
@@ -35,14 +34,14 @@ pub(crate) use table::limit_names;
 
 use validator::Validator;
 
-/// How many faults are kept, and how many bytes of texts with them; more are counted.
+/// The faults that are kept, and the bytes of their texts; more are only counted.
 const MAX_FAULTS: usize = 2 * MAX_PROBLEMS;
 const MAX_FAULT_BYTES: usize = 8 << 20;
 
 /// The release of Mimir that a document is meant for, such as `3.1`.
 ///
-/// Of a release that the edge knows every field is known, and another one refuses the document as it does in Mimir. Of any
-/// other release it is not known which fields it has: one that the edge does not know is passed over with a warning.
+/// In a release that the edge knows, an unknown field refuses the document, as in Mimir. In any other release, it is ignored
+/// with a warning.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MimirVersion {
     major: u32,
@@ -91,19 +90,19 @@ impl FromStr for MimirVersion {
     }
 }
 
-/// What Mimir says of a fault, and when.
+/// Mimir's error for a fault, by when Mimir reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum MimirError {
-    /// One line of several that are found in the whole document.
+    /// One of several that yaml.v3 collects in the whole document.
     Collected(String),
-    /// It ends the load at once.
+    /// It aborts decoding.
     Fatal(String),
-    /// It is found once the whole document is read.
+    /// It is found after decoding.
     Validation(String),
 }
 
 impl MimirError {
-    /// The words.
+    /// Mimir's text.
     pub(crate) fn text(&self) -> &str {
         match self {
             MimirError::Collected(text) | MimirError::Fatal(text) | MimirError::Validation(text) => text,
@@ -111,45 +110,45 @@ impl MimirError {
     }
 }
 
-/// What is wrong with a value or with an entry as a whole.
+/// A fault of a value or of an entry, without its position.
 #[derive(Debug)]
 struct Issue {
     code: Code,
     /// Completes a sentence that begins with the field's name.
     predicate: String,
-    /// Nothing where Mimir does not refuse it but ends with a panic.
+    /// `None` if Mimir panics instead of refusing it.
     mimir: Option<MimirError>,
 }
 
-/// One thing found wrong in a document.
+/// A fault in a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
-    pub(crate) place: Place,
-    /// The key below `overrides` that it is about.
+    pub(crate) position: Position,
+    /// The key below `overrides`.
     pub(crate) tenant: Option<Rc<str>>,
     /// The field: in a tenant's entry its path there, `blocked_queries[1].pattern`; elsewhere its path in the document.
     pub(crate) field: Option<String>,
     pub(crate) code: Code,
-    /// [`Severity::Rejected`] where Mimir refuses the document, [`Severity::Ignored`] where it may or may not.
+    /// [`Severity::Rejected`] if Mimir refuses the document, [`Severity::Ignored`] if that is not known.
     pub(crate) severity: Severity,
-    /// What is wrong and how to mend it; names the field.
+    /// What is wrong and how to fix it; names the field.
     pub(crate) message: String,
-    /// Mimir's own words; nothing for what Mimir does not say.
+    /// Mimir's error, if it has one.
     pub(crate) mimir: Option<MimirError>,
 }
 
-/// What was found in a document.
+/// The result of validating a document.
 #[derive(Debug, Default)]
 pub(crate) struct Validation {
-    /// In the order in which Mimir comes to them; at most twice [`MAX_PROBLEMS`].
+    /// The faults in Mimir's order; at most twice [`MAX_PROBLEMS`].
     pub(crate) faults: Vec<Fault>,
     /// How many more there are.
     pub(crate) unlisted: usize,
     /// Whether Mimir refuses the document.
     pub(crate) rejected: bool,
-    /// What ends Mimir's load at once, which may be beyond the faults that are listed.
+    /// The error that aborts Mimir's decoding, also of an unlisted fault.
     end: Option<String>,
-    /// How long the texts of the faults are.
+    /// The bytes of the faults' texts.
     bytes: usize,
 }
 
@@ -172,8 +171,8 @@ impl Validation {
         }
     }
 
-    /// The error with which Mimir refuses the document, as it stands behind `failed to load runtime config: load file: `.
-    /// Nothing where it is taken, and where Mimir ends with a panic.
+    /// Mimir's error, without its prefix `failed to load runtime config: load file: `. `None` if Mimir accepts the document, or
+    /// panics.
     pub(crate) fn mimir_error(&self) -> Option<String> {
         if let Some(error) = &self.end {
             return Some(error.clone());
@@ -188,32 +187,22 @@ impl Validation {
     }
 }
 
-/// Looks at a runtime configuration. `base` are Mimir's own limits, over which a tenant's are read; `query_store_after` is
-/// Mimir's `-querier.query-store-after`, 12h unless it is set.
-pub(crate) fn check(
-    root: Option<&Node>,
-    version: &MimirVersion,
-    base: &RuleSettings,
-    query_store_after: Duration,
-) -> Validation {
-    let mut validator = Validator::new(version, base, query_store_after);
+/// Checks a runtime configuration. A tenant's limits are laid over those of `mimir`.
+pub(crate) fn check(root: Option<&Node>, mimir: &MimirSettings) -> Validation {
+    let mut validator = Validator::new(mimir);
     if let Some(root) = root {
         validator.root(table::root(), root);
     }
     validator.finish()
 }
 
-/// Looks at the `limits:` block of Mimir's main configuration, which is read over `base`, and gives what it makes of that.
-pub(crate) fn check_limits(
-    block: &Node,
-    version: &MimirVersion,
-    base: &RuleSettings,
-    query_store_after: Duration,
-) -> (Validation, RuleSettings) {
-    let mut validator = Validator::new(version, base, query_store_after);
+/// Checks the `limits:` block of Mimir's main configuration, and returns the rule settings of `mimir` with the block over them.
+pub(crate) fn check_limits(block: &Node, mimir: &MimirSettings) -> (Validation, RuleSettings) {
+    let mut validator = Validator::new(mimir);
+    let base = mimir.defaults.rules.clone();
     let settings = match table::limits() {
-        Some(limits) if !is_null(block) => validator.limits(limits, base.clone(), block, block.place),
-        _ => base.clone(),
+        Some(limits) if !is_null(block) => validator.limits(limits, base, block, block.position),
+        _ => base,
     };
     (validator.finish(), settings)
 }

@@ -1,4 +1,4 @@
-//! The limits of all tenants at one moment, never changed once made.
+//! The immutable limits of all tenants at one moment.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,31 +7,30 @@ use std::hash::Hasher;
 use fnv::FnvHasher;
 
 use crate::field_set::{FieldSet, render};
-use crate::mode::Mode;
-use crate::model::TenantLimits;
+use crate::model::{Mode, TenantLimits};
 use crate::tenant::{Tenant, TenantId};
 
-/// What holds for one tenant, or for one spelling of it with metadata.
+/// The limits of one tenant, or of one spelling of it with metadata.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TenantEntry {
     /// The defaults with the tenant's own fields over them.
     pub limits: TenantLimits,
-    /// [`Mode::Shadow`] while the tenant's entry has never been good, else [`Mode::Enforce`].
+    /// [`Mode::Shadow`] while the tenant's entry was never valid, otherwise [`Mode::Enforce`].
     pub mode: Mode,
     /// The fields that the entry sets itself; the others are the defaults.
     pub overridden: FieldSet,
 }
 
 impl TenantEntry {
-    /// The fields that the entry sets itself, as one YAML flow mapping, such as `{ingestion_rate: 10, request_rate: 5}`:
-    /// what [`crate::LimitsState::update`] reads.
+    /// The fields that the entry sets itself, as a YAML flow mapping for [`crate::LimitsState::update`], such as
+    /// `{ingestion_rate: 10, request_rate: 5}`.
     #[must_use]
     pub fn own_fields(&self) -> String {
         render(self.overridden, &self.limits)
     }
 }
 
-/// What holds for one push.
+/// The limits of one push.
 #[derive(Debug, Clone)]
 pub struct TenantView<'s> {
     /// Request limit, exemplars, mode and everything else: the bare tenant's entry.
@@ -47,18 +46,18 @@ pub struct Snapshot {
     content_sum: u64,
     defaults: TenantEntry,
     tenants: Box<[(TenantId, TenantEntry)]>,
-    places: HashMap<TenantId, usize>,
+    index: HashMap<TenantId, usize>,
 }
 
 impl Snapshot {
-    /// Entries may come in any order; of two with one key the last holds.
+    /// A snapshot of these entries.
     pub(crate) fn new(version: u64, defaults: TenantLimits, entries: HashMap<TenantId, TenantEntry>) -> Self {
         let mut tenants: Box<[_]> = entries.into_iter().collect();
         tenants.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
-        let places = tenants.iter().enumerate().map(|(place, (key, _))| (key.clone(), place)).collect();
+        let index = tenants.iter().enumerate().map(|(at, (key, _))| (key.clone(), at)).collect();
         let content_sum = tenants.iter().fold(0, |sum: u64, (key, entry)| sum.wrapping_add(hash_of(key, entry)));
         let defaults = TenantEntry { limits: defaults, mode: Mode::Enforce, overridden: FieldSet::default() };
-        Snapshot { version, content_sum, defaults, tenants, places }
+        Snapshot { version, content_sum, defaults, tenants, index }
     }
 
     /// How many times the limits have changed, this time included; 1 for the first.
@@ -67,14 +66,14 @@ impl Snapshot {
         self.version
     }
 
-    /// A sum over all overrides, their modes and the fields that they set themselves, whatever the defaults and the version
-    /// are: equal overrides have equal sums in every process.
+    /// A checksum of all overrides, their modes and the fields that they set themselves, independent of the defaults and the
+    /// version: equal overrides have equal checksums in every process.
     #[must_use]
     pub fn content_sum(&self) -> u64 {
         self.content_sum
     }
 
-    /// What holds for a tenant without an entry.
+    /// The limits of a tenant without an entry.
     #[must_use]
     pub fn defaults(&self) -> &TenantEntry {
         &self.defaults
@@ -83,10 +82,10 @@ impl Snapshot {
     /// The override with exactly this key, a bare tenant or a spelling with metadata.
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<&TenantEntry> {
-        self.places.get(key).and_then(|place| self.tenants.get(*place)).map(|(_, entry)| entry)
+        self.index.get(key).and_then(|at| self.tenants.get(*at)).map(|(_, entry)| entry)
     }
 
-    /// What holds for a push of this tenant.
+    /// The limits of a push of this tenant.
     #[must_use]
     pub fn for_tenant(&self, tenant: &Tenant<'_>) -> TenantView<'_> {
         let bare = self.entry(tenant.id()).unwrap_or(&self.defaults);
@@ -98,9 +97,8 @@ impl Snapshot {
     }
 
     /// Mimir's `getOverridesForLimitsKey`: the overrides of each pair of the suffix, alone (`:k=v`) and with the tenant
-    /// (`a:k=v`), and then of the whole spelling are laid over the tenant's, but only what is above 0. An override is
-    /// whole: what it does not set is the default's, and counts as set. Only of the name scheme Mimir knows whether it
-    /// was set.
+    /// (`a:k=v`), and then of the whole spelling are laid over the tenant's, but only values above 0. A field that an override
+    /// does not set has the default, which counts as set, except for the name scheme.
     fn merge_overrides_of_metadata(&self, tenant: &Tenant<'_>, limits: &mut TenantLimits) {
         let pairs = tenant.metadata_pairs().flat_map(|pair| [pair.to_owned(), format!("{}{pair}", tenant.id())]);
         for key in pairs.chain([tenant.limits_key().to_owned()]) {
@@ -125,8 +123,8 @@ impl Snapshot {
         self.tenants.iter().map(|(key, entry)| (key, entry))
     }
 
-    /// The overrides whose keys come after this one, in the order of [`Snapshot::tenants`]; all of them without one. The
-    /// key itself need not be there any more, so a page can begin where the last one ended.
+    /// The overrides whose keys come after this one, in the order of [`Snapshot::tenants`]; all of them without one. The key may be
+    /// gone, so that a page can begin where the last one ended.
     pub fn tenants_after(&self, after: Option<&str>) -> impl Iterator<Item = (&TenantId, &TenantEntry)> {
         let begin = after.map_or(0, |after| self.tenants.partition_point(|(key, _)| key.as_str() <= after));
         self.tenants.iter().skip(begin).map(|(key, entry)| (key, entry))
@@ -164,13 +162,13 @@ impl Snapshot {
 /// The keys whose overrides differ between two snapshots, each list in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Diff {
-    /// Only the newer one has them.
+    /// Only in the newer snapshot.
     pub added: Vec<TenantId>,
-    /// Both have them, with different limits or mode.
+    /// In both, with different limits or modes.
     pub changed: Vec<TenantId>,
-    /// Only the older one has them.
+    /// Only in the older snapshot.
     pub removed: Vec<TenantId>,
-    /// What holds for tenants without an override differs.
+    /// Whether the defaults differ.
     pub defaults_changed: bool,
 }
 
@@ -182,9 +180,8 @@ impl Diff {
     }
 }
 
-/// FNV-1a, because the standard library's hashes may change with its release, with its bits mixed (the finalizer of
-/// MurmurHash3): hashes of texts that differ in their last bytes alone differ by so little that two changes at once often
-/// cancel out in a sum.
+/// FNV-1a, since the standard library's hashes may change with its release, with MurmurHash3's finalizer: FNV-1a hashes of texts
+/// that differ only in their last bytes differ so little that two changes often cancel out in a sum.
 fn hash_of(key: &TenantId, entry: &TenantEntry) -> u64 {
     let mut hasher = FnvHasher::default();
     hasher.write(format!("{} {} {}\n", key.as_str(), entry.mode.as_str(), entry.own_fields()).as_bytes());

@@ -7,8 +7,7 @@ use crate::cache::{self, CacheError};
 use crate::code::Code;
 use crate::defaults::{Defaults, MimirSettings};
 use crate::document::{self, Draft, Loaded, SourceDocument};
-use crate::mode::Mode;
-use crate::model::TenantLimits;
+use crate::model::{Mode, TenantLimits};
 use crate::object_revision::ObjectRevision;
 use crate::problem::{Problem, Problems, Severity};
 use crate::relabel::ExpressionCache;
@@ -23,20 +22,20 @@ pub struct LimitsState {
     mimir: MimirSettings,
     allow_empty: bool,
     current: Option<Arc<Snapshot>>,
-    /// What is known of the expressions of the newest documents.
+    /// Results for the expressions of the newest documents.
     pub(crate) expressions: ExpressionCache,
 }
 
-/// What a set of documents did.
+/// The result of applying a set of documents.
 #[derive(Debug, Clone)]
 pub struct Applied {
     /// The limits now in force; `None` until the first set of documents that is not refused.
     pub snapshot: Option<Arc<Snapshot>>,
     /// Whether `snapshot` is a new one.
     pub changed: bool,
-    /// Whether the documents were applied, so that `snapshot` is what they set; false if they were rejected or emptied.
+    /// Whether the documents were applied; false if they were rejected or lost all tenants.
     pub accepted: bool,
-    /// Everything found wrong, in the order of the documents and their lines; at most [`crate::MAX_PROBLEMS`].
+    /// The problems, in the order of the documents and their lines; at most [`crate::MAX_PROBLEMS`].
     pub problems: Vec<Problem>,
 }
 
@@ -54,15 +53,14 @@ pub struct LoadedLimits {
 }
 
 impl LimitsState {
-    /// `defaults` are laid under every entry and hold for tenants without one. With `allow_empty` a document that has
-    /// lost all its tenants is applied.
+    /// Every entry is laid over `defaults`. With `allow_empty` documents that lost all tenants are applied.
     #[must_use]
     pub fn new(defaults: impl Into<Defaults>, allow_empty: bool) -> Self {
         let mimir = MimirSettings { defaults: defaults.into(), version: MimirVersion::default() };
         LimitsState { mimir, allow_empty, current: None, expressions: ExpressionCache::default() }
     }
 
-    /// Judges documents as this version of Mimir does; without it, as the newest that is known.
+    /// Checks documents as this version of Mimir does, instead of the newest known one.
     #[must_use]
     pub fn of_version(mut self, version: MimirVersion) -> Self {
         self.mimir.version = version;
@@ -92,24 +90,22 @@ impl LimitsState {
         Ok(snapshot)
     }
 
-    /// Applies everything a source holds now, as one file or the keys of one ConfigMap; a tenant that is not in it any
-    /// more falls back to the defaults.
+    /// Applies all documents of a source, such as the keys of one ConfigMap. A tenant that they no longer have gets the defaults.
     ///
-    /// A refused document changes nothing. Nor does a set without tenants where there were some, unless that is
-    /// allowed. A tenant whose flat keys have a fault keeps its entry if that is good, and is in shadow otherwise.
+    /// A refused document changes nothing, and neither do documents that lost all tenants, unless that is allowed. A tenant whose
+    /// flat keys have a fault keeps its entry if that is good, and is in shadow otherwise.
     pub fn apply(&mut self, documents: &[SourceDocument<'_>]) -> Applied {
         let before = std::mem::take(&mut self.expressions);
-        let Loaded { drafts, mut problems, rejected, expressions, .. } =
-            document::read(&self.mimir, documents, before.next());
+        let Loaded { drafts, mut problems, expressions, .. } = document::read(&self.mimir, documents, before.next());
         self.expressions = expressions;
         let mut changed = false;
         let emptied = self.loses_all_tenants(drafts.is_empty());
+        let rejected = problems.rejected;
         if rejected {
-            for fault in drafts.into_values().flat_map(|draft| draft.faults) {
-                problems.push_fault(fault, Severity::Kept, "nothing changes while another document is refused");
-            }
+            let faults = drafts.into_values().flat_map(|draft| draft.faults).collect();
+            problems.push_faults(faults, Severity::Kept, "nothing changes while another document is refused");
         } else if emptied {
-            problems.add(no_tenants_problem(documents));
+            problems.listed.push(no_tenants_problem(documents));
         } else {
             let entries = drafts.into_iter().map(|(key, draft)| self.settle(key, draft, &mut problems)).collect();
             changed = self.replace(entries);
@@ -123,17 +119,10 @@ impl LimitsState {
         if draft.faults.is_empty() {
             return (key, TenantEntry { limits: draft.limits, mode: Mode::Enforce, overridden: draft.overridden });
         }
+        let Draft { limits, overridden, faults } = draft;
         let last_good = self.last_good(key.as_str());
-        let (severity, outcome) = match last_good {
-            Some(_) => (Severity::Kept, "the tenant keeps its last good limits"),
-            None => (Severity::Shadowed, "the tenant is in shadow until this is mended"),
-        };
-        draft.faults.into_iter().for_each(|fault| problems.push_fault(fault, severity, outcome));
-        let entry = last_good.cloned().unwrap_or(TenantEntry {
-            limits: draft.limits,
-            mode: Mode::Shadow,
-            overridden: draft.overridden,
-        });
+        problems.push_unusable(faults, last_good.is_some(), "limits");
+        let entry = last_good.cloned().unwrap_or(TenantEntry { limits, mode: Mode::Shadow, overridden });
         (key, entry)
     }
 
@@ -142,12 +131,10 @@ impl LimitsState {
         self.current.as_ref().and_then(|now| now.entry(key)).filter(|entry| entry.mode == Mode::Enforce)
     }
 
-    /// Applies the overrides of another state, which has read the documents: its entries are laid over the defaults of this
-    /// state. An entry in shadow does not replace one that was good here.
+    /// Applies the overrides of another state, laid over the defaults of this one. An entry in shadow does not replace a good one.
     ///
     /// # Errors
-    /// An entry cannot be read, or no tenant would be left where there were some and that is not allowed. Nothing changes
-    /// then.
+    /// An entry cannot be read, or all tenants would be lost and that is not allowed. Nothing changes then.
     pub fn update(&mut self, update: &Update<'_>) -> Result<Updated, UpdateError> {
         let mut entries: HashMap<_, _> = match &self.current {
             Some(current) if !update.complete => {
@@ -175,7 +162,7 @@ impl LimitsState {
         Ok(Updated { snapshot, changed, passed_over })
     }
 
-    /// Whether there were tenants and, with `none` left, the documents are not to be trusted.
+    /// Whether there were tenants, `none` are left, and that is not allowed.
     fn loses_all_tenants(&self, none: bool) -> bool {
         none && !self.allow_empty && self.current.as_ref().is_some_and(|now| !now.is_empty())
     }

@@ -14,31 +14,7 @@ pub(crate) fn nearest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>)
 
 /// Insertions, deletions, replacements and swaps of neighbours that turn `left` into `right`; `None` beyond `most`.
 fn distance(left: &str, right: &str, most: usize) -> Option<usize> {
-    let right: Vec<char> = right.chars().collect();
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=right.len()).collect();
-    let mut previous = None;
-    for (row, character) in left.chars().enumerate() {
-        let mut current = vec![row + 1];
-        for (column, other) in right.iter().enumerate() {
-            let at = |cells: &[usize], index: usize| cells.get(index).copied().unwrap_or(usize::MAX / 2);
-            let replaced = at(&above, column) + usize::from(character != *other);
-            let mut least = replaced.min(at(&above, column + 1) + 1).min(at(&current, column) + 1);
-            let swapped = column > 0 && previous == Some(*other) && right.get(column - 1) == Some(&character);
-            if swapped {
-                least = least.min(at(&before, column - 1) + 1);
-            }
-            current.push(least);
-        }
-        // A swap reaches two rows back, so both must be beyond for the end to be.
-        if current.iter().chain(&above).all(|edits| *edits > most) {
-            return None;
-        }
-        before = above;
-        above = current;
-        previous = Some(character);
-    }
-    above.last().copied().filter(|edits| *edits <= most)
+    Some(strsim::osa_distance(left, right)).filter(|edits| *edits <= most)
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! The tenant of a push: the `X-Scope-OrgID` header read by Mimir's rules.
 //!
-//! Two places of Mimir read the header. The API middleware (Mimir `pkg/api/tenant.go`, dskit `tenant/resolver.go`)
-//! checks every part of the `|` list and answers 401 or 422; the distributor later reads the metadata suffix
-//! (dskit `tenant/metadata.go`), and what it answers to a bad one depends on Mimir's version: 500 since 3.1, 401 before.
-//! [`Tenant::parse`] answers as the middleware does and takes a bad suffix for none: the push is a request of the bare
-//! tenant, nothing in it is charged ([`Tenant::suffix_is_refused`]), and Mimir words the answer.
+//! Mimir reads the header twice. The API middleware (Mimir `pkg/api/tenant.go`, dskit `tenant/resolver.go`) checks every part
+//! of the `|` list and answers 401 or 422; the distributor reads the metadata suffix (dskit `tenant/metadata.go`), and answers
+//! to an invalid one with 500 since Mimir 3.1, and 401 before. [`Tenant::parse`] has the errors of the middleware and ignores an
+//! invalid suffix: the push is a request of the bare tenant, none of its items is charged ([`Tenant::suffix_is_refused`]), and
+//! Mimir answers.
 //!
-//! White space around a header value is not part of it (RFC 9110, 5.5): HTTP servers strip it before it comes here.
+//! HTTP servers strip white space around a header value (RFC 9110, 5.5).
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -49,7 +49,7 @@ impl<'h> Tenant<'h> {
         let (id, metadata) = split_metadata(first);
         let suffix_is_refused = !is_metadata(metadata) || parts(header).any(|part| part != first);
         let spelling = if suffix_is_refused { id } else { first };
-        // Every byte of it has been found to be ASCII.
+        // All bytes were checked to be ASCII.
         let spelling = std::str::from_utf8(spelling).unwrap_or_default();
         Ok(Tenant { spelling, id_bytes: id.len(), suffix_is_refused })
     }
@@ -73,8 +73,8 @@ impl<'h> Tenant<'h> {
         ends.scan(0, move |begin, end| suffix.get(std::mem::replace(begin, end)..end)).filter(|pair| !pair.is_empty())
     }
 
-    /// Whether Mimir refuses the push for the suffixes of its header. It does so when it validates the series: the request
-    /// is charged and a replica elected by then, and no item of the push ever is.
+    /// Whether Mimir refuses the push for its suffix. It does so when it validates series, after it has charged the request and
+    /// elected a replica, and charges no item.
     #[must_use]
     pub fn suffix_is_refused(&self) -> bool {
         self.suffix_is_refused

@@ -1,12 +1,12 @@
-//! Overrides as one state sends them to another: each entry as the fields it sets itself, for the other's defaults.
+//! A change of overrides that one state sends to another: each entry as the fields that it sets, to be laid over the
+//! receiver's defaults.
 
 use std::sync::Arc;
 
 use crate::defaults::override_base;
 use crate::document::unmatched_reason;
-use crate::field_set::{FieldSet, overlay_known};
-use crate::mode::Mode;
-use crate::model::TenantLimits;
+use crate::field_set::{FieldSet, overlay};
+use crate::model::{Mode, TenantLimits};
 use crate::snapshot::{Snapshot, TenantEntry};
 use crate::tenant::TenantId;
 use crate::value::{ValueError, mapping, shortened};
@@ -15,11 +15,11 @@ use crate::yaml::parse;
 /// A change of overrides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Update<'t> {
-    /// Whether `put` is all there is; else what is not named stays.
+    /// Whether `put` replaces all overrides; otherwise the others stay.
     pub complete: bool,
     /// Overrides that are new or changed.
     pub put: Vec<EntryUpdate<'t>>,
-    /// Overrides that are gone.
+    /// Overrides that are removed.
     pub removed: Vec<&'t str>,
 }
 
@@ -28,30 +28,30 @@ pub struct Update<'t> {
 pub struct EntryUpdate<'t> {
     /// The bare tenant, or a spelling of it with metadata.
     pub tenant: &'t str,
-    /// [`Mode::Shadow`] where the entry was never good.
+    /// [`Mode::Shadow`] if the entry was never valid.
     pub mode: Mode,
-    /// What [`TenantEntry::own_fields`] gives.
+    /// The result of [`TenantEntry::own_fields`].
     pub own_fields: &'t str,
 }
 
-/// What an update did.
+/// The result of an update.
 #[derive(Debug, Clone)]
 pub struct Updated {
     /// The limits now in force.
     pub snapshot: Arc<Snapshot>,
     /// Whether they are new ones.
     pub changed: bool,
-    /// Overrides that set fields which only a newer build knows: those fields are passed over, as they are in a document.
+    /// Overrides that set fields which only a newer build knows. Those fields are ignored, as in a document.
     pub passed_over: Vec<String>,
 }
 
-/// Why an update was not taken.
+/// Why an update was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UpdateError {
-    /// An entry is not what [`TenantEntry::own_fields`] gives, or has a value that only another build reads.
+    /// An entry is no result of [`TenantEntry::own_fields`], or has a value that only another build can read.
     #[error("tenant {tenant} {message}")]
     Entry {
-        /// As it came, but not longer than can be shown.
+        /// The tenant, shortened.
         tenant: String,
         /// What is wrong with the entry.
         message: String,
@@ -79,7 +79,7 @@ fn read_own_fields(limits: &mut TenantLimits, text: &str) -> Result<(FieldSet, b
     let tree = parse(text).map_err(|error| ValueError(format!("cannot be read: {}", error.message)))?;
     let root = tree.root.filter(|_| tree.duplicates.is_empty() && tree.second_document.is_none());
     let root = root.ok_or_else(|| ValueError::new("is no mapping of fields"))?;
-    let (overridden, unknown) = overlay_known(limits, mapping(&root, "fields")?.map_or(&[], Vec::as_slice))?;
+    let (overridden, unknown) = overlay(limits, mapping(&root, "fields")?.unwrap_or_default())?;
     Ok((overridden, unknown.is_none()))
 }
 

@@ -1,19 +1,19 @@
-//! YAML as `go_yaml` reads it, with faults that become problems.
+//! YAML from `go_yaml`, with errors that become problems.
 
-use go_yaml::Fault;
+use go_yaml::ErrorKind;
 
 use crate::code::Code;
 
-pub(crate) use go_yaml::{Content, Duplicate, Entry, Node, Scalar, Tree};
+pub(crate) use go_yaml::{Content, DuplicateKey, Entry, Node, Scalar, Tree};
 
-/// Why a text has no tree; line 0 is the whole document.
+/// Why a document cannot be used; line 0 is the whole document.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct YamlError {
     pub(crate) code: Code,
     pub(crate) line: u64,
     /// Completes a sentence that begins with the document's name.
     pub(crate) message: String,
-    /// What Mimir says, where it has something to say.
+    /// Mimir's error, if it has one.
     pub(crate) mimir: Option<String>,
 }
 
@@ -25,28 +25,28 @@ impl YamlError {
 
 impl From<go_yaml::Error> for YamlError {
     fn from(error: go_yaml::Error) -> Self {
-        let code = match error.fault {
-            Fault::TooLarge => Code::TooLarge,
-            Fault::Characters => Code::BadCharacters,
-            Fault::Gzip => Code::BadGzip,
-            Fault::Syntax => Code::BadSyntax,
-            Fault::Alias => Code::BadAlias,
-            Fault::Merge => Code::BadMerge,
-            Fault::Key => Code::BadKey,
-            Fault::Tag => Code::BadTag,
-            Fault::Duplicate => Code::DuplicateKey,
-            Fault::Root => Code::NotARuntimeConfiguration,
-            Fault::Conflict => Code::ConflictingSources,
+        let code = match error.kind {
+            ErrorKind::TooLarge => Code::TooLarge,
+            ErrorKind::Encoding => Code::BadCharacters,
+            ErrorKind::Gzip => Code::BadGzip,
+            ErrorKind::Syntax => Code::BadSyntax,
+            ErrorKind::Alias => Code::BadAlias,
+            ErrorKind::Merge => Code::BadMerge,
+            ErrorKind::Key => Code::BadKey,
+            ErrorKind::Tag => Code::BadTag,
+            ErrorKind::DuplicateKey => Code::DuplicateKey,
+            ErrorKind::Root => Code::NotARuntimeConfiguration,
+            ErrorKind::Conflict => Code::ConflictingSources,
         };
         YamlError { code, line: error.line, message: error.message, mimir: Some(error.go) }
     }
 }
 
-/// Reads one document of YAML or JSON that is decoded once.
+/// Decodes a YAML or JSON document in one pass.
 ///
 /// # Errors
-/// No YAML, an alias into itself, a key or merge that is no scalar or mapping, or too much.
+/// Those of [`go_yaml::Document::parse`] and [`go_yaml::Document::tree`].
 pub(crate) fn parse(text: &str) -> Result<Tree, YamlError> {
     let document = go_yaml::Document::parse("", text.as_bytes(), usize::MAX)?;
-    Ok(document.decode_once()?)
+    Ok(document.tree()?)
 }

@@ -1,4 +1,4 @@
-//! What is asked of every label of a push, for short texts: a call into a library takes longer than the work.
+//! Comparisons for short texts, made for every label of a push: a library call takes longer than the work itself.
 
 /// The high bit of each of eight bytes.
 const HIGH_BITS: u64 = 0x8080_8080_8080_8080;

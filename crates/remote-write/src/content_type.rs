@@ -1,34 +1,34 @@
-//! Which protocol a push is in. Mimir goes by `Content-Type` alone (its `pkg/distributor/push.go`), and by rules of its own
-//! that no media type parser follows: parameters are cut at `;` and at every `=`, and nothing is trimmed.
+//! The protocol of a push, by its `Content-Type` alone, as in Mimir (its `pkg/distributor/push.go`). Mimir does not use a
+//! media type parser: it splits parameters at `;` and at every `=`, and trims nothing.
 
 use crate::Protocol;
 
 const MEDIA_TYPE: &[u8] = b"application/x-protobuf";
 
-/// What the `Content-Type` of a push says.
+/// The protocol that the `Content-Type` of a push names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ContentType {
     /// Mimir reads the body as this protocol.
     Known(Protocol),
-    /// Mimir answers 400 and ingests the body as remote write 1.0 all the same: charge it as such, and forward it.
+    /// Mimir answers 400 and still ingests the body as remote write 1.0: charge and forward it.
     Unknown,
 }
 
 /// The protocol by Mimir's rules; `None` is an absent header.
 ///
-/// Anything but `application/x-protobuf` is remote write 1.0. So is `application/x-protobuf` without a parameter that is
-/// named exactly `proto`. A parameter without `=` or with two of them, or a `proto` that names neither message, is [`ContentType::Unknown`];
-/// of several parameters the first that decides wins.
+/// Anything but `application/x-protobuf` is remote write 1.0, and so is `application/x-protobuf` without a parameter `proto`.
+/// A parameter without `=` or with two of them, or a `proto` that names neither message, is [`ContentType::Unknown`]. The
+/// first decisive parameter wins.
 pub fn content_type(value: Option<&[u8]>) -> ContentType {
     match deciding(value.unwrap_or_default()) {
         None => ContentType::Known(Protocol::V1),
         Some(Parameter::Protocol(protocol)) => ContentType::Known(protocol),
-        Some(Parameter::OtherProtocol | Parameter::NoPair(_)) => ContentType::Unknown,
+        Some(Parameter::OtherProtocol | Parameter::Malformed(_)) => ContentType::Unknown,
     }
 }
 
-/// What Mimir says about a content type that is [`ContentType::Unknown`], without the newline at its end. It says so first, with
-/// status 400, and then handles the push: if that fails too, its text comes behind this one, and nothing else of its answer does.
+/// Mimir's text for a content type that is [`ContentType::Unknown`], without the final newline. Mimir writes it with status 400
+/// and then handles the push: if that fails too, only its text is appended to the response.
 pub fn content_type_fault(value: Option<&[u8]>) -> Option<String> {
     let value = value?;
     let shown = String::from_utf8_lossy(value);
@@ -37,7 +37,7 @@ pub fn content_type_fault(value: Option<&[u8]>) -> Option<String> {
         Parameter::OtherProtocol => Some(format!(
             "got {shown} content type; expected prometheus.WriteRequest or io.prometheus.write.v2.Request"
         )),
-        Parameter::NoPair(parameter) => Some(format!(
+        Parameter::Malformed(parameter) => Some(format!(
             "as per https://www.rfc-editor.org/rfc/rfc9110#parameter expected parameters to be key-values, got {} in {shown} \
              content-type",
             String::from_utf8_lossy(parameter)
@@ -45,14 +45,14 @@ pub fn content_type_fault(value: Option<&[u8]>) -> Option<String> {
     }
 }
 
-/// A parameter that settles the protocol.
+/// A decisive parameter.
 enum Parameter<'v> {
     Protocol(Protocol),
     OtherProtocol,
-    NoPair(&'v [u8]),
+    Malformed(&'v [u8]),
 }
 
-/// The first parameter that settles it.
+/// The first decisive parameter.
 fn deciding(value: &[u8]) -> Option<Parameter<'_>> {
     let mut parts = value.split(|byte| *byte == b';');
     if parts.next() != Some(MEDIA_TYPE) {
@@ -61,11 +61,11 @@ fn deciding(value: &[u8]) -> Option<Parameter<'_>> {
     parts.find_map(decide)
 }
 
-/// What one parameter settles, if anything.
+/// A parameter, if it is decisive.
 fn decide(parameter: &[u8]) -> Option<Parameter<'_>> {
     let mut halves = parameter.split(|byte| *byte == b'=');
     match (halves.next(), halves.next(), halves.next()) {
-        (_, None, _) | (_, _, Some(_)) => Some(Parameter::NoPair(parameter)),
+        (_, None, _) | (_, _, Some(_)) => Some(Parameter::Malformed(parameter)),
         (Some(b"proto"), Some(b"prometheus.WriteRequest"), None) => Some(Parameter::Protocol(Protocol::V1)),
         (Some(b"proto"), Some(b"io.prometheus.write.v2.Request"), None) => Some(Parameter::Protocol(Protocol::V2)),
         (Some(b"proto"), Some(_), None) => Some(Parameter::OtherProtocol),

@@ -1,29 +1,26 @@
-//! What a push carries, in the units in which Mimir counts.
+//! The counts of a push, in Mimir's units.
 
 use crate::Unmetered;
 
-/// Contents of one push: what Mimir charges of it, and beside that what was sent.
-///
-/// Where [`PushCounts::unmetered`] says why, what is charged is the most that Mimir may charge: never less than it charges.
+/// The counts of one push: what Mimir charges, and what was sent. With [`PushCounts::unmetered`], the charge is the most that
+/// Mimir may charge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PushCounts {
     /// Series as sent, valid or not, with or without samples.
     pub series: u64,
-    /// Float samples of valid series, those of one time counted once.
+    /// Float samples of valid series, each time counted once.
     pub samples: u64,
-    /// Native histograms of valid series, those of one time counted once; one histogram is one item, however many buckets
-    /// it has.
+    /// Native histograms of valid series, each time counted once; one item each, however many buckets.
     pub histograms: u64,
     /// Exemplars that Mimir keeps of valid series; 0 when the tenant stores none.
     pub exemplars: u64,
-    /// Valid metadata: in 1.0 every entry; in 2.0 each metric family once, by what is said of it first.
+    /// Valid metadata: in 1.0 every entry; in 2.0 each metric family once, by its first metadata.
     pub metadata: u64,
-    /// What Mimir says it received, before it looks at validity.
+    /// What Mimir reports as received, before validation.
     pub sent: Contents,
-    /// Why what is charged here is the most that Mimir may charge, and not exactly what it charges; `None` if it is exact.
+    /// Why the counts are the most that Mimir may charge; `None` if they are exact.
     pub unmetered: Option<Unmetered>,
-    /// How many of what is charged here were found invalid as sent, and are in it only because Mimir may find them valid: with
-    /// [`Unmetered::CutValues`].
+    /// Counted items that are invalid as sent, and that Mimir may find valid: with [`Unmetered::TruncatedValues`].
     pub doubtful: u64,
     /// Bytes of the push after decompression.
     pub decoded_bytes: u64,
@@ -36,16 +33,15 @@ pub struct Contents {
     pub samples: u64,
     /// Native histograms.
     pub histograms: u64,
-    /// Exemplars; 0 when they were not read.
+    /// Exemplars; 0 if they are not read.
     pub exemplars: u64,
-    /// Metadata: in 1.0 every entry; in 2.0 each metric family once, if its name is not empty and type, help or unit says
-    /// something (`MetricMetadataUnmarshalRW2` in Mimir's `pkg/mimirpb`). Where too many are named to tell them apart, a
-    /// family counts more than once.
+    /// Metadata: in 1.0 every entry; in 2.0 each metric family once, if its name and its type, help or unit are not empty
+    /// (`MetricMetadataUnmarshalRW2` in Mimir's `pkg/mimirpb`). Beyond a cap, a family may count more than once.
     pub metadata: u64,
 }
 
 impl PushCounts {
-    /// The same push with all that was sent charged, valid or not, because of `why`; a reason that is there already stays.
+    /// The push charged as sent, valid or not, because of `why`, unless there is a reason already.
     #[must_use]
     pub fn as_sent(self, why: Unmetered) -> Self {
         let Contents { samples, histograms, exemplars, metadata } = self.sent;
@@ -55,7 +51,7 @@ impl PushCounts {
 
     /// What Mimir charges to the ingestion rate: samples, histograms, exemplars and metadata, saturating.
     ///
-    /// A push of exemplars alone is free: Mimir returns before its rate limiter when no sample, histogram or metadata is
+    /// A push of exemplars alone is free: Mimir returns before its rate limiter if no sample, histogram or metadata is
     /// left (`prePushValidation` in its `pkg/distributor/distributor.go`).
     pub fn items(&self) -> u64 {
         let Self { samples, histograms, exemplars, metadata, .. } = *self;

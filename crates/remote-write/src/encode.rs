@@ -1,8 +1,7 @@
-//! Building pushes, for clients and tests: plain structs in, a compressed body out.
+//! Builds pushes, for clients and tests: plain structs in, a compressed body out.
 //!
-//! Not a general protobuf writer: it writes the fields that Prometheus sends, in the order in which Prometheus sends them
-//! (symbols before the series that use them, packed scalars, defaults left out). it validates nothing: unsorted labels or a
-//! histogram without buckets are written as they are, so that tests can build pushes that Mimir refuses.
+//! It writes the fields that Prometheus sends, in the same order (symbols before the series that use them, packed scalars,
+//! defaults omitted), and validates nothing, so that tests can build pushes that Mimir refuses.
 
 use thiserror::Error;
 
@@ -53,7 +52,7 @@ pub fn version_header(protocol: Protocol) -> &'static str {
 pub struct EncodeError {
     /// Size of the push before compression.
     pub bytes: usize,
-    /// What the compressor says.
+    /// The compressor's error.
     pub source: snap::Error,
 }
 
@@ -72,10 +71,10 @@ pub fn encode_push(protocol: Protocol, series: &[Series], metadata: &[Metadata])
 #[derive(Debug)]
 pub struct Encoder {
     plain: Writer,
-    /// Series of a 2.0 push: they are written before it is known which symbols go in front of them.
+    /// The series of a 2.0 push, written before the symbols in front of them are known.
     series: Writer,
     symbols: SymbolTable,
-    /// As long as the largest push needed; its front holds the latest one.
+    /// As long as the largest push; begins with the latest one.
     compressed: Vec<u8>,
     snappy: snap::raw::Encoder,
 }
@@ -100,8 +99,8 @@ impl Encoder {
 
     /// One push, compressed, valid until the next call.
     ///
-    /// In 1.0 `metadata` becomes the entries of the push, and the series' own metadata, which 1.0 cannot say, is left out.
-    /// In 2.0, which has no such entries, each element of `metadata` becomes a series that has only a name.
+    /// In 1.0 `metadata` are entries of the push, and the metadata of series is omitted. In 2.0, which has no such entries, each
+    /// element of `metadata` is a series with only a name.
     ///
     /// # Errors
     /// Only for a push of 4 GiB or more; see [`EncodeError`].

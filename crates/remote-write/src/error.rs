@@ -1,56 +1,42 @@
-//! Why a body cannot be read, in Mimir's words: each `Display` is the text of Mimir's 400 answer, without the line feed
-//! that ends it.
+//! Why a body cannot be read. `Display` is the text of Mimir's 400 response, without the final newline.
 
 use thiserror::Error;
 
 /// Why a body is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BodyError {
-    /// The body claims to be larger than the cap (`distributor.max_recv_msg_size` of Mimir).
+    /// The claimed size is larger than the cap (`distributor.max_recv_msg_size` of Mimir).
     #[error(
         "the incoming push request has been rejected because its message size of {size} bytes (uncompressed) is larger \
          than the allowed limit of {limit} bytes (err-mimir-distributor-max-write-message-size). To adjust the related \
          limit, configure -distributor.max-recv-msg-size, or contact your service administrator."
     )]
     TooLarge {
-        /// The decompressed size that the body claims, in bytes.
+        /// The claimed decompressed size, in bytes.
         size: u64,
         /// The cap, in bytes.
         limit: u64,
     },
-    /// The body does not begin with a decompressed size of at most 32 bits.
+    /// The body does not begin with a decompressed size of 32 bits.
     #[error("getting snappy decoded length: snappy: corrupt input")]
     SnappyLength,
-    /// The body is no snappy block of the size that it claims.
+    /// The body is no snappy block of the claimed size.
     #[error("decompress snappy: snappy: corrupt input")]
     SnappyData,
-    /// What was compressed is no push.
+    /// The decompressed bytes are no push.
     #[error(transparent)]
     Protobuf(#[from] ProtobufError),
 }
 
-/// The kinds of [`BodyError`], for metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum BodyErrorKind {
-    /// Larger than the cap.
-    TooLarge,
-    /// Broken compression.
-    Snappy,
-    /// Broken or refused protobuf.
-    Protobuf,
-}
-
-impl BodyErrorKind {
-    /// Every kind.
-    pub const ALL: [Self; 3] = [Self::TooLarge, Self::Snappy, Self::Protobuf];
-
-    /// The kind as a metric label.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::TooLarge => "too_large",
-            Self::Snappy => "snappy",
-            Self::Protobuf => "protobuf",
-        }
+limits::named_enum! {
+    /// The kinds of [`BodyError`], for metrics.
+    BodyErrorKind {
+        /// Larger than the cap.
+        TooLarge = "too_large",
+        /// Broken compression.
+        Snappy = "snappy",
+        /// Broken or refused protobuf.
+        Protobuf = "protobuf",
     }
 }
 
@@ -68,13 +54,13 @@ impl BodyError {
 /// Why the decompressed bytes are no push. Field and message names are those of Mimir's Go structs.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ProtobufError {
-    /// A value or message goes on behind the end of what holds it.
+    /// A value or message ends after the message that contains it.
     #[error("unexpected EOF")]
     UnexpectedEof,
     /// A number has more than 64 bits, or a key more than 32.
     #[error("proto: integer overflow")]
     IntegerOverflow,
-    /// A known field comes in a wire type that it cannot have.
+    /// A known field has the wrong wire type.
     #[error("proto: wrong wireType = {wire_type} for field {field}")]
     WrongWireType {
         /// The wire type, 0 to 5.
@@ -93,10 +79,10 @@ pub enum ProtobufError {
     /// A key has wire type 6 or 7, which do not exist.
     #[error("proto: illegal wireType {0}")]
     IllegalWireType(u32),
-    /// A group ends that did not begin.
+    /// The end of a group without its start.
     #[error("proto: unexpected end of group")]
     UnexpectedEndOfGroup,
-    /// Groups are nested deeper than protobuf readers go.
+    /// Groups are nested deeper than protobuf decoders allow.
     #[error("proto: groups are nested too deep")]
     NestedTooDeep,
     /// A 2.0 push holds 1.0 series.
@@ -117,19 +103,19 @@ pub enum ProtobufError {
     /// A series has a label name without a value.
     #[error("proto: Remote Write 2.0 odd number of label references")]
     OddLabelReferences,
-    /// A label of a series is no symbol that came before it.
+    /// A label of a series refers to no symbol before it.
     #[error("proto: Remote Write 2.0 invalid label reference")]
     InvalidLabelReference,
     /// An exemplar has a label name without a value.
     #[error("proto: Remote Write 2.0 odd number of exemplar label references")]
     OddExemplarLabelReferences,
-    /// A label of an exemplar is no symbol that came before it.
+    /// A label of an exemplar refers to no symbol before it.
     #[error("proto: Remote Write 2.0 invalid exemplar label reference")]
     InvalidExemplarLabelReference,
-    /// A help text is no symbol that came before it.
+    /// A help text refers to no symbol before it.
     #[error("proto: Remote Write 2.0 invalid help reference")]
     InvalidHelpReference,
-    /// A unit is no symbol that came before it.
+    /// A unit refers to no symbol before it.
     #[error("proto: Remote Write 2.0 invalid unit reference")]
     InvalidUnitReference,
 }

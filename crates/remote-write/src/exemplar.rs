@@ -1,24 +1,24 @@
-//! What Mimir asks of an exemplar before it keeps one (`validateExemplar` in its `pkg/distributor`).
+//! Validation of exemplars (`validateExemplar` in Mimir's `pkg/distributor`).
 
-/// The most characters that the labels of an exemplar may have, names and values together.
+/// The most characters of an exemplar's labels, names and values together.
 const MOST_CHARACTERS: usize = 128;
 
 /// Bytes of the longest character.
 const LONGEST_CHARACTER: usize = 4;
 
-/// An exemplar as far as it was read.
+/// An exemplar so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Exemplar {
     /// In Unix milliseconds.
     pub time: i64,
     characters: usize,
-    says_something: bool,
+    has_label: bool,
 }
 
 impl Exemplar {
-    /// Adds a label; how many bytes of it were looked at: of a text that is too long whatever its characters, none.
+    /// Adds a label; returns how many bytes were examined: none of a text that is too long in any case.
     pub(crate) fn label(&mut self, name: &[u8], value: &[u8]) -> usize {
-        self.says_something |= !name.is_empty() && !value.is_empty();
+        self.has_label |= !name.is_empty() && !value.is_empty();
         self.count(name) + self.count(value)
     }
 
@@ -34,13 +34,13 @@ impl Exemplar {
         text.len()
     }
 
-    /// Whether it is kept, if its time is right.
+    /// Whether it is kept, if its time is valid.
     pub(crate) fn is_valid(&self) -> bool {
-        self.says_something && self.characters <= MOST_CHARACTERS && self.time != 0
+        self.has_label && self.characters <= MOST_CHARACTERS && self.time != 0
     }
 }
 
-/// Characters as Go counts them: a byte that belongs to none is one.
+/// Characters as Go counts them: an invalid byte is one.
 fn characters(text: &[u8]) -> usize {
     text.utf8_chunks().map(|chunk| chunk.valid().chars().count() + chunk.invalid().len()).sum()
 }

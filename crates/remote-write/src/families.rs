@@ -1,11 +1,11 @@
-//! The metric families that the metadata of one 2.0 push names, each once: Mimir charges a family once a push.
+//! The metric families in the metadata of one 2.0 push: Mimir charges each family once a push.
 
 use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
 
 use crate::Unmetered;
-use crate::symbols::Place;
+use crate::symbols::TextRange;
 use crate::work::Work;
 
 /// Types of `MetadataRW2` whose series are named after their family with a suffix.
@@ -13,23 +13,15 @@ const HISTOGRAM: i32 = 3;
 const GAUGE_HISTOGRAM: i32 = 4;
 const SUMMARY: i32 = 5;
 
-/// A set of family names, as places in the decompressed body.
-///
-/// The hash is keyed at random for each set, since senders choose the names.
-#[derive(Debug)]
+/// A set of family names, as ranges of the decompressed body. Its hash has a random key, since senders choose the names.
+#[derive(Debug, Default)]
 pub(crate) struct Families {
-    names: HashTable<Place>,
+    names: HashTable<TextRange>,
     hasher: RandomState,
-    /// The latest metric and its type: series of one metric follow each other, and need no second look.
-    latest: Option<(Place, i32)>,
-    /// Whether there were too many to tell them apart.
+    /// The latest metric and its type: consecutive series of one metric need no second lookup.
+    latest: Option<(TextRange, i32)>,
+    /// Whether the cap was reached.
     is_full: bool,
-}
-
-impl Default for Families {
-    fn default() -> Self {
-        Self { names: HashTable::new(), hasher: RandomState::new(), latest: None, is_full: false }
-    }
 }
 
 impl Families {
@@ -39,18 +31,18 @@ impl Families {
         self.is_full = false;
     }
 
-    /// Gives back memory over `bytes`; how many bytes are kept.
+    /// Frees memory over `bytes`; returns the bytes that are kept.
     pub(crate) fn shrink(&mut self, bytes: usize) -> usize {
         self.clear();
-        // At least an eighth of the places of a table stays empty, and nearly half of them may.
-        self.names.shrink_to(bytes / (4 * size_of::<Place>()), |_| 0);
+        // At least an eighth of the slots of a table stays empty, and nearly half of them may.
+        self.names.shrink_to(bytes / (4 * size_of::<TextRange>()), |_| 0);
         self.names.allocation_size()
     }
 
-    /// Adds the family of the metric `name` and returns it, if it was new and has a name at all. Once there are too many, or
-    /// too long ones, to tell them apart, each one counts as new.
-    pub(crate) fn add(&mut self, name: Place, kind: i32, decoded: &[u8], work: &mut Work) -> Option<Place> {
-        if self.latest.replace((name, kind)) == Some((name, kind)) && name != Place::UNKNOWN {
+    /// Adds the family of the metric `name` and returns it, if it is new and has a name. Beyond the cap or the work budget, each
+    /// one counts as new.
+    pub(crate) fn add(&mut self, name: TextRange, kind: i32, decoded: &[u8], work: &mut Work) -> Option<TextRange> {
+        if self.latest.replace((name, kind)) == Some((name, kind)) && name != TextRange::UNKNOWN {
             return None;
         }
         let family = family_of(name, kind, decoded);
@@ -58,8 +50,8 @@ impl Families {
             return None;
         }
         let text = family.text(decoded);
-        // It is hashed, and compared with one that has the same hash.
-        if self.is_full || name == Place::UNKNOWN || !work.afford(text.len()) || !work.afford(text.len()) {
+        // Paid twice: it is hashed, and compared once.
+        if self.is_full || name == TextRange::UNKNOWN || !work.afford(text.len()) || !work.afford(text.len()) {
             return Some(family);
         }
         let hash = self.hasher.hash_one(text);
@@ -76,8 +68,8 @@ impl Families {
     }
 }
 
-/// The name of the family that `name` belongs to: without the suffix that a series of type `kind` may have.
-fn family_of(name: Place, kind: i32, decoded: &[u8]) -> Place {
+/// The family of the metric `name` of type `kind`: the name without the type's suffix.
+fn family_of(name: TextRange, kind: i32, decoded: &[u8]) -> TextRange {
     let suffixes: &[&[u8]] = match kind {
         HISTOGRAM => &[b"_bucket", b"_count", b"_sum"],
         GAUGE_HISTOGRAM => &[b"_bucket", b"_gcount", b"_gsum"],
@@ -96,8 +88,8 @@ mod tests {
 
     #[track_caller]
     fn check(name: &str, kind: i32, expected: &str) {
-        let place = Place::new(0, name.len()).unwrap();
-        let family = family_of(place, kind, name.as_bytes());
+        let range = TextRange::new(0, name.len()).unwrap();
+        let family = family_of(range, kind, name.as_bytes());
         assert_eq!(std::str::from_utf8(family.text(name.as_bytes())).unwrap(), expected, "{name} of type {kind}");
     }
 
@@ -131,18 +123,18 @@ mod tests {
         let decoded = b"h_bucketh_sumg";
         let mut families = Families::default();
         let mut work = Work::new(100, Caps::USUAL);
-        assert_eq!(families.add(Place::new(0, 8).unwrap(), HISTOGRAM, decoded, &mut work), Place::new(0, 1));
-        assert_eq!(families.add(Place::new(0, 8).unwrap(), HISTOGRAM, decoded, &mut work), None);
-        assert_eq!(families.add(Place::new(8, 5).unwrap(), HISTOGRAM, decoded, &mut work), None);
-        assert!(families.add(Place::new(8, 5).unwrap(), 2, decoded, &mut work).is_some());
-        assert!(families.add(Place::new(13, 1).unwrap(), 2, decoded, &mut work).is_some());
+        assert_eq!(families.add(TextRange::new(0, 8).unwrap(), HISTOGRAM, decoded, &mut work), TextRange::new(0, 1));
+        assert_eq!(families.add(TextRange::new(0, 8).unwrap(), HISTOGRAM, decoded, &mut work), None);
+        assert_eq!(families.add(TextRange::new(8, 5).unwrap(), HISTOGRAM, decoded, &mut work), None);
+        assert!(families.add(TextRange::new(8, 5).unwrap(), 2, decoded, &mut work).is_some());
+        assert!(families.add(TextRange::new(13, 1).unwrap(), 2, decoded, &mut work).is_some());
     }
 
     #[test]
     fn counts_no_family_without_a_name() {
         let mut families = Families::default();
         let mut work = Work::new(100, Caps::USUAL);
-        assert_eq!(families.add(Place::default(), 1, b"x", &mut work), None);
-        assert_eq!(families.add(Place::new(0, 4).unwrap(), SUMMARY, b"_sum", &mut work), None);
+        assert_eq!(families.add(TextRange::default(), 1, b"x", &mut work), None);
+        assert_eq!(families.add(TextRange::new(0, 4).unwrap(), SUMMARY, b"_sum", &mut work), None);
     }
 }

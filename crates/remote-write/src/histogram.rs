@@ -1,5 +1,4 @@
-//! Native histograms: walked to refuse what is malformed, and for what Mimir asks of them. A histogram is one item,
-//! whatever its buckets.
+//! Native histograms: decoded for errors, and validated as in Mimir. A histogram is one item, whatever its buckets.
 
 use crate::Protocol;
 use crate::error::ProtobufError;
@@ -11,21 +10,21 @@ const EXPONENTIAL: std::ops::RangeInclusive<i32> = -4..=8;
 const COARSEST: i32 = *EXPONENTIAL.start();
 const CUSTOM_BUCKETS: i32 = -53;
 
-/// What counts of a histogram.
+/// What validation needs of a histogram.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Histogram {
     /// In Unix milliseconds.
     pub time: i64,
     schema: i32,
     is_float: bool,
-    deltas: Sides<u64>,
+    deltas: BySign<u64>,
     /// Buckets of all kinds.
     buckets: u64,
 }
 
-/// Of the negative and of the positive buckets.
+/// A value for the negative and one for the positive buckets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Sides<T> {
+struct BySign<T> {
     negative: T,
     positive: T,
 }
@@ -36,7 +35,7 @@ pub(crate) fn histogram(mut cursor: Cursor<'_>, protocol: Protocol) -> Result<Hi
     let mut seen = Histogram::default();
     while let Some(key) = cursor.next_key()? {
         match key.field() {
-            1..=7 => seen.head(&mut cursor, key)?,
+            1..=7 => seen.scalar(&mut cursor, key)?,
             8..=13 => seen.buckets(&mut cursor, key)?,
             14 => cursor.integer(key, "ResetHint").map(drop)?,
             15 => seen.time = cursor.integer(key, "Timestamp")? as i64,
@@ -49,7 +48,7 @@ pub(crate) fn histogram(mut cursor: Cursor<'_>, protocol: Protocol) -> Result<Hi
 }
 
 impl Histogram {
-    fn head(&mut self, cursor: &mut Cursor<'_>, key: Key) -> Result<(), ProtobufError> {
+    fn scalar(&mut self, cursor: &mut Cursor<'_>, key: Key) -> Result<(), ProtobufError> {
         match key.field() {
             1 => {
                 self.is_float = false;
@@ -82,7 +81,7 @@ impl Histogram {
         Ok(())
     }
 
-    /// Whether Mimir takes it (`validateSampleHistogram`). `message` is what it was read from, for the spans.
+    /// Whether it is valid (`validateSampleHistogram`). `message` is the encoded histogram, for its spans.
     pub(crate) fn is_valid(&self, rules: HistogramRules, message: Cursor<'_>) -> Result<bool, ProtobufError> {
         let deltas = self.deltas.negative + self.deltas.positive;
         let limit = u64::try_from(rules.max_buckets).unwrap_or(0);
@@ -102,22 +101,22 @@ impl Histogram {
         Ok(self.coarsest(message)?.is_some_and(|buckets| buckets < limit))
     }
 
-    /// How many buckets are left at the coarsest schema; `None` if the spans tell of more buckets than there are.
+    /// The number of buckets at the coarsest schema; `None` if the spans claim more buckets than there are.
     ///
-    /// Mimir reduces level by level until there are fewer than the limit. A level never has more buckets than the one
+    /// Mimir reduces level by level until there are fewer buckets than the limit. No level has more buckets than the one
     /// before, so only the last one matters.
     fn coarsest(&self, mut message: Cursor<'_>) -> Result<Option<u64>, ProtobufError> {
         let levels = self.schema.abs_diff(COARSEST);
-        let Sides { negative, positive } = self.deltas;
-        let mut sides = Sides { negative: Reduced::new(levels, negative), positive: Reduced::new(levels, positive) };
+        let BySign { negative, positive } = self.deltas;
+        let mut by_sign = BySign { negative: Reduced::new(levels, negative), positive: Reduced::new(levels, positive) };
         while let Some(key) = message.next_key()? {
             match key.field() {
-                8 => sides.negative.add(span(message.nested(key, "NegativeSpans", "BucketSpan")?)?),
-                11 => sides.positive.add(span(message.nested(key, "PositiveSpans", "BucketSpan")?)?),
+                8 => by_sign.negative.add(span(message.nested(key, "NegativeSpans", "BucketSpan")?)?),
+                11 => by_sign.positive.add(span(message.nested(key, "PositiveSpans", "BucketSpan")?)?),
                 _ => message.skip(key)?,
             }
         }
-        let Sides { negative, positive } = sides;
+        let BySign { negative, positive } = by_sign;
         Ok(negative.left.zip(positive.left).map(|(negative, positive)| negative + positive))
     }
 }
@@ -131,10 +130,10 @@ fn deltas(cursor: &mut Cursor<'_>, key: Key, field: &'static str) -> Result<u64,
     Ok(count)
 }
 
-/// A run of buckets.
+/// A span of buckets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Span {
-    /// From the end of the run before.
+    /// From the end of the previous span.
     offset: i32,
     length: u32,
 }
@@ -152,18 +151,18 @@ fn span(mut cursor: Cursor<'_>) -> Result<Span, ProtobufError> {
     Ok(span)
 }
 
-/// Buckets of one side after so many reductions of the resolution.
+/// The buckets of one sign after `levels` reductions of the resolution.
 ///
-/// A reduction makes one bucket of two neighbours, and passes over a bucket that is not behind the last one
-/// (`reduceResolution` in Mimir's `pkg/mimirpb`). Indices wrap around as in Go.
+/// A reduction merges two neighbours, and skips a bucket whose index does not ascend (`reduceResolution` in Mimir's
+/// `pkg/mimirpb`). Indices wrap around as in Go.
 #[derive(Clone, Copy, Debug)]
 struct Reduced {
     levels: u32,
-    /// Buckets that no span has told of yet: spans can claim four thousand million of them.
-    untold: u64,
-    /// Index behind the last bucket.
+    /// Buckets that no span has claimed yet: spans can claim four billion.
+    unclaimed: u64,
+    /// The index after the last bucket.
     next: i32,
-    /// Buckets that are left; `None` once the spans told of more than there are.
+    /// Buckets after the reductions; `None` once the spans claim more than there are.
     left: Option<u64>,
     /// Index of the last bucket after the first and after the last reduction.
     last: Option<(i32, i32)>,
@@ -172,12 +171,12 @@ struct Reduced {
 impl Reduced {
     /// At least one level.
     fn new(levels: u32, buckets: u64) -> Self {
-        Self { levels, untold: buckets, next: 0, left: Some(0), last: None }
+        Self { levels, unclaimed: buckets, next: 0, left: Some(0), last: None }
     }
 
     fn add(&mut self, span: Span) {
-        match self.untold.checked_sub(u64::from(span.length)) {
-            Some(untold) => self.untold = untold,
+        match self.unclaimed.checked_sub(u64::from(span.length)) {
+            Some(unclaimed) => self.unclaimed = unclaimed,
             None => self.left = None,
         }
         if self.left.is_none() {
@@ -203,7 +202,7 @@ impl Reduced {
     }
 }
 
-/// The index of a bucket after so many reductions.
+/// The index of a bucket after `levels` reductions.
 fn reduced(index: i32, levels: u32) -> i32 {
     (index.wrapping_sub(1) >> levels) + 1
 }

@@ -1,8 +1,7 @@
-//! The labels of one series after the other: whether Mimir finds them valid.
+//! Validates the labels of each series.
 //!
-//! Series that follow each other mostly have the same label names in the same order. So the names of the series before are
-//! remembered: a name that is where it was then needs no second look. All that counts is whether a series is valid, so no
-//! label is ever moved: where names do not ascend, a copy of them is sorted to find equal ones.
+//! Consecutive series mostly have the same label names in the same order. So the names of the previous series are kept, and
+//! a name at the same index needs no second check. If names do not ascend, a copy of them is sorted to find duplicates.
 
 use crate::Unmetered;
 use crate::bytes::is_same;
@@ -20,31 +19,31 @@ pub(crate) struct LabelBuffers {
 }
 
 impl LabelBuffers {
-    /// Gives back memory over `bytes`; how many bytes are kept.
+    /// Frees memory over `bytes`; returns the bytes that are kept.
     pub(crate) fn shrink(&mut self, bytes: usize) -> usize {
         shrink_vec(&mut self.names, bytes / 2) + shrink_vec(&mut self.sorted, bytes / 2)
     }
 }
 
-/// What the labels of a series come to.
+/// The result for the labels of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LabelVerdict {
-    /// There are none but empty ones: Mimir passes over such a series.
-    Nothing,
+    /// There is no label with a value: Mimir skips the series.
+    Empty,
     /// Mimir refuses the series.
     Invalid,
-    /// Mimir takes the series, if its samples are valid.
+    /// Mimir accepts the series, if its samples are valid.
     Valid,
 }
 
-/// Looks at the labels of the series of one push.
+/// Validates the labels of the series of one push.
 #[derive(Debug, Default)]
 pub(crate) struct Labels<'a> {
-    /// The names of this series so far, and behind them those of the series before.
+    /// The names of this series so far, followed by those of the previous series.
     names: Vec<&'a [u8]>,
-    /// So many of the first `names` are valid and differ from each other,
+    /// How many of the first `names` are valid and distinct,
     distinct: usize,
-    /// and so many ascend.
+    /// and how many ascend.
     ascending: usize,
     sorted: Vec<&'a [u8]>,
     /// Labels of this series so far that have a value.
@@ -74,7 +73,7 @@ impl<'a> Labels<'a> {
         self.metric_name = None;
     }
 
-    /// The next label. An empty value is none: Mimir removes it before it looks.
+    /// Adds a label. Mimir removes a label with an empty value before validation.
     #[inline]
     pub(crate) fn push(
         &mut self,
@@ -90,7 +89,7 @@ impl<'a> Labels<'a> {
         self.valid &= value_is_valid;
         let known = self.count < self.distinct;
         if !(known && self.names.get(self.count).is_some_and(|known| is_same_within(known, name, work))) {
-            self.learn(rules, name, work);
+            self.add_name(rules, name, work);
         }
         if self.metric_name.is_none() && name == METRIC_NAME {
             self.metric_name = Some(value);
@@ -98,19 +97,19 @@ impl<'a> Labels<'a> {
         self.count += 1;
     }
 
-    /// Looks at a name that was not there in the series before.
+    /// Checks a name that the previous series does not have at this index.
     #[inline(never)]
-    fn learn(&mut self, rules: &Validation, name: &'a [u8], work: &mut Work) {
+    fn add_name(&mut self, rules: &Validation, name: &'a [u8], work: &mut Work) {
         let at = self.count;
         self.distinct = self.distinct.min(at);
         self.ascending = self.ascending.min(at);
         self.names.truncate(at);
         if rules.is_too_many_labels(at + 1) {
-            // Nothing is remembered that no limit bounds.
+            // Keeps no more names than a limit allows.
             self.valid = false;
             return;
         }
-        // It is compared with the one before, and looked at itself.
+        // Paid twice: it is compared with the previous name, and validated.
         if !work.touch(name.len()) || !work.touch(name.len()) {
             return;
         }
@@ -125,11 +124,11 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// The verdict, once all labels of the series have been pushed. Of a push that is abandoned by then it says nothing.
+    /// The result, once all labels of the series are added. It means nothing for an abandoned push.
     #[inline]
     pub(crate) fn verdict(&mut self, rules: &Validation, work: &mut Work) -> LabelVerdict {
         if self.count == 0 {
-            return LabelVerdict::Nothing;
+            return LabelVerdict::Empty;
         }
         let valid = self.valid
             && self.metric_name.is_some_and(|name| self.is_metric_name(rules, name, work))
@@ -150,11 +149,11 @@ impl<'a> Labels<'a> {
         valid
     }
 
-    /// Whether all names of this series differ; all of them are known to be valid.
+    /// Whether all names of this series are distinct; all of them are valid.
     #[inline(never)]
     fn are_distinct(&mut self, work: &mut Work) -> bool {
         let names = self.names.get(..self.count).unwrap_or_default();
-        if !work.take(sorting(names.iter().map(|name| name.len()))) {
+        if !work.take(sorting_work(names.iter().map(|name| name.len()))) {
             return false;
         }
         self.sorted.clear();
@@ -169,22 +168,21 @@ impl<'a> Labels<'a> {
     }
 }
 
-/// Whether the texts are the same, if the push may have long ones compared.
+/// Whether the texts are the same; false if the push has no budget to compare long ones.
 #[inline]
 fn is_same_within(left: &[u8], right: &[u8], work: &mut Work) -> bool {
     let is_free = left.len() <= FREE_BYTES || left.len() != right.len() || std::ptr::eq(left, right);
     (is_free || work.touch(left.len())) && is_same(left, right)
 }
 
-/// The work of sorting texts of these lengths: each is compared as often as the logarithm of their number says, and of all of
-/// them the first bytes are free.
-pub(crate) fn sorting(lengths: impl ExactSizeIterator<Item = usize>) -> usize {
+/// The work of sorting texts of these lengths: a logarithmic number of comparisons for each, with its first bytes free.
+pub(crate) fn sorting_work(lengths: impl ExactSizeIterator<Item = usize>) -> usize {
     let rounds = lengths.len().checked_ilog2().unwrap_or_default() as usize + 1;
     let texts = lengths.map(|length| 1 + length.saturating_sub(FREE_BYTES));
     texts.fold(0_usize, usize::saturating_add).saturating_mul(rounds)
 }
 
-/// The same buffer, empty, for slices of another push. Collecting in place keeps the memory.
+/// The emptied buffer for slices of another lifetime. Collecting in place keeps its memory.
 fn recycle<'to>(mut buffer: Vec<&[u8]>) -> Vec<&'to [u8]> {
     buffer.clear();
     buffer.into_iter().map(|_| -> &'to [u8] { &[] }).collect()

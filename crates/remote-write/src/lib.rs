@@ -1,23 +1,22 @@
-//! Reads Prometheus remote write 1.0 and 2.0 on the wire, without building objects.
+//! Counts what Mimir charges for a Prometheus remote-write push (1.0 and 2.0), on the wire format, without building messages.
 //!
-//! [`read_push`] takes the body of a push as it came (snappy block format around protobuf), says whether Mimir could read
-//! it, and if so what Mimir would charge for it: samples, histograms, exemplars and metadata that are valid by a tenant's
-//! [`Validation`]. It copies no label and builds no message: it walks the decompressed bytes once, with buffers that the
-//! caller keeps in a [`Scratch`].
+//! [`read_push`] takes the body of a push as sent (snappy block format around protobuf), checks whether Mimir could decode
+//! it, and counts the samples, histograms, exemplars and metadata that are valid by a tenant's [`Validation`]. It copies no
+//! label: it walks the decompressed bytes once, with buffers that the caller keeps in a [`Scratch`].
 //!
-//! [`relabel`] makes of a series' labels what Mimir makes of them before it looks at them, for tenants with such rules.
+//! [`relabel`] applies a tenant's relabelling rules to the labels of a series, as Mimir does before it validates them.
 //!
 //! It does no I/O and reads no clock: the time of a push is an argument.
 //!
 //! Invariants:
 //! - A body is refused exactly when full protobuf decoding of Mimir's messages refuses it, or one of Mimir's own rules
-//!   does: fields of the other protocol, and references that name no symbol.
-//! - Nothing is allocated for a length that the body only claims: the claim is compared with the caller's cap and with
-//!   what snappy can make of so few bytes.
-//! - A push that is read again with the same [`Scratch`] allocates nothing.
-//! - Work and memory are bounded by the decompressed bytes, whatever refers to what: [`working_bytes`] says how much memory.
-//! - A push is charged what Mimir charges, or, where it says that it is [`Unmetered`], no less than Mimir may charge.
-//! - A series is judged in one walk over its bytes; in a second one only if the times of its samples do not ascend.
+//!   does: fields of the other protocol, and references to no symbol.
+//! - A length claimed by the body allocates nothing before it is compared with the caller's cap and with the largest size
+//!   that snappy can decompress so few bytes to.
+//! - Reading a push again with the same [`Scratch`] allocates nothing.
+//! - Work and memory are bounded by the decompressed bytes, whatever the references: see [`working_bytes`].
+//! - A push is charged what Mimir charges or, if it is [`Unmetered`], no less than Mimir may charge.
+//! - A series is walked once, and a second time only if the times of its samples do not ascend.
 //! - No input panics.
 
 mod bytes;
@@ -35,7 +34,6 @@ mod push_counter;
 mod read;
 pub mod relabel;
 mod relabelled;
-mod rules;
 mod scratch;
 mod snappy;
 mod symbols;
@@ -54,9 +52,8 @@ pub use content_type::{ContentType, content_type, content_type_fault};
 pub use counts::{Contents, PushCounts};
 pub use error::{BodyError, BodyErrorKind, ProtobufError};
 pub use ha::{Dedupe, HaRules, MAX_REPLICAS, Replica};
-pub use read::{BodyLimits, read_push};
+pub use read::{BodyLimits, Rules, TenantRelabeler, read_push};
 pub use relabelled::MAX_RULE_RUNS;
-pub use rules::{Rules, TenantRelabeler};
 pub use scratch::{Scratch, working_bytes};
 pub use snappy::claimed_bytes;
 pub use unmetered::Unmetered;

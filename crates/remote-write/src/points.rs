@@ -1,4 +1,4 @@
-//! The times of the samples of one series: of those with the same time Mimir takes the first.
+//! The times of the samples of one series. Of samples with the same time Mimir takes the first.
 
 use crate::error::ProtobufError;
 use crate::histogram::histogram;
@@ -8,7 +8,7 @@ use crate::wire::Cursor;
 use crate::work::{Work, push_within, shrink_vec};
 use crate::{Protocol, Unmetered};
 
-/// The samples, or the histograms, of one series as far as they were read.
+/// The samples, or the histograms, of one series so far.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Points {
     pub count: u64,
@@ -16,7 +16,7 @@ pub(crate) struct Points {
     pub first: i64,
     /// The latest time; `i64::MIN` if there is none.
     last: i64,
-    /// Whether each time is later than the one before, so that no two are the same.
+    /// Whether each time is later than the previous one, so that all are distinct.
     pub ascend: bool,
 }
 
@@ -35,7 +35,7 @@ impl Points {
         self.last = self.last.max(time);
     }
 
-    /// Whether all of them are.
+    /// Whether all times are within `times`.
     #[inline]
     pub(crate) fn are_within(&self, times: Times) -> bool {
         self.count == 0 || times.contain(self.first) && times.contain(self.last)
@@ -46,29 +46,29 @@ impl Points {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Point {
     time: i64,
-    /// Twice its number, and one more if it is invalid.
+    /// Twice its index, plus one if it is invalid.
     order: u64,
 }
 
-/// Counts samples of different times, with a buffer that is kept.
+/// Counts distinct times, with a reusable buffer.
 #[derive(Debug, Default)]
-pub(crate) struct Recount {
+pub(crate) struct TimeCounter {
     points: Vec<Point>,
     next: u64,
-    /// How many points there may be before they are reduced to those that differ.
+    /// How many points are buffered before duplicates are removed.
     room: usize,
 }
 
-impl Recount {
-    /// Below this many points a second look for equal times is not worth it.
+impl TimeCounter {
+    /// With fewer points, removing duplicates is not worth it.
     const ROOM: usize = 1024;
 
-    /// Gives back memory over `bytes`; how many bytes are kept.
+    /// Frees memory over `bytes`; returns the bytes that are kept.
     pub(crate) fn shrink(&mut self, bytes: usize) -> usize {
         shrink_vec(&mut self.points, bytes)
     }
 
-    /// The samples that a series counts for; none is invalid.
+    /// The number of samples with distinct times; `None` if the push is abandoned.
     pub(crate) fn samples(
         &mut self,
         mut series: Cursor<'_>,
@@ -90,7 +90,7 @@ impl Recount {
         Ok(self.count())
     }
 
-    /// The histograms that a series counts for, or `None` if the first one of a time is invalid.
+    /// The number of histograms with distinct times; `None` if the first one of a time is invalid, or the push is abandoned.
     pub(crate) fn histograms(
         &mut self,
         mut series: Cursor<'_>,
@@ -123,9 +123,9 @@ impl Recount {
         self.room = Self::ROOM;
     }
 
-    /// Adds a point; false if there are too many of different times, and the push is abandoned.
+    /// Adds a point; false, and the push is abandoned, if there are too many distinct times.
     fn add(&mut self, time: i64, valid: bool, work: &mut Work) -> bool {
-        // Sorted now and then, so that a million samples of one time take no more memory than one.
+        // Removed now and then, so that a million samples of one time take no more memory than one.
         if self.points.len() >= self.room {
             self.reduce();
             self.room = Self::ROOM.max(2 * self.points.len());
@@ -134,7 +134,7 @@ impl Recount {
         self.next += 2;
         if !push_within(&mut self.points, point, work.caps.times) {
             self.reduce();
-            // Nearly full of different times: not worth a look for each further one.
+            // Nearly full of distinct times: removing duplicates is not worth it.
             if self.points.len() > work.caps.times / 2 {
                 work.abandon(Unmetered::Buffers);
                 return false;

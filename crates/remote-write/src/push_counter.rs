@@ -1,17 +1,17 @@
-//! What of a push Mimir charges: series by series, as the walkers of both protocols come upon what is in them.
+//! Counts what Mimir charges for a push, series by series.
 //!
-//! The fields of a series come in any order, so what its samples count for is known at its end. Of samples with the same
-//! time Mimir takes the first (`validateSamples` in its `pkg/distributor`). Times mostly ascend, and then there are none; where
-//! they do not, the series is walked once more.
+//! The fields of a series come in any order, so its samples are counted at its end. Of samples with the same time Mimir
+//! takes the first (`validateSamples` in its `pkg/distributor`). Times that ascend are distinct; if they do not ascend, the
+//! series is walked again.
 
+use crate::TenantRelabeler;
 use crate::error::ProtobufError;
 use crate::exemplar::Exemplar;
 use crate::ha::Deduped;
 use crate::histogram::Histogram;
 use crate::labels::{LabelBuffers, LabelVerdict, Labels, METRIC_NAME};
-use crate::points::{Points, Recount};
+use crate::points::{Points, TimeCounter};
 use crate::relabelled::{RelabelBuffers, Relabelled};
-use crate::rules::TenantRelabeler;
 use crate::validation::{CLOCK_MARGIN_MS, Times, Validation};
 use crate::visitor::Visitor;
 use crate::wire::Cursor;
@@ -23,17 +23,17 @@ use crate::{Protocol, PushCounts, Unmetered};
 pub(crate) struct CounterBuffers {
     labels: LabelBuffers,
     relabelled: RelabelBuffers,
-    points: Recount,
+    points: TimeCounter,
     exemplars: Vec<i64>,
-    /// Where values stand that Mimir cuts; at most [`MOST_CUT`], and one.
-    cut: Vec<usize>,
+    /// The addresses of truncated values; at most [`MAX_TRUNCATED`] and one.
+    truncated: Vec<usize>,
 }
 
-/// With more values that are cut nobody looks whether two are one.
-const MOST_CUT: usize = 100;
+/// Beyond this many truncated values, every further one counts as shared.
+const MAX_TRUNCATED: usize = 100;
 
 impl CounterBuffers {
-    /// Gives back memory over `bytes`, beside the few of `cut`.
+    /// Frees memory over `bytes`, except for the little of `truncated`.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         let share = bytes / 4;
         self.labels.shrink(share);
@@ -50,21 +50,21 @@ pub(crate) struct PushCounter<'a, 's> {
     protocol: Protocol,
     now: i64,
     times: Times,
-    /// The same by other clocks.
+    /// Times that may be valid by Mimir's clock.
     wide_times: Times,
     labels: Labels<'a>,
-    /// The name of a label that Mimir takes off every series first, once from each.
-    without: Option<&'s [u8]>,
-    /// Where labels are not validated as they were sent.
+    /// The name of the label that Mimir removes once from every series first.
+    removed_label: Option<&'s [u8]>,
+    /// Set if labels are relabelled or deduplicated before validation.
     relabelled: Option<Relabelled<'a, 's>>,
     buffers: &'s mut CounterBuffers,
     /// The time of the earliest sample so far, valid or not; `i64::MAX` before the first.
     earliest: i64,
     series: Series,
-    /// Whether a value was cut that others share, so that labels are no longer what was sent.
-    labels_are_cut: bool,
-    /// Exemplars of series that are charged as sent because of that.
-    cut_exemplars: u64,
+    /// Whether a shared value was truncated, so that labels are no longer as sent.
+    labels_are_truncated: bool,
+    /// Exemplars of series that are charged as sent for that reason.
+    truncated_exemplars: u64,
     work: Work,
     counts: PushCounts,
 }
@@ -74,13 +74,13 @@ pub(crate) struct PushCounter<'a, 's> {
 struct Series {
     samples: Points,
     histograms: Points,
-    /// Whether a histogram is invalid, be it one of a time that was there before.
+    /// Whether any histogram is invalid, even one of a repeated time.
     bad_histogram: bool,
     exemplars: u64,
-    /// Exemplars of the push that were kept before it.
+    /// Exemplars of the push that were kept before this series.
     kept_before: usize,
-    /// Whether the label that is taken off was met.
-    is_without: bool,
+    /// Whether the label to remove has been removed.
+    label_is_removed: bool,
 }
 
 impl<'a, 's> PushCounter<'a, 's> {
@@ -93,11 +93,11 @@ impl<'a, 's> PushCounter<'a, 's> {
         buffers: &'s mut CounterBuffers,
     ) -> Self {
         buffers.exemplars.clear();
-        buffers.cut.clear();
-        let (without, verdicts) = match deduped {
-            Deduped::All { without } => (without, None),
+        buffers.truncated.clear();
+        let (removed_label, verdicts) = match deduped {
+            Deduped::All { removed_label } => (removed_label, None),
             Deduped::Some(verdicts) => (None, Some(verdicts)),
-            Deduped::Nothing(_) => (None, None),
+            Deduped::Finished(_) => (None, None),
         };
         Self {
             rules,
@@ -106,19 +106,19 @@ impl<'a, 's> PushCounter<'a, 's> {
             times: rules.times(now),
             wide_times: rules.times(now).with_margin(),
             labels: Labels::new(&mut buffers.labels),
-            without,
+            removed_label,
             relabelled: Relabelled::new(relabeler, verdicts, &mut buffers.relabelled),
             buffers,
             earliest: i64::MAX,
             series: Series::default(),
-            labels_are_cut: false,
-            cut_exemplars: 0,
+            labels_are_truncated: false,
+            truncated_exemplars: 0,
             work,
             counts: PushCounts::default(),
         }
     }
 
-    /// The counts of the whole push, and the buffers back.
+    /// The counts of the whole push. Returns the buffers.
     pub(crate) fn finish(mut self) -> PushCounts {
         let exemplars = if self.work.is_abandoned() { self.counts.sent.exemplars } else { self.exemplars() };
         self.labels.give_back(&mut self.buffers.labels);
@@ -138,30 +138,30 @@ impl<'a, 's> PushCounter<'a, 's> {
         if kept != within(0) {
             self.work.note(Unmetered::ClockMargin);
         }
-        kept + self.cut_exemplars
+        kept + self.truncated_exemplars
     }
 
-    /// A value that Mimir cuts: it writes over the bytes that stand there, whoever else refers to them.
+    /// Notes a value that Mimir truncates in place, although other labels may share its bytes.
     #[cold]
-    fn see_cut(&mut self, name: &[u8], value: &[u8]) {
-        let cut = &mut self.buffers.cut;
+    fn note_truncation(&mut self, name: &[u8], value: &[u8]) {
+        let truncated = &mut self.buffers.truncated;
         let place = value.as_ptr().addr();
         let is_alone = self.protocol == Protocol::V1
-            || !self.rules.cuts(name)
+            || !self.rules.truncates(name)
                 && name != METRIC_NAME
                 && !self.rules.stores_exemplars()
-                && !cut.contains(&place)
-                && cut.len() < MOST_CUT;
+                && !truncated.contains(&place)
+                && truncated.len() < MAX_TRUNCATED;
         if !is_alone || self.relabelled.is_some() {
-            self.labels_are_cut = true;
-            self.work.note(Unmetered::CutValues);
+            self.labels_are_truncated = true;
+            self.work.note(Unmetered::TruncatedValues);
         }
-        if cut.len() <= MOST_CUT {
-            cut.push(place);
+        if truncated.len() <= MAX_TRUNCATED {
+            truncated.push(place);
         }
     }
 
-    /// How much of a series is only charged because nobody knows, where this counts as sent.
+    /// How much of a series that is charged as sent was found invalid.
     fn doubtful(&self, counted: Option<(u64, u64)>) -> u64 {
         let Series { samples, histograms, exemplars, kept_before, .. } = &self.series;
         let sent = samples.count + histograms.count + exemplars;
@@ -169,16 +169,16 @@ impl<'a, 's> PushCounter<'a, 's> {
         sent.saturating_sub(counted.map_or(0, |(samples, histograms)| samples + histograms + kept))
     }
 
-    /// Charges a series for all that it holds, since nobody knows what of it is valid.
+    /// Charges a series as sent, since its validity is not known.
     #[cold]
     fn charge_as_sent(&mut self) {
         self.counts.samples += self.series.samples.count;
         self.counts.histograms += self.series.histograms.count;
-        self.cut_exemplars += self.series.exemplars;
+        self.truncated_exemplars += self.series.exemplars;
         self.buffers.exemplars.truncate(self.series.kept_before);
     }
 
-    /// The samples and histograms that count, or `None` if one of them is invalid, and so the whole series.
+    /// The samples and histograms to count, or `None` if one of them, and so the series, is invalid.
     #[inline]
     fn points(&mut self, message: Cursor<'_>) -> Result<Option<(u64, u64)>, ProtobufError> {
         let Series { samples, histograms, bad_histogram, .. } = &self.series;
@@ -240,11 +240,11 @@ impl<'a> Visitor<'a> for PushCounter<'a, '_> {
         if self.work.is_abandoned() {
             return;
         }
-        if self.rules.cuts(value) || self.rules.cuts(name) {
-            self.see_cut(name, value);
+        if self.rules.truncates(value) || self.rules.truncates(name) {
+            self.note_truncation(name, value);
         }
-        if self.without.is_some_and(|without| name == without) && !self.series.is_without {
-            self.series.is_without = true;
+        if self.removed_label.is_some_and(|removed_label| name == removed_label) && !self.series.label_is_removed {
+            self.series.label_is_removed = true;
         } else if let Some(relabelled) = &mut self.relabelled {
             relabelled.push(name, value, &mut self.work);
         } else {
@@ -286,11 +286,11 @@ impl<'a> Visitor<'a> for PushCounter<'a, '_> {
             Some(relabelled) => relabelled.verdict(self.rules, &mut self.work),
             None => self.labels.verdict(self.rules, &mut self.work),
         };
-        if verdict != LabelVerdict::Nothing {
+        if verdict != LabelVerdict::Empty {
             self.earliest = self.earliest.min(self.series.samples.first).min(self.series.histograms.first);
         }
         let counted = if verdict == LabelVerdict::Valid { self.points(message)? } else { None };
-        let is_as_sent = self.labels_are_cut && verdict != LabelVerdict::Nothing;
+        let is_as_sent = self.labels_are_truncated && verdict != LabelVerdict::Empty;
         if is_as_sent || self.work.is_abandoned() {
             if is_as_sent && !self.work.is_abandoned() {
                 self.counts.doubtful += self.doubtful(counted);

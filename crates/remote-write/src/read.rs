@@ -2,13 +2,15 @@
 
 use crate::error::{BodyError, ProtobufError};
 use crate::families::Families;
-use crate::ha::{Deduped, PairScan};
+use crate::ha::{Deduped, HaRules, ReplicaScan};
 use crate::push_counter::PushCounter;
+use crate::relabel::Relabeler;
 use crate::scratch::Scratch;
 use crate::symbols::Symbols;
+use crate::validation::Validation;
 use crate::visitor::Visitor;
 use crate::work::Work;
-use crate::{Protocol, PushCounts, Rules, snappy, v1, v2};
+use crate::{Protocol, PushCounts, snappy, v1, v2};
 
 /// Bounds of a body, whatever the tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,15 +19,40 @@ pub struct BodyLimits {
     pub max_decoded_bytes: usize,
 }
 
-/// Decompresses the body of a push, walks it and counts what Mimir would charge for it.
+/// The rules by which a push is counted. [`Unmetered`](crate::Unmetered) says which pushes they do not count exactly.
+pub struct Rules<'t> {
+    /// Which series, samples and metadata are valid.
+    pub validation: Validation,
+    /// Relabelling before validation, if any.
+    pub relabeler: Option<TenantRelabeler<'t>>,
+    /// Deduplication of Prometheus pairs before that, if any.
+    pub ha: Option<HaRules<'t>>,
+}
+
+/// Relabelling rules with the tenant, which they may look at.
+#[derive(Clone, Copy, Debug)]
+pub struct TenantRelabeler<'t> {
+    /// The compiled rules.
+    pub relabeler: &'t Relabeler,
+    /// The bare tenant.
+    pub tenant: &'t str,
+}
+
+impl From<&Validation> for Rules<'_> {
+    /// The rules of a tenant without pairs and without relabelling.
+    fn from(validation: &Validation) -> Self {
+        Self { validation: *validation, relabeler: None, ha: None }
+    }
+}
+
+/// Decompresses the body of a push and counts what Mimir charges for it.
 ///
-/// `body` is the push as it came: snappy's block format, whatever `Content-Encoding` says, since Mimir does not look at
-/// that. `now` is in Unix milliseconds: how old samples may be, and how far in the future, is reckoned from it. What
-/// `rules` find invalid, or drop, is no error: it is only not counted.
+/// `body` is snappy's block format, whatever `Content-Encoding` says, which Mimir ignores. `now` is in Unix milliseconds: the
+/// age of samples refers to it. Samples that `rules` find invalid or drop are no error; they are not counted.
 ///
 /// # Errors
-/// What Mimir answers 400 to before it looks at any series; the `Display` of the error is Mimir's text. Where several
-/// things are wrong, the first one in the body is reported. No replica is deduplicated then.
+/// Those for which Mimir answers 400 before it looks at any series; the first one in the body, with Mimir's text as `Display`.
+/// No replica is deduplicated then.
 pub fn read_push<'t>(
     protocol: Protocol,
     body: &[u8],
@@ -40,13 +67,13 @@ pub fn read_push<'t>(
     let decoded_bytes = decoded.len() as u64;
     let mut walker = Walker { protocol, decoded, symbols, families };
 
-    let mut deduped = Deduped::All { without: None };
+    let mut deduped = Deduped::All { removed_label: None };
     let mut work = Work::new(decoded.len(), *caps);
     if let Some(ha) = ha {
-        let mut scan = PairScan::new(ha, validation.stores_exemplars(), work);
+        let mut scan = ReplicaScan::new(ha, validation.stores_exemplars(), work);
         walker.walk(&mut scan)?;
         (deduped, work) = scan.finish();
-        if let Deduped::Nothing(counts) = deduped {
+        if let Deduped::Finished(counts) = deduped {
             return Ok(PushCounts { decoded_bytes, ..counts });
         }
     }

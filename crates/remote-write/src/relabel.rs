@@ -1,18 +1,17 @@
-//! What Mimir does to the labels of a series before it looks at them: `metric_relabel_configs`, then `drop_labels`, then
-//! empty values removed and names sorted (`prePushRelabelMiddleware` and `prePushSortAndFilterMiddleware` in Mimir's
-//! `pkg/distributor/distributor.go`).
+//! Relabelling before validation: `metric_relabel_configs`, then `drop_labels`, then empty values removed and names sorted
+//! (`prePushRelabelMiddleware` and `prePushSortAndFilterMiddleware` in Mimir's `pkg/distributor/distributor.go`).
 //!
-//! [`Relabeler::compile`] reads a tenant's rules once; [`Relabeler::apply`] runs them on the labels of one series, in a
+//! [`Relabeler::compile`] compiles a tenant's rules once; [`Relabeler::apply`] runs them on the labels of one series, in a
 //! [`LabelSet`] that the caller fills and keeps.
 //!
-//! The rules are Prometheus' (`model/relabel/relabel.go`) as Mimir runs them, and Mimir does not ask of a rule what
-//! Prometheus asks when it loads its own: a label name that the tenant's scheme forbids is not written by `replace`, while
-//! every other action writes it. Expressions are Go's, see [`go_regexp`].
+//! The rules are Prometheus' (`model/relabel/relabel.go`), without the checks of its config loader, which Mimir does not run:
+//! `replace` writes no label name that the tenant's scheme forbids, while every other action does. Expressions are Go's, see
+//! [`go_regexp`].
 //!
 //! Invariants:
-//! - Labels may be any bytes: nothing panics, and what is not UTF-8 is matched as Go matches it.
-//! - What a series makes the rules do is bounded: by its size times the number of rules, and by [`MAX_WRITTEN_BYTES`].
-//! - Once the buffers of the [`LabelSet`] are large enough, only expressions with groups that a rule uses allocate.
+//! - Labels may be any bytes: nothing panics, and invalid UTF-8 is matched as in Go.
+//! - The work for a series is bounded by its size times the number of rules, and by [`MAX_WRITTEN_BYTES`].
+//! - Once the buffers of the [`LabelSet`] are large enough, only expressions whose groups a rule uses allocate.
 
 use std::sync::Arc;
 
@@ -28,18 +27,17 @@ pub use labels::LabelSet;
 
 use rule::Rule;
 
-/// How much the rules may write on one series, in bytes, each label counted with 32 more.
-///
-/// Mimir has no such bound. What it makes of a series that comes to it is not known here.
+/// The most bytes that the rules may write on one series, each label counted with 32 more. Mimir has no such bound, so its
+/// result for a series that reaches it is not known.
 pub const MAX_WRITTEN_BYTES: usize = go_regexp::MAX_EXPANDED_BYTES;
 
-/// What a rule takes, in thousandths of a run on a series without labels, which is some half a microsecond: once that, and
-/// for each label, or each 256 bytes of them, a tenth of it. What it takes to look at a text comes to that, rule by rule.
+/// The cost of a rule run on a series without labels, in thousandths of a run, some half a microsecond. Each label, or each 256
+/// bytes of labels, costs a tenth of it. The cost of matching text is added rule by rule.
 pub(crate) const RUN: usize = 1000;
 const LABEL_OF_A_RULE: usize = 100;
 const BYTES_OF_A_LABEL: usize = 256;
 
-/// What taking off a label by its name takes for each label that is there: nothing but a comparison.
+/// The cost of `drop_labels` for each label of the series: one comparison.
 const LABEL_OF_A_DROP: usize = 5;
 
 /// The label under which rules see the tenant; it is removed after the last of them.
@@ -55,7 +53,7 @@ pub struct Relabeler {
     drop_labels: Vec<Box<str>>,
 }
 
-/// A rule that cannot be run. The text goes on from the name of the field, `metric_relabel_configs`.
+/// A rule that cannot run. The text continues after the name of the field, `metric_relabel_configs`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RelabelError {
     /// Mimir refuses the document with this rule.
@@ -72,8 +70,7 @@ pub enum RelabelError {
         /// Which rule, from 1.
         rule: usize,
     },
-    /// Mimir accepts the document, and closes the connection without an answer when a series of a push comes to this rule:
-    /// it divides by 0.
+    /// Mimir accepts the document, and closes the connection without an answer when this rule runs: it divides by 0.
     #[error("has rule {rule} with the action hashmod and no modulus: set one of at least 1")]
     ZeroModulus {
         /// Which rule, from 1.
@@ -82,17 +79,17 @@ pub enum RelabelError {
 }
 
 impl Relabeler {
-    /// The tenant's rules; `None` where there is nothing to do, or where the document turns all of it off
-    /// (`metric_relabeling_enabled: false`, which turns `drop_labels` off too).
+    /// The tenant's rules; `None` if there are none, or if they are disabled (`metric_relabeling_enabled: false`, which disables
+    /// `drop_labels` too).
     ///
     /// # Errors
-    /// The first rule that cannot be run. What Mimir charges to this tenant is not known then: its pushes are to be charged as sent.
+    /// The first rule that cannot run. What Mimir charges is not known then: the tenant's pushes are to be charged as sent.
     pub fn compile(limits: &TenantLimits) -> Result<Option<Self>, RelabelError> {
         let compiled = Self::compile_with(limits, |expression| Some(Pattern::compile(expression).map(Arc::new)));
         compiled.unwrap_or(Ok(None))
     }
 
-    /// The same with expressions that `pattern` compiles, or shares with other rules. Where it gives `None`, this ends, and gives none either.
+    /// The same with expressions that `pattern` compiles, or shares with other rules. Returns `None` as soon as `pattern` does.
     pub fn compile_with(
         limits: &TenantLimits,
         mut pattern: impl FnMut(&Arc<str>) -> Option<Result<Arc<Pattern>, PatternError>>,
@@ -126,14 +123,14 @@ impl Relabeler {
         self.len() == 0
     }
 
-    /// Whether no rule finds groups of its expression, which takes many times as long for each byte as anything else a rule does.
+    /// Whether no rule uses groups of its expression, which take many times as long for each byte as anything else.
     #[must_use]
     pub fn is_cheap(&self) -> bool {
         self.is_cheap
     }
 
-    /// How much of a run, in thousandths, a series takes that has these labels, beside the texts that rules look at.
-    pub(crate) fn effort(&self, labels: &LabelSet) -> usize {
+    /// The cost of a series with these labels, in thousandths of a run, without the texts that rules match.
+    pub(crate) fn cost(&self, labels: &LabelSet) -> usize {
         let looks_at = labels.len().saturating_add(labels.bytes() / BYTES_OF_A_LABEL);
         let rules = self.weight.saturating_mul(RUN);
         let labels_of_rules = self.rules.len().saturating_mul(looks_at).saturating_mul(LABEL_OF_A_RULE);
@@ -141,40 +138,40 @@ impl Relabeler {
         rules.saturating_add(labels_of_rules).saturating_add(self.drop_labels.len().saturating_mul(drop))
     }
 
-    /// And how much more for so many bytes that the rules wrote.
-    pub(crate) fn effort_of_writing(&self, bytes: usize) -> usize {
+    /// The additional cost of `bytes` that the rules wrote.
+    pub(crate) fn writing_cost(&self, bytes: usize) -> usize {
         self.rules.len().saturating_mul(bytes / BYTES_OF_A_LABEL).saturating_mul(LABEL_OF_A_RULE)
     }
 
-    /// Makes of the labels of one series, as sent, what Mimir goes on with: sorted by name, without empty values.
+    /// Relabels the labels of one series, as sent; the result is sorted by name, without empty values.
     ///
-    /// `tenant` is the bare tenant, which rules may look at. False: Mimir drops the series without a word, because a rule
-    /// says so or no label is left; `labels` then hold nothing of use. It is also false where the rules came to
-    /// [`MAX_WRITTEN_BYTES`], which [`LabelSet::is_within_bounds`] tells.
+    /// `tenant` is the bare tenant, which rules may look at. False: Mimir silently drops the series, because a rule does or
+    /// because no label is left; `labels` have no meaning then. Also false if the rules reached [`MAX_WRITTEN_BYTES`]: see
+    /// [`LabelSet::is_within_bounds`].
     pub fn apply(&self, tenant: &str, labels: &mut LabelSet) -> bool {
-        let mut effort = usize::MAX;
-        self.apply_within(tenant, labels, &mut effort)
+        let mut cost = usize::MAX;
+        self.apply_within(tenant, labels, &mut cost)
     }
 
-    /// The same with so much effort left for the texts that rules look at, in thousandths of a run. A rule that would take more does not run, and
-    /// leaves the labels out of bounds.
-    pub(crate) fn apply_within(&self, tenant: &str, labels: &mut LabelSet, effort: &mut usize) -> bool {
-        if !self.rules.is_empty() && !self.relabel(tenant, labels, effort) {
+    /// The same with a budget for the texts that rules match, in thousandths of a run. A rule that would exceed it does not
+    /// run, and leaves the labels out of bounds.
+    pub(crate) fn apply_within(&self, tenant: &str, labels: &mut LabelSet, cost: &mut usize) -> bool {
+        if !self.rules.is_empty() && !self.relabel(tenant, labels, cost) {
             return false;
         }
         for name in &self.drop_labels {
             labels.remove_first(name.as_bytes());
         }
-        labels.tidy()
+        labels.sort_and_filter()
     }
 
-    fn relabel(&self, tenant: &str, labels: &mut LabelSet, effort: &mut usize) -> bool {
-        labels.unite();
+    fn relabel(&self, tenant: &str, labels: &mut LabelSet, cost: &mut usize) -> bool {
+        labels.merge_duplicates();
         labels.set(TENANT_LABEL, tenant.as_bytes());
         let mut scratch = labels.take_scratch();
-        let keep = self.rules.iter().all(|rule| rule.apply(labels, &mut scratch, effort) && labels.is_within_bounds());
+        let keep = self.rules.iter().all(|rule| rule.apply(labels, &mut scratch, cost) && labels.is_within_bounds());
         labels.return_scratch(scratch);
-        // Set to an empty value, as Mimir does, it would count as written.
+        // Mimir sets it to an empty value, which would count as written here.
         labels.remove_first(TENANT_LABEL);
         keep
     }

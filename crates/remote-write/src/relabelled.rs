@@ -1,24 +1,23 @@
-//! Series whose labels are not validated as they were sent: relabelled, or of a push that is deduplicated series by series.
+//! Series whose labels are relabelled, or deduplicated series by series, before they are validated.
 
+use crate::TenantRelabeler;
 use crate::Unmetered;
-use crate::ha::{Dedupe, Verdicts};
+use crate::ha::{Dedupe, ReplicaVerdicts};
 use crate::labels::{LabelBuffers, LabelVerdict, Labels};
 use crate::relabel::{LabelSet, RUN};
-use crate::rules::TenantRelabeler;
 use crate::validation::Validation;
 use crate::work::Work;
 
-/// How often rules are run for one push, at most: each rule once for each series, and once more for every ten labels of it.
-/// A label of `drop_labels` counts a two-hundredth for each label. The text that a rule looks at counts for each byte: a
-/// tenth of a run for every 32, and where the rule uses groups of its expression two runs more and one for every 12. Where
-/// the expression has more than a few repetitions or alternatives, `x{1,500}` being 500, each byte counts one run for every
-/// 62 of them, and for every 125 where no groups are used.
+/// The most rule runs for one push. A rule costs one run for each series, and one more for every ten labels of it; an entry
+/// of `drop_labels` costs 1/200 for each label. The text that a rule matches costs 1/10 for every 32 bytes; if the rule uses
+/// groups of its expression, two runs, and one for every 12 bytes. If the expression has more than a few repetitions or
+/// alternatives (`x{1,500}` has 500), each byte costs one run for every 62 of them, or for every 125 without groups.
 ///
-/// It is half a second of work, and more than senders put into a push: 50,000 series of ten labels, with ten rules.
+/// It is half a second of work, and more than real pushes need: 50,000 series of ten labels, with ten rules.
 pub const MAX_RULE_RUNS: u64 = 1_000_000;
 
-/// The same in thousandths.
-const MOST_EFFORT: usize = MAX_RULE_RUNS as usize * RUN;
+/// The same in thousandths of a run.
+const MAX_COST: usize = MAX_RULE_RUNS as usize * RUN;
 
 /// Buffers of [`Relabelled`], empty between two pushes.
 #[derive(Debug, Default)]
@@ -28,32 +27,32 @@ pub(crate) struct RelabelBuffers {
 }
 
 impl RelabelBuffers {
-    /// Gives back memory over `bytes`; how many bytes are kept.
+    /// Frees memory over `bytes`; returns the bytes that are kept.
     pub(crate) fn shrink(&mut self, bytes: usize) -> usize {
         let labels = self.labels.shrink(bytes / 4);
         labels + self.set.shrink(bytes - bytes / 4)
     }
 }
 
-/// Collects the labels of a series, makes of them what Mimir makes of them, and validates that.
+/// Collects the labels of a series, deduplicates and relabels them as Mimir does, and validates the result.
 #[derive(Debug)]
 pub(crate) struct Relabelled<'a, 't> {
     relabeler: Option<TenantRelabeler<'t>>,
-    verdicts: Option<Verdicts<'a, 't>>,
+    verdicts: Option<ReplicaVerdicts<'a, 't>>,
     buffers: RelabelBuffers,
-    /// Of [`MOST_EFFORT`].
-    effort_left: usize,
+    /// What is left of [`MAX_COST`].
+    budget: usize,
 }
 
 impl<'a, 't> Relabelled<'a, 't> {
-    /// `None` where labels are validated as they were sent.
+    /// `None` if labels are validated as sent.
     pub(crate) fn new(
         relabeler: Option<TenantRelabeler<'t>>,
-        verdicts: Option<Verdicts<'a, 't>>,
+        verdicts: Option<ReplicaVerdicts<'a, 't>>,
         buffers: &mut RelabelBuffers,
     ) -> Option<Self> {
         let has_work = relabeler.is_some() || verdicts.is_some();
-        has_work.then(|| Self { relabeler, verdicts, buffers: std::mem::take(buffers), effort_left: MOST_EFFORT })
+        has_work.then(|| Self { relabeler, verdicts, buffers: std::mem::take(buffers), budget: MAX_COST })
     }
 
     pub(crate) fn give_back(self, buffers: &mut RelabelBuffers) {
@@ -73,17 +72,17 @@ impl<'a, 't> Relabelled<'a, 't> {
         }
     }
 
-    /// The verdict, once all labels of the series have been pushed. A series that is dropped is as one without labels. Of a
-    /// push that is abandoned by then it says nothing.
+    /// The result, once all labels of the series are added; `Empty` for a dropped series. It means nothing for an abandoned
+    /// push.
     pub(crate) fn verdict(&mut self, rules: &Validation, work: &mut Work) -> LabelVerdict {
-        if !work.is_abandoned() && work.take(self.buffers.set.sorting()) && self.is_left(work) {
+        if !work.is_abandoned() && work.take(self.buffers.set.sorting_work()) && self.is_left(work) {
             self.validate(rules, work)
         } else {
-            LabelVerdict::Nothing
+            LabelVerdict::Empty
         }
     }
 
-    /// Whether anything is left of the series once it is deduplicated and relabelled.
+    /// Deduplicates and relabels the series; false if it is dropped.
     fn is_left(&mut self, work: &mut Work) -> bool {
         let set = &mut self.buffers.set;
         if let Some(verdicts) = &self.verdicts {
@@ -94,15 +93,15 @@ impl<'a, 't> Relabelled<'a, 't> {
             }
         }
         let Some(TenantRelabeler { relabeler, tenant }) = self.relabeler else { return true };
-        if !pay(&mut self.effort_left, relabeler.effort(set), work) {
+        if !pay(&mut self.budget, relabeler.cost(set), work) {
             return false;
         }
         let sent = set.bytes();
-        let keep = relabeler.apply_within(tenant, set, &mut self.effort_left);
+        let keep = relabeler.apply_within(tenant, set, &mut self.budget);
         if !set.is_within_bounds() {
             work.abandon(Unmetered::RelabelWork);
         }
-        pay(&mut self.effort_left, relabeler.effort_of_writing(set.bytes() - sent), work) && keep
+        pay(&mut self.budget, relabeler.writing_cost(set.bytes() - sent), work) && keep
     }
 
     fn validate(&mut self, rules: &Validation, work: &mut Work) -> LabelVerdict {
@@ -116,9 +115,9 @@ impl<'a, 't> Relabelled<'a, 't> {
     }
 }
 
-/// Takes effort from what is left; false if there is not enough, and the push is abandoned.
-fn pay(left: &mut usize, effort: usize, work: &mut Work) -> bool {
-    match left.checked_sub(effort) {
+/// Takes a cost from the budget; false, and the push is abandoned, if it is exceeded.
+fn pay(left: &mut usize, cost: usize, work: &mut Work) -> bool {
+    match left.checked_sub(cost) {
         Some(rest) => *left = rest,
         None => work.abandon(Unmetered::RelabelWork),
     }

@@ -1,23 +1,23 @@
-//! The symbols of one 2.0 push, as places in the decompressed body: no text is copied.
+//! The symbols of one 2.0 push, as ranges of the decompressed body: no text is copied.
 //!
-//! References are resolved against the symbols read so far, as Mimir does while it unmarshals; every real sender writes
-//! the symbols before the series that use them.
+//! References are resolved with the symbols read so far, as Mimir does while it unmarshals; every real sender writes the
+//! symbols before the series that use them.
 
 use crate::error::ProtobufError;
 use crate::work::{push_within, shrink_vec};
 
-/// A text in the decompressed body. Places fit in 32 bits because snappy's sizes do.
+/// A text in the decompressed body. Offsets fit in 32 bits because snappy's sizes do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct TextRange {
     start: u32,
     length: u32,
 }
 
-impl Place {
-    /// Some text that is not kept, and not known to be empty.
+impl TextRange {
+    /// A text that is not kept, and may be empty or not.
     pub(crate) const UNKNOWN: Self = Self { start: u32::MAX, length: 1 };
 
-    /// The place of `length` bytes from `start` on, or `None` if it is longer than 2 GiB, or begins behind 4 GiB.
+    /// `length` bytes from `start`; `None` if they are more than 2 GiB, or begin after 4 GiB.
     pub(crate) fn new(start: usize, length: usize) -> Option<Self> {
         let length = u32::try_from(length).ok().filter(|length| *length < Packed::IS_LABEL_VALUE)?;
         Some(Self { start: start.try_into().ok()?, length })
@@ -37,48 +37,48 @@ impl Place {
         decoded.get(start..start + self.length as usize).unwrap_or_default()
     }
 
-    /// The same place without the last `suffix` bytes.
+    /// The range without the last `suffix` bytes.
     pub(crate) fn without_suffix(self, suffix: usize) -> Self {
         let suffix = u32::try_from(suffix).unwrap_or(u32::MAX);
         Self { start: self.start, length: self.length.saturating_sub(suffix) }
     }
 }
 
-/// A symbol as a series refers to it.
+/// A symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Symbol {
-    pub place: Place,
-    /// Whether it may be the value of a label: found out once, however often it is one.
+    pub range: TextRange,
+    /// Whether it is valid as the value of a label, checked once for all references.
     pub is_label_value: bool,
 }
 
-/// A symbol in the eight bytes of its place.
+/// A symbol in the eight bytes of its range.
 #[derive(Clone, Copy, Debug)]
-struct Packed(Place);
+struct Packed(TextRange);
 
 impl Packed {
-    /// No body is as large as two of these, so the highest bit of a length is free.
+    /// No text is so long, so the highest bit of a length is free.
     const IS_LABEL_VALUE: u32 = 1 << 31;
 
     fn new(symbol: Symbol) -> Self {
         let mark = if symbol.is_label_value { Self::IS_LABEL_VALUE } else { 0 };
-        Self(Place { length: symbol.place.length | mark, ..symbol.place })
+        Self(TextRange { length: symbol.range.length | mark, ..symbol.range })
     }
 
     #[inline]
     fn symbol(self) -> Symbol {
-        let Place { start, length } = self.0;
-        let place = Place { start, length: length & !Self::IS_LABEL_VALUE };
-        Symbol { place, is_label_value: length & Self::IS_LABEL_VALUE != 0 }
+        let TextRange { start, length } = self.0;
+        let range = TextRange { start, length: length & !Self::IS_LABEL_VALUE };
+        Symbol { range, is_label_value: length & Self::IS_LABEL_VALUE != 0 }
     }
 }
 
-/// The table that references point into.
+/// The symbol table.
 #[derive(Debug, Default)]
 pub(crate) struct Symbols {
-    /// The first of them, as many as are kept.
+    /// The symbols up to the cap.
     symbols: Vec<Packed>,
-    /// How many there are.
+    /// The number of all symbols.
     count: usize,
 }
 
@@ -92,24 +92,23 @@ impl Symbols {
         self.count == 0
     }
 
-    /// Gives back memory over `bytes`; how many bytes are kept.
+    /// Frees memory over `bytes`; returns the bytes that are kept.
     pub(crate) fn shrink(&mut self, bytes: usize) -> usize {
         self.clear();
         shrink_vec(&mut self.symbols, bytes)
     }
 
-    /// Adds a symbol; false if its place is not kept, since there are `most`.
+    /// Adds a symbol; false if it is not kept, since there are `most`.
     #[inline]
     pub(crate) fn push(&mut self, symbol: Symbol, most: usize) -> bool {
         self.count += 1;
         push_within(&mut self.symbols, Packed::new(symbol), most)
     }
 
-    /// The place of the symbol that a `uint32` field refers to; as protobuf has it, only the low 32 bits of the varint
-    /// count.
+    /// The text that a `uint32` field refers to; protobuf uses only the low 32 bits of the varint.
     #[inline]
-    pub(crate) fn get(&self, reference: u64, otherwise: ProtobufError) -> Result<Place, ProtobufError> {
-        self.symbol(reference).map(|symbol| symbol.place).ok_or(otherwise)
+    pub(crate) fn get(&self, reference: u64, otherwise: ProtobufError) -> Result<TextRange, ProtobufError> {
+        self.symbol(reference).map(|symbol| symbol.range).ok_or(otherwise)
     }
 
     /// The symbol that the label of a series refers to.
@@ -129,6 +128,6 @@ impl Symbols {
 
     #[cold]
     fn unkept(&self, index: usize) -> Option<Symbol> {
-        (index < self.count).then_some(Symbol { place: Place::UNKNOWN, is_label_value: true })
+        (index < self.count).then_some(Symbol { range: TextRange::UNKNOWN, is_label_value: true })
     }
 }

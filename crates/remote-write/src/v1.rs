@@ -7,7 +7,7 @@ use crate::messages;
 use crate::visitor::Visitor;
 use crate::wire::Cursor;
 
-/// Walks a decompressed 1.0 push and tells what is in it.
+/// Decodes a decompressed 1.0 push.
 pub(crate) fn read<'a>(decoded: &'a [u8], visitor: &mut impl Visitor<'a>) -> Result<(), ProtobufError> {
     let mut cursor = Cursor::new(decoded, "WriteRequest");
     while let Some(key) = cursor.next_key()? {

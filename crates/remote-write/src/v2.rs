@@ -8,12 +8,12 @@ use crate::families::Families;
 use crate::histogram::histogram;
 use crate::labels::METRIC_NAME;
 use crate::messages;
-use crate::symbols::{Place, Symbol, Symbols};
+use crate::symbols::{Symbol, Symbols, TextRange};
 use crate::visitor::Visitor;
 use crate::wire::{Cursor, Key};
 use crate::{Protocol, Unmetered};
 
-/// What one push is read with.
+/// Decodes one push.
 struct Reader<'a, 'r, V> {
     decoded: &'a [u8],
     symbols: &'r mut Symbols,
@@ -21,7 +21,7 @@ struct Reader<'a, 'r, V> {
     visitor: &'r mut V,
 }
 
-/// Walks a decompressed 2.0 push and tells what is in it.
+/// Decodes a decompressed 2.0 push.
 pub(crate) fn read<'a>(
     decoded: &'a [u8],
     symbols: &mut Symbols,
@@ -54,8 +54,8 @@ impl<'a, V: Visitor<'a>> Reader<'a, '_, V> {
             return Err(ProtobufError::FirstSymbolNotEmpty);
         }
         let end = self.decoded.len() - cursor.rest().len();
-        let place = Place::new(end - text.len(), text.len()).ok_or(ProtobufError::UnexpectedEof)?;
-        let symbol = Symbol { place, is_label_value: self.visitor.is_label_value(text) };
+        let range = TextRange::new(end - text.len(), text.len()).ok_or(ProtobufError::UnexpectedEof)?;
+        let symbol = Symbol { range, is_label_value: self.visitor.is_label_value(text) };
         if !self.symbols.push(symbol, self.visitor.work().caps.symbols) {
             self.visitor.work().abandon(Unmetered::Buffers);
         }
@@ -97,7 +97,7 @@ impl<'a, V: Visitor<'a>> Reader<'a, '_, V> {
     fn exemplar(&mut self, mut cursor: Cursor<'_>) -> Result<Exemplar, ProtobufError> {
         let work = self.visitor.work();
         let mut exemplar = Exemplar::default();
-        let mut pending = None::<Place>;
+        let mut pending = None::<TextRange>;
         while let Some(key) = cursor.next_key()? {
             match key.field() {
                 1 => cursor.repeated_integers(key, "LabelsRefs", |reference| {
@@ -120,12 +120,12 @@ impl<'a, V: Visitor<'a>> Reader<'a, '_, V> {
         if pending.is_some() { Err(ProtobufError::OddExemplarLabelReferences) } else { Ok(exemplar) }
     }
 
-    /// Metadata of the metric `name`, which is known only from labels before it: Mimir reads no further either.
+    /// Metadata of the metric `name`, which comes from labels before it, as in Mimir.
     #[expect(clippy::cast_possible_truncation, reason = "protobuf truncates an enum to 32 bits")]
-    fn metadata(&mut self, mut cursor: Cursor<'_>, name: Place) -> Result<(), ProtobufError> {
+    fn metadata(&mut self, mut cursor: Cursor<'_>, name: TextRange) -> Result<(), ProtobufError> {
         let mut kind = 0;
-        let mut help = Place::default();
-        let mut unit = Place::default();
+        let mut help = TextRange::default();
+        let mut unit = TextRange::default();
         while let Some(key) = cursor.next_key()? {
             match key.field() {
                 1 => kind = cursor.integer(key, "Type")? as i32,
@@ -140,38 +140,38 @@ impl<'a, V: Visitor<'a>> Reader<'a, '_, V> {
                 _ => cursor.skip(key)?,
             }
         }
-        let says_something = kind != 0 || !help.is_empty() || !unit.is_empty();
-        if says_something && let Some(family) = self.families.add(name, kind, self.decoded, self.visitor.work()) {
+        let is_set = kind != 0 || !help.is_empty() || !unit.is_empty();
+        if is_set && let Some(family) = self.families.add(name, kind, self.decoded, self.visitor.work()) {
             self.visitor.metadata(family.len(), unit.len());
         }
         Ok(())
     }
 }
 
-/// The label references of one series, which may come in several pieces.
+/// The label references of one series, which may come in several fields.
 #[derive(Default)]
 struct LabelReferences {
     /// A name that waits for its value.
-    pending: Option<Place>,
-    /// Value of the last `__name__`, empty until there is one.
-    metric_name: Place,
+    pending: Option<TextRange>,
+    /// The value of the last `__name__`; empty if there is none.
+    metric_name: TextRange,
 }
 
 impl LabelReferences {
     #[inline]
     fn push<'a>(&mut self, symbol: Symbol, decoded: &'a [u8], visitor: &mut impl Visitor<'a>) {
         let Some(name) = self.pending.take() else {
-            self.pending = Some(symbol.place);
+            self.pending = Some(symbol.range);
             return;
         };
-        if name == Place::UNKNOWN {
-            self.metric_name = Place::UNKNOWN;
+        if name == TextRange::UNKNOWN {
+            self.metric_name = TextRange::UNKNOWN;
         }
         let name = name.text(decoded);
         if name == METRIC_NAME {
-            self.metric_name = symbol.place;
+            self.metric_name = symbol.range;
         }
-        visitor.label(name, symbol.place.text(decoded), symbol.is_label_value);
+        visitor.label(name, symbol.range.text(decoded), symbol.is_label_value);
     }
 
     fn is_odd(&self) -> bool {

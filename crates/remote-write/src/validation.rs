@@ -1,66 +1,62 @@
-//! What Mimir asks of a series, a sample and metadata before it charges them, as one small value per tenant.
+//! A tenant's rules for valid series, samples and metadata (`validateSeries` and its callees in Mimir's `pkg/distributor`).
 //!
-//! Only the verdicts are here, not the order of the checks: whatever Mimir finds first, the series is not charged
-//! (`validateSeries` and what it calls in Mimir's `pkg/distributor`). Which samples are one, and what of an exemplar is
-//! kept, belongs to the counter of a push.
-
-mod names;
+//! The order of Mimir's checks does not matter: it charges no invalid series, whatever it finds first.
 
 use std::time::Duration;
 
 use limits::{LabelValueStrategy, NameScheme, TenantLimits, TenantView};
 
-use names::is_utf8;
+use crate::bytes::is_ascii;
 
 /// How much older than the earliest sample of its push an exemplar may be, in milliseconds.
 const EXEMPLAR_AGE_MS: i64 = 5 * 60 * 1000;
 
-/// How far the clocks of the edge and of Mimir may be apart, and how much later Mimir may look, in milliseconds: what is
-/// invalid by less than that may be valid to Mimir.
+/// How far the clocks of the edge and of Mimir may be apart, including the time between the two checks, in milliseconds: a
+/// time that is invalid by less may be valid to Mimir.
 pub const CLOCK_MARGIN_MS: i64 = 10_000;
 
-/// The validity rules of one tenant. Cheap to make and to copy.
+/// The validity rules of one tenant. Cheap to create and to copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validation {
     scheme: NameScheme,
     max_labels: i64,
     max_labels_of_info: i64,
     max_label_name: i64,
-    /// None if longer values are cut instead of refused.
+    /// `None` if longer values are truncated instead of refused.
     max_label_value: Option<i64>,
-    /// From which length on values are cut; None if they are refused.
-    cut_from: Option<i64>,
+    /// Longer values are truncated; `None` if they are refused.
+    truncate_from: Option<i64>,
     max_metadata: i64,
     metadata_needs_name: bool,
     creation_grace_ms: i64,
-    /// How old a sample may be.
+    /// The maximum age of a sample.
     max_age_ms: Option<i64>,
-    /// How old an exemplar may be.
+    /// The maximum age of an exemplar.
     max_exemplar_age_ms: Option<i64>,
     histograms: HistogramRules,
     stores_exemplars: bool,
     max_exemplars: i64,
 }
 
-/// What is asked of native histograms.
+/// The rules for native histograms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HistogramRules {
     /// 0 or less: no limit.
     pub max_buckets: i64,
-    /// Whether too many buckets are made fewer where that is possible.
+    /// Whether the resolution of a histogram with too many buckets is reduced, if possible.
     pub reduces: bool,
 }
 
 impl Validation {
-    /// The rules of a push that these limits hold for. Mimir takes the name scheme, alone of all these limits, from the
-    /// limits key with its metadata suffix (`newValidationConfig`).
+    /// The rules for a push with these limits. Only the name scheme comes from the limits key with its metadata suffix
+    /// (`newValidationConfig`).
     #[must_use]
     pub fn of(view: &TenantView<'_>) -> Self {
         let scheme = view.ingestion.limits.name_validation_scheme;
         Self { scheme, ..Self::new(&view.tenant.limits) }
     }
 
-    /// The rules of a tenant without metadata suffix.
+    /// The rules of a tenant without a metadata suffix.
     #[must_use]
     pub fn new(limits: &TenantLimits) -> Self {
         let window = millis(limits.out_of_order_time_window);
@@ -76,7 +72,7 @@ impl Validation {
             max_labels_of_info: limits.max_label_names_per_info_series,
             max_label_name: limits.max_label_name_length,
             max_label_value: refuses_long_values.then_some(limits.max_label_value_length),
-            cut_from: (!refuses_long_values).then_some(limits.max_label_value_length),
+            truncate_from: (!refuses_long_values).then_some(limits.max_label_value_length),
             max_metadata: limits.max_metadata_length,
             metadata_needs_name: limits.enforce_metadata_metric_name,
             creation_grace_ms: millis(limits.creation_grace_period),
@@ -91,7 +87,7 @@ impl Validation {
         }
     }
 
-    /// Whether exemplars are read and charged. If not, Mimir does not even unmarshal them, and reports that 0 were written.
+    /// Whether exemplars are read and charged. If not, Mimir skips them while it unmarshals, and reports 0 written ones.
     #[must_use]
     pub fn stores_exemplars(&self) -> bool {
         self.stores_exemplars
@@ -140,11 +136,11 @@ impl Validation {
     }
 
     pub(crate) fn is_metric_name(&self, name: &[u8]) -> bool {
-        names::is_metric_name(self.scheme, name)
+        is_metric_name(self.scheme, name)
     }
 
     pub(crate) fn is_label_name(&self, name: &[u8]) -> bool {
-        fits(name.len(), self.max_label_name) && names::is_label_name(self.scheme, name)
+        fits(name.len(), self.max_label_name) && is_label_name(self.scheme, name)
     }
 
     #[inline]
@@ -152,10 +148,10 @@ impl Validation {
         self.max_label_value.is_none_or(|most| fits(value.len(), most)) && is_utf8(value)
     }
 
-    /// Whether Mimir cuts a value.
+    /// Whether Mimir truncates a value.
     #[inline]
-    pub(crate) fn cuts(&self, value: &[u8]) -> bool {
-        self.cut_from.is_some_and(|most| !fits(value.len(), most))
+    pub(crate) fn truncates(&self, value: &[u8]) -> bool {
+        self.truncate_from.is_some_and(|most| !fits(value.len(), most))
     }
 
     /// Whether metadata of a metric family, with a unit of `unit` bytes, is kept.
@@ -178,7 +174,7 @@ impl Times {
         self.first <= time && time <= self.last
     }
 
-    /// What may be within them by another clock.
+    /// The times that may be valid by another clock.
     pub(crate) fn with_margin(self) -> Self {
         let first = self.first.saturating_sub(CLOCK_MARGIN_MS);
         Self { first, last: self.last.saturating_add(CLOCK_MARGIN_MS) }
@@ -193,6 +189,36 @@ fn fits(length: usize, limit: i64) -> bool {
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+// Which metric and label names are legal: `ValidationScheme` of Prometheus' `common/model`.
+
+/// Most texts are short and ASCII, which is faster to check than UTF-8.
+#[inline]
+fn is_utf8(text: &[u8]) -> bool {
+    is_ascii(text) || std::str::from_utf8(text).is_ok()
+}
+
+fn is_metric_name(scheme: NameScheme, name: &[u8]) -> bool {
+    match scheme {
+        NameScheme::Legacy => is_legacy(name, |byte| is_word(byte) || byte == b':'),
+        NameScheme::Utf8 => !name.is_empty() && is_utf8(name),
+    }
+}
+
+pub(crate) fn is_label_name(scheme: NameScheme, name: &[u8]) -> bool {
+    match scheme {
+        NameScheme::Legacy => is_legacy(name, is_word),
+        NameScheme::Utf8 => !name.is_empty() && is_utf8(name),
+    }
+}
+
+fn is_legacy(name: &[u8], legal: impl Fn(u8) -> bool) -> bool {
+    name.first().is_some_and(|first| !first.is_ascii_digit()) && name.iter().all(|byte| legal(*byte))
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::error::ProtobufError;
 /// How deep messages and groups may nest; prost's recursion limit.
 const DEPTH: u32 = 100;
 
-/// The types of value that follow a key, as they are numbered on the wire.
+/// Wire types.
 mod wire_type {
     pub(super) const VARINT: u32 = 0;
     pub(super) const FIXED64: u32 = 1;
@@ -19,7 +19,7 @@ mod wire_type {
     pub(super) const FIXED32: u32 = 5;
 }
 
-/// What announces a value: a field number of at least 1 and a wire type of at most 5, in one number as on the wire.
+/// A field's key: a field number of at least 1 and a wire type of at most 5, as encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key(u32);
 
@@ -51,7 +51,7 @@ pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
     /// The Go name of the message, for errors.
     message: &'static str,
-    /// How many levels may still open inside this message.
+    /// How many levels may still be nested in this message.
     depth: u32,
 }
 
@@ -61,7 +61,7 @@ impl<'a> Cursor<'a> {
         Self { rest: bytes, message, depth: DEPTH }
     }
 
-    /// What is still to be read.
+    /// The bytes not read yet.
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -103,14 +103,14 @@ impl<'a> Cursor<'a> {
         self.take(length)
     }
 
-    /// The content of a `string`, `bytes` or not yet walked message field.
+    /// The content of a `string`, `bytes` or message field.
     #[inline]
     pub(crate) fn bytes(&mut self, key: Key, field: &'static str) -> Result<&'a [u8], ProtobufError> {
         key.expect(wire_type::BYTES, field)?;
         self.payload()
     }
 
-    /// A cursor over a nested message, which is taken off this one.
+    /// A cursor over a nested message.
     #[inline]
     pub(crate) fn nested(
         &mut self,
@@ -122,28 +122,28 @@ impl<'a> Cursor<'a> {
         Ok(Cursor { rest: bytes, message, depth: self.depth.saturating_sub(1) })
     }
 
-    /// A scalar that is written as a varint: integers of every kind, `bool`, enums.
+    /// A varint: an integer of any kind, a `bool` or an enum.
     #[inline]
     pub(crate) fn integer(&mut self, key: Key, field: &'static str) -> Result<u64, ProtobufError> {
         key.expect(wire_type::VARINT, field)?;
         self.varint()
     }
 
-    /// A `sint32`: as protobuf has it, only the low 32 bits of the varint count.
+    /// A `sint32`: protobuf uses only the low 32 bits of the varint.
     #[expect(clippy::cast_possible_truncation, reason = "protobuf truncates a sint32 field")]
     pub(crate) fn signed(&mut self, key: Key, field: &'static str) -> Result<i32, ProtobufError> {
         let zigzag = self.integer(key, field)? as u32;
         Ok((zigzag >> 1) as i32 ^ -((zigzag & 1) as i32))
     }
 
-    /// A `double`, whose value nobody needs.
+    /// A `double`, whose value is not needed.
     #[inline]
     pub(crate) fn double(&mut self, key: Key, field: &'static str) -> Result<(), ProtobufError> {
         key.expect(wire_type::FIXED64, field)?;
         self.take(8).map(drop)
     }
 
-    /// One occurrence of a repeated integer field, single or packed: every value in it goes to `each`.
+    /// One occurrence of a repeated integer field, single or packed: calls `each` with every value.
     #[inline]
     pub(crate) fn repeated_integers(
         &mut self,
@@ -164,7 +164,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// One occurrence of a repeated `double` field, single or packed; how many it holds.
+    /// The number of values in one occurrence of a repeated `double` field, single or packed.
     #[inline]
     pub(crate) fn repeated_doubles(&mut self, key: Key, field: &'static str) -> Result<usize, ProtobufError> {
         match key.wire_type() {
@@ -177,13 +177,13 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Passes over the value of an unknown field.
+    /// Skips the value of an unknown field.
     pub(crate) fn skip(&mut self, key: Key) -> Result<(), ProtobufError> {
         self.rest = self.clone().after_value(key)?.rest;
         Ok(())
     }
 
-    /// This cursor behind the value of `key`.
+    /// This cursor after the value of `key`.
     fn after_value(mut self, key: Key) -> Result<Self, ProtobufError> {
         if self.depth == 0 {
             return Err(ProtobufError::NestedTooDeep);
@@ -199,8 +199,8 @@ impl<'a> Cursor<'a> {
         Ok(self)
     }
 
-    /// This cursor behind the end of the group that has begun. As to Go, any end of a group ends the innermost one, whatever its
-    /// number (`skipMimir` in Mimir's `pkg/mimirpb`).
+    /// This cursor after the end of the open group. As in Go, any end of a group ends the innermost one, whatever its number
+    /// (`skipMimir` in Mimir's `pkg/mimirpb`).
     fn after_group(mut self) -> Result<Self, ProtobufError> {
         let depth = self.depth;
         loop {
@@ -214,9 +214,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// A varint of any length, and what follows it.
-///
-/// Not a method: a cursor whose address nobody needs stays in registers.
+/// A varint of any length, and what follows it. Not a method, so that the cursor stays in registers.
 #[inline(never)]
 fn long_varint(mut rest: &[u8]) -> Result<(u64, &[u8]), ProtobufError> {
     let mut value = 0;

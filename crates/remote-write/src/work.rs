@@ -1,40 +1,40 @@
-//! What one push may make its reader do and keep.
+//! The bounds on the work and memory that one push causes.
 //!
-//! In 2.0 a byte stands for a whole symbol, so whatever copies, hashes, compares or counts a text that is referred to does
-//! so for bytes that nobody sent. Such work is taken from a budget that grows with what was sent, and whatever is kept of a
-//! push has a cap. Where either is used up the push is abandoned: its messages are still walked, so that a malformed one is
-//! refused, but nothing that it refers to is looked at any more, and what it sends is counted as sent.
+//! In 2.0 a byte refers to a whole symbol, so that copying, hashing, comparing or counting the text costs more than the bytes
+//! sent. Such work comes from a budget that grows with the size of the push, and every buffer has a cap. When either is
+//! exhausted the push is abandoned: its messages are still decoded, so that a malformed one is refused, but references are
+//! no longer followed, and the push is counted as sent.
 
 use crate::Unmetered;
 
-/// Bytes of text that a push may have touched by reference for each byte of it. Ordinary pushes touch less than one, those of
+/// Bytes of text that may be examined by reference for each byte of a push. Ordinary pushes need less than one, those of
 /// tenants with relabelling some ten.
 const WORK_PER_BYTE: usize = 32;
 
-/// And so many more, for small pushes with long texts.
+/// And this many more, for small pushes with long texts.
 const WORK_OF_ANY_PUSH: usize = 256 << 10;
 
-/// Touching so many bytes of a text takes no longer than reading the reference to it, which is paid for already.
+/// Examining so few bytes of a text takes no longer than decoding the reference, which is paid for already.
 pub(crate) const FREE_BYTES: usize = 64;
 
-/// The most that one push makes its reader do, and keep beside its decompressed bytes.
+/// The caps on the work for one push, and on what is kept in addition to its decompressed bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Caps {
-    /// Bytes of text that may be touched by reference for each byte of the push,
+    /// Bytes of text that may be examined by reference for each byte of the push,
     pub work_per_byte: usize,
-    /// and so many more.
+    /// and this many more.
     pub work: usize,
-    /// Symbols that references find.
+    /// Symbols that are kept.
     pub symbols: usize,
-    /// Metric families that are told apart.
+    /// Distinct metric families.
     pub families: usize,
-    /// Times of one series that are told apart where they do not ascend.
+    /// Distinct times of one series, if they do not ascend.
     pub times: usize,
-    /// Valid exemplars whose times wait for the end of the push.
+    /// Valid exemplars, whose times are checked at the end of the push.
     pub exemplars: usize,
-    /// Labels of one series, whatever the tenant allows.
+    /// Labels of one series, whatever the tenant's limit.
     pub labels: usize,
-    /// Bytes of the labels of one series where they are copied, to be relabelled or judged series by series.
+    /// Bytes of the labels of one series that are copied, for relabelling or deduplication.
     pub label_bytes: usize,
 }
 
@@ -45,7 +45,7 @@ impl Default for Caps {
 }
 
 impl Caps {
-    /// Far beyond what senders put into a push: Prometheus sends 2,000 samples at a time, mostly of as many series.
+    /// Far beyond real pushes: Prometheus sends 2,000 samples at a time, mostly of as many series.
     pub(crate) const USUAL: Self = Self {
         work_per_byte: WORK_PER_BYTE,
         work: WORK_OF_ANY_PUSH,
@@ -62,13 +62,13 @@ impl Caps {
         label_bytes: 256 << 10,
     };
 
-    /// How much work a push of so many decompressed bytes may make.
+    /// The work budget of a push of `decoded` bytes.
     pub(crate) fn budget(&self, decoded: usize) -> usize {
         decoded.saturating_mul(self.work_per_byte).saturating_add(self.work)
     }
 }
 
-/// What is left of the budget of one push, and why its counts are not exact.
+/// The remaining budget of one push, and why its counts are not exact.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Work {
     left: usize,
@@ -78,18 +78,18 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// The budget of a push of so many decompressed bytes.
+    /// The budget of a push of `decoded` bytes.
     pub(crate) fn new(decoded: usize, caps: Caps) -> Self {
         Self { left: caps.budget(decoded), abandoned: false, unmetered: None, caps }
     }
 
-    /// Pays for a look at a text of so many bytes; false if there is not enough left, or the push is abandoned.
+    /// Pays for examining a text of `bytes`; false if the budget is exceeded, or the push is abandoned.
     #[inline]
     pub(crate) fn touch(&mut self, bytes: usize) -> bool {
         !self.abandoned && self.afford(bytes)
     }
 
-    /// Pays for a look at a text of so many bytes, in whatever state the push is; false if there is not enough left.
+    /// The same, also for an abandoned push.
     #[inline]
     pub(crate) fn afford(&mut self, bytes: usize) -> bool {
         let is_affordable = bytes <= FREE_BYTES || self.take(bytes - FREE_BYTES);
@@ -98,19 +98,19 @@ impl Work {
         is_affordable
     }
 
-    /// Pays for so many bytes; false if there is not enough left.
+    /// Pays for `bytes`; false if the budget is exceeded.
     #[inline(never)]
     pub(crate) fn take(&mut self, bytes: usize) -> bool {
         let left = self.left.checked_sub(bytes);
         if left.is_none() {
             self.abandon(Unmetered::Work);
         }
-        // What was too much for what is left ends it, so that the next one is not looked at either.
+        // Exceeding the budget exhausts it, so that no smaller text is examined afterwards.
         self.left = left.unwrap_or_default();
         left.is_some()
     }
 
-    /// Nothing that the push refers to is looked at any more.
+    /// Stops following references.
     #[cold]
     pub(crate) fn abandon(&mut self, why: Unmetered) {
         self.abandoned = true;
@@ -122,7 +122,7 @@ impl Work {
         self.abandoned
     }
 
-    /// The counts are not exact for this reason. The first one stays.
+    /// Notes why the counts are not exact. The first reason stays.
     #[cold]
     pub(crate) fn note(&mut self, why: Unmetered) {
         self.unmetered.get_or_insert(why);
@@ -133,8 +133,7 @@ impl Work {
     }
 }
 
-/// Adds an item; false if there are `most` already. The buffer doubles when it is full, and never has room for more than
-/// `most`, which doubling alone would not see to.
+/// Adds an item; false if there are `most` already. The buffer doubles when it is full, up to a capacity of `most`.
 #[inline]
 pub(crate) fn push_within<T>(buffer: &mut Vec<T>, item: T, most: usize) -> bool {
     if buffer.len() >= most {
@@ -153,7 +152,7 @@ fn grow<T>(buffer: &mut Vec<T>, most: usize) {
     buffer.reserve_exact(room);
 }
 
-/// All bytes of text that were touched by reference on this thread, the free ones too.
+/// All bytes of text that were examined by reference on this thread, the free ones too.
 #[cfg(test)]
 pub(crate) mod touched {
     use std::cell::Cell;
@@ -171,7 +170,7 @@ pub(crate) mod touched {
     }
 }
 
-/// Empties a buffer and gives back its memory over `bytes`; how many bytes are kept.
+/// Clears a buffer and frees its memory over `bytes`; returns the bytes that are kept.
 pub(crate) fn shrink_vec<T>(buffer: &mut Vec<T>, bytes: usize) -> usize {
     buffer.clear();
     buffer.shrink_to(bytes / size_of::<T>());

@@ -97,7 +97,7 @@ fn pushes_with_a_shared_cut_value_are_charged_as_sent() {
         };
         for (protocol, [first, second], expected) in [
             (Protocol::V1, [&long, &long], None),
-            (Protocol::V2, [&long, &long], Some(Unmetered::CutValues)),
+            (Protocol::V2, [&long, &long], Some(Unmetered::TruncatedValues)),
             (Protocol::V2, [&long, &other], None),
             (Protocol::V2, [&short, &short], None),
         ] {
@@ -112,7 +112,7 @@ fn pushes_with_a_shared_cut_value_are_charged_as_sent() {
             let body = encode_push(Protocol::V2, &[series], &[]).unwrap();
             let rules = Validation::new(&TenantLimits { max_label_name_length: 9, ..limits.clone() });
             let counts = read_push(Protocol::V2, &body, LIMITS, &rules, 1, &mut Scratch::default()).unwrap();
-            assert_eq!((counts.items(), counts.unmetered), (1, Some(Unmetered::CutValues)));
+            assert_eq!((counts.items(), counts.unmetered), (1, Some(Unmetered::TruncatedValues)));
         }
     }
 }

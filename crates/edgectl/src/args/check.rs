@@ -11,19 +11,17 @@ use super::Cli;
 
 // One line a paragraph: clap breaks them to the width of the terminal.
 const HELP: &str = "\
-Each FILE is judged on its own, as the first document a mimir-rls gets; with --merge all of them together, as Mimir \
-merges the files of -runtime-config.file=A,B. A problem is one line that names the file, the line, a code that stays \
-as it is (docs/edgectl.md lists them), the tenant and the field, and says how to mend it. Where Mimir has words of \
-its own for it, they are the line below. The last line of a file counts its tenants and problems, and says `rejected` \
-where mimir-rls and Mimir would keep the document they have.
+Each FILE is checked alone, as the first document of a mimir-rls; with --merge all of them together, as Mimir merges the \
+files of -runtime-config.file=A,B. A problem is one line with the file, the line, a stable code (docs/edgectl.md lists \
+them), the tenant, the field, and how to fix it. Mimir's own error, if it has one, is the next line. The last line of a \
+file counts its tenants and problems, and says `rejected` if mimir-rls and Mimir would keep their current document.
 
-With --show come the limits of every tenant that the files name, also of those without fields, which have the defaults. \
-In JSON and YAML they are numbers, booleans, lists and texts; a number that JSON has no word for is the text +Inf, \
--Inf or NaN.
+--show adds the limits of every tenant in the files; tenants without fields have the defaults. In JSON and YAML they are \
+numbers, booleans, lists and texts; a number that JSON cannot represent is the text +Inf, -Inf or NaN.
 
-With --against a running Mimir is asked for /config and /runtime_config, and every field of every tenant that the edge \
-reads and that has another value there is a problem (MRC0050). Files are compared together, as with --merge. Mimir's \
-version and its default limits are used, unless flags say others.
+--against fetches /config and /runtime_config of a running Mimir, and reports every field of a tenant that the edge reads \
+and that has another value there as a problem (MRC0050). Files are compared together, as with --merge. Mimir's version and \
+default limits are used, unless flags set others.
 
 Examples:
   edgectl check runtime.yaml
@@ -37,7 +35,7 @@ Examples:
 Exit codes: 0 no problem, 1 problems or differences, 2 a document is refused whole, 64 bad usage, 66 a file or a page of \
 Mimir can't be read. Of several the highest holds";
 
-/// Read overrides documents as mimir-rls would, and tell every problem
+/// Check overrides documents as mimir-rls does, and report every problem
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct CheckArgs {
@@ -45,7 +43,7 @@ pub(crate) struct CheckArgs {
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
 
-    /// Judge all files together, merged from left to right as Mimir merges those of -runtime-config.file=A,B
+    /// Check all files together, merged from left to right as Mimir merges those of -runtime-config.file=A,B
     #[arg(long)]
     pub(crate) merge: bool,
 
@@ -60,11 +58,11 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "URL", value_parser = mimir)]
     pub(crate) against: Option<MimirUrl>,
 
-    /// Print the limits that come out, of every tenant that the files name
+    /// Print the resulting limits of every tenant in the files
     #[arg(long)]
     pub(crate) show: bool,
 
-    /// How to print: one line a problem, or one object for the whole run
+    /// Output format: one line for each problem, or one object for the whole run
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 }
@@ -78,7 +76,7 @@ pub(crate) enum Format {
 }
 
 impl CheckArgs {
-    /// Whether all files are one configuration: Mimir has only one to compare them with.
+    /// Whether all files are one configuration, as for a comparison with Mimir, which has one.
     pub(crate) fn is_merged(&self) -> bool {
         self.merge || self.against.is_some()
     }

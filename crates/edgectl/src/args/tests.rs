@@ -7,13 +7,13 @@ use clap::CommandFactory;
 use super::{Cli, Command, Format, LoadArgs, parse};
 use crate::load::Protocol;
 
-fn words(line: &str) -> impl Iterator<Item = std::ffi::OsString> {
+fn arguments(line: &str) -> impl Iterator<Item = std::ffi::OsString> {
     std::iter::once("edgectl").chain(line.split_whitespace()).map(Into::into).collect::<Vec<_>>().into_iter()
 }
 
 #[track_caller]
 fn load(line: &str) -> LoadArgs {
-    match parse(words(&format!("load-remote-write {line}"))) {
+    match parse(arguments(&format!("load-remote-write {line}"))) {
         Ok(Command::LoadRemoteWrite(config)) => *config,
         other => panic!("{line}: {other:?}"),
     }
@@ -21,7 +21,7 @@ fn load(line: &str) -> LoadArgs {
 
 #[track_caller]
 fn refuse(line: &str, part_of_message: &str) {
-    let error = parse(words(line)).expect_err(line);
+    let error = parse(arguments(line)).expect_err(line);
     assert!(error.use_stderr(), "{line}: not an error");
     assert!(error.to_string().contains(part_of_message), "{line}: {error}");
 }
@@ -91,7 +91,7 @@ fn refuses_what_makes_no_sense() {
 
 #[test]
 fn check_takes_files_and_standard_input() {
-    let Ok(Command::Check(check)) = parse(words("check -default-limits=d.yaml -format json a.yaml -")) else {
+    let Ok(Command::Check(check)) = parse(arguments("check -default-limits=d.yaml -format json a.yaml -")) else {
         panic!("not a check");
     };
     assert_eq!(check.files, [std::path::PathBuf::from("a.yaml"), "-".into()]);
@@ -101,7 +101,7 @@ fn check_takes_files_and_standard_input() {
 
 #[test]
 fn help_names_units_defaults_examples_and_exit_codes() {
-    let help = |line: &str| parse(words(line)).expect_err(line).to_string();
+    let help = |line: &str| parse(arguments(line)).expect_err(line).to_string();
     let load = help("load-remote-write --help");
     for part in
         ["[default: 10s]", "[default: 100]", "Examples:", "Exit codes:", "per second", "`elapsed_seconds` is the time"]

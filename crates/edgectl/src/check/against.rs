@@ -1,38 +1,43 @@
-//! What a running Mimir has, and where the files say something else.
+//! Compares the files with a running Mimir.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
 use limits::{Code, MAX_PROBLEMS, MimirVersion, Problem, Severity, SourceDocument, TenantLimits};
 use limits_source::{DefaultLimits, DefaultLimitsError, DefaultLimitsSource, MimirUrl, fetch_page};
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::NO_RETRY;
 use super::verdict::{Outcome, Verdict};
 
-/// What Mimir answers where it has no `-runtime-config.file` (Mimir `pkg/mimir/runtime_config.go`).
+/// Mimir's answer without a `-runtime-config.file` (Mimir `pkg/mimir/runtime_config.go`).
 const NO_FILE: &[u8] = b"runtime config file doesn't exist";
 
 /// The version, defaults and overrides of a running Mimir.
 pub(super) struct RunningMimir {
     url: MimirUrl,
-    /// Its release; nothing of a build that is none.
+    /// Its release; `None` for a development build.
     pub(super) version: Option<MimirVersion>,
     pub(super) defaults: DefaultLimits,
-    /// What its overrides have that is not its defaults.
+    /// Its overrides, without fields that equal its defaults.
     overrides: Vec<u8>,
 }
 
 impl RunningMimir {
     /// Fetches version, defaults and overrides.
     pub(super) async fn fetch(url: &MimirUrl) -> Result<Self, Verdict> {
-        let page = |path: &str| url.page(path).map_err(|error| Verdict::unreadable(&url.to_string(), &error));
+        let unreadable = |error: &dyn Display| Verdict::unreadable(&url.to_string(), error);
+        let page = |path: &str| url.page(path).map_err(|error| unreadable(&error));
         let config = DefaultLimitsSource::Mimir(page("/config")?);
-        let defaults = config.resolve(NO_RETRY).await.map_err(|error| not_read(url, &error))?;
-        // Only what differs from the defaults: ten thousand tenants with all their fields are more than a document may have.
+        let defaults = config.resolve(NO_RETRY).await.map_err(|error| match error {
+            DefaultLimitsError::Page(error) => unreadable(&error),
+            error => unreadable(&error),
+        })?;
+        // Only the differences from the defaults: ten thousand tenants with all fields exceed the size of a document.
         let overrides = fetch_page(&page("/runtime_config?mode=diff")?, NO_RETRY).await;
-        let overrides = overrides.map_err(|error| Verdict::unreadable(&url.to_string(), &error))?;
+        let overrides = overrides.map_err(|error| unreadable(&error))?;
         let overrides = if overrides.starts_with(NO_FILE) { Vec::new() } else { overrides.to_vec() };
-        // Whatever does not say a release is taken for the newest known one.
+        // Without a release, the newest known one is assumed.
         let version = match fetch_page(&page("/api/v1/status/buildinfo")?, NO_RETRY).await {
             Ok(answer) => release(&answer),
             Err(_) => None,
@@ -40,67 +45,49 @@ impl RunningMimir {
         Ok(Self { url: url.clone(), version, defaults, overrides })
     }
 
-    /// The verdict on the differences; none where the files are no good, so that there is nothing to compare.
+    /// The verdict on the differences; `None` if the files are refused.
     pub(super) fn compare(self, files: &Verdict, own: &DefaultLimits) -> Option<Verdict> {
         let Outcome::Accepted { limits, .. } = &files.outcome else { return None };
         let name = "runtime_config.yaml";
-        // Whatever release it is, what it shows is in force there: no field is refused.
+        // Its limits are in force, whatever its release: no field is refused.
         let any = "0.0".parse().unwrap_or_default();
         let theirs = limits::check(&self.defaults.defaults, &any, &[SourceDocument::new(name, &self.overrides)]);
         let url = self.url.to_string();
         if theirs.refused {
             let first = theirs.problems.first().map_or_else(String::new, ToString::to_string);
-            return Some(Verdict::unreadable(
-                &url,
-                &format!("its /runtime_config is none that is understood: {first}"),
-            ));
+            return Some(Verdict::unreadable(&url, &format!("its /runtime_config cannot be read: {first}")));
         }
-        let here = Side { limits, defaults: &own.defaults.limits };
-        let there = Side { limits: &theirs.limits, defaults: &self.defaults.defaults.limits };
+        let here = Configuration { limits, defaults: &own.defaults.limits };
+        let there = Configuration { limits: &theirs.limits, defaults: &self.defaults.defaults.limits };
         let problems = differences(&files.file, &here, &there);
         Some(Verdict::new(url, Outcome::Compared { tenants: theirs.limits.len() }, problems))
     }
 }
 
-fn not_read(url: &MimirUrl, error: &DefaultLimitsError) -> Verdict {
-    match error {
-        DefaultLimitsError::Page(error) => Verdict::unreadable(&url.to_string(), error),
-        error => Verdict::unreadable(&url.to_string(), error),
-    }
-}
-
 /// The release in an answer of `/api/v1/status/buildinfo`, such as 3.0 of `3.0.1`.
 fn release(answer: &[u8]) -> Option<MimirVersion> {
-    #[derive(Deserialize)]
-    struct Answer {
-        data: Data,
-    }
-    #[derive(Deserialize)]
-    struct Data {
-        version: String,
-    }
-    let Answer { data: Data { version } } = serde_json::from_slice(answer).ok()?;
-    let mut parts = version.trim_start_matches('v').split('.');
+    let answer: Value = serde_json::from_slice(answer).ok()?;
+    let mut parts = answer.pointer("/data/version")?.as_str()?.trim_start_matches('v').split('.');
     let (major, minor) = (parts.next()?, parts.next()?);
     format!("{major}.{minor}").parse().ok()
 }
 
-/// What holds at one of the two.
-struct Side<'s> {
+/// The limits of the files, or those of Mimir.
+struct Configuration<'s> {
     limits: &'s [(String, TenantLimits)],
     defaults: &'s TenantLimits,
 }
 
-impl<'s> Side<'s> {
+impl<'s> Configuration<'s> {
     fn by_tenant(&self) -> BTreeMap<&'s str, &'s TenantLimits> {
         self.limits.iter().map(|(key, limits)| (key.as_str(), limits)).collect()
     }
 }
 
-/// Every difference, of the defaults first; at most [`MAX_PROBLEMS`], the last of which says how many more there are.
-fn differences(document: &str, here: &Side<'_>, there: &Side<'_>) -> Vec<Problem> {
+/// The differences, those of the defaults first; at most [`MAX_PROBLEMS`], the last of which counts the others.
+fn differences(document: &str, here: &Configuration<'_>, there: &Configuration<'_>) -> Vec<Problem> {
     let of_defaults: BTreeSet<_> = here.defaults.differences(there.defaults).map(|(field, _)| field).collect();
-    let mut found: Vec<_> = pairs(here.defaults, there.defaults)
+    let mut found: Vec<_> = differing_fields(here.defaults, there.defaults)
         .map(|(field, own, theirs)| {
             let message = format!("field {field} of the default limits is {own} here and {theirs} in Mimir");
             difference(document, None, field, message)
@@ -111,14 +98,14 @@ fn differences(document: &str, here: &Side<'_>, there: &Side<'_>) -> Vec<Problem
     for tenant in tenants {
         let (has_here, has_there) = (own.get(tenant).copied(), theirs.get(tenant).copied());
         let (own, theirs) = (has_here.unwrap_or(here.defaults), has_there.unwrap_or(there.defaults));
-        let (of_here, of_there) = (by_field(own, here.defaults), by_field(theirs, there.defaults));
-        for (field, own, theirs) in pairs(own, theirs) {
+        let (of_here, of_there) = (overridden_fields(own, here.defaults), overridden_fields(theirs, there.defaults));
+        for (field, own, theirs) in differing_fields(own, theirs) {
             let is_set = of_here.contains(field) || of_there.contains(field);
-            // Reported once, with the defaults.
+            // Reported with the defaults.
             if !is_set && of_defaults.contains(field) {
                 continue;
             }
-            // Mimir's page leaves an emptied list of rules out, so whether this one is empty there is not known.
+            // Mimir's page omits an empty list of rules, so that it is not known whether it overrides one.
             if field == "metric_relabel_configs" && own == "[]" && !of_there.contains(field) {
                 continue;
             }
@@ -132,18 +119,18 @@ fn differences(document: &str, here: &Side<'_>, there: &Side<'_>) -> Vec<Problem
             found.push(difference(document, Some(tenant), field, message));
         }
     }
-    bounded(document, found)
+    truncated(document, found)
 }
 
-/// The fields in which the two differ, with both values.
-fn pairs<'l>(
+/// The fields that differ, with both values.
+fn differing_fields<'l>(
     own: &'l TenantLimits,
     theirs: &'l TenantLimits,
 ) -> impl Iterator<Item = (&'static str, String, String)> + 'l {
     own.differences(theirs).zip(theirs.differences(own)).map(|((field, own), (_, theirs))| (field, own, theirs))
 }
 
-fn by_field(limits: &TenantLimits, defaults: &TenantLimits) -> BTreeSet<&'static str> {
+fn overridden_fields(limits: &TenantLimits, defaults: &TenantLimits) -> BTreeSet<&'static str> {
     limits.differences(defaults).map(|(field, _)| field).collect()
 }
 
@@ -155,7 +142,7 @@ fn difference(document: &str, tenant: Option<&str>, field: &str, message: String
     }
 }
 
-fn bounded(document: &str, mut found: Vec<Problem>) -> Vec<Problem> {
+fn truncated(document: &str, mut found: Vec<Problem>) -> Vec<Problem> {
     let total = found.len();
     if total > MAX_PROBLEMS {
         found.truncate(MAX_PROBLEMS - 1);

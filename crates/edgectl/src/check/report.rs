@@ -1,4 +1,4 @@
-//! The verdicts of a run as one object, for programs: as JSON or as YAML.
+//! The verdicts of a run as one object, in JSON or YAML.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::verdict::{Outcome, Verdict};
 use super::yaml;
 
-/// All verdicts as one JSON object and a line end.
+/// All verdicts as one JSON object and a newline.
 pub(super) fn write_json(
     verdicts: &[Verdict],
     defaults: Option<&TenantLimits>,
@@ -39,7 +39,7 @@ struct RunJson<'v> {
 }
 
 impl<'v> RunJson<'v> {
-    /// The limits are in it where the defaults are.
+    /// Has the limits of tenants if there are `defaults`.
     fn new(verdicts: &'v [Verdict], defaults: Option<&TenantLimits>) -> Self {
         Self {
             problems: verdicts.iter().map(|verdict| verdict.problems.len()).sum(),
@@ -73,7 +73,7 @@ struct ProblemJson<'v> {
     tenant: Option<&'v str>,
     field: Option<&'v str>,
     message: &'v str,
-    /// Mimir's own words.
+    /// Mimir's error.
     mimir: Option<&'v str>,
 }
 
@@ -126,7 +126,7 @@ fn fields(limits: &TenantLimits) -> Value {
     limits.fields().map(|(field, text)| (field.to_owned(), value(field, text))).collect::<Map<_, _>>().into()
 }
 
-/// A field's value as [`TenantLimits::fields`] renders it, which is JSON but for what JSON has no word for, and words without quotes.
+/// A value from [`TenantLimits::fields`], which is JSON except for infinities, NaN and unquoted texts.
 fn parse_value(text: String) -> Value {
     match text.as_str() {
         ".inf" => "+Inf".into(),

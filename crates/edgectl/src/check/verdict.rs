@@ -1,4 +1,4 @@
-//! What became of one checked file, in words.
+//! The verdict on a checked file, as text.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -8,24 +8,24 @@ use limits::{Problem, TenantLimits};
 use super::{report, yaml};
 use crate::exit;
 
-/// What mimir-rls would do with a file.
+/// The effect of a file on mimir-rls.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Outcome {
-    /// Overrides that come into force, except for what the problems name; the limits that come out, of each key.
+    /// Overrides that are applied, except for the problems; with the resulting limits of each key.
     Accepted { tenants: usize, limits: Vec<(String, TenantLimits)> },
-    /// Overrides that change nothing.
+    /// Overrides that are refused.
     Rejected,
-    /// Defaults that can be used.
+    /// Default limits that can be used.
     Defaults,
-    /// Defaults that can't.
+    /// Default limits that can't be used.
     DefaultsRejected,
-    /// Compared with a running Mimir, which has so many tenants; the problems are the differences.
+    /// A comparison with a running Mimir, with its number of tenants; the problems are the differences.
     Compared { tenants: usize },
     /// The file, or the page of Mimir, can't be read, and why.
     Unreadable(String),
 }
 
-/// The verdict on one file, on several that are one configuration, or on a Mimir.
+/// The verdict on one file, on several that form one configuration, or on a Mimir.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Verdict {
     /// The file; several with commas, as in `-runtime-config.file`; or an address.
@@ -57,8 +57,8 @@ impl Verdict {
     pub(super) fn write_text(&self, show: bool, out: &mut impl Write) -> io::Result<()> {
         for problem in &self.problems {
             writeln!(out, "{}", one_line(problem))?;
-            if let Some(words) = problem.mimir.as_deref() {
-                writeln!(out, "  Mimir: {}", on_one_line(words))?;
+            if let Some(error) = problem.mimir.as_deref() {
+                writeln!(out, "  Mimir: {}", on_one_line(error))?;
             }
         }
         writeln!(out, "{}", self.summary())?;
@@ -102,7 +102,7 @@ fn one_line(problem: &Problem) -> String {
     on_one_line(&format!("{document}{line}: {} {}: {tenant}{message}", code.id(), code.name()))
 }
 
-/// A parser's message may quote the document; whatever it holds, it stays one line.
+/// A message may quote the document, and still stays on one line.
 fn on_one_line(text: &str) -> String {
     text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }

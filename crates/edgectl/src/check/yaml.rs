@@ -1,10 +1,9 @@
-//! Writes a JSON value as block YAML, for people to read. Text and keys that could be taken for something else are in quotes, so what reads it back
-//! gets the same value.
+//! Writes a JSON value as block YAML. Ambiguous texts and keys are quoted, so that it reads back as the same value.
 
 use limits::quote_yaml as quoted;
 use serde_json::Value;
 
-/// The value as lines, each behind two spaces for every level.
+/// The value as lines, indented by two spaces for each level.
 pub(super) fn block(value: &Value, level: usize) -> String {
     let mut lines = String::new();
     push_block(value, level, &mut lines);

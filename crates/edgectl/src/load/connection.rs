@@ -1,6 +1,4 @@
-//! One HTTP/1.1 connection that is opened when it is needed and kept for the next push.
-//!
-//! A worker owns exactly one, so a run never has more connections than workers. It follows no redirect and uses no proxy.
+//! One HTTP/1.1 keep-alive connection, opened on demand. Each worker has one. It follows no redirect and uses no proxy.
 
 use std::sync::Arc;
 
@@ -18,10 +16,10 @@ use tower::Service;
 
 use super::Url;
 
-/// As much of an answer's body as a report needs; Mimir's texts are shorter.
+/// The part of an answer's body that is kept; Mimir's texts are shorter.
 const KEPT_TEXT_BYTES: usize = 1024;
 
-/// Where connections go to, and how they are secured.
+/// The address of the server, with the TLS configuration.
 pub(crate) struct Endpoint {
     address: Uri,
     connector: HttpsConnector<HttpConnector>,
@@ -54,13 +52,13 @@ impl Endpoint {
         let stream = self.connector.clone().call(self.address.clone()).await;
         let stream = stream.map_err(|error| anyhow!(error)).with_context(at)?;
         let (sender, connection) = http1::handshake(stream).await?;
-        // The request that waits for an answer gets the error of a connection that breaks.
+        // The pending request gets the error of a broken connection.
         tokio::spawn(async move { drop(connection.await) });
         Ok(sender)
     }
 }
 
-/// What a server answered to one push.
+/// The answer to one push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -79,7 +77,7 @@ impl Connection {
         Self { endpoint, idle: None }
     }
 
-    /// Makes sure of an open connection: a kept one if it is still usable, else a new one.
+    /// Ensures an open connection: the kept one if it is still usable, otherwise a new one.
     pub(crate) async fn prepare(&mut self) -> anyhow::Result<()> {
         let kept = match self.idle.take() {
             Some(mut sender) => sender.ready().await.is_ok().then_some(sender),
@@ -92,9 +90,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends one push and reads the answer to its end. Dropping the future gives the connection up.
+    /// Sends one push and reads the whole answer. Dropping the future closes the connection.
     ///
-    /// A push that a server's closing of an idle connection kept from being sent is sent again, once, on a new one.
+    /// If the server has closed the idle connection before the push was sent, it is sent once more, on a new one.
     pub(crate) async fn push(&mut self, request: Request<Full<Bytes>>) -> anyhow::Result<Answer> {
         self.prepare().await?;
         let mut sender = self.idle.take().context("no connection")?;
@@ -114,7 +112,7 @@ impl Connection {
                 self.idle = Some(sender);
                 Ok(Answer { status, text })
             }
-            // The verdict on the push was given; only the connection is of no more use.
+            // The status is known; only the connection is broken.
             Err(_) => Ok(Answer { status, text: String::new() }),
         }
     }

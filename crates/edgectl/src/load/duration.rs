@@ -16,11 +16,10 @@ const UNITS: [(&str, f64); 10] = [
     ("y", 31_536_000e9),
 ];
 
-/// Reads one or more decimal numbers, each with a unit, and adds them up. `0` needs no unit. What is finer than a
-/// nanosecond is cut off, as Go does.
+/// Adds up one or more decimal numbers, each with a unit. `0` needs no unit. Fractions of a nanosecond are truncated, as in Go.
 ///
 /// # Errors
-/// A message for the person who wrote it: no unit, an unknown unit, no number, or more than 292 years (Go's longest).
+/// A message for the user: no unit, an unknown unit, no number, or more than 292 years (Go's longest).
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     if text == "0" {
         return Ok(Duration::ZERO);

@@ -1,7 +1,7 @@
-//! When each push of a run is due: an open-loop schedule on the time since the run began.
+//! The open-loop schedule of a run.
 //!
-//! Push number k is due at k × samples per push ÷ rate, computed from k alone, so that no delay of one push moves a later
-//! one and nothing drifts. A run without a rate has every push due at once. It reads no clock: time is an argument.
+//! Push number k is due k × samples per push ÷ rate after the start, computed from k alone, so that no late push delays
+//! another and nothing drifts. Without a rate every push is due at once. It reads no clock: time is an argument.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(crate) struct ScheduledPush {
 /// The times of all pushes of a run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Schedule {
-    /// Seconds between two pushes; `None` for as fast as it goes.
+    /// Seconds between two pushes; `None` for as fast as possible.
     interval: Option<f64>,
     duration: Duration,
 }
@@ -28,7 +28,7 @@ impl Schedule {
         Self { interval: rate.map(|rate| samples_per_push as f64 / rate), duration }
     }
 
-    /// When push `number` (from 0) is due, or `None` when that is not within the run.
+    /// When push `number` (from 0) is due; `None` after the end of the run.
     fn due(&self, number: u64) -> Option<Duration> {
         let due = match self.interval {
             None => Duration::ZERO,
@@ -37,10 +37,10 @@ impl Schedule {
         (due < self.duration).then_some(due)
     }
 
-    /// How many pushes the whole run has; `None` without a rate.
+    /// The number of pushes of the whole run; `None` without a rate.
     pub(crate) fn planned(&self) -> Option<u64> {
         let interval = self.interval?;
-        // The quotient may be off by one at a boundary; `due` is what workers follow, so it decides.
+        // The quotient may be off by one at a boundary, where `due` decides.
         let about = (self.duration.as_secs_f64() / interval) as u64;
         let planned = match about.checked_sub(1) {
             Some(before) if self.due(before).is_none() => before,
@@ -51,7 +51,7 @@ impl Schedule {
     }
 }
 
-/// Hands out the pushes of one schedule to several workers, each push once.
+/// Distributes the pushes of a schedule to the workers.
 #[derive(Debug)]
 pub(crate) struct Pacer {
     schedule: Schedule,
@@ -63,9 +63,8 @@ impl Pacer {
         Self { schedule, next: AtomicU64::new(0) }
     }
 
-    /// The next push for a worker that is free `now` (time since the start), or `None` when the run is over.
-    ///
-    /// A push that is overdue is handed out at once; one that nobody was free for before the end is never sent.
+    /// The next push for a worker that is free `now` (time since the start); `None` after the end of the run. An overdue push is
+    /// due at once, and one without a free worker before the end is never sent.
     pub(crate) fn claim(&self, now: Duration) -> Option<ScheduledPush> {
         if now >= self.schedule.duration {
             return None;
@@ -84,7 +83,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn due_times(pacer: &Pacer, now: Duration, count: usize) -> Vec<Option<u64>> {
-        (0..count).map(|_| pacer.claim(now).map(|ticket| ticket.due.as_millis() as u64)).collect()
+        (0..count).map(|_| pacer.claim(now).map(|push| push.due.as_millis() as u64)).collect()
     }
 
     #[test]
@@ -105,7 +104,7 @@ mod tests {
     #[test]
     fn a_late_worker_does_not_move_later_pushes() {
         let pacer = Pacer::new(Schedule::new(Some(10.0), 1, SECOND));
-        assert_eq!(pacer.claim(Duration::ZERO).map(|ticket| ticket.due), Some(Duration::ZERO));
+        assert_eq!(pacer.claim(Duration::ZERO).map(|push| push.due), Some(Duration::ZERO));
         let late = Duration::from_millis(350);
         assert_eq!(due_times(&pacer, late, 4), [Some(100), Some(200), Some(300), Some(400)]);
     }

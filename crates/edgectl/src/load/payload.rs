@@ -8,8 +8,8 @@ use crate::args::LoadArgs;
 
 /// Builds the pushes of one worker.
 ///
-/// No two workers of a run share a series, and the samples of a series have strictly increasing times, so that a server
-/// that wants them in order takes them all. Above 1,000 samples per second and series the times run ahead of the clock.
+/// Workers share no series, and the times of a series strictly increase, so that a server accepts all samples as in order. Above
+/// 1,000 samples per second and series the times run ahead of the clock.
 #[derive(Debug)]
 pub(crate) struct Payload {
     protocol: Protocol,
@@ -32,8 +32,8 @@ impl Payload {
         }
     }
 
-    /// The next push, snappy compressed; its newest samples are of `now` (milliseconds since 1970), or later if
-    /// earlier pushes have used up that time.
+    /// The next push, snappy compressed; its newest samples have the time `now` (milliseconds since 1970), or later if earlier
+    /// pushes have used that.
     ///
     /// # Errors
     /// Only for a push of 4 GiB or more.

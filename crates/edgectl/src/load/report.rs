@@ -1,4 +1,4 @@
-//! What a run came to: the numbers, the sentence for a person, and the object for a program.
+//! The report of a run, as text and as JSON.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -18,35 +18,34 @@ pub(crate) struct Report {
     url: String,
     protocol: &'static str,
     concurrency: u32,
-    /// Samples per second asked for; `null`: as fast as it goes.
+    /// The requested samples per second; `null`: as fast as possible.
     rate: Option<f64>,
     duration_seconds: f64,
     samples_per_push: u64,
     /// Ctrl-C ended the run.
     interrupted: bool,
-    /// From handing the first push to its connection to the end of the last answer.
+    /// From sending the first push to the end of the last answer.
     elapsed_seconds: f64,
-    /// The same, to the end of the last answer that accepted a push.
+    /// From sending the first push to the end of the last accepting answer.
     accepted_elapsed_seconds: f64,
     #[serde(flatten)]
     total: Counts,
-    /// Pushes of the schedule that were not sent: no free worker before the end, no connection, or interrupted. `null`
-    /// without a rate.
+    /// Scheduled pushes that were not sent: no free worker before the end, no connection, or interrupted. `null` without a rate.
     pushes_unsent: Option<u64>,
     /// Over `elapsed_seconds`.
     samples_offered_per_second: f64,
     samples_accepted_per_second: f64,
     pushes_sent_per_second: f64,
     pushes_by_status: BTreeMap<u16, u64>,
-    /// What the first answer of each status other than 2xx said.
+    /// The text of the first answer of each status other than 2xx.
     first_answers: BTreeMap<u16, String>,
-    /// Connections that could not be had, or broke before an answer.
+    /// Connections that could not be opened, or broke before an answer.
     connection_errors: u64,
     first_connection_error: Option<String>,
     /// Pushes without an answer in time.
     timeouts: u64,
     latency_seconds: Latency,
-    /// The longest that a push was sent after it was due.
+    /// The longest delay of a push after it was due.
     longest_delay_seconds: f64,
     tenants: Vec<TenantCounts>,
 }
@@ -63,7 +62,7 @@ struct Counts {
     samples_unanswered: u64,
 }
 
-/// Of answered pushes, from handing the push to its connection to the end of the answer.
+/// Of answered pushes, from sending the push to the end of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 struct Latency {
     p50: f64,
@@ -118,8 +117,8 @@ impl Report {
         }
     }
 
-    /// Why the run proves nothing; `None` if at least one push got an answer.
-    pub(crate) fn fault(&self) -> Option<String> {
+    /// Why no push got an answer; `None` if one did.
+    pub(crate) fn failure(&self) -> Option<String> {
         if !self.pushes_by_status.is_empty() {
             return None;
         }
@@ -130,18 +129,24 @@ impl Report {
         })
     }
 
-    /// The report as one JSON object and a line end.
+    /// The report as one JSON object and a newline.
     pub(crate) fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
         serde_json::to_writer_pretty(&mut *out, self)?;
         writeln!(out)
     }
 
-    /// The report for a person.
+    /// The report as text.
     pub(crate) fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
         let Counts { samples_offered, samples_accepted, samples_refused, samples_unanswered, .. } = self.total;
         let Counts { pushes_sent, pushes_accepted, pushes_refused, pushes_unanswered, .. } = self.total;
         writeln!(out, "target    {}, remote write {}, concurrency {}", self.url, self.protocol, self.concurrency)?;
-        self.write_time(out)?;
+        writeln!(
+            out,
+            "elapsed   {:.3} s from the first push to the last answer, {:.3} s to the last accepting one{}",
+            self.elapsed_seconds,
+            self.accepted_elapsed_seconds,
+            if self.interrupted { "; interrupted" } else { "" }
+        )?;
         writeln!(
             out,
             "pushes    {pushes_sent} sent ({:.1}/s), {pushes_accepted} accepted, {pushes_refused} refused, \
@@ -159,20 +164,10 @@ impl Report {
         self.write_errors(out)
     }
 
-    fn write_time(&self, out: &mut impl Write) -> io::Result<()> {
-        writeln!(
-            out,
-            "elapsed   {:.3} s from the first push to the last answer, {:.3} s to the last accepting one{}",
-            self.elapsed_seconds,
-            self.accepted_elapsed_seconds,
-            if self.interrupted { "; interrupted" } else { "" }
-        )
-    }
-
     fn write_answers(&self, out: &mut impl Write) -> io::Result<()> {
         for (status, count) in &self.pushes_by_status {
             write!(out, "status    {status}: {count}")?;
-            // An error page of many lines stays on this one.
+            // An error page of many lines becomes one line.
             let words: Vec<_> =
                 self.first_answers.get(status).into_iter().flat_map(|text| text.split_whitespace()).collect();
             if words.is_empty() { writeln!(out)? } else { writeln!(out, ", the first said: {}", words.join(" "))? }

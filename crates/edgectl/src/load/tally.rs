@@ -1,4 +1,4 @@
-//! Counts what became of every push, while a run goes on. Times are since the start of the run.
+//! The counters of a run. Times are since its start.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,10 +19,10 @@ pub(crate) enum Failure {
     Timeout,
 }
 
-/// What became of the pushes of one tenant.
+/// The pushes of one tenant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Pushes {
-    /// Handed to an open connection.
+    /// Sent on an open connection.
     pub(crate) sent: u64,
     /// Answered with 2xx.
     pub(crate) accepted: u64,
@@ -41,7 +41,7 @@ impl Pushes {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Answers {
     pub(crate) count: u64,
-    /// What the first of them said.
+    /// The text of the first one.
     pub(crate) first_text: String,
 }
 
@@ -57,9 +57,9 @@ pub(crate) struct Tally {
     pub(crate) first_sent: Option<Duration>,
     pub(crate) last_answer: Option<Duration>,
     pub(crate) last_accepted: Option<Duration>,
-    /// The longest that a push was sent after it was due.
+    /// The longest delay of a push after it was due.
     pub(crate) longest_delay: Duration,
-    /// Microseconds from handing a push to its connection to the end of the answer. Only answered pushes.
+    /// Microseconds from sending a push to the end of its answer. Only answered pushes.
     pub(crate) latency: Histogram<u64>,
 }
 
@@ -81,7 +81,7 @@ impl Tally {
         })
     }
 
-    /// A push of `tenant` that was due at `due` goes to its connection at `now`.
+    /// A push of `tenant` that was due at `due` is sent at `now`.
     pub(crate) fn sent(&mut self, tenant: usize, now: Duration, due: Duration) {
         if let Some(pushes) = self.by_tenant.get_mut(tenant) {
             pushes.sent += 1;
@@ -90,7 +90,7 @@ impl Tally {
         self.longest_delay = self.longest_delay.max(now.saturating_sub(due));
     }
 
-    /// A push that was sent has its answer, complete at `now`.
+    /// A sent push has its answer, complete at `now`.
     pub(crate) fn answered(&mut self, tenant: usize, answer: Answer, now: Duration, latency: Duration) {
         let Answer { status, text } = answer;
         let accepted = status.is_success();
@@ -107,7 +107,7 @@ impl Tally {
         let _ = self.latency.record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
     }
 
-    /// A push has no answer and will have none.
+    /// A push has failed without an answer.
     pub(crate) fn failed(&mut self, failure: Failure) {
         match failure {
             Failure::Timeout => self.timeouts += 1,
@@ -135,7 +135,7 @@ impl Tally {
         }
     }
 
-    /// One line that says how far a run is.
+    /// One line on the progress of a run.
     pub(crate) fn progress(&self, now: Duration, samples_per_push: u64) -> String {
         let pushes = self.pushes();
         let Pushes { sent, accepted, refused } = pushes;

@@ -1,4 +1,4 @@
-//! The address of a push endpoint, taken apart once, before anything is sent.
+//! The URL of a push endpoint, parsed before anything is sent.
 
 use std::fmt;
 
@@ -12,15 +12,15 @@ pub(crate) struct Url {
     pub(crate) uri: Uri,
     /// What the `Host` header says.
     pub(crate) authority: HeaderValue,
-    /// Path and query: the target of a request to an origin server.
+    /// Path and query: the request target.
     pub(crate) path: Uri,
 }
 
 impl Url {
-    /// Reads a URL. Names are not looked up.
+    /// Parses a URL, without a DNS lookup.
     ///
     /// # Errors
-    /// A message for the person who wrote it.
+    /// A message for the user.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
         if !matches!(scheme.as_deref(), Some("http" | "https")) {

@@ -1,4 +1,4 @@
-//! One worker: takes the next push of the schedule, waits until it is due, sends it, and tells the tally.
+//! One worker: takes the next scheduled push, waits until it is due, sends it, and counts the answer.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,7 +20,7 @@ use crate::args::LoadArgs;
 const TENANT: HeaderName = HeaderName::from_static("x-scope-orgid");
 const REMOTE_WRITE_VERSION: HeaderName = HeaderName::from_static("x-prometheus-remote-write-version");
 
-/// A run without a rate doesn't spin on a server that can't be reached.
+/// Keeps a run without a rate from spinning on an unreachable server.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
 
 /// Sends one push at a time.
@@ -40,16 +40,16 @@ impl Worker {
     /// Works until the schedule ends or the run is stopped.
     pub(super) async fn run(mut self) {
         let run = Arc::clone(&self.run);
-        while let Some(ticket) = run.pacer.claim(run.start.elapsed()) {
+        while let Some(push) = run.pacer.claim(run.start.elapsed()) {
             tokio::select! {
                 biased;
                 () = run.stop.cancelled() => break,
-                () = sleep_until(run.start + ticket.due) => {}
+                () = sleep_until(run.start + push.due) => {}
             }
             let succeeded = tokio::select! {
                 biased;
                 () = run.abort.cancelled() => break,
-                succeeded = self.push(ticket) => succeeded,
+                succeeded = self.push(push) => succeeded,
             };
             if !succeeded && run.args.rate.is_none() {
                 tokio::select! {
@@ -60,9 +60,9 @@ impl Worker {
         }
     }
 
-    /// Sends one push and counts what became of it; false if there was no answer.
-    async fn push(&mut self, ticket: ScheduledPush) -> bool {
-        match self.try_push(ticket).await {
+    /// Sends one push and counts the result; false if there was no answer.
+    async fn push(&mut self, push: ScheduledPush) -> bool {
+        match self.try_push(push).await {
             Ok(()) => true,
             Err(failure) => {
                 self.run.tally().failed(failure);
@@ -71,16 +71,16 @@ impl Worker {
         }
     }
 
-    async fn try_push(&mut self, ticket: ScheduledPush) -> Result<(), Failure> {
+    async fn try_push(&mut self, push: ScheduledPush) -> Result<(), Failure> {
         let Run { args, start, .. } = &*self.run;
         timeout(args.timeout, self.connection.prepare())
             .await
             .map_err(|_| Failure::Connection(format!("no connection within {:?}", args.timeout)))?
             .map_err(|error| Failure::Connection(format!("{error:#}")))?;
         let body = self.payload.next(unix_millis()).map_err(|error| Failure::Connection(error.to_string()))?;
-        let (tenant, request) = push_request(args, ticket.number, body);
+        let (tenant, request) = push_request(args, push.number, body);
         let sent = Instant::now();
-        self.run.tally().sent(tenant, sent - *start, ticket.due);
+        self.run.tally().sent(tenant, sent - *start, push.due);
         let answer = timeout(args.timeout, self.connection.push(request))
             .await
             .map_err(|_| Failure::Timeout)?

@@ -6,7 +6,7 @@ use super::PatternError;
 use super::escape::{self, Escaped};
 
 /// A class that holds nothing, as an item of a class.
-const NOTHING: &str = r"[^\x{0}-\x{10FFFF}]";
+const EMPTY_CLASS: &str = r"[^\x{0}-\x{10FFFF}]";
 const NAMED: [&str; 14] = [
     "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word",
     "xdigit",
@@ -64,7 +64,7 @@ fn named<'t>(text: &'t str, out: &mut String) -> Result<Option<&'t str>, Pattern
     let Some((inner, rest)) = text.strip_prefix("[:").and_then(|text| text.split_once(":]")) else { return Ok(None) };
     let name = inner.strip_prefix('^').unwrap_or(inner);
     if !NAMED.contains(&name) {
-        return Err(PatternError::CharacterRange);
+        return Err(PatternError::InvalidCharRange);
     }
     out.push_str(&format!("[:{inner}:]"));
     Ok(Some(rest))
@@ -78,15 +78,15 @@ fn item<'t>(text: &'t str, out: &mut String) -> Result<&'t str, PatternError> {
             return Ok(rest);
         }
         (Escaped::Character(low), rest) => (low, rest),
-        _ => return Err(PatternError::Escape),
+        _ => return Err(PatternError::InvalidEscape),
     };
     let range = rest.strip_prefix('-').filter(|behind| !behind.is_empty() && !behind.starts_with(']'));
     let (high, rest) = match range.map(character_or_class).transpose()? {
         None => (low, rest),
         Some((Escaped::Character(high), rest)) if low <= high => (high, rest),
-        Some((Escaped::Character(_), _)) => return Err(PatternError::CharacterRange),
+        Some((Escaped::Character(_), _)) => return Err(PatternError::InvalidCharRange),
         // `[a-\d]`: a class is no end of a range.
-        Some(_) => return Err(PatternError::Escape),
+        Some(_) => return Err(PatternError::InvalidEscape),
     };
     push_range(low, high, out);
     Ok(rest)
@@ -106,7 +106,7 @@ pub(super) fn character(code: u32) -> String {
     match char::from_u32(code) {
         Some(character) if character.is_alphanumeric() => character.to_string(),
         Some(_) => format!(r"\x{{{code:X}}}"),
-        None => NOTHING.to_owned(),
+        None => EMPTY_CLASS.to_owned(),
     }
 }
 
@@ -118,14 +118,14 @@ fn push_range(low: u32, high: u32, out: &mut String) {
         // Writing into a string does not fail.
         let _ = write!(out, r"\x{{{low:X}}}-\x{{{high:X}}}");
     } else {
-        out.push_str(NOTHING);
+        out.push_str(EMPTY_CLASS);
     }
 }
 
 /// Reads what follows `\p` or `\P` into items of a class.
 pub(super) fn unicode(text: &str, mut inverse: bool) -> Result<(String, &str), PatternError> {
     let (name, rest) = match text.strip_prefix('{') {
-        Some(inner) => inner.split_once('}').ok_or(PatternError::CharacterRange)?,
+        Some(inner) => inner.split_once('}').ok_or(PatternError::InvalidCharRange)?,
         None => text.split_at(text.chars().next().map_or(0, char::len_utf8)),
     };
     let stripped = name.strip_prefix('^');
@@ -133,13 +133,13 @@ pub(super) fn unicode(text: &str, mut inverse: bool) -> Result<(String, &str), P
     let name = stripped.unwrap_or(name);
     let sign = if inverse { 'P' } else { 'p' };
     let items = match name {
-        "Any" if inverse => NOTHING.to_owned(),
+        "Any" if inverse => EMPTY_CLASS.to_owned(),
         "Any" => r"\x{0}-\x{10FFFF}".to_owned(),
         "Cs" if inverse => r"\x{0}-\x{10FFFF}".to_owned(),
-        "Cs" => NOTHING.to_owned(),
+        "Cs" => EMPTY_CLASS.to_owned(),
         name if CATEGORIES.contains(&name) => format!(r"\{sign}{{gc={name}}}"),
         name if is_script(name) => format!(r"\{sign}{{sc={name}}}"),
-        _ => return Err(PatternError::CharacterRange),
+        _ => return Err(PatternError::InvalidCharRange),
     };
     Ok((items, rest))
 }

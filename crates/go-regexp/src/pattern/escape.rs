@@ -8,8 +8,8 @@ pub(super) const MAX_CODE: u32 = 0x0010_ffff;
 /// What a backslash and what follows it stand for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Escaped<'e> {
-    /// A place in the text, translated.
-    Place(&'static str),
+    /// An empty-width assertion, translated.
+    Assertion(&'static str),
     /// Characters that stand for themselves.
     Quoted(&'e str),
     /// Items of a class, translated.
@@ -21,7 +21,7 @@ pub(super) enum Escaped<'e> {
 /// Reads what follows a backslash outside of classes, and gives the text behind it.
 pub(super) fn read(text: &str) -> Result<(Escaped<'_>, &str), PatternError> {
     let mut characters = text.chars();
-    let place = match characters.next() {
+    let assertion = match characters.next() {
         Some('A') => r"\A",
         Some('z') => r"\z",
         Some('b') => r"(?-u:\b)",
@@ -33,13 +33,13 @@ pub(super) fn read(text: &str) -> Result<(Escaped<'_>, &str), PatternError> {
         }
         _ => return read_in_class(text),
     };
-    Ok((Escaped::Place(place), characters.as_str()))
+    Ok((Escaped::Assertion(assertion), characters.as_str()))
 }
 
 /// Reads what follows a backslash in a class, and gives the text behind it.
 pub(super) fn read_in_class(text: &str) -> Result<(Escaped<'_>, &str), PatternError> {
     let mut characters = text.chars();
-    let first = characters.next().ok_or(PatternError::Escape)?;
+    let first = characters.next().ok_or(PatternError::InvalidEscape)?;
     let rest = characters.as_str();
     let code = match first {
         'd' => return Ok((items("0-9"), rest)),
@@ -59,7 +59,7 @@ pub(super) fn read_in_class(text: &str) -> Result<(Escaped<'_>, &str), PatternEr
         't' => 0x09,
         'v' => 0x0b,
         other if other.is_ascii() && !other.is_ascii_alphanumeric() => u32::from(other),
-        _ => return Err(PatternError::Escape),
+        _ => return Err(PatternError::InvalidEscape),
     };
     Ok((Escaped::Character(code), rest))
 }
@@ -81,11 +81,11 @@ fn hexadecimal(text: &str) -> Result<(Escaped<'_>, &str), PatternError> {
         Some(inner) => inner.split_once('}'),
         None => text.split_at_checked(2),
     }
-    .ok_or(PatternError::Escape)?;
+    .ok_or(PatternError::InvalidEscape)?;
     let well_formed = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     // Any number of zeros may stand in front.
     let significant = digits.trim_start_matches('0');
     let code = if significant.is_empty() { Ok(0) } else { u32::from_str_radix(significant, 16) };
-    let code = code.ok().filter(|code| well_formed && *code <= MAX_CODE).ok_or(PatternError::Escape)?;
+    let code = code.ok().filter(|code| well_formed && *code <= MAX_CODE).ok_or(PatternError::InvalidEscape)?;
     Ok((Escaped::Character(code), rest))
 }

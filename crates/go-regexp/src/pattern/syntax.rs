@@ -1,13 +1,11 @@
 //! Go's expressions (`regexp/syntax`, Perl flags) in the notation of the `regex` crate.
 //!
-//! What is written the same and means something else is why this exists: `\d`, `\s`, `\w` and `\b` are ASCII in Go, `[a[b]`
-//! and `[a&&b]` are plain classes, `{` may stand for itself, `\<` is a character, `\Q..\E` quotes, flags may be followed by
-//! a repetition of what was before them. The translation holds nothing that depends on flags: each piece carries its own.
-//!
-//! Refused are the expressions that Go refuses.
+//! The two languages give the same text different meanings: `\d`, `\s`, `\w` and `\b` are ASCII in Go, `[a[b]` and
+//! `[a&&b]` are plain classes, `{` may stand for itself, `\<` is a character, `\Q..\E` quotes, and a repetition may follow
+//! flags. No term of the translation depends on flags around it. Expressions that Go refuses are errors.
 
 use super::escape::{self, Escaped};
-use super::{MAX_DEPTH, PatternError, SyntaxError, class, weight, wording};
+use super::{MAX_DEPTH, PatternError, SyntaxError, class, go_error, size};
 
 /// The most times that something may be repeated, repetitions in repetitions included.
 const MAX_REPETITIONS: u32 = 1000;
@@ -20,7 +18,7 @@ pub(super) struct Translation {
     /// begin with a digit.
     pub(super) names: Vec<(Box<str>, usize)>,
     /// The most bytes that it compiles to.
-    pub(super) most_bytes: usize,
+    pub(super) max_bytes: usize,
     /// See [`Pattern::branches`](super::Pattern::branches).
     pub(super) branches: usize,
 }
@@ -29,31 +27,31 @@ pub(super) struct Translation {
 pub(super) fn translate(expression: &str) -> Result<Translation, PatternError> {
     let mut translator = Translator::new(expression);
     translator.run()?;
-    let most_bytes = translator.levels.iter().fold(0, |sum: usize, level| sum.saturating_add(level.bytes));
+    let max_bytes = translator.levels.iter().fold(0, |sum: usize, level| sum.saturating_add(level.bytes));
     let branches = translator.levels.iter().fold(0, |sum: usize, level| sum.saturating_add(level.branches));
     let branches = if translator.repeats { branches } else { 0 };
-    Ok(Translation { expression: translator.out, names: translator.names, most_bytes, branches })
+    Ok(Translation { expression: translator.out, names: translator.names, max_bytes, branches })
 }
 
-/// Where an expression was found wrong.
+/// Where translation stopped at an error.
 #[derive(Debug)]
-pub(super) struct Place<'e> {
+pub(super) struct Context<'e> {
     /// The whole expression.
     pub(super) expression: &'e str,
-    /// From what was being read on.
+    /// The rest of the expression, from the token at which the error was found.
     pub(super) token: &'e str,
-    /// What was not read yet.
+    /// What is not read yet.
     pub(super) rest: &'e str,
-    /// From the repetition right before `token` on, if there is one.
+    /// The rest of the expression from the repetition right before `token`, if there is one.
     pub(super) repetition: Option<&'e str>,
 }
 
-/// Says whether Go takes the expression, and what Go says if not.
+/// Whether Go accepts the expression; the error has Go's text.
 pub(super) fn check(expression: &str) -> Result<(), SyntaxError> {
     let mut translator = Translator::new(expression);
     translator.run().map_err(|error| {
         let Translator { token, rest, repetition, .. } = translator;
-        let go = wording::of(error, &Place { expression, token, rest, repetition });
+        let go = go_error::render(error, &Context { expression, token, rest, repetition });
         SyntaxError { error, go }
     })
 }
@@ -66,7 +64,7 @@ pub(super) struct Flags {
     lazy: bool,
 }
 
-/// A group that is open, or the whole.
+/// An open group, or the whole expression.
 #[derive(Debug, Default)]
 struct Level {
     /// Where its translation begins.
@@ -74,7 +72,7 @@ struct Level {
     /// The flags around it.
     outer: Flags,
     /// What a repetition would repeat.
-    last: Option<Piece>,
+    last: Option<Term>,
     /// The most repetitions of anything in it.
     repetitions: u32,
     /// The most that it compiles to.
@@ -84,7 +82,7 @@ struct Level {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Piece {
+struct Term {
     start: usize,
     repetitions: u32,
     bytes: usize,
@@ -95,7 +93,7 @@ struct Piece {
 
 #[derive(Debug, Default)]
 struct Translator<'e> {
-    /// From what is being read on.
+    /// The rest of the expression, from the current token.
     token: &'e str,
     /// What is not read yet.
     rest: &'e str,
@@ -104,11 +102,11 @@ struct Translator<'e> {
     levels: Vec<Level>,
     groups: usize,
     names: Vec<(Box<str>, usize)>,
-    /// The repetition that was read last, and what follows it.
+    /// The rest of the expression from the last repetition, if the last token was one.
     repetition: Option<&'e str>,
     /// Whether there is any repetition.
     repeats: bool,
-    /// Whether groups nest deeper than the edge holds. What follows is read all the same: Mimir may refuse it.
+    /// Whether groups nest deeper than the edge supports. Translation goes on, since Mimir may refuse what follows.
     is_too_deep: bool,
 }
 
@@ -124,7 +122,7 @@ impl<'e> Translator<'e> {
             self.token = self.rest;
         }
         match () {
-            () if self.levels.len() > 1 => Err(PatternError::MissingParenthesis),
+            () if self.levels.len() > 1 => Err(PatternError::MissingParen),
             () if self.is_too_deep => Err(PatternError::TooLarge),
             () => Ok(()),
         }
@@ -155,18 +153,18 @@ impl<'e> Translator<'e> {
                 self.out.push('|');
                 self.level(|level| {
                     level.last = None;
-                    level.bytes = level.bytes.saturating_add(weight::OPERATOR);
+                    level.bytes = level.bytes.saturating_add(size::OPERATOR);
                     level.branches = level.branches.saturating_add(1);
                 });
             }
             ')' => self.close()?,
-            '^' => self.piece(if self.flags.multi_line { "(?m:^)" } else { r"\A" }),
-            '$' => self.piece(if self.flags.multi_line { "(?m:$)" } else { r"\z" }),
-            '.' => self.piece(if self.flags.dot_takes_newline { "(?s:.)" } else { r"[^\n]" }),
+            '^' => self.term(if self.flags.multi_line { "(?m:^)" } else { r"\A" }),
+            '$' => self.term(if self.flags.multi_line { "(?m:$)" } else { r"\z" }),
+            '.' => self.term(if self.flags.dot_takes_newline { "(?s:.)" } else { r"[^\n]" }),
             '[' => {
                 let (text, rest) = class::translate(self.rest)?;
                 self.rest = rest;
-                self.cased_piece(&text);
+                self.cased_term(&text);
             }
             '*' | '+' | '?' => return self.repeat(1, &character.to_string(), false).map(|()| true),
             '{' => {
@@ -175,8 +173,8 @@ impl<'e> Translator<'e> {
                     return Ok(false);
                 };
                 self.rest = rest;
-                let (weight, text) = repetition.check()?;
-                return self.repeat(weight, &text, repetition.counts()).map(|()| true);
+                let (max_count, text) = repetition.check()?;
+                return self.repeat(max_count, &text, repetition.is_limited()).map(|()| true);
             }
             '\\' => self.backslash()?,
             character => self.literal(character),
@@ -189,49 +187,49 @@ impl<'e> Translator<'e> {
         self.levels.last_mut().map(change);
     }
 
-    fn piece(&mut self, text: &str) {
+    fn term(&mut self, text: &str) {
         self.add(text, 1);
     }
 
     fn add(&mut self, text: &str, repetitions: u32) {
         let start = self.out.len();
         self.out.push_str(text);
-        let bytes = weight::of_piece(text);
-        self.finish(Piece { start, repetitions, bytes, branches: 0, is_repeated: false });
+        let bytes = size::of_term(text);
+        self.finish(Term { start, repetitions, bytes, branches: 0, is_repeated: false });
     }
 
-    fn finish(&mut self, piece: Piece) {
+    fn finish(&mut self, term: Term) {
         self.level(|level| {
-            level.bytes = level.bytes.saturating_add(piece.bytes);
-            level.branches = level.branches.saturating_add(piece.branches);
-            level.last = Some(piece);
-            level.repetitions = level.repetitions.max(piece.repetitions);
+            level.bytes = level.bytes.saturating_add(term.bytes);
+            level.branches = level.branches.saturating_add(term.branches);
+            level.last = Some(term);
+            level.repetitions = level.repetitions.max(term.repetitions);
         });
     }
 
-    fn cased_piece(&mut self, text: &str) {
+    fn cased_term(&mut self, text: &str) {
         if self.flags.ignore_case {
-            self.piece(&format!("(?i:{text})"));
+            self.term(&format!("(?i:{text})"));
         } else {
-            self.piece(text);
+            self.term(text);
         }
     }
 
     fn literal(&mut self, character: char) {
         let text = class::character(u32::from(character));
-        self.cased_piece(&text);
+        self.cased_term(&text);
     }
 
     fn backslash(&mut self) -> Result<(), PatternError> {
         let (escaped, rest) = escape::read(self.rest)?;
         self.rest = rest;
         match escaped {
-            Escaped::Place(text) => self.piece(text),
+            Escaped::Assertion(text) => self.term(text),
             Escaped::Quoted(text) => text.chars().for_each(|character| self.literal(character)),
-            Escaped::Class(items) => self.cased_piece(&format!("[{items}]")),
+            Escaped::Class(items) => self.cased_term(&format!("[{items}]")),
             Escaped::Character(code) => {
                 let text = class::character(code);
-                self.cased_piece(&text);
+                self.cased_term(&text);
             }
         }
         Ok(())
@@ -239,19 +237,19 @@ impl<'e> Translator<'e> {
 
     fn open(&mut self, text: &str, outer: Flags) {
         self.is_too_deep |= self.levels.len() >= MAX_DEPTH;
-        let (start, bytes) = (self.out.len(), weight::OPERATOR);
+        let (start, bytes) = (self.out.len(), size::OPERATOR);
         self.levels.push(Level { start, outer, last: None, repetitions: 1, bytes, branches: 0 });
         self.out.push_str(text);
     }
 
     fn close(&mut self) -> Result<(), PatternError> {
         if self.levels.len() < 2 {
-            return Err(PatternError::UnexpectedParenthesis);
+            return Err(PatternError::UnexpectedParen);
         }
         let Some(Level { start, outer, repetitions, bytes, branches, .. }) = self.levels.pop() else { return Ok(()) };
         self.out.push(')');
         self.flags = outer;
-        self.finish(Piece { start, repetitions, bytes, branches, is_repeated: false });
+        self.finish(Term { start, repetitions, bytes, branches, is_repeated: false });
         Ok(())
     }
 
@@ -279,15 +277,15 @@ impl<'e> Translator<'e> {
                     self.flags = flags;
                     return Ok(());
                 }
-                _ => return Err(PatternError::Group),
+                _ => return Err(PatternError::InvalidPerlOp),
             }
         }
     }
 
     fn named_group(&mut self) -> Result<(), PatternError> {
-        let (name, rest) = self.rest.split_once('>').ok_or(PatternError::Group)?;
+        let (name, rest) = self.rest.split_once('>').ok_or(PatternError::InvalidPerlOp)?;
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            return Err(PatternError::Group);
+            return Err(PatternError::InvalidPerlOp);
         }
         self.rest = rest;
         self.groups += 1;
@@ -296,18 +294,18 @@ impl<'e> Translator<'e> {
         Ok(())
     }
 
-    /// Repeats the last piece; `weight` is how many times at most, and `counts` whether that is bounded.
-    fn repeat(&mut self, weight: u32, text: &str, counts: bool) -> Result<(), PatternError> {
+    /// Repeats the last term; `max_count` is how many times at most, and `is_limited` whether that is bounded.
+    fn repeat(&mut self, max_count: u32, text: &str, is_limited: bool) -> Result<(), PatternError> {
         let lazy = self.skip("?") != self.flags.lazy;
         let last = self.levels.last().and_then(|level| level.last);
-        let Some(Piece { start, repetitions, bytes, branches, is_repeated }) =
+        let Some(Term { start, repetitions, bytes, branches, is_repeated }) =
             last.filter(|_| self.repetition.is_none())
         else {
-            return Err(PatternError::Repetition);
+            return Err(PatternError::InvalidRepeatOp);
         };
-        let repetitions = if weight == 0 { 1 } else { repetitions.saturating_mul(weight) };
-        if counts && repetitions > MAX_REPETITIONS {
-            return Err(PatternError::RepetitionSize);
+        let repetitions = if max_count == 0 { 1 } else { repetitions.saturating_mul(max_count) };
+        if is_limited && repetitions > MAX_REPETITIONS {
+            return Err(PatternError::InvalidRepeatSize);
         }
         if is_repeated {
             self.out.insert_str(start, "(?:");
@@ -318,16 +316,17 @@ impl<'e> Translator<'e> {
             self.out.push('?');
         }
         // `{2,}` is two and a repetition without end.
-        let copies = if weight == 0 { 1 } else { usize::try_from(weight).unwrap_or(usize::MAX).saturating_add(1) };
-        let repeated = bytes.saturating_add(weight::OPERATOR).saturating_mul(copies);
-        let times = usize::try_from(weight.max(1)).unwrap_or(usize::MAX);
+        let copies =
+            if max_count == 0 { 1 } else { usize::try_from(max_count).unwrap_or(usize::MAX).saturating_add(1) };
+        let repeated = bytes.saturating_add(size::OPERATOR).saturating_mul(copies);
+        let times = usize::try_from(max_count.max(1)).unwrap_or(usize::MAX);
         self.level(|level| {
             level.bytes = level.bytes.saturating_sub(bytes);
             level.branches = level.branches.saturating_sub(branches);
         });
         self.repeats = true;
         let branches = branches.saturating_add(1).saturating_mul(times);
-        self.finish(Piece { start, repetitions, bytes: repeated, branches, is_repeated: true });
+        self.finish(Term { start, repetitions, bytes: repeated, branches, is_repeated: true });
         Ok(())
     }
 }
@@ -359,17 +358,17 @@ impl Repetition {
     fn check(self) -> Result<(u32, String), PatternError> {
         let Repetition { min, max } = self;
         if min > MAX_REPETITIONS || max.is_some_and(|max| max > MAX_REPETITIONS || max < min) {
-            return Err(PatternError::RepetitionSize);
+            return Err(PatternError::InvalidRepeatSize);
         }
         Ok(match max {
-            // Nothing in it counts, not even what it repeats.
+            // `{0}`: Go counts nothing inside of it.
             Some(max) => (max, format!("{{{min},{max}}}")),
             None => (min.max(1), format!("{{{min},}}")),
         })
     }
 
     /// Whether Go looks at the bound on nested repetitions.
-    fn counts(self) -> bool {
+    fn is_limited(self) -> bool {
         self.min >= 2 || self.max.is_some_and(|max| max >= 2)
     }
 }

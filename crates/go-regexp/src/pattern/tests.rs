@@ -49,30 +49,30 @@ fn refuses(expression: &str, error: PatternError) {
 
 #[test]
 fn says_what_is_wrong_with_an_expression() {
-    refuses("(a", PatternError::MissingParenthesis);
-    refuses("a))", PatternError::UnexpectedParenthesis);
+    refuses("(a", PatternError::MissingParen);
+    refuses("a))", PatternError::UnexpectedParen);
     refuses("[a", PatternError::MissingBracket);
-    refuses("[b-a]", PatternError::CharacterRange);
-    refuses(r"\p{Klingon}", PatternError::CharacterRange);
-    refuses(r"\p{Grek}", PatternError::CharacterRange);
-    refuses(r"\y", PatternError::Escape);
-    refuses(r"a\1", PatternError::Escape);
-    refuses(r"[a-\d]", PatternError::Escape);
-    refuses("(?=a)", PatternError::Group);
-    refuses("(?x)a b", PatternError::Group);
-    refuses("(?P<>a)", PatternError::Group);
-    refuses("*a", PatternError::Repetition);
-    refuses("a**", PatternError::Repetition);
-    refuses("a|*", PatternError::Repetition);
-    refuses("a{1001}", PatternError::RepetitionSize);
-    refuses("(a{501}){2}", PatternError::RepetitionSize);
+    refuses("[b-a]", PatternError::InvalidCharRange);
+    refuses(r"\p{Klingon}", PatternError::InvalidCharRange);
+    refuses(r"\p{Grek}", PatternError::InvalidCharRange);
+    refuses(r"\y", PatternError::InvalidEscape);
+    refuses(r"a\1", PatternError::InvalidEscape);
+    refuses(r"[a-\d]", PatternError::InvalidEscape);
+    refuses("(?=a)", PatternError::InvalidPerlOp);
+    refuses("(?x)a b", PatternError::InvalidPerlOp);
+    refuses("(?P<>a)", PatternError::InvalidPerlOp);
+    refuses("*a", PatternError::InvalidRepeatOp);
+    refuses("a**", PatternError::InvalidRepeatOp);
+    refuses("a|*", PatternError::InvalidRepeatOp);
+    refuses("a{1001}", PatternError::InvalidRepeatSize);
+    refuses("(a{501}){2}", PatternError::InvalidRepeatSize);
 }
 
 #[test]
 fn nested_repetitions_may_come_to_a_thousand() {
     assert!(Pattern::compile("((a{10}){10}){10}").is_ok());
     assert!(Pattern::compile("(a{1000}|b{1000})*").is_ok());
-    refuses("((a{10}){10}){11}", PatternError::RepetitionSize);
+    refuses("((a{10}){10}){11}", PatternError::InvalidRepeatSize);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn size_and_depth_are_bounded() {
     let nested = |depth: usize| format!("{}a{}", "(".repeat(depth), ")".repeat(depth));
     assert!(Pattern::compile(&nested(MAX_DEPTH - 2)).is_ok());
     refuses(&nested(MAX_DEPTH - 1), PatternError::TooLarge);
-    refuses(&format!("{})", nested(MAX_DEPTH)), PatternError::UnexpectedParenthesis);
+    refuses(&format!("{})", nested(MAX_DEPTH)), PatternError::UnexpectedParen);
     refuses(&nested(MAX_EXPRESSION_BYTES / 2 - 1), PatternError::TooLarge);
     refuses(r"\pL{1000}", PatternError::TooLarge);
     assert!(Pattern::compile(&"a".repeat(MAX_EXPRESSION_BYTES)).is_ok());
@@ -91,7 +91,7 @@ fn size_and_depth_are_bounded() {
 #[track_caller]
 fn fits(piece: &str, count: usize) -> bool {
     let expression = format!("({piece}){{{count}}}");
-    let fits = Pattern::most_bytes(&expression).unwrap() <= MAX_COMPILED_BYTES;
+    let fits = Pattern::max_compiled_bytes(&expression).unwrap() <= MAX_COMPILED_BYTES;
     assert!(!fits || Pattern::compile(&expression).is_ok(), "{expression}");
     fits
 }
@@ -137,7 +137,7 @@ fn what_is_surely_small_enough_compiles() {
     ];
     for piece in pieces.into_iter().map(str::to_owned).chain(classes) {
         let most = (1..=1_000).rev().find(|count| {
-            Pattern::most_bytes(&format!("({piece}){{{count}}}")).is_ok_and(|bytes| bytes <= MAX_COMPILED_BYTES)
+            Pattern::max_compiled_bytes(&format!("({piece}){{{count}}}")).is_ok_and(|bytes| bytes <= MAX_COMPILED_BYTES)
         });
         assert!(fits(&piece, most.unwrap_or(1)), "{piece}");
     }
@@ -158,9 +158,9 @@ fn size_estimates_and_faults_agree_with_compiling() {
     for row in include_str!("../../testdata/go_regexp.jsonl").lines() {
         let row: Value = serde_json::from_str(row).unwrap();
         let expression = row["pattern"].as_str().unwrap();
-        assert_eq!(Pattern::most_bytes(expression).err(), Pattern::compile(expression).err(), "{expression}");
+        assert_eq!(Pattern::max_compiled_bytes(expression).err(), Pattern::compile(expression).err(), "{expression}");
     }
-    assert!(Pattern::most_bytes(r"\pL{1000}").unwrap() > MAX_COMPILED_BYTES);
+    assert!(Pattern::max_compiled_bytes(r"\pL{1000}").unwrap() > MAX_COMPILED_BYTES);
 }
 
 proptest! {
@@ -169,10 +169,10 @@ proptest! {
     #[test]
     fn any_text_is_an_expression_or_an_error(expression in r"[\[\]\\(){}?*+^$|.:<>=PQEdDwWsSbBxpUim0-9,&~a-c_ä-]{0,24}") {
         // The translation never makes what the regex crate refuses for another reason than a bound.
-        let (compiled, most_bytes) = (Pattern::compile(&expression).err(), Pattern::most_bytes(&expression));
+        let (compiled, most_bytes) = (Pattern::compile(&expression).err(), Pattern::max_compiled_bytes(&expression));
         prop_assert!(compiled == Some(PatternError::TooLarge) || compiled == most_bytes.err());
         prop_assert!(compiled != Some(PatternError::TooLarge) || most_bytes.is_ok_and(|bytes| bytes > MAX_COMPILED_BYTES));
-        if compiled == Some(PatternError::CharacterRange) {
+        if compiled == Some(PatternError::InvalidCharRange) {
             prop_assert!(["[", r"\p", r"\P"].iter().any(|class| expression.contains(class)));
         }
     }

@@ -1,11 +1,11 @@
-//! The order in which yaml.v3 writes the keys of a map (its `sorter.go`): numbers before texts, and the numbers inside of texts by
-//! their value.
+//! The order in which yaml.v3 marshals the keys of a map (its `sorter.go`): numbers before strings, and numbers within
+//! strings by their value.
 
 use std::cmp::Ordering;
 
 use crate::value::Value;
 
-/// Sorts as Go's order says. It is no order where numerals are no ASCII digits or numbers are none, which the standard library's sort may not be given.
+/// A merge sort by Go's order. That is no total order for NaN and non-ASCII digits, which the standard library's sort requires.
 pub(crate) fn sort<T>(items: Vec<T>, key: &impl Fn(&T) -> &Value) -> Vec<T> {
     if items.len() < 2 {
         return items;
@@ -61,7 +61,7 @@ fn kind(value: &Value) -> u8 {
         Value::Map(_) => 21,
         Value::List(_) => 23,
         Value::Text(_) => 24,
-        Value::Time(_) => 25,
+        Value::Timestamp(_) => 25,
     }
 }
 
@@ -85,7 +85,7 @@ fn texts(left: &str, right: &str) -> Ordering {
     a.len().cmp(&b.len())
 }
 
-/// Compares the numbers that stand here.
+/// Compares the numbers at this index.
 fn by_value(left: &[char], right: &[char], at: usize) -> Ordering {
     let zero = [left, right].iter().any(|text| text.get(at) == Some(&'0'));
     let before = left.get(..at).unwrap_or_default().iter().rev();
@@ -94,7 +94,7 @@ fn by_value(left: &[char], right: &[char], at: usize) -> Ordering {
     one.cmp(&other)
 }
 
-/// A number's value, and where it ends. Go's is of 64 bits, and goes round.
+/// A number's value and its end. Go's has 64 bits and wraps around.
 fn value(text: &[char], at: usize, in_a_number: bool) -> (i64, usize) {
     let digits = text.iter().skip(at).take_while(|character| character.is_numeric());
     let (mut number, mut end) = (i64::from(in_a_number), at);

@@ -1,12 +1,12 @@
-//! The three things that the library's scanner refuses and yaml.v3's takes. Each is written as the library takes it, where it
-//! was refused, so that nothing else of the text changes.
+//! Three constructs that yaml.v3's scanner accepts and libyaml-safer's refuses. Each is rewritten where it was refused, so
+//! that nothing else in the text changes.
 
 use std::borrow::Cow;
 
-/// Stands for a colon; a character that nobody writes.
+/// A placeholder for a colon; a noncharacter of Unicode.
 pub(super) const COLON: char = '\u{10fffe}';
 
-/// The text with the place mended at which it was refused; `None` where Go refuses it too.
+/// The text with a repair at the offset of the error; `None` if Go refuses it too.
 pub(super) fn repair(text: &str, at: usize, problem: &str, may_mark_colons: bool) -> Option<String> {
     let (before, after) = text.split_at_checked(at)?;
     if problem.ends_with("found unexpected ':'") {
@@ -15,13 +15,13 @@ pub(super) fn repair(text: &str, at: usize, problem: &str, may_mark_colons: bool
         return may_mark_colons.then(|| format!("{before}{COLON}{after}"));
     }
     if problem.ends_with("found unknown escape character") {
-        // The mark is where the scalar begins, or where the escape is.
+        // The mark is at the start of the scalar, or at the escape.
         let escape = at + first_escape(after)?;
         let (before, after) = text.split_at_checked(escape)?;
         return Some(format!("{before}{}", after.strip_prefix('\\')?));
     }
     if problem.ends_with("found character that cannot start any token") {
-        // Behind a `?` or `:` of a block, Go passes over a tab before a comment.
+        // After a `?` or `:` of a block, Go skips a tab before a comment.
         let line = after.split(['\n', '\r']).next().unwrap_or_default();
         let is_comment = line.trim_start_matches([' ', '\t']).starts_with('#');
         let is_behind_a_mark = before.trim_end_matches(' ').ends_with([':', '?']);
@@ -31,7 +31,7 @@ pub(super) fn repair(text: &str, at: usize, problem: &str, may_mark_colons: bool
     None
 }
 
-/// Where the first `\'` of a double-quoted text is; `None` where another escape comes before it that nobody knows.
+/// The offset of the first `\'` in a double-quoted text; `None` if an invalid escape comes before it.
 fn first_escape(text: &str) -> Option<usize> {
     let mut characters = text.char_indices();
     while let Some((at, character)) = characters.next() {

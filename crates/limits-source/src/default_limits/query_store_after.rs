@@ -15,15 +15,15 @@ pub(super) const WANTED: &str = "a duration such as 12h or 1h30m";
 /// # Errors
 /// It is no duration.
 pub(super) fn of_document(name: &str, bytes: &[u8]) -> Result<Option<Duration>, Vec<Problem>> {
-    let tree = Document::parse(name, bytes, MAX_DOCUMENT_BYTES).and_then(|document| document.decode_once());
+    let tree = Document::parse(name, bytes, MAX_DOCUMENT_BYTES).and_then(|document| document.tree());
     let Some(root) = tree.ok().and_then(|tree| tree.root) else { return Ok(None) };
     let field = below(&root, "querier").and_then(|querier| below(querier, "query_store_after"));
-    let Some(Node { place, content: Content::Scalar(scalar) }) = field else { return Ok(None) };
+    let Some(Node { position, content: Content::Scalar(scalar) }) = field else { return Ok(None) };
     if scalar.plain && matches!(&*scalar.text, "" | "~" | "null") {
         return Ok(None);
     }
     let bad = || Problem {
-        line: (place.line > 0).then_some(place.line),
+        line: (position.line > 0).then_some(position.line),
         field: Some("querier.query_store_after".to_owned()),
         ..Problem::of_document(
             Code::BadValue,

@@ -131,21 +131,21 @@ fn nothing_is_restored_over_limits() {
 fn any_changed_missing_or_extra_byte_is_an_error() {
     let text = render_cache(&varied()).expect("a cache");
     let bytes = text.as_bytes();
-    let rejected = |bytes: Vec<u8>, what: &str, place: usize| {
+    let rejected = |bytes: Vec<u8>, what: &str, position: usize| {
         // Whoever reads the file refuses what is no UTF-8.
         if let Ok(text) = String::from_utf8(bytes) {
-            assert!(state().restore(&text).is_err(), "byte {place} {what}");
+            assert!(state().restore(&text).is_err(), "byte {position} {what}");
         }
     };
-    for place in 0..bytes.len() {
+    for position in 0..bytes.len() {
         for bit in 0..8 {
             let mut flipped = bytes.to_vec();
-            flipped[place] ^= 1 << bit;
-            rejected(flipped, "flipped", place);
+            flipped[position] ^= 1 << bit;
+            rejected(flipped, "flipped", position);
         }
-        rejected(bytes[..place].to_vec(), "and what follows cut", place);
-        rejected([&bytes[..place], &bytes[place + 1..]].concat(), "removed", place);
-        rejected([&bytes[..=place], &bytes[place..]].concat(), "doubled", place);
+        rejected(bytes[..position].to_vec(), "and what follows cut", position);
+        rejected([&bytes[..position], &bytes[position + 1..]].concat(), "removed", position);
+        rejected([&bytes[..=position], &bytes[position..]].concat(), "doubled", position);
     }
     rejected([bytes, b"\n"].concat(), "is followed by more", bytes.len());
 }
@@ -222,7 +222,7 @@ prop_compose! {
         source_labels in proptest::collection::vec(any::<String>().prop_map(Arc::from), 0..3),
         texts in [any::<String>(), any::<String>(), any::<String>(), any::<String>()],
         modulus in any::<u64>(),
-        action in proptest::sample::select(RelabelAction::ALL),
+        action in proptest::sample::select(&RelabelAction::ALL),
     ) -> RelabelRule {
         let [separator, target_label, regex, replacement] = texts.map(Arc::from);
         RelabelRule { source_labels: source_labels.into(), separator, target_label, regex, modulus, replacement, action }

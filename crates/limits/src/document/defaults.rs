@@ -1,95 +1,79 @@
-//! The limits of tenants without an override: the `limits:` block of Mimir's main configuration, which is decoded once and
-//! strictly.
+//! The limits of tenants without an override: the `limits:` block of Mimir's main configuration, decoded in one pass.
 
-use go_yaml::Place;
+use std::rc::Rc;
+
+use go_yaml::Position;
 
 use super::entry::{DocumentFormat, Setting, overlay};
-use super::{Loaded, SourceDocument, problem};
+use super::{Loaded, SourceDocument};
 use crate::code::Code;
-use crate::defaults::Defaults;
+use crate::defaults::{Defaults, MimirSettings};
 use crate::fields;
-use crate::problem::{Problem, Severity};
+use crate::problem::{Problem, Problems};
 use crate::schema::{self, MimirVersion};
 use crate::value::{ValueError, mapping};
 use crate::yaml::{Content, Entry, Node, YamlError};
 
-/// Reads the defaults from a `limits:` block, from a whole Mimir configuration file that has one, or from the fields of
-/// such a block alone. Fields that are not named keep the value that they have in `below`: Mimir's built-in one, or that of
-/// its flags.
+/// Reads the defaults from a `limits:` block, a whole Mimir configuration file with one, or the fields of such a block. Other
+/// fields keep their value in `below`: Mimir's built-in one, or that of its flags.
 ///
 /// # Errors
-/// The problems, if the text is no YAML, a value cannot be read, a field is unknown to this version or a rule of Mimir's does
-/// not hold. On success the list has what was passed over.
+/// The problems, if the text is no YAML, a value is unreadable, a field is unknown to this version, or a rule is broken. On
+/// success the problems are only ignored settings.
 pub fn parse_defaults(
     document: &SourceDocument<'_>,
     below: Defaults,
     version: &MimirVersion,
 ) -> Result<(Defaults, Vec<Problem>), Vec<Problem>> {
     let mut loaded = Loaded::default();
-    let defaults = read(document, below, version, &mut loaded);
-    if loaded.rejected { Err(loaded.problems.listed) } else { Ok((defaults, loaded.problems.listed)) }
+    let mut mimir = MimirSettings { defaults: below, version: version.clone() };
+    match read_tree(document, &mut loaded.problems).and_then(|root| fields_of(&root)) {
+        Ok(Some(fields)) => apply(document.name, fields, &mut mimir, &mut loaded),
+        Ok(None) => {
+            let message = "has no limits: block, and Mimir's built-in defaults hold; add one, or leave the file out";
+            loaded.problems.ignore(Code::NoDefaultLimits, document.name, None, message);
+        }
+        Err(error) => loaded.problems.reject(document.name, error),
+    }
+    if loaded.problems.rejected { Err(loaded.problems.listed) } else { Ok((mimir.defaults, loaded.problems.listed)) }
 }
 
-fn read(document: &SourceDocument<'_>, below: Defaults, version: &MimirVersion, loaded: &mut Loaded) -> Defaults {
-    let name = document.name;
-    let decoded = super::parse_document(document).and_then(|parsed| Ok(parsed.decode_once()?));
-    let tree = match decoded {
-        Ok(tree) => tree,
-        Err(error) => {
-            loaded.reject(name, error);
-            return below;
-        }
-    };
-    loaded.report_second_document(name, tree.second_document);
-    for duplicate in &tree.duplicates {
-        loaded.reject_duplicate(name, duplicate);
-    }
-    let Some(root) = tree.root else {
-        // An empty one is mostly a template or a mount that failed.
-        let empty =
-            YamlError::new(Code::NotARuntimeConfiguration, 0, "is empty, which Mimir refuses: write limits: {}");
-        loaded.reject(name, YamlError { mimir: Some("EOF".to_owned()), ..empty });
-        return below;
-    };
-    match mapping(&root, "Mimir's configuration").map(|entries| entries.map(|entries| block(entries))) {
-        Ok(None) => below,
-        Ok(Some(Some(Ok(entries)))) => apply(name, entries, below, version, loaded),
-        Ok(Some(Some(Err(error)))) => {
-            loaded.reject(name, error);
-            below
-        }
-        Ok(Some(None)) => {
-            let message = "has no limits: block, and Mimir's built-in defaults hold; add one, or leave the file out";
-            loaded.report(problem(Code::NoDefaultLimits, name, None, Severity::Ignored, message.to_owned()));
-            below
-        }
-        Err(ValueError(message)) => {
-            loaded.reject(name, YamlError::new(Code::WrongType, root.place.line, message));
-            below
-        }
-    }
+fn read_tree(document: &SourceDocument<'_>, problems: &mut Problems) -> Result<Rc<Node>, YamlError> {
+    let tree = super::parse_document(document)?.tree()?;
+    problems.report_second_document(document.name, tree.second_document);
+    tree.duplicates.iter().for_each(|duplicate| problems.reject_duplicate(document.name, duplicate));
+    tree.root.ok_or_else(|| {
+        // Mostly a template or a mount that failed.
+        let message = "is empty, which Mimir refuses: write limits: {}";
+        YamlError { mimir: Some("EOF".to_owned()), ..YamlError::new(Code::NotARuntimeConfiguration, 0, message) }
+    })
 }
 
 /// The fields of the `limits:` block, or the document's own keys if they are fields; `None` if there is neither.
-fn block(entries: &[Entry]) -> Option<Result<&[Entry], YamlError>> {
+fn fields_of(root: &Node) -> Result<Option<Vec<Entry>>, YamlError> {
+    let error = |line, message| YamlError::new(Code::WrongType, line, message);
+    let entries =
+        mapping(root, "Mimir's configuration").map_err(|ValueError(message)| error(root.position.line, message))?;
+    let entries = entries.unwrap_or_default();
     let Some(limits) = entries.iter().find(|entry| &*entry.key == "limits") else {
-        let bare = entries.is_empty() || entries.iter().any(|entry| fields::find(&entry.key).is_some());
-        return bare.then_some(Ok(entries));
+        let are_fields = entries.is_empty() || entries.iter().any(|entry| fields::find(&entry.key).is_some());
+        return Ok(are_fields.then(|| entries.to_vec()));
     };
-    let error = |ValueError(message)| YamlError::new(Code::WrongType, limits.place.line, format!("limits {message}"));
-    let fields = mapping(&limits.value, "fields with their values").map_err(error);
-    Some(fields.map(|fields| fields.map_or(&[][..], Vec::as_slice)))
+    let fields = mapping(&limits.value, "fields with their values");
+    let fields = fields.map_err(|ValueError(message)| error(limits.position.line, format!("limits {message}")))?;
+    Ok(Some(fields.unwrap_or_default().to_vec()))
 }
 
-fn apply(name: &str, entries: &[Entry], below: Defaults, version: &MimirVersion, loaded: &mut Loaded) -> Defaults {
-    let block = Node { place: Place::default(), content: Content::Mapping(entries.to_vec()) };
-    let (found, rules) = schema::check_limits(&block, version, &below.rules, below.query_store_after);
+/// Puts the fields over the defaults in `mimir`.
+fn apply(name: &str, fields: Vec<Entry>, mimir: &mut MimirSettings, loaded: &mut Loaded) {
+    let settings: Vec<_> = fields.iter().map(|entry| Setting::of_entry(name, entry)).collect();
+    let block = Node { position: Position::default(), content: Content::Mapping(fields) };
+    let (found, rules) = schema::check_limits(&block, mimir);
+    mimir.defaults.rules = rules;
     super::mimir::report(&found, |_| name, "", loaded);
-    let mut limits = below.limits.clone();
-    if !loaded.rejected {
-        let settings: Vec<_> = entries.iter().map(|entry| Setting::of_entry(name, entry)).collect();
-        let findings = overlay(&mut limits, None, &settings, &mut loaded.expressions, DocumentFormat::Mimir);
+    if !loaded.problems.rejected {
+        let limits = &mut mimir.defaults.limits;
+        let findings = overlay(limits, None, &settings, &mut loaded.expressions, DocumentFormat::Mimir);
         loaded.add_findings(findings);
     }
-    Defaults { limits, rules, ..below }
 }

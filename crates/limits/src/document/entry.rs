@@ -18,22 +18,22 @@ pub(super) struct Setting<'d> {
     pub(super) document: &'d str,
     pub(super) line: Option<u64>,
     pub(super) name: Rc<str>,
-    /// `Err` where the value's own text is no YAML; completes a sentence.
+    /// `Err` if the text of a flat key is no YAML; completes a sentence.
     pub(super) value: Result<Rc<Node>, String>,
 }
 
-/// What an entry's settings were found to be.
+/// The result of reading an entry's settings.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    /// Values that cannot be read and rules that do not hold; the entry is not to be used.
+    /// Unreadable values and broken rules, because of which the entry cannot be used.
     pub(super) faults: Vec<Problem>,
-    /// The fields whose values were taken over.
+    /// The fields that were set.
     pub(super) overridden: FieldSet,
-    /// Settings that are passed over.
+    /// Ignored settings.
     pub(super) notes: Vec<Problem>,
 }
 
-/// The kind of document that the fields stand in.
+/// The kind of document that contains the fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DocumentFormat {
     /// Mimir's runtime configuration. The schema has checked names, types and rules, and reported what is wrong.
@@ -42,18 +42,18 @@ pub(super) enum DocumentFormat {
     Flat,
 }
 
-/// Puts the settings over `limits`, the readable ones only, and checks the outcome by Mimir's rules.
+/// Lays the readable settings over `limits`, and checks the result by Mimir's rules.
 pub(super) fn overlay(
     limits: &mut TenantLimits,
     tenant: Option<&str>,
     settings: &[Setting<'_>],
     expressions: &mut ExpressionCache,
-    spelling: DocumentFormat,
+    format: DocumentFormat,
 ) -> Findings {
     let mut findings = Findings::default();
     let mut left_to_mimir = None;
     for setting in settings {
-        let field = match known(setting, settings, spelling) {
+        let field = match known(setting, settings, format) {
             Ok(Some(field)) => field,
             Ok(None) => continue,
             Err((code, message)) => {
@@ -77,24 +77,24 @@ pub(super) fn overlay(
     if limits.metric_relabeling_enabled {
         findings.notes.extend(left_to_mimir);
     }
-    if let (DocumentFormat::Flat, true, Some(first)) = (spelling, findings.faults.is_empty(), settings.first()) {
+    if let (DocumentFormat::Flat, true, Some(first)) = (format, findings.faults.is_empty(), settings.first()) {
         for (name, message) in validate(limits) {
-            let place = settings.iter().find(|setting| &*setting.name == name).unwrap_or(first);
+            let position = settings.iter().find(|setting| &*setting.name == name).unwrap_or(first);
             let message = format!("field {name} {message}");
-            findings.faults.push(place.problem(Code::BrokenRule, tenant, name, Severity::Rejected, message));
+            findings.faults.push(position.problem(Code::BrokenRule, tenant, name, Severity::Rejected, message));
         }
     }
     findings
 }
 
-/// The field that a setting is of; `None` for one that the edge has no use for, an error for one that is passed over.
+/// The field of a setting; `None` if the edge does not use it, an error if it is ignored.
 fn known(
     setting: &Setting<'_>,
     settings: &[Setting<'_>],
-    spelling: DocumentFormat,
+    format: DocumentFormat,
 ) -> Result<Option<&'static Field>, (Code, String)> {
     let name = &setting.name;
-    match (fields::find(name), spelling) {
+    match (fields::find(name), format) {
         (Some(Known::Used { field, alias: false }), _) => Ok(Some(field)),
         (Some(Known::Unused), _) | (_, DocumentFormat::Mimir) => Ok(None),
         (Some(Known::Used { field, alias: true }), DocumentFormat::Flat) => {
@@ -113,7 +113,7 @@ fn known(
     }
 }
 
-/// Takes the setting's value over. With [`Severity::Ignored`] it is in force, and the edge cannot do what it says.
+/// Reads the setting's value. With [`Severity::Ignored`] it is in force, but the edge cannot apply it.
 fn read(
     limits: &mut TenantLimits,
     field: &Field,
@@ -128,15 +128,11 @@ fn read(
 impl<'d> Setting<'d> {
     pub(super) fn of_entry(document: &'d str, entry: &Entry) -> Self {
         let (name, value) = (Rc::clone(&entry.key), Ok(Rc::clone(&entry.value)));
-        Setting { document, line: Some(entry.place.line), name, value }
+        Setting { document, line: Some(entry.position.line), name, value }
     }
 
     fn problem(&self, code: Code, tenant: Option<&str>, field: &str, severity: Severity, message: String) -> Problem {
-        Problem {
-            tenant: tenant.map(str::to_owned),
-            field: Some(field.to_owned()),
-            line: self.line,
-            ..Problem::of_document(code, self.document, severity, message)
-        }
+        let (tenant, field) = (tenant.map(str::to_owned), Some(field.to_owned()));
+        Problem { tenant, field, ..Problem::of_document(code, self.document, severity, message).at(self.line) }
     }
 }

@@ -1,13 +1,13 @@
-//! Mimir's runtime configuration: `overrides: {TENANT: {FIELD: VALUE}}` among other sections (Mimir
-//! `pkg/mimir/runtime_config.go`), of one document or of several that are merged. It is taken whole or refused whole.
+//! Mimir's runtime configuration: `overrides: {TENANT: {FIELD: VALUE}}` and other sections (Mimir
+//! `pkg/mimir/runtime_config.go`), in one document or in several that are merged. It is accepted or refused as a whole.
 
 use go_yaml::{Document, RuntimeConfig};
 
 use super::entry::{DocumentFormat, Setting, overlay};
-use super::{Draft, Loaded, problem, rejection_message, unmatched_reason};
+use super::{Draft, Loaded, unmatched, unmatched_reason};
 use crate::code::Code;
 use crate::defaults::{MimirSettings, override_base};
-use crate::problem::{Problem, Severity};
+use crate::problem::{Problem, Severity, rejection_message};
 use crate::schema::{self, Validation};
 use crate::suggest::nearest;
 use crate::tenant::TenantId;
@@ -20,12 +20,12 @@ const OVERRIDES: &str = "overrides";
 const SECTIONS: [&str; 5] =
     [OVERRIDES, "distributor_limits", "ingester_limits", "multi_kv_config", "ingester_stream_chunks_when_using_blocks"];
 
-/// Whether a mapping's key shows it to be a runtime configuration.
+/// Whether a root key identifies a runtime configuration.
 pub(super) fn is_section(key: &str) -> bool {
     SECTIONS.contains(&key)
 }
 
-/// Why a mapping is no runtime configuration: it has keys, and none of them is Mimir's.
+/// Why a mapping is no runtime configuration: it has keys, and none is Mimir's.
 pub(super) fn mismatch(document: &Document) -> Option<YamlError> {
     let (first, _, line) = document.root_keys().next()?;
     if document.root_keys().any(|(key, ..)| is_section(key)) {
@@ -47,52 +47,51 @@ fn advice(key: &str) -> String {
 pub(super) fn read(documents: Vec<Document>, mimir: &MimirSettings, loaded: &mut Loaded) {
     let mut config = RuntimeConfig::default();
     let names: Vec<_> = documents.iter().map(|document| document.name().to_owned()).collect();
-    // Each is gone once it is taken over: of a large one there is no more than is needed.
+    // Each document is dropped once it is merged, to save memory.
     for document in documents {
         if let Err(error) = config.add(&document) {
-            return loaded.reject(document.name(), error.into());
+            return loaded.problems.reject(document.name(), error.into());
         }
     }
     let name_of = |source: usize| names.get(source).map_or("overrides", String::as_str);
     let root = match config.into_tree() {
         Ok(Some(root)) => root,
         Ok(None) => return,
-        Err(error) => return loaded.reject(name_of(0), error.into()),
+        Err(error) => return loaded.problems.reject(name_of(0), error.into()),
     };
-    let mut found = schema::check(Some(&root), &mimir.version, &mimir.defaults.rules, mimir.defaults.query_store_after);
+    let mut found = schema::check(Some(&root), mimir);
     if is_manifest(&root) {
         let message = "is a Kubernetes manifest: write what its data holds into a file of its own";
         found.faults.truncate(1);
         found.faults.iter_mut().for_each(|fault| fault.message = message.to_owned());
     }
     report(&found, name_of, "load file: ", loaded);
-    if loaded.rejected {
+    if loaded.problems.rejected {
         return;
     }
     let Content::Mapping(sections) = &root.content else { return };
     let overrides = sections.iter().find(|section| &*section.key == OVERRIDES && !section.is_null);
     if let Some(Content::Mapping(tenants)) = overrides.map(|overrides| &overrides.value.content) {
         for tenant in tenants.iter().filter(|tenant| !tenant.is_null) {
-            read_tenant(name_of(tenant.place.source), tenant, mimir, loaded);
+            read_tenant(name_of(tenant.position.source), tenant, mimir, loaded);
         }
     }
 }
 
-/// Reports what the schema found. Mimir names the first fault, or all of a kind: its message goes with the first of our problems.
+/// Reports the faults that the schema check found. Mimir's error, which may contain several, goes with the first problem.
 pub(super) fn report<'d>(found: &Validation, name_of: impl Fn(usize) -> &'d str, prefix: &str, loaded: &mut Loaded) {
     let mut mimir = found.mimir_error().map(|text| format!("{prefix}{text}"));
-    loaded.rejected |= found.rejected;
+    loaded.problems.rejected |= found.rejected;
     loaded.problems.add_unlisted(found.unlisted);
     for fault in &found.faults {
         let is_rejection = fault.severity == Severity::Rejected;
-        let line = Some(fault.place.line).filter(|line| *line > 0);
         let message = if is_rejection { rejection_message(&fault.message) } else { fault.message.clone() };
-        let base = problem(fault.code, name_of(fault.place.source), line, fault.severity, message);
-        loaded.report(Problem {
+        let problem = Problem::of_document(fault.code, name_of(fault.position.source), fault.severity, message);
+        loaded.problems.report(Problem {
             tenant: fault.tenant.as_deref().map(shortened),
             field: fault.field.clone(),
             mimir: if is_rejection { mimir.take() } else { None },
-            ..base
+            ..problem.at(fault.position.line)
         });
     }
 }
@@ -103,29 +102,25 @@ fn is_manifest(root: &Node) -> bool {
 }
 
 fn read_tenant(document: &str, tenant: &Entry, mimir: &MimirSettings, loaded: &mut Loaded) {
-    let Entry { key, place, value, .. } = tenant;
-    let unmatched_reason = unmatched_reason(key);
-    // Mimir takes a tenant without a map for one without an override.
+    let Entry { key, position, value, .. } = tenant;
+    // To Mimir, a tenant without a map has no override.
     let Content::Mapping(fields) = &value.content else {
         loaded.others.push((Box::from(&**key), mimir.defaults.limits.clone()));
         return;
     };
-    let known = TenantId::from(&**key);
     let mut limits = override_base(&mimir.defaults.limits);
     let settings: Vec<_> = fields.iter().map(|field| Setting::of_entry(document, field)).collect();
     let findings =
         overlay(&mut limits, Some(&shortened(key)), &settings, &mut loaded.expressions, DocumentFormat::Mimir);
     let overridden = findings.overridden;
     loaded.add_findings(findings);
-    match unmatched_reason {
+    match unmatched_reason(key) {
         Some(message) => {
-            let line = Some(place.line);
-            let note = problem(Code::UnmatchedTenant, document, line, Severity::Ignored, message);
-            loaded.report(Problem { tenant: Some(shortened(key)), ..note });
+            loaded.problems.report(unmatched(key, document, Some(position.line), message));
             loaded.others.push((Box::from(&**key), limits));
         }
         None => {
-            loaded.drafts.insert(known, Draft { limits, overridden, faults: Vec::new() });
+            loaded.drafts.insert(TenantId::from(&**key), Draft { limits, overridden, faults: Vec::new() });
         }
     }
 }

@@ -58,7 +58,7 @@ fn unknown_keys_are_ignored_beside_flat_keys() {
         ("alertmanager", "route: {receiver: x}"),
         ("team-a.ingestion_rate", "5"),
     ]);
-    assert!(!loaded.rejected);
+    assert!(!loaded.problems.rejected);
     assert_eq!(loaded.problems.listed.len(), 2);
     assert!(loaded.problems.listed.iter().all(|problem| problem.severity == Severity::Ignored));
     assert_eq!(rate(&loaded, "team-a"), Some(5.0));
@@ -67,14 +67,14 @@ fn unknown_keys_are_ignored_beside_flat_keys() {
 #[test]
 fn documents_of_which_none_is_ours_are_refused() {
     let loaded = read_all(&[("README", "hello"), ("alertmanager", "route: {receiver: x}")]);
-    assert!(loaded.rejected);
+    assert!(loaded.problems.rejected);
     assert_eq!(loaded.problems.listed.len(), 2);
 }
 
 #[test]
 fn a_broken_file_beside_flat_keys_is_refused() {
-    assert!(read_all(&[("team-a.ingestion_rate", "5"), ("runtime.yaml", "overrides: [")]).rejected);
-    assert!(read_all(&[("team-a.ingestion_rate", "5"), ("runtime.yaml", "<html></html>")]).rejected);
+    assert!(read_all(&[("team-a.ingestion_rate", "5"), ("runtime.yaml", "overrides: [")]).problems.rejected);
+    assert!(read_all(&[("team-a.ingestion_rate", "5"), ("runtime.yaml", "<html></html>")]).problems.rejected);
 }
 
 #[test]
@@ -90,14 +90,14 @@ fn a_later_document_adds_to_an_earlier_one() {
 #[test]
 fn no_document_at_all_is_no_tenant() {
     let loaded = read_all(&[]);
-    assert!(!loaded.rejected && loaded.drafts.is_empty());
+    assert!(!loaded.problems.rejected && loaded.drafts.is_empty());
 }
 
 #[test]
 fn a_document_over_the_cap_is_refused_unread() {
     let text = " ".repeat(MAX_DOCUMENT_BYTES + 1);
     let loaded = read_all(&[("runtime.yaml", &text)]);
-    assert!(loaded.rejected && loaded.problems.listed[0].message.contains("16777217 bytes"));
+    assert!(loaded.problems.rejected && loaded.problems.listed[0].message.contains("16777217 bytes"));
 }
 
 #[test]

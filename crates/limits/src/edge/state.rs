@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::document::{Draft, Loaded, read};
 use super::{EdgeConfig, EdgePolicy, Entry};
 use crate::document::SourceDocument;
-use crate::mode::Mode;
+use crate::model::Mode;
 use crate::problem::{Problem, Problems, Severity};
 use crate::tenant::TenantId;
 
@@ -14,20 +14,20 @@ use crate::tenant::TenantId;
 #[derive(Debug)]
 pub struct EdgeConfigState {
     current: Arc<EdgeConfig>,
-    /// Whether there has been a good document.
+    /// Whether a document was accepted.
     read: bool,
 }
 
-/// What a document did.
+/// The result of applying a document.
 #[derive(Debug, Clone)]
 pub struct EdgeConfigApplied {
     /// The configuration now in force.
     pub config: Arc<EdgeConfig>,
     /// Whether `config` is a new one; true for the first good document whatever it says.
     pub changed: bool,
-    /// Whether the document was taken, but for entries with faults; false where it was refused.
+    /// Whether the document was accepted, possibly without invalid entries; false if it was refused.
     pub accepted: bool,
-    /// Everything found wrong, in the order of the lines; at most [`crate::MAX_PROBLEMS`].
+    /// The problems, in the order of the lines; at most [`crate::MAX_PROBLEMS`].
     pub problems: Vec<Problem>,
 }
 
@@ -38,8 +38,7 @@ impl Default for EdgeConfigState {
 }
 
 impl EdgeConfigState {
-    /// Nothing read yet: everybody is in shadow, because what the operator wants is not known and shadow originates no
-    /// answer.
+    /// No document yet: all tenants are in shadow, where the edge denies nothing.
     #[must_use]
     pub fn new() -> Self {
         let shadow = EdgePolicy { mode: Mode::Shadow, ..EdgePolicy::default() };
@@ -57,12 +56,12 @@ impl EdgeConfigState {
     /// A refused document changes nothing. A tenant whose entry has a fault keeps the policy of its last good entry,
     /// defaults of that time included, and is in shadow where it had none.
     pub fn apply(&mut self, name: &str, text: &str) -> EdgeConfigApplied {
-        let Loaded { default, drafts, mut problems, rejected } = read(&SourceDocument::new(name, text));
+        let Loaded { default, drafts, mut problems } = read(&SourceDocument::new(name, text));
+        let rejected = problems.rejected;
         let mut changed = false;
         if rejected {
-            for fault in drafts.into_values().flat_map(|draft| draft.faults) {
-                problems.push_fault(fault, Severity::Kept, "nothing changes while the document is refused");
-            }
+            let faults = drafts.into_values().flat_map(|draft| draft.faults).collect();
+            problems.push_faults(faults, Severity::Kept, "nothing changes while the document is refused");
         } else {
             let tenants: BTreeMap<_, _> =
                 drafts.into_iter().map(|(id, draft)| self.settle(id, draft, &mut problems)).collect();
@@ -77,11 +76,7 @@ impl EdgeConfigState {
             return (id, Entry { policy: draft.policy, good: true });
         }
         let last_good = self.current.tenants.get(&id).copied().filter(|entry| entry.good);
-        let (severity, outcome) = match last_good {
-            Some(_) => (Severity::Kept, "the tenant keeps its last good settings"),
-            None => (Severity::Shadowed, "the tenant is in shadow until this is mended"),
-        };
-        draft.faults.into_iter().for_each(|fault| problems.push_fault(fault, severity, outcome));
+        problems.push_unusable(draft.faults, last_good.is_some(), "settings");
         let shadowed = Entry { policy: EdgePolicy { mode: Mode::Shadow, ..draft.policy }, good: false };
         (id, last_good.unwrap_or(shadowed))
     }

@@ -119,13 +119,13 @@ fn a_bad_entry_keeps_the_policy_or_shadows() {
     assert!(!again.changed);
     assert_eq!(severities(&again), [Severity::Kept, Severity::Shadowed], "a shadowed entry is no good one");
 
-    let mended = apply(&mut state, "tenants: {a: {}, b: {mode: enforce}}");
-    assert_eq!(mended.problems, []);
-    assert_eq!([mended.config.tenant("a"), mended.config.tenant("b")], [Some(&ENFORCE); 2]);
+    let fixed = apply(&mut state, "tenants: {a: {}, b: {mode: enforce}}");
+    assert_eq!(fixed.problems, []);
+    assert_eq!([fixed.config.tenant("a"), fixed.config.tenant("b")], [Some(&ENFORCE); 2]);
 }
 
 #[test]
-fn a_mended_fault_is_a_change() {
+fn a_fixed_fault_is_a_change() {
     let mut state = EdgeConfigState::new();
     apply(&mut state, "tenants: {a: {mode: shadw}}");
     assert!(apply(&mut state, "tenants: {a: {mode: shadow}}").changed);

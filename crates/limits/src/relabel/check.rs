@@ -1,4 +1,4 @@
-//! What the rules of `metric_relabel_configs` come to, beyond the types of their settings: those for which Mimir refuses the
+//! Checks the rules of `metric_relabel_configs`, beyond the types of their settings: finds those for which Mimir refuses the
 //! document (Prometheus `Regexp.UnmarshalYAML` in `model/relabel/relabel.go`, `LabelName.UnmarshalYAML` in its common
 //! `model/labels.go`), and those that Mimir loads and the edge cannot run.
 
@@ -11,22 +11,22 @@ use super::{RelabelAction, RelabelRule};
 use crate::problem::Severity;
 use crate::value::ValueError;
 
-/// How many expressions are compiled for one set of documents to learn whether they are too large. One may take a tenth of a second, and documents wait for
-/// each other: of a hundred such expressions the others count as small enough until they are compiled to run.
+/// The most expressions that are compiled for one set of documents to learn whether they are too large. One may take a tenth of
+/// a second, and documents wait for each other. The others count as small enough until they are compiled to run.
 const MAX_COMPILED_PER_LOAD: usize = 4;
 
-/// What is wrong with expressions, each checked once, however many tenants have it.
+/// The faults of expressions, each checked once for all tenants.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct ExpressionCache {
     faults: HashMap<Arc<str>, Option<PatternError>>,
-    /// What was found by compiling, in documents before these too.
+    /// The results of compiling, including those for earlier documents.
     pub(crate) compiled: HashMap<Arc<str>, Option<PatternError>>,
-    /// How many of these documents were compiled.
+    /// How many expressions of these documents were compiled.
     count: usize,
 }
 
 impl ExpressionCache {
-    /// For the documents after those that these are of.
+    /// The cache for the next documents.
     pub(crate) fn next(self) -> Self {
         let faults = self.faults;
         let in_use = self.compiled.into_iter().filter(|(expression, _)| faults.contains_key(expression));
@@ -37,7 +37,7 @@ impl ExpressionCache {
         if let Some(known) = self.faults.get(expression) {
             return *known;
         }
-        let fault = match Pattern::most_bytes(expression) {
+        let fault = match Pattern::max_compiled_bytes(expression) {
             Err(error) => Some(error),
             Ok(bytes) if bytes <= MAX_COMPILED_BYTES => None,
             Ok(_) => self.compile(expression),
@@ -81,7 +81,7 @@ fn check_rule(rule: &RelabelRule, expressions: &mut ExpressionCache) -> Result<(
         return Err((Severity::Rejected, "with an empty name in source_labels: remove it".to_owned()));
     }
     match expressions.fault(&rule.regex) {
-        // Whether Mimir takes it is not known.
+        // Whether Mimir accepts it is not known.
         Some(error @ PatternError::TooLarge) => Err((Severity::Ignored, format!("whose regex {error}; {LEFT}"))),
         Some(error) => Err((Severity::Rejected, format!("whose regex {error}"))),
         None if rule.action == RelabelAction::HashMod && rule.modulus == 0 => {

@@ -1,8 +1,8 @@
-//! How Go words what it finds wrong: its quoted strings, and yaml.v3's errors of types.
+//! Go's error texts: quoted strings, and yaml.v3's type errors.
 
 use std::fmt::Write;
 
-use go_yaml::{Content, Node, Place, resolve};
+use go_yaml::{Content, Node, Position, resolve};
 
 /// A string as Go's `%q` writes it.
 pub(crate) fn quote(text: &str) -> String {
@@ -33,7 +33,7 @@ pub(crate) fn quote(text: &str) -> String {
     quoted
 }
 
-/// Go and Rust take the same classes of characters for printable. A letter in front keeps Rust from escaping an accent that would stand alone.
+/// Go and Rust agree on the printable characters. A letter in front keeps Rust from escaping a combining character.
 fn is_printable(character: char) -> bool {
     if character.is_ascii() {
         return !character.is_ascii_control();
@@ -46,23 +46,23 @@ fn is_printable(character: char) -> bool {
     pair.escape_debug().nth(1) != Some('\\')
 }
 
-/// The line that Mimir's errors name.
-pub(super) fn line(place: Place) -> u64 {
-    if place.encoded_line == 0 { place.line } else { place.encoded_line }
+/// The line in Mimir's errors.
+pub(super) fn line(position: Position) -> u64 {
+    if position.encoded_line == 0 { position.line } else { position.encoded_line }
 }
 
-/// What yaml.v3 says of a node that a type cannot hold (its `terror`); long values are cut.
+/// yaml.v3's error for a node that a type cannot hold (its `terror`); long values are truncated.
 pub(super) fn type_error(node: &Node, go: &str) -> String {
     let value = match &node.content {
         Content::Scalar(scalar) if scalar.text.len() > 10 => {
-            // Cut by bytes, as Go does.
+            // By bytes, as in Go.
             let start = scalar.text.as_bytes().get(..7).unwrap_or_default();
             format!(" `{}...`", String::from_utf8_lossy(start))
         }
         Content::Scalar(scalar) => format!(" `{}`", scalar.text),
         _ => String::new(),
     };
-    format!("line {}: cannot unmarshal {}{value} into {go}", line(node.place), tag(node))
+    format!("line {}: cannot unmarshal {}{value} into {go}", line(node.position), tag(node))
 }
 
 /// The short tag that yaml.v3 gives a node.

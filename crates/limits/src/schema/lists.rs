@@ -1,25 +1,24 @@
-//! What Mimir asks of a list as a whole, beyond the types of its items.
+//! Mimir's rules over lists, beyond the types of their items.
 
 use std::collections::HashSet;
 
 use go_regexp::{Pattern, PatternError, SyntaxError};
-use go_yaml::{Content, Entry, Node, Place};
+use go_yaml::{Content, Entry, Node, Position};
 
 use super::go::quote;
-use super::scalar::{as_bool, as_text};
 use crate::code::Code;
-use crate::value::{is_null, quote as quoted, shortened};
+use crate::value::{as_bool, as_text, is_null, quote as quoted, shortened};
 
-/// The first thing that is wrong with a list.
+/// The first broken rule of a list.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ListViolation {
     pub(super) code: Code,
     /// Completes a sentence that begins with the field's name.
     pub(super) predicate: String,
-    /// Mimir's words.
+    /// Mimir's error.
     pub(super) go: String,
-    /// The item that is wrong.
-    pub(super) place: Place,
+    /// The faulty item.
+    pub(super) position: Position,
 }
 
 fn items(node: &Node) -> impl Iterator<Item = &Node> {
@@ -30,12 +29,12 @@ fn items(node: &Node) -> impl Iterator<Item = &Node> {
     items.iter().map(|item| &**item)
 }
 
-/// The items that are left once Go has left the nulls out.
+/// The items without nulls, which Go skips.
 fn kept(node: &Node) -> impl Iterator<Item = &Node> {
     items(node).filter(|item| !is_null(item))
 }
 
-/// What a setting of an item says; nothing where it is null.
+/// The value of a setting of an item, unless it is null.
 fn setting<'n>(item: &'n Node, name: &str) -> Option<&'n Node> {
     let Content::Mapping(entries) = &item.content else { return None };
     entries.iter().find(|Entry { key, is_null, .. }| !is_null && **key == *name).map(|entry| &*entry.value)
@@ -45,14 +44,14 @@ fn text<'n>(item: &'n Node, name: &str) -> &'n str {
     setting(item, name).and_then(as_text).unwrap_or_default()
 }
 
-/// A null is a rule that is nothing, and not left out.
+/// Go does not skip a null in this list, and Mimir refuses it.
 pub(super) fn relabel(node: &Node) -> Option<ListViolation> {
     let (index, item) = items(node).enumerate().find(|(_, item)| is_null(item))?;
     Some(ListViolation {
         code: Code::BrokenRule,
         predicate: format!("has nothing as its item [{index}]: remove it"),
         go: "invalid metric_relabel_configs".to_owned(),
-        place: item.place,
+        position: item.position,
     })
 }
 
@@ -78,7 +77,7 @@ pub(super) fn cost_attribution(node: &Node) -> Option<ListViolation> {
             code: Code::BrokenRule,
             predicate: format!("has in its item [{index}] {predicate}"),
             go: format!("{go}: {label}"),
-            place: item.place,
+            position: item.position,
         });
     }
     None
@@ -91,7 +90,7 @@ pub(super) fn blocked_queries(node: &Node) -> Option<ListViolation> {
             code,
             predicate: format!("has in its item [{index}] {predicate}"),
             go: format!("blocked_queries[{index}]: {go}"),
-            place: item.place,
+            position: item.position,
         };
         if pattern.trim().is_empty() {
             let predicate = "no pattern: write the query that is blocked".to_owned();

@@ -1,4 +1,4 @@
-//! Matchers of a tracker of active series: Alertmanager's classic list (its `pkg/labels/parse.go`), `{a="b", c=~"d|e"}`.
+//! The matchers of an active series tracker: Alertmanager's classic syntax (its `pkg/labels/parse.go`), `{a="b", c=~"d|e"}`.
 
 use super::scalar::check_regexp;
 use super::{Issue, MimirError};
@@ -8,7 +8,7 @@ use crate::value::{quote, shortened};
 /// What Go's `\s` matches.
 const SPACES: [char; 5] = ['\t', '\n', '\u{c}', '\r', ' '];
 
-/// Says what is wrong with the matchers of the tracker `name`.
+/// Checks the matchers of the tracker `name`.
 pub(super) fn check(name: &str, text: &str) -> Result<(), Issue> {
     let ends = |Issue { code, predicate, mimir }: Issue| {
         let mimir = mimir.map(|error| match error {
@@ -20,17 +20,17 @@ pub(super) fn check(name: &str, text: &str) -> Result<(), Issue> {
     tokens(text).iter().try_for_each(|token| check_one(token)).map_err(ends)
 }
 
-/// The parts between the commas that are not in quotes; a last one without text is none.
+/// The parts between unquoted commas, without an empty last one.
 fn tokens(text: &str) -> Vec<&str> {
     let text = text.strip_prefix('{').unwrap_or(text);
     let text = text.strip_suffix('}').unwrap_or(text);
     let (mut tokens, mut start, mut in_quotes, mut escaped) = (Vec::new(), 0, false, false);
-    for (place, character) in text.char_indices() {
+    for (at, character) in text.char_indices() {
         match character {
             ',' if in_quotes => {}
             ',' => {
-                tokens.extend(text.get(start..place));
-                start = place + 1;
+                tokens.extend(text.get(start..at));
+                start = at + 1;
             }
             '"' => {
                 in_quotes ^= !escaped;
@@ -65,7 +65,7 @@ fn issue(predicate: String, go: String) -> Issue {
     Issue { code: Code::BadExpression, predicate, mimir: Some(MimirError::Fatal(go)) }
 }
 
-/// Alertmanager compiles the expression in a group, and Mimir then compiles it alone, which it expects to work.
+/// Alertmanager compiles the expression in a group. Mimir then compiles it alone, and panics on an error.
 fn check_expression(value: &str) -> Result<(), Issue> {
     let has = |issue: Issue| Issue { predicate: format!("has the expression that {}", issue.predicate), ..issue };
     check_regexp(&format!("^(?:{value})$"), value).map_err(has)?;
@@ -76,7 +76,7 @@ fn check_expression(value: &str) -> Result<(), Issue> {
     })
 }
 
-/// The operator and the value as written, if there is a name, an operator and anything.
+/// The operator and the value as written, if the token has a name and an operator.
 fn split(token: &str) -> Option<(&str, &str)> {
     let token = token.trim_matches(SPACES);
     let is_of_name = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | ':');
@@ -90,7 +90,7 @@ fn split(token: &str) -> Option<(&str, &str)> {
     Some((operator, value.trim_matches(SPACES)))
 }
 
-/// The value that is meant; `None` where a quote stands elsewhere than around it.
+/// The unquoted value; `None` if a quote is elsewhere than around it.
 fn unescape(written: &str) -> Option<String> {
     let (text, mut expects_quote) = match written.strip_prefix('"') {
         Some(text) => (text, true),
@@ -98,7 +98,7 @@ fn unescape(written: &str) -> Option<String> {
     };
     let last = text.len().saturating_sub(1);
     let (mut value, mut escaped) = (String::with_capacity(text.len()), false);
-    for (place, character) in text.char_indices() {
+    for (at, character) in text.char_indices() {
         if std::mem::take(&mut escaped) {
             match character {
                 'n' => value.push('\n'),
@@ -108,8 +108,8 @@ fn unescape(written: &str) -> Option<String> {
             continue;
         }
         match character {
-            '\\' if place < last => escaped = true,
-            '"' if !expects_quote || place < last => return None,
+            '\\' if at < last => escaped = true,
+            '"' if !expects_quote || at < last => return None,
             '"' => expects_quote = false,
             _ => value.push(character),
         }

@@ -1,4 +1,4 @@
-//! What to say of a field that Mimir does not have.
+//! Messages for unknown fields.
 
 use super::MimirVersion;
 use super::table::{self, Object};
@@ -14,7 +14,7 @@ pub(super) struct Unknown {
     pub(super) message: String,
 }
 
-/// Judges the field `name` that `object` does not have; `path` is where it stands.
+/// The fault of the unknown field `name` of `object`, at `path`.
 pub(super) fn unknown(name: &str, path: &str, object: &Object, version: &MimirVersion) -> Unknown {
     let is_top = std::ptr::eq(object, table::root());
     let is_limit = table::limits().is_some_and(|limits| std::ptr::eq(object, limits));

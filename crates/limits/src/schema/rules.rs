@@ -1,92 +1,101 @@
-//! What Mimir asks of a tenant's limits as a whole (Mimir `pkg/util/validation/limits.go`, `Validate`), in its order.
+//! Mimir's rules over all limits of a tenant (`Validate` in Mimir's `pkg/util/validation/limits.go`), in its order.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use go_yaml::{Content, Node, Place};
+use go_yaml::{Content, Node, Position};
 
 use super::go::quote;
 use super::lists::{self, ListViolation};
-use super::scalar::{as_bool, as_float, as_int, as_text};
 use super::{Issue, MimirError};
 use crate::code::Code;
-use crate::duration::{parse, render};
-use crate::model::TenantLimits;
-use crate::value::{quote as quoted, shortened};
+use crate::duration::render;
+use crate::model::{LabelValueStrategy, NameScheme, TenantLimits};
+use crate::value::{FieldValue, quote as quoted, shortened};
 
-/// The settings that Mimir's rules look at, as one entry has them or Mimir's own limits.
-///
-/// They are more than [`crate::TenantLimits`] holds: a tenant's entry is read over them, and refused where the outcome breaks
-/// a rule.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RuleSettings {
-    otel_strategy: Arc<str>,
-    name_scheme: Arc<str>,
-    otel_suffixes: bool,
-    chunks_multiplier: f64,
-    read_consistency: Arc<str>,
-    // Durations are in nanoseconds, as Go adds them.
-    ha_update: i64,
-    ha_jitter: i64,
-    ha_failover: i64,
-    length_strategy: Arc<str>,
-    max_label_value_length: i64,
-    compaction_percentage: i64,
-    max_trackers: i64,
-    trackers: usize,
-    query_ingesters_within: i64,
-    relabel: Option<ListViolation>,
-    cost_attribution: Option<ListViolation>,
-    blocked_queries: Option<ListViolation>,
+/// Defines the settings that rules look at, each under Mimir's name of its field: `values`, which are read as the limits are,
+/// and what is `derived` from a field.
+macro_rules! rule_settings {
+    (values { $($value:ident: $kind:ty = $default:expr,)* } derived { $($derived:ident: $type:ty = $set:expr,)* }) => {
+        /// The settings that Mimir's rules look at, as one entry has them or Mimir's own limits.
+        ///
+        /// They are more than [`crate::TenantLimits`] holds: a tenant's entry is laid over them, and refused if the outcome
+        /// breaks a rule.
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct RuleSettings {
+            $($value: $kind,)*
+            $($derived: $type,)*
+        }
+
+        impl Default for RuleSettings {
+            /// Mimir's built-in defaults.
+            fn default() -> Self {
+                RuleSettings { $($value: $default,)* $($derived: <$type>::default(),)* }
+            }
+        }
+
+        impl RuleSettings {
+            /// Takes over a value that its field can hold; ignores other values and fields.
+            pub(super) fn set(&mut self, field: &str, node: &Node) {
+                match field {
+                    $(stringify!($value) => drop(self.$value.read(node)),)*
+                    $(stringify!($derived) => {
+                        let set: fn(&mut $type, &Node) = $set;
+                        set(&mut self.$derived, node);
+                    })*
+                    _ => {}
+                }
+            }
+        }
+    };
 }
 
-const SECOND: i64 = 1_000_000_000;
-
-impl Default for RuleSettings {
-    /// Mimir's built-in defaults.
-    fn default() -> Self {
-        RuleSettings {
-            otel_strategy: "".into(),
-            name_scheme: "legacy".into(),
-            otel_suffixes: false,
-            chunks_multiplier: 0.0,
-            read_consistency: "eventual".into(),
-            ha_update: 15 * SECOND,
-            ha_jitter: 5 * SECOND,
-            ha_failover: 30 * SECOND,
-            length_strategy: "error".into(),
-            max_label_value_length: 2048,
-            compaction_percentage: 15,
-            max_trackers: 0,
-            trackers: 0,
-            query_ingesters_within: 13 * 3600 * SECOND,
-            relabel: None,
-            cost_attribution: None,
-            blocked_queries: None,
-        }
+rule_settings! {
+    values {
+        early_head_compaction_min_estimated_series_reduction_percentage: i64 = 15,
+        ha_tracker_failover_timeout: Duration = Duration::from_secs(30),
+        ha_tracker_update_timeout: Duration = Duration::from_secs(15),
+        ha_tracker_update_timeout_jitter_max: Duration = Duration::from_secs(5),
+        ingest_storage_read_consistency: Arc<str> = "eventual".into(),
+        label_value_length_over_limit_strategy: LabelValueStrategy = LabelValueStrategy::Error,
+        max_active_series_additional_custom_trackers: i64 = 0,
+        max_estimated_fetched_chunks_per_query_multiplier: f64 = 0.0,
+        max_label_value_length: i64 = 2048,
+        name_validation_scheme: NameScheme = NameScheme::Legacy,
+        otel_metric_suffixes_enabled: bool = false,
+        otel_translation_strategy: Arc<str> = "".into(),
+        query_ingesters_within: Duration = Duration::from_secs(13 * 3600),
+    }
+    derived {
+        active_series_additional_custom_trackers: usize = |count, node| {
+            if let Content::Mapping(entries) = &node.content {
+                *count = entries.iter().filter(|entry| !entry.is_null).count();
+            }
+        },
+        blocked_queries: Option<ListViolation> = |found, node| *found = lists::blocked_queries(node),
+        cost_attribution_labels_structured: Option<ListViolation> = |found, node| *found = lists::cost_attribution(node),
+        metric_relabel_configs: Option<ListViolation> = |found, node| *found = lists::relabel(node),
     }
 }
 
-/// A rule that does not hold.
+/// A broken rule.
 #[derive(Debug)]
 pub(super) struct Violation {
     /// The field to change.
     pub(super) field: &'static str,
     pub(super) issue: Issue,
-    /// The item of a list that is to be changed.
-    pub(super) place: Option<Place>,
+    /// The list item to change.
+    pub(super) position: Option<Position>,
 }
 
-/// The rules that hold for any entry's limits, Mimir's or not, over the fields that the edge reads: each that does not hold, as
-/// the field to change and what is wrong with it.
+/// The broken rules over the fields that the edge reads, each as the field to change and what is wrong with it.
 pub(crate) fn validate(limits: &TenantLimits) -> Vec<(&'static str, String)> {
-    let nanoseconds = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
     let settings = RuleSettings {
-        length_strategy: limits.label_value_length_over_limit_strategy.as_str().into(),
+        label_value_length_over_limit_strategy: limits.label_value_length_over_limit_strategy,
         max_label_value_length: limits.max_label_value_length,
-        ha_update: nanoseconds(limits.ha_tracker_update_timeout),
-        ha_jitter: nanoseconds(limits.ha_tracker_update_timeout_jitter_max),
-        ha_failover: nanoseconds(limits.ha_tracker_failover_timeout),
+        ha_tracker_update_timeout: limits.ha_tracker_update_timeout,
+        ha_tracker_update_timeout_jitter_max: limits.ha_tracker_update_timeout_jitter_max,
+        ha_tracker_failover_timeout: limits.ha_tracker_failover_timeout,
         ..RuleSettings::default()
     };
     let violations = settings.length().into_iter().chain(settings.ha_tracker());
@@ -94,92 +103,47 @@ pub(crate) fn validate(limits: &TenantLimits) -> Vec<(&'static str, String)> {
 }
 
 impl RuleSettings {
-    /// What an entry starts from: of two settings it does not take Mimir's own.
+    /// What an entry starts from: Mimir's own limits, except for two settings.
     pub(super) fn of_entry(&self) -> Self {
-        RuleSettings { name_scheme: "legacy".into(), otel_suffixes: false, ..self.clone() }
+        RuleSettings { name_validation_scheme: NameScheme::Legacy, otel_metric_suffixes_enabled: false, ..self.clone() }
     }
 
-    /// Takes a value over that its field can hold; other fields are passed over.
-    pub(super) fn set(&mut self, field: &str, node: &Node) {
-        match field {
-            "otel_translation_strategy" => set_text(&mut self.otel_strategy, node),
-            "name_validation_scheme" if as_text(node) != Some("") => set_text(&mut self.name_scheme, node),
-            "otel_metric_suffixes_enabled" => self.otel_suffixes = as_bool(node).unwrap_or_default(),
-            "max_estimated_fetched_chunks_per_query_multiplier" => {
-                self.chunks_multiplier = as_float(node).unwrap_or(self.chunks_multiplier);
-            }
-            "ingest_storage_read_consistency" => set_text(&mut self.read_consistency, node),
-            "ha_tracker_update_timeout" => set_duration(&mut self.ha_update, node),
-            "ha_tracker_update_timeout_jitter_max" => set_duration(&mut self.ha_jitter, node),
-            "ha_tracker_failover_timeout" => set_duration(&mut self.ha_failover, node),
-            "label_value_length_over_limit_strategy" => set_text(&mut self.length_strategy, node),
-            "max_label_value_length" => set_int(&mut self.max_label_value_length, node),
-            "early_head_compaction_min_estimated_series_reduction_percentage" => {
-                set_int(&mut self.compaction_percentage, node);
-            }
-            "max_active_series_additional_custom_trackers" => set_int(&mut self.max_trackers, node),
-            "active_series_additional_custom_trackers" => {
-                if let Content::Mapping(entries) = &node.content {
-                    self.trackers = entries.iter().filter(|entry| !entry.is_null).count();
-                }
-            }
-            "query_ingesters_within" => set_duration(&mut self.query_ingesters_within, node),
-            "metric_relabel_configs" => self.relabel = lists::relabel(node),
-            "cost_attribution_labels_structured" => self.cost_attribution = lists::cost_attribution(node),
-            "blocked_queries" => self.blocked_queries = lists::blocked_queries(node),
-            _ => {}
-        }
-    }
-
-    /// Every rule that does not hold, in the order in which Mimir looks at them. The last two are looked at once the whole
-    /// document is read.
+    /// The broken rules, in Mimir's order. Mimir checks the last two after decoding the whole document.
     pub(super) fn violations(&self, query_store_after: Duration) -> Vec<Violation> {
         let now = [
             self.otel(),
-            self.list("metric_relabel_configs", &self.relabel, MimirError::Fatal),
+            list("metric_relabel_configs", &self.metric_relabel_configs, MimirError::Fatal),
             self.multiplier(),
             self.consistency(),
             self.ha_tracker(),
             self.length(),
-            self.list("cost_attribution_labels_structured", &self.cost_attribution, MimirError::Fatal),
+            list("cost_attribution_labels_structured", &self.cost_attribution_labels_structured, MimirError::Fatal),
             self.compaction(),
             self.custom_trackers(),
         ];
-        let afterwards = [
-            self.list("blocked_queries", &self.blocked_queries, MimirError::Validation),
-            self.ingesters(query_store_after),
-        ];
+        let afterwards =
+            [list("blocked_queries", &self.blocked_queries, MimirError::Validation), self.ingesters(query_store_after)];
         now.into_iter().chain(afterwards).flatten().collect()
     }
 
-    fn list(
-        &self,
-        field: &'static str,
-        broken: &Option<ListViolation>,
-        error: fn(String) -> MimirError,
-    ) -> Option<Violation> {
-        let ListViolation { code, predicate, go, place } = broken.clone()?;
-        let issue = Issue { code, predicate, mimir: Some(error(go)) };
-        Some(Violation { field, issue, place: Some(place) })
-    }
-
     fn otel(&self) -> Option<Violation> {
-        let (scheme, suffixes) = match &*self.otel_strategy {
-            "UnderscoreEscapingWithoutSuffixes" => ("legacy", false),
-            "UnderscoreEscapingWithSuffixes" => ("legacy", true),
-            "NoUTF8EscapingWithSuffixes" => ("utf8", true),
-            "NoTranslation" => ("utf8", false),
+        let (scheme, suffixes) = match &*self.otel_translation_strategy {
+            "UnderscoreEscapingWithoutSuffixes" => (NameScheme::Legacy, false),
+            "UnderscoreEscapingWithSuffixes" => (NameScheme::Legacy, true),
+            "NoUTF8EscapingWithSuffixes" => (NameScheme::Utf8, true),
+            "NoTranslation" => (NameScheme::Utf8, false),
             _ => return None,
         };
-        let (needed, rule) = if *self.name_scheme != *scheme {
+        let (needed, rule) = if self.name_validation_scheme != scheme {
+            let scheme = scheme.as_str();
             (format!("name_validation_scheme {scheme}"), format!("validation scheme is {scheme}"))
-        } else if self.otel_suffixes != suffixes {
+        } else if self.otel_metric_suffixes_enabled != suffixes {
             let state = if suffixes { "enabled" } else { "disabled" };
             (format!("otel_metric_suffixes_enabled {suffixes}"), format!("metric suffixes are {state}"))
         } else {
             return None;
         };
-        let strategy = &self.otel_strategy;
+        let strategy = &self.otel_translation_strategy;
         broken(
             "otel_translation_strategy",
             format!("is {strategy}, which needs {needed}: write that into the same entry, which does not inherit it"),
@@ -188,7 +152,7 @@ impl RuleSettings {
     }
 
     fn multiplier(&self) -> Option<Violation> {
-        let value = self.chunks_multiplier;
+        let value = self.max_estimated_fetched_chunks_per_query_multiplier;
         if !(value < 1.0 && value != 0.0) {
             return None;
         }
@@ -202,7 +166,7 @@ impl RuleSettings {
     }
 
     fn consistency(&self) -> Option<Violation> {
-        let value = &*self.read_consistency;
+        let value = &*self.ingest_storage_read_consistency;
         if matches!(value, "strong" | "eventual") {
             return None;
         }
@@ -214,15 +178,22 @@ impl RuleSettings {
     }
 
     fn ha_tracker(&self) -> Option<Violation> {
-        if self.ha_update <= 0 && self.ha_failover <= 0 {
+        let [update, jitter, failover] = [
+            self.ha_tracker_update_timeout,
+            self.ha_tracker_update_timeout_jitter_max,
+            self.ha_tracker_failover_timeout,
+        ]
+        .map(|duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX));
+        if update == 0 && failover == 0 {
             return None;
         }
         // Go's sum of three huge durations is negative, and then every failover is long enough.
-        let least = self.ha_update.wrapping_add(self.ha_jitter).wrapping_add(SECOND);
-        if self.ha_failover >= least {
+        let least = update.wrapping_add(jitter).wrapping_add(1_000_000_000);
+        if failover >= least {
             return None;
         }
-        let [update, jitter, failover, least] = [self.ha_update, self.ha_jitter, self.ha_failover, least].map(shown);
+        let [update, jitter, failover, least] = [update, jitter, failover, least]
+            .map(|nanoseconds| render(Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default())));
         broken(
             "ha_tracker_failover_timeout",
             format!(
@@ -238,10 +209,11 @@ impl RuleSettings {
     fn length(&self) -> Option<Violation> {
         /// The length of `(hash:` + 64 hex digits + `)`, which replaces a value or its end.
         const HASH_BYTES: i64 = 71;
-        let (strategy, length) = (&*self.length_strategy, self.max_label_value_length);
-        if !matches!(strategy, "truncate" | "drop") || length >= HASH_BYTES {
+        let (strategy, length) = (self.label_value_length_over_limit_strategy, self.max_label_value_length);
+        if strategy == LabelValueStrategy::Error || length >= HASH_BYTES {
             return None;
         }
+        let strategy = strategy.as_str();
         broken(
             "max_label_value_length",
             format!(
@@ -256,7 +228,7 @@ impl RuleSettings {
     }
 
     fn compaction(&self) -> Option<Violation> {
-        let value = self.compaction_percentage;
+        let value = self.early_head_compaction_min_estimated_series_reduction_percentage;
         if (0..=100).contains(&value) {
             return None;
         }
@@ -270,7 +242,8 @@ impl RuleSettings {
 
     fn custom_trackers(&self) -> Option<Violation> {
         const FIELD: &str = "active_series_additional_custom_trackers";
-        let (count, limit) = (self.trackers, self.max_trackers);
+        let (count, limit) =
+            (self.active_series_additional_custom_trackers, self.max_active_series_additional_custom_trackers);
         let failed = |reason| format!("{FIELD} validation failed: {reason}");
         if limit < 0 {
             return broken(
@@ -292,15 +265,15 @@ impl RuleSettings {
     }
 
     fn ingesters(&self, query_store_after: Duration) -> Option<Violation> {
-        let within = u128::try_from(self.query_ingesters_within).unwrap_or_default();
-        if within == 0 || query_store_after.is_zero() || within > query_store_after.as_nanos() {
+        let within = self.query_ingesters_within;
+        if within.is_zero() || query_store_after.is_zero() || within > query_store_after {
             return None;
         }
         let issue = Issue {
             code: Code::BrokenRule,
             predicate: format!(
                 "is {}, not longer than -querier.query-store-after {}: write a longer one, or 0",
-                shown(self.query_ingesters_within),
+                render(within),
                 render(query_store_after)
             ),
             mimir: Some(MimirError::Validation(
@@ -309,32 +282,17 @@ impl RuleSettings {
                     .to_owned(),
             )),
         };
-        Some(Violation { field: "query_ingesters_within", issue, place: None })
+        Some(Violation { field: "query_ingesters_within", issue, position: None })
     }
 }
 
 fn broken(field: &'static str, predicate: String, go: String) -> Option<Violation> {
     let issue = Issue { code: Code::BrokenRule, predicate, mimir: Some(MimirError::Fatal(go)) };
-    Some(Violation { field, issue, place: None })
+    Some(Violation { field, issue, position: None })
 }
 
-fn shown(nanoseconds: i64) -> String {
-    render(Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default()))
-}
-
-// A null leaves what was there.
-
-fn set_text(setting: &mut Arc<str>, node: &Node) {
-    if let Some(text) = as_text(node) {
-        *setting = text.into();
-    }
-}
-
-fn set_int(setting: &mut i64, node: &Node) {
-    *setting = as_int(node).unwrap_or(*setting);
-}
-
-fn set_duration(setting: &mut i64, node: &Node) {
-    let read = as_text(node).and_then(|text| i64::try_from(parse(text).ok()?.as_nanos()).ok());
-    *setting = read.unwrap_or(*setting);
+fn list(field: &'static str, broken: &Option<ListViolation>, error: fn(String) -> MimirError) -> Option<Violation> {
+    let ListViolation { code, predicate, go, position } = broken.clone()?;
+    let issue = Issue { code, predicate, mimir: Some(error(go)) };
+    Some(Violation { field, issue, position: Some(position) })
 }

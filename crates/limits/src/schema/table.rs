@@ -1,19 +1,19 @@
-//! The schema itself: which fields there are, of which kinds, as [`mimir-3.1.tsv`](../mimir-3.1.tsv) lists them.
+//! The schema: the fields and their kinds, from [`mimir-3.1.tsv`](../mimir-3.1.tsv).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use super::scalar::{SCALARS, Scalar};
 
-/// What a mapping with fixed names is.
+/// A mapping with fixed names: a Go struct.
 #[derive(Debug, Default)]
 pub(super) struct Object {
-    /// Go's name of the type, which Mimir's errors show.
+    /// Go's name of the type, for Mimir's errors.
     pub(super) go: &'static str,
     pub(super) fields: HashMap<&'static str, Kind>,
 }
 
-/// What a value is.
+/// The kind of a value.
 #[derive(Debug)]
 pub(super) enum Kind {
     Scalar(&'static Scalar),
@@ -23,7 +23,7 @@ pub(super) enum Kind {
         go: &'static str,
         item: Box<Kind>,
     },
-    /// A mapping with any names; `go` is Go's name of its type.
+    /// A mapping with any names: a Go map; `go` is Go's name of its type.
     Map {
         go: &'static str,
         value: Box<Kind>,
@@ -31,7 +31,7 @@ pub(super) enum Kind {
     },
 }
 
-/// What the names of a map are, and what is asked of it as a whole.
+/// What the names of a map are, which decides on its rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MapOf {
     Anything,
@@ -63,7 +63,7 @@ pub(super) fn root() -> &'static Object {
     &ROOT
 }
 
-/// What one tenant has, and Mimir's `limits:` block.
+/// The limits of a tenant, and of Mimir's `limits:` block.
 pub(super) fn limits() -> Option<&'static Object> {
     match ROOT.fields.get("overrides")? {
         Kind::Map { value, of: MapOf::Tenants, .. } => match &**value {
@@ -74,7 +74,7 @@ pub(super) fn limits() -> Option<&'static Object> {
     }
 }
 
-/// Whether this is a limit of a release before or after this one, or a setting of Mimir that is no limit.
+/// Whether this is a limit of another release, or a setting of Mimir that is no limit.
 pub(super) fn is_of_another_release(name: &str) -> bool {
     OTHER_RELEASES.contains(name)
 }

@@ -3,10 +3,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use go_yaml::{Content, Document, Node, Place, RuntimeConfig};
+use go_yaml::{Content, Document, Node, Position, RuntimeConfig};
 use proptest::prelude::*;
 
 use super::*;
+use crate::defaults::Defaults;
 
 mod probes;
 mod rules;
@@ -20,8 +21,13 @@ fn tree(text: &str) -> Option<Rc<Node>> {
     config.into_tree().expect(text)
 }
 
+fn settings(version: &str, rules: &RuleSettings, query_store_after: Duration) -> MimirSettings {
+    let defaults = Defaults { rules: rules.clone(), query_store_after, ..Defaults::default() };
+    MimirSettings { defaults, version: version.parse().expect("a version") }
+}
+
 fn checked_as(text: &str, version: &str, base: &RuleSettings) -> Validation {
-    check(tree(text).as_deref(), &version.parse().expect("a version"), base, STORE_AFTER)
+    check(tree(text).as_deref(), &settings(version, base, STORE_AFTER))
 }
 
 fn checked(text: &str) -> Validation {
@@ -30,8 +36,8 @@ fn checked(text: &str) -> Validation {
 
 fn block(text: &str) -> (Validation, RuleSettings) {
     let document = Document::parse("mimir.yaml", text.as_bytes(), 1 << 20).expect(text);
-    let root = document.decode_once().expect(text).root.expect("a block");
-    check_limits(&root, &MimirVersion::KNOWN, &RuleSettings::default(), STORE_AFTER)
+    let root = document.tree().expect(text).root.expect("a block");
+    check_limits(&root, &settings("3.1", &RuleSettings::default(), STORE_AFTER))
 }
 
 #[track_caller]
@@ -50,7 +56,7 @@ fn refuses(text: &str, mimir: &str) {
 fn says(text: &str, messages: &[(Code, u64, &str)]) {
     let found = checked(text);
     let told: Vec<_> =
-        found.faults.iter().map(|fault| (fault.code, fault.place.line, fault.message.as_str())).collect();
+        found.faults.iter().map(|fault| (fault.code, fault.position.line, fault.message.as_str())).collect();
     assert_eq!(told, messages, "{text}");
 }
 
@@ -270,7 +276,7 @@ fn names_the_place_of_each_fault() {
         checked("overrides:\n  team-a:\n    blocked_queries:\n    - {pattern: a}\n    - {regex: x, pattern: b}");
     let fault = found.faults.first().expect("a fault");
     assert_eq!((fault.tenant.as_deref(), fault.field.as_deref()), (Some("team-a"), Some("blocked_queries[1].regex")));
-    assert_eq!((fault.place.line, fault.place.encoded_line), (5, 6));
+    assert_eq!((fault.position.line, fault.position.encoded_line), (5, 6));
     let found = checked("ingester_limits:\n  max_series: x");
     let fault = found.faults.first().expect("a fault");
     assert_eq!((fault.tenant.as_deref(), fault.field.as_deref()), (None, Some("ingester_limits.max_series")));
@@ -304,7 +310,7 @@ fn duplicates_are_told_in_the_order_of_the_first_ones() {
 }
 
 fn placed(content: Content) -> Rc<Node> {
-    Rc::new(Node { place: Place::default(), content })
+    Rc::new(Node { position: Position::default(), content })
 }
 
 fn name() -> impl Strategy<Value = String> {
@@ -325,7 +331,7 @@ fn node() -> impl Strategy<Value = Rc<Node>> {
         .prop_map(|(text, plain)| placed(Content::Scalar(go_yaml::Scalar { text: text.into(), plain })));
     leaf.prop_recursive(6, 60, 6, move |inner| {
         let entry = (name(), proptest::bool::weighted(0.1), inner.clone()).prop_map(|(key, is_null, value)| {
-            go_yaml::Entry { key: key.into(), is_null, place: Place::default(), value }
+            go_yaml::Entry { key: key.into(), is_null, position: Position::default(), value }
         });
         let items = proptest::collection::vec(inner, 0..6).prop_map(Content::Sequence);
         let entries = proptest::collection::vec(entry, 0..6).prop_map(Content::Mapping);
@@ -334,20 +340,24 @@ fn node() -> impl Strategy<Value = Rc<Node>> {
 }
 
 fn mapping(key: &str, value: Rc<Node>) -> Rc<Node> {
-    placed(Content::Mapping(vec![go_yaml::Entry { key: key.into(), is_null: false, place: Place::default(), value }]))
+    placed(Content::Mapping(vec![go_yaml::Entry {
+        key: key.into(),
+        is_null: false,
+        position: Position::default(),
+        value,
+    }]))
 }
 
 proptest! {
     #[test]
     fn any_tree_is_taken_or_refused(field in name(), value in node(), known in any::<bool>()) {
-        let version = MimirVersion { major: 3, minor: u32::from(known) };
-        let base = RuleSettings::default();
+        let mimir = settings(if known { "3.1" } else { "3.0" }, &RuleSettings::default(), STORE_AFTER);
         for root in [Rc::clone(&value), mapping("overrides", mapping("a", mapping(&field, Rc::clone(&value))))] {
-            let found = check(Some(&root), &version, &base, STORE_AFTER);
+            let found = check(Some(&root), &mimir);
             let refusing = found.faults.iter().filter(|fault| fault.severity == Severity::Rejected);
             prop_assert_eq!(found.rejected, refusing.count() > 0);
             prop_assert!(found.rejected || found.mimir_error().is_none());
         }
-        check_limits(&mapping(&field, value), &version, &base, STORE_AFTER);
+        check_limits(&mapping(&field, value), &mimir);
     }
 }

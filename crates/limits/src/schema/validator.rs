@@ -1,25 +1,24 @@
-//! Walks through a document as Mimir decodes it: mappings by their names, lists by their items, and the rules over each as a
-//! whole.
+//! Validates a document in the order in which Mimir decodes it: mappings by their names, lists by their items, then the rules.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
-use std::time::Duration;
 
-use go_yaml::{Content, Entry, Node, Place};
+use go_yaml::{Content, Entry, Node, Position};
 
 use super::names;
 use super::rules::{RuleSettings, Violation};
 use super::scalar::{self, REGEXP, wrong_type};
 use super::table::{Kind, MapOf, Object};
-use super::{Fault, Issue, MimirError, MimirVersion, Validation, go, matchers};
+use super::{Fault, Issue, MimirError, Validation, go, matchers};
 use crate::code::Code;
+use crate::defaults::MimirSettings;
 use crate::problem::Severity;
-use crate::value::{is_null, quote, shortened};
+use crate::value::{as_text, is_null, quote, shortened};
 
 /// The most trackers of active series in one map.
 const MAX_TRACKERS: usize = 65_535;
 
-/// Alertmanager's integrations, for which there is a limit of notifications.
+/// Alertmanager's integrations, which have a notification limit.
 const INTEGRATIONS: [&str; 14] = [
     "webhook",
     "email",
@@ -37,7 +36,7 @@ const INTEGRATIONS: [&str; 14] = [
     "msteamsv2",
 ];
 
-/// A check that takes long, and so is made once for equal values.
+/// An expensive check, which is made once for equal values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum CostlyCheck {
     Regexp,
@@ -45,13 +44,11 @@ enum CostlyCheck {
 }
 
 pub(super) struct Validator<'c> {
-    version: &'c MimirVersion,
-    base: &'c RuleSettings,
-    query_store_after: Duration,
+    mimir: &'c MimirSettings,
     tenant: Option<Rc<str>>,
-    /// Where in the document, or in a tenant's entry, the walk is: `blocked_queries[1].pattern`.
+    /// The current path in the document, or in a tenant's entry: `blocked_queries[1].pattern`.
     path: String,
-    /// Expressions and matchers that were found valid: tenants share them.
+    /// Valid expressions and matchers, which tenants often share.
     valid: HashSet<(CostlyCheck, Rc<str>)>,
     /// How many of the faults reject the document.
     rejections: usize,
@@ -59,53 +56,55 @@ pub(super) struct Validator<'c> {
 }
 
 impl<'c> Validator<'c> {
-    pub(super) fn new(version: &'c MimirVersion, base: &'c RuleSettings, query_store_after: Duration) -> Self {
+    pub(super) fn new(mimir: &'c MimirSettings) -> Self {
         let (tenant, path, valid, found) = (None, String::new(), HashSet::new(), Validation::default());
-        Validator { version, base, query_store_after, tenant, path, valid, rejections: 0, found }
+        Validator { mimir, tenant, path, valid, rejections: 0, found }
     }
 
     pub(super) fn finish(self) -> Validation {
         self.found
     }
 
-    /// Looks at the whole document.
+    /// Validates the whole document.
     pub(super) fn root(&mut self, root: &'static Object, node: &Node) {
         if !is_null(node) {
             self.object(root, node, &mut |_| {});
         }
     }
 
-    /// Looks at the limits of one tenant, or at Mimir's own, which are read over `settings`; gives what comes of these.
+    /// Validates the limits of one tenant, or Mimir's own, which are laid over `settings`; returns the result of that.
     pub(super) fn limits(
         &mut self,
         limits: &'static Object,
         settings: RuleSettings,
         node: &Node,
-        place: Place,
+        position: Position,
     ) -> RuleSettings {
         let before = self.rejections;
         let mut settings = settings;
-        let mut places = HashMap::new();
+        let mut positions = HashMap::new();
         self.object(limits, node, &mut |entry| {
             settings.set(&entry.key, &entry.value);
-            places.insert(entry.key.clone(), entry.place);
+            positions.insert(entry.key.clone(), entry.position);
         });
         if self.rejections == before {
-            for Violation { field, issue, place: of_item } in settings.violations(self.query_store_after) {
-                // Where the entry says nothing of the field, Mimir's own limits do.
-                let place = match places.get(field) {
+            for Violation { field, issue, position: of_item } in
+                settings.violations(self.mimir.defaults.query_store_after)
+            {
+                // Without the field in the entry, Mimir's own limits break the rule.
+                let position = match positions.get(field) {
                     Some(own) => of_item.unwrap_or(*own),
-                    None => place,
+                    None => position,
                 };
                 self.path.push_str(field);
-                self.fault(place, self.with_tenant(issue));
+                self.fault(position, self.with_tenant(issue));
                 self.path.clear();
             }
         }
         settings
     }
 
-    /// Mimir names the tenant in what it finds once the document is read.
+    /// In errors that it finds after decoding, Mimir names the tenant.
     fn with_tenant(&self, issue: Issue) -> Issue {
         let mimir = match (issue.mimir, &self.tenant) {
             (Some(MimirError::Validation(error)), Some(tenant)) => {
@@ -132,46 +131,46 @@ impl<'c> Validator<'c> {
                 is_unique
                     && match kind.name {
                         REGEXP => self.check_once(CostlyCheck::Regexp, node, || scalar::check(kind, node)),
-                        _ => self.record(node.place, scalar::check(kind, node)),
+                        _ => self.record(node.position, scalar::check(kind, node)),
                     }
             }
         }
     }
 
-    /// Checks a value at some cost, unless an equal one was valid before.
+    /// Makes an expensive check, unless an equal value was valid before.
     fn check_once(&mut self, costly: CostlyCheck, node: &Node, check: impl FnOnce() -> Result<(), Issue>) -> bool {
-        let Content::Scalar(scalar) = &node.content else { return self.record(node.place, check()) };
+        let Content::Scalar(scalar) = &node.content else { return self.record(node.position, check()) };
         let known = (costly, Rc::clone(&scalar.text));
         if self.valid.contains(&known) {
             return true;
         }
-        let is_valid = self.record(node.place, check());
+        let is_valid = self.record(node.position, check());
         self.valid.extend(is_valid.then_some(known));
         is_valid
     }
 
-    fn record(&mut self, place: Place, outcome: Result<(), Issue>) -> bool {
+    fn record(&mut self, position: Position, outcome: Result<(), Issue>) -> bool {
         match outcome {
             Ok(()) => true,
             Err(issue) => {
-                self.fault(place, issue);
+                self.fault(position, issue);
                 false
             }
         }
     }
 
-    /// The entries of a mapping without duplicates; of anything else none, and a fault.
+    /// The entries of a mapping without duplicates; otherwise `None`, with a fault.
     fn entries<'n>(&mut self, node: &'n Node, go: &str, wanted: &str, duplicate: Code) -> Option<&'n [Entry]> {
         match &node.content {
             Content::Mapping(entries) => self.is_unique(entries, duplicate).then_some(entries),
             _ => {
-                self.fault(node.place, wrong_type(node, go, wanted));
+                self.fault(node.position, wrong_type(node, go, wanted));
                 None
             }
         }
     }
 
-    /// Looks at a mapping with fixed names. `seen` is given each field that is as it should be.
+    /// Validates a mapping with fixed names. Calls `seen` with each valid field.
     fn object(&mut self, object: &'static Object, node: &Node, seen: &mut dyn FnMut(&Entry)) -> bool {
         let entries = self.entries(node, object.go, "a mapping of fields with their values", Code::DuplicateKey);
         let Some(entries) = entries else { return false };
@@ -196,7 +195,7 @@ impl<'c> Validator<'c> {
                     Kind::Scalar(_) => "a list such as [pod, node]",
                     _ => "a list of mappings",
                 };
-                self.fault(node.place, wrong_type(node, go, wanted));
+                self.fault(node.position, wrong_type(node, go, wanted));
                 return false;
             }
         };
@@ -225,8 +224,8 @@ impl<'c> Validator<'c> {
                 _ => self.descend(&entry.key, |validator| validator.value(value, &entry.value)),
             };
         }
-        // The rest is looked at once every value has its type.
-        if !all_valid || !self.record(node.place, check_tracker_count(of, entries().count())) {
+        // Mimir checks the rules once all values have their types.
+        if !all_valid || !self.record(node.position, check_tracker_count(of, entries().count())) {
             return false;
         }
         for entry in entries() {
@@ -244,12 +243,12 @@ impl<'c> Validator<'c> {
                     predicate: format!("has an unknown name: write one of {}", INTEGRATIONS.join(", ")),
                     mimir: Some(MimirError::Fatal(format!("unknown integration name: {name}"))),
                 };
-                self.record(entry.place, Err(issue))
+                self.record(entry.position, Err(issue))
             }
             MapOf::Trackers => {
                 is_null(&entry.value)
                     || self.check_once(CostlyCheck::Matchers, &entry.value, || {
-                        let text = scalar::as_text(&entry.value).unwrap_or_default();
+                        let text = as_text(&entry.value).unwrap_or_default();
                         matchers::check(&entry.key, text)
                     })
             }
@@ -264,7 +263,7 @@ impl<'c> Validator<'c> {
         outcome
     }
 
-    /// Goes on to what has this name; gives how long the path was.
+    /// Appends a name to the path; returns the previous length.
     fn push_path(&mut self, name: &str) -> usize {
         let length = self.path.len();
         if length > 0 {
@@ -274,18 +273,18 @@ impl<'c> Validator<'c> {
         length
     }
 
-    fn tenant(&mut self, limits: &'static Object, Entry { key, value, place, .. }: &Entry) -> bool {
+    fn tenant(&mut self, limits: &'static Object, Entry { key, value, position, .. }: &Entry) -> bool {
         if !is_null(value) {
             let path = std::mem::take(&mut self.path);
             self.tenant = Some(Rc::clone(key));
-            self.limits(limits, self.base.of_entry(), value, *place);
+            self.limits(limits, self.mimir.defaults.rules.of_entry(), value, *position);
             self.tenant = None;
             self.path = path;
         }
         true
     }
 
-    /// Whether no key is there twice. Mimir reads nothing of a mapping with such keys.
+    /// Whether no key occurs twice. Mimir decodes nothing of a mapping with duplicate keys.
     fn is_unique(&mut self, entries: &[Entry], code: Code) -> bool {
         let distinct: HashSet<&str> = entries.iter().map(|entry| &*entry.key).collect();
         if distinct.len() == entries.len() {
@@ -310,32 +309,40 @@ impl<'c> Validator<'c> {
 
     fn duplicate(&mut self, first: &Entry, other: &Entry, code: Code) {
         let thing = if code == Code::DuplicateTenant { "tenant" } else { "key" };
-        let (name, line) = (quote(&shortened(&other.key)), first.place.line);
+        let (name, line) = (quote(&shortened(&other.key)), first.position.line);
         let message = format!("{thing} {name} is there already, at line {line}: remove one of them");
-        let (own, before) = (go::line(other.place), go::line(first.place));
+        let (own, before) = (go::line(other.position), go::line(first.position));
         let mimir = format!("line {own}: mapping key {} already defined at line {before}", go::quote(&other.key));
-        self.add_fault(other.place, code, Severity::Rejected, message, Some(MimirError::Collected(mimir)));
+        self.add_fault(other.position, code, Severity::Rejected, message, Some(MimirError::Collected(mimir)));
     }
 
     fn unknown(&mut self, object: &Object, entry: &Entry) {
-        let names::Unknown { code, severity, message } = names::unknown(&entry.key, &self.path, object, self.version);
-        let line = go::line(entry.place);
+        let names::Unknown { code, severity, message } =
+            names::unknown(&entry.key, &self.path, object, &self.mimir.version);
+        let line = go::line(entry.position);
         let mimir = format!("line {line}: field {} not found in type {}", entry.key, object.go);
         let mimir = (severity == Severity::Rejected).then_some(MimirError::Collected(mimir));
-        self.add_fault(entry.place, code, severity, message, mimir);
+        self.add_fault(entry.position, code, severity, message, mimir);
     }
 
-    fn fault(&mut self, place: Place, issue: Issue) {
+    fn fault(&mut self, position: Position, issue: Issue) {
         let Issue { code, predicate, mimir } = issue;
         let thing = if self.path.is_empty() { "the entry".to_owned() } else { format!("field {}", self.path) };
-        self.add_fault(place, code, Severity::Rejected, format!("{thing} {predicate}"), mimir);
+        self.add_fault(position, code, Severity::Rejected, format!("{thing} {predicate}"), mimir);
     }
 
-    fn add_fault(&mut self, place: Place, code: Code, severity: Severity, message: String, mimir: Option<MimirError>) {
+    fn add_fault(
+        &mut self,
+        position: Position,
+        code: Code,
+        severity: Severity,
+        message: String,
+        mimir: Option<MimirError>,
+    ) {
         self.rejections += usize::from(severity == Severity::Rejected);
         let field = (!self.path.is_empty()).then(|| self.path.clone());
         let tenant = self.tenant.clone();
-        self.found.add(Fault { place, tenant, field, code, severity, message, mimir });
+        self.found.add(Fault { position, tenant, field, code, severity, message, mimir });
     }
 }
 

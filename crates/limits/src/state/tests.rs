@@ -164,5 +164,5 @@ fn problems_come_in_order_and_are_bounded() {
     let problems = apply(&mut state, &text).problems;
     assert_eq!(problems.len(), MAX_PROBLEMS);
     assert!(problems[..MAX_PROBLEMS - 1].is_sorted_by_key(|problem| problem.line));
-    assert_eq!(problems[MAX_PROBLEMS - 1].message, "501 more problems are not listed; mend these first");
+    assert_eq!(problems[MAX_PROBLEMS - 1].message, "501 more problems are not listed; fix these first");
 }

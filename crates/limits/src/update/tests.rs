@@ -77,8 +77,8 @@ fn an_entry_in_shadow_does_not_replace_a_good_one() {
         assert_eq!(entry("a"), Some((1.0, Mode::Enforce)));
         assert_eq!(entry("b"), Some((2.0, Mode::Shadow)));
     }
-    let mended = state.update(&complete(vec![put("b", Mode::Enforce, "{request_rate: 3}")])).expect("limits").snapshot;
-    assert_eq!((mended.len(), mended.entry("b").map(|entry| entry.mode)), (1, Some(Mode::Enforce)));
+    let fixed = state.update(&complete(vec![put("b", Mode::Enforce, "{request_rate: 3}")])).expect("limits").snapshot;
+    assert_eq!((fixed.len(), fixed.entry("b").map(|entry| entry.mode)), (1, Some(Mode::Enforce)));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::writer::Writer;
 const SYMBOLS_FIELD: u32 = 4;
 
 /// Texts and their references.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct SymbolTable {
     written: Writer,
     table: HashTable<Symbol>,
@@ -23,12 +23,6 @@ struct Symbol {
     reference: u64,
     start: usize,
     end: usize,
-}
-
-impl Default for SymbolTable {
-    fn default() -> Self {
-        Self { written: Writer::default(), table: HashTable::new(), hasher: RandomState::new() }
-    }
 }
 
 impl SymbolTable {

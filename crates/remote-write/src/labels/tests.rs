@@ -1,6 +1,6 @@
 use limits::TenantLimits;
 
-use super::LabelVerdict::{Invalid, Nothing, Valid};
+use super::LabelVerdict::{Empty, Invalid, Valid};
 use super::*;
 use crate::work::Caps;
 
@@ -57,8 +57,8 @@ fn a_series_needs_a_legal_metric_name() {
 
 #[test]
 fn empty_labels_are_none() {
-    check(&[], Nothing);
-    check(&[("a", ""), ("__name__", "")], Nothing);
+    check(&[], Empty);
+    check(&[("a", ""), ("__name__", "")], Empty);
     check(&[NAME, ("a", ""), ("0", ""), ("toolongname", "")], Valid);
     check(&[NAME, ("a", "1"), ("a", ""), ("b", "2"), ("c", ""), ("d", "3")], Valid);
 }
@@ -108,7 +108,7 @@ fn no_series_is_valid_under_a_limit_of_no_labels() {
             max_label_names_per_info_series: limit,
             ..TenantLimits::default()
         };
-        assert_eq!(verdicts(&limits, &[vec![NAME], vec![NAME], vec![]]), [Invalid, Invalid, Nothing]);
+        assert_eq!(verdicts(&limits, &[vec![NAME], vec![NAME], vec![]]), [Invalid, Invalid, Empty]);
     }
 }
 

@@ -3,7 +3,7 @@ use crate::work::Caps;
 
 #[track_caller]
 fn check(points: &[(i64, bool)], expected: Option<u64>) {
-    let mut recount = Recount::default();
+    let mut recount = TimeCounter::default();
     recount.begin();
     let mut work = Work::new(100, Caps::USUAL);
     points.iter().for_each(|(time, valid)| assert!(recount.add(*time, *valid, &mut work)));
@@ -28,7 +28,7 @@ fn only_the_first_point_of_a_time_must_be_valid() {
 
 #[test]
 fn the_first_of_many_points_of_a_time_is_kept() {
-    let times = 0..10 * Recount::ROOM as i64;
+    let times = 0..10 * TimeCounter::ROOM as i64;
     let mut points: Vec<_> = times.map(|time| (time % 3000, time < 3000)).collect();
     check(&points, Some(3000));
     points[17].1 = false;
@@ -37,11 +37,11 @@ fn the_first_of_many_points_of_a_time_is_kept() {
 
 #[test]
 fn equal_times_take_no_memory() {
-    let mut recount = Recount::default();
+    let mut recount = TimeCounter::default();
     recount.begin();
     let mut work = Work::new(100, Caps::USUAL);
-    assert!((0..100 * Recount::ROOM).all(|index| recount.add(index as i64 % 2, true, &mut work)));
-    assert!(recount.points.capacity() <= 2 * Recount::ROOM);
+    assert!((0..100 * TimeCounter::ROOM).all(|index| recount.add(index as i64 % 2, true, &mut work)));
+    assert!(recount.points.capacity() <= 2 * TimeCounter::ROOM);
 }
 
 #[test]

@@ -1,28 +1,27 @@
-//! The labels of one series, to be changed: Go's `labels.Builder` as Mimir uses it.
+//! The mutable labels of one series: Go's `labels.Builder` as Mimir uses it.
 
 use super::MAX_WRITTEN_BYTES;
-use crate::labels::sorting;
+use crate::labels::sorting_work;
 use crate::work::{FREE_BYTES, shrink_vec};
 
-/// What a label costs beside its bytes.
+/// The size of a label without its bytes.
 const LABEL_BYTES: usize = size_of::<Label>();
 
 /// The labels of one series: names and values of any bytes, in the order in which they were sent.
 ///
-/// It keeps its own copy, so that one set can be filled again and again, [`LabelSet::clear`] between two series, without
-/// allocation.
+/// It has its own copy, and can be filled again after [`LabelSet::clear`] without allocation.
 #[derive(Clone, Debug, Default)]
 pub struct LabelSet {
-    /// What the labels refer to. It only grows; a label that is replaced leaves its bytes behind.
+    /// The bytes of the labels. Replaced bytes stay.
     bytes: Vec<u8>,
     labels: Vec<Label>,
-    /// How many bytes have been written since the last `clear`, other than by `push`.
+    /// Bytes written since the last `clear`, other than by `push`.
     written: usize,
     order: Vec<(Label, usize)>,
     scratch: Scratch,
 }
 
-/// Buffers for what rules put together; their content means nothing between two uses.
+/// Reusable buffers for a rule run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scratch {
     /// The values of the source labels, joined.
@@ -70,7 +69,7 @@ impl LabelSet {
         self.written = 0;
     }
 
-    /// Removes all labels and gives back memory over `keep_bytes` in all; how many bytes are kept.
+    /// Removes all labels and frees memory over `keep_bytes` in all; returns the bytes that are kept.
     pub fn shrink(&mut self, keep_bytes: usize) -> usize {
         self.clear();
         let share = keep_bytes / 6;
@@ -80,7 +79,7 @@ impl LabelSet {
         labels + texts.iter().sum::<usize>()
     }
 
-    /// Adds a label as it was sent, even if its name is there already or its value is empty.
+    /// Adds a label as sent, even with a duplicate name or an empty value.
     pub fn push(&mut self, name: &[u8], value: &[u8]) {
         let label = Label { name: store(&mut self.bytes, name), value: store(&mut self.bytes, value) };
         self.labels.push(label);
@@ -92,7 +91,7 @@ impl LabelSet {
         self.labels.len()
     }
 
-    /// Bytes of names and values, those included that were replaced.
+    /// Bytes of names and values, replaced ones included.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.len()
     }
@@ -114,31 +113,29 @@ impl LabelSet {
         self.labels.iter().map(|label| (label.name.of(&self.bytes), label.value.of(&self.bytes)))
     }
 
-    /// Whether the rules have written no more than they may, [`MAX_WRITTEN_BYTES`], and taken no more effort than there was;
-    /// if they came to it, the labels are not what Mimir makes of them.
+    /// Whether the rules stayed within [`MAX_WRITTEN_BYTES`] and their budget; if not, the labels are not those of Mimir.
     pub fn is_within_bounds(&self) -> bool {
         self.written <= MAX_WRITTEN_BYTES
     }
 
-    /// Counts what a rule writes; false if it is too much, and not to be written.
+    /// Counts bytes that a rule is about to write; false if they are too many.
     pub(super) fn may_write(&mut self, bytes: usize) -> bool {
         self.written = self.written.saturating_add(bytes);
         self.is_within_bounds()
     }
 
-    /// The work of sorting the labels by name; none if they are sorted, or so few and short that it takes no longer than
-    /// copying them did.
-    pub(crate) fn sorting(&self) -> usize {
+    /// The work of sorting the labels by name; 0 if they are sorted, or so few and short that copying them took longer.
+    pub(crate) fn sorting_work(&self) -> usize {
         if self.labels.len() <= 64 && self.bytes.len() <= 64 * FREE_BYTES {
             return 0;
         }
         let names = self.labels.iter().map(|label| label.name.of(&self.bytes));
-        if names.clone().is_sorted() { 0 } else { sorting(names.map(<[u8]>::len)) }
+        if names.clone().is_sorted() { 0 } else { sorting_work(names.map(<[u8]>::len)) }
     }
 
-    /// Gives the label this value, and adds it if it is not there; an empty value removes it.
+    /// Sets a label; an empty value removes it.
     ///
-    /// Precondition: no name is there twice.
+    /// Precondition: names are unique.
     pub(super) fn set(&mut self, name: &[u8], value: &[u8]) {
         if !self.may_write(name.len() + value.len() + LABEL_BYTES) {
             return;
@@ -152,11 +149,10 @@ impl LabelSet {
         }
     }
 
-    /// Sets labels for every label that is there now: `rename` puts the new name for a name into a buffer and says whether
-    /// there is one.
+    /// Copies labels to new names (`labelmap`): `rename` writes the new name into a buffer, and returns whether there is one.
     ///
-    /// Precondition: no name is there twice, and no value is empty.
-    pub(super) fn copy_renamed(&mut self, buffer: &mut Vec<u8>, mut rename: impl FnMut(&[u8], &mut Vec<u8>) -> bool) {
+    /// Precondition: names are unique, and no value is empty.
+    pub(super) fn map_names(&mut self, buffer: &mut Vec<u8>, mut rename: impl FnMut(&[u8], &mut Vec<u8>) -> bool) {
         for index in 0..self.labels.len() {
             let Some(&Label { name, value }) = self.labels.get(index) else { break };
             buffer.clear();
@@ -168,10 +164,10 @@ impl LabelSet {
             }
             self.labels.push(Label { name: store(&mut self.bytes, buffer), value });
         }
-        self.unite();
+        self.merge_duplicates();
     }
 
-    /// Removes the labels whose names `keep` refuses.
+    /// Keeps the labels whose names `keep` accepts.
     pub(super) fn retain(&mut self, keep: impl Fn(&[u8]) -> bool) {
         let Self { bytes, labels, .. } = self;
         labels.retain(|label| keep(label.name.of(bytes)));
@@ -185,11 +181,9 @@ impl LabelSet {
         }
     }
 
-    /// Leaves one label of each name, as if each had been set on an empty `labels.Builder`: the place of the first, the
-    /// value of the last, and none after an empty value.
-    ///
-    /// Sorts instead of setting one by one, so that many labels don't cost their square.
-    pub(super) fn unite(&mut self) {
+    /// Keeps one label of each name, as if each had been set on an empty `labels.Builder`: the position of the first, the value
+    /// of the last, and none after an empty value. Sorts, so that the time is not quadratic.
+    pub(super) fn merge_duplicates(&mut self) {
         let Self { bytes, labels, order, .. } = self;
         let name = |label: &Label| label.name.of(bytes);
         if labels.is_sorted_by(|left, right| name(left) < name(right)) && labels.iter().all(|it| !it.value.is_empty()) {
@@ -211,8 +205,8 @@ impl LabelSet {
         labels.retain(|label| !label.value.is_empty());
     }
 
-    /// Removes empty values and sorts by name; whether a label is left.
-    pub(super) fn tidy(&mut self) -> bool {
+    /// Removes empty values and sorts by name; false if no label is left.
+    pub(super) fn sort_and_filter(&mut self) -> bool {
         let Self { bytes, labels, .. } = self;
         labels.retain(|label| !label.value.is_empty());
         let name = |label: &Label| label.name.of(bytes);

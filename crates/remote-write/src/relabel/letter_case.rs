@@ -1,12 +1,11 @@
-//! Upper and lower case as Go's `strings.ToLower` and `strings.ToUpper` make them: each character on its own becomes one
-//! character, and a byte that is no part of a character becomes U+FFFD.
+//! Go's `strings.ToLower` and `strings.ToUpper`: each character maps to one character, and an invalid byte to U+FFFD.
 
-use go_regexp::read_text;
+use go_regexp::decode_utf8;
 
 /// Writes `value` in lower case.
 pub(super) fn lower(value: &[u8], result: &mut Vec<u8>) {
     map(value, result, |character| match character {
-        // Its lower case is two characters to Unicode, the first of which is Go's.
+        // Unicode's lower case has two characters; Go's is the first.
         'İ' => 'i',
         _ => single(character.to_lowercase(), character),
     });
@@ -15,7 +14,7 @@ pub(super) fn lower(value: &[u8], result: &mut Vec<u8>) {
 /// Writes `value` in upper case.
 pub(super) fn upper(value: &[u8], result: &mut Vec<u8>) {
     map(value, result, |character| match u32::from(character) {
-        // Greek with an iota below: the upper case is two characters to Unicode, and one with the iota beside it to Go.
+        // Greek with iota subscript: Unicode's upper case has two characters, Go's is the one with iota adscript.
         code @ (0x1f80..=0x1f87 | 0x1f90..=0x1f97 | 0x1fa0..=0x1fa7) => shifted(code, 8, character),
         code @ (0x1fb3 | 0x1fc3 | 0x1ff3) => shifted(code, 9, character),
         _ => single(character.to_uppercase(), character),
@@ -26,14 +25,14 @@ fn shifted(code: u32, by: u32, otherwise: char) -> char {
     char::from_u32(code + by).unwrap_or(otherwise)
 }
 
-/// The mapping if it is one character; Go leaves the others as they are.
+/// The mapping if it is one character; otherwise Go keeps the character.
 fn single(mut mapped: impl ExactSizeIterator<Item = char>, otherwise: char) -> char {
     if mapped.len() == 1 { mapped.next().unwrap_or(otherwise) } else { otherwise }
 }
 
 fn map(value: &[u8], result: &mut Vec<u8>, each: impl Fn(char) -> char) {
     let mut buffer = [0; 4];
-    for character in read_text(value).chars() {
+    for character in decode_utf8(value).chars() {
         result.extend_from_slice(each(character).encode_utf8(&mut buffer).as_bytes());
     }
 }

@@ -9,19 +9,19 @@ use limits::{NameScheme, RelabelAction, RelabelRule};
 
 use super::labels::{LabelSet, Scratch};
 use super::{MAX_WRITTEN_BYTES, RelabelError, letter_case};
+use crate::validation::is_label_name;
 
-/// How many times as long a search takes that finds groups, beside what each byte takes.
+/// The fixed cost of a search with groups, in runs.
 const WEIGHT_OF_GROUPS: usize = 3;
 
-/// What a byte of the text takes that a rule looks at, in thousandths of a run: 1.5 ns, which is what a search takes that only tells whether there is a
-/// match, and 40 ns where it finds groups.
+/// The cost of a matched byte, in thousandths of a run: 1.5 ns for a search without groups, 40 ns with groups.
 const BYTE: usize = 3;
 const BYTE_WITH_GROUPS: usize = 83;
 
-/// To rename a label takes as long as so many bytes of its name do, and those.
+/// The fixed cost of renaming a label, in bytes of its name.
 const BYTES_OF_A_RENAMING: usize = 12;
 
-/// And what it takes for each way that the search may have to follow at once. The tables of a search that finds no groups hold a few of them.
+/// The cost of a byte for each NFA thread of the search. The lazy DFA of a search without groups covers a few of them.
 const BRANCH: usize = 8;
 const BRANCH_WITH_GROUPS: usize = 16;
 const BRANCHES_IN_TABLES: usize = 8;
@@ -34,9 +34,9 @@ pub(super) struct Rule {
     target: Box<str>,
     pattern: Arc<Pattern>,
     action: Action,
-    /// What each byte takes that it looks at, in thousandths of a run, and where no groups are found.
-    effort_of_byte: usize,
-    effort_of_searched_byte: usize,
+    /// The cost of a matched byte, in thousandths of a run, and the same without groups.
+    cost_of_byte: usize,
+    search_cost_of_byte: usize,
 }
 
 #[derive(Debug)]
@@ -63,7 +63,7 @@ struct Replace {
 }
 
 impl Rule {
-    /// The rule; `number` is its place in the list, from 1. `None` where `pattern` has none.
+    /// The rule; `number` is its position in the list, from 1. `None` if `pattern` returns `None`.
     pub(super) fn compile(
         rule: &RelabelRule,
         number: usize,
@@ -99,55 +99,55 @@ impl Rule {
             RelabelAction::LabelDrop => Action::LabelDrop,
             RelabelAction::LabelKeep => Action::LabelKeep,
         };
-        let effort_of_searched_byte = action.effort_of_searched_byte(&pattern);
-        let effort_of_byte = action.effort_of_byte(&pattern);
+        let search_cost_of_byte = action.search_cost_of_byte(&pattern);
+        let cost_of_byte = action.cost_of_byte(&pattern);
         Ok(Rule {
             sources: rule.source_labels.iter().map(|name| (&**name).into()).collect(),
             separator: (&*rule.separator).into(),
             target: (&*rule.target_label).into(),
             pattern,
             action,
-            effort_of_byte,
-            effort_of_searched_byte,
+            cost_of_byte,
+            search_cost_of_byte,
         })
     }
 
-    /// Whether it finds groups of its expression, which takes many times as long as to find that there is a match.
+    /// Whether it uses groups of its expression, which take many times as long as a mere match.
     pub(super) fn finds_groups(&self) -> bool {
         self.action.finds_groups(&self.pattern)
     }
 
-    /// How many times as long as most it takes, whatever it looks at.
+    /// The cost of a run without labels, relative to most rules.
     pub(super) fn weight(&self) -> usize {
         if self.finds_groups() { WEIGHT_OF_GROUPS } else { 1 }
     }
 
-    /// What it takes, in thousandths of a run, to look at these labels, and at the values of its sources.
-    fn effort(&self, labels: &LabelSet, value: &[u8]) -> usize {
+    /// The cost of matching these labels, or the joined values of its source labels, in thousandths of a run.
+    fn cost(&self, labels: &LabelSet, value: &[u8]) -> usize {
         if matches!(self.action, Action::LabelMap(_) | Action::LabelDrop | Action::LabelKeep) {
             let names = labels.iter().map(|(name, _)| bytes_as_text(name));
-            return names.sum::<usize>().saturating_mul(self.effort_of_searched_byte);
+            return names.sum::<usize>().saturating_mul(self.search_cost_of_byte);
         }
-        // A search that finds groups takes some time for them even where it finds them nowhere.
+        // A search with groups costs something even on an empty text.
         let looks_at = bytes_as_text(value).saturating_add(usize::from(self.finds_groups()));
-        looks_at.saturating_mul(self.effort_of_byte)
+        looks_at.saturating_mul(self.cost_of_byte)
     }
 
-    /// And what it takes to rename a label whose name matches.
-    fn effort_of_renaming(&self, name: &[u8]) -> usize {
-        bytes_as_text(name).saturating_add(BYTES_OF_A_RENAMING).saturating_mul(self.effort_of_byte)
+    /// The cost of renaming a label whose name matches.
+    fn renaming_cost(&self, name: &[u8]) -> usize {
+        bytes_as_text(name).saturating_add(BYTES_OF_A_RENAMING).saturating_mul(self.cost_of_byte)
     }
 
-    /// Runs the rule. False: it drops the series, or takes more than there is left of `effort`, which leaves the labels out of bounds.
+    /// Runs the rule. False: it drops the series, or exceeds the budget `cost`, which leaves the labels out of bounds.
     ///
-    /// Precondition: no label is there twice, and none is empty.
-    pub(super) fn apply(&self, labels: &mut LabelSet, scratch: &mut Scratch, effort: &mut usize) -> bool {
+    /// Precondition: names are unique, and no value is empty.
+    pub(super) fn apply(&self, labels: &mut LabelSet, scratch: &mut Scratch, cost: &mut usize) -> bool {
         self.join_sources(labels, &mut scratch.value);
         if scratch.value.len() > MAX_WRITTEN_BYTES {
-            // Labels whose values are that long come twice among the sources.
+            // A label with such a long value occurs twice in the sources.
             return labels.may_write(scratch.value.len());
         }
-        if !pay(effort, self.effort(labels, &scratch.value)) {
+        if !pay(cost, self.cost(labels, &scratch.value)) {
             return labels.may_write(usize::MAX);
         }
         let Scratch { value, result, target } = scratch;
@@ -162,7 +162,7 @@ impl Rule {
                 if replace.run(&self.pattern, value, target, result) {
                     labels.set(target, result);
                 } else if target.len() > MAX_WRITTEN_BYTES {
-                    // The name is cut short, so that nobody knows whether it is legal.
+                    // The name is truncated, so that it is not known whether it is legal.
                     return labels.may_write(target.len());
                 }
                 return true;
@@ -172,11 +172,11 @@ impl Rule {
             Action::Uppercase => letter_case::upper(value, result),
             Action::LabelMap(name) => {
                 let mut is_paid = true;
-                labels.copy_renamed(result, |own, renamed| {
+                labels.map_names(result, |own, renamed| {
                     if !is_paid || !self.pattern.is_match(own) {
                         return false;
                     }
-                    is_paid = pay(effort, self.effort_of_renaming(own));
+                    is_paid = pay(cost, self.renaming_cost(own));
                     if is_paid {
                         self.pattern.replace_all(own, name, renamed);
                     }
@@ -225,15 +225,15 @@ impl Action {
         needs_groups && !pattern.is_default()
     }
 
-    fn effort_of_byte(&self, pattern: &Pattern) -> usize {
+    fn cost_of_byte(&self, pattern: &Pattern) -> usize {
         if self.finds_groups(pattern) {
             BYTE_WITH_GROUPS.max(pattern.branches().saturating_mul(BRANCH_WITH_GROUPS))
         } else {
-            self.effort_of_searched_byte(pattern)
+            self.search_cost_of_byte(pattern)
         }
     }
 
-    fn effort_of_searched_byte(&self, pattern: &Pattern) -> usize {
+    fn search_cost_of_byte(&self, pattern: &Pattern) -> usize {
         match self {
             Action::KeepEqual | Action::DropEqual | Action::HashMod(_) | Action::Lowercase | Action::Uppercase => BYTE,
             _ => pattern.branches().saturating_sub(BRANCHES_IN_TABLES).saturating_mul(BRANCH).saturating_add(BYTE),
@@ -248,11 +248,11 @@ impl Replace {
         Replace { target, replacement, needs_groups, scheme }
     }
 
-    /// Writes the label and its value; false: there is none to be written.
+    /// Expands the label and its value; false if there is no match, or no legal name.
     fn run(&self, pattern: &Pattern, value: &[u8], target: &mut Vec<u8>, result: &mut Vec<u8>) -> bool {
         if value.is_empty() && pattern.is_default() {
-            // Prometheus has a short cut for rules that do not say `regex`, and does not look at the target's name on it. A
-            // rule that says `(.*)` is not told from them here.
+            // Prometheus has a shortcut for rules without `regex`, which does not validate the target's name. A rule with
+            // `(.*)` is not distinguished from them here.
             if let (Some(name), Some(replacement)) = (self.target.plain(), self.replacement.plain()) {
                 target.extend_from_slice(name.as_bytes());
                 result.extend_from_slice(replacement.as_bytes());
@@ -263,13 +263,13 @@ impl Replace {
             self.target.expand(groups, target);
             self.replacement.expand(groups, result);
         });
-        found.is_some() && is_label_name(target, self.scheme)
+        found.is_some() && is_label_name(self.scheme, target)
     }
 }
 
-/// Takes effort from what is left; false if there is not enough.
-fn pay(left: &mut usize, effort: usize) -> bool {
-    let rest = left.checked_sub(effort);
+/// Takes a cost from the budget; false if it is exceeded.
+fn pay(left: &mut usize, cost: usize) -> bool {
+    let rest = left.checked_sub(cost);
     *left = rest.unwrap_or(*left);
     rest.is_some()
 }
@@ -279,22 +279,10 @@ fn bytes_as_text(value: &[u8]) -> usize {
     if std::str::from_utf8(value).is_ok() { value.len() } else { value.len().saturating_mul(3) }
 }
 
-/// Whether Prometheus takes it for the name of a label (`IsValidLabelName` in its common `model/metric.go`).
-fn is_label_name(name: &[u8], scheme: NameScheme) -> bool {
-    match (scheme, name) {
-        (_, []) => false,
-        (NameScheme::Utf8, name) => std::str::from_utf8(name).is_ok(),
-        (NameScheme::Legacy, [first, rest @ ..]) => {
-            !first.is_ascii_digit()
-                && [first].into_iter().chain(rest).all(|&it| it.is_ascii_alphanumeric() || it == b'_')
-        }
-    }
-}
-
-/// The last eight bytes of the MD5 hash, modulo `modulus`, in digits.
+/// The last eight bytes of the MD5 hash, modulo `modulus`, in decimal.
 fn write_hash(value: &[u8], modulus: NonZeroU64, result: &mut Vec<u8>) {
     let hash = u128::from_be_bytes(md5::compute(value).0);
-    // The lower half of the number is what its last eight bytes say.
+    // The last eight bytes are the lower half of the number.
     let last = (hash & u128::from(u64::MAX)) % u128::from(modulus.get());
     // Writing into a vector does not fail.
     let _ = write!(result, "{last}");

@@ -15,7 +15,7 @@ fn text(usual: &'static [&'static str]) -> impl Strategy<Value = String> {
 }
 
 fn rule(regex: impl Strategy<Value = String>) -> impl Strategy<Value = RelabelRule> {
-    let action = prop::sample::select(RelabelAction::ALL);
+    let action = prop::sample::select(&RelabelAction::ALL);
     let sources = prop::collection::vec(prop::sample::select(&NAMES[..]), 0..3);
     (action, sources, text(&[";", "", "-"]), text(&TEXTS), regex, 0..5_u64, text(&TEXTS)).prop_map(
         |(action, sources, separator, target, regex, modulus, replacement)| RelabelRule {

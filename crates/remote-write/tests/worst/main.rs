@@ -33,7 +33,7 @@ fn the_worst_pushes_stay_within_reserved_memory() {
         // What was judged before it came to its bound may be invalid.
         let is_charged = counts.unmetered.is_none() || counts.sent.samples == 0 || counts.samples > 0;
         assert!(is_charged, "{}: {counts:?}", worst.name);
-        let is_abandoned = counts.unmetered.is_some_and(|why| why != Unmetered::CutValues);
+        let is_abandoned = counts.unmetered.is_some_and(|why| why != Unmetered::TruncatedValues);
         assert!(!is_abandoned || counts.exemplars == counts.sent.exemplars, "{}: {counts:?}", worst.name);
     }
 }

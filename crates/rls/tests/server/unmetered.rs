@@ -147,7 +147,7 @@ async fn samples_too_large_to_relabel_are_charged_as_sent() -> anyhow::Result<()
 #[tokio::test]
 async fn samples_whose_cut_value_is_also_a_name_are_bounded() -> anyhow::Result<()> {
     let server = Server::start(&limits(), &[]).await?;
-    let case = Case { server: &server, tenant: "cutting", kind: "cut_values" };
+    let case = Case { server: &server, tenant: "cutting", kind: "truncated_values" };
     let long = "x".repeat(100);
     let labels = |pod: &str| Series::sample(&[("__name__", "m"), ("pod", pod), (&long, &long)], 1.0, 1_700_000_000_000);
     let body = encoded(Protocol::V2, &half_of(labels));

@@ -25,7 +25,7 @@ const TEXTS: [&str; 10] = ["$1", "${1}_$2", "x", "", "$n", "$", "a b", "$1$1", "
 const TARGETS: [&str; 8] = ["job", "new", "__name__", "pod", "${1}_t", "le", "cluster", "bad name"];
 
 pub(crate) fn rule(random: &mut Random) -> RelabelRule {
-    let action = random.of_values(RelabelAction::ALL);
+    let action = random.of_values(&RelabelAction::ALL);
     let sources = random.count(if action == RelabelAction::Replace { 0 } else { 1 }, 2);
     let by_name = matches!(action, RelabelAction::LabelDrop | RelabelAction::LabelKeep);
     let regex = if by_name {

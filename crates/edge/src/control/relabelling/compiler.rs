@@ -159,6 +159,6 @@ pub(super) fn compiled_here(begun: Relabelling, missing: Vec<Missing>) -> Relabe
 
 /// The most bytes that the compiled expressions may take.
 fn effort(missing: &Missing) -> usize {
-    let expressions = missing.limits.metric_relabel_configs.iter().map(|rule| Pattern::most_bytes(&rule.regex));
+    let expressions = missing.limits.metric_relabel_configs.iter().map(|rule| Pattern::max_compiled_bytes(&rule.regex));
     expressions.fold(0, |sum, bytes| sum.saturating_add(bytes.unwrap_or_default()))
 }

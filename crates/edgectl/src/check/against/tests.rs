@@ -15,8 +15,8 @@ fn check(
     expected: &[&str],
 ) {
     let (own, theirs) = (tenants(here.0), tenants(there.0));
-    let here = Side { limits: &own, defaults: &here.1 };
-    let there = Side { limits: &theirs, defaults: &there.1 };
+    let here = Configuration { limits: &own, defaults: &here.1 };
+    let there = Configuration { limits: &theirs, defaults: &there.1 };
     let found: Vec<_> = differences("a.yaml", &here, &there).iter().map(ToString::to_string).collect();
     assert_eq!(found, expected);
 }
@@ -51,7 +51,7 @@ fn an_unnamed_tenant_has_the_defaults() {
 }
 
 #[test]
-fn a_difference_of_the_defaults_is_told_once() {
+fn a_difference_of_the_defaults_is_reported_once() {
     check(
         (&[("a", limits(10.0, 2)), ("b", limits(7.0, 20))], limits(10.0, 20)),
         (&[("a", limits(50.0, 2)), ("b", limits(7.0, 20))], limits(50.0, 20)),
@@ -70,8 +70,8 @@ fn a_difference_of_the_defaults_is_told_once() {
 #[test]
 fn more_differences_than_are_listed_are_counted() {
     let many: Vec<_> = (0..MAX_PROBLEMS + 5).map(|number| (format!("{number}"), limits(1.0, 20))).collect();
-    let here = Side { limits: &many, defaults: &limits(10.0, 20) };
-    let there = Side { limits: &[], defaults: &limits(10.0, 20) };
+    let here = Configuration { limits: &many, defaults: &limits(10.0, 20) };
+    let there = Configuration { limits: &[], defaults: &limits(10.0, 20) };
     let found = differences("a.yaml", &here, &there);
     assert_eq!(found.len(), MAX_PROBLEMS);
     assert_eq!(found.last().map(ToString::to_string).as_deref(), Some("a.yaml: 6 more differences are not listed"));

@@ -127,7 +127,7 @@ fn text_says_the_same_in_words() {
 fn a_run_without_an_answer_proves_nothing_and_says_why() {
     let config = config("");
     let mut tally = Tally::new(0).unwrap();
-    let fault = |tally: &Tally, interrupted| Report::new(&config, tally, interrupted).fault().expect("a fault");
+    let fault = |tally: &Tally, interrupted| Report::new(&config, tally, interrupted).failure().expect("a fault");
     assert!(fault(&tally, true).contains("interrupted"));
     tally.sent(0, ms(1), ms(0));
     tally.failed(Failure::Timeout);
@@ -145,6 +145,6 @@ fn any_answer_makes_a_run_worth_something() {
     push(&mut tally, 0, 0, 503, "no");
     tally.failed(Failure::Connection("reset".to_owned()));
     let report = Report::new(&config(""), &tally, false);
-    assert_eq!(report.fault(), None);
+    assert_eq!(report.failure(), None);
     assert!(as_text(&report).contains("errors    connection errors: 1, the first: reset"));
 }

@@ -180,12 +180,12 @@ fn the_rules_once_the_whole_document_is_read() {
         refuses(&types, "not a valid duration string: \"x\"");
     }
     let text = "overrides: {a: {query_ingesters_within: 1h}}";
-    let off = check(tree(text).as_deref(), &MimirVersion::KNOWN, &RuleSettings::default(), Duration::ZERO);
+    let off = check(tree(text).as_deref(), &settings("3.1", &RuleSettings::default(), Duration::ZERO));
     assert!(!off.rejected);
 }
 
 #[test]
-fn a_rule_is_told_where_it_is_mended() {
+fn a_rule_is_told_where_to_fix_it() {
     let text = "overrides:\n  a:\n    blocked_queries:\n    - {pattern: a}\n    - {pattern: ''}\n    ha_tracker_update_timeout: 1m";
     says(
         text,

@@ -40,7 +40,7 @@ proptest! {
         let mut builder = Builder::default();
         sent.iter().for_each(|(name, value)| builder.set(name, value));
         let mut set = set_of(&sent);
-        set.unite();
+        set.merge_duplicates();
         prop_assert_eq!(pairs_of(&set), builder.0);
     }
 
@@ -49,7 +49,7 @@ proptest! {
         let mut builder = Builder::default();
         sent.iter().chain(&later).for_each(|(name, value)| builder.set(name, value));
         let mut set = set_of(&sent);
-        set.unite();
+        set.merge_duplicates();
         later.iter().for_each(|(name, value)| set.set(name, value));
         prop_assert_eq!(pairs_of(&set), builder.0);
     }
@@ -58,12 +58,12 @@ proptest! {
     #[test]
     fn copying_is_setting_for_every_label_there_was(sent in pairs(), renamed in "[a-d]", spared in "[a-d]") {
         let mut set = set_of(&sent);
-        set.unite();
+        set.merge_duplicates();
         let mut builder = Builder(pairs_of(&set));
         for (name, value) in pairs_of(&set).iter().filter(|(name, _)| *name != spared.as_bytes()) {
             builder.set(&[renamed.as_bytes(), name.get(1..).unwrap_or_default()].concat(), value);
         }
-        set.copy_renamed(&mut Vec::new(), |name, buffer| {
+        set.map_names(&mut Vec::new(), |name, buffer| {
             buffer.extend_from_slice(renamed.as_bytes());
             buffer.extend_from_slice(name.get(1..).unwrap_or_default());
             name != spared.as_bytes()
@@ -86,7 +86,7 @@ fn a_set_is_filled_again_without_what_was_in_it() {
 fn a_set_gives_back_memory() {
     let mut set = LabelSet::new();
     (0..1000).for_each(|index: u32| set.push(&index.to_be_bytes(), b"value"));
-    set.unite();
+    set.merge_duplicates();
     set.shrink(100);
     assert!(set.is_empty() && set.bytes.capacity() <= 100 && set.labels.capacity() * LABEL_BYTES <= 100);
     assert!(set.order.capacity() * LABEL_BYTES <= 100);

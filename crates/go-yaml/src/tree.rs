@@ -1,48 +1,48 @@
-//! A document that is decoded once, strictly, into types: Mimir's main configuration, and documents of the edge's own.
+//! A document that is decoded in one pass into types: Mimir's main configuration, and the edge's own documents.
 //!
-//! Merge keys (`<<`) are resolved by yaml.v3's rule: an own key beats a merged one, and of several merged mappings the first
-//! one wins. Keys that occur twice are reported beside the tree, since not all documents treat them alike.
+//! Merge keys (`<<`) follow yaml.v3: an own key overrides a merged one, and of several merged mappings the first wins.
+//! Duplicate keys are reported beside the tree, since not all documents treat them alike.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use crate::error::{Error, Fault};
+use crate::error::{Error, ErrorKind};
 use crate::graph::{Graph, Kind, NodeId, Tag};
-use crate::node::{Content, Entry, Node, Place, Scalar, merged_entries};
+use crate::node::{Content, Entry, Node, Position, Scalar, merged_entries};
 use crate::resolve::is_null;
 
-/// Nodes of a tree once its aliases are followed.
+/// Nodes of a tree with its aliases expanded.
 const MAX_NODES: usize = 4_000_000;
-/// Bytes of text of a tree once its aliases are followed.
+/// Bytes of text of a tree with its aliases expanded.
 const MAX_BYTES: usize = 64 << 20;
-/// Repeated keys that are reported.
+/// Duplicate keys that are reported.
 const MAX_DUPLICATES: usize = 100;
 
-/// A key that a mapping has twice.
+/// A key that occurs twice in a mapping.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Duplicate {
+pub struct DuplicateKey {
     /// The key's text.
     pub key: Rc<str>,
-    /// The line of the second one.
+    /// The line of the second occurrence.
     pub line: u64,
-    /// The line of the first one.
+    /// The line of the first occurrence.
     pub first_line: u64,
-    /// How many collections it is inside of; 1 for a key of the document itself.
+    /// The nesting depth; 1 for a key at the root.
     pub depth: usize,
 }
 
 /// A document as a tree.
 #[derive(Debug, Default)]
 pub struct Tree {
-    /// `None` for a text without any node.
+    /// `None` for a document without a node.
     pub root: Option<Rc<Node>>,
-    /// Keys that are there twice, some hundred of them.
-    pub duplicates: Vec<Duplicate>,
-    /// The line where a second document begins, which is not read.
+    /// Duplicate keys, at most a hundred.
+    pub duplicates: Vec<DuplicateKey>,
+    /// The line of a second document, which is ignored.
     pub second_document: Option<u64>,
 }
 
-pub(crate) fn decode(graph: &Graph) -> Result<Tree, Error> {
+pub(crate) fn build(graph: &Graph) -> Result<Tree, Error> {
     let mut builder = Builder { graph, built: HashMap::new(), size: Size::default(), duplicates: Vec::new() };
     let root = graph.root.map(|root| builder.node(root, 1)).transpose()?;
     Ok(Tree { root, duplicates: builder.duplicates, second_document: graph.second_document })
@@ -56,11 +56,11 @@ struct Size {
 
 struct Builder<'g> {
     graph: &'g Graph,
-    /// What anchors may name, `None` while it is being built.
+    /// The targets of anchors; `None` while one is being built.
     built: HashMap<NodeId, Option<(Rc<Node>, Size)>>,
-    /// Of all that was built.
+    /// The size of the whole tree so far.
     size: Size,
-    duplicates: Vec<Duplicate>,
+    duplicates: Vec<DuplicateKey>,
 }
 
 impl Builder<'_> {
@@ -68,7 +68,7 @@ impl Builder<'_> {
         let node = self.graph.get(id);
         let before = self.size;
         let content = match &node.kind {
-            Kind::Alias { name, of } => return self.aliased(node.line, name, *of),
+            Kind::Alias { name, of } => return self.alias(node.line, name, *of),
             Kind::Scalar { text, tag, quoted } => {
                 self.grow(node.line, Size { nodes: 1, bytes: text.len() })?;
                 let plain = match tag {
@@ -87,8 +87,8 @@ impl Builder<'_> {
                 Content::Mapping(self.mapping(pairs, depth)?)
             }
         };
-        let place = Place { line: node.line, encoded_line: 0, source: 0 };
-        let built = Rc::new(Node { place, content });
+        let position = Position { line: node.line, encoded_line: 0, source: 0 };
+        let built = Rc::new(Node { position, content });
         let size = Size { nodes: self.size.nodes - before.nodes, bytes: self.size.bytes - before.bytes };
         self.built.insert(id, Some((Rc::clone(&built), size)));
         Ok(built)
@@ -99,18 +99,14 @@ impl Builder<'_> {
         self.grow(line, Size { nodes: 1, bytes: 0 })
     }
 
-    fn aliased(&mut self, line: u64, name: &str, of: NodeId) -> Result<Rc<Node>, Error> {
+    fn alias(&mut self, line: u64, name: &str, of: NodeId) -> Result<Rc<Node>, Error> {
         match self.built.get(&of) {
             Some(Some((built, size))) => {
                 let (built, size) = (Rc::clone(built), *size);
                 self.grow(line, size)?;
                 Ok(built)
             }
-            _ => {
-                let message = format!("has an anchor {name} that contains an alias of itself: write the value out");
-                let go = format_args!("anchor '{name}' value contains itself");
-                Err(Error::new(Fault::Alias, line, message, go))
-            }
+            _ => Err(Error::recursive_alias(line, name)),
         }
     }
 
@@ -120,29 +116,28 @@ impl Builder<'_> {
         if self.size.nodes <= MAX_NODES && self.size.bytes <= MAX_BYTES {
             return Ok(());
         }
-        let message = "is too large once its aliases are followed: use fewer of them";
-        Err(Error::new(Fault::TooLarge, line, message, "document contains excessive aliasing"))
+        Err(Error::expanded_too_large(line))
     }
 
     fn mapping(&mut self, pairs: &[(NodeId, NodeId)], depth: usize) -> Result<Vec<Entry>, Error> {
         let (mut entries, mut merges) = (Vec::with_capacity(pairs.len()), Vec::new());
         for (key, value) in pairs {
             let (text, is_merge, is_null) = self.key(*key)?;
-            let place = Place { line: self.graph.get(*key).line, encoded_line: 0, source: 0 };
+            let position = Position { line: self.graph.get(*key).line, encoded_line: 0, source: 0 };
             let value = self.node(*value, depth + 1)?;
             let list = if is_merge { &mut merges } else { &mut entries };
-            list.push(Entry { key: text, is_null, place, value });
+            list.push(Entry { key: text, is_null, position, value });
         }
         self.find_duplicates(&entries, &merges, depth);
         self.merge(entries, merges)
     }
 
-    /// The key's text, and whether it is a merge, or a null.
+    /// The key's text, whether it is a merge key, and whether it is null.
     fn key(&mut self, id: NodeId) -> Result<(Rc<str>, bool, bool), Error> {
         let node = self.graph.get(self.graph.target(id));
         let Kind::Scalar { text, tag, quoted } = &node.kind else {
             let message = "has a key that is a list or a mapping: write it as text";
-            return Err(Error::new(Fault::Key, node.line, message, "invalid map key"));
+            return Err(Error::new(ErrorKind::Key, node.line, message, "invalid map key"));
         };
         self.grow(node.line, Size { nodes: 1, bytes: text.len() })?;
         let is_plain = *tag == Tag::None && !quoted;
@@ -155,8 +150,8 @@ impl Builder<'_> {
         for entry in entries.iter().chain(merges) {
             let first = *seen.entry(&entry.key).or_insert(entry);
             if !std::ptr::eq(first, entry) && self.duplicates.len() < MAX_DUPLICATES {
-                let (line, first_line) = (entry.place.line, first.place.line);
-                self.duplicates.push(Duplicate { key: Rc::clone(&entry.key), line, first_line, depth });
+                let (line, first_line) = (entry.position.line, first.position.line);
+                self.duplicates.push(DuplicateKey { key: Rc::clone(&entry.key), line, first_line, depth });
             }
         }
     }
@@ -166,15 +161,12 @@ impl Builder<'_> {
             return Ok(entries);
         }
         let mut known: HashSet<Rc<str>> = entries.iter().map(|entry| Rc::clone(&entry.key)).collect();
-        for Entry { place, value, .. } in merges {
+        for Entry { position, value, .. } in merges {
             let message = "has a merge key `<<` with neither a mapping nor a list of mappings: write an alias of one";
-            for merged in merged_entries(&value, place.line, message)? {
-                self.grow(place.line, Size { nodes: merged.len(), bytes: 0 })?;
-                for entry in merged {
-                    if known.insert(Rc::clone(&entry.key)) {
-                        entries.push(Entry { place, ..entry.clone() });
-                    }
-                }
+            for merged in merged_entries(&value, position.line, message)? {
+                self.grow(position.line, Size { nodes: merged.len(), bytes: 0 })?;
+                let new = merged.iter().filter(|entry| known.insert(Rc::clone(&entry.key)));
+                entries.extend(new.map(|entry| Entry { position, ..entry.clone() }));
             }
         }
         Ok(entries)

@@ -1,7 +1,7 @@
-//! What a translated expression compiles to at the most, in bytes, told from its text alone.
+//! An upper bound for the size of a compiled expression in bytes, from its text alone.
 //!
-//! The `regex` crate compiles to an automaton over bytes. It takes 32 bytes for a state and up to 8 for a way out of it, and each range of characters
-//! beyond ASCII becomes up to ten sequences of up to four states. The figures here are above what was measured of each kind of piece.
+//! The `regex` crate compiles to an automaton over bytes. A state takes 32 bytes, a transition up to 8, and a range of characters
+//! beyond ASCII becomes up to ten sequences of up to four states. The constants are above the measured size of each kind of term.
 
 /// A group, an alternative, or a repetition.
 pub(super) const OPERATOR: usize = 160;
@@ -12,8 +12,8 @@ const WIDE: usize = 2_048;
 /// A class such as `\pL`, which may have hundreds of ranges.
 const UNICODE: usize = 128 << 10;
 
-/// One piece of a translation: a character, a class, or a place.
-pub(super) fn of_piece(text: &str) -> usize {
+/// One term of a translation: a character, a class or an assertion.
+pub(super) fn of_term(text: &str) -> usize {
     let folds = text.starts_with("(?i:");
     let negated = text.contains("[^") || text.contains("[:^");
     let named = text.matches(r"\p{").count() + text.matches(r"\P{").count();

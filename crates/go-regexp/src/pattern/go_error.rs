@@ -1,25 +1,25 @@
-//! The words in which Go refuses an expression (`regexp/syntax`, its `Error`): what is wrong, and the part that is.
+//! The text of Go's error for an expression (`Error` in its `regexp/syntax`): an error code and the faulty part.
 
 use super::escape::{self, Escaped};
-use super::syntax::Place;
+use super::syntax::Context;
 use super::{PatternError, class};
 
-/// Go's error.
-pub(super) fn of(error: PatternError, place: &Place<'_>) -> String {
+/// Go's error text.
+pub(super) fn render(error: PatternError, context: &Context<'_>) -> String {
     let (what, part) = match error {
         PatternError::TooLarge => return String::new(),
-        PatternError::MissingParenthesis => ("missing closing )", place.expression),
-        PatternError::UnexpectedParenthesis => ("unexpected )", place.expression),
-        PatternError::MissingBracket => ("missing closing ]", place.token),
-        PatternError::RepetitionSize => ("invalid repeat count", before(place.token, place.rest)),
-        PatternError::Repetition => match place.repetition {
-            Some(repetition) => ("invalid nested repetition operator", before(repetition, place.rest)),
-            None => ("missing argument to repetition operator", before(place.token, place.rest)),
+        PatternError::MissingParen => ("missing closing )", context.expression),
+        PatternError::UnexpectedParen => ("unexpected )", context.expression),
+        PatternError::MissingBracket => ("missing closing ]", context.token),
+        PatternError::InvalidRepeatSize => ("invalid repeat count", before(context.token, context.rest)),
+        PatternError::InvalidRepeatOp => match context.repetition {
+            Some(repetition) => ("invalid nested repetition operator", before(repetition, context.rest)),
+            None => ("missing argument to repetition operator", before(context.token, context.rest)),
         },
-        PatternError::Group => group(place),
-        PatternError::CharacterRange | PatternError::Escape => match place.token.strip_prefix('[') {
+        PatternError::InvalidPerlOp => group(context),
+        PatternError::InvalidCharRange | PatternError::InvalidEscape => match context.token.strip_prefix('[') {
             Some(text) => item(class::faulty_item(text)),
-            None => escape(place.token),
+            None => escape(context.token),
         },
     };
     format!("error parsing regexp: {what}: `{part}`")
@@ -30,10 +30,10 @@ fn before<'t>(text: &'t str, rest: &str) -> &'t str {
     text.len().checked_sub(rest.len()).and_then(|length| text.get(..length)).unwrap_or(text)
 }
 
-fn group<'e>(place: &Place<'e>) -> (&'static str, &'e str) {
+fn group<'e>(context: &Context<'e>) -> (&'static str, &'e str) {
     const NAME: &str = "invalid named capture";
     const OTHER: &str = "invalid or unsupported Perl syntax";
-    let token = place.token;
+    let token = context.token;
     let named = ["(?P<", "(?<"].into_iter().find(|start| token.starts_with(start));
     match (named, token.find('>')) {
         // Go reads no name where the expression ends before it.
@@ -41,7 +41,7 @@ fn group<'e>(place: &Place<'e>) -> (&'static str, &'e str) {
         (Some(start), _) if token.len() == start.len() => (OTHER, token),
         (Some(_), Some(end)) => (NAME, token.get(..=end).unwrap_or(token)),
         (Some(_), None) => (NAME, token),
-        (None, _) => (OTHER, before(token, place.rest)),
+        (None, _) => (OTHER, before(token, context.rest)),
     }
 }
 

@@ -1,15 +1,15 @@
-//! From bytes to characters, as yaml.v3 reads them (its `readerc.go`): a byte order mark decides on the encoding, and
-//! control characters are none that YAML has.
+//! Decodes bytes as yaml.v3 does (its `readerc.go`): a byte order mark selects the encoding, and control characters are
+//! errors.
 
 use std::borrow::Cow;
 
-use crate::error::{Error, Fault};
+use crate::error::{Error, ErrorKind};
 
-/// Reads bytes as UTF-8, or as UTF-16 where they begin with its byte order mark.
+/// Decodes UTF-8, or UTF-16 with a byte order mark.
 ///
 /// # Errors
-/// Bytes that are no character, or a character that YAML does not allow, wherever it stands.
-pub(crate) fn characters(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
+/// An invalid sequence, or a character that YAML does not allow.
+pub(crate) fn decode_text(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
     let text = match bytes {
         [0xff, 0xfe, rest @ ..] => Cow::Owned(utf16(rest, u16::from_le_bytes)?),
         [0xfe, 0xff, rest @ ..] => Cow::Owned(utf16(rest, u16::from_be_bytes)?),
@@ -17,16 +17,21 @@ pub(crate) fn characters(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
         _ => Cow::Borrowed(utf8(bytes)?),
     };
     if let Some(at) = text.match_indices('\u{feff}').map(|(at, _)| at).find(|at| begins_a_line(&text, *at)) {
-        // yaml.v3 takes it for a part of what follows, which is never what is meant.
+        // yaml.v3 makes it a part of the next token.
         let message = "has a byte order mark within the text: remove it";
-        return Err(Error::new(Fault::Characters, line_of(text.as_bytes(), at), message, "did not find expected key"));
+        return Err(Error::new(
+            ErrorKind::Encoding,
+            line_of(text.as_bytes(), at),
+            message,
+            "did not find expected key",
+        ));
     }
     match text.char_indices().find(|(_, character)| !is_allowed(*character)) {
         None => Ok(text),
         Some((at, character)) => {
             let line = line_of(text.as_bytes(), at);
             let message = format!("has the control character U+{:04X}: remove it", u32::from(character));
-            Err(Error::new(Fault::Characters, line, message, "control characters are not allowed"))
+            Err(Error::new(ErrorKind::Encoding, line, message, "control characters are not allowed"))
         }
     }
 }
@@ -46,7 +51,7 @@ fn utf8(bytes: &[u8]) -> Result<&str, Error> {
             Some(_) => "invalid leading UTF-8 octet",
         };
         let message = format!("has bytes that are no UTF-8, the first at byte {at}: save it as UTF-8");
-        Error::new(Fault::Characters, line_of(bytes, at), message, go)
+        Error::new(ErrorKind::Encoding, line_of(bytes, at), message, go)
     })
 }
 
@@ -65,7 +70,7 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, Error> {
 
 fn half_a_character(before: &str, go: &str) -> Error {
     let message = "has half a UTF-16 character: save it as UTF-8";
-    Error::new(Fault::Characters, line_of(before.as_bytes(), before.len()), message, go)
+    Error::new(ErrorKind::Encoding, line_of(before.as_bytes(), before.len()), message, go)
 }
 
 fn is_allowed(character: char) -> bool {
@@ -87,7 +92,7 @@ mod tests {
         let little: Vec<u8> = "\u{feff}a: ä".encode_utf16().flat_map(u16::to_le_bytes).collect();
         let big: Vec<u8> = "\u{feff}a: ä".encode_utf16().flat_map(u16::to_be_bytes).collect();
         for bytes in [little.as_slice(), &big, "\u{feff}a: ä".as_bytes(), "a: ä".as_bytes()] {
-            assert_eq!(characters(bytes).as_deref(), Ok("a: ä"), "{bytes:?}");
+            assert_eq!(decode_text(bytes).as_deref(), Ok("a: ä"), "{bytes:?}");
         }
     }
 
@@ -106,9 +111,9 @@ mod tests {
             ("a: \u{9f}".as_bytes(), 1, "yaml: control characters are not allowed"),
             ("a: \u{ffff}".as_bytes(), 1, "yaml: control characters are not allowed"),
         ] {
-            let error = characters(bytes).unwrap_err();
+            let error = decode_text(bytes).unwrap_err();
             assert_eq!((error.line, error.go.as_str()), (line, go), "{bytes:?}");
         }
-        assert!(characters("\t\r\n\u{85}\u{2028}\u{1f600}".as_bytes()).is_ok());
+        assert!(decode_text("\t\r\n\u{85}\u{2028}\u{1f600}".as_bytes()).is_ok());
     }
 }
