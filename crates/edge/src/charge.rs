@@ -13,7 +13,7 @@ pub use refunds::{Refund, RefundCause};
 pub use unmetered::{Unmetered, UnmeteredOutcome};
 
 use crate::answer::{BodySize, body_too_large, failed, over_max_body_bytes, over_max_series};
-use crate::decode::{Decoded, DecodedPush, Lane};
+use crate::decode::{Contents, DecodedPush, Lane};
 use crate::identify::ApplicableLimits;
 use crate::pipeline::{BodyPolicy, Pipeline, Stop};
 use crate::push::PushBody;
@@ -108,24 +108,24 @@ impl Pipeline {
     pub(crate) fn charge_contents(
         &self,
         applicable: &ApplicableLimits<'_>,
-        decoded: Decoded,
+        decoded: Contents,
         skips_validation: bool,
         charge: Charge,
         verdict: &mut Verdict,
     ) -> Stop {
         let charged = match decoded {
-            Decoded::Skipped => Ok(AllowReason::BodyNotDecoded),
-            Decoded::Push(decoded) => {
+            Contents::NotDecoded => Ok(AllowReason::BodyNotDecoded),
+            Contents::Decoded(decoded) => {
                 self.charge_decoded(applicable, DecodedPush { skips_validation, ..*decoded }, charge, verdict)
             }
-            Decoded::Unreadable(error) => {
+            Contents::Unreadable(error) => {
                 verdict.unreadable = Some(error.kind());
                 match self.policy.bodies.forward_unreadable {
                     false => Err(Denial::new(DenyReason::UnreadableBody, error.to_string())),
                     true => Ok(AllowReason::UnreadableForwarded),
                 }
             }
-            Decoded::Failed => Err(failed("it failed to read the body")),
+            Contents::Failed => Err(failed("it failed to read the body")),
         };
         charged.map_or_else(Stop::Denied, Stop::Allowed)
     }

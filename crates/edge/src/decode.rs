@@ -71,28 +71,28 @@ pub(crate) struct DecodedPush {
 
 /// The contents of a push, as far as they are known.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Decoded {
+pub(crate) enum Contents {
     /// The body was not sent, or bodies are not decoded.
-    Skipped,
-    Push(Box<DecodedPush>),
+    NotDecoded,
+    Decoded(Box<DecodedPush>),
     Unreadable(BodyError),
     /// The edge failed to decode it, and logged that.
     Failed,
 }
 
 /// The body to decode, or what is known of the contents without decoding.
-pub(crate) fn body_of<'p>(push: &'p Push, policy: &BodyPolicy) -> Result<&'p Bytes, Decoded> {
+pub(crate) fn body_of<'p>(push: &'p Push, policy: &BodyPolicy) -> Result<&'p Bytes, Contents> {
     match &push.body {
         PushBody::Whole(body) if policy.decode => Ok(body),
         PushBody::Counted(counts) if policy.decode => {
-            Err(Decoded::Push(Box::new(DecodedPush { counts: *counts, ..DecodedPush::default() })))
+            Err(Contents::Decoded(Box::new(DecodedPush { counts: *counts, ..DecodedPush::default() })))
         }
-        _ => Err(Decoded::Skipped),
+        _ => Err(Contents::NotDecoded),
     }
 }
 
 /// Decodes a body with the buffers of this thread. After a panic the thread continues with new buffers.
-pub(crate) fn decode(body: &[u8], limits: BodyLimits, plan: &DecodePlan) -> Decoded {
+pub(crate) fn decode(body: &[u8], limits: BodyLimits, plan: &DecodePlan) -> Contents {
     let decode = || {
         SCRATCH.with_borrow_mut(|scratch| {
             let decoded = plan.decode(body, limits, scratch);
@@ -101,11 +101,11 @@ pub(crate) fn decode(body: &[u8], limits: BodyLimits, plan: &DecodePlan) -> Deco
         })
     };
     match catch_unwind(AssertUnwindSafe(decode)) {
-        Ok(Ok(decoded)) => Decoded::Push(Box::new(decoded)),
-        Ok(Err(error)) => Decoded::Unreadable(error),
+        Ok(Ok(decoded)) => Contents::Decoded(Box::new(decoded)),
+        Ok(Err(error)) => Contents::Unreadable(error),
         Err(_) => {
             SCRATCH.take();
-            Decoded::Failed
+            Contents::Failed
         }
     }
 }

@@ -8,7 +8,7 @@ use remote_write::BodyLimits;
 use crate::charge::{Charge, ChargedRequest, Receipts, deny_oversized};
 use crate::clock::Clock;
 use crate::control::{ControlHandle, ControlState};
-use crate::decode::{DecodePlan, DecodePool, Decoded, Lane, body_of, decode};
+use crate::decode::{Contents, DecodePlan, DecodePool, Lane, body_of, decode};
 use crate::identify::{ApplicableLimits, protocol_of, tenant_of};
 use crate::push::Push;
 use crate::verdict::{AllowReason, Undecided, Verdict};
@@ -167,14 +167,14 @@ impl Pipeline {
         Ok((PendingPush { applicable, request, admitted }, plan))
     }
 
-    async fn decode(&self, push: &Push, lane: Lane<'_>, plan: DecodePlan) -> Decoded {
+    async fn decode(&self, push: &Push, lane: Lane<'_>, plan: DecodePlan) -> Contents {
         match (body_of(push, &self.policy.bodies), &self.pool) {
             (Ok(body), Some(pool)) => pool.decode(lane, body, plan).await,
             _ => self.decode_in_place(push, &plan),
         }
     }
 
-    fn decode_in_place(&self, push: &Push, plan: &DecodePlan) -> Decoded {
+    fn decode_in_place(&self, push: &Push, plan: &DecodePlan) -> Contents {
         let decoded = body_of(push, &self.policy.bodies).map(|body| decode(body, self.policy.bodies.limits, plan));
         decoded.unwrap_or_else(|known| known)
     }
@@ -184,12 +184,12 @@ impl Pipeline {
         &self,
         pending: PendingPush<'_>,
         push: &Push,
-        decoded: Decoded,
+        decoded: Contents,
         charge: Charge,
         verdict: &mut Verdict,
     ) -> Stop {
         let PendingPush { applicable, mut request, admitted } = pending;
-        if let Decoded::Push(decoded) = &decoded {
+        if let Contents::Decoded(decoded) = &decoded {
             verdict.counts = decoded.counts;
         }
         // In a dry run the push is decoded all the same: its size determines when it would pass.

@@ -20,7 +20,7 @@ use remote_write::{BodyLimits, claimed_bytes, working_bytes};
 use tokio::sync::oneshot;
 
 use super::fair_queue::{Cost, FairQueue, Started, TenantCap};
-use super::{DecodePlan, Decoded, decode};
+use super::{Contents, DecodePlan, decode};
 
 /// How many bodies of the largest size are decoded at once, whatever the number of cores; of default batches, some twenty.
 const LARGEST_AT_ONCE: usize = 2;
@@ -59,7 +59,7 @@ type Slot = Arc<Mutex<Option<(Bytes, DecodePlan)>>>;
 #[derive(Debug)]
 struct Job {
     slot: Slot,
-    answer: oneshot::Sender<Decoded>,
+    answer: oneshot::Sender<Contents>,
 }
 
 #[derive(Debug)]
@@ -123,7 +123,7 @@ impl DecodePool {
     }
 
     /// Decodes a body, in place or on a thread of the pool.
-    pub(crate) async fn decode(&self, lane: Lane<'_>, body: &Bytes, plan: DecodePlan) -> Decoded {
+    pub(crate) async fn decode(&self, lane: Lane<'_>, body: &Bytes, plan: DecodePlan) -> Contents {
         // A claim that is over the limit or invalid is denied without work.
         let claimed = claimed_bytes(body).filter(|claimed| *claimed <= self.limits.max_decoded_bytes).unwrap_or(0);
         let work = claimed.saturating_mul(plan.effort());
@@ -147,7 +147,7 @@ impl DecodePool {
         self.pool.work.notify_one();
         let decoded = answered.await;
         drop(cancel);
-        decoded.unwrap_or(Decoded::Failed)
+        decoded.unwrap_or(Contents::Failed)
     }
 }
 

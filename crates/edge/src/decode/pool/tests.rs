@@ -43,7 +43,7 @@ async fn only_large_bodies_leave_the_thread_they_came_on() {
         let body = Bytes::from(vec![0xff; size]);
         let mut reading = pin!(pool.decode(Lane::Tenant("t"), &body, plain()));
         assert_eq!(
-            matches!(reading.as_mut().poll(&mut context), Poll::Ready(Decoded::Unreadable(BodyError::SnappyLength))),
+            matches!(reading.as_mut().poll(&mut context), Poll::Ready(Contents::Unreadable(BodyError::SnappyLength))),
             in_place
         );
     }
@@ -52,7 +52,7 @@ async fn only_large_bodies_leave_the_thread_they_came_on() {
     let mut reading = pin!(pool.decode(Lane::Tenant("t"), &body, plain()));
     assert!(is_pending(reading.as_mut()), "a small body that is large when decompressed leaves too");
     read_all(&pool);
-    assert_ne!(reading.await, Decoded::Failed);
+    assert_ne!(reading.await, Contents::Failed);
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn a_waiting_queue_never_denies_its_tenant() {
     assert!(waiting.iter_mut().all(|reading| is_pending(reading.as_mut())));
     read_all(&pool);
     for reading in waiting {
-        assert_ne!(reading.await, Decoded::Failed);
+        assert_ne!(reading.await, Contents::Failed);
     }
 }
 
@@ -77,7 +77,7 @@ async fn bodies_of_ended_calls_are_neither_kept_nor_decoded() {
     drop(reading);
     assert!(body.is_unique(), "nobody else holds it");
     read_all(&pool);
-    assert_ne!(pool.decode(Lane::Tenant("t"), &body, plain()).await, Decoded::Failed, "the next one is decoded");
+    assert_ne!(pool.decode(Lane::Tenant("t"), &body, plain()).await, Contents::Failed, "the next one is decoded");
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn decoding_at_once_stays_within_memory() {
         pool.pool.release(cost.weight);
     }
     read_all(&pool);
-    assert_ne!(waiting.pop().unwrap().await, Decoded::Failed);
+    assert_ne!(waiting.pop().unwrap().await, Contents::Failed);
     drop(waiting);
     // A reader answers before it gives back what it occupied.
     let all_is_given_back = async {
@@ -122,7 +122,7 @@ async fn decoding_in_place_is_bounded_and_overflows_to_the_pool() {
     let mut reading = pin!(pool.decode(Lane::Tenant("t"), &body, plain()));
     assert!(is_pending(reading.as_mut()));
     read_all(&pool);
-    assert_ne!(reading.await, Decoded::Failed);
+    assert_ne!(reading.await, Contents::Failed);
     pool.pool.free_bytes_in_place.fetch_add(all, Ordering::AcqRel);
     assert!(!is_pending(pin!(pool.decode(Lane::Tenant("t"), &body, plain()))));
     assert_eq!(pool.pool.free_bytes_in_place.load(Ordering::Acquire), all);
@@ -135,7 +135,7 @@ async fn a_reader_that_panics_is_an_error_and_goes_on() {
     let large = zeros(2 * IN_PLACE_DECODED_BYTES);
     for body in [large, zeros(9)] {
         let failed = pool.decode(Lane::Tenant("t"), &body, fatal()).await;
-        assert_eq!(failed, Decoded::Failed);
-        assert_ne!(pool.decode(Lane::Tenant("t"), &body, plain()).await, Decoded::Failed);
+        assert_eq!(failed, Contents::Failed);
+        assert_ne!(pool.decode(Lane::Tenant("t"), &body, plain()).await, Contents::Failed);
     }
 }
