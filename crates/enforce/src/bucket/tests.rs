@@ -49,7 +49,7 @@ fn replays_a_recording_of_gos_limiter_to_the_last_bit() {
             other => panic!("line {index}: {other}"),
         }
         bucket.set_limit(current, now);
-        assert!(same_float(bucket.tokens_at(now), float(tokens)), "line {index}: {line}: {bucket:?}");
+        assert!(same_float(bucket.tokens(now), float(tokens)), "line {index}: {line}: {bucket:?}");
         steps += 1;
     }
     assert_eq!(steps, 512);

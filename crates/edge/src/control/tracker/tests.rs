@@ -56,9 +56,9 @@ fn list(replica: Option<&str>, asked_at: i64, asked: Option<Instant>) -> Tracker
 }
 
 const CHARGED: ElectionOutcome =
-    ElectionOutcome { dropped: false, too_many_clusters: false, untracked: false, unknown: false, forwarded: false };
-const UNKNOWN: ElectionOutcome = ElectionOutcome { unknown: true, forwarded: true, ..CHARGED };
-const FORWARDED: ElectionOutcome = ElectionOutcome { forwarded: true, ..CHARGED };
+    ElectionOutcome { dropped: false, too_many_clusters: false, untracked: false, unknown: false, due: false };
+const UNKNOWN: ElectionOutcome = ElectionOutcome { unknown: true, due: true, ..CHARGED };
+const DUE: ElectionOutcome = ElectionOutcome { due: true, ..CHARGED };
 const DROPPED: ElectionOutcome = ElectionOutcome { dropped: true, ..CHARGED };
 
 #[test]
@@ -84,13 +84,13 @@ async fn a_pair_that_mimir_has_not_named_is_forwarded() {
     let mut writer = writer(true);
     assert_eq!(push(&writer, "a", NOW), (Dedupe::Elected, UNKNOWN), "before the first list nobody is charged");
     put(&mut writer, None, NOW).await;
-    assert_eq!(push(&writer, "a", NOW + 1), (Dedupe::Elected, FORWARDED));
+    assert_eq!(push(&writer, "a", NOW + 1), (Dedupe::Elected, DUE));
     put(&mut writer, Some("a"), NOW + 2).await;
     assert_eq!(push(&writer, "a", NOW + 3), (Dedupe::Elected, CHARGED));
     put(&mut writer, Some("b"), NOW + 4).await;
     assert_eq!(push(&writer, "a", NOW + 5), (Dedupe::Dropped, DROPPED));
     // Mimir has to see b, which it has not through this edge.
-    assert_eq!([5, 6].map(|later| push(&writer, "b", NOW + later).1), [FORWARDED, CHARGED]);
+    assert_eq!([5, 6].map(|later| push(&writer, "b", NOW + later).1), [DUE, CHARGED]);
 }
 
 #[tokio::test]
