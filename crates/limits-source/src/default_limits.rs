@@ -41,8 +41,8 @@ pub struct DefaultLimitsOptions {
     #[arg(long = "default-limits-expand-env")]
     pub expand_env: bool,
 
-    /// Mimir's command line, if it sets limits by flags such as "-distributor.ingestion-rate-limit=500000"; they override --default-limits, as in
-    /// Mimir, and other flags are ignored. @FILE: arguments in a file, one or more per line [default: none]
+    /// Mimir's command line, if it sets limits by flags such as "-distributor.ingestion-rate-limit=500000"; they override the file, as in Mimir,
+    /// and other flags are ignored. @FILE: arguments in a file, one or more per line [default: none]
     #[arg(long = "default-limits-flags", value_name = "FLAGS", allow_hyphen_values = true)]
     pub flags: Option<String>,
 

@@ -19,7 +19,7 @@ pub enum UrlError {
     #[error("it must begin with http:// or https:// and name a host, for example {0}")]
     NoHttpUrl(&'static str),
     /// It contains a user or a password.
-    #[error("the URL must not contain credentials, since logs show it; remove everything up to the @")]
+    #[error("credentials in the URL would be in logs; remove everything up to the @")]
     Credentials,
     /// It has a query or a fragment.
     #[error("the address takes no parameters; remove the ? or # and what follows it")]
@@ -151,7 +151,7 @@ pub enum FeedUrlsError {
     #[error("each URL needs the port of the feed, for example http://overrides-sync:8083")]
     NoPort,
     /// One of them contains a user or a password.
-    #[error("the URL must not contain credentials, since logs show it; remove everything up to the @")]
+    #[error("credentials in the URL would be in logs; remove everything up to the @")]
     Credentials,
     /// One of them has a path, a query or a fragment.
     #[error("each URL ends with its port; remove the path, query or fragment behind it")]

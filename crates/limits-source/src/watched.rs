@@ -261,7 +261,7 @@ pub fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     if u64::try_from(read).is_ok_and(|read| read <= most) {
         return Ok(bytes);
     }
-    Err(io::Error::other(format!("it has more than the {most} bytes that are read")))
+    Err(io::Error::other(format!("it has more than {most} bytes")))
 }
 
 /// Decodes UTF-8.

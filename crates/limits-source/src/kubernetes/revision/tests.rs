@@ -86,7 +86,7 @@ fn a_deletion_keeps_the_limits_until_the_object_is_recreated() {
     let mut revisions = read("9", "overrides: {a: {}}");
     assert!(revisions.set_missing(true) && !revisions.set_missing(true));
     let deleted =
-        "mimir/mimir-runtime: the ConfigMap was deleted; the last good limits stay in force until it is made again";
+        "mimir/mimir-runtime: the ConfigMap was deleted; the last good limits stay in force until it is recreated";
     assert_eq!(seen(&revisions), (1, Some("9".to_owned()), vec![deleted.to_owned()]));
     assert!(!revisions.is_in_force());
     revisions.apply(&content("v", "12", &[("runtime.yaml", "overrides: {a: {}, b: {}}")]));
