@@ -1,4 +1,4 @@
-//! Any bytes as the file of a limits cache; see [`fuzz::cache`].
+//! Any bytes as a limits cache; see [`fuzz::cache`].
 
 #![no_main]
 

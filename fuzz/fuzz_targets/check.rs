@@ -1,5 +1,5 @@
-//! Any question of an Envoy about a push; see [`fuzz::check`].
+//! Any `CheckRequest` of Envoy; see [`fuzz::check`].
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::check::ask(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::check::send(input));

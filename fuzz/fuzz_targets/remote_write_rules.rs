@@ -1,4 +1,4 @@
-//! Any push of a tenant with relabelling, pairs and exemplars; see [`fuzz::rules`].
+//! Any push of a tenant with relabelling, HA deduplication and exemplars; see [`fuzz::rules`].
 
 #![no_main]
 

@@ -1,9 +1,9 @@
-//! Any bytes as the file of a limits cache, as they are and behind a title whose checksum fits.
+//! Any bytes as a limits cache, as they are and after a title with a valid checksum.
 //!
-//! The yardsticks: what is read gives, written again, the same limits; a text in which one bit is another one is never read; what is refused
-//! leaves no limits; and the file gives what its text gives.
+//! Checks: limits that are read, written and read again stay the same; a text with one flipped bit is refused; a refused text
+//! leaves no limits; and the file has the limits of its text.
 //!
-//! The first byte of an input chooses the bit that is changed. The others are the file.
+//! The first byte of an input chooses the bit that is flipped. The others are the file.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder can be made"));
 
-/// Reads an input, and its body with a right title.
+/// Reads an input, and the same with a valid title.
 pub fn restore(input: &[u8]) {
     let Some((place, bytes)) = input.split_first() else { return };
     let snapshot = String::from_utf8(bytes.to_vec()).ok().and_then(|text| read(&text));
@@ -31,7 +31,7 @@ pub fn restore(input: &[u8]) {
             *byte ^= 1 << (place % 7);
         }
         let refused = String::from_utf8(changed).map_or(true, |text| state().restore(&text).is_err());
-        assert!(refused, "byte {at} is another one, and the text is still read");
+        assert!(refused, "a flipped bit in byte {at} is not noticed");
     }
 }
 
@@ -39,7 +39,7 @@ fn state() -> LimitsState {
     LimitsState::new(TenantLimits::default(), false)
 }
 
-/// The limits of a text, which are the same once they were written again.
+/// The limits of a text, which must stay the same when written and read again.
 fn read(text: &str) -> Option<Arc<Snapshot>> {
     let mut state = state();
     let Ok(snapshot) = state.restore(text) else {
@@ -60,7 +60,7 @@ fn load(bytes: &[u8]) -> Option<Arc<Snapshot>> {
     state.current()
 }
 
-/// The first line of a cache with this body, in the format that this version writes.
+/// The first line of a cache with this body, in the current format.
 fn title(body: &str) -> String {
     static FORMAT: LazyLock<String> = LazyLock::new(|| {
         let empty = state().apply(&[]).snapshot.expect("no document is no fault");

@@ -1,10 +1,10 @@
-//! Any question of an Envoy about a push: decoded, decided and answered as over gRPC.
+//! Any `CheckRequest` of Envoy: decoded, decided and answered as over gRPC.
 //!
-//! The yardsticks: every question has an answer; a preview says what the charge then decides; a refusal is legal HTTP and has a status that Mimir
-//! answers; and a tenant in shadow or off is never refused.
+//! Checks: every request has an answer; a preview equals the decision of the charge; a denial is valid HTTP with one of Mimir's
+//! status codes; and a tenant in mode shadow or off is never denied.
 //!
-//! The first byte of an input chooses whether the others are a `CheckRequest` (bit 0), or header lines, an empty line and a body, which is sent
-//! compressed (bit 1), withheld (bit 2) or as a part (bit 3), with the headers in the old map (bit 4).
+//! The first byte of an input chooses whether the others are a `CheckRequest` (bit 0), or header lines, an empty line and a body,
+//! which is compressed (bit 1), withheld (bit 2) or partial (bit 3), with the headers in the old map (bit 4).
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue as HttpValue, StatusCode};
@@ -17,44 +17,44 @@ use proto::envoy::service::auth::v3::{AttributeContext, CheckRequest, DeniedHttp
 use crate::compress;
 use crate::server::{OFF, SERVER, SHADOW};
 
-/// Asks what an input says.
-pub fn ask(input: &[u8]) {
+/// Sends an input as a request.
+pub fn send(input: &[u8]) {
     let Some((choice, bytes)) = input.split_first() else { return };
-    let message = if choice & 1 == 0 { built(*choice, bytes).encode_to_vec() } else { bytes.to_vec() };
+    let message = if choice & 1 == 0 { build(*choice, bytes).encode_to_vec() } else { bytes.to_vec() };
     let Ok(request) = CheckRequest::decode(message.as_slice()) else { return };
     let tenant = tenant(&request);
     let server = &*SERVER;
     let (previewed, answer) = server
         .runtime
         .block_on(async { (server.services.preview(request.clone()).await, server.services.check(request).await) });
-    let (previewed, answer) = (previewed.expect("there are limits"), answer.expect("a refusal is an answer"));
+    let (previewed, answer) = (previewed.expect("there are limits"), answer.expect("a denial is an answer"));
     let code = answer.status.as_ref().map(|status| status.code);
     let reason = answer.status.as_ref().map(|status| status.message.clone()).unwrap_or_default();
     let bare = tenant.split(|byte| *byte == b':').next().unwrap_or_default();
-    let only_counts = [SHADOW, OFF].iter().any(|name| name.as_bytes() == bare);
-    match answer.http_response.expect("an answer is one of two") {
+    let denies_nothing = [SHADOW, OFF].iter().any(|name| name.as_bytes() == bare);
+    match answer.http_response.expect("an answer allows or denies") {
         HttpResponse::OkResponse(_) => {
             assert_eq!(code, Some(0));
-            assert!(only_counts || previewed.is_none(), "the preview refuses for {previewed:?}");
+            assert!(denies_nothing || previewed.is_none(), "the preview denies for {previewed:?}");
         }
         HttpResponse::DeniedResponse(denied) => {
-            assert!(code != Some(0) && !only_counts);
-            assert_eq!(previewed, Some(reason.as_str()), "the preview says otherwise");
-            check_refusal(&denied);
+            assert!(code != Some(0) && !denies_nothing);
+            assert_eq!(previewed, Some(reason.as_str()), "the preview decides otherwise");
+            check_denial(&denied);
         }
     }
 }
 
-fn check_refusal(denied: &DeniedHttpResponse) {
+fn check_denial(denied: &DeniedHttpResponse) {
     let status = denied.status.as_ref().and_then(|status| u16::try_from(status.code).ok());
-    let status = StatusCode::from_u16(status.unwrap_or_default()).expect("a refusal has a status");
+    let status = StatusCode::from_u16(status.unwrap_or_default()).expect("a denial has a status");
     assert!(matches!(status.as_u16(), 400 | 401 | 413 | 415 | 422 | 429 | 500 | 503 | 529), "{status}");
     for header in denied.headers.iter().filter_map(|option| option.header.as_ref()) {
         HeaderName::from_bytes(header.key.as_bytes()).expect("a header has a legal name");
         let value = if header.raw_value.is_empty() { &header.value } else { &header.raw_value };
         HttpValue::from_bytes(value).expect("a header has a legal value");
     }
-    // What a client sent is shown, and must not fill the answer.
+    // The answer may quote the request, but only a part.
     assert!(denied.body.len() < 4096, "a text of {} bytes", denied.body.len());
 }
 
@@ -68,7 +68,7 @@ fn tenant(request: &CheckRequest) -> Bytes {
     in_lines.unwrap_or_else(|| http.headers.get("x-scope-orgid").cloned()).unwrap_or_default()
 }
 
-fn built(choice: u8, bytes: &[u8]) -> CheckRequest {
+fn build(choice: u8, bytes: &[u8]) -> CheckRequest {
     let end = bytes.windows(2).position(|pair| pair == b"\n\n");
     let (head, body) = end.map_or((bytes, &[][..]), |end| bytes.split_at(end));
     let body = body.get(2..).unwrap_or_default();

@@ -1,7 +1,7 @@
-//! Any bytes, read as a push and decoded in full with prost: the verdict and the counts must be the same.
+//! Any bytes, read as a push and decoded in full with prost: both must give the same error or counts.
 //!
-//! The first byte of an input chooses the tenant's limits (bits 0 and 1), whether the other bytes are the compressed body (bit 2) or what is
-//! to be compressed, and whether series are deduplicated and relabelled (bit 3).
+//! The first byte of an input chooses the tenant's limits (bits 0 and 1), whether the other bytes are the body as sent (bit 2) or
+//! before compression, and whether series are deduplicated and relabelled (bit 3).
 
 use std::time::Duration;
 
@@ -14,7 +14,6 @@ use crate::compress;
 mod decoded;
 #[path = "../../crates/remote-write/tests/differential/reference.rs"]
 mod reference;
-#[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../../crates/remote-write/tests/differential/schema.rs"]
 mod schema;
 #[path = "../../crates/remote-write/tests/differential/treatment.rs"]
@@ -34,7 +33,7 @@ pub fn read(protocol: Protocol, input: &[u8]) {
     let first = treatment::read(protocol, &body, (LIMITS, &limits), NOW, &mut scratch);
     let expected = expected(protocol, &body, &limits);
     let plain = || snap::raw::Decoder::new().decompress_vec(&body).unwrap_or_default();
-    // What prost refuses for the end of a group, and Mimir does not, is only read.
+    // prost refuses some ends of groups that Mimir accepts: such a push is only read.
     if first.is_err() || expected.is_some() || !reference::mixes_groups_up(protocol, &plain(), &limits) {
         let is_as_expected = match (&first, &expected) {
             (Ok(actual), Some(expected)) => expected.agree(actual),
@@ -43,7 +42,7 @@ pub fn read(protocol: Protocol, input: &[u8]) {
         assert!(is_as_expected, "{first:?}, expected {expected:?}");
     }
     let second = treatment::read(protocol, &body, (LIMITS, &limits), NOW, &mut scratch);
-    assert_eq!(first, second, "buffers remember something");
+    assert_eq!(first, second, "buffers keep state between pushes");
 }
 
 fn limits(choice: u8) -> TenantLimits {
@@ -65,7 +64,7 @@ fn limits(choice: u8) -> TenantLimits {
     }
 }
 
-/// Limits of a tenant with pairs, judged series by series, and with a rule.
+/// The limits of a tenant with HA deduplication series by series and a relabelling rule.
 fn treated(limits: TenantLimits) -> TenantLimits {
     let rule = RelabelRule {
         source_labels: ["a".into()].into(),

@@ -1,10 +1,10 @@
-//! Any messages of a feed of limits, taken over as from a server.
+//! Any messages of the feed of limits, as from a server.
 //!
-//! The yardsticks: what is refused changes nothing; what is taken has the sum that its server said; a state that is told the same directly has the
-//! same limits; and what the limits say of themselves gives them again.
+//! Checks: a refused message changes nothing; accepted limits have the server's checksum; a state that gets the same update directly
+//! has the same limits; and the entries of the limits reproduce them.
 //!
-//! The first byte of an input chooses whether the sums of changes of one part are set right (bit 0); they are hard to guess. The others are
-//! messages, each behind its length; an empty one begins a new stream.
+//! The first byte of an input chooses whether the checksums of changes of one part are corrected (bit 0); they are hard to guess.
+//! The others are length-delimited messages; an empty one begins a new stream.
 
 use std::sync::{Arc, LazyLock};
 
@@ -20,7 +20,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     runtime.expect("a runtime can be started")
 });
 
-/// Takes an input over.
+/// Feeds an input to a client.
 pub fn take(input: &[u8]) {
     let Some((choice, mut bytes)) = input.split_first() else { return };
     RUNTIME.block_on(async {
@@ -32,13 +32,13 @@ pub fn take(input: &[u8]) {
                 client.begin_stream();
                 continue;
             }
-            let told = told_directly(&mirror, &message, client.is_between_changes());
-            if let (Some((_, sum)), Some(FeedUpdate::Limits(part)), 1) = (&told, &mut message.update, choice & 1)
+            let direct = updated_directly(&mirror, &message, client.is_between_changes());
+            if let (Some((_, sum)), Some(FeedUpdate::Limits(part)), 1) = (&direct, &mut message.update, choice & 1)
                 && let Some(version) = &mut part.version
             {
                 version.content_sum = *sum;
             }
-            take_message(&mut client, &mut mirror, message, told.map(|(state, _)| state)).await;
+            take_message(&mut client, &mut mirror, message, direct.map(|(state, _)| state)).await;
         }
     });
 }
@@ -47,22 +47,22 @@ async fn take_message(
     client: &mut FeedClient,
     mirror: &mut LimitsState,
     message: WatchResponse,
-    told: Option<LimitsState>,
+    direct: Option<LimitsState>,
 ) {
     let before = client.limits();
     let taken = client.take(message).await;
     let after = client.limits();
     let changed = before.as_ref().map(Arc::as_ptr) != after.as_ref().map(Arc::as_ptr);
-    assert!(taken.is_ok() || !changed, "what was refused changed something");
+    assert!(taken.is_ok() || !changed, "a refused message changed the limits");
     let Some(limits) = after.filter(|_| changed) else { return };
-    *mirror = told.unwrap_or_else(|| said_by_itself(&limits));
+    *mirror = direct.unwrap_or_else(|| from_entries(&limits));
     let sum = mirror.current().map(|limits| limits.content_sum());
-    assert_eq!(sum, Some(limits.content_sum()), "a state that is told the same has other limits");
-    assert_eq!(said_by_itself(&limits).current().map(|limits| limits.content_sum()), sum);
+    assert_eq!(sum, Some(limits.content_sum()), "a direct update gives other limits");
+    assert_eq!(from_entries(&limits).current().map(|limits| limits.content_sum()), sum);
 }
 
-/// What the limits come to by a message that is a whole change, without a feed.
-fn told_directly(mirror: &LimitsState, message: &WatchResponse, between: bool) -> Option<(LimitsState, u64)> {
+/// The state after a message with a whole change, without the feed, and its checksum.
+fn updated_directly(mirror: &LimitsState, message: &WatchResponse, between: bool) -> Option<(LimitsState, u64)> {
     let Some(FeedUpdate::Limits(LimitsPart { complete, last: true, put, removed, .. })) = &message.update else {
         return None;
     };
@@ -82,12 +82,12 @@ fn told_directly(mirror: &LimitsState, message: &WatchResponse, between: bool) -
     Some((state, sum))
 }
 
-/// A state with these limits, from what they say of themselves.
-fn said_by_itself(limits: &Snapshot) -> LimitsState {
+/// A state with these limits, from their entries.
+fn from_entries(limits: &Snapshot) -> LimitsState {
     let entries: Vec<_> = limits.tenants().map(|(key, entry)| (key.as_str(), entry.mode, entry.own_fields())).collect();
     let put = entries.iter().map(|(tenant, mode, own_fields)| EntryUpdate { tenant, mode: *mode, own_fields });
     let mut state = LimitsState::new(TenantLimits::default(), true);
     let update = Update { complete: true, put: put.collect(), removed: Vec::new() };
-    state.update(&update).expect("what an entry says of itself is read");
+    state.update(&update).expect("the fields of an entry can be read");
     state
 }

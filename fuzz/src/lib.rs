@@ -1,5 +1,5 @@
-//! What the fuzz targets do with their inputs. Each has a yardstick beyond not panicking; the targets themselves are one line each, so that an
-//! input can be replayed by anything that links this.
+//! The fuzz targets' functions. Each checks more than the absence of panics. The targets themselves are one line each, so that
+//! other programs can replay an input.
 //!
 //! `fuzz/run [SECONDS]` runs every target.
 
@@ -15,7 +15,7 @@ pub mod should_rate_limit;
 
 mod server;
 
-/// As a compressed body.
+/// A compressed body.
 #[must_use]
 pub fn compress(plain: &[u8]) -> Vec<u8> {
     snap::raw::Encoder::new().compress_vec(plain).expect("inputs are small")

@@ -1,9 +1,9 @@
-//! Any set of documents, applied as a source applies them.
+//! Any set of documents, applied as from a source.
 //!
-//! The yardsticks: a second application changes nothing and finds the same; what is refused changes nothing; a check says what an application
-//! then does; and what a snapshot says of itself, as a cache and as an update of the feed, gives the same limits again.
+//! Checks: applying them again changes nothing and finds the same problems; refused documents change nothing; a check predicts
+//! the result; and a snapshot, written as a cache or as an update of the feed, gives the same limits again.
 //!
-//! An input is a byte of choices and documents that a NUL separates, each with its name on the first line.
+//! An input is a byte of choices and NUL-separated documents, each with its name on the first line.
 
 use std::sync::Arc;
 
@@ -39,8 +39,8 @@ fn from_nothing(documents: &[SourceDocument<'_>], allow_empty: bool) {
     assert_eq!(first.accepted, first.snapshot.is_some());
     let checked = check(&Defaults::default(), &MimirVersion::default(), documents);
     let refused = checked.problems.iter().any(|problem| problem.severity == Severity::Rejected);
-    // Of more problems than are told the one that refuses may be left out.
-    assert!(refused != first.accepted || checked.problems.len() >= MAX_PROBLEMS, "a check says otherwise");
+    // Beyond the cap, the rejecting problem may not be listed.
+    assert!(refused != first.accepted || checked.problems.len() >= MAX_PROBLEMS, "a check decides otherwise");
     let again = state.apply(documents);
     assert_eq!((again.changed, again.accepted), (false, first.accepted));
     assert_eq!(again.problems, first.problems);
@@ -56,23 +56,23 @@ fn over_others(documents: &[SourceDocument<'_>], allow_empty: bool) {
     let applied = state.apply(documents);
     let after = applied.snapshot.expect("good limits are never taken away");
     if !applied.accepted {
-        assert!(Arc::ptr_eq(&before, &after), "what was refused changed something");
+        assert!(Arc::ptr_eq(&before, &after), "refused documents changed the limits");
     }
     assert_eq!(applied.changed, !Arc::ptr_eq(&before, &after));
     let again = state.apply(documents);
     assert_eq!((again.changed, again.problems), (false, applied.problems));
 }
 
-/// By way of a cache and of an update.
+/// Writes and reads the limits as a cache and as an update.
 fn round_trip(snapshot: &Snapshot) {
     let cached = render_cache(snapshot).expect("an input is small");
-    let restored = state(false).restore(&cached).expect("what was written is read");
+    let restored = state(false).restore(&cached).expect("a cache can be read");
     assert_eq!((restored.content_sum(), restored.len()), (snapshot.content_sum(), snapshot.len()));
 
     let entries: Vec<_> =
         snapshot.tenants().map(|(key, entry)| (key.as_str(), entry.mode, entry.own_fields())).collect();
     let put = entries.iter().map(|(tenant, mode, own_fields)| EntryUpdate { tenant, mode: *mode, own_fields });
     let update = Update { complete: true, put: put.collect(), removed: Vec::new() };
-    let updated = state(true).update(&update).expect("what an entry says of itself is read");
+    let updated = state(true).update(&update).expect("the fields of an entry can be read");
     assert_eq!((updated.snapshot.content_sum(), updated.passed_over.len()), (snapshot.content_sum(), 0));
 }

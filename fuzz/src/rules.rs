@@ -1,10 +1,10 @@
-//! Any bytes as a push of a tenant with relabelling, pairs and exemplars, read by each set of rules.
+//! Any bytes as a push of a tenant with relabelling, HA deduplication and exemplars.
 //!
-//! The yardsticks: rules change no verdict on whether a push can be read and nothing of what was sent;
-//! rules that drop everything leave nothing; a replica is deduplicated once; and a second reading with the same buffers gives the same.
+//! Checks: rules change neither the decoding error nor the counts as sent; rules that drop every series leave nothing; each replica
+//! is deduplicated once; and reading again with the same buffers gives the same.
 //!
-//! The first byte of an input chooses the protocol (bit 0), whether each series is deduplicated by its own replica (bit 1), whether exemplars are
-//! stored (bit 2), what is found of a replica (bits 3 and 4), and the rules (bits 5 to 7). The others are the body before it is compressed.
+//! The first byte of an input chooses the protocol (bit 0), whether each series is deduplicated (bit 1), whether exemplars are
+//! stored (bit 2), the decision on replicas (bits 3 and 4), and the rules (bits 5 to 7). The others are the uncompressed body.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -21,8 +21,8 @@ use crate::compress;
 const BODY: BodyLimits = BodyLimits { max_decoded_bytes: 1 << 20 };
 const NOW: i64 = 1_700_000_060_000;
 const KINDS: usize = 8;
-/// Rules that drop every series. Even those that drop none change what is counted: where there are rules, Mimir makes one of a label that comes
-/// twice, and finds the series valid.
+/// Rules that drop every series. Even others change the counts: with rules, Mimir merges duplicate labels, so that the series is
+/// valid.
 const EVERYTHING: usize = 1;
 
 const DOCUMENT: &str = r#"
@@ -37,7 +37,7 @@ overrides:
   t7: { drop_labels: [a], label_value_length_over_limit_strategy: truncate, max_label_value_length: 71, metric_relabel_configs: [{ action: replace, source_labels: [a], target_label: "b" }] }
 "#;
 
-/// What each choice of rules comes to.
+/// The limits and rules of each choice.
 static TENANTS: LazyLock<Vec<(TenantLimits, Option<Relabeler>)>> = LazyLock::new(|| {
     let documents = [SourceDocument::new("runtime.yaml", DOCUMENT)];
     let applied = LimitsState::new(TenantLimits::default(), false).apply(&documents);
@@ -70,7 +70,7 @@ pub fn read(input: &[u8]) {
     {
         assert_eq!((relabelled.samples, relabelled.histograms, relabelled.exemplars), (0, 0, 0));
     }
-    assert_eq!(relabelled, reader.read(relabeler.as_ref(), None), "buffers remember something");
+    assert_eq!(relabelled, reader.read(relabeler.as_ref(), None), "buffers keep state between pushes");
 
     let each_series = choice & 2 != 0;
     let elected = (choice >> 3) & 3;
@@ -83,11 +83,11 @@ pub fn read(input: &[u8]) {
                 assert_eq!(paired.items(), 0, "of a replica that is not elected nothing is left");
             }
         }
-        assert_eq!(paired, reader.read(relabeler, Some((each_series, elected))), "buffers remember something");
+        assert_eq!(paired, reader.read(relabeler, Some((each_series, elected))), "buffers keep state between pushes");
     }
 }
 
-/// what a callback says: nothing is of a pair; all are elected; it depends on the name; none is.
+/// The decisions: 0 no pair, 1 all elected, 2 by name, 3 none elected.
 const ALL_DROPPED: u8 = 3;
 
 struct Reader<'b> {
@@ -125,18 +125,18 @@ impl Reader<'_> {
         read_push(self.protocol, self.body, BODY, rules, NOW, &mut self.scratch)
     }
 
-    /// Whether the push has series, so that somebody is deduplicated.
+    /// Whether the push has series, and so a replica.
     fn names_replicas(&mut self) -> bool {
         self.read(None, None).is_ok_and(|counts| counts.series > 0)
     }
 }
 
-/// The same pushes can be read, and the same was sent.
+/// Both read, with the same counts as sent, or both refused.
 fn compare(plain: &Result<PushCounts, BodyError>, ruled: &Result<PushCounts, BodyError>) {
     match (plain, ruled) {
         (Ok(plain), Ok(ruled)) => {
             assert_eq!(plain.decoded_bytes, ruled.decoded_bytes);
-            // What cannot be metered is charged as sent, so that has to be known in any case.
+            // An unmetered push is charged as sent.
             assert_eq!((plain.series, plain.sent), (ruled.series, ruled.sent));
         }
         (plain, ruled) => assert_eq!(plain.is_ok(), ruled.is_ok(), "{plain:?} {ruled:?}"),

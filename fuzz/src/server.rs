@@ -1,4 +1,4 @@
-//! The services of mimir-rls over fixed documents, one for a whole run: what a tenant did before is a part of what is tried.
+//! The services of mimir-rls with fixed documents, one instance for a whole run, so that earlier requests affect later ones.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 pub(crate) const SHADOW: &str = "shadow";
 pub(crate) const OFF: &str = "off";
 
-/// Rates by which nothing comes back while a target runs, so that a preview and the charge after it meet the same bucket.
+/// Rates so low that no token comes back during a run, so that a preview and the charge after it see the same bucket.
 const OVERRIDES: &str = r#"
 overrides:
   team: { ingestion_rate: 1e-12, ingestion_burst_size: 1000000, request_rate: 1e-12, request_burst_size: 1000000000 }

@@ -1,10 +1,10 @@
-//! Any question of a ratelimit filter: decoded, charged and answered as over gRPC.
+//! Any `RateLimitRequest` of Envoy: decoded, charged and answered as over gRPC.
 //!
-//! The yardsticks: every question has an answer; each descriptor has a status; the whole is over its limit only if a descriptor is; a refusal is
-//! legal HTTP; and what asks for no tenant of ours is never refused.
+//! Checks: every request has an answer; each descriptor has a status; the request is over its limit only if a descriptor is; a
+//! denial is valid HTTP; and a request of another domain is never denied.
 //!
-//! The first byte of an input chooses whether the others are a `RateLimitRequest` (bit 0), or lines of key, tenant and hits; a key with a minus
-//! before it gives them back.
+//! The first byte of an input chooses whether the others are a `RateLimitRequest` (bit 0), or lines of key, tenant and hits; a
+//! key with a leading minus refunds them.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue as HttpValue};
@@ -16,19 +16,19 @@ use proto::envoy::service::ratelimit::v3::rate_limit_response::Code;
 
 use crate::server::SERVER;
 
-/// Asks what an input says.
-pub fn ask(input: &[u8]) {
+/// Sends an input as a request.
+pub fn send(input: &[u8]) {
     let Some((choice, bytes)) = input.split_first() else { return };
-    let message = if choice & 1 == 0 { built(bytes).encode_to_vec() } else { bytes.to_vec() };
+    let message = if choice & 1 == 0 { build(bytes).encode_to_vec() } else { bytes.to_vec() };
     let Ok(request) = RateLimitRequest::decode(message.as_slice()) else { return };
     let (domain, descriptors) = (request.domain.clone(), request.descriptors.len());
-    let answer = SERVER.runtime.block_on(SERVER.services.should_rate_limit(request)).expect("a refusal is an answer");
+    let answer = SERVER.runtime.block_on(SERVER.services.should_rate_limit(request)).expect("a denial is an answer");
     assert_eq!(answer.statuses.len(), descriptors);
     let over = answer.statuses.iter().any(|status| status.code() == Code::OverLimit);
     match answer.overall_code() {
         Code::OverLimit => assert!(over && domain == "mimir", "nothing is over its limit"),
         Code::Ok => assert!(answer.raw_body.is_empty() && answer.response_headers_to_add.is_empty()),
-        Code::Unknown => panic!("an answer says something"),
+        Code::Unknown => panic!("an answer has a code"),
     }
     for header in &answer.response_headers_to_add {
         HeaderName::from_bytes(header.key.as_bytes()).expect("a header has a legal name");
@@ -36,7 +36,7 @@ pub fn ask(input: &[u8]) {
     }
 }
 
-fn built(bytes: &[u8]) -> RateLimitRequest {
+fn build(bytes: &[u8]) -> RateLimitRequest {
     let descriptors = bytes.split(|byte| *byte == b'\n').take(64).map(|line| {
         let mut words = line.splitn(3, |byte| *byte == b' ');
         let mut word = || words.next().unwrap_or_default();
