@@ -1,7 +1,5 @@
 //! Names that stop to resolve, or that get another address, with the real NGINX, HAProxy and Envoy, and a DNS server of the test's own.
 
-#![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
-
 use std::net::Ipv4Addr;
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 
@@ -140,7 +141,7 @@ impl Gateway {
     fn newest(&self) -> (Option<String>, Option<String>) {
         let requests = self.mimir.requests();
         let newest = requests.last().expect("a request has arrived");
-        let header = |name| newest.headers.get(name).map(|value| value.into_owned());
+        let header = |name| newest.headers.get(name).map(Cow::into_owned);
         (header("x-scope-orgid"), header("x-mimir-edge-traffic"))
     }
 }

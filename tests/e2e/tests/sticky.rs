@@ -75,7 +75,7 @@ impl Pods {
         let moved = now.iter().zip(before).filter(|(now, before)| now > before).count();
         assert!(now.iter().zip(before).all(|(now, before)| now - before <= LIMIT), "{before:?} {now:?}");
         eprintln!("{moved} of {TENANTS} tenants moved");
-        assert!(moved >= 1 && moved < TENANTS * 3 / 4, "{moved} of {TENANTS} tenants moved");
+        assert!((1..TENANTS * 3 / 4).contains(&moved), "{moved} of {TENANTS} tenants moved");
     }
 }
 
