@@ -12,6 +12,11 @@ use crate::process::Process;
 use crate::programs::{repository, tool};
 use crate::wait::until;
 
+/// The name of mimir-rls for an Envoy with a DNS server.
+pub const RLS_NAME: &str = "mimir-rls.mimir-edge.test";
+/// The name of Mimir for an Envoy with a DNS server.
+pub const MIMIR_NAME: &str = "mimir.mimir-edge.test";
+
 const LARGE_PUSH_BYTES: u64 = 16 << 20;
 
 /// What varies between the Envoys of the tests.
@@ -33,6 +38,8 @@ pub struct EnvoySettings {
     pub max_heap_bytes: u64,
     /// Pushes that may wait for mimir-rls or the upstream at once.
     pub max_pushes: u64,
+    /// The DNS server that knows [`RLS_NAME`] and [`MIMIR_NAME`], by which Envoy then finds both. Without it, Envoy has addresses.
+    pub dns: Option<u16>,
     /// What the chart renders with other values, instead of the committed configuration; see [`envoy_bootstrap`](crate::envoy_bootstrap).
     pub bootstrap: Option<PathBuf>,
 }
@@ -50,8 +57,15 @@ impl EnvoySettings {
             charge_samples_in_rate_limit: false,
             max_heap_bytes: 1 << 30,
             max_pushes: 1000,
+            dns: None,
             bootstrap: None,
         }
+    }
+
+    /// These ports on loopback, or those of a name.
+    fn endpoints<'p>(&self, name: &str, ports: impl IntoIterator<Item = &'p u16>) -> String {
+        let host = if self.dns.is_some() { name } else { "127.0.0.1" };
+        ports.into_iter().map(|port| format!("{host}:{port}")).collect::<Vec<_>>().join(",")
     }
 
     /// Pushes over 1 MB that it takes at once, by what they have in practice and not by the largest that is allowed.
@@ -183,8 +197,8 @@ fn configured(folder: &Path, settings: &EnvoySettings, [port, metrics_port, drai
     configure.env("EDGE_PORT", port.to_string()).env("METRICS_PORT", metrics_port.to_string());
     configure.env("DRAIN_PORT", drain_port.to_string()).env("SOCKET_FOLDER", folder);
     configure
-        .env("RLS", on_loopback(&settings.rls_grpc_ports))
-        .env("MIMIR_URL", format!("http://{}", on_loopback(upstreams)));
+        .env("RLS", settings.endpoints(RLS_NAME, &settings.rls_grpc_ports))
+        .env("MIMIR_URL", format!("http://{}", settings.endpoints(MIMIR_NAME, upstreams)));
     configure.env("MAX_REQUEST_BYTES", settings.max_request_bytes.to_string());
     configure.env("FAILURE_MODE_ALLOW", settings.failure_mode_allow.to_string());
     configure.env("RATE_LIMIT_PERCENT", if settings.charge_samples_in_rate_limit { "100" } else { "0" });
@@ -193,9 +207,21 @@ fn configured(folder: &Path, settings: &EnvoySettings, [port, metrics_port, drai
         .env("MAX_HEAP_BYTES", settings.max_heap_bytes.to_string())
         .env("MAX_PUSHES", settings.max_pushes.to_string());
     configure.env("MAX_LARGE_PUSHES", settings.max_large_pushes().to_string());
-    Output::of(&mut configure, "").ok()
+    Output::of(&mut configure, "").ok() + &settings.dns.map(resolver).unwrap_or_default()
 }
 
-fn on_loopback<'p>(ports: impl IntoIterator<Item = &'p u16>) -> String {
-    ports.into_iter().map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>().join(",")
+/// The part of a bootstrap that has Envoy resolve names by this DNS server, and take a second without a response for a failure.
+fn resolver(port: u16) -> String {
+    format!(
+        r#"
+typed_dns_resolver_config:
+  name: envoy.network.dns_resolver.cares
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig
+    resolvers: [{{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}]
+    dns_resolver_options: {{ no_default_search_domain: true }}
+    query_timeout_seconds: 1
+    query_tries: 1
+"#
+    )
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use remote_write::Protocol;
 use remote_write::encode::{Series, encode_push};
 
+use crate::dns::DnsServer;
 use crate::http1::{Connection, Request, Response};
 use crate::load::{Clients, exchange};
 use crate::push::push_request;
@@ -27,19 +28,35 @@ const FIRST_TIMESTAMP_MS: i64 = 1_750_000_000_000;
 /// The ports that a proxy in front of the edge sends requests to.
 #[derive(Clone, Copy, Debug)]
 pub struct ProxyBackends {
-    /// Mimir's distributors, for pushes.
+    /// Mimir's gateway.
     pub mimir: u16,
-    /// Mimir's gateway, for everything else.
-    pub queries: u16,
     /// Envoy.
     pub envoy: u16,
+    /// The DNS server that knows Envoy's name. Without it, the configuration has an address instead of the name.
+    pub dns: Option<u16>,
 }
+
+/// Envoy's Service, as ops/nginx and ops/haproxy name it.
+pub const ENVOY_NAME: &str = "mimir-envoy.mimir-edge-enforcement.svc.cluster.local";
+/// The headless Service of Envoy's pods, as ops/haproxy/sticky.cfg names it.
+pub const ENVOY_PODS_NAME: &str = "mimir-envoy-pods.mimir-edge-enforcement.svc.cluster.local";
 
 impl ProxyBackends {
     /// A Mimir that takes everything but what goes through the edge.
     #[must_use]
     pub fn new(mimir: u16, envoy: u16) -> Self {
-        Self { mimir, queries: mimir, envoy }
+        Self { mimir, envoy, dns: None }
+    }
+
+    /// The same with Envoy's name, which this DNS server resolves.
+    #[must_use]
+    pub fn resolved_by(self, dns: &DnsServer) -> Self {
+        Self { dns: Some(dns.port()), ..self }
+    }
+
+    /// Envoy's host in a configuration.
+    pub(crate) fn host_of_envoy(&self, name: &'static str) -> &'static str {
+        if self.dns.is_some() { name } else { "127.0.0.1" }
     }
 }
 

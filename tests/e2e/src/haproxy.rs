@@ -8,7 +8,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::front_proxy::{ProxyBackends, substituted};
+use crate::front_proxy::{ENVOY_NAME, ENVOY_PODS_NAME, ProxyBackends, substituted};
 use crate::http1::Connection;
 use crate::output::Output;
 use crate::ports::free_port;
@@ -22,6 +22,7 @@ pub struct Haproxy {
     /// The running program.
     pub process: Process,
     folder: TempDir,
+    file: &'static str,
     port: u16,
 }
 
@@ -32,12 +33,21 @@ impl Haproxy {
     /// When it does not.
     #[must_use]
     pub fn start_edited(backends: ProxyBackends, edit: impl Fn(&str, String) -> String) -> Self {
+        Self::start_file("haproxy.cfg", backends, edit)
+    }
+
+    /// The same with another configuration of ops/haproxy.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_file(file: &'static str, backends: ProxyBackends, edit: impl Fn(&str, String) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let port = free_port();
-        copy(folder.path(), port, backends, edit);
-        check(folder.path());
-        let process = Process::start("haproxy", folder.path(), haproxy(folder.path()).args(["-W", "-db"]));
-        let mut haproxy = Self { process, folder, port };
+        copy(folder.path(), file, port, backends, edit);
+        check(folder.path(), file);
+        let process = Process::start("haproxy", folder.path(), haproxy(folder.path(), file).args(["-W", "-db"]));
+        let mut haproxy = Self { process, folder, file, port };
         until("HAProxy listens", || {
             assert!(haproxy.process.ended().is_none(), "HAProxy ended");
             Connection::open(port).is_ok()
@@ -81,10 +91,10 @@ impl Haproxy {
     /// # Panics
     /// When HAProxy rejects the file.
     pub fn reload_edited(&self, edit: impl FnOnce(String) -> String) {
-        let file = self.folder.path().join("haproxy.cfg");
+        let file = self.folder.path().join(self.file);
         let text = fs::read_to_string(&file).expect("a configuration can be read");
         fs::write(&file, edit(text)).expect("a file can be written");
-        check(self.folder.path());
+        check(self.folder.path(), self.file);
         let before = self.worker();
         self.process.signal(Signal::USR2);
         until("HAProxy has a new process", || self.worker() != before);
@@ -122,32 +132,35 @@ impl Drop for Haproxy {
     }
 }
 
-fn haproxy(folder: &Path) -> Command {
+fn haproxy(folder: &Path, file: &str) -> Command {
     let mut command = Command::new(tool("haproxy"));
-    command.arg("-f").arg(folder.join("haproxy.cfg"));
+    command.arg("-f").arg(folder.join(file));
     command
 }
 
-fn check(folder: &Path) {
-    let Output { status, stderr, .. } = Output::of(haproxy(folder).arg("-c"), "");
+fn check(folder: &Path, file: &str) {
+    let Output { status, stderr, .. } = Output::of(haproxy(folder, file).arg("-c"), "");
     assert_eq!(status, Some(0), "{stderr}");
 }
 
 /// A copy of ops/haproxy for this run.
-fn copy(folder: &Path, port: u16, backends: ProxyBackends, edit: impl Fn(&str, String) -> String) {
-    const FILES: [&str; 3] = ["haproxy.cfg", "always.lst", "never.lst"];
+fn copy(folder: &Path, file: &'static str, port: u16, backends: ProxyBackends, edit: impl Fn(&str, String) -> String) {
+    let files = [file, "always.lst", "never.lst"];
+    let name = if file == "sticky.cfg" { ENVOY_PODS_NAME } else { ENVOY_NAME };
     let read =
         |name| fs::read_to_string(repository().join("ops/haproxy").join(name)).expect("a configuration can be read");
+    let named = format!("{name}:8080");
+    let nameserver = backends.dns.map_or_else(String::new, |dns| format!("    nameserver test 127.0.0.1:{dns}\n"));
     let values = [
         ("    user haproxy\n    group haproxy\n", String::new()),
         ("/run/haproxy/admin.sock", folder.join("admin.sock").display().to_string()),
         ("bind :80\n", format!("bind 127.0.0.1:{port}\n")),
-        ("mimir-distributor.mimir.svc.cluster.local:8080", format!("127.0.0.1:{}", backends.mimir)),
-        ("mimir-gateway.mimir.svc.cluster.local:80\n", format!("127.0.0.1:{}\n", backends.queries)),
-        ("mimir-envoy.mimir-edge-enforcement.svc.cluster.local:8080", format!("127.0.0.1:{}", backends.envoy)),
+        ("mimir-gateway.mimir.svc.cluster.local:80", format!("127.0.0.1:{}", backends.mimir)),
+        (named.as_str(), format!("{}:{}", backends.host_of_envoy(name), backends.envoy)),
+        ("    parse-resolv-conf\n", nameserver),
     ];
-    let texts = substituted("ops/haproxy", FILES.map(read).to_vec(), &values);
-    for (name, text) in FILES.into_iter().zip(texts) {
+    let texts = substituted("ops/haproxy", files.map(read).to_vec(), &values);
+    for (name, text) in files.into_iter().zip(texts) {
         fs::write(folder.join(name), edit(name, text)).expect("a file can be written");
     }
 }

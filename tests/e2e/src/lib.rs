@@ -12,6 +12,7 @@
 )]
 
 mod cluster;
+mod dns;
 mod edge;
 mod envoy;
 mod etcd;
@@ -39,6 +40,7 @@ mod push;
 mod rate_limit;
 mod recorded;
 mod relabelling;
+mod relay;
 mod report;
 mod run_bodies;
 mod server;
@@ -47,12 +49,13 @@ mod wait;
 mod watched_file;
 
 pub use cluster::{CONFIG_MAP, Cluster};
+pub use dns::{DnsAnswer, DnsServer};
 pub use edge::{Edge, EdgeBuilder};
-pub use envoy::{Envoy, EnvoySettings};
+pub use envoy::{Envoy, EnvoySettings, MIMIR_NAME, RLS_NAME};
 pub use faulty_upstream::{Behaviour, FaultyUpstream};
 pub use front_proxy::{
-    AnsweredPush, PUSH_ID, ProxyBackends, ProxyClient, ProxyLoad, ProxySplit, ProxyTally, check_without_rls,
-    pushes_to_compare, response_through,
+    AnsweredPush, ENVOY_NAME, ENVOY_PODS_NAME, PUSH_ID, ProxyBackends, ProxyClient, ProxyLoad, ProxySplit, ProxyTally,
+    check_without_rls, pushes_to_compare, response_through,
 };
 pub use haproxy::Haproxy;
 pub use helm::{envoy_bootstrap, helm, helm_at, helm_template};
@@ -76,6 +79,7 @@ pub use push::{Body, noisy, push_request, samples, series};
 pub use rate_limit::RateLimitCaller;
 pub use recorded::{recorded_limits, recorded_limits_file, replay_recorded};
 pub use relabelling::{default_batch, relabelling_limits};
+pub use relay::Relay;
 pub use report::report;
 pub use run_bodies::{RunBody, push_of_1970, run_bodies};
 pub use upstream::{Upstream, UpstreamRequest};

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::front_proxy::{ProxyBackends, substituted};
+use crate::front_proxy::{ENVOY_NAME, ProxyBackends, substituted};
 use crate::http1::Connection;
 use crate::output::Output;
 use crate::ports::free_port;
@@ -43,10 +43,36 @@ impl Nginx {
     /// When it does not start.
     #[must_use]
     pub fn start_edited(file: &str, backends: ProxyBackends, edit: impl FnOnce(String) -> String) -> Self {
+        Self::start_in(|folder, port| {
+            copy(folder, port, backends);
+            use_file(folder, file, edit);
+        })
+    }
+
+    /// The same for an edge of sidecars, whose pods are at these ports.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_sticky(file: &str, backends: ProxyBackends, pods: &[u16]) -> Self {
+        Self::start_in(|folder, port| {
+            copy(folder, port, backends);
+            let part = |name: &str| folder.join("mimir-edge").join(name);
+            fs::copy(part("envoy-sticky.conf"), part("envoy.conf")).expect("a file can be copied");
+            write_pods(folder, pods);
+            use_file(folder, file, |text| text);
+        })
+    }
+
+    /// Starts it with an `nginx.conf` that `prepare` writes into its folder, for a port.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_in(prepare: impl FnOnce(&Path, u16)) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let port = free_port();
-        copy(folder.path(), port, backends);
-        use_file(folder.path(), file, edit);
+        prepare(folder.path(), port);
         test(folder.path());
         let process = Process::start("nginx", folder.path(), nginx(folder.path()).args(["-g", "daemon off;"]));
         let mut nginx = Self { process, folder, port };
@@ -83,6 +109,16 @@ impl Nginx {
     /// When NGINX rejects the file.
     pub fn switch_to_edited(&self, file: &str, edit: impl FnOnce(String) -> String) {
         use_file(self.folder.path(), file, edit);
+        test(self.folder.path());
+        self.reload();
+    }
+
+    /// Lists these pods of an edge of sidecars, and reloads.
+    ///
+    /// # Panics
+    /// When NGINX rejects them.
+    pub fn set_pods(&self, pods: &[u16]) {
+        write_pods(self.folder.path(), pods);
         test(self.folder.path());
         self.reload();
     }
@@ -170,6 +206,12 @@ fn use_file(folder: &Path, file: &str, edit: impl FnOnce(String) -> String) {
     fs::write(folder.join("nginx.conf"), edit(text)).expect("a file can be written");
 }
 
+fn write_pods(folder: &Path, pods: &[u16]) {
+    let line = |port: &u16| format!("server 127.0.0.1:{port} max_fails=1 fail_timeout=10s;\n");
+    let lines: String = pods.iter().map(line).collect();
+    fs::write(folder.join("mimir-edge/envoy-pods.conf"), lines).expect("a file can be written");
+}
+
 /// A copy of ops/nginx for this run.
 fn copy(folder: &Path, port: u16, backends: ProxyBackends) {
     let from = repository().join("ops/nginx");
@@ -192,10 +234,18 @@ fn copy(folder: &Path, port: u16, backends: ProxyBackends) {
         ("/var/log/nginx/", format!("{place}/")),
         ("/var/lib/nginx/", format!("{place}/temporary-")),
         ("listen 80;", format!("listen 127.0.0.1:{port};")),
+        ("127.0.0.1:8088", format!("127.0.0.1:{}", free_port())),
         ("127.0.0.1:8089", format!("127.0.0.1:{}", free_port())),
-        ("mimir-distributor.mimir.svc.cluster.local:8080", format!("127.0.0.1:{}", backends.mimir)),
-        ("mimir-gateway.mimir.svc.cluster.local:80;", format!("127.0.0.1:{};", backends.queries)),
-        ("mimir-envoy.mimir-edge-enforcement.svc.cluster.local:8080", format!("127.0.0.1:{}", backends.envoy)),
+        ("mimir-gateway.mimir.svc.cluster.local:80;", format!("127.0.0.1:{};", backends.mimir)),
+        (
+            "default mimir-envoy.mimir-edge-enforcement.svc.cluster.local:8080;",
+            format!("default {}:{};", backends.host_of_envoy(ENVOY_NAME), backends.envoy),
+        ),
+        // Where nothing is to be resolved, nothing listens there.
+        (
+            "kube-dns.kube-system.svc.cluster.local valid=5s",
+            format!("127.0.0.1:{} valid=1s", backends.dns.unwrap_or(1)),
+        ),
     ];
     let texts = substituted("ops/nginx", files.iter().map(|(_, text)| text.clone()).collect(), &values);
     for ((path, _), text) in files.iter().zip(texts) {

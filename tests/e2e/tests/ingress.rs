@@ -41,7 +41,14 @@ fn annotations(kubectl: &Kubectl) -> Value {
         Value::Object(found.collect())
     };
     let mirror = ["mirror-target", "mirror-host", "mirror-request-body"];
-    let canary = ["canary", "canary-weight", "canary-by-header", "canary-by-header-pattern", "canary-by-header-value"];
+    let canary = [
+        "canary",
+        "canary-weight",
+        "canary-by-header",
+        "canary-by-header-pattern",
+        "canary-by-header-value",
+        "upstream-hash-by",
+    ];
     json!([of("mimir", "mimir-push", &mirror), of("mimir-edge-enforcement", "mimir-push-edge", &canary)])
 }
 
@@ -68,6 +75,7 @@ fn an_api_server_accepts_each_step_of_ingress_nginx() {
         ("canary.yaml", &nothing, listed(share("1"), always)),
         ("canary-by-header.yaml", &nothing, listed(share("1"), by_header)),
         ("full.yaml", &nothing, share("100")),
+        ("full-sticky.yaml", &nothing, listed(share("100"), json!({ "upstream-hash-by": "$mimir_tenant" }))),
         ("direct.yaml", &nothing, share("0")),
     ];
     for (name, push, edge) in steps {
@@ -75,9 +83,43 @@ fn an_api_server_accepts_each_step_of_ingress_nginx() {
         assert_eq!((applied.status, applied.stderr.as_str()), (Some(0), ""), "{name}");
         assert_eq!(annotations(&kubectl), json!([push, edge]), "{name}");
     }
-    assert_eq!(of_no_snippet("ingress-nginx"), 5);
+    assert_eq!(of_no_snippet("ingress-nginx"), 6);
     let pushes = object(&kubectl, "ingress", "mimir", "mimir-push");
-    assert_eq!(pushes["spec"]["rules"][0]["http"]["paths"][0]["pathType"], "Exact");
+    let path = &pushes["spec"]["rules"][0]["http"]["paths"][0];
+    assert_eq!(path["pathType"], "Exact");
+    assert_eq!(path["backend"]["service"]["name"], "mimir-gateway", "what clients push to today");
+}
+
+/// EndpointSlices of Envoy's Service: two ready pods, and one that is not.
+const ENDPOINTS: &str = "
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: mimir-envoy-1
+  namespace: mimir-edge-enforcement
+  labels: { kubernetes.io/service-name: mimir-envoy }
+addressType: IPv4
+ports: [{ name: http, port: 8080, protocol: TCP }]
+endpoints:
+- { addresses: [10.0.0.3], conditions: { ready: true } }
+- { addresses: [10.0.0.9], conditions: { ready: false } }
+- { addresses: [10.0.0.2], conditions: { ready: true } }
+";
+
+#[test]
+fn the_command_for_sticky_pods_lists_those_that_are_ready() {
+    let (_server, kubectl) = server();
+    assert_eq!(kubectl.apply(ENDPOINTS).stderr, "");
+    let list = fs::read_to_string(repository().join("ops/nginx/mimir-edge/envoy-pods.conf")).expect("a list is a file");
+    let (_, command) = list.split_once("#   kubectl ").expect("the list has its command");
+    let (command, _) = command.split_once(" > /etc/nginx/").expect("the command writes the list");
+    let line = |address: &str| format!("server {address}:8080 max_fails=1 fail_timeout=10s;\n");
+    assert_eq!(kubectl.shell(&format!("kubectl {command}")).ok(), line("10.0.0.2") + &line("10.0.0.3"));
+    let service =
+        fs::read_to_string(repository().join("ops/haproxy/mimir-envoy-pods.yaml")).expect("a Service is a file");
+    assert_eq!(kubectl.apply(&service).stderr, "");
+    let service = object(&kubectl, "service", "mimir-edge-enforcement", "mimir-envoy-pods");
+    assert_eq!(service["spec"]["clusterIP"], "None");
 }
 
 /// Files of a folder, none of which has a snippet.
@@ -85,7 +127,8 @@ fn of_no_snippet(folder: &str) -> usize {
     let files = fs::read_dir(repository().join(STEPS).join(folder)).expect("a folder can be listed");
     let texts =
         files.map(|file| fs::read_to_string(file.expect("a folder can be listed").path()).expect("a step is text"));
-    let without = texts.filter(|text| !text.contains("-snippet"));
+    let has_snippet = |text: &String| text.lines().any(|line| !line.starts_with('#') && line.contains("-snippet"));
+    let without = texts.filter(|text| !has_snippet(text));
     without.count()
 }
 
@@ -111,11 +154,11 @@ fn an_api_server_accepts_each_step_of_gateway_api() {
     kubectl.ok(&["create", "--filename", definitions]);
     kubectl.ok(&["wait", "--for=condition=Established", "--timeout=25s", "--all", "customresourcedefinitions"]);
     let steps = [
-        ("direct.yaml", json!({ "mimir-distributor": 1 })),
-        ("mirror.yaml", json!({ "mimir-distributor": 1 })),
-        ("canary.yaml", json!({ "mimir-envoy": 1, "mimir-distributor": 99 })),
+        ("direct.yaml", json!({ "mimir-gateway": 1 })),
+        ("mirror.yaml", json!({ "mimir-gateway": 1 })),
+        ("canary.yaml", json!({ "mimir-envoy": 1, "mimir-gateway": 99 })),
         ("full.yaml", json!({ "mimir-envoy": 1 })),
-        ("direct.yaml", json!({ "mimir-distributor": 1 })),
+        ("direct.yaml", json!({ "mimir-gateway": 1 })),
     ];
     for (name, expected) in steps {
         let applied = kubectl.apply(&step("gateway-api", name));

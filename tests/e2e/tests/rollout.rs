@@ -19,7 +19,7 @@ overrides:
 const WITHIN: [&str; 2] = ["steady", "calm"];
 const OVER: [&str; 2] = ["greedy", "eager"];
 
-const SHARE: &str = "split_clients $tenant $by_share { 1% mimir_envoy; * mimir_distributor; }";
+const SHARE: &str = "split_clients $tenant $by_share { 1% mimir_envoy; * mimir_push; }";
 
 /// Twice mirror.conf, six shares, twice full, direct.conf.
 const RELOADS: usize = 11;
