@@ -1,12 +1,11 @@
 //! What kinds of clusters need: OpenShift, IPv6, meshes, private CAs, load balancers.
 
-use std::fs;
 use std::net::{Ipv6Addr, TcpStream};
-use std::process::Command;
 
-use e2e::{Kubectl, Process, free_port, push_request, samples, send, tool, until};
+use e2e::{Kubectl, free_port, push_request, samples, send, until};
 use serde_json::{Value, json};
 
+use super::envoy::start;
 use super::objects::Objects;
 use super::{CHARTS, ENVOY, MIMIR_RLS, OVERRIDES_SYNC, Set, cluster, rendered};
 
@@ -18,7 +17,7 @@ fn pod(kubectl: &Kubectl, name: &str, values: &[Set<'_>]) -> Value {
 }
 
 fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
-    ["initContainers", "containers"].into_iter().flat_map(|kind| pod[kind].as_array().into_iter().flatten())
+    ["initContainers", "containers"].into_iter().flat_map(move |kind| pod[kind].as_array().into_iter().flatten())
 }
 
 #[test]
@@ -31,7 +30,8 @@ fn openshift_chooses_user_and_group_of_every_pod() {
     ];
     let sidecar = [("sidecar.enabled", "true"), ("sidecar.limits.source", "kube:mimir/mimir-runtime")];
     let everything = [("tls.enabled", "true"), ("http.tokenSecret.name", "token"), ("caBundle.configMap", "ca")];
-    for (name, more) in CHARTS.map(|name| (name, &[][..])).into_iter().chain([(ENVOY, &sidecar[..])]) {
+    let none: &[Set<'_>] = &[];
+    for (name, more) in CHARTS.map(|name| (name, none)).into_iter().chain([(ENVOY, &sidecar[..])]) {
         let pod = pod(&kubectl, name, &[&removed[..], &everything, more].concat());
         let expected = json!({ "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } });
         assert_eq!(pod["securityContext"], expected, "{name}");
@@ -101,9 +101,12 @@ fn pods_get_the_volumes_variables_and_containers_of_values() {
 fn only_pods_that_use_the_api_have_a_token() {
     let (_server, kubectl) = cluster();
     let kube = ("limits.source", "kube:mimir/mimir-runtime");
-    for (name, values, mounted) in
-        [(MIMIR_RLS, &[][..], false), (MIMIR_RLS, &[kube], true), (OVERRIDES_SYNC, &[], true), (ENVOY, &[], false)]
-    {
+    for (name, values, mounted) in [
+        (MIMIR_RLS, &[][..], false),
+        (MIMIR_RLS, &[kube][..], true),
+        (OVERRIDES_SYNC, &[][..], true),
+        (ENVOY, &[][..], false),
+    ] {
         let objects = Objects::of(&kubectl, name, values);
         assert_eq!(objects.one("ServiceAccount", name)["automountServiceAccountToken"], false, "{name}");
         let pod = &objects.one("Deployment", name)["spec"]["template"]["spec"];
@@ -139,21 +142,10 @@ fn ports_name_protocols_and_load_balancers_publish_no_metrics() {
 fn envoy_takes_and_resolves_both_families() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let [push_port, metrics_port, drain_port, none] = [(); 4].map(|()| free_port());
-    let set = format!(
-        "--set=mode=mirror,extAuthz.failureModeAllow=true,mimirRls.host=localhost,mimirRls.port={none},listeners.address=::,\
-         listeners.pushPort={push_port},listeners.metricsPort={metrics_port},listeners.drainPort={drain_port},listeners.socketFolder={}",
-        folder.path().display()
+    let values = format!(
+        "mode=mirror,extAuthz.failureModeAllow=true,mimirRls.host=localhost,mimirRls.port={none},listeners.address=::"
     );
-    let manifest = rendered(ENVOY, &[&set, "--show-only=templates/configmap.yaml"]);
-    let (_, block) = manifest.split_once("\n  envoy.yaml: |\n").expect("there is a bootstrap");
-    assert!(block.contains("dns_lookup_family: AUTO\n"), "{block}");
-    let bootstrap: String =
-        block.lines().map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line))).collect();
-    let file = folder.path().join("envoy.yaml");
-    fs::write(&file, bootstrap).expect("a file can be written");
-    let mut command = Command::new(tool("envoy"));
-    command.arg("--config-path").arg(&file).args(["--disable-hot-restart", "--concurrency", "1"]);
-    let _envoy = Process::start("envoy", folder.path(), &mut command);
+    let _envoy = start(folder.path(), &values, [push_port, metrics_port, drain_port]);
     for port in [push_port, metrics_port] {
         until("Envoy takes IPv6", || TcpStream::connect((Ipv6Addr::LOCALHOST, port)).is_ok());
     }

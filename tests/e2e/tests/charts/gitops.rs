@@ -70,16 +70,16 @@ fn the_pages_values_files_render() {
         ("# mimir-rls.yaml\n", MIMIR_RLS, MIMIR_RLS),
         ("# envoy.yaml\n", "mimir-envoy", "envoy"),
     ] {
-        let [values] = blocks(file).try_into().expect("one file of the name");
+        let [values]: [String; 1] = blocks(file).try_into().expect("one file of the name");
         drop(takes(&kubectl, release, name, &values));
     }
     for start in ["podSecurityContext:\n", "tls:\n", "listeners:\n"] {
-        let [values] = blocks(start).try_into().expect("one such block");
+        let [values]: [String; 1] = blocks(start).try_into().expect("one such block");
         for name in CHARTS {
             drop(takes(&kubectl, name, name, &values));
         }
     }
-    let [values] = blocks("sidecar:\n").try_into().expect("one such block");
+    let [values]: [String; 1] = blocks("sidecar:\n").try_into().expect("one such block");
     let manifests = takes(&kubectl, "mimir-envoy", "envoy", &values);
     assert!(manifests.contains("--grpc-listen=unix:/run/mimir-rls/grpc.sock\n"), "{manifests}");
 }

@@ -58,7 +58,7 @@ fn egress_policies_allow_dns_and_what_the_values_use() {
     let (_server, kubectl) = cluster();
     let on = ("networkPolicy.egress.enabled", "true");
     let rules = |name: &str, values: &[Set<'_>]| -> Vec<(String, Vec<String>)> {
-        let policy = policy(&kubectl, name, &[&[on], values].concat());
+        let policy = policy(&kubectl, name, &[&[on][..], values].concat());
         assert_eq!(policy["policyTypes"], json!(["Ingress", "Egress"]));
         let rules = policy["egress"].as_array().expect("there are rules").clone();
         rules.iter().map(|rule| (rule["to"].to_string(), ports(rule))).collect()

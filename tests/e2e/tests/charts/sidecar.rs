@@ -1,8 +1,14 @@
 //! mimir-rls as a container of Envoy's pod.
 
-use e2e::Kubectl;
+use std::io;
+use std::net::TcpStream;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::thread;
+
+use e2e::{Kubectl, MimirRls, WatchedFile, free_port, push_request, samples, send, until};
 use serde_json::{Value, json};
 
+use super::envoy::start;
 use super::objects::Objects;
 use super::{ENVOY, NAMESPACE, Set, cluster, rendered};
 
@@ -85,4 +91,38 @@ fn metrics_of_both_containers_are_scraped() {
     let monitor = rendered(ENVOY, &["--set=sidecar.enabled=true,serviceMonitor.enabled=always"]);
     assert!(monitor.contains("relabelings: [{ targetLabel: job, replacement: mimir-rls }]"), "{monitor}");
     assert!(monitor.contains("relabelings: [{ targetLabel: job, replacement: envoy }]"), "{monitor}");
+}
+
+/// Carries connections to a unix socket on to a port.
+fn forward(listener: UnixListener, port: u16) {
+    thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { return };
+            carry(&client, &server);
+        }
+    });
+}
+
+fn carry(client: &UnixStream, server: &TcpStream) {
+    let clone = || io::Result::Ok((client.try_clone()?, server.try_clone()?));
+    let (Ok((mut from, mut to)), Ok((mut back, mut answers))) = (clone(), clone()) else { return };
+    thread::spawn(move || io::copy(&mut from, &mut to));
+    thread::spawn(move || io::copy(&mut answers, &mut back));
+}
+
+#[test]
+fn envoy_asks_a_sidecar_through_its_socket() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let limits = WatchedFile::of("overrides: { small: { ingestion_rate: 1, ingestion_burst_size: 1 } }");
+    let rls = MimirRls::start(folder.path(), &limits.source(), &[]);
+    let socket = UnixListener::bind(folder.path().join("grpc.sock")).expect("a socket can be made");
+    forward(socket, rls.grpc_port());
+    let ports @ [push, ..] = [(); 3].map(|()| free_port());
+    let sockets = folder.path().display();
+    let values = format!("sidecar.enabled=true,sidecar.socketFolder={sockets},mode=mirror,listeners.address=127.0.0.1");
+    let _envoy = start(folder.path(), &values, ports);
+    let pushed = |tenant: &str| send(push, &push_request(tenant, &samples(2).bytes));
+    until("Envoy listens", || TcpStream::connect(("127.0.0.1", push)).is_ok());
+    until("a push is allowed", || pushed("large").status == 200);
+    assert_eq!(pushed("small").status, 429);
 }

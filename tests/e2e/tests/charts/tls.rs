@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use e2e::{Process, free_port, tool, until};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
@@ -98,6 +98,8 @@ type Authority = CertifiedIssuer<'static, KeyPair>;
 
 fn authority() -> Authority {
     let mut params = CertificateParams::new(Vec::new()).expect("an authority has no names");
+    // A name of its own: a certificate that has its issuer's name passes for self-signed.
+    params.distinguished_name.push(DnType::CommonName, "authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority")
 }
@@ -149,7 +151,7 @@ fn server(authority: &Authority) -> (u16, Receiver<CertificateDer<'static>>) {
         for socket in listener.incoming() {
             let Ok(mut socket) = socket else { return };
             let mut session = ServerConnection::new(Arc::clone(&config)).expect("a session can be made");
-            let _ = socket.set_read_timeout(Some(Duration::from_secs(5)));
+            socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout can be set");
             while session.is_handshaking() && session.complete_io(&mut socket).is_ok() {}
             let shown = session.peer_certificates().and_then(<[_]>::first).cloned();
             if shown.is_some_and(|shown| seen.send(shown.into_owned()).is_err()) {
