@@ -38,6 +38,49 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- .Values.mimirRls.host | default (printf "mimir-rls.%s.svc.%s" .Release.Namespace .Values.clusterDomain) -}}
 {{- end -}}
 
+{{- /* What mimir-rls is called in :authority: the proxies of a mesh route by it. */ -}}
+{{- define "envoy.mimirRlsAuthority" -}}
+{{- if .Values.sidecar.enabled }}mimir-rls{{ else }}{{ include "envoy.mimirRlsHost" . }}{{ end -}}
+{{- end -}}
+
+{{- /* One address family of each name: with ALL, a replica with two addresses would count as two. */ -}}
+{{- define "envoy.dnsLookupFamily" -}}
+{{- .Values.dnsLookupFamily | default (ternary "AUTO" "V4_PREFERRED" (contains ":" .Values.listeners.address)) -}}
+{{- end -}}
+
+{{- /* An IPv6 address takes IPv4 connections too. */ -}}
+{{- define "envoy.ipv4Compat" -}}
+{{- if contains ":" .Values.listeners.address }}, ipv4_compat: true{{ end -}}
+{{- end -}}
+
+{{- define "envoy.mimirCaFile" -}}
+{{- .Values.mimir.tls.caFile | default (include "edge.caFile" .) | default "/etc/ssl/certs/ca-certificates.crt" -}}
+{{- end -}}
+
+{{- /* mTLS to mimir-rls. Envoy reads the certificates again when the Secret changes. */ -}}
+{{- define "envoy.mimirRlsTls" -}}
+{{- $host := include "envoy.mimirRlsHost" . -}}
+{{- $address := or (regexMatch "^[0-9.]+$" $host) (contains ":" $host) -}}
+transport_socket:
+  name: envoy.transport_sockets.tls
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
+    {{- if not $address }}
+    sni: {{ $host }}
+    {{- end }}
+    common_tls_context:
+      alpn_protocols: [h2]
+      tls_certificate_sds_secret_configs:
+      - name: mimir_rls_client
+        sds_config: { resource_api_version: V3, path_config_source: { path: /etc/envoy/tls-certificate.yaml } }
+      combined_validation_context:
+        default_validation_context:
+          match_typed_subject_alt_names: [{ san_type: {{ ternary "IP_ADDRESS" "DNS" $address }}, matcher: { exact: {{ $host | quote }} } }]
+        validation_context_sds_secret_config:
+          name: mimir_rls_ca
+          sds_config: { resource_api_version: V3, path_config_source: { path: /etc/envoy/tls-ca.yaml } }
+{{- end -}}
+
 {{- define "envoy.mimirHost" -}}
 {{- .Values.mimir.host | default (printf "%s.%s.svc.%s" .Values.mimir.distributorService .Values.mimir.namespace .Values.clusterDomain) -}}
 {{- end -}}

@@ -67,7 +67,9 @@ fn envoy_accepts_every_combination_of_values() {
 #[test]
 fn envoy_accepts_the_charts_cluster_addresses_and_extreme_sizes() {
     let folder = tempfile::tempdir().expect("a folder can be made");
-    let cases: [&[(&str, &str)]; 4] = [
+    let cases: [&[(&str, &str)]; 6] = [
+        &[("sidecar.enabled", "true"), ("tls.enabled", "true")],
+        &[("listeners.address", "::"), ("dnsLookupFamily", "ALL"), ("mimir.tls.enabled", "true")],
         &[("mimir.host", ""), ("mimirRls.host", ""), ("listeners.address", "0.0.0.0")],
         &[("limits.maxRequestBytes", "1"), ("limits.maxHeapBytes", "67108864")],
         &[("limits.maxRequestBytes", "104857600"), ("limits.maxLargePushes", "3"), ("limits.maxPushes", "1")],

@@ -1,9 +1,10 @@
 //! A container of a chart, run by hand: the binary with exactly the arguments that were rendered, on the files that its volumes hold.
 //!
-//! What differs from a container: its folders are below one of the test's, and it listens on free ports of loopback, which environment variables
-//! set; the addresses that it would otherwise listen on are compared with the container's ports.
+//! What differs from a container: its folders are below one of the test's, and it listens on free ports; the ports that it would otherwise listen on
+//! are compared with the container's.
 
 use std::fs;
+use std::net::{Ipv6Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -31,13 +32,8 @@ impl Container {
         mount(server, folder, pod, objects);
         listens_on_its_ports(name, &spec);
         let http_port = free_port();
-        let variable = |flag: &str| format!("{}_{flag}_LISTEN", name.to_uppercase().replace('-', "_"));
         let mut command = Command::new(built(name));
-        command
-            .args(arguments(folder, &spec))
-            .env("KUBECONFIG", server.kubeconfig(token))
-            .env(variable("GRPC"), format!("127.0.0.1:{}", free_port()))
-            .env(variable("HTTP"), format!("127.0.0.1:{http_port}"));
+        command.args(arguments(folder, &spec, http_port)).env("KUBECONFIG", server.kubeconfig(token));
         let process = Process::start(name, folder, &mut command);
         Self { process, http_port, spec, grace: Duration::from_secs(grace) }
     }
@@ -52,6 +48,7 @@ impl Container {
             until(&format!("{probe} is content with {path}"), || self.status(path) == Some(200));
         }
         self.finds_no_fault_in_its_files();
+        self.takes_both_families();
         let ready = self.spec["readinessProbe"]["httpGet"]["path"].as_str().expect("there is a readiness probe");
         let asked = Instant::now();
         self.process.signal(Signal::TERM);
@@ -69,6 +66,13 @@ impl Container {
     fn finds_no_fault_in_its_files(&self) {
         let problems = send(self.http_port, &Request::new("GET", "/api/v1/problems")).json();
         assert_eq!(problems["problems"].as_array().map(Vec::len), Some(0), "{problems}");
+    }
+
+    /// That one that listens on `::` takes connections of both: its probes above came by IPv4.
+    fn takes_both_families(&self) {
+        if self.spec["args"].to_string().contains("--http-listen=[::]:") {
+            assert!(TcpStream::connect((Ipv6Addr::LOCALHOST, self.http_port)).is_ok(), "no IPv6");
+        }
     }
 
     /// How long it serves before it drains: clients need this time to find another one.
@@ -114,13 +118,13 @@ fn inside(folder: &Path, path: &str) -> PathBuf {
 }
 
 /// The container's arguments, with paths below `folder`. Each path is on a volume: the root is read-only, and the image has no files.
-fn arguments(folder: &Path, spec: &Value) -> Vec<String> {
+fn arguments(folder: &Path, spec: &Value, http_port: u16) -> Vec<String> {
     let mounts: Vec<&Value> = spec["volumeMounts"].as_array().into_iter().flatten().collect();
     let arguments = spec["args"].as_array().expect("a container has arguments");
     let placed = arguments.iter().map(|argument| {
         let argument = argument.as_str().expect("an argument is text");
         let Some((flag, path)) = argument.split_once('=').filter(|(_, value)| value.starts_with('/')) else {
-            return listening_on_loopback(argument);
+            return listening_on_a_free_port(argument, http_port);
         };
         let mount =
             mounts.iter().find(|mount| path.starts_with(&format!("{}/", mount["mountPath"].as_str().unwrap_or("?"))));
@@ -132,12 +136,12 @@ fn arguments(folder: &Path, spec: &Value) -> Vec<String> {
     placed.collect()
 }
 
-/// A flag that has a container listen, with a port of the test's.
-fn listening_on_loopback(argument: &str) -> String {
-    match argument.split_once("-listen=") {
-        Some((flag, _)) => format!("{flag}-listen=127.0.0.1:{}", free_port()),
-        None => argument.to_owned(),
-    }
+/// A flag that has a container listen, with a port of the test's: on loopback, or on every address of both families.
+fn listening_on_a_free_port(argument: &str, http_port: u16) -> String {
+    let Some((flag, address)) = argument.split_once("-listen=") else { return argument.to_owned() };
+    let host = if address.starts_with("[::]") { "[::]" } else { "127.0.0.1" };
+    let port = if flag == "--http" { http_port } else { free_port() };
+    format!("{flag}-listen={host}:{port}")
 }
 
 /// That the container's ports are those that its arguments, or else the defaults in `--help`, have it listen on.
@@ -153,6 +157,9 @@ fn listens_on_its_ports(name: &str, spec: &Value) {
         let given = given.filter_map(|argument| argument.strip_prefix(&flag)?.strip_prefix('=')).next();
         let (_, after) = help.split_once(&format!("{flag} <")).unwrap_or_else(|| panic!("{name} has no {flag}"));
         let default = after.split_once("[default: ").and_then(|(_, rest)| rest.split(']').next());
-        assert_eq!(given.or(default), Some(format!("0.0.0.0:{number}").as_str()), "{name}: port {port}");
+        let listens = given.or(default).and_then(|address| address.rsplit_once(':'));
+        let (host, listens) = listens.expect("it listens on an address");
+        assert!(["0.0.0.0", "[::]"].contains(&host), "{name}: port {port} on {host}");
+        assert_eq!(listens, number.to_string(), "{name}: port {port}");
     }
 }

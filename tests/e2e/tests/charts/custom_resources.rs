@@ -2,7 +2,7 @@
 
 use e2e::{ADMIN, KubeApiServer, Kubectl, helm_at, until};
 
-use super::{ENVOY, MIMIR_RLS, NAMESPACE, OVERRIDES_SYNC, Set, chart, cluster};
+use super::{CHARTS, ENVOY, MIMIR_RLS, NAMESPACE, OVERRIDES_SYNC, Set, chart, cluster, rendered};
 
 const KINDS: [(&str, &str, &str); 3] = [
     ("monitoring.coreos.com", "ServiceMonitor", "servicemonitors"),
@@ -82,4 +82,21 @@ fn custom_resources_are_installed_where_the_cluster_has_their_kinds() {
     for (_, _, plural) in KINDS {
         assert_eq!(names(&kubectl, plural), "");
     }
+}
+
+#[test]
+fn monitors_and_rules_are_rendered_each_on_its_own() {
+    for name in CHARTS {
+        assert!(!rendered(name, &[]).contains("monitoring.coreos.com"), "{name}: helm template knows no CRDs");
+        let monitors =
+            rendered(name, &["--set=serviceMonitor.enabled=always,serviceMonitor.labels.release=prometheus"]);
+        assert!(monitors.contains("kind: ServiceMonitor"), "{name}: {monitors}");
+        assert!(monitors.contains("    release: prometheus\n"), "{name}: {monitors}");
+        assert!(!monitors.contains("kind: PrometheusRule"), "{name}: {monitors}");
+    }
+    let set =
+        "--set=serviceMonitor.enabled=false,prometheusRule.enabled=always,serviceMonitor.labels.release=prometheus";
+    let rules = rendered(MIMIR_RLS, &[set, "--set=prometheusRule.labels.role=alerts"]);
+    assert!(rules.contains("kind: PrometheusRule") && !rules.contains("kind: ServiceMonitor"), "{rules}");
+    assert!(rules.contains("    release: prometheus\n    role: alerts\nspec:"), "one value labels both: {rules}");
 }

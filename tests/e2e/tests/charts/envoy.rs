@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use e2e::{
 use serde_json::Value;
 
 use super::objects::Objects;
-use super::{ENVOY, cluster};
+use super::{ENVOY, cluster, rendered};
 
 /// The container's arguments, with the one path below `folder`.
 fn arguments(container: &Value, configuration: &str) -> Vec<String> {
@@ -30,6 +31,23 @@ fn arguments(container: &Value, configuration: &str) -> Vec<String> {
 
 fn status(port: u16, path: &str) -> Option<u16> {
     Connection::open(port).ok()?.send(&Request::new("GET", path)).ok().map(|answer| answer.status)
+}
+
+/// Starts Envoy with the configuration that these values render, and ports of its own.
+#[track_caller]
+pub(super) fn start(folder: &Path, values: &str, [push, metrics, drain]: [u16; 3]) -> Process {
+    let sockets = folder.display();
+    let ports = format!("listeners.pushPort={push},listeners.metricsPort={metrics},listeners.drainPort={drain}");
+    let set = format!("--set={values},{ports},listeners.socketFolder={sockets}");
+    let manifest = rendered(ENVOY, &[&set, "--show-only=templates/configmap.yaml"]);
+    let (_, block) = manifest.split_once("\n  envoy.yaml: |\n").expect("there is a bootstrap");
+    let bootstrap: String =
+        block.lines().map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line))).collect();
+    let file = folder.join("envoy.yaml");
+    fs::write(&file, bootstrap).expect("a file can be written");
+    let mut command = Command::new(tool("envoy"));
+    command.arg("--config-path").arg(&file).args(["--disable-hot-restart", "--concurrency", "1"]);
+    Process::start("envoy", folder, &mut command)
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! The objects that the charts install for their values.
 
 use e2e::{Kubectl, helm};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::objects::Objects;
-use super::{ENVOY, MIMIR_RLS, OVERRIDES_SYNC, Set, chart, cluster};
+use super::{CHARTS, ENVOY, MIMIR_RLS, OVERRIDES_SYNC, Set, chart, cluster, rendered};
 
 const HPA: &[Set<'_>] = &[("hpa.enabled", "true")];
 const KUBE: &[Set<'_>] = &[("limits.source", "kube:mimir/mimir-runtime")];
@@ -53,6 +53,7 @@ const VALUE_SETS: &[(&str, &[Set<'_>])] = &[
     (MIMIR_RLS, &[("networkPolicy.grpcFrom[0].podSelector.matchLabels.app", "gateway")]),
     (MIMIR_RLS, &[("networkPolicy.httpFrom[0].namespaceSelector.matchLabels.name", "monitoring")]),
     (OVERRIDES_SYNC, &[("networkPolicy.httpFrom[0].podSelector.matchLabels.app", "prometheus")]),
+    (MIMIR_RLS, &[("auditLog", "-"), ("extraArgs", "{--decode-threads=2}"), ("extraEnv[0].name", "RUST_BACKTRACE")]),
     (MIMIR_RLS, &[("networkPolicy.enabled", "false"), ("serviceAccount.name", "default"), ("log.format", "text")]),
     (
         MIMIR_RLS,
@@ -86,6 +87,7 @@ const VALUE_SETS: &[(&str, &[Set<'_>])] = &[
     (ENVOY, &[("mode", "mirror"), ("limits.enforceBodyParsing", "false"), ("extAuthz.failureModeAllow", "true")]),
     (ENVOY, &[("image.tag", "v0.1.0"), ("imagePullSecrets[0].name", "registry"), ("pdb.enabled", "false")]),
     (ENVOY, &[("service.type", "LoadBalancer"), ("service.annotations.a", "b"), ("networkPolicy.enabled", "false")]),
+    (ENVOY, &[("service.ipFamilyPolicy", "PreferDualStack"), ("listeners.address", "::"), ("dnsLookupFamily", "ALL")]),
     (ENVOY, &[("networkPolicy.pushFrom[0].ipBlock.cidr", "10.0.0.0/8"), ("serviceAccount.name", "default")]),
     (
         ENVOY,
@@ -139,9 +141,9 @@ fn what_the_values_decide(kubectl: &Kubectl) {
     assert_eq!(without.of_kind("PodDisruptionBudget").len() + without.of_kind("NetworkPolicy").len(), 0);
 }
 
-/// Services, policies and budgets select the pods of their release, and the policies admit their clients.
+/// Services, policies and budgets select the pods of their release.
 fn pods_are_told_apart_and_reached_by_their_labels(kubectl: &Kubectl) {
-    for (name, client) in [(MIMIR_RLS, "envoy"), (OVERRIDES_SYNC, MIMIR_RLS)] {
+    for name in CHARTS {
         let objects = Objects::of(kubectl, name, &[]);
         let labels = &objects.one("Deployment", name)["spec"]["template"]["metadata"]["labels"];
         let policy = &objects.one("NetworkPolicy", name)["spec"];
@@ -150,19 +152,15 @@ fn pods_are_told_apart_and_reached_by_their_labels(kubectl: &Kubectl) {
         assert_eq!(*selector, json!({ "app.kubernetes.io/name": name, "app.kubernetes.io/instance": name }));
         let selected = selector.as_object().expect("a selector is a map");
         assert!(selected.iter().all(|(key, value)| labels[key] == *value), "{labels}");
-        assert_eq!(objects.one("Service", name)["spec"]["selector"], *selector);
+        for service in objects.of_kind("Service") {
+            assert_eq!(service["spec"]["selector"], *selector);
+            assert_eq!(service["spec"]["clusterIP"] == "None", name != ENVOY, "{name}");
+        }
         assert_eq!(policy["podSelector"]["matchLabels"], *selector);
-        assert_eq!(objects.one("PodDisruptionBudget", name)["spec"]["selector"]["matchLabels"], *selector);
-        assert_eq!(objects.one("Service", name)["spec"]["clusterIP"], "None");
-        let from = json!([{ "namespaceSelector": {}, "podSelector": { "matchLabels": { "app.kubernetes.io/name": client } } }]);
-        assert_eq!(policy["ingress"][0]["from"], from);
-        assert_eq!(ports(&policy["ingress"][0]), ["grpc"]);
-        assert_eq!((&policy["ingress"][1]["from"], ports(&policy["ingress"][1])), (&Value::Null, vec!["http"]));
+        let budget = &objects.one("PodDisruptionBudget", name)["spec"];
+        assert_eq!(budget["selector"]["matchLabels"], *selector);
+        assert_eq!(budget["unhealthyPodEvictionPolicy"], "AlwaysAllow");
     }
-}
-
-fn ports(rule: &Value) -> Vec<&str> {
-    rule["ports"].as_array().into_iter().flatten().filter_map(|port| port["port"].as_str()).collect()
 }
 
 #[test]
@@ -203,6 +201,46 @@ fn mimir_rls_accepts_the_largest_push_of_any_envoy() {
         let taken = largest(ENVOY, values, "ConfigMap", "max_request_bytes: ");
         assert_eq!(taken, expected, "{values:?}");
         assert!(taken <= read, "Envoy takes {taken}, mimir-rls {read}");
+    }
+}
+
+#[test]
+fn templates_that_charts_share_are_the_same() {
+    let read = |chart_name: &str, file: &str| {
+        std::fs::read_to_string(chart(chart_name).join("templates").join(file)).expect("a template can be read")
+    };
+    for (file, others) in [("_edge.tpl", &[OVERRIDES_SYNC, ENVOY][..]), ("_mimir-rls.tpl", &[ENVOY])] {
+        for other in others {
+            assert!(read(MIMIR_RLS, file) == read(other, file), "{file} of {other} is not that of mimir-rls");
+        }
+    }
+}
+
+#[test]
+fn distributors_are_counted_at_the_service_that_envoy_uses() {
+    let sync = rendered(OVERRIDES_SYNC, &[]);
+    assert!(sync.contains("--distributor-service=mimir/mimir-distributor-headless\n"), "{sync}");
+    assert!(sync.contains("--limits=kube:mimir/mimir-runtime\n"), "{sync}");
+    assert!(rendered(ENVOY, &[]).contains("address: mimir-distributor-headless.mimir.svc.cluster.local"));
+}
+
+#[test]
+fn notes_warn_where_one_distributor_is_assumed() {
+    for (name, set, warns) in [
+        (MIMIR_RLS, "limits.source=kube:mimir/mimir-runtime", true),
+        (MIMIR_RLS, "limits.source=kube:mimir/mimir-runtime,mimir.distributors=3", false),
+        (MIMIR_RLS, "limits.cache=true", false),
+        (OVERRIDES_SYNC, "mimir.distributorService=", true),
+        (OVERRIDES_SYNC, "events.enabled=true", false),
+        (ENVOY, "sidecar.enabled=true,sidecar.limits.source=kube:mimir/mimir-runtime", true),
+        (ENVOY, "sidecar.enabled=true", false),
+    ] {
+        let chart = chart(name);
+        let path = chart.to_str().expect("a path is text");
+        let notes = helm(&["install", name, path, "--dry-run=client", &format!("--set={set}")]).ok();
+        assert_eq!(notes.contains("accepts D bursts of a"), warns, "{name} {set}: {notes}");
+        let no_metrics = "networkPolicy.httpFrom is empty, so no Prometheus may read the metrics";
+        assert!(notes.contains(no_metrics), "{notes}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use e2e::helm;
 
-use super::{ENVOY, MIMIR_RLS, OVERRIDES_SYNC, chart};
+use super::{CHARTS, ENVOY, MIMIR_RLS, OVERRIDES_SYNC, chart};
 
 /// Checks that the chart does not render with this, and that helm prints one of these: its text changed in 3.18.
 #[track_caller]
@@ -42,6 +42,12 @@ fn a_misspelt_value_fails_with_its_name() {
         (MIMIR_RLS, "edgeConfig.tenants.a.limits=1", "limits"),
         (MIMIR_RLS, "edgeConfig.edge_limits.max_series=1", "max_series"),
         (MIMIR_RLS, "networkPolicy.from=1", "from"),
+        (MIMIR_RLS, "tls.certmanager.enabled=true", "certmanager"),
+        (OVERRIDES_SYNC, "tls.secret=a", "secret"),
+        (ENVOY, "tls.certManager.issuer=a", "issuer"),
+        (ENVOY, "sidecar.limits.maxRequestBytes=1", "maxRequestBytes"),
+        (OVERRIDES_SYNC, "http.token=a", "token"),
+        (ENVOY, "networkPolicy.egress.dns=53", "dns"),
         (MIMIR_RLS, "prometheusRule.enable=true", "enable"),
         (MIMIR_RLS, "resources.limit.cpu=1", "limit"),
         (MIMIR_RLS, "drain.delay=1", "delay"),
@@ -74,6 +80,11 @@ fn a_misspelt_value_fails_with_its_name() {
 fn a_value_of_wrong_type_or_range_is_named() {
     for (name, set, path) in [
         (MIMIR_RLS, "replicaCount=two", "/replicaCount"),
+        (MIMIR_RLS, "serviceMonitor.enabled=never", "/serviceMonitor/enabled"),
+        (MIMIR_RLS, "auditLog=relative/path", "/auditLog"),
+        (OVERRIDES_SYNC, "listeners.address=localhost", "/listeners/address"),
+        (ENVOY, "dnsLookupFamily=BOTH", "/dnsLookupFamily"),
+        (ENVOY, "sidecar.limits.source=file:a", "/sidecar/limits/source"),
         (MIMIR_RLS, "replicaCount=0", "/replicaCount"),
         (MIMIR_RLS, "hpa.enabled=yes", "/hpa/enabled"),
         (MIMIR_RLS, "hpa.maxReplicas=0", "/hpa/maxReplicas"),
@@ -151,6 +162,21 @@ fn values_that_contradict_each_other_fail_with_both_names() {
         "mimir.haTracker=false,mimir.haTrackerUrl=http://a:1",
         &["mimir.haTrackerUrl", "mimir.haTracker=false"],
     );
+}
+
+#[test]
+fn values_without_what_they_need_fail_with_its_name() {
+    let both = "caBundle.configMap=a,caBundle.secret=b";
+    for name in CHARTS {
+        check(name, both, &["caBundle.configMap and caBundle.secret are both set"]);
+        let issuer = "tls.enabled=true,tls.certManager.enabled=true";
+        check(name, issuer, &["tls.certManager.enabled needs tls.certManager.issuerRef.name"]);
+    }
+    for name in [MIMIR_RLS, OVERRIDES_SYNC] {
+        check(name, "http.tls=true", &["http.tls needs tls.enabled"]);
+    }
+    let old = ["--set=sidecar.enabled=true", "--kube-version=1.28.15"];
+    rejected(ENVOY, &old, &["sidecar.enabled needs Kubernetes 1.29 (this is v1.28.15)"]);
 }
 
 #[test]

@@ -1,0 +1,85 @@
+//! The values files of docs/kubernetes.md: each renders, and the ones for Argo CD and Flux are complete.
+
+use std::fs;
+
+use e2e::{Kubectl, helm, repository};
+
+use super::{CHARTS, MIMIR_RLS, NAMESPACE, OVERRIDES_SYNC, chart, cluster};
+
+/// The blocks of YAML of docs/kubernetes.md that begin with this.
+fn blocks(start: &str) -> Vec<String> {
+    let page = fs::read_to_string(repository().join("docs/kubernetes.md")).expect("the page can be read");
+    let blocks =
+        page.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```").map(|(block, _)| block.to_owned()));
+    blocks.filter(|block| block.starts_with(start)).collect()
+}
+
+/// The block below a key, without its indentation.
+fn below(text: &str, key: &str) -> String {
+    let (before, after) = text.split_once(&format!("{key}:\n")).unwrap_or_else(|| panic!("there is no {key}: {text}"));
+    let indent = before.rsplit('\n').next().unwrap_or_default().len() + 2;
+    let lines =
+        after.lines().take_while(|line| line.is_empty() || line.chars().take(indent).all(|letter| letter == ' '));
+    lines.map(|line| format!("{}\n", line.get(indent..).unwrap_or_default())).collect()
+}
+
+/// That the API server takes what a chart renders for these values, of a release with this name.
+#[track_caller]
+fn takes(kubectl: &Kubectl, release: &str, name: &str, values: &str) -> String {
+    let file = tempfile::NamedTempFile::new().expect("a file can be made");
+    fs::write(file.path(), values).expect("a file can be written");
+    let chart = chart(name);
+    let (path, values_file) = (chart.to_str().expect("a path is text"), format!("--values={}", file.path().display()));
+    let manifests = helm(&["template", release, path, "--namespace", NAMESPACE, &values_file]).ok();
+    let unknown = ["monitoring.coreos.com", "cert-manager.io"];
+    let objects = manifests.split("---\n").filter(|manifest| unknown.iter().all(|group| !manifest.contains(group)));
+    let known = objects.collect::<Vec<_>>().join("---\n");
+    let applied = kubectl.run_with(&["apply", "--dry-run=server", "-f", "-"], &known);
+    assert_eq!((applied.status, applied.stderr.as_str()), (Some(0), ""), "{name}: {values}");
+    manifests
+}
+
+#[test]
+fn argo_cd_and_flux_install_complete_values_files() {
+    let (_server, kubectl) = cluster();
+    for (start, key, release_key) in [
+        ("apiVersion: argoproj.io/v1alpha1\n", "valuesObject", "releaseName"),
+        ("apiVersion: helm.toolkit.fluxcd.io/v2\n", "values", "releaseName"),
+    ] {
+        let objects: Vec<String> = blocks(start)
+            .iter()
+            .flat_map(|block| block.split("---\n").map(str::to_owned).collect::<Vec<_>>())
+            .collect();
+        assert_eq!(objects.len(), 3, "{start}");
+        for (object, name) in objects.iter().zip([OVERRIDES_SYNC, MIMIR_RLS, "envoy"]) {
+            assert!(object.contains(&format!("charts/{name}\n")), "{object}");
+            let named = object.lines().find_map(|line| line.trim().strip_prefix(&format!("{release_key}: ")));
+            let manifests = takes(&kubectl, named.expect("a release has a name"), name, &below(object, key));
+            assert!(manifests.contains("image: \"HOST/OWNER/"), "{manifests}");
+            assert!(manifests.contains("kind: ServiceMonitor"), "monitors are forced: {manifests}");
+            assert!(manifests.contains("kubernetes.io/metadata.name: monitoring"), "{manifests}");
+        }
+    }
+}
+
+#[test]
+fn the_pages_values_files_render() {
+    let (_server, kubectl) = cluster();
+    for (file, release, name) in [
+        ("# overrides-sync.yaml\n", OVERRIDES_SYNC, OVERRIDES_SYNC),
+        ("# mimir-rls.yaml\n", MIMIR_RLS, MIMIR_RLS),
+        ("# envoy.yaml\n", "mimir-envoy", "envoy"),
+    ] {
+        let [values]: [String; 1] = blocks(file).try_into().expect("one file of the name");
+        drop(takes(&kubectl, release, name, &values));
+    }
+    for start in ["podSecurityContext:\n", "tls:\n", "listeners:\n"] {
+        let [values]: [String; 1] = blocks(start).try_into().expect("one such block");
+        for name in CHARTS {
+            drop(takes(&kubectl, name, name, &values));
+        }
+    }
+    let [values]: [String; 1] = blocks("sidecar:\n").try_into().expect("one such block");
+    let manifests = takes(&kubectl, "mimir-envoy", "envoy", &values);
+    assert!(manifests.contains("--grpc-listen=unix:/run/mimir-rls/grpc.sock\n"), "{manifests}");
+}

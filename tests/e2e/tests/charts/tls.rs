@@ -1,0 +1,202 @@
+//! mTLS between Envoy, mimir-rls and overrides-sync, by one value of all charts.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use e2e::{Process, free_port, tool, until};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig, ServerConnection};
+
+use super::objects::Objects;
+use super::{CHARTS, ENVOY, MIMIR_RLS, OVERRIDES_SYNC, cluster, rendered};
+
+const ON: &str = "--set=tls.enabled=true";
+
+#[test]
+fn one_value_turns_mtls_on_in_every_chart() {
+    for name in [MIMIR_RLS, OVERRIDES_SYNC] {
+        let manifests = rendered(name, &[ON]);
+        for flag in [
+            "cert=/etc/mimir-edge/tls/tls.crt",
+            "key=/etc/mimir-edge/tls/tls.key",
+            "client-ca=/etc/mimir-edge/tls/ca.crt",
+        ] {
+            assert!(manifests.contains(&format!("- --grpc-tls-{flag}\n")), "{name} {flag}: {manifests}");
+        }
+        assert!(!manifests.contains("scheme: HTTPS") && !manifests.contains("--http-tls"), "probes stay HTTP");
+    }
+    let rls = rendered(MIMIR_RLS, &[ON]);
+    for argument in [
+        "--limits=feed:https://overrides-sync:8083",
+        "--feed-tls-ca=/etc/mimir-edge/tls/ca.crt",
+        "--feed-tls-cert=/etc/mimir-edge/tls/tls.crt",
+        "--feed-tls-key=/etc/mimir-edge/tls/tls.key",
+    ] {
+        assert!(rls.contains(&format!("- {argument}\n")), "{argument}: {rls}");
+    }
+    let kube = rendered(MIMIR_RLS, &[ON, "--set=limits.source=kube:mimir/mimir-runtime"]);
+    assert!(!kube.contains("--feed-tls"), "{kube}");
+    let envoy = rendered(ENVOY, &[ON]);
+    let host = "mimir-rls.mimir-edge-enforcement.svc.cluster.local";
+    assert!(envoy.contains(&format!("sni: {host}\n")), "{envoy}");
+    assert!(envoy.contains(&format!(r#"{{ san_type: DNS, matcher: {{ exact: "{host}" }} }}"#)), "{envoy}");
+    for name in CHARTS {
+        let manifests = rendered(name, &[ON, "--set=tls.secretName=edge-tls"]);
+        assert!(
+            manifests.contains("        - name: grpc-tls\n          secret:\n            secretName: edge-tls\n"),
+            "{name}"
+        );
+        assert!(!rendered(name, &[]).contains("tls.crt"), "{name} has TLS without the value");
+    }
+}
+
+#[test]
+fn cert_manager_writes_certificates_for_both_ends() {
+    for name in CHARTS {
+        let issuer = "--set=tls.certManager.enabled=true,tls.certManager.issuerRef.name=edge-ca";
+        let manifests = rendered(name, &[ON, issuer, "--set=tls.certManager.issuerRef.kind=ClusterIssuer"]);
+        let certificate = manifests.split("---\n").find(|manifest| manifest.contains("kind: Certificate\n"));
+        let certificate = certificate.expect("there is a certificate");
+        for line in [
+            format!("secretName: {name}-grpc-tls"),
+            format!("- {name}"),
+            format!("- {name}.mimir-edge-enforcement.svc.cluster.local"),
+            "usages: [digital signature, key encipherment, server auth, client auth]".to_owned(),
+            "name: edge-ca".to_owned(),
+            "kind: ClusterIssuer".to_owned(),
+        ] {
+            assert!(certificate.lines().any(|found| found.trim() == line), "{name} {line}: {certificate}");
+        }
+        assert!(!rendered(name, &[issuer]).contains("kind: Certificate"), "{name}: without tls.enabled");
+    }
+}
+
+#[test]
+fn the_http_side_has_its_own_token_and_tls() {
+    for name in [MIMIR_RLS, OVERRIDES_SYNC] {
+        let manifests = rendered(name, &["--set=http.tokenSecret.name=api,http.tokenSecret.key=bearer"]);
+        assert!(manifests.contains("- --http-token-file=/etc/mimir-edge/token/bearer\n"), "{manifests}");
+        assert!(manifests.contains("            secretName: api\n"), "{manifests}");
+        let https = rendered(name, &[ON, "--set=http.tls=true,serviceMonitor.enabled=always"]);
+        assert!(https.contains("- --http-tls-cert=/etc/mimir-edge/tls/tls.crt\n"), "{https}");
+        let probes = https.matches("Probe:\n").count();
+        assert_eq!(https.matches("scheme: HTTPS\n").count(), probes, "{https}");
+        assert!(https.contains("scheme: https\n") && https.contains("key: ca.crt\n"), "{https}");
+    }
+}
+
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+fn authority() -> Authority {
+    let mut params = CertificateParams::new(Vec::new()).expect("an authority has no names");
+    // A name of its own: a certificate that has its issuer's name passes for self-signed.
+    params.distinguished_name.push(DnType::CommonName, "authority");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority")
+}
+
+/// A certificate for 127.0.0.1, and its key.
+fn certificate(authority: &Authority) -> (rcgen::Certificate, KeyPair) {
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(["127.0.0.1".to_owned()]).expect("a name");
+    (params.signed_by(&key, authority).expect("a certificate"), key)
+}
+
+/// Writes a Secret's files as a kubelet does: a folder with the files of one version, and a link to it that is moved into place.
+fn mount(folder: &Path, version: &str, authority: &Authority) -> CertificateDer<'static> {
+    let (certificate, key) = certificate(authority);
+    fs::create_dir_all(folder.join(version)).expect("a folder can be made");
+    for (name, text) in [("tls.crt", certificate.pem()), ("tls.key", key.serialize_pem()), ("ca.crt", authority.pem())]
+    {
+        fs::write(folder.join(version).join(name), text).expect("a file can be written");
+        if !folder.join(name).exists() {
+            symlink(Path::new("..data").join(name), folder.join(name)).expect("a link can be made");
+        }
+    }
+    symlink(version, folder.join("..new")).expect("a link can be made");
+    fs::rename(folder.join("..new"), folder.join("..data")).expect("a link can be moved");
+    certificate.der().clone()
+}
+
+/// A server in place of mimir-rls that requires certificates of this authority, and the certificate of each client.
+fn server(authority: &Authority) -> (u16, Receiver<CertificateDer<'static>>) {
+    let provider = Arc::new(ring::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der().clone()).expect("an authority can be trusted");
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    let verifier = verifier.build().expect("clients can be verified");
+    let (certificate, key) = certificate(authority);
+    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("it is a key");
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("there are versions")
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .expect("the certificate fits its key");
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let config = Arc::new(config);
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+    let port = listener.local_addr().expect("it has an address").port();
+    let (seen, clients) = channel();
+    thread::spawn(move || {
+        for socket in listener.incoming() {
+            let Ok(mut socket) = socket else { return };
+            let mut session = ServerConnection::new(Arc::clone(&config)).expect("a session can be made");
+            socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout can be set");
+            while session.is_handshaking() && session.complete_io(&mut socket).is_ok() {}
+            let shown = session.peer_certificates().and_then(<[_]>::first).cloned();
+            if shown.is_some_and(|shown| seen.send(shown.into_owned()).is_err()) {
+                return;
+            }
+        }
+    });
+    (port, clients)
+}
+
+#[test]
+fn envoy_shows_its_certificate_and_follows_a_rotated_secret() {
+    let (_server, kubectl) = cluster();
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let (tls, etc) = (folder.path().join("tls"), folder.path().join("etc"));
+    fs::create_dir(&etc).expect("a folder can be made");
+    let authority = authority();
+    let first = mount(&tls, "1", &authority);
+    let (port, clients) = server(&authority);
+    let [push, metrics, drain] = [(); 3].map(|()| free_port().to_string());
+    let port = port.to_string();
+    let values = [
+        ("tls.enabled", "true"),
+        ("mode", "mirror"),
+        ("mimirRls.host", "127.0.0.1"),
+        ("mimirRls.port", &port),
+        ("listeners.address", "127.0.0.1"),
+        ("listeners.pushPort", &push),
+        ("listeners.metricsPort", &metrics),
+        ("listeners.drainPort", &drain),
+        ("listeners.socketFolder", folder.path().to_str().expect("a path is text")),
+    ];
+    let objects = Objects::of(&kubectl, ENVOY, &values);
+    let data = objects.one("ConfigMap", ENVOY)["data"].as_object().expect("a ConfigMap has data");
+    for (name, text) in data {
+        let text = text.as_str().expect("data is text");
+        let here = text.replace("/etc/mimir-edge/tls", &tls.display().to_string());
+        let here = here.replace("/etc/envoy/", &format!("{}/", etc.display()));
+        fs::write(etc.join(name), here).expect("a file can be written");
+    }
+    let mut command = Command::new(tool("envoy"));
+    command.arg("--config-path").arg(etc.join("envoy.yaml")).args(["--disable-hot-restart", "--concurrency", "1"]);
+    let _envoy = Process::start("envoy", folder.path(), &mut command);
+    // Its health checks connect again and again.
+    assert_eq!(clients.recv_timeout(Duration::from_secs(30)).expect("Envoy connects"), first);
+    let second = mount(&tls, "2", &authority);
+    until("Envoy shows the new certificate", || clients.try_iter().any(|shown| shown == second));
+}
