@@ -185,15 +185,19 @@ pub struct SocketFile {
 
 impl SocketFile {
     fn at(path: &Path) -> io::Result<Self> {
-        let found = fs::symlink_metadata(path)?;
-        Ok(Self { path: path.to_owned(), identity: (found.dev(), found.ino()) })
+        Ok(Self { path: path.to_owned(), identity: identity(path)? })
     }
+}
+
+/// Device and inode of a file.
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let ours = Self::at(&self.path).is_ok_and(|now| now.identity == self.identity);
-        if ours && let Err(error) = fs::remove_file(&self.path) {
+        let is_ours = identity(&self.path).is_ok_and(|now| now == self.identity);
+        if is_ours && let Err(error) = fs::remove_file(&self.path) {
             tracing::warn!("the socket {} cannot be removed: {error}", self.path.display());
         }
     }

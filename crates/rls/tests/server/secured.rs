@@ -185,7 +185,9 @@ async fn a_thousand_silent_connections_shut_out_neither_envoy_nor_probes() -> an
     assert_eq!(server.page("/ready").await?.0, 200);
     for side in ["grpc", "http"] {
         let series = |reason: &str| format!("rls_{side}_connections_closed_total{{reason=\"{reason}\"}}");
-        assert!(server.metric(&series("gave_way")).await? >= Some(1.0), "{side}");
+        // On a slow machine, some have been silent for too long before all are there.
+        let closed = server.metric(&series("gave_way")).await?.zip(server.metric(&series("silent")).await?);
+        assert!(closed.is_some_and(|(gave_way, silent)| gave_way + silent >= 1.0), "{side}: {closed:?}");
         assert_eq!(server.metric(&series("refused")).await?, Some(0.0), "{side}");
     }
     drop(http);

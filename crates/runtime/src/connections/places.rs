@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_silent_connection_gives_way_before_the_longest_idle_one() {
+    fn the_longest_silent_gives_way_before_the_longest_idle() {
         let peers = [(1, true), (2, false), (3, false), (4, true), (5, true), (6, true), (7, true), (8, true)];
         check(&peers, &[], 9, 5 * SECOND, Some(1));
         check(&peers, &[1], 9, 5 * SECOND, Some(2));
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_with_more_than_its_share_gives_way_first_whatever_it_sends() {
+    fn a_peer_with_more_than_its_share_gives_way_first() {
         let peers = [(1, true), (2, true), (7, true), (7, true), (7, true), (3, true), (4, true), (5, true)];
         check(&peers, &[], 9, 5 * SECOND, Some(2));
         check(&peers, &[2, 3], 9, 5 * SECOND, Some(4));
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_of_silent_connections_pushes_out_its_own_and_no_others() {
+    fn a_burst_of_silent_connections_pushes_out_only_its_own() {
         let peers = [(1, false), (7, false), (7, false), (7, false)];
         check(&peers, &[], 7, SECOND / 2, Some(1));
         check(&peers, &[], 9, SECOND / 2, Some(1));
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn both_spellings_of_an_address_are_one_peer_and_sockets_are_none() {
+    fn both_spellings_of_an_address_are_one_peer() {
         let places = Places::new(2);
         let _first = places.take(peer(1), SECOND).unwrap();
         let mapped = IpAddr::V6(std::net::Ipv4Addr::new(10, 0, 0, 1).to_ipv6_mapped());

@@ -210,7 +210,7 @@ async fn only_clients_with_a_certificate_of_the_ca_are_served() -> anyhow::Resul
 }
 
 #[tokio::test]
-async fn certificates_and_the_ca_are_renewed_under_connections_without_an_error() -> anyhow::Result<()> {
+async fn certificates_and_the_ca_are_renewed_without_an_error() -> anyhow::Result<()> {
     let (old, new) = (Authority::new()?, Authority::new()?);
     let mut mounted = Mounted::new(&old.issue(SERVER_NAME)?, &old.ca())?;
     let bad = IntCounter::new("bad", "bad")?;

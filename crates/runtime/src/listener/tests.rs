@@ -28,7 +28,7 @@ async fn bound(path: &Path) -> anyhow::Result<Listener> {
 }
 
 #[tokio::test]
-async fn a_unix_socket_has_its_mode_and_disappears_at_the_end() -> anyhow::Result<()> {
+async fn a_unix_socket_has_its_mode_and_disappears() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("grpc.sock");
     let mut listener = bound(&path).await?;
@@ -50,7 +50,7 @@ async fn a_unix_socket_has_its_mode_and_disappears_at_the_end() -> anyhow::Resul
 }
 
 #[tokio::test]
-async fn a_socket_of_a_dead_process_is_replaced_and_a_live_one_is_not() -> anyhow::Result<()> {
+async fn only_the_socket_of_a_dead_process_is_replaced() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("grpc.sock");
     drop(BlockingListener::bind(&path)?);
