@@ -6,6 +6,7 @@ mod applied;
 mod follow;
 mod parts;
 mod servers;
+mod tls;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use parts::ElectedList;
 pub use follow::FeedClient;
 use follow::Follower;
 use servers::Servers;
+pub use tls::{FeedTlsError, FeedTlsFiles};
 
 /// How long the start waits for the first limits.
 const FIRST_LIMITS: Duration = Duration::from_secs(5);

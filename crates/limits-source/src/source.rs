@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::url::{DocumentUrl, UrlError};
 use crate::{
-    ConfigMapSpec, Count, DefaultLimitsOptions, DocumentList, DocumentListError, Feed, FeedUrls, FeedUrlsError,
-    FileSource, Freshness, KubeClient, KubeConfigError, LastReadName, LimitsCache, LimitsFeed, ObjectNameError,
-    WatchCounts, follow_feed, watch_configmap,
+    ConfigMapSpec, Count, DefaultLimitsOptions, DocumentList, DocumentListError, Feed, FeedTlsError, FeedTlsFiles,
+    FeedUrls, FeedUrlsError, FileSource, Freshness, KubeClient, KubeConfigError, LastReadName, LimitsCache, LimitsFeed,
+    ObjectNameError, WatchCounts, follow_feed, watch_configmap,
 };
 
 /// Flags that are the same for every server with limits.
@@ -84,6 +84,20 @@ impl SourceSpec {
             Self::Kube(_) | Self::Feed(_) => None,
         };
         documents.into_iter().flat_map(DocumentList::files)
+    }
+
+    /// Uses these files for a feed with https.
+    ///
+    /// # Errors
+    /// They cannot be used, or there are some and nothing to use them for.
+    pub fn use_feed_tls(&mut self, files: FeedTlsFiles) -> Result<(), FeedTlsError> {
+        match self {
+            Self::Feed(urls) => urls.use_tls(files),
+            Self::Files(_) | Self::Kube(_) => match files.files().next() {
+                Some((flag, _)) => Err(FeedTlsError::NoHttps(flag)),
+                None => Ok(()),
+            },
+        }
     }
 }
 

@@ -9,6 +9,8 @@ use http::Uri;
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use thiserror::Error;
 
+use crate::{FeedTlsError, FeedTlsFiles};
+
 /// The page of a distributor's HA tracker (Mimir `pkg/api/api.go`).
 const HA_TRACKER_PATH: &str = "/distributor/ha_tracker";
 
@@ -132,21 +134,28 @@ const MOST_URLS: usize = 16;
 /// The longest list of URLs.
 const MOST_BYTES: usize = 4096;
 
-/// The servers of a feed: `http://HOST:PORT[,http://HOST:PORT...]`. Each host stands for all of its addresses.
+/// The servers of a feed: `http://HOST:PORT[,https://HOST:PORT...]`. Each host stands for all of its addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedUrls {
-    servers: Vec<Authority>,
+    servers: Vec<FeedServer>,
+    tls: FeedTlsFiles,
+}
+
+/// One URL of a feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FeedServer {
+    pub(crate) name: Authority,
+    pub(crate) is_https: bool,
 }
 
 /// Why the URLs of a feed are invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum FeedUrlsError {
     /// One of them is no URL, has another scheme, or has no host.
-    #[error("each URL must begin with http:// and name a host and a port, for example http://overrides-sync:8083")]
+    #[error(
+        "each URL must begin with http:// or https:// and name a host and a port, for example http://overrides-sync:8083"
+    )]
     NoHttpUrl,
-    /// One of them is https.
-    #[error("the feed speaks plain http; write http:// instead of https://")]
-    Https,
     /// One of them has no port.
     #[error("each URL needs the port of the feed, for example http://overrides-sync:8083")]
     NoPort,
@@ -164,9 +173,28 @@ pub enum FeedUrlsError {
 }
 
 impl FeedUrls {
-    /// Host and port of each URL.
-    pub(crate) fn servers(&self) -> &[Authority] {
+    /// Host, port and scheme of each URL.
+    pub(crate) fn servers(&self) -> &[FeedServer] {
         &self.servers
+    }
+
+    /// The files of TLS, for the servers with https.
+    pub(crate) fn tls(&self) -> &FeedTlsFiles {
+        &self.tls
+    }
+
+    /// Uses these files for the servers with https.
+    ///
+    /// # Errors
+    /// They cannot be used, or there are some and no server has https.
+    pub fn use_tls(&mut self, files: FeedTlsFiles) -> Result<(), FeedTlsError> {
+        if self.servers.iter().any(|server| server.is_https) {
+            files.config()?;
+        } else if let Some((flag, _)) = files.files().next() {
+            return Err(FeedTlsError::NoHttps(flag));
+        }
+        self.tls = files;
+        Ok(())
     }
 }
 
@@ -178,11 +206,11 @@ impl FromStr for FeedUrls {
             return Err(FeedUrlsError::TooMany);
         }
         let servers = text.split(',').map(|url| server(url.trim())).collect::<Result<_, _>>()?;
-        Ok(Self { servers })
+        Ok(Self { servers, tls: FeedTlsFiles::default() })
     }
 }
 
-fn server(url: &str) -> Result<Authority, FeedUrlsError> {
+fn server(url: &str) -> Result<FeedServer, FeedUrlsError> {
     if url.contains('@') {
         return Err(FeedUrlsError::Credentials);
     }
@@ -193,10 +221,8 @@ fn server(url: &str) -> Result<Authority, FeedUrlsError> {
     else {
         return Err(FeedUrlsError::NoHttpUrl);
     };
-    if scheme == Some(Scheme::HTTPS) {
-        return Err(FeedUrlsError::Https);
-    }
-    if scheme != Some(Scheme::HTTP) || authority.host().is_empty() {
+    let is_https = scheme == Some(Scheme::HTTPS);
+    if !(is_https || scheme == Some(Scheme::HTTP)) || authority.host().is_empty() {
         return Err(FeedUrlsError::NoHttpUrl);
     }
     if has_parameters || path_and_query.is_some_and(|path| path.as_str() != "/") {
@@ -205,12 +231,18 @@ fn server(url: &str) -> Result<Authority, FeedUrlsError> {
     if authority.port_u16().is_none_or(|port| port == 0) {
         return Err(FeedUrlsError::NoPort);
     }
-    Ok(authority)
+    Ok(FeedServer { name: authority, is_https })
+}
+
+impl fmt::Display for FeedServer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}://{}", if self.is_https { "https" } else { "http" }, self.name)
+    }
 }
 
 impl fmt::Display for FeedUrls {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let urls: Vec<_> = self.servers.iter().map(|server| format!("http://{server}")).collect();
+        let urls: Vec<_> = self.servers.iter().map(ToString::to_string).collect();
         formatter.write_str(&urls.join(","))
     }
 }

@@ -108,7 +108,7 @@ pub(crate) fn system_tls<'u>(mut urls: impl Iterator<Item = &'u Uri>) -> io::Res
     tls_config(if is_https { system_roots()? } else { RootCertStore::empty() })
 }
 
-fn system_roots() -> io::Result<RootCertStore> {
+pub(crate) fn system_roots() -> io::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     if roots.add_parsable_certificates(found.certs).0 == 0 {

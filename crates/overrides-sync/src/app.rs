@@ -12,10 +12,9 @@ use limits_source::{
 use prometheus::Registry;
 use proto::edge::limits::v1::limits_feed_server::LimitsFeedServer;
 use runtime::{
-    HttpServer, LogHandle, Readiness, Serving, Shutdown, bounded_connections, health_service, listen,
-    observability_routes, problems_route, reflection_service,
+    ConnectionCounts, GrpcListener, HttpServer, ListenAddress, LogHandle, Readiness, ServerSecurity, Serving, Shutdown,
+    health_service, observability_routes, problems_route, reflection_service,
 };
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -35,10 +34,8 @@ const DEFAULT_LIMITS_WITHIN: Duration = Duration::from_secs(30);
 
 /// A server with bound listeners that watches its limits.
 pub struct App {
-    grpc: TcpListener,
-    grpc_address: SocketAddr,
+    grpc: GrpcListener,
     feed: FeedService,
-    metrics: Metrics,
     webhook: Option<Webhook>,
     serving: Serving,
     /// Ends the streams.
@@ -49,23 +46,29 @@ impl App {
     /// Binds the listeners, reads the limits once, and starts watching them.
     ///
     /// # Errors
-    /// An address cannot be bound, the Mimir of `--default-limits-url` returns no default limits, the webhook's certificate is invalid, there is no client
+    /// An address cannot be bound, the files of TLS or the token cannot be used, the Mimir of `--default-limits-url` returns no default limits, the webhook's certificate is invalid, there is no client
     /// for the Kubernetes API, there are no root certificates for an https HA tracker, or a metric cannot be registered. Bad limits are no error: the server
     /// starts, is not ready, and logs why.
     pub async fn build(config: Config, logs: LogHandle) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).context("metrics cannot be registered")?;
         let readiness = Readiness::default();
-        let http = HttpServer::bind("HTTP", config.http_listen).await?;
+        let security = config.server.security(&registry, "overrides_sync_bad_tls_files_total")?;
+        let ServerSecurity { grpc_tls, http_tls, http_token } = security;
+        let closed = |name| ConnectionCounts::new(&registry, name);
+        let http_closed = closed("overrides_sync_http_connections_closed_total")?;
+        let http = HttpServer::bind("HTTP", config.http_listen, http_closed).await?;
+        let http = http.with_tls(http_tls).with_token(http_token);
         let defaults = config.default_limits.resolve(DEFAULT_LIMITS_WITHIN).await?;
         for problem in &defaults.problems {
             tracing::warn!("default limits problem: {problem}");
         }
+        let webhook_closed = closed("overrides_sync_webhook_connections_closed_total")?;
         let webhook = match config.webhook {
             Some(WebhookConfig { listen, tls, configmap }) => {
                 let (defaults, version) = (defaults.defaults.clone(), config.mimir_version.clone());
                 let rules = Rules { configmap, defaults, version, allow_empty: config.allow_empty_overrides };
-                Some(Webhook::bind(listen, tls, rules, metrics.clone()).await?)
+                Some(Webhook::bind(listen, tls, rules, metrics.clone(), webhook_closed).await?)
             }
             None => None,
         };
@@ -112,7 +115,8 @@ impl App {
         };
         let streams = CancellationToken::new();
         let feed = FeedService::new(inputs, metrics.clone(), streams.clone());
-        let (grpc, grpc_address) = listen("gRPC", config.grpc_listen).await?;
+        let grpc_closed = closed("overrides_sync_grpc_connections_closed_total")?;
+        let grpc = GrpcListener::bind(&config.grpc_listen, grpc_tls, grpc_closed).await?;
 
         let default_problems: Arc<[Problem]> = defaults.problems.into();
         let pages = problems_route(move || {
@@ -129,13 +133,13 @@ impl App {
             sources,
             cache,
         };
-        Ok(Self { grpc, grpc_address, feed, metrics, webhook, serving, streams })
+        Ok(Self { grpc, feed, webhook, serving, streams })
     }
 
     /// The address of the feed.
     #[must_use]
-    pub fn grpc_address(&self) -> SocketAddr {
-        self.grpc_address
+    pub fn grpc_address(&self) -> &ListenAddress {
+        self.grpc.address()
     }
 
     /// The address of metrics and probes.
@@ -156,8 +160,9 @@ impl App {
     /// # Errors
     /// A listener failed, or a second signal came during the drain.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        let Self { grpc, grpc_address, feed, metrics, webhook, serving, streams } = self;
-        tracing::info!(grpc = %grpc_address, http = %serving.http.address(), "serving");
+        let Self { mut grpc, feed, webhook, serving, streams } = self;
+        let _socket_file = grpc.take_file();
+        tracing::info!(grpc = %grpc.address(), http = %serving.http.address(), "serving");
         if let Some(webhook) = &webhook {
             tracing::info!(webhook = %webhook.address(), "the webhook serves");
         }
@@ -174,7 +179,7 @@ impl App {
                 }
                 Ok(())
             };
-            tokio::try_join!(serve_grpc(grpc, service, metrics, readiness, stop.clone()), review).map(|_| ())
+            tokio::try_join!(serve_grpc(grpc, service, readiness, stop.clone()), review).map(|_| ())
         };
         serving.run(serve, feed.streams_ended(), &shutdown).await
     }
@@ -208,13 +213,12 @@ const FIRST_ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const SERVICES: [&str; 2] = ["", "edge.limits.v1.LimitsFeed"];
 
 async fn serve_grpc(
-    listener: TcpListener,
+    listener: GrpcListener,
     feed: FeedService,
-    metrics: Metrics,
     readiness: Readiness,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let connections = bounded_connections(listener, CONNECTIONS, move || metrics.connections_refused.inc());
+    let connections = listener.connections(CONNECTIONS, stop.clone());
     Server::builder()
         .http2_max_header_list_size(HEADER_LIST_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use limits_source::LimitsArgs;
-use runtime::{ServerArgs, with_variable};
+use runtime::{ListenAddress, ServerArgs, with_variable};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,9 +24,9 @@ Exit codes: 0 after a drain, 1 if it cannot run, 64 for bad usage.";
 #[command(name = "overrides-sync", version, after_help = EXAMPLES)]
 #[command(mut_args(|argument| with_variable("OVERRIDES_SYNC", argument)))]
 pub struct Args {
-    /// Where mimir-rls gets limits from: the gRPC feed, health and reflection
-    #[arg(long, value_name = "HOST:PORT", default_value = "0.0.0.0:8083")]
-    pub grpc_listen: SocketAddr,
+    /// Where mimir-rls gets limits from: the gRPC feed, health and reflection; HOST:PORT, or unix:PATH for a socket with mode 0660
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8083")]
+    pub grpc_listen: ListenAddress,
 
     /// Where /metrics, /live, /ready and /api/v1/problems are served
     #[arg(long, value_name = "HOST:PORT", default_value = "0.0.0.0:9091")]

@@ -6,15 +6,14 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use limits::MimirVersion;
 use limits_source::{ConfigMapSpec, DefaultLimitsSource, LimitsArgs, MimirUrl, NamespacedName, SourceSpec};
-use runtime::{FlagFile, ServerArgs, reject_shared_addresses, reject_shared_files};
+use runtime::{FlagFile, ListenAddress, ServerArgs, TlsFiles, reject_shared_addresses, reject_shared_files};
 
 use crate::args::{Args, Events};
-use crate::webhook::TlsFiles;
 
 /// Validated settings of one process.
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub(crate) grpc_listen: SocketAddr,
+    pub(crate) grpc_listen: ListenAddress,
     pub(crate) http_listen: SocketAddr,
     pub(crate) limits: SourceSpec,
     pub(crate) default_limits: DefaultLimitsSource,
@@ -58,7 +57,7 @@ impl TryFrom<Args> for Config {
             server,
         } = args;
         reject_shared_addresses(&[
-            ("--grpc-listen", Some(grpc_listen)),
+            ("--grpc-listen", grpc_listen.tcp()),
             ("--http-listen", Some(http_listen)),
             ("--webhook-listen", webhook_listen),
         ])?;
@@ -70,10 +69,13 @@ impl TryFrom<Args> for Config {
             limits_cache.as_deref().map(|path| FlagFile::replaced("--limits-cache", path)),
             webhook_tls_cert.as_deref().map(|path| FlagFile::read("--webhook-tls-cert", path)),
             webhook_tls_key.as_deref().map(|path| FlagFile::read("--webhook-tls-key", path)),
+            grpc_listen.socket_path().map(|path| FlagFile::replaced("--grpc-listen", path)),
         ];
         let sources = limits.files().map(|path| FlagFile::read("--limits", path));
         let defaults = default_limits.files().into_iter().map(|(flag, path)| FlagFile::read(flag, path));
-        reject_shared_files(&sources.chain(files.into_iter().flatten()).chain(defaults).collect::<Vec<_>>())?;
+        let files = sources.chain(files.into_iter().flatten()).chain(defaults).chain(server.files());
+        reject_shared_files(&files.collect::<Vec<_>>())?;
+        server.check()?;
         let configmap = match &limits {
             SourceSpec::Kube(configmap) => Some(configmap.clone()),
             SourceSpec::Files(_) | SourceSpec::Feed(_) => None,
@@ -132,5 +134,5 @@ fn webhook(
     let Some(configmap) = configmap else {
         bail!("--webhook-listen needs a ConfigMap to review; write --limits kube:NAMESPACE/CONFIGMAP");
     };
-    Ok(Some(WebhookConfig { listen, tls: TlsFiles { cert, key }, configmap }))
+    Ok(Some(WebhookConfig { listen, tls: TlsFiles { cert, key, client_ca: None }, configmap }))
 }

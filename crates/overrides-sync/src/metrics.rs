@@ -34,7 +34,6 @@ pub(crate) struct Metrics {
     pub(crate) events: IntCounterVec,
     pub(crate) reviews: IntCounterVec,
     pub(crate) bad_certificates: IntCounter,
-    pub(crate) connections_refused: IntCounter,
 }
 
 impl Metrics {
@@ -95,10 +94,6 @@ impl Metrics {
             bad_certificates: counter(
                 "overrides_sync_webhook_bad_certificates_total",
                 "Times that the webhook's certificate or key changed to an invalid one; the last good one stays",
-            )?,
-            connections_refused: counter(
-                "overrides_sync_grpc_connections_refused_total",
-                "gRPC connections closed at once because there were too many",
             )?,
         };
         metrics.set_problems(&[]);

@@ -4,9 +4,7 @@
 
 mod admission;
 mod review;
-mod tls;
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +16,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
-use runtime::{HttpBounds, HttpServer};
+use runtime::{ConnectionCounts, HttpBounds, HttpServer, Protocol, Tls, TlsFiles};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -27,14 +25,14 @@ use tokio_util::sync::CancellationToken;
 use crate::metrics::Metrics;
 use admission::{Answered, ReviewAnswer, ReviewOutcome};
 pub(crate) use review::Rules;
-use tls::Tls;
-pub(crate) use tls::TlsFiles;
 
 /// For API servers.
-const BOUNDS: HttpBounds =
-    HttpBounds { connections: 64, head_within: Duration::from_secs(30), max_head_bytes: 16 * 1024 };
-/// How long the handshake may take.
-const HANDSHAKE_WITHIN: Duration = Duration::from_secs(2);
+const BOUNDS: HttpBounds = HttpBounds {
+    connections: 64,
+    handshake_within: Duration::from_secs(2),
+    head_within: Duration::from_secs(30),
+    max_head_bytes: 16 * 1024,
+};
 /// The largest request: a ConfigMap has at most 1 MiB, a request has the old and the new one, and JSON can be longer.
 const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 /// Requests at once, from their first byte on. Each takes up to [`MAX_BODY_BYTES`].
@@ -47,7 +45,6 @@ const REVIEWED_WITHIN: Duration = Duration::from_millis(1_500);
 /// A webhook that is bound but does not serve yet.
 pub(crate) struct Webhook {
     server: HttpServer,
-    tls: Tls,
     handler: Arc<ReviewHandler>,
 }
 
@@ -68,11 +65,13 @@ impl Webhook {
         files: TlsFiles,
         rules: Rules,
         metrics: Metrics,
+        closed: ConnectionCounts,
     ) -> anyhow::Result<Self> {
-        let tls = Tls::load(files).context("--webhook-tls-cert and --webhook-tls-key")?;
-        let server = HttpServer::bind("the webhook", address).await?;
+        let tls = Tls::load("the webhook's TLS", files, Protocol::Http1, metrics.bad_certificates.clone());
+        let tls = tls.context("--webhook-tls-cert and --webhook-tls-key")?;
+        let server = HttpServer::bind("the webhook", address, closed).await?.with_tls(Some(tls));
         let permits = Arc::new(Semaphore::new(MAX_REQUESTS));
-        Ok(Self { server, tls, handler: Arc::new(ReviewHandler { rules, permits, metrics }) })
+        Ok(Self { server, handler: Arc::new(ReviewHandler { rules, permits, metrics }) })
     }
 
     /// The address that is bound, with the port that was taken.
@@ -82,14 +81,8 @@ impl Webhook {
 
     /// Serves until `stop` is cancelled, and then finishes the requests in flight. Reloads the certificate when its files change.
     pub(crate) async fn serve(self, stop: CancellationToken) {
-        let mut acceptor = self.tls.acceptor();
-        tokio::spawn(self.tls.follow(self.handler.metrics.bad_certificates.clone(), stop.clone()));
         let routes = Router::new().route("/validate", post(validate)).with_state(self.handler);
-        let handshake = move |stream| {
-            let accepting = acceptor.borrow_and_update().accept(stream);
-            async { timeout(HANDSHAKE_WITHIN, accepting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) }
-        };
-        self.server.serve_with(BOUNDS, handshake, routes, stop).await;
+        self.server.serve_with(BOUNDS, routes, stop).await;
     }
 }
 

@@ -14,7 +14,9 @@ use edge::{ControlWriter, HaTracker, Pipeline, Recorder};
 use limits::LimitsState;
 use limits_source::{DefaultLimits, DefaultLimitsSource, SourceSpec, poll_ha_tracker};
 use prometheus::Registry;
-use runtime::{HttpServer, LogHandle, Serving, Shutdown, observability_routes};
+use runtime::{
+    ConnectionCounts, HttpServer, ListenAddress, LogHandle, ServerSecurity, Serving, Shutdown, observability_routes,
+};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
@@ -43,13 +45,17 @@ impl App {
     /// Binds both listeners, reads the edge config and the limits once, and starts watching them. The admin API changes the log level through `logs`.
     ///
     /// # Errors
-    /// An address cannot be bound, the Mimir of `--default-limits-url` gives no default limits, the audit log cannot be opened, the certificates for
+    /// An address cannot be bound, the files of TLS or the token cannot be used, the Mimir of `--default-limits-url` gives no default limits, the audit log cannot be opened, the certificates for
     /// an HA tracker are missing, or a metric cannot be registered. Bad limits are no error: the server starts, is not ready, and logs why. Nor is
     /// a bad edge config: all tenants are then in shadow.
     pub async fn build(config: Config, logs: LogHandle) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).context("metrics cannot be registered")?;
-        let http = HttpServer::bind("HTTP", config.http_listen).await?;
+        let security = config.server.security(&registry, "rls_bad_tls_files_total")?;
+        let ServerSecurity { grpc_tls, http_tls, http_token } = security;
+        let closed = ConnectionCounts::new(&registry, "rls_http_connections_closed_total")?;
+        let http = HttpServer::bind("HTTP", config.http_listen, closed).await?;
+        let http = http.with_tls(http_tls).with_token(http_token);
         let recorder = Recorder::new(config.audit_log.clone(), &registry).context("--audit-log")?;
 
         let defaults = default_limits(config.default_limits.clone(), config.default_limits_given).await?;
@@ -64,7 +70,8 @@ impl App {
         let (mut writer, control) = ControlWriter::new(Arc::clone(&edge.borrow().config), ha_tracker);
         writer.put_distributors(config.distributors);
         let shared = Shared::new(&config, control, recorder, metrics)?;
-        let grpc = GrpcServer::bind(config.grpc_listen, &shared).await?;
+        let closed = ConnectionCounts::new(&registry, "rls_grpc_connections_closed_total")?;
+        let grpc = GrpcServer::bind(&config.grpc_listen, grpc_tls, closed, &shared).await?;
 
         let state = LimitsState::new(defaults.defaults, config.allow_empty_overrides).of_version(config.mimir_version);
         let source = config.limits.start(state, config.limits_cache, None, stop.clone()).await.context("--limits")?;
@@ -81,7 +88,7 @@ impl App {
 
     /// Where Envoy connects.
     #[must_use]
-    pub fn grpc_address(&self) -> SocketAddr {
+    pub fn grpc_address(&self) -> &ListenAddress {
         self.grpc.address()
     }
 
@@ -97,7 +104,8 @@ impl App {
     /// # Errors
     /// A listener failed, or a second signal ended the drain early.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        let Self { grpc, recorder, serving } = self;
+        let Self { mut grpc, recorder, serving } = self;
+        let _socket_file = grpc.take_file();
         tracing::info!(grpc = %grpc.address(), http = %serving.http.address(), "serving");
         let (readiness, calls) = (serving.readiness.clone(), grpc.calls());
         serving.run(move |stop| grpc.serve(readiness, stop), calls.ended(), &shutdown).await?;

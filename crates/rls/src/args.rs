@@ -6,14 +6,15 @@ use std::path::PathBuf;
 
 use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
-use limits_source::LimitsArgs;
-use runtime::{ServerArgs, with_variable};
+use limits_source::{FeedTlsFiles, LimitsArgs};
+use runtime::{ListenAddress, ServerArgs, with_variable};
 
 const EXAMPLES: &str = "\
 Examples:
   mimir-rls --limits file:/etc/mimir/runtime.yaml
   mimir-rls --limits file:base.yaml,teams.yaml,https://config.example.com/runtime.yaml
   mimir-rls --limits feed:http://overrides-sync:8083
+  mimir-rls --limits feed:https://overrides-sync:8083 --feed-tls-ca ca.crt --feed-tls-cert tls.crt --feed-tls-key tls.key
   mimir-rls --limits file:runtime.yaml --default-limits mimir.yaml --grpc-listen 127.0.0.1:8081
   mimir-rls --limits file:runtime.yaml --edge-config edge.yaml      with `mode: shadow` in edge.yaml: decide and count, deny nothing
 
@@ -26,9 +27,9 @@ Exit codes: 0 after a drain, 1 if it cannot run, 64 for bad usage.";
 #[command(name = "mimir-rls", version, after_help = EXAMPLES)]
 #[command(mut_args(|argument| with_variable("MIMIR_RLS", argument)))]
 pub struct Args {
-    /// Where Envoy connects: gRPC ext_authz, the rate limit service, health and reflection
-    #[arg(long, value_name = "HOST:PORT", default_value = "0.0.0.0:8081")]
-    pub grpc_listen: SocketAddr,
+    /// Where Envoy connects: gRPC ext_authz, the rate limit service, health and reflection; HOST:PORT, or unix:PATH for a socket with mode 0660
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8081")]
+    pub grpc_listen: ListenAddress,
 
     /// Where /metrics, /live, /ready and the admin API under /api/v1 are served
     #[arg(long, value_name = "HOST:PORT", default_value = "0.0.0.0:9090")]
@@ -38,13 +39,17 @@ pub struct Args {
     /// changes, merged from left to right as Mimir merges those of -runtime-config.file; http://HOST/PATH and https:// are polled every 10 seconds, alone
     /// or among the paths of file:. kube:NAMESPACE/CONFIGMAP[/KEY,KEY…] is a ConfigMap that is watched, by default the key that Mimir mounts
     /// (runtime.yaml or overrides.yaml) and all flat keys; kube:NAMESPACE/LABEL=VALUE[/KEY,KEY…] is the newest ConfigMap with that label.
-    /// feed:URL[,URL…] is an overrides-sync
+    /// feed:URL[,URL…] is an overrides-sync, with http:// or https://
     #[arg(long, value_name = "SOURCE")]
     pub limits: String,
 
     /// Default limits, limits cache and HA tracker.
     #[command(flatten)]
     pub limits_args: LimitsArgs,
+
+    /// TLS of the feed.
+    #[command(flatten)]
+    pub feed_tls: FeedTlsFiles,
 
     /// Modes (enforce, shadow, off) and edge-only limits of tenants: a YAML file, reloaded when it changes [default: enforce for all tenants]
     #[arg(long, value_name = "FILE")]

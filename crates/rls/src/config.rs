@@ -10,7 +10,7 @@ use edge::{AuditTarget, BodyPolicy, Policy, SHARES};
 use limits::MimirVersion;
 use limits_source::{DefaultLimitsOptions, DefaultLimitsSource, LimitsArgs, MimirUrl, SourceSpec};
 use remote_write::BodyLimits;
-use runtime::{FlagFile, ServerArgs, reject_shared_addresses, reject_shared_files};
+use runtime::{FlagFile, ListenAddress, ServerArgs, reject_shared_addresses, reject_shared_files};
 
 use crate::Args;
 use crate::args::{ChargeSamplesIn, DecodeBodies, HaTracker, UnreadableBody};
@@ -26,7 +26,7 @@ const IN_FLIGHT: ByteSize = ByteSize::mib(256);
 /// Validated settings of one process.
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub(crate) grpc_listen: SocketAddr,
+    pub(crate) grpc_listen: ListenAddress,
     pub(crate) http_listen: SocketAddr,
     pub(crate) limits: SourceSpec,
     pub(crate) default_limits: DefaultLimitsSource,
@@ -65,6 +65,7 @@ impl TryFrom<Args> for Config {
             limits,
             limits_args:
                 LimitsArgs { default_limits, mimir_version, limits_cache, allow_empty_overrides, ha_tracker_url },
+            feed_tls,
             edge_config,
             charge_samples_in,
             distributors,
@@ -78,10 +79,16 @@ impl TryFrom<Args> for Config {
             audit_log,
             server,
         } = args;
-        reject_shared_addresses(&[("--grpc-listen", Some(grpc_listen)), ("--http-listen", Some(http_listen))])?;
-        let limits = limits.parse().context("--limits")?;
+        reject_shared_addresses(&[("--grpc-listen", grpc_listen.tcp()), ("--http-listen", Some(http_listen))])?;
+        let mut limits: SourceSpec = limits.parse().context("--limits")?;
         let audit_log = audit_log.map(AuditTarget::from);
-        reject_shared_files(&flag_files(&limits, &default_limits, [&edge_config, &limits_cache], audit_log.as_ref()))?;
+        let mut files = flag_files(&limits, &default_limits, [&edge_config, &limits_cache], audit_log.as_ref());
+        files.extend(server.files());
+        files.extend(feed_tls.files().map(|(flag, path)| FlagFile::read(flag, path)));
+        files.extend(grpc_listen.socket_path().map(|path| FlagFile::replaced("--grpc-listen", path)));
+        reject_shared_files(&files)?;
+        limits.use_feed_tls(feed_tls)?;
+        server.check()?;
         let max_request_bytes = body_size("--max-request-bytes", max_request_bytes)?;
         let max_decoded_bytes = body_size("--max-decoded-bytes", max_decoded_bytes)?;
         let bodies = BodyPolicy {

@@ -6,8 +6,8 @@ mod at_scrape;
 use limits::{Code as ProblemCode, LoadedLimits};
 use limits_source::LoadedEdgeConfig;
 use prometheus::{
-    IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, register_int_counter_vec_with_registry,
-    register_int_counter_with_registry, register_int_gauge_vec_with_registry, register_int_gauge_with_registry,
+    IntCounterVec, IntGauge, IntGaugeVec, Registry, register_int_counter_vec_with_registry,
+    register_int_gauge_vec_with_registry, register_int_gauge_with_registry,
 };
 use proto::envoy::service::ratelimit::v3::rate_limit_response::Code as RateLimitCode;
 use tonic::Code;
@@ -21,7 +21,6 @@ use crate::envoy::DescriptorKind;
 pub(crate) struct Metrics {
     descriptors: IntCounterVec,
     call_errors: IntCounterVec,
-    pub(crate) connections_refused: IntCounter,
     edge_config_problems: IntGauge,
     problems: IntGauge,
     problems_by_kind: IntGaugeVec,
@@ -44,11 +43,6 @@ impl Metrics {
                 "rls_grpc_errors_total",
                 "gRPC calls that ended in an error, which Envoy lets through when it fails open",
                 &["code"],
-                registry
-            )?,
-            connections_refused: register_int_counter_with_registry!(
-                "rls_grpc_connections_refused_total",
-                "gRPC connections closed at once because there were too many",
                 registry
             )?,
             edge_config_problems: gauge("rls_edge_config_problems", "Problems in the edge config as it is now")?,

@@ -1,9 +1,6 @@
 //! The HTTP side of a server: `/metrics` for Prometheus, `/live` and `/ready` for probes, and the routes that a server adds.
 
-use std::future::{Future, ready};
-use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -16,26 +13,32 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Phase, Readiness};
-
-/// When the process is out of file descriptors, the next attempt fails as well.
-const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
+use crate::token::guarded;
+use crate::{
+    Connection, ConnectionBounds, ConnectionCounts, Connections, ListenAddress, Listener, Phase, Readiness, Tls,
+    TokenFile,
+};
 
 /// For scrapers, probes and operators; the pause between two scrapes is long.
-const BOUNDS: HttpBounds =
-    HttpBounds { connections: 1_000, head_within: Duration::from_secs(120), max_head_bytes: 400 * 1024 };
+const BOUNDS: HttpBounds = HttpBounds {
+    connections: 1_000,
+    handshake_within: Duration::from_secs(10),
+    head_within: Duration::from_secs(120),
+    max_head_bytes: 400 * 1024,
+};
+/// The shortest line of a request, such as `GET / HTTP/1.1`.
+const FIRST_BYTES: usize = 14;
+const FIRST_BYTES_WITHIN: Duration = Duration::from_secs(10);
 
 /// Bounds of an HTTP server.
 #[derive(Clone, Copy, Debug)]
 pub struct HttpBounds {
-    /// Connections at once. Further ones are closed.
+    /// Connections at once. When there are more, one that is silent or idle gives way.
     pub connections: usize,
+    /// How long a TLS handshake may take.
+    pub handshake_within: Duration,
     /// How long a connection may take to send a request's head, the pause before it included.
     pub head_within: Duration,
     /// The largest head of a request.
@@ -45,19 +48,11 @@ pub struct HttpBounds {
 /// An HTTP listener that is bound but does not serve yet.
 #[derive(Debug)]
 pub struct HttpServer {
-    listener: TcpListener,
+    listener: Listener,
     address: SocketAddr,
-}
-
-/// Binds `address`; port 0 takes a free port. Returns the address with that port. `what` is for the error: what the listener is for.
-///
-/// # Errors
-/// The address cannot be bound.
-pub async fn listen(what: &str, address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let listener =
-        TcpListener::bind(address).await.with_context(|| format!("cannot listen for {what} on {address}"))?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
+    counts: ConnectionCounts,
+    tls: Option<Tls>,
+    token: Option<TokenFile>,
 }
 
 impl HttpServer {
@@ -65,9 +60,22 @@ impl HttpServer {
     ///
     /// # Errors
     /// The address cannot be bound.
-    pub async fn bind(what: &str, address: SocketAddr) -> anyhow::Result<Self> {
-        let (listener, address) = listen(what, address).await?;
-        Ok(Self { listener, address })
+    pub async fn bind(what: &str, address: SocketAddr, counts: ConnectionCounts) -> anyhow::Result<Self> {
+        let listener = Listener::bind(what, &ListenAddress::Tcp(address)).await?;
+        let address = listener.address().tcp().context("no TCP address was bound")?;
+        Ok(Self { listener, address, counts, tls: None, token: None })
+    }
+
+    /// With `tls`, every connection begins with a handshake.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
+    }
+
+    /// With `token`, everything but metrics and probes asks for it.
+    #[must_use]
+    pub fn with_token(self, token: Option<TokenFile>) -> Self {
+        Self { token, ..self }
     }
 
     /// The bound address, with the port that was taken.
@@ -76,55 +84,47 @@ impl HttpServer {
         self.address
     }
 
-    /// Serves `routes` until `stop` is cancelled, and then finishes the requests in flight.
-    pub async fn serve(self, routes: Router, stop: CancellationToken) {
-        self.serve_with(BOUNDS, |stream| ready(Ok(stream)), routes, stop).await;
+    /// Serves `routes` until `stop` is cancelled, and then finishes the requests in flight. A request that changes something needs the token.
+    pub async fn serve(mut self, routes: Router, stop: CancellationToken) {
+        let token = self.token.as_ref().map(TokenFile::token);
+        if let Some(file) = self.token.take() {
+            tokio::spawn(file.follow(stop.clone()));
+        }
+        self.serve_with(BOUNDS, guarded(routes, token), stop).await;
     }
 
-    /// The same with other bounds, and with a handshake such as TLS on each connection.
-    pub async fn serve_with<S, H>(
-        self,
-        bounds: HttpBounds,
-        mut handshake: impl FnMut(TcpStream) -> H,
-        routes: Router,
-        stop: CancellationToken,
-    ) where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        H: Future<Output = io::Result<S>> + Send + 'static,
-    {
-        let (free, open) = (Arc::new(Semaphore::new(bounds.connections)), GracefulShutdown::new());
+    /// The same with other bounds, and without asking for a token.
+    pub async fn serve_with(self, bounds: HttpBounds, routes: Router, stop: CancellationToken) {
+        let open = GracefulShutdown::new();
         let mut protocol = http1::Builder::new();
         protocol.timer(TokioTimer::new()).header_read_timeout(bounds.head_within).max_buf_size(bounds.max_head_bytes);
-        while let Some(accepted) = stop.run_until_cancelled(self.listener.accept()).await {
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::warn!("an HTTP connection cannot be accepted: {error}");
-                    sleep(ACCEPT_AGAIN_AFTER).await;
-                    continue;
-                }
-            };
-            let Ok(permit) = Arc::clone(&free).try_acquire_owned() else { continue };
-            // A response in several segments must not wait some 40 ms for the peer's delayed acknowledgement of the first.
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!("a connection keeps its delay: {error}");
-            }
-            let (handshake, protocol, routes, watcher) =
-                (handshake(stream), protocol.clone(), routes.clone(), open.watcher());
+        let mut connections = self.connections(bounds, stop.clone());
+        while let Some(connection) = stop.run_until_cancelled(connections.next()).await {
+            let (protocol, routes, watcher) = (protocol.clone(), routes.clone(), open.watcher());
             tokio::spawn(async move {
-                let connection = async {
-                    let stream = handshake.await?;
-                    let service = TowerToHyperService::new(routes);
-                    watcher.watch(protocol.serve_connection(TokioIo::new(stream), service)).await?;
-                    anyhow::Ok(())
-                };
-                if let Err(error) = connection.await {
+                let service = TowerToHyperService::new(routes);
+                let served = protocol.serve_connection(TokioIo::<Connection>::new(connection), service);
+                if let Err(error) = watcher.watch(served).await {
                     tracing::debug!("an HTTP connection ended: {error}");
                 }
-                drop(permit);
             });
         }
+        drop(connections);
         open.shutdown().await;
+    }
+
+    fn connections(self, bounds: HttpBounds, stop: CancellationToken) -> Connections {
+        let bounds = ConnectionBounds {
+            connections: bounds.connections,
+            handshake_within: bounds.handshake_within,
+            first_bytes: FIRST_BYTES,
+            first_bytes_within: FIRST_BYTES_WITHIN.min(bounds.head_within),
+        };
+        let acceptor = self.tls.as_ref().map(Tls::acceptor);
+        if let Some(tls) = self.tls {
+            tokio::spawn(tls.follow(stop));
+        }
+        Connections::new(self.listener, acceptor, bounds, self.counts)
     }
 }
 
@@ -155,7 +155,8 @@ fn ready_answer(phase: Phase) -> (StatusCode, &'static str) {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpStream;
 
     use super::*;
     use crate::counter_at_scrape;
@@ -173,7 +174,8 @@ mod tests {
         let registry = Registry::new();
         counter_at_scrape(&registry, "edge_test_total", "A counter", || 1)?;
         let (readiness, stop) = (Readiness::default(), CancellationToken::new());
-        let server = HttpServer::bind("HTTP", ([127, 0, 0, 1], 0).into()).await?;
+        let counts = ConnectionCounts::new(&registry, "edge_closed_total")?;
+        let server = HttpServer::bind("HTTP", ([127, 0, 0, 1], 0).into(), counts).await?;
         let base = format!("http://{}", server.address());
         let routes = observability_routes(registry, readiness.clone());
         let serving = tokio::spawn(server.serve(routes, stop.clone()));
@@ -193,24 +195,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn silent_connections_are_bounded_and_leave_room_for_others() -> anyhow::Result<()> {
-        let stop = CancellationToken::new();
-        let server = HttpServer::bind("HTTP", ([127, 0, 0, 1], 0).into()).await?;
+    async fn silent_connections_leave_room_for_others() -> anyhow::Result<()> {
+        let (registry, stop) = (Registry::new(), CancellationToken::new());
+        let counts = ConnectionCounts::new(&registry, "edge_closed_total")?;
+        let server = HttpServer::bind("HTTP", ([127, 0, 0, 1], 0).into(), counts).await?;
         let address = server.address();
-        let routes = observability_routes(Registry::new(), Readiness::default());
-        let serving = tokio::spawn(server.serve(routes, stop.clone()));
+        let base = format!("http://{address}");
+        let serving = tokio::spawn(server.serve(observability_routes(registry, Readiness::default()), stop.clone()));
         let mut silent = Vec::new();
-        for _ in 1..BOUNDS.connections {
+        for _ in 0..BOUNDS.connections {
             silent.push(TcpStream::connect(address).await?);
         }
-        let (mut last, mut byte) = (TcpStream::connect(address).await?, [0]);
-        last.write_all(b"GET /live HTTP/1.1\r\nHost: edge\r\n\r\n").await?;
-        assert_eq!(last.read(&mut byte).await?, 1, "it is answered");
-        let mut too_many = TcpStream::connect(address).await?;
-        assert_eq!(too_many.read(&mut byte).await?, 0, "it is closed");
+        assert_eq!(get(format!("{base}/live")).await?.0, 200);
+        let (_, metrics) = get(format!("{base}/metrics")).await?;
+        let metrics = String::from_utf8_lossy(&metrics).into_owned();
+        assert!(metrics.contains("edge_closed_total{reason=\"gave_way\"} "), "{metrics}");
+        assert!(metrics.contains("edge_closed_total{reason=\"refused\"} 0"), "{metrics}");
+        assert_eq!(silent.first_mut().context("one")?.read(&mut [0]).await.unwrap_or(0), 0, "the oldest is closed");
 
         stop.cancel();
-        drop((silent, last));
+        drop(silent);
         serving.await?;
         Ok(())
     }

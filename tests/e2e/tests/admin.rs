@@ -151,13 +151,21 @@ fn explain_shows_the_decision_and_charges_nothing() {
 
 #[test]
 fn the_log_level_changes_at_run_time() {
-    let edge = start();
-    let change = |level: &str| edge.rls.http(&Request::new("PUT", "/api/v1/log-level").body(level.as_bytes()));
-    assert_eq!(edge.rls.get("/api/v1/log-level").text().trim_end(), "info");
-    assert_eq!(change("debug").status, 200);
-    assert_eq!(edge.rls.get("/api/v1/log-level").text().trim_end(), "debug");
-    assert_eq!(change("loud and clear").status, 400);
-    assert_eq!(edge.rls.get("/api/v1/log-level").text().trim_end(), "debug");
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let token = folder.path().join("token");
+    std::fs::write(&token, "s3cret\n").expect("the token can be written");
+    let flag = format!("--http-token-file={}", token.display());
+    let edge = Edge::builder().edge_config(EDGE_CONFIG).rls_arguments(&[&flag]).start(LIMITS);
+    let send = |method: &str, level: &str| {
+        let request = Request::new(method, "/api/v1/log-level").header("authorization", "Bearer s3cret");
+        edge.rls.http(&request.body(level.as_bytes()))
+    };
+    assert_eq!(edge.rls.get("/api/v1/log-level").status, 401);
+    assert_eq!(send("GET", "").text().trim_end(), "info");
+    assert_eq!(send("PUT", "debug").status, 200);
+    assert_eq!(send("GET", "").text().trim_end(), "debug");
+    assert_eq!(send("PUT", "loud and clear").status, 400);
+    assert_eq!(send("GET", "").text().trim_end(), "debug");
 }
 
 #[test]

@@ -5,24 +5,28 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::Uri;
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::{Authority, Scheme};
 use hyper_util::rt::TokioIo;
 use proto::edge::limits::v1::limits_feed_client::LimitsFeedClient;
 use proto::edge::limits::v1::{Version, WatchRequest, WatchResponse};
 use rand::seq::SliceRandom;
 use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Streaming};
 
+use super::tls::FeedTlsFiles;
 use crate::FeedUrls;
 use crate::retry::Backoff;
+use crate::url::FeedServer;
 use crate::web::with_causes;
 
 /// The shortest pause between two rounds.
@@ -40,11 +44,13 @@ pub(super) struct Server {
     /// As in the URL.
     pub(super) name: Authority,
     pub(super) address: SocketAddr,
+    /// The files of TLS, if the URL is https.
+    tls: Option<FeedTlsFiles>,
 }
 
 impl fmt::Display for Server {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, address } = self;
+        let Self { name, address, .. } = self;
         let address = address.to_string();
         if address == name.as_str() { formatter.write_str(&address) } else { write!(formatter, "{name} ({address})") }
     }
@@ -84,7 +90,8 @@ impl Servers {
 
     /// Resolves every name, and puts the addresses in random order.
     pub(super) async fn round(&mut self) -> Round {
-        let resolved = join_all(self.urls.servers().iter().map(resolve)).await;
+        let tls = self.urls.tls();
+        let resolved = join_all(self.urls.servers().iter().map(|server| resolve(server, tls))).await;
         let unresolved = resolved.iter().filter(|addresses| addresses.is_empty()).count();
         let servers = self.in_order(resolved.into_iter().flatten().collect(), Instant::now());
         Round { servers, unresolved }
@@ -103,10 +110,11 @@ impl Servers {
 }
 
 /// The addresses of one name; empty if it cannot be resolved.
-async fn resolve(name: &Authority) -> Vec<Server> {
+async fn resolve(FeedServer { name, is_https }: &FeedServer, tls: &FeedTlsFiles) -> Vec<Server> {
     let found = timeout(RESOLVE_WITHIN, lookup_host(name.as_str())).await;
     let addresses = found.into_iter().flatten().flatten();
-    addresses.take(MOST_ADDRESSES).map(|address| Server { name: name.clone(), address }).collect()
+    let server = |address| Server { name: name.clone(), address, tls: is_https.then(|| tls.clone()) };
+    addresses.take(MOST_ADDRESSES).map(server).collect()
 }
 
 /// The pauses between rounds.
@@ -190,20 +198,34 @@ impl Stream {
 }
 
 async fn connect(server: &Server) -> Result<Channel, StreamError> {
-    let address = server.address;
-    let connector = tower::service_fn(move |_: Uri| async move {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok::<_, std::io::Error>(TokioIo::new(stream))
+    let Server { name, address, tls } = server.clone();
+    let uri = |scheme| {
+        let parts = Uri::builder().scheme(scheme).authority(server.name.clone()).path_and_query("/");
+        parts.build().map_err(|error| StreamError::Connect(error.to_string()))
+    };
+    // tonic would make TLS of its own for https; the origin is what the server sees.
+    let endpoint = Endpoint::from(uri(Scheme::HTTP)?);
+    let endpoint = if tls.is_some() { endpoint.origin(uri(Scheme::HTTPS)?) } else { endpoint };
+    let connector = tower::service_fn(move |_: Uri| {
+        let (name, tls) = (name.clone(), tls.clone());
+        async move {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            let stream: Box<dyn Transport> = match tls {
+                Some(files) => Box::new(files.connect(&name, stream).await?),
+                None => Box::new(stream),
+            };
+            Ok::<_, io::Error>(TokioIo::new(stream))
+        }
     });
-    let mut parts = http::uri::Parts::default();
-    parts.scheme = Some(Scheme::HTTP);
-    parts.authority = Some(server.name.clone());
-    parts.path_and_query = Some(PathAndQuery::from_static("/"));
-    let uri = Uri::from_parts(parts).map_err(|error| StreamError::Connect(error.to_string()))?;
-    let connected = Endpoint::from(uri).connect_with_connector(connector).await;
+    let connected = endpoint.connect_with_connector(connector).await;
     connected.map_err(|error| StreamError::Connect(with_causes(&error)))
 }
+
+/// A TCP connection, with or without TLS.
+trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 
 #[cfg(test)]
 mod tests {

@@ -79,6 +79,7 @@ fn one_or_several_servers_are_named() {
     check::<FeedUrls>("http://overrides-sync:8083", Ok("http://overrides-sync:8083"));
     check::<FeedUrls>("http://a:1/,http://b.ns.svc:2", Ok("http://a:1,http://b.ns.svc:2"));
     check::<FeedUrls>("http://127.0.0.1:1, HTTP://[::1]:2", Ok("http://127.0.0.1:1,http://[::1]:2"));
+    check::<FeedUrls>("https://a:1,http://b:2, HTTPS://[::1]:3", Ok("https://a:1,http://b:2,https://[::1]:3"));
 }
 
 #[test]
@@ -87,8 +88,6 @@ fn what_names_no_server_is_refused() {
     for text in bad.into_iter().chain(["http://a b:1", "http//a:1", "http://a:1,b:2"]) {
         check::<FeedUrls>(text, Err(FeedUrlsError::NoHttpUrl));
     }
-    check::<FeedUrls>("https://a:1", Err(FeedUrlsError::Https));
-    check::<FeedUrls>("http://a:1,https://a:1", Err(FeedUrlsError::Https));
 }
 
 #[test]

@@ -47,6 +47,12 @@ fn bad_usage_ends_with_64_and_names_the_flag() {
     refuses(&["--limits", "file:x", "--ha-tracker-url", "mimir:8080"], "--ha-tracker-url: it must begin with http");
     refuses(&["--limits", "file:x", "--limits-cache", "./x"], "--limits-cache ./x writes to x, which --limits names");
     refuses(&["--limits", "file:x", "--events", "maybe"], "--events");
+    refuses(
+        &["--limits", "file:x", "--grpc-listen", "unix:./x"],
+        "--grpc-listen ./x writes to x, which --limits names",
+    );
+    refuses(&["--limits", "file:x", "--grpc-tls-key", "y"], "--grpc-tls-client-ca: a certificate needs its key");
+    refuses(&["--limits", "file:x", "--http-token-file", "/nowhere/at-all"], "--http-token-file: /nowhere/at-all");
     refuses(&["--limits", "file:x", "--no-such-flag"], "--no-such-flag");
 }
 

@@ -8,7 +8,7 @@ use overrides_sync::Args;
 use crate::support::{Server, document};
 
 /// Flags, with what holds unless they are given. One that is missing here may change; one that is here may not.
-const FLAGS: [(&str, Option<&str>); 21] = [
+const FLAGS: [(&str, Option<&str>); 27] = [
     ("grpc-listen", Some("0.0.0.0:8083")),
     ("http-listen", Some("0.0.0.0:9091")),
     ("limits", None),
@@ -25,6 +25,12 @@ const FLAGS: [(&str, Option<&str>); 21] = [
     ("webhook-listen", None),
     ("webhook-tls-cert", None),
     ("webhook-tls-key", None),
+    ("grpc-tls-cert", None),
+    ("grpc-tls-key", None),
+    ("grpc-tls-client-ca", None),
+    ("http-tls-cert", None),
+    ("http-tls-key", None),
+    ("http-token-file", None),
     ("drain-delay", Some("0s")),
     ("drain-timeout", Some("30s")),
     ("log-format", Some("text")),
@@ -33,7 +39,7 @@ const FLAGS: [(&str, Option<&str>); 21] = [
 ];
 
 /// Series that alerts and dashboards read; each is there before anything has happened.
-const SERIES: [&str; 33] = [
+const SERIES: [&str; 36] = [
     "overrides_sync_limits_version",
     "overrides_sync_tenants",
     "overrides_sync_problems{severity=\"rejected\"}",
@@ -65,7 +71,10 @@ const SERIES: [&str; 33] = [
     "overrides_sync_webhook_reviews_total{answer=\"refused\"}",
     "overrides_sync_webhook_bad_certificates_total",
     "overrides_sync_limits_cache_errors_total",
-    "overrides_sync_grpc_connections_refused_total",
+    "overrides_sync_grpc_connections_closed_total{reason=\"refused\"}",
+    "overrides_sync_grpc_connections_closed_total{reason=\"gave_way\"}",
+    "overrides_sync_http_connections_closed_total{reason=\"silent\"}",
+    "overrides_sync_bad_tls_files_total{of=\"grpc_tls\"}",
     "overrides_sync_log_lines_dropped_total",
 ];
 

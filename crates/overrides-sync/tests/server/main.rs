@@ -5,4 +5,5 @@ mod contract;
 mod feed;
 mod life;
 mod readers;
+mod secured;
 mod support;

@@ -42,11 +42,14 @@ impl Server {
             std::fs::write(&path, limits)?;
         }
         let source = format!("file:{}", path.display());
-        let fixed = ["overrides-sync", "--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--limits", &source];
-        let args = Args::try_parse_from(fixed.iter().chain(flags))?;
+        let fixed = ["overrides-sync", "--http-listen=127.0.0.1:0", "--limits", &source];
+        let listens = flags.iter().any(|flag| flag.starts_with("--grpc-listen"));
+        let grpc = (!listens).then_some("--grpc-listen=127.0.0.1:0");
+        let args = Args::try_parse_from(fixed.into_iter().chain(grpc).chain(flags.iter().copied()))?;
         let shutdown = Shutdown::default();
         let app = App::build(Config::try_from(args)?, logs()).await?;
-        let grpc = format!("http://{}", app.grpc_address());
+        let grpc = app.grpc_address().tcp().unwrap_or_else(|| std::net::SocketAddr::from(([127, 0, 0, 1], 0)));
+        let grpc = format!("http://{grpc}");
         Ok(Self {
             limits: path,
             channel: Endpoint::from_shared(grpc.clone())?.connect_lazy(),

@@ -1,14 +1,14 @@
 //! The gRPC server: the services that Envoy calls, health and reflection.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use proto::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use proto::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitServiceServer;
-use runtime::{Readiness, bounded_connections, health_service, listen, reflection_service};
-use tokio::net::TcpListener;
+use runtime::{
+    ConnectionCounts, GrpcListener, ListenAddress, Readiness, SocketFile, Tls, health_service, reflection_service,
+};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tower::Layer;
@@ -18,7 +18,6 @@ use super::shared::Shared;
 use crate::admission::{Admission, Admitted, DenyCheck, DenyRateLimit, LargestMessage, MAX_CALL_TIMEOUT};
 use crate::config::largest_message;
 use crate::envoy::{CheckService, RateLimits};
-use crate::metrics::Metrics;
 
 /// Connections at once. Each worker of each Envoy opens one, or a few under load.
 const CONNECTIONS: usize = 1000;
@@ -36,8 +35,9 @@ const HEADER_LIST_BYTES: u32 = 256 << 10;
 /// all. At h2's default of 20 streams not accepted yet, the connection that all tenants share would be closed; Envoy keeps its calls in flight far
 /// below this bound.
 const PENDING_RESETS: usize = 1 << 16;
-/// Resets caused by frames for calls that have ended. h2 counts them over the whole life of a connection and then closes it, and a server that was
-/// frozen has many at once: no bound.
+/// Resets caused by frames for calls that have ended: each frame of a large push that was answered before it had arrived. h2 counts them over the
+/// whole life of a connection and then closes it, which fails the calls of all tenants, so there is no bound on their number. What a peer can do
+/// with them is bounded: they only wait in memory while it does not read, and then `runtime::Connection` reads 64 KiB from it and no more.
 const LOCAL_ERROR_RESETS: Option<usize> = None;
 /// A peer that vanished loses its connection after interval and timeout. Both are longer than a process is usually frozen.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -51,17 +51,20 @@ const DESCRIPTORS_BYTES: usize = 256 << 10;
 const SERVICES: [&str; 3] = ["", "envoy.service.auth.v3.Authorization", "envoy.service.ratelimit.v3.RateLimitService"];
 
 pub(super) struct GrpcServer {
-    listener: TcpListener,
-    address: SocketAddr,
+    listener: GrpcListener,
     authorization: Admitted<AuthorizationServer<CheckService>, DenyCheck>,
     rate_limits: Admitted<RateLimitServiceServer<RateLimits>, DenyRateLimit>,
     calls: Calls,
-    metrics: Metrics,
 }
 
 impl GrpcServer {
-    pub(super) async fn bind(address: SocketAddr, shared: &Shared) -> anyhow::Result<Self> {
-        let (listener, address) = listen("gRPC", address).await?;
+    pub(super) async fn bind(
+        address: &ListenAddress,
+        tls: Option<Tls>,
+        closed: ConnectionCounts,
+        shared: &Shared,
+    ) -> anyhow::Result<Self> {
+        let listener = GrpcListener::bind(address, tls, closed).await?;
         let Shared { pipeline, control, bodies, budget, recorder, metrics, .. } = shared;
 
         // A message over the service's own limit would end in a gRPC error; admission, with the same limit, answers.
@@ -76,7 +79,7 @@ impl GrpcServer {
         let service = RateLimitServiceServer::new(service);
         let rate_limits = admission.layer(service.max_decoding_message_size(largest.message));
         let calls = Calls::new(metrics.clone());
-        Ok(Self { listener, address, authorization, rate_limits, calls, metrics: metrics.clone() })
+        Ok(Self { listener, authorization, rate_limits, calls })
     }
 
     /// The calls in flight.
@@ -84,13 +87,17 @@ impl GrpcServer {
         self.calls.clone()
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
+    pub(super) fn address(&self) -> &ListenAddress {
+        self.listener.address()
+    }
+
+    /// The file of a unix socket, which is removed when it is dropped.
+    pub(super) fn take_file(&mut self) -> Option<SocketFile> {
+        self.listener.take_file()
     }
 
     pub(super) async fn serve(self, readiness: Readiness, stop: CancellationToken) -> anyhow::Result<()> {
-        let metrics = self.metrics;
-        let connections = bounded_connections(self.listener, CONNECTIONS, move || metrics.connections_refused.inc());
+        let connections = self.listener.connections(CONNECTIONS, stop.clone());
         Server::builder()
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)

@@ -147,14 +147,19 @@ async fn problems_are_listed_with_their_source() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn the_log_level_is_shown_and_changed() -> anyhow::Result<()> {
-    let server = Server::start(LIMITS, &[]).await?;
-    assert_eq!(server.page("/api/v1/log-level").await?, (200, "warn\n".to_owned()));
-    let put = async |level: &'static str| -> anyhow::Result<u16> {
-        Ok(runtime::testing::send(Request::put(format!("{}/api/v1/log-level", server.http)), level).await?.0)
+    let folder = tempfile::tempdir()?;
+    let token = folder.path().join("token");
+    std::fs::write(&token, "s3cret")?;
+    let server = Server::start(LIMITS, &[&format!("--http-token-file={}", token.display())]).await?;
+    let send = async |method: &str, level: &'static str| -> anyhow::Result<(u16, String)> {
+        let request = Request::builder().method(method).uri(format!("{}/api/v1/log-level", server.http));
+        let (status, body) = runtime::testing::send(request.header("authorization", "Bearer s3cret"), level).await?;
+        Ok((status, String::from_utf8(body.to_vec())?))
     };
-    assert_eq!(put("warn,rls::admin=error\n").await?, 200);
-    assert_eq!(put("loud").await?, 400);
-    until("it changed", || async { Ok(server.page("/api/v1/log-level").await?.1 == "warn,rls::admin=error\n") }).await
+    assert_eq!(send("GET", "").await?, (200, "warn\n".to_owned()));
+    assert_eq!(send("PUT", "warn,rls::admin=error\n").await?.0, 200);
+    assert_eq!(send("PUT", "loud").await?.0, 400);
+    until("it changed", || async { Ok(send("GET", "").await?.1 == "warn,rls::admin=error\n") }).await
 }
 
 #[tokio::test]

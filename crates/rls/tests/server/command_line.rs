@@ -54,6 +54,23 @@ fn bad_usage_ends_with_64_and_names_the_flag() {
     refuses(&["--limits", "file:x", "--audit-log", "./x"], "--audit-log ./x writes to x, which --limits names");
     refuses(&["--limits", "file:x", "--log-format", "xml"], "--log-format");
     refuses(&["--limits", "file:x", "--max-in-flight-bytes", "1MiB"], "--max-in-flight-bytes");
+    refuses(&["--limits", "file:x", "--grpc-listen", "unix:"], "unix: needs the path of a socket");
+    refuses(
+        &["--limits", "file:x", "--grpc-listen", "unix:./x"],
+        "--grpc-listen ./x writes to x, which --limits names",
+    );
+    refuses(&["--limits", "file:x", "--grpc-tls-cert", "y"], "--grpc-tls-client-ca: a certificate needs its key");
+    refuses(&["--limits", "file:x", "--grpc-tls-client-ca", "y"], "a certificate needs its key");
+    refuses(&["--limits", "file:x", "--http-tls-key", "y"], "--http-tls-cert and --http-tls-key: a certificate needs");
+    let http = ["--http-tls-cert", "/nowhere/tls.crt", "--http-tls-key", "/nowhere/tls.key"];
+    refuses(&[&["--limits", "file:x"], &http[..]].concat(), "--http-tls-key: /nowhere/tls.crt cannot be read");
+    refuses(&["--limits", "file:x", "--http-token-file", "/nowhere/at-all"], "--http-token-file: /nowhere/at-all");
+    refuses(&["--limits", "file:x", "--http-token-file", "/dev/null"], "it is no regular file");
+    refuses(
+        &["--limits", "feed:https://a:1", "--feed-tls-ca", "/nowhere/ca"],
+        "--feed-tls-ca /nowhere/ca cannot be read",
+    );
+    refuses(&["--limits", "feed:http://a:1", "--feed-tls-ca", "y"], "--feed-tls-ca is for a feed with https");
     refuses(&["--limits", "file:x", "--no-such-flag"], "--no-such-flag");
 }
 

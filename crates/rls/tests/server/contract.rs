@@ -16,7 +16,7 @@ const HTTP_API: &str = include_str!("../../../../docs/http-api.md");
 const METRICS_PAGE: &str = include_str!("../../../../docs/metrics.md");
 
 /// Flags that charts set. One that is missing here may change; one that is here may not.
-const FLAGS: [&str; 24] = [
+const FLAGS: [&str; 33] = [
     "grpc-listen",
     "http-listen",
     "limits",
@@ -41,6 +41,15 @@ const FLAGS: [&str; 24] = [
     "limits-cache",
     "audit-log",
     "log-level",
+    "grpc-tls-cert",
+    "grpc-tls-key",
+    "grpc-tls-client-ca",
+    "http-tls-cert",
+    "http-tls-key",
+    "http-token-file",
+    "feed-tls-ca",
+    "feed-tls-cert",
+    "feed-tls-key",
 ];
 
 /// Metrics that alerts and dashboards read, with their labels.

@@ -14,5 +14,6 @@ mod pairs;
 mod peers;
 mod rate_limit;
 mod refunds;
+mod secured;
 mod support;
 mod unmetered;

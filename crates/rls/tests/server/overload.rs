@@ -276,7 +276,10 @@ async fn many_connections_are_served_at_once() -> anyhow::Result<()> {
     for (_peer, call) in calls {
         assert_eq!(call.answer().await?.status, 413);
     }
-    assert_eq!(metric(&server, "rls_grpc_connections_refused_total ").await?, 0);
+    for reason in ["refused", "gave_way", "silent", "handshake"] {
+        let series = format!("rls_grpc_connections_closed_total{{reason=\"{reason}\"}} ");
+        assert_eq!(metric(&server, &series).await?, 0, "{reason}");
+    }
     Ok(())
 }
 

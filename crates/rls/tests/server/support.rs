@@ -68,16 +68,19 @@ impl Server {
     }
 
     async fn start_by(folder: TempDir, source: &str, flags: &[&str]) -> anyhow::Result<Self> {
-        let fixed = ["mimir-rls", "--grpc-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--limits", source];
-        let args = Args::try_parse_from(fixed.iter().chain(flags))?;
+        let fixed = ["mimir-rls", "--http-listen=127.0.0.1:0", "--limits", source];
+        let listens = flags.iter().any(|flag| flag.starts_with("--grpc-listen"));
+        let grpc = (!listens).then_some("--grpc-listen=127.0.0.1:0");
+        let args = Args::try_parse_from(fixed.into_iter().chain(grpc).chain(flags.iter().copied()))?;
         let shutdown = Shutdown::default();
         let config = Config::try_from(args)?;
         let app = App::build(config, logs()).await?;
-        let channel = Channel::from_shared(format!("http://{}", app.grpc_address()))?.connect_lazy();
+        let grpc = app.grpc_address().tcp().unwrap_or_else(|| std::net::SocketAddr::from(([127, 0, 0, 1], 0)));
+        let channel = Channel::from_shared(format!("http://{grpc}"))?.connect_lazy();
         Ok(Self {
             limits: folder.path().join("runtime.yaml"),
             edge_config: folder.path().join("edge.yaml"),
-            grpc: app.grpc_address(),
+            grpc,
             http: format!("http://{}", app.http_address()),
             client: AuthorizationClient::new(channel.clone()),
             channel,

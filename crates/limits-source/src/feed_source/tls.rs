@@ -1,0 +1,154 @@
+//! TLS to the servers of the feed. The files are read for each new connection, so that renewed certificates are used without a restart.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use http::uri::Authority;
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+
+use crate::watched::read_file;
+use crate::web::system_roots;
+
+const CA: &str = "--feed-tls-ca";
+const CERT: &str = "--feed-tls-cert";
+const KEY: &str = "--feed-tls-key";
+/// The largest file that is read: a bundle of CAs has some hundred kilobytes.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// The files of a client of a feed with https.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct FeedTlsFiles {
+    /// The CAs that sign the certificate of a feed with https, as PEM; reread for each connection [default: the system's, or those of SSL_CERT_FILE]
+    #[arg(long = "feed-tls-ca", value_name = "FILE")]
+    ca: Option<PathBuf>,
+
+    /// The certificate that is shown to a feed with https, and its intermediate certificates, as PEM; reread for each connection [default: none]
+    #[arg(long = "feed-tls-cert", value_name = "FILE")]
+    cert: Option<PathBuf>,
+
+    /// The private key of --feed-tls-cert, as PEM; reread for each connection
+    #[arg(long = "feed-tls-key", value_name = "FILE")]
+    key: Option<PathBuf>,
+}
+
+/// Why there is no TLS to a feed.
+#[derive(Debug, Error)]
+pub enum FeedTlsError {
+    /// A file is given, and no server has https.
+    #[error("{0} is for a feed with https; write --limits feed:https://HOST:PORT, or leave it out")]
+    NoHttps(&'static str),
+    /// The CAs of the system are needed, and there are none.
+    #[error("--limits has a feed with https: {0}, or give its CA with --feed-tls-ca FILE")]
+    NoRoots(io::Error),
+    /// A file cannot be read.
+    #[error("{flag} {} cannot be read: {error}", path.display())]
+    Unreadable {
+        /// The flag that names it.
+        flag: &'static str,
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong.
+        error: io::Error,
+    },
+    /// A file has the wrong content.
+    #[error("{flag} {} {what}", path.display())]
+    Unusable {
+        /// The flag that names it.
+        flag: &'static str,
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A certificate without key, or a key without certificate.
+    #[error("--feed-tls-cert and --feed-tls-key belong together; give both, or leave out both")]
+    HalfAPair,
+    /// The key is of another certificate, or rustls does not support it.
+    #[error("--feed-tls-key is not the key of --feed-tls-cert: {0}")]
+    Pair(rustls::Error),
+    /// rustls rejects the configuration.
+    #[error("TLS cannot be set up: {0}")]
+    Setup(rustls::Error),
+}
+
+impl FeedTlsFiles {
+    /// The CAs of the server, and the client's certificate and key.
+    #[must_use]
+    pub fn new(ca: Option<PathBuf>, cert: Option<PathBuf>, key: Option<PathBuf>) -> Self {
+        Self { ca, cert, key }
+    }
+
+    /// The flags that are given, and their files.
+    pub fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let files = [(CA, &self.ca), (CERT, &self.cert), (KEY, &self.key)];
+        files.into_iter().filter_map(|(flag, path)| Some((flag, path.as_deref()?)))
+    }
+
+    /// What the files hold now.
+    pub(crate) fn config(&self) -> Result<ClientConfig, FeedTlsError> {
+        let roots = match &self.ca {
+            Some(path) => roots(path)?,
+            None => system_roots().map_err(FeedTlsError::NoRoots)?,
+        };
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().map_err(FeedTlsError::Setup)?;
+        let builder = builder.with_root_certificates(roots);
+        let mut config = match (&self.cert, &self.key) {
+            (None, None) => builder.with_no_client_auth(),
+            (Some(cert), Some(key)) => {
+                let chain = certificates(CERT, cert)?;
+                let key = PrivateKeyDer::from_pem_slice(&read(KEY, key)?)
+                    .map_err(|_| unusable(KEY, key, "is no private key in PEM"))?;
+                builder.with_client_auth_cert(chain, key).map_err(FeedTlsError::Pair)?
+            }
+            _ => return Err(FeedTlsError::HalfAPair),
+        };
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(config)
+    }
+
+    /// TLS with the server of this name.
+    pub(super) async fn connect(&self, name: &Authority, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let files = self.clone();
+        let config = tokio::task::spawn_blocking(move || files.config()).await.map_err(io::Error::other)?;
+        let config = config.map_err(io::Error::other)?;
+        let host = name.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let name = ServerName::try_from(host).map_err(io::Error::other)?;
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    }
+}
+
+fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, FeedTlsError> {
+    read_file(path, MOST_BYTES).map_err(|error| FeedTlsError::Unreadable { flag, path: path.to_owned(), error })
+}
+
+fn unusable(flag: &'static str, path: &Path, what: &'static str) -> FeedTlsError {
+    FeedTlsError::Unusable { flag, path: path.to_owned(), what }
+}
+
+fn certificates(flag: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, FeedTlsError> {
+    let pem = read(flag, path)?;
+    let found = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+    let found = found.map_err(|_| unusable(flag, path, "is no certificate in PEM"))?;
+    if found.is_empty() { Err(unusable(flag, path, "holds no certificate in PEM")) } else { Ok(found) }
+}
+
+fn roots(path: &Path) -> Result<RootCertStore, FeedTlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(CA, path)? {
+        roots.add(certificate).map_err(|_| unusable(CA, path, "holds an unusable certificate"))?;
+    }
+    Ok(roots)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! One connection: it holds its place, ends when it has to give way, and has a deadline for its first bytes.
+//!
+//! While the peer does not read its answers, little more is read from it: whatever it sends would only add to the answers that wait in memory.
+
+use std::fmt;
+use std::future::Future;
+use std::io::{self, ErrorKind, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use prometheus::IntCounter;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use tonic::transport::server::{Connected, TcpConnectInfo};
+
+use super::ConnectionBounds;
+use super::places::Place;
+use crate::listener::Socket;
+
+/// What is read from a peer that does not read. h2 queues some hundred bytes for a frame of 9, such as one for a call that has ended.
+const READ_WHILE_BLOCKED: usize = 64 << 10;
+
+/// A connection that was accepted, after its TLS handshake.
+pub struct Connection {
+    socket: Socket,
+    peer: Option<SocketAddr>,
+    place: Place,
+    gave_way: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Until the first bytes are read: how many are missing, and the deadline.
+    opening: Option<(usize, Pin<Box<Sleep>>)>,
+    silent: IntCounter,
+    start: Instant,
+    /// While a write waits for the peer: how many bytes were read since.
+    read_while_blocked: Option<usize>,
+    /// Whether a read waits for a write.
+    is_paused: bool,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Connection")
+            .field("peer", &self.peer)
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    pub(super) fn new(
+        socket: Socket,
+        peer: Option<SocketAddr>,
+        place: Place,
+        bounds: &ConnectionBounds,
+        silent: IntCounter,
+        start: Instant,
+    ) -> Self {
+        let gave_way = Box::pin(place.gave_way().clone().cancelled_owned());
+        let opening = Some((bounds.first_bytes, Box::pin(sleep(bounds.first_bytes_within))));
+        Self { socket, peer, place, gave_way, opening, silent, start, read_while_blocked: None, is_paused: false }
+    }
+
+    fn check_place(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        match self.gave_way.as_mut().poll(context) {
+            Poll::Ready(()) => Err(ErrorKind::ConnectionAborted.into()),
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    fn on_read(&mut self, bytes: usize, is_pending: bool, context: &mut Context<'_>) -> io::Result<()> {
+        if let Some((missing, deadline)) = &mut self.opening {
+            *missing = missing.saturating_sub(bytes);
+            if *missing == 0 {
+                self.opening = None;
+                self.place.open();
+            } else if is_pending && deadline.as_mut().poll(context).is_ready() {
+                self.silent.inc();
+                return Err(ErrorKind::TimedOut.into());
+            }
+        }
+        if bytes > 0 && self.opening.is_none() {
+            self.place.use_at(self.start.elapsed());
+        }
+        if let Some(read) = &mut self.read_while_blocked {
+            *read = read.saturating_add(bytes);
+        }
+        Ok(())
+    }
+
+    fn on_write(&mut self, written: &Poll<io::Result<usize>>, context: &Context<'_>) {
+        self.on_progress(written.is_pending(), context);
+        if matches!(written, Poll::Ready(Ok(1..))) && self.opening.is_none() {
+            self.place.use_at(self.start.elapsed());
+        }
+    }
+
+    fn on_progress(&mut self, is_blocked: bool, context: &Context<'_>) {
+        if is_blocked {
+            self.read_while_blocked.get_or_insert(0);
+            return;
+        }
+        self.read_while_blocked = None;
+        if std::mem::take(&mut self.is_paused) {
+            context.waker().wake_by_ref();
+        }
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> TcpConnectInfo {
+        TcpConnectInfo { local_addr: None, remote_addr: self.peer }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.check_place(context)?;
+        if self.read_while_blocked.is_some_and(|read| read >= READ_WHILE_BLOCKED) {
+            // The task wakes when the write goes on.
+            self.is_paused = true;
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.socket).poll_read(context, buffer);
+        let bytes = buffer.filled().len().saturating_sub(before);
+        self.on_read(bytes, read.is_pending(), context)?;
+        read
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.check_place(context)?;
+        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
+        self.on_write(&written, context);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check_place(context)?;
+        let written = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
+        self.on_write(&written, context);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check_place(context)?;
+        let flushed = Pin::new(&mut self.socket).poll_flush(context);
+        self.on_progress(flushed.is_pending(), context);
+        flushed
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}

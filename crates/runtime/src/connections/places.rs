@@ -1,0 +1,250 @@
+//! The places for connections of one listener. When all are taken, a connection that is of little use gives way to a new one.
+//!
+//! Time is an argument: how long the listener has existed.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+/// A connection that moved bytes within this time is in use.
+const IN_USE_FOR: Duration = Duration::from_secs(1);
+/// A peer address with more than this part of the places gives way first.
+const SHARES: usize = 4;
+
+/// All places of a listener.
+#[derive(Debug)]
+pub(super) struct Places {
+    most: usize,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    connections: HashMap<u64, Arc<Usage>>,
+    next: u64,
+}
+
+/// How a connection uses its place.
+#[derive(Debug)]
+struct Usage {
+    peer: Option<IpAddr>,
+    /// When it was accepted or last moved bytes, in milliseconds.
+    used_at: AtomicU64,
+    /// Whether its first bytes have arrived.
+    opened: AtomicBool,
+    gave_way: CancellationToken,
+}
+
+/// The place of one connection, which is free again when this is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    number: u64,
+    usage: Arc<Usage>,
+    places: Arc<Places>,
+}
+
+/// A place for a new connection.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) place: Place,
+    /// Whether another connection gave way.
+    pub(super) gave_way: bool,
+}
+
+impl Places {
+    pub(super) fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { most, taken: Mutex::default() })
+    }
+
+    /// A place for a connection from `peer`; `None` if all are taken and in use.
+    pub(super) fn take(self: &Arc<Self>, peer: Option<IpAddr>, now: Duration) -> Option<Found> {
+        let peer = peer.map(|peer| peer.to_canonical());
+        let mut taken = self.taken();
+        let gave_way = taken.connections.len() >= self.most;
+        if gave_way {
+            let number = taken.least_used(peer, self.most, now)?;
+            let usage = taken.connections.remove(&number)?;
+            usage.gave_way.cancel();
+        }
+        let usage = Arc::new(Usage {
+            peer,
+            used_at: AtomicU64::new(millis(now)),
+            opened: AtomicBool::new(false),
+            gave_way: CancellationToken::new(),
+        });
+        let number = taken.next;
+        taken.next = number.wrapping_add(1);
+        taken.connections.insert(number, Arc::clone(&usage));
+        Some(Found { place: Place { number, usage, places: Arc::clone(self) }, gave_way })
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    /// The connection that gives way to one from `newcomer`: of the best class, the one that has been unused for longest.
+    fn least_used(&self, newcomer: Option<IpAddr>, most: usize, now: Duration) -> Option<u64> {
+        let greedy = self.greedy_peer(most);
+        let class = |usage: &Usage| {
+            let is_opened = usage.opened.load(Ordering::Relaxed);
+            let is_greedy = usage.peer.is_some() && usage.peer == greedy;
+            let unused_for = millis(now).saturating_sub(usage.used_at.load(Ordering::Relaxed));
+            if u128::from(unused_for) >= IN_USE_FOR.as_millis() {
+                return Some(match (is_opened, is_greedy) {
+                    (false, _) => 0,
+                    (true, true) => 1,
+                    (true, false) => 2,
+                });
+            }
+            // A peer may not push out what it uses itself, nor what others use.
+            match (is_greedy && usage.peer != newcomer, is_opened, usage.peer == newcomer) {
+                (true, ..) => Some(3),
+                (false, false, true) => Some(4),
+                _ => None,
+            }
+        };
+        let ranked = self.connections.iter().filter_map(|(number, usage)| {
+            class(usage).map(|class| (class, usage.used_at.load(Ordering::Relaxed), *number))
+        });
+        ranked.min().map(|(.., number)| number)
+    }
+
+    /// The peer address with the most connections, if it has more than its share.
+    fn greedy_peer(&self, most: usize) -> Option<IpAddr> {
+        let mut counts: HashMap<IpAddr, usize> = HashMap::new();
+        for peer in self.connections.values().filter_map(|usage| usage.peer) {
+            *counts.entry(peer).or_default() += 1;
+        }
+        let (peer, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+        (count > most / SHARES).then_some(peer)
+    }
+}
+
+impl Place {
+    /// The connection moved bytes.
+    pub(super) fn use_at(&self, now: Duration) {
+        self.usage.used_at.store(millis(now), Ordering::Relaxed);
+    }
+
+    /// The first bytes have arrived.
+    pub(super) fn open(&self) {
+        self.usage.opened.store(true, Ordering::Relaxed);
+    }
+
+    /// Cancelled when the connection has to give way.
+    pub(super) fn gave_way(&self) -> &CancellationToken {
+        &self.usage.gave_way
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.taken().connections.remove(&self.number);
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn peer(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([10, 0, 0, last]))
+    }
+
+    /// Takes places for these peers, one each 10 ms, and opens those marked so.
+    fn filled(places: &Arc<Places>, peers: &[(u8, bool)]) -> Vec<Place> {
+        let take = |(index, (last, is_open)): (usize, &(u8, bool))| {
+            let at = Duration::from_millis(10 * index as u64);
+            let place = places.take(peer(*last), at).unwrap().place;
+            if *is_open {
+                place.open();
+            }
+            place
+        };
+        peers.iter().enumerate().map(take).collect()
+    }
+
+    /// Which of the connections gives way to one from this peer; `None`: it is refused.
+    #[track_caller]
+    fn check(peers: &[(u8, bool)], used: &[usize], newcomer: u8, now: Duration, expected: Option<usize>) {
+        let places = Places::new(peers.len());
+        let taken = filled(&places, peers);
+        for index in used {
+            taken[*index].use_at(now);
+        }
+        let found = places.take(peer(newcomer), now);
+        let gone = taken.iter().position(|place| place.gave_way().is_cancelled());
+        assert_eq!((gone, found.is_some()), (expected, expected.is_some()));
+        assert_eq!(places.taken().connections.len(), peers.len());
+    }
+
+    #[test]
+    fn the_longest_silent_gives_way_before_the_longest_idle() {
+        let peers = [(1, true), (2, false), (3, false), (4, true), (5, true), (6, true), (7, true), (8, true)];
+        check(&peers, &[], 9, 5 * SECOND, Some(1));
+        check(&peers, &[1], 9, 5 * SECOND, Some(2));
+        check(&peers, &[1, 2], 9, 5 * SECOND, Some(0));
+        check(&peers, &[0, 1, 2], 9, 5 * SECOND, Some(3));
+    }
+
+    #[test]
+    fn connections_in_use_give_way_to_no_one() {
+        let peers = [(1, true), (2, true), (3, true), (4, true), (5, false)];
+        check(&peers, &[0, 1, 2, 3, 4], 9, 5 * SECOND, None);
+        check(&peers, &[0, 1, 2, 4], 9, 5 * SECOND, Some(3));
+    }
+
+    #[test]
+    fn a_peer_with_more_than_its_share_gives_way_first() {
+        let peers = [(1, true), (2, true), (7, true), (7, true), (7, true), (3, true), (4, true), (5, true)];
+        check(&peers, &[], 9, 5 * SECOND, Some(2));
+        check(&peers, &[2, 3], 9, 5 * SECOND, Some(4));
+        // Its connections are all in use: they give way to other peers, and not to its own.
+        check(&peers, &[0, 1, 2, 3, 4, 5, 6, 7], 9, 5 * SECOND, Some(2));
+        check(&peers, &[0, 1, 2, 3, 4, 5, 6, 7], 7, 5 * SECOND, None);
+    }
+
+    #[test]
+    fn a_burst_of_silent_connections_pushes_out_only_its_own() {
+        let peers = [(1, false), (7, false), (7, false), (7, false)];
+        check(&peers, &[], 7, SECOND / 2, Some(1));
+        check(&peers, &[], 9, SECOND / 2, Some(1));
+        check(&[(1, false), (2, false), (3, false), (4, false)], &[], 9, SECOND / 2, None);
+    }
+
+    #[test]
+    fn both_spellings_of_an_address_are_one_peer() {
+        let places = Places::new(2);
+        let _first = places.take(peer(1), SECOND).unwrap();
+        let mapped = IpAddr::V6(std::net::Ipv4Addr::new(10, 0, 0, 1).to_ipv6_mapped());
+        let _second = places.take(Some(mapped), SECOND).unwrap();
+        assert_eq!(places.taken().greedy_peer(2), peer(1));
+        let sockets = Places::new(2);
+        let _both = [sockets.take(None, SECOND).unwrap(), sockets.take(None, SECOND).unwrap()];
+        assert_eq!(sockets.taken().greedy_peer(2), None);
+    }
+
+    #[test]
+    fn a_place_is_free_again_once() {
+        let places = Places::new(1);
+        let first = places.take(peer(1), Duration::ZERO).unwrap();
+        let second = places.take(peer(2), 2 * SECOND).unwrap();
+        assert!(second.gave_way && first.place.gave_way().is_cancelled());
+        drop(first);
+        assert!(places.take(peer(3), 2 * SECOND).is_none(), "the second one is in use");
+        drop(second);
+        assert!(places.take(peer(3), 2 * SECOND).is_some_and(|found| !found.gave_way));
+    }
+}

@@ -1,0 +1,53 @@
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::testing::{Authority, Pem};
+
+fn files(folder: &Path, Pem { cert, key }: &Pem, client_ca: Option<&str>) -> anyhow::Result<TlsFiles> {
+    let client_ca_path = client_ca.map(|_| folder.join("ca.crt"));
+    let files = TlsFiles { cert: folder.join("tls.crt"), key: folder.join("tls.key"), client_ca: client_ca_path };
+    fs::write(&files.cert, cert)?;
+    fs::write(&files.key, key)?;
+    if let (Some(path), Some(text)) = (&files.client_ca, client_ca) {
+        fs::write(path, text)?;
+    }
+    Ok(files)
+}
+
+fn load(files: TlsFiles) -> anyhow::Result<Tls> {
+    Tls::load("the certificate", files, Protocol::Http2, IntCounter::new("bad", "bad")?)
+}
+
+#[test]
+fn an_unusable_file_is_named_in_the_error() -> anyhow::Result<()> {
+    let (folder, authority) = (tempfile::tempdir()?, Authority::new()?);
+    let (first, second) = (authority.issue("edge")?, authority.issue("edge")?);
+    let of = |cert: &str, key: &str| Pem { cert: cert.to_owned(), key: key.to_owned() };
+    let large = "x".repeat(1_100_000);
+    for (pair, client_ca, expected) in [
+        (of(&first.cert, &second.key), None, "tls.key is not the key of"),
+        (of("junk", &first.key), None, "tls.crt holds no certificate in PEM"),
+        (of(&first.cert, "junk"), None, "tls.key is no private key in PEM"),
+        (of(&large, &first.key), None, "tls.crt cannot be read: it has more than 1048576 bytes"),
+        (of(&first.cert, &first.key), Some("junk"), "ca.crt holds no certificate in PEM"),
+    ] {
+        let error = load(files(folder.path(), &pair, client_ca)?).err();
+        let error = error.map(|error| format!("{error:#}")).unwrap_or_default();
+        assert!(error.contains(expected), "{expected}: {error}");
+        assert!(!error.contains("PRIVATE KEY"), "{error}");
+    }
+    let missing = TlsFiles { cert: folder.path().join("no.crt"), ..files(folder.path(), &first, None)? };
+    let error = load(missing).err().map(|error| format!("{error:#}")).unwrap_or_default();
+    assert!(error.contains("no.crt cannot be read: No such file"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn nothing_secret_is_in_its_debug_output() -> anyhow::Result<()> {
+    let (folder, authority) = (tempfile::tempdir()?, Authority::new()?);
+    let pair = authority.issue("edge")?;
+    let shown = format!("{:?}", load(files(folder.path(), &pair, Some(&authority.ca()))?)?);
+    assert!(shown.contains("tls.key") && !shown.contains("PRIVATE"), "{shown}");
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! The token of the HTTP side: everything but metrics and probes asks for it, and a request that changes something is rejected without one.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use anyhow::{bail, ensure};
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use prometheus::IntCounter;
+use subtle::ConstantTimeEq;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::Fault;
+use crate::reload::Reloaded;
+
+/// What scrapers and probes read. Neither Prometheus nor the kubelet needs a secret for it.
+const OPEN_PATHS: [&str; 3] = ["/live", "/ready", "/metrics"];
+/// The longest token.
+const MOST_BYTES: usize = 4_096;
+
+/// A secret that clients send as `Authorization: Bearer TOKEN`.
+#[derive(Clone)]
+pub(crate) struct Token(Vec<u8>);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Token(…)")
+    }
+}
+
+impl Token {
+    /// The token of a file, without the white space around it. No error repeats the content.
+    fn parse(content: &[u8]) -> anyhow::Result<Self> {
+        let token = content.trim_ascii();
+        ensure!(
+            !token.is_empty(),
+            "the file is empty; write a token to it, such as the output of openssl rand -hex 32"
+        );
+        if token.len() > MOST_BYTES || !token.iter().all(u8::is_ascii_graphic) {
+            bail!("the token must be at most {MOST_BYTES} ASCII characters without spaces");
+        }
+        Ok(Self(token.to_owned()))
+    }
+
+    /// Whether a client sent the token. Takes equally long for every wrong token of its length.
+    fn is_sent_in(&self, authorization: Option<&HeaderValue>) -> bool {
+        let Some((scheme, sent)) = authorization.and_then(|value| value.as_bytes().split_at_checked(7)) else {
+            return false;
+        };
+        scheme.eq_ignore_ascii_case(b"bearer ") && bool::from(self.0.ct_eq(sent.trim_ascii()))
+    }
+}
+
+/// The file with the token, reloaded when it changes.
+#[derive(Debug)]
+pub struct TokenFile(Reloaded<Token>);
+
+impl TokenFile {
+    /// Reads the file. `bad` counts changes that could not be loaded.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds no token.
+    pub fn load(path: PathBuf, bad: IntCounter) -> anyhow::Result<Self> {
+        let parse = |contents: &[Vec<u8>]| Token::parse(contents.first().map(Vec::as_slice).unwrap_or_default());
+        Ok(Self(Reloaded::load("the token of the HTTP side", vec![path], bad, parse)?))
+    }
+
+    pub(crate) fn token(&self) -> watch::Receiver<Token> {
+        self.0.value()
+    }
+
+    /// Follows the file until `stop` is cancelled.
+    pub(crate) async fn follow(self, stop: CancellationToken) {
+        self.0.follow(stop).await;
+    }
+}
+
+/// Lets only requests with the token through, apart from metrics and probes. Without a token, requests that only read pass.
+pub(crate) fn guarded(routes: Router, token: Option<watch::Receiver<Token>>) -> Router {
+    routes.layer(from_fn(move |request: Request, next: Next| {
+        let rejected = rejection(&request, token.as_ref().map(|token| token.borrow()).as_deref());
+        async move {
+            match rejected {
+                Some(rejection) => rejection,
+                None => next.run(request).await,
+            }
+        }
+    }))
+}
+
+fn rejection(request: &Request, token: Option<&Token>) -> Option<Response> {
+    let Some(token) = token else {
+        let changes = [Method::PUT, Method::PATCH, Method::DELETE].contains(request.method());
+        return changes.then(|| fault(StatusCode::FORBIDDEN, "off: set --http-token-file"));
+    };
+    if OPEN_PATHS.contains(&request.uri().path()) || token.is_sent_in(request.headers().get(header::AUTHORIZATION)) {
+        return None;
+    }
+    let error = "send the token of --http-token-file: Authorization: Bearer TOKEN";
+    let mut response = fault(StatusCode::UNAUTHORIZED, error);
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    Some(response)
+}
+
+fn fault(status: StatusCode, error: &str) -> Response {
+    Fault { status, error: error.to_owned() }.into_response()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+use axum::body::Body;
+
+use super::*;
+
+fn status(token: Option<&str>, method: &str, path: &str, authorization: Option<&str>) -> u16 {
+    let token = token.map(|token| Token::parse(token.as_bytes()).unwrap());
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(value) = authorization {
+        request = request.header("authorization", value);
+    }
+    let rejected = rejection(&request.body(Body::empty()).unwrap(), token.as_ref());
+    rejected.map_or(200, |response| response.status().as_u16())
+}
+
+#[test]
+fn everything_but_metrics_and_probes_asks_for_the_token() {
+    let token = Some("s3cret");
+    for path in OPEN_PATHS {
+        assert_eq!(status(token, "GET", path, None), 200, "{path}");
+        assert_eq!(status(token, "GET", path, Some("Bearer wrong")), 200, "{path}");
+    }
+    for path in
+        ["/api/v1/tenants", "/api/v1/log-level", "/", "/metrics/", "//metrics", "/Metrics", "/api/v1/../metrics"]
+    {
+        assert_eq!(status(token, "GET", path, None), 401, "{path}");
+        assert_eq!(status(token, "GET", path, Some("Bearer s3cret")), 200, "{path}");
+    }
+}
+
+#[test]
+fn only_the_whole_token_as_a_bearer_passes() {
+    let path = "/api/v1/tenants";
+    for (sent, expected) in [
+        ("Bearer s3cret", 200),
+        ("bearer s3cret", 200),
+        ("BEARER  s3cret ", 200),
+        ("Bearer s3cre", 401),
+        ("Bearer s3cret2", 401),
+        ("Bearer S3CRET", 401),
+        ("Bearer ", 401),
+        ("Bearer", 401),
+        ("", 401),
+        ("s3cret", 401),
+        ("Basic s3cret", 401),
+        ("Bearers3cret", 401),
+        ("Bearer s3cret,s3cret", 401),
+    ] {
+        assert_eq!(status(Some("s3cret\n"), "GET", path, Some(sent)), expected, "{sent:?}");
+    }
+}
+
+#[test]
+fn changes_are_off_without_a_token_and_reads_are_not() {
+    for (method, expected) in
+        [("GET", 200), ("HEAD", 200), ("POST", 200), ("PUT", 403), ("PATCH", 403), ("DELETE", 403)]
+    {
+        assert_eq!(status(None, method, "/api/v1/log-level", Some("Bearer any")), expected, "{method}");
+    }
+    assert_eq!(status(Some("s"), "PUT", "/api/v1/log-level", None), 401);
+    assert_eq!(status(Some("s"), "PUT", "/api/v1/log-level", Some("Bearer s")), 200);
+}
+
+#[test]
+fn a_file_without_a_token_is_rejected_and_never_shown() {
+    for (content, expected) in [("", "is empty"), (" \n", "is empty"), ("two words", "without spaces"), ("é", "ASCII")]
+    {
+        let error = Token::parse(content.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert!(!error.contains("two words"));
+    }
+    assert!(Token::parse(&vec![b'x'; MOST_BYTES + 1]).is_err());
+    assert_eq!(format!("{:?}", Token::parse(b"s3cret").unwrap()), "Token(…)");
+}
