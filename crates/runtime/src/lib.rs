@@ -11,6 +11,7 @@ mod metrics;
 mod pages;
 mod program;
 mod readiness;
+mod rendering;
 mod serving;
 mod telemetry;
 #[cfg(any(test, feature = "testing"))]
