@@ -54,6 +54,15 @@ fn bad_usage_ends_with_64_and_names_the_flag() {
     refuses(&["--limits", "file:x", "--audit-log", "./x"], "--audit-log ./x writes to x, which --limits names");
     refuses(&["--limits", "file:x", "--log-format", "xml"], "--log-format");
     refuses(&["--limits", "file:x", "--max-in-flight-bytes", "1MiB"], "--max-in-flight-bytes");
+    for (tenant, says) in
+        [("", "no org id"), ("a|b", "--default-tenant"), ("a/b", "--default-tenant"), ("a|a", "one tenant")]
+    {
+        refuses(&["--limits", "file:x", "--default-tenant", tenant], says);
+    }
+    refuses(
+        &["--limits", "file:x", "--default-tenant", "a", "--charge-samples-in", "rate-limit"],
+        "--default-tenant needs --charge-samples-in check",
+    );
     refuses(&["--limits", "file:x", "--no-such-flag"], "--no-such-flag");
 }
 
