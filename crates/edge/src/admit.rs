@@ -55,13 +55,19 @@ impl Budget {
         self.reserved.load(Ordering::Relaxed)
     }
 
+    /// Whether more than half of it is reserved, or more than half of the tenant's share.
+    fn is_tight(&self, tenant: &Option<TenantId>) -> bool {
+        let of_tenant = self.tenants.get(tenant).map_or(0, |reserved| *reserved);
+        self.reserved() > self.limit / 2 || of_tenant > self.share() / 2
+    }
+
     /// Reserves `bytes` for a bare tenant, or for a call without a known tenant, until the reservation is dropped.
     ///
     /// # Errors
     /// There is no room; nothing is reserved then.
     pub fn reserve(self: &Arc<Self>, tenant: Option<&str>, bytes: usize) -> Result<Reservation, BudgetExceeded> {
         let tenant = tenant.map(TenantId::from);
-        let mut reservation = Reservation { budget: Arc::clone(self), tenant, bytes: 0 };
+        let reservation = Reservation { budget: Arc::clone(self), tenant, bytes: AtomicUsize::new(0) };
         reservation.grow(bytes)?;
         Ok(reservation)
     }
@@ -95,7 +101,7 @@ impl Budget {
 pub struct Reservation {
     budget: Arc<Budget>,
     tenant: Option<TenantId>,
-    bytes: usize,
+    bytes: AtomicUsize,
 }
 
 impl Reservation {
@@ -103,19 +109,26 @@ impl Reservation {
     ///
     /// # Errors
     /// There is no room; the reservation stays as it was.
-    pub fn grow(&mut self, bytes: usize) -> Result<(), BudgetExceeded> {
+    pub fn grow(&self, bytes: usize) -> Result<(), BudgetExceeded> {
         if bytes > 0 {
             self.budget.take(&self.tenant, bytes)?;
-            self.bytes = self.bytes.saturating_add(bytes);
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Whether others may soon miss what this holds: more than half of the budget, or of the tenant's share, is reserved.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.budget.is_tight(&self.tenant)
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if self.bytes > 0 {
-            self.budget.give_back(&self.tenant, self.bytes);
+        let bytes = *self.bytes.get_mut();
+        if bytes > 0 {
+            self.budget.give_back(&self.tenant, bytes);
         }
     }
 }

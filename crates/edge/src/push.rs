@@ -41,6 +41,16 @@ impl TenantHeader {
             (Some(_), Some(_)) => Self::Repeated,
         }
     }
+
+    /// The default tenant, if there is one, in place of a header that is absent or empty: so does Mimir's own gateway.
+    #[must_use]
+    pub fn or_default(self, default: Option<&Bytes>) -> Self {
+        match (self, default) {
+            (Self::Absent, Some(default)) => Self::Once(default.clone()),
+            (Self::Once(value), Some(default)) if value.is_empty() => Self::Once(default.clone()),
+            (given, _) => given,
+        }
+    }
 }
 
 /// The body, as far as it is known.
@@ -75,4 +85,28 @@ impl PushBody {
 #[must_use]
 pub fn retry_attempt(value: &[u8]) -> u32 {
     std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(values: &[&'static str], default: Option<&'static str>, expected: &TenantHeader) {
+        let header = TenantHeader::of(values.iter().map(|value| Bytes::from_static(value.as_bytes())));
+        let default = default.map(|tenant| Bytes::from_static(tenant.as_bytes()));
+        assert_eq!(header.or_default(default.as_ref()), *expected, "{values:?}");
+    }
+
+    #[test]
+    fn only_a_push_without_tenant_gets_the_default_one() {
+        let once = |tenant: &'static str| TenantHeader::Once(Bytes::from_static(tenant.as_bytes()));
+        check(&[], None, &TenantHeader::Absent);
+        check(&[""], None, &once(""));
+        check(&[], Some("anonymous"), &once("anonymous"));
+        check(&[""], Some("anonymous"), &once("anonymous"));
+        check(&["a"], Some("anonymous"), &once("a"));
+        check(&["a|"], Some("anonymous"), &once("a|"));
+        check(&["", ""], Some("anonymous"), &TenantHeader::Repeated);
+    }
 }

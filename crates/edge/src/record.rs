@@ -1,6 +1,7 @@
 //! The last stage: metrics, the tenant's own counters, and records of denials.
 
 mod denials;
+mod known;
 mod metrics;
 mod tenants;
 
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use enforce::Denial;
-use limits::{Mode, Tenant};
+use limits::{Mode, Snapshot, Tenant};
 use prometheus::Registry;
 
 pub use denials::{AuditTarget, DenialRecord, Denials};
@@ -17,6 +18,7 @@ use crate::charge::Refund;
 use crate::identify::tenant_of;
 use crate::push::Push;
 use crate::verdict::{AllowReason, Verdict};
+use known::KnownTenants;
 use metrics::Metrics;
 use tenants::TenantMetrics;
 
@@ -47,6 +49,7 @@ pub struct Recorder {
 struct Inner {
     metrics: Metrics,
     tenants: TenantMetrics,
+    known: KnownTenants,
     denials: Denials,
 }
 
@@ -57,13 +60,19 @@ impl Recorder {
     /// The audit log cannot be opened, or a metric cannot be registered.
     pub fn new(audit: Option<AuditTarget>, registry: &Registry) -> anyhow::Result<Self> {
         let (metrics, tenants) = (Metrics::new(registry)?, TenantMetrics::new(registry)?);
-        Ok(Self { inner: Arc::new(Inner { metrics, tenants, denials: Denials::new(audit, registry)? }) })
+        let (known, denials) = (KnownTenants::default(), Denials::new(audit, registry)?);
+        Ok(Self { inner: Arc::new(Inner { metrics, tenants, known, denials }) })
     }
 
     /// The recent denials.
     #[must_use]
     pub fn denials(&self) -> &Denials {
         &self.inner.denials
+    }
+
+    /// From now on, tenants with an entry in `limits` are known: invented names take no audit lines, log lines and rows from them.
+    pub fn put_limits(&self, limits: Arc<Snapshot>) {
+        self.inner.known.put_limits(limits);
     }
 
     /// Evicts the records of idle tenants. To be called about once a minute.
@@ -84,32 +93,24 @@ impl Recorder {
 
     /// Records the decision on a push, which `took` this long.
     pub fn check(&self, subject: &Subject<'_>, verdict: &Verdict, took: Duration) {
-        let Inner { metrics, tenants, denials } = &*self.inner;
-        metrics.check(verdict, took);
+        self.inner.metrics.check(verdict, took);
         if verdict.items_left_to_charge().is_some() {
             return;
         }
-        let denial = verdict.decision.denial();
-        if let Some(tenant) = &subject.tenant {
-            tenants.record(tenant.id(), denial.is_some());
-        }
-        if let Some(denial) = denial {
-            let tenant = subject.tenant.as_ref().map(Tenant::limits_key);
-            denials.record(DenialRecord {
-                counts: verdict.counts,
-                body_bytes: subject.body_bytes,
-                retry_attempt: subject.retry_attempt,
-                ..DenialRecord::new("check", tenant, verdict.mode, denial)
-            });
-        }
+        self.decided(subject.tenant.as_ref(), verdict.decision.denial(), |tenant, denial| DenialRecord {
+            counts: verdict.counts,
+            body_bytes: subject.body_bytes,
+            retry_attempt: subject.retry_attempt,
+            ..DenialRecord::new("check", tenant, verdict.mode, denial)
+        });
     }
 
     /// Records a refund.
     pub fn refund(&self, refund: &Refund<'_>) {
-        let Inner { metrics, denials, .. } = &*self.inner;
+        let Inner { metrics, known, denials, .. } = &*self.inner;
         metrics.refund(refund.cause);
         if let Some((tenant, charged)) = &refund.given {
-            denials.record_refund(tenant, refund.cause, *charged);
+            denials.record_refund(tenant, known.class_of(Some(tenant.id())), refund.cause, *charged);
         }
     }
 
@@ -121,14 +122,30 @@ impl Recorder {
         items: u64,
         decided: Result<AllowReason, &Denial>,
     ) {
-        let Inner { metrics, tenants, denials } = &*self.inner;
-        metrics.rate_limit(mode, items, decided);
-        let denial = decided.err();
+        self.inner.metrics.rate_limit(mode, items, decided);
+        self.decided(tenant, decided.err(), |tenant, denial| {
+            DenialRecord::new("should_rate_limit", tenant, mode, denial)
+        });
+    }
+
+    /// Counts a decision for its tenant. A denial is recorded, with the key of the tenant's limits.
+    fn decided(
+        &self,
+        tenant: Option<&Tenant<'_>>,
+        denial: Option<&Denial>,
+        record: impl FnOnce(Option<&str>, &Denial) -> DenialRecord,
+    ) {
+        let Inner { tenants, known, denials, .. } = &*self.inner;
         if let Some(tenant) = tenant {
             tenants.record(tenant.id(), denial.is_some());
         }
-        if let Some(denial) = denial {
-            denials.record(DenialRecord::new("should_rate_limit", tenant.map(Tenant::limits_key), mode, denial));
+        match (denial, tenant) {
+            (Some(denial), _) => {
+                let class = known.class_of(tenant.map(Tenant::id));
+                denials.record(record(tenant.map(Tenant::limits_key), denial), class);
+            }
+            (None, Some(tenant)) => known.allowed(tenant.id()),
+            (None, None) => {}
         }
     }
 }

@@ -1,6 +1,10 @@
 //! The admin API: the state of the server as JSON, in pages. Only the log level can be changed.
+//!
+//! Invariant: no decision waits for it. Lists are made on a thread of their own, few requests are answered at once, and others get 503.
 
+mod bounds;
 mod explain;
+mod names;
 mod tenants;
 mod view;
 
@@ -9,14 +13,18 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use axum::response::Json;
+use axum::response::Response;
 use axum::routing::{get, post};
+use bytes::Bytes;
 use edge::{Budget, DenialRecord, Pipeline, Recorder};
 use limits::{LoadedLimits, Problem};
 use limits_source::LoadedEdgeConfig;
 use runtime::{Fault, LogFilter, LogHandle, page_rows, problems_route};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+
+pub(crate) use bounds::RequestBounds;
+pub(crate) use names::KeptNames;
 
 /// Shared by the handlers.
 #[derive(Clone)]
@@ -31,6 +39,9 @@ pub(crate) struct Admin {
     /// The budget of bytes in flight.
     pub budget: Arc<Budget>,
     pub max_request_bytes: usize,
+    pub default_tenant: Option<Bytes>,
+    pub bounds: RequestBounds,
+    pub names: Arc<KeptNames>,
 }
 
 impl Admin {
@@ -70,13 +81,17 @@ struct Denials {
 async fn denials(
     State(admin): State<Admin>,
     Query(DenialsPage { limit, after, tenant }): Query<DenialsPage>,
-) -> Result<Json<Denials>, Fault> {
+) -> Result<Response, Fault> {
     let rows = page_rows(limit)?;
-    let mut denials = admin.recorder.denials().recent(after, tenant.as_deref(), rows.saturating_add(1));
-    let more = denials.len() > rows;
-    denials.truncate(rows);
-    let next = if more { denials.last().map(|last| last.sequence) } else { None };
-    Ok(Json(Denials { denials, next }))
+    let bounds = admin.bounds.clone();
+    let page = move || {
+        let mut denials = admin.recorder.denials().recent(after, tenant.as_deref(), rows.saturating_add(1));
+        let more = denials.len() > rows;
+        denials.truncate(rows);
+        let next = if more { denials.last().map(|last| last.sequence) } else { None };
+        Denials { denials, next }
+    };
+    bounds.list(page).await
 }
 
 /// `GET /api/v1/log-level`.

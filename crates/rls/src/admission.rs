@@ -1,11 +1,13 @@
-//! The layer in front of the services that Envoy calls: it reserves the bytes of a call's message before any of it is buffered.
+//! The layer in front of the services that Envoy calls: it reserves the bytes of a call's message before the service buffers them.
 //!
-//! The length of a message is in its first five bytes. A message that is too large, or that exceeds the budget, is denied here and never buffered; so
-//! is one that does not arrive before its caller's timeout. A denial is an answer, since an Envoy that fails open takes an error for "allow".
+//! The length of a message is in its first five bytes. A message that is too large is denied here and never buffered. So is the rest of one for which the
+//! budget has no room as it arrives, of one that stalls while others need its room, and of one that does not arrive before its caller's timeout.
+//! A denial is an answer, since an Envoy that fails open takes an error for "allow".
 //! Invariant: all that the service buffers of a call is reserved as long as the call lasts. A body still being decoded after its call has ended is
 //! not reserved here; the decoding thread has reserved more than that.
 
 mod answer;
+mod arrival;
 mod deadline;
 mod message;
 
@@ -17,23 +19,26 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use bytes::Bytes;
 use enforce::Denial;
 use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use limits::Tenant;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tower::{Layer, Service};
 
 pub(crate) use answer::{Deny, DenyCheck, DenyRateLimit};
+pub(crate) use arrival::Arrival;
 pub(crate) use deadline::MAX_CALL_TIMEOUT;
 
 use deadline::answer_timeout;
 use message::{FirstMessage, Start};
 
-use edge::{BodySize, Budget, BudgetExceeded, ControlHandle, Reservation, Subject, body_too_large, failed, overloaded};
+use edge::{BodySize, Budget, BudgetExceeded, ControlHandle, Subject, body_too_large, failed, overloaded};
 
 use crate::envoy::TENANT_HEADER;
 
@@ -43,6 +48,7 @@ pub(crate) struct Admission<R> {
     budget: Arc<Budget>,
     largest: LargestMessage,
     control: ControlHandle,
+    default_tenant: Option<HeaderValue>,
     denials: R,
 }
 
@@ -57,7 +63,13 @@ pub(crate) struct LargestMessage {
 impl<R: Deny> Admission<R> {
     /// Admits messages up to `largest` while `budget` has room.
     pub(crate) fn new(budget: Arc<Budget>, largest: LargestMessage, control: ControlHandle, denials: R) -> Self {
-        Self { budget, largest, control, denials }
+        Self { budget, largest, control, default_tenant: None, denials }
+    }
+
+    /// Takes calls without a tenant as calls of this one.
+    pub(crate) fn with_default_tenant(self, tenant: Option<&Bytes>) -> Self {
+        let default_tenant = tenant.and_then(|tenant| HeaderValue::from_bytes(tenant).ok());
+        Self { default_tenant, ..self }
     }
 
     /// Calls `service` with an admitted message, which stays reserved until the response.
@@ -66,38 +78,46 @@ impl<R: Deny> Admission<R> {
         service: &mut S,
         tenant: Option<&Tenant<'_>>,
         parts: Parts,
+        body: Body,
+    ) -> Result<Response<Body>, Stop>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
+        let arrival = Arrival::begin(&self.budget, tenant.map(Tenant::id), size_of(&parts.headers));
+        let arrival = Arc::new(arrival.map_err(|which| self.exceeded(which))?);
+        tokio::select! {
+            biased;
+            response = self.receive(service, &arrival, parts, body) => response,
+            () = arrival.stalls() => {
+                Err(Stop::Denied(overloaded("the push came too slowly while the edge needed its room for others")))
+            }
+        }
+    }
+
+    async fn receive<S>(
+        &self,
+        service: &mut S,
+        arrival: &Arc<Arrival>,
+        parts: Parts,
         mut body: Body,
     ) -> Result<Response<Body>, Stop>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
-        let (_reservation, start) = self.admit(tenant, size_of(&parts.headers), &mut body).await?;
-        let body = Body::new(FirstMessage::new(start, body));
-        match service.call(Request::from_parts(parts, body)).await {
-            Ok(response) => Ok(response),
-            Err(never) => match never {},
+        let start = Start::read(&mut body).await.map_err(Stop::Broken)?;
+        if let Some(length) = start.message_length().filter(|length| *length > self.largest.message) {
+            return Err(Stop::Denied(body_too_large(BodySize::InMessageOf(length), self.largest.body)));
         }
-    }
-
-    /// Reserves the call's headers, and then its message.
-    async fn admit(
-        &self,
-        tenant: Option<&Tenant<'_>>,
-        headers: usize,
-        body: &mut Body,
-    ) -> Result<(Reservation, Start), Stop> {
-        let exceeded = |which| self.exceeded(which);
-        let mut reservation = self.budget.reserve(tenant.map(Tenant::id), headers).map_err(exceeded)?;
-        let start = Start::read(body).await.map_err(Stop::Broken)?;
-        if let Some(length) = start.message_length() {
-            if length > self.largest.message {
-                let size = BodySize::InMessageOf(length);
-                return Err(Stop::Denied(body_too_large(size, self.largest.body)));
-            }
-            // A share always holds the largest message; with its headers it must still pass.
-            reservation.grow(length.min(self.budget.share().saturating_sub(headers))).map_err(exceeded)?;
+        let (exceeded, over) = oneshot::channel();
+        let body = Body::new(FirstMessage::new(start, body, Arc::clone(arrival), exceeded));
+        tokio::select! {
+            biased;
+            Ok(which) = over => Err(self.exceeded(which)),
+            response = service.call(Request::from_parts(parts, body)) => match response {
+                Ok(response) => Ok(response),
+                Err(never) => match never {},
+            },
         }
-        Ok((reservation, start))
     }
 
     fn exceeded(&self, which: BudgetExceeded) -> Stop {
@@ -160,7 +180,7 @@ where
         Box::pin(async move {
             let started = Instant::now();
             let (parts, body) = request.into_parts();
-            let header = tenant_header(&parts.headers);
+            let header = tenant_header(&parts.headers, admission.default_tenant.as_ref());
             let tenant = header.as_ref().and_then(|value| Tenant::parse(Some(value.as_bytes())).ok());
             let within = answer_timeout(&parts.headers);
             let call = admission.run(&mut ready, tenant.as_ref(), parts, body);
@@ -186,10 +206,17 @@ enum Stop {
     Broken(tonic::Status),
 }
 
+/// What Envoy sends as the tenant of a push that has none.
+const NO_TENANT: &str = "-";
+
 /// The tenant in the call's metadata; `None` if it is there twice.
-fn tenant_header(headers: &HeaderMap) -> Option<HeaderValue> {
+fn tenant_header(headers: &HeaderMap, default: Option<&HeaderValue>) -> Option<HeaderValue> {
     let mut values = headers.get_all(TENANT_HEADER).iter();
-    values.next().filter(|_| values.next().is_none()).cloned()
+    match (values.next(), default) {
+        (None, default) => default.cloned(),
+        (Some(value), Some(default)) if value == NO_TENANT => Some(default.clone()),
+        (Some(value), _) => Some(value).filter(|_| values.next().is_none()).cloned(),
+    }
 }
 
 /// The size of headers by the rule of HTTP/2 (RFC 9113, 6.5.2).

@@ -55,6 +55,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub edge_config: Option<PathBuf>,
 
+    /// The tenant of pushes without X-Scope-OrgID, or with an empty one: for a Mimir whose gateway adds this header, or that runs without multitenancy.
+    /// The push is decided as this tenant's and goes on as it came [default: none, such a push gets Mimir's 401]
+    #[arg(long, value_name = "NAME")]
+    pub default_tenant: Option<String>,
+
     /// Which call charges samples: Check, or the rate limit call of an Envoy that has a ratelimit filter too
     #[arg(long, value_name = "CALL", default_value = "check")]
     pub charge_samples_in: ChargeSamplesIn,

@@ -5,9 +5,10 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
+use bytes::Bytes;
 use bytesize::ByteSize;
 use edge::{AuditTarget, BodyPolicy, Policy, SHARES};
-use limits::MimirVersion;
+use limits::{MimirVersion, Tenant};
 use limits_source::{DefaultLimitsOptions, DefaultLimitsSource, LimitsArgs, MimirUrl, SourceSpec};
 use remote_write::BodyLimits;
 use runtime::{FlagFile, ListenAddress, ServerArgs, reject_shared_addresses, reject_shared_files};
@@ -35,6 +36,8 @@ pub struct Config {
     pub(crate) default_limits_given: bool,
     pub(crate) allow_empty_overrides: bool,
     pub(crate) edge_config: Option<PathBuf>,
+    /// The tenant of pushes without one.
+    pub(crate) default_tenant: Option<Bytes>,
     pub(crate) limits_cache: Option<PathBuf>,
     pub(crate) policy: Policy,
     /// The number of Mimir's distributors, until they are counted.
@@ -67,6 +70,7 @@ impl TryFrom<Args> for Config {
                 LimitsArgs { default_limits, mimir_version, limits_cache, allow_empty_overrides, ha_tracker_url },
             feed_tls,
             edge_config,
+            default_tenant,
             charge_samples_in,
             distributors,
             ha_tracker,
@@ -106,6 +110,7 @@ impl TryFrom<Args> for Config {
             mimir_version,
             allow_empty_overrides,
             edge_config,
+            default_tenant: default_tenant_of(default_tenant, charge_samples_in)?,
             limits_cache,
             ha_tracker_url: ha_tracker_address(ha_tracker_url, ha_tracker)?,
             audit_log,
@@ -119,6 +124,21 @@ impl TryFrom<Args> for Config {
             distributors,
             server,
         })
+    }
+}
+
+/// The default tenant, if any.
+fn default_tenant_of(tenant: Option<String>, charge: ChargeSamplesIn) -> anyhow::Result<Option<Bytes>> {
+    let Some(tenant) = tenant else { return Ok(None) };
+    if charge == ChargeSamplesIn::RateLimit {
+        bail!(
+            "--default-tenant needs --charge-samples-in check: Envoy makes no rate limit call for a push without a tenant"
+        );
+    }
+    match Tenant::parse(Some(tenant.as_bytes())) {
+        Ok(parsed) if parsed.limits_key() == tenant => Ok(Some(tenant.into())),
+        Ok(_) => bail!("--default-tenant is {tenant:?}; give one tenant"),
+        Err(error) => bail!("--default-tenant is {tenant:?}: {error}"),
     }
 }
 

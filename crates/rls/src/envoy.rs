@@ -9,6 +9,7 @@ mod request;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use edge::{Pipeline, Recorder, Subject};
 use proto::envoy::service::auth::v3::authorization_server::Authorization;
 use proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
@@ -26,11 +27,12 @@ pub(crate) const TENANT_HEADER: &str = "x-scope-orgid";
 pub(crate) struct CheckService {
     pipeline: Arc<Pipeline>,
     recorder: Recorder,
+    default_tenant: Option<Bytes>,
 }
 
 impl CheckService {
-    pub(crate) fn new(pipeline: Arc<Pipeline>, recorder: Recorder) -> Self {
-        Self { pipeline, recorder }
+    pub(crate) fn new(pipeline: Arc<Pipeline>, recorder: Recorder, default_tenant: Option<Bytes>) -> Self {
+        Self { pipeline, recorder, default_tenant }
     }
 }
 
@@ -39,7 +41,7 @@ impl Authorization for CheckService {
     /// A denial is an answer, never an error: Envoy takes an error for "allow" when it fails open.
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
         let started = Instant::now();
-        let push = push_from(request.into_inner());
+        let push = push_from(request.into_inner(), self.default_tenant.as_ref());
         let verdict = self.pipeline.decide(&push).await.map_err(|why| Status::unavailable(why.as_str()))?;
         let subject = Subject::from(&push);
         let receipt = subject.tenant.and_then(|tenant| self.pipeline.receipt(&tenant, verdict.charged));
@@ -52,6 +54,7 @@ impl Authorization for CheckService {
 /// The reason for which a Check would deny a push, without charging it.
 #[cfg(feature = "fuzzing")]
 pub(crate) async fn preview_reason(pipeline: &Pipeline, request: CheckRequest) -> Result<Option<&'static str>, Status> {
-    let explained = pipeline.explain(&push_from(request)).await.map_err(|why| Status::unavailable(why.as_str()))?;
+    let explained =
+        pipeline.explain(&push_from(request, None)).await.map_err(|why| Status::unavailable(why.as_str()))?;
     Ok(explained.verdict.decision.denial().map(|denial| denial.reason().as_str()))
 }

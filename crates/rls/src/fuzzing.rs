@@ -48,7 +48,7 @@ impl Services {
         let pipeline = Arc::new(Pipeline::new(control, policy, Some(pool), Clock::start()));
         let registry = Registry::new();
         let recorder = Recorder::new(None, &registry)?;
-        let check = CheckService::new(Arc::clone(&pipeline), recorder.clone());
+        let check = CheckService::new(Arc::clone(&pipeline), recorder.clone(), None);
         let rate_limits = RateLimits::new(Arc::clone(&pipeline), recorder, Metrics::new(&registry)?);
         Ok(Self { pipeline, check, rate_limits })
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
+use axum::body::Bytes;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -12,9 +13,10 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
+use prometheus::{Registry, TEXT_FORMAT};
 use tokio_util::sync::CancellationToken;
 
+use crate::rendering::Rendering;
 use crate::token::guarded;
 use crate::{
     Connection, ConnectionBounds, ConnectionCounts, Connections, ListenAddress, Listener, Phase, Readiness, Tls,
@@ -130,15 +132,15 @@ impl HttpServer {
 
 /// `/metrics`, `/live` (200 as long as the process runs) and `/ready` (200 only in [`Phase::Ready`]).
 pub fn observability_routes(registry: Registry, readiness: Readiness) -> Router {
-    let metrics = move || async move { render_metrics(&registry) };
+    let rendering = Rendering::new(registry);
+    let metrics = move || async move { metrics_answer(rendering.text().await) };
     let ready = move || async move { ready_answer(readiness.phase()) };
     Router::new().route("/metrics", get(metrics)).route("/live", get(|| async { "live\n" })).route("/ready", get(ready))
 }
 
-fn render_metrics(registry: &Registry) -> axum::response::Response {
-    let mut text = String::new();
-    match TextEncoder::new().encode_utf8(&registry.gather(), &mut text) {
-        Ok(()) => ([(header::CONTENT_TYPE, TEXT_FORMAT)], text).into_response(),
+fn metrics_answer(text: Result<Bytes, String>) -> axum::response::Response {
+    match text {
+        Ok(text) => ([(header::CONTENT_TYPE, TEXT_FORMAT)], text).into_response(),
         Err(error) => {
             (StatusCode::INTERNAL_SERVER_ERROR, format!("metrics cannot be rendered: {error}\n")).into_response()
         }

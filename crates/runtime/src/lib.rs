@@ -14,6 +14,7 @@ mod pages;
 mod program;
 mod readiness;
 mod reload;
+mod rendering;
 mod serving;
 mod telemetry;
 #[cfg(any(test, feature = "testing"))]

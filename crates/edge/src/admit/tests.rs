@@ -38,7 +38,7 @@ fn tenants_get_their_share_and_together_the_whole_budget() {
 #[test]
 fn a_reservation_that_cannot_grow_stays_as_it_was() {
     let budget = Budget::new(400);
-    let mut reservation = check(&budget, Some("a"), 30, Ok(())).unwrap();
+    let reservation = check(&budget, Some("a"), 30, Ok(())).unwrap();
     assert_eq!(reservation.grow(71), Err(BudgetExceeded::Tenant));
     assert_eq!(reservation.grow(usize::MAX), Err(BudgetExceeded::Tenant));
     assert_eq!(budget.reserved(), 30);
@@ -46,6 +46,20 @@ fn a_reservation_that_cannot_grow_stays_as_it_was() {
     assert_eq!(budget.reserved(), 100);
     drop(reservation);
     assert_eq!((budget.reserved(), budget.tenants.len()), (0, 0));
+}
+
+#[test]
+fn a_reservation_is_wanted_once_half_is_taken() {
+    let budget = Budget::new(400);
+    let a = check(&budget, Some("a"), 50, Ok(())).unwrap();
+    let b = check(&budget, Some("b"), 50, Ok(())).unwrap();
+    assert!(!a.is_wanted() && !b.is_wanted());
+    a.grow(1).unwrap();
+    assert!(a.is_wanted() && !b.is_wanted(), "more than half of the share of a");
+    let others = ["c", "d"].map(|tenant| check(&budget, Some(tenant), 50, Ok(())));
+    assert!(b.is_wanted(), "more than half of all");
+    drop((a, others));
+    assert!(!b.is_wanted());
 }
 
 #[test]

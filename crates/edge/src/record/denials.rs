@@ -2,7 +2,7 @@
 //! audit line of each refund.
 //!
 //! No decision waits for them: the audit log has a thread of its own behind a bounded queue, and lines are limited to a rate, for each tenant and
-//! in total. Lines that are dropped are counted.
+//! for each class of tenants. Lines that are dropped are counted.
 
 mod allowance;
 mod audit;
@@ -21,12 +21,17 @@ use recent::Recent;
 pub use records::DenialRecord;
 use records::{Line, RefundRecord};
 
+use super::known::{PerClass, TenantClass};
 use crate::charge::RefundCause;
 use crate::verdict::Charged;
 
 /// Enough to see that a tenant is denied, and few enough that other log lines are not lost among them.
 const LOG_LINES_PER_TENANT: Rate = Rate { per_second: 1, burst: 5 };
-const LOG_LINES_TOTAL: Rate = Rate { per_second: 50, burst: 50 };
+const LOG_LINES_TOGETHER: PerClass<Rate> = PerClass {
+    overridden: Rate { per_second: 50, burst: 50 },
+    allowed: Rate { per_second: 50, burst: 50 },
+    unknown: Rate { per_second: 10, burst: 50 },
+};
 
 /// Records denials.
 pub struct Denials {
@@ -46,23 +51,23 @@ impl Denials {
             registry
         )?;
         let audit = audit.map(|target| AuditLog::start(target, counters)).transpose()?;
-        let log_lines = Allowance::new(LOG_LINES_PER_TENANT, LOG_LINES_TOTAL);
+        let log_lines = Allowance::new(LOG_LINES_PER_TENANT, LOG_LINES_TOGETHER);
         Ok(Self { recent: Recent::default(), audit, log_lines, suppressed_log_lines })
     }
 
-    /// Records a denial. Takes only the short lock on the recent denials.
-    pub(crate) fn record(&self, denial: DenialRecord) {
-        let record = self.recent.add(denial);
-        self.log(&record);
+    /// Records a denial of a tenant of this class. Takes only the short lock on the recent denials.
+    pub(crate) fn record(&self, denial: DenialRecord, class: TenantClass) {
+        let record = self.recent.add(denial, class);
+        self.log(&record, class);
         if let Some(audit) = &self.audit {
-            audit.record(Line::Denial(record));
+            audit.record(Line::Denial(record), class);
         }
     }
 
-    /// Records a refund to a tenant.
-    pub(crate) fn record_refund(&self, tenant: &Tenant<'_>, cause: RefundCause, charged: Charged) {
+    /// Records a refund to a tenant of this class.
+    pub(crate) fn record_refund(&self, tenant: &Tenant<'_>, class: TenantClass, cause: RefundCause, charged: Charged) {
         if let Some(audit) = &self.audit {
-            audit.record(Line::Refund(Box::new(RefundRecord::new(tenant, cause, charged))));
+            audit.record(Line::Refund(Box::new(RefundRecord::new(tenant, cause, charged))), class);
         }
     }
 
@@ -88,11 +93,11 @@ impl Denials {
         }
     }
 
-    fn log(&self, denial: &DenialRecord) {
+    fn log(&self, denial: &DenialRecord, class: TenantClass) {
         if !tracing::enabled!(target: "rls::denials", tracing::Level::INFO) {
             return;
         }
-        if self.log_lines.take(denial.bare_tenant()).is_err() {
+        if self.log_lines.take(denial.bare_tenant(), class).is_err() {
             self.suppressed_log_lines.inc();
             return;
         }

@@ -8,10 +8,10 @@ use axum::body::{Body, HttpBody};
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Json;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use edge::{Explanation, Push, PushBody, SKIP_VALIDATION, TenantHeader, retry_attempt, tenant_of};
 use enforce::DenyReason;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use remote_write::PushCounts;
 use runtime::Fault;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use super::Admin;
 use super::view::BucketJson;
+use crate::admission::Arrival;
 
 const TENANT_HEADER: &str = "x-scope-orgid";
 const RETRY_ATTEMPT: &str = "retry-attempt";
@@ -74,32 +75,52 @@ pub(super) async fn explain(
 ) -> Result<Json<ExplainResponse>, Fault> {
     let (head, body) = request.into_parts();
     // Reserved as for a push without a known tenant.
-    let most = admin.max_request_bytes;
-    let claimed = body.size_hint().upper().and_then(|bytes| usize::try_from(bytes).ok());
-    let Ok(_room) = admin.budget.reserve(None, claimed.unwrap_or(most).min(most)) else {
-        return Err(Fault::unavailable("too much is in flight; try again in a moment"));
+    let arrival = Arrival::begin(&admin.budget, None, 0).map_err(|_| no_room())?;
+    let body = tokio::select! {
+        body = timeout(BODY_TIMEOUT, read_body(body, admin.max_request_bytes, &arrival)) => body,
+        () = arrival.stalls() => return Err(no_room()),
     };
-    let body = timeout(BODY_TIMEOUT, read_body(body, most)).await.map_err(|_| Fault {
+    let body = body.map_err(|_| Fault {
         status: StatusCode::REQUEST_TIMEOUT,
         error: format!("the body did not come within {BODY_TIMEOUT:?}"),
     })??;
-    let push = push_of(&head.headers, body, parameters.items)?;
+    // Slow bodies take no place.
+    let _place = admin.bounds.enter()?;
+    let push = push_of(&head.headers, body, parameters.items, admin.default_tenant.as_ref())?;
     let explanation = admin.pipeline.explain(&push).await;
     let explanation =
         explanation.map_err(|why| Fault::unavailable(format!("nothing can be decided: {}", why.as_str())))?;
     Ok(Json(response(&push, &explanation)))
 }
 
-/// The body, or [`PushBody::Partial`] if it is larger than a push may be.
-async fn read_body(body: Body, most: usize) -> Result<PushBody, Fault> {
-    match Limited::new(body, most).collect().await {
-        Ok(body) => Ok(PushBody::Whole(body.to_bytes())),
-        Err(error) if error.is::<LengthLimitError>() => Ok(PushBody::Partial),
-        Err(error) => Err(Fault::bad_request(format!("the body cannot be read: {error}"))),
-    }
+fn no_room() -> Fault {
+    Fault::unavailable("too much is in flight; try again in a moment")
 }
 
-fn push_of(headers: &HeaderMap, body: PushBody, items: Option<u64>) -> Result<Push, Fault> {
+/// The body, or [`PushBody::Partial`] if it is larger than a push may be.
+async fn read_body(mut body: Body, most: usize, arrival: &Arrival) -> Result<PushBody, Fault> {
+    let claimed = body.size_hint().upper().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(most);
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Fault::bad_request(format!("the body cannot be read: {error}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if data.len() > most.saturating_sub(read.len()) {
+            arrival.complete();
+            return Ok(PushBody::Partial);
+        }
+        arrival.add(data.len(), claimed.min(most)).map_err(|_| no_room())?;
+        read.extend_from_slice(&data);
+    }
+    arrival.complete();
+    Ok(PushBody::Whole(read.freeze()))
+}
+
+fn push_of(
+    headers: &HeaderMap,
+    body: PushBody,
+    items: Option<u64>,
+    default_tenant: Option<&Bytes>,
+) -> Result<Push, Fault> {
     let bytes = |value: &HeaderValue| Bytes::copy_from_slice(value.as_bytes());
     let body = match (body, items) {
         (PushBody::Whole(body), items) if body.is_empty() => {
@@ -111,7 +132,7 @@ fn push_of(headers: &HeaderMap, body: PushBody, items: Option<u64>) -> Result<Pu
         }
     };
     Ok(Push {
-        tenant: TenantHeader::of(headers.get_all(TENANT_HEADER).iter().map(bytes)),
+        tenant: TenantHeader::of(headers.get_all(TENANT_HEADER).iter().map(bytes)).or_default(default_tenant),
         content_type: headers.get(header::CONTENT_TYPE).map(bytes),
         retry_attempt: headers.get(RETRY_ATTEMPT).map_or(0, |value| retry_attempt(value.as_bytes())),
         skips_validation: SKIP_VALIDATION.iter().any(|name| headers.get_all(*name).iter().any(|value| value == "true")),

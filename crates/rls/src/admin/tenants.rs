@@ -5,14 +5,14 @@
 use std::collections::BTreeSet;
 
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::response::Json;
+use axum::response::{Json, Response};
 use edge::ControlState;
 use limits::Tenant;
 use runtime::{Fault, page_rows};
 use serde::{Deserialize, Serialize};
 
 use super::Admin;
+use super::names::names_after;
 use super::view::{BucketJson, EdgeLimitsJson, Fields, fields};
 
 #[derive(Deserialize)]
@@ -24,7 +24,7 @@ pub(super) struct Page {
 }
 
 #[derive(Serialize)]
-pub(super) struct Tenants {
+struct Tenants {
     tenants: Vec<Row>,
     next: Option<String>,
 }
@@ -58,14 +58,10 @@ pub(super) struct Details {
 pub(super) async fn list(
     State(admin): State<Admin>,
     Query(Page { limit, after }): Query<Page>,
-) -> Result<Json<Tenants>, Fault> {
+) -> Result<Response, Fault> {
     let rows = page_rows(limit)?;
-    // A million tenants take some milliseconds, and decisions must not wait for that.
-    let page = tokio::task::spawn_blocking(move || page(&admin, rows, after.as_deref()));
-    page.await.map(Json).map_err(|error| Fault {
-        status: StatusCode::INTERNAL_SERVER_ERROR,
-        error: format!("the list could not be made: {error}"),
-    })
+    let bounds = admin.bounds.clone();
+    bounds.list(move || page(&admin, rows, after.as_deref())).await
 }
 
 fn page(admin: &Admin, rows: usize, after: Option<&str>) -> Tenants {
@@ -74,11 +70,11 @@ fn page(admin: &Admin, rows: usize, after: Option<&str>) -> Tenants {
     let overridden = control.limits.iter().flat_map(|limits| limits.tenants_after(after)).take(one_more);
     let in_edge_config =
         control.edge.tenants().filter(|(id, _)| after.is_none_or(|after| id.as_str() > after)).take(one_more);
-    let with_bucket = admin.pipeline.enforcer().tenants_after(after, one_more);
+    let with_bucket = admin.names.get(|| admin.pipeline.enforcer().names());
 
     let mut known: BTreeSet<&str> = overridden.map(|(key, _)| key.as_str()).collect();
     known.extend(in_edge_config.map(|(id, _)| id.as_str()));
-    known.extend(with_bucket.iter().map(AsRef::as_ref));
+    known.extend(names_after(&with_bucket, after, one_more));
     let next = known.iter().nth(rows).and(known.iter().nth(rows.saturating_sub(1))).map(|last| (*last).to_owned());
     let tenants = known.into_iter().take(rows).map(|key| row(&control, key)).collect();
     Tenants { tenants, next }

@@ -1,13 +1,19 @@
-//! The body of a gRPC call: its first five bytes, which say how long its message is, and the message without anything after it.
+//! The body of a gRPC call: its first five bytes, which say how long its message is, and the message without anything after it. Room for the
+//! message is reserved as it arrives.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
+use edge::BudgetExceeded;
 use http_body::{Body as HttpBody, Frame};
 use http_body_util::BodyExt;
+use tokio::sync::oneshot;
 use tonic::Status;
 use tonic::body::Body;
+
+use super::arrival::Arrival;
 
 /// The header of a message: a flag (1: compressed) and the length, big endian.
 pub(super) const HEADER_BYTES: usize = 5;
@@ -53,19 +59,37 @@ fn joined(read: &[u8], data: &[u8]) -> Bytes {
 pub(super) struct FirstMessage {
     read: Bytes,
     rest: Body,
+    /// The message with its header.
+    length: usize,
     left: usize,
+    arrival: Arc<Arrival>,
+    /// Gets the reason when there is no room for more. The body then never continues: an error would be the answer of the service.
+    exceeded: Option<oneshot::Sender<BudgetExceeded>>,
 }
 
 impl FirstMessage {
-    pub(super) fn new(start: Start, rest: Body) -> Self {
-        let left = start.message_length().map_or(start.read.len(), |length| length.saturating_add(HEADER_BYTES));
-        Self { read: start.read, rest, left }
+    pub(super) fn new(
+        start: Start,
+        rest: Body,
+        arrival: Arc<Arrival>,
+        exceeded: oneshot::Sender<BudgetExceeded>,
+    ) -> Self {
+        let length = start.message_length().map_or(start.read.len(), |length| length.saturating_add(HEADER_BYTES));
+        Self { read: start.read, rest, length, left: length, arrival, exceeded: Some(exceeded) }
     }
 
-    fn take(&mut self, mut data: Bytes) -> Bytes {
+    /// The part of `data` that belongs to the message; `None` if there is no room for it.
+    fn take(&mut self, mut data: Bytes) -> Option<Bytes> {
         data.truncate(self.left);
         self.left = self.left.saturating_sub(data.len());
-        data
+        match self.arrival.add(data.len(), self.length) {
+            Ok(()) => Some(data),
+            Err(which) => {
+                // Without a receiver the call has ended.
+                let _ = self.exceeded.take().map(|exceeded| exceeded.send(which));
+                None
+            }
+        }
     }
 }
 
@@ -74,12 +98,22 @@ impl HttpBody for FirstMessage {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if !self.read.is_empty() {
-            let read = std::mem::take(&mut self.read);
-            return Poll::Ready(Some(Ok(Frame::data(self.take(read)))));
+        if self.exceeded.is_none() {
+            return Poll::Pending;
         }
-        let frame = ready!(Pin::new(&mut self.rest).poll_frame(context));
-        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(|data| self.take(data)))))
+        let read = std::mem::take(&mut self.read);
+        let frame = if read.is_empty() {
+            match ready!(Pin::new(&mut self.rest).poll_frame(context)) {
+                Some(Ok(frame)) => frame,
+                ended => return Poll::Ready(ended),
+            }
+        } else {
+            Frame::data(read)
+        };
+        match frame.into_data() {
+            Ok(data) => self.take(data).map_or(Poll::Pending, |data| Poll::Ready(Some(Ok(Frame::data(data))))),
+            Err(trailers) => Poll::Ready(Some(Ok(trailers))),
+        }
     }
 }
 
@@ -87,9 +121,14 @@ impl HttpBody for FirstMessage {
 mod tests {
     use std::convert::Infallible;
 
+    use edge::Budget;
     use http_body_util::StreamBody;
 
     use super::*;
+
+    fn arrival(budget: usize) -> Arc<Arrival> {
+        Arc::new(Arrival::begin(&Budget::new(budget), None, 0).unwrap())
+    }
 
     /// What is known of a body that comes in these frames, and what the service gets of it.
     #[track_caller]
@@ -100,7 +139,9 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (found, collected) = runtime.block_on(async {
             let start = Start::read(&mut body).await.unwrap();
-            (start.message_length(), FirstMessage::new(start, body).collect().await.unwrap().to_bytes())
+            let length = start.message_length();
+            let message = FirstMessage::new(start, body, arrival(1 << 20), oneshot::channel().0);
+            (length, message.collect().await.unwrap().to_bytes())
         });
         assert_eq!((found, &collected[..]), (length, passed_on));
     }
@@ -125,5 +166,23 @@ mod tests {
     fn a_body_without_a_message_is_left_to_the_service() {
         check(&[], None, b"");
         check(&[b"\0\0", b"\0"], None, b"\0\0\0");
+    }
+
+    #[tokio::test]
+    async fn a_message_without_room_ends_with_its_reason() {
+        let header = Bytes::from_static(b"\0\0\x01\0\0");
+        let frames = [header, Bytes::from(vec![1; 20_000])].map(|data| Ok::<_, Infallible>(Frame::data(data)));
+        let mut body = Body::new(StreamBody::new(tokio_stream::iter(frames)));
+        let start = Start::read(&mut body).await.unwrap();
+        let budget = Budget::new(256 << 10);
+        let _others = budget.reserve(None, 50_000).unwrap();
+        let arrival = Arc::new(Arrival::begin(&budget, None, 0).unwrap());
+        let (exceeded, over) = oneshot::channel();
+        let message = FirstMessage::new(start, body, arrival, exceeded);
+        tokio::select! {
+            biased;
+            _ = message.collect() => unreachable!("it never ends"),
+            which = over => assert_eq!(which, Ok(BudgetExceeded::Tenant)),
+        }
     }
 }

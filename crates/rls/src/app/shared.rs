@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use bytes::Bytes;
 use edge::{BodyPolicy, Budget, Clock, ControlHandle, ControlWriter, DecodePool, Pipeline, Recorder};
 use limits::{LoadedLimits, Problem};
 use limits_source::{HaTrackerFeed, LimitsFeed, LoadedEdgeConfig, Source, SourceExtras};
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::evict_idle;
 use super::sources::ControlSources;
 use crate::Config;
-use crate::admin::Admin;
+use crate::admin::{Admin, RequestBounds};
 use crate::metrics::{Metrics, ReadAtScrape};
 
 pub(super) struct Shared {
@@ -26,6 +27,7 @@ pub(super) struct Shared {
     pub(super) recorder: Recorder,
     pub(super) metrics: Metrics,
     pub(super) readiness: Readiness,
+    pub(super) default_tenant: Option<Bytes>,
 }
 
 impl Shared {
@@ -40,16 +42,19 @@ impl Shared {
             DecodePool::start(bodies.limits, config.decode_threads).context("decoding threads cannot be started")?;
         let pipeline = Arc::new(Pipeline::new(control.clone(), config.policy, Some(pool), Clock::start()));
         let (budget, readiness) = (Budget::new(config.max_in_flight_bytes), Readiness::default());
-        Ok(Self { pipeline, control, bodies, budget, recorder, metrics, readiness })
+        let default_tenant = config.default_tenant.clone();
+        Ok(Self { pipeline, control, bodies, budget, recorder, metrics, readiness, default_tenant })
     }
 
     /// Applies what the sources have loaded, and starts the tasks that apply their changes and that evict idle tenants.
     pub(super) async fn follow(&self, mut sources: ControlSources, mut writer: ControlWriter, stop: CancellationToken) {
         let (metrics, readiness, pipeline) = (self.metrics.clone(), self.readiness.clone(), Arc::clone(&self.pipeline));
+        let recorder = self.recorder.clone();
         let limits_changed = move |loaded: &LoadedLimits| {
             metrics.set_limits(loaded);
             if let Some(limits) = &loaded.limits {
                 pipeline.enforcer().reserve_places_for(Arc::clone(limits));
+                recorder.put_limits(Arc::clone(limits));
                 readiness.set_ready();
             }
         };
@@ -76,6 +81,9 @@ impl Shared {
             logs,
             budget: Arc::clone(&self.budget),
             max_request_bytes: self.bodies.max_request_bytes,
+            default_tenant: self.default_tenant.clone(),
+            bounds: RequestBounds::default(),
+            names: Arc::default(),
         }
     }
 

@@ -128,7 +128,7 @@ async fn the_edge_decides_as_a_recorded_mimir_did() {
             if step["method"] != "POST" || step["path"] != "/api/v1/push" {
                 continue;
             }
-            let push = push_from(check_request(step));
+            let push = push_from(check_request(step), None);
             let verdict = pipeline.decide(&push).await.unwrap();
             let given = refusal(check_response(&verdict, None, push.retry_attempt, 0.5));
             played += 1;

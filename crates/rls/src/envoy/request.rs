@@ -16,7 +16,8 @@ const PARTIAL_BODY: &str = "x-envoy-auth-partial-body";
 /// The context extension of a route whose ext_authz filter sends no bodies.
 const BODY_EXTENSION: (&str, &str) = ("body", "withheld");
 
-pub(crate) fn push_from(request: CheckRequest) -> Push {
+/// A push without a tenant is one of the default tenant, if there is one.
+pub(crate) fn push_from(request: CheckRequest, default_tenant: Option<&Bytes>) -> Push {
     let attributes = request.attributes.unwrap_or_default();
     let (name, value) = BODY_EXTENSION;
     let not_sent = attributes.context_extensions.get(name).is_some_and(|set| set == value);
@@ -24,7 +25,7 @@ pub(crate) fn push_from(request: CheckRequest) -> Push {
     let body = std::mem::take(&mut http.raw_body);
     let headers = Headers::of(http);
     Push {
-        tenant: TenantHeader::of(headers.all(TENANT_HEADER).cloned()),
+        tenant: TenantHeader::of(headers.all(TENANT_HEADER).cloned()).or_default(default_tenant),
         content_type: headers.first(CONTENT_TYPE),
         retry_attempt: headers.first(RETRY_ATTEMPT).map_or(0, |value| retry_attempt(&value)),
         skips_validation: SKIP_VALIDATION.iter().any(|name| headers.all(name).any(|value| value == "true")),
@@ -77,6 +78,10 @@ mod tests {
 
     use super::*;
 
+    fn read(request: CheckRequest) -> Push {
+        push_from(request, None)
+    }
+
     fn raw(lines: &[(&str, &[u8])]) -> CheckRequest {
         let headers = lines.iter().map(|(key, value)| HeaderValue {
             key: (*key).to_owned(),
@@ -97,18 +102,21 @@ mod tests {
 
     #[test]
     fn an_empty_request_has_no_tenant() {
-        let push = push_from(CheckRequest { attributes: None });
+        let push = read(CheckRequest { attributes: None });
         assert_eq!(push.tenant, TenantHeader::Absent);
         assert_eq!(push.body, PushBody::Whole(Bytes::new()));
+        let default = Bytes::from_static(b"anonymous");
+        let push = push_from(CheckRequest { attributes: None }, Some(&default));
+        assert_eq!(push.tenant, TenantHeader::Once(default));
     }
 
     #[test]
     fn raw_headers_keep_every_byte_and_every_line() {
-        let once = push_from(raw(&[("x-scope-orgid", b"a\xff")]));
+        let once = read(raw(&[("x-scope-orgid", b"a\xff")]));
         assert_eq!(once.tenant, TenantHeader::Once(Bytes::from_static(b"a\xff")));
-        let twice = push_from(raw(&[("x-scope-orgid", b"a"), ("x-scope-orgid", b"a")]));
+        let twice = read(raw(&[("x-scope-orgid", b"a"), ("x-scope-orgid", b"a")]));
         assert_eq!(twice.tenant, TenantHeader::Repeated);
-        let empty = push_from(raw(&[("x-scope-orgid", b"")]));
+        let empty = read(raw(&[("x-scope-orgid", b"")]));
         assert_eq!(empty.tenant, TenantHeader::Once(Bytes::new()));
     }
 
@@ -118,24 +126,24 @@ mod tests {
             ("x-scope-orgid".to_owned(), Bytes::from_static(b"a,b")),
             ("content-type".to_owned(), Bytes::from_static(b"text/plain")),
         ]);
-        let push = push_from(check(HttpRequest { headers, ..HttpRequest::default() }));
+        let push = read(check(HttpRequest { headers, ..HttpRequest::default() }));
         assert_eq!(push.tenant, TenantHeader::Once(Bytes::from_static(b"a,b")));
         assert_eq!(push.content_type, Some(Bytes::from_static(b"text/plain")));
     }
 
     #[test]
     fn a_client_cannot_pass_off_a_partial_body_as_whole() {
-        let push = push_from(raw(&[(PARTIAL_BODY, b"false"), (PARTIAL_BODY, b"true")]));
+        let push = read(raw(&[(PARTIAL_BODY, b"false"), (PARTIAL_BODY, b"true")]));
         assert_eq!(push.body, PushBody::Partial);
     }
 
     #[test]
     fn only_the_operator_stops_sending_bodies() {
         let mut request = raw(&[("body", b"withheld")]);
-        assert_eq!(push_from(request.clone()).body, PushBody::Whole(Bytes::from_static(b"body")));
+        assert_eq!(read(request.clone()).body, PushBody::Whole(Bytes::from_static(b"body")));
         let extensions = &mut request.attributes.as_mut().unwrap().context_extensions;
         extensions.insert("body".to_owned(), "withheld".to_owned());
-        assert_eq!(push_from(request).body, PushBody::NotSent { bytes: None });
+        assert_eq!(read(request).body, PushBody::NotSent { bytes: None });
     }
 
     #[test]
@@ -144,7 +152,7 @@ mod tests {
             let mut request = raw(&[(CONTENT_LENGTH, length.as_bytes())]);
             let extensions = &mut request.attributes.as_mut().unwrap().context_extensions;
             extensions.insert("body".to_owned(), "withheld".to_owned());
-            assert_eq!(push_from(request).body, PushBody::NotSent { bytes }, "{length}");
+            assert_eq!(read(request).body, PushBody::NotSent { bytes }, "{length}");
         }
     }
 
@@ -156,14 +164,14 @@ mod tests {
             ("x-mimir-skiplabelcountvalidation", "1", false),
             ("retry-attempt", "true", false),
         ] {
-            assert_eq!(push_from(raw(&[(name, value.as_bytes())])).skips_validation, expected, "{name}: {value}");
+            assert_eq!(read(raw(&[(name, value.as_bytes())])).skips_validation, expected, "{name}: {value}");
         }
     }
 
     #[test]
     fn retry_attempts_that_are_no_number_count_as_the_first() {
-        assert_eq!(push_from(raw(&[("retry-attempt", b"3")])).retry_attempt, 3);
-        assert_eq!(push_from(raw(&[("retry-attempt", b"-3")])).retry_attempt, 0);
-        assert_eq!(push_from(raw(&[("retry-attempt", b"x")])).retry_attempt, 0);
+        assert_eq!(read(raw(&[("retry-attempt", b"3")])).retry_attempt, 3);
+        assert_eq!(read(raw(&[("retry-attempt", b"-3")])).retry_attempt, 0);
+        assert_eq!(read(raw(&[("retry-attempt", b"x")])).retry_attempt, 0);
     }
 }

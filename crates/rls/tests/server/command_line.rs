@@ -71,6 +71,15 @@ fn bad_usage_ends_with_64_and_names_the_flag() {
         "--feed-tls-ca /nowhere/ca cannot be read",
     );
     refuses(&["--limits", "feed:http://a:1", "--feed-tls-ca", "y"], "--feed-tls-ca is for a feed with https");
+    for (tenant, says) in
+        [("", "no org id"), ("a|b", "--default-tenant"), ("a/b", "--default-tenant"), ("a|a", "one tenant")]
+    {
+        refuses(&["--limits", "file:x", "--default-tenant", tenant], says);
+    }
+    refuses(
+        &["--limits", "file:x", "--default-tenant", "a", "--charge-samples-in", "rate-limit"],
+        "--default-tenant needs --charge-samples-in check",
+    );
     refuses(&["--limits", "file:x", "--no-such-flag"], "--no-such-flag");
 }
 

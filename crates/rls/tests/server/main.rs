@@ -5,6 +5,7 @@ mod bodies_not_decoded;
 mod check;
 mod command_line;
 mod contract;
+mod default_tenant;
 mod feed;
 mod ha_tracker;
 mod life;

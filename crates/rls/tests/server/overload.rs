@@ -20,7 +20,9 @@ const LIMITS: &str = "watched.ingestion_rate: lots\nothers.ingestion_rate: 1\n";
 const FLAGS: [&str; 2] = ["--max-request-bytes=1MiB", "--max-in-flight-bytes=8MiB"];
 const LARGEST: u32 = 2 << 20;
 /// Fits a share once, beside the headers of its call.
-const MOST: u32 = LARGEST - 4096;
+const MOST: u32 = LARGEST - 8192;
+/// So much of a message has to arrive until all of the largest is reserved.
+static HALF: [u8; 1 << 20] = [0; 1 << 20];
 
 /// A connection of its own, whose calls can stop anywhere.
 struct Peer {
@@ -114,10 +116,10 @@ async fn only_a_tenant_over_its_share_is_denied() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &FLAGS).await?;
     assert_eq!(metric(&server, "rls_in_flight_bytes_limit ").await?, 8 << 20);
     let mut peer = Peer::of(&server).await?;
-    let first = peer.announce(&server, "team-a", MOST, b"").await?;
+    let first = peer.announce(&server, "team-a", MOST, &HALF).await?;
     reserved(&server, MOST.into()).await?;
     for spelling in ["team-a", "team-a|team-a", "team-a:k=v"] {
-        let refused = peer.announce(&server, spelling, MOST, b"x").await?.answer().await?;
+        let refused = peer.announce(&server, spelling, MOST, &HALF).await?.answer().await?;
         overloaded(&refused, "the tenant's share of 2097152 bytes");
     }
     overloaded(&push(&server, "team-a", vec![0; 8192]).await?, "the tenant's share");
@@ -135,13 +137,13 @@ async fn only_a_tenant_over_its_share_is_denied() -> anyhow::Result<()> {
 async fn calls_whose_tenant_is_not_known_share_one_share() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &FLAGS).await?;
     let mut peer = Peer::of(&server).await?;
-    let _first = peer.announce(&server, "", MOST, b"").await?;
+    let _first = peer.announce(&server, "", MOST, &HALF).await?;
     reserved(&server, MOST.into()).await?;
     for tenant in ["", "a,b", "a|b", ".."] {
-        overloaded(&peer.announce(&server, tenant, MOST, b"").await?.answer().await?, "the tenant's share");
+        overloaded(&peer.announce(&server, tenant, MOST, &HALF).await?.answer().await?, "the tenant's share");
     }
     let twice = call_headers(&server).header("x-scope-orgid", "a").header("x-scope-orgid", "a");
-    overloaded(&peer.start(twice, MOST, b"").await?.answer().await?, "the tenant's share");
+    overloaded(&peer.start(twice, MOST, &HALF).await?.answer().await?, "the tenant's share");
     assert_eq!(push(&server, "team-a", one()).await?.status, 200);
     Ok(())
 }
@@ -152,7 +154,7 @@ async fn a_full_edge_refuses_everybody() -> anyhow::Result<()> {
     let mut peer = Peer::of(&server).await?;
     let mut calls = Vec::new();
     for tenant in ["a", "b", "c", "d"] {
-        calls.push(peer.announce(&server, tenant, LARGEST, b"").await?);
+        calls.push(peer.announce(&server, tenant, LARGEST, &HALF).await?);
     }
     reserved(&server, 4 * u64::from(MOST)).await?;
     overloaded(&push(&server, "e", one()).await?, "fills its 8388608 bytes");
@@ -169,8 +171,8 @@ async fn what_is_reserved_comes_back_however_a_call_ends() -> anyhow::Result<()>
         assert_eq!(push(&server, "answered", vec![0xff; 1 << 20]).await?.status, 400);
         nothing_reserved(&server).await?;
         let mut peer = Peer::of(&server).await?;
-        let mut reset = peer.announce(&server, "reset", MOST, b"abc").await?;
-        let cut = peer.announce(&server, "cut", MOST, b"abc").await?;
+        let mut reset = peer.announce(&server, "reset", MOST, &HALF).await?;
+        let cut = peer.announce(&server, "cut", MOST, &HALF).await?;
         reserved(&server, 2 * u64::from(MOST)).await?;
         reset.body.send_reset(h2::Reason::CANCEL);
         until("the reset call is forgotten", || async {
@@ -205,7 +207,7 @@ async fn a_message_over_the_largest_is_answered_before_it_came() -> anyhow::Resu
 async fn in_shadow_it_is_only_counted() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &FLAGS).await?;
     let mut peer = Peer::of(&server).await?;
-    let _first = peer.announce(&server, "watched", MOST, b"").await?;
+    let _first = peer.announce(&server, "watched", MOST, &HALF).await?;
     reserved(&server, MOST.into()).await?;
     assert_eq!(push(&server, "watched", vec![0; 1 << 20]).await?.status, 200);
     assert_eq!(peer.announce(&server, "watched", LARGEST + 1, b"").await?.answer().await?.status, 200);
@@ -213,6 +215,35 @@ async fn in_shadow_it_is_only_counted() -> anyhow::Result<()> {
         let line = format!(r#"rls_decisions_total{{decision="deny",mode="shadow",reason="{reason}"}} "#);
         assert_eq!(metric(&server, &line).await?, 1, "{reason}");
     }
+    Ok(())
+}
+
+/// 2,000 claims of the largest message, five bytes each: 100 KB that once reserved 2,000 times 2 MiB.
+#[tokio::test]
+async fn lengths_that_are_only_claimed_reserve_no_message() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &["--max-request-bytes=16MiB", "--max-in-flight-bytes=256MiB"]).await?;
+    let (mut peer, mut claims) = (Peer::of(&server).await?, Vec::new());
+    for claim in 0..2_000 {
+        claims.push(peer.announce(&server, &format!("claims-{}", claim % 4), 16 << 20, b"").await?);
+    }
+    reserved(&server, 2_000 * 4096).await?;
+    let bytes = metric(&server, "rls_in_flight_bytes ").await?;
+    assert!(bytes < 2_000 * 5_000, "{bytes} bytes");
+    assert_eq!(push(&server, "claims-0", vec![0xff; 12 << 20]).await?.status, 400, "it is read");
+    assert_eq!(push(&server, "other", one()).await?.status, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stalled_message_gives_way_to_others_of_its_tenant() -> anyhow::Result<()> {
+    let server = Server::start(LIMITS, &FLAGS).await?;
+    let mut peer = Peer::of(&server).await?;
+    let stalled = peer.announce(&server, "team-a", MOST, &HALF).await?;
+    reserved(&server, MOST.into()).await?;
+    overloaded(&push(&server, "team-a", vec![0; 8192]).await?, "the tenant's share");
+    overloaded(&stalled.answer().await?, "came too slowly");
+    nothing_reserved(&server).await?;
+    assert_eq!(push(&server, "team-a", one()).await?.status, 200);
     Ok(())
 }
 

@@ -16,12 +16,17 @@ use prometheus::{IntCounter, Registry, register_int_counter_vec_with_registry, r
 
 use super::allowance::{Allowance, Exceeded, Rate};
 use super::records::Line;
+use crate::record::known::{PerClass, TenantClass};
 use output::Output;
 
 /// With the longest texts the queue takes about 12 MB.
 const QUEUED_LINES: usize = 8_192;
 const LINES_PER_TENANT: Rate = Rate { per_second: 10, burst: 100 };
-const LINES_TOTAL: Rate = Rate { per_second: 2_000, burst: 4_000 };
+const LINES_TOGETHER: PerClass<Rate> = PerClass {
+    overridden: Rate { per_second: 2_000, burst: 4_000 },
+    allowed: Rate { per_second: 2_000, burst: 4_000 },
+    unknown: Rate { per_second: 100, burst: 1_000 },
+};
 /// How long the process waits at its end for queued lines.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -47,6 +52,7 @@ pub(super) struct AuditCounters {
     written: IntCounter,
     tenant_rate: IntCounter,
     global_rate: IntCounter,
+    unknown_tenants: IntCounter,
     queue_full: IntCounter,
     write_error: IntCounter,
 }
@@ -62,6 +68,7 @@ impl AuditCounters {
             written,
             tenant_rate: cause("tenant_rate")?,
             global_rate: cause("global_rate")?,
+            unknown_tenants: cause("unknown_tenants")?,
             queue_full: cause("queue_full")?,
             write_error: cause("write_error")?,
         })
@@ -97,17 +104,18 @@ impl AuditLog {
         Ok(Self {
             queue: ArcSwapOption::from_pointee(queue),
             ended: Mutex::new(Some(ended)),
-            allowance: Allowance::new(LINES_PER_TENANT, LINES_TOTAL),
+            allowance: Allowance::new(LINES_PER_TENANT, LINES_TOGETHER),
             counters,
         })
     }
 
-    /// Queues one line, or counts it as dropped.
-    pub(super) fn record(&self, line: Line) {
-        match self.allowance.take(line.bare_tenant()) {
+    /// Queues one line about a tenant of this class, or counts it as dropped.
+    pub(super) fn record(&self, line: Line, class: TenantClass) {
+        match self.allowance.take(line.bare_tenant(), class) {
             Ok(()) => self.enqueue(line),
             Err(Exceeded::Tenant) => self.counters.tenant_rate.inc(),
             Err(Exceeded::Global) => self.counters.global_rate.inc(),
+            Err(Exceeded::UnknownTenants) => self.counters.unknown_tenants.inc(),
         }
     }
 

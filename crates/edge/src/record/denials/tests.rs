@@ -51,7 +51,7 @@ fn a_denial_is_recent_audited_and_logged() {
     let (folder, registry) = (tempfile::tempdir().unwrap(), Registry::new());
     let path = folder.path().join("audit");
     let denials = Denials::new(Some(path.clone().into()), &registry).unwrap();
-    let log = logged(tracing::Level::INFO, || denials.record(denied_push("team-a")));
+    let log = logged(tracing::Level::INFO, || denials.record(denied_push("team-a"), TenantClass::Allowed));
     denials.finish();
 
     let last = denials.recent(None, Some("team-a"), 10);
@@ -67,7 +67,7 @@ fn a_denial_is_recent_audited_and_logged() {
 fn log_lines_mark_shadow_denials_and_omit_unknown_tenants() {
     let denials = denials();
     let log = logged(tracing::Level::INFO, || {
-        denials.record(record(None, Mode::Shadow));
+        denials.record(record(None, Mode::Shadow), TenantClass::Unknown);
     });
     assert!(log.contains("push would be denied reason=") && log.contains(r#"mode="shadow""#), "{log}");
 }
@@ -75,7 +75,9 @@ fn log_lines_mark_shadow_denials_and_omit_unknown_tenants() {
 #[test]
 fn a_tenant_cannot_write_log_lines_of_its_own() {
     let denials = denials();
-    let log = logged(tracing::Level::INFO, || denials.record(denied_push("a\n2026 ERROR everything is lost\x1b[31m")));
+    let log = logged(tracing::Level::INFO, || {
+        denials.record(denied_push("a\n2026 ERROR everything is lost\x1b[31m"), TenantClass::Unknown)
+    });
     assert_eq!(log.lines().count(), 1, "{log}");
     assert!(!log.contains('\x1b'), "{log}");
 }
@@ -86,9 +88,9 @@ fn a_denial_storm_gets_few_log_lines() {
     let denials = denials();
     let log = logged(tracing::Level::INFO, || {
         for _ in 0..500 {
-            denials.record(denied_push("storm"));
+            denials.record(denied_push("storm"), TenantClass::Allowed);
         }
-        denials.record(denied_push("calm"));
+        denials.record(denied_push("calm"), TenantClass::Allowed);
     });
     let lines = log.lines().count() as u64;
     // 5 at once and one a second for as long as the loop takes, and the calm one's.
@@ -102,7 +104,8 @@ fn a_denial_storm_gets_few_log_lines() {
 #[test]
 fn log_lines_that_nobody_wants_are_not_counted_as_suppressed() {
     let denials = denials();
-    let log = logged(tracing::Level::WARN, || (0..10).for_each(|_| denials.record(denied_push("a"))));
+    let log =
+        logged(tracing::Level::WARN, || (0..10).for_each(|_| denials.record(denied_push("a"), TenantClass::Allowed)));
     assert_eq!((log.as_str(), denials.suppressed_log_lines.get()), ("", 0));
 }
 
@@ -116,6 +119,7 @@ fn metrics_exist_from_start_and_unopenable_audit_logs_fail() {
         "rls_audit_written_total 0",
         r#"rls_audit_dropped_total{cause="tenant_rate"} 0"#,
         r#"rls_audit_dropped_total{cause="global_rate"} 0"#,
+        r#"rls_audit_dropped_total{cause="unknown_tenants"} 0"#,
         r#"rls_audit_dropped_total{cause="queue_full"} 0"#,
         r#"rls_audit_dropped_total{cause="write_error"} 0"#,
         "rls_denial_logs_suppressed_total 0",

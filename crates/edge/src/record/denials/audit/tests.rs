@@ -92,17 +92,37 @@ fn a_storming_tenant_gets_only_its_share() {
     let counters = counters();
     let log = AuditLog::write_to(Output::to(io::sink(), counters.clone()), counters.clone()).unwrap();
     for spelling in 0..2_000 {
-        log.record(line(&format!("storm:k={}", spelling % 10)));
+        log.record(line(&format!("storm:k={}", spelling % 10)), TenantClass::Allowed);
     }
     // 100 at once and 10 a second, for as long as the loop takes.
     let dropped = counters.tenant_rate.get();
     assert!((1_700..=1_900).contains(&dropped), "{dropped}");
     for tenant in 0..6_000 {
-        log.record(line(&format!("t{tenant}")));
+        log.record(line(&format!("t{tenant}")), TenantClass::Allowed);
     }
     assert_eq!(counters.tenant_rate.get() / 1_000, 1, "tenants with one denial each are not held back");
-    log.finish();
+    log.finish_within(Duration::from_secs(60));
     let all = counters.written.get() + counters.tenant_rate.get() + counters.global_rate.get();
     assert_eq!(all + counters.queue_full.get(), 8_000);
     assert!(counters.written.get() >= 4_000 - counters.queue_full.get());
+}
+
+/// 10,000 names are the flood that once took the lines of all tenants.
+#[test]
+fn invented_tenants_cost_known_tenants_no_line() {
+    let counters = counters();
+    let log = AuditLog::write_to(Output::to(io::sink(), counters.clone()), counters.clone()).unwrap();
+    for round in 0..10_000 {
+        log.record(line(&format!("invented-{round}")), TenantClass::Unknown);
+        if round % 100 == 0 {
+            log.record(line("known"), TenantClass::Allowed);
+            log.record(line("named"), TenantClass::Overridden);
+        }
+    }
+    log.finish_within(Duration::from_secs(60));
+    assert_eq!((counters.tenant_rate.get(), counters.global_rate.get(), counters.queue_full.get()), (0, 0, 0));
+    // 1,000 at once and 100 a second, for as long as the loop takes.
+    let dropped = counters.unknown_tenants.get();
+    assert!((8_000..=9_000).contains(&dropped), "{dropped}");
+    assert_eq!(counters.written.get(), 10_200 - dropped);
 }
