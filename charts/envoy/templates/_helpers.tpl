@@ -98,17 +98,71 @@ huge pushes allowed and all places taken, Envoy also needs the room between maxH
 
 {{- /* Bounds on the number of pushes, by Content-Length. Few pushes have more than 16 MB. One bound computed for the largest size would deny ordinary
 large pushes; one computed for 16 MB would let a client with the largest pushes exceed the pod's memory. */ -}}
-{{- define "envoy.boundedPushes" -}}
+{{- define "envoy.completePushes" -}}
 {{- $heap := .Values.limits.maxHeapBytes -}}
 {{- $largest := include "envoy.maxRequestBytes" . | int64 -}}
 - name: large_pushes
-  below: "[0-9]{1,6}"
+  size: "[0-9]{7,}"
   places: {{ .Values.limits.maxLargePushes | default (include "envoy.places" (dict "heap" $heap "bytes" (min 16777216 $largest))) | int64 }}
 {{- if gt $largest 16777216 }}
 - name: huge_pushes
-  below: "[0-9]{1,7}|1[0-5][0-9]{6}"
+  size: "1[6-9][0-9]{6}|[2-9][0-9]{7}|[0-9]{9,}"
   places: {{ include "envoy.places" (dict "heap" $heap "bytes" $largest) }}
 {{- end }}
+{{- end -}}
+
+{{- /* Envoy holds a push once while it receives it, and 3 to 4 times when it is complete. So twice as many fit as complete ones, half of them of one client. A
+push without a Content-Length counts in the bounds of its size only once it is complete. */ -}}
+{{- define "envoy.receivedPushes" -}}
+- name: uploads
+  size: ""
+  client: {{ .Values.limits.maxUploads | int64 }}
+  total: {{ mul 2 (.Values.limits.maxUploads | int64) }}
+{{- range include "envoy.completePushes" . | fromYamlArray }}
+- name: {{ .name | replace "pushes" "uploads" }}
+  size: {{ .size | quote }}
+  client: {{ .places | int64 }}
+  total: {{ mul 2 (.places | int64) }}
+{{- end }}
+{{- end -}}
+
+{{- /* Matches a POST whose Content-Length has this form; of any length without a form. */ -}}
+{{- define "envoy.pushesOfSize" -}}
+{{- if . -}}
+and_matcher:
+  predicate:
+  - single_predicate:
+      input: { name: method, typed_config: { "@type": type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput, header_name: ":method" } }
+      value_match: { exact: POST }
+  - single_predicate:
+      input: { name: length, typed_config: { "@type": type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput, header_name: content-length } }
+      value_match: { safe_regex: { google_re2: {}, regex: {{ . | quote }} } }
+{{- else -}}
+single_predicate:
+  input: { name: method, typed_config: { "@type": type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput, header_name: ":method" } }
+  value_match: { exact: POST }
+{{- end -}}
+{{- end -}}
+
+{{- /* Matches if the class of the client's address, of 16, is at least this one. */ -}}
+{{- define "envoy.addressAtLeast" -}}
+single_predicate:
+  input: { name: address, typed_config: { "@type": type.googleapis.com/envoy.extensions.matching.common_inputs.network.v3.SourceIPInput } }
+  custom_match: { name: class, typed_config: { "@type": type.googleapis.com/envoy.extensions.matching.input_matchers.consistent_hashing.v3.ConsistentHashing, modulo: 16, threshold: {{ . }} } }
+{{- end -}}
+
+{{- /* An action that lets so many requests pass at once. A gradient controller with equal minimum and maximum is a fixed bound. */ -}}
+{{- define "envoy.bound" -}}
+name: bound
+typed_config:
+  "@type": type.googleapis.com/envoy.extensions.filters.http.composite.v3.ExecuteFilterAction
+  typed_config:
+    name: envoy.filters.http.adaptive_concurrency
+    typed_config:
+      "@type": type.googleapis.com/envoy.extensions.filters.http.adaptive_concurrency.v3.AdaptiveConcurrency
+      gradient_controller_config:
+        concurrency_limit_params: { max_concurrency_limit: {{ . | int64 }}, concurrency_update_interval: 60s }
+        min_rtt_calc_params: { fixed_value: 60s, min_concurrency: {{ . | int64 }} }
 {{- end -}}
 
 {{- /* The per-route settings of a push that mimir-rls checks. */ -}}
@@ -148,4 +202,34 @@ envoy.filters.http.ext_authz:
   "@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute
   check_settings: { context_extensions: { body: withheld } }
 {{- end }}
+{{- end -}}
+
+{{- /* Envoy's own answers say what happened and what to do. The first match counts. mimir-rls's denials match none of them. */ -}}
+{{- define "envoy.localReplies" -}}
+local_reply_config:
+  mappers:
+  {{- range list
+    (dict "reason" "body_too_large" "if" "response.code_details == 'request_payload_too_large'" "text" (printf "the push has more than %s bytes as sent, the most that the edge takes (chart value limits.maxRequestBytes). Its samples are lost: clients do not retry 413. Send smaller batches (Prometheus: max_samples_per_send), or raise the limit in the charts envoy and mimir-rls (err-edge-max-request-bytes)" (include "envoy.maxRequestBytes" .)))
+    (dict "reason" "upload_too_slow" "if" "response.code_details == 'request_overall_timeout'" "status" 503 "after" 5 "text" "the push did not arrive within 30 s, and nothing of it was ingested: send it again. Check the client's network, or send smaller batches (err-edge-upload-too-slow)")
+    (dict "reason" "not_checked" "if" "response.code_details == 'ext_authz_error'" "after" 1 "text" "mimir-rls did not decide on the push in time, and nothing of it was ingested: send it again. Operators: see the alerts RLSUnreachable and ChecksFail (err-edge-not-checked)")
+    (dict "reason" "envoy_overloaded" "if" "response.code_details in ['reached_concurrency_limit', 'overload']" "after" 5 "text" "the edge has too many pushes at once, and nothing of this one was ingested: send it again. Operators: add replicas of Envoy, or raise its limits (err-edge-envoy-overloaded)")
+    (dict "reason" "mimir_timeout" "if" "response.code_details in ['response_timeout', 'upstream_response_timeout', 'upstream_per_try_timeout']" "text" (printf "Mimir did not answer within %v s. It may have ingested the push: sending it again is safe. Operators: see the alert MimirTakesNoPushes (err-edge-mimir-timeout)" .Values.mimir.timeoutSeconds))
+    (dict "reason" "mimir_unreachable" "if" "response.code_details == 'no_healthy_upstream' || response.code_details.startsWith('upstream_reset_before_response_started')" "after" 1 "text" "Mimir's distributors do not answer: send the push again. Operators: see the alert MimirTakesNoPushes (err-edge-mimir-unreachable)")
+  }}
+  - filter:
+      extension_filter:
+        name: envoy.access_loggers.extension_filters.cel
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter
+          expression: {{ .if | quote }}
+    {{- with .status }}
+    status_code: {{ . }}
+    {{- end }}
+    body: { inline_string: {{ printf "%s\n" .text | quote }} }
+    headers_to_add:
+    - { header: { key: x-mimir-edge-reason, value: {{ .reason }} }, append_action: OVERWRITE_IF_EXISTS_OR_ADD }
+    {{- with .after }}
+    - { header: { key: retry-after, value: "{{ . }}" }, append_action: OVERWRITE_IF_EXISTS_OR_ADD }
+    {{- end }}
+  {{- end }}
 {{- end -}}

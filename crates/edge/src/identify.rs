@@ -12,14 +12,14 @@ use crate::verdict::{AllowReason, Undecided};
 /// Reads the tenant's header by Mimir's rules.
 ///
 /// # Errors
-/// Mimir's denial of a header without a valid tenant, or the edge's of a header sent twice.
+/// Mimir's denial of a header without a valid tenant, or the edge's of a header sent with different values.
 pub fn tenant_of(header: &TenantHeader) -> Result<Tenant<'_>, Denial> {
     let value = match header {
         TenantHeader::Absent => None,
         TenantHeader::Once(value) => Some(value.as_ref()),
         TenantHeader::Repeated => {
-            let message =
-                "the X-Scope-OrgID header was sent more than once; send it once (err-edge-tenant-header-repeated)";
+            let message = "the X-Scope-OrgID header was sent more than once, with different values; send it once \
+                           (err-edge-tenant-header-repeated)";
             return Err(Denial::new(DenyReason::TenantHeaderRepeated, message.to_owned()));
         }
     };

@@ -21,24 +21,24 @@ pub struct Push {
     pub body: PushBody,
 }
 
-/// How often the tenant's header was sent.
+/// The tenant's header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TenantHeader {
     /// Never.
     Absent,
-    /// Its value.
+    /// Its value, also if it was sent several times with the same one.
     Once(Bytes),
-    /// Mimir would use the first value, other programs the last: the tenant is ambiguous.
+    /// Different values. Mimir would use the first, other programs the last: the tenant is ambiguous.
     Repeated,
 }
 
 impl TenantHeader {
     /// From all values of the header.
     pub fn of(mut values: impl Iterator<Item = Bytes>) -> Self {
-        match (values.next(), values.next()) {
-            (None, _) => Self::Absent,
-            (Some(value), None) => Self::Once(value),
-            (Some(_), Some(_)) => Self::Repeated,
+        match values.next() {
+            None => Self::Absent,
+            Some(first) if values.all(|value| value == first) => Self::Once(first),
+            Some(_) => Self::Repeated,
         }
     }
 

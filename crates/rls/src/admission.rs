@@ -181,7 +181,7 @@ where
             let started = Instant::now();
             let (parts, body) = request.into_parts();
             let header = tenant_header(&parts.headers, admission.default_tenant.as_ref());
-            let tenant = header.as_ref().and_then(|value| Tenant::parse(Some(value.as_bytes())).ok());
+            let tenant = header.as_ref().and_then(|value| Tenant::parse(Some(once(value.as_bytes()))).ok());
             let within = answer_timeout(&parts.headers);
             let call = admission.run(&mut ready, tenant.as_ref(), parts, body);
             // A panic would reset the call: an error, which an Envoy that fails open takes for "allow".
@@ -217,6 +217,12 @@ fn tenant_header(headers: &HeaderMap, default: Option<&HeaderValue>) -> Option<H
         (Some(value), Some(default)) if value == NO_TENANT => Some(default.clone()),
         (Some(value), _) => Some(value).filter(|_| values.next().is_none()).cloned(),
     }
+}
+
+/// The value of a header that Envoy joined with commas, if it was sent several times with that one value. No tenant has a comma.
+fn once(joined: &[u8]) -> &[u8] {
+    let mut values = joined.split(|byte| *byte == b',');
+    values.next().filter(|first| values.all(|value| value == *first)).unwrap_or(joined)
 }
 
 /// The size of headers by the rule of HTTP/2 (RFC 9113, 6.5.2).

@@ -29,11 +29,26 @@ pub struct EdgeBuilder {
     charge_samples_in_rate_limit: bool,
     max_heap_bytes: Option<u64>,
     max_pushes: Option<u64>,
-    without_bodies: bool,
+    chart_values: Vec<(&'static str, &'static str)>,
+    envoy_edits: Vec<(&'static str, &'static str)>,
     bodies: Bodies,
 }
 
 impl EdgeBuilder {
+    /// Envoy's configuration is rendered with this value of its chart.
+    #[must_use]
+    pub fn envoy_value(mut self, name: &'static str, value: &'static str) -> Self {
+        self.chart_values.push((name, value));
+        self
+    }
+
+    /// Envoy's configuration has this text in place of one that the chart renders: for times that a test cannot wait for.
+    #[must_use]
+    pub fn envoy_edit(mut self, rendered: &'static str, instead: &'static str) -> Self {
+        self.envoy_edits.push((rendered, instead));
+        self
+    }
+
     /// Pushes go on while mimir-rls is unreachable.
     #[must_use]
     pub fn failing_open(mut self) -> Self {
@@ -140,9 +155,8 @@ impl EdgeBuilder {
 
     /// Envoy sends mimir-rls no bodies (chart value `limits.enforceBodyParsing`).
     #[must_use]
-    pub fn without_bodies(mut self) -> Self {
-        self.without_bodies = true;
-        self
+    pub fn without_bodies(self) -> Self {
+        self.envoy_value("limits.enforceBodyParsing", "false")
     }
 
     /// Starts the edge with these limits, and waits until it serves.
@@ -173,12 +187,18 @@ impl EdgeBuilder {
         self.start_when(limits, |_| ())
     }
 
-    /// What the chart is rendered with where the committed configuration will not do.
-    fn rendered_value(&self) -> Option<(&'static str, &'static str)> {
-        if self.without_bodies {
-            return Some(("limits.enforceBodyParsing", "false"));
+    /// What the chart renders, where the committed configuration will not do.
+    fn rendered(&self) -> Option<String> {
+        let large = (self.max_request_bytes > 16 << 20).then_some(("limits.maxRequestBytes", "104857600"));
+        let values: Vec<_> = self.chart_values.iter().copied().chain(large).collect();
+        if values.is_empty() && self.envoy_edits.is_empty() {
+            return None;
         }
-        (self.max_request_bytes > 16 << 20).then_some(("limits.maxRequestBytes", "104857600"))
+        let edited = self.envoy_edits.iter().fold(envoy_bootstrap(&values), |text, (rendered, instead)| {
+            assert!(text.contains(rendered), "the chart does not render {rendered}");
+            text.replace(rendered, instead)
+        });
+        Some(edited)
     }
 
     fn start_when(mut self, limits: WatchedFile, wait: impl Fn(&MimirRls)) -> Edge {
@@ -208,9 +228,9 @@ impl EdgeBuilder {
             charge_samples_in_rate_limit: self.charge_samples_in_rate_limit,
             ..EnvoySettings::with_rls(std::iter::once(&rls).chain(&replicas).map(MimirRls::grpc_port).collect())
         };
-        let bootstrap = self.rendered_value().map(|value| {
+        let bootstrap = self.rendered().map(|rendered| {
             let file = folder.path().join("rendered.yaml");
-            fs::write(&file, envoy_bootstrap(&[value])).expect("a file can be written");
+            fs::write(&file, rendered).expect("a file can be written");
             file
         });
         let settings = EnvoySettings {
@@ -259,7 +279,8 @@ impl Edge {
             charge_samples_in_rate_limit: false,
             max_heap_bytes: None,
             max_pushes: None,
-            without_bodies: false,
+            chart_values: Vec::new(),
+            envoy_edits: Vec::new(),
             bodies: Bodies::Keep,
         }
     }

@@ -1,8 +1,8 @@
 //! HTTP/1.1 on the wire, for both sides. Not a library's client: tests send what a library would not (bytes that are no text, a header
 //! twice, chunks of a chosen size) and must know that nothing normalized it.
 
-use std::io::{self, BufRead, BufReader, Read};
-use std::net::TcpStream;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
@@ -33,7 +33,18 @@ impl Connection {
     /// # Errors
     /// When nothing listens there.
     pub fn open(port: u16) -> io::Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        Self::on(TcpStream::connect(("127.0.0.1", port))?)
+    }
+
+    /// Connects as another client than all others, which have 127.0.0.1.
+    ///
+    /// # Errors
+    /// When nothing listens there.
+    pub fn open_from(client: Ipv4Addr, port: u16) -> io::Result<Self> {
+        Self::on(connect_from(client, port)?)
+    }
+
+    fn on(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
@@ -56,6 +67,15 @@ impl Connection {
         })
     }
 
+    /// Sends these bytes and reads one answer.
+    ///
+    /// # Errors
+    /// When the bytes cannot be sent whole, or the connection breaks before there is an answer.
+    pub fn send_raw(&mut self, bytes: &[u8]) -> io::Result<Response> {
+        self.stream.write_all(bytes)?;
+        read_response(&mut self.reader, false)
+    }
+
     /// Sends a request and closes the connection without reading the answer.
     ///
     /// # Errors
@@ -71,6 +91,21 @@ impl Connection {
     pub fn begin(&mut self, request: &Request) -> io::Result<()> {
         request.write_to(&mut self.stream)
     }
+}
+
+/// Connects to a loopback port from this address of 127.0.0.0/8.
+///
+/// # Errors
+/// When nothing listens there.
+pub fn connect_from(client: Ipv4Addr, port: u16) -> io::Result<TcpStream> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let stream = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.bind((client, 0).into())?;
+        socket.connect((Ipv4Addr::LOCALHOST, port).into()).await?.into_std()
+    })?;
+    stream.set_nonblocking(false)?;
+    Ok(stream)
 }
 
 /// Sends one request on a connection of its own.

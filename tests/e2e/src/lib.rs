@@ -21,6 +21,7 @@ mod front_proxy;
 mod haproxy;
 mod helm;
 mod http1;
+mod http2;
 mod kube_apiserver;
 mod kubectl;
 mod load;
@@ -59,7 +60,8 @@ pub use front_proxy::{
 };
 pub use haproxy::Haproxy;
 pub use helm::{envoy_bootstrap, helm, helm_at, helm_template};
-pub use http1::{Connection, Headers, Request, Response, TlsConnection, send};
+pub use http1::{Connection, Headers, Request, Response, TlsConnection, connect_from, send};
+pub use http2::{Http2Bytes, read_to_end_of_streams};
 pub use kube_apiserver::{ADMIN, Api, KubeApiServer, Token};
 pub use kubectl::Kubectl;
 pub use load::{Load, Pace, Tally, abandon, exchange, push_paced};

@@ -1,6 +1,6 @@
 //! Bodies of every size and in every framing: charged for what they hold, and forwarded to the byte or not at all.
 
-use e2e::{Body, Edge, Request, noisy, push_request, samples};
+use e2e::{Body, Edge, Request, Tally, noisy, push_request, samples};
 
 /// An edge whose tenant `exact` may send exactly this body once.
 fn edge_for(body: &Body) -> Edge {
@@ -39,6 +39,14 @@ fn a_body_of_15_mb_is_charged_and_arrives() {
 fn a_chunked_body_is_charged_and_arrives() {
     let body = noisy(300_000);
     arrives_whole_and_is_charged(&body, &push_request("exact", &body.bytes).chunked(1000));
+}
+
+#[test]
+fn many_small_chunked_pushes_pass_where_huge_ones_may() {
+    let edge = Edge::builder().max_request_bytes(100 << 20).start("overrides: { team: {} }");
+    let request = push_request("team", &samples(10).bytes).chunked(100);
+    let tally = Tally::of_pushes_at_once(edge.port(), 30, &request);
+    assert_eq!((tally.of(200), tally.errors.len()), (30, 0), "{tally:?}");
 }
 
 #[test]

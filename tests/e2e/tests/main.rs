@@ -1,8 +1,10 @@
 //! The end-to-end tests, all in one program: linking one takes a fraction of what fifty take, and a runner has all of them to choose from.
 
 mod admin;
+mod attacks;
 mod bodies;
 mod bodies_not_decoded;
+mod bypass;
 mod cache;
 mod charging;
 mod charts;
@@ -13,6 +15,7 @@ mod configure;
 mod decisions;
 mod distributors;
 mod dns;
+mod edge_answers;
 mod edgectl;
 mod envoy_chart;
 mod events;

@@ -35,7 +35,8 @@ fn a_push_without_a_valid_tenant_is_denied() {
     check(&[&[b'a'; 151]], 401, "tenant_invalid", "tenant ID is too long: max 150 characters");
     check(&[b"a|b"], 422, "too_many_tenants", "too many tenant IDs present in the request. max: 1 actual: 2");
     check(&[b"a", b"b"], 400, "tenant_header_repeated", "X-Scope-OrgID");
-    check(&[b"a", b"a"], 400, "tenant_header_repeated", "X-Scope-OrgID");
+    check(&[b"a", b"a", b"b"], 400, "tenant_header_repeated", "X-Scope-OrgID");
+    check(&[b"", b""], 401, "tenant_missing", "no org id");
     check(&[b"", b"a"], 400, "tenant_header_repeated", "X-Scope-OrgID");
     assert_eq!(edge.upstream.requests().len(), 0);
 }
@@ -54,6 +55,21 @@ fn a_valid_tenant_is_forwarded_as_spelled() {
         .map(|arrival| arrival.headers.all("x-scope-orgid").collect::<Vec<_>>().concat())
         .collect();
     assert_eq!(arrived, legal);
+}
+
+#[test]
+fn a_tenant_sent_twice_with_one_value_has_one_bucket() {
+    let edge = Edge::builder().replicas(3).start(LIMITS);
+    let status = |tenants: &[&[u8]]| edge.send(&push_of(tenants)).status;
+    let statuses = [
+        status(&[b"team", b"team"]),
+        status(&[b"team"]),
+        status(&[b"team"]),
+        status(&[b"team", b"team", b"team"]),
+        status(&[b"team", b"team"]),
+    ];
+    // The bucket has two tokens in one of three mimir-rls.
+    assert_eq!(statuses, [200, 200, 429, 429, 429]);
 }
 
 #[test]
@@ -100,13 +116,15 @@ fn a_repeated_header_is_not_admitted_as_its_first_tenant() {
         .start(LIMITS);
     let large = noisy(3_000_000).bytes;
     assert_eq!(edge.send(&push_of(&[b"lax"]).body(&large)).status, 200);
-    for tenants in [&[b"lax" as &[u8], b"a"] as &[&[u8]], &[b"a", b"lax"], &[b"lax", b"lax"], &[b"", b"lax"]] {
+    // The same value twice is that tenant.
+    assert_eq!(edge.send(&push_of(&[b"lax", b"lax"]).body(&large)).status, 200);
+    for tenants in [&[b"lax" as &[u8], b"a"] as &[&[u8]], &[b"a", b"lax"], &[b"lax", b"lax", b"a"], &[b"", b"lax"]] {
         let denied = edge.send(&push_of(tenants).header("X-Mimir-Edge-Tenants", "lax").body(&large));
         assert_eq!(denied.status, 413, "{tenants:?}: {}", denied.text());
     }
     let forged = push_request("a", &large).header("X-Mimir-Edge-Tenants", "lax");
     assert_eq!(edge.send(&forged).status, 413);
     let arrivals = edge.upstream.requests();
-    assert_eq!(arrivals.len(), 1);
+    assert_eq!(arrivals.len(), 2);
     assert!(arrivals.iter().all(|arrival| arrival.headers.get("x-mimir-edge-tenants").is_none()));
 }

@@ -114,10 +114,27 @@ mod tests {
     fn raw_headers_keep_every_byte_and_every_line() {
         let once = read(raw(&[("x-scope-orgid", b"a\xff")]));
         assert_eq!(once.tenant, TenantHeader::Once(Bytes::from_static(b"a\xff")));
-        let twice = read(raw(&[("x-scope-orgid", b"a"), ("x-scope-orgid", b"a")]));
+        let twice = read(raw(&[("x-scope-orgid", b"a"), ("x-scope-orgid", b"a\xff")]));
         assert_eq!(twice.tenant, TenantHeader::Repeated);
         let empty = read(raw(&[("x-scope-orgid", b"")]));
         assert_eq!(empty.tenant, TenantHeader::Once(Bytes::new()));
+    }
+
+    #[test]
+    fn a_tenant_sent_twice_with_one_value_is_that_tenant() {
+        for (lines, expected) in [
+            (&["a", "a"] as &[&str], TenantHeader::Once(Bytes::from_static(b"a"))),
+            (&["a", "a", "a"], TenantHeader::Once(Bytes::from_static(b"a"))),
+            (&["", ""], TenantHeader::Once(Bytes::new())),
+            (&["a", "b"], TenantHeader::Repeated),
+            (&["a", "a", "b"], TenantHeader::Repeated),
+            (&["a", ""], TenantHeader::Repeated),
+            (&["a", "A"], TenantHeader::Repeated),
+            (&["a", "a "], TenantHeader::Repeated),
+        ] {
+            let lines: Vec<_> = lines.iter().map(|value| ("x-scope-orgid", value.as_bytes())).collect();
+            assert_eq!(push_from(raw(&lines)).tenant, expected, "{lines:?}");
+        }
     }
 
     #[test]

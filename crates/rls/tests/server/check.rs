@@ -79,10 +79,10 @@ async fn the_tenant_is_judged_before_anything_else() -> anyhow::Result<()> {
             "too many tenant IDs present in the request. max: 1 actual: 2\n",
         ),
         (
-            &[("x-scope-orgid", "a"), ("x-scope-orgid", "a")],
+            &[("x-scope-orgid", "a"), ("x-scope-orgid", "b")],
             400,
             "tenant_header_repeated",
-            "the X-Scope-OrgID header was sent more than once; send it once (err-edge-tenant-header-repeated)\n",
+            "the X-Scope-OrgID header was sent more than once, with different values; send it once (err-edge-tenant-header-repeated)\n",
         ),
     ];
     for (headers, status, reason, body) in cases {

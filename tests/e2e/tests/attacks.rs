@@ -1,0 +1,21 @@
+//! One client with less than 5 MB/s against its neighbours. The client has 127.0.0.2, its neighbours 127.0.0.1. What each attack may do to them is
+//! asserted as a band; docs/threat-model.md lists the attacks.
+
+#![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
+
+mod connections;
+mod http2;
+mod metrics_port;
+mod neighbours;
+mod slow_uploads;
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+const LIMITS: &str = "overrides: { modest: { ingestion_rate: 1e12, ingestion_burst_size: 1000000000000 }, greedy: {} }";
+const ATTACKER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+const MIB: u64 = 1 << 20;
+/// How long 99 of 100 pushes of neighbours take at most, on a machine that is shared with other tests.
+const NEIGHBOURS_WAIT: Duration = Duration::from_secs(2);
+/// The same while 70,000 requests arrive within a second.
+const NEIGHBOURS_WAIT_IN_A_FLOOD: Duration = Duration::from_secs(10);
