@@ -196,10 +196,15 @@ impl ControlWriter {
         let (mut lists, elections) = (std::mem::take(&mut self.lists), Arc::clone(&self.handle.load().elections));
         // A list can have some hundred thousand pairs.
         let applied = tokio::task::spawn_blocking(move || (lists.apply(&list, &elections), lists)).await;
-        let Ok((is_fresh, lists)) = applied else { return };
-        self.lists = lists;
-        if is_fresh {
-            self.replace(|next| next.ha_tracker.has_fresh_list = true);
+        match applied {
+            Ok((is_fresh, lists)) => {
+                self.lists = lists;
+                if is_fresh {
+                    self.replace(|next| next.ha_tracker.has_fresh_list = true);
+                }
+            }
+            // A panic, which is logged. The list may be applied in part, and nothing would expire it.
+            Err(_) => self.expire_list().await,
         }
     }
 

@@ -3,6 +3,7 @@
 use enforce::{Decision, Level};
 use limits::{Mode, Tenant};
 
+use crate::control::ControlState;
 use crate::pipeline::{Pipeline, Stop};
 use crate::verdict::{AllowReason, Undecided};
 
@@ -29,12 +30,16 @@ pub struct HitsVerdict {
 }
 
 impl Pipeline {
-    /// Charges hits to a tenant, all or none.
+    /// Charges hits to a tenant, all or none, by this state of [`Pipeline::control`]: one call loads it once for all its hits.
     ///
     /// # Errors
     /// While there are no limits to decide by.
-    pub fn charge_hits(&self, tenant: &Tenant<'_>, hits: Hits) -> Result<HitsVerdict, Undecided> {
-        let control = self.control();
+    pub fn charge_hits(
+        &self,
+        control: &ControlState,
+        tenant: &Tenant<'_>,
+        hits: Hits,
+    ) -> Result<HitsVerdict, Undecided> {
         let of_tenant = control.for_tenant(tenant);
         let mode = of_tenant.mode;
         let applicable = match of_tenant.applicable() {

@@ -31,7 +31,7 @@ impl Watched {
 }
 
 #[test]
-fn all_tenants_are_in_shadow_until_a_good_document() {
+fn all_tenants_are_in_shadow_until_the_first_good_document() {
     let mut watched = Watched::new();
     assert_eq!(watched.source.control().config.default_policy().mode, Mode::Shadow);
     assert_eq!(watched.poll(), Some((Mode::Shadow, vec![Severity::Kept])));

@@ -117,6 +117,8 @@ impl ControlSources {
     ) {
         let expires = writer.list_expires();
         tokio::select! {
+            // Limits first: what is taken over at the start is then in a fixed order.
+            biased;
             state = self.limits.next() => {
                 if let Some(snapshot) = &state.limits {
                     writer.put_limits(Arc::clone(snapshot)).await;

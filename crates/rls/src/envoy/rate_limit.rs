@@ -84,13 +84,14 @@ impl RateLimits {
         order.sort_by_key(|place| requests.get(*place).map(|request| request.kind));
         let mut answered =
             Answered { statuses: vec![status_of(None); requests.len()], decided: BTreeMap::new(), denied: false };
+        let control = self.pipeline.control();
         for place in order {
             let (Some(request), Some(status)) = (requests.get(place), answered.statuses.get_mut(place)) else {
                 continue;
             };
             match request.action {
                 Action::Charge(tenant, hits) if !answered.denied => {
-                    let verdict = self.pipeline.charge_hits(&tenant, hits)?;
+                    let verdict = self.pipeline.charge_hits(&control, &tenant, hits)?;
                     *status = status_of(Some((&verdict, hits)));
                     let decided = answered.decided.entry(tenant.limits_key());
                     let decided = decided.or_insert_with(|| Decided::new(tenant, &verdict));
