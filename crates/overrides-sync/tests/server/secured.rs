@@ -94,7 +94,8 @@ async fn problems_are_behind_the_token() -> anyhow::Result<()> {
     let token = folder.path().join("token");
     fs::write(&token, "s3cret")?;
     let server = Server::start(&document(1, 1), &[&format!("--http-token-file={}", token.display())]).await?;
-    for (path, status) in [("/live", 200), ("/ready", 200), ("/metrics", 200), ("/api/v1/problems", 401)] {
+    until("readiness", || async { Ok(server.page("/ready").await?.0 == 200) }).await?;
+    for (path, status) in [("/live", 200), ("/metrics", 200), ("/api/v1/problems", 401)] {
         assert_eq!(server.page(path).await?.0, status, "{path}");
     }
     let request = Request::get(format!("{}/api/v1/problems", server.http)).header("authorization", "Bearer s3cret");
