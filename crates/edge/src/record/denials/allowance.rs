@@ -16,7 +16,7 @@ use governor::{Quota, RateLimiter};
 
 use crate::record::known::{PerClass, TenantClass};
 
-/// The range of the hash: at most a few megabytes, and only while so many tenants are denied.
+/// The range of the hash, for known tenants and for unknown ones: at most a few megabytes, and only while so many tenants are denied.
 const PLACES: u64 = 1 << 17;
 
 /// Lines per second, and at once.
@@ -68,7 +68,9 @@ impl<C: Clock + Clone> Allowance<C> {
     /// Takes one line; all denials without a tenant count as one tenant's. The tenant's rate is checked first, so that a tenant over it
     /// takes nothing from the others.
     pub(super) fn take(&self, tenant: Option<&str>, class: TenantClass) -> Result<(), Exceeded> {
-        let place = self.hasher.hash_one(tenant) % PLACES;
+        // Unknown tenants have a range of their own, so that invented names share no allowance with known tenants.
+        let first = if class == TenantClass::Unknown { PLACES } else { 0 };
+        let place = first + self.hasher.hash_one(tenant) % PLACES;
         self.tenants.check_key(&place).map_err(|_| Exceeded::Tenant)?;
         self.together.of(class).check().map_err(|_| match class {
             TenantClass::Overridden | TenantClass::Allowed => Exceeded::Global,
