@@ -95,10 +95,10 @@ async fn expensive_expressions_delay_no_limits_pushes_or_other_tenants() {
     let began = Instant::now();
     let begun = compiler.begin(Arc::clone(&limits), Arc::default()).await;
     let taken = began.elapsed();
-    assert!(taken < Duration::from_millis(500), "{taken:?}");
+    assert!(taken < Duration::from_secs(5), "{taken:?}");
     let asked = Instant::now();
     assert_eq!(of(&begun, &limits, "t0").unwrap_err(), RelabelUnavailable::Compiling);
-    assert!(asked.elapsed() < Duration::from_millis(1));
+    assert!(asked.elapsed() < Duration::from_millis(100));
 
     let next = timeout(DEADLINE, compiler.next()).await.unwrap();
     assert!(of(&next, &limits, "t500").unwrap().is_some(), "the cheapest are compiled first");
@@ -108,5 +108,5 @@ async fn expensive_expressions_delay_no_limits_pushes_or_other_tenants() {
     let began = Instant::now();
     let relabelling = take_over(&mut compiler, &newer, &next).await;
     assert!(of(&relabelling, &newer, "t0").unwrap().is_some());
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
