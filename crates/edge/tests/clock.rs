@@ -1,6 +1,8 @@
 //! Samples that are valid by one clock and not by another: Mimir gets a push later than the edge, so a sample just beyond the grace period here is
 //! valid there a moment later. Such samples are charged.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 

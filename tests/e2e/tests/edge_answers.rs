@@ -1,7 +1,5 @@
 //! Envoy's own answers: each says what happened and what to do, with a reason and a metric. And what Envoy logs of a client.
 
-#![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
-
 use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;

@@ -133,7 +133,7 @@ mod tests {
             (&["a", "a "], TenantHeader::Repeated),
         ] {
             let lines: Vec<_> = lines.iter().map(|value| ("x-scope-orgid", value.as_bytes())).collect();
-            assert_eq!(push_from(raw(&lines)).tenant, expected, "{lines:?}");
+            assert_eq!(read(raw(&lines)).tenant, expected, "{lines:?}");
         }
     }
 

@@ -76,7 +76,7 @@ fn log_lines_mark_shadow_denials_and_omit_unknown_tenants() {
 fn a_tenant_cannot_write_log_lines_of_its_own() {
     let denials = denials();
     let log = logged(tracing::Level::INFO, || {
-        denials.record(denied_push("a\n2026 ERROR everything is lost\x1b[31m"), TenantClass::Unknown)
+        denials.record(denied_push("a\n2026 ERROR everything is lost\x1b[31m"), TenantClass::Unknown);
     });
     assert_eq!(log.lines().count(), 1, "{log}");
     assert!(!log.contains('\x1b'), "{log}");
