@@ -18,6 +18,11 @@ use remote_write::encode::{Series, encode_push};
 use remote_write::{BodyLimits, Protocol};
 use serde_json::Value as Json;
 
+#[path = "../../remote-write/benches/batch/labels.rs"]
+mod batch;
+
+use batch::labels;
+
 const BODIES: BodyPolicy = BodyPolicy {
     decode: true,
     max_request_bytes: 16 << 20,
@@ -88,16 +93,7 @@ fn batch(samples: u32) -> Push {
 }
 
 fn series(index: u32) -> Series {
-    let labels = [
-        ("__name__", format!("http_server_requests_{}_total", index / 12)),
-        ("cluster", "prod-eu-west-1".to_owned()),
-        ("instance", format!("10.{}.{}.7:9090", index % 7, index % 251)),
-        ("job", "api-server".to_owned()),
-        ("namespace", "default".to_owned()),
-        ("pod", format!("api-server-{:08x}", index.wrapping_mul(0x9e37_79b9))),
-    ];
-    let labels = labels.map(|(name, value)| (name.to_owned(), value)).to_vec();
-    Series { labels, samples: vec![(f64::from(index), 1_790_000_000_000)], ..Series::default() }
+    Series { labels: labels(index), samples: vec![(f64::from(index), 1_790_000_000_000)], ..Series::default() }
 }
 
 fn is_denied(pipeline: &Pipeline, push: &Push) -> bool {

@@ -106,14 +106,14 @@ impl Enforcer {
     /// The tenant's request bucket at `now`. Charges nothing.
     #[must_use]
     pub fn request_level(&self, tenant: &Tenant<'_>, limit: RateLimit, now: MonotonicNanos) -> Level {
-        let bucket = self.with_known(tenant, |state, _| state.request_bucket(limit, now));
+        let bucket = self.look_at(tenant, |state, _| state.request_bucket(limit, now));
         Level::new(bucket.unwrap_or_else(|| Bucket::new(limit)), limit, now)
     }
 
     /// The ingestion bucket of [`Tenant::limits_key`] at `now`. Charges nothing.
     #[must_use]
     pub fn ingestion_level(&self, tenant: &Tenant<'_>, limit: RateLimit, now: MonotonicNanos) -> Level {
-        let bucket = self.with_known(tenant, |state, has_room| {
+        let bucket = self.look_at(tenant, |state, has_room| {
             state.ingestion_bucket(&Ingestion { tenant: *tenant, limit, now, has_room })
         });
         Level::new(bucket.unwrap_or_else(|| Bucket::new(limit)), limit, now)
@@ -282,6 +282,16 @@ impl Enforcer {
         }
         let shared = self.shared_by(tenant, has_room)?;
         self.shared.get_mut(&shared).map(|mut state| step(&mut state, false))
+    }
+
+    /// The same, which changes nothing: under a shared lock, so that an explanation or a page delays no charge.
+    fn look_at<R>(&self, tenant: &Tenant<'_>, look: impl FnOnce(&TenantState, bool) -> R) -> Option<R> {
+        let has_room = !self.is_full() || self.has_override(tenant);
+        if let Some(state) = self.tenants.get(tenant.id()) {
+            return Some(look(&state, has_room));
+        }
+        let shared = self.shared_by(tenant, has_room)?;
+        self.shared.get(&shared).map(|state| look(&state, false))
     }
 
     /// Runs a step and counts the places that it takes, with `new` for the tenant itself.

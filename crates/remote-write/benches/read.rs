@@ -22,6 +22,11 @@ use remote_write::{
 #[path = "../tests/differential/schema.rs"]
 mod schema;
 
+#[path = "batch/labels.rs"]
+mod batch;
+
+use batch::labels;
+
 const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 100 << 20 };
 
 const NOW: i64 = 1_700_000_000_000;
@@ -38,17 +43,8 @@ fn main() {
 fn series(index: u32) -> Series {
     let family = index / 12;
     let about = SeriesMetadata { kind: MetricKind::Counter, help: format!("Help of {family}."), unit: String::new() };
-    let labels = [
-        ("__name__", format!("http_server_requests_{family}_total")),
-        ("cluster", "prod-eu-west-1".to_owned()),
-        ("instance", format!("10.{}.{}.7:9090", index % 7, index % 251)),
-        ("job", "api-server".to_owned()),
-        ("namespace", "default".to_owned()),
-        ("pod", format!("api-server-{:08x}", index.wrapping_mul(0x9e37_79b9))),
-    ];
-    let labels = labels.map(|(name, value)| (name.to_owned(), value)).to_vec();
     let value = f64::from(index) * 1.37;
-    Series { labels, samples: vec![(value, NOW)], metadata: Some(about), ..Series::default() }
+    Series { labels: labels(index), samples: vec![(value, NOW)], metadata: Some(about), ..Series::default() }
 }
 
 fn report(protocol: Protocol, series: &[Series], decode: impl Fn(&[u8])) {
