@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process, prlimit};
 
-use crate::wait::{poll, until_some};
+use crate::wait::{poll, until, until_some};
 
 pub use rustix::process::Signal;
 
@@ -93,12 +93,24 @@ impl Process {
         }
     }
 
-    /// Freezes the program: its connections stay open, and nothing answers.
+    /// Freezes the program: its connections stay open, and nothing answers. All its threads have stopped when this returns; a busy machine takes
+    /// some milliseconds for that, in which a push would still be answered.
     ///
     /// # Panics
     /// When it is gone.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
+        until(&format!("{} is frozen", self.name), || self.has_stopped());
+    }
+
+    /// Whether none of its threads can run.
+    fn has_stopped(&self) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.id())).expect("a program has threads");
+        // One that has just ended has no file.
+        threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok()).all(|stat| {
+            let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+            state.is_some_and(|state| matches!(state, 'T' | 't' | 'Z' | 'X'))
+        })
     }
 
     /// Resumes it after [`freeze`](Self::freeze).

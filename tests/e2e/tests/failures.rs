@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Edge, Load, Signal, Tally, push_request, samples, until};
+use e2e::{Edge, Load, Tally, push_request, samples, until};
 
 const LIMITS: &str = "
 overrides:
@@ -69,13 +69,13 @@ fn failing_closed_answers_503_which_prometheus_retries() {
 fn health_checks_end_the_wait_for_a_frozen_mimir_rls() {
     let edge = Edge::start(LIMITS);
     let body = samples(10).bytes;
-    edge.rls.process.signal(Signal::STOP);
+    edge.rls.process.freeze();
     until("pushes are denied long before the 5 s that a Check may take", || {
         let asked = Instant::now();
         edge.push("within", &body).status == 503 && asked.elapsed() < Duration::from_secs(1)
     });
     assert_eq!(edge.upstream.requests().len(), 0);
 
-    edge.rls.process.signal(Signal::CONT);
+    edge.rls.process.resume();
     until("pushes are served again", || edge.push("within", &body).status == 200);
 }

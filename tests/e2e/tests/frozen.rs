@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use e2e::{Edge, Load, Signal, Tally, abandon, push_request, samples, wait_until};
+use e2e::{Edge, Load, Tally, abandon, push_request, samples, wait_until};
 
 const LIMITS: &str = "overrides: { team: { ingestion_rate: 1e12, ingestion_burst_size: 1000000000000 } }";
 
@@ -22,13 +22,13 @@ fn a_resumed_mimir_rls_causes_no_error_after_a_second() {
     let before = connections("total");
 
     let frozen = Instant::now();
-    edge.rls.process.signal(Signal::STOP);
+    edge.rls.process.freeze();
     let (waiting, resumed) = thread::scope(|scope| {
         let waiting = scope.spawn(|| Tally::of_pushes_at_once(edge.port(), IN_FLIGHT, &request));
         abandon(edge.port(), ABANDONED, &request);
         // How long mimir-rls is frozen is a part of what is tested.
         wait_until(frozen + Duration::from_secs(3));
-        edge.rls.process.signal(Signal::CONT);
+        edge.rls.process.resume();
         let resumed = Instant::now();
         (waiting.join().unwrap_or_default(), resumed)
     });

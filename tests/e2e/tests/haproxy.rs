@@ -222,10 +222,10 @@ fn pushes_go_to_mimir_while_envoy_is_down() {
         let over = push_request("over", &samples(10).bytes);
         let status = || send(haproxy.port(), &over).status;
         assert!([status(), status()].contains(&429));
-        edge.envoy.process.signal(e2e::Signal::STOP);
+        edge.envoy.process.freeze();
         haproxy.wait_for("pushes/edge", false);
         assert_eq!([status(), status()], [200; 2], "{share}");
-        edge.envoy.process.signal(e2e::Signal::CONT);
+        edge.envoy.process.resume();
         haproxy.wait_for("pushes/edge", true);
         assert!([status(), status()].contains(&429));
     }

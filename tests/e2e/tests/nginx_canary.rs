@@ -190,10 +190,10 @@ fn a_push_that_was_sent_is_not_retried() {
         assert!(text.contains("proxy_read_timeout 40s;"), "canary.conf has another timeout");
         share(text, "100%", "$tenant").replace("proxy_read_timeout 40s;", "proxy_read_timeout 500ms;")
     });
-    edge.envoy.process.signal(e2e::Signal::STOP);
+    edge.envoy.process.freeze();
     let answers: Vec<u16> =
         (0..5).map(|_| send(nginx.port(), &push_request("team", &samples(1).bytes)).status).collect();
     assert_eq!(edge.upstream.requests().len(), 0);
-    edge.envoy.process.signal(e2e::Signal::CONT);
+    edge.envoy.process.resume();
     assert_eq!(answers, [504; 5]);
 }

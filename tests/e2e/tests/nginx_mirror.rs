@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use e2e::{
-    Edge, Nginx, PUSH_ID, ProxyBackends, ProxyClient, ProxyLoad, ProxyTally, Request, Signal, Upstream,
-    UpstreamRequest, let_time_pass, noisy, push_request, samples, send, until,
+    Edge, Nginx, PUSH_ID, ProxyBackends, ProxyClient, ProxyLoad, ProxyTally, Request, Upstream, UpstreamRequest,
+    let_time_pass, noisy, push_request, samples, send, until,
 };
 
 const LIMITS: &str = "
@@ -123,12 +123,12 @@ fn no_denial_of_the_edge_reaches_the_client() {
 fn a_frozen_mirror_delays_a_client_no_longer_than_documented() {
     let setup = Setup::start();
     let tally = setup.load("team", |load| {
-        setup.edge.envoy.process.signal(Signal::STOP);
+        setup.edge.envoy.process.freeze();
         // NGINX tries the frozen Envoy again after 5 s, so the load lasts most of that time.
         let_time_pass(Duration::from_secs(4));
         load.wait_for_more(100);
     });
-    setup.edge.envoy.process.signal(Signal::CONT);
+    setup.edge.envoy.process.resume();
     assert!(tally.slowest() < HELD, "{:?}", tally.slowest());
     let held = tally.pushed.iter().filter(|push| push.took > Duration::from_millis(450)).count();
     eprintln!("frozen: slowest {:?}, {held} of {} held", tally.slowest(), tally.pushed.len());

@@ -11,8 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use e2e::{
-    Behaviour, Edge, FaultyUpstream, Mimir, Prometheus, RemoteWrite, Signal, Target, WatchedFile, let_time_pass, query,
-    report, until,
+    Behaviour, Edge, FaultyUpstream, Mimir, Prometheus, RemoteWrite, Target, WatchedFile, let_time_pass, query, report,
+    until,
 };
 use tempfile::tempdir;
 
@@ -90,7 +90,7 @@ impl Outage {
                 mimir.process.kill();
                 upstream.close();
             }
-            Form::Frozen => mimir.process.signal(Signal::STOP),
+            Form::Frozen => mimir.process.freeze(),
             Form::Answers503 => upstream.set(Behaviour::Answer(503)),
         }
         // How long Mimir is down is a part of what is tested.
@@ -100,7 +100,7 @@ impl Outage {
                 mimir.restart();
                 upstream.open(Behaviour::Forward(mimir.port()));
             }
-            Form::Frozen => mimir.process.signal(Signal::CONT),
+            Form::Frozen => mimir.process.resume(),
             Form::Answers503 => upstream.set(Behaviour::Forward(mimir.port())),
         }
     }

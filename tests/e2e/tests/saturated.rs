@@ -7,7 +7,7 @@ use std::thread;
 use remote_write::Protocol;
 use remote_write::encode::{Series, encode_push};
 
-use e2e::{Edge, Load, Request, Signal, Tally, push_request, samples, until};
+use e2e::{Edge, Load, Request, Tally, push_request, samples, until};
 
 const LIMITS: &str = "
 overrides:
@@ -58,13 +58,13 @@ fn pushes_beyond_those_that_may_wait_are_denied_immediately() {
     let edge = Edge::builder().max_pushes(BOUND as u64).start(LIMITS);
     let push = push_request("innocent", &samples(10).bytes);
     assert_eq!(edge.send(&push).status, 200);
-    edge.rls.process.signal(Signal::STOP);
+    edge.rls.process.freeze();
     let tally = thread::scope(|scope| {
         let waiting = scope.spawn(|| Tally::of_pushes_at_once(edge.port(), BOUND + OVER, &push));
         until("those above the bound are denied", || edge.envoy.denied_for_overload() >= OVER as f64);
         assert_eq!(edge.send(&Request::new("GET", "/healthz")).status, 200);
         assert_eq!(edge.send(&Request::new("GET", "/api/v1/push")).status, 405);
-        edge.rls.process.signal(Signal::CONT);
+        edge.rls.process.resume();
         waiting.join().unwrap_or_default()
     });
     assert_eq!(tally.of(200) + tally.of(503), BOUND + OVER, "{:?}", tally.statuses);

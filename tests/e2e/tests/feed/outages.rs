@@ -3,7 +3,7 @@
 use std::env;
 use std::time::{Duration, Instant};
 
-use e2e::{Cluster, Edge, Load, Signal, push_request, samples, until};
+use e2e::{Cluster, Edge, Load, push_request, samples, until};
 
 use super::overrides;
 
@@ -67,7 +67,7 @@ fn mimir_rls_leaves_a_frozen_overrides_sync_for_another() {
     let edge = Edge::builder().limits_from(&format!("{},{}", first.feed(), second.url())).start("");
     let clients = |sync: &e2e::OverridesSync| sync.metric("overrides_sync_feed_clients");
     let (serving, other) = if clients(&first) == Some(1.0) { (&first, &second) } else { (&second, &first) };
-    serving.process.signal(Signal::STOP);
+    serving.process.freeze();
     let burst = || edge.rls.burst("team");
     cluster.put(&overrides(&[("team", 6)]));
     let changed = Instant::now();
@@ -78,8 +78,8 @@ fn mimir_rls_leaves_a_frozen_overrides_sync_for_another() {
     // It resumes with what it knew before. A mimir-rls that returns to it keeps what is newer.
     cluster.put(&overrides(&[("team", 7)]));
     until("the other one sends this too", || burst() == Some(7));
-    other.process.signal(Signal::STOP);
-    serving.process.signal(Signal::CONT);
+    other.process.freeze();
+    serving.process.resume();
     until("the first one serves again", || clients(serving) == Some(1.0));
     assert_eq!(burst(), Some(7));
     cluster.put(&overrides(&[("team", 8)]));
@@ -88,5 +88,5 @@ fn mimir_rls_leaves_a_frozen_overrides_sync_for_another() {
         assert!(now == Some(7) || now == Some(8), "{now:?}");
         now == Some(8)
     });
-    other.process.signal(Signal::CONT);
+    other.process.resume();
 }

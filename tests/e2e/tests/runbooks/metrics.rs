@@ -66,6 +66,10 @@ fn every_named_metric_exists() {
         there.extend(named(&fs::read_to_string(repository().join(page)).expect("the page is there")));
     }
 
+    // A reason of Envoy's own answers can begin as its metrics do.
+    let configuration = fs::read_to_string(repository().join("ops/envoy/enforce.yaml")).expect("it can be read");
+    there.extend(configuration.lines().filter(|line| line.contains("x-mimir-edge-reason")).flat_map(named));
+
     let mut texts = files("ops/runbooks", ".md");
     texts.extend(files("docs", ".md"));
     // Its names of test files look like metrics.
