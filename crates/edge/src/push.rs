@@ -107,6 +107,7 @@ mod tests {
         check(&[""], Some("anonymous"), &once("anonymous"));
         check(&["a"], Some("anonymous"), &once("a"));
         check(&["a|"], Some("anonymous"), &once("a|"));
-        check(&["", ""], Some("anonymous"), &TenantHeader::Repeated);
+        check(&["", ""], Some("anonymous"), &once("anonymous"));
+        check(&["", "a"], Some("anonymous"), &TenantHeader::Repeated);
     }
 }

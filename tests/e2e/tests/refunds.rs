@@ -131,7 +131,7 @@ fn check_refunds(setup: &Setup) {
         check_other_statuses_stay_charged(setup);
         check_headers_cause_no_refund(setup);
         check_http2_fields_cause_no_refund(setup);
-        check_repeated_tenants_cause_no_charge(setup);
+        check_repeated_tenants(setup);
         let ((requests, items), counted) = (setup.tokens("t"), setup.counted("no_answer"));
         assert_eq!(silent.join().expect("it is answered"), 504);
         setup.check_refunded((requests + 1, items + PUSH as i64), "no_answer", counted + setup.refunds_per_push());
@@ -228,15 +228,17 @@ fn check_http2_fields_cause_no_refund(setup: &Setup) {
     });
 }
 
-/// Two tenants, or one twice: nothing is charged, and nothing comes back to either.
-fn check_repeated_tenants_cause_no_charge(setup: &Setup) {
+/// Two tenants: nothing is charged, and nothing comes back to either. One that is sent twice is charged once, and gets that back.
+fn check_repeated_tenants(setup: &Setup) {
     let (before, counted) = (setup.tokens("t"), setup.all_counted());
     setup.upstream.set(Behaviour::Answer(503));
-    for second in ["t", "u", ""] {
-        assert_eq!(setup.edge.send(&Setup::request().header("X-Scope-OrgID", second)).status, 400);
-    }
+    let twice = |second: &str| setup.edge.send(&Setup::request().header("X-Scope-OrgID", second)).status;
+    assert_eq!(["u", "", "t,u"].map(twice), [400; 3]);
     assert_eq!((setup.tokens("t"), setup.tokens("u")), (before, (-1, 10_000)));
     setup.check_no_refund("two tenants", counted);
+    let (before, counted) = (setup.tokens("t"), setup.counted("mimir_error"));
+    assert_eq!(twice("t"), 503);
+    setup.check_refunded(before, "mimir_error", counted + setup.refunds_per_push());
 }
 
 #[test]

@@ -122,7 +122,8 @@ impl Taken {
             *counts.entry(peer).or_default() += 1;
         }
         let (peer, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
-        (count > most / SHARES).then_some(peer)
+        // A single connection is no more than its share, however few places there are.
+        (count > (most / SHARES).max(1)).then_some(peer)
     }
 }
 
