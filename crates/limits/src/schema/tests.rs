@@ -83,63 +83,54 @@ fn takes_what_mimir_takes() {
     }
 }
 
+/// Documents, and the lines of Mimir's error after its first.
+const TYPES_AND_UNKNOWN_NAMES: &[(&str, &str)] = &[
+    ("overrides: {a: {max_global_series_per_user: \"150000\"}}", "line 3: cannot unmarshal !!str `150000` into int"),
+    ("overrides: {a: {ingestion_rate: 10k}}", "line 3: cannot unmarshal !!str `10k` into float64"),
+    ("overrides: {a: {ingestion_rate: !n 5}}", "line 3: cannot unmarshal !!str `5` into float64"),
+    ("overrides: {a: {ingestion_rate: 2025-07-04}}", "line 3: cannot unmarshal !!timestamp `2025-07...` into float64"),
+    ("overrides: {a: {ingestion_rate: \"1234567890\"}}", "line 3: cannot unmarshal !!str `1234567890` into float64"),
+    ("overrides: {a: {ingestion_rate: ääääää}}", "line 3: cannot unmarshal !!str `äää\u{fffd}...` into float64"),
+    ("overrides: {a: {accept_ha_samples: 5}}", "line 3: cannot unmarshal !!int `5` into bool"),
+    ("overrides: {a: {ha_max_clusters: .inf}}", "line 3: cannot unmarshal !!float `.inf` into int"),
+    (
+        "overrides: {a: {compactor_block_upload_max_block_size_bytes: x}}",
+        "line 3: cannot unmarshal !!str `x` into int64",
+    ),
+    ("overrides: {a: {drop_labels: pod}}", "line 3: cannot unmarshal !!str `pod` into flagext.StringSlice"),
+    ("overrides: {a: {promote_otel_resource_attributes: [a]}}", "line 4: cannot unmarshal !!seq into string"),
+    ("overrides: {a: {ha_cluster_label: {b: 5}}}", "line 4: cannot unmarshal !!map into string"),
+    ("overrides: {a: {metric_relabel_configs: x}}", "line 3: cannot unmarshal !!str `x` into []*relabel.Config"),
+    ("overrides: {a: {metric_relabel_configs: [x]}}", "line 4: cannot unmarshal !!str `x` into relabel.plain"),
+    (
+        "overrides: {a: {limited_queries: [{allowed_frequency: 5}]}}",
+        "line 4: cannot unmarshal !!int `5` into time.Duration",
+    ),
+    ("overrides: []", "line 1: cannot unmarshal !!seq into map[string]*validation.Limits"),
+    ("overrides: {a: \"\", b: {}}", "line 2: cannot unmarshal !!str `` into validation.plainLimits"),
+    ("limits: {ingestion_rate: 5}", "line 1: field limits not found in type mimir.runtimeConfigValues"),
+    ("ingester_limits: {max_series_per_user: 5}", "line 2: field max_series_per_user not found in type ingester.plain"),
+    ("multi_kv_config: {secondary: b}", "line 2: field secondary not found in type kv.MultiRuntimeConfig"),
+    (
+        "overrides: {a: {blocked_requests: [{query_params: {b: {regex: true}}}]}}",
+        "line 6: field regex not found in type validation.BlockedRequestQueryParam",
+    ),
+    ("overrides: {~: {}, \"null\": {}}", "line 3: mapping key \"null\" already defined at line 2"),
+    (
+        "overrides: {1e3: {ingestion_rate: 1}, 1000: {ingestion_rate: x}}",
+        "line 4: mapping key \"1000\" already defined at line 2",
+    ),
+    (
+        "overrides: {a: {ingestion_rate: fast, zzz: 1}, b: {request_rate: fast}}\nzzz: 1",
+        "line 3: cannot unmarshal !!str `fast` into float64\n  line 4: field zzz not found in type validation.plainLimits\n  \
+         line 6: cannot unmarshal !!str `fast` into float64\n  line 7: field zzz not found in type mimir.runtimeConfigValues",
+    ),
+];
+
 #[test]
 fn collects_types_and_unknown_names_of_the_whole_document() {
     let collected = |lines: &str| format!("yaml: unmarshal errors:\n  {lines}");
-    for (text, lines) in [
-        (
-            "overrides: {a: {max_global_series_per_user: \"150000\"}}",
-            "line 3: cannot unmarshal !!str `150000` into int",
-        ),
-        ("overrides: {a: {ingestion_rate: 10k}}", "line 3: cannot unmarshal !!str `10k` into float64"),
-        ("overrides: {a: {ingestion_rate: !n 5}}", "line 3: cannot unmarshal !!str `5` into float64"),
-        (
-            "overrides: {a: {ingestion_rate: 2025-07-04}}",
-            "line 3: cannot unmarshal !!timestamp `2025-07...` into float64",
-        ),
-        (
-            "overrides: {a: {ingestion_rate: \"1234567890\"}}",
-            "line 3: cannot unmarshal !!str `1234567890` into float64",
-        ),
-        ("overrides: {a: {ingestion_rate: ääääää}}", "line 3: cannot unmarshal !!str `äää\u{fffd}...` into float64"),
-        ("overrides: {a: {accept_ha_samples: 5}}", "line 3: cannot unmarshal !!int `5` into bool"),
-        ("overrides: {a: {ha_max_clusters: .inf}}", "line 3: cannot unmarshal !!float `.inf` into int"),
-        (
-            "overrides: {a: {compactor_block_upload_max_block_size_bytes: x}}",
-            "line 3: cannot unmarshal !!str `x` into int64",
-        ),
-        ("overrides: {a: {drop_labels: pod}}", "line 3: cannot unmarshal !!str `pod` into flagext.StringSlice"),
-        ("overrides: {a: {promote_otel_resource_attributes: [a]}}", "line 4: cannot unmarshal !!seq into string"),
-        ("overrides: {a: {ha_cluster_label: {b: 5}}}", "line 4: cannot unmarshal !!map into string"),
-        ("overrides: {a: {metric_relabel_configs: x}}", "line 3: cannot unmarshal !!str `x` into []*relabel.Config"),
-        ("overrides: {a: {metric_relabel_configs: [x]}}", "line 4: cannot unmarshal !!str `x` into relabel.plain"),
-        (
-            "overrides: {a: {limited_queries: [{allowed_frequency: 5}]}}",
-            "line 4: cannot unmarshal !!int `5` into time.Duration",
-        ),
-        ("overrides: []", "line 1: cannot unmarshal !!seq into map[string]*validation.Limits"),
-        ("overrides: {a: \"\", b: {}}", "line 2: cannot unmarshal !!str `` into validation.plainLimits"),
-        ("limits: {ingestion_rate: 5}", "line 1: field limits not found in type mimir.runtimeConfigValues"),
-        (
-            "ingester_limits: {max_series_per_user: 5}",
-            "line 2: field max_series_per_user not found in type ingester.plain",
-        ),
-        ("multi_kv_config: {secondary: b}", "line 2: field secondary not found in type kv.MultiRuntimeConfig"),
-        (
-            "overrides: {a: {blocked_requests: [{query_params: {b: {regex: true}}}]}}",
-            "line 6: field regex not found in type validation.BlockedRequestQueryParam",
-        ),
-        ("overrides: {~: {}, \"null\": {}}", "line 3: mapping key \"null\" already defined at line 2"),
-        (
-            "overrides: {1e3: {ingestion_rate: 1}, 1000: {ingestion_rate: x}}",
-            "line 4: mapping key \"1000\" already defined at line 2",
-        ),
-        (
-            "overrides: {a: {ingestion_rate: fast, zzz: 1}, b: {request_rate: fast}}\nzzz: 1",
-            "line 3: cannot unmarshal !!str `fast` into float64\n  line 4: field zzz not found in type validation.plainLimits\n  \
-             line 6: cannot unmarshal !!str `fast` into float64\n  line 7: field zzz not found in type mimir.runtimeConfigValues",
-        ),
-    ] {
+    for (text, lines) in TYPES_AND_UNKNOWN_NAMES {
         refuses(text, &collected(lines));
     }
 }
