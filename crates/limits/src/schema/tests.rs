@@ -55,9 +55,9 @@ fn refuses(text: &str, mimir: &str) {
 #[track_caller]
 fn says(text: &str, messages: &[(Code, u64, &str)]) {
     let found = checked(text);
-    let told: Vec<_> =
+    let reported: Vec<_> =
         found.faults.iter().map(|fault| (fault.code, fault.position.line, fault.message.as_str())).collect();
-    assert_eq!(told, messages, "{text}");
+    assert_eq!(reported, messages, "{text}");
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_text_of_the_wrong_type_ends_the_load() {
 }
 
 #[test]
-fn the_first_text_that_ends_the_load_is_told() {
+fn the_first_text_that_ends_the_load_is_reported() {
     let text = "overrides:\n  b: {past_grace_period: 2}\n  a: {past_grace_period: 1, creation_grace_period: 3, x: 1}";
     refuses(text, r#"not a valid duration string: "3""#);
     assert_eq!(checked(text).faults.len(), 4);
@@ -229,10 +229,11 @@ fn says_what_an_unknown_name_is() {
 fn another_version_may_know_more_names() {
     let text = "overrides: {a: {zzz: 1, metric_relabeling_enabled: true, ingestion_rate: 5}}\nzzz: 1";
     let found = checked_as(text, "2.17", &RuleSettings::default());
-    let told: Vec<_> = found.faults.iter().map(|fault| (fault.code, fault.severity, fault.message.as_str())).collect();
+    let reported: Vec<_> =
+        found.faults.iter().map(|fault| (fault.code, fault.severity, fault.message.as_str())).collect();
     let ignored = |message| (Code::UnknownToThisVersion, Severity::Ignored, message);
     assert_eq!(
-        told,
+        reported,
         [
             ignored(
                 "field metric_relabeling_enabled is not one of Mimir 3.1; if your Mimir does not know it either, it refuses the \
@@ -282,7 +283,7 @@ fn what_is_kept_of_faults_is_bounded() {
 }
 
 #[test]
-fn duplicates_are_told_in_the_order_of_the_first_ones() {
+fn duplicates_are_reported_in_the_order_of_the_first_ones() {
     let (found, _) = block("a: 1\nb: 2\nb: 3\na: 4\na: 5");
     let lines: Vec<_> = found.faults.iter().filter_map(|fault| fault.mimir.as_ref()).map(MimirError::text).collect();
     assert_eq!(

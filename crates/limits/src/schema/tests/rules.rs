@@ -148,7 +148,7 @@ fn the_rules_hold_at_their_bounds() {
 }
 
 #[test]
-fn the_first_rule_in_mimirs_order_is_told() {
+fn the_first_rule_in_mimirs_order_is_reported() {
     breaks(
         "ingest_storage_read_consistency: x, early_head_compaction_min_estimated_series_reduction_percentage: -1",
         "invalid ingest storage read consistency (supported values: strong, eventual)",
@@ -185,7 +185,7 @@ fn the_rules_once_the_whole_document_is_read() {
 }
 
 #[test]
-fn a_rule_is_told_where_to_fix_it() {
+fn a_broken_rule_is_reported_where_to_fix_it() {
     let text = "overrides:\n  a:\n    blocked_queries:\n    - {pattern: a}\n    - {pattern: ''}\n    ha_tracker_update_timeout: 1m";
     says(
         text,
