@@ -119,7 +119,7 @@ fn resident() -> f64 {
 fn main() {
     let edge = Edge::new();
     edge.measure("alone", None);
-    edge.measure("one busy tenant beside it", Some(&|_| push("spelled", 1, "a")));
+    edge.measure("with one busy tenant", Some(&|_| push("spelled", 1, "a")));
     edge.measure("new tenants", Some(&|number| push(&format!("invented-{number}"), 1, "a")));
     let unreadable = PushBody::Whole(Bytes::from_static(b"unreadable"));
     let denied = |number| Push { body: unreadable.clone(), ..push(&format!("denied-{number}"), 0, "a") };

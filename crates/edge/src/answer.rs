@@ -6,7 +6,7 @@ use remote_write::{Protocol, PushCounts};
 
 use crate::verdict::Verdict;
 
-/// The reason of a denial, beside Mimir's own headers.
+/// The reason of a denial, in addition to Mimir's own headers.
 const REASON_HEADER: &str = "x-mimir-edge-reason";
 const RETRY_AFTER: &str = "retry-after";
 

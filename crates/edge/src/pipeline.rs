@@ -13,7 +13,7 @@ use crate::identify::{ApplicableLimits, protocol_of, tenant_of};
 use crate::push::Push;
 use crate::verdict::{AllowReason, Undecided, Verdict};
 
-/// What the operator sets for all tenants, beside limits and modes.
+/// What the operator sets for all tenants, besides limits and modes.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
     /// How bodies are decoded.

@@ -22,7 +22,7 @@ use known::KnownTenants;
 use metrics::Metrics;
 use tenants::TenantMetrics;
 
-/// What is recorded of a push beside its verdict.
+/// What is recorded of a push besides its verdict.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Subject<'p> {
     /// `None` without a valid header.

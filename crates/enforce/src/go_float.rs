@@ -25,7 +25,7 @@ pub fn format_go_float(value: f64) -> String {
 /// The fewest digits that read back as `value`, as Rust's `{:e}` lays them out: `-1.25e-7`.
 ///
 /// Where two numbers of that length are equally near, Go takes the even one. Rust takes the larger, unless the length
-/// is given; a given length in turn may miss `value` beside a power of two, where the spacing of floats changes.
+/// is given; a given length in turn may miss `value` next to a power of two, where the spacing of floats changes.
 fn shortest(value: f64) -> String {
     let shortest = format!("{value:e}");
     let digits = shortest.bytes().take_while(|&byte| byte != b'e').filter(u8::is_ascii_digit).count();

@@ -1,7 +1,7 @@
 //! A document that is decoded in one pass into types: Mimir's main configuration, and the edge's own documents.
 //!
 //! Merge keys (`<<`) follow yaml.v3: an own key overrides a merged one, and of several merged mappings the first wins.
-//! Duplicate keys are reported beside the tree, since not all documents treat them alike.
+//! Duplicate keys are reported apart from the tree, since not all documents treat them alike.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;

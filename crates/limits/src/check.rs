@@ -52,9 +52,9 @@ mod tests {
     fn found(documents: &[(&str, &str)], expected: &[&str], tenants: usize) {
         let documents: Vec<_> = documents.iter().map(|(name, text)| SourceDocument::new(name, text)).collect();
         let checked = check(&Defaults::default(), &MimirVersion::default(), &documents);
-        let told: Vec<_> =
+        let messages: Vec<_> =
             checked.problems.iter().map(|problem| format!("{} {problem}", problem.severity.as_str())).collect();
-        assert_eq!(told, expected);
+        assert_eq!(messages, expected);
         assert_eq!(checked.tenants, tenants);
     }
 

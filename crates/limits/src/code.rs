@@ -65,7 +65,7 @@ codes! {
     UnmatchedTenant = "MRC0040", "unmatched-tenant", "A tenant that no push can be of.";
     NoTenants = "MRC0041", "no-tenants", "There is no tenant any more.";
     LeftToMimir = "MRC0042", "left-to-mimir", "A relabelling rule that the edge cannot run.";
-    NoDefaultLimits = "MRC0043", "no-default-limits", "Nobody said what the limits of tenants without an override are.";
+    NoDefaultLimits = "MRC0043", "no-default-limits", "No flag gives the limits of tenants without an override.";
     DiffersFromMimir = "MRC0050", "differs-from-mimir", "The running Mimir has another value.";
     MoreProblems = "MRC0099", "more-problems", "There are more than are listed.";
     Other = "MRC0100", "other", "Another, of a newer program.";

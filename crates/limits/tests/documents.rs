@@ -1,4 +1,4 @@
-//! Every document in `testdata` against what stands beside it: `bad/NAME.yaml` with the problems it gives in `NAME.err`
+//! Every document in `testdata` against the file next to it: `bad/NAME.yaml` with the problems it gives in `NAME.err`
 //! (after `NAME.before`, if there is one), `good/NAME.yaml` with the limits it gives in `NAME.txt`; edge configurations
 //! likewise in `edge`.
 
@@ -43,7 +43,7 @@ fn render(snapshot: &Snapshot) -> String {
 }
 
 #[test]
-fn bad_documents_are_told_word_for_word() {
+fn bad_documents_have_the_recorded_problems() {
     let cases = cases("bad");
     assert!(cases.len() >= 25, "{} cases", cases.len());
     for (name, path) in cases {
@@ -54,9 +54,9 @@ fn bad_documents_are_told_word_for_word() {
         }
         let good = state.current();
         let applied = apply(&mut state, &name, &read(&path));
-        let told: String = applied.problems.iter().map(|problem| format!("{problem}\n")).collect();
-        assert_eq!(told, read(&path.with_extension("err")), "{name}");
-        assert!(!told.is_empty(), "{name}");
+        let reported: String = applied.problems.iter().map(|problem| format!("{problem}\n")).collect();
+        assert_eq!(reported, read(&path.with_extension("err")), "{name}");
+        assert!(!reported.is_empty(), "{name}");
         if applied.problems.iter().any(|problem| problem.severity == Severity::Rejected) {
             assert!(!applied.changed, "{name}");
             assert_eq!(applied.snapshot.map(|now| now.version()), good.map(|before| before.version()), "{name}");
@@ -104,7 +104,7 @@ fn render_edge(config: &EdgeConfig) -> String {
 }
 
 #[test]
-fn bad_edge_configurations_are_told_word_for_word() {
+fn bad_edge_configurations_have_the_recorded_problems() {
     let cases = cases("edge/bad");
     assert!(cases.len() >= 20, "{} cases", cases.len());
     for (name, path) in cases {
@@ -115,9 +115,9 @@ fn bad_edge_configurations_are_told_word_for_word() {
         }
         let good = state.current();
         let applied = state.apply(&name, &read(&path));
-        let told: String = applied.problems.iter().map(|problem| format!("{problem}\n")).collect();
-        assert_eq!(told, read(&path.with_extension("err")), "{name}");
-        assert!(!told.is_empty(), "{name}");
+        let reported: String = applied.problems.iter().map(|problem| format!("{problem}\n")).collect();
+        assert_eq!(reported, read(&path.with_extension("err")), "{name}");
+        assert!(!reported.is_empty(), "{name}");
         let rejected = applied.problems.iter().any(|problem| problem.severity == Severity::Rejected);
         assert_eq!(rejected, !applied.accepted, "{name}");
         assert!(!rejected || applied.config == good, "{name}");

@@ -1,14 +1,15 @@
 //! The server: bind, load limits, serve, drain.
 
+mod sources;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use limits::{LimitsState, Problem};
-use limits_source::{
-    KubeClient, NamespacedName, Source, SourceExtras, SourceSpec, count_distributors, poll_ha_tracker,
-};
+use axum::Router;
+use limits::{Defaults, Problem};
+use limits_source::{DefaultLimits, DefaultLimitsSource};
 use prometheus::Registry;
 use proto::edge::limits::v1::limits_feed_server::LimitsFeedServer;
 use runtime::{
@@ -19,12 +20,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
+use crate::Config;
 use crate::config::WebhookConfig;
 use crate::feed::{FeedService, Inputs, MOST_CLIENTS, publish};
 use crate::metrics::{Metrics, ReadAtScrape};
 use crate::publication::{HistoryBounds, Publisher};
 use crate::webhook::{Rules, Webhook};
-use crate::{Config, events};
+use sources::Sources;
 
 /// How far behind a client may be and still get changes instead of everything. A history takes some megabytes at most.
 const HISTORY: HistoryBounds = HistoryBounds { changes: 1_000, keys: 100_000 };
@@ -59,69 +61,22 @@ impl App {
         let http_closed = closed("overrides_sync_http_connections_closed_total")?;
         let http = HttpServer::bind("HTTP", config.http_listen, http_closed).await?;
         let http = http.with_tls(http_tls).with_token(http_token);
-        let defaults = config.default_limits.resolve(DEFAULT_LIMITS_WITHIN).await?;
-        for problem in &defaults.problems {
-            tracing::warn!("default limits problem: {problem}");
-        }
+        let defaults = default_limits(config.default_limits.clone()).await?;
         let webhook_closed = closed("overrides_sync_webhook_connections_closed_total")?;
-        let webhook = match config.webhook {
-            Some(WebhookConfig { listen, tls, configmap }) => {
-                let (defaults, version) = (defaults.defaults.clone(), config.mimir_version.clone());
-                let rules = Rules { configmap, defaults, version, allow_empty: config.allow_empty_overrides };
-                Some(Webhook::bind(listen, tls, rules, metrics.clone(), webhook_closed).await?)
-            }
-            None => None,
-        };
+        let webhook = bind_webhook(&config, &defaults.defaults, &metrics, webhook_closed).await?;
+
         let stop = CancellationToken::new();
-        let sources = stop.clone().drop_guard();
-
-        let ha_tracker = config.ha_tracker_url.map(|url| poll_ha_tracker(url, stop.clone())).transpose();
-        let ha_tracker = ha_tracker.context("--ha-tracker-url")?;
-        let kube = kube_client(&config.limits, config.distributor_service.as_ref()).await?;
-        let distributors = match (&kube, config.distributor_service) {
-            (Some(client), Some(service)) => count_distributors(client.clone(), service, stop.clone()),
-            _ => watch::channel(None).1,
-        };
-        let state = LimitsState::new(defaults.defaults, config.allow_empty_overrides).of_version(config.mimir_version);
-        let source =
-            config.limits.start(state, config.limits_cache, kube.clone(), stop.clone()).await.context("--limits")?;
-        let Source { limits: source, extras, cache_faults, cache } = source;
-        let watch = match extras {
-            SourceExtras::ConfigMap { counts, last_read } => {
-                if let Some(client) = kube.filter(|_| config.events) {
-                    events::start(client, last_read, source.states.clone(), metrics.clone(), stop.clone());
-                }
-                Some(counts)
-            }
-            SourceExtras::None | SourceExtras::Feed(_) => None,
-        };
-
-        let freshness = source.freshness.clone();
-        let (on_state, ready) = (metrics.clone(), readiness.clone());
-        let (limits, problems) =
-            publish(Publisher::new(rand::random(), HISTORY), source, stop, move |state, published| {
-                on_state.set_problems(&state.problems);
-                if let Some(published) = published {
-                    on_state.set_limits(published);
-                    ready.set_ready();
-                }
-            });
-        let inputs = Inputs {
-            limits,
-            problems: problems.clone(),
-            freshness: freshness.clone(),
-            distributors: distributors.clone(),
-            ha_tracker: ha_tracker.as_ref().map(|feed| feed.states.clone()),
-        };
+        let stop_sources = stop.clone().drop_guard();
+        let sources = Sources::start(&config, defaults.defaults, &metrics, &stop).await?;
+        let inputs = publish_limits(&sources, metrics.clone(), readiness.clone(), stop);
+        let pages = problems_page(defaults.problems, inputs.problems.clone());
         let streams = CancellationToken::new();
-        let feed = FeedService::new(inputs, metrics.clone(), streams.clone());
+        let feed = FeedService::new(inputs, metrics, streams.clone());
         let grpc_closed = closed("overrides_sync_grpc_connections_closed_total")?;
         let grpc = GrpcListener::bind(&config.grpc_listen, grpc_tls, grpc_closed).await?;
 
-        let default_problems: Arc<[Problem]> = defaults.problems.into();
-        let pages = problems_route(move || {
-            [("default_limits", Arc::clone(&default_problems)), ("limits", Arc::clone(&problems.borrow()))]
-        });
+        let Sources { limits, distributors, ha_tracker, watch, cache_faults, cache } = sources;
+        let freshness = limits.freshness;
         let read = ReadAtScrape { freshness, ha_tracker, distributors, watch, cache_faults, logs };
         read.register(&registry).context("metrics cannot be registered")?;
         let serving = Serving {
@@ -130,7 +85,7 @@ impl App {
             readiness,
             drain_delay: config.server.drain_delay.into(),
             drain_timeout: config.server.drain_timeout.into(),
-            sources,
+            sources: stop_sources,
             cache,
         };
         Ok(Self { grpc, feed, webhook, serving, streams })
@@ -185,14 +140,51 @@ impl App {
     }
 }
 
-/// The client of the Kubernetes API, if anything in a cluster is watched.
-async fn kube_client(limits: &SourceSpec, service: Option<&NamespacedName>) -> anyhow::Result<Option<KubeClient>> {
-    let flag = match (limits, service) {
-        (SourceSpec::Kube(_), _) => "--limits",
-        (_, Some(_)) => "--distributor-service",
-        _ => return Ok(None),
-    };
-    Ok(Some(KubeClient::new(None).await.context(flag)?))
+/// The default limits, with a log line for each problem.
+async fn default_limits(source: DefaultLimitsSource) -> anyhow::Result<DefaultLimits> {
+    let defaults = source.resolve(DEFAULT_LIMITS_WITHIN).await?;
+    for problem in &defaults.problems {
+        tracing::warn!("default limits problem: {problem}");
+    }
+    Ok(defaults)
+}
+
+/// The webhook, if there is one.
+async fn bind_webhook(
+    config: &Config,
+    defaults: &Defaults,
+    metrics: &Metrics,
+    closed: ConnectionCounts,
+) -> anyhow::Result<Option<Webhook>> {
+    let Some(WebhookConfig { listen, tls, configmap }) = config.webhook.clone() else { return Ok(None) };
+    let (defaults, version) = (defaults.clone(), config.mimir_version.clone());
+    let rules = Rules { configmap, defaults, version, allow_empty: config.allow_empty_overrides };
+    Ok(Some(Webhook::bind(listen, tls, rules, metrics.clone(), closed).await?))
+}
+
+/// Publishes the limits until `stop` is cancelled; the first ones make the server ready. Returns the inputs of the feed's clients.
+fn publish_limits(sources: &Sources, metrics: Metrics, readiness: Readiness, stop: CancellationToken) -> Inputs {
+    let publisher = Publisher::new(rand::random(), HISTORY);
+    let (limits, problems) = publish(publisher, sources.limits.clone(), stop, move |state, published| {
+        metrics.set_problems(&state.problems);
+        if let Some(published) = published {
+            metrics.set_limits(published);
+            readiness.set_ready();
+        }
+    });
+    Inputs {
+        limits,
+        problems,
+        freshness: sources.limits.freshness.clone(),
+        distributors: sources.distributors.clone(),
+        ha_tracker: sources.ha_tracker.as_ref().map(|feed| feed.states.clone()),
+    }
+}
+
+/// The page of the problems of the default limits and the limits.
+fn problems_page(defaults: Vec<Problem>, limits: watch::Receiver<Arc<[Problem]>>) -> Router {
+    let defaults: Arc<[Problem]> = defaults.into();
+    problems_route(move || [("default_limits", Arc::clone(&defaults)), ("limits", Arc::clone(&limits.borrow()))])
 }
 
 /// Connections at once: one for each client, and some for tools such as grpcurl.

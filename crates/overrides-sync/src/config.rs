@@ -43,10 +43,15 @@ impl TryFrom<Args> for Config {
     type Error = anyhow::Error;
 
     fn try_from(args: Args) -> anyhow::Result<Self> {
+        let limits: SourceSpec = args.limits.parse().context("--limits")?;
+        if matches!(limits, SourceSpec::Feed(_)) {
+            bail!("--limits is a feed, which an overrides-sync serves; write kube:NAMESPACE/CONFIGMAP or file:PATH");
+        }
+        reject_shared_files(&flag_files(&args, &limits))?;
         let Args {
             grpc_listen,
             http_listen,
-            limits,
+            limits: _,
             limits_args:
                 LimitsArgs { default_limits, mimir_version, limits_cache, allow_empty_overrides, ha_tracker_url },
             distributor_service,
@@ -61,21 +66,11 @@ impl TryFrom<Args> for Config {
             ("--http-listen", Some(http_listen)),
             ("--webhook-listen", webhook_listen),
         ])?;
-        let limits: SourceSpec = limits.parse().context("--limits")?;
-        if matches!(limits, SourceSpec::Feed(_)) {
-            bail!("--limits is a feed, which an overrides-sync serves; write kube:NAMESPACE/CONFIGMAP or file:PATH");
-        }
-        let files = [
-            limits_cache.as_deref().map(|path| FlagFile::replaced("--limits-cache", path)),
-            webhook_tls_cert.as_deref().map(|path| FlagFile::read("--webhook-tls-cert", path)),
-            webhook_tls_key.as_deref().map(|path| FlagFile::read("--webhook-tls-key", path)),
-            grpc_listen.socket_path().map(|path| FlagFile::replaced("--grpc-listen", path)),
-        ];
-        let sources = limits.files().map(|path| FlagFile::read("--limits", path));
-        let defaults = default_limits.files().into_iter().map(|(flag, path)| FlagFile::read(flag, path));
-        let files = sources.chain(files.into_iter().flatten()).chain(defaults).chain(server.files());
-        reject_shared_files(&files.collect::<Vec<_>>())?;
         server.check()?;
+        let distributor_service = distributor_service.map(|service| NamespacedName::of_service(&service)).transpose();
+        let distributor_service = distributor_service.context("--distributor-service")?;
+        let ha_tracker_url = ha_tracker_url.map(|url| MimirUrl::of_ha_tracker(&url)).transpose();
+        let ha_tracker_url = ha_tracker_url.context("--ha-tracker-url")?;
         let configmap = match &limits {
             SourceSpec::Kube(configmap) => Some(configmap.clone()),
             SourceSpec::Files(_) | SourceSpec::Feed(_) => None,
@@ -90,17 +85,25 @@ impl TryFrom<Args> for Config {
             mimir_version,
             allow_empty_overrides,
             limits_cache,
-            distributor_service: distributor_service
-                .map(|service| NamespacedName::of_service(&service))
-                .transpose()
-                .context("--distributor-service")?,
-            ha_tracker_url: ha_tracker_url
-                .map(|url| MimirUrl::of_ha_tracker(&url))
-                .transpose()
-                .context("--ha-tracker-url")?,
+            distributor_service,
+            ha_tracker_url,
             server,
         })
     }
+}
+
+/// The files that flags name.
+fn flag_files<'a>(args: &'a Args, limits: &'a SourceSpec) -> Vec<FlagFile<'a>> {
+    let LimitsArgs { default_limits, limits_cache, .. } = &args.limits_args;
+    let files = [
+        limits_cache.as_deref().map(|path| FlagFile::replaced("--limits-cache", path)),
+        args.webhook_tls_cert.as_deref().map(|path| FlagFile::read("--webhook-tls-cert", path)),
+        args.webhook_tls_key.as_deref().map(|path| FlagFile::read("--webhook-tls-key", path)),
+        args.grpc_listen.socket_path().map(|path| FlagFile::replaced("--grpc-listen", path)),
+    ];
+    let limits = limits.files().map(|path| FlagFile::read("--limits", path));
+    let defaults = default_limits.files().into_iter().map(|(flag, path)| FlagFile::read(flag, path));
+    limits.chain(files.into_iter().flatten()).chain(defaults).chain(args.server.files()).collect()
 }
 
 /// Events need a ConfigMap, and are on by default if there is one.

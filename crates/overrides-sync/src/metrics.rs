@@ -40,13 +40,8 @@ impl Metrics {
     pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
         let gauge = |name: &str, help: &str| register_int_gauge_with_registry!(name, help, registry);
         let counter = |name: &str, help: &str| register_int_counter_with_registry!(name, help, registry);
-        let counters = |name: &str, help: &str, label: &str, values: &[&str]| {
-            let counters = register_int_counter_vec_with_registry!(name, help, &[label], registry)?;
-            for value in values {
-                counters.with_label_values(&[*value]);
-            }
-            prometheus::Result::Ok(counters)
-        };
+        let counters =
+            |name: &str, help: &str, label: &str, values: &[&str]| counters_of(registry, name, help, label, values);
         let metrics = Self {
             version: gauge(
                 "overrides_sync_limits_version",
@@ -70,14 +65,7 @@ impl Metrics {
                 "kind",
                 &["snapshot", "delta"],
             )?,
-            propagation: register_histogram_with_registry!(
-                histogram_opts!(
-                    "overrides_sync_propagation_seconds",
-                    "Time from when changed limits were read to when they were handed to a client's connection, in seconds",
-                    PROPAGATION_BUCKETS.to_vec()
-                ),
-                registry
-            )?,
+            propagation: propagation_of(registry)?,
             events: counters(
                 "overrides_sync_events_total",
                 "Events about problems of the ConfigMap, by result; repeated: the Event existed already, and its count was increased",
@@ -119,6 +107,27 @@ impl Metrics {
             self.propagation.observe(late.as_secs_f64());
         }
     }
+}
+
+/// Counters with a label, one for each of its values.
+fn counters_of(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    label: &str,
+    values: &[&str],
+) -> prometheus::Result<IntCounterVec> {
+    let counters = register_int_counter_vec_with_registry!(name, help, &[label], registry)?;
+    for value in values {
+        counters.with_label_values(&[*value]);
+    }
+    Ok(counters)
+}
+
+fn propagation_of(registry: &Registry) -> prometheus::Result<Histogram> {
+    let help = "Time from when changed limits were read to when they were handed to a client's connection, in seconds";
+    let options = histogram_opts!("overrides_sync_propagation_seconds", help, PROPAGATION_BUCKETS.to_vec());
+    register_histogram_with_registry!(options, registry)
 }
 
 /// Metrics whose values are kept elsewhere, read at each scrape.

@@ -1,6 +1,6 @@
-//! What reading a push costs: beside decompression alone, which nobody can do without, and beside full decoding with prost,
-//! which is what reading on the wire saves. And what it costs for tenants with Prometheus pairs, which are walked twice, or
-//! with relabelling.
+//! What reading a push costs, compared with decompression alone, which every reader needs, and with full decoding with prost,
+//! which reading on the wire saves. Also its cost for tenants with Prometheus pairs, whose pushes are walked twice, and with
+//! relabelling.
 //!
 //! `cargo bench -p remote-write`
 

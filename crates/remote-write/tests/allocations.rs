@@ -93,7 +93,7 @@ fn samples_of_one_time_take_no_memory_each() {
         assert_eq!((counts.samples, counts.sent.samples), (1, 1_000_000));
     });
     let decoded = snap::raw::decompress_len(&body).unwrap() as u64;
-    assert!(allocated.bytes_max < decoded + (1 << 20), "{} bytes beside {decoded}", allocated.bytes_max - decoded);
+    assert!(allocated.bytes_max < decoded + (1 << 20), "{} bytes besides {decoded}", allocated.bytes_max - decoded);
 }
 
 #[test]

@@ -61,8 +61,8 @@ impl Step {
         )
     }
 
-    /// Items, as far as Mimir tells them: with the refusal of a push that is larger than the burst.
-    fn told_items(&self) -> Option<u64> {
+    /// The items in Mimir's message, which has them if the push is larger than the burst.
+    fn items_in_message(&self) -> Option<u64> {
         let (_, rest) = self.text("/response/body").split_once("ingestion burst size limit, set to ")?;
         let (items, _) = rest.split_once(", with ")?.1.split_once(" items")?;
         Some(items.parse().unwrap())
@@ -140,7 +140,7 @@ fn counts_what_mimir_says_it_received() {
 fn counts_the_items_that_mimir_tells() {
     let mut seen = 0;
     for step in steps().iter().filter(|step| !is_rewritten(&step.case)) {
-        let Some(items) = step.told_items() else { continue };
+        let Some(items) = step.items_in_message() else { continue };
         assert_eq!(step.read().unwrap().items(), items, "{} step {}", step.case, step.number);
         seen += 1;
     }

@@ -133,7 +133,7 @@ fn series_are_deduplicated_one_by_one_where_configured() {
 }
 
 #[test]
-fn a_broken_push_is_told_and_no_replica_judged() {
+fn a_broken_push_is_reported_without_judging_a_replica() {
     let plain = snap::raw::Decoder::new()
         .decompress_vec(&encode_push(Protocol::V1, &[of("one", "a", "m", NOW)], &[]).unwrap())
         .unwrap();

@@ -73,6 +73,31 @@ pub struct Args {
     #[arg(long, value_name = "STATE", default_value = "on")]
     pub ha_tracker: HaTracker,
 
+    /// Bodies of pushes.
+    #[command(flatten)]
+    pub bodies: BodyArgs,
+
+    /// The most bytes of pushes that are read at once, a quarter of them for one tenant; what comes beyond gets 503 with Retry-After
+    /// [default: 256MiB, or 4 times the largest message if that is more]
+    #[arg(long, value_name = "SIZE")]
+    pub max_in_flight_bytes: Option<ByteSize>,
+
+    /// How many bodies of one tenant are decoded at once where one takes long; one more thread decodes for the others [default: the number of cores]
+    #[arg(long, value_name = "COUNT")]
+    pub decode_threads: Option<NonZeroUsize>,
+
+    /// Where denials are written as JSON lines: a file, which may be rotated by renaming it, or - for standard output [default: nowhere]
+    #[arg(long, value_name = "FILE")]
+    pub audit_log: Option<PathBuf>,
+
+    /// Drain and logs.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// Bodies of pushes: whether they are decoded, and what becomes of those that are too large or not readable.
+#[derive(Clone, Debug, clap::Args)]
+pub struct BodyArgs {
     /// Whether bodies of pushes are decoded. With off, only the request rate and the size as sent are limited, as where Envoy does not send bodies
     #[arg(long, value_name = "STATE", default_value = "on")]
     pub decode_bodies: DecodeBodies,
@@ -85,26 +110,9 @@ pub struct Args {
     #[arg(long, value_name = "SIZE", default_value = "100MiB")]
     pub max_decoded_bytes: ByteSize,
 
-    /// The most bytes of pushes that are read at once, a quarter of them for one tenant; what comes beyond gets 503 with Retry-After
-    /// [default: 256MiB, or 4 times the largest message if that is more]
-    #[arg(long, value_name = "SIZE")]
-    pub max_in_flight_bytes: Option<ByteSize>,
-
-    /// How many bodies of one tenant are decoded at once where one takes long; one more thread decodes for the others [default: the number of cores]
-    #[arg(long, value_name = "COUNT")]
-    pub decode_threads: Option<NonZeroUsize>,
-
     /// What to do with a push that is not readable remote write: deny it with 400 as Mimir does, or forward it uncharged
     #[arg(long, value_name = "POLICY", default_value = "refuse")]
     pub unreadable_body: UnreadableBody,
-
-    /// Where denials are written as JSON lines: a file, which may be rotated by renaming it, or - for standard output [default: nowhere]
-    #[arg(long, value_name = "FILE")]
-    pub audit_log: Option<PathBuf>,
-
-    /// Drain and logs.
-    #[command(flatten)]
-    pub server: ServerArgs,
 }
 
 /// The call that charges samples.

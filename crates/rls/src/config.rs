@@ -9,12 +9,12 @@ use bytes::Bytes;
 use bytesize::ByteSize;
 use edge::{AuditTarget, BodyPolicy, Policy, SHARES};
 use limits::{MimirVersion, Tenant};
-use limits_source::{DefaultLimitsOptions, DefaultLimitsSource, LimitsArgs, MimirUrl, SourceSpec};
+use limits_source::{DefaultLimitsSource, LimitsArgs, MimirUrl, SourceSpec};
 use remote_write::BodyLimits;
 use runtime::{FlagFile, ListenAddress, ServerArgs, reject_shared_addresses, reject_shared_files};
 
 use crate::Args;
-use crate::args::{ChargeSamplesIn, DecodeBodies, HaTracker, UnreadableBody};
+use crate::args::{BodyArgs, ChargeSamplesIn, DecodeBodies, HaTracker, UnreadableBody};
 
 /// The most that the two body limits may be: lengths on the wire have 32 bits.
 const LARGEST_BODY: ByteSize = ByteSize::gib(2);
@@ -62,10 +62,13 @@ impl TryFrom<Args> for Config {
     type Error = anyhow::Error;
 
     fn try_from(args: Args) -> anyhow::Result<Self> {
+        let mut limits: SourceSpec = args.limits.parse().context("--limits")?;
+        let audit_log = args.audit_log.clone().map(AuditTarget::from);
+        reject_shared_files(&flag_files(&args, &limits, audit_log.as_ref()))?;
         let Args {
             grpc_listen,
             http_listen,
-            limits,
+            limits: _,
             limits_args:
                 LimitsArgs { default_limits, mimir_version, limits_cache, allow_empty_overrides, ha_tracker_url },
             feed_tls,
@@ -74,33 +77,16 @@ impl TryFrom<Args> for Config {
             charge_samples_in,
             distributors,
             ha_tracker,
-            decode_bodies,
-            max_request_bytes,
-            max_decoded_bytes,
+            bodies,
             max_in_flight_bytes,
             decode_threads,
-            unreadable_body,
-            audit_log,
+            audit_log: _,
             server,
         } = args;
         reject_shared_addresses(&[("--grpc-listen", grpc_listen.tcp()), ("--http-listen", Some(http_listen))])?;
-        let mut limits: SourceSpec = limits.parse().context("--limits")?;
-        let audit_log = audit_log.map(AuditTarget::from);
-        let mut files = flag_files(&limits, &default_limits, [&edge_config, &limits_cache], audit_log.as_ref());
-        files.extend(server.files());
-        files.extend(feed_tls.files().map(|(flag, path)| FlagFile::read(flag, path)));
-        files.extend(grpc_listen.socket_path().map(|path| FlagFile::replaced("--grpc-listen", path)));
-        reject_shared_files(&files)?;
         limits.use_feed_tls(feed_tls)?;
         server.check()?;
-        let max_request_bytes = body_size("--max-request-bytes", max_request_bytes)?;
-        let max_decoded_bytes = body_size("--max-decoded-bytes", max_decoded_bytes)?;
-        let bodies = BodyPolicy {
-            decode: decode_bodies == DecodeBodies::On,
-            max_request_bytes,
-            limits: BodyLimits { max_decoded_bytes },
-            forward_unreadable: unreadable_body == UnreadableBody::Forward,
-        };
+        let bodies = body_policy(bodies)?;
         Ok(Self {
             grpc_listen,
             http_listen,
@@ -143,24 +129,23 @@ fn default_tenant_of(tenant: Option<String>, charge: ChargeSamplesIn) -> anyhow:
 }
 
 /// The files that flags name.
-fn flag_files<'a>(
-    limits: &'a SourceSpec,
-    default_limits: &'a DefaultLimitsOptions,
-    [edge_config, limits_cache]: [&'a Option<PathBuf>; 2],
-    audit_log: Option<&'a AuditTarget>,
-) -> Vec<FlagFile<'a>> {
+fn flag_files<'a>(args: &'a Args, limits: &'a SourceSpec, audit_log: Option<&'a AuditTarget>) -> Vec<FlagFile<'a>> {
+    let LimitsArgs { default_limits, limits_cache, .. } = &args.limits_args;
     let audit_log = match audit_log {
         Some(AuditTarget::File(path)) => Some(path.as_path()),
         Some(AuditTarget::StandardOutput) | None => None,
     };
     let files = [
-        edge_config.as_deref().map(|path| FlagFile::read("--edge-config", path)),
+        args.edge_config.as_deref().map(|path| FlagFile::read("--edge-config", path)),
         limits_cache.as_deref().map(|path| FlagFile::replaced("--limits-cache", path)),
         audit_log.map(|path| FlagFile::appended("--audit-log", path)),
+        args.grpc_listen.socket_path().map(|path| FlagFile::replaced("--grpc-listen", path)),
     ];
     let limits = limits.files().map(|path| FlagFile::read("--limits", path));
     let defaults = default_limits.files().into_iter().map(|(flag, path)| FlagFile::read(flag, path));
-    limits.chain(files.into_iter().flatten()).chain(defaults).collect()
+    let feed_tls = args.feed_tls.files().map(|(flag, path)| FlagFile::read(flag, path));
+    let files = limits.chain(files.into_iter().flatten()).chain(defaults);
+    files.chain(args.server.files()).chain(feed_tls).collect()
 }
 
 /// The address of the HA tracker that is polled, if any.
@@ -172,6 +157,16 @@ fn ha_tracker_address(url: Option<String>, state: HaTracker) -> anyhow::Result<O
         );
     }
     MimirUrl::of_ha_tracker(&url).map(Some).context("--ha-tracker-url")
+}
+
+fn body_policy(args: BodyArgs) -> anyhow::Result<BodyPolicy> {
+    let BodyArgs { decode_bodies, max_request_bytes, max_decoded_bytes, unreadable_body } = args;
+    Ok(BodyPolicy {
+        decode: decode_bodies == DecodeBodies::On,
+        max_request_bytes: body_size("--max-request-bytes", max_request_bytes)?,
+        limits: BodyLimits { max_decoded_bytes: body_size("--max-decoded-bytes", max_decoded_bytes)? },
+        forward_unreadable: unreadable_body == UnreadableBody::Forward,
+    })
 }
 
 fn body_size(flag: &str, size: ByteSize) -> anyhow::Result<usize> {

@@ -1,6 +1,6 @@
 //! The connections of a listener: bounded in number, with or without TLS, and each with deadlines for its handshake and its first bytes.
 //!
-//! When all places are taken, a connection that sends nothing gives way to a new one, so that silent peers lock nobody out. Handshakes run in tasks of
+//! When all places are taken, a connection that sends nothing gives way to a new one, so that silent peers do not lock others out. Handshakes run in tasks of
 //! their own, and each has a place: they are bounded as connections are, and none delays another.
 
 mod connection;

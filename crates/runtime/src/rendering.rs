@@ -46,7 +46,7 @@ impl Rendering {
             sleep_until(rendered.began + rendered.took.saturating_mul(1 + PAUSE_FACTOR)).await;
         }
         let registry = self.registry.clone();
-        // Holds the lock until it is done, also if the client disconnects: no second rendering may run beside it.
+        // Holds the lock until it is done, also if the client disconnects: no second rendering may run at the same time.
         let rendering = tokio::task::spawn_blocking(move || {
             let began = Instant::now();
             let text = render(&registry);

@@ -26,7 +26,7 @@ pub struct EnvoySettings {
     pub rls_grpc_ports: Vec<u16>,
     /// Where Mimir would be; `None`: a mirror, which answers everything itself.
     pub upstream_port: Option<u16>,
-    /// Other Mimirs beside it, asked in turn.
+    /// Further Mimirs, which get pushes in turn.
     pub more_upstream_ports: Vec<u16>,
     /// The largest push.
     pub max_request_bytes: usize,

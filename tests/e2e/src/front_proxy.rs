@@ -240,7 +240,7 @@ fn run(port: u16, index: usize, client: &ProxyClient, tally: &Mutex<ProxyTally>,
 }
 
 /// Sends a push on a connection that is kept for the next one. Where a kept connection is being closed, it sends the push once more on a new one, and
-/// returns true beside the response. Prometheus does the same: its HTTP client if it had sent nothing yet, else its queue.
+/// returns true with the response. Prometheus does the same: its HTTP client if it had sent nothing yet, else its queue.
 pub(crate) fn exchange_repeating(
     kept: &mut Option<Connection>,
     port: u16,

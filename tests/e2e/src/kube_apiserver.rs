@@ -61,7 +61,7 @@ pub struct KubeApiServer {
 }
 
 impl KubeApiServer {
-    /// Starts one with an etcd and waits until it is ready, some 4 s. Beside [`ADMIN`] these may come.
+    /// Starts one with an etcd and waits until it is ready, some 4 s. The users of `tokens` may connect besides [`ADMIN`].
     ///
     /// # Panics
     /// When it does not start.
@@ -180,7 +180,7 @@ impl KubeApiServer {
         self.wait_until_ready();
     }
 
-    /// Restarts it with other tokens beside [`ADMIN`]: what a token that expired is to its client.
+    /// Restarts it with other tokens besides [`ADMIN`]: the old ones are then refused, as expired tokens are.
     ///
     /// # Panics
     /// When it does not start.

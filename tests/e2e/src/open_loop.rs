@@ -198,7 +198,7 @@ fn request(number: u64, sender: &Sender) -> Request {
     push_request(&sender.tenant, &body)
 }
 
-/// How many of the pushes that were answered 200 Mimir does not have whole, and how many it has that were not.
+/// The number of pushes with a 200 that Mimir does not have whole, and of pushes without one that it has.
 ///
 /// # Panics
 /// When Mimir does not answer.
@@ -221,6 +221,6 @@ pub fn compare_with(mimir: &Mimir, outcomes: &[PushOutcome]) -> (usize, usize) {
     let (acknowledged, others): (Vec<&PushOutcome>, Vec<&PushOutcome>) =
         outcomes.iter().partition(|outcome| outcome.status == Some(200));
     let missing = acknowledged.iter().filter(|outcome| !is_kept(outcome)).count();
-    let beside = others.iter().filter(|outcome| is_kept(outcome)).count();
-    (missing, beside)
+    let unacknowledged = others.iter().filter(|outcome| is_kept(outcome)).count();
+    (missing, unacknowledged)
 }

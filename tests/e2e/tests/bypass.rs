@@ -1,5 +1,5 @@
 //! No request gets a sample into Mimir that mimir-rls did not charge: a table of path spellings, headers, framings and mixtures of HTTP versions
-//! through the real Envoy to the real Mimir, and what Mimir ingested held against what mimir-rls charged.
+//! through the real Envoy to the real Mimir, and what Mimir ingested compared with what mimir-rls charged.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 

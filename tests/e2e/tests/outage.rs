@@ -20,7 +20,7 @@ const V1: &str = "prometheus.WriteRequest";
 const V2: &str = "io.prometheus.write.v2.Request";
 
 const TENANT: &str = "team";
-/// Of 3,000 that the tenant may send. Each scrape has five series of Prometheus' own beside them.
+/// Of 3,000 that the tenant may send. Each scrape has five series of Prometheus' own in addition.
 const SAMPLES_PER_SECOND: usize = 2_000;
 const SCRAPES_PER_SECOND: usize = 5;
 /// A push holds what comes in a second, and one that fails is sent again five times a second: what a charge for each comes to in an outage

@@ -35,7 +35,7 @@ fn overload(edge: &Edge, pushes: usize) -> Tally {
     greedy
 }
 
-/// A tenant has a quarter of 256 MiB in flight. Two bodies of at most 100 MiB are read at once, with 32 MiB beside each. Each of Envoy's two workers has
+/// A tenant has a quarter of 256 MiB in flight. Two bodies of at most 100 MiB are read at once, with another 32 MiB each. Each of Envoy's two workers has
 /// a connection, which holds at most a window of 4 MiB outside of the budget.
 #[track_caller]
 fn mimir_rls_is_within_its_bounds(edge: &Edge) {

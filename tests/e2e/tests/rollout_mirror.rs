@@ -43,8 +43,8 @@ fn clients() -> Vec<ProxyClient> {
     clients.push(ProxyClient::of_requests("broken", Duration::from_millis(200), |_, number| {
         push_request(&format!("broken-{number}"), &vec![b'x'; broken_bytes(number)])
     }));
-    clients.push(ProxyClient::of_requests("nobody", Duration::from_millis(300), |_, number| {
-        Request::new("POST", "/api/v1/push").body(&vec![b'x'; nobody_bytes(number)])
+    clients.push(ProxyClient::of_requests("anonymous", Duration::from_millis(300), |_, number| {
+        Request::new("POST", "/api/v1/push").body(&vec![b'x'; anonymous_bytes(number)])
     }));
     clients.push(ProxyClient::of_requests("large", Duration::from_secs(1), |_, number| {
         let mut body = noisy(MAX_BYTES + 100_000).bytes;
@@ -67,7 +67,7 @@ fn broken_bytes(number: u32) -> usize {
     100 + number as usize
 }
 
-fn nobody_bytes(number: u32) -> usize {
+fn anonymous_bytes(number: u32) -> usize {
     5_000 + number as usize
 }
 
@@ -84,7 +84,7 @@ fn with_patience(text: String) -> String {
     })
 }
 
-/// NGINX with the real Mimir behind it and a mirroring Envoy beside it.
+/// NGINX, which forwards to the real Mimir and mirrors to an Envoy.
 struct Mirrored {
     nginx: Nginx,
     _envoy: Envoy,
@@ -181,7 +181,7 @@ fn rejections_of_mimir(tally: &ProxyTally) -> Denials {
         let number = push.number;
         let (tenant, bytes) = match push.tenant.as_str() {
             "broken" => (Some(format!("broken-{number}")), broken_bytes(number)),
-            "nobody" => (None, nobody_bytes(number)),
+            "anonymous" => (None, anonymous_bytes(number)),
             "inflated" => (Some(format!("inflated-{number}")), inflated(number).len()),
             "large" => (Some(format!("large-{number}")), large_bytes(number)),
             _ => return None,

@@ -72,6 +72,27 @@ fn mean(values: &[u64]) -> f64 {
     values.iter().sum::<u64>() as f64 / values.len().max(1) as f64
 }
 
+/// Answers and memory during the load.
+struct Course {
+    begun: Instant,
+    time: Duration,
+    outcomes: Vec<PushOutcome>,
+    /// The resident memory of mimir-rls, with the time since `begun`.
+    memory: Vec<(Duration, u64)>,
+}
+
+impl Course {
+    /// The p99 of the answers and the mean memory in a third of the time.
+    fn third(&self, index: u32) -> (Duration, f64) {
+        let third = self.time * index / 3..self.time * (index + 1) / 3;
+        let started = |outcome: &&PushOutcome| third.contains(&outcome.started.duration_since(self.begun));
+        let outcomes: Vec<&PushOutcome> = self.outcomes.iter().filter(started).collect();
+        let sampled = self.memory.iter().filter(|(at, _)| third.contains(at));
+        let resident: Vec<u64> = sampled.map(|(_, bytes)| *bytes).collect();
+        (p99(&outcomes), mean(&resident))
+    }
+}
+
 #[test]
 fn memory_and_answers_stay_flat() {
     let minutes = env::var("SOAK_MINUTES").ok().map(|text| text.parse::<f64>().expect("SOAK_MINUTES is a number"));
@@ -99,21 +120,10 @@ fn memory_and_answers_stay_flat() {
             file.swap(&limits((begun.elapsed().as_secs_f64() * rate) as u64, reloads));
         }
     }
-    let outcomes = load.stop();
+    let course = Course { begun, time, outcomes: load.stop(), memory };
 
-    let third = |index: u32| {
-        let (from, to) = (begun + time * index / 3, begun + time * (index + 1) / 3);
-        let outcomes: Vec<&PushOutcome> =
-            outcomes.iter().filter(|outcome| (from..to).contains(&outcome.started)).collect();
-        let resident: Vec<u64> = memory
-            .iter()
-            .filter(|(at, _)| (time * index / 3..time * (index + 1) / 3).contains(at))
-            .map(|(_, bytes)| *bytes)
-            .collect();
-        (p99(&outcomes), mean(&resident))
-    };
-    let ((p99_second, memory_second), (p99_last, memory_last)) = (third(1), third(2));
-    let wrong = outcomes.iter().filter(|outcome| !outcome.is_expected()).count();
+    let ((p99_second, memory_second), (p99_last, memory_last)) = (course.third(1), course.third(2));
+    let wrong = course.outcomes.iter().filter(|outcome| !outcome.is_expected()).count();
     let (grows, slows) = (memory_last / memory_second, p99_last.as_secs_f64() / p99_second.as_secs_f64());
     let version = rls.metric("rls_limits_version").unwrap_or_default();
     let tenants = rls.metric("rls_tenants").unwrap_or_default();
@@ -122,7 +132,7 @@ fn memory_and_answers_stay_flat() {
          tenants_held={tenants} rss_second={:.1}MiB rss_last={:.1}MiB ratio={grows:.3} p99_second={p99_second:.2?} \
          p99_last={p99_last:.2?} ratio={slows:.2}",
         time.as_secs_f64(),
-        outcomes.len(),
+        course.outcomes.len(),
         memory_second / f64::from(1 << 20),
         memory_last / f64::from(1 << 20),
     );

@@ -1,4 +1,4 @@
-"""Faults that the checks must find: each is made alone in a copy of the files, and must be told."""
+"""Faults that the checks must find: each is made alone in a copy of the files, and must be reported."""
 import shutil
 import subprocess
 import tempfile
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 OVERVIEW = 'ops/grafana/dashboards/edge-overview.json'
-# The file, what stands there, what is written instead, and a part of what must be said.
+# The file, what stands there, what is written instead, and a part of what must be reported.
 FAULTS = [
     ('Dockerfile', 'COPY proto/ proto/', 'COPY protos/ proto/', 'COPY protos/: there is no such file'),
     ('Dockerfile', 'COPY crates/rls/Cargo.toml crates/rls/\n', '', 'does not copy crates/rls/Cargo.toml'),
@@ -69,7 +69,7 @@ def copy(root: Path, target: Path) -> None:
 
 
 def missed(root: Path, faults: Callable[[Path], Iterator[str]]) -> list[str]:
-    """The faults that nobody told."""
+    """The faults that no check reports."""
     found = []
     with tempfile.TemporaryDirectory() as folder:
         # As it is, a copy must have none: else any fault would be found everywhere.
@@ -77,14 +77,14 @@ def missed(root: Path, faults: Callable[[Path], Iterator[str]]) -> list[str]:
         copy(root, place)
         if before := list(faults(place)):
             return [f'a copy of the files has faults that they have not: {before}']
-        for name, old, new, told in FAULTS:
+        for name, old, new, expected in FAULTS:
             text = (place / name).read_text()
             if old not in text:
                 found.append(f'tests/tools/containers/broken.py: {name} has no {old!r}')
                 continue
             (place / name).write_text(text.replace(old, new, 1))
-            said = []
-            if not any(said.append(fault) or told in fault for fault in faults(place)):
-                found.append(f'{name} with {new!r} for {old!r} must be told as {told!r}; said was {said}')
+            reported = []
+            if not any(reported.append(fault) or expected in fault for fault in faults(place)):
+                found.append(f'{name} with {new!r} for {old!r} must be reported as {expected!r}; reported was {reported}')
             (place / name).write_text(text)
     return found

@@ -8,7 +8,7 @@ from pathlib import Path
 from .dockerfile import Dockerfile
 from .tools import help_of, tool
 
-# Services that may run as root, and why: a new volume is root's, and nobody else can give it away.
+# Services that may run as root, and why: a new volume is root's, and only root can give it away.
 ROOT_SERVICES = {'mimir-data'}
 # Where the pulled programs listen, unless a file of ours says so; in ours the Dockerfile does.
 PORTS = {'prometheus': {9090}, 'grafana': {3000}}
@@ -23,7 +23,7 @@ class Refused(Exception):
 
 
 def docker_compose(root: Path, *arguments: str) -> str:
-    # Without any variable of whoever runs this, and without their .env.
+    # Without the variables of the caller's environment, and without a .env file.
     shown = subprocess.run([tool('docker-compose'), '--project-directory', '.', '--file', 'compose.yaml', *arguments], cwd=root,
                            env={'PATH': '/usr/bin:/bin', 'HOME': '/nonexistent'}, capture_output=True, text=True, check=False)
     if shown.returncode:

@@ -42,19 +42,19 @@ def tools(root: Path) -> dict[str, str]:
 
 
 def faults(root: Path) -> list[str]:
-    pins, told = found(root), []
+    pins, missing = found(root), []
     if ':ignoreModulesAndTests' not in json.loads((root / CONFIG).read_text()).get('ignorePresets', []):
-        told.append(f'{CONFIG}: without ignorePresets [":ignoreModulesAndTests"] the recommended presets leave out tests/tools')
+        missing.append(f'{CONFIG}: without ignorePresets [":ignoreModulesAndTests"] the recommended presets leave out tests/tools')
     for manager in managers(root):
         for pattern in manager['managerFilePatterns']:
             path = re.sub(r'^/\^|\$/$|\\', '', pattern)
             if not any(pin[0] == path for pin in pins):
-                told.append(f'{CONFIG}: no pattern finds anything in {path}')
+                missing.append(f'{CONFIG}: no pattern finds anything in {path}')
     versions = {version for path, _, version in pins if path == 'tests/tools/install'}
-    told += [f'{CONFIG}: no pattern finds {name} {version} in tests/tools/install' for name, version in tools(root).items() if version not in versions]
+    missing += [f'{CONFIG}: no pattern finds {name} {version} in tests/tools/install' for name, version in tools(root).items() if version not in versions]
     for path, pattern in EXPECTED.items():
         known = {f'{name}:{version}' for file, name, version in pins if file == path} | {version for file, _, version in pins if file == path}
         for value in re.findall(pattern, (root / path).read_text(), re.M):
             if value not in known:
-                told.append(f'{path}: {value} is found by no pattern of {CONFIG}')
-    return told
+                missing.append(f'{path}: {value} is found by no pattern of {CONFIG}')
+    return missing

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_process_wrote_is_told_from_what_none_did() {
+    fn receipts_of_another_process_differ_from_unknown_ones() {
         let receipt = Receipts::of_process(1 << 63).write(&tenant("a"), CHARGED).unwrap();
         assert_eq!(Receipts::of_process(8).read(receipt.as_bytes()).unwrap_err(), RefundCause::OtherProcess);
         let receipts = Receipts::of_process(7);

@@ -193,7 +193,7 @@ async fn a_server_that_closes_after_each_answer_costs_no_push() {
 
 #[tokio::test]
 async fn without_any_answer_it_ends_with_1_and_the_reason() {
-    // Bound and let go: nobody listens there now.
+    // The port was bound and released: no server listens there.
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let finished = load(&format!("http://{free}/push"), "--tenant a --duration 150ms --json").await;
     assert_eq!(finished.code, Some(1), "{finished:?}");
@@ -218,11 +218,11 @@ async fn a_silent_server_is_a_timeout() {
 #[tokio::test]
 async fn progress_goes_to_standard_error_only_when_asked() {
     let server = Server::start(ok).await;
-    let told = load(&server.url, "--tenant a --rate 10 --series 1 --duration 1500ms --progress").await;
-    assert!(told.err.contains("s: ") && told.err.contains(" pushes sent"), "{told:?}");
-    assert!(told.out.starts_with(&format!("target    {}", server.url)), "{told:?}");
-    let untold = load(&server.url, "--tenant a --rate 10 --series 1 --duration 1100ms").await;
-    assert_eq!(untold.err, "");
+    let shown = load(&server.url, "--tenant a --rate 10 --series 1 --duration 1500ms --progress").await;
+    assert!(shown.err.contains("s: ") && shown.err.contains(" pushes sent"), "{shown:?}");
+    assert!(shown.out.starts_with(&format!("target    {}", server.url)), "{shown:?}");
+    let silent = load(&server.url, "--tenant a --rate 10 --series 1 --duration 1100ms").await;
+    assert_eq!(silent.err, "");
 }
 
 #[tokio::test]
@@ -249,9 +249,9 @@ async fn a_second_signal_does_not_wait_for_answers() {
     let (socket, _) = silent.accept().await.unwrap();
     socket.readable().await.unwrap();
     signal(&child, "INT");
-    let mut told = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
     let mut line = String::new();
-    told.read_line(&mut line).unwrap();
+    stderr.read_line(&mut line).unwrap();
     assert!(line.contains("Ctrl-C again"), "{line}");
     signal(&child, "TERM");
     let finished = wait(child).await;

@@ -30,7 +30,7 @@ impl Listener for TlsListener {
     async fn accept(&mut self) -> (Self::Io, SocketAddr) {
         loop {
             let (stream, address) = self.tcp.accept().await.expect("a connection");
-            // A client that trusts nobody here ends the handshake; the next one may come.
+            // A client that does not trust this certificate ends the handshake; the next one may come.
             if let Ok(stream) = self.acceptor.accept(stream).await {
                 return (stream, address);
             }

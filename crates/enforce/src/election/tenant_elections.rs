@@ -4,7 +4,7 @@
 //! [`MAX_TENANT_BYTES`]; each pair that Mimir's list does not name is in the expiry queue, with a time at which it has not
 //! expired yet or has just expired.
 //!
-//! A push visits a bounded number of pairs beside its own, and so does each step over all pairs: to hold the lock for ten
+//! A push visits a bounded number of pairs besides its own, and so does each step over all pairs: to hold the lock for ten
 //! thousand pairs would keep the pushes of a shard waiting.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,10 +22,10 @@ use crate::time::UnixMillis;
 /// names of at most 2,048 bytes, and for more than 10,000 clusters with usual names.
 pub const MAX_TENANT_BYTES: usize = 4 << 20;
 
-/// What a cluster takes beside its names, with its entries in the maps.
+/// What a cluster takes besides its names, with its entries in the maps.
 pub(crate) const PAIR_BYTES: usize = 320;
 
-/// How many pairs a push checks for expiry beside its own.
+/// How many pairs a push checks for expiry besides its own.
 const PAIRS_PER_PUSH: usize = 8;
 /// How many pairs one step over all pairs visits.
 pub(crate) const PAIRS_PER_STEP: usize = 256;
@@ -322,7 +322,7 @@ fn of_new(status: ReplicaStatus) -> Election {
     Election { due: status == ReplicaStatus::Elected, ..Election::of(status, false) }
 }
 
-/// The status of the first replica of an unknown cluster, beside `clusters` others that take `bytes`.
+/// The status of the first replica of an unknown cluster, where `clusters` others take `bytes`.
 fn status_of_new(labels: HaPair<'_>, rules: &ElectionRules, clusters: usize, bytes: usize) -> ReplicaStatus {
     let limit = usize::try_from(rules.max_clusters).unwrap_or(0);
     if limit > 0 && clusters >= limit {

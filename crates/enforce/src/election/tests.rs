@@ -92,7 +92,7 @@ fn electing_pushes_reach_mimir_twice_per_update_timeout() {
     for (seconds, replica, expected) in pushes {
         assert_eq!(due(seconds, replica), expected, "{replica} after {seconds} s");
     }
-    // Whoever takes over has been forwarded all the time.
+    // Pushes of the replica that takes over were forwarded all the time.
     assert_eq!(
         [(46, "b"), (60, "b"), (61, "b"), (68, "b")].map(|(seconds, replica)| due(seconds, replica)),
         [false, true, false, true]
@@ -188,7 +188,7 @@ fn cluster_limit_stops_new_clusters_not_known_ones() {
 #[test]
 fn a_forgotten_pair_is_as_if_it_had_never_been() {
     let forgotten = 66 * 60;
-    // 66 minutes after its last push, whoever comes first is elected; before, b has to wait for a tick.
+    // 66 minutes after its last push, the first replica that pushes is elected; before, b has to wait for a tick.
     Play::new(rules()).check(&[(0, "a", true), (forgotten, "b", true), (forgotten, "a", false)]);
     Play::new(rules()).check(&[(0, "a", true), (forgotten - 1, "b", false), (2 * forgotten - 2, "c", false)]);
     // It gives its place to another cluster.
@@ -348,7 +348,7 @@ fn room_for_pairs_is_shared_and_comes_back() {
     assert_eq!(elect("three", 100 * HOUR), ReplicaStatus::Elected);
 }
 
-/// How many pairs each of so many pushes, 66 minutes after the others, drops beside its own.
+/// How many pairs each of so many pushes, 66 minutes after the others, drops besides its own.
 #[test]
 fn pushes_drop_few_expired_pairs_but_ignore_all() {
     const PAIRS: usize = 10_000;

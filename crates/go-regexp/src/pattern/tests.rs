@@ -96,46 +96,48 @@ fn fits(piece: &str, count: usize) -> bool {
     fits
 }
 
+/// Expressions of few characters: a character, a class, a group, a repetition.
+const PIECES: &[&str] = &[
+    "a",
+    "ä",
+    "€",
+    "𐍈",
+    "(?i:a)",
+    "(?i:k)",
+    "(?i:ä)",
+    ".",
+    "[^a]",
+    "(?s:.)",
+    "a|b",
+    "a|ä|.",
+    "a*",
+    "(a)?",
+    "a{3,}b",
+    r"\b",
+    r"\d",
+    r"\D",
+    r"\W",
+    r"\pL",
+    r"\PL",
+    r"\p{Han}",
+    r"(?i:\pL)",
+    r"(?i:\p{Lu})",
+    "[^ä]",
+    r"(?i:[^k])",
+    r"[\x{0}-\x{10FFFF}]",
+    r"[\x80-\x{10FFFE}]",
+    r"(?i:[\x{100}-\x{17F}])",
+    r"[\pL\pN]",
+    r"[^\pL\PN]",
+    r"[[:^alpha:]]",
+    r"\Qa.b\E",
+    "(a|b|c){3}",
+];
+
 #[test]
 fn what_is_surely_small_enough_compiles() {
     let classes = (2..30).map(|step| format!(r"[\x{{{step}00}}-\x{{{step}80}}\x{{1{step:02}00}}-\x{{1{step:02}FF}}]"));
-    let pieces = [
-        "a",
-        "ä",
-        "€",
-        "𐍈",
-        "(?i:a)",
-        "(?i:k)",
-        "(?i:ä)",
-        ".",
-        "[^a]",
-        "(?s:.)",
-        "a|b",
-        "a|ä|.",
-        "a*",
-        "(a)?",
-        "a{3,}b",
-        r"\b",
-        r"\d",
-        r"\D",
-        r"\W",
-        r"\pL",
-        r"\PL",
-        r"\p{Han}",
-        r"(?i:\pL)",
-        r"(?i:\p{Lu})",
-        "[^ä]",
-        r"(?i:[^k])",
-        r"[\x{0}-\x{10FFFF}]",
-        r"[\x80-\x{10FFFE}]",
-        r"(?i:[\x{100}-\x{17F}])",
-        r"[\pL\pN]",
-        r"[^\pL\PN]",
-        r"[[:^alpha:]]",
-        r"\Qa.b\E",
-        "(a|b|c){3}",
-    ];
-    for piece in pieces.into_iter().map(str::to_owned).chain(classes) {
+    for piece in PIECES.iter().map(|piece| (*piece).to_owned()).chain(classes) {
         let most = (1..=1_000).rev().find(|count| {
             Pattern::max_compiled_bytes(&format!("({piece}){{{count}}}")).is_ok_and(|bytes| bytes <= MAX_COMPILED_BYTES)
         });

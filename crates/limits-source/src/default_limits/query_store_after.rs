@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_told_with_its_line() {
+    fn an_invalid_duration_is_reported_with_its_line() {
         let problem = of_document("mimir.yaml", b"querier:\n  query_store_after: soon").unwrap_err();
         assert_eq!(
             problem[0].to_string(),

@@ -82,7 +82,7 @@ fn a_bad_flag_is_named() {
 }
 
 #[test]
-fn a_rule_that_file_and_flags_break_together_is_told() {
+fn a_rule_that_file_and_flags_break_together_is_reported() {
     let file = "limits: {label_value_length_over_limit_strategy: drop}";
     let error = known(Some(file), Some("-validation.max-length-label-value=20")).unwrap_err().to_string();
     assert!(error.contains("--default-limits-flags"), "{error}");

@@ -163,7 +163,7 @@ async fn a_write_that_fails_is_counted_and_tried_again() {
 }
 
 #[tokio::test]
-async fn a_fault_is_told_once_until_it_changes() {
+async fn a_fault_is_reported_once_until_it_changes() {
     let folder = Folder::new();
     let cache = folder.cache();
     let error = |text: &str| Err(io::Error::other(text.to_owned()));

@@ -100,10 +100,10 @@ async fn a_lists_age_is_the_servers_whatever_the_clocks_say() {
         let age = Duration::from_secs(age);
         watch.say(aged(elected(asked_at, &["r"], true), age)).await;
         in_time("a list", lists.wait_for(|list| list.asked_at == asked_at)).await.unwrap();
-        let told = lists.borrow_and_update().age();
+        let assumed = lists.borrow_and_update().age();
         assert!(
-            age <= told && told < age.saturating_add(Duration::from_secs(20)) || told == Duration::MAX,
-            "{told:?} for {age:?}"
+            age <= assumed && assumed < age.saturating_add(Duration::from_secs(20)) || assumed == Duration::MAX,
+            "{assumed:?} for {age:?}"
         );
     }
 }

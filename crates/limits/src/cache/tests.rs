@@ -84,7 +84,7 @@ fn keys_values_and_modes_come_back_exactly() {
 }
 
 #[test]
-fn entries_lie_over_the_defaults_of_whoever_reads_them() {
+fn entries_lie_over_the_defaults_of_the_reading_process() {
     let written =
         LimitsState::new(TenantLimits { ingestion_rate: 1.0, request_rate: 2.0, ..TenantLimits::default() }, false)
             .apply_text("overrides: {a: {request_burst_size: 3, request_rate: 2}}");
@@ -132,7 +132,7 @@ fn any_changed_missing_or_extra_byte_is_an_error() {
     let text = render_cache(&varied()).expect("a cache");
     let bytes = text.as_bytes();
     let rejected = |bytes: Vec<u8>, what: &str, position: usize| {
-        // Whoever reads the file refuses what is no UTF-8.
+        // The reader of the file refuses what is no UTF-8.
         if let Ok(text) = String::from_utf8(bytes) {
             assert!(state().restore(&text).is_err(), "byte {position} {what}");
         }
@@ -151,9 +151,9 @@ fn any_changed_missing_or_extra_byte_is_an_error() {
 }
 
 #[test]
-fn each_fault_is_told_with_what_comes_of_it() {
+fn each_fault_is_reported_with_its_consequence() {
     let text = render_cache(&snapshot(&[("a", entry(5.0, Mode::Enforce))])).expect("a cache");
-    let told = |text: &str| state().restore(text).map_or_else(|error| error.to_string(), |_| "restored".to_owned());
+    let outcome = |text: &str| state().restore(text).map_or_else(|error| error.to_string(), |_| "restored".to_owned());
     let ours = resealed;
     for (text, expected) in [
         (text.clone(), "restored"),
@@ -187,7 +187,7 @@ fn each_fault_is_told_with_what_comes_of_it() {
         (ours(&format!("{text}a: 5\n")), "cannot be read: line 4 is no entry; it is written anew"),
         (ours(&format!("{text}- 5\n")), "cannot be read: line 4 is no mapping; it is written anew"),
     ] {
-        assert_eq!(told(&text), expected, "{text}");
+        assert_eq!(outcome(&text), expected, "{text}");
     }
 }
 

@@ -40,10 +40,10 @@ fn keys_of_a_config_map_are_read_together() {
 #[test]
 fn a_bad_config_map_key_is_reported_without_a_line() {
     let loaded = read_all(&[("team-a.ingestion_rate", "fast"), ("team-a.ingestion_rte", "5")]);
-    let told: Vec<_> =
+    let messages: Vec<_> =
         loaded.problems.listed.iter().chain(&loaded.drafts["team-a"].faults).map(ToString::to_string).collect();
     assert_eq!(
-        told,
+        messages,
         [
             "team-a.ingestion_rte: tenant team-a: field ingestion_rte is unknown and is ignored; did you mean ingestion_rate?",
             "team-a.ingestion_rate: tenant team-a: field ingestion_rate is \"fast\": write a number such as 10000",
@@ -52,7 +52,7 @@ fn a_bad_config_map_key_is_reported_without_a_line() {
 }
 
 #[test]
-fn unknown_keys_are_ignored_beside_flat_keys() {
+fn unknown_keys_are_ignored_next_to_flat_keys() {
     let loaded = read_all(&[
         ("README", "limits of all teams: see below\n  [unbalanced"),
         ("alertmanager", "route: {receiver: x}"),
@@ -72,7 +72,7 @@ fn documents_of_which_none_is_ours_are_refused() {
 }
 
 #[test]
-fn a_broken_file_beside_flat_keys_is_refused() {
+fn a_broken_file_next_to_flat_keys_is_refused() {
     assert!(read_all(&[("team-a.ingestion_rate", "5"), ("runtime.yaml", "overrides: [")]).problems.rejected);
     assert!(read_all(&[("team-a.ingestion_rate", "5"), ("runtime.yaml", "<html></html>")]).problems.rejected);
 }
@@ -124,7 +124,7 @@ fn defaults_come_from_a_block_a_file_or_bare_fields() {
 }
 
 #[test]
-fn a_configuration_without_limits_is_told() {
+fn a_configuration_without_limits_is_reported() {
     let (limits, problems) = defaults_from("mimir.yaml", "target: all\n").expect("defaults");
     assert_eq!(limits, TenantLimits::default());
     assert_eq!(
@@ -135,7 +135,7 @@ fn a_configuration_without_limits_is_told() {
 
 #[test]
 fn bad_defaults_are_refused() {
-    for (text, told) in [
+    for (text, message) in [
         (
             "limits: {ingestion_rate: fast}",
             "mimir.yaml:1: field ingestion_rate is \"fast\": write a number such as 10000; the whole document is refused",
@@ -155,7 +155,7 @@ fn bad_defaults_are_refused() {
         ("limits: {", "mimir.yaml:1: is no valid YAML"),
     ] {
         let problems = defaults_from("mimir.yaml", text).expect_err(text);
-        assert!(problems[0].to_string().starts_with(told), "{}", problems[0]);
+        assert!(problems[0].to_string().starts_with(message), "{}", problems[0]);
     }
 }
 

@@ -89,7 +89,7 @@ fn without_a_document_everybody_is_enforced() {
 }
 
 #[test]
-fn a_refused_document_changes_nobody() {
+fn a_refused_document_changes_no_tenant() {
     let mut state = EdgeConfigState::new();
     let good = apply(&mut state, "{mode: shadow, tenants: {a: {mode: enforce}}}").config;
     let applied = apply(&mut state, "mode: shadw\ntenants:\n  a: {mode: offf}\n  b: {mode: off}\n");

@@ -55,9 +55,9 @@ fn refuses(text: &str, mimir: &str) {
 #[track_caller]
 fn says(text: &str, messages: &[(Code, u64, &str)]) {
     let found = checked(text);
-    let told: Vec<_> =
+    let reported: Vec<_> =
         found.faults.iter().map(|fault| (fault.code, fault.position.line, fault.message.as_str())).collect();
-    assert_eq!(told, messages, "{text}");
+    assert_eq!(reported, messages, "{text}");
 }
 
 #[test]
@@ -83,63 +83,54 @@ fn takes_what_mimir_takes() {
     }
 }
 
+/// Documents, and the lines of Mimir's error after its first.
+const TYPES_AND_UNKNOWN_NAMES: &[(&str, &str)] = &[
+    ("overrides: {a: {max_global_series_per_user: \"150000\"}}", "line 3: cannot unmarshal !!str `150000` into int"),
+    ("overrides: {a: {ingestion_rate: 10k}}", "line 3: cannot unmarshal !!str `10k` into float64"),
+    ("overrides: {a: {ingestion_rate: !n 5}}", "line 3: cannot unmarshal !!str `5` into float64"),
+    ("overrides: {a: {ingestion_rate: 2025-07-04}}", "line 3: cannot unmarshal !!timestamp `2025-07...` into float64"),
+    ("overrides: {a: {ingestion_rate: \"1234567890\"}}", "line 3: cannot unmarshal !!str `1234567890` into float64"),
+    ("overrides: {a: {ingestion_rate: ääääää}}", "line 3: cannot unmarshal !!str `äää\u{fffd}...` into float64"),
+    ("overrides: {a: {accept_ha_samples: 5}}", "line 3: cannot unmarshal !!int `5` into bool"),
+    ("overrides: {a: {ha_max_clusters: .inf}}", "line 3: cannot unmarshal !!float `.inf` into int"),
+    (
+        "overrides: {a: {compactor_block_upload_max_block_size_bytes: x}}",
+        "line 3: cannot unmarshal !!str `x` into int64",
+    ),
+    ("overrides: {a: {drop_labels: pod}}", "line 3: cannot unmarshal !!str `pod` into flagext.StringSlice"),
+    ("overrides: {a: {promote_otel_resource_attributes: [a]}}", "line 4: cannot unmarshal !!seq into string"),
+    ("overrides: {a: {ha_cluster_label: {b: 5}}}", "line 4: cannot unmarshal !!map into string"),
+    ("overrides: {a: {metric_relabel_configs: x}}", "line 3: cannot unmarshal !!str `x` into []*relabel.Config"),
+    ("overrides: {a: {metric_relabel_configs: [x]}}", "line 4: cannot unmarshal !!str `x` into relabel.plain"),
+    (
+        "overrides: {a: {limited_queries: [{allowed_frequency: 5}]}}",
+        "line 4: cannot unmarshal !!int `5` into time.Duration",
+    ),
+    ("overrides: []", "line 1: cannot unmarshal !!seq into map[string]*validation.Limits"),
+    ("overrides: {a: \"\", b: {}}", "line 2: cannot unmarshal !!str `` into validation.plainLimits"),
+    ("limits: {ingestion_rate: 5}", "line 1: field limits not found in type mimir.runtimeConfigValues"),
+    ("ingester_limits: {max_series_per_user: 5}", "line 2: field max_series_per_user not found in type ingester.plain"),
+    ("multi_kv_config: {secondary: b}", "line 2: field secondary not found in type kv.MultiRuntimeConfig"),
+    (
+        "overrides: {a: {blocked_requests: [{query_params: {b: {regex: true}}}]}}",
+        "line 6: field regex not found in type validation.BlockedRequestQueryParam",
+    ),
+    ("overrides: {~: {}, \"null\": {}}", "line 3: mapping key \"null\" already defined at line 2"),
+    (
+        "overrides: {1e3: {ingestion_rate: 1}, 1000: {ingestion_rate: x}}",
+        "line 4: mapping key \"1000\" already defined at line 2",
+    ),
+    (
+        "overrides: {a: {ingestion_rate: fast, zzz: 1}, b: {request_rate: fast}}\nzzz: 1",
+        "line 3: cannot unmarshal !!str `fast` into float64\n  line 4: field zzz not found in type validation.plainLimits\n  \
+         line 6: cannot unmarshal !!str `fast` into float64\n  line 7: field zzz not found in type mimir.runtimeConfigValues",
+    ),
+];
+
 #[test]
 fn collects_types_and_unknown_names_of_the_whole_document() {
     let collected = |lines: &str| format!("yaml: unmarshal errors:\n  {lines}");
-    for (text, lines) in [
-        (
-            "overrides: {a: {max_global_series_per_user: \"150000\"}}",
-            "line 3: cannot unmarshal !!str `150000` into int",
-        ),
-        ("overrides: {a: {ingestion_rate: 10k}}", "line 3: cannot unmarshal !!str `10k` into float64"),
-        ("overrides: {a: {ingestion_rate: !n 5}}", "line 3: cannot unmarshal !!str `5` into float64"),
-        (
-            "overrides: {a: {ingestion_rate: 2025-07-04}}",
-            "line 3: cannot unmarshal !!timestamp `2025-07...` into float64",
-        ),
-        (
-            "overrides: {a: {ingestion_rate: \"1234567890\"}}",
-            "line 3: cannot unmarshal !!str `1234567890` into float64",
-        ),
-        ("overrides: {a: {ingestion_rate: ääääää}}", "line 3: cannot unmarshal !!str `äää\u{fffd}...` into float64"),
-        ("overrides: {a: {accept_ha_samples: 5}}", "line 3: cannot unmarshal !!int `5` into bool"),
-        ("overrides: {a: {ha_max_clusters: .inf}}", "line 3: cannot unmarshal !!float `.inf` into int"),
-        (
-            "overrides: {a: {compactor_block_upload_max_block_size_bytes: x}}",
-            "line 3: cannot unmarshal !!str `x` into int64",
-        ),
-        ("overrides: {a: {drop_labels: pod}}", "line 3: cannot unmarshal !!str `pod` into flagext.StringSlice"),
-        ("overrides: {a: {promote_otel_resource_attributes: [a]}}", "line 4: cannot unmarshal !!seq into string"),
-        ("overrides: {a: {ha_cluster_label: {b: 5}}}", "line 4: cannot unmarshal !!map into string"),
-        ("overrides: {a: {metric_relabel_configs: x}}", "line 3: cannot unmarshal !!str `x` into []*relabel.Config"),
-        ("overrides: {a: {metric_relabel_configs: [x]}}", "line 4: cannot unmarshal !!str `x` into relabel.plain"),
-        (
-            "overrides: {a: {limited_queries: [{allowed_frequency: 5}]}}",
-            "line 4: cannot unmarshal !!int `5` into time.Duration",
-        ),
-        ("overrides: []", "line 1: cannot unmarshal !!seq into map[string]*validation.Limits"),
-        ("overrides: {a: \"\", b: {}}", "line 2: cannot unmarshal !!str `` into validation.plainLimits"),
-        ("limits: {ingestion_rate: 5}", "line 1: field limits not found in type mimir.runtimeConfigValues"),
-        (
-            "ingester_limits: {max_series_per_user: 5}",
-            "line 2: field max_series_per_user not found in type ingester.plain",
-        ),
-        ("multi_kv_config: {secondary: b}", "line 2: field secondary not found in type kv.MultiRuntimeConfig"),
-        (
-            "overrides: {a: {blocked_requests: [{query_params: {b: {regex: true}}}]}}",
-            "line 6: field regex not found in type validation.BlockedRequestQueryParam",
-        ),
-        ("overrides: {~: {}, \"null\": {}}", "line 3: mapping key \"null\" already defined at line 2"),
-        (
-            "overrides: {1e3: {ingestion_rate: 1}, 1000: {ingestion_rate: x}}",
-            "line 4: mapping key \"1000\" already defined at line 2",
-        ),
-        (
-            "overrides: {a: {ingestion_rate: fast, zzz: 1}, b: {request_rate: fast}}\nzzz: 1",
-            "line 3: cannot unmarshal !!str `fast` into float64\n  line 4: field zzz not found in type validation.plainLimits\n  \
-             line 6: cannot unmarshal !!str `fast` into float64\n  line 7: field zzz not found in type mimir.runtimeConfigValues",
-        ),
-    ] {
+    for (text, lines) in TYPES_AND_UNKNOWN_NAMES {
         refuses(text, &collected(lines));
     }
 }
@@ -169,7 +160,7 @@ fn a_text_of_the_wrong_type_ends_the_load() {
 }
 
 #[test]
-fn the_first_text_that_ends_the_load_is_told() {
+fn the_first_text_that_ends_the_load_is_reported() {
     let text = "overrides:\n  b: {past_grace_period: 2}\n  a: {past_grace_period: 1, creation_grace_period: 3, x: 1}";
     refuses(text, r#"not a valid duration string: "3""#);
     assert_eq!(checked(text).faults.len(), 4);
@@ -238,10 +229,11 @@ fn says_what_an_unknown_name_is() {
 fn another_version_may_know_more_names() {
     let text = "overrides: {a: {zzz: 1, metric_relabeling_enabled: true, ingestion_rate: 5}}\nzzz: 1";
     let found = checked_as(text, "2.17", &RuleSettings::default());
-    let told: Vec<_> = found.faults.iter().map(|fault| (fault.code, fault.severity, fault.message.as_str())).collect();
+    let reported: Vec<_> =
+        found.faults.iter().map(|fault| (fault.code, fault.severity, fault.message.as_str())).collect();
     let ignored = |message| (Code::UnknownToThisVersion, Severity::Ignored, message);
     assert_eq!(
-        told,
+        reported,
         [
             ignored(
                 "field metric_relabeling_enabled is not one of Mimir 3.1; if your Mimir does not know it either, it refuses the \
@@ -291,7 +283,7 @@ fn what_is_kept_of_faults_is_bounded() {
 }
 
 #[test]
-fn duplicates_are_told_in_the_order_of_the_first_ones() {
+fn duplicates_are_reported_in_the_order_of_the_first_ones() {
     let (found, _) = block("a: 1\nb: 2\nb: 3\na: 4\na: 5");
     let lines: Vec<_> = found.faults.iter().filter_map(|fault| fault.mimir.as_ref()).map(MimirError::text).collect();
     assert_eq!(

@@ -43,7 +43,7 @@ fn of_several_yaml_documents_the_first_holds() {
 }
 
 #[test]
-fn a_refused_document_changes_nobody() {
+fn a_refused_document_changes_no_tenant() {
     let mut state = state();
     apply(&mut state, GOOD);
     let applied = apply(&mut state, "overrides: {a: {ingestion_rate: 7}, c: {ingestion_rate: fast}}");

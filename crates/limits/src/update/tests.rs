@@ -19,12 +19,12 @@ fn complete(put: Vec<EntryUpdate<'_>>) -> Update<'_> {
 }
 
 /// Everything that a snapshot says, as an update of another state.
-fn told(snapshot: &Snapshot) -> Vec<(String, Mode, String)> {
+fn entries_of(snapshot: &Snapshot) -> Vec<(String, Mode, String)> {
     snapshot.tenants().map(|(key, entry)| (key.as_str().to_owned(), entry.mode, entry.own_fields())).collect()
 }
 
-fn as_update(told: &[(String, Mode, String)]) -> Update<'_> {
-    complete(told.iter().map(|(tenant, mode, fields)| put(tenant, *mode, fields)).collect())
+fn as_update(entries: &[(String, Mode, String)]) -> Update<'_> {
+    complete(entries.iter().map(|(tenant, mode, fields)| put(tenant, *mode, fields)).collect())
 }
 
 #[test]
@@ -33,12 +33,12 @@ fn an_entry_lies_over_the_defaults_of_its_reader() {
     // The built-in default, but said.
     let text = "overrides: {a: {ingestion_rate: 10000}, b: {request_rate: 5}}";
     let written = writer.apply(&[SourceDocument::new("runtime.yaml", text)]).snapshot.expect("limits");
-    let told = told(&written);
+    let entries = entries_of(&written);
     assert_eq!(
-        told.iter().map(|(_, _, fields)| fields.as_str()).collect::<Vec<_>>(),
+        entries.iter().map(|(_, _, fields)| fields.as_str()).collect::<Vec<_>>(),
         ["{ingestion_rate: 10000}", "{request_rate: 5}"]
     );
-    let taken = state(7.0).update(&as_update(&told)).expect("limits").snapshot;
+    let taken = state(7.0).update(&as_update(&entries)).expect("limits").snapshot;
     let rate = |key: &str| taken.entry(key).map(|entry| (entry.limits.ingestion_rate, entry.limits.request_rate));
     assert_eq!((rate("a"), rate("b")), (Some((10_000.0, 0.0)), Some((7.0, 5.0))));
     assert_eq!(taken.content_sum(), written.content_sum(), "whatever the defaults are");
@@ -107,7 +107,7 @@ fn what_cannot_be_read_changes_nothing() {
 }
 
 #[test]
-fn fields_of_a_newer_build_are_passed_over_and_told() {
+fn fields_of_a_newer_build_are_ignored_and_reported() {
     let mut state = state(1.0);
     let newer = put("b", Mode::Enforce, "{request_rate: 2, zone_rate: {a: 1}}");
     let done = state.update(&complete(vec![put("a", Mode::Enforce, "{request_rate: 1}"), newer])).expect("limits");
@@ -120,7 +120,7 @@ fn the_last_tenant_goes_only_if_that_is_allowed() {
     for allowed in [false, true] {
         let mut state = LimitsState::new(TenantLimits::default(), allowed);
         let nothing = || complete(Vec::new());
-        assert!(state.update(&nothing()).is_ok_and(|done| done.changed), "there was nobody");
+        assert!(state.update(&nothing()).is_ok_and(|done| done.changed), "there was no tenant before");
         state.update(&complete(vec![put("a", Mode::Enforce, "{}")])).expect("limits");
         let gone = Update { complete: false, put: Vec::new(), removed: vec!["a"] };
         for update in [nothing(), gone] {
@@ -131,9 +131,9 @@ fn the_last_tenant_goes_only_if_that_is_allowed() {
 }
 
 proptest! {
-    /// Of each moment the changes since the one before, or since a few before that.
+    /// Each update has the changes since the moment before, or since a few moments before.
     #[test]
-    fn whoever_takes_every_change_has_what_there_is(
+    fn following_changes_gives_the_same_limits_as_the_whole(
         moments in prop::collection::vec(prop::collection::btree_map("[a-e]", 0_u8..4, 1..5), 1..8),
         skips in prop::collection::vec(any::<bool>(), 8),
     ) {

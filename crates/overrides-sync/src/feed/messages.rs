@@ -158,8 +158,8 @@ mod tests {
             (0..).zip(&parts).all(|(age, part)| part.age_millis == Some(age)),
             "each part says how old the list is"
         );
-        let told: Vec<_> = parts.into_iter().flat_map(|part| part.elected).collect();
-        assert_eq!(told, list.iter().map(replica_message).collect::<Vec<_>>());
+        let received: Vec<_> = parts.into_iter().flat_map(|part| part.elected).collect();
+        assert_eq!(received, list.iter().map(replica_message).collect::<Vec<_>>());
     }
 
     fn prost_len(part: &ElectedPart) -> usize {

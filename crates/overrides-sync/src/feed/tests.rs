@@ -6,7 +6,7 @@ use limits_source::{Freshness, LimitsFeed as Source};
 use prometheus::Registry;
 use proto::edge::limits::v1::limits_feed_client::LimitsFeedClient;
 use proto::edge::limits::v1::limits_feed_server::LimitsFeedServer;
-use proto::edge::limits::v1::watch_response::Update as Told;
+use proto::edge::limits::v1::watch_response::Update as Content;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -95,14 +95,14 @@ async fn a_slow_client_costs_no_queue_and_gets_the_newest() {
     let mut updates = Vec::new();
     while updates.last() != Some(&1_001) {
         let message = timeout(DEADLINE, stream.message()).await.unwrap().unwrap().unwrap();
-        let Some(Told::Limits(part)) = message.update else { continue };
+        let Some(Content::Limits(part)) = message.update else { continue };
         updates.extend(part.version.filter(|_| part.last).map(|version| version.sequence));
     }
     assert!(updates.len() <= 5, "what was in flight, and then the newest: {updates:?}");
 }
 
 #[tokio::test]
-async fn one_client_too_many_is_told_so_and_counted() {
+async fn one_client_too_many_is_refused_and_counted() {
     let mut feed = Feed::new();
     feed.put(&[("t".to_owned(), "{ingestion_rate: 1}".to_owned())]).await;
     let mut streams = Vec::new();

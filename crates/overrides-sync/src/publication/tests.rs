@@ -137,7 +137,7 @@ fn another_process_with_the_same_limits_tells_only_its_version() {
 }
 
 #[test]
-fn a_client_older_than_the_history_is_told_everything() {
+fn a_client_older_than_the_history_gets_everything() {
     let mut server = Server::new(1, BOUNDS);
     let mut client = Client::default();
     client.take(&server.read(&of([(1, 1), (2, 1)]), 1).unwrap());

@@ -143,7 +143,7 @@ async fn cached_limits_are_served_until_the_source_is_read() -> anyhow::Result<(
 }
 
 #[tokio::test]
-async fn whom_mimir_elected_is_told_after_each_poll() -> anyhow::Result<()> {
+async fn mimirs_elections_are_sent_after_each_poll() -> anyhow::Result<()> {
     const LIST: &str = r#"{"elected":[{"userID":"t","cluster":"c","replica":"r","lastElectionTime":"1970-01-01T00:00:01Z","electedLastSeenTime":"1970-01-01T00:00:02Z"}]}"#;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let tracker = format!("--ha-tracker-url=http://{}", listener.local_addr()?);
@@ -155,10 +155,10 @@ async fn whom_mimir_elected_is_told_after_each_poll() -> anyhow::Result<()> {
     client.until("two lists", |client| client.elected.len() >= 2).await?;
     assert!(client.heartbeats.iter().all(|heartbeat| heartbeat.has_ha_tracker));
     for part in &client.elected {
-        let told: Vec<_> = part.elected.iter().map(|told| [&*told.tenant, &*told.cluster, &*told.replica]).collect();
-        let times: Vec<_> = part.elected.iter().map(|told| (told.received_at, told.elected_at)).collect();
+        let sent: Vec<_> = part.elected.iter().map(|pair| [&*pair.tenant, &*pair.cluster, &*pair.replica]).collect();
+        let times: Vec<_> = part.elected.iter().map(|pair| (pair.received_at, pair.elected_at)).collect();
         assert_eq!(times, [(2_000, 1_000)]);
-        assert!(part.last && told == [["t", "c", "r"]], "{part:?}");
+        assert!(part.last && sent == [["t", "c", "r"]], "{part:?}");
     }
     assert!(client.elected[0].asked_at < client.elected[1].asked_at);
     assert!(server.metric("overrides_sync_ha_tracker_polls_total{result=\"ok\"}").await? >= Some(2.0));

@@ -11,7 +11,7 @@ pub struct Series {
     pub histograms: Vec<Histogram>,
     /// Exemplars of the samples.
     pub exemplars: Vec<Exemplar>,
-    /// Metadata beside the series, which only remote write 2.0 can say.
+    /// Metadata of the series, which only remote write 2.0 has.
     pub metadata: Option<SeriesMetadata>,
 }
 

@@ -171,18 +171,7 @@ impl Rule {
             Action::Lowercase => letter_case::lower(value, result),
             Action::Uppercase => letter_case::upper(value, result),
             Action::LabelMap(name) => {
-                let mut is_paid = true;
-                labels.map_names(result, |own, renamed| {
-                    if !is_paid || !self.pattern.is_match(own) {
-                        return false;
-                    }
-                    is_paid = pay(cost, self.renaming_cost(own));
-                    if is_paid {
-                        self.pattern.replace_all(own, name, renamed);
-                    }
-                    is_paid
-                });
-                return is_paid || labels.may_write(usize::MAX);
+                return self.map_names(name, labels, result, cost) || labels.may_write(usize::MAX);
             }
             Action::LabelDrop => {
                 labels.retain(|name| !self.pattern.is_match(name));
@@ -195,6 +184,22 @@ impl Rule {
         }
         labels.set(self.target.as_bytes(), result);
         true
+    }
+
+    /// Copies the labels with matching names to the names that `name` makes of theirs; `false` if that costs more than is left.
+    fn map_names(&self, name: &Template, labels: &mut LabelSet, result: &mut Vec<u8>, cost: &mut usize) -> bool {
+        let mut is_paid = true;
+        labels.map_names(result, |own, renamed| {
+            if !is_paid || !self.pattern.is_match(own) {
+                return false;
+            }
+            is_paid = pay(cost, self.renaming_cost(own));
+            if is_paid {
+                self.pattern.replace_all(own, name, renamed);
+            }
+            is_paid
+        });
+        is_paid
     }
 
     fn join_sources(&self, labels: &LabelSet, value: &mut Vec<u8>) {

@@ -76,7 +76,7 @@ fn read_by(protocol: Protocol, decoded: &[u8], limits: &TenantLimits, clock: Clo
     })
 }
 
-/// Whether prost refuses the push for a group that another one's end ends. Mimir reads on, and what comes of it prost can't tell.
+/// Whether prost refuses the push for a group that another one's end ends. Mimir reads on, with a result that prost cannot give.
 pub(crate) fn mixes_groups_up(protocol: Protocol, decoded: &[u8], limits: &TenantLimits) -> bool {
     let refused = match (protocol, limits.stores_exemplars()) {
         (Protocol::V1, true) => RequestV1::decode(decoded).err(),

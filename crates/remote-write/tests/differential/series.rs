@@ -49,8 +49,8 @@ fn time() -> impl Strategy<Value = i64> {
 fn buckets() -> impl Strategy<Value = Buckets> {
     let spans = prop::collection::vec((-3..4_i32, 0..4_u32), 0..3);
     (spans, -1..2_i64, 0..3_usize).prop_map(|(spans, spare, counts)| {
-        let told: i64 = spans.iter().map(|(_, length)| i64::from(*length)).sum();
-        let deltas = usize::try_from(told + spare).unwrap_or(0);
+        let claimed: i64 = spans.iter().map(|(_, length)| i64::from(*length)).sum();
+        let deltas = usize::try_from(claimed + spare).unwrap_or(0);
         Buckets { spans, deltas: vec![1; deltas], counts: vec![1.0; counts / 2] }
     })
 }

@@ -154,10 +154,10 @@ fn is_histogram(histogram: &Histogram, limits: &TenantLimits) -> bool {
 struct Indices(Vec<i32>);
 
 impl Indices {
-    /// None if the spans tell of more buckets than there are, where Mimir's code runs out of its slice.
+    /// None if the spans claim more buckets than there are, where Mimir's code runs out of its slice.
     fn new(buckets: &Buckets) -> Option<Self> {
-        let told: u64 = buckets.spans.iter().map(|(_, length)| u64::from(*length)).sum();
-        if told > buckets.deltas as u64 {
+        let claimed: u64 = buckets.spans.iter().map(|(_, length)| u64::from(*length)).sum();
+        if claimed > buckets.deltas as u64 {
             return None;
         }
         let mut indices = Vec::new();

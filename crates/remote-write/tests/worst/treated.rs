@@ -88,7 +88,7 @@ pub(crate) fn captures_of_a_large_expression() -> Worst {
 const EACH_SERIES: &str =
     "{accept_ha_samples: true, ha_tracker_per_sample_dedupe: true, max_label_value_length: 100000}";
 
-/// Twice as many as are told apart.
+/// Twice as many replicas as are distinguished.
 pub(crate) fn replicas() -> Worst {
     let names: Vec<_> = (0..20_000).map(|index| letters(index, 3)).collect();
     let pair = [&b"__replica__"[..], b"cluster"];

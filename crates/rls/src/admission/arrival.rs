@@ -11,7 +11,7 @@ use std::time::Duration;
 use edge::{Budget, BudgetExceeded, Reservation};
 use tokio::time::sleep;
 
-/// What a call occupies beside its headers before any of its message arrives, in bytes.
+/// What a call occupies besides its headers before any of its message arrives, in bytes.
 pub(super) const CALL_BYTES: usize = 4 << 10;
 
 /// A message stalls if it brings less than [`LEAST_BYTES`] in two such intervals in a row. One is not enough: a process that was frozen finds

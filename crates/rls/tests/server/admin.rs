@@ -66,8 +66,8 @@ async fn a_tenant_shows_its_limits_and_buckets() -> anyhow::Result<()> {
     assert!((6.0..10.0).contains(&tokens), "{tenant}");
     let spelled = server.json("/api/v1/tenants/t:k=v").await?;
     assert_eq!((&spelled["limits_key"], &spelled["ingestion"]["tokens"]), (&json!("t:k=v"), &json!(5.0)));
-    let nobody = server.json("/api/v1/tenants/nobody").await?;
-    assert_eq!((&nobody["overridden"], &nobody["limits"]["ingestion_rate"]), (&json!(false), &json!(10_000)));
+    let unknown = server.json("/api/v1/tenants/unknown").await?;
+    assert_eq!((&unknown["overridden"], &unknown["limits"]["ingestion_rate"]), (&json!(false), &json!(10_000)));
     assert_eq!(server.page("/api/v1/tenants/a%2Fb").await?.0, 400);
     Ok(())
 }
@@ -101,9 +101,9 @@ async fn explain_names_the_limit_that_decides_and_charges_nothing() -> anyhow::R
 #[tokio::test]
 async fn explain_reports_faults_of_the_push_or_request() -> anyhow::Result<()> {
     let server = Server::start_with(LIMITS, "{ mode: enforce, tenants: { t: { mode: shadow } } }", &[]).await?;
-    let (_, nobody) = explain(&server, &[], "", vec![]).await?;
+    let (_, anonymous) = explain(&server, &[], "", vec![]).await?;
     assert_eq!(
-        (&nobody["decision"], &nobody["reason"], &nobody["tenant"]),
+        (&anonymous["decision"], &anonymous["reason"], &anonymous["tenant"]),
         (&json!("deny"), &json!("tenant_missing"), &Value::Null)
     );
     let (_, garbage) = explain(&server, &[("x-scope-orgid", "free")], "", b"garbage".to_vec()).await?;

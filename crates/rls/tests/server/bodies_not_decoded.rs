@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Server, question, samples};
 
-/// Every bucket of samples has room for one push at most, so that whoever charges samples refuses.
+/// Every bucket of samples has room for one push at most, so that a call that charges samples refuses.
 const LIMITS: &str = "
 overrides:
   plain: { ingestion_rate: 0.001, ingestion_burst_size: 2 }
@@ -175,19 +175,23 @@ async fn explain_says_that_bodies_are_not_decoded() -> anyhow::Result<()> {
         Ok(serde_json::from_slice(&runtime::testing::send(request, body).await?.1)?)
     };
     for (query, body) in [("", samples(Protocol::V1, 3)), ("", b"junk".to_vec()), ("?items=3", vec![])] {
-        let told = explain("plain", query, body).await?;
-        assert_eq!((&told["decision"], &told["reason"]), (&json!("allow"), &json!("body_not_decoded")), "{told}");
-        assert_eq!((&told["counts"]["items"], &told["status"]), (&json!(0), &json!(200)), "{told}");
+        let explained = explain("plain", query, body).await?;
+        assert_eq!(
+            (&explained["decision"], &explained["reason"]),
+            (&json!("allow"), &json!("body_not_decoded")),
+            "{explained}"
+        );
+        assert_eq!((&explained["counts"]["items"], &explained["status"]), (&json!(0), &json!(200)), "{explained}");
     }
     for _ in 0..2 {
         assert_eq!(server.push("slow", vec![]).await?.status, 200);
     }
-    let told = explain("slow", "?items=3", vec![]).await?;
+    let explained = explain("slow", "?items=3", vec![]).await?;
     assert_eq!(
-        (&told["reason"], &told["limit"]),
+        (&explained["reason"], &explained["limit"]),
         (&json!("request_rate"), &json!("request_rate 0.001/s, burst 2")),
-        "{told}"
+        "{explained}"
     );
-    assert!(told["passes_in_seconds"].as_f64().is_some_and(|seconds| seconds > 900.0), "{told}");
+    assert!(explained["passes_in_seconds"].as_f64().is_some_and(|seconds| seconds > 900.0), "{explained}");
     Ok(())
 }

@@ -23,64 +23,76 @@ fn refuses(args: &[&str], says: &str) {
     assert!(stderr.contains(says), "{args:?}: {stderr}");
 }
 
+/// The same with good limits before these arguments.
+#[track_caller]
+fn refuses_with_limits(args: &[&str], says: &str) {
+    refuses(&[&["--limits", "file:x"], args].concat(), says);
+}
+
 #[test]
 fn bad_usage_ends_with_64_and_names_the_flag() {
     refuses(&[], "--limits");
     refuses(&["--limits", "runtime.yaml"], "file:PATH");
     refuses(&["--limits", "redis:x"], "--limits");
-    refuses(&["--limits", "file:x", "--grpc-listen", "somewhere"], "--grpc-listen");
-    refuses(&["--limits", "file:x", "--max-request-bytes", "0"], "--max-request-bytes");
-    refuses(&["--limits", "file:x", "--max-decoded-bytes", "5GiB"], "--max-decoded-bytes");
-    refuses(&["--limits", "file:x", "--drain-delay", "soon"], "--drain-delay");
-    refuses(&["--limits", "file:x", "--log-level", "verbose"], "--log-level");
-    refuses(&["--limits", "file:x", "--unreadable-body", "drop"], "--unreadable-body");
-    refuses(&["--limits", "file:x", "--decode-bodies", "false"], "--decode-bodies");
-    refuses(&["--limits", "file:x", "--default-limits", "/nowhere/at-all"], "--default-limits");
-    refuses(&["--limits", "file:x", "--http-listen", "1.1.1.1:1", "--grpc-listen", "1.1.1.1:1"], "--http-listen");
-    refuses(&["--limits", "file:x", "--charge-samples-in", "envoy"], "--charge-samples-in");
-    refuses(&["--limits", "file:x", "--distributors", "0"], "--distributors");
-    refuses(&["--limits", "file:x", "--ha-tracker", "maybe"], "--ha-tracker");
-    refuses(&["--limits", "file:x", "--ha-tracker-url", "mimir:8080"], "--ha-tracker-url: it must begin with http");
-    refuses(&["--limits", "file:x", "--ha-tracker-url", "http://u:p@mimir"], "--ha-tracker-url: credentials");
-    refuses(
-        &["--limits", "file:x", "--ha-tracker-url", "http://mimir", "--ha-tracker", "off"],
-        "leave out one of them",
-    );
-    refuses(&["--limits", "file:x", "--limits-cache", "./x"], "--limits-cache ./x writes to x, which --limits names");
-    for flag in ["--default-limits", "--edge-config", "--limits-cache"] {
-        refuses(&["--limits", "file:x", flag, "y", "--audit-log", "./y"], flag);
-        refuses(&["--limits", "file:x", flag, "y", "--audit-log", "./y"], "--audit-log");
+    refuses_with_limits(&["--grpc-listen", "somewhere"], "--grpc-listen");
+    refuses_with_limits(&["--grpc-listen", "unix:"], "unix: needs the path of a socket");
+    refuses_with_limits(&["--max-request-bytes", "0"], "--max-request-bytes");
+    refuses_with_limits(&["--max-decoded-bytes", "5GiB"], "--max-decoded-bytes");
+    refuses_with_limits(&["--max-in-flight-bytes", "1MiB"], "--max-in-flight-bytes");
+    refuses_with_limits(&["--drain-delay", "soon"], "--drain-delay");
+    refuses_with_limits(&["--log-level", "verbose"], "--log-level");
+    refuses_with_limits(&["--log-format", "xml"], "--log-format");
+    refuses_with_limits(&["--unreadable-body", "drop"], "--unreadable-body");
+    refuses_with_limits(&["--decode-bodies", "false"], "--decode-bodies");
+    refuses_with_limits(&["--default-limits", "/nowhere/at-all"], "--default-limits");
+    refuses_with_limits(&["--charge-samples-in", "envoy"], "--charge-samples-in");
+    refuses_with_limits(&["--distributors", "0"], "--distributors");
+    refuses_with_limits(&["--ha-tracker", "maybe"], "--ha-tracker");
+    refuses_with_limits(&["--ha-tracker-url", "mimir:8080"], "--ha-tracker-url: it must begin with http");
+    refuses_with_limits(&["--ha-tracker-url", "http://u:p@mimir"], "--ha-tracker-url: credentials");
+    for (tenant, says) in
+        [("", "no org id"), ("a|b", "--default-tenant"), ("a/b", "--default-tenant"), ("a|a", "one tenant")]
+    {
+        refuses_with_limits(&["--default-tenant", tenant], says);
     }
-    refuses(&["--limits", "file:x", "--audit-log", "./x"], "--audit-log ./x writes to x, which --limits names");
-    refuses(&["--limits", "file:x", "--log-format", "xml"], "--log-format");
-    refuses(&["--limits", "file:x", "--max-in-flight-bytes", "1MiB"], "--max-in-flight-bytes");
-    refuses(&["--limits", "file:x", "--grpc-listen", "unix:"], "unix: needs the path of a socket");
-    refuses(
-        &["--limits", "file:x", "--grpc-listen", "unix:./x"],
-        "--grpc-listen ./x writes to x, which --limits names",
+    refuses_with_limits(&["--no-such-flag"], "--no-such-flag");
+}
+
+#[test]
+fn flags_that_contradict_each_other_end_with_64() {
+    refuses_with_limits(&["--http-listen", "1.1.1.1:1", "--grpc-listen", "1.1.1.1:1"], "--http-listen");
+    refuses_with_limits(&["--ha-tracker-url", "http://mimir", "--ha-tracker", "off"], "leave out one of them");
+    refuses_with_limits(
+        &["--default-tenant", "a", "--charge-samples-in", "rate-limit"],
+        "--default-tenant needs --charge-samples-in check",
     );
-    refuses(&["--limits", "file:x", "--grpc-tls-cert", "y"], "--grpc-tls-client-ca: a certificate needs its key");
-    refuses(&["--limits", "file:x", "--grpc-tls-client-ca", "y"], "a certificate needs its key");
-    refuses(&["--limits", "file:x", "--http-tls-key", "y"], "--http-tls-cert and --http-tls-key: a certificate needs");
+}
+
+#[test]
+fn flags_that_share_a_file_end_with_64() {
+    refuses_with_limits(&["--limits-cache", "./x"], "--limits-cache ./x writes to x, which --limits names");
+    refuses_with_limits(&["--audit-log", "./x"], "--audit-log ./x writes to x, which --limits names");
+    refuses_with_limits(&["--grpc-listen", "unix:./x"], "--grpc-listen ./x writes to x, which --limits names");
+    for flag in ["--default-limits", "--edge-config", "--limits-cache"] {
+        refuses_with_limits(&[flag, "y", "--audit-log", "./y"], flag);
+        refuses_with_limits(&[flag, "y", "--audit-log", "./y"], "--audit-log");
+    }
+}
+
+#[test]
+fn unusable_tls_files_and_tokens_end_with_64() {
+    refuses_with_limits(&["--grpc-tls-cert", "y"], "--grpc-tls-client-ca: a certificate needs its key");
+    refuses_with_limits(&["--grpc-tls-client-ca", "y"], "a certificate needs its key");
+    refuses_with_limits(&["--http-tls-key", "y"], "--http-tls-cert and --http-tls-key: a certificate needs");
     let http = ["--http-tls-cert", "/nowhere/tls.crt", "--http-tls-key", "/nowhere/tls.key"];
-    refuses(&[&["--limits", "file:x"], &http[..]].concat(), "--http-tls-key: /nowhere/tls.crt cannot be read");
-    refuses(&["--limits", "file:x", "--http-token-file", "/nowhere/at-all"], "--http-token-file: /nowhere/at-all");
-    refuses(&["--limits", "file:x", "--http-token-file", "/dev/null"], "it is no regular file");
+    refuses_with_limits(&http, "--http-tls-key: /nowhere/tls.crt cannot be read");
+    refuses_with_limits(&["--http-token-file", "/nowhere/at-all"], "--http-token-file: /nowhere/at-all");
+    refuses_with_limits(&["--http-token-file", "/dev/null"], "it is no regular file");
     refuses(
         &["--limits", "feed:https://a:1", "--feed-tls-ca", "/nowhere/ca"],
         "--feed-tls-ca /nowhere/ca cannot be read",
     );
     refuses(&["--limits", "feed:http://a:1", "--feed-tls-ca", "y"], "--feed-tls-ca is for a feed with https");
-    for (tenant, says) in
-        [("", "no org id"), ("a|b", "--default-tenant"), ("a/b", "--default-tenant"), ("a|a", "one tenant")]
-    {
-        refuses(&["--limits", "file:x", "--default-tenant", tenant], says);
-    }
-    refuses(
-        &["--limits", "file:x", "--default-tenant", "a", "--charge-samples-in", "rate-limit"],
-        "--default-tenant needs --charge-samples-in check",
-    );
-    refuses(&["--limits", "file:x", "--no-such-flag"], "--no-such-flag");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Mimir's HA tracker beside the server: asked, and never waited for.
+//! A server that polls Mimir's HA tracker, and never waits for it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

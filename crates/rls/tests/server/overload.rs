@@ -19,7 +19,7 @@ const LIMITS: &str = "watched.ingestion_rate: lots\nothers.ingestion_rate: 1\n";
 /// The largest message is the largest body and 1 MiB around it; a tenant's share is exactly that.
 const FLAGS: [&str; 2] = ["--max-request-bytes=1MiB", "--max-in-flight-bytes=8MiB"];
 const LARGEST: u32 = 2 << 20;
-/// Fits a share once, beside the headers of its call.
+/// Fits a share once, together with the headers of its call.
 const MOST: u32 = LARGEST - 8192;
 /// So much of a message has to arrive until all of the largest is reserved.
 static HALF: [u8; 1 << 20] = [0; 1 << 20];
@@ -124,7 +124,7 @@ async fn only_a_tenant_over_its_share_is_denied() -> anyhow::Result<()> {
     }
     overloaded(&push(&server, "team-a", vec![0; 8192]).await?, "the tenant's share");
     assert_eq!(push(&server, "team-b", one()).await?.status, 200);
-    assert_eq!(server.push("team-a", one()).await?.status, 200, "without metadata nobody knows whose it is");
+    assert_eq!(server.push("team-a", one()).await?.status, 200, "without metadata the tenant is not known");
     let line = r#"rls_decisions_total{decision="deny",mode="enforce",reason="edge_overloaded"} "#;
     assert_eq!(metric(&server, line).await?, 4);
     drop(first);
@@ -274,7 +274,7 @@ async fn framing_survives_single_bytes_and_trailing_data() -> anyhow::Result<()>
 }
 
 #[tokio::test]
-async fn answers_that_nobody_reads_hold_up_nobody_else() -> anyhow::Result<()> {
+async fn unread_answers_delay_no_other_client() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &FLAGS).await?;
     let (tenant, mut peer) = ("x".repeat(30_000) + ",", Peer::of(&server).await?);
     let message = question(&[("x-scope-orgid", &tenant)], one()).encode_to_vec();

@@ -147,8 +147,8 @@ async fn check_tells_the_cost_where_the_rate_limit_call_charges() -> anyhow::Res
     let server = Server::start(LIMITS, &[]).await?;
     let response = server.ask(&[("x-scope-orgid", "t")], samples(Protocol::V1, 60)).await?;
     let metadata = response.dynamic_metadata.unwrap_or_default();
-    let told: Vec<&String> = metadata.fields.keys().collect();
-    assert_eq!(told, ["charge"], "Check charges: a filter that is there by mistake must not, and finds no cost");
+    let names: Vec<&String> = metadata.fields.keys().collect();
+    assert_eq!(names, ["charge"], "Check charges: a filter that is there by mistake must not, and finds no cost");
     Ok(())
 }
 

@@ -18,7 +18,7 @@ overrides:
   other: { ingestion_rate: 0.001, ingestion_burst_size: 100, request_rate: 0.001, request_burst_size: 10 }
 ";
 
-/// The receipt among what Envoy keeps beside a push.
+/// The receipt in the metadata that Envoy keeps for a push.
 fn receipt(metadata: Option<Struct>) -> Option<String> {
     match metadata?.fields.remove("charge")?.kind? {
         Kind::StringValue(text) => Some(text),
@@ -167,8 +167,8 @@ async fn a_refund_is_audited_and_is_no_denial() -> anyhow::Result<()> {
     charged.refund(&receipt, "no_answer").await?;
     crate::support::until("the line is written", async || Ok(!std::fs::read_to_string(&path)?.is_empty())).await?;
     let line: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path)?)?;
-    let told = ["tenant", "decision", "reason", "requests", "items"].map(|field| line[field].to_string());
-    assert_eq!(told, [r#""t""#, r#""refund""#, r#""no_answer""#, "1", "60"]);
+    let logged = ["tenant", "decision", "reason", "requests", "items"].map(|field| line[field].to_string());
+    assert_eq!(logged, [r#""t""#, r#""refund""#, r#""no_answer""#, "1", "60"]);
     assert_eq!(charged.server.json("/api/v1/denials").await?["denials"], serde_json::json!([]));
     Ok(())
 }

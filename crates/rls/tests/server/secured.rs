@@ -139,7 +139,7 @@ async fn the_http_side_asks_for_its_token_over_tls() -> anyhow::Result<()> {
     until("the new token", || async { Ok(send("GET", "/api/v1/tenants", Some("second-token")).await?.0 == 200) })
         .await?;
     assert_eq!(send("GET", "/api/v1/tenants", Some("first-token")).await?.0, 401);
-    assert!(server.page("/live").await.is_err(), "there is no plain HTTP beside it");
+    assert!(server.page("/live").await.is_err(), "there is no plain HTTP on this port");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Pushes of which nobody can tell what Mimir charges: none is free, none is refused by a limit of Mimir's, and a tenant has a bound.
+//! Pushes whose charge in Mimir is not known: none is free, no limit of Mimir's refuses one, and each tenant has a bound for them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -202,7 +202,7 @@ async fn names_without_an_election_are_bounded() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn without_a_list_of_the_tracker_pairs_have_a_bound() -> anyhow::Result<()> {
-    // Nobody listens there.
+    // No tracker listens there.
     let server = Server::start(&limits(), &["--ha-tracker-url=http://127.0.0.1:9"]).await?;
     let case = Case { server: &server, tenant: "pair", kind: "ha_no_list" };
     let mut number = 0;

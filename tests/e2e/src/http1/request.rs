@@ -23,7 +23,7 @@ impl Request {
         Self { method, target, headers: Vec::new(), body: Arc::new([]), chunk_bytes: None }
     }
 
-    /// Adds a header line, also beside one of the same name.
+    /// Adds a header line, also if there is one of the same name.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.headers.push((name.to_owned(), value.as_ref().to_vec()));

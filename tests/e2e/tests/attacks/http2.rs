@@ -74,7 +74,7 @@ fn small_headers_on_endless_streams_leave_room_for_neighbours() {
 }
 
 #[test]
-fn responses_that_nobody_reads_leave_room_for_neighbours() {
+fn unread_responses_leave_room_for_neighbours() {
     a_flood_of_streams("window 0", &endless_pushes(7, &WINDOW_0), 700 * MIB);
 }
 

@@ -118,68 +118,79 @@ fn versions() -> impl Iterator<Item = Case> {
     })
 }
 
-/// A push behind something else on the same connection, or inside of it.
+/// A request line with header lines, and a push behind them, which may be their body.
+fn followed_by_push(head: &str) -> Vec<u8> {
+    [format!("{head}\r\n\r\n").as_bytes(), &whole_push()].concat()
+}
+
+fn whole_push() -> Vec<u8> {
+    http1(&[b"POST /api/v1/push HTTP/1.1", b"Host: edge", b"X-Scope-OrgID: TENANT-0000"])
+}
+
+/// A push behind something else on the same connection.
 fn behind() -> impl Iterator<Item = Case> {
-    let push = http1(&[b"POST /api/v1/push HTTP/1.1", b"Host: edge", b"X-Scope-OrgID: TENANT-0000"]);
-    let old = http1(&[b"POST /api/v1/push HTTP/1.0", b"X-Scope-OrgID: TENANT-0000", b"Connection: keep-alive"]);
-    let health = b"GET /healthz HTTP/1.1\r\nHost: edge\r\n\r\n".to_vec();
-    let with_body = |lines: &str, inner: &[u8]| [lines.as_bytes(), inner].concat();
-    let length = |bytes: &[u8]| format!("Content-Length: {}\r\n\r\n", bytes.len());
-    let smuggled = chunks(b"", 10, "", "").into_iter().chain(push.iter().copied()).collect::<Vec<u8>>();
-    let upgrade = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n";
+    let expect = format!("{PUSH}Expect: 100-continue\r\nContent-Length: 0");
     [
-        ("two pushes in a row", [push.clone(), push.clone()].concat()),
-        ("a push behind a health check", [health.clone(), push.clone()].concat()),
-        ("a push behind an unknown path", [b"GET /x HTTP/1.1\r\nHost: edge\r\n\r\n".to_vec(), push.clone()].concat()),
-        ("a push behind empty lines", [b"\r\n\r\n".to_vec(), push.clone()].concat()),
+        ("two pushes in a row", [whole_push(), whole_push()].concat()),
+        ("a push behind a health check", followed_by_push("GET /healthz HTTP/1.1\r\nHost: edge")),
+        ("a push behind an unknown path", followed_by_push("GET /x HTTP/1.1\r\nHost: edge")),
+        ("a push behind empty lines", [b"\r\n\r\n".to_vec(), whole_push()].concat()),
+        ("a push behind a health check of no length", followed_by_push("POST /healthz HTTP/1.1\r\nHost: edge")),
+        ("a push behind an Expect", followed_by_push(&expect)),
+        ("a push behind a CONNECT", followed_by_push("CONNECT edge:80 HTTP/1.1\r\nHost: edge:80")),
+        ("a push behind the preface of HTTP/2", [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), whole_push()].concat()),
+    ]
+    .into_iter()
+    .map(|(name, bytes)| Case::new(name, bytes))
+}
+
+/// A push inside of another request, where two ways to frame that one differ about its end.
+fn inside() -> impl Iterator<Item = Case> {
+    let length = format!("Content-Length: {}", whole_push().len());
+    let chunked = "Transfer-Encoding: chunked";
+    let smuggled = [chunks(b"", 10, "", ""), whole_push()].concat();
+    let smuggled_length = format!("{chunked}\r\nContent-Length: {}", smuggled.len());
+    [
         (
             "a push in the body of a health check",
-            with_body(&format!("GET /healthz HTTP/1.1\r\nHost: edge\r\n{}", length(&push)), &push),
+            followed_by_push(&format!("GET /healthz HTTP/1.1\r\nHost: edge\r\n{length}")),
         ),
-        ("a push behind a health check of no length", with_body("POST /healthz HTTP/1.1\r\nHost: edge\r\n\r\n", &push)),
-        (
-            "a push behind CL.TE",
-            with_body(&format!("{PUSH}Transfer-Encoding: chunked\r\n{}", length(&smuggled)), &smuggled),
-        ),
-        (
-            "a push behind TE.CL",
-            with_body(&format!("{PUSH}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"), &smuggled),
-        ),
-        (
-            "a push behind an empty chunked push",
-            with_body(&format!("{PUSH}Transfer-Encoding: chunked\r\n\r\n"), &smuggled),
-        ),
-        (
-            "a push behind an Expect",
-            with_body(&format!("{PUSH}Expect: 100-continue\r\nContent-Length: 0\r\n\r\n"), &push),
-        ),
-        (
-            "a push behind an upgrade to HTTP/2",
-            with_body(&format!("GET /healthz HTTP/1.1\r\nHost: edge\r\n{upgrade}\r\n"), &push),
-        ),
-        ("a push that upgrades to HTTP/2", http1(&[format!("{PUSH}{}", upgrade.trim_end()).as_bytes()])),
-        ("a push behind a CONNECT", with_body("CONNECT edge:80 HTTP/1.1\r\nHost: edge:80\r\n\r\n", &push)),
+        ("a push behind CL.TE", with(&smuggled_length, &smuggled)),
+        ("a push behind TE.CL", with(&format!("Content-Length: 4\r\n{chunked}"), &smuggled)),
+        ("a push behind an empty chunked push", with(chunked, &smuggled)),
+    ]
+    .into_iter()
+    .map(|(name, bytes)| Case::new(name, bytes))
+}
+
+fn upgrades() -> impl Iterator<Item = Case> {
+    let upgrade = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__";
+    let health = format!("GET /healthz HTTP/1.1\r\nHost: edge\r\n{upgrade}");
+    [
+        Case::new("a push behind an upgrade to HTTP/2", followed_by_push(&health)),
+        Case::new("a push that upgrades to HTTP/2", http1(&[format!("{PUSH}{upgrade}").as_bytes()])),
+    ]
+    .into_iter()
+}
+
+/// Pushes over HTTP/1.0, alone and with HTTP/1.1 on one connection, and pushes without a length.
+fn over_http10() -> impl Iterator<Item = Case> {
+    let old = http1(&[b"POST /api/v1/push HTTP/1.0", b"X-Scope-OrgID: TENANT-0000", b"Connection: keep-alive"]);
+    let old_head = PUSH.replace("1.1", "1.0");
+    let chunked = [b"Transfer-Encoding: chunked\r\n\r\n".to_vec(), chunks(&push(), 9, "", "")].concat();
+    [
         ("two pushes over HTTP/1.0", [old.clone(), old.clone()].concat()),
-        ("a push over HTTP/1.1 behind one over HTTP/1.0", [old.clone(), push.clone()].concat()),
-        ("a push over HTTP/1.0 behind one over HTTP/1.1", [push.clone(), old].concat()),
-        (
-            "a push over HTTP/1.0 with chunks",
-            with_body(
-                &PUSH.replace("1.1", "1.0"),
-                &with("Transfer-Encoding: chunked", &chunks(&self::push(), 9, "", "")).split_off(PUSH.len()),
-            ),
-        ),
-        ("a push without a length", with_body(&format!("{PUSH}\r\n"), &self::push())),
-        (
-            "a push over HTTP/1.0 without a length",
-            with_body(&format!("{}\r\n", PUSH.replace("1.1", "1.0")), &self::push()),
-        ),
-        ("a push behind the preface of HTTP/2", [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), push].concat()),
+        ("a push over HTTP/1.1 behind one over HTTP/1.0", [old.clone(), whole_push()].concat()),
+        ("a push over HTTP/1.0 behind one over HTTP/1.1", [whole_push(), old].concat()),
+        ("a push over HTTP/1.0 with chunks", [old_head.clone().into_bytes(), chunked].concat()),
+        ("a push without a length", [format!("{PUSH}\r\n").into_bytes(), push()].concat()),
+        ("a push over HTTP/1.0 without a length", [format!("{old_head}\r\n").into_bytes(), push()].concat()),
     ]
     .into_iter()
     .map(|(name, bytes)| Case::new(name, bytes))
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    chunked().chain(lengths()).chain(versions()).chain(behind()).collect()
+    let usual = chunked().chain(lengths()).chain(versions());
+    usual.chain(behind()).chain(inside()).chain(upgrades()).chain(over_http10()).collect()
 }

@@ -4,7 +4,7 @@ use super::{Case, http1};
 
 const TENANT: &[u8] = b"X-Scope-OrgID: TENANT-0000";
 
-/// Lines beside the tenant's.
+/// Lines in addition to the tenant's.
 const LINES: [&[u8]; 62] = [
     b"x-envoy-auth-partial-body: true",
     b"x-envoy-auth-failure-mode-allowed: true",
@@ -120,12 +120,12 @@ fn shown(lines: &[&[u8]]) -> String {
 
 pub(super) fn cases() -> Vec<Case> {
     let host: &[&[u8]] = &[b"Host: edge"];
-    let beside =
+    let after =
         LINES.iter().map(|line| Case::new(format!("header {}", line.escape_ascii()), with(host, &[TENANT, line])));
     let before = LINES.iter().take(35).map(|line| {
         Case::new(format!("header {} first", line.escape_ascii()), with(&[line, b"Host: edge"], &[TENANT]))
     });
     let tenants = TENANTS.iter().map(|lines| Case::new(format!("tenant {}", shown(lines)), with(host, lines)));
     let hosts = HOSTS.iter().map(|lines| Case::new(format!("host {}", shown(lines)), with(lines, &[TENANT])));
-    beside.chain(before).chain(tenants).chain(hosts).collect()
+    after.chain(before).chain(tenants).chain(hosts).collect()
 }

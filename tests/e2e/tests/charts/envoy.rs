@@ -50,6 +50,37 @@ pub(super) fn start(folder: &Path, values: &str, [push, metrics, drain]: [u16; 3
     Process::start("envoy", folder, &mut command)
 }
 
+/// Checks that the container's ports are these, and that its probes use the one of the metrics.
+#[track_caller]
+fn check_ports(container: &Value, push: u16, metrics: u16) {
+    let port = |name: &str| {
+        let ports = container["ports"].as_array().expect("a container has ports");
+        ports.iter().find(|port| port["name"] == name).expect("the port is named")["containerPort"].clone()
+    };
+    assert_eq!((port("http"), port("metrics")), (push.into(), metrics.into()));
+    assert_eq!(
+        (&container["readinessProbe"]["httpGet"]["port"], &container["livenessProbe"]["tcpSocket"]["port"]),
+        (&"metrics".into(), &"metrics".into())
+    );
+}
+
+/// Sends the head of a push with a body of this length.
+fn send_head(port: u16, length: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("Envoy takes a connection");
+    let head =
+        format!("POST /api/v1/push HTTP/1.1\r\nHost: edge\r\nX-Scope-OrgID: team\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("a head can be sent");
+    stream
+}
+
+/// Starts the command that the kubelet runs before it stops the container.
+fn start_hook(folder: &Path, container: &Value) -> Process {
+    let hook = container["lifecycle"]["preStop"]["exec"]["command"][2].as_str().expect("there is a hook");
+    let wget = Command::new("wget").arg("--version").output();
+    assert!(wget.is_ok(), "wget, which the hook uses, is missing: install it (on Debian: apt-get install wget)");
+    Process::start("hook", folder, Command::new("sh").args(["-eu", "-c", hook]))
+}
+
 #[test]
 fn envoy_runs_and_drains_as_its_chart_says() {
     let (_server, kubectl) = cluster();
@@ -81,29 +112,14 @@ fn envoy_runs_and_drains_as_its_chart_says() {
     assert_eq!(container["command"], serde_json::json!(["envoy"]));
     let mut command = Command::new(tool("envoy"));
     let mut envoy = Process::start("envoy", folder.path(), command.args(arguments(container, &configuration)));
-    let port = |name: &str| {
-        let ports = container["ports"].as_array().expect("a container has ports");
-        ports.iter().find(|port| port["name"] == name).expect("the port is named")["containerPort"].clone()
-    };
-    assert_eq!((port("http"), port("metrics")), (push_port.into(), metrics_port.into()));
-    assert_eq!(
-        (&container["readinessProbe"]["httpGet"]["port"], &container["livenessProbe"]["tcpSocket"]["port"]),
-        (&"metrics".into(), &"metrics".into())
-    );
+    check_ports(container, push_port, metrics_port);
     let ready = container["readinessProbe"]["httpGet"]["path"].as_str().expect("a probe has a path");
     until("Envoy is ready", || status(metrics_port, ready) == Some(200));
     until("a push is answered", || send(push_port, &push_request("team", &samples(1).bytes)).status == 200);
 
-    let hook = container["lifecycle"]["preStop"]["exec"]["command"][2].as_str().expect("there is a hook");
     let body = samples(1).bytes;
-    let mut slow = TcpStream::connect(("127.0.0.1", push_port)).expect("Envoy takes a connection");
-    let length = body.len();
-    let head =
-        format!("POST /api/v1/push HTTP/1.1\r\nHost: edge\r\nX-Scope-OrgID: team\r\nContent-Length: {length}\r\n\r\n");
-    slow.write_all(head.as_bytes()).expect("a head can be sent");
-    let wget = Command::new("wget").arg("--version").output();
-    assert!(wget.is_ok(), "wget, which the hook uses, is missing: install it (on Debian: apt-get install wget)");
-    let mut hook = Process::start("hook", folder.path(), Command::new("sh").args(["-eu", "-c", hook]));
+    let mut slow = send_head(push_port, body.len());
+    let mut hook = start_hook(folder.path(), container);
     until("an Envoy that drains is not ready", || status(metrics_port, ready) == Some(503));
     let answer = send(push_port, &push_request("team", &body));
     assert_eq!((answer.status, answer.headers.get("connection").as_deref()), (200, Some("close")));

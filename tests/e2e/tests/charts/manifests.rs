@@ -110,7 +110,7 @@ fn kubernetes_accepts_every_set_of_values_without_a_warning() {
         assert_eq!(strategy, &json!({ "maxSurge": 1, "maxUnavailable": 0 }), "{name}: never fewer ready pods");
     }
     what_the_values_decide(&kubectl);
-    pods_are_told_apart_and_reached_by_their_labels(&kubectl);
+    pods_are_selected_by_their_labels(&kubectl);
 }
 
 fn what_the_values_decide(kubectl: &Kubectl) {
@@ -142,7 +142,7 @@ fn what_the_values_decide(kubectl: &Kubectl) {
 }
 
 /// Services, policies and budgets select the pods of their release.
-fn pods_are_told_apart_and_reached_by_their_labels(kubectl: &Kubectl) {
+fn pods_are_selected_by_their_labels(kubectl: &Kubectl) {
     for name in CHARTS {
         let objects = Objects::of(kubectl, name, &[]);
         let labels = &objects.one("Deployment", name)["spec"]["template"]["metadata"]["labels"];

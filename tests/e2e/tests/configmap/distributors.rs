@@ -1,4 +1,4 @@
-//! The count of ready distributors from real EndpointSlices. How long a lower count waits is tested on virtual time beside the code.
+//! The count of ready distributors from real EndpointSlices. Unit tests on virtual time show how long a lower count waits.
 
 use e2e::{ADMIN, KubeApiServer, until};
 use limits_source::{KubeClient, NamespacedName, count_distributors};

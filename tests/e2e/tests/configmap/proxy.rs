@@ -38,7 +38,7 @@ impl Proxy {
         Self { port, server, generation }
     }
 
-    /// A kubeconfig that leads here, beside the one that leads to the server.
+    /// A copy of the kubeconfig `direct` that leads to this proxy instead of the server.
     pub(crate) fn kubeconfig(&self, direct: &Path) -> PathBuf {
         let text = std::fs::read_to_string(direct).expect("a kubeconfig");
         let here = text.replace(&self.server, &format!("127.0.0.1:{}", self.port));

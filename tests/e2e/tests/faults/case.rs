@@ -64,7 +64,7 @@ impl Case {
         let change = changes_a_limit.then(|| stack.change_a_limit());
         let outcomes = load.stop();
         let caught_up = stack.prometheus_catches_up();
-        let (missing, beside) = compare_with(&stack.mimir, &outcomes);
+        let (missing, unacknowledged) = compare_with(&stack.mimir, &outcomes);
         let prometheus_lost = stack.prometheus_lost() - lost_before;
 
         let within: Vec<&PushOutcome> = outcomes.iter().filter(|outcome| outcome.sender.expected == 200).collect();
@@ -72,7 +72,7 @@ impl Case {
         let seconds = |time: Duration| format!("{:.2}s", time.as_secs_f64());
         let mut line = format!("fault={name} lasted={} pushes={}", seconds(ended - begun), outcomes.len());
         line += &format!(" {}", statuses(&outcomes));
-        line += &format!(" acknowledged_lost={missing} denied_within={denied} stored_unacknowledged={beside}");
+        line += &format!(" acknowledged_lost={missing} denied_within={denied} stored_unacknowledged={unacknowledged}");
         line += &format!(" normal={}", seconds(normal));
         if let Some(change) = change {
             line += &format!(" change={}", seconds(change));

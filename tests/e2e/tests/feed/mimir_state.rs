@@ -1,4 +1,4 @@
-//! What the feed carries beside the limits: the number of distributors, and Mimir's elections.
+//! What the feed carries besides the limits: the number of distributors, and Mimir's elections.
 
 use e2e::{ADMIN, Cluster, Edge, Mimir, samples, until};
 use remote_write::Protocol;

@@ -39,7 +39,7 @@ impl Clock {
     }
 
     /// A time beyond a limit, or far enough on this side of it.
-    fn beside_a_limit(self, random: &mut Random, limits: &TenantLimits) -> i64 {
+    fn near_a_limit(self, random: &mut Random, limits: &TenantLimits) -> i64 {
         let millis = |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         let future = self.start + millis(limits.creation_grace_period);
         let past = self.start - millis(limits.past_grace_period) - millis(limits.out_of_order_time_window);
@@ -83,7 +83,7 @@ fn value(random: &mut Random) -> f64 {
 
 fn break_points(random: &mut Random, limits: &TenantLimits, clock: Clock, series: &mut Series) {
     match random.number(0, 4) {
-        0 => series.samples.push((1.0, clock.beside_a_limit(random, limits))),
+        0 => series.samples.push((1.0, clock.near_a_limit(random, limits))),
         1 => {
             let sample = series.samples.first().copied().unwrap_or((1.0, clock.now));
             series.samples.push((random.of_values(&[sample.0, 7.0]), sample.1));
@@ -91,7 +91,7 @@ fn break_points(random: &mut Random, limits: &TenantLimits, clock: Clock, series
         2 => series.histograms.push(broken_histogram(random, limits, clock)),
         3 => {
             let mut late = histogram(random, clock);
-            late.timestamp_ms = clock.beside_a_limit(random, limits);
+            late.timestamp_ms = clock.near_a_limit(random, limits);
             series.histograms.push(late);
         }
         _ => {
@@ -179,7 +179,7 @@ fn exemplar(random: &mut Random, limits: &TenantLimits, clock: Clock) -> Exempla
         _ => {}
     }
     let timestamp_ms = match random.number(0, 9) {
-        0 => clock.beside_a_limit(random, limits),
+        0 => clock.near_a_limit(random, limits),
         1 => random.of_values(&[0, clock.start - 10 * MINUTE]),
         _ => clock.usual(random),
     };

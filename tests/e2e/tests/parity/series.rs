@@ -1,4 +1,4 @@
-//! Series: labels that are valid, and labels that break one rule or several, at and beside each limit.
+//! Series: labels that are valid, and labels that break one rule or several, at each limit and next to it.
 
 use limits::TenantLimits;
 use remote_write::encode::Series;

@@ -133,63 +133,75 @@ fn somewhere<'n>(node: &'n mut Node, random: &mut Random) -> &'n mut Vec<(String
     somewhere(&mut node.entries()[place].1, random)
 }
 
+/// Fields of the tenants that are merged.
+const FIELDS: &[&str] =
+    &["ingestion_rate", "ingestion_burst_size", "request_rate", "request_burst_size", "max_label_names_per_series"];
+/// Merged values that are no alias of a tenant.
+const ODD_SOURCES: &[&str] =
+    &["~", "5", "[]", "{}", "[[*m0]]", "x", "*none", "\"\"", "[~]", "{<<: *m0}", "!!map {}", "[*m0, 5]"];
+/// Spellings of the key that merges; quoted or tagged as text it is a name like any other.
+const MERGE_KEYS: &[&str] = &["<<", "<<", "<<", "<<", "<<", "\"<<\"", "'<<'", "!!merge <<", "!!str <<", "? <<\n    "];
+/// Merges into the whole document.
+const DOCUMENT_MERGES: &[&str] = &[
+    "<<: {}\n",
+    "<<: {ingester_limits: ~}\n",
+    "<<: [{}, {overrides: {z: {}}}]\n",
+    "<<: {overrides: {z: {}}}\n",
+    "x: &x {}\n<<: *x\n",
+    "<<: ~\n",
+];
+
 /// Tenants that are merged from each other, in text: anchors have no other place.
 pub(crate) fn merged(random: &mut Random) -> String {
-    let fields =
-        ["ingestion_rate", "ingestion_burst_size", "request_rate", "request_burst_size", "max_label_names_per_series"];
     let mut text = String::from("overrides:\n");
-    let field = |random: &mut Random| {
-        let known = if random.percent(90) { 7 } else { 8 };
-        format!("{}: {}", random.one(&fields), random.one(&["1", "2", "3", "~", "0x10", "1e3", "5.5", "x"][..known]))
-    };
-    let count = random.count(1, 4);
-    for place in 0..count {
-        let (one, two) = (field(random), field(random));
-        let both = if one.split(':').next() == two.split(':').next() { one.clone() } else { format!("{one}, {two}") };
-        text += &format!("  t{place}: &m{place} {{{both}}}\n");
+    let anchors = random.count(1, 4);
+    for place in 0..anchors {
+        text += &anchored_tenant(random, place);
     }
     for place in 0..random.count(1, 3) {
-        let source = |random: &mut Random| match random.number(0, 11) {
-            0 => format!("{{{}}}", field(random)),
-            1 => random
-                .one(&[
-                    "~",
-                    "5",
-                    "[]",
-                    "{}",
-                    "[[*m0]]",
-                    "x",
-                    "*none",
-                    "\"\"",
-                    "[~]",
-                    "{<<: *m0}",
-                    "!!map {}",
-                    "[*m0, 5]",
-                ])
-                .to_owned(),
-            _ => format!("*m{}", random.count(0, count - 1)),
-        };
-        let merge =
-            if random.percent(60) { source(random) } else { format!("[{}, {}]", source(random), source(random)) };
-        let key = random.one(&["<<", "<<", "<<", "<<", "<<", "\"<<\"", "'<<'", "!!merge <<", "!!str <<", "? <<\n    "]);
-        let own = field(random);
-        text += &match random.number(0, 4) {
-            0 => format!("  u{place}:\n    {own}\n    {key}: {merge}\n"),
-            1 => format!("  u{place}:\n    {key}: {merge}\n    {own}\n"),
-            2 => format!("  u{place}: *m{}\n", random.count(0, count)),
-            3 => format!("  {key}: {{v{place}: {merge}, 0123: {{{own}}}}}\n"),
-            _ => format!("  u{place}:\n    {key}: {merge}\n"),
-        };
+        text += &merging_tenant(random, place, anchors);
     }
     if random.percent(15) {
-        text += random.one(&[
-            "<<: {}\n",
-            "<<: {ingester_limits: ~}\n",
-            "<<: [{}, {overrides: {z: {}}}]\n",
-            "<<: {overrides: {z: {}}}\n",
-            "x: &x {}\n<<: *x\n",
-            "<<: ~\n",
-        ]);
+        text += random.one(DOCUMENT_MERGES);
     }
     text
+}
+
+fn field(random: &mut Random) -> String {
+    let known = if random.percent(90) { 7 } else { 8 };
+    format!("{}: {}", random.one(FIELDS), random.one(&["1", "2", "3", "~", "0x10", "1e3", "5.5", "x"][..known]))
+}
+
+/// A tenant with an anchor, and one or two fields.
+fn anchored_tenant(random: &mut Random, place: usize) -> String {
+    let (one, two) = (field(random), field(random));
+    let both = if one.split(':').next() == two.split(':').next() { one.clone() } else { format!("{one}, {two}") };
+    format!("  t{place}: &m{place} {{{both}}}\n")
+}
+
+/// A tenant that merges others, before or after a field of its own.
+fn merging_tenant(random: &mut Random, place: usize, anchors: usize) -> String {
+    let merge = if random.percent(60) {
+        merge_source(random, anchors)
+    } else {
+        format!("[{}, {}]", merge_source(random, anchors), merge_source(random, anchors))
+    };
+    let key = random.one(MERGE_KEYS);
+    let own = field(random);
+    match random.number(0, 4) {
+        0 => format!("  u{place}:\n    {own}\n    {key}: {merge}\n"),
+        1 => format!("  u{place}:\n    {key}: {merge}\n    {own}\n"),
+        2 => format!("  u{place}: *m{}\n", random.count(0, anchors)),
+        3 => format!("  {key}: {{v{place}: {merge}, 0123: {{{own}}}}}\n"),
+        _ => format!("  u{place}:\n    {key}: {merge}\n"),
+    }
+}
+
+/// A value to merge: mostly the alias of one of the `anchors`.
+fn merge_source(random: &mut Random, anchors: usize) -> String {
+    match random.number(0, 11) {
+        0 => format!("{{{}}}", field(random)),
+        1 => random.one(ODD_SOURCES).to_owned(),
+        _ => format!("*m{}", random.count(0, anchors - 1)),
+    }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Schema {
     pub(crate) kinds: BTreeMap<String, Probes>,
     /// The keys of a map of integrations.
     pub(crate) integrations: Vec<String>,
-    /// The top-level fields beside `overrides`.
+    /// The top-level fields besides `overrides`.
     pub(crate) blocks: Vec<(String, Field)>,
     /// The fields of a tenant.
     pub(crate) limits: Vec<(String, Field)>,

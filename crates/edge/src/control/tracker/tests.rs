@@ -82,7 +82,7 @@ fn without_a_tracker_a_denied_replica_is_elected_nowhere() {
 #[tokio::test]
 async fn a_pair_that_mimir_has_not_named_is_forwarded() {
     let mut writer = writer(true);
-    assert_eq!(push(&writer, "a", NOW), (Dedupe::Elected, UNKNOWN), "before the first list nobody is charged");
+    assert_eq!(push(&writer, "a", NOW), (Dedupe::Elected, UNKNOWN), "before the first list the election is unknown");
     put(&mut writer, None, NOW).await;
     assert_eq!(push(&writer, "a", NOW + 1), (Dedupe::Elected, DUE));
     put(&mut writer, Some("a"), NOW + 2).await;

@@ -75,7 +75,7 @@ async fn bodies_of_ended_calls_are_neither_kept_nor_decoded() {
     assert!(is_pending(reading.as_mut()));
     assert!(!body.is_unique());
     drop(reading);
-    assert!(body.is_unique(), "nobody else holds it");
+    assert!(body.is_unique(), "no task holds it");
     read_all(&pool);
     assert_ne!(pool.decode(Lane::Tenant("t"), &body, plain()).await, Contents::Failed, "the next one is decoded");
 }

@@ -102,7 +102,7 @@ fn a_denial_storm_gets_few_log_lines() {
 }
 
 #[test]
-fn log_lines_that_nobody_wants_are_not_counted_as_suppressed() {
+fn log_lines_below_the_level_do_not_count_as_suppressed() {
     let denials = denials();
     let log =
         logged(tracing::Level::WARN, || (0..10).for_each(|_| denials.record(denied_push("a"), TenantClass::Allowed)));

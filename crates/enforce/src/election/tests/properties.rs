@@ -189,13 +189,13 @@ proptest! {
     }
 
     #[test]
-    fn nobody_takes_over_before_the_timeouts(
+    fn no_replica_takes_over_before_the_timeouts(
         rules in some_rules(),
         steps in vec((0_i64..30_000, push()), 1..120),
     ) {
         let rules = ElectionRules { max_clusters: 0, ..rules };
         let elections = Elections::new();
-        // Who is elected in each cluster, since when if it was the first, and when it was last seen.
+        // The elected replica of each cluster, the time of its election if it was the first, and the time of its last push.
         let mut held: HashMap<usize, (usize, Option<UnixMillis>, UnixMillis)> = HashMap::new();
         let mut now = at(0);
         for (pause, step) in steps {
@@ -222,7 +222,7 @@ proptest! {
         rules in some_rules(),
         before in vec((pauses(), any_step()), 0..40),
         after in vec((pauses(), push()), 1..40),
-        told in 0..REPLICAS.len(),
+        elected in 0..REPLICAS.len(),
     ) {
         let elections = Elections::new();
         let mut now = at(0);
@@ -230,12 +230,12 @@ proptest! {
             now = now.plus(pause);
             play(&elections, &rules, &step, now);
         }
-        play(&elections, &rules, &Step::Confirm { cluster: 0, replica: told, age: 1_000 }, now);
+        play(&elections, &rules, &Step::Confirm { cluster: 0, replica: elected, age: 1_000 }, now);
         for (pause, step) in after {
             now = now.plus(pause);
             let Step::Push { replica, sample, .. } = step else { unreachable!() };
             let election = play(&elections, &rules, &Step::Push { cluster: 0, replica, sample }, now).unwrap();
-            let status = if replica == told { ReplicaStatus::Elected } else { ReplicaStatus::NotElected };
+            let status = if replica == elected { ReplicaStatus::Elected } else { ReplicaStatus::NotElected };
             prop_assert_eq!((election.status, election.confirmed), (status, true));
         }
     }
@@ -263,10 +263,10 @@ proptest! {
         let elections = Elections::new();
         let rules = ElectionRules { max_replica_bytes: i64::MAX, ..clusters(0) };
         let (mut cluster, mut replica) = (vec![b'c'; 600_000], vec![b'r'; 600_000]);
-        for (step, &(number, cluster_bytes, replica_bytes, told)) in steps.iter().enumerate() {
+        for (step, &(number, cluster_bytes, replica_bytes, is_confirmed)) in steps.iter().enumerate() {
             (cluster[0], replica[0]) = (number as u8, step as u8);
             let (cluster, replica) = (&cluster[..cluster_bytes], &replica[..replica_bytes]);
-            if told {
+            if is_confirmed {
                 elections.confirm("t", &TrackerEntry { cluster, replica, received_at: at(0), elected_at: at(0) }, at(0));
             } else {
                 let pair = HaPair::new(cluster, replica, &rules).unwrap();

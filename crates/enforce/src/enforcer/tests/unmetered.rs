@@ -1,4 +1,4 @@
-//! Charges that nobody knows exactly, and the bound of what passes by them.
+//! Charges that are not known exactly, and the bound of what passes with them.
 
 use super::*;
 

@@ -91,7 +91,7 @@ fn binary_data_is_handed_over_as_it_is() {
 }
 
 #[test]
-fn what_is_told_of_many_keys_is_bounded() {
+fn problems_of_many_keys_are_bounded() {
     let keys: Vec<String> = (0..500).map(|key| format!("k{key:03}")).collect();
     let mut many = data(&[("runtime.yaml", "overrides: {}")], &[]);
     many.text.extend(keys.iter().map(|key| (key.clone(), "a: {}".to_owned())));

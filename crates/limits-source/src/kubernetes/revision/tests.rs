@@ -31,7 +31,7 @@ fn seen(revisions: &Revisions) -> (usize, Option<String>, Vec<String>) {
 }
 
 #[test]
-fn revisions_of_one_object_are_told_apart_by_age() {
+fn revisions_of_one_object_are_compared_by_age() {
     let revisions = read("9", "overrides: {a: {}}");
     let origin = |uid: &str, version: &str| ObjectRevision { uid: uid.into(), resource_version: version.into() };
     assert_eq!(revisions.relation(&origin("u", "9")), Relation::Same);

@@ -2,7 +2,7 @@ use super::*;
 use crate::{LimitsState, SourceDocument, TenantLimits};
 
 /// The problems of a document whose one tenant has these fields, without what all of them begin with.
-fn told(fields: &str) -> Vec<String> {
+fn reported(fields: &str) -> Vec<String> {
     let text =
         format!("overrides:\n  team-a:\n{}", fields.lines().map(|line| format!("    {line}\n")).collect::<String>());
     let state = LimitsState::new(TenantLimits::default(), false);
@@ -12,15 +12,15 @@ fn told(fields: &str) -> Vec<String> {
     let rejected = applied.problems.iter().any(|problem| problem.severity == Severity::Rejected);
     assert_eq!(applied.accepted, !rejected, "{text}");
     let start = "r.yaml:3: tenant team-a: field metric_relabel_configs has rule 1 ";
-    let told = applied.problems.iter().map(|problem| (problem.severity, problem.to_string()));
+    let reported = applied.problems.iter().map(|problem| (problem.severity, problem.to_string()));
     let rule = "r.yaml:3: tenant team-a: field metric_relabel_configs[0].";
     let short = |text: &str| text.strip_prefix(start).or(text.strip_prefix(rule)).unwrap_or(text).to_owned();
-    told.map(|(severity, text)| format!("{} {}", severity.as_str(), short(&text))).collect()
+    reported.map(|(severity, text)| format!("{} {}", severity.as_str(), short(&text))).collect()
 }
 
 #[track_caller]
 fn check_rule(rule: &str, expected: &[&str]) {
-    assert_eq!(told(&format!("metric_relabel_configs: [{rule}]")), expected, "{rule}");
+    assert_eq!(reported(&format!("metric_relabel_configs: [{rule}]")), expected, "{rule}");
 }
 
 #[track_caller]
@@ -30,8 +30,11 @@ fn takes(rule: &str) {
 
 #[track_caller]
 fn refuses(rule: &str, message: &str) {
-    let told = told(&format!("metric_relabel_configs: [{rule}]"));
-    assert!(told.len() == 1 && told[0].starts_with("rejected ") && told[0].contains(message), "{rule}: {told:?}");
+    let reported = reported(&format!("metric_relabel_configs: [{rule}]"));
+    assert!(
+        reported.len() == 1 && reported[0].starts_with("rejected ") && reported[0].contains(message),
+        "{rule}: {reported:?}"
+    );
 }
 
 #[track_caller]
@@ -148,10 +151,10 @@ fn what_the_edge_cannot_run_is_left_to_mimir() {
 }
 
 #[test]
-fn the_worst_of_several_rules_is_told() {
+fn the_worst_of_several_rules_is_reported() {
     let rules = "{action: hashmod}, {regex: a}, {regex: '('}, {regex: ')'}";
-    let told = told(&format!("metric_relabel_configs: [{rules}]"));
-    assert!(told.len() == 2 && told.iter().all(|problem| problem.starts_with("rejected ")), "{told:?}");
+    let reported = reported(&format!("metric_relabel_configs: [{rules}]"));
+    assert!(reported.len() == 2 && reported.iter().all(|problem| problem.starts_with("rejected ")), "{reported:?}");
     check_rule(
         "{regex: a}, {action: hashmod}, {action: hashmod}",
         &[
@@ -164,10 +167,10 @@ fn the_worst_of_several_rules_is_told() {
 #[test]
 fn disabled_relabelling_must_still_load() {
     for off in ["metric_relabeling_enabled: false\n{}", "{}\nmetric_relabeling_enabled: false"] {
-        let [version] = told(&off.replace("{}", "metric_relabel_configs: [{action: hashmod}]")).try_into().unwrap();
+        let [version] = reported(&off.replace("{}", "metric_relabel_configs: [{action: hashmod}]")).try_into().unwrap();
         assert!(version.contains("metric_relabeling_enabled is not one of Mimir 3.1"), "{version}");
-        let told = told(&off.replace("{}", "metric_relabel_configs: [{regex: '('}]"));
-        assert!(told.iter().any(|problem| problem.starts_with("rejected ")), "{told:?}");
+        let reported = reported(&off.replace("{}", "metric_relabel_configs: [{regex: '('}]"));
+        assert!(reported.iter().any(|problem| problem.starts_with("rejected ")), "{reported:?}");
     }
 }
 

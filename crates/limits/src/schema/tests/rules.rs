@@ -69,58 +69,58 @@ fn entries_do_not_inherit_scheme_and_suffixes() {
     );
 }
 
+/// Fields of a tenant that break a rule, and Mimir's error.
+const BROKEN_RULES: &[(&str, &str)] = &[
+    ("metric_relabel_configs: [{}, null]", "invalid metric_relabel_configs"),
+    (
+        "max_estimated_fetched_chunks_per_query_multiplier: 0.5",
+        "invalid value for -querier.max-estimated-fetched-chunks-per-query-multiplier: must be 0 or greater than or equal to 1",
+    ),
+    (
+        "ingest_storage_read_consistency: Strong",
+        "invalid ingest storage read consistency (supported values: strong, eventual)",
+    ),
+    (
+        "ha_tracker_update_timeout: 30s",
+        "HA Tracker failover timeout (30s) must be at least 1s greater than update timeout - max jitter (36s)",
+    ),
+    (
+        "ha_tracker_update_timeout: 1d12h",
+        "HA Tracker failover timeout (30s) must be at least 1s greater than update timeout - max jitter (1d12h6s)",
+    ),
+    (
+        "ha_tracker_failover_timeout: 20s",
+        "HA Tracker failover timeout (20s) must be at least 1s greater than update timeout - max jitter (21s)",
+    ),
+    (
+        "label_value_length_over_limit_strategy: drop, max_label_value_length: 70",
+        "cannot set -validation.label-value-length-over-limit-strategy to \"drop\": \
+         label value hash suffix would exceed max label value length of 70",
+    ),
+    ("cost_attribution_labels_structured: [{output: b}]", "cost attribution input label must not be empty: \":b\""),
+    (
+        "cost_attribution_labels_structured: [{input: a, output: __b}]",
+        "invalid cost attribution output label: \"a:__b\"",
+    ),
+    ("cost_attribution_labels_structured: [null, {input: a, output: b}, {input: b}]", "duplicate output label: \"b:\""),
+    (
+        "early_head_compaction_min_estimated_series_reduction_percentage: 101",
+        "early_head_compaction_min_estimated_series_reduction_percentage must be between 0 and 100",
+    ),
+    (
+        "max_active_series_additional_custom_trackers: -1",
+        "active_series_additional_custom_trackers validation failed: invalid max custom trackers limit: -1",
+    ),
+    (
+        "max_active_series_additional_custom_trackers: 1, active_series_additional_custom_trackers: {a: b=c, d: }",
+        "active_series_additional_custom_trackers validation failed: \
+         the number of custom trackers [2] exceeds the configured limit [1]",
+    ),
+];
+
 #[test]
 fn the_rules_inside_the_decoding() {
-    for (fields, mimir) in [
-        ("metric_relabel_configs: [{}, null]", "invalid metric_relabel_configs"),
-        (
-            "max_estimated_fetched_chunks_per_query_multiplier: 0.5",
-            "invalid value for -querier.max-estimated-fetched-chunks-per-query-multiplier: must be 0 or greater than or equal to 1",
-        ),
-        (
-            "ingest_storage_read_consistency: Strong",
-            "invalid ingest storage read consistency (supported values: strong, eventual)",
-        ),
-        (
-            "ha_tracker_update_timeout: 30s",
-            "HA Tracker failover timeout (30s) must be at least 1s greater than update timeout - max jitter (36s)",
-        ),
-        (
-            "ha_tracker_update_timeout: 1d12h",
-            "HA Tracker failover timeout (30s) must be at least 1s greater than update timeout - max jitter (1d12h6s)",
-        ),
-        (
-            "ha_tracker_failover_timeout: 20s",
-            "HA Tracker failover timeout (20s) must be at least 1s greater than update timeout - max jitter (21s)",
-        ),
-        (
-            "label_value_length_over_limit_strategy: drop, max_label_value_length: 70",
-            "cannot set -validation.label-value-length-over-limit-strategy to \"drop\": \
-             label value hash suffix would exceed max label value length of 70",
-        ),
-        ("cost_attribution_labels_structured: [{output: b}]", "cost attribution input label must not be empty: \":b\""),
-        (
-            "cost_attribution_labels_structured: [{input: a, output: __b}]",
-            "invalid cost attribution output label: \"a:__b\"",
-        ),
-        (
-            "cost_attribution_labels_structured: [null, {input: a, output: b}, {input: b}]",
-            "duplicate output label: \"b:\"",
-        ),
-        (
-            "early_head_compaction_min_estimated_series_reduction_percentage: 101",
-            "early_head_compaction_min_estimated_series_reduction_percentage must be between 0 and 100",
-        ),
-        (
-            "max_active_series_additional_custom_trackers: -1",
-            "active_series_additional_custom_trackers validation failed: invalid max custom trackers limit: -1",
-        ),
-        (
-            "max_active_series_additional_custom_trackers: 1, active_series_additional_custom_trackers: {a: b=c, d: }",
-            "active_series_additional_custom_trackers validation failed: \
-             the number of custom trackers [2] exceeds the configured limit [1]",
-        ),
-    ] {
+    for (fields, mimir) in BROKEN_RULES {
         breaks(fields, mimir);
     }
 }
@@ -148,7 +148,7 @@ fn the_rules_hold_at_their_bounds() {
 }
 
 #[test]
-fn the_first_rule_in_mimirs_order_is_told() {
+fn the_first_rule_in_mimirs_order_is_reported() {
     breaks(
         "ingest_storage_read_consistency: x, early_head_compaction_min_estimated_series_reduction_percentage: -1",
         "invalid ingest storage read consistency (supported values: strong, eventual)",
@@ -185,7 +185,7 @@ fn the_rules_once_the_whole_document_is_read() {
 }
 
 #[test]
-fn a_rule_is_told_where_to_fix_it() {
+fn a_broken_rule_is_reported_where_to_fix_it() {
     let text = "overrides:\n  a:\n    blocked_queries:\n    - {pattern: a}\n    - {pattern: ''}\n    ha_tracker_update_timeout: 1m";
     says(
         text,

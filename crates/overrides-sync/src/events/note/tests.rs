@@ -63,7 +63,7 @@ fn each_problem_of_each_object_has_its_own_event_name() {
 }
 
 #[test]
-fn a_name_fits_beside_the_longest_name_of_a_configmap() {
+fn a_name_fits_with_the_longest_name_of_a_configmap() {
     for cut_at in ["a", "-", "."] {
         let long = format!("{}{}{}", "a".repeat(235), cut_at, "b".repeat(17));
         let name = &notes(&configmap(&long), &origin("u"), &[problem(Severity::Kept, "wrong")]).remove(0).name;
@@ -94,7 +94,7 @@ fn the_worst_come_first_and_the_rest_is_a_number() {
 }
 
 #[test]
-fn what_is_found_twice_is_told_once() {
+fn what_is_found_twice_is_reported_once() {
     let twice = [problem(Severity::Kept, "wrong"), problem(Severity::Kept, "wrong")];
     assert_eq!(notes(&configmap("c"), &origin("u"), &twice).len(), 1);
 }

@@ -189,7 +189,7 @@ fn open_nonblocking(path: &Path) -> anyhow::Result<(File, Identity)> {
     let file = match opened {
         Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
             return Err(error)
-                .context("it is a pipe that nobody reads, or a socket; start its reader first, or name a file");
+                .context("it is a pipe without a reader, or a socket; start its reader first, or name a file");
         }
         opened => opened?,
     };

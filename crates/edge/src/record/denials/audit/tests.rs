@@ -74,7 +74,7 @@ fn a_hanging_file_blocks_neither_decisions_nor_shutdown() {
         log.enqueue(line("a"));
     }
     let dropped = counters.queue_full.get();
-    // The thread holds what fits into its buffer beside the full queue.
+    // The thread holds what fits into its buffer, in addition to the full queue.
     assert!((5_000..=8_192).contains(&dropped), "{dropped}");
     log.finish_within(Duration::from_millis(1));
     assert_eq!(counters.written.get(), 0);
