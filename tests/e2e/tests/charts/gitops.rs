@@ -115,7 +115,7 @@ fn the_mtls_page_has_a_secret_for_each_chart() {
         }
     }
     fs::write(folder.path().join("ca.crt"), "ca").expect("a file can be written");
-    kubectl.shell(&format!("cd {}\n{secrets}", folder.path().display())).ok();
+    drop(kubectl.shell(&format!("cd {}\n{secrets}", folder.path().display())).ok());
     let [common]: [String; 1] = blocks_of("mtls.md", "yaml", "# common.yaml\n").try_into().expect("one such file");
     for (file, release, name) in FILES {
         let [values]: [String; 1] = blocks(file).try_into().expect("one file of the name");

@@ -30,7 +30,7 @@ fn the_commands_in_the_docs_change_limits() {
         (found["ingestion_rate"].as_f64(), found["ingestion_burst_size"].as_u64())
     };
     let [read, replace, flat] = blocks();
-    types(&read);
+    drop(types(&read));
     let file = folder.path().join("runtime.yaml");
     let edited = fs::read_to_string(&file)
         .expect("the runtime config")
@@ -40,12 +40,12 @@ fn the_commands_in_the_docs_change_limits() {
     until("the runtime config is replaced", || limits("tenant-1") == (Some(0.00001), Some(2000)));
     assert_eq!(limits("tenant-2"), (Some(0.00001), Some(7)), "the other tenant keeps its override");
     let [set, remove]: [&str; 2] = flat.lines().collect::<Vec<_>>().try_into().expect("two commands");
-    types(set);
+    drop(types(set));
     until("flat keys take precedence", || limits("tenant-1") == (Some(500.0), Some(700)));
-    types(&replace);
+    drop(types(&replace));
     let kept = types("kubectl get configmap mimir-runtime --namespace mimir --output yaml");
     assert!(kept.contains("tenant-1.burst_size"), "a new runtime config leaves flat keys: {kept}");
-    types(remove);
+    drop(types(remove));
     until("flat keys are removed", || limits("tenant-1") == (Some(0.00001), Some(2000)));
     assert_eq!(edge.rls.metric("rls_limits_problems"), Some(0.0));
 }
