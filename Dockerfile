@@ -5,10 +5,14 @@
 #
 # A builder that cannot name a target (Railway) sets the build argument IMAGE to one of them, or to mimir-rls-bundled.
 ARG IMAGE=mimir-rls
+# The base images, for a mirror registry: --build-arg RUST_IMAGE=HOST/rust:TAG.
+ARG RUST_IMAGE=rust:1.95.0-slim-bookworm
+ARG BUSYBOX_IMAGE=busybox:1.37.0-musl
+ARG ENVOY_IMAGE=envoyproxy/envoy:distroless-v1.40.0
 
 # Dependencies are compiled before our sources are copied, so that a change of the sources reuses this layer. Layers instead of cache mounts, because
 # builders differ in the cache ids that they accept.
-FROM rust:1.95.0-slim-bookworm AS dependencies
+FROM ${RUST_IMAGE} AS dependencies
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --no-install-recommends --yes ca-certificates \
@@ -76,13 +80,13 @@ ENV MIMIR_RLS_LIMITS=file:/etc/mimir-rls/limits.yaml \
     MIMIR_RLS_EDGE_CONFIG=/etc/mimir-rls/edge.yaml
 
 # The commands of the configuration script, of a health check and of a pod's preStop hook. busybox acts by the name it is called with.
-FROM busybox:1.37.0-musl AS shell
+FROM ${BUSYBOX_IMAGE} AS shell
 RUN mkdir -p /rootfs/bin /rootfs/run/envoy \
     && cp /bin/busybox /rootfs/bin/busybox \
     && for name in grep sed sh sleep wget; do ln -s busybox "/rootfs/bin/$name"; done
 
 # The default command configures Envoy from environment variables (ops/docker/envoy). The chart runs `envoy` with its own configuration.
-FROM envoyproxy/envoy:distroless-v1.40.0 AS mimir-envoy
+FROM ${ENVOY_IMAGE} AS mimir-envoy
 ARG VERSION=dev
 LABEL org.opencontainers.image.title="mimir-envoy" \
       org.opencontainers.image.description="Envoy, configured to check every push with mimir-rls" \

@@ -40,16 +40,16 @@ macro_rules! codes {
 codes! {
     UnreadableSource = "MRC0001", "unreadable-source", "The file, ConfigMap or URL cannot be read.";
     TooLarge = "MRC0002", "too-large", "The document is larger than is read, or becomes so once its aliases are followed.";
-    BadCharacters = "MRC0003", "bad-characters", "Bytes that are no text, or characters that YAML does not allow.";
+    BadCharacters = "MRC0003", "bad-characters", "Bytes that are not text, or characters that YAML does not allow.";
     BadGzip = "MRC0004", "bad-gzip", "The name ends in `.gz` and the bytes are no gzip, or the reverse.";
-    BadSyntax = "MRC0005", "bad-syntax", "No YAML.";
+    BadSyntax = "MRC0005", "bad-syntax", "Not valid YAML.";
     BadAlias = "MRC0006", "bad-alias", "An alias of nothing, of itself, or too many of them.";
     BadMerge = "MRC0007", "bad-merge", "A merge key `<<` with something else than mappings.";
     BadKey = "MRC0008", "bad-key", "A key that is a list or a mapping.";
     BadTag = "MRC0009", "bad-tag", "A tag that its value cannot have.";
-    DuplicateKey = "MRC0010", "duplicate-key", "A key is there twice.";
+    DuplicateKey = "MRC0010", "duplicate-key", "A key appears twice.";
     NotARuntimeConfiguration = "MRC0011", "not-a-runtime-configuration", "The document is something else.";
-    DuplicateTenant = "MRC0012", "duplicate-tenant", "A tenant is there twice.";
+    DuplicateTenant = "MRC0012", "duplicate-tenant", "A tenant appears twice.";
     ConflictingSources = "MRC0013", "conflicting-sources", "Two files that cannot be merged.";
     SecondDocument = "MRC0014", "second-document", "A second YAML document, which is not read.";
     UnreadKey = "MRC0015", "unread-key", "A key of a ConfigMap that is not read.";

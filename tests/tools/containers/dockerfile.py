@@ -43,12 +43,13 @@ class Dockerfile:
 
     def __init__(self, root: Path):
         self.root, self.stages = root, []
-        self.default = ''
+        self.arguments: dict[str, str] = {}     # the defaults of those that FROM may use
         for instruction, arguments in instructions((root / 'Dockerfile').read_text()):
             if instruction == 'FROM':
-                self.stages.append(Stage(arguments))
+                self.stages.append(Stage(re.sub(r'\$\{(\w+)\}', lambda name: self.arguments.get(name[1], name[0]), arguments)))
             elif instruction == 'ARG' and not self.stages:
-                self.default = arguments.partition('=')[2]
+                name, _, default = arguments.partition('=')
+                self.arguments[name] = default
             elif self.stages:
                 self.stages[-1].add(instruction, arguments)
 
@@ -59,7 +60,7 @@ class Dockerfile:
         """The images that are pulled."""
         names = {stage.name for stage in self.stages}
         bases = {stage.base for stage in self.stages} | {source for stage in self.stages for source, _, _ in stage.copies}
-        return {base for base in bases - names - {'', 'scratch'} if not base.startswith('$')}
+        return bases - names - {'', 'scratch'}
 
     def ports(self, name: str) -> set[int]:
         """What a stage exposes, with what the stages below it do."""
@@ -160,8 +161,9 @@ def target_faults(file: Dockerfile) -> list[str]:
         repository = re.search(r'^image:\n(?:[ #].*\n)*?  repository: (\S+)$', values.read_text(), re.M)
         if not repository or not file.named(repository[1]):
             found.append(f'{values.relative_to(file.root)}: image.repository {repository and repository[1]} is no target of the Dockerfile')
-    if not file.named(file.default):
-        found.append(f'Dockerfile: ARG IMAGE={file.default} is no target')
+    default = file.arguments.get('IMAGE', '')
+    if not file.named(default):
+        found.append(f'Dockerfile: ARG IMAGE={default} is no target')
     return found
 
 

@@ -1,4 +1,4 @@
-//! The values files of docs/kubernetes.md: each renders, and the ones for Argo CD and Flux are complete.
+//! The values files of docs/kubernetes.md and docs/mtls.md: each renders, and the ones for Argo CD and Flux are complete.
 
 use std::fs;
 
@@ -6,12 +6,24 @@ use e2e::{Kubectl, helm, repository};
 
 use super::{CHARTS, MIMIR_RLS, NAMESPACE, OVERRIDES_SYNC, chart, cluster};
 
+/// The values files for mimir-distributed with the release and the chart of each.
+const FILES: [(&str, &str, &str); 3] = [
+    ("# overrides-sync.yaml\n", OVERRIDES_SYNC, OVERRIDES_SYNC),
+    ("# mimir-rls.yaml\n", MIMIR_RLS, MIMIR_RLS),
+    ("# envoy.yaml\n", "mimir-envoy", "envoy"),
+];
+
+/// The blocks of a page in this language that begin with this.
+fn blocks_of(page: &str, language: &str, start: &str) -> Vec<String> {
+    let page = fs::read_to_string(repository().join("docs").join(page)).expect("the page can be read");
+    let begin = format!("```{language}\n");
+    let blocks = page.split(&begin).skip(1).filter_map(|rest| rest.split_once("```").map(|(block, _)| block));
+    blocks.filter(|block| block.starts_with(start)).map(str::to_owned).collect()
+}
+
 /// The blocks of YAML of docs/kubernetes.md that begin with this.
 fn blocks(start: &str) -> Vec<String> {
-    let page = fs::read_to_string(repository().join("docs/kubernetes.md")).expect("the page can be read");
-    let blocks =
-        page.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```").map(|(block, _)| block.to_owned()));
-    blocks.filter(|block| block.starts_with(start)).collect()
+    blocks_of("kubernetes.md", "yaml", start)
 }
 
 /// The block below a key, without its indentation.
@@ -26,16 +38,28 @@ fn below(text: &str, key: &str) -> String {
 /// That the API server takes what a chart renders for these values, of a release with this name.
 #[track_caller]
 fn takes(kubectl: &Kubectl, release: &str, name: &str, values: &str) -> String {
-    let file = tempfile::NamedTempFile::new().expect("a file can be made");
-    fs::write(file.path(), values).expect("a file can be written");
+    takes_files(kubectl, release, name, &[values])
+}
+
+/// The same for several values files.
+#[track_caller]
+fn takes_files(kubectl: &Kubectl, release: &str, name: &str, values: &[&str]) -> String {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = |(number, text): (usize, &&str)| {
+        let path = folder.path().join(format!("{number}.yaml"));
+        fs::write(&path, text).expect("a file can be written");
+        format!("--values={}", path.display())
+    };
+    let files: Vec<String> = values.iter().enumerate().map(file).collect();
     let chart = chart(name);
-    let (path, values_file) = (chart.to_str().expect("a path is text"), format!("--values={}", file.path().display()));
-    let manifests = helm(&["template", release, path, "--namespace", NAMESPACE, &values_file]).ok();
+    let mut arguments = vec!["template", release, chart.to_str().expect("a path is text"), "--namespace", NAMESPACE];
+    arguments.extend(files.iter().map(String::as_str));
+    let manifests = helm(&arguments).ok();
     let unknown = ["monitoring.coreos.com", "cert-manager.io"];
     let objects = manifests.split("---\n").filter(|manifest| unknown.iter().all(|group| !manifest.contains(group)));
     let known = objects.collect::<Vec<_>>().join("---\n");
     let applied = kubectl.run_with(&["apply", "--dry-run=server", "-f", "-"], &known);
-    assert_eq!((applied.status, applied.stderr.as_str()), (Some(0), ""), "{name}: {values}");
+    assert_eq!((applied.status, applied.stderr.as_str()), (Some(0), ""), "{name}: {values:?}");
     manifests
 }
 
@@ -65,11 +89,7 @@ fn argo_cd_and_flux_install_complete_values_files() {
 #[test]
 fn the_pages_values_files_render() {
     let (_server, kubectl) = cluster();
-    for (file, release, name) in [
-        ("# overrides-sync.yaml\n", OVERRIDES_SYNC, OVERRIDES_SYNC),
-        ("# mimir-rls.yaml\n", MIMIR_RLS, MIMIR_RLS),
-        ("# envoy.yaml\n", "mimir-envoy", "envoy"),
-    ] {
+    for (file, release, name) in FILES {
         let [values]: [String; 1] = blocks(file).try_into().expect("one file of the name");
         drop(takes(&kubectl, release, name, &values));
     }
@@ -82,4 +102,36 @@ fn the_pages_values_files_render() {
     let [values]: [String; 1] = blocks("sidecar:\n").try_into().expect("one such block");
     let manifests = takes(&kubectl, "mimir-envoy", "envoy", &values);
     assert!(manifests.contains("--grpc-listen=unix:/run/mimir-rls/grpc.sock\n"), "{manifests}");
+}
+
+#[test]
+fn the_mtls_page_has_a_secret_for_each_chart() {
+    let (_server, kubectl) = cluster();
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let [secrets]: [String; 1] = blocks_of("mtls.md", "sh", "for name").try_into().expect("one block makes Secrets");
+    for (_, release, _) in FILES {
+        for ending in ["crt", "key"] {
+            fs::write(folder.path().join(format!("{release}.{ending}")), ending).expect("a file can be written");
+        }
+    }
+    fs::write(folder.path().join("ca.crt"), "ca").expect("a file can be written");
+    drop(kubectl.shell(&format!("cd {}\n{secrets}", folder.path().display())).ok());
+    let [common]: [String; 1] = blocks_of("mtls.md", "yaml", "# common.yaml\n").try_into().expect("one such file");
+    for (file, release, name) in FILES {
+        let [values]: [String; 1] = blocks(file).try_into().expect("one file of the name");
+        let manifests = takes_files(&kubectl, release, name, &[&values, &common]);
+        let secret = format!("secretName: {release}-grpc-tls\n");
+        assert!(manifests.matches(&secret).count() > 1, "a pod and cert-manager have the Secret: {manifests}");
+        assert!(manifests.contains("imagePullSecrets:") && !manifests.contains("runAsUser:"), "{manifests}");
+        let keys = kubectl.ok(&[
+            "get",
+            "secret",
+            &format!("{release}-grpc-tls"),
+            "--namespace",
+            NAMESPACE,
+            "--output",
+            "yaml",
+        ]);
+        assert!(["tls.crt", "tls.key", "ca.crt"].iter().all(|key| keys.contains(&format!("{key}: "))), "{keys}");
+    }
 }
