@@ -41,7 +41,7 @@ const VALUE_SETS: &[(&str, &[Set<'_>])] = &[
             ("mimir.version", "3.0"),
         ],
     ),
-    (MIMIR_RLS, &[("mimir.configUrl", "http://mimir-distributor.mimir:8080")]),
+    (MIMIR_RLS, &[("mimir.configUrl", "http://mimir-distributor.mimir:8080"), ("mimir.defaultTenant", "anonymous")]),
     (
         MIMIR_RLS,
         &[
