@@ -4,11 +4,15 @@ use std::fs;
 
 use e2e::{Kubectl, helm, repository};
 
-use super::{CHARTS, MIMIR_RLS, NAMESPACE, OVERRIDES_SYNC, chart, cluster};
+use super::{CHARTS, ENVOY, MIMIR_RLS, NAMESPACE, OVERRIDES_SYNC, chart, cluster};
 
 /// The blocks of YAML of docs/kubernetes.md that begin with this.
 fn blocks(start: &str) -> Vec<String> {
-    let page = fs::read_to_string(repository().join("docs/kubernetes.md")).expect("the page can be read");
+    blocks_of("docs/kubernetes.md", start)
+}
+
+fn blocks_of(page: &str, start: &str) -> Vec<String> {
+    let page = fs::read_to_string(repository().join(page)).expect("the page can be read");
     let blocks =
         page.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```").map(|(block, _)| block.to_owned()));
     blocks.filter(|block| block.starts_with(start)).collect()
@@ -37,6 +41,25 @@ fn takes(kubectl: &Kubectl, release: &str, name: &str, values: &str) -> String {
     let applied = kubectl.run_with(&["apply", "--dry-run=server", "-f", "-"], &known);
     assert_eq!((applied.status, applied.stderr.as_str()), (Some(0), ""), "{name}: {values}");
     manifests
+}
+
+#[test]
+fn the_values_of_other_pages_render() {
+    let (_server, kubectl) = cluster();
+    let [paths] = blocks_of("docs/configuration.md", "paths:\n").try_into().expect("one block");
+    let manifests = takes(&kubectl, ENVOY, ENVOY, &paths);
+    for route in
+        ["\"push /mimir/api/v1/push\"", "\"pass /mimir/prometheus\"", "\"refuse /mimir/prometheus/api/v1/admin\""]
+    {
+        assert!(manifests.contains(&format!("- name: {route}\n")), "{route}: {manifests}");
+    }
+    for (name, rendered) in
+        [(MIMIR_RLS, "--default-tenant=anonymous"), (ENVOY, "address: mimir-gateway.mimir.svc.cluster.local")]
+    {
+        let blocks = blocks_of("docs/mimir-gateway.md", &format!("# {name}.yaml\n"));
+        let [values] = blocks.try_into().expect("one block");
+        assert!(takes(&kubectl, name, name, &values).contains(rendered), "{values}");
+    }
 }
 
 #[test]
