@@ -17,6 +17,9 @@ the same form. */ -}}
 {{- if and $mimir.haTrackerUrl (not $mimir.haTracker) -}}
 {{- fail "mimir.haTrackerUrl names an HA tracker to poll, but mimir.haTracker=false means that Mimir runs none: leave out one of them" -}}
 {{- end -}}
+{{- if and $mimir.defaultTenant (eq .Values.chargeSamplesIn "rate-limit") -}}
+{{- fail (printf "mimir.defaultTenant is %s, but chargeSamplesIn is rate-limit: Envoy makes no rate limit call for a push without a tenant. Set chargeSamplesIn=check, or leave mimir.defaultTenant empty" $mimir.defaultTenant) -}}
+{{- end -}}
 - --limits={{ include "mimir-rls.source" . }}
 {{- if and .Values.tls.enabled (hasPrefix "feed:" $limits.source) }}
 - --feed-tls-ca=/etc/mimir-edge/tls/ca.crt
@@ -44,6 +47,9 @@ the same form. */ -}}
 {{- end }}
 {{- with .Values.mimir.version }}
 - --mimir-version={{ . }}
+{{- end }}
+{{- with $mimir.defaultTenant }}
+- {{ printf "--default-tenant=%s" . | quote }}
 {{- end }}
 - --max-request-bytes={{ int64 $limits.maxRequestBytes }}
 - --max-decoded-bytes={{ int64 $limits.maxDecodedBytes }}

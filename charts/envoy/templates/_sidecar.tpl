@@ -32,6 +32,11 @@
 {{- if semverCompare "<1.29.0-0" .Capabilities.KubeVersion.Version -}}
 {{- fail (printf "sidecar.enabled needs Kubernetes 1.29 (this is %s), where a sidecar stops after the containers that use it: install the chart mimir-rls instead" .Capabilities.KubeVersion.Version) -}}
 {{- end -}}
+{{- with .Values.sidecar.mimir.defaultTenant -}}
+{{- if $.Values.rateLimit.enabled -}}
+{{- fail (printf "sidecar.mimir.defaultTenant is %s, but rateLimit.enabled is true: Envoy makes no rate limit call for a push without a tenant. Leave one of them out" .) -}}
+{{- end -}}
+{{- end -}}
 {{- $rls := dict "Values" (include "envoy.sidecarValues" . | fromJson) "GrpcListen" (printf "unix:%s" (include "envoy.sidecarSocket" .)) "HttpPort" .Values.sidecar.httpPort -}}
 - name: mimir-rls
   image: {{ printf "%s:%s" .Values.sidecar.image.repository (.Values.sidecar.image.tag | default .Chart.AppVersion) | quote }}

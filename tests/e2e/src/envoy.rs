@@ -129,12 +129,31 @@ impl Envoy {
         self.status(self.metrics_port, "/ready")
     }
 
+    /// Where a pod's preStop hook drains it.
+    #[must_use]
+    pub fn drain_port(&self) -> u16 {
+        self.drain_port
+    }
+
     /// Asks it to send its clients elsewhere, as a pod does before it stops.
     ///
     /// # Panics
     /// When it does not take that.
     pub fn drain(&self) {
-        let answer = send(self.drain_port, &Request::new("POST", "/healthcheck/fail"));
+        self.set_health("/healthcheck/fail");
+    }
+
+    /// Takes [`Envoy::drain`] back.
+    ///
+    /// # Panics
+    /// When it does not take that.
+    pub fn serve_again(&self) {
+        self.set_health("/healthcheck/ok");
+    }
+
+    #[track_caller]
+    fn set_health(&self, path: &str) {
+        let answer = send(self.drain_port, &Request::new("POST", path));
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
 

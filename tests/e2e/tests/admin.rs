@@ -1,5 +1,6 @@
 //! What an operator can read from a running mimir-rls, and where it logs denials.
 
+use std::borrow::Cow;
 use std::fs;
 
 use e2e::{Edge, Request, Response, Signal, push_request, samples, until, until_some};
@@ -166,6 +167,41 @@ fn the_log_level_changes_at_run_time() {
     assert_eq!(send("GET", "").text().trim_end(), "debug");
     assert_eq!(send("PUT", "loud and clear").status, 400);
     assert_eq!(send("GET", "").text().trim_end(), "debug");
+}
+
+#[test]
+fn an_envoy_that_drains_can_be_told_to_serve_again() {
+    let edge = start();
+    let connection = || {
+        let answer = edge.push("a-tenant", &samples(1).bytes);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.headers.get("connection").map(Cow::into_owned)
+    };
+    assert_eq!((edge.envoy.readiness(), connection()), (Some(200), None));
+    edge.envoy.drain();
+    assert_eq!((edge.envoy.readiness(), connection()), (Some(503), Some("close".to_owned())));
+    edge.envoy.serve_again();
+    assert_eq!((edge.envoy.readiness(), connection()), (Some(200), None));
+}
+
+#[test]
+fn only_the_drain_listener_changes_envoys_health() {
+    let edge = start();
+    let (push, metrics, drain) = (edge.port(), edge.envoy.metrics_port(), edge.envoy.drain_port());
+    let elsewhere =
+        ["/healthcheck/fail", "/healthcheck/ok"].map(|path| [(push, "POST", path), (metrics, "POST", path)]);
+    let not_by_a_link =
+        ["/healthcheck/fail", "/healthcheck/ok"].map(|path| [(drain, "GET", path), (drain, "PUT", path)]);
+    let nothing_else = [
+        [(drain, "POST", "/quitquitquit"), (drain, "POST", "/drain_listeners")],
+        [(drain, "POST", "/runtime_modify"), (drain, "GET", "/config_dump")],
+        [(drain, "POST", "/healthcheck/fail/"), (drain, "POST", "/healthcheck/../quitquitquit")],
+    ];
+    for (port, method, path) in [&elsewhere[..], &not_by_a_link, &nothing_else].concat().concat() {
+        assert_eq!(e2e::send(port, &Request::new(method, path)).status, 404, "{port} {method} {path}");
+    }
+    assert_eq!(edge.envoy.readiness(), Some(200));
+    assert_eq!(edge.push("a-tenant", &samples(1).bytes).status, 200);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use e2e::{Edge, Mimir, WatchedFile, report, samples, until};
+use e2e::{Edge, EdgeBuilder, Mimir, WatchedFile, report, samples, until};
 use tempfile::tempdir;
 
 /// Samples in each push. Each case may send several pushes.
@@ -134,6 +134,17 @@ fn status(answers: &[u8]) -> Option<u16> {
 
 #[test]
 fn no_request_gets_an_uncharged_sample_into_mimir() {
+    ingests_only_what_is_charged("", Edge::builder());
+}
+
+#[test]
+fn no_request_gets_an_uncharged_sample_past_a_passed_prefix() {
+    let passes = [("paths[0].path", "/"), ("paths[0].match", "prefix"), ("paths[0].action", "pass")];
+    let builder = passes.iter().fold(Edge::builder(), |builder, (name, value)| builder.envoy_value(name, value));
+    ingests_only_what_is_charged("with a prefix that passes: ", builder);
+}
+
+fn ingests_only_what_is_charged(how: &str, edge: EdgeBuilder) {
     let cases = cases();
     let over: String = (0..cases.len())
         .map(|number| format!("  {}: {{ ingestion_rate: 0.001, ingestion_burst_size: 1 }}\n", tenant("OVER-X", number)))
@@ -143,7 +154,7 @@ fn no_request_gets_an_uncharged_sample_into_mimir() {
     let unlimited = WatchedFile::of("overrides: {}");
     let flags = ["-distributor.influx-endpoint-enabled=true", "-distributor.ingestion-rate-limit=1e12"];
     let mimir = Mimir::start_with(&folder.path().join("mimir"), &unlimited.path(), &flags);
-    let edge = Edge::builder().upstream(mimir.port()).start(&format!("overrides:\n{over}"));
+    let edge = edge.upstream(mimir.port()).start(&format!("overrides:\n{over}"));
 
     let answers = send_all(edge.port(), &cases, "WITHIN");
     drop(send_all(edge.port(), &cases, "OVER-X"));
@@ -179,7 +190,7 @@ fn no_request_gets_an_uncharged_sample_into_mimir() {
         *outcomes.entry(outcome).or_default() += 1;
     }
     let direct = (0..cases.len()).filter(|number| ingested.contains_key(&tenant("DIRECT", *number))).count();
-    report(&format!("{} cases, 0 uncharged ingests: {outcomes:?}; Mimir alone ingests {direct}", cases.len()));
+    report(&format!("{how}{} cases, 0 uncharged ingests: {outcomes:?}; Mimir alone ingests {direct}", cases.len()));
     assert!(cases.len() > 200, "{}", cases.len());
     assert!(outcomes.get("charged").is_some_and(|charged| *charged > 40), "{outcomes:?}");
 }

@@ -67,7 +67,16 @@ fn envoy_accepts_every_combination_of_values() {
 #[test]
 fn envoy_accepts_the_charts_cluster_addresses_and_extreme_sizes() {
     let folder = tempfile::tempdir().expect("a folder can be made");
-    let cases: [&[(&str, &str)]; 6] = [
+    let cases: [&[(&str, &str)]; 7] = [
+        &[
+            ("paths[0].path", "/"),
+            ("paths[0].match", "prefix"),
+            ("paths[0].action", "pass"),
+            ("paths[1].path", "/a.b/~:@-_/push"),
+            ("paths[1].action", "decide"),
+            ("limits.enforceBodyParsing", "false"),
+            ("mimir.rewriteHost", "true"),
+        ],
         &[("sidecar.enabled", "true"), ("tls.enabled", "true")],
         &[("listeners.address", "::"), ("dnsLookupFamily", "ALL"), ("mimir.tls.enabled", "true")],
         &[("mimir.host", ""), ("mimirRls.host", ""), ("listeners.address", "0.0.0.0")],

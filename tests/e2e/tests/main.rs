@@ -31,6 +31,7 @@ mod ingress_mirror;
 mod kube_apiserver;
 mod lifecycle;
 mod limit_changes;
+mod listed_paths;
 mod make_run;
 mod many_tenants;
 mod memory;

@@ -3,12 +3,17 @@
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use e2e::{Process, RunBody, Signal, Upstream, built, free_port, repository, run_bodies, until_some};
+use e2e::{
+    Connection, Process, Request, RunBody, Signal, Upstream, built, free_port, repository, run_bodies, until_some,
+};
 use limits::TenantLimits;
 use remote_write::{BodyLimits, Protocol, Scratch, Validation, read_push};
 use tempfile::TempDir;
@@ -102,6 +107,34 @@ fn the_printed_commands_get_the_statuses_they_promise() {
     let answer = shell(&denied);
     assert!(answer.starts_with("HTTP/1.1 429 Too Many Requests"), "{answer}");
     assert!(answer.contains("set to 200000, with 200001 items"), "{answer}");
+    run.stop();
+}
+
+/// The status with which a unix socket answers a POST.
+fn post(socket: &Path, path: &str) -> String {
+    let mut stream = UnixStream::connect(socket).expect("Envoy listens");
+    let request = format!("POST {path} HTTP/1.1\r\nHost: envoy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("a request can be sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("Envoy answers");
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn only_the_user_who_started_it_can_drain_envoy() {
+    let mut run = Run::start(&[]);
+    run.printed_lines();
+    let folders = fs::read_dir(run.folder.path()).expect("the folder can be read").flatten();
+    let folder = folders.map(|entry| entry.path()).find(|path| path.is_dir()).expect("Envoy's sockets have a folder");
+    let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    let socket = folder.join("drain.sock");
+    assert_eq!((mode(&folder), mode(&socket)), (0o700, 0o600));
+    let ready = || Connection::open(run.ports[1]).and_then(|mut open| open.send(&Request::new("GET", "/ready")));
+    for (path, status) in [("/healthcheck/fail", 503), ("/healthcheck/ok", 200)] {
+        assert_eq!(post(&socket, path), "HTTP/1.1 200 OK", "{path}");
+        assert_eq!(ready().expect("Envoy answers").status, status, "{path}");
+    }
+    assert!(!fs::read_to_string(folder.join("envoy.yaml")).expect("it is there").contains("port_value: 0 "));
     run.stop();
 }
 

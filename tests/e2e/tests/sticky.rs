@@ -2,11 +2,12 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
+use std::fs;
 use std::net::Ipv4Addr;
 
 use e2e::{
     DnsAnswer, DnsServer, ENVOY_PODS_NAME, Edge, Haproxy, Nginx, ProxyBackends, Relay, Upstream, free_port,
-    push_request, samples, send, until,
+    push_request, repository, samples, send, until,
 };
 
 /// What a bucket holds; next to nothing comes back.
@@ -53,7 +54,31 @@ impl Pods {
                 let statuses = [(); 4].map(|()| send(proxy, &push_request(&spelling, &body)).status);
                 assert!(statuses.iter().all(|status| [200, 429].contains(status)), "{spelling}: {statuses:?}");
             }
+            // Envoy reads it as one header with a comma.
+            let twice = push_request(&tenant, &body).header("X-Scope-OrgID", &tenant);
+            assert!([200, 429].contains(&send(proxy, &twice).status), "{tenant} twice");
         }
+    }
+
+    /// A front and Envoy may hash a header with several tenants differently: every pod denies it.
+    #[track_caller]
+    fn deny_several_tenants(&self, proxy: u16) {
+        let before = self.mimir.requests().len();
+        let body = samples(1).bytes;
+        for (first, second, status) in [
+            ("tenant-2|tenant-3", None, 422),
+            ("tenant-3|tenant-2", None, 422),
+            ("tenant-2,tenant-3", None, 401),
+            ("tenant-2, tenant-2", None, 401),
+            (",tenant-2", None, 401),
+            ("tenant-2", Some("tenant-3"), 400),
+            ("", Some("tenant-2"), 400),
+        ] {
+            let request = push_request(first, &body);
+            let request = second.into_iter().fold(request, |request, value| request.header("X-Scope-OrgID", value));
+            assert_eq!(send(proxy, &request).status, status, "{first} {second:?}");
+        }
+        assert_eq!(self.mimir.requests().len(), before);
     }
 
     /// Samples of each tenant that Mimir got.
@@ -80,6 +105,24 @@ impl Pods {
 }
 
 #[test]
+fn fronts_and_envoy_hash_the_same_part_of_the_header() {
+    for (file, cuts) in [
+        ("charts/envoy/files/envoy.yaml", r#"regex: "^([^|:,]*).*$" }, substitution: "\\1""#),
+        ("ops/nginx/mimir-edge/http.conf", r#"map $http_x_scope_orgid $tenant { "~^(?<bare>[^|:,]*)" $bare; }"#),
+        ("ops/nginx/mimir-edge/envoy-sticky.conf", "hash $tenant consistent;"),
+        ("ops/haproxy/sticky.cfg", r#"req.fhdr(X-Scope-OrgID,1),regsub("[|:,].*","")"#),
+        ("ops/haproxy/sticky.cfg", "balance hash var(txn.tenant)"),
+        (
+            "ops/ingress/ingress-nginx/full-sticky.yaml",
+            r#"map $http_x_scope_orgid $mimir_tenant { "~^(?<bare>[^|:,]*)" $bare; }"#,
+        ),
+    ] {
+        let text = fs::read_to_string(repository().join(file)).expect("the file is there");
+        assert!(text.contains(cuts), "{file} has no {cuts}");
+    }
+}
+
+#[test]
 fn behind_nginx_a_limit_is_exact_over_three_pods() {
     for file in ["full-fail-open.conf", "full-fail-closed.conf"] {
         let mut pods = Pods::start(3);
@@ -88,6 +131,7 @@ fn behind_nginx_a_limit_is_exact_over_three_pods() {
         Pods::overload(nginx.port());
         let exact = pods.ingested();
         assert_eq!(exact, [LIMIT; TENANTS]);
+        pods.deny_several_tenants(nginx.port());
 
         pods.add();
         nginx.set_pods(&pods.ports());
@@ -156,6 +200,7 @@ fn behind_haproxy_a_limit_is_exact_over_three_pods() {
     Pods::overload(haproxy.port());
     let exact = pods.ingested();
     assert_eq!(exact, [LIMIT; TENANTS]);
+    pods.deny_several_tenants(haproxy.port());
 
     pods.add();
     addresses.add(pods.pods.last().expect("there are pods"));

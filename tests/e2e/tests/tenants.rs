@@ -1,6 +1,6 @@
 //! The tenant header: every way to get it wrong, and the spellings of one tenant.
 
-use e2e::{Edge, Request, noisy, push_request, samples};
+use e2e::{Edge, Mimir, Request, WatchedFile, noisy, push_request, samples};
 
 const LIMITS: &str = "
 overrides:
@@ -39,6 +39,22 @@ fn a_push_without_a_valid_tenant_is_denied() {
     check(&[b"", b""], 401, "tenant_missing", "no org id");
     check(&[b"", b"a"], 400, "tenant_header_repeated", "X-Scope-OrgID");
     assert_eq!(edge.upstream.requests().len(), 0);
+}
+
+#[test]
+fn a_mimir_without_multitenancy_gets_the_default_tenants_pushes() {
+    let (folder, limits) = (tempfile::tempdir().expect("a folder can be made"), WatchedFile::of("overrides: {}"));
+    let flags = ["-auth.multitenancy-enabled=false"];
+    let mimir = Mimir::start_with(&folder.path().join("mimir"), &limits.path(), &flags);
+    let edge = Edge::builder()
+        .rls_arguments(&["--default-tenant=anonymous"])
+        .upstream(mimir.port())
+        .start("overrides: { anonymous: { ingestion_rate: 0.001, ingestion_burst_size: 5 } }");
+    let all: [&[&[u8]]; 6] = [&[], &[b""], &[], &[b"", b""], &[], &[]];
+    let statuses = all.map(|tenants| edge.send(&push_of(tenants)).status);
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 429]);
+    let ingested = mimir.metric(r#"cortex_distributor_received_samples_total{user="anonymous"}"#);
+    assert_eq!(ingested, Some(5.0));
 }
 
 #[test]

@@ -16,7 +16,7 @@ const HTTP_API: &str = include_str!("../../../../docs/http-api.md");
 const METRICS_PAGE: &str = include_str!("../../../../docs/metrics.md");
 
 /// Flags that charts set. One that is missing here may change; one that is here may not.
-const FLAGS: [&str; 33] = [
+const FLAGS: [&str; 34] = [
     "grpc-listen",
     "http-listen",
     "limits",
@@ -26,6 +26,7 @@ const FLAGS: [&str; 33] = [
     "default-limits-url",
     "mimir-version",
     "edge-config",
+    "default-tenant",
     "decode-bodies",
     "max-request-bytes",
     "max-decoded-bytes",

@@ -4,7 +4,7 @@ use std::fs;
 
 use e2e::{Kubectl, helm, repository};
 
-use super::{CHARTS, MIMIR_RLS, NAMESPACE, OVERRIDES_SYNC, chart, cluster};
+use super::{CHARTS, ENVOY, MIMIR_RLS, NAMESPACE, OVERRIDES_SYNC, chart, cluster};
 
 /// The values files for mimir-distributed with the release and the chart of each.
 const FILES: [(&str, &str, &str); 3] = [
@@ -61,6 +61,25 @@ fn takes_files(kubectl: &Kubectl, release: &str, name: &str, values: &[&str]) ->
     let applied = kubectl.run_with(&["apply", "--dry-run=server", "-f", "-"], &known);
     assert_eq!((applied.status, applied.stderr.as_str()), (Some(0), ""), "{name}: {values:?}");
     manifests
+}
+
+#[test]
+fn the_values_of_other_pages_render() {
+    let (_server, kubectl) = cluster();
+    let [paths] = blocks_of("configuration.md", "yaml", "paths:\n").try_into().expect("one block");
+    let manifests = takes(&kubectl, ENVOY, ENVOY, &paths);
+    for route in
+        ["\"push /mimir/api/v1/push\"", "\"pass /mimir/prometheus\"", "\"refuse /mimir/prometheus/api/v1/admin\""]
+    {
+        assert!(manifests.contains(&format!("- name: {route}\n")), "{route}: {manifests}");
+    }
+    for (name, rendered) in
+        [(MIMIR_RLS, "--default-tenant=anonymous"), (ENVOY, "address: mimir-gateway.mimir.svc.cluster.local")]
+    {
+        let blocks = blocks_of("mimir-gateway.md", "yaml", &format!("# {name}.yaml\n"));
+        let [values] = blocks.try_into().expect("one block");
+        assert!(takes(&kubectl, name, name, &values).contains(rendered), "{values}");
+    }
 }
 
 #[test]

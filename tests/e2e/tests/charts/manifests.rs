@@ -41,7 +41,7 @@ const VALUE_SETS: &[(&str, &[Set<'_>])] = &[
             ("mimir.version", "3.0"),
         ],
     ),
-    (MIMIR_RLS, &[("mimir.configUrl", "http://mimir-distributor.mimir:8080")]),
+    (MIMIR_RLS, &[("mimir.configUrl", "http://mimir-distributor.mimir:8080"), ("mimir.defaultTenant", "anonymous")]),
     (
         MIMIR_RLS,
         &[
@@ -242,6 +242,26 @@ fn notes_warn_where_one_distributor_is_assumed() {
         let no_metrics = "networkPolicy.httpFrom is empty, so no Prometheus may read the metrics";
         assert!(notes.contains(no_metrics), "{notes}");
     }
+}
+
+#[test]
+fn notes_warn_of_each_path_that_passes() {
+    let notes = |set: &str| {
+        let chart = chart(ENVOY);
+        helm(&["install", ENVOY, chart.to_str().expect("a path is text"), "--dry-run=client", &format!("--set={set}")])
+            .ok()
+    };
+    let otlp = "paths[0].path=/otlp/v1.0,paths[0].match=prefix,paths[0].action=pass";
+    let warned =
+        notes(&format!("{otlp},paths[1].path=/x,paths[1].action=refuse,paths[2].path=/y/push,paths[2].action=decide"));
+    assert_eq!(warned.matches("WARNING: paths lets").count(), 1, "{warned}");
+    assert!(warned.contains("WARNING: paths lets /otlp/v1.0 and what is below it pass"), "{warned}");
+    assert!(warned.contains("envoy_vhost_route_upstream_rq_total{envoy_route=\"/otlp/v1_0\"} counts them"), "{warned}");
+    let all = notes("paths[0].path=/,paths[0].match=prefix,paths[0].action=pass");
+    assert!(all.contains("admin"), "{all}");
+    let push = notes("paths[0].path=/mimir/api/v1/push,paths[0].action=pass");
+    assert!(push.contains("action: decide lets mimir-rls limit it"), "{push}");
+    assert!(!notes(&format!("{otlp},mode=mirror")).contains("paths lets"));
 }
 
 #[test]

@@ -72,6 +72,8 @@ fn mimir_rls_runs_as_its_chart_says() {
         vec![vec![feed], vec![feed, ("hpa.enabled", "true"), ("drain.delaySeconds", "0")], vec![kube, SOON]];
     cases.extend(everything.iter().filter(|(name, _)| *name != kube.0).map(|value| vec![feed, *value, SOON]));
     cases.push(vec![feed, ("mimir.haTracker", "false"), SOON]);
+    // Every character that a tenant may have.
+    cases.push(vec![feed, ("mimir.defaultTenant", "aZ09!-_.*'()"), SOON]);
     cases.push(everything);
     run_each(&cluster, &kubectl, MIMIR_RLS, &cases);
 }

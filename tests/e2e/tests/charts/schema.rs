@@ -67,6 +67,7 @@ fn a_misspelt_value_fails_with_its_name() {
         (ENVOY, "mimir.tls.ca=/a", "ca"),
         (ENVOY, "resources.limit.memory=1Gi", "limit"),
         (ENVOY, "listeners.port=1", "port"),
+        (ENVOY, "paths[0].path=/a,paths[0].action=pass,paths[0].type=prefix", "type"),
     ] {
         let said = [
             format!("additional properties '{misspelt}' not allowed"),
@@ -130,6 +131,15 @@ const OF_WRONG_TYPE_OR_RANGE: &[(&str, &str, &str)] = &[
     (ENVOY, "listeners.address=all", "/listeners/address"),
     (ENVOY, "log.level=warn", "/log/level"),
     (ENVOY, "service.type=ExternalName", "/service/type"),
+    (ENVOY, "paths[0].path=/a,paths[0].action=allow", "/paths/0/action"),
+    (ENVOY, "paths[0].path=/a", "/paths/0"),
+    (ENVOY, "paths[0].path=/a,paths[0].action=pass,paths[0].match=regex", "/paths/0/match"),
+    (ENVOY, "paths[0].path=a,paths[0].action=pass", "/paths/0/path"),
+    (ENVOY, "paths[0].path=/a/,paths[0].action=pass", "/paths/0/path"),
+    (ENVOY, "paths[0].path=/a%2Fb,paths[0].action=pass", "/paths/0/path"),
+    (MIMIR_RLS, "mimir.defaultTenant=a|b", "/mimir/defaultTenant"),
+    (MIMIR_RLS, "mimir.defaultTenant=..", "/mimir/defaultTenant"),
+    (ENVOY, "sidecar.mimir.defaultTenant=a/b", "/sidecar/mimir/defaultTenant"),
 ];
 
 #[test]
@@ -165,6 +175,33 @@ fn values_that_contradict_each_other_fail_with_both_names() {
         "mimir.haTracker=false,mimir.haTrackerUrl=http://a:1",
         &["mimir.haTrackerUrl", "mimir.haTracker=false"],
     );
+    check(
+        MIMIR_RLS,
+        "mimir.defaultTenant=anonymous,chargeSamplesIn=rate-limit",
+        &["mimir.defaultTenant is anonymous", "chargeSamplesIn is rate-limit"],
+    );
+    check(
+        ENVOY,
+        "sidecar.enabled=true,sidecar.mimir.defaultTenant=anonymous,rateLimit.enabled=true",
+        &["sidecar.mimir.defaultTenant is anonymous", "rateLimit.enabled is true"],
+    );
+}
+
+#[test]
+fn a_listed_path_that_contradicts_its_action_is_named() {
+    let listed = |path: &str, more: &str| format!("paths[0].path={path},paths[0].action={more}");
+    let only_remote_write = "action: decide, but mimir-rls decides remote write only, not OTLP or Influx";
+    for path in ["/otlp/v1/metrics", "/otlp", "/api/v1/push/influx/write", "/otlp/push", "/mimir"] {
+        check(ENVOY, &listed(path, "decide"), &[&format!("paths: {path} has {only_remote_write}")]);
+    }
+    let below = "match: prefix and action: decide, but not all paths below a prefix take remote write";
+    check(ENVOY, &listed("/mimir", "decide,paths[0].match=prefix"), &[&format!("paths: /mimir has {below}")]);
+    for path in ["/api/v1/push", "/healthz"] {
+        check(ENVOY, &listed(path, "pass"), &[&format!("paths names {path}, which Envoy has a route for already")]);
+    }
+    check(ENVOY, &listed("/a/../b", "refuse"), &["paths: /a/../b has a dot segment"]);
+    let twice = "pass,paths[1].path=/a,paths[1].match=exact,paths[1].action=refuse";
+    check(ENVOY, &listed("/a", twice), &["paths names /a (exact) twice"]);
 }
 
 #[test]

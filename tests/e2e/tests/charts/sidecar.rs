@@ -50,6 +50,8 @@ fn a_sidecar_shares_a_socket_and_the_values_of_envoy() {
     // The default of the chart mimir-rls for what this Envoy lets through.
     assert_eq!(rls["resources"]["limits"]["memory"], "968Mi");
     assert_eq!(pod["terminationGracePeriodSeconds"], 20 + 30 + 10);
+    let default = rendered(ENVOY, &["--set=sidecar.enabled=true,sidecar.mimir.defaultTenant=anonymous"]);
+    assert!(default.contains("- \"--default-tenant=anonymous\"\n"), "{default}");
     let off = Objects::of(&kubectl, ENVOY, &[]);
     assert_eq!(off.one("Deployment", ENVOY)["spec"]["template"]["spec"]["initContainers"], Value::Null);
 }
