@@ -11,6 +11,7 @@
     reason = "a test's harness fails by panicking, so that drops show the logs of the programs"
 )]
 
+mod authority;
 mod cluster;
 mod dns;
 mod edge;
@@ -22,12 +23,14 @@ mod haproxy;
 mod helm;
 mod http1;
 mod http2;
+mod http_side;
 mod kube_apiserver;
 mod kubectl;
 mod load;
 mod metrics;
 mod mimir;
 mod mimir_rls;
+mod mounted_folder;
 mod nginx;
 mod open_loop;
 mod output;
@@ -44,11 +47,15 @@ mod relabelling;
 mod relay;
 mod report;
 mod run_bodies;
+mod secrets;
+mod secured_edge;
 mod server;
+mod tls_client;
 mod upstream;
 mod wait;
 mod watched_file;
 
+pub use authority::{Authority, Identity};
 pub use cluster::{CONFIG_MAP, Cluster};
 pub use dns::{DnsAnswer, DnsServer};
 pub use edge::{Edge, EdgeBuilder};
@@ -60,6 +67,7 @@ pub use front_proxy::{
 };
 pub use haproxy::Haproxy;
 pub use helm::{envoy_bootstrap, helm, helm_at, helm_template};
+pub use http_side::Https;
 pub use http1::{Connection, Headers, Request, Response, TlsConnection, connect_from, send};
 pub use http2::{Http2Bytes, read_to_end_of_streams};
 pub use kube_apiserver::{ADMIN, Api, KubeApiServer, Token};
@@ -68,6 +76,7 @@ pub use load::{Load, Pace, Tally, abandon, exchange, push_paced};
 pub use metrics::metric;
 pub use mimir::Mimir;
 pub use mimir_rls::{Disk, MimirRls};
+pub use mounted_folder::MountedFolder;
 pub use nginx::Nginx;
 pub use open_loop::{OpenLoop, PushOutcome, Sender, compare_with};
 pub use output::Output;
@@ -84,6 +93,9 @@ pub use relabelling::{default_batch, relabelling_limits};
 pub use relay::Relay;
 pub use report::report;
 pub use run_bodies::{RunBody, push_of_1970, run_bodies};
+pub use secrets::{Program, Secrets};
+pub use secured_edge::SecuredEdge;
+pub use tls_client::TlsClient;
 pub use upstream::{Upstream, UpstreamRequest};
 pub use wait::{let_time_pass, throughout, until, until_some, until_within, wait_until};
 pub use watched_file::WatchedFile;
