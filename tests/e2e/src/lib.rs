@@ -88,7 +88,7 @@ pub use prometheus::{Prometheus, RemoteWrite, Target};
 pub use promql::{SampleTimes, query};
 pub use push::{Body, noisy, push_request, samples, series};
 pub use rate_limit::RateLimitCaller;
-pub use recorded::{recorded_limits, recorded_limits_file, replay_recorded};
+pub use recorded::{recorded_limits, recorded_limits_file, replay_recorded, replay_recorded_quickly};
 pub use relabelling::{default_batch, relabelling_limits};
 pub use relay::Relay;
 pub use report::report;

@@ -7,7 +7,7 @@ mod http;
 mod refused;
 mod rotation;
 
-use e2e::{Authority, Edge, Secrets, SecuredEdge, free_port, recorded_limits, replay_recorded};
+use e2e::{Authority, Edge, Secrets, SecuredEdge, free_port, recorded_limits, replay_recorded_quickly};
 
 /// A tenant whose pushes pass, and one whose pushes of two samples do not.
 const LIMITS: &str = "
@@ -19,7 +19,7 @@ overrides:
 #[test]
 fn recorded_cases_through_a_secured_edge_differ_in_nothing() {
     let secrets = Secrets::new(&[&Authority::new("edge")]);
-    replay_recorded(|replay| {
+    replay_recorded_quickly(|replay| {
         let upstream = free_port();
         let secured = SecuredEdge::start(Edge::builder().upstream(upstream), &secrets, &recorded_limits());
         replay(secured.edge.port(), &["--sink", &upstream.to_string()]);
