@@ -128,7 +128,7 @@ impl MimirRls {
         self.http.status("/ready")
     }
 
-    /// The value of one of its metrics; see [`metric`].
+    /// The value of one of its metrics; see [`metric`](crate::metric).
     #[must_use]
     #[track_caller]
     pub fn metric(&self, series: &str) -> Option<f64> {

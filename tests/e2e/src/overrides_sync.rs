@@ -124,7 +124,7 @@ impl OverridesSync {
         until("overrides-sync is ready", || self.readiness() == Some(200));
     }
 
-    /// The value of one of its metrics; see [`metric`].
+    /// The value of one of its metrics; see [`metric`](crate::metric).
     #[must_use]
     #[track_caller]
     pub fn metric(&self, series: &str) -> Option<f64> {
