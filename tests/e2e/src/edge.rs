@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::envoy::{Envoy, EnvoySettings};
-use crate::helm::envoy_bootstrap;
+use crate::envoy::{Envoy, EnvoySettings, RLS_NAME};
+use crate::helm::{BOOTSTRAP, envoy_files};
+use crate::http_side::Https;
 use crate::http1::{Request, Response, send};
 use crate::mimir_rls::{Disk, MimirRls};
 use crate::push::push_request;
+use crate::secrets::{MOUNT_PATH, Program, Secrets};
 use crate::upstream::{Bodies, Upstream};
 use crate::wait::until;
 use crate::watched_file::WatchedFile;
@@ -32,9 +34,25 @@ pub struct EdgeBuilder {
     chart_values: Vec<(&'static str, &'static str)>,
     envoy_edits: Vec<(&'static str, &'static str)>,
     bodies: Bodies,
+    /// What Envoy has at [`MOUNT_PATH`].
+    envoy_secrets: Option<PathBuf>,
+    https: Option<Https>,
 }
 
 impl EdgeBuilder {
+    /// Envoy, mimir-rls and the feed, which is to have https, show each other what these Secrets have; the HTTP side of mimir-rls has TLS and a token.
+    ///
+    /// # Panics
+    /// When a chart does not render.
+    #[must_use]
+    #[track_caller]
+    pub fn secured(mut self, secrets: &Secrets) -> Self {
+        self.rls_arguments.extend(secrets.arguments(Program::MimirRls));
+        self.https = Some(secrets.https().clone());
+        self.envoy_secrets = Some(secrets.place(Program::Envoy));
+        self.envoy_value("tls.enabled", "true").envoy_value("mimirRls.host", RLS_NAME)
+    }
+
     /// Envoy's configuration is rendered with this value of its chart.
     #[must_use]
     pub fn envoy_value(mut self, name: &'static str, value: &'static str) -> Self {
@@ -187,18 +205,30 @@ impl EdgeBuilder {
         self.start_when(limits, |_| ())
     }
 
-    /// What the chart renders, where the committed configuration will not do.
-    fn rendered(&self) -> Option<String> {
+    /// What the chart renders, in `folder`, where the committed configuration will not do.
+    fn rendered(&self, folder: &Path) -> Option<PathBuf> {
         let large = (self.max_request_bytes > 16 << 20).then_some(("limits.maxRequestBytes", "104857600"));
         let values: Vec<_> = self.chart_values.iter().copied().chain(large).collect();
         if values.is_empty() && self.envoy_edits.is_empty() {
             return None;
         }
-        let edited = self.envoy_edits.iter().fold(envoy_bootstrap(&values), |text, (rendered, instead)| {
-            assert!(text.contains(rendered), "the chart does not render {rendered}");
-            text.replace(rendered, instead)
-        });
-        Some(edited)
+        let mut files = envoy_files(&values);
+        let bootstrap = files.get_mut(BOOTSTRAP).expect("the chart renders a bootstrap");
+        for (rendered, instead) in &self.envoy_edits {
+            assert!(bootstrap.contains(rendered), "the chart does not render {rendered}");
+            *bootstrap = bootstrap.replace(rendered, instead);
+        }
+        let place = folder.join("rendered");
+        fs::create_dir(&place).expect("a folder can be made");
+        for (name, text) in files {
+            let text = text.replace("/etc/envoy/", &format!("{}/", place.display()));
+            let text = match &self.envoy_secrets {
+                Some(secrets) => text.replace(MOUNT_PATH, &secrets.display().to_string()),
+                None => text,
+            };
+            fs::write(place.join(name), text).expect("a file can be written");
+        }
+        Some(place.join(BOOTSTRAP))
     }
 
     fn start_when(mut self, limits: WatchedFile, wait: impl Fn(&MimirRls)) -> Edge {
@@ -214,7 +244,8 @@ impl EdgeBuilder {
             let rls_folder = folder.path().join(format!("mimir-rls-{number}"));
             fs::create_dir(&rls_folder).expect("a folder can be made");
             let (arguments, environment) = (&self.rls_arguments, &self.environment);
-            let rls = MimirRls::start_on(self.disk.clone(), &rls_folder, &source, arguments, environment);
+            let rls =
+                MimirRls::start_on(self.disk.clone(), self.https.clone(), &rls_folder, &source, arguments, environment);
             wait(&rls);
             rls
         };
@@ -228,13 +259,8 @@ impl EdgeBuilder {
             charge_samples_in_rate_limit: self.charge_samples_in_rate_limit,
             ..EnvoySettings::with_rls(std::iter::once(&rls).chain(&replicas).map(MimirRls::grpc_port).collect())
         };
-        let bootstrap = self.rendered().map(|rendered| {
-            let file = folder.path().join("rendered.yaml");
-            fs::write(&file, rendered).expect("a file can be written");
-            file
-        });
         let settings = EnvoySettings {
-            bootstrap,
+            bootstrap: self.rendered(folder.path()),
             max_heap_bytes: self.max_heap_bytes.unwrap_or(settings.max_heap_bytes),
             max_pushes: self.max_pushes.unwrap_or(settings.max_pushes),
             ..settings
@@ -282,6 +308,8 @@ impl Edge {
             chart_values: Vec::new(),
             envoy_edits: Vec::new(),
             bodies: Bodies::Keep,
+            envoy_secrets: None,
+            https: None,
         }
     }
 

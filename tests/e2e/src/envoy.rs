@@ -1,10 +1,12 @@
 //! A running Envoy with the product's own configuration.
 
 use std::fs;
+use std::io::{BufReader, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::http1::{Connection, Request, send};
+use crate::http1::{Connection, Request, Response, read_response, send};
 use crate::metrics::metric;
 use crate::output::Output;
 use crate::ports::free_port;
@@ -162,6 +164,19 @@ impl Envoy {
     #[track_caller]
     pub fn metric(&self, series: &str) -> Option<f64> {
         metric(self.metrics_port, "/stats/prometheus", series)
+    }
+
+    /// Reads a page of its admin interface.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    #[must_use]
+    #[track_caller]
+    pub fn admin(&self, target: &str) -> Response {
+        let mut socket = UnixStream::connect(self.folder.join("admin.sock")).expect("the admin interface listens");
+        let request = format!("GET {target} HTTP/1.1\r\nHost: admin\r\n\r\n");
+        socket.write_all(request.as_bytes()).expect("the admin interface reads");
+        read_response(&mut BufReader::new(socket), false).expect("the admin interface answers")
     }
 
     /// Pushes that it denied because it held too many.

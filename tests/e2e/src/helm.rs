@@ -1,5 +1,6 @@
 //! The real helm, which renders charts and installs them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -62,18 +63,39 @@ pub fn helm_template(chart: &Path, release: &str, namespace: &str, values: &[(&s
 #[must_use]
 #[track_caller]
 pub fn envoy_bootstrap(values: &[(&str, &str)]) -> String {
+    envoy_files(values).remove(BOOTSTRAP).expect("the chart renders a bootstrap")
+}
+
+/// The name of the bootstrap in [`envoy_files`].
+pub(crate) const BOOTSTRAP: &str = "envoy.yaml";
+
+/// The same with the files that it names, by their names.
+#[track_caller]
+pub(crate) fn envoy_files(values: &[(&str, &str)]) -> BTreeMap<String, String> {
     let chart = repository().join("charts/envoy");
     let file = format!("--values={}", repository().join("ops/envoy/values.yaml").display());
     let set: Vec<String> = values.iter().map(|(name, value)| format!("--set={name}={value}")).collect();
     let mut arguments = vec!["template", "mimir-envoy", chart.to_str().expect("a chart's path is text"), &file];
     arguments.extend(["--show-only", "templates/configmap.yaml"]);
     arguments.extend(set.iter().map(String::as_str));
-    block_of(&helm(&arguments).ok(), "envoy.yaml")
+    data_of(&helm(&arguments).ok())
 }
 
-/// The text of a key of a ConfigMap's manifest, where it is the last one.
-#[track_caller]
-fn block_of(manifest: &str, key: &str) -> String {
-    let (_, block) = manifest.split_once(&format!("\n  {key}: |\n")).expect("the manifest has the key");
-    block.lines().map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line))).collect()
+/// The data of a ConfigMap's manifest, where each text is a block.
+fn data_of(manifest: &str) -> BTreeMap<String, String> {
+    let (_, data) = manifest.split_once("\ndata:\n").expect("a ConfigMap has data");
+    let mut texts = BTreeMap::new();
+    let mut name = None;
+    for line in data.lines() {
+        if let Some(key) =
+            line.strip_prefix("  ").and_then(|line| line.strip_suffix(": |")).filter(|key| !key.starts_with(' '))
+        {
+            name = Some(key);
+        } else if let Some(name) = name {
+            let text: &mut String = texts.entry(name.to_owned()).or_default();
+            text.push_str(line.strip_prefix("    ").unwrap_or(line));
+            text.push('\n');
+        }
+    }
+    texts
 }

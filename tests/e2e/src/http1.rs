@@ -14,8 +14,7 @@ pub use message::{Headers, Response};
 pub use request::Request;
 pub use tls::TlsConnection;
 
-use message::read_response;
-pub(crate) use message::{ReceivedRequest, read_request, write_response};
+pub(crate) use message::{ReceivedRequest, read_request, read_response, write_response};
 
 /// No answer takes longer: Envoy's own timeouts are shorter.
 const TIMEOUT: Duration = Duration::from_secs(45);

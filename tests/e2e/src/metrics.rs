@@ -9,6 +9,10 @@ use crate::http1::{Request, send};
 #[must_use]
 #[track_caller]
 pub fn metric(port: u16, path: &str, series: &str) -> Option<f64> {
-    let page = send(port, &Request::new("GET", path));
-    page.text().lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.trim().parse().ok())
+    value_of(&send(port, &Request::new("GET", path)).text(), series)
+}
+
+/// The same in a page that was read.
+pub(crate) fn value_of(page: &str, series: &str) -> Option<f64> {
+    page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.trim().parse().ok())
 }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::http1::{Connection, Request, Response, send};
-use crate::metrics::metric;
+use crate::http_side::{HttpSide, Https};
+use crate::http1::{Request, Response};
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::programs::built;
@@ -16,7 +16,7 @@ pub struct MimirRls {
     /// The running program.
     pub process: Process,
     grpc_port: u16,
-    http_port: u16,
+    http: HttpSide,
     folder: PathBuf,
     arguments: Vec<String>,
     environment: Vec<(String, PathBuf)>,
@@ -49,16 +49,17 @@ impl MimirRls {
     /// When it does not start.
     #[must_use]
     pub fn start_in(folder: &Path, limits: &str, arguments: &[String], environment: &[(String, PathBuf)]) -> Self {
-        Self::start_on(None, folder, limits, arguments, environment)
+        Self::start_on(None, None, folder, limits, arguments, environment)
     }
 
-    /// The same with a disk of its own.
+    /// The same with a disk of its own, or with an HTTP side that has TLS and a token.
     ///
     /// # Panics
     /// When it does not start, or disks cannot be made: that takes user namespaces.
     #[must_use]
-    pub fn start_on(
+    pub(crate) fn start_on(
         disk: Option<Disk>,
+        https: Option<Https>,
         folder: &Path,
         limits: &str,
         arguments: &[String],
@@ -73,7 +74,8 @@ impl MimirRls {
         all.extend_from_slice(arguments);
         let process = spawn(disk.as_ref(), folder, &all, environment);
         let (folder, environment) = (folder.to_owned(), environment.to_vec());
-        let started = Self { process, grpc_port, http_port, folder, arguments: all, environment, disk };
+        let http = HttpSide::new(http_port, https);
+        let started = Self { process, grpc_port, http, folder, arguments: all, environment, disk };
         started.wait_until_live();
         started
     }
@@ -94,6 +96,12 @@ impl MimirRls {
         self.grpc_port
     }
 
+    /// The port of its HTTP side.
+    #[must_use]
+    pub fn http_port(&self) -> u16 {
+        self.http.port()
+    }
+
     /// Sends a request to its HTTP side.
     ///
     /// # Panics
@@ -101,7 +109,7 @@ impl MimirRls {
     #[must_use]
     #[track_caller]
     pub fn http(&self, request: &Request) -> Response {
-        send(self.http_port, request)
+        self.http.send(request)
     }
 
     /// Reads a page of its HTTP side.
@@ -111,20 +119,20 @@ impl MimirRls {
     #[must_use]
     #[track_caller]
     pub fn get(&self, target: &str) -> Response {
-        self.http(&Request::new("GET", target))
+        self.http.get(target)
     }
 
     /// The status of `/ready`, or `None` without an answer.
     #[must_use]
     pub fn readiness(&self) -> Option<u16> {
-        self.status("/ready")
+        self.http.status("/ready")
     }
 
-    /// The value of one of its metrics; see [`metric`].
+    /// The value of one of its metrics; see [`metric`](crate::metric).
     #[must_use]
     #[track_caller]
     pub fn metric(&self, series: &str) -> Option<f64> {
-        metric(self.http_port, "/metrics", series)
+        self.http.metric(series)
     }
 
     /// Pushes with this decision (`allow`, `deny`), of all modes and reasons.
@@ -164,12 +172,7 @@ impl MimirRls {
     }
 
     fn wait_until_live(&self) {
-        until("mimir-rls is live", || self.status("/live") == Some(200));
-    }
-
-    fn status(&self, path: &str) -> Option<u16> {
-        let mut connection = Connection::open(self.http_port).ok()?;
-        connection.send(&Request::new("GET", path)).ok().map(|response| response.status)
+        until("mimir-rls is live", || self.http.status("/live") == Some(200));
     }
 }
 

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::http1::{Connection, Request, Response, send};
-use crate::metrics::metric;
+use crate::http_side::{HttpSide, Https};
+use crate::http1::Response;
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::programs::built;
+use crate::secrets::{Program, Secrets};
 use crate::wait::until;
 
 /// The real server on loopback, with debug logs.
@@ -16,7 +17,8 @@ pub struct OverridesSync {
     /// The running program.
     pub process: Process,
     grpc_port: u16,
-    http_port: u16,
+    scheme: &'static str,
+    http: HttpSide,
     folder: PathBuf,
     kubeconfig: PathBuf,
     arguments: Vec<String>,
@@ -30,6 +32,22 @@ impl OverridesSync {
     /// When it does not start.
     #[must_use]
     pub fn start(folder: &Path, kubeconfig: &Path, limits: &str, arguments: &[&str]) -> Self {
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Self::start_with(folder, kubeconfig, limits, &arguments, None)
+    }
+
+    /// Starts one without a Kubernetes, which shows and asks for what its Secret has.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    #[track_caller]
+    pub fn start_secured(folder: &Path, limits: &str, secrets: &Secrets) -> Self {
+        let arguments = secrets.arguments(Program::OverridesSync);
+        Self::start_with(folder, Path::new(""), limits, &arguments, Some(secrets.https().clone()))
+    }
+
+    fn start_with(folder: &Path, kubeconfig: &Path, limits: &str, arguments: &[String], https: Option<Https>) -> Self {
         std::fs::create_dir_all(folder).expect("a folder can be made");
         let (grpc_port, http_port) = (free_port(), free_port());
         let mut all = vec![
@@ -38,10 +56,12 @@ impl OverridesSync {
             format!("--limits={limits}"),
             "--log-level=debug,kube=info,hyper_util=info,tower=info,h2=info".to_owned(),
         ];
-        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        all.extend_from_slice(arguments);
         let process = spawn(folder, kubeconfig, &all);
         let (folder, kubeconfig) = (folder.to_owned(), kubeconfig.to_owned());
-        let started = Self { process, grpc_port, http_port, folder, kubeconfig, arguments: all };
+        let scheme = if https.is_some() { "https" } else { "http" };
+        let http = HttpSide::new(http_port, https);
+        let started = Self { process, grpc_port, scheme, http, folder, kubeconfig, arguments: all };
         started.wait_until_live();
         started
     }
@@ -71,7 +91,13 @@ impl OverridesSync {
     /// Where its feed is.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.grpc_port)
+        format!("{}://127.0.0.1:{}", self.scheme, self.grpc_port)
+    }
+
+    /// The port of its HTTP side.
+    #[must_use]
+    pub fn http_port(&self) -> u16 {
+        self.http.port()
     }
 
     /// Reads a page of its HTTP side.
@@ -81,13 +107,13 @@ impl OverridesSync {
     #[must_use]
     #[track_caller]
     pub fn get(&self, target: &str) -> Response {
-        send(self.http_port, &Request::new("GET", target))
+        self.http.get(target)
     }
 
     /// The status of `/ready`, or `None` without an answer.
     #[must_use]
     pub fn readiness(&self) -> Option<u16> {
-        self.status("/ready")
+        self.http.status("/ready")
     }
 
     /// Waits until it has limits.
@@ -98,20 +124,15 @@ impl OverridesSync {
         until("overrides-sync is ready", || self.readiness() == Some(200));
     }
 
-    /// The value of one of its metrics; see [`metric`].
+    /// The value of one of its metrics; see [`metric`](crate::metric).
     #[must_use]
     #[track_caller]
     pub fn metric(&self, series: &str) -> Option<f64> {
-        metric(self.http_port, "/metrics", series)
+        self.http.metric(series)
     }
 
     fn wait_until_live(&self) {
-        until("overrides-sync is live", || self.status("/live") == Some(200));
-    }
-
-    fn status(&self, path: &str) -> Option<u16> {
-        let mut connection = Connection::open(self.http_port).ok()?;
-        connection.send(&Request::new("GET", path)).ok().map(|response| response.status)
+        until("overrides-sync is live", || self.http.status("/live") == Some(200));
     }
 }
 

@@ -1,17 +1,17 @@
 //! A file that mimir-rls watches, limits or edge config, and the ways in which operators change one.
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
+
+use crate::mounted_folder::MountedFolder;
 
 /// A document in a folder of its own, laid out as Kubernetes mounts a ConfigMap: `document.yaml -> ..data/document.yaml`, `..data -> ..1`.
 #[derive(Debug)]
 pub struct WatchedFile {
+    mounted: MountedFolder,
     folder: TempDir,
-    swaps: AtomicU32,
 }
 
 const NAME: &str = "document.yaml";
@@ -24,7 +24,7 @@ impl WatchedFile {
     #[must_use]
     pub fn absent() -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
-        Self { folder, swaps: AtomicU32::new(0) }
+        Self { mounted: MountedFolder::at(folder.path()), folder }
     }
 
     /// A folder with this document in it.
@@ -81,18 +81,6 @@ impl WatchedFile {
     /// # Panics
     /// When it cannot be written.
     pub fn swap(&self, document: &str) {
-        let root = self.folder.path();
-        let number = self.swaps.fetch_add(1, Ordering::Relaxed);
-        let generation = format!("..{number}");
-        fs::create_dir(root.join(&generation)).expect("a folder can be made");
-        fs::write(root.join(&generation).join(NAME), document).expect("the document can be written");
-        symlink(&generation, root.join("..data_tmp")).expect("a link can be made");
-        fs::rename(root.join("..data_tmp"), root.join("..data")).expect("a link can be replaced");
-        if number == 0 {
-            symlink(format!("..data/{NAME}"), root.join("..link")).expect("a link can be made");
-            fs::rename(root.join("..link"), self.path()).expect("a link can be put in place");
-        } else {
-            fs::remove_dir_all(root.join(format!("..{}", number - 1))).expect("the old folder can be removed");
-        }
+        self.mounted.swap(&[(NAME, document)]);
     }
 }

@@ -61,6 +61,7 @@ mod runbooks;
 mod runtime_config;
 mod saturated;
 mod scaling;
+mod secured;
 mod soak;
 mod sticky;
 mod swaps;

@@ -100,7 +100,7 @@ impl Response {
     }
 }
 
-pub(super) fn read_response(reader: &mut impl BufRead, to_head: bool) -> io::Result<Response> {
+pub(crate) fn read_response(reader: &mut impl BufRead, to_head: bool) -> io::Result<Response> {
     loop {
         let head = read_head(reader)?;
         let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];

@@ -4,6 +4,7 @@ use serde_json::Value;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use crate::http1::{Request, Response, TlsConnection};
+use crate::tls_client::TlsClient;
 
 /// A kept-alive connection as one user.
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub struct Api {
 
 impl Api {
     pub(super) fn open(port: u16, authority: &CertificateDer<'static>, token: &str) -> std::io::Result<Self> {
-        let connection = TlsConnection::open(port, authority)?;
+        let connection = TlsConnection::open(port, &TlsClient::new([authority], None))?;
         Ok(Self { connection, authorization: format!("Bearer {token}") })
     }
 

@@ -14,6 +14,9 @@ use serde_json::Value;
 
 use super::objects::Objects;
 
+/// Where a pod has the token for the API server; here the kubeconfig has it.
+const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
 /// A running container.
 pub(crate) struct Container {
     process: Process,
@@ -29,12 +32,10 @@ impl Container {
         let pod = &objects.one("Deployment", name)["spec"]["template"]["spec"];
         let spec = pod["containers"][0].clone();
         let grace = pod["terminationGracePeriodSeconds"].as_u64().expect("a pod has a grace period");
-        mount(server, folder, pod, objects);
+        mount(server, folder, pod, &spec, objects);
         listens_on_its_ports(name, &spec);
         let http_port = free_port();
-        let mut command = Command::new(built(name));
-        command.args(arguments(folder, &spec, http_port)).env("KUBECONFIG", server.kubeconfig(token));
-        let process = Process::start(name, folder, &mut command);
+        let process = Process::start(name, folder, &mut command(server, token, folder, name, &spec, http_port));
         Self { process, http_port, spec, grace: Duration::from_secs(grace) }
     }
 
@@ -90,10 +91,24 @@ impl Container {
     }
 }
 
-/// Makes what the pod's volumes hold, each below `folder` where the container has it.
-fn mount(server: &KubeApiServer, folder: &Path, pod: &Value, objects: &Objects) {
+/// Runs a container's binary on what is mounted below `folder`, with HTTP on this port. At the API server it has the rights of this token.
+pub(super) fn command(
+    server: &KubeApiServer,
+    token: &str,
+    folder: &Path,
+    name: &str,
+    spec: &Value,
+    http_port: u16,
+) -> Command {
+    let mut command = Command::new(built(name));
+    command.args(arguments(folder, spec, http_port)).env("KUBECONFIG", server.kubeconfig(token));
+    command
+}
+
+/// Makes what the volumes of one of the pod's containers hold, each below `folder` where the container has it.
+pub(super) fn mount(server: &KubeApiServer, folder: &Path, pod: &Value, spec: &Value, objects: &Objects) {
     let volumes = pod["volumes"].as_array().expect("a pod has volumes");
-    for mounted in pod["containers"][0]["volumeMounts"].as_array().into_iter().flatten() {
+    for mounted in spec["volumeMounts"].as_array().into_iter().flatten() {
         let volume = volumes.iter().find(|volume| volume["name"] == mounted["name"]).expect("a volume is there");
         let place = inside(folder, mounted["mountPath"].as_str().expect("a mount has a path"));
         fs::create_dir_all(&place).expect("a folder can be made");
@@ -106,6 +121,8 @@ fn mount(server: &KubeApiServer, folder: &Path, pod: &Value, objects: &Objects) 
             // Any certificate does: the API server does not call the webhook here.
             fs::copy(server.certificate(), place.join("tls.crt")).expect("a certificate can be copied");
             fs::copy(server.certificate().with_extension("key"), place.join("tls.key")).expect("a key can be copied");
+        } else if volume["projected"].is_object() {
+            assert_eq!(mounted["mountPath"], SERVICE_ACCOUNT, "{mounted}");
         } else {
             assert!(volume["emptyDir"].is_object(), "{volume}");
             assert_ne!(mounted["readOnly"], true, "{mounted}");
@@ -113,7 +130,8 @@ fn mount(server: &KubeApiServer, folder: &Path, pod: &Value, objects: &Objects) 
     }
 }
 
-fn inside(folder: &Path, path: &str) -> PathBuf {
+/// Where a container has a path, below `folder`.
+pub(super) fn inside(folder: &Path, path: &str) -> PathBuf {
     folder.join(path.trim_start_matches('/'))
 }
 
@@ -123,7 +141,11 @@ fn arguments(folder: &Path, spec: &Value, http_port: u16) -> Vec<String> {
     let arguments = spec["args"].as_array().expect("a container has arguments");
     let placed = arguments.iter().map(|argument| {
         let argument = argument.as_str().expect("an argument is text");
-        let Some((flag, path)) = argument.split_once('=').filter(|(_, value)| value.starts_with('/')) else {
+        let value = argument.split_once('=').map(|(flag, value)| match value.strip_prefix("unix:") {
+            Some(path) => (format!("{flag}=unix:"), path),
+            None => (format!("{flag}="), value),
+        });
+        let Some((flag, path)) = value.filter(|(_, path)| path.starts_with('/')) else {
             return listening_on_a_free_port(argument, http_port);
         };
         let mount =
@@ -131,7 +153,7 @@ fn arguments(folder: &Path, spec: &Value, http_port: u16) -> Vec<String> {
         let mount = mount.unwrap_or_else(|| panic!("{argument} is on no volume"));
         let placed = inside(folder, path);
         assert!(mount["readOnly"] != true || placed.is_file(), "{argument} is not there");
-        format!("{flag}={}", placed.display())
+        format!("{flag}{}", placed.display())
     });
     placed.collect()
 }

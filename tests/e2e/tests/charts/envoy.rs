@@ -17,7 +17,7 @@ use super::objects::Objects;
 use super::{ENVOY, cluster, rendered};
 
 /// The container's arguments, with the one path below `folder`.
-fn arguments(container: &Value, configuration: &str) -> Vec<String> {
+pub(super) fn arguments(container: &Value, configuration: &str) -> Vec<String> {
     let arguments = container["args"].as_array().expect("a container has arguments");
     let mounted = container["volumeMounts"][0]["mountPath"].as_str().expect("a mount has a path");
     let placed = arguments.iter().filter_map(Value::as_str).map(|argument| {
@@ -29,7 +29,7 @@ fn arguments(container: &Value, configuration: &str) -> Vec<String> {
     placed
 }
 
-fn status(port: u16, path: &str) -> Option<u16> {
+pub(super) fn status(port: u16, path: &str) -> Option<u16> {
     Connection::open(port).ok()?.send(&Request::new("GET", path)).ok().map(|answer| answer.status)
 }
 

@@ -1,16 +1,16 @@
 //! mimir-rls as a container of Envoy's pod.
 
-use std::io;
-use std::net::TcpStream;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::thread;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use e2e::{Kubectl, MimirRls, WatchedFile, free_port, push_request, samples, send, until};
+use e2e::{ADMIN, Cluster, Kubectl, Process, Signal, Upstream, free_port, push_request, samples, send, tool, until};
 use serde_json::{Value, json};
 
-use super::envoy::start;
+use super::container::{command, inside, mount};
+use super::envoy::{arguments, status};
 use super::objects::Objects;
-use super::{ENVOY, NAMESPACE, Set, cluster, rendered};
+use super::{ENVOY, MIMIR_RLS, NAMESPACE, Set, cluster, rendered};
 
 const ON: Set<'_> = ("sidecar.enabled", "true");
 const KUBE: Set<'_> = ("sidecar.limits.source", "kube:mimir/mimir-runtime");
@@ -95,36 +95,110 @@ fn metrics_of_both_containers_are_scraped() {
     assert!(monitor.contains("relabelings: [{ targetLabel: job, replacement: envoy }]"), "{monitor}");
 }
 
-/// Carries connections to a unix socket on to a port.
-fn forward(listener: UnixListener, port: u16) {
-    thread::spawn(move || {
-        for client in listener.incoming().map_while(Result::ok) {
-            let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { return };
-            carry(&client, &server);
-        }
-    });
+/// Limits for two pushes of two samples, and for none.
+const OVERRIDES: &str = "
+overrides:
+  small: { ingestion_rate: 0.001, ingestion_burst_size: 4 }
+  none: { ingestion_rate: 0.001, ingestion_burst_size: 1 }
+";
+
+/// An Envoy of a pod, not yet started.
+struct PodEnvoy {
+    folder: PathBuf,
+    objects: Objects,
+    ports: [u16; 3],
 }
 
-fn carry(client: &UnixStream, server: &TcpStream) {
-    let clone = || io::Result::Ok((client.try_clone()?, server.try_clone()?));
-    let (Ok((mut from, mut to)), Ok((mut back, mut answers))) = (clone(), clone()) else { return };
-    thread::spawn(move || io::copy(&mut from, &mut to));
-    thread::spawn(move || io::copy(&mut answers, &mut back));
+impl PodEnvoy {
+    /// What the chart renders with ports of the test's own.
+    fn render(kubectl: &Kubectl, folder: PathBuf, mimir: u16, failure_mode_allow: &str) -> Self {
+        let ports = [(); 3].map(|()| free_port());
+        let [push, metrics, drain, mimir] = [ports[0], ports[1], ports[2], mimir].map(|port| port.to_string());
+        let values = [
+            ON,
+            KUBE,
+            ("extAuthz.failureModeAllow", failure_mode_allow),
+            ("mimir.host", "127.0.0.1"),
+            ("mimir.port", &mimir),
+            ("listeners.address", "127.0.0.1"),
+            ("listeners.pushPort", &push),
+            ("listeners.metricsPort", &metrics),
+            ("listeners.drainPort", &drain),
+            ("listeners.socketFolder", folder.to_str().expect("a path is text")),
+        ];
+        let objects = Objects::of(kubectl, ENVOY, &values);
+        fs::create_dir_all(&folder).expect("a folder can be made");
+        Self { folder, objects, ports }
+    }
+
+    fn pod(&self) -> &Value {
+        &self.objects.one("Deployment", ENVOY)["spec"]["template"]["spec"]
+    }
+
+    /// Starts it with the sidecar's socket below `pod`.
+    fn start(&self, pod: &Path) -> Process {
+        let bootstrap =
+            self.objects.one("ConfigMap", ENVOY)["data"]["envoy.yaml"].as_str().expect("there is a bootstrap");
+        let shared = self.pod()["containers"][0]["volumeMounts"].as_array().into_iter().flatten();
+        let shared =
+            shared.filter(|mount| mount["name"] == "sidecar-socket").filter_map(|mount| mount["mountPath"].as_str());
+        let here = shared
+            .fold(bootstrap.to_owned(), |text, path| text.replace(path, &inside(pod, path).display().to_string()));
+        let file = self.folder.join("envoy.yaml");
+        fs::write(&file, here).expect("a file can be written");
+        let mut command = Command::new(tool("envoy"));
+        command.args(arguments(&self.pod()["containers"][0], &file.display().to_string()));
+        let envoy = Process::start("envoy", &self.folder, &mut command);
+        until("Envoy is ready", || status(self.ports[1], "/ready") == Some(200));
+        envoy
+    }
+
+    /// The status and the edge's reason for a push of two samples.
+    fn push(&self, tenant: &str) -> (u16, Option<String>) {
+        let answer = send(self.ports[0], &push_request(tenant, &samples(2).bytes));
+        (answer.status, answer.reason().map(Into::into))
+    }
 }
 
+/// Two Envoys, one for each failure mode, on the socket of one sidecar.
 #[test]
-fn envoy_asks_a_sidecar_through_its_socket() {
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    let limits = WatchedFile::of("overrides: { small: { ingestion_rate: 1, ingestion_burst_size: 1 } }");
-    let rls = MimirRls::start(folder.path(), &limits.source(), &[]);
-    let socket = UnixListener::bind(folder.path().join("grpc.sock")).expect("a socket can be made");
-    forward(socket, rls.grpc_port());
-    let ports @ [push, ..] = [(); 3].map(|()| free_port());
-    let sockets = folder.path().display();
-    let values = format!("sidecar.enabled=true,sidecar.socketFolder={sockets},mode=mirror,listeners.address=127.0.0.1");
-    let _envoy = start(folder.path(), &values, ports);
-    let pushed = |tenant: &str| send(push, &push_request(tenant, &samples(2).bytes));
-    until("Envoy listens", || TcpStream::connect(("127.0.0.1", push)).is_ok());
-    until("a push is allowed", || pushed("large").status == 200);
-    assert_eq!(pushed("small").status, 429);
+fn envoy_and_its_sidecar_run_as_their_chart_says() {
+    let cluster = Cluster::start(OVERRIDES);
+    cluster.server.namespace(NAMESPACE);
+    let (kubectl, upstream) = (cluster.kubectl(), Upstream::start());
+    let folder = cluster.server.folder().join("pod");
+    let [closed, open] = [("closed", "false"), ("open", "true")]
+        .map(|(name, allow)| PodEnvoy::render(&kubectl, folder.join(name), upstream.port(), allow));
+    let sidecar = &closed.pod()["initContainers"][0];
+    mount(&cluster.server, &folder, closed.pod(), sidecar, &closed.objects);
+    let http_port = free_port();
+    let mut command = command(&cluster.server, ADMIN, &folder, MIMIR_RLS, sidecar, http_port);
+    let mut start = || {
+        let rls = Process::start(MIMIR_RLS, &folder, &mut command);
+        until("mimir-rls is ready", || status(http_port, "/ready") == Some(200));
+        rls
+    };
+    let mut rls = start();
+    let _envoys = [closed.start(&folder), open.start(&folder)];
+    let limited = || (429, Some("ingestion_rate".to_owned()));
+    let decided = || {
+        assert_eq!((closed.push("small"), open.push("small")), ((200, None), (200, None)), "4 samples pass");
+        assert_eq!((closed.push("small"), open.push("small")), (limited(), limited()));
+    };
+    decided();
+
+    rls.kill();
+    assert_eq!(closed.push("small"), (503, Some("not_checked".to_owned())));
+    assert_eq!(open.push("small"), (200, None));
+    rls = start();
+    // Each of an Envoy's workers learns it by itself.
+    until("both Envoys are back on the socket", || {
+        (0..8).all(|_| [&closed, &open].iter().all(|envoy| envoy.push("none").0 == 429))
+    });
+    decided();
+
+    rls.signal(Signal::TERM);
+    assert!(rls.wait().success());
+    assert_eq!(closed.push("small"), (503, Some("not_checked".to_owned())));
+    assert_eq!(upstream.requests_of("small").len(), 2 + 1 + 2);
 }

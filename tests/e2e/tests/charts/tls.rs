@@ -1,18 +1,15 @@
 //! mTLS between Envoy, mimir-rls and overrides-sync, by one value of all charts.
 
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use e2e::{Process, free_port, tool, until};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use e2e::{Authority, MountedFolder, Process, free_port, tool, until};
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig, ServerConnection};
 
@@ -94,53 +91,19 @@ fn the_http_side_has_its_own_token_and_tls() {
     }
 }
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
-
-fn authority() -> Authority {
-    let mut params = CertificateParams::new(Vec::new()).expect("an authority has no names");
-    // A name of its own: a certificate that has its issuer's name passes for self-signed.
-    params.distinguished_name.push(DnType::CommonName, "authority");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority")
-}
-
-/// A certificate for 127.0.0.1, and its key.
-fn certificate(authority: &Authority) -> (rcgen::Certificate, KeyPair) {
-    let key = KeyPair::generate().expect("a key");
-    let params = CertificateParams::new(["127.0.0.1".to_owned()]).expect("a name");
-    (params.signed_by(&key, authority).expect("a certificate"), key)
-}
-
-/// Writes a Secret's files as a kubelet does: a folder with the files of one version, and a link to it that is moved into place.
-fn mount(folder: &Path, version: &str, authority: &Authority) -> CertificateDer<'static> {
-    let (certificate, key) = certificate(authority);
-    fs::create_dir_all(folder.join(version)).expect("a folder can be made");
-    for (name, text) in [("tls.crt", certificate.pem()), ("tls.key", key.serialize_pem()), ("ca.crt", authority.pem())]
-    {
-        fs::write(folder.join(version).join(name), text).expect("a file can be written");
-        if !folder.join(name).exists() {
-            symlink(Path::new("..data").join(name), folder.join(name)).expect("a link can be made");
-        }
-    }
-    symlink(version, folder.join("..new")).expect("a link can be made");
-    fs::rename(folder.join("..new"), folder.join("..data")).expect("a link can be moved");
-    certificate.der().clone()
-}
-
 /// A server in place of mimir-rls that requires certificates of this authority, and the certificate of each client.
 fn server(authority: &Authority) -> (u16, Receiver<CertificateDer<'static>>) {
     let provider = Arc::new(ring::default_provider());
     let mut roots = RootCertStore::empty();
-    roots.add(authority.der().clone()).expect("an authority can be trusted");
+    roots.add(authority.certificate().clone()).expect("an authority can be trusted");
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
     let verifier = verifier.build().expect("clients can be verified");
-    let (certificate, key) = certificate(authority);
-    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("it is a key");
+    let shown = authority.issue(&["127.0.0.1"]);
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("there are versions")
         .with_client_cert_verifier(verifier)
-        .with_single_cert(vec![certificate.der().clone()], key)
+        .with_single_cert(vec![shown.certificate().clone()], shown.key())
         .expect("the certificate fits its key");
     config.alpn_protocols = vec![b"h2".to_vec()];
     let config = Arc::new(config);
@@ -166,10 +129,15 @@ fn server(authority: &Authority) -> (u16, Receiver<CertificateDer<'static>>) {
 fn envoy_shows_its_certificate_and_follows_a_rotated_secret() {
     let (_server, kubectl) = cluster();
     let folder = tempfile::tempdir().expect("a folder can be made");
-    let (tls, etc) = (folder.path().join("tls"), folder.path().join("etc"));
+    let (tls, etc) = (MountedFolder::at(&folder.path().join("tls")), folder.path().join("etc"));
     fs::create_dir(&etc).expect("a folder can be made");
-    let authority = authority();
-    let first = mount(&tls, "1", &authority);
+    let authority = Authority::new("edge");
+    let renew = || {
+        let shown = authority.issue(&["envoy"]);
+        tls.swap(&[("tls.crt", &shown.pem()), ("tls.key", &shown.key_pem()), ("ca.crt", &authority.pem())]);
+        shown.certificate().clone()
+    };
+    let first = renew();
     let (port, clients) = server(&authority);
     let [push, metrics, drain] = [(); 3].map(|()| free_port().to_string());
     let port = port.to_string();
@@ -188,7 +156,7 @@ fn envoy_shows_its_certificate_and_follows_a_rotated_secret() {
     let data = objects.one("ConfigMap", ENVOY)["data"].as_object().expect("a ConfigMap has data");
     for (name, text) in data {
         let text = text.as_str().expect("data is text");
-        let here = text.replace("/etc/mimir-edge/tls", &tls.display().to_string());
+        let here = text.replace("/etc/mimir-edge/tls", &tls.path().display().to_string());
         let here = here.replace("/etc/envoy/", &format!("{}/", etc.display()));
         fs::write(etc.join(name), here).expect("a file can be written");
     }
@@ -197,6 +165,6 @@ fn envoy_shows_its_certificate_and_follows_a_rotated_secret() {
     let _envoy = Process::start("envoy", folder.path(), &mut command);
     // Its health checks connect again and again.
     assert_eq!(clients.recv_timeout(Duration::from_secs(30)).expect("Envoy connects"), first);
-    let second = mount(&tls, "2", &authority);
+    let second = renew();
     until("Envoy shows the new certificate", || clients.try_iter().any(|shown| shown == second));
 }
