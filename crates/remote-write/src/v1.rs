@@ -5,14 +5,15 @@ use crate::error::ProtobufError;
 use crate::histogram::histogram;
 use crate::messages;
 use crate::visitor::Visitor;
-use crate::wire::Cursor;
+use crate::wire::{Cursor, Key};
 
 /// Decodes a decompressed 1.0 push.
 pub(crate) fn read<'a>(decoded: &'a [u8], visitor: &mut impl Visitor<'a>) -> Result<(), ProtobufError> {
+    let mut previous = PreviousLabels::default();
     let mut cursor = Cursor::new(decoded, "WriteRequest");
     while let Some(key) = cursor.next_key()? {
         match key.field() {
-            1 => series(cursor.nested(key, "Timeseries", "TimeSeries")?, visitor)?,
+            1 => series(cursor.nested(key, "Timeseries", "TimeSeries")?, &mut previous, visitor)?,
             2 => cursor.integer(key, "Source").map(drop)?,
             3 => {
                 let metadata = messages::metadata(cursor.nested(key, "Metadata", "MetricMetadata")?)?;
@@ -28,27 +29,74 @@ pub(crate) fn read<'a>(decoded: &'a [u8], visitor: &mut impl Visitor<'a>) -> Res
     Ok(())
 }
 
-fn series<'a>(message: Cursor<'a>, visitor: &mut impl Visitor<'a>) -> Result<(), ProtobufError> {
+/// Mimir's default allows 30 labels; further ones are decoded each time.
+const MOST_PREVIOUS_LABELS: usize = 32;
+
+/// The labels of the previous series. Most labels of a series are written as those at the same index of the series before, so
+/// that comparing their bytes saves decoding and validating them.
+#[derive(Default)]
+struct PreviousLabels<'a> {
+    labels: [PreviousLabel<'a>; MOST_PREVIOUS_LABELS],
+}
+
+/// A label as encoded, with its key and length, and what it is. No label is encoded in no bytes.
+#[derive(Clone, Copy, Default)]
+struct PreviousLabel<'a> {
+    field: &'a [u8],
+    name: &'a [u8],
+    value: &'a [u8],
+    is_label_value: bool,
+}
+
+fn series<'a>(
+    message: Cursor<'a>,
+    previous: &mut PreviousLabels<'a>,
+    visitor: &mut impl Visitor<'a>,
+) -> Result<(), ProtobufError> {
     visitor.begin_series();
     let mut cursor = message.clone();
-    while let Some(key) = cursor.next_key()? {
-        match key.field() {
-            1 => {
+    let mut previous = previous.labels.iter_mut();
+    let mut same = previous.next();
+    loop {
+        let label = match same.as_deref() {
+            Some(label) if !label.field.is_empty() && cursor.skip_same(label.field) => *label,
+            _ => {
+                let before = cursor.rest();
+                let Some(key) = cursor.next_key()? else { break };
+                if key.field() != 1 {
+                    other_field(key, &mut cursor, visitor)?;
+                    continue;
+                }
                 let (name, value) = messages::label(cursor.nested(key, "Labels", "LabelPair")?)?;
-                visitor.label(name, value, visitor.is_label_value(value));
+                let field = before.get(..before.len() - cursor.rest().len()).unwrap_or_default();
+                let label = PreviousLabel { field, name, value, is_label_value: visitor.is_label_value(value) };
+                if let Some(place) = same {
+                    *place = label;
+                }
+                label
             }
-            2 => visitor.sample(messages::sample(cursor.nested(key, "Samples", "Sample")?, Protocol::V1)?),
-            3 if visitor.reads_exemplars() => {
-                visitor.exemplar(messages::exemplar(cursor.nested(key, "Exemplars", "Exemplar")?)?);
-            }
-            3 => cursor.bytes(key, "Exemplars").map(drop)?,
-            4 => {
-                let message = cursor.nested(key, "Histograms", "Histogram")?;
-                visitor.histogram(histogram(message.clone(), Protocol::V1)?, message)?;
-            }
-            6 => cursor.integer(key, "CreatedTimestamp").map(drop)?,
-            _ => cursor.skip(key)?,
-        }
+        };
+        same = previous.next();
+        visitor.label(label.name, label.value, label.is_label_value);
     }
     visitor.end_series(message)
+}
+
+/// Reads a field of a series that is no label.
+#[inline]
+fn other_field<'a>(key: Key, cursor: &mut Cursor<'a>, visitor: &mut impl Visitor<'a>) -> Result<(), ProtobufError> {
+    match key.field() {
+        2 => visitor.sample(messages::sample(cursor.nested(key, "Samples", "Sample")?, Protocol::V1)?),
+        3 if visitor.reads_exemplars() => {
+            visitor.exemplar(messages::exemplar(cursor.nested(key, "Exemplars", "Exemplar")?)?);
+        }
+        3 => cursor.bytes(key, "Exemplars").map(drop)?,
+        4 => {
+            let message = cursor.nested(key, "Histograms", "Histogram")?;
+            visitor.histogram(histogram(message.clone(), Protocol::V1)?, message)?;
+        }
+        6 => cursor.integer(key, "CreatedTimestamp").map(drop)?,
+        _ => cursor.skip(key)?,
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@
 //! of at most 32 bits, field numbers from 1, packed and single scalars alike, groups in unknown fields up to a depth of
 //! [`DEPTH`] levels. A cursor never reads behind the end of its message.
 
+use crate::bytes::is_same;
 use crate::error::ProtobufError;
 
 /// How deep messages and groups may nest; prost's recursion limit.
@@ -64,6 +65,18 @@ impl<'a> Cursor<'a> {
     /// The bytes not read yet.
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
+    }
+
+    /// Skips `field`, a whole field as encoded, if the next one is written the same; false if it is not.
+    #[inline]
+    pub(crate) fn skip_same(&mut self, field: &[u8]) -> bool {
+        match self.rest.split_at_checked(field.len()) {
+            Some((next, rest)) if is_same(next, field) => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// The next key, or `None` at the end of the message.

@@ -157,6 +157,21 @@ impl Process {
         self.memory("VmHWM:")
     }
 
+    /// The CPU time that its threads have used since they started.
+    ///
+    /// # Panics
+    /// When the program is gone.
+    #[must_use]
+    pub fn cpu_time(&self) -> Duration {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.id())).expect("a running program has threads");
+        // The first number is the time on a CPU in nanoseconds. A thread that has just ended has no file.
+        let used = threads.flatten().filter_map(|thread| {
+            let line = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            line.split(' ').next()?.parse().ok()
+        });
+        Duration::from_nanos(used.sum())
+    }
+
     fn memory(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("a running program has a status");
         let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a running program has memory");
