@@ -14,7 +14,7 @@ LONG := $(NEXTEST) --profile long
 # What tests and fuzz targets turn on. clippy and rustdoc have the same features, so that dependencies are checked once for both.
 TESTING := --features rls/fuzzing,limits-source/fuzzing,remote-write/encode,runtime/testing
 
-.PHONY: help ci run build check test e2e lint fmt clippy doc check-layers check-sizes check-names check-parity check-docs check-release lint-charts lint-rules lint-containers lint-workflows render deny tools bench bench-propagation bench-neighbours bench-outage fuzz differential faults soak advisories images package-charts sbom dist sign sign-pushed release-notes clean-tools
+.PHONY: help ci run build check test e2e lint fmt clippy doc check-layers check-sizes check-names check-parity check-docs check-release lint-charts lint-rules lint-containers lint-workflows render deny tools bench bench-propagation bench-neighbours bench-cost bench-outage fuzz differential faults soak advisories images package-charts sbom dist sign sign-pushed release-notes clean-tools
 
 help: ## list these commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
@@ -121,6 +121,11 @@ bench-neighbours: ## print what a tenant sees of its pushes while another one's 
 	$(TOOLS) $(DRIVEN)
 	cargo build --release --bins --locked
 	cargo bench --package e2e --bench neighbours --locked
+
+bench-cost: ## print the CPU time of the edge for a push beside Mimir's for the same one
+	$(TOOLS) $(DRIVEN)
+	cargo build --release --bins --locked
+	cargo bench --package e2e --bench cost --locked
 
 bench-outage: ## run the end-to-end test of an API server that is away for minutes: OUTAGE_SECONDS (180)
 	$(TOOLS) $(DRIVEN)
