@@ -57,7 +57,7 @@ impl App {
         let ServerSecurity { grpc_tls, http_tls, http_token } = security;
         let closed = |name| ConnectionCounts::new(&registry, name);
         let http_closed = closed("overrides_sync_http_connections_closed_total")?;
-        let http = HttpServer::bind("HTTP", config.http_listen, http_closed).await?;
+        let http = HttpServer::bind("HTTP", config.http_listen, http_closed)?;
         let http = http.with_tls(http_tls).with_token(http_token);
         let defaults = config.default_limits.resolve(DEFAULT_LIMITS_WITHIN).await?;
         for problem in &defaults.problems {
@@ -68,7 +68,7 @@ impl App {
             Some(WebhookConfig { listen, tls, configmap }) => {
                 let (defaults, version) = (defaults.defaults.clone(), config.mimir_version.clone());
                 let rules = Rules { configmap, defaults, version, allow_empty: config.allow_empty_overrides };
-                Some(Webhook::bind(listen, tls, rules, metrics.clone(), webhook_closed).await?)
+                Some(Webhook::bind(listen, tls, rules, metrics.clone(), webhook_closed)?)
             }
             None => None,
         };
