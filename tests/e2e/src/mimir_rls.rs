@@ -94,6 +94,12 @@ impl MimirRls {
         self.grpc_port
     }
 
+    /// The port of its HTTP side.
+    #[must_use]
+    pub fn http_port(&self) -> u16 {
+        self.http_port
+    }
+
     /// Sends a request to its HTTP side.
     ///
     /// # Panics

@@ -60,6 +60,7 @@ mod runbooks;
 mod runtime_config;
 mod saturated;
 mod scaling;
+mod secrets;
 mod soak;
 mod sticky;
 mod swaps;
