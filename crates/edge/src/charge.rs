@@ -6,6 +6,7 @@ mod unmetered;
 
 use enforce::{Decision, Denial, DenyReason, UnmeteredCharge, unmetered_denial};
 use limits::{EdgeLimits, Mode, RateLimit, Tenant};
+use remote_write::{BodyErrorKind, PushCounts};
 
 pub use hits::{Hits, HitsVerdict};
 pub(crate) use refunds::Receipts;
@@ -15,9 +16,9 @@ pub use unmetered::{Unmetered, UnmeteredOutcome};
 use crate::answer::{BodySize, body_too_large, failed, over_max_body_bytes, over_max_series};
 use crate::decode::{Contents, DecodedPush, Lane};
 use crate::identify::ApplicableLimits;
-use crate::pipeline::{BodyPolicy, Pipeline, Stop};
+use crate::pipeline::{BodyPolicy, Pipeline};
 use crate::push::PushBody;
-use crate::verdict::{AllowReason, Charged, Verdict};
+use crate::verdict::{AllowReason, Charged};
 
 /// Whether a decision takes tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +49,8 @@ pub(crate) struct ChargedRequest<'p> {
 
 impl ChargedRequest<'_> {
     /// Keeps the charge unless the answer is a 503.
-    pub(crate) fn keep_unless_unavailable(&mut self, stop: &Stop) {
-        self.is_kept |= !matches!(stop, Stop::Denied(denial) if denial.status() == 503);
+    pub(crate) fn keep_unless_unavailable(&mut self, decision: &Result<AllowReason, Denial>) {
+        self.is_kept |= !matches!(decision, Err(denial) if denial.status() == 503);
     }
 
     /// Whether it will be refunded.
@@ -63,6 +64,25 @@ impl Drop for ChargedRequest<'_> {
         if !self.is_kept {
             self.pipeline.enforcer.refund_requests(&self.tenant, self.limit, 1, self.pipeline.now());
         }
+    }
+}
+
+/// The outcome for the contents of a push.
+#[derive(Debug)]
+pub(crate) struct ChargedContents {
+    pub(crate) decision: Result<AllowReason, Denial>,
+    /// What the push took, its request included.
+    pub(crate) charged: Charged,
+    /// Why it cannot be metered, and the outcome.
+    pub(crate) unmetered: Option<(Unmetered, UnmeteredOutcome)>,
+    /// What was wrong with an unreadable body.
+    pub(crate) unreadable: Option<BodyErrorKind>,
+}
+
+impl ChargedContents {
+    /// Of a push that was metered, or is not charged.
+    fn new(decision: Result<AllowReason, Denial>, charged: Charged) -> Self {
+        Self { decision, charged, unmetered: None, unreadable: None }
     }
 }
 
@@ -104,30 +124,29 @@ impl Pipeline {
         (ChargedRequest { pipeline: self, tenant, limit, is_kept }, admitted)
     }
 
-    /// Charges the contents of a push, as far as they are known.
+    /// Charges the contents of a push, as far as they are known. `taken` is what the push took before.
     pub(crate) fn charge_contents(
         &self,
         applicable: &ApplicableLimits<'_>,
-        decoded: Contents,
+        contents: Contents,
         skips_validation: bool,
         charge: Charge,
-        verdict: &mut Verdict,
-    ) -> Stop {
-        let charged = match decoded {
-            Contents::NotDecoded => Ok(AllowReason::BodyNotDecoded),
+        taken: Charged,
+    ) -> ChargedContents {
+        match contents {
+            Contents::NotDecoded => ChargedContents::new(Ok(AllowReason::BodyNotDecoded), taken),
             Contents::Decoded(decoded) => {
-                self.charge_decoded(applicable, DecodedPush { skips_validation, ..*decoded }, charge, verdict)
+                self.charge_decoded(applicable, DecodedPush { skips_validation, ..*decoded }, charge, taken)
             }
             Contents::Unreadable(error) => {
-                verdict.unreadable = Some(error.kind());
-                match self.policy.bodies.forward_unreadable {
+                let decision = match self.policy.bodies.forward_unreadable {
                     false => Err(Denial::new(DenyReason::UnreadableBody, error.to_string())),
                     true => Ok(AllowReason::UnreadableForwarded),
-                }
+                };
+                ChargedContents { unreadable: Some(error.kind()), ..ChargedContents::new(decision, taken) }
             }
-            Contents::Failed => Err(failed("it failed to read the body")),
-        };
-        charged.map_or_else(Stop::Denied, Stop::Allowed)
+            Contents::Failed => ChargedContents::new(Err(failed("it failed to read the body")), taken),
+        }
     }
 
     fn charge_decoded(
@@ -135,89 +154,89 @@ impl Pipeline {
         applicable: &ApplicableLimits<'_>,
         mut decoded: DecodedPush,
         charge: Charge,
-        verdict: &mut Verdict,
-    ) -> Result<AllowReason, Denial> {
+        taken: Charged,
+    ) -> ChargedContents {
         let series = decoded.counts.series;
         let charged = match applicable.edge.max_series_per_request.filter(|limit| series > *limit) {
-            Some(limit) => Err(over_max_series(series, limit)),
-            None => self.charge_counts(applicable, &decoded, charge, verdict),
+            Some(limit) => ChargedContents::new(Err(over_max_series(series, limit)), taken),
+            None => self.charge_counts(applicable, &decoded, charge, taken),
         };
-        if charged.is_ok() || applicable.mode != Mode::Enforce {
+        if charged.decision.is_ok() || applicable.mode != Mode::Enforce {
             decoded.candidates.forwarded();
         }
         charged
     }
 
-    /// Charges what was counted, or returns why it costs nothing.
+    /// Charges what was counted, unless it costs nothing.
     fn charge_counts(
         &self,
         applicable: &ApplicableLimits<'_>,
         decoded: &DecodedPush,
         charge: Charge,
-        verdict: &mut Verdict,
-    ) -> Result<AllowReason, Denial> {
+        taken: Charged,
+    ) -> ChargedContents {
         if let Some(why) = Unmetered::of(decoded, &applicable.tenant) {
-            return self.charge_unmetered(applicable, (why, why.max_items(&decoded.counts)), charge, verdict);
+            return self.charge_unmetered(applicable, why, &decoded.counts, charge, taken);
         }
         let items = decoded.counts.items();
         if items == 0 {
             let dropped = decoded.election.dropped;
-            return Ok(if dropped { AllowReason::HaNotElected } else { AllowReason::NothingToCharge });
+            let allowed = if dropped { AllowReason::HaNotElected } else { AllowReason::NothingToCharge };
+            return ChargedContents::new(Ok(allowed), taken);
         }
         // A push that makes Mimir elect its replica is always decided here: the election depends on whether it is forwarded.
         let is_left_to_rate_limit = !self.policy.charge_items && decoded.candidates.is_empty();
         if charge == Charge::Commit && is_left_to_rate_limit {
-            return Ok(AllowReason::ChargedByRateLimit);
+            return ChargedContents::new(Ok(AllowReason::ChargedByRateLimit), taken);
         }
-        self.charge_items(applicable, items, charge).into_result()?;
-        verdict.charged.items = items;
-        Ok(AllowReason::WithinLimits)
+        match self.charge_items(applicable, items, charge) {
+            Decision::Allow => ChargedContents::new(Ok(AllowReason::WithinLimits), Charged { items, ..taken }),
+            Decision::Deny(denial) => ChargedContents::new(Err(denial), taken),
+        }
     }
 
     /// Charges a push that cannot be metered. It is always charged here, since the rate limit call would deny it.
     fn charge_unmetered(
         &self,
         applicable: &ApplicableLimits<'_>,
-        (why, (items, doubtful)): (Unmetered, (u64, u64)),
+        why: Unmetered,
+        counts: &PushCounts,
         charge: Charge,
-        verdict: &mut Verdict,
-    ) -> Result<AllowReason, Denial> {
-        if !why.is_refundable() {
-            verdict.charged = Charged::default();
-        }
+        taken: Charged,
+    ) -> ChargedContents {
+        let (items, doubtful) = why.max_items(counts);
+        let taken = if why.is_refundable() { taken } else { Charged::default() };
         if items == 0 {
-            return Ok(AllowReason::NothingToCharge);
+            return ChargedContents::new(Ok(AllowReason::NothingToCharge), taken);
         }
         let (tenant, limit) = (&applicable.tenant, applicable.ingestion_limit());
+        let outcome = |outcome, decision, charged| ChargedContents {
+            unmetered: Some((why, outcome)),
+            ..ChargedContents::new(decision, charged)
+        };
         let items = items.saturating_sub(doubtful);
         if charge == Charge::Commit
             && self.enforcer.charge_unmetered(tenant, limit, doubtful, false, self.now()) == UnmeteredCharge::OverBound
         {
-            verdict.unmetered = Some((why, UnmeteredOutcome::Denied));
-            return Err(unmetered_denial(limit));
+            return outcome(UnmeteredOutcome::Denied, Err(unmetered_denial(limit)), taken);
         }
         let charges_ingestion = why.charges_ingestion();
-        let taken = match charge {
+        let unmetered = match charge {
             Charge::Commit => self.enforcer.charge_unmetered(tenant, limit, items, charges_ingestion, self.now()),
             Charge::DryRun if charges_ingestion && self.charge_items(applicable, items, charge) == Decision::Allow => {
                 UnmeteredCharge::Taken
             }
             Charge::DryRun => UnmeteredCharge::WithinBound,
         };
-        let (outcome, allowed) = match taken {
+        // A push over the edge's limit that Mimir denies too has cost a request there, so its request is not refunded.
+        let none = Charged::default();
+        match unmetered {
             UnmeteredCharge::Taken => {
-                verdict.charged.items = items;
-                (UnmeteredOutcome::Charged, Ok(AllowReason::WithinLimits))
+                outcome(UnmeteredOutcome::Charged, Ok(AllowReason::WithinLimits), Charged { items, ..taken })
             }
-            UnmeteredCharge::WithinBound => (UnmeteredOutcome::NotMetered, Ok(AllowReason::NotMetered)),
-            UnmeteredCharge::OverBound => (UnmeteredOutcome::Denied, Err(unmetered_denial(limit))),
-        };
-        verdict.unmetered = Some((why, outcome));
-        // A push over the edge's limit that Mimir denies too has cost a request there.
-        if taken != UnmeteredCharge::Taken {
-            verdict.charged = Charged::default();
+            UnmeteredCharge::WithinBound => outcome(UnmeteredOutcome::NotMetered, Ok(AllowReason::NotMetered), none),
+            UnmeteredCharge::OverBound => outcome(UnmeteredOutcome::Denied, Err(unmetered_denial(limit)), none),
         }
-        allowed
     }
 
     fn charge_items(&self, applicable: &ApplicableLimits<'_>, items: u64, charge: Charge) -> Decision {

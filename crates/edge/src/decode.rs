@@ -80,14 +80,34 @@ pub(crate) enum Contents {
     Failed,
 }
 
-/// The body to decode, or what is known of the contents without decoding.
-pub(crate) fn body_of<'p>(push: &'p Push, policy: &BodyPolicy) -> Result<&'p Bytes, Contents> {
-    match &push.body {
-        PushBody::Whole(body) if policy.decode => Ok(body),
-        PushBody::Counted(counts) if policy.decode => {
-            Err(Contents::Decoded(Box::new(DecodedPush { counts: *counts, ..DecodedPush::default() })))
+impl Contents {
+    /// What was counted; zeros without decoding.
+    pub(crate) fn counts(&self) -> PushCounts {
+        match self {
+            Self::Decoded(decoded) => decoded.counts,
+            Self::NotDecoded | Self::Unreadable(_) | Self::Failed => PushCounts::default(),
         }
-        _ => Err(Contents::NotDecoded),
+    }
+}
+
+/// What this stage gets.
+pub(crate) enum Payload<'p> {
+    /// A body to decode.
+    Encoded(&'p Bytes),
+    /// There is nothing to decode.
+    Known(Contents),
+}
+
+impl<'p> Payload<'p> {
+    pub(crate) fn of(push: &'p Push, policy: &BodyPolicy) -> Self {
+        match &push.body {
+            PushBody::Whole(body) if policy.decode => Self::Encoded(body),
+            PushBody::Counted(counts) if policy.decode => {
+                let decoded = DecodedPush { counts: *counts, ..DecodedPush::default() };
+                Self::Known(Contents::Decoded(Box::new(decoded)))
+            }
+            _ => Self::Known(Contents::NotDecoded),
+        }
     }
 }
 

@@ -36,8 +36,34 @@ fn tenant_reason(error: &TenantError) -> DenyReason {
     }
 }
 
+/// What is known of a push, whatever its decision.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity {
+    pub(crate) mode: Mode,
+    /// Known once the tenant is, as in Mimir.
+    pub(crate) protocol: Option<Protocol>,
+}
+
+impl Identity {
+    /// Of a push whose tenant is not known.
+    pub(crate) fn unknown(control: &ControlState) -> Self {
+        Self { mode: control.mode_without_tenant(), protocol: None }
+    }
+
+    /// With the mode of its tenant.
+    pub(crate) fn with_mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// With its protocol.
+    pub(crate) fn with_protocol_of(self, push: &Push) -> (Self, Protocol) {
+        let protocol = protocol_of(push);
+        (Self { protocol: Some(protocol), ..self }, protocol)
+    }
+}
+
 /// An unknown content type counts as remote write 1.0: Mimir answers 400 to it, and ingests the body as that.
-pub(crate) fn protocol_of(push: &Push) -> Protocol {
+fn protocol_of(push: &Push) -> Protocol {
     match remote_write::content_type(push.content_type.as_deref()) {
         ContentType::Known(protocol) => protocol,
         ContentType::Unknown => Protocol::V1,

@@ -39,6 +39,6 @@ pub use decode::DecodePool;
 pub use explain::{BucketView, Explanation};
 pub use identify::tenant_of;
 pub use pipeline::{BodyPolicy, Pipeline, Policy};
-pub use push::{Push, PushBody, SKIP_VALIDATION, TenantHeader, retry_attempt};
+pub use push::{Push, PushBody, TENANT_HEADER, TenantHeader};
 pub use record::{AuditTarget, DenialRecord, Denials, Recorder, Subject};
 pub use verdict::{AllowReason, Charged, Undecided, Verdict};

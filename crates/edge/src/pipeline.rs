@@ -5,13 +5,13 @@ use std::sync::Arc;
 use enforce::{Denial, Enforcer, MonotonicNanos};
 use remote_write::BodyLimits;
 
-use crate::charge::{Charge, ChargedRequest, Receipts, deny_oversized};
+use crate::charge::{Charge, ChargedContents, ChargedRequest, Receipts, deny_oversized};
 use crate::clock::Clock;
 use crate::control::{ControlHandle, ControlState};
-use crate::decode::{Contents, DecodePlan, DecodePool, Lane, body_of, decode};
-use crate::identify::{ApplicableLimits, protocol_of, tenant_of};
+use crate::decode::{Contents, DecodePlan, DecodePool, Lane, Payload, decode};
+use crate::identify::{ApplicableLimits, Identity, tenant_of};
 use crate::push::Push;
-use crate::verdict::{AllowReason, Undecided, Verdict};
+use crate::verdict::{AllowReason, Charged, Undecided, Verdict};
 
 /// What the operator sets for all tenants, besides limits and modes.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,8 @@ pub struct Pipeline {
     pub(crate) clock: Clock,
 }
 
-/// Why the stages end.
+/// Why the stages end before the contents of a push are charged.
+#[derive(Debug)]
 pub(crate) enum Stop {
     Allowed(AllowReason),
     Denied(Denial),
@@ -61,12 +62,36 @@ impl From<Denial> for Stop {
     }
 }
 
+/// A push that a stage before the last one decides.
+struct Stopped {
+    identity: Identity,
+    stop: Stop,
+}
+
 /// A push between the charge of its request and the charge of its contents.
 struct PendingPush<'p> {
+    identity: Identity,
     applicable: ApplicableLimits<'p>,
     request: ChargedRequest<'p>,
     /// The decision of the request rate.
     admitted: Result<(), Denial>,
+}
+
+impl Identity {
+    fn stop(self, stop: impl Into<Stop>) -> Stopped {
+        Stopped { identity: self, stop: stop.into() }
+    }
+}
+
+impl Stopped {
+    fn into_verdict(self, push: &Push) -> Result<Verdict, Undecided> {
+        let verdict = Verdict::of(self.identity, push);
+        match self.stop {
+            Stop::Allowed(allowed) => Ok(verdict.decided(Ok(allowed))),
+            Stop::Denied(denial) => Ok(verdict.decided(Err(denial))),
+            Stop::Undecided(why) => Err(why),
+        }
+    }
 }
 
 impl Pipeline {
@@ -113,15 +138,13 @@ impl Pipeline {
     /// As [`Pipeline::decide`].
     pub fn decide_here(&self, push: &Push) -> Result<Verdict, Undecided> {
         let control = self.control.load();
-        let mut verdict = Verdict::new(control.mode_without_tenant());
-        let stop = match self.begin(&control, push, Charge::Commit, &mut verdict) {
+        match self.begin(&control, push, Charge::Commit) {
             Ok((pending, plan)) => {
-                let decoded = self.decode_in_place(push, &plan);
-                self.finish(pending, push, decoded, Charge::Commit, &mut verdict)
+                let contents = self.decode_in_place(push, &plan);
+                Ok(self.finish(pending, push, contents, Charge::Commit))
             }
-            Err(stop) => stop,
-        };
-        verdict.conclude(stop)
+            Err(stopped) => stopped.into_verdict(push),
+        }
     }
 
     pub(crate) async fn decide_by(
@@ -130,15 +153,13 @@ impl Pipeline {
         push: &Push,
         charge: Charge,
     ) -> Result<Verdict, Undecided> {
-        let mut verdict = Verdict::new(control.mode_without_tenant());
-        let stop = match self.begin(control, push, charge, &mut verdict) {
+        match self.begin(control, push, charge) {
             Ok((pending, plan)) => {
-                let decoded = self.decode(push, charge.lane(pending.applicable.tenant.id()), plan).await;
-                self.finish(pending, push, decoded, charge, &mut verdict)
+                let contents = self.decode(push, charge.lane(pending.applicable.tenant.id()), plan).await;
+                Ok(self.finish(pending, push, contents, charge))
             }
-            Err(stop) => stop,
-        };
-        verdict.conclude(stop)
+            Err(stopped) => stopped.into_verdict(push),
+        }
     }
 
     /// Identifies the push and charges its request. Nothing is decoded for a tenant over its request rate.
@@ -147,60 +168,54 @@ impl Pipeline {
         control: &'p ControlState,
         push: &'p Push,
         charge: Charge,
-        verdict: &mut Verdict,
-    ) -> Result<(PendingPush<'p>, DecodePlan), Stop> {
-        let tenant = tenant_of(&push.tenant)?;
+    ) -> Result<(PendingPush<'p>, DecodePlan), Stopped> {
+        let unknown = Identity::unknown(control);
+        let tenant = tenant_of(&push.tenant).map_err(|denial| unknown.stop(denial))?;
         let of_tenant = control.for_tenant(&tenant);
-        verdict.mode = of_tenant.mode;
-        let applicable = of_tenant.applicable()?;
-        let protocol = protocol_of(push);
-        verdict.protocol = Some(protocol);
-        verdict.content_type_fault = remote_write::content_type_fault(push.content_type.as_deref());
+        let known = unknown.with_mode(of_tenant.mode);
+        let applicable = of_tenant.applicable().map_err(|stop| known.stop(stop))?;
+        let (identity, protocol) = known.with_protocol_of(push);
 
-        deny_oversized(&push.body, &self.policy.bodies, applicable.edge)?;
+        let oversized = deny_oversized(&push.body, &self.policy.bodies, applicable.edge);
+        oversized.map_err(|denial| identity.stop(denial))?;
         let (request, admitted) = self.charge_request(&applicable, charge);
         if charge == Charge::Commit {
-            admitted.clone()?;
-            verdict.charged.requests = 1;
+            admitted.clone().map_err(|denial| identity.stop(denial))?;
         }
         let plan = self.plan(&applicable, protocol, charge);
-        Ok((PendingPush { applicable, request, admitted }, plan))
+        Ok((PendingPush { identity, applicable, request, admitted }, plan))
     }
 
     async fn decode(&self, push: &Push, lane: Lane<'_>, plan: DecodePlan) -> Contents {
-        match (body_of(push, &self.policy.bodies), &self.pool) {
-            (Ok(body), Some(pool)) => pool.decode(lane, body, plan).await,
-            _ => self.decode_in_place(push, &plan),
+        match (Payload::of(push, &self.policy.bodies), &self.pool) {
+            (Payload::Encoded(body), Some(pool)) => pool.decode(lane, body, plan).await,
+            (Payload::Encoded(body), None) => decode(body, self.policy.bodies.limits, &plan),
+            (Payload::Known(contents), _) => contents,
         }
     }
 
     fn decode_in_place(&self, push: &Push, plan: &DecodePlan) -> Contents {
-        let decoded = body_of(push, &self.policy.bodies).map(|body| decode(body, self.policy.bodies.limits, plan));
-        decoded.unwrap_or_else(|known| known)
+        match Payload::of(push, &self.policy.bodies) {
+            Payload::Encoded(body) => decode(body, self.policy.bodies.limits, plan),
+            Payload::Known(contents) => contents,
+        }
     }
 
     /// Charges the contents of the push.
-    fn finish(
-        &self,
-        pending: PendingPush<'_>,
-        push: &Push,
-        decoded: Contents,
-        charge: Charge,
-        verdict: &mut Verdict,
-    ) -> Stop {
-        let PendingPush { applicable, mut request, admitted } = pending;
-        if let Contents::Decoded(decoded) = &decoded {
-            verdict.counts = decoded.counts;
-        }
+    fn finish(&self, pending: PendingPush<'_>, push: &Push, contents: Contents, charge: Charge) -> Verdict {
+        let PendingPush { identity, applicable, mut request, admitted } = pending;
+        let verdict = Verdict { counts: contents.counts(), ..Verdict::of(identity, push) };
         // In a dry run the push is decoded all the same: its size determines when it would pass.
         if let Err(denial) = admitted {
-            return Stop::Denied(denial);
+            return verdict.decided(Err(denial));
         }
-        let stop = self.charge_contents(&applicable, decoded, push.skips_validation, charge, verdict);
-        request.keep_unless_unavailable(&stop);
+        let taken = Charged { requests: u64::from(charge == Charge::Commit), items: 0 };
+        let charged = self.charge_contents(&applicable, contents, push.skips_validation, charge, taken);
+        let ChargedContents { decision, mut charged, unmetered, unreadable } = charged;
+        request.keep_unless_unavailable(&decision);
         if request.is_refunded() {
-            verdict.charged.requests = 0;
+            charged.requests = 0;
         }
-        stop
+        Verdict { charged, unmetered, unreadable, ..verdict.decided(decision) }
     }
 }

@@ -3,8 +3,12 @@
 use bytes::Bytes;
 use remote_write::PushCounts;
 
+/// The name of the tenant's header, in lower case.
+pub const TENANT_HEADER: &str = "x-scope-orgid";
+const CONTENT_TYPE: &str = "content-type";
+const RETRY_ATTEMPT: &str = "retry-attempt";
 /// Headers that, with the value `true`, ask Mimir not to validate the names or the number of labels.
-pub const SKIP_VALIDATION: [&str; 2] = ["x-mimir-skiplabelnamevalidation", "x-mimir-skiplabelcountvalidation"];
+const SKIP_VALIDATION: [&str; 2] = ["x-mimir-skiplabelnamevalidation", "x-mimir-skiplabelcountvalidation"];
 
 /// A push to decide on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,10 +19,28 @@ pub struct Push {
     pub content_type: Option<Bytes>,
     /// `Retry-Attempt`, which Prometheus sends with retries; 0 on a first attempt.
     pub retry_attempt: u32,
-    /// Whether one of [`SKIP_VALIDATION`] was sent: a Mimir that allows it accepts series that are otherwise invalid.
+    /// Whether a header asked Mimir not to validate labels: a Mimir that allows it accepts series that are otherwise invalid.
     pub skips_validation: bool,
     /// The body.
     pub body: PushBody,
+}
+
+impl Push {
+    /// From the headers of a request. `values` gives the values of a header, one for each line that the client sent; names are in lower case. A push
+    /// without a tenant is one of the default tenant, if there is one.
+    pub fn from_headers<V: Iterator<Item = Bytes>>(
+        values: impl Fn(&'static str) -> V,
+        default_tenant: Option<&Bytes>,
+        body: PushBody,
+    ) -> Self {
+        Self {
+            tenant: TenantHeader::of(values(TENANT_HEADER)).or_default(default_tenant),
+            content_type: values(CONTENT_TYPE).next(),
+            retry_attempt: values(RETRY_ATTEMPT).next().map_or(0, |value| retry_attempt(&value)),
+            skips_validation: SKIP_VALIDATION.into_iter().any(|name| values(name).any(|value| value == "true")),
+            body,
+        }
+    }
 }
 
 /// The tenant's header.
@@ -82,8 +104,7 @@ impl PushBody {
 }
 
 /// The value of `Retry-Attempt`. As in Mimir, a value that is no integer counts as a first attempt.
-#[must_use]
-pub fn retry_attempt(value: &[u8]) -> u32 {
+fn retry_attempt(value: &[u8]) -> u32 {
     std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 

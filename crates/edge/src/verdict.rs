@@ -1,12 +1,13 @@
 //! The result of the pipeline, for the answer and for the records.
 
-use enforce::{Decision, DenyReason};
+use enforce::{Decision, Denial, DenyReason};
 use limits::Mode;
 use remote_write::{BodyErrorKind, Protocol, PushCounts};
 
 use crate::charge::{Unmetered, UnmeteredOutcome};
+use crate::identify::Identity;
 use crate::labels::label_enum;
-use crate::pipeline::Stop;
+use crate::push::Push;
 
 /// Everything that is known once a push is decided.
 #[derive(Clone, Debug)]
@@ -57,13 +58,19 @@ impl Verdict {
         }
     }
 
-    pub(crate) fn conclude(mut self, stop: Stop) -> Result<Self, Undecided> {
-        match stop {
-            Stop::Allowed(reason) => self.allowed = reason,
-            Stop::Denied(denial) => self.decision = Decision::Deny(denial),
-            Stop::Undecided(why) => return Err(why),
+    /// On a push of which this is known.
+    pub(crate) fn of(identity: Identity, push: &Push) -> Self {
+        let Identity { mode, protocol } = identity;
+        let content_type_fault = protocol.and_then(|_| remote_write::content_type_fault(push.content_type.as_deref()));
+        Self { protocol, content_type_fault, ..Self::new(mode) }
+    }
+
+    /// Allowed for this reason, or denied.
+    pub(crate) fn decided(self, decision: Result<AllowReason, Denial>) -> Self {
+        match decision {
+            Ok(allowed) => Self { allowed, ..self },
+            Err(denial) => Self { decision: Decision::Deny(denial), ..self },
         }
-        Ok(self)
     }
 
     /// The reason, as the value of a label.

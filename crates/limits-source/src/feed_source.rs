@@ -63,9 +63,9 @@ pub struct FeedCounts {
     /// Applied updates with changes, including empty ones.
     pub deltas_taken: Count,
     /// Updates that were rejected because the limits in force are newer.
-    pub refused_older: Count,
+    pub rejected_older: Count,
     /// Updates and lists of elected replicas that were rejected because they could not be decoded, or resulted in other limits than their server has.
-    pub refused_unreadable: Count,
+    pub rejected_unreadable: Count,
     connected: AtomicBool,
 }
 

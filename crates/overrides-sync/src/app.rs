@@ -59,11 +59,11 @@ impl App {
         let ServerSecurity { grpc_tls, http_tls, http_token } = security;
         let closed = |name| ConnectionCounts::new(&registry, name);
         let http_closed = closed("overrides_sync_http_connections_closed_total")?;
-        let http = HttpServer::bind("HTTP", config.http_listen, http_closed).await?;
+        let http = HttpServer::bind("HTTP", config.http_listen, http_closed)?;
         let http = http.with_tls(http_tls).with_token(http_token);
         let defaults = default_limits(config.default_limits.clone()).await?;
         let webhook_closed = closed("overrides_sync_webhook_connections_closed_total")?;
-        let webhook = bind_webhook(&config, &defaults.defaults, &metrics, webhook_closed).await?;
+        let webhook = bind_webhook(&config, &defaults.defaults, &metrics, webhook_closed)?;
 
         let stop = CancellationToken::new();
         let stop_sources = stop.clone().drop_guard();
@@ -150,7 +150,7 @@ async fn default_limits(source: DefaultLimitsSource) -> anyhow::Result<DefaultLi
 }
 
 /// The webhook, if there is one.
-async fn bind_webhook(
+fn bind_webhook(
     config: &Config,
     defaults: &Defaults,
     metrics: &Metrics,
@@ -159,7 +159,7 @@ async fn bind_webhook(
     let Some(WebhookConfig { listen, tls, configmap }) = config.webhook.clone() else { return Ok(None) };
     let (defaults, version) = (defaults.clone(), config.mimir_version.clone());
     let rules = Rules { configmap, defaults, version, allow_empty: config.allow_empty_overrides };
-    Ok(Some(Webhook::bind(listen, tls, rules, metrics.clone(), closed).await?))
+    Ok(Some(Webhook::bind(listen, tls, rules, metrics.clone(), closed)?))
 }
 
 /// Publishes the limits until `stop` is cancelled; the first ones make the server ready. Returns the inputs of the feed's clients.

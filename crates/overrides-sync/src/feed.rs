@@ -59,7 +59,7 @@ impl FeedService {
 
     fn open_stream(&self) -> Result<OpenStream, Status> {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
-            self.metrics.clients_refused.inc();
+            self.metrics.clients_rejected.inc();
             return Err(Status::resource_exhausted(format!(
                 "the feed has {MOST_CLIENTS} clients already; try another overrides-sync"
             )));

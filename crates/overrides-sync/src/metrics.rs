@@ -28,7 +28,7 @@ pub(crate) struct Metrics {
     tenants: IntGauge,
     problems: IntGaugeVec,
     pub(crate) clients: IntGauge,
-    pub(crate) clients_refused: IntCounter,
+    pub(crate) clients_rejected: IntCounter,
     updates: IntCounterVec,
     propagation: Histogram,
     pub(crate) events: IntCounterVec,
@@ -55,8 +55,8 @@ impl Metrics {
                 registry
             )?,
             clients: gauge("overrides_sync_feed_clients", "Clients that watch the feed")?,
-            clients_refused: counter(
-                "overrides_sync_feed_clients_refused_total",
+            clients_rejected: counter(
+                "overrides_sync_feed_clients_rejected_total",
                 "Clients rejected because the feed had too many",
             )?,
             updates: counters(
@@ -75,9 +75,9 @@ impl Metrics {
             reviews: counters(
                 "overrides_sync_webhook_reviews_total",
                 "Changes that the webhook reviewed, by its answer; passed: of another object, unjudged: allowed without review, \
-                 refused: an invalid request",
+                 rejected: an invalid request",
                 "answer",
-                &["allowed", "warned", "denied", "passed", "unjudged", "refused"],
+                &["allowed", "warned", "denied", "passed", "unjudged", "rejected"],
             )?,
             bad_certificates: counter(
                 "overrides_sync_webhook_bad_certificates_total",

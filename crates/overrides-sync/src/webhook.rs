@@ -16,7 +16,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
-use runtime::{ConnectionCounts, HttpBounds, HttpServer, Protocol, Tls, TlsFiles};
+use runtime::{ConnectionCounts, HttpBounds, HttpServer, Protocol, Tls, TlsFiles, UnreadBounds};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -32,6 +32,7 @@ const BOUNDS: HttpBounds = HttpBounds {
     handshake_within: Duration::from_secs(2),
     head_within: Duration::from_secs(30),
     max_head_bytes: 16 * 1024,
+    unread: UnreadBounds { within: Duration::from_secs(10), connections: 32 },
 };
 /// The largest request: a ConfigMap has at most 1 MiB, a request has the old and the new one, and JSON can be longer.
 const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -60,7 +61,7 @@ impl Webhook {
     ///
     /// # Errors
     /// The address cannot be bound, or the certificate or its key cannot be used.
-    pub(crate) async fn bind(
+    pub(crate) fn bind(
         address: SocketAddr,
         files: TlsFiles,
         rules: Rules,
@@ -69,7 +70,7 @@ impl Webhook {
     ) -> anyhow::Result<Self> {
         let tls = Tls::load("the webhook's TLS", files, Protocol::Http1, metrics.bad_certificates.clone());
         let tls = tls.context("--webhook-tls-cert and --webhook-tls-key")?;
-        let server = HttpServer::bind("the webhook", address, closed).await?.with_tls(Some(tls));
+        let server = HttpServer::bind("the webhook", address, closed)?.with_tls(Some(tls));
         let permits = Arc::new(Semaphore::new(MAX_REQUESTS));
         Ok(Self { server, handler: Arc::new(ReviewHandler { rules, permits, metrics }) })
     }
@@ -90,7 +91,7 @@ async fn validate(State(handler): State<Arc<ReviewHandler>>, body: Body) -> Resp
     match handler.answer(body).await {
         Ok(answer) => Json(answer).into_response(),
         Err((status, error)) => {
-            handler.metrics.reviews.with_label_values(&["refused"]).inc();
+            handler.metrics.reviews.with_label_values(&["rejected"]).inc();
             tracing::warn!(%status, "a request to the webhook failed: {error}");
             (status, error).into_response()
         }

@@ -38,9 +38,9 @@ pub(crate) use deadline::MAX_CALL_TIMEOUT;
 use deadline::answer_timeout;
 use message::{FirstMessage, Start};
 
-use edge::{BodySize, Budget, BudgetExceeded, ControlHandle, Subject, body_too_large, failed, overloaded};
-
-use crate::envoy::TENANT_HEADER;
+use edge::{
+    BodySize, Budget, BudgetExceeded, ControlHandle, Subject, TENANT_HEADER, body_too_large, failed, overloaded,
+};
 
 /// The layer of one service; cheap to clone.
 #[derive(Clone)]

@@ -54,7 +54,7 @@ impl App {
         let security = config.server.security(&registry, "rls_bad_tls_files_total")?;
         let ServerSecurity { grpc_tls, http_tls, http_token } = security;
         let closed = ConnectionCounts::new(&registry, "rls_http_connections_closed_total")?;
-        let http = HttpServer::bind("HTTP", config.http_listen, closed).await?;
+        let http = HttpServer::bind("HTTP", config.http_listen, closed)?;
         let http = http.with_tls(http_tls).with_token(http_token);
         let recorder = Recorder::new(config.audit_log.clone(), &registry).context("--audit-log")?;
 

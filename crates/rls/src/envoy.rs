@@ -19,9 +19,6 @@ pub(crate) use answer::check_response;
 pub(crate) use rate_limit::{DescriptorKind, RateLimits, rate_limit_response};
 use request::push_from;
 
-/// The tenant's header, in lower case as Envoy sends names.
-pub(crate) const TENANT_HEADER: &str = "x-scope-orgid";
-
 /// `envoy.service.auth.v3.Authorization`.
 #[derive(Clone)]
 pub(crate) struct CheckService {

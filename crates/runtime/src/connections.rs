@@ -1,10 +1,12 @@
 //! The connections of a listener: bounded in number, with or without TLS, and each with deadlines for its handshake and its first bytes.
 //!
 //! When all places are taken, a connection that sends nothing gives way to a new one, so that silent peers do not lock others out. Handshakes run in tasks of
-//! their own, and each has a place: they are bounded as connections are, and none delays another.
+//! their own, and each has a place: they are bounded as connections are, and none delays another. Answers that a peer does not read wait in memory for
+//! a bounded time, on a bounded number of connections.
 
 mod connection;
 mod places;
+mod unread;
 
 use std::future::Future;
 use std::io::{self, ErrorKind};
@@ -40,19 +42,32 @@ pub struct ConnectionBounds {
     pub first_bytes: usize,
     /// See `first_bytes`.
     pub first_bytes_within: Duration,
+    /// For answers that a peer does not read; `None` where the protocol bounds them.
+    pub unread: Option<UnreadBounds>,
+}
+
+/// Bounds of answers that wait in memory, because the peer does not read them.
+#[derive(Clone, Copy, Debug)]
+pub struct UnreadBounds {
+    /// How long they may wait for a peer that reads nothing. One that reads has one more second for every 64 KiB, but never more than this.
+    pub within: Duration,
+    /// How many connections may have such answers at once. Of more, one is closed: the longest waiting of the peer address that has most of them.
+    pub connections: usize,
 }
 
 /// Counts of the connections of a listener that the server closed.
 #[derive(Clone, Debug)]
 pub struct ConnectionCounts {
     /// Because all places were taken, and in use.
-    refused: IntCounter,
+    rejected: IntCounter,
     /// For another connection.
     gave_way: IntCounter,
     /// Because the first bytes did not come.
     silent: IntCounter,
     /// Because the handshake failed or took too long.
     handshake: IntCounter,
+    /// Because the peer did not read its answers.
+    unread: IntCounter,
 }
 
 impl ConnectionCounts {
@@ -61,16 +76,18 @@ impl ConnectionCounts {
     /// # Errors
     /// The name is invalid or taken.
     pub fn new(registry: &Registry, name: &'static str) -> prometheus::Result<Self> {
-        let help = "Connections that the server closed, by reason; refused: all places were taken and in use, \
-                    gave_way: for a new connection, silent: no first bytes in time, handshake: TLS failed";
+        let help = "Connections that the server closed, by reason; rejected: all places were taken and in use, \
+                    gave_way: for a new connection, silent: no first bytes in time, handshake: TLS failed, \
+                    unread: the client did not read its answers";
         let closed = IntCounterVec::new(Opts::new(name, help), &["reason"])?;
         registry.register(Box::new(closed.clone()))?;
         let count = |reason: &str| closed.with_label_values(&[reason]);
         Ok(Self {
-            refused: count("refused"),
+            rejected: count("rejected"),
             gave_way: count("gave_way"),
             silent: count("silent"),
             handshake: count("handshake"),
+            unread: count("unread"),
         })
     }
 }
@@ -97,7 +114,7 @@ impl Connections {
         Self {
             listener,
             tls,
-            places: Places::new(bounds.connections),
+            places: Places::new(bounds.connections, bounds.unread.map(|unread| unread.connections)),
             bounds,
             counts,
             start: Instant::now(),
@@ -140,18 +157,17 @@ impl Connections {
     /// Finds a place for a stream; with TLS, its handshake begins.
     fn admit(&mut self, socket: Socket, peer: Option<SocketAddr>) -> Option<Connection> {
         let Some(Found { place, gave_way }) = self.places.take(peer.map(|peer| peer.ip()), self.start.elapsed()) else {
-            self.counts.refused.inc();
+            self.counts.rejected.inc();
             return None;
         };
         if gave_way {
             self.counts.gave_way.inc();
         }
         let (bounds, counts, start) = (self.bounds, self.counts.clone(), self.start);
-        let connection =
-            move |socket, place| Connection::new(socket, peer, place, &bounds, counts.silent.clone(), start);
+        let failed = self.counts.handshake.clone();
+        let connection = move |socket, place| Connection::new(socket, peer, place, &bounds, counts, start);
         let Some(tls) = &mut self.tls else { return Some(connection(socket, place)) };
         let acceptor = tls.borrow_and_update().clone();
-        let failed = self.counts.handshake.clone();
         self.handshakes.spawn(async move {
             match shake_hands(acceptor, socket, &place, bounds.handshake_within).await {
                 Ok(socket) => Some(connection(socket, place)),

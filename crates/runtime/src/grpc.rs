@@ -101,6 +101,8 @@ impl GrpcListener {
             handshake_within: HANDSHAKE_WITHIN,
             first_bytes: PREFACE_BYTES,
             first_bytes_within: PREFACE_WITHIN,
+            // Keepalive finds a peer that does not read, and flow control bounds what waits for it.
+            unread: None,
         };
         let acceptor = self.tls.as_ref().map(Tls::acceptor);
         if let Some(tls) = self.tls {

@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use crate::rendering::Rendering;
 use crate::token::guarded;
 use crate::{
-    Connection, ConnectionBounds, ConnectionCounts, Connections, ListenAddress, Listener, Phase, Readiness, Tls,
-    TokenFile,
+    Connection, ConnectionBounds, ConnectionCounts, Connections, Listener, Phase, Readiness, Tls, TokenFile,
+    UnreadBounds,
 };
 
 /// For scrapers, probes and operators; the pause between two scrapes is long.
@@ -29,10 +29,13 @@ const BOUNDS: HttpBounds = HttpBounds {
     handshake_within: Duration::from_secs(10),
     head_within: Duration::from_secs(120),
     max_head_bytes: 400 * 1024,
+    unread: UnreadBounds { within: Duration::from_secs(10), connections: 32 },
 };
 /// The shortest line of a request, such as `GET / HTTP/1.1`.
 const FIRST_BYTES: usize = 14;
 const FIRST_BYTES_WITHIN: Duration = Duration::from_secs(10);
+/// At a round trip of 10 ms, an answer of 1 MB still takes a fraction of a second.
+const SEND_BUFFER_BYTES: u32 = 64 << 10;
 
 /// Bounds of an HTTP server.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +48,8 @@ pub struct HttpBounds {
     pub head_within: Duration,
     /// The largest head of a request.
     pub max_head_bytes: usize,
+    /// For answers that a client does not read.
+    pub unread: UnreadBounds,
 }
 
 /// An HTTP listener that is bound but does not serve yet.
@@ -62,8 +67,8 @@ impl HttpServer {
     ///
     /// # Errors
     /// The address cannot be bound.
-    pub async fn bind(what: &str, address: SocketAddr, counts: ConnectionCounts) -> anyhow::Result<Self> {
-        let listener = Listener::bind(what, &ListenAddress::Tcp(address)).await?;
+    pub fn bind(what: &str, address: SocketAddr, counts: ConnectionCounts) -> anyhow::Result<Self> {
+        let listener = Listener::bind_with_send_buffer(what, address, SEND_BUFFER_BYTES)?;
         let address = listener.address().tcp().context("no TCP address was bound")?;
         Ok(Self { listener, address, counts, tls: None, token: None })
     }
@@ -121,6 +126,7 @@ impl HttpServer {
             handshake_within: bounds.handshake_within,
             first_bytes: FIRST_BYTES,
             first_bytes_within: FIRST_BYTES_WITHIN.min(bounds.head_within),
+            unread: Some(bounds.unread),
         };
         let acceptor = self.tls.as_ref().map(Tls::acceptor);
         if let Some(tls) = self.tls {
@@ -157,8 +163,11 @@ fn ready_answer(phase: Phase) -> (StatusCode, &'static str) {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt;
+    use axum::routing::get as get_route;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
+    use tokio::task::JoinHandle;
+    use tokio::time::timeout;
 
     use super::*;
     use crate::counter_at_scrape;
@@ -177,7 +186,7 @@ mod tests {
         counter_at_scrape(&registry, "edge_test_total", "A counter", || 1)?;
         let (readiness, stop) = (Readiness::default(), CancellationToken::new());
         let counts = ConnectionCounts::new(&registry, "edge_closed_total")?;
-        let server = HttpServer::bind("HTTP", ([127, 0, 0, 1], 0).into(), counts).await?;
+        let server = HttpServer::bind("HTTP", ([127, 0, 0, 1], 0).into(), counts)?;
         let base = format!("http://{}", server.address());
         let routes = observability_routes(registry, readiness.clone());
         let serving = tokio::spawn(server.serve(routes, stop.clone()));
@@ -200,7 +209,7 @@ mod tests {
     async fn silent_connections_leave_room_for_others() -> anyhow::Result<()> {
         let (registry, stop) = (Registry::new(), CancellationToken::new());
         let counts = ConnectionCounts::new(&registry, "edge_closed_total")?;
-        let server = HttpServer::bind("HTTP", ([127, 0, 0, 1], 0).into(), counts).await?;
+        let server = HttpServer::bind("HTTP", ([127, 0, 0, 1], 0).into(), counts)?;
         let address = server.address();
         let base = format!("http://{address}");
         let serving = tokio::spawn(server.serve(observability_routes(registry, Readiness::default()), stop.clone()));
@@ -212,12 +221,83 @@ mod tests {
         let (_, metrics) = get(format!("{base}/metrics")).await?;
         let metrics = String::from_utf8_lossy(&metrics).into_owned();
         assert!(metrics.contains("edge_closed_total{reason=\"gave_way\"} "), "{metrics}");
-        assert!(metrics.contains("edge_closed_total{reason=\"refused\"} 0"), "{metrics}");
+        assert!(metrics.contains("edge_closed_total{reason=\"rejected\"} 0"), "{metrics}");
         assert_eq!(silent.first_mut().context("one")?.read(&mut [0]).await.unwrap_or(0), 0, "the oldest is closed");
 
         stop.cancel();
         drop(silent);
         serving.await?;
+        Ok(())
+    }
+
+    const LARGE: usize = 64 << 20;
+
+    /// A server whose `/large` is more than the buffers of both kernels hold.
+    async fn serving_large(
+        unread: UnreadBounds,
+        stop: CancellationToken,
+    ) -> anyhow::Result<(SocketAddr, JoinHandle<()>)> {
+        let registry = Registry::new();
+        let counts = ConnectionCounts::new(&registry, "edge_closed_total")?;
+        let server = HttpServer::bind("HTTP", ([127, 0, 0, 1], 0).into(), counts)?;
+        let address = server.address();
+        let large = Bytes::from(vec![b'x'; LARGE]);
+        let routes = observability_routes(registry, Readiness::default());
+        let routes = routes.route("/large", get_route(move || async move { large }));
+        Ok((address, tokio::spawn(server.serve_with(HttpBounds { unread, ..BOUNDS }, routes, stop))))
+    }
+
+    /// A client that asks and never reads.
+    async fn ask(address: SocketAddr) -> anyhow::Result<TcpStream> {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(b"GET /large HTTP/1.1\r\nHost: edge\r\n\r\n").await?;
+        Ok(stream)
+    }
+
+    /// Waits until so many connections were closed because their clients did not read.
+    async fn until_closed(address: SocketAddr, count: usize) -> anyhow::Result<()> {
+        let line = format!("edge_closed_total{{reason=\"unread\"}} {count}\n");
+        let closed = async {
+            loop {
+                let (_, metrics) = get(format!("http://{address}/metrics")).await?;
+                if String::from_utf8_lossy(&metrics).contains(&line) {
+                    return anyhow::Ok(());
+                }
+            }
+        };
+        timeout(Duration::from_secs(20), closed).await?
+    }
+
+    #[tokio::test]
+    async fn a_client_that_never_reads_loses_its_connection() -> anyhow::Result<()> {
+        let (stop, unread) =
+            (CancellationToken::new(), UnreadBounds { within: Duration::from_secs(1), connections: 8 });
+        let (address, serving) = serving_large(unread, stop.clone()).await?;
+        let mut silent = ask(address).await?;
+        until_closed(address, 1).await?;
+        let mut received = Vec::new();
+        let end = silent.read_to_end(&mut received).await;
+        assert!(received.len() < LARGE, "{end:?}");
+        assert_eq!(get(format!("http://{address}/large")).await?.1.len(), LARGE, "a client that reads has it all");
+        stop.cancel();
+        timeout(Duration::from_secs(20), serving).await??;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn few_clients_may_leave_their_answers_unread() -> anyhow::Result<()> {
+        let (stop, unread) =
+            (CancellationToken::new(), UnreadBounds { within: Duration::from_secs(3600), connections: 2 });
+        let (address, serving) = serving_large(unread, stop.clone()).await?;
+        let mut silent = Vec::new();
+        for _ in 0..5 {
+            silent.push(ask(address).await?);
+        }
+        until_closed(address, 3).await?;
+        assert_eq!(get(format!("http://{address}/large")).await?.1.len(), LARGE);
+        stop.cancel();
+        drop(silent);
+        timeout(Duration::from_secs(20), serving).await??;
         Ok(())
     }
 }

@@ -23,7 +23,7 @@ mod tls;
 mod token;
 
 pub use args::{ServerArgs, ServerSecurity, reject_shared_addresses, with_variable};
-pub use connections::{Connection, ConnectionBounds, ConnectionCounts, Connections};
+pub use connections::{Connection, ConnectionBounds, ConnectionCounts, Connections, UnreadBounds};
 pub use flag_files::{FlagFile, reject_shared_files};
 pub use grpc::{GrpcListener, health_service, reflection_service};
 pub use http::{HttpBounds, HttpServer, observability_routes};

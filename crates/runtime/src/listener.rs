@@ -15,13 +15,15 @@ use std::task::{Context, Poll, ready};
 
 use anyhow::Context as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio_rustls::server::TlsStream;
 
 /// The longest path of a socket: the kernel takes 107 bytes, and `.new` is appended while the socket is made.
 const MOST_PATH_BYTES: usize = 103;
 /// For the owner and the group: the containers of a pod share a group.
 const SOCKET_MODE: u32 = 0o660;
+/// Connections that wait to be accepted; the kernel may allow fewer.
+const BACKLOG: u32 = 4096;
 
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,14 +101,31 @@ impl Listener {
     /// The address cannot be bound, or another process listens on the socket.
     pub async fn bind(what: &str, address: &ListenAddress) -> anyhow::Result<Self> {
         let bound = match address {
-            ListenAddress::Tcp(address) => Self::bind_tcp(*address).await,
+            ListenAddress::Tcp(address) => Self::bind_tcp(*address, None),
             ListenAddress::Unix(path) => Self::bind_unix(path).await,
         };
         bound.with_context(|| format!("cannot listen for {what} on {address}"))
     }
 
-    async fn bind_tcp(address: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+    /// Binds a TCP address. Of each connection, the kernel keeps about `send_buffer` bytes that its peer has not read; otherwise it may keep
+    /// megabytes.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub fn bind_with_send_buffer(what: &str, address: SocketAddr, send_buffer: u32) -> anyhow::Result<Self> {
+        let bound = Self::bind_tcp(address, Some(send_buffer));
+        bound.with_context(|| format!("cannot listen for {what} on {address}"))
+    }
+
+    /// What [`TcpListener::bind`] does, and the send buffer, which accepted connections inherit.
+    fn bind_tcp(address: SocketAddr, send_buffer: Option<u32>) -> io::Result<Self> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        if let Some(bytes) = send_buffer {
+            socket.set_send_buffer_size(bytes)?;
+        }
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?;
         let address = ListenAddress::Tcp(listener.local_addr()?);
         Ok(Self { sockets: Sockets::Tcp(listener), address, file: None })
     }
@@ -217,6 +236,19 @@ trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
 impl Socket {
+    /// When this is dropped, the kernel drops what it has not sent yet as well.
+    pub(crate) fn reset(&self) {
+        match self {
+            Self::Tcp(stream) => {
+                if let Err(error) = stream.set_zero_linger() {
+                    tracing::debug!("a connection ends without a reset: {error}");
+                }
+            }
+            Self::Unix(_) => {}
+            Self::Tls(stream) => stream.get_ref().0.reset(),
+        }
+    }
+
     fn inner(self: Pin<&mut Self>) -> Pin<&mut dyn Stream> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream),

@@ -6,6 +6,7 @@
 mod connections;
 mod http2;
 mod metrics_port;
+mod mimir_rls;
 mod neighbours;
 mod slow_uploads;
 

@@ -61,6 +61,7 @@ mod runbooks;
 mod runtime_config;
 mod saturated;
 mod scaling;
+mod secrets;
 mod secured;
 mod soak;
 mod sticky;

@@ -153,9 +153,9 @@ impl Follower {
             StreamEnd::InOrder | StreamEnd::Stale => {}
             StreamEnd::Rejected(rejection) => {
                 if matches!(rejection, UpdateError::Older { .. } | UpdateError::LessFresh { .. }) {
-                    counts.refused_older.add();
+                    counts.rejected_older.add();
                 } else {
-                    counts.refused_unreadable.add();
+                    counts.rejected_unreadable.add();
                     self.applied.request_everything();
                 }
                 self.servers.avoid(server.address);
@@ -264,7 +264,7 @@ impl Follower {
                 self.publisher.publish_elected(list, is_first);
             }
             Err(error) => {
-                self.publisher.counts.refused_unreadable.add();
+                self.publisher.counts.rejected_unreadable.add();
                 tracing::warn!("{error}, and is rejected");
             }
         }

@@ -31,7 +31,7 @@ async fn a_snapshot_in_parts_is_applied_whole_then_changes_follow() {
     assert_eq!(&*client.state().origin.unwrap().resource_version, "1002");
     let counts = &client.feed.counts;
     assert_eq!((counts.connects.get(), counts.snapshots_taken.get(), counts.deltas_taken.get()), (1, 1, 1));
-    assert_eq!((counts.refused_older.get(), counts.refused_unreadable.get(), counts.connected()), (0, 0, true));
+    assert_eq!((counts.rejected_older.get(), counts.rejected_unreadable.get(), counts.connected()), (0, 0, true));
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn restored_limits_hold_until_a_server_gives_others() {
     client.until("a connection", |feed| feed.counts.connected()).await;
     assert!(client.feed.limits.freshness.age() >= Duration::from_secs(86_400));
     watch.limits(everything(1, &[])).await;
-    client.until("a refusal of two parts that are none", |feed| feed.counts.refused_unreadable.get() == 1).await;
+    client.until("a rejection of two parts that are none", |feed| feed.counts.rejected_unreadable.get() == 1).await;
     let watch = server.watch_beating().await;
     watch.limits(everything(1, &[B])).await;
     client.has(&[B]).await;
@@ -125,7 +125,7 @@ async fn an_entry_in_shadow_never_replaces_a_good_one() {
     client.has(&[better, B]).await;
     let wrong = LimitsPart { version: Some(version(4, &[])), ..delta(4, &[A], &[], &[]) };
     watch.limits(wrong).await;
-    client.until("a refusal", |feed| feed.counts.refused_unreadable.get() == 1).await;
+    client.until("a rejection", |feed| feed.counts.rejected_unreadable.get() == 1).await;
     assert_eq!(client.tenants(), [better, B]);
 }
 

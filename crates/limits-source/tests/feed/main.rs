@@ -2,7 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
 
-mod limits_refused;
+mod limits_rejected;
 mod limits_taken;
 mod mimir;
 mod server;

@@ -109,10 +109,10 @@ async fn one_client_too_many_is_refused_and_counted() {
     for _ in 0..MOST_CLIENTS {
         streams.push(feed.service.watch(Request::new(WatchRequest::default())).await.unwrap());
     }
-    let refused = feed.service.watch(Request::new(WatchRequest::default())).await.err().unwrap();
-    assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
-    assert!(refused.message().contains("1000 clients"), "{}", refused.message());
-    assert_eq!(feed.metric("overrides_sync_feed_clients_refused_total"), 1.0);
+    let rejected = feed.service.watch(Request::new(WatchRequest::default())).await.err().unwrap();
+    assert_eq!(rejected.code(), tonic::Code::ResourceExhausted);
+    assert!(rejected.message().contains("1000 clients"), "{}", rejected.message());
+    assert_eq!(feed.metric("overrides_sync_feed_clients_rejected_total"), 1.0);
     assert_eq!(feed.metric("overrides_sync_feed_clients"), 1_000.0);
 
     streams.pop();

@@ -43,7 +43,7 @@ async fn start() -> anyhow::Result<Running> {
     };
     let files = write_pair(folder.path())?;
     let closed = ConnectionCounts::new(&Registry::new(), "closed")?;
-    let webhook = Webhook::bind(([127, 0, 0, 1], 0).into(), files, rules, metrics.clone(), closed).await?;
+    let webhook = Webhook::bind(([127, 0, 0, 1], 0).into(), files, rules, metrics.clone(), closed)?;
     let address = webhook.address();
     let serving = tokio::spawn(webhook.serve(stop.clone()));
     Ok(Running { folder, address, metrics, stop, serving })
@@ -105,7 +105,7 @@ async fn answers_over_tls_and_counts_each_answer() -> anyhow::Result<()> {
     assert_eq!(webhook.send("POST /validate", b"{}").await?.0, 400);
     assert_eq!(webhook.send("GET /validate", b"").await?.0, 405);
     assert_eq!(webhook.send("POST /metrics", b"{}").await?.0, 404);
-    let expected = [("allowed", 1), ("warned", 0), ("denied", 1), ("passed", 1), ("unjudged", 0), ("refused", 1)];
+    let expected = [("allowed", 1), ("warned", 0), ("denied", 1), ("passed", 1), ("unjudged", 0), ("rejected", 1)];
     assert_eq!(
         expected.map(|(answer, _)| (answer, webhook.metrics.reviews.with_label_values(&[answer]).get())),
         expected

@@ -39,7 +39,7 @@ const FLAGS: [(&str, Option<&str>); 27] = [
 ];
 
 /// Series that alerts and dashboards read; each is there before anything has happened.
-const SERIES: [&str; 36] = [
+const SERIES: [&str; 37] = [
     "overrides_sync_limits_version",
     "overrides_sync_tenants",
     "overrides_sync_problems{severity=\"rejected\"}",
@@ -50,7 +50,7 @@ const SERIES: [&str; 36] = [
     "overrides_sync_watch_restarts_total",
     "overrides_sync_configmap_deletions_total",
     "overrides_sync_feed_clients",
-    "overrides_sync_feed_clients_refused_total",
+    "overrides_sync_feed_clients_rejected_total",
     "overrides_sync_feed_updates_total{kind=\"snapshot\"}",
     "overrides_sync_feed_updates_total{kind=\"delta\"}",
     "overrides_sync_propagation_seconds_count",
@@ -68,12 +68,13 @@ const SERIES: [&str; 36] = [
     "overrides_sync_webhook_reviews_total{answer=\"denied\"}",
     "overrides_sync_webhook_reviews_total{answer=\"passed\"}",
     "overrides_sync_webhook_reviews_total{answer=\"unjudged\"}",
-    "overrides_sync_webhook_reviews_total{answer=\"refused\"}",
+    "overrides_sync_webhook_reviews_total{answer=\"rejected\"}",
     "overrides_sync_webhook_bad_certificates_total",
     "overrides_sync_limits_cache_errors_total",
-    "overrides_sync_grpc_connections_closed_total{reason=\"refused\"}",
+    "overrides_sync_grpc_connections_closed_total{reason=\"rejected\"}",
     "overrides_sync_grpc_connections_closed_total{reason=\"gave_way\"}",
     "overrides_sync_http_connections_closed_total{reason=\"silent\"}",
+    "overrides_sync_http_connections_closed_total{reason=\"unread\"}",
     "overrides_sync_bad_tls_files_total{of=\"grpc_tls\"}",
     "overrides_sync_log_lines_dropped_total",
 ];

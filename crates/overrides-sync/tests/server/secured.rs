@@ -111,7 +111,7 @@ async fn silent_connections_do_not_shut_out_a_client() -> anyhow::Result<()> {
         silent.push(TcpStream::connect(server.grpc.trim_start_matches("http://")).await?);
     }
     assert_eq!(server.watch(None).await?.update().await?, (true, 2));
-    let refused = server.metric("overrides_sync_grpc_connections_closed_total{reason=\"refused\"}").await?;
-    assert_eq!(refused, Some(0.0));
+    let rejected = server.metric("overrides_sync_grpc_connections_closed_total{reason=\"rejected\"}").await?;
+    assert_eq!(rejected, Some(0.0));
     Ok(())
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Json;
 use bytes::{Bytes, BytesMut};
-use edge::{Explanation, Push, PushBody, SKIP_VALIDATION, TenantHeader, retry_attempt, tenant_of};
+use edge::{Explanation, Push, PushBody, tenant_of};
 use enforce::DenyReason;
 use http_body_util::BodyExt;
 use remote_write::PushCounts;
@@ -20,9 +20,6 @@ use tokio::time::timeout;
 use super::Admin;
 use super::view::BucketJson;
 use crate::admission::Arrival;
-
-const TENANT_HEADER: &str = "x-scope-orgid";
-const RETRY_ATTEMPT: &str = "retry-attempt";
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -121,7 +118,6 @@ fn push_of(
     items: Option<u64>,
     default_tenant: Option<&Bytes>,
 ) -> Result<Push, Fault> {
-    let bytes = |value: &HeaderValue| Bytes::copy_from_slice(value.as_bytes());
     let body = match (body, items) {
         (PushBody::Whole(body), items) if body.is_empty() => {
             PushBody::Counted(PushCounts { samples: items.unwrap_or(1), ..PushCounts::default() })
@@ -131,13 +127,9 @@ fn push_of(
             return Err(Fault::bad_request("items is for a push without a body; leave one of them out"));
         }
     };
-    Ok(Push {
-        tenant: TenantHeader::of(headers.get_all(TENANT_HEADER).iter().map(bytes)).or_default(default_tenant),
-        content_type: headers.get(header::CONTENT_TYPE).map(bytes),
-        retry_attempt: headers.get(RETRY_ATTEMPT).map_or(0, |value| retry_attempt(value.as_bytes())),
-        skips_validation: SKIP_VALIDATION.iter().any(|name| headers.get_all(*name).iter().any(|value| value == "true")),
-        body,
-    })
+    let values =
+        |name: &'static str| headers.get_all(name).iter().map(|value| Bytes::copy_from_slice(value.as_bytes()));
+    Ok(Push::from_headers(values, default_tenant, body))
 }
 
 fn response(push: &Push, explanation: &Explanation) -> ExplainResponse {

@@ -1,16 +1,12 @@
 //! From Envoy's `CheckRequest` to a [`Push`].
 
 use bytes::Bytes;
-use edge::{Push, PushBody, SKIP_VALIDATION, TenantHeader, retry_attempt};
+use edge::{Push, PushBody};
 use proto::envoy::config::core::v3::HeaderValue;
 use proto::envoy::service::auth::v3::CheckRequest;
 use proto::envoy::service::auth::v3::attribute_context::HttpRequest;
 
-use super::TENANT_HEADER;
-
-const CONTENT_TYPE: &str = "content-type";
 const CONTENT_LENGTH: &str = "content-length";
-const RETRY_ATTEMPT: &str = "retry-attempt";
 /// Set by Envoy whenever it buffered a body; a client that sends it too can only get its own push denied.
 const PARTIAL_BODY: &str = "x-envoy-auth-partial-body";
 /// The context extension of a route whose ext_authz filter sends no bodies.
@@ -24,19 +20,14 @@ pub(crate) fn push_from(request: CheckRequest, default_tenant: Option<&Bytes>) -
     let mut http = attributes.request.and_then(|request| request.http).unwrap_or_default();
     let body = std::mem::take(&mut http.raw_body);
     let headers = Headers::of(http);
-    Push {
-        tenant: TenantHeader::of(headers.all(TENANT_HEADER).cloned()).or_default(default_tenant),
-        content_type: headers.first(CONTENT_TYPE),
-        retry_attempt: headers.first(RETRY_ATTEMPT).map_or(0, |value| retry_attempt(&value)),
-        skips_validation: SKIP_VALIDATION.iter().any(|name| headers.all(name).any(|value| value == "true")),
-        body: if not_sent {
-            PushBody::NotSent { bytes: headers.content_length() }
-        } else if headers.all(PARTIAL_BODY).any(|value| value == "true") {
-            PushBody::Partial
-        } else {
-            PushBody::Whole(body)
-        },
-    }
+    let body = if not_sent {
+        PushBody::NotSent { bytes: headers.content_length() }
+    } else if headers.all(PARTIAL_BODY).any(|value| value == "true") {
+        PushBody::Partial
+    } else {
+        PushBody::Whole(body)
+    };
+    Push::from_headers(|name| headers.all(name).cloned(), default_tenant, body)
 }
 
 /// The headers of a request: one line each where Envoy runs with `encode_raw_headers`, joined values otherwise.
@@ -50,17 +41,13 @@ impl Headers {
         Self { lines: http.header_map.map_or_else(|| joined.collect(), |map| map.headers) }
     }
 
-    fn all<'h>(&'h self, name: &'h str) -> impl Iterator<Item = &'h Bytes> {
+    fn all(&self, name: &'static str) -> impl Iterator<Item = &Bytes> {
         self.lines.iter().filter(move |line| line.key == name).map(value_of)
-    }
-
-    fn first(&self, name: &str) -> Option<Bytes> {
-        self.all(name).next().cloned()
     }
 
     /// Envoy enforces it; a chunked body has none.
     fn content_length(&self) -> Option<usize> {
-        std::str::from_utf8(&self.first(CONTENT_LENGTH)?).ok()?.parse().ok()
+        std::str::from_utf8(self.all(CONTENT_LENGTH).next()?).ok()?.parse().ok()
     }
 }
 
@@ -72,6 +59,7 @@ fn value_of(line: &HeaderValue) -> &Bytes {
 mod tests {
     use std::collections::HashMap;
 
+    use edge::TenantHeader;
     use proto::envoy::config::core::v3::HeaderMap;
     use proto::envoy::service::auth::v3::AttributeContext;
     use proto::envoy::service::auth::v3::attribute_context::Request;

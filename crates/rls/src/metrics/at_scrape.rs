@@ -105,8 +105,8 @@ fn feed(registry: &Registry, counts: &Arc<FeedCounts>) -> prometheus::Result<()>
         [
             ("snapshot", of.snapshots_taken.get()),
             ("delta", of.deltas_taken.get()),
-            ("refused_older", of.refused_older.get()),
-            ("refused_unreadable", of.refused_unreadable.get()),
+            ("rejected_older", of.rejected_older.get()),
+            ("rejected_unreadable", of.rejected_unreadable.get()),
         ]
     })
 }

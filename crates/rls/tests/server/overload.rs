@@ -307,7 +307,7 @@ async fn many_connections_are_served_at_once() -> anyhow::Result<()> {
     for (_peer, call) in calls {
         assert_eq!(call.answer().await?.status, 413);
     }
-    for reason in ["refused", "gave_way", "silent", "handshake"] {
+    for reason in ["rejected", "gave_way", "silent", "handshake", "unread"] {
         let series = format!("rls_grpc_connections_closed_total{{reason=\"{reason}\"}} ");
         assert_eq!(metric(&server, &series).await?, 0, "{reason}");
     }

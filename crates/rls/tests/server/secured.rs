@@ -188,7 +188,7 @@ async fn a_thousand_silent_connections_shut_out_neither_envoy_nor_probes() -> an
         // On a slow machine, some have been silent for too long before all are there.
         let closed = server.metric(&series("gave_way")).await?.zip(server.metric(&series("silent")).await?);
         assert!(closed.is_some_and(|(gave_way, silent)| gave_way + silent >= 1.0), "{side}: {closed:?}");
-        assert_eq!(server.metric(&series("refused")).await?, Some(0.0), "{side}");
+        assert_eq!(server.metric(&series("rejected")).await?, Some(0.0), "{side}");
     }
     drop(http);
     Ok(())

@@ -1,6 +1,7 @@
 //! One connection: it holds its place, ends when it has to give way, and has a deadline for its first bytes.
 //!
-//! While the peer does not read its answers, little more is read from it: whatever it sends would only add to the answers that wait in memory.
+//! While the peer does not read its answers, little more is read from it: whatever it sends would only add to the answers that wait in memory. Where the
+//! listener bounds such answers, the connection ends when they have waited for too long, and the kernel drops what it has not sent either.
 
 use std::fmt;
 use std::future::Future;
@@ -9,14 +10,14 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use prometheus::IntCounter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
-use super::ConnectionBounds;
 use super::places::Place;
+use super::unread::Unread;
+use super::{ConnectionBounds, ConnectionCounts};
 use crate::listener::Socket;
 
 /// What is read from a peer that does not read. h2 queues some hundred bytes for a frame of 9, such as one for a call that has ended.
@@ -30,8 +31,9 @@ pub struct Connection {
     gave_way: Pin<Box<WaitForCancellationFutureOwned>>,
     /// Until the first bytes are read: how many are missing, and the deadline.
     opening: Option<(usize, Pin<Box<Sleep>>)>,
-    silent: IntCounter,
+    counts: ConnectionCounts,
     start: Instant,
+    unread: Option<Unread>,
     /// While a write waits for the peer: how many bytes were read since.
     read_while_blocked: Option<usize>,
     /// Whether a read waits for a write.
@@ -54,17 +56,24 @@ impl Connection {
         peer: Option<SocketAddr>,
         place: Place,
         bounds: &ConnectionBounds,
-        silent: IntCounter,
+        counts: ConnectionCounts,
         start: Instant,
     ) -> Self {
         let gave_way = Box::pin(place.gave_way().clone().cancelled_owned());
         let opening = Some((bounds.first_bytes, Box::pin(sleep(bounds.first_bytes_within))));
-        Self { socket, peer, place, gave_way, opening, silent, start, read_while_blocked: None, is_paused: false }
+        let unread = bounds.unread.map(|unread| Unread::new(unread.within));
+        let read_while_blocked = None;
+        Self { socket, peer, place, gave_way, opening, counts, start, unread, read_while_blocked, is_paused: false }
     }
 
     fn check_place(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         match self.gave_way.as_mut().poll(context) {
-            Poll::Ready(()) => Err(ErrorKind::ConnectionAborted.into()),
+            Poll::Ready(()) => {
+                if self.unread.as_ref().is_some_and(Unread::is_waiting) {
+                    self.socket.reset();
+                }
+                Err(ErrorKind::ConnectionAborted.into())
+            }
             Poll::Pending => Ok(()),
         }
     }
@@ -76,7 +85,7 @@ impl Connection {
                 self.opening = None;
                 self.place.open();
             } else if is_pending && deadline.as_mut().poll(context).is_ready() {
-                self.silent.inc();
+                self.counts.silent.inc();
                 return Err(ErrorKind::TimedOut.into());
             }
         }
@@ -89,11 +98,46 @@ impl Connection {
         Ok(())
     }
 
-    fn on_write(&mut self, written: &Poll<io::Result<usize>>, context: &Context<'_>) {
+    fn on_write(&mut self, written: &Poll<io::Result<usize>>, context: &mut Context<'_>) -> io::Result<()> {
         self.on_progress(written.is_pending(), context);
-        if matches!(written, Poll::Ready(Ok(1..))) && self.opening.is_none() {
-            self.place.use_at(self.start.elapsed());
+        match written {
+            Poll::Pending => self.wait_for_reader(context),
+            Poll::Ready(Ok(bytes @ 1..)) => {
+                if self.opening.is_none() {
+                    self.place.use_at(self.start.elapsed());
+                }
+                if let Some(unread) = &mut self.unread {
+                    unread.extend(*bytes);
+                }
+                Ok(())
+            }
+            Poll::Ready(_) => Ok(()),
         }
+    }
+
+    fn on_flush(&mut self, flushed: &Poll<io::Result<()>>, context: &mut Context<'_>) -> io::Result<()> {
+        self.on_progress(flushed.is_pending(), context);
+        if flushed.is_pending() {
+            return self.wait_for_reader(context);
+        }
+        if self.unread.as_mut().is_some_and(Unread::end) {
+            self.place.is_read();
+        }
+        Ok(())
+    }
+
+    /// An answer cannot be sent on before the peer reads.
+    fn wait_for_reader(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        let Some(unread) = &mut self.unread else { return Ok(()) };
+        if unread.begin() && self.place.is_unread(self.start.elapsed()) {
+            self.counts.unread.inc();
+        }
+        if unread.poll_deadline(context).is_pending() {
+            return Ok(());
+        }
+        self.counts.unread.inc();
+        self.socket.reset();
+        Err(ErrorKind::TimedOut.into())
     }
 
     fn on_progress(&mut self, is_blocked: bool, context: &Context<'_>) {
@@ -140,7 +184,7 @@ impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check_place(context)?;
         let written = Pin::new(&mut self.socket).poll_write(context, bytes);
-        self.on_write(&written, context);
+        self.on_write(&written, context)?;
         written
     }
 
@@ -151,7 +195,7 @@ impl AsyncWrite for Connection {
     ) -> Poll<io::Result<usize>> {
         self.check_place(context)?;
         let written = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
-        self.on_write(&written, context);
+        self.on_write(&written, context)?;
         written
     }
 
@@ -162,7 +206,7 @@ impl AsyncWrite for Connection {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check_place(context)?;
         let flushed = Pin::new(&mut self.socket).poll_flush(context);
-        self.on_progress(flushed.is_pending(), context);
+        self.on_flush(&flushed, context)?;
         flushed
     }
 

@@ -1,4 +1,5 @@
-//! The places for connections of one listener. When all are taken, a connection that is of little use gives way to a new one.
+//! The places for connections of one listener. When all are taken, a connection that is of little use gives way to a new one. Of too many connections whose
+//! peers do not read, one gives way as well.
 //!
 //! Time is an argument: how long the listener has existed.
 
@@ -14,11 +15,15 @@ use tokio_util::sync::CancellationToken;
 const IN_USE_FOR: Duration = Duration::from_secs(1);
 /// A peer address with more than this part of the places gives way first.
 const SHARES: usize = 4;
+/// For a connection whose peer has read its answers.
+const READ: u64 = u64::MAX;
 
 /// All places of a listener.
 #[derive(Debug)]
 pub(super) struct Places {
     most: usize,
+    /// Connections whose peers do not read.
+    most_unread: Option<usize>,
     taken: Mutex<Taken>,
 }
 
@@ -36,6 +41,8 @@ struct Usage {
     used_at: AtomicU64,
     /// Whether its first bytes have arrived.
     opened: AtomicBool,
+    /// Since when its answers have waited for the peer, in milliseconds; [`READ`] if none does.
+    unread_since: AtomicU64,
     gave_way: CancellationToken,
 }
 
@@ -56,8 +63,8 @@ pub(super) struct Found {
 }
 
 impl Places {
-    pub(super) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most, taken: Mutex::default() })
+    pub(super) fn new(most: usize, most_unread: Option<usize>) -> Arc<Self> {
+        Arc::new(Self { most, most_unread, taken: Mutex::default() })
     }
 
     /// A place for a connection from `peer`; `None` if all are taken and in use.
@@ -67,13 +74,13 @@ impl Places {
         let gave_way = taken.connections.len() >= self.most;
         if gave_way {
             let number = taken.least_used(peer, self.most, now)?;
-            let usage = taken.connections.remove(&number)?;
-            usage.gave_way.cancel();
+            taken.close(number);
         }
         let usage = Arc::new(Usage {
             peer,
             used_at: AtomicU64::new(millis(now)),
             opened: AtomicBool::new(false),
+            unread_since: AtomicU64::new(READ),
             gave_way: CancellationToken::new(),
         });
         let number = taken.next;
@@ -88,6 +95,29 @@ impl Places {
 }
 
 impl Taken {
+    /// The connection gives way.
+    fn close(&mut self, number: u64) {
+        if let Some(usage) = self.connections.remove(&number) {
+            usage.gave_way.cancel();
+        }
+    }
+
+    /// Where more than `most` connections are unread, the longest unread one of the peer address that has most of them.
+    fn longest_unread(&self, most: usize) -> Option<u64> {
+        let since = |usage: &Usage| Some(usage.unread_since.load(Ordering::Relaxed)).filter(|since| *since != READ);
+        let unread =
+            || self.connections.iter().filter_map(|(number, usage)| Some((since(usage)?, *number, usage.peer)));
+        if unread().count() <= most {
+            return None;
+        }
+        let mut counts: HashMap<Option<IpAddr>, usize> = HashMap::new();
+        for (.., peer) in unread() {
+            *counts.entry(peer).or_default() += 1;
+        }
+        let (greedy, _) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+        unread().filter(|(.., peer)| *peer == greedy).min().map(|(_, number, _)| number)
+    }
+
     /// The connection that gives way to one from `newcomer`: of the best class, the one that has been unused for longest.
     fn least_used(&self, newcomer: Option<IpAddr>, most: usize, now: Duration) -> Option<u64> {
         let greedy = self.greedy_peer(most);
@@ -138,6 +168,19 @@ impl Place {
         self.usage.opened.store(true, Ordering::Relaxed);
     }
 
+    /// Answers wait for the peer. Returns whether a connection, which may be this one, has to give way for that.
+    pub(super) fn is_unread(&self, now: Duration) -> bool {
+        self.usage.unread_since.store(millis(now), Ordering::Relaxed);
+        let mut taken = self.places.taken();
+        let longest = self.places.most_unread.and_then(|most| taken.longest_unread(most));
+        longest.inspect(|number| taken.close(*number)).is_some()
+    }
+
+    /// The peer has read all answers.
+    pub(super) fn is_read(&self) {
+        self.usage.unread_since.store(READ, Ordering::Relaxed);
+    }
+
     /// Cancelled when the connection has to give way.
     pub(super) fn gave_way(&self) -> &CancellationToken {
         &self.usage.gave_way
@@ -177,10 +220,10 @@ mod tests {
         peers.iter().enumerate().map(take).collect()
     }
 
-    /// Which of the connections gives way to one from this peer; `None`: it is refused.
+    /// Which of the connections gives way to one from this peer; `None`: it is rejected.
     #[track_caller]
     fn check(peers: &[(u8, bool)], used: &[usize], newcomer: u8, now: Duration, expected: Option<usize>) {
-        let places = Places::new(peers.len());
+        let places = Places::new(peers.len(), None);
         let taken = filled(&places, peers);
         for index in used {
             taken[*index].use_at(now);
@@ -226,20 +269,38 @@ mod tests {
     }
 
     #[test]
+    fn of_many_that_do_not_read_the_longest_gives_way() {
+        let places = Places::new(8, Some(3));
+        let peers = [(1, true), (7, true), (7, true), (2, true), (7, true)];
+        let taken = filled(&places, &peers);
+        let gone = || taken.iter().map(|place| place.gave_way().is_cancelled()).collect::<Vec<_>>();
+        for (place, at) in [(&taken[0], 1), (&taken[1], 2), (&taken[2], 3)] {
+            assert!(!place.is_unread(at * SECOND));
+        }
+        taken[0].is_read();
+        assert!(!taken[3].is_unread(4 * SECOND), "another one has been read");
+        assert!(taken[0].is_unread(5 * SECOND));
+        assert_eq!(gone(), [false, true, false, false, false]);
+        assert!(taken[4].is_unread(6 * SECOND));
+        assert_eq!(gone(), [false, true, true, false, false]);
+        assert_eq!(places.taken().connections.len(), 3);
+    }
+
+    #[test]
     fn both_spellings_of_an_address_are_one_peer() {
-        let places = Places::new(2);
+        let places = Places::new(2, None);
         let _first = places.take(peer(1), SECOND).unwrap();
         let mapped = IpAddr::V6(std::net::Ipv4Addr::new(10, 0, 0, 1).to_ipv6_mapped());
         let _second = places.take(Some(mapped), SECOND).unwrap();
         assert_eq!(places.taken().greedy_peer(2), peer(1));
-        let sockets = Places::new(2);
+        let sockets = Places::new(2, None);
         let _both = [sockets.take(None, SECOND).unwrap(), sockets.take(None, SECOND).unwrap()];
         assert_eq!(sockets.taken().greedy_peer(2), None);
     }
 
     #[test]
     fn a_place_is_free_again_once() {
-        let places = Places::new(1);
+        let places = Places::new(1, None);
         let first = places.take(peer(1), Duration::ZERO).unwrap();
         let second = places.take(peer(2), 2 * SECOND).unwrap();
         assert!(second.gave_way && first.place.gave_way().is_cancelled());

@@ -18,6 +18,7 @@ const BOUNDS: ConnectionBounds = ConnectionBounds {
     handshake_within: Duration::from_secs(10),
     first_bytes: PREFACE.len(),
     first_bytes_within: Duration::from_secs(10),
+    unread: None,
 };
 
 async fn listening(bounds: ConnectionBounds, tls: Option<&Tls>) -> anyhow::Result<(Connections, SocketAddr)> {
@@ -28,8 +29,8 @@ async fn listening(bounds: ConnectionBounds, tls: Option<&Tls>) -> anyhow::Resul
 }
 
 fn counts(connections: &Connections) -> [u64; 4] {
-    let ConnectionCounts { refused, gave_way, silent, handshake } = &connections.counts;
-    [refused, gave_way, silent, handshake].map(IntCounter::get)
+    let ConnectionCounts { rejected, gave_way, silent, handshake, .. } = &connections.counts;
+    [rejected, gave_way, silent, handshake].map(IntCounter::get)
 }
 
 /// A connection of a peer that sends the preface, read by the server.
@@ -203,8 +204,8 @@ async fn only_clients_with_a_certificate_of_the_ca_are_served() -> anyhow::Resul
     };
     assert_ne!(timeout(DEADLINE, plain).await?.unwrap_or(0), PREFACE.len(), "a client without TLS gets no answer");
     stop.cancel();
-    let [refused, gave_way, silent, handshake] = echoing.await?;
-    assert_eq!((refused, gave_way, silent), (0, 0, 0));
+    let [rejected, gave_way, silent, handshake] = echoing.await?;
+    assert_eq!((rejected, gave_way, silent), (0, 0, 0));
     assert!(handshake >= 4, "{handshake}");
     Ok(())
 }

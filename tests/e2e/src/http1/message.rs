@@ -28,7 +28,7 @@ impl Headers {
     }
 
     /// All lines, the names in lower case.
-    pub(crate) fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
+    pub fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
     }
 

@@ -27,14 +27,14 @@ async fn an_older_revision_is_rejected_and_another_server_is_asked() {
     let watch = older.watch_beating().await;
     watch.limits(LimitsPart { version: Some(Version { epoch: 2, ..version(9, &[B]) }), ..everything(9, &[B]) }).await;
     watch.is_left().await;
-    assert_eq!((client.feed.counts.refused_older.get(), client.tenants()), (1, vec![A.to_owned()]));
+    assert_eq!((client.feed.counts.rejected_older.get(), client.tenants()), (1, vec![A.to_owned()]));
     let watch = newer.watch_beating().await;
     assert_eq!(watch.have, Some(version(10, &[A])));
     // Another object's revisions are no older and no newer.
     let version = Version { uid: "v".to_owned(), ..version(3, &[B]) };
     watch.limits(LimitsPart { version: Some(version), ..everything(3, &[B]) }).await;
     client.has(&[B]).await;
-    assert_eq!(client.feed.counts.refused_older.get(), 1);
+    assert_eq!(client.feed.counts.rejected_older.get(), 1);
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn check(bad: LimitsPart) {
     let said = Instant::now();
     watch.limits(bad).await;
     watch.is_left().await;
-    client.until("a refusal", |feed| feed.counts.refused_unreadable.get() == 1).await;
+    client.until("a rejection", |feed| feed.counts.rejected_unreadable.get() == 1).await;
     let watch = server.watch_beating().await;
     assert!(said.elapsed() >= NEARLY_LONGEST_PAUSE, "{shown}");
     assert_eq!((watch.have.clone(), client.tenants()), (None, vec![A.to_owned()]), "{shown}");
