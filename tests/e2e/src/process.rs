@@ -167,7 +167,7 @@ impl Process {
         // The first number is the time on a CPU in nanoseconds. A thread that has just ended has no file.
         let used = threads.flatten().filter_map(|thread| {
             let line = fs::read_to_string(thread.path().join("schedstat")).ok()?;
-            line.split(' ').next()?.parse().ok()
+            line.split(' ').next()?.parse::<u64>().ok()
         });
         Duration::from_nanos(used.sum())
     }
