@@ -162,7 +162,7 @@ impl PodEnvoy {
 
 /// Two Envoys, one for each failure mode, on the socket of one sidecar.
 #[test]
-fn envoy_and_its_sidecar_run_as_their_chart_says() {
+fn a_sidecar_and_its_envoy_run_as_their_chart_says() {
     let cluster = Cluster::start(OVERRIDES);
     cluster.server.namespace(NAMESPACE);
     let (kubectl, upstream) = (cluster.kubectl(), Upstream::start());
