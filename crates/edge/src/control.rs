@@ -77,12 +77,6 @@ impl ControlState {
         self.limits.as_ref().map_or_else(|| &*BUILT_IN, |limits| &limits.defaults().limits)
     }
 
-    /// The mode of a tenant, or of a push without a known tenant.
-    #[must_use]
-    pub fn mode_of(&self, tenant: Option<&Tenant<'_>>) -> Mode {
-        tenant.map_or_else(|| self.mode_without_tenant(), |tenant| self.for_tenant(tenant).mode)
-    }
-
     /// The settings of a tenant.
     #[must_use]
     pub fn for_tenant<'c>(&'c self, tenant: &Tenant<'c>) -> TenantSettings<'c> {
@@ -105,6 +99,13 @@ pub struct TenantSettings<'c> {
     pub edge: EdgeLimits,
     /// `None` before the first good limits.
     pub limits: Option<TenantView<'c>>,
+}
+
+impl TenantSettings<'_> {
+    /// Whether the tenant has an override.
+    pub(crate) fn has_override(&self) -> bool {
+        self.limits.as_ref().is_some_and(|limits| limits.has_override)
+    }
 }
 
 /// Loads the current control state; cheap to clone.

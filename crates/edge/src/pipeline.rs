@@ -172,7 +172,7 @@ impl Pipeline {
         let unknown = Identity::unknown(control);
         let tenant = tenant_of(&push.tenant).map_err(|denial| unknown.stop(denial))?;
         let of_tenant = control.for_tenant(&tenant);
-        let known = unknown.with_mode(of_tenant.mode);
+        let known = unknown.with_settings(&of_tenant);
         let applicable = of_tenant.applicable().map_err(|stop| known.stop(stop))?;
         let (identity, protocol) = known.with_protocol_of(push);
 

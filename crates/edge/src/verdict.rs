@@ -1,10 +1,11 @@
 //! The result of the pipeline, for the answer and for the records.
 
 use enforce::{Decision, Denial, DenyReason};
-use limits::Mode;
+use limits::{Mode, Tenant};
 use remote_write::{BodyErrorKind, Protocol, PushCounts};
 
 use crate::charge::{Unmetered, UnmeteredOutcome};
+use crate::control::ControlState;
 use crate::identify::Identity;
 use crate::labels::label_enum;
 use crate::push::Push;
@@ -18,6 +19,8 @@ pub struct Verdict {
     pub allowed: AllowReason,
     /// Whether a denial is sent or only counted.
     pub mode: Mode,
+    /// Whether the tenant has an override in the limits that decided.
+    pub has_override: bool,
     /// Known once the tenant is, as in Mimir.
     pub protocol: Option<Protocol>,
     /// Mimir's error for an unknown content type; its answer is then a 400, whatever the decision.
@@ -42,14 +45,23 @@ pub struct Charged {
 }
 
 impl Verdict {
-    /// Allowed, until a stage denies it.
+    /// Denies a push of which at most the tenant is known, by the current settings of that tenant.
     #[must_use]
-    pub fn new(mode: Mode) -> Self {
+    pub fn not_received(control: &ControlState, tenant: Option<&Tenant<'_>>, denial: Denial) -> Self {
+        let unknown = Identity::unknown(control);
+        let of_tenant = tenant.map(|tenant| control.for_tenant(tenant));
+        let identity = of_tenant.map_or(unknown, |of_tenant| unknown.with_settings(&of_tenant));
+        Self::new(identity).decided(Err(denial))
+    }
+
+    /// Allowed, until a stage denies it.
+    fn new(Identity { mode, has_override, protocol }: Identity) -> Self {
         Self {
             decision: Decision::Allow,
             allowed: AllowReason::WithinLimits,
             mode,
-            protocol: None,
+            has_override,
+            protocol,
             content_type_fault: None,
             counts: PushCounts::default(),
             unmetered: None,
@@ -60,9 +72,9 @@ impl Verdict {
 
     /// On a push of which this is known.
     pub(crate) fn of(identity: Identity, push: &Push) -> Self {
-        let Identity { mode, protocol } = identity;
+        let protocol = identity.protocol;
         let content_type_fault = protocol.and_then(|_| remote_write::content_type_fault(push.content_type.as_deref()));
-        Self { protocol, content_type_fault, ..Self::new(mode) }
+        Self { content_type_fault, ..Self::new(identity) }
     }
 
     /// Allowed for this reason, or denied.

@@ -39,7 +39,7 @@ use deadline::answer_timeout;
 use message::{FirstMessage, Start};
 
 use edge::{
-    BodySize, Budget, BudgetExceeded, ControlHandle, Subject, TENANT_HEADER, body_too_large, failed, overloaded,
+    BodySize, Budget, BudgetExceeded, ControlHandle, Subject, TENANT_HEADER, Verdict, body_too_large, failed, overloaded,
 };
 
 /// The layer of one service; cheap to clone.
@@ -136,7 +136,8 @@ impl<R: Deny> Admission<R> {
     /// sending: receiving the rest would take bandwidth and time from admitted calls.
     fn deny(&self, denial: Denial, tenant: Option<&Tenant<'_>>, started: Instant) -> Response<Body> {
         let subject = Subject { tenant: tenant.copied(), ..Subject::default() };
-        self.denials.deny(&subject, denial, self.control.load().mode_of(tenant), started.elapsed())
+        let verdict = Verdict::not_received(&self.control.load(), tenant, denial);
+        self.denials.deny(&subject, &verdict, started.elapsed())
     }
 }
 

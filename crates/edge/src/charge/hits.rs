@@ -25,6 +25,8 @@ pub struct HitsVerdict {
     pub allowed: AllowReason,
     /// Whether a denial is sent or only counted.
     pub mode: Mode,
+    /// Whether the tenant has an override.
+    pub has_override: bool,
     /// The bucket after the charge; `None` where nothing was charged.
     pub level: Option<Level>,
 }
@@ -41,25 +43,25 @@ impl Pipeline {
         hits: Hits,
     ) -> Result<HitsVerdict, Undecided> {
         let of_tenant = control.for_tenant(tenant);
-        let mode = of_tenant.mode;
+        let (mode, has_override) = (of_tenant.mode, of_tenant.has_override());
         let applicable = match of_tenant.applicable() {
             Ok(applicable) => applicable,
             Err(Stop::Allowed(allowed)) => {
-                return Ok(HitsVerdict { decision: Decision::Allow, allowed, mode, level: None });
+                return Ok(HitsVerdict { decision: Decision::Allow, allowed, mode, has_override, level: None });
             }
             Err(Stop::Denied(_) | Stop::Undecided(_)) => return Err(Undecided::NoLimits),
         };
         let now = self.now();
-        let enforcer = &self.enforcer;
+        let (enforcer, owner) = (&self.enforcer, &applicable.owner());
         let (requests, items) = (applicable.request_limit(), applicable.ingestion_limit());
         let (decision, level) = match hits {
             Hits::Requests(count) => {
-                (enforcer.admit_requests(tenant, requests, count, now), enforcer.request_level(tenant, requests, now))
+                (enforcer.admit_requests(owner, requests, count, now), enforcer.request_level(owner, requests, now))
             }
             Hits::Items(count) => {
-                (enforcer.charge_items(tenant, items, count, now), enforcer.ingestion_level(tenant, items, now))
+                (enforcer.charge_items(owner, items, count, now), enforcer.ingestion_level(owner, items, now))
             }
         };
-        Ok(HitsVerdict { decision, allowed: AllowReason::WithinLimits, mode, level: Some(level) })
+        Ok(HitsVerdict { decision, allowed: AllowReason::WithinLimits, mode, has_override, level: Some(level) })
     }
 }

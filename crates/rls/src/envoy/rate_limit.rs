@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use edge::{AllowReason, Answer, Charged, Hits, HitsVerdict, Pipeline, Recorder, Undecided};
-use enforce::{Decision, Denial};
+use enforce::{BucketOwner, Decision, Denial};
 use limits::{Mode, Tenant};
 use proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
 use proto::envoy::service::ratelimit::v3::rate_limit_response::{Code, DescriptorStatus};
@@ -110,8 +110,8 @@ impl RateLimits {
     fn receipt(&self, answered: &Answered<'_>) -> Option<String> {
         let mut decided = answered.decided.values();
         match (decided.next(), decided.next()) {
-            (Some(Decided { tenant, charged, .. }), None) if !answered.denied => {
-                self.pipeline.receipt(tenant, *charged)
+            (Some(Decided { owner, charged, .. }), None) if !answered.denied => {
+                self.pipeline.receipt(&owner.tenant, *charged)
             }
             _ => None,
         }
@@ -128,7 +128,7 @@ struct Answered<'q> {
 
 /// The sum of all descriptors of a tenant.
 struct Decided<'q> {
-    tenant: Tenant<'q>,
+    owner: BucketOwner<'q>,
     mode: Mode,
     allowed: AllowReason,
     items: u64,
@@ -139,8 +139,8 @@ struct Decided<'q> {
 
 impl<'q> Decided<'q> {
     fn new(tenant: Tenant<'q>, verdict: &HitsVerdict) -> Self {
-        let HitsVerdict { mode, allowed, .. } = *verdict;
-        Self { tenant, mode, allowed, items: 0, charged: Charged::default(), denial: None }
+        let HitsVerdict { mode, allowed, has_override, .. } = *verdict;
+        Self { owner: BucketOwner { tenant, has_override }, mode, allowed, items: 0, charged: Charged::default(), denial: None }
     }
 
     fn add(&mut self, hits: Hits, verdict: HitsVerdict) {
@@ -175,8 +175,8 @@ impl RateLimitService for RateLimits {
         let requests: Vec<DescriptorRequest<'_>> =
             request.descriptors.iter().map(|descriptor| descriptor_request(&request, descriptor)).collect();
         let answered = self.answer(&requests).map_err(|why| Status::unavailable(why.as_str()))?;
-        for Decided { tenant, mode, allowed, items, denial, .. } in answered.decided.values() {
-            self.recorder.rate_limit(Some(tenant), *mode, *items, denial.as_ref().map_or(Ok(*allowed), Err));
+        for Decided { owner, mode, allowed, items, denial, .. } in answered.decided.values() {
+            self.recorder.rate_limit(Some(owner), *mode, *items, denial.as_ref().map_or(Ok(*allowed), Err));
         }
         let receipt = self.receipt(&answered);
         let denied = answered.decided.values().find(|decided| decided.denied());

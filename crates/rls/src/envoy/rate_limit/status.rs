@@ -53,7 +53,7 @@ fn limit_of(level: &Level, hits: Hits) -> Option<RateLimit> {
 #[cfg(test)]
 mod tests {
     use edge::AllowReason;
-    use enforce::{Enforcer, MonotonicNanos};
+    use enforce::{BucketOwner, Enforcer, MonotonicNanos};
     use limits::{Burst, Tenant};
 
     use super::*;
@@ -61,11 +61,12 @@ mod tests {
     fn status(per_second: f64, burst: i64, spent: u64, hits: u64) -> DescriptorStatus {
         let (enforcer, now) = (Enforcer::new(), MonotonicNanos::from_nanos(0));
         let limit = limits::RateLimit::of_one(Rate::PerSecond(per_second), Burst::Items(burst));
-        let tenant = Tenant::parse(Some(b"t")).unwrap();
-        assert_eq!(enforcer.charge_items(&tenant, limit, spent, now), Decision::Allow);
-        let decision = enforcer.charge_items(&tenant, limit, hits, now);
-        let level = Some(enforcer.ingestion_level(&tenant, limit, now));
-        let verdict = HitsVerdict { decision, allowed: AllowReason::WithinLimits, mode: Mode::Enforce, level };
+        let owner = BucketOwner { tenant: Tenant::parse(Some(b"t")).unwrap(), has_override: false };
+        assert_eq!(enforcer.charge_items(&owner, limit, spent, now), Decision::Allow);
+        let decision = enforcer.charge_items(&owner, limit, hits, now);
+        let level = Some(enforcer.ingestion_level(&owner, limit, now));
+        let allowed = AllowReason::WithinLimits;
+        let verdict = HitsVerdict { decision, allowed, mode: Mode::Enforce, has_override: false, level };
         status_of(Some((&verdict, Hits::Items(hits))))
     }
 
