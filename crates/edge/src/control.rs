@@ -29,8 +29,6 @@ use tracker::Lists;
 /// What decides pushes at one moment.
 #[derive(Clone, Debug)]
 pub struct ControlState {
-    /// How many values were in force before this one.
-    pub version: u64,
     /// `None` before the first good limits.
     pub limits: Option<Arc<Snapshot>>,
     /// The relabelling rules of these limits, as far as they are compiled.
@@ -49,7 +47,6 @@ impl ControlState {
     /// No limits yet, and one distributor.
     fn new(edge: Arc<EdgeConfig>, ha_tracker: HaTracker) -> Self {
         Self {
-            version: 0,
             limits: None,
             relabelling: Arc::default(),
             edge,
@@ -150,7 +147,6 @@ impl ControlWriter {
 
     fn replace(&self, change: impl FnOnce(&mut ControlState)) {
         let mut next = ControlState::clone(&self.handle.current.load());
-        next.version = next.version.saturating_add(1);
         change(&mut next);
         self.handle.current.store(Arc::new(next));
     }
