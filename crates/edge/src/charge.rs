@@ -13,7 +13,7 @@ pub(crate) use refunds::Receipts;
 pub use refunds::{Refund, RefundCause};
 pub use unmetered::{Unmetered, UnmeteredOutcome};
 
-use crate::answer::{BodySize, body_too_large, failed, over_max_body_bytes, over_max_series};
+use crate::answer::{BodySize, Failure, body_too_large, failed, over_max_body_bytes, over_max_series};
 use crate::decode::{Contents, DecodedPush, Lane};
 use crate::identify::ApplicableLimits;
 use crate::pipeline::{BodyPolicy, Pipeline};
@@ -145,7 +145,7 @@ impl Pipeline {
                 };
                 ChargedContents { unreadable: Some(error.kind()), ..ChargedContents::new(decision, taken) }
             }
-            Contents::Failed => ChargedContents::new(Err(failed("it failed to read the body")), taken),
+            Contents::Failed => ChargedContents::new(Err(failed(Failure::ReadBody)), taken),
         }
     }
 

@@ -195,7 +195,13 @@ impl Enforcer {
     }
 
     /// The same for items; the spellings of a tenant share one limit on refunds.
-    pub fn refund_denied_items(&self, owner: &BucketOwner<'_>, limit: RateLimit, items: u64, now: MonotonicNanos) -> bool {
+    pub fn refund_denied_items(
+        &self,
+        owner: &BucketOwner<'_>,
+        limit: RateLimit,
+        items: u64,
+        now: MonotonicNanos,
+    ) -> bool {
         let refund = |state: &mut TenantState, has_room| {
             state.refund_denied_ingestion(&Ingestion { tenant: owner.tenant, limit, now, has_room }, to_items(items))
         };

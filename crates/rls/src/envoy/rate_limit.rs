@@ -140,7 +140,14 @@ struct Decided<'q> {
 impl<'q> Decided<'q> {
     fn new(tenant: Tenant<'q>, verdict: &HitsVerdict) -> Self {
         let HitsVerdict { mode, allowed, has_override, .. } = *verdict;
-        Self { owner: BucketOwner { tenant, has_override }, mode, allowed, items: 0, charged: Charged::default(), denial: None }
+        Self {
+            owner: BucketOwner { tenant, has_override },
+            mode,
+            allowed,
+            items: 0,
+            charged: Charged::default(),
+            denial: None,
+        }
     }
 
     fn add(&mut self, hits: Hits, verdict: HitsVerdict) {
