@@ -43,7 +43,7 @@ impl Verdict {
     /// The denial to send to the client; `None` where the push goes on to Mimir, because it is allowed or because of its mode.
     #[must_use]
     pub fn denial_to_send(&self) -> Option<&Denial> {
-        self.decision.denial().filter(|_| self.mode == Mode::Enforce)
+        self.denial().filter(|_| self.mode == Mode::Enforce)
     }
 
     /// The answer to a push with `Retry-Attempt: retry_attempt`; `None` where it goes on to Mimir. `random` as in [`Answer::to_denial`].

@@ -93,7 +93,7 @@ impl Recorder {
             return;
         }
         let owner = subject.tenant.map(|tenant| BucketOwner { tenant, has_override: verdict.has_override });
-        self.decided(owner.as_ref(), verdict.decision.denial(), |tenant, denial| DenialRecord {
+        self.decided(owner.as_ref(), verdict.denial(), |tenant, denial| DenialRecord {
             counts: verdict.counts,
             body_bytes: subject.body_bytes,
             retry_attempt: subject.retry_attempt,

@@ -1,6 +1,6 @@
 //! The result of the pipeline, for the answer and for the records.
 
-use enforce::{Decision, Denial, DenyReason};
+use enforce::{Denial, DenyReason};
 use limits::{Mode, Tenant};
 use remote_write::{BodyErrorKind, Protocol, PushCounts};
 
@@ -13,10 +13,8 @@ use crate::push::Push;
 /// Everything that is known once a push is decided.
 #[derive(Clone, Debug)]
 pub struct Verdict {
-    /// Allowed or denied.
-    pub decision: Decision,
-    /// Why it is allowed; meaningless for a denial.
-    pub allowed: AllowReason,
+    /// Why it is allowed, or the denial.
+    pub decision: Result<AllowReason, Denial>,
     /// Whether a denial is sent or only counted.
     pub mode: Mode,
     /// Whether the tenant has an override in the limits that decided.
@@ -51,14 +49,12 @@ impl Verdict {
         let unknown = Identity::unknown(control);
         let of_tenant = tenant.map(|tenant| control.for_tenant(tenant));
         let identity = of_tenant.map_or(unknown, |of_tenant| unknown.with_settings(&of_tenant));
-        Self::new(identity).decided(Err(denial))
+        Self::new(identity, Err(denial))
     }
 
-    /// Allowed, until a stage denies it.
-    fn new(Identity { mode, has_override, protocol }: Identity) -> Self {
+    fn new(Identity { mode, has_override, protocol }: Identity, decision: Result<AllowReason, Denial>) -> Self {
         Self {
-            decision: Decision::Allow,
-            allowed: AllowReason::WithinLimits,
+            decision,
             mode,
             has_override,
             protocol,
@@ -71,34 +67,31 @@ impl Verdict {
     }
 
     /// On a push of which this is known.
-    pub(crate) fn of(identity: Identity, push: &Push) -> Self {
+    pub(crate) fn of(identity: Identity, push: &Push, decision: Result<AllowReason, Denial>) -> Self {
         let protocol = identity.protocol;
         let content_type_fault = protocol.and_then(|_| remote_write::content_type_fault(push.content_type.as_deref()));
-        Self { content_type_fault, ..Self::new(identity) }
+        Self { content_type_fault, ..Self::new(identity, decision) }
     }
 
-    /// Allowed for this reason, or denied.
-    pub(crate) fn decided(self, decision: Result<AllowReason, Denial>) -> Self {
-        match decision {
-            Ok(allowed) => Self { allowed, ..self },
-            Err(denial) => Self { decision: Decision::Deny(denial), ..self },
-        }
+    /// The denial, if it is one.
+    #[must_use]
+    pub fn denial(&self) -> Option<&Denial> {
+        self.decision.as_ref().err()
     }
 
     /// The reason, as the value of a label.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match &self.decision {
-            Decision::Allow => self.allowed.as_str(),
-            Decision::Deny(denial) => denial.reason().as_str(),
+            Ok(allowed) => allowed.as_str(),
+            Err(denial) => denial.reason().as_str(),
         }
     }
 
     /// What Envoy's ratelimit filter is to charge, if it charges this push.
     #[must_use]
     pub fn items_left_to_charge(&self) -> Option<u64> {
-        let left = self.decision == Decision::Allow && self.allowed == AllowReason::ChargedByRateLimit;
-        left.then(|| self.counts.items())
+        (self.decision == Ok(AllowReason::ChargedByRateLimit)).then(|| self.counts.items())
     }
 }
 

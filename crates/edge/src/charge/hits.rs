@@ -1,6 +1,6 @@
 //! Charges of hits that the caller counted: the rate limit call, on the same buckets as a push.
 
-use enforce::{Decision, Level};
+use enforce::{Denial, Level};
 use limits::{Mode, Tenant};
 
 use crate::control::ControlState;
@@ -19,10 +19,8 @@ pub enum Hits {
 /// The decision on hits.
 #[derive(Clone, Debug)]
 pub struct HitsVerdict {
-    /// On all of them together.
-    pub decision: Decision,
-    /// Why they are allowed; meaningless for a denial.
-    pub allowed: AllowReason,
+    /// On all of them together: why they are allowed, or the denial.
+    pub decision: Result<AllowReason, Denial>,
     /// Whether a denial is sent or only counted.
     pub mode: Mode,
     /// Whether the tenant has an override.
@@ -47,7 +45,7 @@ impl Pipeline {
         let applicable = match of_tenant.applicable() {
             Ok(applicable) => applicable,
             Err(Stop::Allowed(allowed)) => {
-                return Ok(HitsVerdict { decision: Decision::Allow, allowed, mode, has_override, level: None });
+                return Ok(HitsVerdict { decision: Ok(allowed), mode, has_override, level: None });
             }
             Err(Stop::Denied(_) | Stop::Undecided(_)) => return Err(Undecided::NoLimits),
         };
@@ -62,6 +60,7 @@ impl Pipeline {
                 (enforcer.charge_items(owner, items, count, now), enforcer.ingestion_level(owner, items, now))
             }
         };
-        Ok(HitsVerdict { decision, allowed: AllowReason::WithinLimits, mode, has_override, level: Some(level) })
+        let decision = decision.into_result().map(|()| AllowReason::WithinLimits);
+        Ok(HitsVerdict { decision, mode, has_override, level: Some(level) })
     }
 }

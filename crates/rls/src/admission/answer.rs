@@ -37,7 +37,7 @@ pub(crate) struct DenyRateLimit(pub Recorder);
 impl Deny for DenyRateLimit {
     fn deny(&self, subject: &Subject<'_>, verdict: &Verdict, _took: Duration) -> Response<Body> {
         let owner = subject.tenant.map(|tenant| BucketOwner { tenant, has_override: verdict.has_override });
-        self.0.rate_limit(owner.as_ref(), verdict.mode, 0, verdict.decision.denial().map_or(Ok(verdict.allowed), Err));
+        self.0.rate_limit(owner.as_ref(), verdict.mode, 0, verdict.decision.as_ref().copied());
         grpc(&rate_limit_response(Vec::new(), verdict.denial_to_send()))
     }
 }
