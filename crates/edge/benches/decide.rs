@@ -12,7 +12,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use edge::{BodyPolicy, Clock, ControlWriter, DecodePool, HaTracker, Pipeline, Policy, Push, PushBody, TenantHeader};
-use enforce::Decision;
 use limits::{EdgeConfig, LimitsState, SourceDocument, TenantLimits};
 use remote_write::encode::{Series, encode_push};
 use remote_write::{BodyLimits, Protocol};
@@ -97,7 +96,7 @@ fn series(index: u32) -> Series {
 }
 
 fn is_denied(pipeline: &Pipeline, push: &Push) -> bool {
-    matches!(pipeline.decide_here(push).unwrap().decision, Decision::Deny(_))
+    pipeline.decide_here(push).unwrap().decision.is_err()
 }
 
 /// What one of the pushes takes, answer included: the best of many rounds.

@@ -39,7 +39,7 @@ impl Edge {
         let document = SourceDocument::new("runtime.yaml", OVERRIDES);
         let snapshot = LimitsState::new(TenantLimits::default(), false).apply(&[document]).snapshot.unwrap();
         let (mut writer, control) = ControlWriter::new(Arc::new(EdgeConfig::default()), HaTracker::default());
-        writer.put_limits_compiled(Arc::clone(&snapshot));
+        writer.put_limits_compiled(snapshot);
         let bodies = BodyPolicy {
             decode: true,
             max_request_bytes: 16 << 20,
@@ -49,8 +49,6 @@ impl Edge {
         let policy = Policy { bodies, charge_items: true, ha_tracker: true };
         let pipeline = Pipeline::new(control, policy, None::<DecodePool>, Clock::start());
         let recorder = Recorder::new(None, &Registry::new()).unwrap();
-        pipeline.enforcer().reserve_places_for(Arc::clone(&snapshot));
-        recorder.put_limits(snapshot);
         Self { pipeline, recorder }
     }
 

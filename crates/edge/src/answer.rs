@@ -1,5 +1,7 @@
 //! The fifth stage: the answer to a denied push, as values. It is exactly Mimir's answer. Denials that Mimir does not have are at the end.
 
+use std::time::Duration;
+
 use enforce::{Denial, DenyReason, retry_after_seconds};
 use limits::Mode;
 use remote_write::{Protocol, PushCounts};
@@ -41,7 +43,7 @@ impl Verdict {
     /// The denial to send to the client; `None` where the push goes on to Mimir, because it is allowed or because of its mode.
     #[must_use]
     pub fn denial_to_send(&self) -> Option<&Denial> {
-        self.decision.denial().filter(|_| self.mode == Mode::Enforce)
+        self.denial().filter(|_| self.mode == Mode::Enforce)
     }
 
     /// The answer to a push with `Retry-Attempt: retry_attempt`; `None` where it goes on to Mimir. `random` as in [`Answer::to_denial`].
@@ -71,9 +73,30 @@ fn written_counters(counts: &PushCounts) -> [(&'static str, String); 3] {
     .map(|(name, count)| (name, count.to_string()))
 }
 
+/// What the edge has too little of for a push.
+#[derive(Clone, Copy, Debug)]
+pub enum Overload {
+    /// Room: other pushes of its tenant fill the tenant's share of so many bytes.
+    TenantShare(usize),
+    /// Room: other pushes fill the budget of so many bytes.
+    Budget(usize),
+    /// Room: the push stalls, and others need what it holds.
+    Stalled,
+    /// Time: the push did not arrive within so long.
+    TooSlow(Duration),
+}
+
 /// The denial of a push that the edge has no room or no time for.
 #[must_use]
-pub fn overloaded(why: &str) -> Denial {
+pub fn overloaded(by: Overload) -> Denial {
+    let why = match by {
+        Overload::TenantShare(bytes) => {
+            format!("what the edge reads of its tenant at this moment fills the tenant's share of {bytes} bytes")
+        }
+        Overload::Budget(bytes) => format!("what the edge reads at this moment fills its {bytes} bytes"),
+        Overload::Stalled => "the push came too slowly while the edge needed its room for others".to_owned(),
+        Overload::TooSlow(within) => format!("the edge could not read it within {within:?}"),
+    };
     let message = format!(
         "the push has been rejected because {why} (err-edge-overloaded). The same push passes when others are done, so retry it. \
          If this lasts, contact your service administrator: the edge needs more replicas, or --max-in-flight-bytes a larger value."
@@ -81,9 +104,22 @@ pub fn overloaded(why: &str) -> Denial {
     Denial::new(DenyReason::EdgeOverloaded, message)
 }
 
-/// The denial where the edge failed to decide; its log says more. The client retries.
+/// What the edge failed to do, because of a fault of its own.
+#[derive(Clone, Copy, Debug)]
+pub enum Failure {
+    /// The decision.
+    Decide,
+    /// Reading the body.
+    ReadBody,
+}
+
+/// The denial where the edge failed; its log says more. The client retries.
 #[must_use]
-pub fn failed(what: &str) -> Denial {
+pub fn failed(to: Failure) -> Denial {
+    let what = match to {
+        Failure::Decide => "it failed to decide",
+        Failure::ReadBody => "it failed to read the body",
+    };
     let message = format!(
         "the push has been rejected because of a fault of the edge: {what} (err-edge-error). The same push may pass later, so retry it. \
          If it does not, contact your service administrator: the edge's log says more."

@@ -4,8 +4,8 @@ mod hits;
 mod refunds;
 mod unmetered;
 
-use enforce::{Decision, Denial, DenyReason, UnmeteredCharge, unmetered_denial};
-use limits::{EdgeLimits, Mode, RateLimit, Tenant};
+use enforce::{BucketOwner, Decision, Denial, DenyReason, UnmeteredCharge, unmetered_denial};
+use limits::{EdgeLimits, Mode, RateLimit};
 use remote_write::{BodyErrorKind, PushCounts};
 
 pub use hits::{Hits, HitsVerdict};
@@ -13,7 +13,7 @@ pub(crate) use refunds::Receipts;
 pub use refunds::{Refund, RefundCause};
 pub use unmetered::{Unmetered, UnmeteredOutcome};
 
-use crate::answer::{BodySize, body_too_large, failed, over_max_body_bytes, over_max_series};
+use crate::answer::{BodySize, Failure, body_too_large, failed, over_max_body_bytes, over_max_series};
 use crate::decode::{Contents, DecodedPush, Lane};
 use crate::identify::ApplicableLimits;
 use crate::pipeline::{BodyPolicy, Pipeline};
@@ -42,7 +42,7 @@ impl Charge {
 /// retries, and must not be denied for that.
 pub(crate) struct ChargedRequest<'p> {
     pipeline: &'p Pipeline,
-    tenant: Tenant<'p>,
+    owner: BucketOwner<'p>,
     limit: RateLimit,
     is_kept: bool,
 }
@@ -62,7 +62,7 @@ impl ChargedRequest<'_> {
 impl Drop for ChargedRequest<'_> {
     fn drop(&mut self) {
         if !self.is_kept {
-            self.pipeline.enforcer.refund_requests(&self.tenant, self.limit, 1, self.pipeline.now());
+            self.pipeline.enforcer.refund_requests(&self.owner, self.limit, 1, self.pipeline.now());
         }
     }
 }
@@ -114,14 +114,14 @@ impl Pipeline {
         applicable: &ApplicableLimits<'p>,
         charge: Charge,
     ) -> (ChargedRequest<'p>, Result<(), Denial>) {
-        let (tenant, limit) = (applicable.tenant, applicable.request_limit());
+        let (owner, limit) = (applicable.owner(), applicable.request_limit());
         let admitted = match charge {
-            Charge::Commit => self.enforcer.admit_request(&tenant, limit, self.now()),
-            Charge::DryRun => self.enforcer.request_level(&tenant, limit, self.now()).preview_requests(1),
+            Charge::Commit => self.enforcer.admit_request(&owner, limit, self.now()),
+            Charge::DryRun => self.enforcer.request_level(&owner, limit, self.now()).preview_requests(1),
         }
         .into_result();
         let is_kept = charge == Charge::DryRun || admitted.is_err();
-        (ChargedRequest { pipeline: self, tenant, limit, is_kept }, admitted)
+        (ChargedRequest { pipeline: self, owner, limit, is_kept }, admitted)
     }
 
     /// Charges the contents of a push, as far as they are known. `taken` is what the push took before.
@@ -145,7 +145,7 @@ impl Pipeline {
                 };
                 ChargedContents { unreadable: Some(error.kind()), ..ChargedContents::new(decision, taken) }
             }
-            Contents::Failed => ChargedContents::new(Err(failed("it failed to read the body")), taken),
+            Contents::Failed => ChargedContents::new(Err(failed(Failure::ReadBody)), taken),
         }
     }
 
@@ -209,20 +209,20 @@ impl Pipeline {
         if items == 0 {
             return ChargedContents::new(Ok(AllowReason::NothingToCharge), taken);
         }
-        let (tenant, limit) = (&applicable.tenant, applicable.ingestion_limit());
+        let (owner, limit) = (&applicable.owner(), applicable.ingestion_limit());
         let outcome = |outcome, decision, charged| ChargedContents {
             unmetered: Some((why, outcome)),
             ..ChargedContents::new(decision, charged)
         };
         let items = items.saturating_sub(doubtful);
         if charge == Charge::Commit
-            && self.enforcer.charge_unmetered(tenant, limit, doubtful, false, self.now()) == UnmeteredCharge::OverBound
+            && self.enforcer.charge_unmetered(owner, limit, doubtful, false, self.now()) == UnmeteredCharge::OverBound
         {
             return outcome(UnmeteredOutcome::Denied, Err(unmetered_denial(limit)), taken);
         }
         let charges_ingestion = why.charges_ingestion();
         let unmetered = match charge {
-            Charge::Commit => self.enforcer.charge_unmetered(tenant, limit, items, charges_ingestion, self.now()),
+            Charge::Commit => self.enforcer.charge_unmetered(owner, limit, items, charges_ingestion, self.now()),
             Charge::DryRun if charges_ingestion && self.charge_items(applicable, items, charge) == Decision::Allow => {
                 UnmeteredCharge::Taken
             }
@@ -240,10 +240,10 @@ impl Pipeline {
     }
 
     fn charge_items(&self, applicable: &ApplicableLimits<'_>, items: u64, charge: Charge) -> Decision {
-        let (tenant, limit) = (&applicable.tenant, applicable.ingestion_limit());
+        let (owner, limit) = (&applicable.owner(), applicable.ingestion_limit());
         match charge {
-            Charge::Commit => self.enforcer.charge_items(tenant, limit, items, self.now()),
-            Charge::DryRun => self.enforcer.ingestion_level(tenant, limit, self.now()).preview_items(items),
+            Charge::Commit => self.enforcer.charge_items(owner, limit, items, self.now()),
+            Charge::DryRun => self.enforcer.ingestion_level(owner, limit, self.now()).preview_items(items),
         }
     }
 }

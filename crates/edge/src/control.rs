@@ -29,8 +29,6 @@ use tracker::Lists;
 /// What decides pushes at one moment.
 #[derive(Clone, Debug)]
 pub struct ControlState {
-    /// How many values were in force before this one.
-    pub version: u64,
     /// `None` before the first good limits.
     pub limits: Option<Arc<Snapshot>>,
     /// The relabelling rules of these limits, as far as they are compiled.
@@ -49,7 +47,6 @@ impl ControlState {
     /// No limits yet, and one distributor.
     fn new(edge: Arc<EdgeConfig>, ha_tracker: HaTracker) -> Self {
         Self {
-            version: 0,
             limits: None,
             relabelling: Arc::default(),
             edge,
@@ -77,12 +74,6 @@ impl ControlState {
         self.limits.as_ref().map_or_else(|| &*BUILT_IN, |limits| &limits.defaults().limits)
     }
 
-    /// The mode of a tenant, or of a push without a known tenant.
-    #[must_use]
-    pub fn mode_of(&self, tenant: Option<&Tenant<'_>>) -> Mode {
-        tenant.map_or_else(|| self.mode_without_tenant(), |tenant| self.for_tenant(tenant).mode)
-    }
-
     /// The settings of a tenant.
     #[must_use]
     pub fn for_tenant<'c>(&'c self, tenant: &Tenant<'c>) -> TenantSettings<'c> {
@@ -105,6 +96,13 @@ pub struct TenantSettings<'c> {
     pub edge: EdgeLimits,
     /// `None` before the first good limits.
     pub limits: Option<TenantView<'c>>,
+}
+
+impl TenantSettings<'_> {
+    /// Whether the tenant has an override.
+    pub(crate) fn has_override(&self) -> bool {
+        self.limits.as_ref().is_some_and(|limits| limits.has_override)
+    }
 }
 
 /// Loads the current control state; cheap to clone.
@@ -149,7 +147,6 @@ impl ControlWriter {
 
     fn replace(&self, change: impl FnOnce(&mut ControlState)) {
         let mut next = ControlState::clone(&self.handle.current.load());
-        next.version = next.version.saturating_add(1);
         change(&mut next);
         self.handle.current.store(Arc::new(next));
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use enforce::{Decision, DenyReason, Level};
+use enforce::{DenyReason, Level};
 use limits::{EdgeLimits, Mode, Tenant};
 
 use crate::charge::Charge;
@@ -50,9 +50,9 @@ impl Pipeline {
     /// The request bucket and the ingestion bucket of a tenant, for a push with so many items.
     pub fn buckets(&self, control: &ControlState, tenant: &Tenant<'_>, items: u64) -> Option<(BucketView, BucketView)> {
         let Ok(applicable) = control.for_tenant(tenant).applicable() else { return None };
-        let now = self.now();
-        let request = self.enforcer.request_level(tenant, applicable.request_limit(), now);
-        let ingestion = self.enforcer.ingestion_level(tenant, applicable.ingestion_limit(), now);
+        let (now, owner) = (self.now(), applicable.owner());
+        let request = self.enforcer.request_level(&owner, applicable.request_limit(), now);
+        let ingestion = self.enforcer.ingestion_level(&owner, applicable.ingestion_limit(), now);
         Some((BucketView { level: request, cost: 1 }, BucketView { level: ingestion, cost: items }))
     }
 }
@@ -60,7 +60,7 @@ impl Pipeline {
 impl Explanation {
     /// How long until the push passes if nothing else is charged; `None` if waiting does not help.
     pub fn passes_in(&self) -> Option<Duration> {
-        let Some(denial) = self.verdict.decision.denial() else { return Some(Duration::ZERO) };
+        let Some(denial) = self.verdict.denial() else { return Some(Duration::ZERO) };
         match (denial.reason(), &self.buckets) {
             (DenyReason::RequestRate | DenyReason::IngestionRate, Some((request, ingestion))) => {
                 let [request, ingestion] = [request, ingestion].map(|view| view.level.wait_for(view.cost));
@@ -73,9 +73,9 @@ impl Explanation {
     /// `allow`, `deny`, or `would_deny` where the mode lets a denial pass.
     pub fn outcome(&self) -> &'static str {
         match (&self.verdict.decision, self.verdict.mode) {
-            (Decision::Allow, _) => "allow",
-            (Decision::Deny(_), Mode::Enforce) => "deny",
-            (Decision::Deny(_), Mode::Shadow | Mode::Off) => "would_deny",
+            (Ok(_), _) => "allow",
+            (Err(_), Mode::Enforce) => "deny",
+            (Err(_), Mode::Shadow | Mode::Off) => "would_deny",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The second stage: the tenant of a push, its mode, and the limits that apply.
 
-use enforce::{Denial, DenyReason};
+use enforce::{BucketOwner, Denial, DenyReason};
 use limits::{EdgeLimits, Mode, RateLimit, Tenant, TenantError, TenantView};
 use remote_write::{ContentType, Protocol};
 
@@ -40,6 +40,8 @@ fn tenant_reason(error: &TenantError) -> DenyReason {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Identity {
     pub(crate) mode: Mode,
+    /// Whether its tenant has an override.
+    pub(crate) has_override: bool,
     /// Known once the tenant is, as in Mimir.
     pub(crate) protocol: Option<Protocol>,
 }
@@ -47,12 +49,12 @@ pub(crate) struct Identity {
 impl Identity {
     /// Of a push whose tenant is not known.
     pub(crate) fn unknown(control: &ControlState) -> Self {
-        Self { mode: control.mode_without_tenant(), protocol: None }
+        Self { mode: control.mode_without_tenant(), has_override: false, protocol: None }
     }
 
-    /// With the mode of its tenant.
-    pub(crate) fn with_mode(self, mode: Mode) -> Self {
-        Self { mode, ..self }
+    /// With the settings of its tenant.
+    pub(crate) fn with_settings(self, of_tenant: &TenantSettings<'_>) -> Self {
+        Self { mode: of_tenant.mode, has_override: of_tenant.has_override(), ..self }
     }
 
     /// With its protocol.
@@ -94,7 +96,12 @@ impl<'c> TenantSettings<'c> {
     }
 }
 
-impl ApplicableLimits<'_> {
+impl<'c> ApplicableLimits<'c> {
+    /// Whose buckets are charged. All charges of a push, and all refunds of one, are for one owner.
+    pub(crate) fn owner(&self) -> BucketOwner<'c> {
+        BucketOwner { tenant: self.tenant, has_override: self.limits.has_override }
+    }
+
     /// The limit of the bare tenant's request bucket.
     pub(crate) fn request_limit(&self) -> RateLimit {
         self.limits.tenant.limits.request_limit(self.control.distributors)

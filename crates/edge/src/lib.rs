@@ -29,7 +29,7 @@ mod record;
 mod verdict;
 
 pub use admit::{Budget, BudgetExceeded, Reservation, SHARES};
-pub use answer::{Answer, BodySize, body_too_large, failed, overloaded};
+pub use answer::{Answer, BodySize, Failure, Overload, body_too_large, failed, overloaded};
 pub use charge::{Hits, HitsVerdict, Refund, RefundCause, Unmetered, UnmeteredOutcome};
 pub use clock::Clock;
 pub use control::{

@@ -85,12 +85,12 @@ impl Identity {
 
 impl Stopped {
     fn into_verdict(self, push: &Push) -> Result<Verdict, Undecided> {
-        let verdict = Verdict::of(self.identity, push);
-        match self.stop {
-            Stop::Allowed(allowed) => Ok(verdict.decided(Ok(allowed))),
-            Stop::Denied(denial) => Ok(verdict.decided(Err(denial))),
-            Stop::Undecided(why) => Err(why),
-        }
+        let decision = match self.stop {
+            Stop::Allowed(allowed) => Ok(allowed),
+            Stop::Denied(denial) => Err(denial),
+            Stop::Undecided(why) => return Err(why),
+        };
+        Ok(Verdict::of(self.identity, push, decision))
     }
 }
 
@@ -172,7 +172,7 @@ impl Pipeline {
         let unknown = Identity::unknown(control);
         let tenant = tenant_of(&push.tenant).map_err(|denial| unknown.stop(denial))?;
         let of_tenant = control.for_tenant(&tenant);
-        let known = unknown.with_mode(of_tenant.mode);
+        let known = unknown.with_settings(&of_tenant);
         let applicable = of_tenant.applicable().map_err(|stop| known.stop(stop))?;
         let (identity, protocol) = known.with_protocol_of(push);
 
@@ -204,10 +204,10 @@ impl Pipeline {
     /// Charges the contents of the push.
     fn finish(&self, pending: PendingPush<'_>, push: &Push, contents: Contents, charge: Charge) -> Verdict {
         let PendingPush { identity, applicable, mut request, admitted } = pending;
-        let verdict = Verdict { counts: contents.counts(), ..Verdict::of(identity, push) };
+        let counts = contents.counts();
         // In a dry run the push is decoded all the same: its size determines when it would pass.
         if let Err(denial) = admitted {
-            return verdict.decided(Err(denial));
+            return Verdict { counts, ..Verdict::of(identity, push, Err(denial)) };
         }
         let taken = Charged { requests: u64::from(charge == Charge::Commit), items: 0 };
         let charged = self.charge_contents(&applicable, contents, push.skips_validation, charge, taken);
@@ -216,6 +216,6 @@ impl Pipeline {
         if request.is_refunded() {
             charged.requests = 0;
         }
-        Verdict { charged, unmetered, unreadable, ..verdict.decided(decision) }
+        Verdict { counts, charged, unmetered, unreadable, ..Verdict::of(identity, push, decision) }
     }
 }

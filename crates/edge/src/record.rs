@@ -8,8 +8,8 @@ mod tenants;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use enforce::Denial;
-use limits::{Mode, Snapshot, Tenant};
+use enforce::{BucketOwner, Denial};
+use limits::{Mode, Tenant};
 use prometheus::Registry;
 
 pub use denials::{AuditTarget, DenialRecord, Denials};
@@ -70,11 +70,6 @@ impl Recorder {
         &self.inner.denials
     }
 
-    /// From now on, tenants with an entry in `limits` are known: invented names take no audit lines, log lines and rows from them.
-    pub fn put_limits(&self, limits: Arc<Snapshot>) {
-        self.inner.known.put_limits(limits);
-    }
-
     /// Evicts the records of idle tenants. To be called about once a minute.
     pub fn evict_idle(&self) {
         self.inner.tenants.evict_idle(Instant::now());
@@ -97,7 +92,8 @@ impl Recorder {
         if verdict.items_left_to_charge().is_some() {
             return;
         }
-        self.decided(subject.tenant.as_ref(), verdict.decision.denial(), |tenant, denial| DenialRecord {
+        let owner = subject.tenant.map(|tenant| BucketOwner { tenant, has_override: verdict.has_override });
+        self.decided(owner.as_ref(), verdict.denial(), |tenant, denial| DenialRecord {
             counts: verdict.counts,
             body_bytes: subject.body_bytes,
             retry_attempt: subject.retry_attempt,
@@ -109,21 +105,21 @@ impl Recorder {
     pub fn refund(&self, refund: &Refund<'_>) {
         let Inner { metrics, known, denials, .. } = &*self.inner;
         metrics.refund(refund.cause);
-        if let Some((tenant, charged)) = &refund.given {
-            denials.record_refund(tenant, known.class_of(Some(tenant.id())), refund.cause, *charged);
+        if let Some((owner, charged)) = &refund.given {
+            denials.record_refund(&owner.tenant, known.class_of(Some(owner)), refund.cause, *charged);
         }
     }
 
     /// Records the decision of a rate limit call, which is one however many descriptors the call has: the reason why it is allowed, or the denial.
     pub fn rate_limit(
         &self,
-        tenant: Option<&Tenant<'_>>,
+        owner: Option<&BucketOwner<'_>>,
         mode: Mode,
         items: u64,
         decided: Result<AllowReason, &Denial>,
     ) {
         self.inner.metrics.rate_limit(mode, items, decided);
-        self.decided(tenant, decided.err(), |tenant, denial| {
+        self.decided(owner, decided.err(), |tenant, denial| {
             DenialRecord::new("should_rate_limit", tenant, mode, denial)
         });
     }
@@ -131,20 +127,19 @@ impl Recorder {
     /// Counts a decision for its tenant. A denial is recorded, with the key of the tenant's limits.
     fn decided(
         &self,
-        tenant: Option<&Tenant<'_>>,
+        owner: Option<&BucketOwner<'_>>,
         denial: Option<&Denial>,
         record: impl FnOnce(Option<&str>, &Denial) -> DenialRecord,
     ) {
         let Inner { tenants, known, denials, .. } = &*self.inner;
-        if let Some(tenant) = tenant {
-            tenants.record(tenant.id(), denial.is_some());
+        if let Some(owner) = owner {
+            tenants.record(owner.tenant.id(), denial.is_some());
         }
-        match (denial, tenant) {
+        match (denial, owner) {
             (Some(denial), _) => {
-                let class = known.class_of(tenant.map(Tenant::id));
-                denials.record(record(tenant.map(Tenant::limits_key), denial), class);
+                denials.record(record(owner.map(|owner| owner.tenant.limits_key()), denial), known.class_of(owner));
             }
-            (None, Some(tenant)) => known.allowed(tenant.id()),
+            (None, Some(owner)) => known.allowed(owner.tenant.id()),
             (None, None) => {}
         }
     }

@@ -1,10 +1,11 @@
 //! The result of the pipeline, for the answer and for the records.
 
-use enforce::{Decision, Denial, DenyReason};
-use limits::Mode;
+use enforce::{Denial, DenyReason};
+use limits::{Mode, Tenant};
 use remote_write::{BodyErrorKind, Protocol, PushCounts};
 
 use crate::charge::{Unmetered, UnmeteredOutcome};
+use crate::control::ControlState;
 use crate::identify::Identity;
 use crate::labels::label_enum;
 use crate::push::Push;
@@ -12,12 +13,12 @@ use crate::push::Push;
 /// Everything that is known once a push is decided.
 #[derive(Clone, Debug)]
 pub struct Verdict {
-    /// Allowed or denied.
-    pub decision: Decision,
-    /// Why it is allowed; meaningless for a denial.
-    pub allowed: AllowReason,
+    /// Why it is allowed, or the denial.
+    pub decision: Result<AllowReason, Denial>,
     /// Whether a denial is sent or only counted.
     pub mode: Mode,
+    /// Whether the tenant has an override in the limits that decided.
+    pub has_override: bool,
     /// Known once the tenant is, as in Mimir.
     pub protocol: Option<Protocol>,
     /// Mimir's error for an unknown content type; its answer is then a 400, whatever the decision.
@@ -42,14 +43,21 @@ pub struct Charged {
 }
 
 impl Verdict {
-    /// Allowed, until a stage denies it.
+    /// Denies a push of which at most the tenant is known, by the current settings of that tenant.
     #[must_use]
-    pub fn new(mode: Mode) -> Self {
+    pub fn not_received(control: &ControlState, tenant: Option<&Tenant<'_>>, denial: Denial) -> Self {
+        let unknown = Identity::unknown(control);
+        let of_tenant = tenant.map(|tenant| control.for_tenant(tenant));
+        let identity = of_tenant.map_or(unknown, |of_tenant| unknown.with_settings(&of_tenant));
+        Self::new(identity, Err(denial))
+    }
+
+    fn new(Identity { mode, has_override, protocol }: Identity, decision: Result<AllowReason, Denial>) -> Self {
         Self {
-            decision: Decision::Allow,
-            allowed: AllowReason::WithinLimits,
+            decision,
             mode,
-            protocol: None,
+            has_override,
+            protocol,
             content_type_fault: None,
             counts: PushCounts::default(),
             unmetered: None,
@@ -59,34 +67,31 @@ impl Verdict {
     }
 
     /// On a push of which this is known.
-    pub(crate) fn of(identity: Identity, push: &Push) -> Self {
-        let Identity { mode, protocol } = identity;
+    pub(crate) fn of(identity: Identity, push: &Push, decision: Result<AllowReason, Denial>) -> Self {
+        let protocol = identity.protocol;
         let content_type_fault = protocol.and_then(|_| remote_write::content_type_fault(push.content_type.as_deref()));
-        Self { protocol, content_type_fault, ..Self::new(mode) }
+        Self { content_type_fault, ..Self::new(identity, decision) }
     }
 
-    /// Allowed for this reason, or denied.
-    pub(crate) fn decided(self, decision: Result<AllowReason, Denial>) -> Self {
-        match decision {
-            Ok(allowed) => Self { allowed, ..self },
-            Err(denial) => Self { decision: Decision::Deny(denial), ..self },
-        }
+    /// The denial, if it is one.
+    #[must_use]
+    pub fn denial(&self) -> Option<&Denial> {
+        self.decision.as_ref().err()
     }
 
     /// The reason, as the value of a label.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match &self.decision {
-            Decision::Allow => self.allowed.as_str(),
-            Decision::Deny(denial) => denial.reason().as_str(),
+            Ok(allowed) => allowed.as_str(),
+            Err(denial) => denial.reason().as_str(),
         }
     }
 
     /// What Envoy's ratelimit filter is to charge, if it charges this push.
     #[must_use]
     pub fn items_left_to_charge(&self) -> Option<u64> {
-        let left = self.decision == Decision::Allow && self.allowed == AllowReason::ChargedByRateLimit;
-        left.then(|| self.counts.items())
+        (self.decision == Ok(AllowReason::ChargedByRateLimit)).then(|| self.counts.items())
     }
 }
 

@@ -91,7 +91,7 @@ fn samples_just_beyond_the_grace_period_drain_the_bucket() {
         assert_eq!(edge.push(10, NOW + GRACE + 5_000).charged.items, 10);
     }
     let metered = edge.push(10, NOW);
-    assert_eq!(metered.decision.denial().map(enforce::Denial::reason), Some(DenyReason::IngestionRate));
+    assert_eq!(metered.denial().map(enforce::Denial::reason), Some(DenyReason::IngestionRate));
     let reasons: Vec<_> = (0..110).map(|_| edge.push(100, NOW + GRACE + 5_000).reason()).collect();
     let passed = reasons.iter().filter(|reason| **reason == "not_metered").count();
     assert_eq!(passed, 100, "{reasons:?}");

@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use enforce::{Decision, Enforcer, MonotonicNanos};
+use enforce::{BucketOwner, Decision, Enforcer, MonotonicNanos};
 use limits::{Burst, Rate, RateLimit, Tenant};
 
 const PUSHES: u32 = 2_000_000;
@@ -26,8 +26,8 @@ fn main() {
 
 fn nanos_per_push(tenants: usize, requests: RateLimit) -> f64 {
     let headers: Vec<String> = (0..tenants).map(|index| format!("tenant-{index}")).collect();
-    let tenants: Vec<Tenant<'_>> =
-        headers.iter().filter_map(|header| Tenant::parse(Some(header.as_bytes())).ok()).collect();
+    let tenants = headers.iter().filter_map(|header| Tenant::parse(Some(header.as_bytes())).ok());
+    let tenants: Vec<_> = tenants.map(|tenant| BucketOwner { tenant, has_override: false }).collect();
     let enforcer = Enforcer::new();
     let mut now = MonotonicNanos::from_nanos(0);
     for tenant in &tenants {
@@ -50,7 +50,7 @@ fn nanos_per_push(tenants: usize, requests: RateLimit) -> f64 {
     nanos
 }
 
-fn push(enforcer: &Enforcer, tenant: &Tenant<'_>, requests: RateLimit, now: MonotonicNanos) -> bool {
+fn push(enforcer: &Enforcer, tenant: &BucketOwner<'_>, requests: RateLimit, now: MonotonicNanos) -> bool {
     black_box(enforcer.admit_request(tenant, requests, now)) == Decision::Allow
         && black_box(enforcer.charge_items(tenant, PLENTY, 500, now)) == Decision::Allow
 }

@@ -21,15 +21,6 @@ impl Decision {
             Decision::Deny(denial) => Err(denial),
         }
     }
-
-    /// The denial, if it is one.
-    #[must_use]
-    pub fn denial(&self) -> Option<&Denial> {
-        match self {
-            Decision::Allow => None,
-            Decision::Deny(denial) => Some(denial),
-        }
-    }
 }
 
 /// A denial as the client sees it.

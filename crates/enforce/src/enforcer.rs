@@ -5,10 +5,9 @@
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use dashmap::{DashMap, Entry};
-use limits::{Burst, Rate, RateLimit, Snapshot, Tenant};
+use limits::{Burst, Rate, RateLimit, Tenant};
 
 use crate::bucket::Bucket;
 use crate::decision::{Decision, Denial, DenyReason};
@@ -31,6 +30,15 @@ const SHARED: u64 = 1 << 14;
 /// The map shrinks once it has room for this many times its tenants.
 const SPARSE: usize = 8;
 
+/// Whose buckets a step charges or refunds.
+#[derive(Clone, Copy, Debug)]
+pub struct BucketOwner<'t> {
+    /// The tenant.
+    pub tenant: Tenant<'t>,
+    /// Whether the limits of this push have an override for it: it then has a place, however many others there are.
+    pub has_override: bool,
+}
+
 /// The buckets of all tenants, for use by many threads at once.
 ///
 /// A tenant exists here from its first charge until [`Enforcer::evict_idle`] finds it idle.
@@ -51,7 +59,6 @@ pub struct Enforcer {
     max_places: usize,
     /// Shared by tenants without a place, by the hash of their names.
     shared: DashMap<u64, TenantState>,
-    overridden: RwLock<Option<Arc<Snapshot>>>,
     tenant_overflows: AtomicU64,
     spelling_overflows: AtomicU64,
 }
@@ -69,26 +76,20 @@ impl Enforcer {
             places: AtomicUsize::new(0),
             max_places,
             shared: DashMap::new(),
-            overridden: RwLock::default(),
             tenant_overflows: AtomicU64::new(0),
             spelling_overflows: AtomicU64::new(0),
         }
     }
 
-    /// From now on, tenants with an override in `limits` have a place, however many others there are.
-    pub fn reserve_places_for(&self, limits: Arc<Snapshot>) {
-        *self.overridden.write().unwrap_or_else(PoisonError::into_inner) = Some(limits);
-    }
-
     /// Charges one request to the bare tenant's request bucket. Denies with [`DenyReason::RequestRate`].
-    pub fn admit_request(&self, tenant: &Tenant<'_>, limit: RateLimit, now: MonotonicNanos) -> Decision {
-        self.admit_requests(tenant, limit, 1, now)
+    pub fn admit_request(&self, owner: &BucketOwner<'_>, limit: RateLimit, now: MonotonicNanos) -> Decision {
+        self.admit_requests(owner, limit, 1, now)
     }
 
     /// Charges `requests` together, or none. 0 cost nothing; more than `i64::MAX` count as that many.
     pub fn admit_requests(
         &self,
-        tenant: &Tenant<'_>,
+        owner: &BucketOwner<'_>,
         limit: RateLimit,
         requests: u64,
         now: MonotonicNanos,
@@ -97,7 +98,7 @@ impl Enforcer {
             return Decision::Allow;
         }
         let requests = to_items(requests);
-        match self.with_state(tenant, |state, _| state.charge_requests(limit, requests, now)) {
+        match self.with_state(owner, |state, _| state.charge_requests(limit, requests, now)) {
             Charge::Made => Decision::Allow,
             Charge::Denied { .. } => Decision::Deny(request_denial(limit)),
         }
@@ -105,16 +106,16 @@ impl Enforcer {
 
     /// The tenant's request bucket at `now`. Charges nothing.
     #[must_use]
-    pub fn request_level(&self, tenant: &Tenant<'_>, limit: RateLimit, now: MonotonicNanos) -> Level {
-        let bucket = self.look_at(tenant, |state, _| state.request_bucket(limit, now));
+    pub fn request_level(&self, owner: &BucketOwner<'_>, limit: RateLimit, now: MonotonicNanos) -> Level {
+        let bucket = self.look_at(owner, |state, _| state.request_bucket(limit, now));
         Level::new(bucket.unwrap_or_else(|| Bucket::new(limit)), limit, now)
     }
 
     /// The ingestion bucket of [`Tenant::limits_key`] at `now`. Charges nothing.
     #[must_use]
-    pub fn ingestion_level(&self, tenant: &Tenant<'_>, limit: RateLimit, now: MonotonicNanos) -> Level {
-        let bucket = self.look_at(tenant, |state, has_room| {
-            state.ingestion_bucket(&Ingestion { tenant: *tenant, limit, now, has_room })
+    pub fn ingestion_level(&self, owner: &BucketOwner<'_>, limit: RateLimit, now: MonotonicNanos) -> Level {
+        let bucket = self.look_at(owner, |state, has_room| {
+            state.ingestion_bucket(&Ingestion { tenant: owner.tenant, limit, now, has_room })
         });
         Level::new(bucket.unwrap_or_else(|| Bucket::new(limit)), limit, now)
     }
@@ -127,13 +128,13 @@ impl Enforcer {
     ///
     /// Denies with [`DenyReason::IngestionBurst`] if `items` is more than the burst, else with
     /// [`DenyReason::IngestionRate`].
-    pub fn charge_items(&self, tenant: &Tenant<'_>, limit: RateLimit, items: u64, now: MonotonicNanos) -> Decision {
+    pub fn charge_items(&self, owner: &BucketOwner<'_>, limit: RateLimit, items: u64, now: MonotonicNanos) -> Decision {
         if items == 0 {
             return Decision::Allow;
         }
         let items = to_items(items);
-        let IngestionCharge { charge, overflowed } = self.with_state(tenant, |state, has_room| {
-            state.charge_ingestion(&Ingestion { tenant: *tenant, limit, now, has_room }, items)
+        let IngestionCharge { charge, overflowed } = self.with_state(owner, |state, has_room| {
+            state.charge_ingestion(&Ingestion { tenant: owner.tenant, limit, now, has_room }, items)
         });
         if overflowed {
             self.spelling_overflows.fetch_add(1, Ordering::Relaxed);
@@ -151,7 +152,7 @@ impl Enforcer {
     /// bucket passes where it is full, and leaves a debt. [`unmetered_denial`] is the denial of a push over the bound.
     pub fn charge_unmetered(
         &self,
-        tenant: &Tenant<'_>,
+        owner: &BucketOwner<'_>,
         limit: RateLimit,
         items: u64,
         charges_ingestion: bool,
@@ -161,22 +162,22 @@ impl Enforcer {
             return UnmeteredCharge::WithinBound;
         }
         let (bound, items) = (unmetered_bound(limit), to_items(items));
-        self.with_state(tenant, |state, has_room| {
-            let of = Ingestion { tenant: *tenant, limit, now, has_room };
+        self.with_state(owner, |state, has_room| {
+            let of = Ingestion { tenant: owner.tenant, limit, now, has_room };
             state.charge_unmetered(&of, bound, items, charges_ingestion)
         })
     }
 
     /// Refunds requests that [`Enforcer::admit_requests`] charged and Mimir's limiter did not, up to the bucket's capacity at `now`. An unknown
     /// tenant has full buckets, and stays unknown. More than `i64::MAX` count as that many.
-    pub fn refund_requests(&self, tenant: &Tenant<'_>, limit: RateLimit, requests: u64, now: MonotonicNanos) {
-        self.with_known(tenant, |state, _| state.refund_requests(limit, to_items(requests), now));
+    pub fn refund_requests(&self, owner: &BucketOwner<'_>, limit: RateLimit, requests: u64, now: MonotonicNanos) {
+        self.with_known(owner, |state, _| state.refund_requests(limit, to_items(requests), now));
     }
 
     /// Refunds items that [`Enforcer::charge_items`] charged, to the bucket that it would charge now.
-    pub fn refund_items(&self, tenant: &Tenant<'_>, limit: RateLimit, items: u64, now: MonotonicNanos) {
-        self.with_known(tenant, |state, has_room| {
-            state.refund_ingestion(&Ingestion { tenant: *tenant, limit, now, has_room }, to_items(items));
+    pub fn refund_items(&self, owner: &BucketOwner<'_>, limit: RateLimit, items: u64, now: MonotonicNanos) {
+        self.with_known(owner, |state, has_room| {
+            state.refund_ingestion(&Ingestion { tenant: owner.tenant, limit, now, has_room }, to_items(items));
         });
     }
 
@@ -184,21 +185,27 @@ impl Enforcer {
     /// at once no more than its burst: the bucket has to come down to Mimir's level. An unknown tenant gets nothing.
     pub fn refund_denied_requests(
         &self,
-        tenant: &Tenant<'_>,
+        owner: &BucketOwner<'_>,
         limit: RateLimit,
         requests: u64,
         now: MonotonicNanos,
     ) -> bool {
         let refund = |state: &mut TenantState, _| state.refund_denied_requests(limit, to_items(requests), now);
-        self.with_known(tenant, refund).unwrap_or(false)
+        self.with_known(owner, refund).unwrap_or(false)
     }
 
     /// The same for items; the spellings of a tenant share one limit on refunds.
-    pub fn refund_denied_items(&self, tenant: &Tenant<'_>, limit: RateLimit, items: u64, now: MonotonicNanos) -> bool {
+    pub fn refund_denied_items(
+        &self,
+        owner: &BucketOwner<'_>,
+        limit: RateLimit,
+        items: u64,
+        now: MonotonicNanos,
+    ) -> bool {
         let refund = |state: &mut TenantState, has_room| {
-            state.refund_denied_ingestion(&Ingestion { tenant: *tenant, limit, now, has_room }, to_items(items))
+            state.refund_denied_ingestion(&Ingestion { tenant: owner.tenant, limit, now, has_room }, to_items(items))
         };
-        self.with_known(tenant, refund).unwrap_or(false)
+        self.with_known(owner, refund).unwrap_or(false)
     }
 
     /// Evicts every tenant whose buckets are all full at `now` and were not charged since the last call; returns how many.
@@ -256,17 +263,17 @@ impl Enforcer {
     }
 
     /// Runs `step` on the tenant's state under its lock; the flag says whether one of its spellings may get a bucket.
-    fn with_state<R>(&self, tenant: &Tenant<'_>, step: impl FnOnce(&mut TenantState, bool) -> R) -> R {
-        let has_room = !self.is_full() || self.has_override(tenant);
+    fn with_state<R>(&self, owner: &BucketOwner<'_>, step: impl FnOnce(&mut TenantState, bool) -> R) -> R {
+        let has_room = !self.is_full() || owner.has_override;
         // Two look-ups for a new tenant, so that a known one costs no allocation.
-        if let Some(mut state) = self.tenants.get_mut(tenant.id()) {
+        if let Some(mut state) = self.tenants.get_mut(owner.tenant.id()) {
             return self.count_places(&mut state, 0, |state| step(state, has_room));
         }
-        if let Some(shared) = self.shared_by(tenant, has_room) {
+        if let Some(shared) = self.shared_by(owner, has_room) {
             self.tenant_overflows.fetch_add(1, Ordering::Relaxed);
             return step(&mut self.shared.entry(shared).or_default(), false);
         }
-        match self.tenants.entry(tenant.id().into()) {
+        match self.tenants.entry(owner.tenant.id().into()) {
             Entry::Occupied(mut known) => self.count_places(known.get_mut(), 0, |state| step(state, has_room)),
             Entry::Vacant(new) => {
                 self.count_places(&mut new.insert(TenantState::default()), 1, |state| step(state, has_room))
@@ -275,22 +282,22 @@ impl Enforcer {
     }
 
     /// Runs `step` on the state that a charge would find, under its lock; `None` if there is none.
-    fn with_known<R>(&self, tenant: &Tenant<'_>, step: impl FnOnce(&mut TenantState, bool) -> R) -> Option<R> {
-        let has_room = !self.is_full() || self.has_override(tenant);
-        if let Some(mut state) = self.tenants.get_mut(tenant.id()) {
+    fn with_known<R>(&self, owner: &BucketOwner<'_>, step: impl FnOnce(&mut TenantState, bool) -> R) -> Option<R> {
+        let has_room = !self.is_full() || owner.has_override;
+        if let Some(mut state) = self.tenants.get_mut(owner.tenant.id()) {
             return Some(step(&mut state, has_room));
         }
-        let shared = self.shared_by(tenant, has_room)?;
+        let shared = self.shared_by(owner, has_room)?;
         self.shared.get_mut(&shared).map(|mut state| step(&mut state, false))
     }
 
     /// The same, which changes nothing: under a shared lock, so that an explanation or a page delays no charge.
-    fn look_at<R>(&self, tenant: &Tenant<'_>, look: impl FnOnce(&TenantState, bool) -> R) -> Option<R> {
-        let has_room = !self.is_full() || self.has_override(tenant);
-        if let Some(state) = self.tenants.get(tenant.id()) {
+    fn look_at<R>(&self, owner: &BucketOwner<'_>, look: impl FnOnce(&TenantState, bool) -> R) -> Option<R> {
+        let has_room = !self.is_full() || owner.has_override;
+        if let Some(state) = self.tenants.get(owner.tenant.id()) {
             return Some(look(&state, has_room));
         }
-        let shared = self.shared_by(tenant, has_room)?;
+        let shared = self.shared_by(owner, has_room)?;
         self.shared.get(&shared).map(|state| look(&state, false))
     }
 
@@ -306,18 +313,13 @@ impl Enforcer {
     }
 
     /// The shared state of a tenant that has none of its own and may not get one.
-    fn shared_by(&self, tenant: &Tenant<'_>, has_room: bool) -> Option<u64> {
+    fn shared_by(&self, owner: &BucketOwner<'_>, has_room: bool) -> Option<u64> {
         if self.shared.is_empty() && has_room {
             return None;
         }
-        let shared = self.tenants.hasher().hash_one(tenant.id()) % SHARED;
-        let is_used = self.shared.contains_key(&shared) && !self.has_override(tenant);
+        let shared = self.tenants.hasher().hash_one(owner.tenant.id()) % SHARED;
+        let is_used = self.shared.contains_key(&shared) && !owner.has_override;
         (is_used || !has_room).then_some(shared)
-    }
-
-    fn has_override(&self, tenant: &Tenant<'_>) -> bool {
-        let limits = self.overridden.read().unwrap_or_else(PoisonError::into_inner);
-        limits.as_ref().is_some_and(|limits| limits.entry(tenant.id()).is_some())
     }
 }
 

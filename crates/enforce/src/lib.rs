@@ -24,7 +24,7 @@ pub use election::{
     Election, ElectionRules, Elections, HaPair, MAX_BYTES as MAX_ELECTION_BYTES,
     MAX_TENANT_BYTES as MAX_TENANT_ELECTION_BYTES, ReplicaStatus, TrackerEntry,
 };
-pub use enforcer::{Enforcer, MAX_PLACES, UNMETERED_FACTOR, unmetered_denial};
+pub use enforcer::{BucketOwner, Enforcer, MAX_PLACES, UNMETERED_FACTOR, unmetered_denial};
 pub use go_float::format_go_float;
 pub use level::Level;
 pub use retry_after::retry_after_seconds;

@@ -5,13 +5,13 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use enforce::{Decision, Enforcer, MonotonicNanos};
+use enforce::{BucketOwner, Decision, Enforcer, MonotonicNanos};
 use limits::{Tenant, TenantLimits};
 
 const START: MonotonicNanos = MonotonicNanos::from_nanos(0);
 
-fn tenant() -> Tenant<'static> {
-    Tenant::parse(Some(b"team")).unwrap()
+fn tenant() -> BucketOwner<'static> {
+    BucketOwner { tenant: Tenant::parse(Some(b"team")).unwrap(), has_override: false }
 }
 
 /// A tenant of one distributor whose limits a test changes.

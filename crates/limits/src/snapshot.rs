@@ -33,6 +33,8 @@ impl TenantEntry {
 /// The limits of one push.
 #[derive(Debug, Clone)]
 pub struct TenantView<'s> {
+    /// Whether the bare tenant has an override.
+    pub has_override: bool,
     /// Request limit, exemplars, mode and everything else: the bare tenant's entry.
     pub tenant: &'s TenantEntry,
     /// Ingestion limit and name scheme: the bare tenant's entry, with the overrides of its metadata laid over it.
@@ -88,12 +90,13 @@ impl Snapshot {
     /// The limits of a push of this tenant.
     #[must_use]
     pub fn for_tenant(&self, tenant: &Tenant<'_>) -> TenantView<'_> {
-        let bare = self.entry(tenant.id()).unwrap_or(&self.defaults);
+        let own = self.entry(tenant.id());
+        let bare = own.unwrap_or(&self.defaults);
         let mut ingestion = Cow::Borrowed(bare);
         if tenant.has_metadata() {
             self.merge_overrides_of_metadata(tenant, &mut ingestion.to_mut().limits);
         }
-        TenantView { tenant: bare, ingestion }
+        TenantView { has_override: own.is_some(), tenant: bare, ingestion }
     }
 
     /// Mimir's `getOverridesForLimitsKey`: the overrides of each pair of the suffix, alone (`:k=v`) and with the tenant

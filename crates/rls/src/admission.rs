@@ -39,7 +39,8 @@ use deadline::answer_timeout;
 use message::{FirstMessage, Start};
 
 use edge::{
-    BodySize, Budget, BudgetExceeded, ControlHandle, Subject, TENANT_HEADER, body_too_large, failed, overloaded,
+    BodySize, Budget, BudgetExceeded, ControlHandle, Failure, Overload, Subject, TENANT_HEADER, Verdict,
+    body_too_large, failed, overloaded,
 };
 
 /// The layer of one service; cheap to clone.
@@ -88,9 +89,7 @@ impl<R: Deny> Admission<R> {
         tokio::select! {
             biased;
             response = self.receive(service, &arrival, parts, body) => response,
-            () = arrival.stalls() => {
-                Err(Stop::Denied(overloaded("the push came too slowly while the edge needed its room for others")))
-            }
+            () = arrival.stalls() => Err(Stop::Denied(overloaded(Overload::Stalled))),
         }
     }
 
@@ -121,14 +120,9 @@ impl<R: Deny> Admission<R> {
     }
 
     fn exceeded(&self, which: BudgetExceeded) -> Stop {
-        Stop::Denied(overloaded(&match which {
-            BudgetExceeded::Tenant => {
-                let share = self.budget.share();
-                format!("what the edge reads of its tenant at this moment fills the tenant's share of {share} bytes")
-            }
-            BudgetExceeded::Global => {
-                format!("what the edge reads at this moment fills its {} bytes", self.budget.limit())
-            }
+        Stop::Denied(overloaded(match which {
+            BudgetExceeded::Tenant => Overload::TenantShare(self.budget.share()),
+            BudgetExceeded::Global => Overload::Budget(self.budget.limit()),
         }))
     }
 
@@ -136,7 +130,8 @@ impl<R: Deny> Admission<R> {
     /// sending: receiving the rest would take bandwidth and time from admitted calls.
     fn deny(&self, denial: Denial, tenant: Option<&Tenant<'_>>, started: Instant) -> Response<Body> {
         let subject = Subject { tenant: tenant.copied(), ..Subject::default() };
-        self.denials.deny(&subject, denial, self.control.load().mode_of(tenant), started.elapsed())
+        let verdict = Verdict::not_received(&self.control.load(), tenant, denial);
+        self.denials.deny(&subject, &verdict, started.elapsed())
     }
 }
 
@@ -188,8 +183,8 @@ where
             let stop = match timeout(within, AssertUnwindSafe(call).catch_unwind()).await {
                 Ok(Ok(Ok(response))) => return Ok(response),
                 Ok(Ok(Err(stop))) => stop,
-                Ok(Err(_)) => Stop::Denied(failed("it failed to decide")),
-                Err(_) => Stop::Denied(overloaded(&format!("the edge could not read it within {within:?}"))),
+                Ok(Err(_)) => Stop::Denied(failed(Failure::Decide)),
+                Err(_) => Stop::Denied(overloaded(Overload::TooSlow(within))),
             };
             Ok(match stop {
                 Stop::Denied(denial) => admission.deny(denial, tenant.as_ref(), started),

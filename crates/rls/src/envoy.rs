@@ -53,5 +53,5 @@ impl Authorization for CheckService {
 pub(crate) async fn preview_reason(pipeline: &Pipeline, request: CheckRequest) -> Result<Option<&'static str>, Status> {
     let explained =
         pipeline.explain(&push_from(request, None)).await.map_err(|why| Status::unavailable(why.as_str()))?;
-    Ok(explained.verdict.decision.denial().map(|denial| denial.reason().as_str()))
+    Ok(explained.verdict.denial().map(|denial| denial.reason().as_str()))
 }

@@ -1,6 +1,6 @@
 //! Charges of hits that the caller counted: the rate limit call, on the same buckets as a push.
 
-use enforce::{Decision, Level};
+use enforce::{Denial, Level};
 use limits::{Mode, Tenant};
 
 use crate::control::ControlState;
@@ -19,12 +19,12 @@ pub enum Hits {
 /// The decision on hits.
 #[derive(Clone, Debug)]
 pub struct HitsVerdict {
-    /// On all of them together.
-    pub decision: Decision,
-    /// Why they are allowed; meaningless for a denial.
-    pub allowed: AllowReason,
+    /// On all of them together: why they are allowed, or the denial.
+    pub decision: Result<AllowReason, Denial>,
     /// Whether a denial is sent or only counted.
     pub mode: Mode,
+    /// Whether the tenant has an override.
+    pub has_override: bool,
     /// The bucket after the charge; `None` where nothing was charged.
     pub level: Option<Level>,
 }
@@ -41,25 +41,26 @@ impl Pipeline {
         hits: Hits,
     ) -> Result<HitsVerdict, Undecided> {
         let of_tenant = control.for_tenant(tenant);
-        let mode = of_tenant.mode;
+        let (mode, has_override) = (of_tenant.mode, of_tenant.has_override());
         let applicable = match of_tenant.applicable() {
             Ok(applicable) => applicable,
             Err(Stop::Allowed(allowed)) => {
-                return Ok(HitsVerdict { decision: Decision::Allow, allowed, mode, level: None });
+                return Ok(HitsVerdict { decision: Ok(allowed), mode, has_override, level: None });
             }
             Err(Stop::Denied(_) | Stop::Undecided(_)) => return Err(Undecided::NoLimits),
         };
         let now = self.now();
-        let enforcer = &self.enforcer;
+        let (enforcer, owner) = (&self.enforcer, &applicable.owner());
         let (requests, items) = (applicable.request_limit(), applicable.ingestion_limit());
         let (decision, level) = match hits {
             Hits::Requests(count) => {
-                (enforcer.admit_requests(tenant, requests, count, now), enforcer.request_level(tenant, requests, now))
+                (enforcer.admit_requests(owner, requests, count, now), enforcer.request_level(owner, requests, now))
             }
             Hits::Items(count) => {
-                (enforcer.charge_items(tenant, items, count, now), enforcer.ingestion_level(tenant, items, now))
+                (enforcer.charge_items(owner, items, count, now), enforcer.ingestion_level(owner, items, now))
             }
         };
-        Ok(HitsVerdict { decision, allowed: AllowReason::WithinLimits, mode, level: Some(level) })
+        let decision = decision.into_result().map(|()| AllowReason::WithinLimits);
+        Ok(HitsVerdict { decision, mode, has_override, level: Some(level) })
     }
 }

@@ -3,6 +3,7 @@
 //! Envoy keeps a receipt of each charged push and sends it back if the push failed. The receipt says what to refund. Of what the client sends it
 //! holds only the tenant.
 
+use enforce::BucketOwner;
 use limits::Tenant;
 
 use crate::labels::label_enum;
@@ -46,8 +47,8 @@ impl RefundCause {
 pub struct Refund<'r> {
     /// Why it was refunded, or why not.
     pub cause: RefundCause,
-    /// The tenant and what it got; `None` if nothing.
-    pub given: Option<(Tenant<'r>, Charged)>,
+    /// Who got what; `None` if nothing.
+    pub given: Option<(BucketOwner<'r>, Charged)>,
 }
 
 impl Receipts {
@@ -108,30 +109,37 @@ impl Pipeline {
             Ok(charged) => charged,
             Err(cause) => return Refund { cause, given: None },
         };
-        let Some(given) = self.give_back(&tenant, charged, cause == RefundCause::MimirDenied) else {
+        let Some((owner, given)) = self.give_back(tenant, charged, cause == RefundCause::MimirDenied) else {
             return Refund { cause, given: None };
         };
         let cause = if given == charged { cause } else { RefundCause::RefundLimit };
-        Refund { cause, given: (given != Charged::default()).then_some((tenant, given)) }
+        Refund { cause, given: (given != Charged::default()).then_some((owner, given)) }
     }
 
-    /// How much was refunded: what Mimir denied is refunded within a limit. `None` where the tenant has no buckets any more.
-    fn give_back(&self, tenant: &Tenant<'_>, charged: Charged, mimir_denied: bool) -> Option<Charged> {
+    /// To whom how much was refunded: what Mimir denied is refunded within a limit. `None` where the tenant has no buckets any more.
+    fn give_back<'r>(
+        &self,
+        tenant: Tenant<'r>,
+        charged: Charged,
+        mimir_denied: bool,
+    ) -> Option<(BucketOwner<'r>, Charged)> {
         let control = self.control();
-        let Ok(applicable) = control.for_tenant(tenant).applicable() else { return None };
+        let Ok(applicable) = control.for_tenant(&tenant).applicable() else { return None };
+        let owner = BucketOwner { tenant, has_override: applicable.limits.has_override };
         let Charged { requests, items } = charged;
         let (of_requests, of_items) = (applicable.request_limit(), applicable.ingestion_limit());
         let (enforcer, now) = (&self.enforcer, self.now());
         if !mimir_denied {
-            enforcer.refund_requests(tenant, of_requests, requests, now);
-            enforcer.refund_items(tenant, of_items, items, now);
-            return Some(charged);
+            enforcer.refund_requests(&owner, of_requests, requests, now);
+            enforcer.refund_items(&owner, of_items, items, now);
+            return Some((owner, charged));
         }
         let given = |count: u64, given: bool| if given { count } else { 0 };
-        Some(Charged {
-            requests: given(requests, enforcer.refund_denied_requests(tenant, of_requests, requests, now)),
-            items: given(items, enforcer.refund_denied_items(tenant, of_items, items, now)),
-        })
+        let given = Charged {
+            requests: given(requests, enforcer.refund_denied_requests(&owner, of_requests, requests, now)),
+            items: given(items, enforcer.refund_denied_items(&owner, of_items, items, now)),
+        };
+        Some((owner, given))
     }
 }
 

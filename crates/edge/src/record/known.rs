@@ -4,11 +4,9 @@
 //! its own share. Memory is fixed: an allowed tenant is remembered by its hash, until another one has the same place.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::ArcSwapOption;
-use limits::Snapshot;
+use enforce::BucketOwner;
 
 /// Places for allowed tenants, 8 bytes each.
 const PLACES: usize = 1 << 16;
@@ -16,7 +14,7 @@ const PLACES: usize = 1 << 16;
 /// What is known of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TenantClass {
-    /// The limits document has an entry for it.
+    /// It has an override in the limits that decided its push.
     Overridden,
     /// One of its pushes was allowed.
     Allowed,
@@ -61,7 +59,6 @@ impl<T> PerClass<T> {
 
 /// The known tenants, for use by many threads at once.
 pub(super) struct KnownTenants {
-    limits: ArcSwapOption<Snapshot>,
     /// The hash of the last allowed tenant at each place; 0: none.
     allowed: Box<[AtomicU64]>,
     /// Seeded at random, or a client could find names with the places of others.
@@ -71,16 +68,11 @@ pub(super) struct KnownTenants {
 impl Default for KnownTenants {
     fn default() -> Self {
         let allowed = (0..PLACES).map(|_| AtomicU64::new(0)).collect();
-        Self { limits: ArcSwapOption::empty(), allowed, hasher: RandomState::new() }
+        Self { allowed, hasher: RandomState::new() }
     }
 }
 
 impl KnownTenants {
-    /// From now on, tenants with an entry in `limits` are [`TenantClass::Overridden`].
-    pub(super) fn put_limits(&self, limits: Arc<Snapshot>) {
-        self.limits.store(Some(limits));
-    }
-
     /// A push of this bare tenant was allowed.
     pub(super) fn allowed(&self, tenant: &str) {
         let (hash, place) = self.place(tenant);
@@ -90,13 +82,13 @@ impl KnownTenants {
         }
     }
 
-    /// The class of a bare tenant.
-    pub(super) fn class_of(&self, tenant: Option<&str>) -> TenantClass {
-        let Some(tenant) = tenant else { return TenantClass::Unknown };
-        if self.limits.load().as_ref().is_some_and(|limits| limits.entry(tenant).is_some()) {
+    /// The class of the tenant of a push.
+    pub(super) fn class_of(&self, owner: Option<&BucketOwner<'_>>) -> TenantClass {
+        let Some(BucketOwner { tenant, has_override }) = owner else { return TenantClass::Unknown };
+        if *has_override {
             return TenantClass::Overridden;
         }
-        let (hash, place) = self.place(tenant);
+        let (hash, place) = self.place(tenant.id());
         match place {
             Some(place) if place.load(Ordering::Relaxed) == hash => TenantClass::Allowed,
             _ => TenantClass::Unknown,
@@ -111,20 +103,25 @@ impl KnownTenants {
 
 #[cfg(test)]
 mod tests {
-    use limits::{LimitsState, SourceDocument, TenantLimits};
+    use limits::Tenant;
 
     use super::*;
+
+    fn owner(tenant: &str) -> BucketOwner<'_> {
+        BucketOwner { tenant: Tenant::parse(Some(tenant.as_bytes())).unwrap(), has_override: false }
+    }
 
     #[test]
     fn tenants_are_known_by_an_override_or_an_allowed_push() {
         let known = KnownTenants::default();
-        let classes = || [Some("named"), Some("pushed"), Some("invented"), None].map(|tenant| known.class_of(tenant));
-        assert_eq!(classes(), [TenantClass::Unknown; 4]);
-        let document = SourceDocument::new("r.yaml", "overrides: { named: {} }");
-        known.put_limits(LimitsState::new(TenantLimits::default(), false).apply(&[document]).snapshot.unwrap());
+        let classes = |has_override| {
+            let named = BucketOwner { has_override, ..owner("named") };
+            [Some(named), Some(owner("pushed")), Some(owner("invented")), None].map(|it| known.class_of(it.as_ref()))
+        };
+        assert_eq!(classes(false), [TenantClass::Unknown; 4]);
         known.allowed("pushed");
         let expected = [TenantClass::Overridden, TenantClass::Allowed, TenantClass::Unknown, TenantClass::Unknown];
-        assert_eq!(classes(), expected);
+        assert_eq!(classes(true), expected);
     }
 
     /// A tenant whose place was taken is known again after its next allowed push.
@@ -133,7 +130,7 @@ mod tests {
         let known = KnownTenants::default();
         (0..200_000).for_each(|name| known.allowed(&name.to_string()));
         known.allowed("back");
-        assert_eq!(known.class_of(Some("back")), TenantClass::Allowed);
+        assert_eq!(known.class_of(Some(&owner("back"))), TenantClass::Allowed);
         assert_eq!(known.allowed.len(), PLACES);
     }
 }

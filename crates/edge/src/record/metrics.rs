@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use enforce::{Decision, Denial, DenyReason};
+use enforce::{Denial, DenyReason};
 use limits::Mode;
 use prometheus::{
     Histogram, IntCounter, IntCounterVec, Registry, register_histogram_with_registry,
@@ -107,7 +107,7 @@ impl Metrics {
     }
 
     pub(super) fn check(&self, verdict: &Verdict, took: Duration) {
-        let decision = if verdict.decision == Decision::Allow { ALLOW } else { DENY };
+        let decision = if verdict.decision.is_ok() { ALLOW } else { DENY };
         self.check_duration.observe(took.as_secs_f64());
         if verdict.items_left_to_charge().is_some() {
             // The push is decided, and counted, by the rate limit call.

@@ -22,8 +22,8 @@ fn limit(per_second: f64, burst: i64) -> RateLimit {
 
 const UNLIMITED: RateLimit = RateLimit::of_one(Rate::Unlimited, Burst::Unlimited);
 
-fn tenant(header: &str) -> Tenant<'_> {
-    Tenant::parse(Some(header.as_bytes())).unwrap()
+fn tenant(header: &str) -> BucketOwner<'_> {
+    BucketOwner { tenant: Tenant::parse(Some(header.as_bytes())).unwrap(), has_override: false }
 }
 
 fn seconds(count: u64) -> MonotonicNanos {
@@ -320,19 +320,11 @@ fn lists_the_names_of_known_tenants() {
     );
 }
 
-/// Limits that name these tenants.
-fn naming(tenants: &[&str]) -> Arc<Snapshot> {
-    let text: String = tenants.iter().map(|tenant| format!("  {tenant}: {{}}\n")).collect();
-    let text = format!("overrides:\n{text}");
-    let documents = [limits::SourceDocument::new("r.yaml", &text)];
-    limits::LimitsState::new(limits::TenantLimits::default(), true).apply(&documents).snapshot.unwrap()
-}
-
 #[test]
 fn invented_names_fill_bounded_places_and_cost_no_tenant() {
     let enforcer = Enforcer::with_places(10);
     let ten = limit(0.01, 10);
-    enforcer.reserve_places_for(naming(&["named"]));
+    let overridden = |header| BucketOwner { has_override: true, ..tenant(header) };
     check(&enforcer.charge_items(&tenant("known"), ten, 6, START), None);
     for name in 0..SHARED * 3 {
         // Tenants that share a bucket may find it empty: either decision is right.
@@ -342,8 +334,8 @@ fn invented_names_fill_bounded_places_and_cost_no_tenant() {
     assert!(enforcer.shared.len() as u64 <= SHARED && enforcer.tenant_overflows() == SHARED * 3 - 9);
     check(&enforcer.charge_items(&tenant("known"), ten, 4, START), None);
     check(&enforcer.charge_items(&tenant("known"), ten, 1, START), Some(DenyReason::IngestionRate));
-    check(&enforcer.charge_items(&tenant("named"), ten, 10, START), None);
-    check(&enforcer.charge_items(&tenant("named:k=v"), ten, 10, START), None);
+    check(&enforcer.charge_items(&overridden("named"), ten, 10, START), None);
+    check(&enforcer.charge_items(&overridden("named:k=v"), ten, 10, START), None);
     assert_eq!((enforcer.tenants(), enforcer.places.load(Ordering::Relaxed)), (11, 12));
     // All of it is forgotten, and counted.
     let later = seconds(10_000);

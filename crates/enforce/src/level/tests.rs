@@ -2,7 +2,7 @@ use limits::{Burst, Rate, Tenant};
 use proptest::prelude::*;
 
 use super::*;
-use crate::Enforcer;
+use crate::{BucketOwner, Enforcer};
 
 const START: MonotonicNanos = MonotonicNanos::from_nanos(0);
 
@@ -10,8 +10,8 @@ fn limit(per_second: f64, burst: i64) -> RateLimit {
     RateLimit::of_one(Rate::PerSecond(per_second), Burst::Items(burst))
 }
 
-fn tenant(header: &str) -> Tenant<'_> {
-    Tenant::parse(Some(header.as_bytes())).unwrap()
+fn tenant(header: &str) -> BucketOwner<'_> {
+    BucketOwner { tenant: Tenant::parse(Some(header.as_bytes())).unwrap(), has_override: false }
 }
 
 #[test]

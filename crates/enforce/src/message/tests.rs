@@ -2,7 +2,7 @@
 
 use limits::{Burst, Rate, RateLimit, Tenant};
 
-use crate::{Decision, Denial, DenyReason, Enforcer, MonotonicNanos};
+use crate::{BucketOwner, Decision, Denial, DenyReason, Enforcer, MonotonicNanos};
 
 const CASES: &str = include_str!("../../../../tests/golden/cases.jsonl");
 const NOW: MonotonicNanos = MonotonicNanos::from_nanos(0);
@@ -32,10 +32,14 @@ fn limit(text: &str, rate: &str, burst: &str) -> RateLimit {
     RateLimit::of_one(Rate::PerSecond(number(text, rate).unwrap()), Burst::Items(number(text, burst).unwrap()))
 }
 
+fn team() -> BucketOwner<'static> {
+    BucketOwner { tenant: Tenant::parse(Some(b"team")).unwrap(), has_override: false }
+}
+
 /// Brings a new tenant to the refusal that the text is about.
 fn refuse(text: &str) -> Decision {
     let enforcer = Enforcer::new();
-    let tenant = Tenant::parse(Some(b"team")).unwrap();
+    let tenant = team();
     if text.contains("ingestion burst size limit") {
         let burst = Burst::Items(number(text, "set to ").unwrap());
         let items = number(text, "with ").unwrap();
@@ -78,7 +82,7 @@ fn words_every_recorded_refusal_as_mimir_does() {
 #[test]
 fn prints_an_unlimited_request_burst_as_zero() {
     let enforcer = Enforcer::new();
-    let tenant = Tenant::parse(Some(b"team")).unwrap();
+    let tenant = team();
     let rate = Rate::PerSecond(1_000_000.0);
     let first = enforcer.admit_request(&tenant, RateLimit::of_one(rate, Burst::Items(1)), NOW);
     assert_eq!(first, Decision::Allow);

@@ -154,6 +154,6 @@ fn the_name_scheme_is_that_of_the_limits_key() {
     };
     let (tenant, mut ingestion) = (entry(NameScheme::Legacy), entry(NameScheme::Utf8));
     ingestion.limits.max_label_name_length = 1;
-    let rules = Validation::of(&TenantView { tenant: &tenant, ingestion: Cow::Owned(ingestion) });
+    let rules = Validation::of(&TenantView { has_override: true, tenant: &tenant, ingestion: Cow::Owned(ingestion) });
     assert_eq!([&b"a.b"[..], b"a.bc"].map(|name| rules.is_label_name(name)), [true, false]);
 }

@@ -135,7 +135,7 @@ fn push_of(
 fn response(push: &Push, explanation: &Explanation) -> ExplainResponse {
     let verdict = &explanation.verdict;
     let tenant = tenant_of(&push.tenant).ok();
-    let denial = verdict.decision.denial();
+    let denial = verdict.denial();
     let PushCounts { series, samples, histograms, exemplars, metadata, .. } = verdict.counts;
     ExplainResponse {
         tenant: tenant.map(|tenant| tenant.id().to_owned()),

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use enforce::{Decision, Denial};
+use enforce::BucketOwner;
 use http::{HeaderMap, HeaderValue, Response};
 use http_body_util::{BodyExt, Full};
-use limits::Mode;
 use prost::Message;
 use tonic::body::Body;
 
@@ -17,7 +16,7 @@ use crate::envoy::{check_response, rate_limit_response};
 /// A service whose calls can be denied before they reach it.
 pub(crate) trait Deny {
     /// The answer to a call that is denied.
-    fn deny(&self, subject: &Subject<'_>, denial: Denial, mode: Mode, took: Duration) -> Response<Body>;
+    fn deny(&self, subject: &Subject<'_>, verdict: &Verdict, took: Duration) -> Response<Body>;
 }
 
 /// For Check: the denial goes to Envoy's client.
@@ -25,11 +24,9 @@ pub(crate) trait Deny {
 pub(crate) struct DenyCheck(pub Recorder);
 
 impl Deny for DenyCheck {
-    fn deny(&self, subject: &Subject<'_>, denial: Denial, mode: Mode, took: Duration) -> Response<Body> {
-        let mut verdict = Verdict::new(mode);
-        verdict.decision = Decision::Deny(denial);
-        self.0.check(subject, &verdict, took);
-        grpc(&check_response(&verdict, None, 0, rand::random()))
+    fn deny(&self, subject: &Subject<'_>, verdict: &Verdict, took: Duration) -> Response<Body> {
+        self.0.check(subject, verdict, took);
+        grpc(&check_response(verdict, None, 0, rand::random()))
     }
 }
 
@@ -38,9 +35,10 @@ impl Deny for DenyCheck {
 pub(crate) struct DenyRateLimit(pub Recorder);
 
 impl Deny for DenyRateLimit {
-    fn deny(&self, subject: &Subject<'_>, denial: Denial, mode: Mode, _took: Duration) -> Response<Body> {
-        self.0.rate_limit(subject.tenant.as_ref(), mode, 0, Err(&denial));
-        grpc(&rate_limit_response(Vec::new(), (mode == Mode::Enforce).then_some(&denial)))
+    fn deny(&self, subject: &Subject<'_>, verdict: &Verdict, _took: Duration) -> Response<Body> {
+        let owner = subject.tenant.map(|tenant| BucketOwner { tenant, has_override: verdict.has_override });
+        self.0.rate_limit(owner.as_ref(), verdict.mode, 0, verdict.decision.as_ref().copied());
+        grpc(&rate_limit_response(Vec::new(), verdict.denial_to_send()))
     }
 }
 

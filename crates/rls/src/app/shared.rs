@@ -48,13 +48,10 @@ impl Shared {
 
     /// Applies what the sources have loaded, and starts the tasks that apply their changes and that evict idle tenants.
     pub(super) async fn follow(&self, mut sources: ControlSources, mut writer: ControlWriter, stop: CancellationToken) {
-        let (metrics, readiness, pipeline) = (self.metrics.clone(), self.readiness.clone(), Arc::clone(&self.pipeline));
-        let recorder = self.recorder.clone();
+        let (metrics, readiness) = (self.metrics.clone(), self.readiness.clone());
         let limits_changed = move |loaded: &LoadedLimits| {
             metrics.set_limits(loaded);
-            if let Some(limits) = &loaded.limits {
-                pipeline.enforcer().reserve_places_for(Arc::clone(limits));
-                recorder.put_limits(Arc::clone(limits));
+            if loaded.limits.is_some() {
                 readiness.set_ready();
             }
         };

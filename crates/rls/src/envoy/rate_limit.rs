@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use edge::{AllowReason, Answer, Charged, Hits, HitsVerdict, Pipeline, Recorder, Undecided};
-use enforce::{Decision, Denial};
+use enforce::{BucketOwner, Denial};
 use limits::{Mode, Tenant};
 use proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
 use proto::envoy::service::ratelimit::v3::rate_limit_response::{Code, DescriptorStatus};
@@ -110,8 +110,8 @@ impl RateLimits {
     fn receipt(&self, answered: &Answered<'_>) -> Option<String> {
         let mut decided = answered.decided.values();
         match (decided.next(), decided.next()) {
-            (Some(Decided { tenant, charged, .. }), None) if !answered.denied => {
-                self.pipeline.receipt(tenant, *charged)
+            (Some(Decided { owner, charged, .. }), None) if !answered.denied => {
+                self.pipeline.receipt(&owner.tenant, *charged)
             }
             _ => None,
         }
@@ -128,19 +128,19 @@ struct Answered<'q> {
 
 /// The sum of all descriptors of a tenant.
 struct Decided<'q> {
-    tenant: Tenant<'q>,
+    owner: BucketOwner<'q>,
     mode: Mode,
-    allowed: AllowReason,
+    /// The first denial, or why the first hits are allowed.
+    decision: Result<AllowReason, Denial>,
     items: u64,
     charged: Charged,
-    /// The first denial.
-    denial: Option<Denial>,
 }
 
 impl<'q> Decided<'q> {
     fn new(tenant: Tenant<'q>, verdict: &HitsVerdict) -> Self {
-        let HitsVerdict { mode, allowed, .. } = *verdict;
-        Self { tenant, mode, allowed, items: 0, charged: Charged::default(), denial: None }
+        let HitsVerdict { mode, has_override, .. } = *verdict;
+        let owner = BucketOwner { tenant, has_override };
+        Self { owner, mode, decision: verdict.decision.clone(), items: 0, charged: Charged::default() }
     }
 
     fn add(&mut self, hits: Hits, verdict: HitsVerdict) {
@@ -148,19 +148,18 @@ impl<'q> Decided<'q> {
             self.items = self.items.saturating_add(items);
         }
         match (verdict.decision, hits) {
-            (Decision::Deny(denial), _) => {
-                self.denial.get_or_insert(denial);
-            }
-            (Decision::Allow, _) if verdict.level.is_none() => {}
-            (Decision::Allow, Hits::Requests(requests)) => {
+            (Err(denial), _) if self.decision.is_ok() => self.decision = Err(denial),
+            (Err(_), _) => {}
+            (Ok(_), _) if verdict.level.is_none() => {}
+            (Ok(_), Hits::Requests(requests)) => {
                 self.charged.requests = self.charged.requests.saturating_add(requests);
             }
-            (Decision::Allow, Hits::Items(items)) => self.charged.items = self.charged.items.saturating_add(items),
+            (Ok(_), Hits::Items(items)) => self.charged.items = self.charged.items.saturating_add(items),
         }
     }
 
     fn denied(&self) -> bool {
-        self.denial.is_some() && self.mode == Mode::Enforce
+        self.decision.is_err() && self.mode == Mode::Enforce
     }
 }
 
@@ -175,12 +174,12 @@ impl RateLimitService for RateLimits {
         let requests: Vec<DescriptorRequest<'_>> =
             request.descriptors.iter().map(|descriptor| descriptor_request(&request, descriptor)).collect();
         let answered = self.answer(&requests).map_err(|why| Status::unavailable(why.as_str()))?;
-        for Decided { tenant, mode, allowed, items, denial, .. } in answered.decided.values() {
-            self.recorder.rate_limit(Some(tenant), *mode, *items, denial.as_ref().map_or(Ok(*allowed), Err));
+        for Decided { owner, mode, decision, items, .. } in answered.decided.values() {
+            self.recorder.rate_limit(Some(owner), *mode, *items, decision.as_ref().copied());
         }
         let receipt = self.receipt(&answered);
         let denied = answered.decided.values().find(|decided| decided.denied());
-        let denial = denied.and_then(|decided| decided.denial.as_ref());
+        let denial = denied.and_then(|decided| decided.decision.as_ref().err());
         let mut response = rate_limit_response(answered.statuses, denial);
         response.dynamic_metadata = metadata(None, receipt);
         Ok(Response::new(response))

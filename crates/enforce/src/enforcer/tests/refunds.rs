@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn tokens(enforcer: &Enforcer, tenant: &Tenant<'_>, limit: RateLimit, now: MonotonicNanos) -> Option<f64> {
+fn tokens(enforcer: &Enforcer, tenant: &BucketOwner<'_>, limit: RateLimit, now: MonotonicNanos) -> Option<f64> {
     enforcer.ingestion_level(tenant, limit, now).tokens()
 }
 

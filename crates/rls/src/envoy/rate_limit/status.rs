@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use edge::{Hits, HitsVerdict};
-use enforce::{Decision, Level};
+use enforce::Level;
 use limits::{Mode, Rate};
 use proto::envoy::service::ratelimit::v3::rate_limit_response::rate_limit::Unit;
 use proto::envoy::service::ratelimit::v3::rate_limit_response::{Code, DescriptorStatus, RateLimit};
@@ -19,7 +19,7 @@ pub(super) fn status_of(charged: Option<(&HitsVerdict, Hits)>) -> DescriptorStat
     let mut status = DescriptorStatus { limit_remaining: u32::MAX, ..DescriptorStatus::default() };
     status.set_code(Code::Ok);
     let Some((verdict, hits)) = charged else { return status };
-    let denied = matches!((&verdict.decision, verdict.mode), (Decision::Deny(_), Mode::Enforce));
+    let denied = matches!((&verdict.decision, verdict.mode), (Err(_), Mode::Enforce));
     if denied {
         status.set_code(Code::OverLimit);
     }
@@ -53,7 +53,7 @@ fn limit_of(level: &Level, hits: Hits) -> Option<RateLimit> {
 #[cfg(test)]
 mod tests {
     use edge::AllowReason;
-    use enforce::{Enforcer, MonotonicNanos};
+    use enforce::{BucketOwner, Decision, Enforcer, MonotonicNanos};
     use limits::{Burst, Tenant};
 
     use super::*;
@@ -61,11 +61,12 @@ mod tests {
     fn status(per_second: f64, burst: i64, spent: u64, hits: u64) -> DescriptorStatus {
         let (enforcer, now) = (Enforcer::new(), MonotonicNanos::from_nanos(0));
         let limit = limits::RateLimit::of_one(Rate::PerSecond(per_second), Burst::Items(burst));
-        let tenant = Tenant::parse(Some(b"t")).unwrap();
-        assert_eq!(enforcer.charge_items(&tenant, limit, spent, now), Decision::Allow);
-        let decision = enforcer.charge_items(&tenant, limit, hits, now);
-        let level = Some(enforcer.ingestion_level(&tenant, limit, now));
-        let verdict = HitsVerdict { decision, allowed: AllowReason::WithinLimits, mode: Mode::Enforce, level };
+        let owner = BucketOwner { tenant: Tenant::parse(Some(b"t")).unwrap(), has_override: false };
+        assert_eq!(enforcer.charge_items(&owner, limit, spent, now), Decision::Allow);
+        let decision = enforcer.charge_items(&owner, limit, hits, now).into_result();
+        let level = Some(enforcer.ingestion_level(&owner, limit, now));
+        let decision = decision.map(|()| AllowReason::WithinLimits);
+        let verdict = HitsVerdict { decision, mode: Mode::Enforce, has_override: false, level };
         status_of(Some((&verdict, Hits::Items(hits))))
     }
 
