@@ -2,8 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::Parser;
@@ -18,13 +16,12 @@ use proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitSe
 use proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use remote_write::Protocol;
 use rls::{App, Args, Config};
-use runtime::{LogFormat, LogHandle, LogSettings, Logs, Shutdown};
+use runtime::Shutdown;
+use runtime::testing::logs;
+pub(crate) use runtime::testing::until;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
-
-/// How long a test waits for something that takes milliseconds when it works.
-const DEADLINE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Server {
     pub(crate) limits: PathBuf,
@@ -142,28 +139,6 @@ impl Server {
         let (status, body) = runtime::testing::get(format!("{}{path}", self.http)).await?;
         Ok((status, String::from_utf8(body.to_vec())?))
     }
-}
-
-/// The logs of this process, which all servers of the tests share.
-pub(crate) fn logs() -> LogHandle {
-    static LOGS: OnceLock<Logs> = OnceLock::new();
-    let settings =
-        LogSettings { filter: "warn".parse().unwrap_or_else(|error| unreachable!("{error}")), format: LogFormat::Text };
-    LOGS.get_or_init(|| runtime::init_logs(&settings).unwrap_or_else(|error| unreachable!("{error}"))).handle.clone()
-}
-
-/// Asks again until `found` says so.
-pub(crate) async fn until<F: Future<Output = anyhow::Result<bool>>>(
-    what: &str,
-    mut found: impl FnMut() -> F,
-) -> anyhow::Result<()> {
-    let deadline = Instant::now() + DEADLINE;
-    let mut ticks = tokio::time::interval(Duration::from_millis(20));
-    while !found().await? {
-        anyhow::ensure!(Instant::now() < deadline, "still waiting for: {what}");
-        ticks.tick().await;
-    }
-    Ok(())
 }
 
 pub(crate) fn question(headers: &[(&str, &str)], body: Vec<u8>) -> CheckRequest {
