@@ -1,4 +1,4 @@
-//! A server in this process on free ports, with a limits file of the test's, and the questions that Envoy asks.
+//! A server in this process on free ports, with a limits file of the test's, and the requests that Envoy sends.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -89,7 +89,7 @@ impl Server {
 
     /// Asks as Envoy does with `encode_raw_headers`.
     pub(crate) async fn ask(&self, headers: &[(&str, &str)], body: Vec<u8>) -> Result<CheckResponse, tonic::Status> {
-        self.check(question(headers, body)).await
+        self.check(check_request(headers, body)).await
     }
 
     pub(crate) async fn check(&self, request: CheckRequest) -> Result<CheckResponse, tonic::Status> {
@@ -141,7 +141,7 @@ impl Server {
     }
 }
 
-pub(crate) fn question(headers: &[(&str, &str)], body: Vec<u8>) -> CheckRequest {
+pub(crate) fn check_request(headers: &[(&str, &str)], body: Vec<u8>) -> CheckRequest {
     let line = |(key, value): &(&str, &str)| HeaderValue {
         key: (*key).to_owned(),
         value: Bytes::new(),
