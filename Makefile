@@ -61,7 +61,7 @@ doc: ## build the documentation; a warning is an error
 check-layers: ## prove that pure crates are pure and use each other as the table says
 	tests/tools/check-layers
 
-check-sizes: ## check that no source file has more than 400 lines
+check-sizes: ## check that no source file has more than 400 lines, and no doc comment lines of more than 160 characters
 	tests/tools/check-sizes
 
 check-names: ## check that no test has a name of more than ten words
@@ -122,7 +122,7 @@ bench-neighbours: ## print what a tenant sees of its pushes while another one's 
 	cargo build --release --bins --locked
 	cargo bench --package e2e --bench neighbours --locked
 
-bench-cost: ## print the CPU time of the edge for a push beside Mimir's for the same one
+bench-cost: ## compare the CPU time that a push takes in the edge and in Mimir
 	$(TOOLS) $(DRIVEN)
 	cargo build --release --bins --locked
 	cargo bench --package e2e --bench cost --locked

@@ -179,7 +179,12 @@ fn feed() {
         received_at: 1,
         elected_at: 1,
     };
-    let elected = Update::Elected(ElectedPart { asked_at: 5, age_millis: Some(7), last: true, elected: vec![replica] });
+    let elected = Update::Elected(ElectedPart {
+        requested_at_unix_millis: 5,
+        age_millis: Some(7),
+        last: true,
+        elected: vec![replica],
+    });
     let problem =
         Problem { document: "runtime.yaml".into(), line: Some(3), message: "is wrong".into(), ..Problem::default() };
     let problems = Update::Problems(ProblemList { problems: vec![problem] });

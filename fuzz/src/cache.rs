@@ -1,6 +1,6 @@
 //! Any bytes as a limits cache, as they are and after a title with a valid checksum.
 //!
-//! Checks: limits that are read, written and read again stay the same; a text with one flipped bit is refused; a refused text
+//! Checks: limits that are read, written and read again stay the same; a text with one flipped bit is rejected; a rejected text
 //! leaves no limits; and the file has the limits of its text.
 //!
 //! The first byte of an input chooses the bit that is flipped. The others are the file.
@@ -30,8 +30,8 @@ pub fn restore(input: &[u8]) {
         if let Some(byte) = changed.get_mut(at) {
             *byte ^= 1 << (place % 7);
         }
-        let refused = String::from_utf8(changed).map_or(true, |text| state().restore(&text).is_err());
-        assert!(refused, "a flipped bit in byte {at} is not noticed");
+        let rejected = String::from_utf8(changed).map_or(true, |text| state().restore(&text).is_err());
+        assert!(rejected, "a flipped bit in byte {at} is not noticed");
     }
 }
 
@@ -43,7 +43,7 @@ fn state() -> LimitsState {
 fn read(text: &str) -> Option<Arc<Snapshot>> {
     let mut state = state();
     let Ok(snapshot) = state.restore(text) else {
-        assert!(state.current().is_none(), "a text that is refused leaves limits");
+        assert!(state.current().is_none(), "a text that is rejected leaves limits");
         return None;
     };
     let written = render_cache(&snapshot).expect("an input is small");

@@ -33,7 +33,7 @@ pub fn read(protocol: Protocol, input: &[u8]) {
     let first = treatment::read(protocol, &body, (LIMITS, &limits), NOW, &mut scratch);
     let expected = expected(protocol, &body, &limits);
     let plain = || snap::raw::Decoder::new().decompress_vec(&body).unwrap_or_default();
-    // prost refuses some ends of groups that Mimir accepts: such a push is only read.
+    // prost rejects some ends of groups that Mimir accepts: such a push is only read.
     if first.is_err() || expected.is_some() || !reference::mixes_groups_up(protocol, &plain(), &limits) {
         let is_as_expected = match (&first, &expected) {
             (Ok(actual), Some(expected)) => expected.agree(actual),

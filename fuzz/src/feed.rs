@@ -1,6 +1,6 @@
 //! Any messages of the feed of limits, as from a server.
 //!
-//! Checks: a refused message changes nothing; accepted limits have the server's checksum; a state that gets the same update directly
+//! Checks: a rejected message changes nothing; accepted limits have the server's checksum; a state that gets the same update directly
 //! has the same limits; and the entries of the limits reproduce them.
 //!
 //! The first byte of an input chooses whether the checksums of changes of one part are corrected (bit 0); they are hard to guess.
@@ -53,7 +53,7 @@ async fn take_message(
     let taken = client.take(message).await;
     let after = client.limits();
     let changed = before.as_ref().map(Arc::as_ptr) != after.as_ref().map(Arc::as_ptr);
-    assert!(taken.is_ok() || !changed, "a refused message changed the limits");
+    assert!(taken.is_ok() || !changed, "a rejected message changed the limits");
     let Some(limits) = after.filter(|_| changed) else { return };
     *mirror = direct.unwrap_or_else(|| from_entries(&limits));
     let sum = mirror.current().map(|limits| limits.content_sum());

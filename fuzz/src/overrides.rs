@@ -1,6 +1,6 @@
 //! Any set of documents, applied as from a source.
 //!
-//! Checks: applying them again changes nothing and finds the same problems; refused documents change nothing; a check predicts
+//! Checks: applying them again changes nothing and finds the same problems; rejected documents change nothing; a check predicts
 //! the result; and a snapshot, written as a cache or as an update of the feed, gives the same limits again.
 //!
 //! An input is a byte of choices and NUL-separated documents, each with its name on the first line.
@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use limits::{
-    Defaults, EntryUpdate, LimitsState, MAX_PROBLEMS, MimirVersion, Severity, Snapshot, SourceDocument, TenantLimits, Update, check,
-    render_cache,
+    Defaults, EntryUpdate, LimitsState, MAX_PROBLEMS, MimirVersion, Severity, Snapshot, SourceDocument, TenantLimits,
+    Update, check, render_cache,
 };
 
 const BEFORE: &str = "overrides: { team: { ingestion_rate: 5 }, other: { request_rate: 3 } }";
@@ -38,9 +38,9 @@ fn from_nothing(documents: &[SourceDocument<'_>], allow_empty: bool) {
     let first = state.apply(documents);
     assert_eq!(first.accepted, first.snapshot.is_some());
     let checked = check(&Defaults::default(), &MimirVersion::default(), documents);
-    let refused = checked.problems.iter().any(|problem| problem.severity == Severity::Rejected);
+    let rejected = checked.problems.iter().any(|problem| problem.severity == Severity::Rejected);
     // Beyond the cap, the rejecting problem may not be listed.
-    assert!(refused != first.accepted || checked.problems.len() >= MAX_PROBLEMS, "a check decides otherwise");
+    assert!(rejected != first.accepted || checked.problems.len() >= MAX_PROBLEMS, "a check decides otherwise");
     let again = state.apply(documents);
     assert_eq!((again.changed, again.accepted), (false, first.accepted));
     assert_eq!(again.problems, first.problems);
@@ -56,7 +56,7 @@ fn over_others(documents: &[SourceDocument<'_>], allow_empty: bool) {
     let applied = state.apply(documents);
     let after = applied.snapshot.expect("good limits are never taken away");
     if !applied.accepted {
-        assert!(Arc::ptr_eq(&before, &after), "refused documents changed the limits");
+        assert!(Arc::ptr_eq(&before, &after), "rejected documents changed the limits");
     }
     assert_eq!(applied.changed, !Arc::ptr_eq(&before, &after));
     let again = state.apply(documents);

@@ -131,7 +131,7 @@ impl Reader<'_> {
     }
 }
 
-/// Both read, with the same counts as sent, or both refused.
+/// Both read, with the same counts as sent, or both rejected.
 fn compare(plain: &Result<PushCounts, BodyError>, ruled: &Result<PushCounts, BodyError>) {
     match (plain, ruled) {
         (Ok(plain), Ok(ruled)) => {

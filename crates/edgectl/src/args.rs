@@ -24,7 +24,7 @@ Long flags may be written with one dash too: -url=X is --url=X.
 Exit codes:
   0   no problem / at least one push got an answer
   1   problems found / no push got an answer
-  2   a document is refused whole
+  2   a document is rejected
   64  bad usage
   66  a file or a page of Mimir can't be read";
 
@@ -34,7 +34,7 @@ start, however long answers take. A late push is sent as soon as a worker is fre
 end is not sent and reported as unsent. Each worker has one keep-alive connection and series of its \
 own. Redirects are not followed.
 
-A push is accepted if the answer is 2xx, refused for any other answer, and unanswered without one. `elapsed_seconds` is \
+A push is accepted if the answer is 2xx, denied for any other answer, and unanswered without one. `elapsed_seconds` is \
 the time from the start of the first push to the end of the last answer. So a tenant with a limit in samples per second \
 and a burst, whose bucket is full at the start and whose load always exceeds the limit, has `samples_accepted` of \
 limit x elapsed_seconds + burst, give or take one push.
@@ -66,7 +66,7 @@ pub(crate) enum Command {
     LoadRemoteWrite(Box<LoadArgs>),
 }
 
-/// Send remote-write pushes at a rate, and report what was accepted, refused and how fast
+/// Send remote-write pushes at a rate, and report what was accepted, denied and how fast
 #[derive(Debug, Args)]
 #[command(after_help = LOAD_HELP)]
 pub(crate) struct LoadArgs {

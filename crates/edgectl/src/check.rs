@@ -95,7 +95,7 @@ async fn defaults(
             let verdict = Verdict::new(name, Outcome::Defaults, known.problems.clone());
             (Some(known), Some(verdict))
         }
-        Err(DefaultLimitsError::Refused(problems)) => {
+        Err(DefaultLimitsError::Rejected(problems)) => {
             let name = problems.first().map_or(name, |problem| problem.document.clone());
             (None, Some(Verdict::new(name, Outcome::DefaultsRejected, problems)))
         }
@@ -118,7 +118,7 @@ fn check_merged(paths: &[std::path::PathBuf], defaults: &DefaultLimits, version:
     }
     let documents: Vec<_> = names.iter().zip(&texts).map(|(name, bytes)| SourceDocument::new(name, bytes)).collect();
     let checked = limits::check(&defaults.defaults, version, &documents);
-    let outcome = match checked.refused {
+    let outcome = match checked.rejected {
         true => Outcome::Rejected,
         false => Outcome::Accepted { tenants: checked.tenants, limits: checked.limits },
     };

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 /// There are problems, or no push got an answer.
 pub(crate) const PROBLEMS: u8 = 1;
-/// A document is refused whole.
+/// A document is rejected.
 pub(crate) const REJECTED: u8 = 2;
 /// Bad usage (`EX_USAGE` of sysexits.h).
 pub(crate) const USAGE: u8 = 64;

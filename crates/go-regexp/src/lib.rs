@@ -1,6 +1,6 @@
 //! Go's regular expressions (RE2 syntax), anchored as Prometheus anchors them, on the `regex` crate.
 //!
-//! [`Pattern::compile`] accepts and refuses the expressions that Go does; [`Template`] expands a match as Go's
+//! [`Pattern::compile`] accepts and rejects the expressions that Go does; [`Template`] expands a match as Go's
 //! `Regexp.Expand` does. The searched value may be any bytes: [`decode_utf8`] decodes them as Go does.
 //!
 //! Invariants:

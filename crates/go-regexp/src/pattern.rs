@@ -62,7 +62,7 @@ pub enum PatternError {
     TooLarge,
 }
 
-/// Why Go refuses an expression, with our message and Go's.
+/// Why Go rejects an expression, with our message and Go's.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{error}")]
 pub struct SyntaxError {
@@ -133,7 +133,7 @@ impl Pattern {
     /// The expression between `^(?s:` and `)$`, which it may break out of (`a)|(b`), as in Prometheus.
     ///
     /// # Errors
-    /// Why Go refuses it, or that it is too large for the edge, which says nothing about Go.
+    /// Why Go rejects it, or that it is too large for the edge, which says nothing about Go.
     pub fn compile(expression: &str) -> Result<Self, PatternError> {
         if expression == "(.*)" {
             return Ok(Pattern { regex: None, names: Vec::new(), branches: 0 });
@@ -169,7 +169,7 @@ impl Pattern {
     /// Whether Go accepts the expression without anchors around it. Compiles nothing, in linear time.
     ///
     /// # Errors
-    /// Why Go refuses it, or [`PatternError::TooLarge`], which says nothing about Go.
+    /// Why Go rejects it, or [`PatternError::TooLarge`], which says nothing about Go.
     pub fn check(expression: &str) -> Result<(), SyntaxError> {
         if expression.len() > MAX_EXPRESSION_BYTES {
             return Err(SyntaxError { error: PatternError::TooLarge, go: String::new() });

@@ -29,7 +29,7 @@ impl AliasRatio {
         }
         let ratio = self.alias_count as f64 / self.decode_count as f64;
         if self.alias_count > 100 && self.decode_count > 1000 && ratio > allowed_alias_ratio(self.decode_count) {
-            let message = "consists mostly of aliases, which Mimir refuses: write some of them out";
+            let message = "consists mostly of aliases, which Mimir rejects: write some of them out";
             return Err(Error::new(ErrorKind::Alias, line, message, "document contains excessive aliasing"));
         }
         Ok(())

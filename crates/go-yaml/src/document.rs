@@ -47,7 +47,7 @@ impl Document {
             .map_err(|error| if is_compressed { error } else { with_gzip_hint(error, bytes) })?;
         let graph = parse_without_panic(&text)?;
         if is_compressed && graph.root.is_none() {
-            let message = "is compressed and empty, which Mimir refuses: leave it out, or write null".to_owned();
+            let message = "is compressed and empty, which Mimir rejects: leave it out, or write null".to_owned();
             let go = "uncompress/unmarshal gzipped file: EOF".to_owned();
             return Err(Error { go, ..Error::new(ErrorKind::Syntax, 0, message, "") });
         }

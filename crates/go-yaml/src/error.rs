@@ -1,4 +1,4 @@
-//! Why Go refuses a document.
+//! Why Go rejects a document.
 
 use std::fmt;
 

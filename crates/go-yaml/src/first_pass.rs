@@ -1,5 +1,5 @@
 //! The first pass: decodes a document into Go's `map[string]interface{}`, as yaml.v3's `decode.go` does. Resolves merges,
-//! aliases and tags, and refuses duplicate keys.
+//! aliases and tags, and rejects duplicate keys.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;

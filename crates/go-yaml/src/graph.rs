@@ -160,7 +160,7 @@ fn with_final_break(text: &str) -> (Cow<'_, str>, bool) {
     (Cow::Owned(format!("{text}\n")), false)
 }
 
-/// The line of a second document. Go has scanned its first token by then, and refuses an invalid one.
+/// The line of a second document. Go has scanned its first token by then, and rejects an invalid one.
 fn second_document(parser: &mut Parser<&mut &[u8]>) -> Result<Option<u64>, ParseError> {
     let mut found = None;
     for _ in 0..2 {
@@ -195,7 +195,7 @@ struct OpenCollection {
 }
 
 impl Builder<'_> {
-    /// Refuses `\/`, which libyaml-safer accepts, as JSON does, and Go does not.
+    /// Rejects `\/`, which libyaml-safer accepts, as JSON does, and Go does not.
     fn check_escapes(&self, from: Mark, to: Mark) -> Result<(), Error> {
         let at = |mark: Mark| usize::try_from(mark.index).unwrap_or(usize::MAX);
         let written = self.text.get(at(from)..at(to)).unwrap_or_default();

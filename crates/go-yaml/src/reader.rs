@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_refused_with_its_line() {
+    fn what_is_no_text_is_rejected_with_its_line() {
         for (bytes, line, go) in [
             (b"a: 1\n\xff".as_slice(), 2, "yaml: invalid leading UTF-8 octet"),
             (b"a: \xc3(", 1, "yaml: invalid trailing UTF-8 octet"),

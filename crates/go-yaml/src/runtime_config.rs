@@ -20,7 +20,7 @@ impl RuntimeConfig {
     /// Decodes a document and merges it over those before it; [`crate::Position::source`] is its index.
     ///
     /// # Errors
-    /// Mimir refuses it. The error's `go` begins as Mimir's error does.
+    /// Mimir rejects it. The error's `go` begins as Mimir's error does.
     pub fn add(&mut self, document: &Document) -> Result<(), Error> {
         let map = document.first_pass(self.count).map_err(|error| unmarshal_error(document.name(), error))?;
         self.count += 1;

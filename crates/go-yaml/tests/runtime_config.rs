@@ -1,4 +1,4 @@
-//! Documents from bytes to the tree that Mimir's second pass sees, with Mimir's own words where it refuses them
+//! Documents from bytes to the tree that Mimir's second pass sees, with Mimir's own words where it rejects them
 //! earlier.
 
 #![expect(clippy::expect_used, reason = "a test may panic")]
@@ -55,7 +55,7 @@ fn gives(text: &str, tree: &str) {
 }
 
 #[track_caller]
-fn refused(text: &str, go: &str) {
+fn rejected(text: &str, go: &str) {
     let go = format!("unmarshal \"x.yaml\": yaml: {go}");
     assert_eq!(read(&[("x.yaml", text.as_bytes())]), Err(go), "{text}");
 }
@@ -116,37 +116,37 @@ fn merges_are_gos() {
     gives("a: &a {x: 1}\nb: {<<: [*a, {x: 2, z: 3}], z: ~}", "{a@1:{x@2:1 } b@3:{x@4:1 z@5:null } }");
     gives("a: {\"<<\": {x: 1}, y: 2}", "{a@1:{y@4:2 x@3:1 } }");
     gives("a: {!!merge <<: {x: 1}}", "{a@1:{x@2:1 } }");
-    refused("a: {<<: null}", "map merge requires map or sequence of maps as the value");
-    refused("a: &a [{}]\nb: {<<: *a}", "map merge requires map or sequence of maps as the value");
-    refused("a: {<<: {}, <<: {}}", "unmarshal errors:\n  line 1: mapping key \"<<\" already defined at line 1");
+    rejected("a: {<<: null}", "map merge requires map or sequence of maps as the value");
+    rejected("a: &a [{}]\nb: {<<: *a}", "map merge requires map or sequence of maps as the value");
+    rejected("a: {<<: {}, <<: {}}", "unmarshal errors:\n  line 1: mapping key \"<<\" already defined at line 1");
 }
 
 #[test]
 fn duplicates_are_found_by_their_characters() {
-    refused("a: {b: 1, \"b\": 2}", "unmarshal errors:\n  line 1: mapping key \"b\" already defined at line 1");
-    refused("a: 1\na: 2", "unmarshal errors:\n  line 2: mapping key \"a\" already defined at line 1");
+    rejected("a: {b: 1, \"b\": 2}", "unmarshal errors:\n  line 1: mapping key \"b\" already defined at line 1");
+    rejected("a: 1\na: 2", "unmarshal errors:\n  line 2: mapping key \"a\" already defined at line 1");
     gives("a: {? &k x : 1, ? *k : 2}", "{a@1:{x@2:2 } }");
     gives("a: {1e3: 1, 1000: 2}", "{a@1:{1000@2:2 1000@3:1 } }");
 }
 
 #[test]
-fn what_is_no_yaml_is_refused_in_gos_words() {
-    refused("a: [1", "line 1: did not find expected ',' or ']'");
-    refused("a:\n\tb: 1", "line 2: found character that cannot start any token");
-    refused("%YAML 1.2\n---\na: 1", "found incompatible YAML document");
-    refused("a: *b", "unknown anchor 'b' referenced");
-    refused("a: &o {b: *o}", "anchor 'o' value contains itself");
-    refused("a: {? [b] : 1}", "invalid map key: []interface {}{\"b\"}");
-    refused("a: !!int 5.0", "cannot decode !!float `5.0` as a !!int");
-    refused("- a", "unmarshal errors:\n  line 1: cannot unmarshal !!seq into map[string]interface {}");
-    refused("a\u{7f}", "control characters are not allowed");
+fn what_is_no_yaml_is_rejected_in_gos_words() {
+    rejected("a: [1", "line 1: did not find expected ',' or ']'");
+    rejected("a:\n\tb: 1", "line 2: found character that cannot start any token");
+    rejected("%YAML 1.2\n---\na: 1", "found incompatible YAML document");
+    rejected("a: *b", "unknown anchor 'b' referenced");
+    rejected("a: &o {b: *o}", "anchor 'o' value contains itself");
+    rejected("a: {? [b] : 1}", "invalid map key: []interface {}{\"b\"}");
+    rejected("a: !!int 5.0", "cannot decode !!float `5.0` as a !!int");
+    rejected("- a", "unmarshal errors:\n  line 1: cannot unmarshal !!seq into map[string]interface {}");
+    rejected("a\u{7f}", "control characters are not allowed");
     for text in ["", "~", "# nothing", "---\n---\na: [1"] {
         gives(text, "nothing");
     }
     gives("a: 1\n---\nb: [", "{a@1:1 }");
-    refused("a: \"\\/\"", "found unknown escape character");
+    rejected("a: \"\\/\"", "found unknown escape character");
     gives("a: \"\\\\/\"", "{a@1:\"\\\\/\" }");
-    refused("a: 1\n--- @", "line 2: found character that cannot start any token");
+    rejected("a: 1\n--- @", "line 2: found character that cannot start any token");
     gives("{\"a\": 1}#x", "{a@1:1 }");
 }
 
@@ -156,12 +156,15 @@ fn lines_are_those_of_the_document_that_go_writes() {
         "b: [1, [2, 3], {x: 1, y: 2}, []]\na: \"x\\ny\"\nc: {}",
         "{a@1:\"x\\ny\" b@4:[1 [2 3 ] {x@8:1 y@9:2 } [] ] c@11:{} }",
     );
-    refused_later("a: 1\n\"\\t\\nb\": 2", "yaml: line 1: found a tab character where an indentation space is expected");
-    refused_later("a: \"\\tx\\ny\"", "yaml: line 1: found a tab character where an indentation space is expected");
+    rejected_later(
+        "a: 1\n\"\\t\\nb\": 2",
+        "yaml: line 1: found a tab character where an indentation space is expected",
+    );
+    rejected_later("a: \"\\tx\\ny\"", "yaml: line 1: found a tab character where an indentation space is expected");
 }
 
 #[track_caller]
-fn refused_later(text: &str, go: &str) {
+fn rejected_later(text: &str, go: &str) {
     assert_eq!(read(&[("x.yaml", text.as_bytes())]), Err(go.to_owned()), "{text}");
 }
 
@@ -190,16 +193,16 @@ fn what_only_gos_scanner_takes_is_taken() {
     gives("a: \"b\\'c\\\\\\'\"", "{a@1:\"b'c\\\\'\" }");
     gives("? a\n:\t# c\n  b: 1", "{a@1:{b@2:1 } }");
     gives("?\t# c\n  a\n: \t #\n  b: 1", "{a@1:{b@2:1 } }");
-    refused("? a\n:\t\n  b: 1", "line 2: found character that cannot start any token");
-    refused("a: \"\\q\\'\"", "found unknown escape character");
-    refused("a:\n-\t# c\n  b", "line 2: found character that cannot start any token");
-    refused("? a\n:\tb", "line 2: found character that cannot start any token");
+    rejected("? a\n:\t\n  b: 1", "line 2: found character that cannot start any token");
+    rejected("a: \"\\q\\'\"", "found unknown escape character");
+    rejected("a:\n-\t# c\n  b", "line 2: found character that cannot start any token");
+    rejected("? a\n:\tb", "line 2: found character that cannot start any token");
 }
 
 #[test]
 fn a_question_mark_within_brackets_marks_a_key() {
     for text in ["a: {b: (foo)?bar}", "a: [http://x?y=1]", "a: {b?: c}"] {
-        refused(text, "line 1: did not find expected ',' or ']'");
+        rejected(text, "line 1: did not find expected ',' or ']'");
     }
     gives("a: x?y", "{a@1:\"x?y\" }");
     gives("a: {b: \"x?y\"}", "{a@1:{b@2:\"x?y\" } }");
@@ -279,10 +282,10 @@ fn no_short_text_panics() {
 }
 
 #[test]
-fn an_alias_bomb_is_refused() {
+fn an_alias_bomb_is_rejected() {
     let mut text = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
     for (name, of) in ('b'..='i').zip('a'..) {
         writeln!(text, "{name}: &{name} [*{of},*{of},*{of},*{of},*{of},*{of},*{of},*{of},*{of}]").expect("a text");
     }
-    refused(&text, "document contains excessive aliasing");
+    rejected(&text, "document contains excessive aliasing");
 }

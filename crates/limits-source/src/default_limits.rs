@@ -86,7 +86,7 @@ pub enum DefaultLimitsError {
     },
     /// The content is rejected; each problem says where and why.
     #[error("default limits: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Refused(Vec<Problem>),
+    Rejected(Vec<Problem>),
     /// The URL is invalid.
     #[error("--default-limits-url: {0}")]
     Url(#[from] UrlError),
@@ -113,7 +113,8 @@ impl DefaultLimitsOptions {
         file.into_iter().chain(arguments.map(|path| (FLAGS, Path::new(path)))).collect()
     }
 
-    /// Reads file and flags. `version` determines the fields that the file may have. `read` returns the bytes of the file of `--default-limits`, and its name in problems.
+    /// Reads file and flags. `version` determines the fields that the file may have. `read` returns the bytes of the file of
+    /// `--default-limits`, and its name in problems.
     ///
     /// # Errors
     /// A file cannot be read, Mimir would reject its content, or the options exclude each other.
@@ -203,9 +204,9 @@ fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, DefaultLimitsError> 
 }
 
 fn read_flags(text: &str) -> Result<LimitFlags, DefaultLimitsError> {
-    let refused = |messages: Vec<String>| {
+    let rejected = |messages: Vec<String>| {
         let problem = |message| Problem::of_document(Code::BadValue, FLAGS, Severity::Rejected, message);
-        DefaultLimitsError::Refused(messages.into_iter().map(problem).collect())
+        DefaultLimitsError::Rejected(messages.into_iter().map(problem).collect())
     };
     let from_file = match text.strip_prefix('@') {
         Some(path) => Some(String::from_utf8(read(FLAGS, Path::new(path))?)),
@@ -213,17 +214,17 @@ fn read_flags(text: &str) -> Result<LimitFlags, DefaultLimitsError> {
     };
     let text = match &from_file {
         Some(Ok(text)) => text,
-        Some(Err(_)) => return Err(refused(vec!["the file is not UTF-8: save it as UTF-8".to_owned()])),
+        Some(Err(_)) => return Err(rejected(vec!["the file is not UTF-8: save it as UTF-8".to_owned()])),
         None => text,
     };
-    LimitFlags::parse(text).map_err(refused)
+    LimitFlags::parse(text).map_err(rejected)
 }
 
 fn expand_environment(name: &str, bytes: &[u8]) -> Result<Vec<u8>, DefaultLimitsError> {
     let variable = |name: &[u8]| std::env::var_os(std::ffi::OsStr::from_bytes(name)).map(OsStringExt::into_vec);
     expand::expand(bytes, variable, usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX)).ok_or_else(|| {
         let message = format!("has more than {MAX_FILE_BYTES} bytes with its environment variables replaced");
-        DefaultLimitsError::Refused(vec![Problem::of_document(Code::TooLarge, name, Severity::Rejected, message)])
+        DefaultLimitsError::Rejected(vec![Problem::of_document(Code::TooLarge, name, Severity::Rejected, message)])
     })
 }
 
@@ -239,11 +240,11 @@ fn parse(
     below: Defaults,
     version: &MimirVersion,
 ) -> Result<DefaultLimits, DefaultLimitsError> {
-    let refused = DefaultLimitsError::Refused;
-    let store_after = query_store_after::of_document(name, bytes).map_err(refused)?;
+    let rejected = DefaultLimitsError::Rejected;
+    let store_after = query_store_after::of_document(name, bytes).map_err(rejected)?;
     let below = Defaults { query_store_after: store_after.unwrap_or(below.query_store_after), ..below };
     let read = limits::parse_defaults(&SourceDocument::new(name, bytes), below, version);
-    read.map(|(defaults, problems)| DefaultLimits { defaults, problems }).map_err(refused)
+    read.map(|(defaults, problems)| DefaultLimits { defaults, problems }).map_err(rejected)
 }
 
 /// Applies the flags over the file, as a YAML block of their fields.
@@ -258,7 +259,7 @@ fn over(below: Defaults, flags: &LimitFlags) -> Result<Defaults, DefaultLimitsEr
     let below = Defaults { query_store_after: store_after, ..below };
     match limits::parse_defaults(&SourceDocument::new(FLAGS, &block), below, &any_version()) {
         Ok((laid, _)) => Ok(laid),
-        Err(problems) => Err(DefaultLimitsError::Refused(of_flags(problems))),
+        Err(problems) => Err(DefaultLimitsError::Rejected(of_flags(problems))),
     }
 }
 
@@ -266,7 +267,7 @@ fn over(below: Defaults, flags: &LimitFlags) -> Result<Defaults, DefaultLimitsEr
 fn of_flag(problem: Problem, flags: &LimitFlags) -> Problem {
     let flag = problem.field.as_deref().and_then(|field| flags.flag_of(field));
     let message = flag.map_or_else(|| problem.message.clone(), |flag| format!("-{flag}: {}", problem.message));
-    let message = message.replace("; the whole document is refused", "");
+    let message = message.replace("; the whole document is rejected", "");
     Problem { message, line: None, ..problem }
 }
 

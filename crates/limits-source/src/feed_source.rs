@@ -157,19 +157,25 @@ impl FeedPublisher {
 
     /// Publishes a list of elected replicas. The first one of a stream may be known already, or older than one from another server.
     fn publish_elected(&self, list: ElectedList, is_first: bool) {
-        let ElectedList { asked_at, age, elected } = list;
+        let ElectedList { requested_at_unix_millis, age, elected } = list;
         // The clocks of two machines differ, so they only count if the server does not send the age of its list.
-        let age = age.unwrap_or_else(|| since(asked_at));
-        let asked = Instant::now().checked_sub(age);
+        let age = age.unwrap_or_else(|| since(requested_at_unix_millis));
+        let requested_at = Instant::now().checked_sub(age);
         let is_known = {
             let published = self.elected.borrow();
-            published.elected.is_some() && (published.asked_at == asked_at || published.asked >= asked)
+            published.elected.is_some()
+                && (published.requested_at_unix_millis == requested_at_unix_millis
+                    || published.requested_at >= requested_at)
         };
         if is_first && is_known {
             return;
         }
         self.elected_freshness.confirm_as_of(age);
-        self.elected.send_replace(HaTrackerState { elected: Some(elected.into()), asked_at, asked });
+        self.elected.send_replace(HaTrackerState {
+            elected: Some(elected.into()),
+            requested_at_unix_millis,
+            requested_at,
+        });
     }
 }
 

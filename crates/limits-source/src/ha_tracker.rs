@@ -28,16 +28,16 @@ pub struct HaTrackerState {
     /// All entries that can be read; `None` before the first good response.
     pub elected: Option<Arc<[ElectedReplica]>>,
     /// When this list was requested, in milliseconds since 1970.
-    pub asked_at: i64,
+    pub requested_at_unix_millis: i64,
     /// The same by the monotonic clock; `None` if that is before what the clock can represent.
-    pub asked: Option<Instant>,
+    pub requested_at: Option<Instant>,
 }
 
 impl HaTrackerState {
     /// How long ago the list was requested.
     #[must_use]
     pub fn age(&self) -> Duration {
-        self.asked.map_or(Duration::MAX, |asked| asked.elapsed())
+        self.requested_at.map_or(Duration::MAX, |at| at.elapsed())
     }
 }
 
@@ -152,14 +152,18 @@ impl Poller {
 
     /// Polls once and publishes the result; returns whether there was a list.
     async fn poll(&mut self) -> bool {
-        let (asked_at, asked) = (millis_since_1970(SystemTime::now()), Instant::now());
+        let (requested_at_unix_millis, requested_at) = (millis_since_1970(SystemTime::now()), Instant::now());
         match self.list().await {
             Ok(listed) => {
                 self.polls.answered.add();
                 self.freshness.confirm();
                 self.log.listed(&self.client.url, &listed);
                 let elected = Some(listed.elected.into());
-                self.sender.send_replace(HaTrackerState { elected, asked_at, asked: Some(asked) });
+                self.sender.send_replace(HaTrackerState {
+                    elected,
+                    requested_at_unix_millis,
+                    requested_at: Some(requested_at),
+                });
                 true
             }
             Err(error) => {

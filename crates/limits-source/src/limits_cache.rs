@@ -183,7 +183,7 @@ impl LimitsCache {
 
 /// Sets the modification time to the last confirmation.
 fn date(path: &Path, confirmed: SystemTime) -> io::Result<()> {
-    refuse_foreign(path)?;
+    reject_foreign(path)?;
     File::open(path)?.set_modified(confirmed)
 }
 
@@ -194,8 +194,8 @@ fn replace_file(path: &Path, text: &str, confirmed: SystemTime) -> io::Result<()
     // Always the same name, so that killed processes leave at most one file behind.
     name.push(".new");
     let temporary = folder.join(name);
-    refuse_foreign(path)?;
-    refuse_foreign(&temporary)?;
+    reject_foreign(path)?;
+    reject_foreign(&temporary)?;
     let written = write_new(&temporary, text, confirmed).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         _ = fs::remove_file(&temporary);
@@ -205,7 +205,7 @@ fn replace_file(path: &Path, text: &str, confirmed: SystemTime) -> io::Result<()
 }
 
 /// Rejects what this process cannot have written: a file that does not start like a limits cache, and anything but a regular file.
-fn refuse_foreign(path: &Path) -> io::Result<()> {
+fn reject_foreign(path: &Path) -> io::Result<()> {
     let found = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         found => found?,

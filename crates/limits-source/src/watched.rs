@@ -44,7 +44,8 @@ pub(crate) enum Place {
 
 /// Identity and times of the file that a path leads to.
 ///
-/// Symbolic links are followed, so swapping a link (as Kubernetes does with `..data`) changes the inode; a rename changes the inode; a write in place changes the times.
+/// Symbolic links are followed, so swapping a link (as Kubernetes does with `..data`) changes the inode; a rename changes the inode; a write
+/// in place changes the times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     device: u64,

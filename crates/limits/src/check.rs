@@ -11,14 +11,14 @@ use crate::schema::MimirVersion;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
     /// The problems, in the order of the documents and their lines; at most [`crate::MAX_PROBLEMS`].
-    /// [`Severity::Rejected`] refuses the documents, [`Severity::Shadowed`] the flat keys of one tenant.
+    /// [`Severity::Rejected`] rejects the documents, [`Severity::Shadowed`] the flat keys of one tenant.
     pub problems: Vec<Problem>,
-    /// The number of keys with limits of their own, valid or not; 0 if the documents are refused.
+    /// The number of keys with limits of their own, valid or not; 0 if the documents are rejected.
     pub tenants: usize,
-    /// Whether the documents are refused.
-    pub refused: bool,
+    /// Whether the documents are rejected.
+    pub rejected: bool,
     /// The limits of every key of `overrides`, in order, including keys without a map, which have the defaults, and keys that
-    /// no push can have. Empty if the documents are refused.
+    /// no push can have. Empty if the documents are rejected.
     pub limits: Vec<(String, TenantLimits)>,
 }
 
@@ -27,8 +27,8 @@ pub struct Checked {
 pub fn check(defaults: &Defaults, version: &MimirVersion, documents: &[SourceDocument<'_>]) -> Checked {
     let mimir = MimirSettings { defaults: defaults.clone(), version: version.clone() };
     let Loaded { drafts, others, mut problems, .. } = document::read(&mimir, documents, ExpressionCache::default());
-    let refused = problems.rejected;
-    let tenants = if refused { 0 } else { drafts.len() };
+    let rejected = problems.rejected;
+    let tenants = if rejected { 0 } else { drafts.len() };
     let mut limits: Vec<_> = others.into_iter().map(|(key, limits)| (key.into_string(), limits)).collect();
     for (key, draft) in drafts {
         for fault in draft.faults {
@@ -36,12 +36,12 @@ pub fn check(defaults: &Defaults, version: &MimirVersion, documents: &[SourceDoc
         }
         limits.push((key.as_str().to_owned(), draft.limits));
     }
-    if refused {
+    if rejected {
         limits.clear();
     }
     limits.sort_by(|(left, _), (right, _)| left.cmp(right));
     let problems = problems.in_order(documents.iter().map(|document| document.name));
-    Checked { problems, tenants, refused, limits }
+    Checked { problems, tenants, rejected, limits }
 }
 
 #[cfg(test)]
@@ -65,9 +65,9 @@ mod tests {
             &[("runtime.yaml", "overrides:\n  a:\n    ingestion_rte: 5\n    request_rate: fast")],
             &[
                 "rejected runtime.yaml:3: tenant a: field ingestion_rte is unknown to Mimir 3.1; did you mean ingestion_rate?; \
-                 the whole document is refused",
+                 the whole document is rejected",
                 "rejected runtime.yaml:4: tenant a: field request_rate is \"fast\": write a number such as 10000; \
-                 the whole document is refused",
+                 the whole document is rejected",
             ],
             0,
         );

@@ -1,7 +1,7 @@
 //! Parses source documents into each tenant's limits, and reports their problems.
 //!
 //! The shape of a document decides what it is, not its name: Mimir's runtime configuration ([`mimir`]), or flat keys
-//! `TENANT.FIELD` ([`flat`]), which may also be the keys of a ConfigMap. Mimir's documents are merged, and accepted or refused
+//! `TENANT.FIELD` ([`flat`]), which may also be the keys of a ConfigMap. Mimir's documents are merged, and accepted or rejected
 //! as a whole, as in Mimir; flat keys are checked tenant by tenant. The caller, who knows the limits in force, handles faults.
 
 mod defaults;

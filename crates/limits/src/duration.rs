@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_prometheus_refuses() {
+    fn rejects_what_prometheus_rejects() {
         for text in ["", "1", "10", "-1m", "1.5h", " 1m", "1m ", "m", "1m1h", "1m2m", "1ns", "1M", "1ä", "ä", "0x1m"]
         {
             assert!(matches!(parse(text), Err(DurationError::Malformed(_))), "{text:?}");

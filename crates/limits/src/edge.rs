@@ -1,5 +1,5 @@
 //! The edge configuration: a [`Mode`] for each tenant, and limits that only the edge has. Mimir's overrides cannot contain
-//! them, since Mimir refuses unknown fields.
+//! them, since Mimir rejects unknown fields.
 //!
 //! Invariant: an unreadable document never makes the edge stricter. The last good configuration stays, and before there is
 //! one all tenants are in [`Mode::Shadow`].

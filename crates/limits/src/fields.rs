@@ -36,7 +36,7 @@ const ALIASES: [(&str, &str); 11] = [
     ("samples_per_second", "ingestion_rate"),
 ];
 
-/// Settings of the edge, which Mimir would refuse in its own file.
+/// Settings of the edge, which Mimir would reject in its own file.
 const EDGE_ONLY: [&str; 4] = ["edge_limits", "max_body_bytes", "max_series_per_request", "mode"];
 
 /// The meaning of a name in a tenant's entry.

@@ -48,9 +48,9 @@ tenant_limits! {
     creation_grace_period: Duration = Duration::from_secs(600),
     /// Labels that are removed from every series.
     drop_labels: Arc<[Arc<str>]> = Arc::default(),
-    /// Whether metadata without a metric name is refused.
+    /// Whether metadata without a metric name is rejected.
     enforce_metadata_metric_name: bool = true,
-    /// Whether samples older than `out_of_order_time_window` are refused without a `past_grace_period` (Mimir 3.1).
+    /// Whether samples older than `out_of_order_time_window` are rejected without a `past_grace_period` (Mimir 3.1).
     enforce_out_of_order_window_on_distributor: bool = false,
     /// The label that names a Prometheus pair.
     ha_cluster_label: Arc<str> = "cluster".into(),
@@ -70,7 +70,7 @@ tenant_limits! {
     ha_tracker_update_timeout_jitter_max: Duration = Duration::from_secs(5),
     /// From 1 on, the burst is this many seconds of the rate and `ingestion_burst_size` is not used.
     ingestion_burst_factor: f64 = 0.0,
-    /// Items at once; 0 or negative refuses everything.
+    /// Items at once; 0 or negative denies everything.
     ingestion_burst_size: i64 = 200_000,
     /// Items (samples, histograms, exemplars, metadata) a second; 0 is a limit, not "off".
     ingestion_rate: f64 = 10_000.0,
@@ -102,7 +102,7 @@ tenant_limits! {
     out_of_order_time_window: Duration = Duration::ZERO,
     /// How far in the past a sample may be, beyond `out_of_order_time_window`; 0: any.
     past_grace_period: Duration = Duration::ZERO,
-    /// Whether a histogram with too many buckets is reduced instead of refused.
+    /// Whether a histogram with too many buckets is reduced instead of rejected.
     reduce_native_histogram_over_max_buckets: bool = true,
     /// Pushes at once; 0 or negative: no bound.
     request_burst_size: i64 = 0,
@@ -204,7 +204,7 @@ impl RateLimit {
     #[must_use]
     pub fn of_several(rate: Rate, burst: Burst, distributors: NonZeroU32) -> Self {
         let capacity = match burst {
-            // It refuses everything, however often it is there.
+            // It denies everything, however often it is there.
             Burst::Items(..=0) => burst,
             Burst::Items(items) => Burst::Items(items.saturating_mul(i64::from(distributors.get()))),
             Burst::Unlimited => Burst::Unlimited,
@@ -225,7 +225,7 @@ pub enum Rate {
 /// How much a bucket holds, or a single charge may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Burst {
-    /// Tokens; 0 or less refuses every charge.
+    /// Tokens; 0 or less denies every charge.
     Items(i64),
     /// No charge is too large.
     Unlimited,
@@ -239,7 +239,7 @@ fn rate(per_second: f64) -> Rate {
 crate::named_enum! {
     /// What Mimir does with a label value over `max_label_value_length` (3.0).
     LabelValueStrategy {
-        /// Refuses the series.
+        /// Rejects the series.
         Error = "error",
         /// Cuts the value and appends a hash of it.
         Truncate = "truncate",

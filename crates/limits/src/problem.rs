@@ -88,7 +88,7 @@ impl fmt::Display for Problem {
 crate::named_enum! {
     /// What a problem does to the limits in force.
     Severity {
-        /// The whole document is refused; the last good limits stay.
+        /// The whole document is rejected; the last good limits stay.
         Rejected = "rejected",
         /// One tenant's entry cannot be used, and none could before: the tenant is in shadow.
         Shadowed = "shadowed",
@@ -106,7 +106,7 @@ pub(crate) struct Problems {
     pub(crate) listed: Vec<Problem>,
     /// How many more there were.
     unlisted: usize,
-    /// Whether a document is refused, so that nothing of the set may be used.
+    /// Whether a document is rejected, so that nothing of the set may be used.
     pub(crate) rejected: bool,
 }
 
@@ -127,14 +127,14 @@ impl Problems {
         self.report(Problem::of_document(code, document, Severity::Ignored, message).at(line));
     }
 
-    /// Refuses the document for a reason that concerns no single tenant.
+    /// Rejects the document for a reason that concerns no single tenant.
     pub(crate) fn reject(&mut self, document: &str, YamlError { code, line, message, mimir }: YamlError) {
         let message = rejection_message(&message);
         let problem = Problem::of_document(code, document, Severity::Rejected, message).at(line);
         self.report(Problem { mimir, ..problem });
     }
 
-    /// Refuses a document with a duplicate key.
+    /// Rejects a document with a duplicate key.
     pub(crate) fn reject_duplicate(&mut self, document: &str, duplicate: &DuplicateKey) {
         self.reject(document, YamlError::new(Code::DuplicateKey, duplicate.line, duplicate_message(duplicate)));
     }
@@ -192,5 +192,5 @@ pub(crate) fn duplicate_message(duplicate: &DuplicateKey) -> String {
 }
 
 pub(crate) fn rejection_message(message: &str) -> String {
-    format!("{message}; the whole document is refused")
+    format!("{message}; the whole document is rejected")
 }

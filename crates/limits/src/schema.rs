@@ -1,6 +1,6 @@
 //! Validates a document as Mimir's second pass does: every field with its type, and every rule over an entry.
 //!
-//! Mimir accepts or refuses a runtime configuration as a whole. This module finds its faults in the order in which Mimir decodes,
+//! Mimir accepts or rejects a runtime configuration as a whole. This module finds its faults in the order in which Mimir decodes,
 //! each with our message and Mimir's error. The fields are data: see [`table`].
 //!
 //! It checks the tree of the marshalled document (`go_yaml`): keys in order, scalars as Go formats them, merges resolved. The
@@ -40,7 +40,7 @@ const MAX_FAULT_BYTES: usize = 8 << 20;
 
 /// The release of Mimir that a document is meant for, such as `3.1`.
 ///
-/// In a release that the edge knows, an unknown field refuses the document, as in Mimir. In any other release, it is ignored
+/// In a release that the edge knows, an unknown field rejects the document, as in Mimir. In any other release, it is ignored
 /// with a warning.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MimirVersion {
@@ -116,7 +116,7 @@ struct Issue {
     code: Code,
     /// Completes a sentence that begins with the field's name.
     predicate: String,
-    /// `None` if Mimir panics instead of refusing it.
+    /// `None` if Mimir panics instead of rejecting it.
     mimir: Option<MimirError>,
 }
 
@@ -129,7 +129,7 @@ pub(crate) struct Fault {
     /// The field: in a tenant's entry its path there, `blocked_queries[1].pattern`; elsewhere its path in the document.
     pub(crate) field: Option<String>,
     pub(crate) code: Code,
-    /// [`Severity::Rejected`] if Mimir refuses the document, [`Severity::Ignored`] if that is not known.
+    /// [`Severity::Rejected`] if Mimir rejects the document, [`Severity::Ignored`] if that is not known.
     pub(crate) severity: Severity,
     /// What is wrong and how to fix it; names the field.
     pub(crate) message: String,
@@ -144,7 +144,7 @@ pub(crate) struct Validation {
     pub(crate) faults: Vec<Fault>,
     /// How many more there are.
     pub(crate) unlisted: usize,
-    /// Whether Mimir refuses the document.
+    /// Whether Mimir rejects the document.
     pub(crate) rejected: bool,
     /// The error that aborts Mimir's decoding, also of an unlisted fault.
     end: Option<String>,

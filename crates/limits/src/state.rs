@@ -29,7 +29,7 @@ pub struct LimitsState {
 /// The result of applying a set of documents.
 #[derive(Debug, Clone)]
 pub struct Applied {
-    /// The limits now in force; `None` until the first set of documents that is not refused.
+    /// The limits now in force; `None` until the first set of documents that is not rejected.
     pub snapshot: Option<Arc<Snapshot>>,
     /// Whether `snapshot` is a new one.
     pub changed: bool,
@@ -71,7 +71,7 @@ impl LimitsState {
         &self.mimir.defaults.limits
     }
 
-    /// The limits in force; `None` until the first set of documents that is not refused, or a restored cache.
+    /// The limits in force; `None` until the first set of documents that is not rejected, or a restored cache.
     #[must_use]
     pub fn current(&self) -> Option<Arc<Snapshot>> {
         self.current.clone()
@@ -92,7 +92,7 @@ impl LimitsState {
 
     /// Applies all documents of a source, such as the keys of one ConfigMap. A tenant that they no longer have gets the defaults.
     ///
-    /// A refused document changes nothing, and neither do documents that lost all tenants, unless that is allowed. A tenant whose
+    /// A rejected document changes nothing, and neither do documents that lost all tenants, unless that is allowed. A tenant whose
     /// flat keys have a fault keeps its entry if that is good, and is in shadow otherwise.
     pub fn apply(&mut self, documents: &[SourceDocument<'_>]) -> Applied {
         let before = std::mem::take(&mut self.expressions);
@@ -103,7 +103,7 @@ impl LimitsState {
         let rejected = problems.rejected;
         if rejected {
             let faults = drafts.into_values().flat_map(|draft| draft.faults).collect();
-            problems.push_faults(faults, Severity::Kept, "nothing changes while another document is refused");
+            problems.push_faults(faults, Severity::Kept, "nothing changes while another document is rejected");
         } else if emptied {
             problems.listed.push(no_tenants_problem(documents));
         } else {

@@ -32,7 +32,7 @@ impl<'h> Tenant<'h> {
     /// Reads a header value; `None` is an absent header.
     ///
     /// Several parts separated by `|` are one tenant if all name the same (`a|a` is `a`). A suffix that Mimir's
-    /// distributor refuses, and parts that differ only in their suffix (`a|a:k=v`), give the bare tenant.
+    /// distributor rejects, and parts that differ only in their suffix (`a|a:k=v`), give the bare tenant.
     ///
     /// # Errors
     /// The first fault Mimir would name; its `Display` is Mimir's text.
@@ -73,7 +73,7 @@ impl<'h> Tenant<'h> {
         ends.scan(0, move |begin, end| suffix.get(std::mem::replace(begin, end)..end)).filter(|pair| !pair.is_empty())
     }
 
-    /// Whether Mimir refuses the push for its suffix. It does so when it validates series, after it has charged the request and
+    /// Whether Mimir rejects the push for its suffix. It does so when it validates series, after it has charged the request and
     /// elected a replica, and charges no item.
     #[must_use]
     pub fn suffix_is_refused(&self) -> bool {

@@ -45,7 +45,7 @@ pub struct Updated {
     pub passed_over: Vec<String>,
 }
 
-/// Why an update was refused.
+/// Why an update was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UpdateError {
     /// An entry is no result of [`TenantEntry::own_fields`], or has a value that only another build can read.

@@ -1,4 +1,4 @@
-//! Documents that a real Mimir took or refused, against what is made of them here (`tests/golden/runtime-config`): the verdict, the error word for
+//! Documents that a real Mimir took or rejected, against what is made of them here (`tests/golden/runtime-config`): the verdict, the error word for
 //! word, and what comes out for each key of `overrides`.
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail by panicking")]
@@ -11,7 +11,7 @@ use limits::{Defaults, MimirVersion, SourceDocument, TenantLimits, check};
 /// As `.expect` files have it.
 fn verdict(name: &str, bytes: &[u8]) -> String {
     let checked = check(&Defaults::default(), &MimirVersion::default(), &[SourceDocument::new(name, bytes)]);
-    if checked.refused {
+    if checked.rejected {
         let mimir = checked.problems.iter().find_map(|problem| problem.mimir.as_deref());
         return format!("refused\nfailed to load runtime config: {}\n", mimir.unwrap_or_default());
     }
@@ -40,7 +40,7 @@ fn shown(limits: &TenantLimits) -> [(&'static str, String); 5] {
 }
 
 #[test]
-fn each_document_is_judged_as_mimir_judges_it() {
+fn each_document_gets_the_verdict_of_mimir() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/runtime-config");
     let files = std::fs::read_dir(&folder).expect("a folder of documents").map(|file| file.expect("a file").path());
     let (mut documents, mut differing) = (0, String::new());

@@ -48,9 +48,9 @@ impl App {
     /// Binds the listeners, reads the limits once, and starts watching them.
     ///
     /// # Errors
-    /// An address cannot be bound, the files of TLS or the token cannot be used, the Mimir of `--default-limits-url` returns no default limits, the webhook's certificate is invalid, there is no client
-    /// for the Kubernetes API, there are no root certificates for an https HA tracker, or a metric cannot be registered. Bad limits are no error: the server
-    /// starts, is not ready, and logs why.
+    /// An address cannot be bound, the files of TLS or the token cannot be used, the Mimir of `--default-limits-url` returns no default limits, the
+    /// webhook's certificate is invalid, there is no client for the Kubernetes API, there are no root certificates for an https HA tracker, or a metric
+    /// cannot be registered. Bad limits are no error: the server starts, is not ready, and logs why.
     pub async fn build(config: Config, logs: LogHandle) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).context("metrics cannot be registered")?;

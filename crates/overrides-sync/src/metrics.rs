@@ -74,10 +74,10 @@ impl Metrics {
             )?,
             reviews: counters(
                 "overrides_sync_webhook_reviews_total",
-                "Changes that the webhook reviewed, by its answer; passed: of another object, unjudged: allowed without review, \
+                "Changes that the webhook reviewed, by its answer; passed: of another object, not_reviewed: allowed without review, \
                  rejected: an invalid request",
                 "answer",
-                &["allowed", "warned", "denied", "passed", "unjudged", "rejected"],
+                &["allowed", "warned", "denied", "passed", "not_reviewed", "rejected"],
             )?,
             bad_certificates: counter(
                 "overrides_sync_webhook_bad_certificates_total",

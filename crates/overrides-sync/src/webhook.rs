@@ -120,8 +120,8 @@ impl ReviewHandler {
             Ok(Err(_)) => "overrides-sync failed".to_owned(),
             Err(_) => format!("it takes longer than {REVIEWED_WITHIN:?}"),
         };
-        self.metrics.reviews.with_label_values(&[ReviewOutcome::Unjudged.as_str()]).inc();
-        admission::answer_unjudged(&request, &why).map_err(|error| (StatusCode::BAD_REQUEST, error))
+        self.metrics.reviews.with_label_values(&[ReviewOutcome::NotReviewed.as_str()]).inc();
+        admission::answer_not_reviewed(&request, &why).map_err(|error| (StatusCode::BAD_REQUEST, error))
     }
 
     /// The review holds its permit until it is done, even after its timeout.

@@ -1,7 +1,7 @@
 //! Builds pushes, for clients and tests: plain structs in, a compressed body out.
 //!
 //! It writes the fields that Prometheus sends, in the same order (symbols before the series that use them, packed scalars,
-//! defaults omitted), and validates nothing, so that tests can build pushes that Mimir refuses.
+//! defaults omitted), and validates nothing, so that tests can build pushes that Mimir rejects.
 
 use thiserror::Error;
 

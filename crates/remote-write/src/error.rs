@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// Why a body is refused.
+/// Why a body is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BodyError {
     /// The claimed size is larger than the cap (`distributor.max_recv_msg_size` of Mimir).
@@ -35,7 +35,7 @@ limits::named_enum! {
         TooLarge = "too_large",
         /// Broken compression.
         Snappy = "snappy",
-        /// Broken or refused protobuf.
+        /// Broken or rejected protobuf.
         Protobuf = "protobuf",
     }
 }

@@ -30,7 +30,7 @@ impl LabelBuffers {
 pub(crate) enum LabelVerdict {
     /// There is no label with a value: Mimir skips the series.
     Empty,
-    /// Mimir refuses the series.
+    /// Mimir rejects the series.
     Invalid,
     /// Mimir accepts the series, if its samples are valid.
     Valid,

@@ -9,7 +9,7 @@
 //! It does no I/O and reads no clock: the time of a push is an argument.
 //!
 //! Invariants:
-//! - A body is refused exactly when full protobuf decoding of Mimir's messages refuses it, or one of Mimir's own rules
+//! - A body is rejected exactly when full protobuf decoding of Mimir's messages rejects it, or one of Mimir's own rules
 //!   does: fields of the other protocol, and references to no symbol.
 //! - A length claimed by the body allocates nothing before it is compared with the caller's cap and with the largest size
 //!   that snappy can decompress so few bytes to.

@@ -1,4 +1,4 @@
-//! Messages that both protocols share, and the small ones of 1.0: walked to refuse what is malformed, and for what Mimir
+//! Messages that both protocols share, and the small ones of 1.0: walked to reject what is malformed, and for what Mimir
 //! looks at.
 
 use crate::Protocol;

@@ -56,7 +56,7 @@ pub struct Relabeler {
 /// A rule that cannot run. The text continues after the name of the field, `metric_relabel_configs`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RelabelError {
-    /// Mimir refuses the document with this rule.
+    /// Mimir rejects the document with this rule.
     #[error("has rule {rule} whose regex {error}")]
     Regex {
         /// Which rule, from 1.
@@ -64,7 +64,7 @@ pub enum RelabelError {
         /// What is wrong with the expression.
         error: PatternError,
     },
-    /// Mimir refuses the document with this rule.
+    /// Mimir rejects the document with this rule.
     #[error("has rule {rule} with an empty name in source_labels: remove it")]
     EmptySourceLabel {
         /// Which rule, from 1.

@@ -23,7 +23,7 @@ pub(crate) fn decompress<'b>(body: &[u8], max_decoded: usize, buffer: &'b mut Ve
 }
 
 /// The decompressed size that a body claims in its first bytes, as a measure of the work of reading it; `None` if the claim is
-/// invalid, or larger than a body of this length can decompress to, so that it is refused without that work.
+/// invalid, or larger than a body of this length can decompress to, so that it is rejected without that work.
 #[must_use]
 pub fn claimed_bytes(body: &[u8]) -> Option<usize> {
     let (claimed, elements) = preamble(body)?;

@@ -1,6 +1,6 @@
 //! Remote write 2.0: one table of symbols, and series that refer to it.
 //!
-//! In Mimir both protocols are one Go message, `WriteRequest`, which refuses the fields of the other protocol.
+//! In Mimir both protocols are one Go message, `WriteRequest`, which rejects the fields of the other protocol.
 
 use crate::error::ProtobufError;
 use crate::exemplar::Exemplar;

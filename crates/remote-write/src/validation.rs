@@ -22,9 +22,9 @@ pub struct Validation {
     max_labels: i64,
     max_labels_of_info: i64,
     max_label_name: i64,
-    /// `None` if longer values are truncated instead of refused.
+    /// `None` if longer values are truncated instead of rejected.
     max_label_value: Option<i64>,
-    /// Longer values are truncated; `None` if they are refused.
+    /// Longer values are truncated; `None` if they are rejected.
     truncate_from: Option<i64>,
     max_metadata: i64,
     metadata_needs_name: bool,
@@ -65,14 +65,14 @@ impl Validation {
             grace => Some(grace.saturating_add(window)),
         };
         let window = (limits.enforce_out_of_order_window_on_distributor && window > 0).then_some(window);
-        let refuses_long_values = limits.label_value_length_over_limit_strategy == LabelValueStrategy::Error;
+        let rejects_long_values = limits.label_value_length_over_limit_strategy == LabelValueStrategy::Error;
         Self {
             scheme: limits.name_validation_scheme,
             max_labels: limits.max_label_names_per_series,
             max_labels_of_info: limits.max_label_names_per_info_series,
             max_label_name: limits.max_label_name_length,
-            max_label_value: refuses_long_values.then_some(limits.max_label_value_length),
-            truncate_from: (!refuses_long_values).then_some(limits.max_label_value_length),
+            max_label_value: rejects_long_values.then_some(limits.max_label_value_length),
+            truncate_from: (!rejects_long_values).then_some(limits.max_label_value_length),
             max_metadata: limits.max_metadata_length,
             metadata_needs_name: limits.enforce_metadata_metric_name,
             creation_grace_ms: millis(limits.creation_grace_period),

@@ -2,7 +2,7 @@
 //!
 //! In 2.0 a byte refers to a whole symbol, so that copying, hashing, comparing or counting the text costs more than the bytes
 //! sent. Such work comes from a budget that grows with the size of the push, and every buffer has a cap. When either is
-//! exhausted the push is abandoned: its messages are still decoded, so that a malformed one is refused, but references are
+//! exhausted the push is abandoned: its messages are still decoded, so that a malformed one is rejected, but references are
 //! no longer followed, and the push is counted as sent.
 
 use crate::Unmetered;

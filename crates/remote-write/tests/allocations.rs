@@ -118,22 +118,22 @@ fn claim(mut size: u64, elements: &[u8]) -> Vec<u8> {
 }
 
 #[track_caller]
-fn check_refused_without_allocating(body: &[u8], expected: BodyError) {
-    let mut refused = None;
+fn check_rejected_without_allocating(body: &[u8], expected: BodyError) {
+    let mut rejected = None;
     let allocated = allocation_counter::measure(|| {
-        refused = read_push(Protocol::V1, body, LIMITS, &*VALIDATION, NOW, &mut Scratch::default()).err();
+        rejected = read_push(Protocol::V1, body, LIMITS, &*VALIDATION, NOW, &mut Scratch::default()).err();
     });
-    assert_eq!(refused, Some(expected));
+    assert_eq!(rejected, Some(expected));
     assert!(allocated.bytes_max < 1024, "{} bytes for a body of {}", allocated.bytes_max, body.len());
 }
 
 #[test]
-fn a_bomb_is_refused_without_memory_for_its_claim() {
+fn a_bomb_is_rejected_without_memory_for_its_claim() {
     let bomb = claim(99 << 20, &[0x00, b'a', 0xfe, 0x01, 0x00, 0xfe]);
     assert_eq!(bomb.len(), 10);
-    check_refused_without_allocating(&bomb, BodyError::SnappyData);
+    check_rejected_without_allocating(&bomb, BodyError::SnappyData);
     let over = 101 << 20;
-    check_refused_without_allocating(&claim(over, &[]), BodyError::TooLarge { size: over, limit: 100 << 20 });
+    check_rejected_without_allocating(&claim(over, &[]), BodyError::TooLarge { size: over, limit: 100 << 20 });
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! The recorded pushes of `tests/golden`: what the real Mimir could read is read, with its counts; what it could not read
-//! is refused with its text.
+//! is rejected with its text.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -82,8 +82,8 @@ impl Step {
 
     /// Whether Mimir read the body: it answers for the tenant, the method and the request rate without.
     fn was_read(&self) -> bool {
-        let refused_before = self.text("/response/body").contains("request rate limit");
-        matches!(self.step["response"]["status"].as_u64(), Some(200 | 202 | 400 | 429)) && !refused_before
+        let denied_before = self.text("/response/body").contains("request rate limit");
+        matches!(self.step["response"]["status"].as_u64(), Some(200 | 202 | 400 | 429)) && !denied_before
     }
 }
 
@@ -101,12 +101,12 @@ fn steps_of(case: &Value) -> Vec<Step> {
 }
 
 #[test]
-fn refuses_unreadable_bodies_with_mimirs_text() {
+fn rejects_unreadable_bodies_with_mimirs_text() {
     let mut seen = 0;
     for step in steps() {
         let Some(text) = step.unreadable() else { continue };
-        let refusal = step.read().unwrap_err().to_string();
-        assert_eq!(refusal, text, "{} step {}", step.case, step.number);
+        let rejection = step.read().unwrap_err().to_string();
+        assert_eq!(rejection, text, "{} step {}", step.case, step.number);
         seen += 1;
     }
     assert!(seen >= 12, "only {seen} unreadable bodies were recorded");
@@ -153,7 +153,7 @@ fn is_rewritten(case: &str) -> bool {
 }
 
 /// Plays the cases of a kind against buckets of the tenants' bursts: these tenants get back one token in 100 seconds, that
-/// is none. A push that Mimir's ingester refuses was charged before.
+/// is none. A push that Mimir's ingester rejects was charged before.
 #[track_caller]
 fn check_charges(kind: &str, least: usize) {
     let mut seen = 0;
@@ -165,9 +165,9 @@ fn check_charges(kind: &str, least: usize) {
             left = (step.case.clone(), tenant.ingestion_burst_size as u64);
         }
         let items = step.read().unwrap().items();
-        let refused = step.step["response"]["status"] == 429;
-        assert_eq!(items > left.1, refused, "{} step {}: {items} items for {left:?}", step.case, step.number);
-        left.1 -= if refused { 0 } else { items };
+        let denied = step.step["response"]["status"] == 429;
+        assert_eq!(items > left.1, denied, "{} step {}: {items} items for {left:?}", step.case, step.number);
+        left.1 -= if denied { 0 } else { items };
         seen += 1;
     }
     assert!(seen >= least, "only {seen} pushes of {kind} were recorded");

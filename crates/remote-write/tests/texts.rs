@@ -1,4 +1,4 @@
-//! The texts of refusals, each with a body that gets it.
+//! The texts of rejections, each with a body that gets it.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -45,9 +45,9 @@ impl App {
     /// Binds both listeners, reads the edge config and the limits once, and starts watching them. The admin API changes the log level through `logs`.
     ///
     /// # Errors
-    /// An address cannot be bound, the files of TLS or the token cannot be used, the Mimir of `--default-limits-url` gives no default limits, the audit log cannot be opened, the certificates for
-    /// an HA tracker are missing, or a metric cannot be registered. Bad limits are no error: the server starts, is not ready, and logs why. Nor is
-    /// a bad edge config: all tenants are then in shadow.
+    /// An address cannot be bound, the files of TLS or the token cannot be used, the Mimir of `--default-limits-url` gives no default limits, the audit
+    /// log cannot be opened, the certificates for an HA tracker are missing, or a metric cannot be registered. Bad limits are no error: the server
+    /// starts, is not ready, and logs why. Nor is a bad edge config: all tenants are then in shadow.
     pub async fn build(config: Config, logs: LogHandle) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).context("metrics cannot be registered")?;

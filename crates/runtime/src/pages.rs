@@ -88,7 +88,7 @@ struct ProblemJson {
     field: Option<String>,
     severity: &'static str,
     message: String,
-    /// Mimir's own error, if Mimir refuses the document.
+    /// Mimir's own error, if Mimir rejects the document.
     #[serde(skip_serializing_if = "Option::is_none")]
     mimir: Option<String>,
 }

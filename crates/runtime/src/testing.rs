@@ -1,9 +1,10 @@
-//! What the servers' own tests share: an HTTP client, and a CA with certificates.
+//! What the servers' own tests share: logs, waiting for a condition, an HTTP client, and a CA with certificates.
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use axum::body::{Body, Bytes, to_bytes};
@@ -21,6 +22,40 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tonic::transport::{Channel, Endpoint};
+
+use crate::{LogFormat, LogHandle, LogSettings, Logs, init_logs};
+
+/// How long a test waits for something that takes milliseconds when it works.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The logs of this process, which all servers of the tests share.
+///
+/// # Panics
+/// The process has other logs already.
+#[must_use]
+pub fn logs() -> LogHandle {
+    static LOGS: OnceLock<Logs> = OnceLock::new();
+    let settings =
+        LogSettings { filter: "warn".parse().unwrap_or_else(|error| unreachable!("{error}")), format: LogFormat::Text };
+    LOGS.get_or_init(|| init_logs(&settings).unwrap_or_else(|error| unreachable!("{error}"))).handle.clone()
+}
+
+/// Waits until a condition holds, for [`DEADLINE`] at most.
+///
+/// # Errors
+/// The condition cannot be checked, or does not hold in time.
+pub async fn until<F: Future<Output = anyhow::Result<bool>>>(
+    what: &str,
+    mut holds: impl FnMut() -> F,
+) -> anyhow::Result<()> {
+    let deadline = Instant::now() + DEADLINE;
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    while !holds().await? {
+        anyhow::ensure!(Instant::now() < deadline, "still waiting for: {what}");
+        ticks.tick().await;
+    }
+    Ok(())
+}
 
 /// Status and body of a page.
 ///

@@ -1,4 +1,4 @@
-//! What the edge costs beside what it spares: the CPU time of mimir-rls and Envoy for a push, and of Mimir for the same one.
+//! What the edge costs compared with what it saves: the CPU time of mimir-rls and Envoy for a push, and of Mimir for the same one.
 //!
 //! Both get the same pushes in turn, one after the other on one connection, so that the ratio within a run says more than its figures. The programs
 //! are those of the release build beside this one; Envoy has the configuration that the chart renders.
@@ -21,7 +21,7 @@ const SIZES: [u32; 5] = [100, 775, 2_000, 10_000, 38_000];
 const ROUNDS: usize = 3;
 const ROUND: Duration = Duration::from_millis(800);
 
-/// Why a push is refused, or that it is not.
+/// Why a push is denied, or that it is not.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Case {
     Rate,
@@ -34,8 +34,8 @@ impl Case {
 
     fn name(self) -> &'static str {
         match self {
-            Self::Rate => "refused by the ingestion rate",
-            Self::Requests => "refused by the request rate",
+            Self::Rate => "denied by the ingestion rate",
+            Self::Requests => "denied by the request rate",
             Self::Allowed => "allowed",
         }
     }

@@ -26,8 +26,8 @@ fn document(changing: u32, burst: u64) -> String {
 
 /// Whether a push of [`ITEMS`] samples would be let through now.
 fn is_allowed(rls: &MimirRls, tenant: &str) -> bool {
-    let question = Request::new("POST", &format!("/api/v1/explain?items={ITEMS}")).header("X-Scope-OrgID", tenant);
-    rls.http(&question).json().pointer("/decision").is_some_and(|decision| decision == "allow")
+    let request = Request::new("POST", &format!("/api/v1/explain?items={ITEMS}")).header("X-Scope-OrgID", tenant);
+    rls.http(&request).json().pointer("/decision").is_some_and(|decision| decision == "allow")
 }
 
 fn main() {

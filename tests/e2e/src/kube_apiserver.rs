@@ -180,7 +180,7 @@ impl KubeApiServer {
         self.wait_until_ready();
     }
 
-    /// Restarts it with other tokens besides [`ADMIN`]: the old ones are then refused, as expired tokens are.
+    /// Restarts it with other tokens besides [`ADMIN`]: the old ones are then rejected, as expired tokens are.
     ///
     /// # Panics
     /// When it does not start.

@@ -1,4 +1,4 @@
-//! The whole edge with everything on that keeps others out: mTLS between its programs, and HTTPS with a token beside them.
+//! The whole edge with everything on that keeps others out: mTLS between its programs, and HTTPS with a token.
 
 use tempfile::TempDir;
 

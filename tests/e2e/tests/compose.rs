@@ -55,7 +55,7 @@ fn expressions(text: &str) -> Vec<String> {
     spans.filter(metric).filter(|span| span.contains('(')).map(str::to_owned).collect()
 }
 
-/// Every metric that the dashboards ask of Envoy and Mimir is served with the labels that are listed, and Prometheus understands every question.
+/// Every metric that the dashboards ask of Envoy and Mimir is served with the labels that are listed, and Prometheus accepts every query.
 fn dashboards_are_answered(stack: &Stack) {
     // The same samples twice, which Mimir discards: without it there is no metric that counts them.
     let old = push_of_1970();

@@ -4,7 +4,7 @@ use e2e::{ADMIN, CONFIG_MAP, Cluster, OverridesSync, until};
 use serde_json::Value;
 
 const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/mimir/events";
-const REFUSED: &str = "overrides:\n  team-a: { ingestion_rate: fast }\n";
+const REJECTED: &str = "overrides:\n  team-a: { ingestion_rate: fast }\n";
 
 /// The uid of the ConfigMap that is there.
 fn uid(cluster: &Cluster) -> Value {
@@ -24,7 +24,7 @@ fn is_described(cluster: &Cluster) -> bool {
 
 #[test]
 fn a_document_rejected_from_the_start_is_reported() {
-    let cluster = Cluster::start(REFUSED);
+    let cluster = Cluster::start(REJECTED);
     let folder = cluster.server.folder().join("sync");
     let kubeconfig = cluster.server.kubeconfig(ADMIN);
     let sync = OverridesSync::start(&folder, &kubeconfig, "kube:mimir/mimir-runtime", &[]);
@@ -39,7 +39,7 @@ fn a_rejected_document_is_reported_on_its_own_configmap() {
     let before = uid(&cluster);
     assert_eq!(cluster.server.api(ADMIN).delete(CONFIG_MAP).status, 200);
     until("the deletion is seen", || sync.metric("overrides_sync_configmap_deletions_total") == Some(1.0));
-    cluster.create(REFUSED);
+    cluster.create(REJECTED);
     assert_ne!(uid(&cluster), before);
     until("the Event is there", || is_described(&cluster));
 }

@@ -17,7 +17,7 @@ const TENANTS: usize = 12;
 /// On 2 cores, with the default settings. What may be reserved is 256 MiB for messages, twice 132 MiB for reading, and 132 MiB for what is read in place; twelve pushes of 5 MB take less of
 /// the former.
 const BOUND: u64 = 400 * MIB;
-/// What two pushes of `empty_symbols` have decompressed. A debug build reads one for longer than its question may take, and answers 503: that they are
+/// What two pushes of `empty_symbols` have decompressed. A debug build reads one for longer than its request may take, and answers 503: that they are
 /// read all the same shows here.
 const READ: u64 = 200 * MIB;
 /// Of each reading thread more, between two bodies.

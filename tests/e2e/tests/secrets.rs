@@ -193,8 +193,8 @@ fn secrets_reach_no_log_page_metric_or_error() {
     assert!(logs.contains("TRACE") && logs.contains("push denied"), "{} bytes of logs", logs.len());
     seen.extend([logs, sync.process.log(), edge.envoy.process.log()]);
     seen.push(fs::read_to_string(files.path("audit.jsonl")).expect("there is an audit log"));
-    let told = seen.iter().filter(|text| text.contains("\"team\"")).count();
-    assert!(told >= 3, "pages and records name the tenant");
+    let naming = seen.iter().filter(|text| text.contains("\"team\"")).count();
+    assert!(naming >= 3, "pages and records name the tenant");
     for secret in files.secrets() {
         let line = seen.iter().flat_map(|text| text.lines()).find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret}");

@@ -1,10 +1,10 @@
-//! The whole edge with mTLS between its programs, and HTTPS with a token beside them, as the charts turn it on.
+//! The whole edge with mTLS between its programs, and HTTPS with a token, as the charts turn it on.
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
 mod grpc;
 mod http;
-mod refused;
+mod rejected;
 mod rotation;
 
 use e2e::{Authority, Edge, Secrets, SecuredEdge, free_port, recorded_limits, replay_recorded_quickly};

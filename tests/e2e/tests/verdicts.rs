@@ -92,9 +92,9 @@ fn growing_documents_cost_no_more_than_in_mimir() {
     let mut mimir = RuntimeMimir::start(&folder.path().join("mimir"), "document.yaml");
     let file = folder.path().join("document.yaml");
     for (what, text) in bombs::worst() {
-        let theirs = mimir.judge(text.as_bytes());
+        let theirs = mimir.verdict_on(text.as_bytes());
         let started = Instant::now();
-        let ours = edge::judge("document.yaml", text.as_bytes());
+        let ours = edge::verdict_on("document.yaml", text.as_bytes());
         let took = started.elapsed();
         eprintln!("{what}: {} bytes, {}, edge {took:.1?}, Mimir {:.1?}", text.len(), ours.word(), theirs.took);
         assert!(ours.agrees(&theirs.verdict), "{what}: edge {ours}, Mimir {}", theirs.verdict);

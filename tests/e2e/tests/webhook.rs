@@ -128,8 +128,8 @@ fn other_configmaps_are_not_reviewed() {
 fn a_change_is_accepted_while_the_webhook_is_down() {
     let mut setup = Setup::start();
     setup.sync.process.kill();
-    let unjudged = setup.apply("mimir-runtime", "mimir", "overrides: {team-a: {ingestion_rate: fast}}");
-    assert_eq!(unjudged.status, Some(0), "{}", unjudged.stderr);
+    let not_reviewed = setup.apply("mimir-runtime", "mimir", "overrides: {team-a: {ingestion_rate: fast}}");
+    assert_eq!(not_reviewed.status, Some(0), "{}", not_reviewed.stderr);
 }
 
 #[test]

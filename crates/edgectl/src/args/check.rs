@@ -32,7 +32,7 @@ Examples:
   kubectl get configmap mimir-runtime -o jsonpath='{.data.runtime\\.yaml}' |
     edgectl check -
 
-Exit codes: 0 no problem, 1 problems or differences, 2 a document is refused whole, 64 bad usage, 66 a file or a page of \
+Exit codes: 0 no problem, 1 problems or differences, 2 a document is rejected, 64 bad usage, 66 a file or a page of \
 Mimir can't be read. Of several the highest holds";
 
 /// Check overrides documents as mimir-rls does, and report every problem

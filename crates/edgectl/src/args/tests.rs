@@ -20,7 +20,7 @@ fn load(line: &str) -> LoadArgs {
 }
 
 #[track_caller]
-fn refuse(line: &str, part_of_message: &str) {
+fn reject(line: &str, part_of_message: &str) {
     let error = parse(arguments(line)).expect_err(line);
     assert!(error.use_stderr(), "{line}: not an error");
     assert!(error.to_string().contains(part_of_message), "{line}: {error}");
@@ -63,30 +63,30 @@ fn a_header_keeps_its_colons() {
 }
 
 #[test]
-fn refuses_what_makes_no_sense() {
-    refuse("", "Usage:");
-    refuse("loads", "unrecognized subcommand");
-    refuse("load-remote-write --rate -1", "unexpected argument '-1'");
-    refuse("load-remote-write --rate=-1", "from 0 to 1e12");
-    refuse("load-remote-write --rate NaN", "from 0 to 1e12");
-    refuse("load-remote-write --rate fast", "a number of samples per second");
-    refuse("load-remote-write --concurrency 0", "0 is not in 1..=10000");
-    refuse("load-remote-write --series 0", "0 is not in 1..");
-    refuse("load-remote-write --series 100000 --samples-per-series 101", "10100000 samples in one push");
-    refuse("load-remote-write --duration 30", "needs a unit");
-    refuse("load-remote-write --duration 0", "longer than 0");
-    refuse("load-remote-write --url edge:8080/push", "must begin with http://");
-    refuse("load-remote-write --protocol 3.0", "[possible values: 1.0, 2.0]");
-    refuse("load-remote-write --header nocolon", "must be NAME:VALUE");
-    refuse("load-remote-write --header b\u{e4}d:x", "is no header name");
-    refuse("check", "<FILE>...");
-    refuse("check --format xml a.yaml", "[possible values: text, json, yaml]");
-    refuse("check - -", "standard input can be read only once");
-    refuse("check --mimir-version three a.yaml", "is no version of Mimir");
-    refuse("check --against mimir:8080 a.yaml", "must begin with http://");
-    refuse("check --default-limits-url http://m --default-limits d.yaml a.yaml", "leave out --default-limits");
-    refuse("check --default-limits-expand-env a.yaml", "--default-limits-expand-env");
-    refuse("check -unknown a.yaml", "unexpected argument '-u'");
+fn rejects_what_makes_no_sense() {
+    reject("", "Usage:");
+    reject("loads", "unrecognized subcommand");
+    reject("load-remote-write --rate -1", "unexpected argument '-1'");
+    reject("load-remote-write --rate=-1", "from 0 to 1e12");
+    reject("load-remote-write --rate NaN", "from 0 to 1e12");
+    reject("load-remote-write --rate fast", "a number of samples per second");
+    reject("load-remote-write --concurrency 0", "0 is not in 1..=10000");
+    reject("load-remote-write --series 0", "0 is not in 1..");
+    reject("load-remote-write --series 100000 --samples-per-series 101", "10100000 samples in one push");
+    reject("load-remote-write --duration 30", "needs a unit");
+    reject("load-remote-write --duration 0", "longer than 0");
+    reject("load-remote-write --url edge:8080/push", "must begin with http://");
+    reject("load-remote-write --protocol 3.0", "[possible values: 1.0, 2.0]");
+    reject("load-remote-write --header nocolon", "must be NAME:VALUE");
+    reject("load-remote-write --header b\u{e4}d:x", "is no header name");
+    reject("check", "<FILE>...");
+    reject("check --format xml a.yaml", "[possible values: text, json, yaml]");
+    reject("check - -", "standard input can be read only once");
+    reject("check --mimir-version three a.yaml", "is no version of Mimir");
+    reject("check --against mimir:8080 a.yaml", "must begin with http://");
+    reject("check --default-limits-url http://m --default-limits d.yaml a.yaml", "leave out --default-limits");
+    reject("check --default-limits-expand-env a.yaml", "--default-limits-expand-env");
+    reject("check -unknown a.yaml", "unexpected argument '-u'");
 }
 
 #[test]

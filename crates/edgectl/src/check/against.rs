@@ -45,15 +45,15 @@ impl RunningMimir {
         Ok(Self { url: url.clone(), version, defaults, overrides })
     }
 
-    /// The verdict on the differences; `None` if the files are refused.
+    /// The verdict on the differences; `None` if the files are rejected.
     pub(super) fn compare(self, files: &Verdict, own: &DefaultLimits) -> Option<Verdict> {
         let Outcome::Accepted { limits, .. } = &files.outcome else { return None };
         let name = "runtime_config.yaml";
-        // Its limits are in force, whatever its release: no field is refused.
+        // Its limits are in force, whatever its release: no field is rejected.
         let any = "0.0".parse().unwrap_or_default();
         let theirs = limits::check(&self.defaults.defaults, &any, &[SourceDocument::new(name, &self.overrides)]);
         let url = self.url.to_string();
-        if theirs.refused {
+        if theirs.rejected {
             let first = theirs.problems.first().map_or_else(String::new, ToString::to_string);
             return Some(Verdict::unreadable(&url, &format!("its /runtime_config cannot be read: {first}")));
         }

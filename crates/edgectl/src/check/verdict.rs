@@ -13,7 +13,7 @@ use crate::exit;
 pub(super) enum Outcome {
     /// Overrides that are applied, except for the problems; with the resulting limits of each key.
     Accepted { tenants: usize, limits: Vec<(String, TenantLimits)> },
-    /// Overrides that are refused.
+    /// Overrides that are rejected.
     Rejected,
     /// Default limits that can be used.
     Defaults,

@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn refuse(text: &str, part_of_message: &str) {
+    fn reject(text: &str, part_of_message: &str) {
         let message = parse(text).expect_err(text);
         assert!(message.contains(part_of_message), "{text}: {message}");
     }
@@ -92,14 +92,14 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong() {
-        refuse("", "needs a number");
-        refuse("30", "needs a unit");
-        refuse("s", "needs a number");
-        refuse("-5s", "needs a number");
-        refuse("5 s", "unknown unit");
-        refuse("1m30", "needs a unit");
-        refuse("3fortnights", "unknown unit \"fortnights\"");
-        refuse("300y", "292 years");
-        refuse("99999999999999999999999999999999999999999999s", "292 years");
+        reject("", "needs a number");
+        reject("30", "needs a unit");
+        reject("s", "needs a number");
+        reject("-5s", "needs a number");
+        reject("5 s", "unknown unit");
+        reject("1m30", "needs a unit");
+        reject("3fortnights", "unknown unit \"fortnights\"");
+        reject("300y", "292 years");
+        reject("99999999999999999999999999999999999999999999s", "292 years");
     }
 }

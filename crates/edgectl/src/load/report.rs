@@ -12,7 +12,7 @@ use crate::args::LoadArgs;
 
 /// The report of a run. Its field names are those of `--json`.
 ///
-/// sent = accepted + refused + unanswered, in pushes and in samples.
+/// sent = accepted + denied + unanswered, in pushes and in samples.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Report {
     url: String,
@@ -54,11 +54,11 @@ pub(crate) struct Report {
 struct Counts {
     pushes_sent: u64,
     pushes_accepted: u64,
-    pushes_refused: u64,
+    pushes_denied: u64,
     pushes_unanswered: u64,
     samples_offered: u64,
     samples_accepted: u64,
-    samples_refused: u64,
+    samples_denied: u64,
     samples_unanswered: u64,
 }
 
@@ -87,7 +87,7 @@ impl Report {
             tenant: String::from_utf8_lossy(tenant.as_bytes()).into_owned(),
             counts: Counts::new(*pushes, samples_per_push),
         });
-        let refusals = tally.by_status.iter().filter(|(status, _)| !(200..300).contains(*status));
+        let denials = tally.by_status.iter().filter(|(status, _)| !(200..300).contains(*status));
         Self {
             url: args.url.to_string(),
             protocol: match args.protocol {
@@ -107,7 +107,7 @@ impl Report {
             pushes_sent_per_second: per_second(total.pushes_sent, elapsed),
             total,
             pushes_by_status: tally.by_status.iter().map(|(status, answers)| (*status, answers.count)).collect(),
-            first_answers: refusals.map(|(status, answers)| (*status, answers.first_text.clone())).collect(),
+            first_answers: denials.map(|(status, answers)| (*status, answers.first_text.clone())).collect(),
             connection_errors: tally.connection_errors,
             first_connection_error: tally.first_connection_error.clone(),
             timeouts: tally.timeouts,
@@ -137,8 +137,8 @@ impl Report {
 
     /// The report as text.
     pub(crate) fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
-        let Counts { samples_offered, samples_accepted, samples_refused, samples_unanswered, .. } = self.total;
-        let Counts { pushes_sent, pushes_accepted, pushes_refused, pushes_unanswered, .. } = self.total;
+        let Counts { samples_offered, samples_accepted, samples_denied, samples_unanswered, .. } = self.total;
+        let Counts { pushes_sent, pushes_accepted, pushes_denied, pushes_unanswered, .. } = self.total;
         writeln!(out, "target    {}, remote write {}, concurrency {}", self.url, self.protocol, self.concurrency)?;
         writeln!(
             out,
@@ -149,13 +149,13 @@ impl Report {
         )?;
         writeln!(
             out,
-            "pushes    {pushes_sent} sent ({:.1}/s), {pushes_accepted} accepted, {pushes_refused} refused, \
+            "pushes    {pushes_sent} sent ({:.1}/s), {pushes_accepted} accepted, {pushes_denied} denied, \
              {pushes_unanswered} unanswered; {} samples each",
             self.pushes_sent_per_second, self.samples_per_push
         )?;
         writeln!(
             out,
-            "samples   {samples_offered} offered ({:.1}/s), {samples_accepted} accepted ({:.1}/s), {samples_refused} refused, \
+            "samples   {samples_offered} offered ({:.1}/s), {samples_accepted} accepted ({:.1}/s), {samples_denied} denied, \
              {samples_unanswered} unanswered",
             self.samples_offered_per_second, self.samples_accepted_per_second
         )?;
@@ -209,16 +209,16 @@ impl Report {
 
 impl Counts {
     fn new(pushes: Pushes, samples_per_push: u64) -> Self {
-        let Pushes { sent, accepted, refused } = pushes;
+        let Pushes { sent, accepted, denied } = pushes;
         let unanswered = pushes.unanswered();
         Self {
             pushes_sent: sent,
             pushes_accepted: accepted,
-            pushes_refused: refused,
+            pushes_denied: denied,
             pushes_unanswered: unanswered,
             samples_offered: sent.saturating_mul(samples_per_push),
             samples_accepted: accepted.saturating_mul(samples_per_push),
-            samples_refused: refused.saturating_mul(samples_per_push),
+            samples_denied: denied.saturating_mul(samples_per_push),
             samples_unanswered: unanswered.saturating_mul(samples_per_push),
         }
     }

@@ -27,13 +27,13 @@ pub(crate) struct Pushes {
     /// Answered with 2xx.
     pub(crate) accepted: u64,
     /// Answered with anything else.
-    pub(crate) refused: u64,
+    pub(crate) denied: u64,
 }
 
 impl Pushes {
     /// Sent, and not answered (yet).
     pub(crate) fn unanswered(self) -> u64 {
-        self.sent.saturating_sub(self.accepted).saturating_sub(self.refused)
+        self.sent.saturating_sub(self.accepted).saturating_sub(self.denied)
     }
 }
 
@@ -95,7 +95,7 @@ impl Tally {
         let Answer { status, text } = answer;
         let accepted = status.is_success();
         if let Some(pushes) = self.by_tenant.get_mut(tenant) {
-            *(if accepted { &mut pushes.accepted } else { &mut pushes.refused }) += 1;
+            *(if accepted { &mut pushes.accepted } else { &mut pushes.denied }) += 1;
         }
         let answers = self.by_status.entry(status.as_u16()).or_insert_with(|| Answers { count: 0, first_text: text });
         answers.count += 1;
@@ -123,7 +123,7 @@ impl Tally {
         self.by_tenant.iter().fold(Pushes::default(), |sum, one| Pushes {
             sent: sum.sent + one.sent,
             accepted: sum.accepted + one.accepted,
-            refused: sum.refused + one.refused,
+            denied: sum.denied + one.denied,
         })
     }
 
@@ -138,9 +138,9 @@ impl Tally {
     /// One line on the progress of a run.
     pub(crate) fn progress(&self, now: Duration, samples_per_push: u64) -> String {
         let pushes = self.pushes();
-        let Pushes { sent, accepted, refused } = pushes;
+        let Pushes { sent, accepted, denied } = pushes;
         format!(
-            "{:.0}s: {sent} pushes sent, {accepted} accepted, {refused} refused, {} without an answer, {} connection errors; \
+            "{:.0}s: {sent} pushes sent, {accepted} accepted, {denied} denied, {} without an answer, {} connection errors; \
              {} samples accepted",
             now.as_secs_f64(),
             pushes.unanswered(),
@@ -176,9 +176,9 @@ mod tests {
             tally.answered(tenant, answer(status, ""), ms(2), ms(1));
         }
         tally.sent(1, ms(3), ms(0));
-        assert_eq!(tally.by_tenant[0], Pushes { sent: 2, accepted: 2, refused: 0 });
-        assert_eq!(tally.by_tenant[1], Pushes { sent: 3, accepted: 1, refused: 1 });
-        assert_eq!(tally.pushes(), Pushes { sent: 5, accepted: 3, refused: 1 });
+        assert_eq!(tally.by_tenant[0], Pushes { sent: 2, accepted: 2, denied: 0 });
+        assert_eq!(tally.by_tenant[1], Pushes { sent: 3, accepted: 1, denied: 1 });
+        assert_eq!(tally.pushes(), Pushes { sent: 5, accepted: 3, denied: 1 });
         assert_eq!(tally.pushes().unanswered(), 1);
         let counts: Vec<_> = tally.by_status.iter().map(|(status, answers)| (*status, answers.count)).collect();
         assert_eq!(counts, [(200, 2), (204, 1), (302, 1)]);
@@ -227,7 +227,7 @@ mod tests {
         tally.answered(0, answer(StatusCode::OK, ""), ms(5), ms(5));
         assert_eq!(
             tally.progress(ms(3001), 100),
-            "3s: 2 pushes sent, 1 accepted, 0 refused, 1 without an answer, 0 connection errors; 100 samples accepted"
+            "3s: 2 pushes sent, 1 accepted, 0 denied, 1 without an answer, 0 connection errors; 100 samples accepted"
         );
     }
 }

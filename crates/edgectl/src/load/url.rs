@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn refuse(text: &str, part_of_message: &str) {
+    fn reject(text: &str, part_of_message: &str) {
         let message = Url::parse(text).expect_err(text);
         assert!(message.contains(part_of_message), "{text}: {message}");
     }
@@ -83,15 +83,15 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong() {
-        refuse("", "must begin with http://");
-        refuse("http://", "empty");
-        refuse("http:///x", "");
-        refuse("http://x y/", "invalid");
-        refuse("localhost:8080", "must begin with http://");
-        refuse("/api/v1/push", "must begin with http://");
-        refuse("ftp://x/y", "must begin with http://");
-        refuse("http://user:secret@x/y", "--header");
-        refuse("http://x:99999/y", "\"99999\" is no port");
-        refuse("http://[::1]:/y", "is no port");
+        reject("", "must begin with http://");
+        reject("http://", "empty");
+        reject("http:///x", "");
+        reject("http://x y/", "invalid");
+        reject("localhost:8080", "must begin with http://");
+        reject("/api/v1/push", "must begin with http://");
+        reject("ftp://x/y", "must begin with http://");
+        reject("http://user:secret@x/y", "--header");
+        reject("http://x:99999/y", "\"99999\" is no port");
+        reject("http://[::1]:/y", "is no port");
     }
 }

@@ -11,7 +11,7 @@ use crate::{Finished, run, run_with_input};
 const GOOD: &str = "overrides:\n  team-a: {ingestion_rate: 10}\n  team-b: {}\n  team-c: {}\n";
 /// One tenant's field is not known. Of Mimir 3.0 it is not known which fields it has, so all others hold.
 const MISSPELT: &str = "overrides:\n  team-a:\n    ingestion_rte: 10\n  team-b: {}\n  team-c: {}\n";
-/// A value that Mimir can't read: it refuses the document.
+/// A value that Mimir can't read: it rejects the document.
 const REJECTED: &str = "overrides:\n  team-a:\n    ingestion_rate: fast\n  team-b: {}\n";
 
 /// A directory with these files.

@@ -111,7 +111,7 @@ async fn headers_can_be_left_out_replaced_and_doubled() {
 }
 
 #[tokio::test]
-async fn tells_refused_pushes_from_accepted_ones() {
+async fn tells_denied_pushes_from_accepted_ones() {
     let server = Server::start(|number, _| match number % 4 {
         0 => StatusCode::NO_CONTENT.into_response(),
         1 => (StatusCode::TOO_MANY_REQUESTS, "slow down\n").into_response(),
@@ -124,7 +124,7 @@ async fn tells_refused_pushes_from_accepted_ones() {
     let accepted = pushes.len().div_ceil(4) as u64;
     assert_eq!(number(&report, "pushes_accepted"), accepted);
     assert_eq!(number(&report, "samples_accepted"), accepted * 10);
-    assert_eq!(number(&report, "samples_refused"), (pushes.len() as u64 - accepted) * 10);
+    assert_eq!(number(&report, "samples_denied"), (pushes.len() as u64 - accepted) * 10);
     assert_eq!(report["first_answers"]["429"], json!("slow down"));
     assert!(pushes.iter().all(|push| push.target == "/api/v1/push"), "a redirect was followed");
 }

@@ -2,7 +2,7 @@
 //!
 //! The two languages give the same text different meanings: `\d`, `\s`, `\w` and `\b` are ASCII in Go, `[a[b]` and
 //! `[a&&b]` are plain classes, `{` may stand for itself, `\<` is a character, `\Q..\E` quotes, and a repetition may follow
-//! flags. No term of the translation depends on flags around it. Expressions that Go refuses are errors.
+//! flags. No term of the translation depends on flags around it. Expressions that Go rejects are errors.
 
 use super::escape::{self, Escaped};
 use super::{MAX_DEPTH, PatternError, SyntaxError, class, go_error, size};
@@ -77,7 +77,7 @@ struct Level {
     repetitions: u32,
     /// The most that it compiles to.
     bytes: usize,
-    /// Its alternatives and repetitions, those that are repeated as often as they are.
+    /// The number of its alternatives and repetitions. One within a repetition counts once for each time that it is repeated.
     branches: usize,
 }
 
@@ -106,7 +106,7 @@ struct Translator<'e> {
     repetition: Option<&'e str>,
     /// Whether there is any repetition.
     repeats: bool,
-    /// Whether groups nest deeper than the edge supports. Translation goes on, since Mimir may refuse what follows.
+    /// Whether groups nest deeper than the edge supports. Translation goes on, since Mimir may reject what follows.
     is_too_deep: bool,
 }
 

@@ -43,48 +43,48 @@ fn expressions_do_what_gos_do() {
 }
 
 #[track_caller]
-fn refuses(expression: &str, error: PatternError) {
+fn rejects(expression: &str, error: PatternError) {
     assert_eq!(Pattern::compile(expression).err(), Some(error), "{expression}");
 }
 
 #[test]
 fn says_what_is_wrong_with_an_expression() {
-    refuses("(a", PatternError::MissingParen);
-    refuses("a))", PatternError::UnexpectedParen);
-    refuses("[a", PatternError::MissingBracket);
-    refuses("[b-a]", PatternError::InvalidCharRange);
-    refuses(r"\p{Klingon}", PatternError::InvalidCharRange);
-    refuses(r"\p{Grek}", PatternError::InvalidCharRange);
-    refuses(r"\y", PatternError::InvalidEscape);
-    refuses(r"a\1", PatternError::InvalidEscape);
-    refuses(r"[a-\d]", PatternError::InvalidEscape);
-    refuses("(?=a)", PatternError::InvalidPerlOp);
-    refuses("(?x)a b", PatternError::InvalidPerlOp);
-    refuses("(?P<>a)", PatternError::InvalidPerlOp);
-    refuses("*a", PatternError::InvalidRepeatOp);
-    refuses("a**", PatternError::InvalidRepeatOp);
-    refuses("a|*", PatternError::InvalidRepeatOp);
-    refuses("a{1001}", PatternError::InvalidRepeatSize);
-    refuses("(a{501}){2}", PatternError::InvalidRepeatSize);
+    rejects("(a", PatternError::MissingParen);
+    rejects("a))", PatternError::UnexpectedParen);
+    rejects("[a", PatternError::MissingBracket);
+    rejects("[b-a]", PatternError::InvalidCharRange);
+    rejects(r"\p{Klingon}", PatternError::InvalidCharRange);
+    rejects(r"\p{Grek}", PatternError::InvalidCharRange);
+    rejects(r"\y", PatternError::InvalidEscape);
+    rejects(r"a\1", PatternError::InvalidEscape);
+    rejects(r"[a-\d]", PatternError::InvalidEscape);
+    rejects("(?=a)", PatternError::InvalidPerlOp);
+    rejects("(?x)a b", PatternError::InvalidPerlOp);
+    rejects("(?P<>a)", PatternError::InvalidPerlOp);
+    rejects("*a", PatternError::InvalidRepeatOp);
+    rejects("a**", PatternError::InvalidRepeatOp);
+    rejects("a|*", PatternError::InvalidRepeatOp);
+    rejects("a{1001}", PatternError::InvalidRepeatSize);
+    rejects("(a{501}){2}", PatternError::InvalidRepeatSize);
 }
 
 #[test]
 fn nested_repetitions_may_come_to_a_thousand() {
     assert!(Pattern::compile("((a{10}){10}){10}").is_ok());
     assert!(Pattern::compile("(a{1000}|b{1000})*").is_ok());
-    refuses("((a{10}){10}){11}", PatternError::InvalidRepeatSize);
+    rejects("((a{10}){10}){11}", PatternError::InvalidRepeatSize);
 }
 
 #[test]
 fn size_and_depth_are_bounded() {
     let nested = |depth: usize| format!("{}a{}", "(".repeat(depth), ")".repeat(depth));
     assert!(Pattern::compile(&nested(MAX_DEPTH - 2)).is_ok());
-    refuses(&nested(MAX_DEPTH - 1), PatternError::TooLarge);
-    refuses(&format!("{})", nested(MAX_DEPTH)), PatternError::UnexpectedParen);
-    refuses(&nested(MAX_EXPRESSION_BYTES / 2 - 1), PatternError::TooLarge);
-    refuses(r"\pL{1000}", PatternError::TooLarge);
+    rejects(&nested(MAX_DEPTH - 1), PatternError::TooLarge);
+    rejects(&format!("{})", nested(MAX_DEPTH)), PatternError::UnexpectedParen);
+    rejects(&nested(MAX_EXPRESSION_BYTES / 2 - 1), PatternError::TooLarge);
+    rejects(r"\pL{1000}", PatternError::TooLarge);
     assert!(Pattern::compile(&"a".repeat(MAX_EXPRESSION_BYTES)).is_ok());
-    refuses(&"a".repeat(MAX_EXPRESSION_BYTES + 1), PatternError::TooLarge);
+    rejects(&"a".repeat(MAX_EXPRESSION_BYTES + 1), PatternError::TooLarge);
 }
 
 /// Whether an expression of `count` such pieces is surely small enough; if so, it compiles.
@@ -170,7 +170,7 @@ proptest! {
 
     #[test]
     fn any_text_is_an_expression_or_an_error(expression in r"[\[\]\\(){}?*+^$|.:<>=PQEdDwWsSbBxpUim0-9,&~a-c_ä-]{0,24}") {
-        // The translation never makes what the regex crate refuses for another reason than a bound.
+        // The translation never makes what the regex crate rejects for another reason than a bound.
         let (compiled, most_bytes) = (Pattern::compile(&expression).err(), Pattern::max_compiled_bytes(&expression));
         prop_assert!(compiled == Some(PatternError::TooLarge) || compiled == most_bytes.err());
         prop_assert!(compiled != Some(PatternError::TooLarge) || most_bytes.is_ok_and(|bytes| bytes > MAX_COMPILED_BYTES));

@@ -1,4 +1,4 @@
-//! Three constructs that yaml.v3's scanner accepts and libyaml-safer's refuses. Each is rewritten where it was refused, so
+//! Three constructs that yaml.v3's scanner accepts and libyaml-safer's rejects. Each is rewritten where it was rejected, so
 //! that nothing else in the text changes.
 
 use std::borrow::Cow;
@@ -6,7 +6,7 @@ use std::borrow::Cow;
 /// A placeholder for a colon; a noncharacter of Unicode.
 pub(super) const COLON: char = '\u{10fffe}';
 
-/// The text with a repair at the offset of the error; `None` if Go refuses it too.
+/// The text with a repair at the offset of the error; `None` if Go rejects it too.
 pub(super) fn repair(text: &str, at: usize, problem: &str, may_mark_colons: bool) -> Option<String> {
     let (before, after) = text.split_at_checked(at)?;
     if problem.ends_with("found unexpected ':'") {

@@ -36,7 +36,7 @@ fn check(file: Option<&str>, flags: Option<&str>, expected: &[(&str, &str)]) {
 }
 
 #[track_caller]
-fn refused(file: Option<&str>, flags: Option<&str>, expected: &str) {
+fn rejected(file: Option<&str>, flags: Option<&str>, expected: &str) {
     assert_eq!(known(file, flags).unwrap_err().to_string(), expected);
 }
 
@@ -71,7 +71,7 @@ fn what_a_flag_does_not_say_stays_the_files() {
 
 #[test]
 fn a_bad_flag_is_named() {
-    refused(
+    rejected(
         None,
         Some("-distributor.ingestion-rate-limit=fast -validation.create-grace-period=5m"),
         "default limits: --default-limits-flags: -distributor.ingestion-rate-limit is \"fast\": write a number such as 10000",
@@ -97,7 +97,7 @@ fn the_query_ingesters_within_rule_uses_file_and_flags() {
     assert_eq!(within(&known(file, None).unwrap()), hours(3));
     assert_eq!(within(&known(file, Some("-querier.query-store-after=4h")).unwrap()), hours(4));
     assert_eq!(within(&known(None, Some("-querier.query-store-after 0")).unwrap()), hours(0));
-    refused(
+    rejected(
         None,
         Some("-querier.query-store-after=soon"),
         "default limits: --default-limits-flags: -querier.query-store-after is \"soon\": write a duration such as 12h or 1h30m",
@@ -115,12 +115,12 @@ fn arguments_may_be_in_a_file() {
     .unwrap();
     check(None, Some(&format!("@{}", path.display())), &[("request_burst_size", "7"), ("request_rate", "5")]);
     std::fs::write(&path, b"-a=\xff").unwrap();
-    refused(
+    rejected(
         None,
         Some(&format!("@{}", path.display())),
         "default limits: --default-limits-flags: the file is not UTF-8: save it as UTF-8",
     );
-    refused(None, Some("@/nowhere/at-all"), "--default-limits-flags: cannot read /nowhere/at-all");
+    rejected(None, Some("@/nowhere/at-all"), "--default-limits-flags: cannot read /nowhere/at-all");
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn variables_are_replaced_where_that_is_requests_for() {
     // PATH is set wherever tests run.
     let text = "limits: {ingestion_rate: ${NOT_SET_ANYWHERE:5}, ha_cluster_label: \"${PATH}\"}";
     let Ok(DefaultLimitsSource::Known(known)) = options(true).read_with(&MimirVersion::default(), file(text)) else {
-        panic!("refused")
+        panic!("rejected")
     };
     assert_eq!(known.defaults.limits.ingestion_rate, 5.0);
     assert_eq!(&*known.defaults.limits.ha_cluster_label, std::env::var("PATH").unwrap());
@@ -139,7 +139,7 @@ fn variables_are_replaced_where_that_is_requests_for() {
 }
 
 #[test]
-fn options_that_do_not_go_together_are_refused() {
+fn options_that_do_not_go_together_are_rejected() {
     let none = DefaultLimitsOptions::default;
     let url = Some("http://mimir".to_owned());
     for (options, part) in [
@@ -155,7 +155,7 @@ fn options_that_do_not_go_together_are_refused() {
     assert!(DefaultLimitsOptions { flags: Some(String::new()), ..none() }.are_given());
 }
 
-/// A server that answers the first `failures` questions with 503.
+/// A server that answers the first `failures` requests with 503.
 async fn mimir(path: &'static str, failures: usize, config: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -203,7 +203,7 @@ async fn a_mimir_that_starts_is_requests_again() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_configuration_is_refused() {
+async fn an_answer_that_is_no_configuration_is_rejected() {
     let url = mimir("/config", 0, "limits: {ingestion_rate: fast}").await;
     let error = from_url(url.clone(), Duration::ZERO).await.unwrap_err().to_string();
     assert!(error.contains(&format!("{url}/config:1: ")), "{error}");

@@ -27,7 +27,7 @@ pub(super) struct Change {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ElectedList {
     /// Milliseconds since 1970.
-    pub(super) asked_at: i64,
+    pub(super) requested_at_unix_millis: i64,
     /// How long ago that was when the last part was sent, if the server sends it.
     pub(super) age: Option<Duration>,
     pub(super) elected: Vec<ElectedReplica>,
@@ -103,7 +103,7 @@ pub(super) struct ElectedLists {
 impl ElectedLists {
     /// Adds a part; returns the list if this was its last part. A list that is too large is one error, at its last part.
     pub(super) fn add(&mut self, part: ElectedPart) -> Result<Option<ElectedList>, PartError> {
-        let ElectedPart { asked_at, last, elected, age_millis } = part;
+        let ElectedPart { requested_at_unix_millis, last, elected, age_millis } = part;
         let bytes = |entry: &proto::edge::limits::v1::ElectedReplica| {
             entry.tenant.len() + entry.cluster.len() + entry.replica.len()
         };
@@ -119,7 +119,11 @@ impl ElectedLists {
         }
         let age = age_millis.map(Duration::from_millis);
         let Self { elected, too_large, .. } = std::mem::take(self);
-        if too_large { Err(PartError::LargeList) } else { Ok(Some(ElectedList { asked_at, age, elected })) }
+        if too_large {
+            Err(PartError::LargeList)
+        } else {
+            Ok(Some(ElectedList { requested_at_unix_millis, age, elected }))
+        }
     }
 }
 

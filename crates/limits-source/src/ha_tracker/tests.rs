@@ -42,8 +42,8 @@ struct Tracker {
 
 struct Seen {
     answer: Mutex<Answer>,
-    /// Path, Accept header, peer and time of each question.
-    questions: Mutex<Vec<(String, String, SocketAddr, i64)>>,
+    /// Path, Accept header, peer and time of each request.
+    requests: Mutex<Vec<(String, String, SocketAddr, i64)>>,
 }
 
 impl Tracker {
@@ -52,10 +52,10 @@ impl Tracker {
     }
 
     async fn start_at(address: &str, answer: Answer) -> Self {
-        let seen = Arc::new(Seen { answer: Mutex::new(answer), questions: Mutex::default() });
+        let seen = Arc::new(Seen { answer: Mutex::new(answer), requests: Mutex::default() });
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let routes = Router::new().fallback(answer_question).with_state(Arc::clone(&seen));
+        let routes = Router::new().fallback(respond).with_state(Arc::clone(&seen));
         let service = routes.into_make_service_with_connect_info::<SocketAddr>();
         let serving = tokio::spawn(async move { drop(axum::serve(listener, service).await) });
         Self { address, seen, serving }
@@ -74,14 +74,14 @@ impl Tracker {
     }
 }
 
-async fn answer_question(
+async fn respond(
     State(seen): State<Arc<Seen>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
     let accept = request.headers().get(header::ACCEPT).map(|value| value.to_str().unwrap().to_owned());
-    let question = (request.uri().path().to_owned(), accept.unwrap_or_default(), peer, now());
-    seen.questions.lock().unwrap().push(question);
+    let request = (request.uri().path().to_owned(), accept.unwrap_or_default(), peer, now());
+    seen.requests.lock().unwrap().push(request);
     let answer = *seen.answer.lock().unwrap();
     answer()
 }
@@ -146,13 +146,16 @@ async fn each_good_answer_is_a_new_state_on_one_connection() {
         states.push(followed.next().await);
     }
     assert_eq!(followed.replicas(), ["a", "b"]);
-    let questions = tracker.seen.questions.lock().unwrap().clone();
-    for (state, (path, accept, peer, asked)) in states.iter().zip(&questions) {
+    let requests = tracker.seen.requests.lock().unwrap().clone();
+    for (state, (path, accept, peer, received_at)) in states.iter().zip(&requests) {
         assert_eq!((path.as_str(), accept.as_str()), ("/distributor/ha_tracker", "application/json"));
-        assert!(state.asked_at <= *asked, "the time of the question is that before it was sent");
-        assert_eq!(*peer, questions[0].2, "the connection is kept");
+        assert!(state.requested_at_unix_millis <= *received_at, "the time of the request is that before it was sent");
+        assert_eq!(*peer, requests[0].2, "the connection is kept");
     }
-    assert!(states.windows(2).all(|pair| pair[0].asked_at < pair[1].asked_at), "{states:?}");
+    assert!(
+        states.windows(2).all(|pair| pair[0].requested_at_unix_millis < pair[1].requested_at_unix_millis),
+        "{states:?}"
+    );
     assert!(followed.feed.polls.answered.get() >= 4 && followed.feed.polls.failed.get() == 0);
 }
 
@@ -187,17 +190,17 @@ async fn a_redirect_is_not_followed() {
     let tracker = Tracker::start(|| (StatusCode::FOUND, [(header::LOCATION, "/other")], TWO).into_response()).await;
     let error = tracker.client(DEADLINE).get().await.unwrap_err();
     assert!(matches!(error, PollError::Web(WebError::Redirect(StatusCode::FOUND))), "{error}");
-    let paths: Vec<_> = tracker.seen.questions.lock().unwrap().iter().map(|question| question.0.clone()).collect();
+    let paths: Vec<_> = tracker.seen.requests.lock().unwrap().iter().map(|request| request.0.clone()).collect();
     assert_eq!(paths, ["/distributor/ha_tracker"]);
 }
 
-/// A server that answers `begin` to the first question of a connection, and then `more` for as long as it is taken, or nothing at all.
+/// A server that answers `begin` to the first request of a connection, and then `more` for as long as it is taken, or nothing at all.
 async fn raw_server(begin: &'static str, more: Option<&'static [u8]>) -> MimirUrl {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = MimirUrl::of_ha_tracker(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await?;
-        let _question = stream.read(&mut [0; 4096]).await?;
+        let _request = stream.read(&mut [0; 4096]).await?;
         stream.write_all(begin.as_bytes()).await?;
         match more {
             Some(more) => loop {
@@ -243,7 +246,7 @@ async fn over_https_only_a_trusted_certificate_is_accepted() {
             let (stream, _) = listener.accept().await?;
             // A client that does not trust the certificate ends the handshake; the next one may come.
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-            let _question = stream.read(&mut [0; 4096]).await?;
+            let _request = stream.read(&mut [0; 4096]).await?;
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"elected\":[]}\n").await?;
             stream.shutdown().await?;
         }

@@ -107,7 +107,9 @@ impl ApiError {
                 let names = name.map(|name| format!(" with resourceNames [{name}]")).unwrap_or_default();
                 let verb = verb.as_str();
                 format!(
-                    "the API server forbids {verb} on {resource} (403: {message}); add {verb} on {resource}{names} to a Role in namespace {namespace} and bind it to the service account"
+                    "the API server forbids {verb} on {resource} (403: {message}); \
+                     add {verb} on {resource}{names} to a Role in namespace {namespace} \
+                     and bind it to the service account"
                 )
             }
             Self::Expired => "the API server no longer has the changes since the last revision (410)".to_owned(),
@@ -244,7 +246,8 @@ mod tests {
         );
         check(
             &ApiError::of_watch(&watcher::Error::InitialListFailed(answer(403, "no"))),
-            "the API server forbids list on configmaps (403: no); add list on configmaps with resourceNames [mimir-runtime] to a Role in namespace mimir and bind it to the service account",
+            "the API server forbids list on configmaps (403: no); add list on configmaps with resourceNames \
+             [mimir-runtime] to a Role in namespace mimir and bind it to the service account",
         );
         check(
             &ApiError::of(Verb::Get, &answer(500, "ill")),

@@ -25,7 +25,7 @@ fn an_address_is_shown_without_its_query() {
 }
 
 #[test]
-fn what_is_no_address_is_refused_and_not_repeated() {
+fn what_is_no_address_is_rejected_and_not_repeated() {
     for text in ["http://", "http:///x", "http://:80", "http://a:99999/", "http://a:/x", "http://a b/", "ftp://a/x"] {
         check::<DocumentUrl>(text, Err(UrlError::NoHttpUrl(DocumentUrl::EXAMPLE)));
     }
@@ -83,7 +83,7 @@ fn one_or_several_servers_are_named() {
 }
 
 #[test]
-fn what_names_no_server_is_refused() {
+fn what_names_no_server_is_rejected() {
     let bad = ["", "a", "a:1", "ftp://a:1", "http://", "http://:1", "http:///x", "http://a:1,", ",http://a:1", "é"];
     for text in bad.into_iter().chain(["http://a b:1", "http//a:1", "http://a:1,b:2"]) {
         check::<FeedUrls>(text, Err(FeedUrlsError::NoHttpUrl));

@@ -70,7 +70,7 @@ fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
 }
 
-fn elected(asked_at: i64, replicas: &[&str], last: bool) -> Update {
+fn elected(requested_at_unix_millis: i64, replicas: &[&str], last: bool) -> Update {
     let entry = |replica: &&str| ElectedReplica {
         tenant: "t".to_owned(),
         cluster: "c".to_owned(),
@@ -79,7 +79,7 @@ fn elected(asked_at: i64, replicas: &[&str], last: bool) -> Update {
         elected_at: 2,
     };
     let elected = replicas.iter().map(entry).collect();
-    Update::Elected(ElectedPart { asked_at, last, elected, age_millis: None })
+    Update::Elected(ElectedPart { requested_at_unix_millis, last, elected, age_millis: None })
 }
 
 fn aged(update: Update, age: Duration) -> Update {
@@ -96,10 +96,14 @@ async fn a_lists_age_is_the_servers_whatever_the_clocks_say() {
     let (mut client, watch) = connected(&mut server).await;
     let lists = &mut client.feed.ha_tracker.states;
     let hour = 3_600_000;
-    for (asked_at, age) in [(now() - hour, 4), (now() + hour, 15), (now(), 3_600), (now() - 1, u64::MAX / 1_000)] {
+    for (requested_at_unix_millis, age) in
+        [(now() - hour, 4), (now() + hour, 15), (now(), 3_600), (now() - 1, u64::MAX / 1_000)]
+    {
         let age = Duration::from_secs(age);
-        watch.say(aged(elected(asked_at, &["r"], true), age)).await;
-        in_time("a list", lists.wait_for(|list| list.asked_at == asked_at)).await.unwrap();
+        watch.say(aged(elected(requested_at_unix_millis, &["r"], true), age)).await;
+        in_time("a list", lists.wait_for(|list| list.requested_at_unix_millis == requested_at_unix_millis))
+            .await
+            .unwrap();
         let assumed = lists.borrow_and_update().age();
         assert!(
             age <= assumed && assumed < age.saturating_add(Duration::from_secs(20)) || assumed == Duration::MAX,
@@ -136,30 +140,33 @@ async fn another_server_starts_with_a_younger_list_or_none() {
 async fn each_list_of_elected_replicas_is_applied_whole_and_once() {
     let mut server = Server::start().await;
     let (mut client, watch) = connected(&mut server).await;
-    let asked_at = now() - 5_000;
+    let requested_at_unix_millis = now() - 5_000;
     assert!(client.feed.ha_tracker.states.borrow().elected.is_none());
-    watch.say(elected(asked_at, &["r1"], false)).await;
-    watch.say(elected(asked_at, &["r2"], true)).await;
+    watch.say(elected(requested_at_unix_millis, &["r1"], false)).await;
+    watch.say(elected(requested_at_unix_millis, &["r2"], true)).await;
     let lists = &mut client.feed.ha_tracker.states;
     let state = in_time("a list", lists.wait_for(|list| list.elected.is_some())).await.unwrap().clone();
     let names: Vec<_> = state.elected.unwrap().iter().map(|one| one.replica.to_string()).collect();
-    assert_eq!((state.asked_at, names), (asked_at, vec!["r1".to_owned(), "r2".to_owned()]));
+    assert_eq!(
+        (state.requested_at_unix_millis, names),
+        (requested_at_unix_millis, vec!["r1".to_owned(), "r2".to_owned()])
+    );
     let age = client.feed.ha_tracker.freshness.age();
     assert!((Duration::from_secs(5)..Duration::from_secs(25)).contains(&age), "{age:?}");
 
     lists.mark_unchanged();
     watch.fail().await;
     let watch = server.watch_beating().await;
-    watch.say(elected(asked_at, &["again"], true)).await;
+    watch.say(elected(requested_at_unix_millis, &["again"], true)).await;
     watch.say(Update::Problems(ProblemList { problems: vec![problem("said after the list")] })).await;
     let said = client.feed.limits.states.wait_for(|state| !state.problems.is_empty());
     in_time("what is said after the list", said).await.unwrap();
     assert!(!lists.has_changed().unwrap());
-    watch.say(elected(asked_at + 1, &["r3"], true)).await;
+    watch.say(elected(requested_at_unix_millis + 1, &["r3"], true)).await;
     in_time("the newer list", lists.changed()).await.unwrap();
     assert_eq!(&*lists.borrow_and_update().elected.as_ref().unwrap()[0].replica, "r3");
     // A clock that was set back.
-    watch.say(elected(asked_at - 9, &["r4"], true)).await;
+    watch.say(elected(requested_at_unix_millis - 9, &["r4"], true)).await;
     in_time("the next list", lists.changed()).await.unwrap();
-    assert_eq!(lists.borrow().asked_at, asked_at - 9);
+    assert_eq!(lists.borrow().requested_at_unix_millis, requested_at_unix_millis - 9);
 }

@@ -1,4 +1,4 @@
-//! A server of the feed that says what a test has it say.
+//! A server of the feed that sends what a test tells it to.
 
 use std::net::SocketAddr;
 use std::pin::Pin;

@@ -132,7 +132,7 @@ fn any_changed_missing_or_extra_byte_is_an_error() {
     let text = render_cache(&varied()).expect("a cache");
     let bytes = text.as_bytes();
     let rejected = |bytes: Vec<u8>, what: &str, position: usize| {
-        // The reader of the file refuses what is no UTF-8.
+        // The reader of the file rejects what is no UTF-8.
         if let Ok(text) = String::from_utf8(bytes) {
             assert!(state().restore(&text).is_err(), "byte {position} {what}");
         }

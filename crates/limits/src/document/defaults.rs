@@ -44,7 +44,7 @@ fn read_tree(document: &SourceDocument<'_>, problems: &mut Problems) -> Result<R
     tree.duplicates.iter().for_each(|duplicate| problems.reject_duplicate(document.name, duplicate));
     tree.root.ok_or_else(|| {
         // Mostly a template or a mount that failed.
-        let message = "is empty, which Mimir refuses: write limits: {}";
+        let message = "is empty, which Mimir rejects: write limits: {}";
         YamlError { mimir: Some("EOF".to_owned()), ..YamlError::new(Code::NotARuntimeConfiguration, 0, message) }
     })
 }

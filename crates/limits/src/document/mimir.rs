@@ -1,5 +1,5 @@
 //! Mimir's runtime configuration: `overrides: {TENANT: {FIELD: VALUE}}` and other sections (Mimir
-//! `pkg/mimir/runtime_config.go`), in one document or in several that are merged. It is accepted or refused as a whole.
+//! `pkg/mimir/runtime_config.go`), in one document or in several that are merged. It is accepted or rejected as a whole.
 
 use go_yaml::{Document, RuntimeConfig};
 

@@ -65,14 +65,14 @@ fn unknown_keys_are_ignored_next_to_flat_keys() {
 }
 
 #[test]
-fn documents_of_which_none_is_ours_are_refused() {
+fn documents_of_which_none_is_ours_are_rejected() {
     let loaded = read_all(&[("README", "hello"), ("alertmanager", "route: {receiver: x}")]);
     assert!(loaded.problems.rejected);
     assert_eq!(loaded.problems.listed.len(), 2);
 }
 
 #[test]
-fn a_broken_file_next_to_flat_keys_is_refused() {
+fn a_broken_file_next_to_flat_keys_is_rejected() {
     assert!(read_all(&[("team-a.ingestion_rate", "5"), ("runtime.yaml", "overrides: [")]).problems.rejected);
     assert!(read_all(&[("team-a.ingestion_rate", "5"), ("runtime.yaml", "<html></html>")]).problems.rejected);
 }
@@ -94,7 +94,7 @@ fn no_document_at_all_is_no_tenant() {
 }
 
 #[test]
-fn a_document_over_the_cap_is_refused_unread() {
+fn a_document_over_the_cap_is_rejected_unread() {
     let text = " ".repeat(MAX_DOCUMENT_BYTES + 1);
     let loaded = read_all(&[("runtime.yaml", &text)]);
     assert!(loaded.problems.rejected && loaded.problems.listed[0].message.contains("16777217 bytes"));
@@ -134,24 +134,24 @@ fn a_configuration_without_limits_is_reported() {
 }
 
 #[test]
-fn bad_defaults_are_refused() {
+fn bad_defaults_are_rejected() {
     for (text, message) in [
         (
             "limits: {ingestion_rate: fast}",
-            "mimir.yaml:1: field ingestion_rate is \"fast\": write a number such as 10000; the whole document is refused",
+            "mimir.yaml:1: field ingestion_rate is \"fast\": write a number such as 10000; the whole document is rejected",
         ),
         (
             "limits: [5]",
-            "mimir.yaml:1: limits is a list: write a mapping of fields with their values; the whole document is refused",
+            "mimir.yaml:1: limits is a list: write a mapping of fields with their values; the whole document is rejected",
         ),
-        ("- 5", "mimir.yaml:1: is a list: write a mapping of Mimir's configuration; the whole document is refused"),
+        ("- 5", "mimir.yaml:1: is a list: write a mapping of Mimir's configuration; the whole document is rejected"),
         (
             "limits: {ha_tracker_failover_timeout: 1s}",
-            "mimir.yaml:1: field ha_tracker_failover_timeout is 1s, too short for ha_tracker_update_timeout 15s with ha_tracker_update_timeout_jitter_max 5s: write at least 21s; the whole document is refused",
+            "mimir.yaml:1: field ha_tracker_failover_timeout is 1s, too short for ha_tracker_update_timeout 15s with ha_tracker_update_timeout_jitter_max 5s: write at least 21s; the whole document is rejected",
         ),
-        ("a: 1\na: 2\n", "mimir.yaml:2: a is there twice, first on line 1: remove one; the whole document is refused"),
-        ("", "mimir.yaml: is empty, which Mimir refuses"),
-        ("# nothing\n", "mimir.yaml: is empty, which Mimir refuses"),
+        ("a: 1\na: 2\n", "mimir.yaml:2: a is there twice, first on line 1: remove one; the whole document is rejected"),
+        ("", "mimir.yaml: is empty, which Mimir rejects"),
+        ("# nothing\n", "mimir.yaml: is empty, which Mimir rejects"),
         ("limits: {", "mimir.yaml:1: is no valid YAML"),
     ] {
         let problems = defaults_from("mimir.yaml", text).expect_err(text);

@@ -78,7 +78,7 @@ impl Loaded {
         if let Some(entry) = entries.iter().find(|entry| &*entry.key == TENANTS) {
             findings.set(entry, mapping(&entry.value, "tenants with their settings"), &mut tenants);
         }
-        self.problems.push_faults(findings.faults, Severity::Rejected, "the whole document is refused");
+        self.problems.push_faults(findings.faults, Severity::Rejected, "the whole document is rejected");
         findings.notes.into_iter().for_each(|note| self.problems.report(note));
         tenants.unwrap_or_default().iter().for_each(|tenant| self.add_tenant(document.name, tenant));
         Ok(())

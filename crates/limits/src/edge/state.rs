@@ -25,7 +25,7 @@ pub struct EdgeConfigApplied {
     pub config: Arc<EdgeConfig>,
     /// Whether `config` is a new one; true for the first good document whatever it says.
     pub changed: bool,
-    /// Whether the document was accepted, possibly without invalid entries; false if it was refused.
+    /// Whether the document was accepted, possibly without invalid entries; false if it was rejected.
     pub accepted: bool,
     /// The problems, in the order of the lines; at most [`crate::MAX_PROBLEMS`].
     pub problems: Vec<Problem>,
@@ -53,7 +53,7 @@ impl EdgeConfigState {
 
     /// Applies the document as it is now; `name` is shown in problems.
     ///
-    /// A refused document changes nothing. A tenant whose entry has a fault keeps the policy of its last good entry,
+    /// A rejected document changes nothing. A tenant whose entry has a fault keeps the policy of its last good entry,
     /// defaults of that time included, and is in shadow where it had none.
     pub fn apply(&mut self, name: &str, text: &str) -> EdgeConfigApplied {
         let Loaded { default, drafts, mut problems } = read(&SourceDocument::new(name, text));
@@ -61,7 +61,7 @@ impl EdgeConfigState {
         let mut changed = false;
         if rejected {
             let faults = drafts.into_values().flat_map(|draft| draft.faults).collect();
-            problems.push_faults(faults, Severity::Kept, "nothing changes while the document is refused");
+            problems.push_faults(faults, Severity::Kept, "nothing changes while the document is rejected");
         } else {
             let tenants: BTreeMap<_, _> =
                 drafts.into_iter().map(|(id, draft)| self.settle(id, draft, &mut problems)).collect();

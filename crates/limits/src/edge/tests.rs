@@ -89,7 +89,7 @@ fn without_a_document_everybody_is_enforced() {
 }
 
 #[test]
-fn a_refused_document_changes_no_tenant() {
+fn a_rejected_document_changes_no_tenant() {
     let mut state = EdgeConfigState::new();
     let good = apply(&mut state, "{mode: shadow, tenants: {a: {mode: enforce}}}").config;
     let applied = apply(&mut state, "mode: shadw\ntenants:\n  a: {mode: offf}\n  b: {mode: off}\n");
@@ -142,7 +142,7 @@ fn a_tenant_without_an_entry_follows_the_default() {
 }
 
 #[test]
-fn a_document_over_the_cap_is_refused_unread() {
+fn a_document_over_the_cap_is_rejected_unread() {
     let text = format!("mode: off{}", " ".repeat(crate::MAX_DOCUMENT_BYTES));
     let applied = read(&text);
     assert_eq!(severities(&applied), [Severity::Rejected]);

@@ -1,4 +1,4 @@
-//! Checks the rules of `metric_relabel_configs`, beyond the types of their settings: finds those for which Mimir refuses the
+//! Checks the rules of `metric_relabel_configs`, beyond the types of their settings: finds those for which Mimir rejects the
 //! document (Prometheus `Regexp.UnmarshalYAML` in `model/relabel/relabel.go`, `LabelName.UnmarshalYAML` in its common
 //! `model/labels.go`), and those that Mimir loads and the edge cannot run.
 
@@ -60,7 +60,7 @@ impl ExpressionCache {
     }
 }
 
-/// The first rule for which Mimir refuses the document ([`Severity::Rejected`]); if there is none, the first that the edge
+/// The first rule for which Mimir rejects the document ([`Severity::Rejected`]); if there is none, the first that the edge
 /// leaves to Mimir ([`Severity::Ignored`]).
 pub(crate) fn check(rules: &[RelabelRule], expressions: &mut ExpressionCache) -> Result<(), (Severity, ValueError)> {
     let mut first_left = Ok(());

@@ -44,7 +44,7 @@ fn text<'n>(item: &'n Node, name: &str) -> &'n str {
     setting(item, name).and_then(as_text).unwrap_or_default()
 }
 
-/// Go does not skip a null in this list, and Mimir refuses it.
+/// Go does not skip a null in this list, and Mimir rejects it.
 pub(super) fn relabel(node: &Node) -> Option<ListViolation> {
     let (index, item) = items(node).enumerate().find(|(_, item)| is_null(item))?;
     Some(ListViolation {

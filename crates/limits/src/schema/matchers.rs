@@ -70,7 +70,7 @@ fn check_expression(value: &str) -> Result<(), Issue> {
     let has = |issue: Issue| Issue { predicate: format!("has the expression that {}", issue.predicate), ..issue };
     check_regexp(&format!("^(?:{value})$"), value).map_err(has)?;
     check_regexp(value, value).map_err(has).map_err(|issue| Issue {
-        predicate: format!("{}; Mimir does not refuse it but ends with a panic", issue.predicate),
+        predicate: format!("{}; Mimir does not reject it but ends with a panic", issue.predicate),
         mimir: None,
         ..issue
     })
@@ -143,30 +143,30 @@ mod tests {
     }
 
     #[track_caller]
-    fn refuses(text: &str, go: &str) {
+    fn rejects(text: &str, go: &str) {
         let mimir = check("t", text).expect_err(text).mimir;
         let expected = MimirError::Fatal(format!("can't build active series matcher t: {go}"));
         assert_eq!(mimir, Some(expected), "{text}");
     }
 
     #[test]
-    fn refuses_what_alertmanager_refuses() {
-        refuses("a", "bad matcher format: a");
-        refuses("5", "bad matcher format: 5");
-        refuses("1a=b", "bad matcher format: 1a=b");
-        refuses(",a=b", "bad matcher format: ");
-        refuses("a=b,,c=d", "bad matcher format: ");
-        refuses("a=b, c ", "bad matcher format: c");
-        refuses("ä=b", "bad matcher format: ä=b");
-        refuses(r#"a="b"#, r#"matcher value contains unescaped double quote: "b"#);
-        refuses(r#"a=b"c"#, r#"matcher value contains unescaped double quote: b"c"#);
-        refuses(r#"a="b"c""#, r#"matcher value contains unescaped double quote: "b"c""#);
-        refuses(r#"a="b\""#, r#"matcher value contains unescaped double quote: "b\""#);
-        refuses("a=~(", "error parsing regexp: missing closing ): `^(?:()$`");
+    fn rejects_what_alertmanager_rejects() {
+        rejects("a", "bad matcher format: a");
+        rejects("5", "bad matcher format: 5");
+        rejects("1a=b", "bad matcher format: 1a=b");
+        rejects(",a=b", "bad matcher format: ");
+        rejects("a=b,,c=d", "bad matcher format: ");
+        rejects("a=b, c ", "bad matcher format: c");
+        rejects("ä=b", "bad matcher format: ä=b");
+        rejects(r#"a="b"#, r#"matcher value contains unescaped double quote: "b"#);
+        rejects(r#"a=b"c"#, r#"matcher value contains unescaped double quote: b"c"#);
+        rejects(r#"a="b"c""#, r#"matcher value contains unescaped double quote: "b"c""#);
+        rejects(r#"a="b\""#, r#"matcher value contains unescaped double quote: "b\""#);
+        rejects("a=~(", "error parsing regexp: missing closing ): `^(?:()$`");
     }
 
     #[test]
-    fn refuses_what_makes_mimir_panic() {
+    fn rejects_what_makes_mimir_panic() {
         let issue = check("t", r#"a=~")|(""#).expect_err("an expression that is none alone");
         assert_eq!(issue.mimir, None);
         assert!(issue.predicate.contains("panic"), "{}", issue.predicate);

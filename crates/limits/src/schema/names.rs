@@ -32,7 +32,7 @@ pub(super) fn unknown(name: &str, path: &str, object: &Object, version: &MimirVe
             code: Code::UnknownToThisVersion,
             severity: Severity::Ignored,
             message: format!(
-                "{thing} {path} {other}{advice}; if your Mimir does not know it either, it refuses the whole document"
+                "{thing} {path} {other}{advice}; if your Mimir does not know it either, it rejects the whole document"
             ),
         };
     }

@@ -19,7 +19,7 @@ macro_rules! rule_settings {
     (values { $($value:ident: $kind:ty = $default:expr,)* } derived { $($derived:ident: $type:ty = $set:expr,)* }) => {
         /// The settings that Mimir's rules look at, as one entry has them or Mimir's own limits.
         ///
-        /// They are more than [`crate::TenantLimits`] holds: a tenant's entry is laid over them, and refused if the outcome
+        /// They are more than [`crate::TenantLimits`] holds: a tenant's entry is laid over them, and rejected if the outcome
         /// breaks a rule.
         #[derive(Debug, Clone, PartialEq)]
         pub struct RuleSettings {

@@ -43,7 +43,7 @@ enum Check {
     Text(fn(&str) -> Result<(), TextError>),
 }
 
-/// Why a text is refused.
+/// Why a text is rejected.
 enum TextError {
     /// Mimir's error, for our standard message.
     Mimir(String),
@@ -111,7 +111,7 @@ fn known(is_known: bool, otherwise: &str, text: &str) -> Result<(), TextError> {
     if is_known { Ok(()) } else { Err(TextError::Mimir(format!("{otherwise} {}", quote(text)))) }
 }
 
-/// Checks a value that is not null. A text that its type refuses aborts Mimir's decoding.
+/// Checks a value that is not null. A text that its type rejects aborts Mimir's decoding.
 pub(super) fn check(kind: &Scalar, node: &Node) -> Result<(), Issue> {
     let is_taken = match kind.check {
         Check::Value(check) => check(node),

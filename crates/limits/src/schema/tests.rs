@@ -47,7 +47,7 @@ fn accepts(text: &str) {
 }
 
 #[track_caller]
-fn refuses(text: &str, mimir: &str) {
+fn rejects(text: &str, mimir: &str) {
     let found = checked(text);
     assert_eq!((found.rejected, found.mimir_error().as_deref()), (true, Some(mimir)), "{text}");
 }
@@ -131,7 +131,7 @@ const TYPES_AND_UNKNOWN_NAMES: &[(&str, &str)] = &[
 fn collects_types_and_unknown_names_of_the_whole_document() {
     let collected = |lines: &str| format!("yaml: unmarshal errors:\n  {lines}");
     for (text, lines) in TYPES_AND_UNKNOWN_NAMES {
-        refuses(text, &collected(lines));
+        rejects(text, &collected(lines));
     }
 }
 
@@ -155,14 +155,14 @@ fn a_text_of_the_wrong_type_ends_the_load() {
             "can't build active series matcher dev: bad matcher format: namespace",
         ),
     ] {
-        refuses(&format!("overrides: {{a: {{{value}, zzz: 1}}, b: {{}}, c: {{ingestion_rate: x}}}}"), mimir);
+        rejects(&format!("overrides: {{a: {{{value}, zzz: 1}}, b: {{}}, c: {{ingestion_rate: x}}}}"), mimir);
     }
 }
 
 #[test]
 fn the_first_text_that_ends_the_load_is_reported() {
     let text = "overrides:\n  b: {past_grace_period: 2}\n  a: {past_grace_period: 1, creation_grace_period: 3, x: 1}";
-    refuses(text, r#"not a valid duration string: "3""#);
+    rejects(text, r#"not a valid duration string: "3""#);
     assert_eq!(checked(text).faults.len(), 4);
 }
 
@@ -236,14 +236,14 @@ fn another_version_may_know_more_names() {
         reported,
         [
             ignored(
-                "field metric_relabeling_enabled is not one of Mimir 3.1; if your Mimir does not know it either, it refuses the \
+                "field metric_relabeling_enabled is not one of Mimir 3.1; if your Mimir does not know it either, it rejects the \
                  whole document"
             ),
             ignored(
-                "field zzz is unknown to the edge; if your Mimir does not know it either, it refuses the whole document"
+                "field zzz is unknown to the edge; if your Mimir does not know it either, it rejects the whole document"
             ),
             ignored(
-                "section zzz is unknown to the edge; if your Mimir does not know it either, it refuses the whole document"
+                "section zzz is unknown to the edge; if your Mimir does not know it either, it rejects the whole document"
             ),
         ]
     );
@@ -342,12 +342,12 @@ fn mapping(key: &str, value: Rc<Node>) -> Rc<Node> {
 
 proptest! {
     #[test]
-    fn any_tree_is_taken_or_refused(field in name(), value in node(), known in any::<bool>()) {
+    fn any_tree_is_taken_or_rejected(field in name(), value in node(), known in any::<bool>()) {
         let mimir = settings(if known { "3.1" } else { "3.0" }, &RuleSettings::default(), STORE_AFTER);
         for root in [Rc::clone(&value), mapping("overrides", mapping("a", mapping(&field, Rc::clone(&value))))] {
             let found = check(Some(&root), &mimir);
-            let refusing = found.faults.iter().filter(|fault| fault.severity == Severity::Rejected);
-            prop_assert_eq!(found.rejected, refusing.count() > 0);
+            let rejecting = found.faults.iter().filter(|fault| fault.severity == Severity::Rejected);
+            prop_assert_eq!(found.rejected, rejecting.count() > 0);
             prop_assert!(found.rejected || found.mimir_error().is_none());
         }
         check_limits(&mapping(&field, value), &mimir);

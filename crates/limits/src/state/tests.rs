@@ -43,7 +43,7 @@ fn of_several_yaml_documents_the_first_holds() {
 }
 
 #[test]
-fn a_refused_document_changes_no_tenant() {
+fn a_rejected_document_changes_no_tenant() {
     let mut state = state();
     apply(&mut state, GOOD);
     let applied = apply(&mut state, "overrides: {a: {ingestion_rate: 7}, c: {ingestion_rate: fast}}");
@@ -132,7 +132,7 @@ fn a_flat_tenant_gone_bad_keeps_its_last_good_entry() {
 }
 
 #[test]
-fn bad_flat_keys_wait_while_a_document_is_refused() {
+fn bad_flat_keys_wait_while_a_document_is_rejected() {
     let mut state = state();
     let documents = [("runtime.yaml", "overrides: ["), ("a.ingestion_rate", "fast")];
     let applied = state.apply(&documents.map(|(name, text)| SourceDocument::new(name, text)));

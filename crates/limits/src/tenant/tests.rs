@@ -17,14 +17,14 @@ fn takes_for_bare(header: &[u8], id: &str) {
 }
 
 #[track_caller]
-fn refuses(header: &[u8], text: &str) {
+fn rejects(header: &[u8], text: &str) {
     assert_eq!(Tenant::parse(Some(header)).expect_err("a fault").to_string(), text);
 }
 
 #[test]
 fn a_missing_or_empty_header_is_no_org_id() {
     assert_eq!(Tenant::parse(None), Err(TenantError::Missing));
-    refuses(b"", "no org id");
+    rejects(b"", "no org id");
 }
 
 #[test]
@@ -40,37 +40,37 @@ fn takes_every_spelling_of_one_tenant() {
 
 #[test]
 fn names_the_first_unsupported_byte_as_latin_1() {
-    refuses(b"a/b", "tenant ID 'a/b' contains unsupported character '/'");
-    refuses(b"a b", "tenant ID 'a b' contains unsupported character ' '");
-    refuses(b"a#b", "tenant ID 'a#b' contains unsupported character '#'");
-    refuses(b"a,b", "tenant ID 'a,b' contains unsupported character ','");
-    refuses("ten\u{e4}nt".as_bytes(), "tenant ID 'ten\u{e4}nt' contains unsupported character '\u{c3}'");
-    refuses(b"a\xff", "tenant ID 'a\u{fffd}' contains unsupported character '\u{ff}'");
+    rejects(b"a/b", "tenant ID 'a/b' contains unsupported character '/'");
+    rejects(b"a b", "tenant ID 'a b' contains unsupported character ' '");
+    rejects(b"a#b", "tenant ID 'a#b' contains unsupported character '#'");
+    rejects(b"a,b", "tenant ID 'a,b' contains unsupported character ','");
+    rejects("ten\u{e4}nt".as_bytes(), "tenant ID 'ten\u{e4}nt' contains unsupported character '\u{c3}'");
+    rejects(b"a\xff", "tenant ID 'a\u{fffd}' contains unsupported character '\u{ff}'");
 }
 
 #[test]
 fn checks_characters_before_length_before_dots() {
     let long = "y".repeat(MAX_TENANT_BYTES + 1);
-    refuses(long.as_bytes(), "tenant ID is too long: max 150 characters");
-    refuses(format!("%{long}").as_bytes(), &format!("tenant ID '%{long}' contains unsupported character '%'"));
-    refuses(b".", "tenant ID is '.' or '..'");
-    refuses(b"..", "tenant ID is '.' or '..'");
+    rejects(long.as_bytes(), "tenant ID is too long: max 150 characters");
+    rejects(format!("%{long}").as_bytes(), &format!("tenant ID '%{long}' contains unsupported character '%'"));
+    rejects(b".", "tenant ID is '.' or '..'");
+    rejects(b"..", "tenant ID is '.' or '..'");
 }
 
 #[test]
 fn several_tenants_are_too_many_and_counted_once_each() {
-    refuses(b"team-a|team-b", "too many tenant IDs present in the request. max: 1 actual: 2");
-    refuses(b"c|a|b", "too many tenant IDs present in the request. max: 1 actual: 3");
-    refuses(b"b|a|b|a", "too many tenant IDs present in the request. max: 1 actual: 2");
-    refuses(b"abc|", "too many tenant IDs present in the request. max: 1 actual: 2");
-    refuses(b"|abc", "too many tenant IDs present in the request. max: 1 actual: 2");
-    refuses(b"a:k=v|b:k=v", "too many tenant IDs present in the request. max: 1 actual: 2");
+    rejects(b"team-a|team-b", "too many tenant IDs present in the request. max: 1 actual: 2");
+    rejects(b"c|a|b", "too many tenant IDs present in the request. max: 1 actual: 3");
+    rejects(b"b|a|b|a", "too many tenant IDs present in the request. max: 1 actual: 2");
+    rejects(b"abc|", "too many tenant IDs present in the request. max: 1 actual: 2");
+    rejects(b"|abc", "too many tenant IDs present in the request. max: 1 actual: 2");
+    rejects(b"a:k=v|b:k=v", "too many tenant IDs present in the request. max: 1 actual: 2");
 }
 
 #[test]
 fn every_part_is_checked_before_they_are_counted() {
-    refuses(b"a|b|..", "tenant ID is '.' or '..'");
-    refuses(b"a|b/c", "tenant ID 'b/c' contains unsupported character '/'");
+    rejects(b"a|b|..", "tenant ID is '.' or '..'");
+    rejects(b"a|b/c", "tenant ID 'b/c' contains unsupported character '/'");
 }
 
 #[test]

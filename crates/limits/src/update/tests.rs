@@ -30,7 +30,7 @@ fn as_update(entries: &[(String, Mode, String)]) -> Update<'_> {
 #[test]
 fn an_entry_lies_over_the_defaults_of_its_reader() {
     let mut writer = state(10_000.0);
-    // The built-in default, but said.
+    // An override with the value of the built-in default.
     let text = "overrides: {a: {ingestion_rate: 10000}, b: {request_rate: 5}}";
     let written = writer.apply(&[SourceDocument::new("runtime.yaml", text)]).snapshot.expect("limits");
     let entries = entries_of(&written);

@@ -13,7 +13,7 @@ fn reads<T: FieldValue>(mut value: T, text: &str, rendered: &str) {
 }
 
 #[track_caller]
-fn refuses<T: FieldValue>(mut value: T, text: &str) {
+fn rejects<T: FieldValue>(mut value: T, text: &str) {
     let before = value.render();
     value.read(&node(text)).expect_err(text);
     assert_eq!(value.render(), before, "an error changes nothing");
@@ -24,12 +24,12 @@ fn whole_numbers_end_where_gos_end() {
     reads(0_i64, "9223372036854775807", "9223372036854775807");
     reads(0_i64, "-9223372036854775808", "-9223372036854775808");
     reads(0_i64, "-9.223372036854775808e18", "-9223372036854775808");
-    refuses(0_i64, "9223372036854775808");
+    rejects(0_i64, "9223372036854775808");
     // What Go makes of these depends on the machine.
     reads(0_i64, "9.223372036854775808e18", "-9223372036854775808");
     reads(0_i64, "-.inf", "-9223372036854775808");
-    refuses(0_i64, "1e+21");
-    refuses(0_i64, ".nan");
+    rejects(0_i64, "1e+21");
+    rejects(0_i64, ".nan");
 }
 
 #[test]
@@ -49,25 +49,25 @@ fn texts_take_numbers_and_bools_as_spelled() {
     reads(Arc::<str>::from(""), "010", "\"010\"");
     reads(Arc::<str>::from(""), "true", "\"true\"");
     reads(Arc::<[Arc<str>]>::default(), "[1.50, yes, ~, '~']", "[\"1.50\", \"yes\", \"~\"]");
-    refuses(Arc::<str>::from(""), "[a]");
-    refuses(Arc::<[Arc<str>]>::default(), "[[a]]");
+    rejects(Arc::<str>::from(""), "[a]");
+    rejects(Arc::<[Arc<str>]>::default(), "[[a]]");
 }
 
 #[test]
 fn an_empty_scheme_changes_nothing() {
     reads(NameScheme::Utf8, "''", "utf8");
-    refuses(NameScheme::Legacy, "UTF8");
+    rejects(NameScheme::Legacy, "UTF8");
     reads(LabelValueStrategy::Drop, "''", "error");
 }
 
 #[test]
 fn a_bool_is_no_number_and_a_number_no_bool() {
-    refuses(0.0_f64, "true");
-    refuses(true, "0");
-    refuses(true, "yEs");
+    rejects(0.0_f64, "true");
+    rejects(true, "0");
+    rejects(true, "yEs");
     reads(false, "Yes", "true");
     reads(true, "'OFF'", "false");
-    refuses(0.0_f64, "{a: 1}");
+    rejects(0.0_f64, "{a: 1}");
 }
 
 #[test]

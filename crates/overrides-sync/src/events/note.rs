@@ -57,7 +57,7 @@ pub(super) fn notes(configmap: &NamespacedName, origin: &ObjectRevision, problem
 /// Machine-readable, so as stable as the names of metrics.
 fn reason_and_action(severity: Severity) -> (&'static str, &'static str) {
     match severity {
-        Severity::Rejected => ("InvalidOverrides", "RefuseDocument"),
+        Severity::Rejected => ("InvalidOverrides", "RejectDocument"),
         Severity::Shadowed => ("TenantInShadow", "PutTenantInShadow"),
         Severity::Kept => ("LastGoodLimitsKept", "KeepLastGoodLimits"),
         Severity::Ignored => ("OverrideIgnored", "IgnoreOverride"),

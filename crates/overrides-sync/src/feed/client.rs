@@ -128,7 +128,7 @@ impl Client {
                 (Update::Limits(part), last)
             }
             Begun::Elected { list, state, sent } => {
-                let part = next_part(list, sent, state.asked_at, state.age());
+                let part = next_part(list, sent, state.requested_at_unix_millis, state.age());
                 let last = part.last;
                 (Update::Elected(part), last)
             }

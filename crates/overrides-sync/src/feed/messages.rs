@@ -74,7 +74,12 @@ pub(super) fn fresh_list(state: &HaTrackerState) -> Option<Arc<[ElectedReplica]>
 }
 
 /// The part of a list that begins at `sent`, which is moved to the next part. `age` is the age of the list.
-pub(super) fn next_part(list: &[ElectedReplica], sent: &mut usize, asked_at: i64, age: Duration) -> ElectedPart {
+pub(super) fn next_part(
+    list: &[ElectedReplica],
+    sent: &mut usize,
+    requested_at_unix_millis: i64,
+    age: Duration,
+) -> ElectedPart {
     let (mut elected, mut bytes) = (Vec::new(), 0_usize);
     for replica in list.iter().skip(*sent) {
         let texts = [&replica.tenant, &replica.cluster, &replica.replica];
@@ -87,7 +92,7 @@ pub(super) fn next_part(list: &[ElectedReplica], sent: &mut usize, asked_at: i64
     }
     *sent = sent.saturating_add(elected.len());
     let age_millis = Some(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
-    ElectedPart { asked_at, last: *sent >= list.len(), elected, age_millis }
+    ElectedPart { requested_at_unix_millis, last: *sent >= list.len(), elected, age_millis }
 }
 
 fn replica_message(replica: &ElectedReplica) -> ElectedMessage {
@@ -151,9 +156,9 @@ mod tests {
             }
         }
         assert_eq!(parts.len(), expected_parts, "{entries} of {bytes}");
-        assert!(
-            parts.iter().all(|part| part.asked_at == 7 && (part.elected.len() == 1 || prost_len(part) <= PART_BYTES))
-        );
+        assert!(parts.iter().all(
+            |part| part.requested_at_unix_millis == 7 && (part.elected.len() == 1 || prost_len(part) <= PART_BYTES)
+        ));
         assert!(
             (0..).zip(&parts).all(|(age, part)| part.age_millis == Some(age)),
             "each part says how old the list is"
@@ -169,16 +174,16 @@ mod tests {
     #[test]
     fn a_list_is_sent_until_it_expires_whatever_the_clock() {
         let list: Arc<[_]> = Arc::new([elected(1, 1)]);
-        for asked_at in [i64::MIN, 0, 100_000, i64::MAX] {
+        for requested_at_unix_millis in [i64::MIN, 0, 100_000, i64::MAX] {
             for (elected, age, is_sent) in
                 [(Some(&list), 0, true), (Some(&list), 15_000, true), (Some(&list), 20_000, false), (None, 0, false)]
             {
-                let asked = Instant::now().checked_sub(Duration::from_millis(age));
-                let state = HaTrackerState { elected: elected.cloned(), asked_at, asked };
+                let requested_at = Instant::now().checked_sub(Duration::from_millis(age));
+                let state = HaTrackerState { elected: elected.cloned(), requested_at_unix_millis, requested_at };
                 assert_eq!(fresh_list(&state).is_some(), is_sent, "{age}");
             }
         }
-        let unknown = HaTrackerState { elected: Some(list), asked_at: 0, asked: None };
+        let unknown = HaTrackerState { elected: Some(list), requested_at_unix_millis: 0, requested_at: None };
         assert!(fresh_list(&unknown).is_none());
     }
 

@@ -102,7 +102,7 @@ async fn a_slow_client_costs_no_queue_and_gets_the_newest() {
 }
 
 #[tokio::test]
-async fn one_client_too_many_is_refused_and_counted() {
+async fn one_client_too_many_is_rejected_and_counted() {
     let mut feed = Feed::new();
     feed.put(&[("t".to_owned(), "{ingestion_rate: 1}".to_owned())]).await;
     let mut streams = Vec::new();

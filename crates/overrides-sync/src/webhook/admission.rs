@@ -97,7 +97,7 @@ pub(super) enum ReviewOutcome {
     /// A change of another object.
     Passed,
     /// Allowed without a review.
-    Unjudged,
+    NotReviewed,
 }
 
 impl ReviewOutcome {
@@ -107,7 +107,7 @@ impl ReviewOutcome {
             Self::Warned => "warned",
             Self::Denied => "denied",
             Self::Passed => "passed",
-            Self::Unjudged => "unjudged",
+            Self::NotReviewed => "not_reviewed",
         }
     }
 }
@@ -134,7 +134,9 @@ pub(super) fn answer(rules: &Rules, request: &[u8]) -> Answered {
             };
             (ReviewAnswer::new(uid, review), outcome)
         }
-        Err(error) => (unjudged(uid, &format!("the ConfigMap cannot be read: {error}")), ReviewOutcome::Unjudged),
+        Err(error) => {
+            (not_reviewed(uid, &format!("the ConfigMap cannot be read: {error}")), ReviewOutcome::NotReviewed)
+        }
     })
 }
 
@@ -143,14 +145,14 @@ fn content(object: &RawValue) -> serde_json::Result<ConfigMapData> {
 }
 
 /// Allows a change that could not be reviewed.
-fn unjudged(uid: String, why: &str) -> ReviewAnswer {
+fn not_reviewed(uid: String, why: &str) -> ReviewAnswer {
     let warnings = vec![format!("overrides were not checked: {why}")];
     ReviewAnswer::new(uid, Review { denial: None, warnings })
 }
 
 /// Allows the change of this request, with a warning why it was not reviewed.
-pub(super) fn answer_unjudged(request: &[u8], why: &str) -> Result<ReviewAnswer, String> {
-    Ok(unjudged(decode(request)?.uid, why))
+pub(super) fn answer_not_reviewed(request: &[u8], why: &str) -> Result<ReviewAnswer, String> {
+    Ok(not_reviewed(decode(request)?.uid, why))
 }
 
 fn decode(request: &[u8]) -> Result<Request<'_>, String> {

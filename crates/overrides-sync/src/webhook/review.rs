@@ -72,7 +72,7 @@ pub(crate) fn review(rules: &Rules, old: Option<&ConfigMapData>, new: &ConfigMap
 fn checked(rules: &Rules, content: &ConfigMapData) -> Checked {
     let selected = rules.configmap.select_keys(content);
     let mut checked = match selected.is_rejected() {
-        true => Checked { problems: Vec::new(), tenants: 0, refused: true, limits: Vec::new() },
+        true => Checked { problems: Vec::new(), tenants: 0, rejected: true, limits: Vec::new() },
         false => check(&rules.defaults, &rules.version, &selected.documents),
     };
     checked.problems.extend(selected.problems);
@@ -98,7 +98,7 @@ struct KnownFaults<'c> {
 
 impl<'c> KnownFaults<'c> {
     fn of(old: &'c ConfigMapData, before: &'c Checked, new: &ConfigMapData) -> Self {
-        let is_untouched = |key: &&str| before.refused && old.get(key) == new.get(key);
+        let is_untouched = |key: &&str| before.rejected && old.get(key) == new.get(key);
         let untouched = old.keys().into_iter().filter(is_untouched).collect();
         let reported = before.problems.iter().filter(|problem| is_identified_by_text(problem)).map(identity).collect();
         Self { untouched, reported }

@@ -80,12 +80,12 @@ impl Running {
     }
 
     async fn review(&self, name: &str, value: &str) -> anyhow::Result<Value> {
-        let question = json!({ "request": {
+        let request = json!({ "request": {
             "uid": "u", "operation": "CREATE", "namespace": "mimir", "name": name,
             "kind": { "group": "", "version": "v1", "kind": "ConfigMap" },
             "object": { "data": { "a.ingestion_rate": value } },
         } });
-        let (status, answer) = self.send("POST /validate", question.to_string().as_bytes()).await?;
+        let (status, answer) = self.send("POST /validate", request.to_string().as_bytes()).await?;
         assert_eq!(status, 200, "{answer}");
         Ok(serde_json::from_str::<Value>(&answer)?["response"].clone())
     }
@@ -105,7 +105,7 @@ async fn answers_over_tls_and_counts_each_answer() -> anyhow::Result<()> {
     assert_eq!(webhook.send("POST /validate", b"{}").await?.0, 400);
     assert_eq!(webhook.send("GET /validate", b"").await?.0, 405);
     assert_eq!(webhook.send("POST /metrics", b"{}").await?.0, 404);
-    let expected = [("allowed", 1), ("warned", 0), ("denied", 1), ("passed", 1), ("unjudged", 0), ("rejected", 1)];
+    let expected = [("allowed", 1), ("warned", 0), ("denied", 1), ("passed", 1), ("not_reviewed", 0), ("rejected", 1)];
     assert_eq!(
         expected.map(|(answer, _)| (answer, webhook.metrics.reviews.with_label_values(&[answer]).get())),
         expected

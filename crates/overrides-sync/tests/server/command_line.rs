@@ -16,7 +16,7 @@ fn overrides_sync(args: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn refuses(args: &[&str], says: &str) {
+fn rejects(args: &[&str], says: &str) {
     let output = overrides_sync(args);
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(64), "{args:?}: {stderr}");
@@ -25,35 +25,35 @@ fn refuses(args: &[&str], says: &str) {
 
 #[test]
 fn bad_usage_ends_with_64_and_names_the_flag() {
-    refuses(&[], "--limits");
-    refuses(&["--limits", "overrides.yaml"], "file:PATH");
-    refuses(&["--limits", "redis:x"], "--limits");
-    refuses(&["--limits", "kube:mimir"], "--limits: kube: needs a ConfigMap");
-    refuses(&["--limits", "feed:http://sync:8083"], "--limits is a feed, which an overrides-sync serves");
-    refuses(&["--limits", "file:x", "--distributor-service", "distributor"], "--distributor-service");
-    refuses(&["--limits", "file:x", "--grpc-listen", "somewhere"], "--grpc-listen");
-    refuses(&["--limits", "file:x", "--events", "on"], "--events on needs a ConfigMap");
-    refuses(&["--limits", "kube:a/b", "--webhook-listen", "1.1.1.1:1"], "--webhook-listen needs --webhook-tls-cert");
-    refuses(&["--limits", "kube:a/b", "--webhook-tls-key", "x"], "give --webhook-listen as well");
+    rejects(&[], "--limits");
+    rejects(&["--limits", "overrides.yaml"], "file:PATH");
+    rejects(&["--limits", "redis:x"], "--limits");
+    rejects(&["--limits", "kube:mimir"], "--limits: kube: needs a ConfigMap");
+    rejects(&["--limits", "feed:http://sync:8083"], "--limits is a feed, which an overrides-sync serves");
+    rejects(&["--limits", "file:x", "--distributor-service", "distributor"], "--distributor-service");
+    rejects(&["--limits", "file:x", "--grpc-listen", "somewhere"], "--grpc-listen");
+    rejects(&["--limits", "file:x", "--events", "on"], "--events on needs a ConfigMap");
+    rejects(&["--limits", "kube:a/b", "--webhook-listen", "1.1.1.1:1"], "--webhook-listen needs --webhook-tls-cert");
+    rejects(&["--limits", "kube:a/b", "--webhook-tls-key", "x"], "give --webhook-listen as well");
     let webhook = ["--webhook-listen", "1.1.1.1:1", "--webhook-tls-cert", "x", "--webhook-tls-key", "y"];
-    refuses(&[&["--limits", "file:x"], &webhook[..]].concat(), "--webhook-listen needs a ConfigMap");
+    rejects(&[&["--limits", "file:x"], &webhook[..]].concat(), "--webhook-listen needs a ConfigMap");
     let same = ["--limits", "kube:a/b", "--grpc-listen", "1.1.1.1:1"];
-    refuses(&[&same, &webhook[..]].concat(), "--grpc-listen and --webhook-listen are both 1.1.1.1:1");
-    refuses(&["--limits", "file:x", "--http-listen", "1.1.1.1:1", "--grpc-listen", "1.1.1.1:1"], "--http-listen");
-    refuses(&["--limits", "file:x", "--default-limits", "/nowhere/at-all"], "--default-limits: cannot read");
-    refuses(&["--limits", "file:x", "--drain-delay", "soon"], "--drain-delay");
-    refuses(&["--limits", "file:x", "--log-level", "verbose"], "--log-level");
-    refuses(&["--limits", "file:x", "--log-format", "xml"], "--log-format");
-    refuses(&["--limits", "file:x", "--ha-tracker-url", "mimir:8080"], "--ha-tracker-url: it must begin with http");
-    refuses(&["--limits", "file:x", "--limits-cache", "./x"], "--limits-cache ./x writes to x, which --limits names");
-    refuses(&["--limits", "file:x", "--events", "maybe"], "--events");
-    refuses(
+    rejects(&[&same, &webhook[..]].concat(), "--grpc-listen and --webhook-listen are both 1.1.1.1:1");
+    rejects(&["--limits", "file:x", "--http-listen", "1.1.1.1:1", "--grpc-listen", "1.1.1.1:1"], "--http-listen");
+    rejects(&["--limits", "file:x", "--default-limits", "/nowhere/at-all"], "--default-limits: cannot read");
+    rejects(&["--limits", "file:x", "--drain-delay", "soon"], "--drain-delay");
+    rejects(&["--limits", "file:x", "--log-level", "verbose"], "--log-level");
+    rejects(&["--limits", "file:x", "--log-format", "xml"], "--log-format");
+    rejects(&["--limits", "file:x", "--ha-tracker-url", "mimir:8080"], "--ha-tracker-url: it must begin with http");
+    rejects(&["--limits", "file:x", "--limits-cache", "./x"], "--limits-cache ./x writes to x, which --limits names");
+    rejects(&["--limits", "file:x", "--events", "maybe"], "--events");
+    rejects(
         &["--limits", "file:x", "--grpc-listen", "unix:./x"],
         "--grpc-listen ./x writes to x, which --limits names",
     );
-    refuses(&["--limits", "file:x", "--grpc-tls-key", "y"], "--grpc-tls-client-ca: a certificate needs its key");
-    refuses(&["--limits", "file:x", "--http-token-file", "/nowhere/at-all"], "--http-token-file: /nowhere/at-all");
-    refuses(&["--limits", "file:x", "--no-such-flag"], "--no-such-flag");
+    rejects(&["--limits", "file:x", "--grpc-tls-key", "y"], "--grpc-tls-client-ca: a certificate needs its key");
+    rejects(&["--limits", "file:x", "--http-token-file", "/nowhere/at-all"], "--http-token-file: /nowhere/at-all");
+    rejects(&["--limits", "file:x", "--no-such-flag"], "--no-such-flag");
 }
 
 #[test]

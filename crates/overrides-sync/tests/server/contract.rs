@@ -67,7 +67,7 @@ const SERIES: [&str; 37] = [
     "overrides_sync_webhook_reviews_total{answer=\"warned\"}",
     "overrides_sync_webhook_reviews_total{answer=\"denied\"}",
     "overrides_sync_webhook_reviews_total{answer=\"passed\"}",
-    "overrides_sync_webhook_reviews_total{answer=\"unjudged\"}",
+    "overrides_sync_webhook_reviews_total{answer=\"not_reviewed\"}",
     "overrides_sync_webhook_reviews_total{answer=\"rejected\"}",
     "overrides_sync_webhook_bad_certificates_total",
     "overrides_sync_limits_cache_errors_total",

@@ -160,7 +160,7 @@ async fn mimirs_elections_are_sent_after_each_poll() -> anyhow::Result<()> {
         assert_eq!(times, [(2_000, 1_000)]);
         assert!(part.last && sent == [["t", "c", "r"]], "{part:?}");
     }
-    assert!(client.elected[0].asked_at < client.elected[1].asked_at);
+    assert!(client.elected[0].requested_at_unix_millis < client.elected[1].requested_at_unix_millis);
     assert!(server.metric("overrides_sync_ha_tracker_polls_total{result=\"ok\"}").await? >= Some(2.0));
     assert_eq!(server.metric("overrides_sync_ha_pairs").await?, Some(1.0));
     Ok(())

@@ -52,7 +52,7 @@ async fn the_feed_needs_a_certificate_of_the_ca() -> anyhow::Result<()> {
     let feed = follow(&server, &folder, &stop).await?;
     assert_eq!(feed.limits.states.borrow().limits.as_ref().map(|limits| limits.len()), Some(2));
 
-    // A client of another CA is refused until its files are renewed.
+    // A client of another CA is rejected until its files are renewed.
     write(folder.path(), "client", &other.issue("mimir-rls")?, &authority.ca())?;
     let late = follow(&server, &folder, &stop).await?;
     assert!(late.limits.states.borrow().limits.is_none() && late.counts.failed_connects.get() > 0);

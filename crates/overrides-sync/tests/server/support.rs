@@ -2,23 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 
 use clap::Parser;
 use overrides_sync::{App, Args, Config};
 use proto::edge::limits::v1::limits_feed_client::LimitsFeedClient;
 use proto::edge::limits::v1::watch_response::Update;
 use proto::edge::limits::v1::{ElectedPart, Heartbeat, Problem, Version, WatchRequest, WatchResponse};
-use runtime::{LogFormat, LogHandle, LogSettings, Logs, Shutdown};
+use runtime::Shutdown;
+pub(crate) use runtime::testing::until;
+use runtime::testing::{DEADLINE, logs};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tonic::Streaming;
 use tonic::transport::{Channel, Endpoint};
-
-/// How long a test waits for something that takes milliseconds when it works.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Server {
     pub(crate) limits: PathBuf,
@@ -168,30 +165,6 @@ impl Client {
     pub(crate) fn sequence(&self) -> u64 {
         self.version.as_ref().map_or(0, |version| version.sequence)
     }
-}
-
-/// The logs of this process, which all servers of the tests share.
-pub(crate) fn logs() -> LogHandle {
-    static LOGS: OnceLock<Logs> = OnceLock::new();
-    let settings = LogSettings {
-        filter: "error".parse().unwrap_or_else(|error| unreachable!("{error}")),
-        format: LogFormat::Text,
-    };
-    LOGS.get_or_init(|| runtime::init_logs(&settings).unwrap_or_else(|error| unreachable!("{error}"))).handle.clone()
-}
-
-/// Asks again until `found` says so.
-pub(crate) async fn until<F: Future<Output = anyhow::Result<bool>>>(
-    what: &str,
-    mut found: impl FnMut() -> F,
-) -> anyhow::Result<()> {
-    let deadline = Instant::now() + DEADLINE;
-    let mut ticks = tokio::time::interval(Duration::from_millis(20));
-    while !found().await? {
-        anyhow::ensure!(Instant::now() < deadline, "still waiting for: {what}");
-        ticks.tick().await;
-    }
-    Ok(())
 }
 
 /// A document with so many tenants, `tenant-0` with this rate.

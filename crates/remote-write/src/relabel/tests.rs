@@ -96,7 +96,7 @@ fn replace_does_not_write_names_that_the_scheme_forbids() {
     assert_eq!(run(&utf8, "a=b"), "a=b b.x=y");
 }
 
-/// Prometheus' short cut for an empty value and a plain target does not look at the name: a real Mimir then refuses the
+/// Prometheus' short cut for an empty value and a plain target does not look at the name: a real Mimir then rejects the
 /// series with err-mimir-label-invalid.
 #[test]
 fn replace_of_an_empty_value_writes_any_plain_name() {

@@ -12,7 +12,7 @@ fn run(body: &[u8], max_decoded: usize) -> (Result<Vec<u8>, BodyError>, usize) {
 }
 
 #[track_caller]
-fn check_refused(body: &[u8], expected: BodyError) {
+fn check_rejected(body: &[u8], expected: BodyError) {
     assert_eq!(run(body, CAP), (Err(expected), 0), "{body:02x?}");
 }
 
@@ -28,34 +28,34 @@ fn varint(value: u64) -> Vec<u8> {
 }
 
 #[test]
-fn refuses_a_preamble_that_is_no_size() {
-    check_refused(b"", BodyError::SnappyLength);
-    check_refused(&[0xff], BodyError::SnappyLength);
-    check_refused(&[0xff; 5], BodyError::SnappyLength);
-    check_refused(&[0xff; 20], BodyError::SnappyLength);
-    check_refused(&varint(1 << 32), BodyError::SnappyLength);
-    check_refused(&varint(u64::MAX), BodyError::SnappyLength);
+fn rejects_a_preamble_that_is_no_size() {
+    check_rejected(b"", BodyError::SnappyLength);
+    check_rejected(&[0xff], BodyError::SnappyLength);
+    check_rejected(&[0xff; 5], BodyError::SnappyLength);
+    check_rejected(&[0xff; 20], BodyError::SnappyLength);
+    check_rejected(&varint(1 << 32), BodyError::SnappyLength);
+    check_rejected(&varint(u64::MAX), BodyError::SnappyLength);
     let over_64_bits = [[0x80].repeat(9).as_slice(), &[0x02]].concat();
-    check_refused(&over_64_bits, BodyError::SnappyLength);
+    check_rejected(&over_64_bits, BodyError::SnappyLength);
 }
 
 #[test]
-fn refuses_a_claim_over_the_cap_before_anything_else() {
+fn rejects_a_claim_over_the_cap_before_anything_else() {
     let over = CAP as u64 + 1;
-    check_refused(&varint(over), BodyError::TooLarge { size: over, limit: CAP as u64 });
+    check_rejected(&varint(over), BodyError::TooLarge { size: over, limit: CAP as u64 });
     let largest = u64::from(u32::MAX);
-    check_refused(&varint(largest), BodyError::TooLarge { size: largest, limit: CAP as u64 });
+    check_rejected(&varint(largest), BodyError::TooLarge { size: largest, limit: CAP as u64 });
 }
 
 #[test]
 fn an_impossible_claimed_length_fails_without_allocation() {
-    check_refused(&varint(CAP as u64), BodyError::SnappyData);
-    check_refused(&[1], BodyError::SnappyData);
-    check_refused(&[[65].as_slice(), &[0; 3]].concat(), BodyError::SnappyData);
+    check_rejected(&varint(CAP as u64), BodyError::SnappyData);
+    check_rejected(&[1], BodyError::SnappyData);
+    check_rejected(&[[65].as_slice(), &[0; 3]].concat(), BodyError::SnappyData);
 }
 
 #[test]
-fn refuses_what_is_no_block_of_the_claimed_size() {
+fn rejects_what_is_no_block_of_the_claimed_size() {
     let good = snap::raw::Encoder::new().compress_vec(b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa").unwrap();
     for end in 1..good.len() {
         assert_eq!(run(&good[..end], CAP).0, Err(BodyError::SnappyData), "cut at {end}");

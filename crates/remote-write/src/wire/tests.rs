@@ -20,7 +20,7 @@ fn reads_varints_of_up_to_64_bits() {
 }
 
 #[test]
-fn refuses_varints_that_end_early_or_are_too_long() {
+fn rejects_varints_that_end_early_or_are_too_long() {
     check_varint(&[], Err(ProtobufError::UnexpectedEof));
     check_varint(&[0x80], Err(ProtobufError::UnexpectedEof));
     check_varint(&[0xff; 9], Err(ProtobufError::UnexpectedEof));
@@ -49,7 +49,7 @@ fn reads_keys_of_up_to_32_bits() {
 }
 
 #[test]
-fn refuses_keys_without_field_or_wire_type() {
+fn rejects_keys_without_field_or_wire_type() {
     check_key(&[0x02], Err(ProtobufError::IllegalTag { message: "Test", wire_type: 2 }));
     check_key(&[0x0e], Err(ProtobufError::IllegalWireType(6)));
     check_key(&[0x0f], Err(ProtobufError::IllegalWireType(7)));
@@ -72,7 +72,7 @@ fn passes_over_values_of_every_wire_type() {
 }
 
 #[test]
-fn refuses_values_that_go_on_behind_the_end() {
+fn rejects_values_that_go_on_behind_the_end() {
     for bytes in [&[0x08][..], &[0x09, 1, 2, 3, 4, 5, 6, 7], &[0x0a, 2, 1], &[0x0d, 1, 2, 3], &[0x0b], &[0x0b, 0x10, 7]]
     {
         check_skip(bytes, Err(ProtobufError::UnexpectedEof));
@@ -91,7 +91,7 @@ fn any_group_end_closes_the_innermost_group() {
 }
 
 #[test]
-fn refuses_groups_nested_deeper_than_the_bound() {
+fn rejects_groups_nested_deeper_than_the_bound() {
     let groups = |depth: usize| [[0x0b].repeat(depth), [0x0c].repeat(depth)].concat();
     check_skip(&groups(100), Ok(0));
     check_skip(&groups(101), Err(ProtobufError::NestedTooDeep));

@@ -90,7 +90,7 @@ fn every_truncation_gets_the_verdict_of_prost() {
 struct Tally {
     past_snappy: u32,
     accepted: u32,
-    refused_as_protobuf: u32,
+    rejected_as_protobuf: u32,
 }
 
 #[test]
@@ -109,10 +109,10 @@ fn a_hundred_thousand_mutations_get_the_verdict_of_prost() {
         let past_snappy = decompress(&body).is_some();
         tally.past_snappy += u32::from(past_snappy);
         tally.accepted += u32::from(accepted);
-        tally.refused_as_protobuf += u32::from(past_snappy && !accepted);
+        tally.rejected_as_protobuf += u32::from(past_snappy && !accepted);
     }
     assert!(tally.past_snappy >= MUTATIONS / 2, "{tally:?}");
-    assert!(tally.accepted >= MUTATIONS / 10 && tally.refused_as_protobuf >= MUTATIONS / 10, "{tally:?}");
+    assert!(tally.accepted >= MUTATIONS / 10 && tally.rejected_as_protobuf >= MUTATIONS / 10, "{tally:?}");
 }
 
 /// Four times of five the push is changed before compression, else after it.

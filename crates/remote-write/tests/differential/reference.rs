@@ -44,7 +44,7 @@ impl Expected {
     }
 }
 
-/// What a decompressed push that comes at `now` is to come to, or `None` if it is to be refused.
+/// What a decompressed push that comes at `now` is to come to, or `None` if it is to be rejected.
 pub(crate) fn read(protocol: Protocol, decoded: &[u8], limits: &TenantLimits, now: i64) -> Option<Expected> {
     let counts = read_by(protocol, decoded, limits, Clock { now, margin: 0 })?;
     let by_any_clock = read_by(protocol, decoded, limits, Clock { now, margin: CLOCK_MARGIN_MS })?;
@@ -76,15 +76,15 @@ fn read_by(protocol: Protocol, decoded: &[u8], limits: &TenantLimits, clock: Clo
     })
 }
 
-/// Whether prost refuses the push for a group that another one's end ends. Mimir reads on, with a result that prost cannot give.
+/// Whether prost rejects the push for a group that another one's end ends. Mimir reads on, with a result that prost cannot give.
 pub(crate) fn mixes_groups_up(protocol: Protocol, decoded: &[u8], limits: &TenantLimits) -> bool {
-    let refused = match (protocol, limits.stores_exemplars()) {
+    let rejected = match (protocol, limits.stores_exemplars()) {
         (Protocol::V1, true) => RequestV1::decode(decoded).err(),
         (Protocol::V1, false) => RequestV1Skipping::decode(decoded).err(),
         (Protocol::V2, true) => RequestV2::decode(decoded).err(),
         (Protocol::V2, false) => RequestV2Skipping::decode(decoded).err(),
     };
-    refused.is_some_and(|error| error.to_string().ends_with("unexpected end group tag"))
+    rejected.is_some_and(|error| error.to_string().ends_with("unexpected end group tag"))
 }
 
 fn decode(protocol: Protocol, decoded: &[u8], exemplars: bool) -> Option<Push> {

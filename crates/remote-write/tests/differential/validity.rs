@@ -57,13 +57,13 @@ fn are_labels(labels: &[LabelPair], limits: &TenantLimits) -> bool {
             return false;
         }
     }
-    let refuses_long = limits.label_value_length_over_limit_strategy == LabelValueStrategy::Error;
+    let rejects_long = limits.label_value_length_over_limit_strategy == LabelValueStrategy::Error;
     let mut last: &[u8] = b"";
     for (name, value) in labels {
         if !is_name(name, scheme, false)
             || exceeds(name.len(), limits.max_label_name_length)
             || std::str::from_utf8(value).is_err()
-            || refuses_long && exceeds(value.len(), limits.max_label_value_length)
+            || rejects_long && exceeds(value.len(), limits.max_label_value_length)
             || last == name
         {
             return false;

@@ -148,7 +148,7 @@ fn is_polled(sent: Option<bool>) -> bool {
 }
 
 fn list_of(state: HaTrackerState) -> Option<TrackerList> {
-    let HaTrackerState { elected, asked_at, asked } = state;
+    let HaTrackerState { elected, requested_at_unix_millis: asked_at, requested_at: asked } = state;
     elected.map(|elected| TrackerList { elected, asked_at, asked })
 }
 
@@ -163,10 +163,10 @@ mod tests {
 
     const LIST_VALID_FOR: Duration = Duration::from_secs(20);
 
-    /// Follows a source that gives one list, which is `age` old: for how long it is believed.
-    async fn believed_for(age: Duration) -> Duration {
+    /// How old the list of a source, of which one is `age` old, is when it is no longer believed; `None` if it never is.
+    async fn age_when_it_expires(age: Duration) -> Option<Duration> {
         let (sender, states) = watch::channel(HaTrackerState::default());
-        let sources = ControlSources {
+        let mut sources = ControlSources {
             limits: Changes::new(None),
             edge: Changes::new(None),
             distributors: Changes::new(None),
@@ -174,39 +174,34 @@ mod tests {
             is_tracker_polled: Changes::new(None),
         };
         let tracker = HaTracker { is_polled: true, has_fresh_list: false };
-        let (writer, control) = ControlWriter::new(Arc::new(EdgeConfig::default()), tracker);
-        let following = tokio::spawn(sources.follow(writer, CancellationToken::new(), |_| {}, |_| {}));
-        let heard = Instant::now();
-        let asked_at = 1_790_000_000_000;
+        let (mut writer, control) = ControlWriter::new(Arc::new(EdgeConfig::default()), tracker);
+        let requested_at_unix_millis = 1_790_000_000_000;
         let elected = ElectedReplica {
             tenant: "team".into(),
             cluster: "c".into(),
             replica: "b".into(),
-            received_at: asked_at,
-            elected_at: asked_at,
+            received_at: requested_at_unix_millis,
+            elected_at: requested_at_unix_millis,
         };
         let elected = Some([elected].into());
-        sender.send_replace(HaTrackerState { elected, asked_at, asked: heard.checked_sub(age) });
-        let mut ticks = tokio::time::interval(Duration::from_millis(5));
-        let mut last = Duration::ZERO;
-        while heard.elapsed() < last + Duration::from_millis(800) {
-            ticks.tick().await;
-            let control = control.load();
-            if control.elections.is_confirmed("team", b"c") {
-                last = heard.elapsed();
-            }
-        }
-        assert!(!control.load().ha_tracker.has_fresh_list);
-        following.abort();
-        last
+        let requested_at = Instant::now().checked_sub(age).unwrap();
+        let state = HaTrackerState { elected, requested_at_unix_millis, requested_at: Some(requested_at) };
+        sender.send_replace(state);
+        sources.apply_next(&mut writer, &|_| {}, &|_| {}).await;
+        let is_believed = control.load().elections.is_confirmed("team", b"c");
+        assert_eq!(control.load().ha_tracker.has_fresh_list, is_believed);
+        // The next change is that the list expires.
+        sources.apply_next(&mut writer, &|_| {}, &|_| {}).await;
+        assert!(!control.load().elections.is_confirmed("team", b"c") && !control.load().ha_tracker.has_fresh_list);
+        is_believed.then(|| requested_at.elapsed())
     }
 
     #[tokio::test]
     async fn a_list_is_believed_until_it_is_twenty_seconds_old() {
         for age in [LIST_VALID_FOR, 3 * LIST_VALID_FOR] {
-            assert_eq!(believed_for(age).await, Duration::ZERO, "a list that is {age:?} old");
+            assert_eq!(age_when_it_expires(age).await, None, "a list that is {age:?} old");
         }
-        let believed = believed_for(LIST_VALID_FOR - Duration::from_secs(1)).await;
-        assert!((Duration::from_millis(500)..Duration::from_secs(5)).contains(&believed), "{believed:?}");
+        let age = age_when_it_expires(LIST_VALID_FOR - Duration::from_secs(1)).await.unwrap();
+        assert!((LIST_VALID_FOR..LIST_VALID_FOR + Duration::from_secs(5)).contains(&age), "{age:?}");
     }
 }

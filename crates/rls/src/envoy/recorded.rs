@@ -34,7 +34,7 @@ const COMPARED: [&str; 4] = [
 ];
 
 /// What a client of the edge would see; `None` where the push goes to Mimir.
-type Refusal = Option<(i64, Vec<(String, String)>, String)>;
+type Denial = Option<(i64, Vec<(String, String)>, String)>;
 
 fn overrides() -> Arc<Snapshot> {
     let text = include_str!("../../../../tests/golden/runtime.yaml");
@@ -84,7 +84,7 @@ fn check_request(step: &Json) -> CheckRequest {
     CheckRequest { attributes: Some(attributes) }
 }
 
-fn refusal(response: CheckResponse) -> Refusal {
+fn denial(response: CheckResponse) -> Denial {
     match response.http_response.unwrap() {
         HttpResponse::OkResponse(_) => None,
         HttpResponse::DeniedResponse(denied) => {
@@ -96,13 +96,13 @@ fn refusal(response: CheckResponse) -> Refusal {
 }
 
 /// Why the edge's answer is not the one that `step` asks for.
-fn difference(step: &Json, given: &Refusal) -> Option<String> {
+fn difference(step: &Json, given: &Denial) -> Option<String> {
     let Json::Object(wanted) = &step["response"] else { unreachable!("a step has a response") };
     let (status, body) = (wanted["status"].as_i64().unwrap(), wanted["body"].as_str().unwrap());
     match (step["edge"].as_str().unwrap(), given) {
         ("any", _) | ("forward" | "either", None) => None,
         ("refuse", None) => Some(format!("forwarded, Mimir {status}")),
-        ("forward", Some(given)) => Some(format!("refused: {given:?}")),
+        ("forward", Some(given)) => Some(format!("denied: {given:?}")),
         ("either", Some((given, ..))) if *given == status && !body.contains("err-mimir-") => None,
         (_, Some((given_status, headers, given_body))) => {
             let given = |name: &str| headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
@@ -130,7 +130,7 @@ async fn the_edge_decides_as_a_recorded_mimir_did() {
             }
             let push = push_from(check_request(step), None);
             let verdict = pipeline.decide(&push).await.unwrap();
-            let given = refusal(check_response(&verdict, None, push.retry_attempt, 0.5));
+            let given = denial(check_response(&verdict, None, push.retry_attempt, 0.5));
             played += 1;
             differences.extend(difference(step, &given).map(|why| format!("{} step {index}: {why}", case["case"])));
         }

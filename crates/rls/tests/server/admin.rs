@@ -83,13 +83,13 @@ async fn explain_names_the_limit_that_decides_and_charges_nothing() -> anyhow::R
     }
     assert_eq!(server.push("t:k=v", samples(Protocol::V1, 5)).await?.status, 200);
 
-    let (_, refused) = explain(&server, &headers, "", samples(Protocol::V1, 1)).await?;
-    assert_eq!((&refused["decision"], &refused["reason"]), (&json!("deny"), &json!("ingestion_rate")));
-    assert_eq!((&refused["status"], &refused["limit"]), (&json!(429), &json!("ingestion_rate 0.001/s, burst 5")));
-    let seconds = refused["passes_in_seconds"].as_f64().unwrap_or(-1.0);
-    assert!((900.0..=1000.0).contains(&seconds), "one token takes 1,000 s: {refused}");
+    let (_, denied) = explain(&server, &headers, "", samples(Protocol::V1, 1)).await?;
+    assert_eq!((&denied["decision"], &denied["reason"]), (&json!("deny"), &json!("ingestion_rate")));
+    assert_eq!((&denied["status"], &denied["limit"]), (&json!(429), &json!("ingestion_rate 0.001/s, burst 5")));
+    let seconds = denied["passes_in_seconds"].as_f64().unwrap_or(-1.0);
+    assert!((900.0..=1000.0).contains(&seconds), "one token takes 1,000 s: {denied}");
     assert_eq!(
-        refused["message"].as_str().map(|text| format!("{text}\n")),
+        denied["message"].as_str().map(|text| format!("{text}\n")),
         Some(server.push("t:k=v", samples(Protocol::V1, 1)).await?.body)
     );
 

@@ -7,9 +7,9 @@ use remote_write::Protocol;
 use remote_write::encode::{Series, encode_push};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Server, question, samples};
+use crate::support::{Answer, Server, check_request, samples};
 
-/// Every bucket of samples has room for one push at most, so that a call that charges samples refuses.
+/// Every bucket of samples has room for one push at most, so that a call that charges samples denies.
 const LIMITS: &str = "
 overrides:
   plain: { ingestion_rate: 0.001, ingestion_burst_size: 2 }
@@ -62,7 +62,7 @@ async fn ask(
         ("content-type", content_type.unwrap_or("application/x-protobuf")),
         ("content-length", length.as_str()),
     ];
-    let mut request = question(&headers, if envoy == Envoy::Sends { body } else { Vec::new() });
+    let mut request = check_request(&headers, if envoy == Envoy::Sends { body } else { Vec::new() });
     if envoy == Envoy::DoesNotSend
         && let Some(attributes) = &mut request.attributes
     {
@@ -84,7 +84,7 @@ fn not_decoded() -> &'static str {
 }
 
 #[tokio::test]
-async fn no_combination_refuses_a_legal_push() -> anyhow::Result<()> {
+async fn no_combination_denies_a_legal_push() -> anyhow::Result<()> {
     for (envoy, state, decodes) in COMBINATIONS {
         for charging in ["check", "rate-limit"] {
             let flags = [format!("--decode-bodies={state}"), format!("--charge-samples-in={charging}")];
@@ -109,11 +109,11 @@ async fn only_a_body_that_is_sent_and_decoded_costs_samples() -> anyhow::Result<
     for (envoy, state, decodes) in COMBINATIONS {
         let flag = format!("--decode-bodies={state}");
         let server = Server::start(LIMITS, &[&flag]).await?;
-        let mut refused = 0;
+        let mut denied = 0;
         for body in [samples(Protocol::V1, 2), samples(Protocol::V1, 1), samples(Protocol::V1, 3), b"junk".to_vec()] {
-            refused += i32::from(Answer::of(ask(&server, envoy, ("plain", None, body)).await?).status != 200);
+            denied += i32::from(Answer::of(ask(&server, envoy, ("plain", None, body)).await?).status != 200);
         }
-        assert_eq!(refused, if decodes { 3 } else { 0 }, "{envoy:?} {flag}");
+        assert_eq!(denied, if decodes { 3 } else { 0 }, "{envoy:?} {flag}");
         let left = server.json("/api/v1/tenants/plain").await?["ingestion"]["tokens"].as_f64().unwrap_or(-1.0);
         assert!(if decodes { left < 1.0 } else { left > 1.999 }, "{envoy:?} {flag}: {left} tokens");
         for counted in [r#"rls_samples_total{decision="allow"}"#, r#"rls_samples_total{decision="deny"}"#] {

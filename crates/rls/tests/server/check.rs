@@ -1,6 +1,6 @@
-//! What the server answers to Envoy's questions, over gRPC.
+//! How the server responds to Envoy's requests, over gRPC.
 
-use crate::support::{Answer, Server, question, samples};
+use crate::support::{Answer, Server, check_request, samples};
 use remote_write::Protocol;
 use remote_write::encode::{Histogram, Series, encode_push};
 
@@ -17,27 +17,27 @@ const V2: (&str, &str) = ("content-type", "application/x-protobuf;proto=io.prome
 async fn a_push_over_the_ingestion_rate_gets_mimirs_answer() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
     assert_eq!(server.push("small", samples(Protocol::V1, 5)).await?.status, 200);
-    let refused = server.push("small", samples(Protocol::V1, 1)).await?;
-    assert_eq!(refused.status, 429);
+    let denied = server.push("small", samples(Protocol::V1, 1)).await?;
+    assert_eq!(denied.status, 429);
     assert_eq!(
-        refused.body,
+        denied.body,
         "the request has been rejected because the tenant exceeded the ingestion rate limit, set to 0.01 items/s with a maximum allowed burst \
          of 5. This limit is applied on the total number of samples, exemplars and metadata received across all distributors \
          (err-mimir-tenant-max-ingestion-rate). To adjust the related per-tenant limits, configure -distributor.ingestion-rate-limit and \
          -distributor.ingestion-burst-size, or contact your service administrator.\n"
     );
-    assert_eq!(refused.header("content-type"), Some("text/plain; charset=utf-8"));
-    assert_eq!(refused.header("x-content-type-options"), Some("nosniff"));
-    assert_eq!(refused.header("x-mimir-edge-reason"), Some("ingestion_rate"));
-    let retry_after: u64 = refused.header("retry-after").unwrap().parse()?;
+    assert_eq!(denied.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(denied.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(denied.header("x-mimir-edge-reason"), Some("ingestion_rate"));
+    let retry_after: u64 = denied.header("retry-after").unwrap().parse()?;
     assert!((6..=9).contains(&retry_after), "{retry_after}");
-    assert_eq!(refused.header("x-prometheus-remote-write-samples-written"), None);
+    assert_eq!(denied.header("x-prometheus-remote-write-samples-written"), None);
     assert_eq!(server.push("other", samples(Protocol::V1, 1)).await?.status, 200);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_refused_remote_write_2_push_carries_the_counters() -> anyhow::Result<()> {
+async fn a_denied_remote_write_2_push_carries_the_counters() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
     let over_burst = Answer::of(server.ask(&[("x-scope-orgid", "small"), V2], samples(Protocol::V2, 6)).await?);
     assert_eq!((over_burst.status, over_burst.header("x-mimir-edge-reason")), (429, Some("ingestion_burst")));
@@ -58,13 +58,13 @@ async fn a_push_over_the_request_rate_is_not_read() -> anyhow::Result<()> {
     for _ in 0..2 {
         assert_eq!(server.push("slow", b"junk".to_vec()).await?.status, 400, "an unreadable push costs a request");
     }
-    let refused = server.push("slow", b"junk".to_vec()).await?;
-    assert_eq!((refused.status, refused.header("x-mimir-edge-reason")), (429, Some("request_rate")));
+    let denied = server.push("slow", b"junk".to_vec()).await?;
+    assert_eq!((denied.status, denied.header("x-mimir-edge-reason")), (429, Some("request_rate")));
     Ok(())
 }
 
 #[tokio::test]
-async fn the_tenant_is_judged_before_anything_else() -> anyhow::Result<()> {
+async fn the_tenant_is_checked_before_anything_else() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
     type Headers = &'static [(&'static str, &'static str)];
     let cases: [(Headers, i32, &str, &str); 6] = [
@@ -131,13 +131,13 @@ async fn the_content_type_alone_tells_the_protocol() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
     let others = [("x-prometheus-remote-write-version", "2.0.0"), ("content-encoding", "gzip")];
     let headers = [&[("x-scope-orgid", "small")], others.as_slice()].concat();
-    let refused = Answer::of(server.ask(&headers, samples(Protocol::V1, 6)).await?);
-    assert_eq!((refused.status, refused.header("x-mimir-edge-reason")), (429, Some("ingestion_burst")));
-    assert_eq!(refused.header("x-prometheus-remote-write-samples-written"), None);
+    let denied = Answer::of(server.ask(&headers, samples(Protocol::V1, 6)).await?);
+    assert_eq!((denied.status, denied.header("x-mimir-edge-reason")), (429, Some("ingestion_burst")));
+    assert_eq!(denied.header("x-prometheus-remote-write-samples-written"), None);
 
     let headers = [("x-scope-orgid", "small"), ("x-prometheus-remote-write-version", "0.1.0"), V2];
-    let refused = Answer::of(server.ask(&headers, samples(Protocol::V2, 7)).await?);
-    assert_eq!((refused.status, refused.header("x-prometheus-remote-write-samples-written")), (429, Some("7")));
+    let denied = Answer::of(server.ask(&headers, samples(Protocol::V2, 7)).await?);
+    assert_eq!((denied.status, denied.header("x-prometheus-remote-write-samples-written")), (429, Some("7")));
     Ok(())
 }
 
@@ -169,9 +169,9 @@ async fn histograms_cost_as_much_where_mimir_ingests_none() -> anyhow::Result<()
     let labels = vec![("__name__".to_owned(), "m".to_owned())];
     let histograms = (1..3).map(|timestamp_ms| Histogram { timestamp_ms, ..Histogram::default() }).collect();
     let series = Series { labels, histograms, ..Series::default() };
-    let refused = server.push("classic", encode_push(Protocol::V1, &[series], &[])?).await?;
-    assert_eq!((refused.status, refused.header("x-mimir-edge-reason")), (429, Some("ingestion_burst")));
-    assert!(refused.body.contains("set to 1, with 2 items"), "{}", refused.body);
+    let denied = server.push("classic", encode_push(Protocol::V1, &[series], &[])?).await?;
+    assert_eq!((denied.status, denied.header("x-mimir-edge-reason")), (429, Some("ingestion_burst")));
+    assert!(denied.body.contains("set to 1, with 2 items"), "{}", denied.body);
     Ok(())
 }
 
@@ -182,8 +182,8 @@ async fn tenants_without_an_override_get_the_default_limits() -> anyhow::Result<
     let path = file.path().display().to_string();
     let server = Server::start(LIMITS, &["--default-limits", &path]).await?;
     assert_eq!(server.push("other", samples(Protocol::V1, 3)).await?.status, 200);
-    let refused = server.push("other", samples(Protocol::V1, 1)).await?;
-    assert!(refused.body.contains("set to 0.5 items/s with a maximum allowed burst of 3"), "{}", refused.body);
+    let denied = server.push("other", samples(Protocol::V1, 1)).await?;
+    assert!(denied.body.contains("set to 0.5 items/s with a maximum allowed burst of 3"), "{}", denied.body);
     let small = server.push("small", samples(Protocol::V1, 5)).await?;
     assert_eq!(small.status, 200, "an override is laid over the defaults");
     assert_eq!(server.metric("rls_default_limits_given").await?, Some(1.0));
@@ -198,8 +198,8 @@ async fn mimirs_flags_win_over_its_file() -> anyhow::Result<()> {
     let path = format!("--default-limits={}", file.path().display());
     let flags = "--default-limits-flags=-target=all -distributor.ingestion-rate-limit 0.5";
     let server = Server::start(LIMITS, &[&path, flags]).await?;
-    let refused = server.push("other", samples(Protocol::V1, 4)).await?;
-    assert!(refused.body.contains("burst size limit, set to 3, with 4 items"), "{}", refused.body);
+    let denied = server.push("other", samples(Protocol::V1, 4)).await?;
+    assert!(denied.body.contains("burst size limit, set to 3, with 4 items"), "{}", denied.body);
     assert_eq!(server.json("/api/v1/tenants/other").await?["limits"]["ingestion_rate"], 0.5);
     let silent = Server::start(LIMITS, &[]).await?;
     assert_eq!(silent.metric("rls_default_limits_given").await?, Some(0.0));
@@ -210,7 +210,7 @@ async fn mimirs_flags_win_over_its_file() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_bomb_is_refused_by_its_claim() -> anyhow::Result<()> {
+async fn a_bomb_is_denied_by_its_claim() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &["--max-decoded-bytes=1MiB"]).await?;
     let answer = server.push("any", vec![0x80, 0x80, 0x80, 0x64, 0, 0, 0, 0]).await?;
     assert_eq!(answer.status, 400);
@@ -257,7 +257,7 @@ async fn unreadable_bodies_are_forwarded_when_the_operator_says_so() -> anyhow::
 async fn a_body_not_sent_is_charged_as_a_request_only() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
     for expected in [200, 200, 429] {
-        let mut request = question(&[("x-scope-orgid", "slow")], Vec::new());
+        let mut request = check_request(&[("x-scope-orgid", "slow")], Vec::new());
         let extensions = &mut request.attributes.as_mut().unwrap().context_extensions;
         extensions.insert("body".to_owned(), "withheld".to_owned());
         assert_eq!(Answer::of(server.check(request).await?).status, expected);

@@ -16,7 +16,7 @@ fn mimir_rls(args: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn refuses(args: &[&str], says: &str) {
+fn rejects(args: &[&str], says: &str) {
     let output = mimir_rls(args);
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(64), "{args:?}: {stderr}");
@@ -25,44 +25,44 @@ fn refuses(args: &[&str], says: &str) {
 
 /// The same with good limits before these arguments.
 #[track_caller]
-fn refuses_with_limits(args: &[&str], says: &str) {
-    refuses(&[&["--limits", "file:x"], args].concat(), says);
+fn rejects_with_limits(args: &[&str], says: &str) {
+    rejects(&[&["--limits", "file:x"], args].concat(), says);
 }
 
 #[test]
 fn bad_usage_ends_with_64_and_names_the_flag() {
-    refuses(&[], "--limits");
-    refuses(&["--limits", "runtime.yaml"], "file:PATH");
-    refuses(&["--limits", "redis:x"], "--limits");
-    refuses_with_limits(&["--grpc-listen", "somewhere"], "--grpc-listen");
-    refuses_with_limits(&["--grpc-listen", "unix:"], "unix: needs the path of a socket");
-    refuses_with_limits(&["--max-request-bytes", "0"], "--max-request-bytes");
-    refuses_with_limits(&["--max-decoded-bytes", "5GiB"], "--max-decoded-bytes");
-    refuses_with_limits(&["--max-in-flight-bytes", "1MiB"], "--max-in-flight-bytes");
-    refuses_with_limits(&["--drain-delay", "soon"], "--drain-delay");
-    refuses_with_limits(&["--log-level", "verbose"], "--log-level");
-    refuses_with_limits(&["--log-format", "xml"], "--log-format");
-    refuses_with_limits(&["--unreadable-body", "drop"], "--unreadable-body");
-    refuses_with_limits(&["--decode-bodies", "false"], "--decode-bodies");
-    refuses_with_limits(&["--default-limits", "/nowhere/at-all"], "--default-limits");
-    refuses_with_limits(&["--charge-samples-in", "envoy"], "--charge-samples-in");
-    refuses_with_limits(&["--distributors", "0"], "--distributors");
-    refuses_with_limits(&["--ha-tracker", "maybe"], "--ha-tracker");
-    refuses_with_limits(&["--ha-tracker-url", "mimir:8080"], "--ha-tracker-url: it must begin with http");
-    refuses_with_limits(&["--ha-tracker-url", "http://u:p@mimir"], "--ha-tracker-url: credentials");
+    rejects(&[], "--limits");
+    rejects(&["--limits", "runtime.yaml"], "file:PATH");
+    rejects(&["--limits", "redis:x"], "--limits");
+    rejects_with_limits(&["--grpc-listen", "somewhere"], "--grpc-listen");
+    rejects_with_limits(&["--grpc-listen", "unix:"], "unix: needs the path of a socket");
+    rejects_with_limits(&["--max-request-bytes", "0"], "--max-request-bytes");
+    rejects_with_limits(&["--max-decoded-bytes", "5GiB"], "--max-decoded-bytes");
+    rejects_with_limits(&["--max-in-flight-bytes", "1MiB"], "--max-in-flight-bytes");
+    rejects_with_limits(&["--drain-delay", "soon"], "--drain-delay");
+    rejects_with_limits(&["--log-level", "verbose"], "--log-level");
+    rejects_with_limits(&["--log-format", "xml"], "--log-format");
+    rejects_with_limits(&["--unreadable-body", "drop"], "--unreadable-body");
+    rejects_with_limits(&["--decode-bodies", "false"], "--decode-bodies");
+    rejects_with_limits(&["--default-limits", "/nowhere/at-all"], "--default-limits");
+    rejects_with_limits(&["--charge-samples-in", "envoy"], "--charge-samples-in");
+    rejects_with_limits(&["--distributors", "0"], "--distributors");
+    rejects_with_limits(&["--ha-tracker", "maybe"], "--ha-tracker");
+    rejects_with_limits(&["--ha-tracker-url", "mimir:8080"], "--ha-tracker-url: it must begin with http");
+    rejects_with_limits(&["--ha-tracker-url", "http://u:p@mimir"], "--ha-tracker-url: credentials");
     for (tenant, says) in
         [("", "no org id"), ("a|b", "--default-tenant"), ("a/b", "--default-tenant"), ("a|a", "one tenant")]
     {
-        refuses_with_limits(&["--default-tenant", tenant], says);
+        rejects_with_limits(&["--default-tenant", tenant], says);
     }
-    refuses_with_limits(&["--no-such-flag"], "--no-such-flag");
+    rejects_with_limits(&["--no-such-flag"], "--no-such-flag");
 }
 
 #[test]
 fn flags_that_contradict_each_other_end_with_64() {
-    refuses_with_limits(&["--http-listen", "1.1.1.1:1", "--grpc-listen", "1.1.1.1:1"], "--http-listen");
-    refuses_with_limits(&["--ha-tracker-url", "http://mimir", "--ha-tracker", "off"], "leave out one of them");
-    refuses_with_limits(
+    rejects_with_limits(&["--http-listen", "1.1.1.1:1", "--grpc-listen", "1.1.1.1:1"], "--http-listen");
+    rejects_with_limits(&["--ha-tracker-url", "http://mimir", "--ha-tracker", "off"], "leave out one of them");
+    rejects_with_limits(
         &["--default-tenant", "a", "--charge-samples-in", "rate-limit"],
         "--default-tenant needs --charge-samples-in check",
     );
@@ -70,29 +70,29 @@ fn flags_that_contradict_each_other_end_with_64() {
 
 #[test]
 fn flags_that_share_a_file_end_with_64() {
-    refuses_with_limits(&["--limits-cache", "./x"], "--limits-cache ./x writes to x, which --limits names");
-    refuses_with_limits(&["--audit-log", "./x"], "--audit-log ./x writes to x, which --limits names");
-    refuses_with_limits(&["--grpc-listen", "unix:./x"], "--grpc-listen ./x writes to x, which --limits names");
+    rejects_with_limits(&["--limits-cache", "./x"], "--limits-cache ./x writes to x, which --limits names");
+    rejects_with_limits(&["--audit-log", "./x"], "--audit-log ./x writes to x, which --limits names");
+    rejects_with_limits(&["--grpc-listen", "unix:./x"], "--grpc-listen ./x writes to x, which --limits names");
     for flag in ["--default-limits", "--edge-config", "--limits-cache"] {
-        refuses_with_limits(&[flag, "y", "--audit-log", "./y"], flag);
-        refuses_with_limits(&[flag, "y", "--audit-log", "./y"], "--audit-log");
+        rejects_with_limits(&[flag, "y", "--audit-log", "./y"], flag);
+        rejects_with_limits(&[flag, "y", "--audit-log", "./y"], "--audit-log");
     }
 }
 
 #[test]
 fn unusable_tls_files_and_tokens_end_with_64() {
-    refuses_with_limits(&["--grpc-tls-cert", "y"], "--grpc-tls-client-ca: a certificate needs its key");
-    refuses_with_limits(&["--grpc-tls-client-ca", "y"], "a certificate needs its key");
-    refuses_with_limits(&["--http-tls-key", "y"], "--http-tls-cert and --http-tls-key: a certificate needs");
+    rejects_with_limits(&["--grpc-tls-cert", "y"], "--grpc-tls-client-ca: a certificate needs its key");
+    rejects_with_limits(&["--grpc-tls-client-ca", "y"], "a certificate needs its key");
+    rejects_with_limits(&["--http-tls-key", "y"], "--http-tls-cert and --http-tls-key: a certificate needs");
     let http = ["--http-tls-cert", "/nowhere/tls.crt", "--http-tls-key", "/nowhere/tls.key"];
-    refuses_with_limits(&http, "--http-tls-key: /nowhere/tls.crt cannot be read");
-    refuses_with_limits(&["--http-token-file", "/nowhere/at-all"], "--http-token-file: /nowhere/at-all");
-    refuses_with_limits(&["--http-token-file", "/dev/null"], "it is no regular file");
-    refuses(
+    rejects_with_limits(&http, "--http-tls-key: /nowhere/tls.crt cannot be read");
+    rejects_with_limits(&["--http-token-file", "/nowhere/at-all"], "--http-token-file: /nowhere/at-all");
+    rejects_with_limits(&["--http-token-file", "/dev/null"], "it is no regular file");
+    rejects(
         &["--limits", "feed:https://a:1", "--feed-tls-ca", "/nowhere/ca"],
         "--feed-tls-ca /nowhere/ca cannot be read",
     );
-    refuses(&["--limits", "feed:http://a:1", "--feed-tls-ca", "y"], "--feed-tls-ca is for a feed with https");
+    rejects(&["--limits", "feed:http://a:1", "--feed-tls-ca", "y"], "--feed-tls-ca is for a feed with https");
 }
 
 #[test]

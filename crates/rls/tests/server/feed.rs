@@ -1,4 +1,4 @@
-//! A server of the feed that says what a test has it say, to any number of clients.
+//! A server of the feed whose content a test sets, for any number of clients.
 
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ use tonic::{Request, Response, Status};
 
 const BEAT_EVERY: Duration = Duration::from_millis(200);
 
-/// What the server says: the fields of tenant `t`, and how many distributors there are.
+/// What the server sends: the fields of tenant `t`, and how many distributors there are.
 #[derive(Clone, Default)]
-struct Said {
+struct FeedContent {
     sequence: u64,
     fields: String,
     distributors: u32,
@@ -27,32 +27,33 @@ struct Said {
 
 pub(crate) struct Feed {
     pub(crate) url: String,
-    said: watch::Sender<Said>,
+    content: watch::Sender<FeedContent>,
     _running: DropGuard,
 }
 
-struct Service(watch::Receiver<Said>);
+struct Service(watch::Receiver<FeedContent>);
 
 impl Feed {
-    /// Says these fields of tenant `t`.
+    /// Sends these fields of tenant `t`.
     pub(crate) async fn start(fields: &str) -> anyhow::Result<Self> {
-        let (said, saying) = watch::channel(Said::default());
+        let (content, contents) = watch::channel(FeedContent::default());
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("feed:http://{}", listener.local_addr()?);
         let stop = CancellationToken::new();
         let running = stop.clone().drop_guard();
-        let serve = Server::builder().add_service(LimitsFeedServer::new(Service(saying)));
+        let serve = Server::builder().add_service(LimitsFeedServer::new(Service(contents)));
         let serve = serve.serve_with_incoming(TcpIncoming::from(listener));
         tokio::spawn(async move { stop.run_until_cancelled(serve).await });
-        let feed = Self { url, said, _running: running };
+        let feed = Self { url, content, _running: running };
         feed.say(fields, 1);
         Ok(feed)
     }
 
-    /// Says other fields, and so many distributors.
+    /// Sends other fields and another number of distributors.
     pub(crate) fn say(&self, fields: &str, distributors: u32) {
         let fields = format!("{{{fields}}}");
-        self.said.send_modify(|said| *said = Said { sequence: said.sequence + 1, fields, distributors });
+        self.content
+            .send_modify(|content| *content = FeedContent { sequence: content.sequence + 1, fields, distributors });
     }
 }
 
@@ -61,18 +62,18 @@ impl LimitsFeed for Service {
     type WatchStream = ReceiverStream<Result<WatchResponse, Status>>;
 
     async fn watch(&self, _: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let (mut saying, (messages, to_send)) = (self.0.clone(), mpsc::channel(1));
+        let (mut contents, (messages, to_send)) = (self.0.clone(), mpsc::channel(1));
         tokio::spawn(async move {
             loop {
-                let said = saying.borrow_and_update().clone();
-                let heartbeat = Heartbeat { distributors: said.distributors, ..Heartbeat::default() };
-                for update in [Update::Heartbeat(heartbeat), Update::Limits(part(&said))] {
+                let content = contents.borrow_and_update().clone();
+                let heartbeat = Heartbeat { distributors: content.distributors, ..Heartbeat::default() };
+                for update in [Update::Heartbeat(heartbeat), Update::Limits(part(&content))] {
                     if messages.send(Ok(WatchResponse { update: Some(update) })).await.is_err() {
                         return;
                     }
                 }
-                // A heartbeat is due, or there is something to say.
-                if let Ok(Err(_)) = timeout(BEAT_EVERY, saying.changed()).await {
+                // A heartbeat is due, or there is something to send.
+                if let Ok(Err(_)) = timeout(BEAT_EVERY, contents.changed()).await {
                     return;
                 }
             }
@@ -82,12 +83,12 @@ impl LimitsFeed for Service {
 }
 
 /// Everything there is, in one part.
-fn part(said: &Said) -> LimitsPart {
-    let entry = EntryUpdate { tenant: "t", mode: Mode::Enforce, own_fields: &said.fields };
+fn part(content: &FeedContent) -> LimitsPart {
+    let entry = EntryUpdate { tenant: "t", mode: Mode::Enforce, own_fields: &content.fields };
     let mut state = LimitsState::new(limits::TenantLimits::default(), true);
     let updated = state.update(&Limits { complete: true, put: vec![entry], removed: Vec::new() });
     let content_sum = updated.unwrap_or_else(|error| unreachable!("{error}")).snapshot.content_sum();
-    let version = Version { epoch: 1, sequence: said.sequence, content_sum, ..Version::default() };
-    let put = TenantLimits { tenant: "t".to_owned(), fields: said.fields.clone(), ..TenantLimits::default() };
+    let version = Version { epoch: 1, sequence: content.sequence, content_sum, ..Version::default() };
+    let put = TenantLimits { tenant: "t".to_owned(), fields: content.fields.clone(), ..TenantLimits::default() };
     LimitsPart { version: Some(version), complete: true, last: true, put: vec![put], removed: Vec::new() }
 }

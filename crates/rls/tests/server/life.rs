@@ -1,7 +1,7 @@
 //! The life of the server: loading limits, changing them, and ending.
 
 use crate::feed::Feed;
-use crate::support::{Server, question, samples, until};
+use crate::support::{Server, check_request, samples, until};
 use remote_write::Protocol;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -16,7 +16,7 @@ async fn health(server: &Server, service: &str) -> anyhow::Result<ServingStatus>
     Ok(answer.status())
 }
 
-/// Whether a push of three samples fits the burst; a refusal costs nothing.
+/// Whether a push of three samples fits the burst; a denial costs nothing.
 async fn three_fit(server: &Server) -> anyhow::Result<bool> {
     let answer = server.push("t", samples(Protocol::V1, 3)).await?;
     Ok(answer.status == 200)
@@ -28,8 +28,8 @@ async fn it_is_ready_only_after_the_first_good_limits() -> anyhow::Result<()> {
     assert_eq!(server.page("/live").await?.0, 200);
     assert_eq!(server.page("/ready").await?.0, 503);
     assert_eq!(health(&server, "").await?, ServingStatus::NotServing);
-    let refused = server.check(question(&[("x-scope-orgid", "t")], samples(Protocol::V1, 1))).await;
-    assert_eq!(refused.err().map(|status| status.code()), Some(tonic::Code::Unavailable));
+    let rejected = server.check(check_request(&[("x-scope-orgid", "t")], samples(Protocol::V1, 1))).await;
+    assert_eq!(rejected.err().map(|status| status.code()), Some(tonic::Code::Unavailable));
     assert!(server.page("/metrics").await?.1.contains("rls_limits_problems 1"));
 
     std::fs::write(&server.limits, ONE)?;
@@ -90,8 +90,8 @@ async fn a_broken_or_missing_file_keeps_the_last_good_limits() -> anyhow::Result
         }
         until("a problem", || async { Ok(!server.page("/metrics").await?.1.contains("rls_limits_problems 0")) })
             .await?;
-        let refused = server.push("t", samples(Protocol::V1, 3)).await?;
-        assert!(refused.body.contains("set to 1,"), "{broken:?}: {}", refused.body);
+        let denied = server.push("t", samples(Protocol::V1, 3)).await?;
+        assert!(denied.body.contains("set to 1,"), "{broken:?}: {}", denied.body);
         assert_eq!(server.page("/ready").await?.0, 200);
         std::fs::write(&server.limits, ONE)?;
         until("no problem", || async { Ok(server.page("/metrics").await?.1.contains("rls_limits_problems 0")) })

@@ -8,7 +8,7 @@ const LIMITS: &str =
     "overrides: { t: { ingestion_rate: 0.001, ingestion_burst_size: 2, request_rate: 0.001, request_burst_size: 2 } }";
 
 #[tokio::test]
-async fn shadow_decides_and_counts_and_refuses_nothing() -> anyhow::Result<()> {
+async fn shadow_decides_and_counts_and_denies_nothing() -> anyhow::Result<()> {
     let server = Server::start_with(LIMITS, "{ mode: enforce, tenants: { t: { mode: shadow } } }", &[]).await?;
     for _ in 0..4 {
         assert_eq!(server.push("t", samples(Protocol::V1, 3)).await?.status, 200);
@@ -17,7 +17,7 @@ async fn shadow_decides_and_counts_and_refuses_nothing() -> anyhow::Result<()> {
         let series = format!(r#"rls_decisions_total{{decision="deny",mode="shadow",reason="{reason}"}}"#);
         assert_eq!(server.metric(&series).await?, Some(pushes), "{reason}");
     }
-    assert_eq!(server.push("other", b"no push".to_vec()).await?.status, 400, "another tenant is refused");
+    assert_eq!(server.push("other", b"no push".to_vec()).await?.status, 400, "another tenant is denied");
     Ok(())
 }
 
@@ -51,18 +51,18 @@ async fn off_charges_nothing_and_looks_at_nothing() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn edge_limits_refuse_large_bodies_and_many_series() -> anyhow::Result<()> {
+async fn edge_limits_deny_large_bodies_and_many_series() -> anyhow::Result<()> {
     let config = "{ mode: enforce, edge_limits: { max_series_per_request: 3 }, tenants: { small: { edge_limits: { max_body_bytes: 10 } } } }";
     let limits = "overrides: { t: { ingestion_rate: 0.001, ingestion_burst_size: 3 } }";
     let server = Server::start_with(limits, config, &[]).await?;
-    let refused = server.push("t", samples(Protocol::V1, 4)).await?;
-    assert_eq!((refused.status, refused.header("x-mimir-edge-reason")), (400, Some("edge_max_series_per_request")));
-    assert!(refused.body.contains("err-edge-max-series-per-request") && refused.body.contains("up to 3 series"));
+    let denied = server.push("t", samples(Protocol::V1, 4)).await?;
+    assert_eq!((denied.status, denied.header("x-mimir-edge-reason")), (400, Some("edge_max_series_per_request")));
+    assert!(denied.body.contains("err-edge-max-series-per-request") && denied.body.contains("up to 3 series"));
     assert_eq!(server.push("t", samples(Protocol::V1, 3)).await?.status, 200, "nothing was charged");
 
-    let refused = server.push("small", samples(Protocol::V1, 1)).await?;
-    assert_eq!((refused.status, refused.header("x-mimir-edge-reason")), (413, Some("edge_max_body_bytes")));
-    assert!(refused.body.contains("err-edge-max-body-bytes") && refused.body.contains("up to 10 bytes"));
+    let denied = server.push("small", samples(Protocol::V1, 1)).await?;
+    assert_eq!((denied.status, denied.header("x-mimir-edge-reason")), (413, Some("edge_max_body_bytes")));
+    assert!(denied.body.contains("err-edge-max-body-bytes") && denied.body.contains("up to 10 bytes"));
     Ok(())
 }
 

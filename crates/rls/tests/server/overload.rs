@@ -1,4 +1,4 @@
-//! More than the edge may hold at once: who is refused, who is not, and that everything reserved comes back.
+//! More than the edge may hold at once: who is denied, who is not, and that everything reserved comes back.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use clap::Parser;
@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tonic::Request;
 
 use crate::peers::call_headers;
-use crate::support::{Answer, Server, question, samples, until};
+use crate::support::{Answer, Server, check_request, samples, until};
 
 /// A tenant of each mode: the entry of `watched` was never good.
 const LIMITS: &str = "watched.ingestion_rate: lots\nothers.ingestion_rate: 1\n";
@@ -79,7 +79,7 @@ impl Call {
 
 /// Asks as our Envoy does, with the tenant in the call's metadata too.
 async fn push(server: &Server, tenant: &str, body: Vec<u8>) -> anyhow::Result<Answer> {
-    let mut request = Request::new(question(&[("x-scope-orgid", tenant)], body));
+    let mut request = Request::new(check_request(&[("x-scope-orgid", tenant)], body));
     request.metadata_mut().insert("x-scope-orgid", tenant.parse()?);
     Ok(Answer::of(server.client.clone().check(request).await?.into_inner()))
 }
@@ -119,8 +119,8 @@ async fn only_a_tenant_over_its_share_is_denied() -> anyhow::Result<()> {
     let first = peer.announce(&server, "team-a", MOST, &HALF).await?;
     reserved(&server, MOST.into()).await?;
     for spelling in ["team-a", "team-a|team-a", "team-a:k=v"] {
-        let refused = peer.announce(&server, spelling, MOST, &HALF).await?.answer().await?;
-        overloaded(&refused, "the tenant's share of 2097152 bytes");
+        let denied = peer.announce(&server, spelling, MOST, &HALF).await?.answer().await?;
+        overloaded(&denied, "the tenant's share of 2097152 bytes");
     }
     overloaded(&push(&server, "team-a", vec![0; 8192]).await?, "the tenant's share");
     assert_eq!(push(&server, "team-b", one()).await?.status, 200);
@@ -149,7 +149,7 @@ async fn calls_whose_tenant_is_not_known_share_one_share() -> anyhow::Result<()>
 }
 
 #[tokio::test]
-async fn a_full_edge_refuses_everybody() -> anyhow::Result<()> {
+async fn a_full_edge_denies_every_push() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &FLAGS).await?;
     let mut peer = Peer::of(&server).await?;
     let mut calls = Vec::new();
@@ -252,8 +252,8 @@ async fn late_messages_are_answered_before_the_caller_gives_up() -> anyhow::Resu
     let server = Server::start(LIMITS, &FLAGS).await?;
     let mut peer = Peer::of(&server).await?;
     let headers = call_headers(&server).header("x-scope-orgid", "slow").header("grpc-timeout", "500m");
-    let refused = peer.start(headers, 1000, b"abc").await?.answer().await?;
-    overloaded(&refused, "could not read it within 400ms");
+    let denied = peer.start(headers, 1000, b"abc").await?.answer().await?;
+    overloaded(&denied, "could not read it within 400ms");
     nothing_reserved(&server).await?;
     Ok(())
 }
@@ -262,12 +262,12 @@ async fn late_messages_are_answered_before_the_caller_gives_up() -> anyhow::Resu
 async fn framing_survives_single_bytes_and_trailing_data() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &FLAGS).await?;
     let mut peer = Peer::of(&server).await?;
-    let message = question(&[("x-scope-orgid", "")], one()).encode_to_vec();
+    let message = check_request(&[("x-scope-orgid", "")], one()).encode_to_vec();
     let mut call = peer.announce(&server, "any", u32::try_from(message.len())?, b"").await?;
     for byte in message {
         call.body.send_data(Bytes::copy_from_slice(&[byte]), false)?;
     }
-    // A second message, for which nothing is reserved, is not read: else its length would be refused.
+    // A second message, for which nothing is reserved, is not read: else its length would be rejected.
     call.body.send_data(Bytes::from_static(&[0, 0xff, 0xff, 0xff, 0xff, 1, 2, 3]), true)?;
     assert_eq!(call.answer().await?.status, 401);
     Ok(())
@@ -277,7 +277,7 @@ async fn framing_survives_single_bytes_and_trailing_data() -> anyhow::Result<()>
 async fn unread_answers_delay_no_other_client() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &FLAGS).await?;
     let (tenant, mut peer) = ("x".repeat(30_000) + ",", Peer::of(&server).await?);
-    let message = question(&[("x-scope-orgid", &tenant)], one()).encode_to_vec();
+    let message = check_request(&[("x-scope-orgid", &tenant)], one()).encode_to_vec();
     let mut calls = Vec::new();
     for _ in 0..50 {
         let mut call = peer.announce(&server, "slow", u32::try_from(message.len())?, &message).await?;
@@ -315,7 +315,7 @@ async fn many_connections_are_served_at_once() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_budget_that_cannot_hold_the_largest_push_is_refused() {
+fn a_budget_that_cannot_hold_the_largest_push_is_rejected() {
     let config = |flags: &[&str]| {
         let args = ["mimir-rls", "--limits=file:x"].iter().chain(flags);
         Config::try_from(Args::try_parse_from(args).unwrap()).map(|_| ()).map_err(|error| error.to_string())
@@ -323,9 +323,9 @@ fn a_budget_that_cannot_hold_the_largest_push_is_refused() {
     assert_eq!(config(&[]), Ok(()));
     assert_eq!(config(&["--max-request-bytes=2GiB"]), Ok(()), "the default grows with the largest push");
     assert_eq!(config(&["--max-request-bytes=1MiB", "--max-in-flight-bytes=8388608"]), Ok(()));
-    let refused = config(&["--max-request-bytes=1MiB", "--max-in-flight-bytes=8388607"]).unwrap_err();
+    let rejected = config(&["--max-request-bytes=1MiB", "--max-in-flight-bytes=8388607"]).unwrap_err();
     assert!(
-        ["--max-in-flight-bytes", "--max-request-bytes", "8388608 bytes"].iter().all(|part| refused.contains(part)),
-        "{refused}"
+        ["--max-in-flight-bytes", "--max-request-bytes", "8388608 bytes"].iter().all(|part| rejected.contains(part)),
+        "{rejected}"
     );
 }

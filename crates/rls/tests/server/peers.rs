@@ -13,7 +13,7 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
-use crate::support::{Answer, Server, question, samples, until};
+use crate::support::{Answer, Server, check_request, samples, until};
 
 const LIMITS: &str = "overrides: { small: { ingestion_rate: 0, ingestion_burst_size: 1 } }";
 /// Far more than any of it takes, far less than the drain's own deadline.
@@ -23,7 +23,7 @@ const SOON: Duration = Duration::from_secs(15);
 async fn the_longest_tenant_header_of_proxies_gets_an_answer() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
     for (tenant, status) in [(vec!["small"; 9_000].join("|"), 429), ("x".repeat(60_000), 401)] {
-        let mut request = Request::new(question(&[("x-scope-orgid", &tenant)], samples(Protocol::V1, 2)));
+        let mut request = Request::new(check_request(&[("x-scope-orgid", &tenant)], samples(Protocol::V1, 2)));
         request.metadata_mut().insert("x-scope-orgid", tenant.parse()?);
         let answer = Answer::of(server.client.clone().check(request).await?.into_inner());
         assert_eq!(answer.status, status, "{}", answer.body);
@@ -111,12 +111,12 @@ async fn a_call_that_ends_in_an_error_is_counted() -> anyhow::Result<()> {
 #[tokio::test]
 async fn reflection_tells_what_is_served() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
-    let question = ServerReflectionRequest {
+    let request = ServerReflectionRequest {
         host: String::new(),
         message_request: Some(MessageRequest::ListServices(String::new())),
     };
     let mut client = ServerReflectionClient::new(server.channel.clone());
-    let mut answers = client.server_reflection_info(tokio_stream::once(question)).await?.into_inner();
+    let mut answers = client.server_reflection_info(tokio_stream::once(request)).await?.into_inner();
     let Some(MessageResponse::ListServicesResponse(list)) = answers.message().await?.and_then(|it| it.message_response)
     else {
         unreachable!("a list of services");

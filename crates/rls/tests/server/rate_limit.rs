@@ -50,22 +50,22 @@ async fn check_and_should_rate_limit_drain_one_bucket() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_refusal_is_mimirs_answer_with_a_status() -> anyhow::Result<()> {
+async fn a_denial_is_mimirs_answer_with_a_status() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
-    let refused = server.should_rate_limit("tenant", "t", 101).await?;
-    assert_eq!(refused.overall_code(), Code::OverLimit);
-    let text = String::from_utf8(refused.raw_body.to_vec())?;
+    let denied = server.should_rate_limit("tenant", "t", 101).await?;
+    assert_eq!(denied.overall_code(), Code::OverLimit);
+    let text = String::from_utf8(denied.raw_body.to_vec())?;
     assert_eq!(text, server.push("t", samples(Protocol::V1, 101)).await?.body);
     let header = |name: &str| {
-        let found = refused.response_headers_to_add.iter().find(|header| header.key == name);
+        let found = denied.response_headers_to_add.iter().find(|header| header.key == name);
         found.map(|header| String::from_utf8_lossy(&header.value).into_owned())
     };
     assert_eq!(header("content-type").as_deref(), Some("text/plain; charset=utf-8"));
     assert_eq!(header("x-mimir-edge-reason").as_deref(), Some("ingestion_burst"));
     assert!(header("retry-after").is_some_and(|seconds| (6..=9).contains(&seconds.parse().unwrap_or(0))));
-    let limit = refused.statuses[0].current_limit.clone().unwrap_or_default();
+    let limit = denied.statuses[0].current_limit.clone().unwrap_or_default();
     assert_eq!((limit.requests_per_unit, limit.unit(), limit.name.as_str()), (3, Unit::Hour, "ingestion_rate"));
-    assert_eq!(refused.statuses[0].limit_remaining, 100);
+    assert_eq!(denied.statuses[0].limit_remaining, 100);
     Ok(())
 }
 
@@ -83,8 +83,8 @@ async fn hits_are_the_descriptors_else_the_requests_else_one() -> anyhow::Result
 async fn a_push_over_its_request_rate_pays_no_samples() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
     let both = vec![descriptor("tenant", "t", Some(60)), descriptor("tenant_requests", "t", Some(11))];
-    let refused = ask(&server, both, 0).await?;
-    assert_eq!((refused.overall_code(), codes(&refused)), (Code::OverLimit, vec![Code::Ok, Code::OverLimit]));
+    let denied = ask(&server, both, 0).await?;
+    assert_eq!((denied.overall_code(), codes(&denied)), (Code::OverLimit, vec![Code::Ok, Code::OverLimit]));
     assert_eq!(server.should_rate_limit("tenant", "t", 100).await?.overall_code(), Code::Ok);
     Ok(())
 }
@@ -188,7 +188,7 @@ async fn two_descriptors_of_one_push_are_one_decision() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_question_that_is_too_large_gets_an_answer() -> anyhow::Result<()> {
+async fn a_request_that_is_too_large_gets_a_response() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
     let response = ask(&server, vec![descriptor("tenant", &"x".repeat(300_000), None)], 0).await?;
     assert_eq!(response.overall_code(), Code::OverLimit);
@@ -208,7 +208,7 @@ async fn each_tenant_of_a_call_uses_its_own_mode() -> anyhow::Result<()> {
         let denied =
             |mode: &str| format!(r#"rls_decisions_total{{decision="deny",mode="{mode}",reason="ingestion_burst"}}"#);
         assert_eq!(server.metric(&denied("enforce")).await?, Some(1.0), "{first} first");
-        // Once u is refused, the push goes nowhere, and nothing more is asked of it.
+        // Once u is denied, the push goes nowhere, and nothing more is asked of it.
         let seen = if first == "t" { 1.0 } else { 0.0 };
         assert_eq!(server.metric(&denied("shadow")).await?, Some(seen), "{first} first");
     }

@@ -91,7 +91,7 @@ async fn only_charged_and_forwarded_pushes_carry_a_receipt() -> anyhow::Result<(
     );
     let server = Server::start_with(&limits, config, &[]).await?;
     let charged = Charged { server };
-    assert_eq!(receipt(charged.push("t", 101).await?.dynamic_metadata), None, "a refusal");
+    assert_eq!(receipt(charged.push("t", 101).await?.dynamic_metadata), None, "a denial");
     assert_eq!(charged.left("t").await?, (9, 100));
     assert_eq!(receipt(charged.push("off", 1).await?.dynamic_metadata), None, "nothing is charged in mode off");
     let seen = receipt(charged.push("seen", 6).await?.dynamic_metadata).unwrap_or_default();
@@ -115,8 +115,8 @@ async fn the_call_that_charged_says_what_it_charged() -> anyhow::Result<()> {
     assert_eq!(charged.left("t").await?, (10, 40));
     charged.refund(&of_rate_limit, "no_answer").await?;
     assert_eq!(charged.left("t").await?, (10, 100));
-    let refused = charged.server.should_rate_limit("tenant", "t", 101).await?;
-    assert_eq!((refused.overall_code(), refused.dynamic_metadata), (Code::OverLimit, None));
+    let denied = charged.server.should_rate_limit("tenant", "t", 101).await?;
+    assert_eq!((denied.overall_code(), denied.dynamic_metadata), (Code::OverLimit, None));
     Ok(())
 }
 

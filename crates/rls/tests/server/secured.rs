@@ -14,7 +14,7 @@ use tokio::net::TcpSocket;
 use tokio::time::timeout;
 use tonic::transport::Channel;
 
-use crate::support::{Answer, Server, question, samples, until};
+use crate::support::{Answer, Server, check_request, samples, until};
 
 const LIMITS: &str = "overrides: { small: { ingestion_rate: 0, ingestion_burst_size: 1 } }";
 const SOON: Duration = Duration::from_secs(20);
@@ -44,7 +44,7 @@ async fn mutual(folder: &TempDir, authority: &Authority) -> anyhow::Result<Serve
 }
 
 async fn check(channel: Channel) -> anyhow::Result<i32> {
-    let request = question(&[("x-scope-orgid", "small")], samples(Protocol::V1, 2));
+    let request = check_request(&[("x-scope-orgid", "small")], samples(Protocol::V1, 2));
     let answer = timeout(SOON, AuthorizationClient::new(channel).check(request)).await??;
     Ok(Answer::of(answer.into_inner()).status)
 }

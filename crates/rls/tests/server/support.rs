@@ -1,9 +1,7 @@
-//! A server in this process on free ports, with a limits file of the test's, and the questions that Envoy asks.
+//! A server in this process on free ports, with a limits file of the test's, and the requests that Envoy sends.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::Parser;
@@ -18,13 +16,12 @@ use proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitSe
 use proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use remote_write::Protocol;
 use rls::{App, Args, Config};
-use runtime::{LogFormat, LogHandle, LogSettings, Logs, Shutdown};
+use runtime::Shutdown;
+use runtime::testing::logs;
+pub(crate) use runtime::testing::until;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
-
-/// How long a test waits for something that takes milliseconds when it works.
-const DEADLINE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Server {
     pub(crate) limits: PathBuf,
@@ -92,7 +89,7 @@ impl Server {
 
     /// Asks as Envoy does with `encode_raw_headers`.
     pub(crate) async fn ask(&self, headers: &[(&str, &str)], body: Vec<u8>) -> Result<CheckResponse, tonic::Status> {
-        self.check(question(headers, body)).await
+        self.check(check_request(headers, body)).await
     }
 
     pub(crate) async fn check(&self, request: CheckRequest) -> Result<CheckResponse, tonic::Status> {
@@ -144,29 +141,7 @@ impl Server {
     }
 }
 
-/// The logs of this process, which all servers of the tests share.
-pub(crate) fn logs() -> LogHandle {
-    static LOGS: OnceLock<Logs> = OnceLock::new();
-    let settings =
-        LogSettings { filter: "warn".parse().unwrap_or_else(|error| unreachable!("{error}")), format: LogFormat::Text };
-    LOGS.get_or_init(|| runtime::init_logs(&settings).unwrap_or_else(|error| unreachable!("{error}"))).handle.clone()
-}
-
-/// Asks again until `found` says so.
-pub(crate) async fn until<F: Future<Output = anyhow::Result<bool>>>(
-    what: &str,
-    mut found: impl FnMut() -> F,
-) -> anyhow::Result<()> {
-    let deadline = Instant::now() + DEADLINE;
-    let mut ticks = tokio::time::interval(Duration::from_millis(20));
-    while !found().await? {
-        anyhow::ensure!(Instant::now() < deadline, "still waiting for: {what}");
-        ticks.tick().await;
-    }
-    Ok(())
-}
-
-pub(crate) fn question(headers: &[(&str, &str)], body: Vec<u8>) -> CheckRequest {
+pub(crate) fn check_request(headers: &[(&str, &str)], body: Vec<u8>) -> CheckRequest {
     let line = |(key, value): &(&str, &str)| HeaderValue {
         key: (*key).to_owned(),
         value: Bytes::new(),

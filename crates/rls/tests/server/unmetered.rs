@@ -1,4 +1,4 @@
-//! Pushes whose charge in Mimir is not known: none is free, no limit of Mimir's refuses one, and each tenant has a bound for them.
+//! Pushes whose charge in Mimir is not known: none is free, no limit of Mimir's denies one, and each tenant has a bound for them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -102,9 +102,9 @@ impl Case<'_> {
             let answer = self.push(protocol, half()).await?;
             assert_eq!(answer.status, 200, "{kind}, push {number}: {}", answer.body);
         }
-        let refused = self.push(protocol, half()).await?;
-        assert_eq!((refused.status, refused.header("x-mimir-edge-reason")), (503, Some("edge_unmetered")), "{kind}");
-        assert!(refused.header("retry-after").is_some() && refused.body.contains("err-edge-unmetered"), "{refused:?}");
+        let denied = self.push(protocol, half()).await?;
+        assert_eq!((denied.status, denied.header("x-mimir-edge-reason")), (503, Some("edge_unmetered")), "{kind}");
+        assert!(denied.header("retry-after").is_some() && denied.body.contains("err-edge-unmetered"), "{denied:?}");
         assert_eq!(self.outcomes().await?, [charged as f64, (BOUND / HALF) as f64, 1.0], "{kind}");
         Ok(())
     }

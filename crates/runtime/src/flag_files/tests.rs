@@ -32,7 +32,7 @@ fn shared(read: &str, written: &str) -> [Option<String>; 2] {
 }
 
 #[track_caller]
-fn refuses(read: &str, written: &str) {
+fn rejects(read: &str, written: &str) {
     for (flag, error) in [CACHE, AUDIT].into_iter().zip(shared(read, written)) {
         let error = error.unwrap_or_else(|| unreachable!("{flag} {written} goes with {read}"));
         assert!(error.starts_with(flag) && error.contains(LIMITS), "{error}");
@@ -42,16 +42,16 @@ fn refuses(read: &str, written: &str) {
 #[test]
 fn a_written_file_is_never_shared_however_it_is_spelled() {
     for name in ["a", "./a", "folder/../a", "folder/up/a", "link", "chain", "hard", "folder/up/folder/up/link"] {
-        refuses("a", name);
-        refuses(name, "a");
+        rejects("a", name);
+        rejects(name, "a");
     }
     for name in ["missing", "./missing", "folder/up/missing", "dangling"] {
-        refuses("missing", name);
-        refuses(name, "dangling");
+        rejects("missing", name);
+        rejects(name, "dangling");
     }
-    refuses("link", "link");
-    refuses("round", "folder/up/round");
-    refuses("nowhere/at/all", "nowhere/./at/all");
+    rejects("link", "link");
+    rejects("round", "folder/up/round");
+    rejects("nowhere/at/all", "nowhere/./at/all");
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn unbind_role(cluster: &Cluster) {
 
 #[test]
 fn a_missing_role_is_named_and_an_expired_watch_relists() {
-    // Without a watch cache etcd itself refuses a watch from before a compaction.
+    // Without a watch cache etcd itself rejects a watch from before a compaction.
     let server = KubeApiServer::start_with(&[account("token")], &["--watch-cache=false"]);
     let mut cluster = Cluster::of(server, &rates(&[("team", 1)]));
     make_role(&cluster);
@@ -92,7 +92,7 @@ fn an_expired_token_is_read_again_from_its_file() {
 
     cluster.server.kill();
     cluster.server.restart_with(&[account("second")]);
-    until("the refused token is a problem", || watched.reports("the API server rejects the credentials (401)"));
+    until("the rejected token is a problem", || watched.reports("the API server rejects the credentials (401)"));
     assert!(watched.counts.rejected_credentials.get() > 0);
     assert_eq!(watched.rate("team"), Some(1.0));
     cluster.put(&rates(&[("team", 2)]));

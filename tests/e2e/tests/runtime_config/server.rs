@@ -62,7 +62,7 @@ fn in_force(rls: &MimirRls) -> Tenants {
     overridden.map(|row| (row["tenant"].as_str().unwrap_or_default().to_owned(), values(&row["limits"]))).collect()
 }
 
-/// Whether the newest document is rejected whole.
+/// Whether the newest document is rejected.
 fn is_rejected(rls: &MimirRls) -> bool {
     let page = rls.get("/api/v1/problems").json();
     page["problems"].as_array().is_some_and(|all| all.iter().any(|problem| problem["severity"] == "rejected"))

@@ -35,7 +35,7 @@ fn another_replica_decides_pushes_in_flight_to_a_dead_one() {
 
     report(&format!("small pushes: {:?}, large ones: {:?}", small.statuses, large.statuses));
     assert_eq!((small.of(200), small.errors.len()), (small.answers(), 0), "{small:?}");
-    // Envoy keeps 64 KiB of a question to ask it again. A larger one that was on its way gets 503, as do those by which Envoy notices.
+    // Envoy keeps 64 KiB of a request to send it again. A larger one that was on its way gets 503, as do those by which Envoy notices.
     assert_eq!((large.of(200) + large.of(503), large.errors.len()), (large.answers(), 0), "{large:?}");
     assert!(large.of(503) <= 12 + TO_EJECT, "{large:?}");
     assert_eq!(edge.upstream.requests().len(), small.of(200) + large.of(200));

@@ -50,7 +50,7 @@ impl Rotation<'_> {
         TlsClient::new(self.trusted.map(Authority::certificate), Some(shown))
     }
 
-    /// Whether both servers accept, or both refuse, a client with a certificate of this authority.
+    /// Whether both servers accept, or both reject, a client with a certificate of this authority.
     fn all(&self, accept: bool, authority: &Authority) -> bool {
         let client = self.client(&authority.issue(&["client"]));
         let ports = [self.secured.edge.rls.grpc_port(), self.secured.sync.grpc_port()];

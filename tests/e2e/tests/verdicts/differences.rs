@@ -38,9 +38,9 @@ struct Both {
 
 impl Both {
     fn of(mimir: &mut RuntimeMimir, name: &str, document: &[u8]) -> Self {
-        let theirs = mimir.judge(document).verdict;
+        let theirs = mimir.verdict_on(document).verdict;
         let reason = if theirs == Verdict::Rejected { mimir.reason(document) } else { String::new() };
-        let ours = edge::judge(name, document);
+        let ours = edge::verdict_on(name, document);
         let problems = if ours == Verdict::Rejected { edge::problems(name, document) } else { String::new() };
         Self { ours, theirs, problems, reason }
     }

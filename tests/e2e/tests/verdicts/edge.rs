@@ -7,11 +7,11 @@ use limits::{Checked, Defaults, MimirVersion, SourceDocument, TenantLimits, chec
 use super::verdict::{Values, Verdict, rate};
 
 /// Reads a document as the edge does.
-pub(crate) fn judge(name: &str, document: &[u8]) -> Verdict {
+pub(crate) fn verdict_on(name: &str, document: &[u8]) -> Verdict {
     let checked = catch_unwind(AssertUnwindSafe(|| read(name, document)));
     match checked {
         Err(_) => Verdict::Died,
-        Ok(Checked { refused: true, .. }) => Verdict::Rejected,
+        Ok(Checked { rejected: true, .. }) => Verdict::Rejected,
         Ok(Checked { limits, .. }) => {
             Verdict::Accepted(limits.into_iter().map(|(tenant, limits)| (tenant, values(&limits))).collect())
         }

@@ -16,8 +16,8 @@ const DEADLINE: Duration = Duration::from_secs(120);
 const LARGE: usize = 5_000;
 const POLL_EVERY: Duration = Duration::from_millis(1);
 
-/// What a document came to, and how long Mimir took for it, at most: it looks at its file every 2 ms.
-pub(crate) struct Judged {
+/// Mimir's verdict on a document, and an upper bound of the time it took: it looks at its file every 2 ms.
+pub(crate) struct TimedVerdict {
     pub(crate) verdict: Verdict,
     pub(crate) took: Duration,
 }
@@ -53,8 +53,8 @@ impl RuntimeMimir {
         mimir
     }
 
-    /// What it makes of a document.
-    pub(crate) fn judge(&mut self, document: &[u8]) -> Judged {
+    /// Loads a document.
+    pub(crate) fn verdict_on(&mut self, document: &[u8]) -> TimedVerdict {
         self.rest();
         let started = Instant::now();
         self.write(document);
@@ -72,7 +72,7 @@ impl RuntimeMimir {
                 Verdict::Accepted(runtime_config_page::tenants(&page))
             }
         };
-        Judged { verdict, took }
+        TimedVerdict { verdict, took }
     }
 
     /// What it shows of the document in force. What differs from the defaults is short, but has no tenant that has them all, and not of every
@@ -132,7 +132,7 @@ impl RuntimeMimir {
             match self.loaded() {
                 Some(loaded) if is_new(&loaded, &self.hash) => return Some(loaded),
                 None if self.process.ended().is_some() => return None,
-                _ => assert!(Instant::now() < deadline, "Mimir has not judged a document for {DEADLINE:?}"),
+                _ => assert!(Instant::now() < deadline, "Mimir has not loaded a document for {DEADLINE:?}"),
             }
             wait_until(Instant::now() + POLL_EVERY);
         }

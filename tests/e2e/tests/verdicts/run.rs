@@ -10,7 +10,7 @@ use e2e::report;
 use super::differences::Differences;
 use super::documents::{Document, Generator};
 use super::edge;
-use super::mimir::{Judged, RuntimeMimir};
+use super::mimir::{RuntimeMimir, TimedVerdict};
 use super::verdict::Verdict;
 
 const PLAIN: &str = "document.yaml";
@@ -61,9 +61,9 @@ impl Tally {
     /// Puts one document to both.
     pub(crate) fn compare(&mut self, readers: &mut Readers, seed: u64, document: &Document) {
         let (mimir, name) = readers.of(document.compressed);
-        let Judged { verdict: theirs, took } = mimir.judge(&document.bytes);
+        let TimedVerdict { verdict: theirs, took } = mimir.verdict_on(&document.bytes);
         let started = Instant::now();
-        let ours = edge::judge(name, &document.bytes);
+        let ours = edge::verdict_on(name, &document.bytes);
         self.time(document.number, started.elapsed(), took);
         self.count(document, &theirs);
         if ours.agrees(&theirs) {

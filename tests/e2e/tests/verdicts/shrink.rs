@@ -1,4 +1,4 @@
-//! A smaller document that the two readers still judge differently.
+//! A smaller document that the two readers still differ about.
 
 /// Leaves out lines, then bytes, as long as `differs` holds, which it calls at most `tries` times.
 pub(crate) fn shrink(document: &[u8], mut tries: u32, mut differs: impl FnMut(&[u8]) -> bool) -> Vec<u8> {

@@ -28,7 +28,7 @@ fn push(tally: &mut Tally, tenant: usize, at: u64, status: u16, text: &str) {
     tally.answered(tenant, answer, ms(at + 10), ms(10));
 }
 
-/// Two tenants, 50 samples a push, sent from 100 ms on; the last answer at 2,100 ms is a refusal.
+/// Two tenants, 50 samples a push, sent from 100 ms on; the last answer at 2,100 ms is a denial.
 fn sample_run() -> (LoadArgs, Tally) {
     let config = config("--tenant a --tenant b --series 25 --samples-per-series 2 --rate 100 --duration 3s");
     let mut tally = Tally::new(2).unwrap();
@@ -67,12 +67,12 @@ fn counts_add_up_in_pushes_and_samples() {
     let sums = [
         ("pushes_sent", 5),
         ("pushes_accepted", 2),
-        ("pushes_refused", 2),
+        ("pushes_denied", 2),
         ("pushes_unanswered", 1),
         ("pushes_unsent", 1),
     ];
     let samples =
-        [("samples_offered", 250), ("samples_accepted", 100), ("samples_refused", 100), ("samples_unanswered", 50)];
+        [("samples_offered", 250), ("samples_accepted", 100), ("samples_denied", 100), ("samples_unanswered", 50)];
     for (name, expected) in sums.into_iter().chain(samples) {
         assert_eq!(report[name], json!(expected), "{name}");
     }
@@ -103,7 +103,7 @@ fn each_tenant_has_counts_of_its_own() {
     let of = |index: usize, name: &str| report["tenants"][index][name].clone();
     assert_eq!((of(0, "tenant"), of(1, "tenant")), (json!("a"), json!("b")));
     assert_eq!((of(0, "samples_accepted"), of(0, "samples_unanswered")), (json!(100), json!(50)));
-    assert_eq!((of(1, "samples_accepted"), of(1, "samples_refused")), (json!(0), json!(100)));
+    assert_eq!((of(1, "samples_accepted"), of(1, "samples_denied")), (json!(0), json!(100)));
 }
 
 #[test]
@@ -112,8 +112,8 @@ fn text_says_the_same_in_words() {
     let text = as_text(&Report::new(&config, &tally, true));
     for line in [
         "elapsed   2.000 s from the first push to the last answer, 1.500 s to the last accepting one; interrupted",
-        "pushes    5 sent (2.5/s), 2 accepted, 2 refused, 1 unanswered; 50 samples each",
-        "samples   250 offered (125.0/s), 100 accepted (50.0/s), 100 refused, 50 unanswered",
+        "pushes    5 sent (2.5/s), 2 accepted, 2 denied, 1 unanswered; 50 samples each",
+        "samples   250 offered (125.0/s), 100 accepted (50.0/s), 100 denied, 50 unanswered",
         "status    200: 1",
         "status    429: 2, the first said: too fast",
         "tenant    a: 2 of 3 pushes accepted, 100 of 150 samples",

@@ -7,7 +7,7 @@ fn yaml(text: &str, expected: &str) {
 }
 
 #[track_caller]
-fn refused(text: &str, expected: &[&str]) {
+fn rejected(text: &str, expected: &[&str]) {
     assert_eq!(LimitFlags::parse(text).unwrap_err(), expected, "{text}");
 }
 
@@ -60,18 +60,18 @@ fn flags_of_anything_else_are_passed_over() {
 
 #[test]
 fn a_bad_value_names_flag_and_fix() {
-    refused(
+    rejected(
         "-distributor.ingestion-rate-limit=fast",
         &["-distributor.ingestion-rate-limit is \"fast\": write a number such as 10000"],
     );
-    refused(
+    rejected(
         "--distributor.ingestion-burst-size=1e3 -distributor.ha-tracker.enable-for-all-users=yes",
         &[
             "-distributor.ingestion-burst-size is \"1e3\": write a whole number such as 200000",
             "-distributor.ha-tracker.enable-for-all-users is \"yes\": write true or false",
         ],
     );
-    refused(
+    rejected(
         "-distributor.request-rate-limit",
         &["-distributor.request-rate-limit has no value: write -distributor.request-rate-limit=VALUE"],
     );

@@ -41,7 +41,7 @@ impl FeedClient {
     /// # Errors
     /// Why it is rejected.
     pub async fn take(&mut self, message: WatchResponse) -> Result<(), String> {
-        self.follower.take(message, &mut self.state).await.map_err(|refusal| refusal.to_string())
+        self.follower.take(message, &mut self.state).await.map_err(|rejection| rejection.to_string())
     }
 
     /// The limits in force.

@@ -36,7 +36,7 @@ fn check(parts: Vec<LimitsPart>, expected: PartError) {
 }
 
 #[test]
-fn parts_that_make_no_change_are_refused() {
+fn parts_that_make_no_change_are_rejected() {
     check(vec![LimitsPart { version: None, ..part(1, true, &[], true) }], PartError::NoVersion);
     check(vec![part(1, true, &[], false), part(2, true, &[], true)], PartError::Mixed);
     check(vec![part(1, true, &[], false), part(1, false, &[], true)], PartError::Mixed);
@@ -59,7 +59,7 @@ fn parts_are_gathered_up_to_a_bound() {
 
 fn elected(count: usize, last: bool) -> ElectedPart {
     let entry = feed::ElectedReplica { tenant: "t".into(), ..feed::ElectedReplica::default() };
-    ElectedPart { asked_at: 5, last, elected: vec![entry; count], age_millis: last.then_some(7) }
+    ElectedPart { requested_at_unix_millis: 5, last, elected: vec![entry; count], age_millis: last.then_some(7) }
 }
 
 #[test]
@@ -70,6 +70,6 @@ fn an_overlong_list_is_rejected_once_and_the_next_accepted() {
     assert_eq!(lists.add(elected(1, true)), Err(PartError::LargeList));
     assert_eq!(lists.add(elected(1, false)), Ok(None));
     let list = lists.add(elected(1, true)).unwrap().unwrap();
-    assert_eq!((list.asked_at, list.elected.len(), &*list.elected[0].tenant), (5, 2, "t"));
+    assert_eq!((list.requested_at_unix_millis, list.elected.len(), &*list.elected[0].tenant), (5, 2, "t"));
     assert_eq!(list.age, Some(Duration::from_millis(7)));
 }

@@ -46,7 +46,7 @@ fn the_only_document_is_read_under_any_name() {
 }
 
 #[test]
-fn several_documents_of_which_none_is_mimirs_are_refused() {
+fn several_documents_of_which_none_is_mimirs_are_rejected() {
     let which = |keys: &str| {
         format!(
             "data: several keys can be the runtime configuration ({keys}), and none of them is read; say which one Mimir reads: \

@@ -66,17 +66,17 @@ fn a_name_or_a_label_and_keys_are_read() {
 }
 
 #[test]
-fn what_kubernetes_does_not_take_is_refused() {
-    let refused = |text: &str| text.parse::<ConfigMapSpec>().map_err(|error| error.to_string()).unwrap_err();
+fn what_kubernetes_does_not_take_is_rejected() {
+    let rejected = |text: &str| text.parse::<ConfigMapSpec>().map_err(|error| error.to_string()).unwrap_err();
     for text in ["m/n/", "m/n/a,,b", "m/n/a/b", "m/n/a b", "m/a=b/", "m/a=b/c=d"] {
-        assert!(refused(text).contains("is no key of a ConfigMap"), "{text}: {}", refused(text));
+        assert!(rejected(text).contains("is no key of a ConfigMap"), "{text}: {}", rejected(text));
     }
     for text in ["m/=b", "m/a =b", "m/-a=b", "m/a/b/c=d", "m/A/b=c", "m/a=b c", "m/a=-b", "m/a=b,c=d"] {
-        assert!(refused(text).contains("is no label"), "{text}: {}", refused(text));
+        assert!(rejected(text).contains("is no label"), "{text}: {}", rejected(text));
     }
-    assert!(refused("m/N").contains("is no name of a ConfigMap"));
-    assert!(refused("M/n").contains("is no namespace"));
-    assert!(refused("n").contains("has no slash"));
+    assert!(rejected("m/N").contains("is no name of a ConfigMap"));
+    assert!(rejected("M/n").contains("is no namespace"));
+    assert!(rejected("n").contains("has no slash"));
 }
 
 #[test]

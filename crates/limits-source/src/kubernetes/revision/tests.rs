@@ -70,7 +70,7 @@ fn a_rejected_document_keeps_the_limits_and_their_revision() {
     assert_eq!((tenants, version.as_deref(), problems.len()), (1, Some("9"), 1));
     assert!(!revisions.is_in_force(), "what holds is not what is there");
     let older = ObjectRevision { uid: "u".into(), resource_version: "9".into() };
-    assert_eq!(revisions.relation(&older), Relation::Older, "a refused revision was read all the same");
+    assert_eq!(revisions.relation(&older), Relation::Older, "a rejected revision was read all the same");
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn takes(rule: &str) {
 }
 
 #[track_caller]
-fn refuses(rule: &str, message: &str) {
+fn rejects(rule: &str, message: &str) {
     let reported = reported(&format!("metric_relabel_configs: [{rule}]"));
     assert!(
         reported.len() == 1 && reported[0].starts_with("rejected ") && reported[0].contains(message),
@@ -63,39 +63,39 @@ fn rules_that_mimir_loads_are_taken() {
 }
 
 #[test]
-fn an_expression_that_go_does_not_take_refuses_the_document() {
-    refuses("{regex: '('}", r"has a ( without ): close it, or write \( for the character");
-    refuses("{regex: '(', action: lowercase}", r"has a ( without ): close it, or write \( for the character");
-    refuses("{regex: 'a))'}", r"has a ) without (: remove it, or write \) for the character");
-    refuses("{regex: '[a'}", r"has a [ without ]: close it, or write \[ for the character");
+fn an_expression_that_go_does_not_take_rejects_the_document() {
+    rejects("{regex: '('}", r"has a ( without ): close it, or write \( for the character");
+    rejects("{regex: '(', action: lowercase}", r"has a ( without ): close it, or write \( for the character");
+    rejects("{regex: 'a))'}", r"has a ) without (: remove it, or write \) for the character");
+    rejects("{regex: '[a'}", r"has a [ without ]: close it, or write \[ for the character");
     let range = r"has a class or range of characters that does not exist: write one such as [a-z], \d or \p{Greek}";
     for regex in ["[b-a]", r"\p{Klingon}", r"\p{greek}", r"\p{Letter}", r"\p{GREEK}", r"\p{Grek}"] {
-        refuses(&format!("{{regex: '{regex}'}}"), range);
+        rejects(&format!("{{regex: '{regex}'}}"), range);
     }
     for regex in [r"\y", r"(a)\1"] {
         let message = r"has a \ that RE2 does not know: write \\ for the character";
-        refuses(&format!("{{regex: '{regex}'}}"), message);
+        rejects(&format!("{{regex: '{regex}'}}"), message);
     }
     let group = "has a (? that RE2 does not know: write (?:a), (?P<name>a), or flags of i, m, s and U";
-    refuses("{regex: '(?=a)'}", group);
+    rejects("{regex: '(?=a)'}", group);
     for regex in ["*a", "a**"] {
         let message = "repeats what cannot be repeated: write *, +, ? and {} once, behind what they repeat";
-        refuses(&format!("{{regex: '{regex}'}}"), message);
+        rejects(&format!("{{regex: '{regex}'}}"), message);
     }
     let many = "repeats more than 1000 times, or has a {2,1}: write at most 1000, the smaller number first";
-    refuses("{regex: 'a{1001}'}", many);
+    rejects("{regex: 'a{1001}'}", many);
     let deep = format!("{{regex: '{}a{}'}}", "(".repeat(300), ")".repeat(299));
-    refuses(&deep, r"has a ( without ): close it, or write \( for the character");
+    rejects(&deep, r"has a ( without ): close it, or write \( for the character");
 }
 
 #[test]
-fn an_empty_source_label_refuses_the_document() {
-    refuses("{source_labels: ['']}", "] is \"\": write the name of a label");
-    refuses("{source_labels: [a, '']}", "] is \"\": write the name of a label");
+fn an_empty_source_label_rejects_the_document() {
+    rejects("{source_labels: ['']}", "] is \"\": write the name of a label");
+    rejects("{source_labels: [a, '']}", "] is \"\": write the name of a label");
 }
 
 #[test]
-fn settings_of_another_type_refuse_the_document() {
+fn settings_of_another_type_reject_the_document() {
     let modulus = |found| format!("modulus is {found}");
     for (value, found) in [
         ("-1", "-1"),
@@ -106,13 +106,13 @@ fn settings_of_another_type_refuse_the_document() {
         ("true", "true"),
         ("[8]", "a list"),
     ] {
-        refuses(&format!("{{modulus: {value}}}"), &modulus(found));
+        rejects(&format!("{{modulus: {value}}}"), &modulus(found));
     }
-    refuses("{regex: [a]}", "regex is a list: write a regular expression");
-    refuses("{source_labels: a}", "source_labels is \"a\": write a list");
-    refuses("{Regex: a}", "Regex is unknown to Mimir 3.1");
+    rejects("{regex: [a]}", "regex is a list: write a regular expression");
+    rejects("{source_labels: a}", "source_labels is \"a\": write a list");
+    rejects("{Regex: a}", "Regex is unknown to Mimir 3.1");
     for (action, found) in [("''", ""), ("remove", "remove"), ("'drop '", "drop ")] {
-        refuses(&format!("{{action: {action}}}"), &format!("action is \"{found}\": write "));
+        rejects(&format!("{{action: {action}}}"), &format!("action is \"{found}\": write "));
     }
 }
 

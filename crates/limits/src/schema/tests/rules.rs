@@ -4,7 +4,7 @@ use super::*;
 
 #[track_caller]
 fn breaks(fields: &str, mimir: &str) {
-    refuses(&format!("overrides: {{a: {{}}, b: {{{fields}}}, c: {{}}}}"), mimir);
+    rejects(&format!("overrides: {{a: {{}}, b: {{{fields}}}, c: {{}}}}"), mimir);
 }
 
 #[track_caller]
@@ -177,7 +177,7 @@ fn the_rules_once_the_whole_document_is_read() {
     ] {
         breaks(fields, &format!("tenant \"b\": {mimir}"));
         let types = format!("overrides: {{b: {{{fields}}}, c: {{past_grace_period: x}}}}");
-        refuses(&types, "not a valid duration string: \"x\"");
+        rejects(&types, "not a valid duration string: \"x\"");
     }
     let text = "overrides: {a: {query_ingesters_within: 1h}}";
     let off = check(tree(text).as_deref(), &settings("3.1", &RuleSettings::default(), Duration::ZERO));
@@ -238,7 +238,7 @@ fn a_block_of_limits_is_looked_at_alone() {
 
 #[test]
 fn a_value_valid_elsewhere_is_still_checked() {
-    refuses(
+    rejects(
         "overrides: {a: {active_series_custom_trackers: {x: a=b, y: b}}, b: {metric_relabel_configs: [{regex: b}, {regex: a=b}]}}",
         "can't build active series matcher y: bad matcher format: b",
     );

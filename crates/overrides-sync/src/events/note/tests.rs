@@ -40,7 +40,7 @@ fn an_event_has_the_problems_text_and_regards_the_configmap() -> serde_json::Res
         "regarding": { "apiVersion": "v1", "kind": "ConfigMap", "namespace": "mimir", "name": "mimir-runtime", "uid": "u" },
         "type": "Warning",
         "reason": "InvalidOverrides",
-        "action": "RefuseDocument",
+        "action": "RejectDocument",
         "note": "runtime.yaml:3: tenant a: field ingestion_rate is wrong",
         "eventTime": "1970-01-01T00:00:00.000000Z",
         "reportingController": "mimir-edge/overrides-sync",

@@ -21,9 +21,9 @@ fn check(old: Option<&[(&str, &str)]>, new: &[(&str, &str)], denial: Option<&str
 }
 
 #[test]
-fn what_mimir_would_refuse_is_denied_with_its_line() {
+fn what_mimir_would_reject_is_denied_with_its_line() {
     let bad = "overrides:\n  a:\n    ingestion_rate: fast\n";
-    let denial = "runtime.yaml:3: tenant a: field ingestion_rate is \"fast\": write a number such as 10000; the whole document is refused; \
+    let denial = "runtime.yaml:3: tenant a: field ingestion_rate is \"fast\": write a number such as 10000; the whole document is rejected; \
                   Mimir says: load file: yaml: unmarshal errors: line 3: cannot unmarshal !!str `fast` into float64";
     check(None, &[("runtime.yaml", bad)], Some(denial), &[]);
     check(Some(GOOD), &[("runtime.yaml", bad)], Some(denial), &[]);
@@ -41,7 +41,7 @@ fn a_flat_key_with_an_impossible_value_is_denied() {
 fn an_unknown_field_is_denied_only_for_known_versions() {
     let new = [("runtime.yaml", "overrides:\n  a:\n    ingestion_rte: 5\n")];
     let denial = "runtime.yaml:3: tenant a: field ingestion_rte is unknown to Mimir 3.1; did you mean ingestion_rate?; \
-                  the whole document is refused; Mimir says: load file: yaml: unmarshal errors: line 3: field ingestion_rte \
+                  the whole document is rejected; Mimir says: load file: yaml: unmarshal errors: line 3: field ingestion_rte \
                   not found in type validation.plainLimits";
     check(None, &new, Some(denial), &[]);
     check(Some(GOOD), &new, Some(denial), &[]);
@@ -83,11 +83,11 @@ fn one_thing_can_be_mended_at_a_time() {
     );
 
     let bad = ("runtime.yaml", "overrides: [a]");
-    let untouched = "existed before: runtime.yaml:1: field overrides is a list: write a mapping of tenants with their limits; the whole document is refused";
+    let untouched = "existed before: runtime.yaml:1: field overrides is a list: write a mapping of tenants with their limits; the whole document is rejected";
     check(Some(&[bad]), &[bad, ("a.ingestion_rate", "5")], None, &[untouched]);
     // Mimir still rejects it, whatever was fixed in it.
     let half = [("runtime.yaml", "overrides: {a: {ingestion_rate: fast, request_rate: 1}}")];
-    let denial = "runtime.yaml:1: tenant a: field ingestion_rate is \"fast\": write a number such as 10000; the whole document is refused; \
+    let denial = "runtime.yaml:1: tenant a: field ingestion_rate is \"fast\": write a number such as 10000; the whole document is rejected; \
                   Mimir says: load file: yaml: unmarshal errors: line 3: cannot unmarshal !!str `fast` into float64";
     check(
         Some(&[("runtime.yaml", "overrides: {a: {ingestion_rate: fast, request_rate: fast}}")]),
@@ -116,7 +116,7 @@ fn keys_that_are_not_read_are_warnings_and_not_judged() {
     let chosen =
         Rules { configmap: "mimir/runtime/zzz.yaml".parse().unwrap_or_else(|_| unreachable!()), ..rules(false) };
     let review = review(&chosen, None, &content(&[GOOD[0], bad]));
-    assert!(review.denial.is_some_and(|denial| denial.starts_with("zzz.yaml:1: ")), "what is read is judged");
+    assert!(review.denial.is_some_and(|denial| denial.starts_with("zzz.yaml:1: ")), "what is read is reviewed");
     assert_eq!(review.warnings, ["runtime.yaml: is not read: --limits does not name this key"]);
 }
 

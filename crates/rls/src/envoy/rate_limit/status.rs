@@ -95,10 +95,10 @@ mod tests {
     }
 
     #[test]
-    fn says_when_refused_hits_would_pass() {
-        let refused = status(10.0, 100, 80, 40);
-        assert_eq!((refused.code(), refused.limit_remaining), (Code::OverLimit, 20));
-        assert_eq!(refused.duration_until_reset.map(|reset| reset.seconds), Some(2));
+    fn says_when_denied_hits_would_pass() {
+        let denied = status(10.0, 100, 80, 40);
+        assert_eq!((denied.code(), denied.limit_remaining), (Code::OverLimit, 20));
+        assert_eq!(denied.duration_until_reset.map(|reset| reset.seconds), Some(2));
         let never = status(10.0, 100, 80, 101);
         assert_eq!((never.code(), never.duration_until_reset), (Code::OverLimit, None));
     }
