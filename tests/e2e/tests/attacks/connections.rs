@@ -42,10 +42,11 @@ fn neighbours_connect_again_after_silent_connections_end() {
     assert_eq!(open.send(&push).expect("Envoy answers").status, 200);
     let as_a_new_client = || Connection::open(edge.port()).and_then(|mut new| new.send(&push));
 
-    let silent: Vec<_> =
-        (0..300).map(|_| connect_from(ATTACKER, edge.port()).expect("the kernel accepts")).collect();
-    let closed =
-        format!(r#"envoy_listener_downstream_global_cx_overflow{{envoy_listener_address="127.0.0.1_{}"}}"#, edge.port());
+    let silent: Vec<_> = (0..300).map(|_| connect_from(ATTACKER, edge.port()).expect("the kernel accepts")).collect();
+    let closed = format!(
+        r#"envoy_listener_downstream_global_cx_overflow{{envoy_listener_address="127.0.0.1_{}"}}"#,
+        edge.port()
+    );
     until("Envoy closes what is beyond 200", || edge.envoy.metric(&closed) == Some(101.0));
     assert!(as_a_new_client().is_err());
     assert_eq!(open.send(&push).expect("an open connection stays in use").status, 200);
