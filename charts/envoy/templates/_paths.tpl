@@ -1,8 +1,8 @@
 {{- /* The value `paths`: further paths, and what Envoy does with each. */ -}}
 
 {{- /* The entries in the order of their routes, as a list of YAML: the most specific first, so that their order in the values does not matter. A prefix that
-passes is meant for what takes no samples, so two guards refuse what does: remote write and Influx before all prefixes but those that name such a path
-themselves, OTLP before all but those that name it. */ -}}
+passes is meant for what takes no samples, so two guards refuse what does: remote write, Influx and uploads of blocks before all prefixes but those that
+name such a path themselves, OTLP before all but those that name it. */ -}}
 {{- define "envoy.paths" -}}
 {{- $byRank := dict -}}
 {{- range .Values.paths -}}
@@ -16,7 +16,7 @@ themselves, OTLP before all but those that name it. */ -}}
 {{- end -}}
 {{- $_ := set $byRank $key (dict "path" .path "match" $match "action" .action) -}}
 {{- if and (eq .action "pass") (lt $rank "3") -}}
-{{- $_ := set $byRank "3" (dict "action" "guard" "name" "remote-write" "paths" "(/.*)?/api/v1/push(/.*)?") -}}
+{{- $_ := set $byRank "3" (dict "action" "guard" "name" "remote-write" "paths" "(/.*)?/api/v1/(push|upload/block)(/.*)?") -}}
 {{- end -}}
 {{- if and (eq .action "pass") (lt $rank "1") -}}
 {{- $_ := set $byRank "1" (dict "action" "guard" "name" "otlp" "paths" "(/.*)?/otlp/v1/metrics(/.*)?") -}}
@@ -29,7 +29,7 @@ themselves, OTLP before all but those that name it. */ -}}
 
 {{- /* A longer prefix never has a lower rank. */ -}}
 {{- define "envoy.rankOfPrefix" -}}
-{{- if regexMatch "/api/v1/push(/|$)" . }}4{{ else if regexMatch "/otlp(/|$)" . }}2{{ else }}0{{ end -}}
+{{- if regexMatch "/api/v1/(push|upload)(/|$)" . }}4{{ else if regexMatch "/otlp(/|$)" . }}2{{ else }}0{{ end -}}
 {{- end -}}
 
 {{- define "envoy.checkPath" -}}

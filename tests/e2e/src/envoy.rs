@@ -241,7 +241,14 @@ fn configured(folder: &Path, settings: &EnvoySettings, [port, metrics_port, drai
         .env("MAX_HEAP_BYTES", settings.max_heap_bytes.to_string())
         .env("MAX_PUSHES", settings.max_pushes.to_string());
     configure.env("MAX_LARGE_PUSHES", settings.max_large_pushes().to_string());
-    Output::of(&mut configure, "").ok() + &settings.dns.map(resolver).unwrap_or_default()
+    let configured = Output::of(&mut configure, "").ok();
+    match settings.dns {
+        // Envoy resolves a name every 5 s by default.
+        Some(port) => {
+            configured.replace("type: STRICT_DNS\n", "type: STRICT_DNS\n    dns_refresh_rate: 1s\n") + &resolver(port)
+        }
+        None => configured,
+    }
 }
 
 /// The part of a bootstrap that has Envoy resolve names by this DNS server, and take a second without a response for a failure.

@@ -84,8 +84,33 @@ fn mimirs_and_mimir_rls_answers_stay_as_they_are() {
     let denied = edge.push("team", &samples(10).bytes);
     assert_eq!((denied.status, denied.reason().as_deref()), (429, Some("ingestion_burst")), "{}", denied.text());
     assert!(denied.text().contains("err-mimir-"), "{}", denied.text());
-    let unknown = edge.send(&Request::new("GET", "/"));
-    assert_eq!((unknown.status, unknown.reason(), unknown.text().as_ref()), (404, None, ""));
+}
+
+#[test]
+fn a_path_without_a_route_learns_which_path_takes_pushes() {
+    let edge = Edge::start(LIMITS);
+    for (method, target) in [("GET", "/"), ("POST", "/otlp/v1/metrics"), ("POST", "/api/v1/push/")] {
+        let answer = edge.send(&Request::new(method, target));
+        check(&answer, 404, "path_not_served", None, "(remote write) at /api/v1/push, and no requests at this path");
+    }
+    assert_eq!(edge.envoy.metric(r#"envoy_http_no_route{envoy_http_conn_manager_prefix="push"}"#), Some(3.0));
+
+    let edge = Edge::builder()
+        .envoy_value("paths[0].path", "/mimir/api/v1/push")
+        .envoy_value("paths[0].action", "decide")
+        .start(LIMITS);
+    let answer = edge.send(&Request::new("GET", "/"));
+    check(&answer, 404, "path_not_served", None, "at /api/v1/push, /mimir/api/v1/push, and");
+}
+
+#[test]
+fn slow_headers_get_a_status_that_clients_repeat() {
+    let edge = Edge::builder().envoy_edit("request_headers_timeout: 10s", "request_headers_timeout: 1s").start(LIMITS);
+    let mut connection = Connection::open(edge.port()).expect("Envoy accepts");
+    let answer = connection.send_raw(b"POST /api/v1/push HTTP/1.1\r\nX-Half: v").expect("Envoy answers");
+    check(&answer, 503, "upload_too_slow", Some("5"), "headers of the push did not arrive within 10 s");
+    let metric = r#"envoy_http_downstream_rq_header_timeout{envoy_http_conn_manager_prefix="push"}"#;
+    assert_eq!(edge.envoy.metric(metric), Some(1.0));
 }
 
 #[test]

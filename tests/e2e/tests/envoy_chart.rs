@@ -94,6 +94,40 @@ fn envoy_accepts_the_charts_cluster_addresses_and_extreme_sizes() {
     }
 }
 
+/// helm reads the numbers of a values file as floats, and those of `--set` as integers.
+#[test]
+fn large_numbers_of_a_values_file_stay_integers() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let chart = repository().join("charts/envoy");
+    let chart = chart.to_str().expect("a chart's path is text");
+    let rendered = |values: &str| {
+        let file = folder.path().join("values.yaml");
+        fs::write(&file, values).expect("a file can be written");
+        let file = format!("--values={}", file.display());
+        helm(&["template", "mimir-envoy", chart, &file]).ok()
+    };
+    let large = rendered(
+        "
+drain: { delaySeconds: 1000000, timeoutSeconds: 2000000, maxConnectionSeconds: 604800, maxConnectionRequests: 3000000 }
+limits: { maxConnections: 4000000, maxUploads: 5000000, maxPushes: 6000000, maxLargePushes: 7000000 }
+",
+    );
+    for line in [
+        "sleep 1000000\n",
+        "left=2000000\n",
+        "max_connection_duration: 604800s\n",
+        "max_requests_per_connection: 3000000\n",
+        "max_active_downstream_connections: 4000000\n",
+    ] {
+        assert!(large.contains(line), "no {line}: {large}");
+    }
+    assert!(!large.contains("e+0"), "{large}");
+    for never in ["0", "null"] {
+        let rendered = rendered(&format!("drain: {{ maxConnectionSeconds: {never} }}"));
+        assert!(!rendered.contains(" max_connection_duration"), "{rendered}");
+    }
+}
+
 /// A line of the configuration with these values.
 #[track_caller]
 fn renders(values: &[(&str, &str)], line: &str) {

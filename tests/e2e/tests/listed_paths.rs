@@ -99,7 +99,7 @@ fn a_refused_path_answers_why() {
     // Not listed, and not below a listed path.
     for target in ["/ingester/flush", "/mimirs", "/prometheus/mimir"] {
         let answer = edge.send(&Request::new("GET", target));
-        assert_eq!((answer.status, answer.reason()), (404, None), "{target}");
+        assert_eq!((answer.status, answer.reason().as_deref()), (404, Some("path_not_served")), "{target}");
     }
     assert_eq!(edge.send(&Request::new("GET", "/mimir/ingesters")).status, 200);
     assert_eq!(targets(&edge), ["/mimir/ingesters"]);
@@ -128,6 +128,10 @@ fn no_spelling_of_a_decided_path_passes_below_a_prefix() {
         "/mimir/otlp/v1/metrics/",
         "/mimir/mimir/api/v1/push",
         "/mimir/mimir/otlp/v1/metrics",
+        "/mimir/api/v1/upload/block",
+        "/mimir/api/v1/upload/block/01JAB/start",
+        "/mimir//api/v1/upload/./block/01JAB/files?path=index",
+        "/mimir/mimir/api/v1/uploa%64/block/01JAB/finish",
     ] {
         let answer = edge.send(&push_to(target, "over"));
         assert!(matches!(answer.status, 400 | 404 | 429), "{target}: {} {}", answer.status, answer.text());
@@ -233,6 +237,23 @@ fn otlp_is_ingested_only_where_its_path_is_named() {
         assert_eq!(mimir.samples_of(tenant), 1.0);
         assert_eq!(passed(&passes, paths[0][0]), 1.0);
     }
+}
+
+#[test]
+fn blocks_are_uploaded_only_where_their_path_is_named() {
+    let (folder, limits) = (tempdir().expect("a folder can be made"), WatchedFile::of("overrides: {}"));
+    let mimir = Ingesting::start(folder.path(), &limits);
+    let start = |paths: &[[&str; 3]]| listing(paths).upstream(mimir.0.port()).start(LIMITS);
+    let upload = push_to("/api/v1/upload/block/01JABCDEFGHJKMNPQRSTVWXYZ0/start", "team");
+    // The compactor's own, by default that uploads are disabled.
+    let direct = send(mimir.0.port(), &upload);
+    assert!(direct.text().contains("block upload"), "{} {}", direct.status, direct.text());
+
+    for paths in [[["/", "prefix", "pass"]], [["/api/v1", "prefix", "pass"]], [["/api", "prefix", "pass"]]] {
+        refused(&start(&paths).send(&upload), "add an entry for this path");
+    }
+    let answer = start(&[["/", "prefix", "pass"], ["/api/v1/upload", "prefix", "pass"]]).send(&upload);
+    assert_eq!((answer.status, answer.text()), (direct.status, direct.text()));
 }
 
 #[test]

@@ -77,6 +77,16 @@ struct Setup {
 
 impl Setup {
     async fn start(percent_on: bool, cost: Option<&'static str>, answer: Result<Code, tonic::Code>) -> Self {
+        let settings =
+            EnvoySettings { charge_samples_in_rate_limit: percent_on, ..EnvoySettings::with_rls(Vec::new()) };
+        Self::start_with(settings, cost, answer).await
+    }
+
+    async fn start_with(
+        settings: EnvoySettings,
+        cost: Option<&'static str>,
+        answer: Result<Code, tonic::Code>,
+    ) -> Self {
         let recorder = Recorder { cost, answer, calls: Arc::default() };
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_serving::<AuthorizationServer<Recorder>>().await;
@@ -89,11 +99,7 @@ impl Setup {
         tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
 
         let (upstream, folder) = (Upstream::start(), tempfile::tempdir().expect("a folder can be made"));
-        let settings = EnvoySettings {
-            upstream_port: Some(upstream.port()),
-            charge_samples_in_rate_limit: percent_on,
-            ..EnvoySettings::with_rls(vec![port])
-        };
+        let settings = EnvoySettings { upstream_port: Some(upstream.port()), rls_grpc_ports: vec![port], ..settings };
         let envoy = Envoy::start(folder.path(), &settings);
         envoy.wait_for_healthy_rls(1);
         Self { envoy, upstream, recorder, _folder: folder }
@@ -149,9 +155,31 @@ async fn a_denial_reaches_the_client_unchanged() {
     assert_eq!(setup.upstream.requests().len(), 0);
 }
 
+/// A metric of the filter, which Envoy counts for the cluster that the push is for.
+fn counted(setup: &Setup, metric: &str) -> Option<f64> {
+    setup.envoy.metric(&format!(r#"envoy_cluster_ratelimit_{metric}{{envoy_cluster_name="mimir"}}"#))
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn samples_that_cannot_be_charged_get_503() {
+async fn samples_that_cannot_be_charged_get_503_with_a_reason() {
     let setup = Setup::start(true, Some("10"), Err(tonic::Code::Unavailable)).await;
-    assert_eq!(setup.push("team").status, 503);
+    let answer = setup.push("team");
+    assert_eq!((answer.status, answer.reason().as_deref()), (503, Some("not_checked")), "{}", answer.text());
+    assert_eq!(answer.headers.get("retry-after").as_deref(), Some("1"));
+    assert!(answer.text().ends_with("(err-edge-not-checked)\n"), "{}", answer.text());
     assert_eq!(setup.upstream.requests().len(), 0);
+    assert_eq!((counted(&setup, "error"), counted(&setup, "failure_mode_allowed")), (Some(1.0), None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_envoy_that_fails_open_forwards_uncharged_samples() {
+    let fails_open = EnvoySettings {
+        charge_samples_in_rate_limit: true,
+        failure_mode_allow: true,
+        ..EnvoySettings::with_rls(Vec::new())
+    };
+    let setup = Setup::start_with(fails_open, Some("10"), Err(tonic::Code::Unavailable)).await;
+    assert_eq!(setup.push("team").status, 200);
+    assert_eq!(setup.upstream.requests().len(), 1);
+    assert_eq!((counted(&setup, "error"), counted(&setup, "failure_mode_allowed")), (Some(1.0), Some(1.0)));
 }

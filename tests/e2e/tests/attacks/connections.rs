@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use e2e::{Edge, connect_from};
+use e2e::{Connection, Edge, connect_from, push_request, samples, until};
 
 use super::neighbours::during;
 use super::{ATTACKER, LIMITS, MIB, NEIGHBOURS_WAIT};
@@ -29,4 +29,28 @@ fn idle_and_half_sent_connections_leave_room_for_neighbours() {
     );
     assert!(peak < 300 * MIB, "Envoy had {} MiB", peak / MIB);
     drop(open);
+}
+
+#[test]
+fn neighbours_connect_again_after_silent_connections_end() {
+    let edge = Edge::builder()
+        .envoy_value("limits.maxConnections", "200")
+        .envoy_edit("listener_filters_timeout: 10s", "listener_filters_timeout: 5s")
+        .start(LIMITS);
+    let push = push_request("modest", &samples(1).bytes);
+    let mut open = Connection::open(edge.port()).expect("Envoy accepts");
+    assert_eq!(open.send(&push).expect("Envoy answers").status, 200);
+    let as_a_new_client = || Connection::open(edge.port()).and_then(|mut new| new.send(&push));
+
+    let silent: Vec<_> = (0..300).map(|_| connect_from(ATTACKER, edge.port()).expect("the kernel accepts")).collect();
+    let closed = format!(
+        r#"envoy_listener_downstream_global_cx_overflow{{envoy_listener_address="127.0.0.1_{}"}}"#,
+        edge.port()
+    );
+    until("Envoy closes what is beyond 200", || edge.envoy.metric(&closed) == Some(101.0));
+    assert!(as_a_new_client().is_err());
+    assert_eq!(open.send(&push).expect("an open connection stays in use").status, 200);
+    // The attacker still holds its side of the connections.
+    until("a neighbour connects", || as_a_new_client().is_ok_and(|answer| answer.status == 200));
+    drop(silent);
 }

@@ -53,6 +53,9 @@ fn metrics<'a>(text: &'a str, prefix: &str) -> BTreeSet<&'a str> {
     words.filter(|word| word.starts_with(prefix) && !text.contains(&format!("{word}="))).collect()
 }
 
+/// Envoy has these since its first failed call of the rate limit service; the tests of `rate_limit_filter` check them.
+const SINCE_A_FAILURE: [&str; 2] = ["envoy_cluster_ratelimit_error", "envoy_cluster_ratelimit_failure_mode_allowed"];
+
 #[test]
 fn alerts_use_only_metrics_of_the_programs() {
     let text = read(&rules());
@@ -65,7 +68,7 @@ fn alerts_use_only_metrics_of_the_programs() {
     for (page, prefix, least) in [(&page, "rls_", 8), (&theirs, "overrides_sync_", 2), (&envoys, "envoy_", 2)] {
         let named = metrics(&text, prefix);
         assert!(named.len() >= least, "{named:?}");
-        for name in named {
+        for name in named.into_iter().filter(|name| !SINCE_A_FAILURE.contains(name)) {
             assert!(page.lines().any(|line| line.starts_with(&format!("# TYPE {name} "))), "no program has {name}");
         }
     }
