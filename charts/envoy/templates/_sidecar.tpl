@@ -37,6 +37,9 @@
 {{- fail (printf "sidecar.mimir.defaultTenant is %s, but rateLimit.enabled is true: Envoy makes no rate limit call for a push without a tenant. Leave one of them out" .) -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.mimir.singleTenant (or .Values.hpa.enabled (gt (int .Values.replicaCount) 1)) -}}
+{{- fail "mimir.singleTenant with sidecar.enabled gives the one tenant a bucket in each pod: set replicaCount=1 and hpa.enabled=false, or install the chart mimir-rls instead of the sidecar" -}}
+{{- end -}}
 {{- $rls := dict "Values" (include "envoy.sidecarValues" . | fromJson) "GrpcListen" (printf "unix:%s" (include "envoy.sidecarSocket" .)) "HttpPort" .Values.sidecar.httpPort -}}
 - name: mimir-rls
   image: {{ printf "%s:%s" .Values.sidecar.image.repository (.Values.sidecar.image.tag | default .Chart.AppVersion) | quote }}

@@ -55,8 +55,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub edge_config: Option<PathBuf>,
 
-    /// The tenant of pushes without X-Scope-OrgID, or with an empty one: for a Mimir whose gateway adds this header, or that runs without multitenancy.
-    /// The push is decided as this tenant's and goes on as it came [default: none, such a push gets Mimir's 401]
+    /// The tenant of pushes without X-Scope-OrgID, or with an empty one: for a Mimir whose gateway adds this header. The push is decided as this tenant's
+    /// and goes on as it came. Not for a Mimir without multi-tenancy: there, replace the header in Envoy [default: none, such a push gets Mimir's 401]
     #[arg(long, value_name = "NAME")]
     pub default_tenant: Option<String>,
 

@@ -19,6 +19,8 @@ use crate::reload::Reloaded;
 
 /// What scrapers and probes read. Neither Prometheus nor the kubelet needs a secret for it.
 const OPEN_PATHS: [&str; 3] = ["/live", "/ready", "/metrics"];
+/// The shortest token: a shorter one can be guessed.
+const LEAST_BYTES: usize = 16;
 /// The longest token.
 const MOST_BYTES: usize = 4_096;
 
@@ -43,6 +45,10 @@ impl Token {
         if token.len() > MOST_BYTES || !token.iter().all(u8::is_ascii_graphic) {
             bail!("the token must be at most {MOST_BYTES} ASCII characters without spaces");
         }
+        ensure!(
+            token.len() >= LEAST_BYTES,
+            "the token is shorter than {LEAST_BYTES} bytes, and could be guessed; use one such as the output of openssl rand -hex 32"
+        );
         Ok(Self(token.to_owned()))
     }
 
@@ -63,10 +69,10 @@ impl TokenFile {
     /// Reads the file. `bad` counts changes that could not be loaded.
     ///
     /// # Errors
-    /// The file cannot be read, or holds no token.
+    /// The file cannot be read, or holds no token that is long enough.
     pub fn load(path: PathBuf, bad: IntCounter) -> anyhow::Result<Self> {
         let parse = |contents: &[Vec<u8>]| Token::parse(contents.first().map(Vec::as_slice).unwrap_or_default());
-        Ok(Self(Reloaded::load("the token of the HTTP side", vec![path], bad, parse)?))
+        Ok(Self(Reloaded::load("the token of --http-token-file", vec![path], bad, parse)?))
     }
 
     pub(crate) fn token(&self) -> watch::Receiver<Token> {

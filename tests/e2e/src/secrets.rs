@@ -14,7 +14,7 @@ use crate::tls_client::TlsClient;
 
 /// Where the charts mount the Secrets.
 pub(crate) const MOUNT_PATH: &str = "/etc/mimir-edge";
-const TOKEN: &str = "token-of-a-test";
+const TOKEN: &str = "token-of-the-tests";
 
 /// A program of the edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -154,11 +154,11 @@ fn explain_shows_the_decision_and_charges_nothing() {
 fn the_log_level_changes_at_run_time() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let token = folder.path().join("token");
-    std::fs::write(&token, "s3cret\n").expect("the token can be written");
+    std::fs::write(&token, "s3cret-of-the-api\n").expect("the token can be written");
     let flag = format!("--http-token-file={}", token.display());
     let edge = Edge::builder().edge_config(EDGE_CONFIG).rls_arguments(&[&flag]).start(LIMITS);
     let send = |method: &str, level: &str| {
-        let request = Request::new(method, "/api/v1/log-level").header("authorization", "Bearer s3cret");
+        let request = Request::new(method, "/api/v1/log-level").header("authorization", "Bearer s3cret-of-the-api");
         edge.rls.http(&request.body(level.as_bytes()))
     };
     assert_eq!(edge.rls.get("/api/v1/log-level").status, 401);

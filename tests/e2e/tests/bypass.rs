@@ -132,6 +132,9 @@ fn status(answers: &[u8]) -> Option<u16> {
     std::str::from_utf8(answers.get(9..12)?).ok()?.parse().ok()
 }
 
+/// The same tenant in every request that names one besides its own.
+const ANOTHER: &str = "other";
+
 #[test]
 fn no_request_gets_an_uncharged_sample_into_mimir() {
     ingests_only_what_is_charged("", Edge::builder());
@@ -142,6 +145,28 @@ fn no_request_gets_an_uncharged_sample_past_a_passed_prefix() {
     let passes = [("paths[0].path", "/"), ("paths[0].match", "prefix"), ("paths[0].action", "pass")];
     let builder = passes.iter().fold(Edge::builder(), |builder, (name, value)| builder.envoy_value(name, value));
     ingests_only_what_is_charged("with a prefix that passes: ", builder);
+}
+
+#[test]
+fn no_request_gets_an_uncharged_sample_past_failing_open() {
+    let builder = Edge::builder().failing_open().charge_samples_in_rate_limit();
+    ingests_only_what_is_charged("failing open, charged by the rate limit call: ", builder);
+}
+
+/// Samples by tenant.
+type Samples = BTreeMap<String, f64>;
+
+fn ingested(mimir: &Mimir) -> Samples {
+    by_label(&mimir.metrics(), "cortex_distributor_received_samples_total", "user", "")
+}
+
+/// What Mimir ingested since `before`.
+fn ingested_since(before: &Samples, mimir: &Mimir) -> Samples {
+    let since = |(tenant, samples): (String, f64)| {
+        let samples = samples - before.get(&tenant).copied().unwrap_or_default();
+        (samples > 0.0).then_some((tenant, samples))
+    };
+    ingested(mimir).into_iter().filter_map(since).collect()
 }
 
 fn ingests_only_what_is_charged(how: &str, edge: EdgeBuilder) {
@@ -156,31 +181,48 @@ fn ingests_only_what_is_charged(how: &str, edge: EdgeBuilder) {
     let mimir = Mimir::start_with(&folder.path().join("mimir"), &unlimited.path(), &flags);
     let edge = edge.upstream(mimir.port()).start(&format!("overrides:\n{over}"));
 
+    drop(send_all(mimir.port(), &cases, "DIRECT"));
+    let direct = ingested(&mimir);
     let answers = send_all(edge.port(), &cases, "WITHIN");
     drop(send_all(edge.port(), &cases, "OVER-X"));
-    drop(send_all(mimir.port(), &cases, "DIRECT"));
-
-    let received = || by_label(&mimir.metrics(), "cortex_distributor_received_samples_total", "user", "");
-    let through_the_edge = |ingested: &BTreeMap<String, f64>| {
-        ingested.iter().filter(|(user, _)| !user.contains("DIRECT")).map(|(_, samples)| samples).sum::<f64>()
-    };
     let active = r#"envoy_http_downstream_rq_active{envoy_http_conn_manager_prefix="push"}"#;
     until("Envoy is done with all of them", || edge.envoy.metric(active) == Some(0.0));
-    let ingested = received();
-    let charged = edge.rls.metric(r#"rls_samples_total{decision="allow"}"#).unwrap_or_default();
-    let through = through_the_edge(&ingested);
-    assert!(through <= charged, "Mimir ingested {through} samples, and mimir-rls charged {charged}");
+    let ingested = ingested_since(&direct, &mimir);
 
     let page = edge.rls.get("/metrics").text().into_owned();
-    let allowed = by_label(&page, "rls_tenant_decisions_total", "tenant", "decision=\"allow\"");
-    let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
-    for (number, (case, answer)) in cases.iter().zip(&answers).enumerate() {
-        let of = |kind: &str| ingested.get(&tenant(kind, number)).copied().unwrap_or_default();
-        let pushes = allowed.get(&tenant("WITHIN", number)).copied().unwrap_or_default();
-        // Less only of a copy, which Envoy does not forward.
-        assert!(of("WITHIN") <= pushes * SAMPLES as f64, "{}: {}", case.name, answer.escape_ascii());
-        assert_eq!(of("OVER-X"), 0.0, "{}", case.name);
-        let outcome = match (pushes > 0.0, status(answer)) {
+    let pushes = by_label(&page, "rls_tenant_decisions_total", "tenant", "decision=\"allow\"");
+    check_charged(&ingested, &pushes, &cases, &answers);
+    let charged = edge.rls.metric(r#"rls_samples_total{decision="allow"}"#).unwrap_or_default();
+    let through: f64 = ingested.values().sum();
+    assert!(through <= charged, "Mimir ingested {through} samples, and mimir-rls charged {charged}");
+
+    let outcomes = outcomes(&answers, &pushes);
+    let direct = (0..cases.len()).filter(|number| direct.contains_key(&tenant("DIRECT", *number))).count();
+    report(&format!("{how}{} cases, 0 uncharged ingests: {outcomes:?}; Mimir alone ingests {direct}", cases.len()));
+    assert!(cases.len() > 200, "{}", cases.len());
+    assert!(outcomes.get("charged").is_some_and(|charged| *charged > 40), "{outcomes:?}");
+}
+
+/// Mimir has samples only of tenants that the cases name, and of each no more than mimir-rls charged it for. It has less only of copies, which Envoy does
+/// not forward.
+fn check_charged(ingested: &Samples, pushes: &BTreeMap<String, f64>, cases: &[Case], answers: &[Vec<u8>]) {
+    let of_cases = cases.iter().zip(answers).enumerate().map(|(number, (case, answer))| {
+        (tenant("WITHIN", number), format!("{}: {}", case.name, answer.escape_ascii()))
+    });
+    let named: BTreeMap<String, String> = of_cases.chain([(ANOTHER.to_owned(), "any case".to_owned())]).collect();
+    for (tenant, samples) in ingested {
+        let case = named.get(tenant).unwrap_or_else(|| panic!("no case has the tenant {tenant:?}: {samples} samples"));
+        let charged = pushes.get(tenant).copied().unwrap_or_default() * SAMPLES as f64;
+        assert!(*samples <= charged, "{tenant}: {samples} samples, {charged} charged; {case}");
+    }
+}
+
+/// How many cases ended in which way.
+fn outcomes(answers: &[Vec<u8>], pushes: &BTreeMap<String, f64>) -> BTreeMap<&'static str, usize> {
+    let mut outcomes = BTreeMap::new();
+    for (number, answer) in answers.iter().enumerate() {
+        let outcome = match (pushes.get(&tenant("WITHIN", number)).is_some_and(|pushes| *pushes > 0.0), status(answer))
+        {
             (true, _) => "charged",
             (false, Some(404)) => "404",
             (false, Some(400..)) => "another denial",
@@ -189,8 +231,5 @@ fn ingests_only_what_is_charged(how: &str, edge: EdgeBuilder) {
         };
         *outcomes.entry(outcome).or_default() += 1;
     }
-    let direct = (0..cases.len()).filter(|number| ingested.contains_key(&tenant("DIRECT", *number))).count();
-    report(&format!("{how}{} cases, 0 uncharged ingests: {outcomes:?}; Mimir alone ingests {direct}", cases.len()));
-    assert!(cases.len() > 200, "{}", cases.len());
-    assert!(outcomes.get("charged").is_some_and(|charged| *charged > 40), "{outcomes:?}");
+    outcomes
 }

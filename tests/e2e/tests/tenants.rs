@@ -42,19 +42,39 @@ fn a_push_without_a_valid_tenant_is_denied() {
 }
 
 #[test]
-fn a_mimir_without_multitenancy_gets_the_default_tenants_pushes() {
-    let (folder, limits) = (tempfile::tempdir().expect("a folder can be made"), WatchedFile::of("overrides: {}"));
-    let flags = ["-auth.multitenancy-enabled=false"];
-    let mimir = Mimir::start_with(&folder.path().join("mimir"), &limits.path(), &flags);
+fn the_default_tenants_pushes_share_a_bucket_and_pass_unchanged() {
     let edge = Edge::builder()
         .rls_arguments(&["--default-tenant=anonymous"])
-        .upstream(mimir.port())
         .start("overrides: { anonymous: { ingestion_rate: 0.001, ingestion_burst_size: 5 } }");
     let all: [&[&[u8]]; 6] = [&[], &[b""], &[], &[b"", b""], &[], &[]];
     let statuses = all.map(|tenants| edge.send(&push_of(tenants)).status);
     assert_eq!(statuses, [200, 200, 200, 200, 200, 429]);
-    let ingested = mimir.metric(r#"cortex_distributor_received_samples_total{user="anonymous"}"#);
-    assert_eq!(ingested, Some(5.0));
+    let arrivals = edge.upstream.requests();
+    let named = arrivals.iter().flat_map(|arrival| arrival.headers.all("x-scope-orgid")).any(|value| !value.is_empty());
+    assert_eq!((arrivals.len(), named), (5, false));
+}
+
+#[test]
+fn a_mimir_without_multitenancy_has_one_bucket_for_all_names() {
+    let (folder, limits) = (tempfile::tempdir().expect("a folder can be made"), WatchedFile::of("overrides: {}"));
+    let flags = ["-auth.multitenancy-enabled=false"];
+    let mimir = Mimir::start_with(&folder.path().join("mimir"), &limits.path(), &flags);
+    let edge = Edge::builder()
+        .replicas(3)
+        .envoy_value("mimir.singleTenant", "anonymous")
+        .upstream(mimir.port())
+        .start("overrides: { anonymous: { ingestion_rate: 0.001, ingestion_burst_size: 12 } }");
+    let invented: Vec<String> = (0..40).map(|number| format!("x{number}")).collect();
+    let odd: [&[&[u8]]; 8] =
+        [&[], &[b""], &[b"a", b"b"], &[b"a/b"], &[b"a|b"], &[b"a:k=v"], &[b"a\xff"], &[b"anonymous"]];
+    let named = invented.iter().map(|name| edge.send(&push_of(&[name.as_bytes()])).status);
+    let statuses: Vec<u16> = odd.iter().map(|tenants| edge.send(&push_of(tenants)).status).chain(named).collect();
+    let expected: Vec<u16> = [200; 12].into_iter().chain([429; 36]).collect();
+    assert_eq!(statuses, expected);
+    let page = mimir.metrics();
+    let ingested: Vec<&str> =
+        page.lines().filter(|line| line.starts_with("cortex_distributor_received_samples_total{")).collect();
+    assert_eq!(ingested, [r#"cortex_distributor_received_samples_total{user="anonymous"} 12"#]);
 }
 
 #[test]

@@ -92,13 +92,14 @@ async fn the_feed_is_served_on_a_unix_socket() -> anyhow::Result<()> {
 async fn problems_are_behind_the_token() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let token = folder.path().join("token");
-    fs::write(&token, "s3cret")?;
+    fs::write(&token, "s3cret-of-the-api")?;
     let server = Server::start(&document(1, 1), &[&format!("--http-token-file={}", token.display())]).await?;
     until("readiness", || async { Ok(server.page("/ready").await?.0 == 200) }).await?;
     for (path, status) in [("/live", 200), ("/metrics", 200), ("/api/v1/problems", 401)] {
         assert_eq!(server.page(path).await?.0, status, "{path}");
     }
-    let request = Request::get(format!("{}/api/v1/problems", server.http)).header("authorization", "Bearer s3cret");
+    let request =
+        Request::get(format!("{}/api/v1/problems", server.http)).header("authorization", "Bearer s3cret-of-the-api");
     assert_eq!(runtime::testing::send(request, "").await?.0, 200);
     Ok(())
 }

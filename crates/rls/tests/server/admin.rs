@@ -149,11 +149,12 @@ async fn problems_are_listed_with_their_source() -> anyhow::Result<()> {
 async fn the_log_level_is_shown_and_changed() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let token = folder.path().join("token");
-    std::fs::write(&token, "s3cret")?;
+    std::fs::write(&token, "s3cret-of-the-api")?;
     let server = Server::start(LIMITS, &[&format!("--http-token-file={}", token.display())]).await?;
     let send = async |method: &str, level: &'static str| -> anyhow::Result<(u16, String)> {
         let request = Request::builder().method(method).uri(format!("{}/api/v1/log-level", server.http));
-        let (status, body) = runtime::testing::send(request.header("authorization", "Bearer s3cret"), level).await?;
+        let (status, body) =
+            runtime::testing::send(request.header("authorization", "Bearer s3cret-of-the-api"), level).await?;
         Ok((status, String::from_utf8(body.to_vec())?))
     };
     assert_eq!(send("GET", "").await?, (200, "warn\n".to_owned()));

@@ -88,6 +88,10 @@ fn unusable_tls_files_and_tokens_end_with_64() {
     rejects_with_limits(&http, "--http-tls-key: /nowhere/tls.crt cannot be read");
     rejects_with_limits(&["--http-token-file", "/nowhere/at-all"], "--http-token-file: /nowhere/at-all");
     rejects_with_limits(&["--http-token-file", "/dev/null"], "it is no regular file");
+    let short = tempfile::NamedTempFile::new().unwrap_or_else(|error| unreachable!("no file can be made: {error}"));
+    std::fs::write(short.path(), "s").unwrap_or_else(|error| unreachable!("the file cannot be written: {error}"));
+    let path = short.path().to_string_lossy().into_owned();
+    rejects_with_limits(&["--http-token-file", &path], "--http-token-file: the token is shorter than 16 bytes");
     rejects(
         &["--limits", "feed:https://a:1", "--feed-tls-ca", "/nowhere/ca"],
         "--feed-tls-ca /nowhere/ca cannot be read",

@@ -99,7 +99,7 @@ async fn the_http_side_asks_for_its_token_over_tls() -> anyhow::Result<()> {
     let (folder, authority) = (tempfile::tempdir()?, Authority::new()?);
     write(folder.path(), "", &authority.issue(SERVER_NAME)?, "")?;
     let token = folder.path().join("token");
-    fs::write(&token, "first-token\n")?;
+    fs::write(&token, "the-first-of-two-tokens\n")?;
     let flags = [
         flag("http-tls-cert", &folder, "tls.crt"),
         flag("http-tls-key", &folder, "tls.key"),
@@ -121,24 +121,26 @@ async fn the_http_side_asks_for_its_token_over_tls() -> anyhow::Result<()> {
     }
     for (method, path, token, status) in [
         ("GET", "/api/v1/tenants", None, 401),
-        ("GET", "/api/v1/tenants", Some("second-token"), 401),
-        ("GET", "/api/v1/tenants", Some("first-token"), 200),
+        ("GET", "/api/v1/tenants", Some("the-second-of-two-tokens"), 401),
+        ("GET", "/api/v1/tenants", Some("the-first-of-two-tokens"), 200),
         ("GET", "/api/v1/denials", None, 401),
         ("POST", "/api/v1/explain", None, 401),
         ("PUT", "/api/v1/log-level", None, 401),
-        ("PUT", "/api/v1/log-level", Some("first-token"), 400),
+        ("PUT", "/api/v1/log-level", Some("the-first-of-two-tokens"), 400),
         ("GET", "/nothing", None, 401),
-        ("GET", "/nothing", Some("first-token"), 404),
+        ("GET", "/nothing", Some("the-first-of-two-tokens"), 404),
     ] {
         let (found, text) = send(method, path, token).await?;
         assert_eq!(found, status, "{method} {path} {token:?}: {text}");
         assert_eq!(text.contains("--http-token-file"), status == 401, "{text}");
-        assert!(!text.contains("first-token"), "{text}");
+        assert!(!text.contains("the-first-of-two-tokens"), "{text}");
     }
-    fs::write(&token, "second-token")?;
-    until("the new token", || async { Ok(send("GET", "/api/v1/tenants", Some("second-token")).await?.0 == 200) })
-        .await?;
-    assert_eq!(send("GET", "/api/v1/tenants", Some("first-token")).await?.0, 401);
+    fs::write(&token, "the-second-of-two-tokens")?;
+    until("the new token", || async {
+        Ok(send("GET", "/api/v1/tenants", Some("the-second-of-two-tokens")).await?.0 == 200)
+    })
+    .await?;
+    assert_eq!(send("GET", "/api/v1/tenants", Some("the-first-of-two-tokens")).await?.0, 401);
     assert!(server.page("/live").await.is_err(), "there is no plain HTTP on this port");
     Ok(())
 }

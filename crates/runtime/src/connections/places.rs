@@ -118,9 +118,12 @@ impl Taken {
         unread().filter(|(.., peer)| *peer == greedy).min().map(|(_, number, _)| number)
     }
 
-    /// The connection that gives way to one from `newcomer`: of the best class, the one that has been unused for longest.
+    /// The connection that gives way to one from `newcomer`: of the best class, the one that has been unused for longest. For a peer with more than its
+    /// share, only its own give way.
     fn least_used(&self, newcomer: Option<IpAddr>, most: usize, now: Duration) -> Option<u64> {
-        let greedy = self.greedy_peer(most);
+        let counts = self.counts();
+        let greedy = greedy_peer(&counts, most);
+        let only = newcomer.filter(|peer| counts.get(peer).is_some_and(|count| *count > share(most)));
         let class = |usage: &Usage| {
             let is_opened = usage.opened.load(Ordering::Relaxed);
             let is_greedy = usage.peer.is_some() && usage.peer == greedy;
@@ -139,22 +142,32 @@ impl Taken {
                 _ => None,
             }
         };
-        let ranked = self.connections.iter().filter_map(|(number, usage)| {
+        let candidates = self.connections.iter().filter(|(_, usage)| only.is_none() || usage.peer == only);
+        let ranked = candidates.filter_map(|(number, usage)| {
             class(usage).map(|class| (class, usage.used_at.load(Ordering::Relaxed), *number))
         });
         ranked.min().map(|(.., number)| number)
     }
 
-    /// The peer address with the most connections, if it has more than its share.
-    fn greedy_peer(&self, most: usize) -> Option<IpAddr> {
-        let mut counts: HashMap<IpAddr, usize> = HashMap::new();
+    /// How many connections each peer address has.
+    fn counts(&self) -> HashMap<IpAddr, usize> {
+        let mut counts = HashMap::new();
         for peer in self.connections.values().filter_map(|usage| usage.peer) {
             *counts.entry(peer).or_default() += 1;
         }
-        let (peer, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
-        // A single connection is no more than its share, however few places there are.
-        (count > (most / SHARES).max(1)).then_some(peer)
+        counts
     }
+}
+
+/// The peer address with the most connections, if it has more than its share.
+fn greedy_peer(counts: &HashMap<IpAddr, usize>, most: usize) -> Option<IpAddr> {
+    let (peer, count) = counts.iter().max_by_key(|(_, count)| **count)?;
+    (*count > share(most)).then_some(*peer)
+}
+
+/// How many of the places one peer address may have. A single connection is no more than its share, however few places there are.
+fn share(most: usize) -> usize {
+    (most / SHARES).max(1)
 }
 
 impl Place {
@@ -269,6 +282,17 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_over_its_share_pushes_out_only_its_own() {
+        let silent = [(1, true), (7, false), (7, false), (7, false)];
+        check(&silent, &[1, 2, 3], 7, 5 * SECOND, Some(1));
+        check(&silent, &[], 7, 5 * SECOND, Some(1));
+        let open = [(1, true), (2, false), (7, true), (7, true)];
+        check(&open, &[], 7, 5 * SECOND, Some(2));
+        check(&open, &[2, 3], 7, 5 * SECOND, None);
+        check(&open, &[2, 3], 9, 5 * SECOND, Some(1));
+    }
+
+    #[test]
     fn of_many_that_do_not_read_the_longest_gives_way() {
         let places = Places::new(8, Some(3));
         let peers = [(1, true), (7, true), (7, true), (2, true), (7, true)];
@@ -292,10 +316,10 @@ mod tests {
         let _first = places.take(peer(1), SECOND).unwrap();
         let mapped = IpAddr::V6(std::net::Ipv4Addr::new(10, 0, 0, 1).to_ipv6_mapped());
         let _second = places.take(Some(mapped), SECOND).unwrap();
-        assert_eq!(places.taken().greedy_peer(2), peer(1));
+        assert_eq!(greedy_peer(&places.taken().counts(), 2), peer(1));
         let sockets = Places::new(2, None);
         let _both = [sockets.take(None, SECOND).unwrap(), sockets.take(None, SECOND).unwrap()];
-        assert_eq!(sockets.taken().greedy_peer(2), None);
+        assert_eq!(greedy_peer(&sockets.taken().counts(), 2), None);
     }
 
     #[test]

@@ -143,6 +143,8 @@ const OF_WRONG_TYPE_OR_RANGE: &[(&str, &str, &str)] = &[
     (MIMIR_RLS, "mimir.defaultTenant=a|b", "/mimir/defaultTenant"),
     (MIMIR_RLS, "mimir.defaultTenant=..", "/mimir/defaultTenant"),
     (ENVOY, "sidecar.mimir.defaultTenant=a/b", "/sidecar/mimir/defaultTenant"),
+    (ENVOY, "mimir.singleTenant=a|b", "/mimir/singleTenant"),
+    (ENVOY, "mimir.singleTenant=.", "/mimir/singleTenant"),
 ];
 
 #[test]
@@ -188,6 +190,11 @@ fn values_that_contradict_each_other_fail_with_both_names() {
         "sidecar.enabled=true,sidecar.mimir.defaultTenant=anonymous,rateLimit.enabled=true",
         &["sidecar.mimir.defaultTenant is anonymous", "rateLimit.enabled is true"],
     );
+    let several = ["replicaCount=2", "replicaCount=1,hpa.enabled=true"];
+    for pods in several {
+        let set = format!("sidecar.enabled=true,mimir.singleTenant=anonymous,{pods}");
+        check(ENVOY, &set, &["mimir.singleTenant with sidecar.enabled", "replicaCount=1 and hpa.enabled=false"]);
+    }
 }
 
 #[test]
