@@ -64,6 +64,20 @@ impl Nginx {
         })
     }
 
+    /// The same with `envoy-keepalive.conf`, but for `resolve`: NGINX 1.22 does not know it, so Envoy has an address here.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_keepalive(file: &str, backends: ProxyBackends) -> Self {
+        Self::start_in(|folder, port| {
+            copy(folder, port, backends);
+            let part = |name: &str| folder.join("mimir-edge").join(name);
+            fs::copy(part("envoy-keepalive.conf"), part("envoy.conf")).expect("a file can be copied");
+            use_file(folder, file, |text| text);
+        })
+    }
+
     /// Starts it with an `nginx.conf` that `prepare` writes into its folder, for a port.
     ///
     /// # Panics
@@ -240,6 +254,10 @@ fn copy(folder: &Path, port: u16, backends: ProxyBackends) {
         (
             "default mimir-envoy.mimir-edge-enforcement.svc.cluster.local:8080;",
             format!("default {}:{};", backends.host_of_envoy(ENVOY_NAME), backends.envoy),
+        ),
+        (
+            "server mimir-envoy.mimir-edge-enforcement.svc.cluster.local:8080 resolve;",
+            format!("server 127.0.0.1:{};", backends.envoy),
         ),
         // Where nothing is to be resolved, nothing listens there.
         (

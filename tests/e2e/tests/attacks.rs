@@ -17,6 +17,6 @@ const LIMITS: &str = "overrides: { modest: { ingestion_rate: 1e12, ingestion_bur
 const ATTACKER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const MIB: u64 = 1 << 20;
 /// How long 99 of 100 pushes of neighbours take at most, on a machine that is shared with other tests.
-const NEIGHBOURS_WAIT: Duration = Duration::from_secs(2);
-/// The same while 70,000 requests arrive within a second.
-const NEIGHBOURS_WAIT_IN_A_FLOOD: Duration = Duration::from_secs(10);
+const NEIGHBOURS_WAIT: Duration = Duration::from_secs(5);
+/// The same while 70,000 requests arrive within a second, and Envoy has a fraction of a core.
+const NEIGHBOURS_WAIT_IN_A_FLOOD: Duration = Duration::from_secs(20);

@@ -9,6 +9,7 @@ mod cache;
 mod charging;
 mod charts;
 mod check_requests;
+mod client_addresses;
 mod compose;
 mod configmap;
 mod configure;

@@ -173,6 +173,7 @@ fn pushes_go_to_mimir_while_envoy_is_down() {
     let log = nginx.access_log("mimir.log");
     let of = |part: &str| log.iter().filter(|line| line.contains(part)).count();
     assert_eq!(of(&both), 10, "{log:?}");
+    assert_eq!(nginx.access_log("unchecked.log").len(), 10);
 }
 
 #[test]
@@ -196,4 +197,6 @@ fn a_push_that_was_sent_is_not_retried() {
     assert_eq!(edge.upstream.requests().len(), 0);
     edge.envoy.process.resume();
     assert_eq!(answers, [504; 5]);
+    until("all pushes are in the log", || nginx.access_log("mimir.log").len() == 5);
+    assert_eq!(nginx.access_log("unchecked.log"), [""; 0], "Mimir received none");
 }

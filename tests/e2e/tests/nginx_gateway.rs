@@ -6,7 +6,9 @@ use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 
-use e2e::{Edge, Nginx, Request, Response, Upstream, free_port, push_request, repository, samples, send, until};
+use e2e::{
+    Edge, Nginx, Request, Response, Upstream, free_port, push_request, repository, samples, send, until, until_some,
+};
 
 const LIMITS: &str = "
 overrides:
@@ -213,4 +215,20 @@ fn the_gateways_mirror_copies_large_pushes_once() {
     assert_eq!(gateway.send(push_request("team", &e2e::noisy(3 << 20).bytes)).status, 200);
     until("the edge has decided on the copy", || gateway.decided() == before.1 + 1.0);
     assert_eq!(gateway.mimir.requests().len(), before.0 + 1, "a copy was ingested");
+}
+
+#[test]
+fn the_gateways_steps_append_the_clients_address() {
+    let (mimir, envoy) = (Upstream::start(), Upstream::start());
+    for file in ["mirror.yaml", "canary.yaml"] {
+        let nginx = Nginx::start_in(|folder, port| {
+            fs::write(folder.join(".htpasswd"), "user:{PLAIN}secret\n").expect("a file can be written");
+            write(folder, file, [port, free_port(), free_port()], (mimir.port(), envoy.port()));
+        });
+        let push = push_request(file, &samples(1).bytes).header("X-Forwarded-For", "198.51.100.7");
+        assert_eq!(send(nginx.port(), &push.header("Authorization", PASSWORD)).status, 200, "{file}");
+        let arrival = until_some("the push reaches Envoy", || envoy.requests_of(file).pop());
+        let forwarded = arrival.headers.get("x-forwarded-for").map(Cow::into_owned);
+        assert_eq!(forwarded.as_deref(), Some("198.51.100.7, 127.0.0.1"), "{file}");
+    }
 }

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use e2e::{Edge, Nginx, PUSH_ID, ProxyBackends, ProxyClient, ProxyLoad, ProxyTally, push_request, samples, send};
+use e2e::{
+    Edge, Nginx, PUSH_ID, ProxyBackends, ProxyClient, ProxyLoad, ProxyTally, push_request, samples, send, until,
+};
 
 const LIMITS: &str = "
 overrides:
@@ -127,5 +129,36 @@ fn direct_sends_nothing_to_the_edge() {
     assert_eq!(send(nginx.port(), &push).status, 200);
     let [arrival] = &edge.upstream.requests()[..] else { panic!("one push is one arrival") };
     assert_eq!(arrival.headers.get("x-mimir-edge-traffic"), None);
-    assert_eq!(arrival.headers.get("x-forwarded-for"), None, "Envoy adds it");
+    assert_eq!(
+        arrival.headers.get("x-forwarded-for").as_deref(),
+        Some("127.0.0.1"),
+        "Envoy would add a second address"
+    );
+}
+
+/// Connections to Envoy for 60 pushes, one after the other.
+fn connections_for_60_pushes(nginx: &Nginx, edge: &Edge) -> f64 {
+    let series = r#"envoy_http_downstream_cx_total{envoy_http_conn_manager_prefix="push"}"#;
+    let count = || edge.envoy.metric(series).unwrap_or_default();
+    let before = count();
+    for _ in 0..60 {
+        assert_eq!(send(nginx.port(), &push_request("team", &samples(1).bytes)).status, 200);
+    }
+    count() - before
+}
+
+#[test]
+fn the_keepalive_variant_reuses_connections_and_fails_open() {
+    let mut edge = Edge::start(LIMITS);
+    let backends = ProxyBackends::new(edge.upstream.port(), edge.port());
+    let resolved = Nginx::start("full-fail-open.conf", backends);
+    assert_eq!(connections_for_60_pushes(&resolved, &edge), 60.0, "envoy.conf states a bound that comes of this");
+    let kept = Nginx::start_keepalive("full-fail-open.conf", backends);
+    let connections = connections_for_60_pushes(&kept, &edge);
+    // One for each worker of NGINX, which has one for each core.
+    assert!(connections < 30.0, "{connections}");
+    edge.envoy.process.kill();
+    let over = push_request("over", &samples(10).bytes);
+    until("pushes go to Mimir", || send(kept.port(), &over).status == 200);
+    assert_eq!(edge.upstream.requests_of("over").len(), kept.access_log("unchecked.log").len());
 }

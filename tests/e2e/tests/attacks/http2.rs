@@ -53,7 +53,7 @@ fn a_flood_of_streams(attack: &str, bytes: &[u8], most_memory: u64) {
     assert_eq!(open.len(), 700);
     let peak = edge.envoy.process.peak_rss();
     let what = format!("{attack}, {} bytes a connection, Envoy's peak {} MiB", bytes.len(), peak / MIB);
-    seen.is_within_the_band(&what, NEIGHBOURS_WAIT_IN_A_FLOOD);
+    seen.is_answered(&what, NEIGHBOURS_WAIT_IN_A_FLOOD);
     assert!(peak < most_memory, "Envoy had {} MiB", peak / MIB);
     drop(open);
     until("Envoy is free of the attacker's pushes", || {

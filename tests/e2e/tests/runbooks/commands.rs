@@ -106,7 +106,12 @@ fn each_rollout_command_does_what_the_runbook_says() {
             envoy_has(
                 &shell,
                 block,
-                &["cluster: local_sink", "failure_mode_allow: true", "max_request_bytes: 104857600"],
+                &[
+                    "cluster: local_sink",
+                    "failure_mode_allow: true",
+                    "max_request_bytes: 104857600",
+                    "xff_num_trusted_hops: 1\n",
+                ],
             );
             assert!(!bootstrap(&shell).contains("cluster: mimir\n"), "a mirror has a way to Mimir");
         }
