@@ -211,7 +211,8 @@ fn check_charged(ingested: &Samples, pushes: &BTreeMap<String, f64>, cases: &[Ca
     });
     let named: BTreeMap<String, String> = of_cases.chain([(ANOTHER.to_owned(), "any case".to_owned())]).collect();
     for (tenant, samples) in ingested {
-        let case = named.get(tenant).unwrap_or_else(|| panic!("no case has the tenant {tenant:?}: {samples} samples"));
+        let case =
+            named.get(tenant).unwrap_or_else(|| unreachable!("no case has the tenant {tenant:?}: {samples} samples"));
         let charged = pushes.get(tenant).copied().unwrap_or_default() * SAMPLES as f64;
         assert!(*samples <= charged, "{tenant}: {samples} samples, {charged} charged; {case}");
     }
