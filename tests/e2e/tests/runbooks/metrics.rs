@@ -70,6 +70,9 @@ fn every_named_metric_exists() {
     let configuration = fs::read_to_string(repository().join("ops/envoy/enforce.yaml")).expect("it can be read");
     there.extend(configuration.lines().filter(|line| line.contains("x-mimir-edge-reason")).flat_map(named));
 
+    // Envoy makes these when a rate limit call fails for the first time.
+    there.extend(["error", "failure_mode_allowed"].map(|what| format!("envoy_cluster_ratelimit_{what}")));
+
     let mut texts = files("ops/runbooks", ".md");
     texts.extend(files("docs", ".md"));
     // Its names of test files look like metrics.
