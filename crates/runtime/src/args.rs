@@ -36,8 +36,8 @@ pub struct ServerArgs {
     #[arg(long, value_name = "FILE")]
     pub http_tls_key: Option<PathBuf>,
 
-    /// A file with a token of at least 16 bytes: on --http-listen, everything but /live, /ready and /metrics asks for it, as Authorization: Bearer TOKEN; reloaded when the
-    /// file changes. Without it, reading needs no token, and changing the log level is off
+    /// A file with a token of at least 16 bytes: on --http-listen, everything but /live, /ready and /metrics asks for it, as Authorization: Bearer
+    /// TOKEN; reloaded when the file changes. Without it, reading needs no token, and changing the log level is off
     #[arg(long, value_name = "FILE")]
     pub http_token_file: Option<PathBuf>,
 
