@@ -23,6 +23,7 @@ ENV CARGO_TARGET_DIR=/target \
     RUSTFLAGS="-C target-feature=+crt-static"
 COPY Cargo.toml Cargo.lock ./
 COPY crates/edge/Cargo.toml crates/edge/
+COPY crates/edge-sources/Cargo.toml crates/edge-sources/
 COPY crates/edgectl/Cargo.toml crates/edgectl/
 COPY crates/enforce/Cargo.toml crates/enforce/
 COPY crates/go-regexp/Cargo.toml crates/go-regexp/

@@ -2,12 +2,16 @@
 //!
 //! Invariant: the reservations of a tenant never exceed its share, all together never exceed the limit, and each releases exactly what it reserved.
 
+mod arrival;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use limits::TenantId;
+
+pub use arrival::Arrival;
 
 /// A tenant's share is the budget divided by this.
 pub const SHARES: usize = 4;
@@ -83,7 +87,7 @@ impl Budget {
         Ok(())
     }
 
-    fn give_back(&self, tenant: &Option<TenantId>, bytes: usize) {
+    fn release(&self, tenant: &Option<TenantId>, bytes: usize) {
         if let Entry::Occupied(mut entry) = self.tenants.entry(tenant.clone()) {
             let left = entry.get().saturating_sub(bytes);
             if left == 0 {
@@ -128,7 +132,7 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         let bytes = *self.bytes.get_mut();
         if bytes > 0 {
-            self.budget.give_back(&self.tenant, bytes);
+            self.budget.release(&self.tenant, bytes);
         }
     }
 }

@@ -20,15 +20,15 @@ mod charge;
 mod clock;
 mod control;
 mod decode;
+mod evict;
 mod explain;
 mod identify;
-mod labels;
 mod pipeline;
 mod push;
 mod record;
 mod verdict;
 
-pub use admit::{Budget, BudgetExceeded, Reservation, SHARES};
+pub use admit::{Arrival, Budget, BudgetExceeded, Reservation, SHARES};
 pub use answer::{Answer, BodySize, Failure, Overload, body_too_large, failed, overloaded};
 pub use charge::{Hits, HitsVerdict, Refund, RefundCause, Unmetered, UnmeteredOutcome};
 pub use clock::Clock;
@@ -36,6 +36,7 @@ pub use control::{
     ControlHandle, ControlState, ControlWriter, HaTracker, RelabelUnavailable, Relabelling, TenantSettings, TrackerList,
 };
 pub use decode::DecodePool;
+pub use evict::evict_idle;
 pub use explain::{BucketView, Explanation};
 pub use identify::tenant_of;
 pub use pipeline::{BodyPolicy, Pipeline, Policy};

@@ -105,7 +105,7 @@ impl Recorder {
     pub fn refund(&self, refund: &Refund<'_>) {
         let Inner { metrics, known, denials, .. } = &*self.inner;
         metrics.refund(refund.cause);
-        if let Some((owner, charged)) = &refund.given {
+        if let Some((owner, charged)) = &refund.refunded {
             denials.record_refund(&owner.tenant, known.class_of(Some(owner)), refund.cause, *charged);
         }
     }

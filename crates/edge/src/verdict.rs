@@ -7,7 +7,6 @@ use remote_write::{BodyErrorKind, Protocol, PushCounts};
 use crate::charge::{Unmetered, UnmeteredOutcome};
 use crate::control::ControlState;
 use crate::identify::Identity;
-use crate::labels::label_enum;
 use crate::push::Push;
 
 /// Everything that is known once a push is decided.
@@ -95,27 +94,27 @@ impl Verdict {
     }
 }
 
-label_enum! {
+limits::named_enum! {
     /// Why a push goes on to Mimir.
-    pub enum AllowReason {
+    AllowReason {
         /// It was charged, and its buckets had enough.
-        WithinLimits => "within_limits",
+        WithinLimits = "within_limits",
         /// It holds nothing that Mimir charges.
-        NothingToCharge => "nothing_to_charge",
+        NothingToCharge = "nothing_to_charge",
         /// Its replica is not the elected one of its Prometheus pair, or the pair is over `ha_max_clusters`: Mimir drops it.
-        HaNotElected => "ha_not_elected",
+        HaNotElected = "ha_not_elected",
         /// It cannot be metered, and its tenant's bucket holds less than it may cost, or is not charged: Mimir answers it. [`Verdict::unmetered`] says why.
-        NotMetered => "not_metered",
+        NotMetered = "not_metered",
         /// Its samples are charged by the rate limit call that follows (`--charge-samples-in rate-limit`).
-        ChargedByRateLimit => "charged_by_rate_limit",
+        ChargedByRateLimit = "charged_by_rate_limit",
         /// The operator has Envoy send no bodies, or mimir-rls decode none.
-        BodyNotDecoded => "body_not_decoded",
+        BodyNotDecoded = "body_not_decoded",
         /// The operator forwards unreadable bodies (`--unreadable-body forward`).
-        UnreadableForwarded => "unreadable_forwarded",
+        UnreadableForwarded = "unreadable_forwarded",
         /// The tenant's mode is off.
-        ModeOff => "mode_off",
+        ModeOff = "mode_off",
         /// No limits are loaded yet, and the tenant's mode is not enforce.
-        NoLimits => "no_limits",
+        NoLimits = "no_limits",
     }
 }
 

@@ -9,9 +9,9 @@ use enforce::{BucketOwner, Decision, Enforcer, MonotonicNanos};
 use limits::{Burst, Rate, RateLimit, Tenant};
 
 const PUSHES: u32 = 2_000_000;
-/// So much that no push is refused; the arithmetic is the same.
+/// So much that no push is denied; the arithmetic is the same.
 const PLENTY: RateLimit = RateLimit::of_one(Rate::PerSecond(1e12), Burst::Items(1 << 50));
-/// Nothing is ever regained of one request, so every further push is refused.
+/// Nothing is ever regained of one request, so every further push is denied.
 const NOTHING: RateLimit = RateLimit::of_one(Rate::PerSecond(0.0), Burst::Items(1));
 
 fn main() {
@@ -20,8 +20,8 @@ fn main() {
         let nanos = if tenants == 1 { base } else { nanos_per_push(tenants, PLENTY) };
         println!("{tenants:>9} tenants: {nanos:>6.0} ns per push, factor {:.2}", nanos / base);
     }
-    let refused = nanos_per_push(1, NOTHING);
-    println!("  refused at once: {refused:>5.0} ns per push, factor {:.2}", refused / base);
+    let denied = nanos_per_push(1, NOTHING);
+    println!("  denied at once:  {denied:>5.0} ns per push, factor {:.2}", denied / base);
 }
 
 fn nanos_per_push(tenants: usize, requests: RateLimit) -> f64 {

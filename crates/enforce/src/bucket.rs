@@ -93,7 +93,7 @@ impl Bucket {
     ///
     /// Mimir gives nothing back; the order is that of Go's `Reservation.CancelAt`: what was earned, what comes back, and then the cap. Time never
     /// goes back here, or a late refund would grant the time until then twice.
-    pub(crate) fn give_back(&mut self, items: i64, now: MonotonicNanos) {
+    pub(crate) fn refund(&mut self, items: i64, now: MonotonicNanos) {
         if self.per_second == UNLIMITED_RATE {
             return;
         }

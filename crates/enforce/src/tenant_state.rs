@@ -300,5 +300,5 @@ fn charge(bucket: &mut Bucket, limit: RateLimit, items: i64, now: MonotonicNanos
 
 fn refund(bucket: &mut Bucket, limit: RateLimit, items: i64, now: MonotonicNanos) {
     bucket.set_limit(limit, now);
-    bucket.give_back(items, now);
+    bucket.refund(items, now);
 }

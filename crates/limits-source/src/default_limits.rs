@@ -163,7 +163,23 @@ impl DefaultLimitsOptions {
     }
 }
 
+/// How long a server that starts waits for a Mimir: as long as one takes to start. Without its defaults, every tenant without an override would have limits
+/// that the operator did not choose.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+
 impl DefaultLimitsSource {
+    /// The default limits for a server that starts. A request to Mimir is retried for 30 seconds, and each problem is logged.
+    ///
+    /// # Errors
+    /// As [`DefaultLimitsSource::resolve`].
+    pub async fn resolve_for_server(self) -> Result<DefaultLimits, DefaultLimitsError> {
+        let defaults = self.resolve(START_PATIENCE).await?;
+        for problem in &defaults.problems {
+            tracing::warn!("default limits problem: {problem}");
+        }
+        Ok(defaults)
+    }
+
     /// The default limits. A request to Mimir is retried for as long as `patience`.
     ///
     /// # Errors

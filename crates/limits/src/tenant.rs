@@ -3,7 +3,7 @@
 //! Mimir reads the header twice. The API middleware (Mimir `pkg/api/tenant.go`, dskit `tenant/resolver.go`) checks every part
 //! of the `|` list and answers 401 or 422; the distributor reads the metadata suffix (dskit `tenant/metadata.go`), and answers
 //! to an invalid one with 500 since Mimir 3.1, and 401 before. [`Tenant::parse`] has the errors of the middleware and ignores an
-//! invalid suffix: the push is a request of the bare tenant, none of its items is charged ([`Tenant::suffix_is_refused`]), and
+//! invalid suffix: the push is a request of the bare tenant, none of its items is charged ([`Tenant::has_invalid_suffix`]), and
 //! Mimir answers.
 //!
 //! HTTP servers strip white space around a header value (RFC 9110, 5.5).
@@ -25,7 +25,7 @@ pub const MAX_METADATA_BYTES: usize = 64;
 pub struct Tenant<'h> {
     spelling: &'h str,
     id_bytes: usize,
-    suffix_is_refused: bool,
+    has_invalid_suffix: bool,
 }
 
 impl<'h> Tenant<'h> {
@@ -47,11 +47,11 @@ impl<'h> Tenant<'h> {
         }
         let first = parts(header).next().unwrap_or_default();
         let (id, metadata) = split_metadata(first);
-        let suffix_is_refused = !is_metadata(metadata) || parts(header).any(|part| part != first);
-        let spelling = if suffix_is_refused { id } else { first };
+        let has_invalid_suffix = !is_metadata(metadata) || parts(header).any(|part| part != first);
+        let spelling = if has_invalid_suffix { id } else { first };
         // All bytes were checked to be ASCII.
         let spelling = std::str::from_utf8(spelling).unwrap_or_default();
-        Ok(Tenant { spelling, id_bytes: id.len(), suffix_is_refused })
+        Ok(Tenant { spelling, id_bytes: id.len(), has_invalid_suffix })
     }
 
     /// The bare tenant, without metadata: `a` for `a`, `a|a` and `a:k=v`.
@@ -76,8 +76,8 @@ impl<'h> Tenant<'h> {
     /// Whether Mimir rejects the push for its suffix. It does so when it validates series, after it has charged the request and
     /// elected a replica, and charges no item.
     #[must_use]
-    pub fn suffix_is_refused(&self) -> bool {
-        self.suffix_is_refused
+    pub fn has_invalid_suffix(&self) -> bool {
+        self.has_invalid_suffix
     }
 
     /// Whether the header carries a metadata suffix.

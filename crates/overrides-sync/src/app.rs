@@ -9,7 +9,6 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use limits::{Defaults, Problem};
-use limits_source::{DefaultLimits, DefaultLimitsSource};
 use prometheus::Registry;
 use proto::edge::limits::v1::limits_feed_server::LimitsFeedServer;
 use runtime::{
@@ -30,9 +29,6 @@ use sources::Sources;
 
 /// How far behind a client may be and still get changes instead of everything. A history takes some megabytes at most.
 const HISTORY: HistoryBounds = HistoryBounds { changes: 1_000, keys: 100_000 };
-
-/// How long to wait for the default limits of a Mimir: as long as it takes to start.
-const DEFAULT_LIMITS_WITHIN: Duration = Duration::from_secs(30);
 
 /// A server with bound listeners that watches its limits.
 pub struct App {
@@ -61,7 +57,7 @@ impl App {
         let http_closed = closed("overrides_sync_http_connections_closed_total")?;
         let http = HttpServer::bind("HTTP", config.http_listen, http_closed)?;
         let http = http.with_tls(http_tls).with_token(http_token);
-        let defaults = default_limits(config.default_limits.clone()).await?;
+        let defaults = config.default_limits.clone().resolve_for_server().await?;
         let webhook_closed = closed("overrides_sync_webhook_connections_closed_total")?;
         let webhook = bind_webhook(&config, &defaults.defaults, &metrics, webhook_closed)?;
 
@@ -138,15 +134,6 @@ impl App {
         };
         serving.run(serve, feed.streams_ended(), &shutdown).await
     }
-}
-
-/// The default limits, with a log line for each problem.
-async fn default_limits(source: DefaultLimitsSource) -> anyhow::Result<DefaultLimits> {
-    let defaults = source.resolve(DEFAULT_LIMITS_WITHIN).await?;
-    for problem in &defaults.problems {
-        tracing::warn!("default limits problem: {problem}");
-    }
-    Ok(defaults)
 }
 
 /// The webhook, if there is one.

@@ -61,7 +61,7 @@ impl<'a> Labels<'a> {
         Self { names, sorted, ..Self::default() }
     }
 
-    pub(crate) fn give_back(self, buffers: &mut LabelBuffers) {
+    pub(crate) fn return_to(self, buffers: &mut LabelBuffers) {
         *buffers = LabelBuffers { names: recycle(self.names), sorted: recycle(self.sorted) };
     }
 

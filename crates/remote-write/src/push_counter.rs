@@ -121,9 +121,9 @@ impl<'a, 's> PushCounter<'a, 's> {
     /// The counts of the whole push. Returns the buffers.
     pub(crate) fn finish(mut self) -> PushCounts {
         let exemplars = if self.work.is_abandoned() { self.counts.sent.exemplars } else { self.exemplars() };
-        self.labels.give_back(&mut self.buffers.labels);
+        self.labels.return_to(&mut self.buffers.labels);
         if let Some(relabelled) = self.relabelled {
-            relabelled.give_back(&mut self.buffers.relabelled);
+            relabelled.return_to(&mut self.buffers.relabelled);
         }
         PushCounts { exemplars, unmetered: self.work.unmetered(), ..self.counts }
     }

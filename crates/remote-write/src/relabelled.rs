@@ -55,7 +55,7 @@ impl<'a, 't> Relabelled<'a, 't> {
         has_work.then(|| Self { relabeler, verdicts, buffers: std::mem::take(buffers), budget: MAX_COST })
     }
 
-    pub(crate) fn give_back(self, buffers: &mut RelabelBuffers) {
+    pub(crate) fn return_to(self, buffers: &mut RelabelBuffers) {
         *buffers = self.buffers;
     }
 
@@ -110,7 +110,7 @@ impl<'a, 't> Relabelled<'a, 't> {
         labels.begin();
         set.iter().for_each(|(name, value)| labels.push(rules, name, value, rules.is_label_value(value), work));
         let verdict = labels.verdict(rules, work);
-        labels.give_back(buffers);
+        labels.return_to(buffers);
         verdict
     }
 }

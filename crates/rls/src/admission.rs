@@ -7,7 +7,6 @@
 //! not reserved here; the decoding thread has reserved more than that.
 
 mod answer;
-mod arrival;
 mod deadline;
 mod message;
 
@@ -32,14 +31,13 @@ use tonic::server::NamedService;
 use tower::{Layer, Service};
 
 pub(crate) use answer::{Deny, DenyCheck, DenyRateLimit};
-pub(crate) use arrival::Arrival;
 pub(crate) use deadline::MAX_CALL_TIMEOUT;
 
 use deadline::answer_timeout;
 use message::{FirstMessage, Start};
 
 use edge::{
-    BodySize, Budget, BudgetExceeded, ControlHandle, Failure, Overload, Subject, TENANT_HEADER, Verdict,
+    Arrival, BodySize, Budget, BudgetExceeded, ControlHandle, Failure, Overload, Subject, TENANT_HEADER, Verdict,
     body_too_large, failed, overloaded,
 };
 

@@ -3,36 +3,27 @@
 mod calls;
 mod grpc;
 mod shared;
-mod sources;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
-use edge::{ControlWriter, HaTracker, Pipeline, Recorder};
-use limits::LimitsState;
-use limits_source::{DefaultLimits, DefaultLimitsSource, SourceSpec, poll_ha_tracker};
+use edge::{ControlWriter, HaTracker, Recorder};
+use edge_sources::ControlSources;
+use limits::{EdgeConfig, LimitsState};
+use limits_source::{DefaultLimits, EdgeConfigSource, LoadedEdgeConfig, SourceSpec, poll_ha_tracker};
 use prometheus::Registry;
 use runtime::{
     ConnectionCounts, HttpServer, ListenAddress, LogHandle, ServerSecurity, Serving, Shutdown, observability_routes,
 };
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::shared::Shared;
 use crate::Config;
 use crate::metrics::Metrics;
 use grpc::GrpcServer;
-use sources::ControlSources;
-
-/// How long to wait for the default limits of a running Mimir: as long as one takes to start. Without them, every tenant without an override would
-/// have limits that its operator did not choose.
-const DEFAULT_LIMITS_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often idle tenants are evicted.
-const EVICT_IDLE_EVERY: Duration = Duration::from_secs(60);
-/// How often they are while there is no room for new tenants.
-const EVICT_IDLE_WHEN_FULL_EVERY: Duration = Duration::from_secs(2);
 
 /// A server whose listeners are bound and whose limits are being watched.
 pub struct App {
@@ -58,11 +49,16 @@ impl App {
         let http = http.with_tls(http_tls).with_token(http_token);
         let recorder = Recorder::new(config.audit_log.clone(), &registry).context("--audit-log")?;
 
-        let defaults = default_limits(config.default_limits.clone(), config.default_limits_given).await?;
+        let defaults = config.default_limits.clone().resolve_for_server().await?;
+        if !config.default_limits_given {
+            // Logged, with a gauge, but no problem: where Mimir runs with its built-in limits it would be counted for ever.
+            let problem = DefaultLimits::not_given();
+            tracing::warn!(code = problem.code.id(), "{problem}");
+        }
         metrics.default_limits_given.set(config.default_limits_given.into());
         let stop = CancellationToken::new();
         let sources = stop.clone().drop_guard();
-        let edge = sources::edge_config(config.edge_config.clone(), stop.clone()).await;
+        let edge = edge_config(config.edge_config.clone(), stop.clone()).await;
         let own_tracker = config.ha_tracker_url.clone().map(|url| poll_ha_tracker(url, stop.clone())).transpose();
         let own_tracker = own_tracker.context("--ha-tracker-url")?;
         let is_polled = own_tracker.is_some() || matches!(config.limits, SourceSpec::Feed(_));
@@ -115,39 +111,10 @@ impl App {
     }
 }
 
-/// The default limits, with a log line for each problem.
-///
-/// A missing flag for them is logged and has a gauge, but is no problem: where Mimir runs with its built-in limits it would be counted for ever.
-async fn default_limits(source: DefaultLimitsSource, given: bool) -> anyhow::Result<DefaultLimits> {
-    let defaults = source.resolve(DEFAULT_LIMITS_TIMEOUT).await?;
-    for problem in &defaults.problems {
-        tracing::warn!("default limits problem: {problem}");
-    }
-    if !given {
-        let problem = DefaultLimits::not_given();
-        tracing::warn!(code = problem.code.id(), "{problem}");
-    }
-    Ok(defaults)
-}
-
-/// Evicts idle tenants until `stop` is cancelled.
-async fn evict_idle(pipeline: Arc<Pipeline>, recorder: Recorder, stop: CancellationToken) {
-    let mut ticks = interval_at(Instant::now() + EVICT_IDLE_WHEN_FULL_EVERY, EVICT_IDLE_WHEN_FULL_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut last = Instant::now();
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        if last.elapsed() < EVICT_IDLE_EVERY && !pipeline.enforcer().is_full() {
-            continue;
-        }
-        last = Instant::now();
-        let (pipeline, recorder) = (Arc::clone(&pipeline), recorder.clone());
-        // Its only error is a panic, which is logged.
-        drop(
-            tokio::task::spawn_blocking(move || {
-                recorder.evict_idle();
-                recorder.evicted(pipeline.evict_idle());
-            })
-            .await,
-        );
+/// The edge config of a file, or the default.
+async fn edge_config(path: Option<PathBuf>, stop: CancellationToken) -> watch::Receiver<LoadedEdgeConfig> {
+    match path {
+        Some(path) => EdgeConfigSource::new(path).start(stop).await,
+        None => LoadedEdgeConfig::fixed(EdgeConfig::default()),
     }
 }

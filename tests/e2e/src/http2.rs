@@ -26,6 +26,12 @@ impl Http2Bytes {
         begun.frame(SETTINGS, 0, 0, settings)
     }
 
+    /// More frames of a connection that has begun.
+    #[must_use]
+    pub fn frames() -> Self {
+        Self(Vec::new())
+    }
+
     /// Adds header lines, all of them literal, and with them the stream's end if it has no body.
     #[must_use]
     pub fn headers(self, stream: u32, lines: &[(&str, &[u8])], ends: bool) -> Self {
@@ -103,6 +109,29 @@ fn text(value: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// How a server ends a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// A response with headers came.
+    Answered,
+    /// The server reset the stream, or ended the connection.
+    Reset,
+}
+
+/// Reads until the response to the only stream of a connection begins, or the server ends it.
+///
+/// # Errors
+/// When nothing comes for the connection's read timeout.
+pub fn read_stream_end(reader: &mut impl Read) -> io::Result<StreamEnd> {
+    loop {
+        match read_frame(reader)? {
+            Some(Frame { kind: HEADERS, .. }) => return Ok(StreamEnd::Answered),
+            Some(Frame { kind: RST_STREAM | GOAWAY, .. }) | None => return Ok(StreamEnd::Reset),
+            Some(_) => {}
+        }
+    }
+}
+
 /// Reads until so many streams have ended, or the connection has.
 ///
 /// # Errors
@@ -110,20 +139,31 @@ fn text(value: &[u8]) -> Vec<u8> {
 pub fn read_to_end_of_streams(reader: &mut impl Read, streams: usize) -> io::Result<()> {
     let mut ended = 0;
     while ended < streams {
-        let mut head = [0; 9];
-        if let Err(error) = reader.read_exact(&mut head) {
-            let closed = matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset);
-            return if closed { Ok(()) } else { Err(error) };
-        }
-        let [a, b, c, kind, flags, ..] = head;
-        let length = u64::from(u32::from_be_bytes([0, a, b, c]));
-        io::copy(&mut reader.take(length), &mut io::sink())?;
-        match kind {
-            GOAWAY => return Ok(()),
-            RST_STREAM => ended += 1,
-            DATA | HEADERS if flags & END_STREAM != 0 => ended += 1,
-            _ => {}
+        match read_frame(reader)? {
+            Some(Frame { kind: GOAWAY, .. }) | None => return Ok(()),
+            Some(Frame { kind: RST_STREAM, .. }) => ended += 1,
+            Some(Frame { kind: DATA | HEADERS, flags }) if flags & END_STREAM != 0 => ended += 1,
+            Some(_) => {}
         }
     }
     Ok(())
+}
+
+/// The head of a frame.
+struct Frame {
+    kind: u8,
+    flags: u8,
+}
+
+/// The next frame, with its payload skipped; `None` when the server has ended the connection.
+fn read_frame(reader: &mut impl Read) -> io::Result<Option<Frame>> {
+    let mut head = [0; 9];
+    if let Err(error) = reader.read_exact(&mut head) {
+        let closed = matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset);
+        return if closed { Ok(None) } else { Err(error) };
+    }
+    let [a, b, c, kind, flags, ..] = head;
+    let length = u64::from(u32::from_be_bytes([0, a, b, c]));
+    io::copy(&mut reader.take(length), &mut io::sink())?;
+    Ok(Some(Frame { kind, flags }))
 }

@@ -69,7 +69,7 @@ pub use haproxy::Haproxy;
 pub use helm::{envoy_bootstrap, helm, helm_at, helm_template};
 pub use http_side::Https;
 pub use http1::{Connection, Headers, Request, Response, TlsConnection, connect_from, send};
-pub use http2::{Http2Bytes, read_to_end_of_streams};
+pub use http2::{Http2Bytes, StreamEnd, read_stream_end, read_to_end_of_streams};
 pub use kube_apiserver::{ADMIN, Api, KubeApiServer, Token};
 pub use kubectl::Kubectl;
 pub use load::{Load, Pace, Tally, abandon, exchange, push_paced};

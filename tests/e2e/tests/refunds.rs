@@ -7,8 +7,8 @@ mod raw_http2;
 
 use std::thread;
 
-use e2e::{Behaviour, Connection, Edge, EdgeBuilder, FaultyUpstream, Request, push_request, samples, until};
-use raw_http2::{End, Push};
+use e2e::{Behaviour, Connection, Edge, EdgeBuilder, FaultyUpstream, Request, StreamEnd, push_request, samples, until};
+use raw_http2::Push;
 use serde_json::Value;
 
 /// A rate of 0.001 gives back 1 token in 1000 s: within a test, only refunds fill a bucket.
@@ -211,9 +211,9 @@ fn check_http2_fields_cause_no_refund(setup: &Setup) {
                 };
                 let ends = [push(&[(name, value)], &[]), push(&[], &[(name, value)])];
                 if name.starts_with(':') {
-                    assert_eq!(ends, [End::Refused; 2], "{name}");
+                    assert_eq!(ends, [StreamEnd::Reset; 2], "{name}");
                 }
-                answered += ends.iter().filter(|end| **end == End::Answered).count();
+                answered += ends.iter().filter(|end| **end == StreamEnd::Answered).count();
             }
         }
     });

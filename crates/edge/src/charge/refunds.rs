@@ -6,7 +6,6 @@
 use enforce::BucketOwner;
 use limits::Tenant;
 
-use crate::labels::label_enum;
 use crate::pipeline::Pipeline;
 use crate::verdict::Charged;
 
@@ -17,21 +16,21 @@ pub(crate) struct Receipts {
     process: u64,
 }
 
-label_enum! {
+limits::named_enum! {
     /// Why a charge is refunded, or why not.
-    pub enum RefundCause {
+    RefundCause {
         /// Envoy got no response from Mimir, and sent its own: 502, 503 or 504.
-        NoAnswer => "no_answer",
+        NoAnswer = "no_answer",
         /// Mimir answered with a 5xx.
-        MimirError => "mimir_error",
+        MimirError = "mimir_error",
         /// Mimir's limiter denied the push with 429.
-        MimirDenied => "mimir_denied",
+        MimirDenied = "mimir_denied",
         /// Mimir denied more than may be refunded: nothing, or only a part, is.
-        RefundLimit => "refund_limit",
+        RefundLimit = "refund_limit",
         /// Not refunded: another process charged it.
-        OtherProcess => "other_process",
+        OtherProcess = "other_process",
         /// Not refunded: no receipt, or an unknown cause.
-        Unknown => "unknown",
+        Unknown = "unknown",
     }
 }
 
@@ -48,7 +47,7 @@ pub struct Refund<'r> {
     /// Why it was refunded, or why not.
     pub cause: RefundCause,
     /// Who got what; `None` if nothing.
-    pub given: Option<(BucketOwner<'r>, Charged)>,
+    pub refunded: Option<(BucketOwner<'r>, Charged)>,
 }
 
 impl Receipts {
@@ -103,21 +102,21 @@ impl Pipeline {
     #[must_use]
     pub fn refund<'r>(&self, receipt: &'r [u8], cause: &[u8]) -> Refund<'r> {
         let Some(cause) = RefundCause::from_caller(cause) else {
-            return Refund { cause: RefundCause::Unknown, given: None };
+            return Refund { cause: RefundCause::Unknown, refunded: None };
         };
         let (tenant, charged) = match self.receipts.read(receipt) {
             Ok(charged) => charged,
-            Err(cause) => return Refund { cause, given: None },
+            Err(cause) => return Refund { cause, refunded: None },
         };
-        let Some((owner, given)) = self.give_back(tenant, charged, cause == RefundCause::MimirDenied) else {
-            return Refund { cause, given: None };
+        let Some((owner, refunded)) = self.refund_charge(tenant, charged, cause == RefundCause::MimirDenied) else {
+            return Refund { cause, refunded: None };
         };
-        let cause = if given == charged { cause } else { RefundCause::RefundLimit };
-        Refund { cause, given: (given != Charged::default()).then_some((owner, given)) }
+        let cause = if refunded == charged { cause } else { RefundCause::RefundLimit };
+        Refund { cause, refunded: (refunded != Charged::default()).then_some((owner, refunded)) }
     }
 
     /// To whom how much was refunded: what Mimir denied is refunded within a limit. `None` where the tenant has no buckets any more.
-    fn give_back<'r>(
+    fn refund_charge<'r>(
         &self,
         tenant: Tenant<'r>,
         charged: Charged,
@@ -134,12 +133,12 @@ impl Pipeline {
             enforcer.refund_items(&owner, of_items, items, now);
             return Some((owner, charged));
         }
-        let given = |count: u64, given: bool| if given { count } else { 0 };
-        let given = Charged {
-            requests: given(requests, enforcer.refund_denied_requests(&owner, of_requests, requests, now)),
-            items: given(items, enforcer.refund_denied_items(&owner, of_items, items, now)),
+        let counted = |count: u64, is_refunded: bool| if is_refunded { count } else { 0 };
+        let refunded = Charged {
+            requests: counted(requests, enforcer.refund_denied_requests(&owner, of_requests, requests, now)),
+            items: counted(items, enforcer.refund_denied_items(&owner, of_items, items, now)),
         };
-        Some((owner, given))
+        Some((owner, refunded))
     }
 }
 

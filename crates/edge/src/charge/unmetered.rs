@@ -8,7 +8,6 @@ use remote_write::{PushCounts, Unmetered as Contents};
 
 use crate::control::RelabelUnavailable;
 use crate::decode::DecodedPush;
-use crate::labels::label_enum;
 
 /// Why a push cannot be metered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,15 +32,15 @@ pub enum Unmetered {
     TenantSuffix,
 }
 
-label_enum! {
+limits::named_enum! {
     /// The outcome of a push that cannot be metered.
-    pub enum UnmeteredOutcome {
+    UnmeteredOutcome {
         /// The ingestion bucket held the most that it may cost.
-        Charged => "charged",
+        Charged = "charged",
         /// The ingestion bucket held less, or was not charged: Mimir answers the push.
-        NotMetered => "not_metered",
+        NotMetered = "not_metered",
         /// The tenant is over its bound for such pushes.
-        Denied => "denied",
+        Denied = "denied",
     }
 }
 
@@ -82,7 +81,7 @@ impl Unmetered {
         let DecodedPush { counts, election, relabel_unavailable, skips_validation, .. } = decoded;
         let skipped = *skips_validation && counts.items() < counts.sent.items();
         let reasons = [
-            (tenant.suffix_is_refused(), Self::TenantSuffix),
+            (tenant.has_invalid_suffix(), Self::TenantSuffix),
             (election.untracked, Self::HaUntracked),
             (election.too_many_clusters, Self::HaTooManyClusters),
             (election.unknown, Self::HaNoList),

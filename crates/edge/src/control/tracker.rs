@@ -29,25 +29,25 @@ pub struct HaTracker {
 pub struct TrackerList {
     /// The complete list, without unreadable entries.
     pub elected: Arc<[ElectedReplica]>,
-    /// When Mimir was asked for it, in Unix milliseconds: all of it was true then or later.
-    pub asked_at: i64,
+    /// When it was requested from Mimir, in Unix milliseconds: all of it was true then or later.
+    pub requested_at_unix_millis: i64,
     /// The same by the monotonic clock of this process; `None` if it is longer ago than that can express.
-    pub asked: Option<Instant>,
+    pub requested_at: Option<Instant>,
 }
 
 impl TrackerList {
     fn age(&self) -> Duration {
-        self.asked.map_or(Duration::MAX, |asked| asked.elapsed())
+        self.requested_at.map_or(Duration::MAX, |requested_at| requested_at.elapsed())
     }
 }
 
 /// The lists so far.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
-    /// When the last one with entries was asked for.
+    /// When the last one with entries was requested.
     last_non_empty: Option<Instant>,
-    /// When the last one that was applied was asked for, in Unix milliseconds.
-    asked_at: Option<i64>,
+    /// When the last one that was applied was requested, in Unix milliseconds.
+    requested_at_unix_millis: Option<i64>,
     /// When the newest one becomes stale.
     pub(super) expires: Option<Instant>,
 }
@@ -55,25 +55,25 @@ pub(super) struct Lists {
 impl Lists {
     /// Applies a list; whether it was fresh.
     pub(super) fn apply(&mut self, list: &TrackerList, elections: &Elections) -> bool {
-        self.expires = list.asked.map(|asked| asked + LIST_VALID_FOR);
+        self.expires = list.requested_at.map(|requested_at| requested_at + LIST_VALID_FOR);
         if list.age() >= LIST_VALID_FOR {
             return false;
         }
-        let was_non_empty = |asked: Instant| {
-            self.last_non_empty.is_some_and(|named| asked.saturating_duration_since(named) < LIST_VALID_FOR)
+        let was_non_empty = |requested_at: Instant| {
+            self.last_non_empty.is_some_and(|named| requested_at.saturating_duration_since(named) < LIST_VALID_FOR)
         };
         if !list.elected.is_empty() {
-            self.last_non_empty = list.asked;
-        } else if list.asked.is_some_and(was_non_empty) {
+            self.last_non_empty = list.requested_at;
+        } else if list.requested_at.is_some_and(was_non_empty) {
             // A distributor that has just started returns an empty list.
             return false;
         }
-        if self.asked_at.replace(list.asked_at).is_some_and(|before| before > list.asked_at) {
+        if self.requested_at_unix_millis.replace(list.requested_at_unix_millis).is_some_and(|before| before > list.requested_at_unix_millis) {
             // The clock was set back, or is another server's, so the age of older entries is unknown: none of them holds.
             unconfirm_all(elections);
         }
         // Not the current time: with a clock set back in between, the list would drop its own entries.
-        let asked_at = UnixMillis::new(list.asked_at);
+        let requested_at_unix_millis = UnixMillis::new(list.requested_at_unix_millis);
         for ElectedReplica { tenant, cluster, replica, received_at, elected_at } in &*list.elected {
             let entry = TrackerEntry {
                 cluster: cluster.as_bytes(),
@@ -82,9 +82,9 @@ impl Lists {
                 elected_at: UnixMillis::new(*elected_at),
             };
             // Without room, the pair is not confirmed, and so denied nothing.
-            elections.confirm(tenant, &entry, asked_at);
+            elections.confirm(tenant, &entry, requested_at_unix_millis);
         }
-        elections.forget_unlisted(asked_at);
+        elections.forget_unlisted(requested_at_unix_millis);
         true
     }
 }

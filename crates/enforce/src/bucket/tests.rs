@@ -86,7 +86,7 @@ fn a_rate_of_zero_spends_the_burst_and_regains_nothing() {
 }
 
 #[test]
-fn a_burst_of_zero_or_less_refuses_everything() {
+fn a_burst_of_zero_or_less_denies_everything() {
     for burst in [0, -1, i64::MIN] {
         assert!(!Bucket::new(limit(1e9, burst)).take(1, after(1_000)), "{burst}");
     }
@@ -217,7 +217,7 @@ proptest! {
     }
 
     #[test]
-    fn a_refused_charge_changes_nothing(
+    fn a_denied_charge_changes_nothing(
         per_second in any::<f64>(),
         burst in any::<i64>(),
         pushes in vec((any::<i64>(), 0..=i64::MAX), 1..40),

@@ -36,8 +36,8 @@ fn team() -> BucketOwner<'static> {
     BucketOwner { tenant: Tenant::parse(Some(b"team")).unwrap(), has_override: false }
 }
 
-/// Brings a new tenant to the refusal that the text is about.
-fn refuse(text: &str) -> Decision {
+/// Brings a new tenant to the denial that the text is about.
+fn deny(text: &str) -> Decision {
     let enforcer = Enforcer::new();
     let tenant = team();
     if text.contains("ingestion burst size limit") {
@@ -68,7 +68,7 @@ fn denial(decision: Decision) -> Denial {
 fn words_every_recorded_refusal_as_mimir_does() {
     let mut seen = Vec::new();
     for text in refusals() {
-        let denial = denial(refuse(&text));
+        let denial = denial(deny(&text));
         assert_eq!(denial.message(), text);
         assert_eq!(denial.status(), 429);
         assert!(denial.retryable());
@@ -86,9 +86,9 @@ fn prints_an_unlimited_request_burst_as_zero() {
     let rate = Rate::PerSecond(1_000_000.0);
     let first = enforcer.admit_request(&tenant, RateLimit::of_one(rate, Burst::Items(1)), NOW);
     assert_eq!(first, Decision::Allow);
-    let refused = enforcer.admit_request(&tenant, RateLimit::of_one(rate, Burst::Unlimited), NOW);
+    let denied = enforcer.admit_request(&tenant, RateLimit::of_one(rate, Burst::Unlimited), NOW);
     assert!(
-        denial(refused)
+        denial(denied)
             .message()
             .contains("set to 1e+06 requests/s across all distributors with a maximum allowed burst of 0 (")
     );

@@ -6,14 +6,14 @@ fn accepts(header: &[u8], id: &str, key: &str) {
     let tenant = Tenant::parse(Some(header)).expect("a tenant");
     assert_eq!((tenant.id(), tenant.limits_key()), (id, key));
     assert_eq!(tenant.has_metadata(), id != key);
-    assert!(!tenant.suffix_is_refused());
+    assert!(!tenant.has_invalid_suffix());
 }
 
 #[track_caller]
 fn takes_for_bare(header: &[u8], id: &str) {
     let tenant = Tenant::parse(Some(header)).expect("a tenant");
     assert_eq!((tenant.id(), tenant.limits_key()), (id, id));
-    assert!(tenant.suffix_is_refused(), "{}", header.escape_ascii());
+    assert!(tenant.has_invalid_suffix(), "{}", header.escape_ascii());
 }
 
 #[track_caller]
@@ -135,7 +135,7 @@ fn legal_or_text(header: &[u8]) -> Result<(), TestCaseError> {
             prop_assert!(header.starts_with(tenant.limits_key().as_bytes()));
             if !id.is_empty() {
                 let again = Tenant::parse(Some(tenant.limits_key().as_bytes()));
-                prop_assert_eq!(again, Ok(Tenant { suffix_is_refused: false, ..tenant }));
+                prop_assert_eq!(again, Ok(Tenant { has_invalid_suffix: false, ..tenant }));
             }
         }
         Err(error) => prop_assert!(!error.to_string().is_empty() && !error.to_string().ends_with('\n')),

@@ -9,7 +9,7 @@ use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Json;
 use bytes::{Bytes, BytesMut};
-use edge::{Explanation, Push, PushBody, tenant_of};
+use edge::{Arrival, Explanation, Push, PushBody, tenant_of};
 use enforce::DenyReason;
 use http_body_util::BodyExt;
 use remote_write::PushCounts;
@@ -19,7 +19,6 @@ use tokio::time::timeout;
 
 use super::Admin;
 use super::view::BucketJson;
-use crate::admission::Arrival;
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);

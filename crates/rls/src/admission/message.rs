@@ -6,14 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
-use edge::BudgetExceeded;
+use edge::{Arrival, BudgetExceeded};
 use http_body::{Body as HttpBody, Frame};
 use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 use tonic::Status;
 use tonic::body::Body;
-
-use super::arrival::Arrival;
 
 /// The header of a message: a flag (1: compressed) and the length, big endian.
 pub(super) const HEADER_BYTES: usize = 5;

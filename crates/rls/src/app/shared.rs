@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use bytes::Bytes;
-use edge::{BodyPolicy, Budget, Clock, ControlHandle, ControlWriter, DecodePool, Pipeline, Recorder};
+use edge::{BodyPolicy, Budget, Clock, ControlHandle, ControlWriter, DecodePool, Pipeline, Recorder, evict_idle};
+use edge_sources::ControlSources;
 use limits::{LoadedLimits, Problem};
 use limits_source::{HaTrackerFeed, LimitsFeed, LoadedEdgeConfig, Source, SourceExtras};
 use prometheus::Registry;
@@ -13,8 +14,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::evict_idle;
-use super::sources::ControlSources;
 use crate::Config;
 use crate::admin::{Admin, RequestBounds};
 use crate::metrics::{Metrics, ReadAtScrape};
@@ -59,7 +58,8 @@ impl Shared {
         let edge_changed = move |edge: &LoadedEdgeConfig| metrics.set_edge_config(edge);
         sources.apply_first(&mut writer, &limits_changed, &edge_changed).await;
         tokio::spawn(sources.follow(writer, stop.clone(), limits_changed, edge_changed));
-        tokio::spawn(evict_idle(Arc::clone(&self.pipeline), self.recorder.clone(), stop));
+        let evict_idle = evict_idle(Arc::clone(&self.pipeline), self.recorder.clone());
+        tokio::spawn(async move { stop.run_until_cancelled(evict_idle).await });
     }
 
     pub(super) fn admin(

@@ -40,19 +40,19 @@ fn is_confirmed(writer: &ControlWriter, cluster: &[u8]) -> bool {
     writer.current().elections.is_confirmed("team", cluster)
 }
 
-async fn put(writer: &mut ControlWriter, replica: Option<&str>, asked_at: i64) {
-    writer.put_list(list(replica, asked_at, Some(Instant::now()))).await;
+async fn put(writer: &mut ControlWriter, replica: Option<&str>, requested_at_unix_millis: i64) {
+    writer.put_list(list(replica, requested_at_unix_millis, Some(Instant::now()))).await;
 }
 
-fn list(replica: Option<&str>, asked_at: i64, asked: Option<Instant>) -> TrackerList {
+fn list(replica: Option<&str>, requested_at_unix_millis: i64, requested_at: Option<Instant>) -> TrackerList {
     let named = replica.map(|replica| ElectedReplica {
         tenant: "team".into(),
         cluster: "c".into(),
         replica: replica.into(),
-        received_at: asked_at,
-        elected_at: asked_at,
+        received_at: requested_at_unix_millis,
+        elected_at: requested_at_unix_millis,
     });
-    TrackerList { elected: named.into_iter().collect(), asked_at, asked }
+    TrackerList { elected: named.into_iter().collect(), requested_at_unix_millis, requested_at }
 }
 
 const CHARGED: ElectionOutcome =
@@ -98,12 +98,12 @@ async fn a_distributor_that_has_just_started_takes_nothing_back() {
     // Also where the clock is set back meanwhile.
     for step in [0, -3_600_000] {
         let mut writer = writer(true);
-        let asked = Instant::now().checked_sub(LIST_VALID_FOR / 2).unwrap();
-        writer.put_list(list(Some("b"), NOW, Some(asked))).await;
-        let soon = Some(asked + LIST_VALID_FOR - Duration::from_millis(1));
+        let requested_at = Instant::now().checked_sub(LIST_VALID_FOR / 2).unwrap();
+        writer.put_list(list(Some("b"), NOW, Some(requested_at))).await;
+        let soon = Some(requested_at + LIST_VALID_FOR - Duration::from_millis(1));
         writer.put_list(list(None, NOW + step + 19_999, soon)).await;
         assert_eq!(push(&writer, "a", NOW), (Dedupe::Dropped, DROPPED));
-        writer.put_list(list(None, NOW + step + 20_000, Some(asked + LIST_VALID_FOR))).await;
+        writer.put_list(list(None, NOW + step + 20_000, Some(requested_at + LIST_VALID_FOR))).await;
         assert!(!push(&writer, "a", NOW).1.unknown && !is_confirmed(&writer, b"c"));
     }
 }
@@ -136,10 +136,10 @@ async fn a_list_expires_twenty_seconds_after_mimir_was_asked() {
         assert!(!is_confirmed(&writer, b"c"), "a list that is {age:?} old");
     }
     let mut writer = writer(true);
-    let asked = Instant::now().checked_sub(LIST_VALID_FOR - Duration::from_secs(1));
-    writer.put_list(list(Some("b"), NOW, asked)).await;
+    let requested_at = Instant::now().checked_sub(LIST_VALID_FOR - Duration::from_secs(1));
+    writer.put_list(list(Some("b"), NOW, requested_at)).await;
     assert!(is_confirmed(&writer, b"c"));
-    assert_eq!(writer.list_expires(), asked.map(|asked| asked + LIST_VALID_FOR));
+    assert_eq!(writer.list_expires(), requested_at.map(|requested_at| requested_at + LIST_VALID_FOR));
     writer.put_list(list(Some("b"), NOW, None)).await;
     assert_eq!(writer.list_expires(), None, "of a list of no known age there is nothing to wait for");
 }

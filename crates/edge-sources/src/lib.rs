@@ -1,23 +1,15 @@
-//! The sources of limits, edge config, distributors and elections, and the task that turns them into control states.
+//! The one task that writes the control state: it takes what the sources of limits, edge config, distributors and elections have loaded, and puts it into the
+//! state that decides pushes. Every shell around `edge` starts it.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use edge::{ControlWriter, TrackerList};
-use limits::{EdgeConfig, LoadedLimits};
-use limits_source::{EdgeConfigSource, HaTrackerFeed, HaTrackerState, LimitsFeed, LoadedEdgeConfig, SourceExtras};
+use limits::LoadedLimits;
+use limits_source::{HaTrackerFeed, HaTrackerState, LimitsFeed, LoadedEdgeConfig, SourceExtras};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-
-/// The edge config of a file, or the default.
-pub(super) async fn edge_config(path: Option<PathBuf>, stop: CancellationToken) -> watch::Receiver<LoadedEdgeConfig> {
-    match path {
-        Some(path) => EdgeConfigSource::new(path).start(stop).await,
-        None => LoadedEdgeConfig::fixed(EdgeConfig::default()),
-    }
-}
 
 /// A source of one part of the control state. One that has ended, or does not exist, never changes again.
 struct Changes<T> {
@@ -44,7 +36,7 @@ impl<T: Clone> Changes<T> {
 }
 
 /// Everything that the control state is made of.
-pub(super) struct ControlSources {
+pub struct ControlSources {
     limits: Changes<LoadedLimits>,
     edge: Changes<LoadedEdgeConfig>,
     distributors: Changes<Option<NonZeroU32>>,
@@ -53,8 +45,8 @@ pub(super) struct ControlSources {
 }
 
 impl ControlSources {
-    /// `tracker` is the one that this server polls; without one, the lists of the feed are used.
-    pub(super) fn new(
+    /// `tracker` is the one that this process polls; without one, the lists of the feed are used.
+    pub fn new(
         limits: &LimitsFeed,
         edge: &watch::Receiver<LoadedEdgeConfig>,
         extras: &SourceExtras,
@@ -76,7 +68,7 @@ impl ControlSources {
     }
 
     /// Applies the current state of each source. Waits up to a second for the relabelling rules of the limits.
-    pub(super) async fn apply_first(
+    pub async fn apply_first(
         &mut self,
         writer: &mut ControlWriter,
         changed_limits: &impl Fn(&LoadedLimits),
@@ -94,7 +86,7 @@ impl ControlSources {
 
     /// Applies each change until `stop` is cancelled; `changed_limits` and `changed_edge` are called after theirs. The only task that writes the control
     /// state.
-    pub(super) async fn follow(
+    pub async fn follow(
         mut self,
         mut writer: ControlWriter,
         stop: CancellationToken,
@@ -148,8 +140,8 @@ fn is_polled(sent: Option<bool>) -> bool {
 }
 
 fn list_of(state: HaTrackerState) -> Option<TrackerList> {
-    let HaTrackerState { elected, requested_at_unix_millis: asked_at, requested_at: asked } = state;
-    elected.map(|elected| TrackerList { elected, asked_at, asked })
+    let HaTrackerState { elected, requested_at_unix_millis, requested_at } = state;
+    elected.map(|elected| TrackerList { elected, requested_at_unix_millis, requested_at })
 }
 
 #[cfg(test)]
@@ -157,7 +149,7 @@ mod tests {
     use std::time::Duration;
 
     use edge::HaTracker;
-    use limits::ElectedReplica;
+    use limits::{EdgeConfig, ElectedReplica};
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! A message while it arrives: what it has of the budget, and whether it stalls.
 //!
-//! A length that is only claimed reserves nothing. What is reserved is twice what has arrived and [`CALL_BYTES`]: a message of which half is there is
+//! A length that is only claimed reserves nothing. What is reserved is twice what has arrived and 4 KiB: a message of which half is there is
 //! sure of the rest, and a caller has to send half of what it occupies. A message for which there is no room is denied at once: none waits for another,
 //! so half-read messages cannot block each other. Invariant: what has arrived is reserved before the service gets it.
 
@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use edge::{Budget, BudgetExceeded, Reservation};
 use tokio::time::sleep;
 
+use super::{Budget, BudgetExceeded, Reservation};
+
 /// What a call occupies besides its headers before any of its message arrives, in bytes.
-pub(super) const CALL_BYTES: usize = 4 << 10;
+const CALL_BYTES: usize = 4 << 10;
 
 /// A message stalls if it brings less than [`LEAST_BYTES`] in two such intervals in a row. One is not enough: a process that was frozen finds
 /// its timers expired before it has read what its sockets hold.
@@ -20,7 +21,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const LEAST_BYTES: usize = 1 << 20;
 
 /// A message that is being received, and the bytes that are reserved for it until this is dropped.
-pub(crate) struct Arrival {
+pub struct Arrival {
     reservation: Reservation,
     /// The most that may be reserved for the message: a share always holds the largest one, which must pass with its headers too.
     most: usize,
@@ -30,11 +31,11 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
-    /// Reserves the headers of a call and [`CALL_BYTES`].
+    /// Reserves `headers` bytes for the headers of a call, and 4 KiB.
     ///
     /// # Errors
     /// There is no room.
-    pub(crate) fn begin(budget: &Arc<Budget>, tenant: Option<&str>, headers: usize) -> Result<Self, BudgetExceeded> {
+    pub fn begin(budget: &Arc<Budget>, tenant: Option<&str>, headers: usize) -> Result<Self, BudgetExceeded> {
         let reservation = budget.reserve(tenant, headers.saturating_add(CALL_BYTES))?;
         Ok(Self {
             reservation,
@@ -49,7 +50,7 @@ impl Arrival {
     ///
     /// # Errors
     /// There is no room.
-    pub(crate) fn add(&self, bytes: usize, length: usize) -> Result<(), BudgetExceeded> {
+    pub fn add(&self, bytes: usize, length: usize) -> Result<(), BudgetExceeded> {
         let arrived = self.arrived.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         let reserved = self.reserved.load(Ordering::Relaxed);
         let next = arrived.saturating_mul(2).saturating_add(CALL_BYTES).min(length).min(self.most);
@@ -66,12 +67,13 @@ impl Arrival {
     }
 
     /// Nothing more is to come.
-    pub(crate) fn complete(&self) {
+    pub fn complete(&self) {
         self.is_complete.store(true, Ordering::Relaxed);
     }
 
-    /// Returns once the message stalls while others may miss what it holds; never once it is complete.
-    pub(crate) async fn stalls(&self) {
+    /// Returns once the message stalls while others may miss what it holds: in two seconds in a row it brings less than 1 MiB each. Never returns once it is
+    /// complete.
+    pub async fn stalls(&self) {
         let mut pace = Pace::default();
         loop {
             sleep(INTERVAL).await;
