@@ -218,7 +218,7 @@ fn cache() {
     let text = "overrides: { a: { ingestion_rate: 10, drop_labels: [x] }, \"a:k=v\": { ingestion_rate: 1 }, b: { request_rate: 5 } }";
     let mut state = LimitsState::new(TenantLimits::default(), false);
     let limits = state.apply(&[SourceDocument::new("runtime.yaml", text)]).snapshot.expect("a good document");
-    let written = render_cache(&limits).expect("it is small");
+    let written = render_cache(&limits, std::num::NonZeroU32::new(3)).expect("it is small");
     write("cache", "whole", &with_choice(9, written.as_bytes()));
     let body = written.split_once('\n').expect("a title").1;
     write("cache", "body", &with_choice(9, body.as_bytes()));

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-use limits::{CACHE_TITLE, LimitsState, Snapshot, TenantLimits, render_cache};
+use limits::{CACHE_TITLE, LimitsState, Restored, Snapshot, TenantLimits, render_cache};
 use limits_source::LimitsCache;
 use tempfile::TempDir;
 
@@ -39,17 +39,17 @@ fn state() -> LimitsState {
     LimitsState::new(TenantLimits::default(), false)
 }
 
-/// The limits of a text, which must stay the same when written and read again.
+/// The limits of a text, which must stay the same when written and read again, as must its number of distributors.
 fn read(text: &str) -> Option<Arc<Snapshot>> {
     let mut state = state();
-    let Ok(snapshot) = state.restore(text) else {
+    let Ok(Restored { limits, distributors }) = state.restore(text) else {
         assert!(state.current().is_none(), "a text that is rejected leaves limits");
         return None;
     };
-    let written = render_cache(&snapshot).expect("an input is small");
+    let written = render_cache(&limits, distributors).expect("an input is small");
     let again = self::state().restore(&written).expect("what was written is read");
-    assert_eq!(again.content_sum(), snapshot.content_sum());
-    Some(snapshot)
+    assert_eq!((again.limits.content_sum(), again.distributors), (limits.content_sum(), distributors));
+    Some(limits)
 }
 
 fn load(bytes: &[u8]) -> Option<Arc<Snapshot>> {
@@ -64,7 +64,7 @@ fn load(bytes: &[u8]) -> Option<Arc<Snapshot>> {
 fn title(body: &str) -> String {
     static FORMAT: LazyLock<String> = LazyLock::new(|| {
         let empty = state().apply(&[]).snapshot.expect("no document is no fault");
-        let written = render_cache(&empty).expect("it is small");
+        let written = render_cache(&empty, None).expect("it is small");
         let format = written.strip_prefix(CACHE_TITLE).and_then(|rest| rest.split_once(", checksum "));
         format.expect("a cache has a title").0.to_owned()
     });

@@ -65,8 +65,8 @@ fn over_others(documents: &[SourceDocument<'_>], allow_empty: bool) {
 
 /// Writes and reads the limits as a cache and as an update.
 fn round_trip(snapshot: &Snapshot) {
-    let cached = render_cache(snapshot).expect("an input is small");
-    let restored = state(false).restore(&cached).expect("a cache can be read");
+    let cached = render_cache(snapshot, None).expect("an input is small");
+    let restored = state(false).restore(&cached).expect("a cache can be read").limits;
     assert_eq!((restored.content_sum(), restored.len()), (snapshot.content_sum(), snapshot.len()));
 
     let entries: Vec<_> =

@@ -1,7 +1,7 @@
 //! The number of Mimir's distributors: the ready endpoints of a Service, which is watched.
 //!
 //! A tenant's burst is multiplied by that number, so a number that is too small would deny what Mimir allows. A fall is therefore published only after the
-//! number has stayed low, and no outage lowers it, neither of the API server nor of all distributors.
+//! number has stayed low, and neither an outage of the API server or of all distributors nor a restart lowers it.
 
 mod count;
 
@@ -18,21 +18,22 @@ use count::ReadyCount;
 
 const RESOURCE: &str = "endpointslices.discovery.k8s.io";
 
-/// Counts the ready endpoints of a Service until `stop` is cancelled, without waiting for the first count. `None` until a ready endpoint was seen, and
-/// never again.
+/// Counts the ready endpoints of a Service until `stop` is cancelled, without waiting for the first count. `last` is the count before a restart; without
+/// one, `None` until a ready endpoint was seen, and never again.
 ///
 /// A rise is published at once, a fall after 2 minutes.
 #[must_use]
 pub fn count_distributors(
     client: KubeClient,
     service: NamespacedName,
+    last: Option<NonZeroU32>,
     stop: CancellationToken,
 ) -> channel::Receiver<Option<NonZeroU32>> {
-    let (sender, receiver) = channel::channel(None);
+    let (sender, receiver) = channel::channel(last);
     let labels = Some(format!("kubernetes.io/service-name={}", service.name));
     let scope = Scope { namespace: service.namespace.clone(), fields: None, labels };
     let watch = Watch::new(client.clone(), scope);
-    let (slices, count) = (Slices::default(), ReadyCount::default());
+    let (slices, count) = (Slices::default(), ReadyCount::continued(last));
     let counter = Counter { client, service, watch, slices, count, error: None, sender };
     tokio::spawn(stop.run_until_cancelled_owned(counter.run()));
     receiver

@@ -43,7 +43,8 @@ pub struct Feed {
     pub ha_tracker: HaTrackerFeed,
     /// Whether the server polls an HA tracker; `None` before the first heartbeat.
     pub has_ha_tracker: watch::Receiver<Option<bool>>,
-    /// The number of Mimir's ready distributors; `None` until a server has counted any. The number of a server that counts none is ignored.
+    /// The number of Mimir's ready distributors: at first the last known one, `None` until a server has counted any. The number of a server that counts none
+    /// is ignored.
     pub distributors: watch::Receiver<Option<NonZeroU32>>,
     /// Counts of the feed.
     pub counts: Arc<FeedCounts>,
@@ -82,10 +83,16 @@ impl FeedCounts {
 }
 
 /// Requests limits from the servers, waiting up to 5 seconds (1 if `state` already has limits), and follows them until `stop` is cancelled. Limits that
-/// `state` already has are as old as `freshness`, and stay in force until a server sends others.
-pub async fn follow_feed(urls: FeedUrls, state: LimitsState, freshness: Freshness, stop: CancellationToken) -> Feed {
+/// `state` already has are as old as `freshness`, and stay in force until a server sends others. So does the last known number of `distributors`.
+pub async fn follow_feed(
+    urls: FeedUrls,
+    state: LimitsState,
+    freshness: Freshness,
+    distributors: Option<NonZeroU32>,
+    stop: CancellationToken,
+) -> Feed {
     let first_limits = if state.current().is_some() { FIRST_LIMITS_AFTER_RESTORED } else { FIRST_LIMITS };
-    let publisher = FeedPublisher::new(state.current(), freshness);
+    let publisher = FeedPublisher::new(state.current(), freshness, distributors);
     let mut feed = publisher.feed();
     let servers = urls.to_string();
     let follower = Follower::new(Servers::new(urls), AppliedLimits::new(state), publisher);
@@ -109,14 +116,14 @@ struct FeedPublisher {
 }
 
 impl FeedPublisher {
-    fn new(limits: Option<Arc<Snapshot>>, freshness: Freshness) -> Self {
+    fn new(limits: Option<Arc<Snapshot>>, freshness: Freshness, distributors: Option<NonZeroU32>) -> Self {
         Self {
             states: watch::Sender::new(LoadedLimits { limits, ..LoadedLimits::default() }),
             freshness,
             elected: watch::Sender::default(),
             elected_freshness: Freshness::default(),
             has_tracker: watch::Sender::default(),
-            distributors: watch::Sender::default(),
+            distributors: watch::Sender::new(distributors),
             counts: Arc::default(),
         }
     }

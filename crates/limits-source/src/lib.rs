@@ -37,8 +37,8 @@ pub use kubernetes::{
     ConfigMapData, ConfigMapFeed, ConfigMapSelector, ConfigMapSpec, KubeClient, KubeConfigError, LastReadName,
     NamespacedName, ObjectNameError, SelectedKeys, WatchCounts, watch_configmap,
 };
-pub use limits_cache::LimitsCache;
-pub use source::{LimitsArgs, Source, SourceError, SourceExtras, SourceSpec, SpecError};
+pub use limits_cache::{LimitsCache, LoadedCache};
+pub use source::{DistributorService, LimitsArgs, Source, SourceError, SourceExtras, SourceSpec, SpecError};
 pub use url::{FeedUrls, FeedUrlsError, MimirUrl, UrlError};
 pub use watched::{MAX_FILE_BYTES, read_file};
 pub use web::{PageError, fetch_page};

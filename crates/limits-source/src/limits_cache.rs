@@ -1,4 +1,4 @@
-//! The limits cache: the last good limits on disk, so that a server can restart while their source is unavailable.
+//! The limits cache: the last good limits and number of distributors on disk, so that a server can restart while their source is unavailable.
 //!
 //! The file is replaced completely or not at all. An error of a read or a write is logged and counted, and never stops the server. The file's modification
 //! time is when the source last confirmed its limits, so that a restart knows how old they are.
@@ -7,12 +7,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::num::NonZeroU32;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use limits::{CACHE_TITLE, LimitsState, MAX_CACHE_BYTES, Snapshot, render_cache};
+use limits::{CACHE_TITLE, LimitsState, MAX_CACHE_BYTES, Restored, Snapshot, render_cache};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::watched::{self, Stamp, read_bounded};
@@ -28,16 +30,38 @@ const DATE_EVERY: Duration = Duration::from_secs(60);
 pub struct LimitsCache {
     path: PathBuf,
     faults: Arc<Count>,
-    /// The content sum of the loaded limits, which need not be written again.
-    loaded: OnceLock<u64>,
+    /// What was loaded, which need not be written again.
+    loaded: OnceLock<Content>,
     retry_every: Duration,
     date_every: Duration,
 }
 
+/// What a file has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Content {
+    /// The content sum of the limits.
+    limits: u64,
+    distributors: Option<NonZeroU32>,
+}
+
+impl Content {
+    fn of(limits: &Snapshot, distributors: Option<NonZeroU32>) -> Self {
+        Self { limits: limits.content_sum(), distributors }
+    }
+}
+
+/// What a cache has beside the limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadedCache {
+    /// How long ago the source last confirmed the limits.
+    pub age: Duration,
+    /// The last known number of Mimir's distributors, if any.
+    pub distributors: Option<NonZeroU32>,
+}
+
 /// The state of the file.
 struct Kept {
-    /// The content sum of its limits.
-    content: Option<u64>,
+    content: Option<Content>,
     /// When the file was last written or its modification time updated.
     dated: Option<Instant>,
 }
@@ -55,15 +79,14 @@ impl LimitsCache {
         Arc::clone(&self.faults)
     }
 
-    /// Restores the cached limits into a state that has none; returns how long ago their source last confirmed them. `None` if there are none, which is
-    /// logged.
-    pub fn load(&self, state: &mut LimitsState) -> Option<Duration> {
+    /// Restores the cached limits into a state that has none; returns what the cache has beside them. `None` if there are none, which is logged.
+    pub fn load(&self, state: &mut LimitsState) -> Option<LoadedCache> {
         let path = self.path.display();
         match self.restore(state) {
-            Ok((snapshot, age)) => {
-                _ = self.loaded.set(snapshot.content_sum());
-                tracing::info!(%path, tenants = snapshot.len(), ?age, "the cached limits are in force until the source has been read");
-                Some(age)
+            Ok((Restored { limits, distributors }, age)) => {
+                _ = self.loaded.set(Content::of(&limits, distributors));
+                tracing::info!(%path, tenants = limits.len(), distributors, ?age, "the cached limits are in force until the source has been read");
+                Some(LoadedCache { age, distributors })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 tracing::info!(%path, "there is no limits cache yet");
@@ -77,28 +100,34 @@ impl LimitsCache {
         }
     }
 
-    fn restore(&self, state: &mut LimitsState) -> io::Result<(Arc<Snapshot>, Duration)> {
+    fn restore(&self, state: &mut LimitsState) -> io::Result<(Restored, Duration)> {
         let stamp = Stamp::of(&self.path)?;
         let text = watched::text(read_bounded(&self.path, stamp, MAX_CACHE_BYTES as u64)?)?;
-        let snapshot = state.restore(&text).map_err(|error| io::Error::other(format!("it {error}")))?;
+        let restored = state.restore(&text).map_err(|error| io::Error::other(format!("it {error}")))?;
         // If the clock was set back, the limits count as just confirmed.
         let age = SystemTime::now().duration_since(fs::metadata(&self.path)?.modified()?).unwrap_or_default();
-        Ok((snapshot, age))
+        Ok((restored, age))
     }
 
-    /// Writes the limits of a source whenever they change, until `stop` is cancelled or the source ends; changes before that are still written. While they
-    /// stay the same and the source confirms them, the modification time is updated once a minute.
+    /// Writes the limits of a source and the number of distributors whenever they change, until `stop` is cancelled or the source of the limits ends; changes
+    /// before that are still written. While they stay the same and the source confirms them, the modification time is updated once a minute.
     ///
     /// A failure is retried with the next change, and every 30 seconds.
-    pub async fn keep(self, mut feed: LimitsFeed, stop: CancellationToken) {
+    pub async fn keep(
+        self,
+        mut feed: LimitsFeed,
+        mut distributors: watch::Receiver<Option<NonZeroU32>>,
+        stop: CancellationToken,
+    ) {
         let mut kept = Kept { content: self.loaded.get().copied(), dated: None };
-        let mut fault = None;
+        let (mut fault, mut is_counted) = (None, true);
         loop {
             // Read before the limits, so that a change from before the stop is not missed.
             let ends = stop.is_cancelled();
             let limits = feed.states.borrow_and_update().limits.clone();
+            let count = *distributors.borrow_and_update();
             let done = match limits {
-                Some(limits) => self.bring_up_to_date(limits, &feed.freshness, &mut kept).await,
+                Some(limits) => self.bring_up_to_date(limits, count, &feed.freshness, &mut kept).await,
                 None => Ok(()),
             };
             fault = self.report(done, fault);
@@ -109,13 +138,20 @@ impl LimitsCache {
             tokio::select! {
                 () = stop.cancelled() => {}
                 change = feed.states.changed() => if change.is_err() { return },
+                change = distributors.changed(), if is_counted => is_counted = change.is_ok(),
                 () = tokio::time::sleep(next) => {}
             }
         }
     }
 
-    async fn bring_up_to_date(&self, limits: Arc<Snapshot>, freshness: &Freshness, kept: &mut Kept) -> io::Result<()> {
-        let content = Some(limits.content_sum());
+    async fn bring_up_to_date(
+        &self,
+        limits: Arc<Snapshot>,
+        distributors: Option<NonZeroU32>,
+        freshness: &Freshness,
+        kept: &mut Kept,
+    ) -> io::Result<()> {
+        let content = Some(Content::of(&limits, distributors));
         if kept.content == content {
             if !self.is_to_be_dated(kept, freshness) {
                 return Ok(());
@@ -128,7 +164,7 @@ impl LimitsCache {
             kept.content = None;
         }
         let write = move |path: &Path, confirmed| {
-            let text = render_cache(&limits).map_err(|error| io::Error::other(format!("it {error}")))?;
+            let text = render_cache(&limits, distributors).map_err(|error| io::Error::other(format!("it {error}")))?;
             replace_file(path, &text, confirmed)
         };
         self.on_disk(freshness, write).await?;

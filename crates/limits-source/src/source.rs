@@ -1,6 +1,7 @@
 //! The source of limits that `--limits` names, and the flags around it.
 
 use std::io;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use clap::Args;
 use limits::{LimitsState, MimirVersion};
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +17,7 @@ use crate::url::{DocumentUrl, UrlError};
 use crate::{
     ConfigMapSpec, Count, DefaultLimitsOptions, DocumentList, DocumentListError, Feed, FeedTlsError, FeedTlsFiles,
     FeedUrls, FeedUrlsError, FileSource, Freshness, KubeClient, KubeConfigError, LastReadName, LimitsCache, LimitsFeed,
-    ObjectNameError, WatchCounts, follow_feed, watch_configmap,
+    NamespacedName, ObjectNameError, WatchCounts, count_distributors, follow_feed, watch_configmap,
 };
 
 /// Flags that are the same for every server with limits.
@@ -30,7 +32,7 @@ pub struct LimitsArgs {
     #[arg(long, value_name = "X.Y", default_value_t = MimirVersion::KNOWN)]
     pub mimir_version: MimirVersion,
 
-    /// Where the last good limits are kept, for a restart while their source is unavailable
+    /// Where the last good limits and the last number of distributors are kept, for a restart while their source is unavailable
     #[arg(long, value_name = "FILE")]
     pub limits_cache: Option<PathBuf>,
 
@@ -123,6 +125,8 @@ impl FromStr for SourceSpec {
 pub struct Source {
     /// The limits.
     pub limits: LimitsFeed,
+    /// The number of Mimir's distributors: that of the feed, or of a Service whose endpoints are counted; the cached one at first. `None` while there is none.
+    pub distributors: watch::Receiver<Option<NonZeroU32>>,
     /// What this kind of source has besides limits.
     pub extras: SourceExtras,
     /// How often the cache could not be read or written.
@@ -147,6 +151,25 @@ pub enum SourceExtras {
     Feed(Box<Feed>),
 }
 
+impl SourceExtras {
+    /// The number of distributors, of a kind of source that has one.
+    fn distributors(&self) -> Option<watch::Receiver<Option<NonZeroU32>>> {
+        match self {
+            Self::Feed(feed) => Some(feed.distributors.clone()),
+            Self::None | Self::ConfigMap { .. } => None,
+        }
+    }
+}
+
+/// A Service whose ready endpoints are Mimir's distributors, and the client that watches them.
+#[derive(Debug)]
+pub struct DistributorService {
+    /// The client of the Kubernetes API.
+    pub client: KubeClient,
+    /// The name of the Service.
+    pub name: NamespacedName,
+}
+
 /// Why a source cannot be started.
 #[derive(Debug, Error)]
 pub enum SourceError {
@@ -159,8 +182,9 @@ pub enum SourceError {
 }
 
 impl SourceSpec {
-    /// Starts the source, waits some seconds for its first limits, and writes its limits to `cache` until `stop` is cancelled. `kube` is the client that
-    /// watches a ConfigMap; without it, one is made.
+    /// Starts the source, waits some seconds for its first limits, and writes its limits to `cache` until `stop` is cancelled, with the number of
+    /// distributors. `kube` is the client that watches a ConfigMap; without it, one is made. `distributors` is counted also where the limits are no
+    /// ConfigMap.
     ///
     /// # Errors
     /// A ConfigMap is to be watched, and there is no client for the Kubernetes API; or a URL is https, and there are no root certificates.
@@ -169,21 +193,27 @@ impl SourceSpec {
         mut state: LimitsState,
         cache: Option<PathBuf>,
         kube: Option<KubeClient>,
+        distributors: Option<DistributorService>,
         stop: CancellationToken,
     ) -> Result<Source, SourceError> {
         let cache = cache.map(LimitsCache::new);
         let cache_faults = cache.as_ref().map(LimitsCache::faults).unwrap_or_default();
-        let restored = cache.as_ref().and_then(|cache| cache.load(&mut state));
-        let freshness = restored.map(Freshness::confirmed_ago).unwrap_or_default();
-        let (limits, extras) = self.run(state, freshness, kube, stop.clone()).await?;
-        let cache = cache.map(|cache| tokio::spawn(cache.keep(limits.clone(), stop)));
-        Ok(Source { limits, extras, cache_faults, cache })
+        let loaded = cache.as_ref().and_then(|cache| cache.load(&mut state));
+        let freshness = loaded.map(|loaded| Freshness::confirmed_ago(loaded.age)).unwrap_or_default();
+        let last_count = loaded.and_then(|loaded| loaded.distributors);
+        let counted = distributors
+            .map(|DistributorService { client, name }| count_distributors(client, name, last_count, stop.clone()));
+        let (limits, extras) = self.run(state, freshness, last_count, kube, stop.clone()).await?;
+        let distributors = counted.or_else(|| extras.distributors()).unwrap_or_else(|| watch::channel(None).1);
+        let cache = cache.map(|cache| tokio::spawn(cache.keep(limits.clone(), distributors.clone(), stop)));
+        Ok(Source { limits, distributors, extras, cache_faults, cache })
     }
 
     async fn run(
         self,
         state: LimitsState,
         freshness: Freshness,
+        last_count: Option<NonZeroU32>,
         kube: Option<KubeClient>,
         stop: CancellationToken,
     ) -> Result<(LimitsFeed, SourceExtras), SourceError> {
@@ -201,7 +231,7 @@ impl SourceSpec {
                 (feed.limits, SourceExtras::ConfigMap { counts: feed.counts, last_read: feed.last_read })
             }
             Self::Feed(urls) => {
-                let feed = follow_feed(urls, state, freshness, stop).await;
+                let feed = follow_feed(urls, state, freshness, last_count, stop).await;
                 (feed.limits.clone(), SourceExtras::Feed(Box::new(feed)))
             }
         })

@@ -1,4 +1,4 @@
-//! The limits cache: the last good limits as a text, for a restart without the source.
+//! The limits cache: the last good limits and the number of distributors as a text, for a restart without their source.
 //!
 //! The text is YAML with one entry a line, after a comment with the format and a checksum of everything after it. An entry is
 //! the fields that the override sets itself, which the reader lays over its own defaults.
@@ -8,6 +8,8 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::hash::Hasher;
+use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use fnv::FnvHasher;
 
@@ -27,7 +29,20 @@ pub const MAX_CACHE_BYTES: usize = 64 * 1024 * 1024;
 pub const CACHE_TITLE: &str = "# limits cache of mimir-rls, written by it alone; format";
 
 /// Incremented when older readers would misread the text.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
+/// Before the number of distributors, on a line of its own.
+const DISTRIBUTORS: &str = "distributors: ";
+/// In place of a number that is not known.
+const UNKNOWN: &str = "null";
+
+/// What a limits cache has.
+#[derive(Debug, Clone)]
+pub struct Restored {
+    /// The limits, now in force.
+    pub limits: Arc<Snapshot>,
+    /// The last known number of Mimir's distributors; `None` if none was known.
+    pub distributors: Option<NonZeroU32>,
+}
 
 /// Why limits cannot be written to, or read from, a cache; completes a sentence that begins with the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,12 +72,13 @@ pub enum CacheError {
     },
 }
 
-/// Writes the entries of a snapshot, without its defaults and its version.
+/// Writes the number of distributors and the entries of a snapshot, without its defaults and its version.
 ///
 /// # Errors
 /// [`CacheError::TooLarge`]: the text could not be read back.
-pub fn render_cache(snapshot: &Snapshot) -> Result<String, CacheError> {
-    let mut body = String::from("tenants:\n");
+pub fn render_cache(snapshot: &Snapshot, distributors: Option<NonZeroU32>) -> Result<String, CacheError> {
+    let distributors = distributors.map_or_else(|| UNKNOWN.to_owned(), |count| count.to_string());
+    let mut body = format!("{DISTRIBUTORS}{distributors}\ntenants:\n");
     for (key, entry) in snapshot.tenants() {
         let (key, mode, limits) = (quote(key.as_str()), entry.mode.as_str(), entry.own_fields());
         // Writing to a text never fails.
@@ -75,18 +91,35 @@ pub fn render_cache(snapshot: &Snapshot) -> Result<String, CacheError> {
     if text.len() > MAX_CACHE_BYTES { Err(CacheError::TooLarge) } else { Ok(text) }
 }
 
+/// The entries of a cache, by tenant.
+type Entries = HashMap<TenantId, TenantEntry>;
+
 /// Reads what [`render_cache`] wrote, over these defaults.
-pub(crate) fn read(text: &str, defaults: &TenantLimits) -> Result<HashMap<TenantId, TenantEntry>, CacheError> {
+pub(crate) fn read(text: &str, defaults: &TenantLimits) -> Result<(Entries, Option<NonZeroU32>), CacheError> {
     let body = check(text)?;
+    let (count, list) = body.split_once('\n').unwrap_or((body, ""));
+    // The title is line 1.
+    let distributors = at(2, read_distributors(count))?;
     let mut entries = HashMap::new();
-    // The title is line 1, the name of the list line 2.
-    for (line, text) in (2..).zip(body.lines()).skip(1) {
+    // The name of the list is line 3.
+    for (line, text) in (3..).zip(list.lines()).skip(1) {
         let (key, entry) = at(line, read_entry(text, defaults))?;
         if entries.insert(key, entry).is_some() {
             return at(line, Err(ValueError::new("has a tenant for the second time")));
         }
     }
-    Ok(entries)
+    Ok((entries, distributors))
+}
+
+fn read_distributors(line: &str) -> Result<Option<NonZeroU32>, ValueError> {
+    let count = line.strip_prefix(DISTRIBUTORS).filter(|count| !count.is_empty());
+    match count.ok_or_else(|| ValueError::new("names no number of distributors"))? {
+        UNKNOWN => Ok(None),
+        count => count
+            .parse()
+            .map(Some)
+            .map_err(|_| ValueError::new(format!("has {} in place of a number of distributors", shortened(count)))),
+    }
 }
 
 /// The body of a text with a valid title.

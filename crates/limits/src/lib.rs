@@ -31,7 +31,7 @@ mod update;
 mod value;
 mod yaml;
 
-pub use cache::{CACHE_TITLE, CacheError, MAX_CACHE_BYTES, render_cache};
+pub use cache::{CACHE_TITLE, CacheError, MAX_CACHE_BYTES, Restored, render_cache};
 pub use check::{Checked, check};
 pub use code::Code;
 pub use defaults::Defaults;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::cache::{self, CacheError};
+use crate::cache::{self, CacheError, Restored};
 use crate::code::Code;
 use crate::defaults::{Defaults, MimirSettings};
 use crate::document::{self, Draft, Loaded, SourceDocument};
@@ -78,16 +78,18 @@ impl LimitsState {
     }
 
     /// Restores the limits that [`crate::render_cache`] wrote, as version 1. Each entry is laid over the defaults of this state.
+    /// The number of distributors is returned beside them.
     ///
     /// # Errors
     /// Limits are in force already, or the text is not, byte for byte, what was written. Nothing changes then.
-    pub fn restore(&mut self, text: &str) -> Result<Arc<Snapshot>, CacheError> {
+    pub fn restore(&mut self, text: &str) -> Result<Restored, CacheError> {
         if self.current.is_some() {
             return Err(CacheError::NotFirst);
         }
-        let snapshot = Arc::new(Snapshot::new(1, self.defaults().clone(), cache::read(text, self.defaults())?));
-        self.current = Some(Arc::clone(&snapshot));
-        Ok(snapshot)
+        let (entries, distributors) = cache::read(text, self.defaults())?;
+        let limits = Arc::new(Snapshot::new(1, self.defaults().clone(), entries));
+        self.current = Some(Arc::clone(&limits));
+        Ok(Restored { limits, distributors })
     }
 
     /// Applies all documents of a source, such as the keys of one ConfigMap. A tenant that they no longer have gets the defaults.

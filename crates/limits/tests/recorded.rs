@@ -45,7 +45,7 @@ fn ten_thousand_tenants_load() {
         (entry.limits.ingestion_rate, entry.limits.ingestion_burst_size, entry.mode),
         (9999.0, 7, Mode::Enforce)
     );
-    let cache = limits::render_cache(&snapshot).expect("a cache");
-    let restored = LimitsState::new(TenantLimits::default(), false).restore(&cache).expect("limits");
+    let cache = limits::render_cache(&snapshot, None).expect("a cache");
+    let restored = LimitsState::new(TenantLimits::default(), false).restore(&cache).expect("limits").limits;
     assert_eq!(restored.content_sum(), snapshot.content_sum());
 }

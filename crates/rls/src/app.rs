@@ -70,7 +70,8 @@ impl App {
         let grpc = GrpcServer::bind(&config.grpc_listen, grpc_tls, closed, &shared).await?;
 
         let state = LimitsState::new(defaults.defaults, config.allow_empty_overrides).of_version(config.mimir_version);
-        let source = config.limits.start(state, config.limits_cache, None, stop.clone()).await.context("--limits")?;
+        let source = config.limits.start(state, config.limits_cache, None, None, stop.clone()).await;
+        let source = source.context("--limits")?;
         let control_sources = ControlSources::new(&source.limits, &edge, &source.extras, own_tracker.as_ref());
         shared.follow(control_sources, writer, stop).await;
         let admin = shared.admin(defaults.problems, &source.limits, &edge, logs.clone());

@@ -48,10 +48,14 @@ fn feed(states: watch::Receiver<LoadedLimits>) -> LimitsFeed {
     LimitsFeed { states, freshness: Freshness::default() }
 }
 
+fn uncounted() -> watch::Receiver<Option<NonZeroU32>> {
+    watch::channel(None).1
+}
+
 /// Keeps what is there and ends, because there is no source any more.
 async fn keep_once(cache: LimitsCache, now: LoadedLimits) {
     let (_, states) = watch::channel(now);
-    cache.keep(feed(states), CancellationToken::new()).await;
+    cache.keep(feed(states), uncounted(), CancellationToken::new()).await;
 }
 
 fn count(faults: &Count) -> u64 {
@@ -78,7 +82,7 @@ async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 async fn each_change_is_written_whole_and_loads_again() {
     let folder = Folder::new();
     let (sender, states) = watch::channel(LoadedLimits::default());
-    let kept = tokio::spawn(folder.cache().keep(feed(states), CancellationToken::new()));
+    let kept = tokio::spawn(folder.cache().keep(feed(states), uncounted(), CancellationToken::new()));
     for (text, tenants) in [("overrides: {a: {}}", 1), ("overrides: {a: {}, b: {}}", 2), ("overrides: {b: {}}", 1)] {
         let next = limits(text);
         let hash = next.limits.as_ref().map(|limits| limits.content_sum());
@@ -118,6 +122,47 @@ async fn what_was_loaded_is_not_written_again() {
 }
 
 #[tokio::test]
+async fn each_number_of_distributors_is_written_beside_the_limits() {
+    let folder = Folder::new();
+    let loaded = || folder.cache().load(&mut state()).and_then(|loaded| loaded.distributors).map(NonZeroU32::get);
+    let (_limits, states) = watch::channel(limits("overrides: {a: {}}"));
+    let (count, counted) = watch::channel(None);
+    let stop = CancellationToken::new();
+    let kept = tokio::spawn(folder.cache().keep(feed(states), counted, stop.clone()));
+    eventually("the limits", || loads(&folder.cache()) == Some(1)).await;
+    assert_eq!(loaded(), None);
+    for distributors in [3, 5, 4] {
+        count.send_replace(NonZeroU32::new(distributors));
+        eventually("the number", || loaded() == Some(distributors)).await;
+        assert_eq!(loads(&folder.cache()), Some(1));
+    }
+    drop(count);
+    stop.cancel();
+    kept.await.unwrap();
+    assert_eq!(loaded(), Some(4));
+}
+
+#[tokio::test]
+async fn a_loaded_number_of_distributors_is_not_written_again() {
+    let folder = Folder::new();
+    let keep_count = async |cache: LimitsCache, distributors| {
+        let (_, states) = watch::channel(limits("overrides: {a: {}}"));
+        cache.keep(feed(states), watch::channel(NonZeroU32::new(distributors)).1, CancellationToken::new()).await;
+    };
+    keep_count(folder.cache(), 3).await;
+    let written = || fs::metadata(folder.at("limits.cache")).unwrap().ino();
+    let first = written();
+    // Holds the inode, so that a new file cannot get the same one.
+    let _file = File::open(folder.at("limits.cache")).unwrap();
+    for (distributors, is_same) in [(3, true), (4, false)] {
+        let cache = folder.cache();
+        loads(&cache);
+        keep_count(cache, distributors).await;
+        assert_eq!(written() == first, is_same, "{distributors}");
+    }
+}
+
+#[tokio::test]
 async fn an_unusable_cache_is_counted_and_rewritten() {
     let folder = Folder::new();
     keep_once(folder.cache(), limits("overrides: {a: {}}")).await;
@@ -153,7 +198,7 @@ async fn a_write_that_fails_is_counted_and_tried_again() {
     let faults = cache.faults();
     let (_sender, states) = watch::channel(limits("overrides: {a: {}}"));
     let stop = CancellationToken::new();
-    let kept = tokio::spawn(cache.keep(feed(states), stop.clone()));
+    let kept = tokio::spawn(cache.keep(feed(states), uncounted(), stop.clone()));
     eventually("a second attempt", || count(&faults) >= 2).await;
     fs::create_dir(folder.at("later")).unwrap();
     eventually("the cache", || path.exists()).await;
@@ -180,7 +225,7 @@ async fn limits_in_force_at_shutdown_are_written_completely() {
     let (_sender, states) = watch::channel(limits("overrides: {a: {}, b: {}}"));
     let stop = CancellationToken::new();
     stop.cancel();
-    folder.cache().keep(feed(states), stop).await;
+    folder.cache().keep(feed(states), uncounted(), stop).await;
     assert_eq!(loads(&folder.cache()), Some(2));
 }
 
@@ -190,7 +235,7 @@ async fn limits_that_change_as_it_is_stopped_are_written() {
         let folder = Folder::new();
         let (sender, states) = watch::channel(limits("overrides: {a: {}}"));
         let stop = CancellationToken::new();
-        let kept = tokio::spawn(folder.cache().keep(feed(states), stop.clone()));
+        let kept = tokio::spawn(folder.cache().keep(feed(states), uncounted(), stop.clone()));
         eventually("the first limits", || loads(&folder.cache()) == Some(1)).await;
         sender.send_replace(limits("overrides: {a: {}, b: {}}"));
         stop.cancel();
@@ -224,7 +269,7 @@ fn leaves_alone(name: &str, put: impl Fn(&Path), is_untouched: impl Fn(&Path) ->
     runtime.block_on(async {
         let (_sender, states) = watch::channel(limits("overrides: {a: {}}"));
         let stop = CancellationToken::new();
-        let kept = tokio::spawn(cache.keep(feed(states), stop.clone()));
+        let kept = tokio::spawn(cache.keep(feed(states), uncounted(), stop.clone()));
         eventually("a second attempt", || count(&faults) >= loading + 2).await;
         assert!(is_untouched(&folder.at(name)), "{name}");
         assert_eq!(folder.names(), [name]);
@@ -270,10 +315,10 @@ async fn unchanged_limits_age_from_their_last_confirmation() {
 
     let cache = LimitsCache { date_every: Duration::from_millis(5), ..folder.cache() };
     let mut state = state();
-    let freshness = Freshness::confirmed_ago(cache.load(&mut state).unwrap());
+    let freshness = Freshness::confirmed_ago(cache.load(&mut state).unwrap().age);
     let (sender, states) = watch::channel(LoadedLimits { limits: state.current(), ..LoadedLimits::default() });
     let feed = LimitsFeed { states, freshness: freshness.clone() };
-    let kept = tokio::spawn(cache.keep(feed, CancellationToken::new()));
+    let kept = tokio::spawn(cache.keep(feed, uncounted(), CancellationToken::new()));
     tokio::task::yield_now().await;
     assert!(age() >= month, "a source that is away confirms nothing: {:?}", age());
     eventually("a younger file", || {
@@ -301,8 +346,8 @@ async fn limits_written_late_age_from_their_last_confirmation() {
     let hour = Duration::from_secs(3600);
     let (_, states) = watch::channel(limits("overrides: {a: {}}"));
     let feed = LimitsFeed { states, freshness: Freshness::confirmed_ago(hour) };
-    folder.cache().keep(feed, CancellationToken::new()).await;
-    let age = folder.cache().load(&mut state()).unwrap();
+    folder.cache().keep(feed, uncounted(), CancellationToken::new()).await;
+    let age = folder.cache().load(&mut state()).unwrap().age;
     assert!((hour..2 * hour).contains(&age), "{age:?}");
 }
 
@@ -315,7 +360,7 @@ async fn a_server_restarts_from_its_cache_without_its_file() {
     file.set_modified(SystemTime::now() - hour).unwrap();
 
     let mut state = state();
-    let age = folder.cache().load(&mut state).unwrap();
+    let age = folder.cache().load(&mut state).unwrap().age;
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
     let documents = folder.at("runtime.yaml").display().to_string().parse().unwrap();

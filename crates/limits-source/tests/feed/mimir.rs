@@ -4,12 +4,12 @@ use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use limits::Severity;
-use limits_source::Feed;
+use limits_source::{Feed, Freshness};
 use proto::edge::limits::v1::watch_response::Update;
 use proto::edge::limits::v1::{self as feed, ElectedPart, ElectedReplica, Heartbeat, ProblemList};
 
 use crate::server::{Server, Watch};
-use crate::support::{Client, everything, in_time};
+use crate::support::{Client, everything, in_time, state_with};
 
 const A: &str = "a {ingestion_rate: 10}";
 
@@ -63,6 +63,23 @@ async fn a_count_of_distributors_holds_until_another_is_counted() {
         let update = published.wait_for(|published| *published == Some(has_ha_tracker));
         in_time("the heartbeat", update).await.unwrap();
         assert_eq!(*counted.borrow(), NonZeroU32::new(expected));
+    }
+}
+
+#[tokio::test]
+async fn a_known_count_of_distributors_holds_from_the_start() {
+    let mut server = Server::start().await;
+    let known = NonZeroU32::new(3);
+    let client = Client::start_with(&server.url(), state_with(&[A]), Freshness::default(), known);
+    let mut watch = server.watch_beating().await;
+    let mut client = client.started().await;
+    assert_eq!(*client.feed.distributors.borrow(), known);
+    watch.hush();
+    for (distributors, has_ha_tracker, expected) in [(0, true, 3), (2, false, 2)] {
+        watch.heartbeat(Heartbeat { distributors, has_ha_tracker, ..Heartbeat::default() }).await;
+        let published = client.feed.has_ha_tracker.wait_for(|published| *published == Some(has_ha_tracker));
+        in_time("the heartbeat", published).await.unwrap();
+        assert_eq!(*client.feed.distributors.borrow(), NonZeroU32::new(expected));
     }
 }
 

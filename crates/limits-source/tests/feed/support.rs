@@ -1,6 +1,7 @@
 //! What the tests share: a feed that ends with its test, and updates to be said.
 
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use limits::{EntryUpdate, LimitsState, Mode, TenantLimits as Limits, Update};
@@ -30,9 +31,19 @@ impl Client {
 
     /// The same with limits that are so old.
     pub(crate) fn start_from(urls: &str, state: LimitsState, freshness: Freshness) -> StartingClient {
+        Self::start_with(urls, state, freshness, None)
+    }
+
+    /// The same with a number of distributors, too.
+    pub(crate) fn start_with(
+        urls: &str,
+        state: LimitsState,
+        freshness: Freshness,
+        distributors: Option<NonZeroU32>,
+    ) -> StartingClient {
         let stop = CancellationToken::new();
-        let starting = tokio::spawn(follow_feed(urls.parse().unwrap(), state, freshness, stop.clone()));
-        StartingClient { starting, stop }
+        let following = follow_feed(urls.parse().unwrap(), state, freshness, distributors, stop.clone());
+        StartingClient { starting: tokio::spawn(following), stop }
     }
 
     pub(crate) fn state(&self) -> LoadedLimits {

@@ -1,3 +1,4 @@
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,19 +69,32 @@ fn varied() -> Snapshot {
     ])
 }
 
+/// A cache without a number of distributors.
+fn rendered(snapshot: &Snapshot) -> String {
+    render_cache(snapshot, None).expect("a cache")
+}
+
 #[track_caller]
-fn comes_back(snapshot: &Snapshot) {
-    let text = render_cache(snapshot).expect("a cache");
+fn comes_back(snapshot: &Snapshot, distributors: u32) {
+    let distributors = NonZeroU32::new(distributors);
+    let text = render_cache(snapshot, distributors).expect("a cache");
     let restored = state().restore(&text).unwrap_or_else(|error| unreachable!("it {error}\n{text}"));
-    assert!(restored.diff(snapshot).is_empty(), "{text}");
-    assert_eq!(restored.content_sum(), snapshot.content_sum(), "{text}");
-    assert_eq!(restored.version(), 1);
+    assert!(restored.limits.diff(snapshot).is_empty(), "{text}");
+    assert_eq!(restored.limits.content_sum(), snapshot.content_sum(), "{text}");
+    assert_eq!(restored.limits.version(), 1);
+    assert_eq!(restored.distributors, distributors, "{text}");
 }
 
 #[test]
 fn keys_values_and_modes_come_back_exactly() {
-    comes_back(&varied());
-    comes_back(&snapshot(&[]));
+    comes_back(&varied(), 3);
+    comes_back(&snapshot(&[]), u32::MAX);
+}
+
+#[test]
+fn an_unknown_number_of_distributors_comes_back_as_unknown() {
+    comes_back(&varied(), 0);
+    comes_back(&snapshot(&[]), 0);
 }
 
 #[test]
@@ -89,7 +103,7 @@ fn entries_lie_over_the_defaults_of_the_reading_process() {
         LimitsState::new(TenantLimits { ingestion_rate: 1.0, request_rate: 2.0, ..TenantLimits::default() }, false)
             .apply_text("overrides: {a: {request_burst_size: 3, request_rate: 2}}");
     let mut loaded = LimitsState::new(TenantLimits { ingestion_rate: 50.0, ..TenantLimits::default() }, false);
-    let restored = loaded.restore(&render_cache(&written).expect("a cache")).expect("limits");
+    let restored = loaded.restore(&rendered(&written)).expect("limits").limits;
     let limits = restored.entry("a").map(|entry| entry.limits.clone()).expect("an entry");
     assert_eq!((limits.ingestion_rate, limits.request_rate, limits.request_burst_size), (50.0, 2.0, 3));
     assert_eq!(restored.content_sum(), written.content_sum());
@@ -99,7 +113,7 @@ fn entries_lie_over_the_defaults_of_the_reading_process() {
 fn later_documents_are_compared_with_what_was_restored() {
     let written = state().apply_text("overrides: {a: {ingestion_rate: 1}, b: {ingestion_rate: 2}}");
     let mut state = state();
-    state.restore(&render_cache(&written).expect("a cache")).expect("limits");
+    state.restore(&rendered(&written)).expect("limits");
     let same = state.apply(&[document("overrides: {b: {ingestion_rate: 2}, a: {ingestion_rate: 1}}")]);
     assert!(!same.changed && same.accepted);
     let emptied = state.apply(&[document("overrides: {}")]);
@@ -113,14 +127,14 @@ fn later_documents_are_compared_with_what_was_restored() {
 fn a_shadowed_entry_stays_shadowed_after_a_restart() {
     let written = state().apply_text("a.ingestion_rate: fast\na.request_rate: '5'\n");
     let mut state = state();
-    state.restore(&render_cache(&written).expect("a cache")).expect("limits");
+    state.restore(&rendered(&written)).expect("limits");
     let after = state.apply(&[document("a.ingestion_rate: slow\na.request_rate: '6'\n")]).snapshot.expect("limits");
     assert_eq!(after.entry("a").map(|entry| (entry.limits.request_rate, entry.mode)), Some((6.0, Mode::Shadow)));
 }
 
 #[test]
 fn nothing_is_restored_over_limits() {
-    let text = render_cache(&varied()).expect("a cache");
+    let text = rendered(&varied());
     let mut state = state();
     state.apply(&[document("overrides: {}")]);
     assert_eq!(state.restore(&text).map(drop), Err(CacheError::NotFirst));
@@ -129,7 +143,7 @@ fn nothing_is_restored_over_limits() {
 
 #[test]
 fn any_changed_missing_or_extra_byte_is_an_error() {
-    let text = render_cache(&varied()).expect("a cache");
+    let text = rendered(&varied());
     let bytes = text.as_bytes();
     let rejected = |bytes: Vec<u8>, what: &str, position: usize| {
         // The reader of the file rejects what is no UTF-8.
@@ -152,7 +166,7 @@ fn any_changed_missing_or_extra_byte_is_an_error() {
 
 #[test]
 fn each_fault_is_reported_with_its_consequence() {
-    let text = render_cache(&snapshot(&[("a", entry(5.0, Mode::Enforce))])).expect("a cache");
+    let text = render_cache(&snapshot(&[("a", entry(5.0, Mode::Enforce))]), NonZeroU32::new(3)).expect("a cache");
     let outcome = |text: &str| state().restore(text).map_or_else(|error| error.to_string(), |_| "restored".to_owned());
     let ours = resealed;
     for (text, expected) in [
@@ -160,8 +174,8 @@ fn each_fault_is_reported_with_its_consequence() {
         ("overrides: {}".to_owned(), "is no limits cache"),
         (String::new(), "is no limits cache"),
         (
-            text.replacen("format 2", "format 3", 1),
-            "is a limits cache of format \"3\", and this version reads format 2: it is written anew",
+            text.replacen("format 3", "format 2", 1),
+            "is a limits cache of format \"2\", and this version reads format 3: it is written anew",
         ),
         (
             text.replacen("tenant: \"a\"", "tenant: \"b\"", 1),
@@ -169,23 +183,35 @@ fn each_fault_is_reported_with_its_consequence() {
         ),
         (
             ours(&text.replacen("ingestion_rate: 5}", "ingestion_rat: 5}", 1)),
-            "cannot be read: line 3 has the unknown field ingestion_rat; it is written anew",
+            "cannot be read: line 4 has the unknown field ingestion_rat; it is written anew",
         ),
         (
             ours(&text.replacen("ingestion_rate: 5}", "ingestion_rate: x}", 1)),
-            "cannot be read: line 3 field ingestion_rate is \"x\": write a number such as 10000; it is written anew",
+            "cannot be read: line 4 field ingestion_rate is \"x\": write a number such as 10000; it is written anew",
         ),
         (
             ours(&text.replacen("mode: enforce", "mode: on", 1)),
-            "cannot be read: line 3 names no mode; it is written anew",
+            "cannot be read: line 4 names no mode; it is written anew",
         ),
-        (ours(&text.replacen("\"a\"", "\"a|a\"", 1)), "cannot be read: line 3 names no tenant; it is written anew"),
+        (ours(&text.replacen("\"a\"", "\"a|a\"", 1)), "cannot be read: line 4 names no tenant; it is written anew"),
         (
             ours(&format!("{text}{}\n", text.lines().next_back().unwrap_or_default())),
-            "cannot be read: line 4 has a tenant for the second time; it is written anew",
+            "cannot be read: line 5 has a tenant for the second time; it is written anew",
         ),
-        (ours(&format!("{text}a: 5\n")), "cannot be read: line 4 is no entry; it is written anew"),
-        (ours(&format!("{text}- 5\n")), "cannot be read: line 4 is no mapping; it is written anew"),
+        (ours(&format!("{text}a: 5\n")), "cannot be read: line 5 is no entry; it is written anew"),
+        (ours(&format!("{text}- 5\n")), "cannot be read: line 5 is no mapping; it is written anew"),
+        (
+            ours(&text.replacen("distributors: 3", "distributors: 0", 1)),
+            "cannot be read: line 2 has 0 in place of a number of distributors; it is written anew",
+        ),
+        (
+            ours(&text.replacen("distributors: 3\n", "", 1)),
+            "cannot be read: line 2 names no number of distributors; it is written anew",
+        ),
+        (
+            ours(&text.replacen("distributors: 3", "distributors: ", 1)),
+            "cannot be read: line 2 names no number of distributors; it is written anew",
+        ),
     ] {
         assert_eq!(outcome(&text), expected, "{text}");
     }
@@ -197,7 +223,7 @@ fn a_cache_over_the_cap_is_neither_written_nor_read() {
     let limits = TenantLimits { ha_cluster_label: long, ..TenantLimits::default() };
     let large = overridden(limits, Mode::Enforce);
     let snapshot = snapshot(&[("a", large.clone()), ("b", large)]);
-    assert_eq!(render_cache(&snapshot), Err(CacheError::TooLarge));
+    assert_eq!(render_cache(&snapshot, None), Err(CacheError::TooLarge));
     assert_eq!(state().restore(&" ".repeat(MAX_CACHE_BYTES + 1)).map(drop), Err(CacheError::TooLarge));
 }
 
@@ -256,11 +282,12 @@ proptest! {
             "[a-zA-Z0-9!_.*'()-]{3,20}(:a=[a-z0-9_-]{0,9})?".prop_map(|key| TenantId::from(key.as_str())),
             (limits(), any::<bool>()),
             0..4,
-        )
+        ),
+        distributors in any::<u32>(),
     ) {
         let mode = |good: bool| if good { Mode::Enforce } else { Mode::Shadow };
         let entries = entries.into_iter().map(|(key, (limits, good))| (key, overridden(limits, mode(good))));
-        comes_back(&Snapshot::new(1, TenantLimits::default(), entries.collect()));
+        comes_back(&Snapshot::new(1, TenantLimits::default(), entries.collect()), distributors);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use limits::{Defaults, LimitsState};
 use limits_source::{
-    Count, HaTrackerFeed, KubeClient, LimitsFeed, NamespacedName, Source, SourceExtras, SourceSpec, WatchCounts,
-    count_distributors, poll_ha_tracker,
+    Count, DistributorService, HaTrackerFeed, KubeClient, LimitsFeed, NamespacedName, Source, SourceExtras, SourceSpec,
+    WatchCounts, poll_ha_tracker,
 };
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -19,7 +19,7 @@ use crate::{Config, events};
 /// The running sources.
 pub(super) struct Sources {
     pub(super) limits: LimitsFeed,
-    /// None while they are not counted.
+    /// `None` while they are not counted.
     pub(super) distributors: watch::Receiver<Option<NonZeroU32>>,
     pub(super) ha_tracker: Option<HaTrackerFeed>,
     /// Counts of the watch, if the limits are in a ConfigMap.
@@ -41,13 +41,12 @@ impl Sources {
         let ha_tracker = config.ha_tracker_url.clone().map(|url| poll_ha_tracker(url, stop.clone())).transpose();
         let ha_tracker = ha_tracker.context("--ha-tracker-url")?;
         let kube = kube_client(&config.limits, config.distributor_service.as_ref()).await?;
-        let distributors = match (&kube, &config.distributor_service) {
-            (Some(client), Some(service)) => count_distributors(client.clone(), service.clone(), stop.clone()),
-            _ => watch::channel(None).1,
-        };
+        let service = kube.clone().zip(config.distributor_service.clone());
+        let service = service.map(|(client, name)| DistributorService { client, name });
         let state = LimitsState::new(defaults, config.allow_empty_overrides).of_version(config.mimir_version.clone());
-        let source = config.limits.clone().start(state, config.limits_cache.clone(), kube.clone(), stop.clone()).await;
-        let Source { limits, extras, cache_faults, cache } = source.context("--limits")?;
+        let cache = config.limits_cache.clone();
+        let source = config.limits.clone().start(state, cache, kube.clone(), service, stop.clone()).await;
+        let Source { limits, distributors, extras, cache_faults, cache } = source.context("--limits")?;
         let watch = match extras {
             SourceExtras::ConfigMap { counts, last_read } => {
                 if let Some(client) = kube.filter(|_| config.events) {

@@ -39,7 +39,7 @@ async fn follow(server: &Server, folder: &TempDir, stop: &CancellationToken) -> 
     let mut urls: limits_source::FeedUrls = server.grpc.replace("http:", "https:").parse()?;
     urls.use_tls(FeedTlsFiles::new(Some(ca), Some(cert), Some(key)))?;
     let state = LimitsState::new(TenantLimits::default(), false);
-    Ok(follow_feed(urls, state, Freshness::default(), stop.clone()).await)
+    Ok(follow_feed(urls, state, Freshness::default(), None, stop.clone()).await)
 }
 
 #[tokio::test]

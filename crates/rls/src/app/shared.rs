@@ -87,7 +87,7 @@ impl Shared {
     /// Registers the metrics that are read at each scrape. Returns the task that writes the limits cache.
     pub(super) fn register_at_scrape(
         &self,
-        Source { limits, extras, cache_faults, cache }: Source,
+        Source { limits, distributors: _, extras, cache_faults, cache }: Source,
         own_tracker: Option<HaTrackerFeed>,
         logs: LogHandle,
         registry: &Registry,

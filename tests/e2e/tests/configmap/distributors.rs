@@ -33,7 +33,7 @@ fn ready_endpoints_are_counted_and_a_lost_one_still_counts() {
     let counts = runtime.block_on(async {
         let client = KubeClient::new(Some(server.kubeconfig(ADMIN))).await.expect("a kubeconfig");
         let service = NamespacedName { namespace: "mimir".to_owned(), name: "mimir-distributor".to_owned() };
-        count_distributors(client, service, CancellationToken::new())
+        count_distributors(client, service, None, CancellationToken::new())
     });
     let count = || counts.borrow().map(std::num::NonZeroU32::get);
     assert_eq!(count(), None);

@@ -1,9 +1,11 @@
 //! Losing the control plane never stops the data path.
 
 use std::env;
+use std::fs;
 use std::time::{Duration, Instant};
 
-use e2e::{Cluster, Edge, Load, push_request, samples, until};
+use e2e::{ADMIN, Cluster, Edge, Load, push_request, samples, send, until};
+use serde_json::json;
 
 use super::overrides;
 
@@ -58,6 +60,48 @@ fn without_an_api_server_decisions_go_on_through_restarts() {
     assert_eq!((always.of(200), always.errors.len()), (always.answers(), 0), "{always:?}");
     assert_eq!((never.of(429), never.errors.len()), (never.answers(), 0), "{never:?}");
     assert_eq!(edge.upstream.requests_of("never").len(), 0);
+}
+
+/// Makes the EndpointSlice of a Service `mimir/distributors` with this many ready endpoints.
+fn run_distributors(cluster: &Cluster, count: u8) {
+    let endpoints: Vec<_> = (1..=count).map(|last| json!({ "addresses": [format!("10.0.0.{last}")] })).collect();
+    let slice = json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4", "endpoints": endpoints,
+        "metadata": { "name": "distributors", "labels": { "kubernetes.io/service-name": "distributors" } },
+    });
+    let answer = cluster.server.api(ADMIN).post("/apis/discovery.k8s.io/v1/namespaces/mimir/endpointslices", &slice);
+    assert_eq!(answer.status, 201, "{}", answer.text());
+}
+
+#[test]
+fn restarts_without_an_api_server_keep_the_number_of_distributors() {
+    let mut cluster = Cluster::start(&overrides(&[("team", 10)]));
+    run_distributors(&cluster, 3);
+    let caches = ["sync-cache", "rls-cache"].map(|name| cluster.server.folder().join(name));
+    let [sync_flag, rls_flag] = caches.each_ref().map(|cache| format!("--limits-cache={}", cache.display()));
+    let mut sync = cluster.sync("sync", &["--distributor-service=mimir/distributors", &sync_flag]);
+    let mut edge = Edge::builder().limits_from(&sync.feed()).rls_arguments(&[&rls_flag]).start("");
+    until("three are counted", || edge.rls.metric("rls_distributors") == Some(3.0));
+    let has_count = |cache| fs::read_to_string(cache).is_ok_and(|text| text.contains("\ndistributors: 3\n"));
+    until("the number is in both caches", || caches.iter().all(has_count));
+
+    cluster.server.kill();
+    sync.process.kill();
+    edge.rls.process.kill();
+    edge.rls.restart();
+    assert_eq!(edge.rls.metric("rls_distributors"), Some(3.0), "without a feed");
+    edge.envoy.wait_for_healthy_rls(1);
+    let push = || send(edge.port(), &push_request("team", &samples(10).bytes)).status;
+    assert_eq!([push(), push(), push(), push()], [200, 200, 200, 429], "three bursts of 10 samples");
+
+    sync.restart();
+    sync.wait_until_ready();
+    assert_eq!(sync.metric("overrides_sync_distributors"), Some(3.0));
+    edge.rls.process.kill();
+    let [_, rls_cache] = &caches;
+    fs::remove_file(rls_cache).expect("a file can be removed");
+    edge.rls.restart();
+    until("the feed has the number", || edge.rls.metric("rls_distributors") == Some(3.0));
 }
 
 #[test]

@@ -26,7 +26,7 @@ impl FeedClient {
     pub fn new() -> Result<Self, FeedUrlsError> {
         let urls: FeedUrls = "http://localhost:1".parse()?;
         let state = LimitsState::new(TenantLimits::default(), false);
-        let publisher = FeedPublisher::new(None, Freshness::default());
+        let publisher = FeedPublisher::new(None, Freshness::default(), None);
         let follower = Follower::new(Servers::new(urls), AppliedLimits::new(state), publisher);
         Ok(Self { follower, state: StreamState::new() })
     }

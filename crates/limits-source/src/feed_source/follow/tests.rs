@@ -73,7 +73,7 @@ async fn rates_until_3(first: SocketAddr, second: SocketAddr, age: Duration) -> 
     let mut servers = Servers::new(format!("http://{first},http://{second}").parse().unwrap());
     servers.has_ended(second);
     let state = state(1);
-    let publisher = FeedPublisher::new(state.current(), Freshness::confirmed_ago(age));
+    let publisher = FeedPublisher::new(state.current(), Freshness::confirmed_ago(age), None);
     let mut states = publisher.feed().limits.states;
     let mut follower = Follower::new(servers, AppliedLimits::new(state), publisher);
     follower.stale_after = Duration::from_millis(100);
