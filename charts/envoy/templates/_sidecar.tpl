@@ -40,6 +40,13 @@
 {{- if and .Values.mimir.singleTenant (or .Values.hpa.enabled (gt (int .Values.replicaCount) 1)) -}}
 {{- fail "mimir.singleTenant with sidecar.enabled gives the one tenant a bucket in each pod: set replicaCount=1 and hpa.enabled=false, or install the chart mimir-rls instead of the sidecar" -}}
 {{- end -}}
+{{- if not .Values.sidecar.stickyFront -}}
+{{- if .Values.hpa.enabled -}}
+{{- fail "sidecar.enabled gives each pod buckets of its own, and hpa.enabled is true: N pods allow a tenant N times its limit. Set replicaCount=1 and hpa.enabled=false; or sidecar.stickyFront=true if a front sends each tenant to the same pod (docs/kubernetes.md); or install the chart mimir-rls instead" -}}
+{{- else if gt (int .Values.replicaCount) 1 -}}
+{{- fail (printf "sidecar.enabled gives each pod buckets of its own, and replicaCount is %d: the pods allow a tenant %d times its limit. Set replicaCount=1; or sidecar.stickyFront=true if a front sends each tenant to the same pod (docs/kubernetes.md); or install the chart mimir-rls instead" (int .Values.replicaCount) (int .Values.replicaCount)) -}}
+{{- end -}}
+{{- end -}}
 {{- $rls := dict "Values" (include "envoy.sidecarValues" . | fromJson) "GrpcListen" (printf "unix:%s" (include "envoy.sidecarSocket" .)) "HttpPort" .Values.sidecar.httpPort -}}
 - name: mimir-rls
   image: {{ printf "%s:%s" .Values.sidecar.image.repository (.Values.sidecar.image.tag | default .Chart.AppVersion) | quote }}

@@ -77,7 +77,7 @@ fn envoy_accepts_the_charts_cluster_addresses_and_extreme_sizes() {
             ("limits.enforceBodyParsing", "false"),
             ("mimir.rewriteHost", "true"),
         ],
-        &[("sidecar.enabled", "true"), ("tls.enabled", "true")],
+        &[("sidecar.enabled", "true"), ("replicaCount", "1"), ("tls.enabled", "true")],
         &[("listeners.address", "::"), ("dnsLookupFamily", "ALL"), ("mimir.tls.enabled", "true")],
         &[("mimir.host", ""), ("mimirRls.host", ""), ("listeners.address", "0.0.0.0")],
         &[("limits.maxRequestBytes", "1"), ("limits.maxHeapBytes", "67108864")],

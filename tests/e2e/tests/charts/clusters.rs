@@ -28,7 +28,11 @@ fn openshift_chooses_user_and_group_of_every_pod() {
         ("podSecurityContext.runAsGroup", "null"),
         ("podSecurityContext.fsGroup", "null"),
     ];
-    let sidecar = [("sidecar.enabled", "true"), ("sidecar.limits.source", "kube:mimir/mimir-runtime")];
+    let sidecar = [
+        ("sidecar.enabled", "true"),
+        ("sidecar.stickyFront", "true"),
+        ("sidecar.limits.source", "kube:mimir/mimir-runtime"),
+    ];
     let everything = [("tls.enabled", "true"), ("http.tokenSecret.name", "token"), ("caBundle.configMap", "ca")];
     let none: &[Set<'_>] = &[];
     for (name, more) in CHARTS.map(|name| (name, none)).into_iter().chain([(ENVOY, &sidecar[..])]) {

@@ -232,8 +232,8 @@ fn notes_warn_where_one_distributor_is_assumed() {
         (MIMIR_RLS, "limits.cache=true", false),
         (OVERRIDES_SYNC, "mimir.distributorService=", true),
         (OVERRIDES_SYNC, "events.enabled=true", false),
-        (ENVOY, "sidecar.enabled=true,sidecar.limits.source=kube:mimir/mimir-runtime", true),
-        (ENVOY, "sidecar.enabled=true", false),
+        (ENVOY, "sidecar.enabled=true,sidecar.stickyFront=true,sidecar.limits.source=kube:mimir/mimir-runtime", true),
+        (ENVOY, "sidecar.enabled=true,sidecar.stickyFront=true", false),
     ] {
         let chart = chart(name);
         let path = chart.to_str().expect("a path is text");

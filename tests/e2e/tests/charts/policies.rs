@@ -80,10 +80,10 @@ fn egress_policies_allow_dns_and_what_the_values_use() {
     assert_eq!(rules(OVERRIDES_SYNC, &[]), [dns.clone(), api.clone()]);
     assert_eq!(rules(OVERRIDES_SYNC, &[config]), [dns.clone(), api.clone(), mimir.clone()]);
     assert_eq!(rules(ENVOY, &[]), [dns.clone(), pods(MIMIR_RLS, "8081"), mimir.clone()]);
-    let sidecar = ("sidecar.enabled", "true");
-    assert_eq!(rules(ENVOY, &[sidecar]), [dns.clone(), feed, mimir.clone()]);
+    let [sidecar, sticky] = [("sidecar.enabled", "true"), ("sidecar.stickyFront", "true")];
+    assert_eq!(rules(ENVOY, &[sidecar, sticky]), [dns.clone(), feed, mimir.clone()]);
     let watching = ("sidecar.limits.source", "kube:mimir/mimir-runtime");
-    assert_eq!(rules(ENVOY, &[sidecar, watching]), [dns.clone(), api, mimir]);
+    assert_eq!(rules(ENVOY, &[sidecar, sticky, watching]), [dns.clone(), api, mimir]);
     let elsewhere = ("limits.source", "feed:http://overrides-sync.limits.svc:8083");
     let (to, _) = rules(MIMIR_RLS, &[elsewhere]).pop().expect("there is the feed");
     assert!(to.contains(r#""kubernetes.io/metadata.name":"limits""#), "{to}");

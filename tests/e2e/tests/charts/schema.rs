@@ -2,7 +2,7 @@
 
 use e2e::helm;
 
-use super::{CHARTS, ENVOY, MIMIR_RLS, OVERRIDES_SYNC, chart};
+use super::{CHARTS, ENVOY, MIMIR_RLS, OVERRIDES_SYNC, chart, rendered};
 
 /// Checks that the chart does not render with this, and that helm prints one of these: its text changed in 3.18.
 #[track_caller]
@@ -195,6 +195,23 @@ fn values_that_contradict_each_other_fail_with_both_names() {
         let set = format!("sidecar.enabled=true,mimir.singleTenant=anonymous,{pods}");
         check(ENVOY, &set, &["mimir.singleTenant with sidecar.enabled", "replicaCount=1 and hpa.enabled=false"]);
     }
+}
+
+#[test]
+fn several_pods_with_a_sidecar_need_a_sticky_front() {
+    let alone = "sidecar.enabled gives each pod buckets of its own";
+    for (pods, says) in [
+        ("", "replicaCount is 2: the pods allow a tenant 2 times its limit"),
+        (",replicaCount=3", "replicaCount is 3: the pods allow a tenant 3 times its limit"),
+        (",replicaCount=1,hpa.enabled=true", "hpa.enabled is true"),
+    ] {
+        let set = format!("sidecar.enabled=true{pods}");
+        check(ENVOY, &set, &[alone, says, "replicaCount=1", "sidecar.stickyFront=true if a front sends each tenant"]);
+        let acknowledged = rendered(ENVOY, &[&format!("--set={set},sidecar.stickyFront=true")]);
+        assert!(acknowledged.contains("--grpc-listen=unix:"), "{acknowledged}");
+    }
+    let one = rendered(ENVOY, &["--set=sidecar.enabled=true,replicaCount=1"]);
+    assert!(one.contains("--grpc-listen=unix:"), "{one}");
 }
 
 #[test]

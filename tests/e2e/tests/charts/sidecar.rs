@@ -13,6 +13,8 @@ use super::objects::Objects;
 use super::{ENVOY, MIMIR_RLS, NAMESPACE, Set, cluster, rendered};
 
 const ON: Set<'_> = ("sidecar.enabled", "true");
+/// Two pods of a sidecar need it.
+const STICKY: Set<'_> = ("sidecar.stickyFront", "true");
 const KUBE: Set<'_> = ("sidecar.limits.source", "kube:mimir/mimir-runtime");
 
 fn pod(kubectl: &Kubectl, values: &[Set<'_>]) -> Value {
@@ -30,7 +32,7 @@ fn mounts(container: &Value) -> Vec<&str> {
 #[test]
 fn a_sidecar_shares_a_socket_and_the_values_of_envoy() {
     let (_server, kubectl) = cluster();
-    let pod = pod(&kubectl, &[ON, ("limits.maxRequestBytes", "1000000"), ("rateLimit.enabled", "true")]);
+    let pod = pod(&kubectl, &[ON, STICKY, ("limits.maxRequestBytes", "1000000"), ("rateLimit.enabled", "true")]);
     let rls = &pod["initContainers"][0];
     // It starts before Envoy, and stops after it.
     assert_eq!((&rls["name"], &rls["restartPolicy"]), (&json!("mimir-rls"), &json!("Always")));
@@ -50,7 +52,8 @@ fn a_sidecar_shares_a_socket_and_the_values_of_envoy() {
     // The default of the chart mimir-rls for what this Envoy lets through.
     assert_eq!(rls["resources"]["limits"]["memory"], "968Mi");
     assert_eq!(pod["terminationGracePeriodSeconds"], 20 + 30 + 10);
-    let default = rendered(ENVOY, &["--set=sidecar.enabled=true,sidecar.mimir.defaultTenant=anonymous"]);
+    let default =
+        rendered(ENVOY, &["--set=sidecar.enabled=true,sidecar.stickyFront=true,sidecar.mimir.defaultTenant=anonymous"]);
     assert!(default.contains("- \"--default-tenant=anonymous\"\n"), "{default}");
     let off = Objects::of(&kubectl, ENVOY, &[]);
     assert_eq!(off.one("Deployment", ENVOY)["spec"]["template"]["spec"]["initContainers"], Value::Null);
@@ -59,7 +62,8 @@ fn a_sidecar_shares_a_socket_and_the_values_of_envoy() {
 #[test]
 fn a_sidecar_alone_may_read_the_configmap_and_the_token() {
     let (_server, kubectl) = cluster();
-    let objects = Objects::of(&kubectl, ENVOY, &[ON, KUBE, ("http.tokenSecret.name", "api"), ("tls.enabled", "true")]);
+    let objects =
+        Objects::of(&kubectl, ENVOY, &[ON, STICKY, KUBE, ("http.tokenSecret.name", "api"), ("tls.enabled", "true")]);
     let role = objects.one("Role", ENVOY);
     let rule = json!({ "apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["mimir-runtime"], "verbs": ["get", "list", "watch"] });
     assert_eq!((&role["metadata"]["namespace"], &role["rules"]), (&json!("mimir"), &json!([rule])));
@@ -73,11 +77,11 @@ fn a_sidecar_alone_may_read_the_configmap_and_the_token() {
     }
     // The feed's client certificate; the socket needs none.
     assert!(!rls["args"].to_string().contains("grpc-tls"), "{rls}");
-    let fed = rendered(ENVOY, &["--set=sidecar.enabled=true,tls.enabled=true"]);
+    let fed = rendered(ENVOY, &["--set=sidecar.enabled=true,sidecar.stickyFront=true,tls.enabled=true"]);
     assert!(fed.contains("--limits=feed:https://overrides-sync:8083\n"), "{fed}");
     assert!(fed.contains("--feed-tls-cert=/etc/mimir-edge/tls/tls.crt\n"), "{fed}");
     assert!(!fed.contains("transport_socket"), "{fed}");
-    for (values, roles) in [(&[ON][..], 0), (&[KUBE][..], 0)] {
+    for (values, roles) in [(&[ON, STICKY][..], 0), (&[KUBE][..], 0)] {
         assert_eq!(Objects::of(&kubectl, ENVOY, values).of_kind("Role").len(), roles, "{values:?}");
     }
 }
@@ -85,12 +89,12 @@ fn a_sidecar_alone_may_read_the_configmap_and_the_token() {
 #[test]
 fn metrics_of_both_containers_are_scraped() {
     let (_server, kubectl) = cluster();
-    let objects = Objects::of(&kubectl, ENVOY, &[ON, ("networkPolicy.httpFrom[0].ipBlock.cidr", "10.0.0.0/8")]);
+    let objects = Objects::of(&kubectl, ENVOY, &[ON, STICKY, ("networkPolicy.httpFrom[0].ipBlock.cidr", "10.0.0.0/8")]);
     let ports = objects.one("Service", "envoy-metrics")["spec"]["ports"].to_string();
     assert!(ports.contains(r#""targetPort":"metrics""#) && ports.contains(r#""targetPort":"rls-http""#), "{ports}");
     let open = objects.one("NetworkPolicy", ENVOY)["spec"]["ingress"][1]["ports"].to_string();
     assert!(open.contains(r#""port":"metrics""#) && open.contains(r#""port":"rls-http""#), "{open}");
-    let monitor = rendered(ENVOY, &["--set=sidecar.enabled=true,serviceMonitor.enabled=always"]);
+    let monitor = rendered(ENVOY, &["--set=sidecar.enabled=true,sidecar.stickyFront=true,serviceMonitor.enabled=always"]);
     assert!(monitor.contains("relabelings: [{ targetLabel: job, replacement: mimir-rls }]"), "{monitor}");
     assert!(monitor.contains("relabelings: [{ targetLabel: job, replacement: envoy }]"), "{monitor}");
 }
@@ -116,6 +120,7 @@ impl PodEnvoy {
         let [push, metrics, drain, mimir] = [ports[0], ports[1], ports[2], mimir].map(|port| port.to_string());
         let values = [
             ON,
+            STICKY,
             KUBE,
             ("extAuthz.failureModeAllow", failure_mode_allow),
             ("mimir.host", "127.0.0.1"),
