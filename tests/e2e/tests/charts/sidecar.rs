@@ -89,12 +89,21 @@ fn a_sidecar_alone_may_read_the_configmap_and_the_token() {
 #[test]
 fn metrics_of_both_containers_are_scraped() {
     let (_server, kubectl) = cluster();
-    let objects = Objects::of(&kubectl, ENVOY, &[ON, STICKY, ("networkPolicy.httpFrom[0].ipBlock.cidr", "10.0.0.0/8")]);
-    let ports = objects.one("Service", "envoy-metrics")["spec"]["ports"].to_string();
-    assert!(ports.contains(r#""targetPort":"metrics""#) && ports.contains(r#""targetPort":"rls-http""#), "{ports}");
-    let open = objects.one("NetworkPolicy", ENVOY)["spec"]["ingress"][1]["ports"].to_string();
-    assert!(open.contains(r#""port":"metrics""#) && open.contains(r#""port":"rls-http""#), "{open}");
-    let monitor = rendered(ENVOY, &["--set=sidecar.enabled=true,sidecar.stickyFront=true,serviceMonitor.enabled=always"]);
+    let values = [ON, STICKY, ("networkPolicy.httpFrom[0].ipBlock.cidr", "10.0.0.0/8"), ("sidecar.httpPort", "9099")];
+    let objects = Objects::of(&kubectl, ENVOY, &values);
+    // The sidecar's by number: Kubernetes does not look for names among the ports of init containers.
+    let named = |name: &str| {
+        let ports = objects.one("Service", "envoy-metrics")["spec"]["ports"].as_array().expect("there are ports");
+        ports.iter().find(|port| port["name"] == name).expect("the port is there")["targetPort"].clone()
+    };
+    assert_eq!((named("metrics"), named("rls-http")), (json!("metrics"), json!(9099)));
+    let open = &objects.one("NetworkPolicy", ENVOY)["spec"]["ingress"][1]["ports"];
+    assert_eq!((&open[0]["port"], &open[1]["port"]), (&json!("metrics"), &json!(9099)));
+    let rls = &objects.one("Deployment", ENVOY)["spec"]["template"]["spec"]["initContainers"][0];
+    assert_eq!(rls["ports"][0]["containerPort"], 9099);
+    assert!(has(&rls["args"], "--http-listen=0.0.0.0:9099"), "{rls}");
+    let monitor =
+        rendered(ENVOY, &["--set=sidecar.enabled=true,sidecar.stickyFront=true,serviceMonitor.enabled=always"]);
     assert!(monitor.contains("relabelings: [{ targetLabel: job, replacement: mimir-rls }]"), "{monitor}");
     assert!(monitor.contains("relabelings: [{ targetLabel: job, replacement: envoy }]"), "{monitor}");
 }
