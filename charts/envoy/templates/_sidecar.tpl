@@ -67,7 +67,8 @@
       {{- with include "edge.scheme" . | trim }}{{ nindent 6 . }}{{ end }}
     periodSeconds: 1
     failureThreshold: 60
-  # The pod is not ready until mimir-rls has limits.
+  {{- if not .Values.extAuthz.failureModeAllow }}
+  # The pod is not ready until mimir-rls has limits. An Envoy that fails open forwards pushes without it, so its pod is.
   readinessProbe:
     httpGet:
       path: /ready
@@ -75,6 +76,7 @@
       {{- with include "edge.scheme" . | trim }}{{ nindent 6 . }}{{ end }}
     periodSeconds: 2
     failureThreshold: 1
+  {{- end }}
   livenessProbe:
     httpGet:
       path: /live

@@ -108,6 +108,18 @@ fn metrics_of_both_containers_are_scraped() {
     assert!(monitor.contains("relabelings: [{ targetLabel: job, replacement: envoy }]"), "{monitor}");
 }
 
+#[test]
+fn a_pod_that_fails_open_is_ready_without_limits() {
+    let (_server, kubectl) = cluster();
+    for (allow, waits) in [("false", true), ("true", false)] {
+        let pod = pod(&kubectl, &[ON, STICKY, ("extAuthz.failureModeAllow", allow)]);
+        let rls = &pod["initContainers"][0];
+        assert_eq!(rls["readinessProbe"]["httpGet"]["path"] == "/ready", waits, "{allow}: {rls}");
+        assert_eq!(rls["readinessProbe"].is_null(), !waits, "{allow}: {rls}");
+        assert_eq!(rls["livenessProbe"]["httpGet"]["path"], "/live", "{rls}");
+    }
+}
+
 /// Limits for two pushes of two samples, and for none.
 const OVERRIDES: &str = "
 overrides:
