@@ -83,7 +83,7 @@ lint-charts: ## check the charts with helm, and that the committed Envoy configu
 
 lint-rules: ## check the alerts and run their tests with promtool
 	$(TOOLS) promtool
-	$$($(TOOLS) --print-path promtool) check rules --lint=all --lint-fatal charts/mimir-rls/files/alerts.yaml
+	$$($(TOOLS) --print-path promtool) check rules --lint=all --lint-fatal charts/*/files/alerts.yaml
 	$$($(TOOLS) --print-path promtool) test rules ops/alerts/tests/*.yaml
 
 lint-containers: ## check images, compose and dashboards, as far as that goes without an engine

@@ -5,12 +5,13 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use e2e::{Cluster, Edge, Request, helm, repository, send, tool};
+use e2e::{Cluster, Edge, Request, free_port, helm, push_request, repository, samples, send, tool, until};
 
-use super::{MIMIR_RLS, chart};
+use super::{ENVOY, MIMIR_RLS, chart};
 
-fn rules() -> PathBuf {
-    chart(MIMIR_RLS).join("files/alerts.yaml")
+/// The rule file of a chart.
+fn rules(name: &str) -> String {
+    read(&chart(name).join("files/alerts.yaml"))
 }
 
 #[track_caller]
@@ -33,7 +34,7 @@ fn read(path: &PathBuf) -> String {
 #[test]
 fn each_alert_has_a_firing_and_a_silent_test() {
     // `make lint-rules` runs them with promtool.
-    let (text, tests) = (read(&rules()), tests().iter().map(read).collect::<String>());
+    let (text, tests) = (rules(MIMIR_RLS) + &rules(ENVOY), tests().iter().map(read).collect::<String>());
     let count = |part: &str| text.matches(part).count();
     let alerts: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
     assert!(alerts.len() > 3, "{alerts:?}");
@@ -58,10 +59,13 @@ const SINCE_A_FAILURE: [&str; 2] = ["envoy_cluster_ratelimit_error", "envoy_clus
 
 #[test]
 fn alerts_use_only_metrics_of_the_programs() {
-    let text = read(&rules());
+    let text = rules(MIMIR_RLS) + &rules(ENVOY);
     let cluster = Cluster::start("overrides: {}\n");
     let sync = cluster.sync("sync", &[]);
     let edge = Edge::builder().limits_from(&sync.feed()).start("");
+    // Envoy has counts of Mimir's answers since the first one.
+    assert_eq!(send(edge.port(), &push_request("team", &samples(1).bytes)).status, 200);
+    until("the answer is counted", || envoy(&edge).contains("# TYPE envoy_cluster_upstream_rq counter"));
     let page = edge.rls.get("/metrics").text().into_owned();
     let theirs = sync.get("/metrics").text().into_owned();
     let envoys = envoy(&edge);
@@ -81,6 +85,9 @@ fn alerts_use_only_metrics_of_the_programs() {
         (&envoys, r#"envoy_cluster_membership_healthy{envoy_cluster_name="mimir_rls"} 1"#),
         (&envoys, r#"envoy_http_ext_authz_failure_mode_allowed{envoy_ext_authz_prefix="mimir_rls""#),
         (&envoys, r#"envoy_http_ext_authz_error{envoy_ext_authz_prefix="mimir_rls""#),
+        (&envoys, r#"envoy_cluster_membership_healthy{envoy_cluster_name="mimir"} 1"#),
+        (&envoys, r#"envoy_cluster_upstream_rq{envoy_response_code="200",envoy_cluster_name="mimir"} 1"#),
+        (&envoys, r#"envoy_http_no_route{envoy_http_conn_manager_prefix="push"} 0"#),
     ] {
         assert!(page.contains(series), "{series}");
     }
@@ -90,10 +97,26 @@ fn envoy(edge: &Edge) -> String {
     send(edge.envoy.metrics_port(), &Request::new("GET", "/stats/prometheus")).text().into_owned()
 }
 
+/// What the alerts about Mimir see of pushes that it does not answer, whatever the tenant's mode.
+#[test]
+fn envoy_counts_each_push_that_mimir_does_not_take() {
+    let modes = "{mode: enforce, tenants: {unlimited: {mode: off}, watched: {mode: shadow}}}";
+    let edge = Edge::builder().upstream(free_port()).edge_config(modes).start("overrides: {}\n");
+    let healthy = r#"envoy_cluster_membership_healthy{envoy_cluster_name="mimir"}"#;
+    until("no distributor is healthy", || edge.envoy.metric(healthy) == Some(0.0));
+    let body = samples(1).bytes;
+    for (count, tenant) in ["unlimited", "watched", "team"].into_iter().enumerate() {
+        let answer = send(edge.port(), &push_request(tenant, &body));
+        assert_eq!((answer.status, answer.reason().as_deref()), (503, Some("mimir_unreachable")), "{tenant}");
+        let failed = r#"envoy_cluster_upstream_rq{envoy_response_code="503",envoy_cluster_name="mimir"}"#;
+        until("the failure is counted", || edge.envoy.metric(failed) == Some((count + 1) as f64));
+    }
+}
+
 /// The rules of a `PrometheusRule` that the chart renders for release `edge` in namespace `ns`.
-fn rendered(source: &str) -> String {
-    let chart = chart(MIMIR_RLS);
-    let set = format!("--set=limits.source={source}");
+fn rendered(name: &str, set: &str) -> String {
+    let chart = chart(name);
+    let set = format!("--set={set}");
     let kind = "--api-versions=monitoring.coreos.com/v1/PrometheusRule";
     let path = chart.to_str().expect("a path is text");
     let manifests = helm(&["template", "edge", path, "--namespace=ns", kind, &set]).ok();
@@ -108,8 +131,9 @@ fn rendered(source: &str) -> String {
 
 #[test]
 fn the_prometheus_rule_selects_the_jobs_of_its_release() {
-    let text = read(&rules());
-    let default = rendered("feed:http://overrides-sync:8083");
+    let text = rules(MIMIR_RLS);
+    let from = |source: &str| rendered(MIMIR_RLS, &format!("limits.source={source}"));
+    let default = from("feed:http://overrides-sync:8083");
     let both = [r#"job="edge-mimir-rls",namespace="ns""#, r#"job="overrides-sync",namespace="ns""#];
     for (was, is) in [r#"job="mimir-rls""#, r#"job="overrides-sync""#].into_iter().zip(both) {
         assert_eq!(default.matches(is).count(), text.matches(&format!("{{{was}")).count(), "{is}: {default}");
@@ -118,10 +142,31 @@ fn the_prometheus_rule_selects_the_jobs_of_its_release() {
         default.matches("- alert: ").count() + default.matches("  alert: ").count(),
         text.matches("- alert: ").count()
     );
-    let elsewhere = rendered("feed:http://sync.limits.svc.cluster.local:8083");
+    let elsewhere = from("feed:http://sync.limits.svc.cluster.local:8083");
     assert!(elsewhere.contains(r#"job="sync",namespace="limits""#), "{elsewhere}");
     for source in ["kube:mimir/mimir-runtime", "feed:http://10.0.0.1:8083"] {
-        let without = rendered(source);
+        let without = from(source);
         assert!(!without.contains("OverridesSyncDown") && without.contains("RLSDown"), "{source}: {without}");
     }
+}
+
+#[test]
+fn the_rule_of_envoy_selects_the_jobs_of_its_release() {
+    let text = rules(ENVOY);
+    let alerts = |rules: &str| rules.matches("alert: ").count();
+    let (ours, of_text) = (r#"job="edge-envoy",namespace="ns""#, text.matches(r#"{job="mimir-envoy""#).count());
+    for (set, rls) in [
+        ("mode=enforce", r#"job="mimir-rls",namespace="ns""#),
+        ("mimirRls.host=rls.limits.svc.cluster.local", r#"job="rls",namespace="limits""#),
+        ("mimirRls.host=10.0.0.1", r#"job="mimir-rls",namespace="ns""#),
+        ("sidecar.enabled=true,replicaCount=1,mimirRls.host=unused", r#"job="mimir-rls",namespace="ns""#),
+    ] {
+        let rules = rendered(ENVOY, set);
+        assert_eq!((rules.matches(ours).count(), rules.matches(rls).count()), (of_text, 1), "{set}: {rules}");
+        assert_eq!(alerts(&rules), alerts(&text), "{set}: {rules}");
+    }
+    // An Envoy that mirrors needs no Mimir.
+    let mirror = rendered(ENVOY, "mode=mirror");
+    assert_eq!(alerts(&mirror), alerts(&text) - 1);
+    assert!(!mirror.contains("MimirUnreachable") && mirror.contains("RLSUnreachable"), "{mirror}");
 }

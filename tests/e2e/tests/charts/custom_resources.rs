@@ -63,7 +63,7 @@ fn custom_resources_are_installed_where_the_cluster_has_their_kinds() {
     install(&server, OVERRIDES_SYNC, &webhook);
     install(&server, ENVOY, &[]);
     assert_eq!(names(&kubectl, "servicemonitors"), "envoy mimir-rls overrides-sync");
-    assert_eq!(names(&kubectl, "prometheusrules"), "mimir-rls");
+    assert_eq!(names(&kubectl, "prometheusrules"), "envoy mimir-rls");
     assert_eq!(names(&kubectl, "certificates"), "overrides-sync-webhook-tls");
     let namespace = format!("--namespace={NAMESPACE}");
     let monitor = kubectl.ok(&[
@@ -75,9 +75,9 @@ fn custom_resources_are_installed_where_the_cluster_has_their_kinds() {
     ]);
     assert_eq!(monitor, "prometheus http 7s");
 
-    install(&server, MIMIR_RLS, &[("serviceMonitor.enabled", "false"), ("prometheusRule.enabled", "false")]);
-    for name in [OVERRIDES_SYNC, ENVOY] {
-        install(&server, name, &[("serviceMonitor.enabled", "false")]);
+    install(&server, OVERRIDES_SYNC, &[("serviceMonitor.enabled", "false")]);
+    for name in [MIMIR_RLS, ENVOY] {
+        install(&server, name, &[("serviceMonitor.enabled", "false"), ("prometheusRule.enabled", "false")]);
     }
     for (_, _, plural) in KINDS {
         assert_eq!(names(&kubectl, plural), "");
@@ -96,7 +96,9 @@ fn monitors_and_rules_are_rendered_each_on_its_own() {
     }
     let set =
         "--set=serviceMonitor.enabled=false,prometheusRule.enabled=always,serviceMonitor.labels.release=prometheus";
-    let rules = rendered(MIMIR_RLS, &[set, "--set=prometheusRule.labels.role=alerts"]);
-    assert!(rules.contains("kind: PrometheusRule") && !rules.contains("kind: ServiceMonitor"), "{rules}");
-    assert!(rules.contains("    release: prometheus\n    role: alerts\nspec:"), "one value labels both: {rules}");
+    for name in [MIMIR_RLS, ENVOY] {
+        let rules = rendered(name, &[set, "--set=prometheusRule.labels.role=alerts"]);
+        assert!(rules.contains("kind: PrometheusRule") && !rules.contains("kind: ServiceMonitor"), "{rules}");
+        assert!(rules.contains("    release: prometheus\n    role: alerts\nspec:"), "one value labels both: {rules}");
+    }
 }

@@ -68,6 +68,8 @@ fn a_misspelt_value_fails_with_its_name() {
         (ENVOY, "resources.limit.memory=1Gi", "limit"),
         (ENVOY, "listeners.port=1", "port"),
         (ENVOY, "paths[0].path=/a,paths[0].action=pass,paths[0].type=prefix", "type"),
+        (ENVOY, "sidecar.sticky=true", "sticky"),
+        (ENVOY, "prometheusRule.enable=true", "enable"),
     ] {
         let said = [
             format!("additional properties '{misspelt}' not allowed"),

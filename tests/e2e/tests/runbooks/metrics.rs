@@ -79,7 +79,9 @@ fn every_named_metric_exists() {
     texts.retain(|path| !path.ends_with("architecture.md"));
     texts.push(repository().join("README.md"));
     texts.extend(files("ops/grafana/dashboards", ".json"));
-    texts.extend(files("charts/mimir-rls/files", "alerts.yaml"));
+    for chart in ["mimir-rls", "envoy"] {
+        texts.extend(files(&format!("charts/{chart}/files"), "alerts.yaml"));
+    }
     let mut missing = Vec::new();
     for path in &texts {
         let text = fs::read_to_string(path).expect("it can be read");
