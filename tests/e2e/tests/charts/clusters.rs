@@ -2,7 +2,7 @@
 
 use std::net::{Ipv6Addr, TcpStream};
 
-use e2e::{Kubectl, free_port, push_request, samples, send, until};
+use e2e::{Connection, Kubectl, Upstream, free_port, push_request, samples, send, until};
 use serde_json::{Value, json};
 
 use super::envoy::start;
@@ -140,6 +140,33 @@ fn ports_name_protocols_and_load_balancers_publish_no_metrics() {
     // A proxy of a mesh routes calls by their authority.
     let bootstrap = rendered(ENVOY, &[]);
     assert_eq!(bootstrap.matches("authority: \"mimir-rls.mimir-edge-enforcement.svc.cluster.local\"").count(), 4);
+    let rewrite = "route:\n                      cluster: mimir\n                      auto_host_rewrite: true\n";
+    assert_eq!(bootstrap.matches("auto_host_rewrite").count(), 0, "{bootstrap}");
+    let meshed = rendered(ENVOY, &["--set=mimir.rewriteHost=true"]);
+    assert_eq!(meshed.matches(rewrite).count(), 1, "{meshed}");
+}
+
+#[test]
+fn mimir_gets_its_own_host_where_a_mesh_needs_it() {
+    for (rewrite, expected) in [("false", "edge"), ("true", "localhost")] {
+        let (folder, upstream) = (tempfile::tempdir().expect("a folder can be made"), Upstream::start());
+        let [push_port, metrics_port, drain_port, none] = [(); 4].map(|()| free_port());
+        let values = format!(
+            "extAuthz.failureModeAllow=true,mimirRls.host=localhost,mimirRls.port={none},listeners.address=127.0.0.1,mimir.host=localhost,mimir.port={},mimir.rewriteHost={rewrite}",
+            upstream.port()
+        );
+        let _envoy = start(folder.path(), &values, [push_port, metrics_port, drain_port]);
+        let push = push_request("team", &samples(1).bytes);
+        until("Envoy forwards a push", || {
+            Connection::open(push_port)
+                .ok()
+                .and_then(|mut open| open.send(&push).ok())
+                .is_some_and(|it| it.status == 200)
+        });
+        let requests = upstream.requests_of("team");
+        let hosts: Vec<_> = requests.iter().filter_map(|request| request.headers.get("host")).collect();
+        assert!(!hosts.is_empty() && hosts.iter().all(|host| host == expected), "{rewrite}: {hosts:?}");
+    }
 }
 
 #[test]
