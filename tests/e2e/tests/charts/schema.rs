@@ -289,5 +289,15 @@ fn the_certificate_names_the_host_that_the_api_server_calls() {
         let rendered = helm(&["template", "a", path, &set, "--api-versions=cert-manager.io/v1/Certificate"]).ok();
         let names = "dnsNames:\n    - a-overrides-sync-webhook.default.svc\n    - a-overrides-sync-webhook.default.svc.cluster.local\n";
         assert!(rendered.contains(names) && rendered.contains(expected), "{url}: {rendered}");
+        let elsewhere = helm(&[
+            "template",
+            "a",
+            path,
+            &set,
+            "--set=clusterDomain=example.internal",
+            "--api-versions=cert-manager.io/v1/Certificate",
+        ]);
+        let name = "    - a-overrides-sync-webhook.default.svc.example.internal\n";
+        assert!(elsewhere.ok().contains(name), "{url}");
     }
 }
