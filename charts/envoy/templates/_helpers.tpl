@@ -53,8 +53,32 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if contains ":" .Values.listeners.address }}, ipv4_compat: true{{ end -}}
 {{- end -}}
 
-{{- define "envoy.mimirCaFile" -}}
-{{- .Values.mimir.tls.caFile | default (include "edge.caFile" .) | default "/etc/ssl/certs/ca-certificates.crt" -}}
+{{- /* Whether Mimir is verified with caBundle, which Envoy reads again when it changes. */ -}}
+{{- define "envoy.mimirCaWatched" -}}
+{{- if and .Values.mimir.tls.enabled (not .Values.mimir.tls.caFile) (include "edge.caFile" .) }}true{{ end -}}
+{{- end -}}
+
+{{- define "envoy.mimirTls" -}}
+{{- $name := .Values.mimir.tls.serverName | default (include "envoy.mimirHost" .) -}}
+{{- $names := printf "match_typed_subject_alt_names: [{ san_type: DNS, matcher: { exact: %s } }]" $name -}}
+transport_socket:
+  name: envoy.transport_sockets.tls
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
+    sni: {{ $name }}
+    common_tls_context:
+      {{- if include "envoy.mimirCaWatched" . }}
+      combined_validation_context:
+        default_validation_context:
+          {{ $names }}
+        validation_context_sds_secret_config:
+          name: mimir_ca
+          sds_config: { resource_api_version: V3, path_config_source: { path: /etc/envoy/mimir-ca.yaml } }
+      {{- else }}
+      validation_context:
+        trusted_ca: { filename: {{ .Values.mimir.tls.caFile | default "/etc/ssl/certs/ca-certificates.crt" }} }
+        {{ $names }}
+      {{- end }}
 {{- end -}}
 
 {{- /* mTLS to mimir-rls. Envoy reads the certificates again when the Secret changes. */ -}}

@@ -99,6 +99,7 @@ fn pods_get_the_volumes_variables_and_containers_of_values() {
     assert!(own.contains("trusted_ca: { filename: /own/ca.pem }"), "{own}");
     let system = rendered(ENVOY, &["--set=mimir.tls.enabled=true"]);
     assert!(system.contains("trusted_ca: { filename: /etc/ssl/certs/ca-certificates.crt }"), "{system}");
+    assert!(!own.contains("mimir-ca.yaml") && !system.contains("mimir-ca.yaml"), "{own}");
 }
 
 #[test]

@@ -1,17 +1,20 @@
-//! mTLS between Envoy, mimir-rls and overrides-sync, by one value of all charts.
+//! mTLS between Envoy, mimir-rls and overrides-sync, by one value of all charts; and Envoy's TLS to Mimir.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use e2e::{Authority, MountedFolder, Process, free_port, tool, until};
+use e2e::{Authority, Connection, MountedFolder, Process, free_port, push_request, samples, tool, until};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig, ServerConnection};
+use tokio_rustls::rustls::{RootCertStore, ServerConfig, ServerConnection, Stream};
 
 use super::objects::Objects;
 use super::{CHARTS, ENVOY, MIMIR_RLS, OVERRIDES_SYNC, cluster, rendered};
@@ -107,7 +110,7 @@ fn server(authority: &Authority) -> (u16, Receiver<CertificateDer<'static>>) {
         .expect("the certificate fits its key");
     config.alpn_protocols = vec![b"h2".to_vec()];
     let config = Arc::new(config);
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
     let port = listener.local_addr().expect("it has an address").port();
     let (seen, clients) = channel();
     thread::spawn(move || {
@@ -125,12 +128,93 @@ fn server(authority: &Authority) -> (u16, Receiver<CertificateDer<'static>>) {
     (port, clients)
 }
 
+/// Starts Envoy with the files of its ConfigMap, and with `mounted` at this path of the container.
+fn start_mounted(folder: &Path, objects: &Objects, path: &str, mounted: &MountedFolder) -> Process {
+    let etc = folder.join("etc");
+    fs::create_dir(&etc).expect("a folder can be made");
+    let data = objects.one("ConfigMap", ENVOY)["data"].as_object().expect("a ConfigMap has data");
+    for (name, text) in data {
+        let text = text.as_str().expect("data is text");
+        let here = text.replace(path, &mounted.path().display().to_string());
+        let here = here.replace("/etc/envoy/", &format!("{}/", etc.display()));
+        fs::write(etc.join(name), here).expect("a file can be written");
+    }
+    let mut command = Command::new(tool("envoy"));
+    command.arg("--config-path").arg(etc.join("envoy.yaml")).args(["--disable-hot-restart", "--concurrency", "1"]);
+    Process::start("envoy", folder, &mut command)
+}
+
+/// A server in place of Mimir, with a certificate of this authority for `localhost`, that takes every push.
+fn mimir(authority: &Authority) -> u16 {
+    let shown = authority.issue(&["localhost"]);
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("there are versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![shown.certificate().clone()], shown.key())
+        .expect("the certificate fits its key");
+    let config = Arc::new(config);
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+    let port = listener.local_addr().expect("it has an address").port();
+    thread::spawn(move || {
+        for socket in listener.incoming() {
+            let (Ok(mut socket), config) = (socket, Arc::clone(&config)) else { return };
+            thread::spawn(move || {
+                let mut session = ServerConnection::new(config).expect("a session can be made");
+                let mut stream = Stream::new(&mut session, &mut socket);
+                // A client that does not trust the certificate, or only checks that the port is open, sends no push.
+                if stream.read(&mut [0; 8_192]).is_ok_and(|bytes| bytes > 0) {
+                    drop(stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"));
+                    drop(stream.read(&mut [0; 8_192]));
+                }
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn envoy_follows_a_changed_bundle_of_mimirs_authorities() {
+    let (_server, kubectl) = cluster();
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let bundle = MountedFolder::at(&folder.path().join("ca"));
+    let [first, second] = ["first", "second"].map(Authority::new);
+    bundle.swap(&[("ca.crt", &first.pem())]);
+    let push = free_port();
+    let [mimir, push_port, metrics, drain, none] =
+        [mimir(&second), push, free_port(), free_port(), free_port()].map(|port| port.to_string());
+    let values = [
+        ("extAuthz.failureModeAllow", "true"),
+        ("mimirRls.host", "127.0.0.1"),
+        ("mimirRls.port", &none),
+        ("mimir.host", "localhost"),
+        ("mimir.port", &mimir),
+        ("mimir.tls.enabled", "true"),
+        ("caBundle.configMap", "ca"),
+        ("listeners.address", "127.0.0.1"),
+        ("listeners.pushPort", &push_port),
+        ("listeners.metricsPort", &metrics),
+        ("listeners.drainPort", &drain),
+        ("listeners.socketFolder", folder.path().to_str().expect("a path is text")),
+    ];
+    let objects = Objects::of(&kubectl, ENVOY, &values);
+    let _envoy = start_mounted(folder.path(), &objects, "/etc/mimir-edge/ca", &bundle);
+    let body = samples(1).bytes;
+    let status = || {
+        let answer = Connection::open(push).ok()?.send(&push_request("team", &body)).ok()?;
+        Some((answer.status, answer.reason().map(String::from)))
+    };
+    let untrusted = Some((503, Some("mimir_unreachable".to_owned())));
+    until("Envoy does not trust the second authority", || status() == untrusted);
+    bundle.swap(&[("ca.crt", &(first.pem() + &second.pem()))]);
+    until("Envoy trusts both", || status() == Some((200, None)));
+}
+
 #[test]
 fn envoy_shows_its_certificate_and_follows_a_rotated_secret() {
     let (_server, kubectl) = cluster();
     let folder = tempfile::tempdir().expect("a folder can be made");
-    let (tls, etc) = (MountedFolder::at(&folder.path().join("tls")), folder.path().join("etc"));
-    fs::create_dir(&etc).expect("a folder can be made");
+    let tls = MountedFolder::at(&folder.path().join("tls"));
     let authority = Authority::new("edge");
     let renew = || {
         let shown = authority.issue(&["envoy"]);
@@ -153,16 +237,7 @@ fn envoy_shows_its_certificate_and_follows_a_rotated_secret() {
         ("listeners.socketFolder", folder.path().to_str().expect("a path is text")),
     ];
     let objects = Objects::of(&kubectl, ENVOY, &values);
-    let data = objects.one("ConfigMap", ENVOY)["data"].as_object().expect("a ConfigMap has data");
-    for (name, text) in data {
-        let text = text.as_str().expect("data is text");
-        let here = text.replace("/etc/mimir-edge/tls", &tls.path().display().to_string());
-        let here = here.replace("/etc/envoy/", &format!("{}/", etc.display()));
-        fs::write(etc.join(name), here).expect("a file can be written");
-    }
-    let mut command = Command::new(tool("envoy"));
-    command.arg("--config-path").arg(etc.join("envoy.yaml")).args(["--disable-hot-restart", "--concurrency", "1"]);
-    let _envoy = Process::start("envoy", folder.path(), &mut command);
+    let _envoy = start_mounted(folder.path(), &objects, "/etc/mimir-edge/tls", &tls);
     // Its health checks connect again and again.
     assert_eq!(clients.recv_timeout(Duration::from_secs(30)).expect("Envoy connects"), first);
     let second = renew();
