@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use e2e::{Edge, Http2Bytes, connect_from, let_time_pass, samples, until};
 
-use super::neighbours::during;
+use super::neighbours::{during, new_clients_get_through};
 use super::{ATTACKER, LIMITS, MIB, NEIGHBOURS_WAIT_IN_A_FLOOD};
 
 const PUSH: [(&str, &[u8]); 5] = [
@@ -55,6 +55,8 @@ fn a_flood_of_streams(attack: &str, bytes: &[u8], most_memory: u64) {
     let what = format!("{attack}, {} bytes a connection, Envoy's peak {} MiB", bytes.len(), peak / MIB);
     seen.is_answered(&what, NEIGHBOURS_WAIT_IN_A_FLOOD);
     assert!(peak < most_memory, "Envoy had {} MiB", peak / MIB);
+    // The attacker's pushes are still open.
+    new_clients_get_through(edge.port());
     drop(open);
     until("Envoy is free of the attacker's pushes", || {
         edge.envoy.metric(r#"envoy_http_downstream_rq_active{envoy_http_conn_manager_prefix="push"}"#) == Some(0.0)
