@@ -144,11 +144,9 @@ single_predicate:
 {{- end -}}
 {{- end -}}
 
-{{- /* Matches if the class of the client's address, of 16, is at least this one. */ -}}
-{{- define "envoy.addressAtLeast" -}}
-single_predicate:
-  input: { name: address, typed_config: { "@type": type.googleapis.com/envoy.extensions.matching.common_inputs.network.v3.SourceIPInput } }
-  custom_match: { name: class, typed_config: { "@type": type.googleapis.com/envoy.extensions.matching.input_matchers.consistent_hashing.v3.ConsistentHashing, modulo: 16, threshold: {{ . }} } }
+{{- /* Matches if the class of a text, of 16, is at least this one. */ -}}
+{{- define "envoy.classAtLeast" -}}
+custom_match: { name: class, typed_config: { "@type": type.googleapis.com/envoy.extensions.matching.input_matchers.consistent_hashing.v3.ConsistentHashing, modulo: 16, threshold: {{ . }} } }
 {{- end -}}
 
 {{- /* An action that lets so many requests pass at once. A gradient controller with equal minimum and maximum is a fixed bound. */ -}}
@@ -163,6 +161,45 @@ typed_config:
       gradient_controller_config:
         concurrency_limit_params: { max_concurrency_limit: {{ . | int64 }}, concurrency_update_interval: 60s }
         min_rtt_calc_params: { fixed_value: 60s, min_concurrency: {{ . | int64 }} }
+{{- end -}}
+
+{{- /* A matcher that gives each class of addresses a filter chain, which has connections of its own. */ -}}
+{{- define "envoy.chainsOfClients" -}}
+matcher_list:
+  matchers:
+  {{- range $class := untilStep 15 0 -1 }}
+  - predicate:
+      single_predicate:
+        input: { name: address, typed_config: { "@type": type.googleapis.com/envoy.extensions.matching.common_inputs.network.v3.SourceIPInput } }
+        {{- include "envoy.classAtLeast" $class | nindent 8 }}
+    on_match: { action: { name: chain, typed_config: { "@type": type.googleapis.com/google.protobuf.StringValue, value: class-{{ $class }} } } }
+  {{- end }}
+on_no_match: { action: { name: chain, typed_config: { "@type": type.googleapis.com/google.protobuf.StringValue, value: class-0 } } }
+{{- end -}}
+
+{{- /* A matcher that bounds the requests of each class of addresses on its own. The first one defines the classes. */ -}}
+{{- define "envoy.boundsOfClients" -}}
+{{- $bound := printf "%s_bound" .name -}}
+matcher_list:
+  matchers:
+  {{- range $class := untilStep 15 0 -1 }}
+  {{- if $.defines }}
+  - predicate: &class_{{ $class }}
+      single_predicate:
+        input: { name: client, typed_config: { "@type": type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput, header_name: x-mimir-edge-client } }
+        {{- include "envoy.classAtLeast" $class | nindent 8 }}
+  {{- else }}
+  - predicate: *class_{{ $class }}
+  {{- end }}
+    {{- if eq $class 15 }}
+    on_match:
+      action: &{{ $bound }}
+        {{- include "envoy.bound" $.places | nindent 8 }}
+    {{- else }}
+    on_match: { action: *{{ $bound }} }
+    {{- end }}
+  {{- end }}
+on_no_match: { action: *{{ $bound }} }
 {{- end -}}
 
 {{- /* The per-route settings of a push that mimir-rls checks. */ -}}
