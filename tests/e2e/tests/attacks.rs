@@ -8,6 +8,7 @@ mod http2;
 mod metrics_port;
 mod mimir_rls;
 mod neighbours;
+mod slow_mimir;
 mod slow_uploads;
 
 use std::io::Write;
