@@ -126,21 +126,18 @@ push without a Content-Length counts in the bounds of its size only once it is c
 {{- end }}
 {{- end -}}
 
-{{- /* Matches a POST whose Content-Length has this form; of any length without a form. */ -}}
-{{- define "envoy.pushesOfSize" -}}
+{{- /* Matches a request of any method whose Content-Length has this form. Without a form it matches all but a proxy's health check, which the pushes of its
+clients must not fail. */ -}}
+{{- define "envoy.requestsOfSize" -}}
 {{- if . -}}
-and_matcher:
-  predicate:
-  - single_predicate:
-      input: { name: method, typed_config: { "@type": type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput, header_name: ":method" } }
-      value_match: { exact: POST }
-  - single_predicate:
-      input: { name: length, typed_config: { "@type": type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput, header_name: content-length } }
-      value_match: { safe_regex: { google_re2: {}, regex: {{ . | quote }} } }
-{{- else -}}
 single_predicate:
-  input: { name: method, typed_config: { "@type": type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput, header_name: ":method" } }
-  value_match: { exact: POST }
+  input: { name: length, typed_config: { "@type": type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput, header_name: content-length } }
+  value_match: { safe_regex: { google_re2: {}, regex: {{ . | quote }} } }
+{{- else -}}
+not_matcher:
+  single_predicate:
+    input: { name: path, typed_config: { "@type": type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput, header_name: ":path" } }
+    value_match: { exact: /healthz }
 {{- end -}}
 {{- end -}}
 
@@ -161,6 +158,14 @@ typed_config:
       gradient_controller_config:
         concurrency_limit_params: { max_concurrency_limit: {{ . | int64 }}, concurrency_update_interval: 60s }
         min_rtt_calc_params: { fixed_value: 60s, min_concurrency: {{ . | int64 }} }
+{{- end -}}
+
+{{- /* Has a route wait for whole bodies. */ -}}
+{{- define "envoy.wholeBody" -}}
+envoy.filters.http.buffer:
+  "@type": type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute
+  buffer:
+    max_request_bytes: {{ include "envoy.maxRequestBytes" . }}
 {{- end -}}
 
 {{- /* A matcher that gives each class of addresses a filter chain, which has connections of its own. */ -}}
@@ -202,8 +207,17 @@ matcher_list:
 on_no_match: { action: *{{ $bound }} }
 {{- end -}}
 
+{{- /* The per-route settings of a request that passes unchecked. */ -}}
+{{- define "envoy.passedRequest" -}}
+envoy.filters.http.ext_authz:
+  "@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute
+  disabled: true
+{{ include "envoy.wholeBody" . }}
+{{- end -}}
+
 {{- /* The per-route settings of a push that mimir-rls checks. */ -}}
 {{- define "envoy.checkedPush" -}}
+{{ include "envoy.wholeBody" . }}
 # Charges the cost that Check counted. Without that metadata there is no descriptor, and the filter makes no call.
 envoy.filters.http.ratelimit:
   "@type": type.googleapis.com/envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute

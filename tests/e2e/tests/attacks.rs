@@ -10,6 +10,7 @@ mod mimir_rls;
 mod neighbours;
 mod slow_mimir;
 mod slow_uploads;
+mod unserved;
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpStream};
