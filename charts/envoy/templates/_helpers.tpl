@@ -24,6 +24,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 
 {{- define "envoy.bootstrap" -}}
 {{- $ports := list "pushPort" "metricsPort" "drainPort" -}}
+{{- if .Values.listeners.probePort -}}
+{{- $ports = append $ports "probePort" -}}
+{{- end -}}
 {{- range $index, $name := $ports -}}
 {{- range $other := slice $ports (add1 $index) -}}
 {{- if eq (get $.Values.listeners $name | int) (get $.Values.listeners $other | int) -}}
