@@ -151,6 +151,12 @@ fn sizes_follow_from_the_mode_and_the_heap() {
 }
 
 #[test]
+fn a_silent_stream_outlasts_check_and_mimir() {
+    renders(&[], "stream_idle_timeout: 60s\n");
+    renders(&[("mimir.timeoutSeconds", "300"), ("extAuthz.timeoutSeconds", "60")], "stream_idle_timeout: 365s\n");
+}
+
+#[test]
 fn the_default_values_fail_closed_and_count_samples() {
     let chart = repository().join("charts/envoy");
     let chart = chart.to_str().expect("a chart's path is text");
