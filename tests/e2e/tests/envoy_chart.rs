@@ -67,7 +67,7 @@ fn envoy_accepts_every_combination_of_values() {
 #[test]
 fn envoy_accepts_the_charts_cluster_addresses_and_extreme_sizes() {
     let folder = tempfile::tempdir().expect("a folder can be made");
-    let cases: [&[(&str, &str)]; 7] = [
+    let cases: [&[(&str, &str)]; 8] = [
         &[
             ("paths[0].path", "/"),
             ("paths[0].match", "prefix"),
@@ -78,6 +78,7 @@ fn envoy_accepts_the_charts_cluster_addresses_and_extreme_sizes() {
             ("mimir.rewriteHost", "true"),
         ],
         &[("sidecar.enabled", "true"), ("tls.enabled", "true")],
+        &[("listeners.probePort", "9903"), ("mimir.readyPath", "/ready"), ("mimir.tls.enabled", "true")],
         &[("listeners.address", "::"), ("dnsLookupFamily", "ALL"), ("mimir.tls.enabled", "true")],
         &[("mimir.host", ""), ("mimirRls.host", ""), ("listeners.address", "0.0.0.0")],
         &[("limits.maxRequestBytes", "1"), ("limits.maxHeapBytes", "67108864")],
