@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
 mod connections;
+mod failing_open;
 mod http2;
 mod metrics_port;
 mod mimir_rls;
