@@ -24,6 +24,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 
 {{- define "envoy.bootstrap" -}}
 {{- $ports := list "pushPort" "metricsPort" "drainPort" -}}
+{{- if .Values.listeners.probePort -}}
+{{- $ports = append $ports "probePort" -}}
+{{- end -}}
 {{- range $index, $name := $ports -}}
 {{- range $other := slice $ports (add1 $index) -}}
 {{- if eq (get $.Values.listeners $name | int) (get $.Values.listeners $other | int) -}}
@@ -114,6 +117,11 @@ transport_socket:
 {{- .Values.limits.maxRequestBytes | default (ternary 104857600 16777216 (eq .Values.mode "mirror")) | int64 -}}
 {{- end -}}
 
+{{- /* An Envoy that is short of CPU reads answers late. Failing open, it forwards those pushes unchecked, so it waits longer. */ -}}
+{{- define "envoy.checkTimeout" -}}
+{{- .Values.extAuthz.timeoutSeconds | default (ternary 15 5 .Values.extAuthz.failureModeAllow) -}}
+{{- end -}}
+
 {{- /* How many pushes of a size fit into three quarters of the heap. Each needs 3 to 4 times its size. The last quarter is for all other pushes. With
 huge pushes allowed and all places taken, Envoy also needs the room between maxHeapBytes and the pod's memory limit. */ -}}
 {{- define "envoy.places" -}}
@@ -150,29 +158,24 @@ push without a Content-Length counts in the bounds of its size only once it is c
 {{- end }}
 {{- end -}}
 
-{{- /* Matches a POST whose Content-Length has this form; of any length without a form. */ -}}
-{{- define "envoy.pushesOfSize" -}}
+{{- /* Matches a request of any method whose Content-Length has this form. Without a form it matches all but a proxy's health check, which the pushes of its
+clients must not fail. */ -}}
+{{- define "envoy.requestsOfSize" -}}
 {{- if . -}}
-and_matcher:
-  predicate:
-  - single_predicate:
-      input: { name: method, typed_config: { "@type": type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput, header_name: ":method" } }
-      value_match: { exact: POST }
-  - single_predicate:
-      input: { name: length, typed_config: { "@type": type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput, header_name: content-length } }
-      value_match: { safe_regex: { google_re2: {}, regex: {{ . | quote }} } }
-{{- else -}}
 single_predicate:
-  input: { name: method, typed_config: { "@type": type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput, header_name: ":method" } }
-  value_match: { exact: POST }
+  input: { name: length, typed_config: { "@type": type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput, header_name: content-length } }
+  value_match: { safe_regex: { google_re2: {}, regex: {{ . | quote }} } }
+{{- else -}}
+not_matcher:
+  single_predicate:
+    input: { name: path, typed_config: { "@type": type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput, header_name: ":path" } }
+    value_match: { exact: /healthz }
 {{- end -}}
 {{- end -}}
 
-{{- /* Matches if the class of the client's address, of 16, is at least this one. */ -}}
-{{- define "envoy.addressAtLeast" -}}
-single_predicate:
-  input: { name: address, typed_config: { "@type": type.googleapis.com/envoy.extensions.matching.common_inputs.network.v3.SourceIPInput } }
-  custom_match: { name: class, typed_config: { "@type": type.googleapis.com/envoy.extensions.matching.input_matchers.consistent_hashing.v3.ConsistentHashing, modulo: 16, threshold: {{ . }} } }
+{{- /* Matches if the class of a text, of 16, is at least this one. */ -}}
+{{- define "envoy.classAtLeast" -}}
+custom_match: { name: class, typed_config: { "@type": type.googleapis.com/envoy.extensions.matching.input_matchers.consistent_hashing.v3.ConsistentHashing, modulo: 16, threshold: {{ . }} } }
 {{- end -}}
 
 {{- /* An action that lets so many requests pass at once. A gradient controller with equal minimum and maximum is a fixed bound. */ -}}
@@ -189,8 +192,64 @@ typed_config:
         min_rtt_calc_params: { fixed_value: 60s, min_concurrency: {{ . | int64 }} }
 {{- end -}}
 
+{{- /* Has a route wait for whole bodies. */ -}}
+{{- define "envoy.wholeBody" -}}
+envoy.filters.http.buffer:
+  "@type": type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute
+  buffer:
+    max_request_bytes: {{ include "envoy.maxRequestBytes" . }}
+{{- end -}}
+
+{{- /* A matcher that gives each class of addresses a filter chain, which has connections of its own. */ -}}
+{{- define "envoy.chainsOfClients" -}}
+matcher_list:
+  matchers:
+  {{- range $class := untilStep 15 0 -1 }}
+  - predicate:
+      single_predicate:
+        input: { name: address, typed_config: { "@type": type.googleapis.com/envoy.extensions.matching.common_inputs.network.v3.SourceIPInput } }
+        {{- include "envoy.classAtLeast" $class | nindent 8 }}
+    on_match: { action: { name: chain, typed_config: { "@type": type.googleapis.com/google.protobuf.StringValue, value: class-{{ $class }} } } }
+  {{- end }}
+on_no_match: { action: { name: chain, typed_config: { "@type": type.googleapis.com/google.protobuf.StringValue, value: class-0 } } }
+{{- end -}}
+
+{{- /* A matcher that bounds the requests of each class of addresses on its own. The first one defines the classes. */ -}}
+{{- define "envoy.boundsOfClients" -}}
+{{- $bound := printf "%s_bound" .name -}}
+matcher_list:
+  matchers:
+  {{- range $class := untilStep 15 0 -1 }}
+  {{- if $.defines }}
+  - predicate: &class_{{ $class }}
+      single_predicate:
+        input: { name: client, typed_config: { "@type": type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput, header_name: x-mimir-edge-client } }
+        {{- include "envoy.classAtLeast" $class | nindent 8 }}
+  {{- else }}
+  - predicate: *class_{{ $class }}
+  {{- end }}
+    {{- if eq $class 15 }}
+    on_match:
+      action: &{{ $bound }}
+        {{- include "envoy.bound" $.places | nindent 8 }}
+    {{- else }}
+    on_match: { action: *{{ $bound }} }
+    {{- end }}
+  {{- end }}
+on_no_match: { action: *{{ $bound }} }
+{{- end -}}
+
+{{- /* The per-route settings of a request that passes unchecked. */ -}}
+{{- define "envoy.passedRequest" -}}
+envoy.filters.http.ext_authz:
+  "@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute
+  disabled: true
+{{ include "envoy.wholeBody" . }}
+{{- end -}}
+
 {{- /* The per-route settings of a push that mimir-rls checks. */ -}}
 {{- define "envoy.checkedPush" -}}
+{{ include "envoy.wholeBody" . }}
 # Charges the cost that Check counted. Without that metadata there is no descriptor, and the filter makes no call.
 envoy.filters.http.ratelimit:
   "@type": type.googleapis.com/envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute

@@ -70,7 +70,8 @@ name such a path themselves, OTLP before all but those that name it. */ -}}
     headers: [{ name: ":method", string_match: { exact: POST } }, { name: x-mimir-edge-traffic, string_match: { exact: {{ $copy }}, ignore_case: true } }]
   {{- if eq .root.Values.mode "mirror" }}
   direct_response: *only_mirrors
-  typed_per_filter_config: *unchecked
+  typed_per_filter_config:
+    {{- include "envoy.passedRequest" .root | nindent 4 }}
   {{- else }}
   route: { cluster: local_sink, timeout: 30s }
   typed_per_filter_config: *checked
@@ -96,19 +97,22 @@ name such a path themselves, OTLP before all but those that name it. */ -}}
 - name: "pass {{ .path }}"
   match: { {{ include "envoy.matchPath" . }} }
   direct_response: *only_mirrors
-  typed_per_filter_config: *unchecked
+  typed_per_filter_config:
+    {{- include "envoy.passedRequest" .root | nindent 4 }}
 {{- else -}}
 # A copy does not reach Mimir.
 - name: "pass-mirrored {{ .path }}"
   match: { {{ include "envoy.matchPath" . }}, headers: [{ name: x-mimir-edge-traffic, string_match: { exact: mirror, ignore_case: true } }] }
   route: { cluster: local_sink, timeout: 30s }
-  typed_per_filter_config: *unchecked
+  typed_per_filter_config:
+    {{- include "envoy.passedRequest" .root | nindent 4 }}
 # Not checked, not charged. Counted in envoy_vhost_route_upstream_rq_total.
 - name: "pass {{ .path }}"
   match: { {{ include "envoy.matchPath" . }} }
   route: *allowed
   stat_prefix: {{ include "envoy.passedName" .path | quote }}
-  typed_per_filter_config: *unchecked
+  typed_per_filter_config:
+    {{- include "envoy.passedRequest" .root | nindent 4 }}
 {{- end -}}
 {{- end -}}
 

@@ -67,7 +67,7 @@ fn envoy_accepts_every_combination_of_values() {
 #[test]
 fn envoy_accepts_the_charts_cluster_addresses_and_extreme_sizes() {
     let folder = tempfile::tempdir().expect("a folder can be made");
-    let cases: [&[(&str, &str)]; 7] = [
+    let cases: [&[(&str, &str)]; 8] = [
         &[
             ("paths[0].path", "/"),
             ("paths[0].match", "prefix"),
@@ -78,6 +78,7 @@ fn envoy_accepts_the_charts_cluster_addresses_and_extreme_sizes() {
             ("mimir.rewriteHost", "true"),
         ],
         &[("sidecar.enabled", "true"), ("replicaCount", "1"), ("tls.enabled", "true")],
+        &[("listeners.probePort", "9903"), ("mimir.readyPath", "/ready"), ("mimir.tls.enabled", "true")],
         &[("listeners.address", "::"), ("dnsLookupFamily", "ALL"), ("mimir.tls.enabled", "true")],
         &[("mimir.host", ""), ("mimirRls.host", ""), ("listeners.address", "0.0.0.0")],
         &[("limits.maxRequestBytes", "1"), ("limits.maxHeapBytes", "67108864")],
@@ -148,6 +149,20 @@ fn sizes_follow_from_the_mode_and_the_heap() {
     renders(&[("mode", "mirror"), ("limits.maxHeapBytes", "8589934592")], "max_concurrency_limit: 15,");
     renders(&[("limits.maxHeapBytes", "67108864")], "max_concurrency_limit: 1,");
     renders(&[("limits.maxLargePushes", "7")], "max_concurrency_limit: 7,");
+}
+
+#[test]
+fn a_silent_stream_outlasts_check_and_mimir() {
+    renders(&[], "stream_idle_timeout: 60s\n");
+    renders(&[("mimir.timeoutSeconds", "300"), ("extAuthz.timeoutSeconds", "60")], "stream_idle_timeout: 365s\n");
+}
+
+#[test]
+fn an_envoy_that_fails_open_waits_longer_for_a_check() {
+    let open = ("extAuthz.failureModeAllow", "true");
+    renders(&[], "                timeout: 5s\n");
+    renders(&[open], "                timeout: 15s\n");
+    renders(&[open, ("extAuthz.timeoutSeconds", "3")], "                timeout: 3s\n");
 }
 
 #[test]

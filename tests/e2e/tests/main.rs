@@ -37,6 +37,7 @@ mod make_run;
 mod many_tenants;
 mod memory;
 mod mimir;
+mod mimir_readiness;
 mod modes;
 mod nginx_canary;
 mod nginx_gateway;

@@ -2,8 +2,10 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
+use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
+use std::path::Path;
 
 use e2e::{Connection, Edge, Envoy, EnvoySettings, Load, Request, Tally, noisy, push_request, samples, until};
 
@@ -131,4 +133,49 @@ fn the_largest_pushes_of_one_client_leave_a_mirror_room() {
     let _waiting: Vec<TcpStream> = (0..8).map(|_| half_a_push(mirror.port(), None)).collect();
     assert_eq!((status(&huge), status(&large)), (200, 200));
     assert_eq!(status(&push(20_000_000).chunked(1 << 20)), 200);
+}
+
+/// What Envoy takes for the share of its heap that is used.
+fn set_pressure(file: &Path, share: &str) {
+    let new = file.with_extension("new");
+    fs::write(&new, share).expect("a file can be written");
+    fs::rename(&new, file).expect("a file can be replaced");
+}
+
+#[test]
+fn an_envoy_without_memory_answers_probes_scrapes_and_its_hook() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let pressure = folder.path().join("pressure");
+    set_pressure(&pressure, "0");
+    let monitor = format!(
+        r#"  - name: envoy.resource_monitors.injected_resource
+    typed_config:
+      "@type": type.googleapis.com/envoy.extensions.resource_monitors.injected_resource.v3.InjectedResourceConfig
+      filename: {}
+  actions:
+  - name: envoy.overload_actions.shrink_heap"#,
+        pressure.display()
+    );
+    let by_heap = "triggers: [{ name: envoy.resource_monitors.fixed_heap, threshold: { value: 0.95 } }]";
+    let edge = Edge::builder()
+        .envoy_edit("  actions:\n  - name: envoy.overload_actions.shrink_heap", monitor.leak())
+        .envoy_edit(by_heap, by_heap.replace("fixed_heap", "injected_resource").leak())
+        .start(LIMITS);
+    let small = samples(10).bytes;
+    assert_eq!(edge.push("modest", &small).status, 200);
+
+    set_pressure(&pressure, "1");
+    until("Envoy denies pushes", || edge.push("modest", &small).status == 503);
+    let denied = edge.push("modest", &small);
+    assert_eq!((denied.status, denied.reason().as_deref()), (503, Some("envoy_overloaded")));
+    assert_eq!(edge.envoy.readiness(), Some(200));
+    let denied = r#"envoy_http_downstream_rq_overload_close{envoy_http_conn_manager_prefix="push"}"#;
+    assert!(edge.envoy.metric(denied) >= Some(2.0));
+    edge.envoy.drain();
+    assert_eq!(edge.envoy.readiness(), Some(503));
+    edge.envoy.serve_again();
+    assert_eq!(edge.envoy.readiness(), Some(200));
+
+    set_pressure(&pressure, "0");
+    until("Envoy takes pushes again", || edge.push("modest", &small).status == 200);
 }

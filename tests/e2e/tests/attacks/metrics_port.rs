@@ -1,11 +1,11 @@
 //! The metrics port: a flood there takes neither Envoy's memory nor its main thread, which runs the health checks of mimir-rls.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use e2e::{Connection, Edge, Request, connect_from, let_time_pass, until_within};
+use e2e::{Connection, Edge, Request, connect_from, free_port, let_time_pass, until, until_within};
 
 use super::neighbours::during;
 use super::{ATTACKER, LIMITS, MIB, NEIGHBOURS_WAIT};
@@ -83,4 +83,30 @@ fn the_metrics_port_takes_no_http_2() {
     let mut answer = Vec::new();
     drop(stream.read_to_end(&mut answer));
     assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"), "{}", answer.escape_ascii());
+}
+
+#[test]
+fn probes_are_answered_while_a_client_takes_their_places() {
+    let port = free_port();
+    let edge = Edge::builder().envoy_value("listeners.probePort", port.to_string().leak()).start(LIMITS);
+    let ready = |client, port| {
+        let answer = Connection::open_from(client, port).and_then(|mut it| it.send(&Request::new("GET", "/ready")));
+        answer.ok().map(|answer| answer.status)
+    };
+    // The prober has the client's address, so both are of one class.
+    let silent = |count, port| -> Vec<TcpStream> {
+        (0..count).map(|_| connect_from(ATTACKER, port).expect("Envoy accepts")).collect()
+    };
+    assert_eq!(ready(ATTACKER, port), Some(200));
+    let on_metrics = silent(20, edge.envoy.metrics_port());
+    until("the client has all of its places", || ready(ATTACKER, edge.envoy.metrics_port()).is_none());
+    for _ in 0..20 {
+        assert_eq!(ready(ATTACKER, port), Some(200));
+    }
+    let on_probes = silent(300, port);
+    assert_eq!(ready(Ipv4Addr::LOCALHOST, port), Some(200));
+    // Silent connections end after a second there, and the client keeps its side of them.
+    until_within(Duration::from_secs(5), "a probe finds a place", || ready(ATTACKER, port) == Some(200));
+    assert_eq!(ready(ATTACKER, edge.envoy.metrics_port()), None);
+    drop((on_metrics, on_probes));
 }

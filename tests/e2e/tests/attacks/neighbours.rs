@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use e2e::{Connection, Request, exchange, push_request, samples, wait_until};
+use e2e::{Connection, Request, exchange, push_request, samples, send, wait_until};
 
 const EVERY: Duration = Duration::from_millis(20);
 /// Pushes before the attack, which open the connections. They are not counted.
@@ -76,6 +76,16 @@ pub(super) fn during<T>(port: u16, attack: impl FnOnce() -> T) -> (T, Seen) {
     (done, Seen::of(outcomes, from, end))
 }
 
+/// 50 pushes in a row, each of a client that connects for it, are ingested.
+#[track_caller]
+pub(super) fn new_clients_get_through(port: u16) {
+    let push = push_request("modest", &samples(10).bytes);
+    for number in 0..50 {
+        let answer = send(port, &push);
+        assert_eq!(answer.status, 200, "push {number} after the flood: {}", answer.text());
+    }
+}
+
 impl Neighbours {
     fn push_when_due(&self) {
         let request = push_request("modest", &samples(10).bytes);
@@ -137,7 +147,7 @@ impl Seen {
         assert!(self.failed.len() * 100 <= self.pushes, "{self:?}");
     }
 
-    /// 99 of 100 pushes are answered in time. Those that fail get a 503, which tells the client to send them again.
+    /// 99 of 100 pushes are answered in time. At most half fail, on any machine, and they get a 503, which tells the client to send them again.
     #[track_caller]
     pub(super) fn is_answered(&self, attack: &str, p99: Duration) {
         e2e::report(&format!(
@@ -151,6 +161,7 @@ impl Seen {
         ));
         assert!(self.due >= 100 && self.pushes * 10 >= self.due * 9, "{self:?}");
         assert!(self.failed.iter().all(|failure| failure.starts_with("503 ")), "{self:?}");
+        assert!(self.failed.len() * 2 <= self.pushes, "{self:?}");
         assert!(self.p99 < p99, "{self:?}");
     }
 }

@@ -1,12 +1,11 @@
 //! Pushes that begin and do not end hold the places of their own client address, and not those of others.
 
-use std::io::Write;
 use std::net::{Ipv4Addr, TcpStream};
 
-use e2e::{Edge, connect_from, noisy, push_request, samples, until};
+use e2e::{Edge, noisy, push_request, samples, until};
 
 use super::neighbours::during;
-use super::{ATTACKER, LIMITS, NEIGHBOURS_WAIT};
+use super::{ATTACKER, LIMITS, NEIGHBOURS_WAIT, begin};
 
 /// What a push says about its length.
 #[derive(Clone, Copy)]
@@ -17,14 +16,12 @@ enum Length {
 
 /// Begins a push and does not finish it.
 fn half_a_push(client: Ipv4Addr, port: u16, length: Length) -> TcpStream {
-    let mut stream = connect_from(client, port).expect("Envoy accepts");
     let head = "POST /api/v1/push HTTP/1.1\r\nHost: edge\r\nX-Scope-OrgID: greedy";
     let begun = match length {
         Length::Bytes(bytes) => format!("{head}\r\nContent-Length: {bytes}\r\n\r\nbeginning"),
         Length::Chunked => format!("{head}\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nbeginning\r\n"),
     };
-    stream.write_all(begun.as_bytes()).expect("Envoy reads");
-    stream
+    begin(client, port, &begun)
 }
 
 #[test]
@@ -61,26 +58,41 @@ fn uploads_of_one_client_leave_places_for_others() {
     drop(open);
 }
 
+/// An edge behind one proxy, where a client has 20 places.
+fn edge_behind_a_proxy() -> Edge {
+    Edge::builder().envoy_value("limits.maxUploads", "20").envoy_value("listeners.trustedProxies", "1").start(LIMITS)
+}
+
+/// Begins a push of a client behind the proxy and does not finish it.
+fn half_a_push_of(client: &str, port: u16) -> TcpStream {
+    // A client also tries to name another one to Envoy.
+    let head = format!(
+        "POST /api/v1/push HTTP/1.1\r\nHost: edge\r\nX-Forwarded-For: {client}\r\nX-Mimir-Edge-Client: {client}0\r\nContent-Length: 9\r\n\r\n"
+    );
+    begin(Ipv4Addr::LOCALHOST, port, &head)
+}
+
+fn status_of(client: &str, edge: &Edge) -> u16 {
+    edge.send(&push_request("modest", &samples(1).bytes).header("X-Forwarded-For", client)).status
+}
+
 #[test]
 fn a_proxy_in_front_names_the_clients_that_share_it() {
-    let edge = Edge::builder()
-        .envoy_value("limits.maxUploads", "20")
-        .envoy_value("listeners.trustedProxies", "1")
-        .start(LIMITS);
-    let begin = |client: &str| {
-        let mut stream = TcpStream::connect(("127.0.0.1", edge.port())).expect("Envoy accepts");
-        let head = format!(
-            "POST /api/v1/push HTTP/1.1\r\nHost: edge\r\nX-Forwarded-For: {client}\r\nContent-Length: 9\r\n\r\n"
-        );
-        stream.write_all(head.as_bytes()).expect("Envoy reads");
-        stream
-    };
-    let open: Vec<_> = (0..100).map(|_| begin("198.51.100.7")).collect();
+    let edge = edge_behind_a_proxy();
+    let open: Vec<_> = (0..100).map(|_| half_a_push_of("198.51.100.7", edge.port())).collect();
     until("the client's places are taken", || edge.envoy.denied_for_overload() >= 80.0);
-    let status = |client: &str| {
-        let request = push_request("modest", &samples(1).bytes).header("X-Forwarded-For", client);
-        edge.send(&request).status
-    };
-    assert_eq!((status("198.51.100.7"), status("198.51.100.8")), (503, 200));
+    assert_eq!((status_of("198.51.100.7", &edge), status_of("198.51.100.8", &edge)), (503, 200));
+    drop(open);
+}
+
+#[test]
+fn addresses_of_one_ipv6_network_have_one_clients_places() {
+    let edge = edge_behind_a_proxy();
+    let open: Vec<_> =
+        (0..100).map(|number| half_a_push_of(&format!("2001:db8:0:1:{number}::9"), edge.port())).collect();
+    until("the client's places are taken", || edge.envoy.denied_for_overload() >= 80.0);
+    assert_eq!((status_of("2001:db8:0:1::7", &edge), status_of("2001:db8:0:3::7", &edge)), (503, 200));
+    assert_eq!(edge.upstream.requests_of("modest").len(), 1);
+    assert!(edge.upstream.requests().iter().all(|arrival| arrival.headers.get("x-mimir-edge-client").is_none()));
     drop(open);
 }

@@ -37,7 +37,9 @@ pub(super) fn status(port: u16, path: &str) -> Option<u16> {
 #[track_caller]
 pub(super) fn start(folder: &Path, values: &str, [push, metrics, drain]: [u16; 3]) -> Process {
     let sockets = folder.display();
-    let ports = format!("listeners.pushPort={push},listeners.metricsPort={metrics},listeners.drainPort={drain}");
+    let ports = format!(
+        "listeners.pushPort={push},listeners.metricsPort={metrics},listeners.drainPort={drain},listeners.probePort=null"
+    );
     let set = format!("--set={values},{ports},listeners.socketFolder={sockets}");
     let manifest = rendered(ENVOY, &[&set, "--show-only=templates/configmap.yaml"]);
     let (_, block) = manifest.split_once("\n  envoy.yaml: |\n").expect("there is a bootstrap");
@@ -50,17 +52,17 @@ pub(super) fn start(folder: &Path, values: &str, [push, metrics, drain]: [u16; 3
     Process::start("envoy", folder, &mut command)
 }
 
-/// Checks that the container's ports are these, and that its probes use the one of the metrics.
+/// Checks that the container's ports are these, and that its probes use the one for them.
 #[track_caller]
-fn check_ports(container: &Value, push: u16, metrics: u16) {
+fn check_ports(container: &Value, [push, metrics, probe]: [u16; 3]) {
     let port = |name: &str| {
         let ports = container["ports"].as_array().expect("a container has ports");
         ports.iter().find(|port| port["name"] == name).expect("the port is named")["containerPort"].clone()
     };
-    assert_eq!((port("http"), port("metrics")), (push.into(), metrics.into()));
+    assert_eq!((port("http"), port("metrics"), port("probes")), (push.into(), metrics.into(), probe.into()));
     assert_eq!(
         (&container["readinessProbe"]["httpGet"]["port"], &container["livenessProbe"]["tcpSocket"]["port"]),
-        (&"metrics".into(), &"metrics".into())
+        (&"probes".into(), &"probes".into())
     );
 }
 
@@ -87,9 +89,9 @@ fn envoy_runs_and_drains_as_its_chart_says() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let limits = WatchedFile::of("overrides: {}");
     let rls = MimirRls::start(folder.path(), &limits.source(), &[]);
-    let [push_port, metrics_port, drain_port] = [(); 3].map(|()| free_port());
-    let [push, metrics, drain, asked] =
-        [push_port, metrics_port, drain_port, rls.grpc_port()].map(|port| port.to_string());
+    let [push_port, metrics_port, probe_port, drain_port] = [(); 4].map(|()| free_port());
+    let [push, metrics, probe, drain, asked] =
+        [push_port, metrics_port, probe_port, drain_port, rls.grpc_port()].map(|port| port.to_string());
     let values = [
         ("mode", "mirror"),
         ("drain.delaySeconds", "1"),
@@ -98,6 +100,7 @@ fn envoy_runs_and_drains_as_its_chart_says() {
         ("listeners.address", "127.0.0.1"),
         ("listeners.pushPort", &push),
         ("listeners.metricsPort", &metrics),
+        ("listeners.probePort", &probe),
         ("listeners.drainPort", &drain),
         ("listeners.socketFolder", folder.path().to_str().expect("a path is text")),
     ];
@@ -112,15 +115,15 @@ fn envoy_runs_and_drains_as_its_chart_says() {
     assert_eq!(container["command"], serde_json::json!(["envoy"]));
     let mut command = Command::new(tool("envoy"));
     let mut envoy = Process::start("envoy", folder.path(), command.args(arguments(container, &configuration)));
-    check_ports(container, push_port, metrics_port);
+    check_ports(container, [push_port, metrics_port, probe_port]);
     let ready = container["readinessProbe"]["httpGet"]["path"].as_str().expect("a probe has a path");
-    until("Envoy is ready", || status(metrics_port, ready) == Some(200));
+    until("Envoy is ready", || status(probe_port, ready) == Some(200));
     until("a push is answered", || send(push_port, &push_request("team", &samples(1).bytes)).status == 200);
 
     let body = samples(1).bytes;
     let mut slow = send_head(push_port, body.len());
     let mut hook = start_hook(folder.path(), container);
-    until("an Envoy that drains is not ready", || status(metrics_port, ready) == Some(503));
+    until("Envoy drains", || [probe_port, metrics_port].iter().all(|port| status(*port, ready) == Some(503)));
     let answer = send(push_port, &push_request("team", &body));
     assert_eq!((answer.status, answer.headers.get("connection").as_deref()), (200, Some("close")));
     // The hook checks once a second for pushes in flight: only time shows that it does not exit.

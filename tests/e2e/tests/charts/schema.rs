@@ -172,6 +172,7 @@ fn values_that_contradict_each_other_fail_with_both_names() {
         check(name, "hpa.enabled=true,resources.requests.cpu=null", &["hpa.enabled needs resources.requests.cpu"]);
     }
     check(ENVOY, "listeners.metricsPort=8080", &["listeners.pushPort and listeners.metricsPort are both 8080"]);
+    check(ENVOY, "listeners.probePort=9902", &["listeners.drainPort and listeners.probePort are both 9902"]);
     check(
         MIMIR_RLS,
         "limits.maxInFlightBytes=423624703",

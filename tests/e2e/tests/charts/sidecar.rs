@@ -149,6 +149,7 @@ impl PodEnvoy {
             ("listeners.address", "127.0.0.1"),
             ("listeners.pushPort", &push),
             ("listeners.metricsPort", &metrics),
+            ("listeners.probePort", "null"),
             ("listeners.drainPort", &drain),
             ("listeners.socketFolder", folder.to_str().expect("a path is text")),
         ];

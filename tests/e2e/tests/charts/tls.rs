@@ -233,6 +233,7 @@ fn envoy_shows_its_certificate_and_follows_a_rotated_secret() {
         ("listeners.address", "127.0.0.1"),
         ("listeners.pushPort", &push),
         ("listeners.metricsPort", &metrics),
+        ("listeners.probePort", "null"),
         ("listeners.drainPort", &drain),
         ("listeners.socketFolder", folder.path().to_str().expect("a path is text")),
     ];
