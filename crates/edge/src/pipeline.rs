@@ -219,3 +219,6 @@ impl Pipeline {
         Verdict { counts, charged, unmetered, unreadable, ..Verdict::of(identity, push, decision) }
     }
 }
+
+#[cfg(test)]
+mod tests;

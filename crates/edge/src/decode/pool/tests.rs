@@ -27,8 +27,7 @@ fn zeros(decoded: usize) -> Bytes {
 
 /// Lets a pool without threads read everything that it holds.
 fn read_all(pool: &DecodePool) {
-    let (pool, limits) = (Arc::clone(&pool.pool), pool.limits);
-    thread::spawn(move || pool.decode_until_closed(limits));
+    pool.start_thread(0).unwrap();
 }
 
 fn is_pending(reading: Pin<&mut impl Future>) -> bool {
