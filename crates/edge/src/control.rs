@@ -1,8 +1,9 @@
 //! The control state: one immutable value by which pushes are decided, replaced as a whole.
 //!
 //! Decisions load it from a [`ControlHandle`], without a lock. Only the [`ControlWriter`] replaces it; a handle has one writer, whose methods take
-//! `&mut self`, so changes never interleave. A push loads the value once, so nothing changes during its decision, and it never sees limits of one
-//! document with the relabelling rules of another.
+//! `&mut self`, so changes never interleave. A push loads the value once, so it never sees limits of one document with the relabelling rules, the edge
+//! config or the number of distributors of another time. The value only refers to the elections, which pushes change too. A list of Mimir's HA
+//! tracker is applied to them pair by pair, so a push of several pairs may meet some of the new list and others of the last one.
 //!
 //! Not here: parsing of limits, and decisions.
 
