@@ -11,7 +11,8 @@ use prometheus::{
     register_histogram_with_registry, register_int_counter_vec_with_registry, register_int_counter_with_registry,
     register_int_gauge_vec_with_registry, register_int_gauge_with_registry,
 };
-use runtime::{LogHandle, counter_at_scrape, counters_at_scrape, gauge_at_scrape};
+use runtime::LogHandle;
+use scrape::{counter_at_scrape, counters_at_scrape, gauge_at_scrape};
 use tokio::sync::watch;
 
 use crate::publication::Published;

@@ -75,7 +75,7 @@ impl App {
         shared.follow(control_sources, writer, stop).await;
         let admin = shared.admin(defaults.problems, &source.limits, &edge, logs.clone());
         let cache = shared.register_at_scrape(source, own_tracker, logs, &registry)?;
-        let Shared { readiness, recorder, .. } = shared;
+        let (readiness, recorder) = (shared.readiness, shared.edge.recorder().clone());
         let routes = observability_routes(registry, readiness.clone()).merge(admin.routes());
         let (drain_delay, drain_timeout) = (config.server.drain_delay.into(), config.server.drain_timeout.into());
         let serving = Serving { http, routes, readiness, drain_delay, drain_timeout, sources, cache };

@@ -6,10 +6,9 @@
 mod status;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use edge::{AllowReason, Answer, Charged, Hits, HitsVerdict, Pipeline, Recorder, Undecided};
+use edge::{AllowReason, Answer, Charged, Edge, Hits, HitsVerdict, Undecided};
 use enforce::{BucketOwner, Denial};
 use limits::{Mode, Tenant};
 use proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
@@ -31,8 +30,7 @@ const CAUSE: &str = "cause";
 /// `envoy.service.ratelimit.v3.RateLimitService`.
 #[derive(Clone)]
 pub(crate) struct RateLimits {
-    pipeline: Arc<Pipeline>,
-    recorder: Recorder,
+    edge: Edge,
     metrics: Metrics,
 }
 
@@ -73,8 +71,8 @@ enum Action<'q> {
 }
 
 impl RateLimits {
-    pub(crate) fn new(pipeline: Arc<Pipeline>, recorder: Recorder, metrics: Metrics) -> Self {
-        Self { pipeline, recorder, metrics }
+    pub(crate) fn new(edge: Edge, metrics: Metrics) -> Self {
+        Self { edge, metrics }
     }
 
     /// Charges the descriptors until a tenant is over its limit: a push that is denied for its requests pays no samples. Descriptors after that
@@ -84,21 +82,22 @@ impl RateLimits {
         order.sort_by_key(|place| requests.get(*place).map(|request| request.kind));
         let mut answered =
             Answered { statuses: vec![status_of(None); requests.len()], decided: BTreeMap::new(), denied: false };
-        let control = self.pipeline.control();
+        let pipeline = self.edge.pipeline();
+        let control = pipeline.control();
         for place in order {
             let (Some(request), Some(status)) = (requests.get(place), answered.statuses.get_mut(place)) else {
                 continue;
             };
             match request.action {
                 Action::Charge(tenant, hits) if !answered.denied => {
-                    let verdict = self.pipeline.charge_hits(&control, &tenant, hits)?;
+                    let verdict = pipeline.charge_hits(&control, &tenant, hits)?;
                     *status = status_of(Some((&verdict, hits)));
                     let decided = answered.decided.entry(tenant.limits_key());
                     let decided = decided.or_insert_with(|| Decided::new(tenant, &verdict));
                     decided.add(hits, verdict);
                     answered.denied = decided.denied();
                 }
-                Action::Refund { receipt, cause } => self.recorder.refund(&self.pipeline.refund(receipt, cause)),
+                Action::Refund { receipt, cause } => self.edge.recorder().refund(&pipeline.refund(receipt, cause)),
                 Action::Charge(..) | Action::Nothing => {}
             }
             self.metrics.descriptor(request.kind, status.code());
@@ -111,7 +110,7 @@ impl RateLimits {
         let mut decided = answered.decided.values();
         match (decided.next(), decided.next()) {
             (Some(Decided { owner, charged, .. }), None) if !answered.denied => {
-                self.pipeline.receipt(&owner.tenant, *charged)
+                self.edge.pipeline().receipt(&owner.tenant, *charged)
             }
             _ => None,
         }
@@ -175,7 +174,7 @@ impl RateLimitService for RateLimits {
             request.descriptors.iter().map(|descriptor| descriptor_request(&request, descriptor)).collect();
         let answered = self.answer(&requests).map_err(|why| Status::unavailable(why.as_str()))?;
         for Decided { owner, mode, decision, items, .. } in answered.decided.values() {
-            self.recorder.rate_limit(Some(owner), *mode, *items, decision.as_ref().copied());
+            self.edge.recorder().rate_limit(Some(owner), *mode, *items, decision.as_ref().copied());
         }
         let receipt = self.receipt(&answered);
         let denied = answered.decided.values().find(|decided| decided.denied());

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use edge::{BodyPolicy, Clock, ControlWriter, DecodePool, HaTracker, Pipeline, Policy};
+use edge::{BodyPolicy, Clock, ControlWriter, DecodePool, HaTracker, Outcome, Pipeline, Policy};
 use limits::{EdgeConfig, LimitsState, Snapshot, SourceDocument, TenantLimits};
 use proto::envoy::config::core::v3::{HeaderMap, HeaderValue};
 use proto::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
@@ -130,7 +130,8 @@ async fn the_edge_decides_as_a_recorded_mimir_did() {
             }
             let push = push_from(check_request(step), None);
             let verdict = pipeline.decide(&push).await.unwrap();
-            let given = denial(check_response(&verdict, None, push.retry_attempt, 0.5));
+            let answer = verdict.answer(push.retry_attempt, 0.5);
+            let given = denial(check_response(Outcome { verdict, answer, receipt: None }));
             played += 1;
             differences.extend(difference(step, &given).map(|why| format!("{} step {index}: {why}", case["case"])));
         }
