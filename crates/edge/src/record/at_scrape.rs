@@ -17,31 +17,30 @@ impl Pipeline {
         self.register_buckets(registry)?;
         self.register_elections(registry)?;
         let of = Arc::clone(self);
-        let help =
-            "Mimir's distributors, each of which takes a tenant's burst, as set by a flag or counted by overrides-sync";
+        let help = "The number of Mimir's distributors in use for decisions";
         gauge_at_scrape(registry, "rls_distributors", help, move || of.control().distributors.get().into())
     }
 
     fn register_buckets(self: &Arc<Self>, registry: &Registry) -> prometheus::Result<()> {
         let of = Arc::clone(self);
-        let help = "Tenants whose buckets are held in memory";
+        let help = "Tenants whose buckets are in memory";
         gauge_at_scrape(registry, "rls_tenants", help, move || of.enforcer().tenants() as f64)?;
         let of = Arc::clone(self);
-        let help = "Pushes with tenant metadata charged to the bare tenant, which has too many spellings";
+        let help = "Pushes with tenant metadata that are charged to the bare tenant, because it has too many spellings or all places are taken";
         counter_at_scrape(registry, "rls_tenant_spelling_overflows_total", help, move || {
             of.enforcer().spelling_overflows()
         })?;
         let of = Arc::clone(self);
-        let help = "Charges to buckets that tenants without an override share, because there are too many tenants";
+        let help = "Charges to buckets that several tenants share, because all places are taken";
         counter_at_scrape(registry, "rls_tenant_overflows_total", help, move || of.enforcer().tenant_overflows())
     }
 
     fn register_elections(self: &Arc<Self>, registry: &Registry) -> prometheus::Result<()> {
         let of = Arc::clone(self);
-        let help = "Prometheus pairs whose election is held in memory";
+        let help = "Prometheus pairs whose election is in memory";
         gauge_at_scrape(registry, "rls_ha_pairs", help, move || of.control().elections.len() as f64)?;
         let of = Arc::clone(self);
-        let help = "Pushes of pairs beyond the most pairs of their tenant; they are charged nothing";
+        let help = "Pushes of pairs without an election, because their tenant, or all tenants, have too many pairs";
         counter_at_scrape(registry, "rls_ha_untracked_total", help, move || of.control().elections.untracked())
     }
 }
@@ -53,10 +52,10 @@ impl Budget {
     /// A name is taken.
     pub fn register(self: &Arc<Self>, registry: &Registry) -> prometheus::Result<()> {
         let of = Arc::clone(self);
-        let help = "Bytes reserved for pushes that are being read, in bytes";
+        let help = "Bytes reserved for pushes in flight";
         gauge_at_scrape(registry, "rls_in_flight_bytes", help, move || of.reserved() as f64)?;
         let limit = self.limit() as f64;
-        let help = "The most that may be reserved at once, in bytes; a tenant may have a quarter of it";
+        let help = "The most bytes reserved for pushes in flight; a tenant may have a quarter of them";
         gauge_at_scrape(registry, "rls_in_flight_bytes_limit", help, move || limit)
     }
 }
