@@ -5,7 +5,7 @@
 //! 1. [`admit`]: is there room in memory for it?
 //! 2. [`identify`]: which tenant, mode and limits apply?
 //! 3. [`decode`]: what does its body hold?
-//! 4. [`charge`]: what does it cost, and do its tenant's buckets hold that?
+//! 4. [`charge`]: what does it cost, and do its tenant's buckets hold that? The request is charged before stage 3, the items after it.
 //! 5. [`answer`]: what is the client's answer?
 //! 6. [`record`]: metrics, logs and the audit log.
 //!
