@@ -77,24 +77,24 @@ impl WebClient {
     /// The status, which is 2xx, and the body of the response.
     pub(crate) async fn get(&self, uri: &Uri, accept: &'static str) -> Result<(StatusCode, Bytes), WebError> {
         let Bounds { timeout, .. } = self.bounds;
-        tokio::time::timeout(timeout, self.answer(uri, accept)).await.map_err(|_| WebError::Slow(timeout))?
+        tokio::time::timeout(timeout, self.request(uri, accept)).await.map_err(|_| WebError::Slow(timeout))?
     }
 
-    async fn answer(&self, uri: &Uri, accept: &'static str) -> Result<(StatusCode, Bytes), WebError> {
+    async fn request(&self, uri: &Uri, accept: &'static str) -> Result<(StatusCode, Bytes), WebError> {
         let request = Request::get(uri)
             .header(ACCEPT, accept)
             .header(USER_AGENT, concat!("mimir-rls/", env!("CARGO_PKG_VERSION")))
             .body(Empty::new())
             .map_err(|error| WebError::Unreachable(error.to_string()))?;
-        let answer = self.http.request(request).await.map_err(|error| WebError::Unreachable(with_causes(&error)))?;
-        let status = answer.status();
+        let response = self.http.request(request).await.map_err(|error| WebError::Unreachable(with_causes(&error)))?;
+        let status = response.status();
         if status.is_redirection() {
             return Err(WebError::Redirect(status));
         }
         if !status.is_success() {
             return Err(WebError::Status(status));
         }
-        match Limited::new(answer.into_body(), self.bounds.bytes).collect().await {
+        match Limited::new(response.into_body(), self.bounds.bytes).collect().await {
             Ok(body) => Ok((status, body.to_bytes())),
             Err(error) if error.is::<LengthLimitError>() => Err(WebError::TooLarge(self.bounds.bytes)),
             Err(error) => Err(WebError::Unreachable(with_causes(&*error))),
@@ -148,7 +148,7 @@ pub enum PageError {
     Certificates(#[from] io::Error),
     /// There is no good response.
     #[error("{url}: {reason}")]
-    NoAnswer {
+    NoResponse {
         /// The address.
         url: MimirUrl,
         /// What is wrong, and how to fix it if that is known.
@@ -173,7 +173,7 @@ pub async fn fetch_page(url: &MimirUrl, patience: Duration) -> Result<Bytes, Pag
                 tracing::warn!(%url, "the request to Mimir is retried in {PAGE_RETRY_AFTER:?}: {error}");
                 sleep(PAGE_RETRY_AFTER).await;
             }
-            Err(error) => return Err(PageError::NoAnswer { url: url.clone(), reason: reason(&error) }),
+            Err(error) => return Err(PageError::NoResponse { url: url.clone(), reason: reason(&error) }),
         }
     }
 }

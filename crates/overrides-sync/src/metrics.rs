@@ -75,9 +75,9 @@ impl Metrics {
             )?,
             reviews: counters(
                 "overrides_sync_webhook_reviews_total",
-                "Changes that the webhook reviewed, by its answer; passed: of another object, not_reviewed: allowed without review, \
+                "Changes that the webhook reviewed, by outcome; passed: of another object, not_reviewed: allowed without review, \
                  rejected: an invalid request",
-                "answer",
+                "outcome",
                 &["allowed", "warned", "denied", "passed", "not_reviewed", "rejected"],
             )?,
             bad_certificates: counter(

@@ -16,7 +16,7 @@ use tower::Service;
 
 use super::Url;
 
-/// The part of an answer's body that is kept; Mimir's texts are shorter.
+/// The part of a response's body that is kept; Mimir's texts are shorter.
 const KEPT_TEXT_BYTES: usize = 1024;
 
 /// The address of the server, with the TLS configuration.
@@ -58,9 +58,9 @@ impl Endpoint {
     }
 }
 
-/// The answer to one push.
+/// The response to one push.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     /// The beginning of the body, without surrounding white space.
     pub(crate) text: String,
@@ -90,10 +90,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends one push and reads the whole answer. Dropping the future closes the connection.
+    /// Sends one push and reads the whole response. Dropping the future closes the connection.
     ///
     /// If the server has closed the idle connection before the push was sent, it is sent once more, on a new one.
-    pub(crate) async fn push(&mut self, request: Request<Full<Bytes>>) -> anyhow::Result<Answer> {
+    pub(crate) async fn push(&mut self, request: Request<Full<Bytes>>) -> anyhow::Result<Response> {
         self.prepare().await?;
         let mut sender = self.idle.take().context("no connection")?;
         let response = match sender.try_send_request(request).await {
@@ -110,10 +110,10 @@ impl Connection {
         match read_text(response.into_body()).await {
             Ok(text) => {
                 self.idle = Some(sender);
-                Ok(Answer { status, text })
+                Ok(Response { status, text })
             }
             // The status is known; only the connection is broken.
-            Err(_) => Ok(Answer { status, text: String::new() }),
+            Err(_) => Ok(Response { status, text: String::new() }),
         }
     }
 }

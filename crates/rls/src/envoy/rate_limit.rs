@@ -77,39 +77,39 @@ impl RateLimits {
 
     /// Charges the descriptors until a tenant is over its limit: a push that is denied for its requests pays no samples. Descriptors after that
     /// get the status of an unlimited one.
-    fn answer<'q>(&self, requests: &[DescriptorRequest<'q>]) -> Result<Answered<'q>, Undecided> {
+    fn charge<'q>(&self, requests: &[DescriptorRequest<'q>]) -> Result<CallOutcome<'q>, Undecided> {
         let mut order: Vec<usize> = (0..requests.len()).collect();
         order.sort_by_key(|place| requests.get(*place).map(|request| request.kind));
-        let mut answered =
-            Answered { statuses: vec![status_of(None); requests.len()], decided: BTreeMap::new(), denied: false };
+        let mut outcome =
+            CallOutcome { statuses: vec![status_of(None); requests.len()], decided: BTreeMap::new(), denied: false };
         let pipeline = self.edge.pipeline();
         let control = pipeline.control();
         for place in order {
-            let (Some(request), Some(status)) = (requests.get(place), answered.statuses.get_mut(place)) else {
+            let (Some(request), Some(status)) = (requests.get(place), outcome.statuses.get_mut(place)) else {
                 continue;
             };
             match request.action {
-                Action::Charge(tenant, hits) if !answered.denied => {
+                Action::Charge(tenant, hits) if !outcome.denied => {
                     let verdict = pipeline.charge_hits(&control, &tenant, hits)?;
                     *status = status_of(Some((&verdict, hits)));
-                    let decided = answered.decided.entry(tenant.limits_key());
+                    let decided = outcome.decided.entry(tenant.limits_key());
                     let decided = decided.or_insert_with(|| Decided::new(tenant, &verdict));
                     decided.add(hits, verdict);
-                    answered.denied = decided.denied();
+                    outcome.denied = decided.denied();
                 }
                 Action::Refund { receipt, cause } => self.edge.recorder().refund(&pipeline.refund(receipt, cause)),
                 Action::Charge(..) | Action::Nothing => {}
             }
             self.metrics.descriptor(request.kind, status.code());
         }
-        Ok(answered)
+        Ok(outcome)
     }
 
     /// The receipt of what was charged to the one tenant of a push.
-    fn receipt(&self, answered: &Answered<'_>) -> Option<String> {
-        let mut decided = answered.decided.values();
+    fn receipt(&self, outcome: &CallOutcome<'_>) -> Option<String> {
+        let mut decided = outcome.decided.values();
         match (decided.next(), decided.next()) {
-            (Some(Decided { owner, charged, .. }), None) if !answered.denied => {
+            (Some(Decided { owner, charged, .. }), None) if !outcome.denied => {
                 self.edge.pipeline().receipt(&owner.tenant, *charged)
             }
             _ => None,
@@ -117,7 +117,7 @@ impl RateLimits {
     }
 }
 
-struct Answered<'q> {
+struct CallOutcome<'q> {
     statuses: Vec<DescriptorStatus>,
     /// The tenants of the descriptors, by the keys of their limits; a push has one.
     decided: BTreeMap<&'q str, Decided<'q>>,
@@ -172,14 +172,14 @@ impl RateLimitService for RateLimits {
         let request = request.into_inner();
         let requests: Vec<DescriptorRequest<'_>> =
             request.descriptors.iter().map(|descriptor| descriptor_request(&request, descriptor)).collect();
-        let answered = self.answer(&requests).map_err(|why| Status::unavailable(why.as_str()))?;
-        for Decided { owner, mode, decision, items, .. } in answered.decided.values() {
+        let outcome = self.charge(&requests).map_err(|why| Status::unavailable(why.as_str()))?;
+        for Decided { owner, mode, decision, items, .. } in outcome.decided.values() {
             self.edge.recorder().rate_limit(Some(owner), *mode, *items, decision.as_ref().copied());
         }
-        let receipt = self.receipt(&answered);
-        let denied = answered.decided.values().find(|decided| decided.denied());
+        let receipt = self.receipt(&outcome);
+        let denied = outcome.decided.values().find(|decided| decided.denied());
         let denial = denied.and_then(|decided| decided.decision.as_ref().err());
-        let mut response = rate_limit_response(answered.statuses, denial);
+        let mut response = rate_limit_response(outcome.statuses, denial);
         response.dynamic_metadata = metadata(None, receipt);
         Ok(Response::new(response))
     }
