@@ -145,7 +145,7 @@ impl Pipeline {
                 };
                 ChargedContents { unreadable: Some(error.kind()), ..ChargedContents::new(decision, taken) }
             }
-            Contents::Failed => ChargedContents::new(Err(failed(Failure::ReadBody)), taken),
+            Contents::Failed => ChargedContents::new(Err(failed(Failure::DecodeBody)), taken),
         }
     }
 
