@@ -15,8 +15,9 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use thiserror::Error as ThisError;
 use tokio::time::{Instant, sleep};
+use tokio_rustls::rustls::client::WantsClientCert;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{self, ClientConfig, ConfigBuilder, RootCertStore};
 
 use crate::MimirUrl;
 
@@ -103,7 +104,10 @@ impl WebClient {
 }
 
 /// TLS with the system's root certificates, or those in `SSL_CERT_FILE`, if one of the URLs is https.
-pub(crate) fn system_tls<'u>(mut urls: impl Iterator<Item = &'u Uri>) -> io::Result<ClientConfig> {
+///
+/// # Errors
+/// There are no root certificates.
+pub fn system_tls<'u>(mut urls: impl Iterator<Item = &'u Uri>) -> io::Result<ClientConfig> {
     let is_https = urls.any(|url| url.scheme() == Some(&Scheme::HTTPS));
     tls_config(if is_https { system_roots()? } else { RootCertStore::empty() })
 }
@@ -121,10 +125,13 @@ pub(crate) fn system_roots() -> io::Result<RootCertStore> {
 }
 
 pub(crate) fn tls_config(roots: RootCertStore) -> io::Result<ClientConfig> {
-    let config = ClientConfig::builder_with_provider(ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    Ok(tls_builder(roots).map_err(io::Error::other)?.with_no_client_auth())
+}
+
+/// TLS of a client that trusts `roots`; it lacks only the client's own certificate.
+pub(crate) fn tls_builder(roots: RootCertStore) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
+    let builder = ClientConfig::builder_with_provider(ring::default_provider().into());
+    Ok(builder.with_safe_default_protocol_versions()?.with_root_certificates(roots))
 }
 
 /// An error and its causes on one line.

@@ -9,9 +9,9 @@ use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
+use limits_source::system_tls;
 use tower::Service;
 
 use super::Url;
@@ -31,19 +31,11 @@ impl Endpoint {
     /// # Errors
     /// There are no root certificates.
     pub(crate) fn new(url: &Url) -> anyhow::Result<Self> {
-        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .context("set up https")?;
-        let tls = match url.is_https() {
-            true => {
-                tls.with_native_roots().context("no root certificates on this system (SSL_CERT_FILE can name some)")?
-            }
-            false => tls.with_root_certificates(RootCertStore::empty()),
-        };
+        let tls = system_tls(std::iter::once(&url.uri)).context("set up https")?;
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        let connector = HttpsConnectorBuilder::new().with_tls_config(tls.with_no_client_auth()).https_or_http();
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
         Ok(Self { address: url.uri.clone(), connector: connector.enable_http1().wrap_connector(tcp) })
     }
 
