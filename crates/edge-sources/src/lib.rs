@@ -165,7 +165,7 @@ mod tests {
             tracker: Changes::new(Some(states)),
             is_tracker_polled: Changes::new(None),
         };
-        let tracker = HaTracker { is_polled: true, has_fresh_list: false };
+        let tracker = HaTracker { is_polled: true, fresh_until: None };
         let (mut writer, control) = ControlWriter::new(Arc::new(EdgeConfig::default()), tracker);
         let requested_at_unix_millis = 1_790_000_000_000;
         let elected = ElectedReplica {
@@ -181,10 +181,10 @@ mod tests {
         sender.send_replace(state);
         sources.apply_next(&mut writer, &|_| {}, &|_| {}).await;
         let is_believed = control.load().elections.is_confirmed("team", b"c");
-        assert_eq!(control.load().ha_tracker.has_fresh_list, is_believed);
+        assert_eq!(control.load().ha_tracker.has_fresh_list(), is_believed);
         // The next change is that the list expires.
         sources.apply_next(&mut writer, &|_| {}, &|_| {}).await;
-        assert!(!control.load().elections.is_confirmed("team", b"c") && !control.load().ha_tracker.has_fresh_list);
+        assert!(!control.load().elections.is_confirmed("team", b"c") && !control.load().ha_tracker.has_fresh_list());
         is_believed.then(|| requested_at.elapsed())
     }
 

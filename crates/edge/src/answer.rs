@@ -109,8 +109,8 @@ pub fn overloaded(by: Overload) -> Denial {
 pub enum Failure {
     /// The decision.
     Decide,
-    /// Reading the body.
-    ReadBody,
+    /// Decoding the body.
+    DecodeBody,
 }
 
 /// The denial where the edge failed; its log says more. The client retries.
@@ -118,7 +118,7 @@ pub enum Failure {
 pub fn failed(to: Failure) -> Denial {
     let what = match to {
         Failure::Decide => "it failed to decide",
-        Failure::ReadBody => "it failed to read the body",
+        Failure::DecodeBody => "it failed to decode the body",
     };
     let message = format!(
         "the push has been rejected because of a fault of the edge: {what} (err-edge-error). The same push may pass later, so retry it. \

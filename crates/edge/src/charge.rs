@@ -1,4 +1,4 @@
-//! The fourth stage: what the push costs, taken from its tenant's buckets.
+//! The fourth stage: what the push costs, taken from its tenant's buckets. The request is charged before the body is decoded, its items afterwards.
 
 mod hits;
 mod refunds;
@@ -145,7 +145,7 @@ impl Pipeline {
                 };
                 ChargedContents { unreadable: Some(error.kind()), ..ChargedContents::new(decision, taken) }
             }
-            Contents::Failed => ChargedContents::new(Err(failed(Failure::ReadBody)), taken),
+            Contents::Failed => ChargedContents::new(Err(failed(Failure::DecodeBody)), taken),
         }
     }
 

@@ -1,8 +1,9 @@
 //! The control state: one immutable value by which pushes are decided, replaced as a whole.
 //!
 //! Decisions load it from a [`ControlHandle`], without a lock. Only the [`ControlWriter`] replaces it; a handle has one writer, whose methods take
-//! `&mut self`, so changes never interleave. A push loads the value once, so nothing changes during its decision, and it never sees limits of one
-//! document with the relabelling rules of another.
+//! `&mut self`, so changes never interleave. A push loads the value once, so it never sees limits of one document with the relabelling rules, the edge
+//! config or the number of distributors of another time. The value only refers to the elections, which pushes change too. A list of Mimir's HA
+//! tracker is applied to them pair by pair, so a push of several pairs may meet some of the new list and others of the last one.
 //!
 //! Not here: parsing of limits, and decisions.
 
@@ -24,7 +25,7 @@ pub use relabelling::{RelabelUnavailable, Relabelling};
 pub use tracker::{HaTracker, TrackerList};
 
 use relabelling::Compiler;
-use tracker::Lists;
+use tracker::{ListOutcome, Lists};
 
 /// What decides pushes at one moment.
 #[derive(Clone, Debug)]
@@ -188,16 +189,20 @@ impl ControlWriter {
         self.replace(|next| next.ha_tracker.is_polled = is_polled);
     }
 
-    /// Applies a list of Mimir's HA tracker: confirms the pairs that it names, and drops those that it no longer names. A stale list changes nothing.
+    /// Applies a list of Mimir's HA tracker: confirms the pairs that it names, and drops those that it no longer names. A stale list is not applied, and
+    /// the one before is then stale too.
     pub async fn put_list(&mut self, list: TrackerList) {
         let (mut lists, elections) = (std::mem::take(&mut self.lists), Arc::clone(&self.handle.load().elections));
         // A list can have some hundred thousand pairs.
         let applied = tokio::task::spawn_blocking(move || (lists.apply(&list, &elections), lists)).await;
         match applied {
-            Ok((is_fresh, lists)) => {
+            Ok((outcome, lists)) => {
                 self.lists = lists;
-                if is_fresh {
-                    self.replace(|next| next.ha_tracker.has_fresh_list = true);
+                match outcome {
+                    ListOutcome::Applied { fresh_until } => self.set_fresh_until(Some(fresh_until)),
+                    ListOutcome::Ignored => {}
+                    ListOutcome::Stale { since: Some(since) } => self.set_fresh_until(Some(since)),
+                    ListOutcome::Stale { since: None } => self.expire_list().await,
                 }
             }
             // A panic, which is logged. The list may be applied in part, and nothing would expire it.
@@ -205,16 +210,19 @@ impl ControlWriter {
         }
     }
 
-    /// When the newest list becomes stale; `None` without a fresh list.
+    /// When [`ControlWriter::expire_list`] is to be called: when the list in force becomes stale. `None` without a list.
     #[must_use]
     pub fn list_expires(&self) -> Option<Instant> {
-        self.lists.expires
+        self.handle.load().ha_tracker.fresh_until
     }
 
-    /// The newest list is stale: the elections here continue from it.
+    fn set_fresh_until(&self, fresh_until: Option<Instant>) {
+        self.replace(|next| next.ha_tracker.fresh_until = fresh_until);
+    }
+
+    /// Revokes the entries of a stale list: the elections here continue from it. Pushes have ignored the list since it became stale.
     pub async fn expire_list(&mut self) {
-        self.lists.expires = None;
-        self.replace(|next| next.ha_tracker.has_fresh_list = false);
+        self.set_fresh_until(None);
         let elections = Arc::clone(&self.handle.load().elections);
         // Its only error is a panic, which is logged.
         drop(tokio::task::spawn_blocking(move || tracker::unconfirm_all(&elections)).await);

@@ -109,10 +109,18 @@ impl<'p> Payload<'p> {
             _ => Self::Known(Contents::NotDecoded),
         }
     }
+
+    /// The contents; a body is decoded by this thread.
+    pub(crate) fn decode(self, limits: BodyLimits, plan: &DecodePlan) -> Contents {
+        match self {
+            Self::Encoded(body) => decode(body, limits, plan),
+            Self::Known(contents) => contents,
+        }
+    }
 }
 
 /// Decodes a body with the buffers of this thread. After a panic the thread continues with new buffers.
-pub(crate) fn decode(body: &[u8], limits: BodyLimits, plan: &DecodePlan) -> Contents {
+fn decode(body: &[u8], limits: BodyLimits, plan: &DecodePlan) -> Contents {
     let decode = || {
         SCRATCH.with_borrow_mut(|scratch| {
             let decoded = plan.decode(body, limits, scratch);

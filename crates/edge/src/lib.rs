@@ -5,18 +5,19 @@
 //! 1. [`admit`]: is there room in memory for it?
 //! 2. [`identify`]: which tenant, mode and limits apply?
 //! 3. [`decode`]: what does its body hold?
-//! 4. [`charge`]: what does it cost, and do its tenant's buckets hold that?
+//! 4. [`charge`]: what does it cost, and do its tenant's buckets hold that? The request is charged before stage 3, the items after it.
 //! 5. [`answer`]: what is the client's answer?
 //! 6. [`record`]: metrics, logs and the audit log.
 //!
-//! [`Pipeline`] runs stages 2 to 4 in Mimir's order, by one [`control`] state. The shell calls admission, before a push is received, and
-//! [`Verdict::answer`] and [`Recorder`] afterwards.
+//! [`Pipeline`] runs stages 2 to 4 in Mimir's order, by one [`control`] state. The shell calls admission before a push is received, and then
+//! [`Edge::check`], which runs the pipeline and the last two stages.
 //!
 //! Not here: protocols, listeners, sources of limits, and the life of a process. A shell brings those.
 
 mod admit;
 mod answer;
 mod charge;
+mod check;
 mod clock;
 mod control;
 mod decode;
@@ -31,6 +32,7 @@ mod verdict;
 pub use admit::{Arrival, Budget, BudgetExceeded, Reservation, SHARES};
 pub use answer::{Answer, BodySize, Failure, Overload, body_too_large, failed, overloaded};
 pub use charge::{Hits, HitsVerdict, Refund, RefundCause, Unmetered, UnmeteredOutcome};
+pub use check::{Edge, Outcome, denied_on_panic};
 pub use clock::Clock;
 pub use control::{
     ControlHandle, ControlState, ControlWriter, HaTracker, RelabelUnavailable, Relabelling, TenantSettings, TrackerList,

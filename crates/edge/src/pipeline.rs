@@ -8,7 +8,7 @@ use remote_write::BodyLimits;
 use crate::charge::{Charge, ChargedContents, ChargedRequest, Receipts, deny_oversized};
 use crate::clock::Clock;
 use crate::control::{ControlHandle, ControlState};
-use crate::decode::{Contents, DecodePlan, DecodePool, Lane, Payload, decode};
+use crate::decode::{Contents, DecodePlan, DecodePool, Lane, Payload};
 use crate::identify::{ApplicableLimits, Identity, tenant_of};
 use crate::push::Push;
 use crate::verdict::{AllowReason, Charged, Undecided, Verdict};
@@ -70,6 +70,9 @@ struct Stopped {
 
 /// A push between the charge of its request and the charge of its contents.
 struct PendingPush<'p> {
+    pipeline: &'p Pipeline,
+    push: &'p Push,
+    charge: Charge,
     identity: Identity,
     applicable: ApplicableLimits<'p>,
     request: ChargedRequest<'p>,
@@ -140,8 +143,8 @@ impl Pipeline {
         let control = self.control.load();
         match self.begin(&control, push, Charge::Commit) {
             Ok((pending, plan)) => {
-                let contents = self.decode_in_place(push, &plan);
-                Ok(self.finish(pending, push, contents, Charge::Commit))
+                let contents = pending.payload().decode(self.policy.bodies.limits, &plan);
+                Ok(pending.finish(contents))
             }
             Err(stopped) => stopped.into_verdict(push),
         }
@@ -155,8 +158,11 @@ impl Pipeline {
     ) -> Result<Verdict, Undecided> {
         match self.begin(control, push, charge) {
             Ok((pending, plan)) => {
-                let contents = self.decode(push, charge.lane(pending.applicable.tenant.id()), plan).await;
-                Ok(self.finish(pending, push, contents, charge))
+                let contents = match (pending.payload(), &self.pool) {
+                    (Payload::Encoded(body), Some(pool)) => pool.decode(pending.lane(), body, plan).await,
+                    (payload, _) => payload.decode(self.policy.bodies.limits, &plan),
+                };
+                Ok(pending.finish(contents))
             }
             Err(stopped) => stopped.into_verdict(push),
         }
@@ -183,34 +189,29 @@ impl Pipeline {
             admitted.clone().map_err(|denial| identity.stop(denial))?;
         }
         let plan = self.plan(&applicable, protocol, charge);
-        Ok((PendingPush { identity, applicable, request, admitted }, plan))
+        Ok((PendingPush { pipeline: self, push, charge, identity, applicable, request, admitted }, plan))
+    }
+}
+
+impl PendingPush<'_> {
+    fn payload(&self) -> Payload<'_> {
+        Payload::of(self.push, &self.pipeline.policy.bodies)
     }
 
-    async fn decode(&self, push: &Push, lane: Lane<'_>, plan: DecodePlan) -> Contents {
-        match (Payload::of(push, &self.policy.bodies), &self.pool) {
-            (Payload::Encoded(body), Some(pool)) => pool.decode(lane, body, plan).await,
-            (Payload::Encoded(body), None) => decode(body, self.policy.bodies.limits, &plan),
-            (Payload::Known(contents), _) => contents,
-        }
-    }
-
-    fn decode_in_place(&self, push: &Push, plan: &DecodePlan) -> Contents {
-        match Payload::of(push, &self.policy.bodies) {
-            Payload::Encoded(body) => decode(body, self.policy.bodies.limits, plan),
-            Payload::Known(contents) => contents,
-        }
+    fn lane(&self) -> Lane<'_> {
+        self.charge.lane(self.applicable.tenant.id())
     }
 
     /// Charges the contents of the push.
-    fn finish(&self, pending: PendingPush<'_>, push: &Push, contents: Contents, charge: Charge) -> Verdict {
-        let PendingPush { identity, applicable, mut request, admitted } = pending;
+    fn finish(self, contents: Contents) -> Verdict {
+        let Self { pipeline, push, charge, identity, applicable, mut request, admitted } = self;
         let counts = contents.counts();
         // In a dry run the push is decoded all the same: its size determines when it would pass.
         if let Err(denial) = admitted {
             return Verdict { counts, ..Verdict::of(identity, push, Err(denial)) };
         }
         let taken = Charged { requests: u64::from(charge == Charge::Commit), items: 0 };
-        let charged = self.charge_contents(&applicable, contents, push.skips_validation, charge, taken);
+        let charged = pipeline.charge_contents(&applicable, contents, push.skips_validation, charge, taken);
         let ChargedContents { decision, mut charged, unmetered, unreadable } = charged;
         request.keep_unless_unavailable(&decision);
         if request.is_refunded() {
@@ -219,3 +220,6 @@ impl Pipeline {
         Verdict { counts, charged, unmetered, unreadable, ..Verdict::of(identity, push, decision) }
     }
 }
+
+#[cfg(test)]
+mod tests;

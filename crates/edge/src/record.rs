@@ -1,5 +1,6 @@
 //! The last stage: metrics, the tenant's own counters, and records of denials.
 
+mod at_scrape;
 mod denials;
 mod known;
 mod metrics;

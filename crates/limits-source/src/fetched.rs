@@ -70,17 +70,17 @@ impl Fetched {
     }
 
     /// Records the responses of a round; returns whether all of them are good.
-    fn take(&self, answers: Vec<Result<Bytes, WebError>>) -> bool {
-        let all_good = answers.iter().all(Result::is_ok);
+    fn take(&self, responses: Vec<Result<Bytes, WebError>>) -> bool {
+        let all_good = responses.iter().all(Result::is_ok);
         let mut round = self.round();
         let number = round.number.saturating_add(1);
         let mut before = std::mem::take(&mut round.documents).into_iter();
-        let next = |answer: Result<Bytes, WebError>| match (answer, before.next()) {
+        let next = |response: Result<Bytes, WebError>| match (response, before.next()) {
             (Ok(now), Some(Latest::Document { since, bytes })) if bytes == now => Latest::Document { since, bytes },
             (Ok(bytes), _) => Latest::Document { since: number, bytes },
             (Err(error), _) => Latest::Fault(error.to_string()),
         };
-        let documents = answers.into_iter().map(next).collect();
+        let documents = responses.into_iter().map(next).collect();
         *round = Round { number, documents };
         all_good
     }
@@ -122,8 +122,8 @@ impl Fetcher {
         loop {
             let started = Instant::now();
             let fetch = async |url: &DocumentUrl| self.web.get(url.uri(), "*/*").await.map(|(_, body)| body);
-            let answers = join_all(self.urls.iter().map(fetch)).await;
-            timer.wait(started, self.fetched.take(answers)).await;
+            let responses = join_all(self.urls.iter().map(fetch)).await;
+            timer.wait(started, self.fetched.take(responses)).await;
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Nothing waits for it. A failed poll keeps the last list, and [`HaTrackerFeed::freshness`] is its age.
 
-mod answer;
+mod response;
 
 use std::io;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::retry::{PollSettings, PollTimer};
 use crate::web::{self, Bounds, WebClient, WebError};
 use crate::{Count, Freshness, MimirUrl};
-use answer::{ListedReplicas, millis_since_1970};
+use response::{ListedReplicas, millis_since_1970};
 
 /// The last list.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +62,7 @@ pub struct HaTrackerPolls {
 }
 
 /// The largest response that is read, in bytes: more than 200,000 pairs.
-const MAX_ANSWER_BYTES: usize = 64 << 20;
+const MAX_RESPONSE_BYTES: usize = 64 << 20;
 
 /// Why a poll failed, and how to fix it.
 #[derive(Debug, Error)]
@@ -177,7 +177,7 @@ impl Poller {
     async fn list(&self) -> Result<ListedReplicas, PollError> {
         let text = self.client.get().await?;
         // A long list takes longer than an async worker may be blocked.
-        let read = tokio::task::spawn_blocking(move || answer::read(&text)).await;
+        let read = tokio::task::spawn_blocking(move || response::read(&text)).await;
         read.map_err(|_| PollError::Interrupted)?.map_err(PollError::Unreadable)
     }
 }
@@ -225,7 +225,7 @@ impl Client {
     }
 
     fn with_tls(url: MimirUrl, timeout: Duration, tls: ClientConfig) -> Self {
-        Self { web: WebClient::new(tls, Bounds { timeout, bytes: MAX_ANSWER_BYTES }), url }
+        Self { web: WebClient::new(tls, Bounds { timeout, bytes: MAX_RESPONSE_BYTES }), url }
     }
 
     /// The body of a good response.

@@ -39,8 +39,8 @@ pub use kubernetes::{
 };
 pub use limits_cache::{LimitsCache, LoadedCache};
 pub use source::{DistributorService, LimitsArgs, Source, SourceError, SourceExtras, SourceSpec, SpecError};
-pub use url::{FeedUrls, FeedUrlsError, MimirUrl, UrlError};
+pub use url::{FeedUrls, FeedUrlsError, HttpUrlError, MimirUrl, UrlError, parse_http_url};
 pub use watched::{MAX_FILE_BYTES, read_file};
-pub use web::{PageError, fetch_page};
+pub use web::{PageError, fetch_page, system_tls};
 
 pub use limits::LoadedLimits;

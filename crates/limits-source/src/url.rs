@@ -1,4 +1,4 @@
-//! The URLs of documents, of Mimir and of the feed, checked before the first request.
+//! The URLs of documents, of Mimir, of the feed and of a push, checked before the first request.
 //!
 //! No error contains the URL, which may contain a password.
 
@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use http::Uri;
-use http::uri::{Authority, Parts, PathAndQuery, Scheme};
+use http::uri::{Authority, InvalidUri, Parts, PathAndQuery, Scheme};
 use thiserror::Error;
 
 use crate::{FeedTlsError, FeedTlsFiles};
@@ -28,19 +28,59 @@ pub enum UrlError {
     Parameters,
 }
 
-/// Parses an http or https URL with a host and without credentials. `example` is a valid one, for the error.
-fn parse_http(text: &str, example: &'static str) -> Result<Uri, UrlError> {
-    let no_http_url = UrlError::NoHttpUrl(example);
-    // `Uri` drops a fragment without an error.
-    let before = text.split_once('#').map_or(text, |(before, _)| before);
-    let uri: Uri = before.parse().map_err(|_| no_http_url)?;
-    let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else { return Err(no_http_url) };
-    if authority.as_str().contains('@') {
-        return Err(UrlError::Credentials);
+/// Why a text is no http or https URL with a host.
+#[derive(Debug, Error)]
+pub enum HttpUrlError {
+    /// It has another scheme, or none.
+    #[error("must begin with http:// or https://")]
+    Scheme,
+    /// It is no URL.
+    #[error("{0}")]
+    Invalid(InvalidUri),
+    /// It has no host.
+    #[error("has no host")]
+    NoHost,
+    /// It contains a user or a password.
+    #[error("must not contain a user or a password")]
+    Credentials,
+    /// What follows the host.
+    #[error("{0:?} is no port")]
+    Port(String),
+}
+
+impl HttpUrlError {
+    /// The error of another kind of URL, of which `example` is a valid one.
+    fn with_example(&self, example: &'static str) -> UrlError {
+        match self {
+            Self::Credentials => UrlError::Credentials,
+            _ => UrlError::NoHttpUrl(example),
+        }
     }
-    let port_is_good = authority.as_str().ends_with(authority.host()) || authority.port_u16().is_some();
-    let is_http = *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS;
-    if is_http && !authority.host().is_empty() && port_is_good { Ok(uri) } else { Err(no_http_url) }
+}
+
+/// Parses an http or https URL with a host and without credentials, without a DNS lookup. A fragment is dropped.
+///
+/// # Errors
+/// It is none.
+pub fn parse_http_url(text: &str) -> Result<Uri, HttpUrlError> {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    if !matches!(scheme.as_deref(), Some("http" | "https")) {
+        return Err(HttpUrlError::Scheme);
+    }
+    let before = text.split_once('#').map_or(text, |(before, _)| before);
+    let uri: Uri = before.parse().map_err(HttpUrlError::Invalid)?;
+    let authority = uri.authority().ok_or(HttpUrlError::NoHost)?;
+    if authority.as_str().contains('@') {
+        return Err(HttpUrlError::Credentials);
+    }
+    if authority.host().is_empty() {
+        return Err(HttpUrlError::NoHost);
+    }
+    let port = authority.as_str().rsplit_once(':').filter(|(_, after)| !after.contains(']'));
+    match port {
+        Some((_, port)) if authority.port_u16().is_none() => Err(HttpUrlError::Port(port.to_owned())),
+        _ => Ok(uri),
+    }
 }
 
 /// The URL of a document. `Display` omits the query, which may contain a secret.
@@ -64,7 +104,7 @@ impl FromStr for DocumentUrl {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        parse_http(text, Self::EXAMPLE).map(Self)
+        parse_http_url(text).map(Self).map_err(|error| error.with_example(Self::EXAMPLE))
     }
 }
 
@@ -91,7 +131,8 @@ impl MimirUrl {
     /// # Errors
     /// It is no http or https URL with a host, or it has credentials, a query or a fragment.
     pub fn parse(text: &str, default_path: &'static str) -> Result<Self, UrlError> {
-        let mut parts = parse_http(text.split('?').next().unwrap_or_default(), Self::EXAMPLE)?.into_parts();
+        let uri = parse_http_url(text.split('?').next().unwrap_or_default());
+        let mut parts = uri.map_err(|error| error.with_example(Self::EXAMPLE))?.into_parts();
         if text.contains(['?', '#']) {
             return Err(UrlError::Parameters);
         }
@@ -214,24 +255,21 @@ fn server(url: &str) -> Result<FeedServer, FeedUrlsError> {
     if url.contains('@') {
         return Err(FeedUrlsError::Credentials);
     }
-    // `Uri` drops a fragment without an error.
-    let has_parameters = url.contains(['?', '#']);
-    let Parts { scheme, authority: Some(authority), path_and_query, .. } =
-        url.parse::<Uri>().map(Uri::into_parts).map_err(|_| FeedUrlsError::NoHttpUrl)?
-    else {
+    let uri = parse_http_url(url).map_err(|error| match error {
+        HttpUrlError::Port(_) => FeedUrlsError::NoPort,
+        HttpUrlError::Credentials => FeedUrlsError::Credentials,
+        HttpUrlError::Scheme | HttpUrlError::Invalid(_) | HttpUrlError::NoHost => FeedUrlsError::NoHttpUrl,
+    })?;
+    let Parts { scheme, authority: Some(authority), path_and_query, .. } = uri.into_parts() else {
         return Err(FeedUrlsError::NoHttpUrl);
     };
-    let is_https = scheme == Some(Scheme::HTTPS);
-    if !(is_https || scheme == Some(Scheme::HTTP)) || authority.host().is_empty() {
-        return Err(FeedUrlsError::NoHttpUrl);
-    }
-    if has_parameters || path_and_query.is_some_and(|path| path.as_str() != "/") {
+    if url.contains(['?', '#']) || path_and_query.is_some_and(|path| path.as_str() != "/") {
         return Err(FeedUrlsError::Path);
     }
     if authority.port_u16().is_none_or(|port| port == 0) {
         return Err(FeedUrlsError::NoPort);
     }
-    Ok(FeedServer { name: authority, is_https })
+    Ok(FeedServer { name: authority, is_https: scheme == Some(Scheme::HTTPS) })
 }
 
 impl fmt::Display for FeedServer {

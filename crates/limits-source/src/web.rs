@@ -15,8 +15,9 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use thiserror::Error as ThisError;
 use tokio::time::{Instant, sleep};
+use tokio_rustls::rustls::client::WantsClientCert;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{self, ClientConfig, ConfigBuilder, RootCertStore};
 
 use crate::MimirUrl;
 
@@ -77,24 +78,24 @@ impl WebClient {
     /// The status, which is 2xx, and the body of the response.
     pub(crate) async fn get(&self, uri: &Uri, accept: &'static str) -> Result<(StatusCode, Bytes), WebError> {
         let Bounds { timeout, .. } = self.bounds;
-        tokio::time::timeout(timeout, self.answer(uri, accept)).await.map_err(|_| WebError::Slow(timeout))?
+        tokio::time::timeout(timeout, self.request(uri, accept)).await.map_err(|_| WebError::Slow(timeout))?
     }
 
-    async fn answer(&self, uri: &Uri, accept: &'static str) -> Result<(StatusCode, Bytes), WebError> {
+    async fn request(&self, uri: &Uri, accept: &'static str) -> Result<(StatusCode, Bytes), WebError> {
         let request = Request::get(uri)
             .header(ACCEPT, accept)
             .header(USER_AGENT, concat!("mimir-rls/", env!("CARGO_PKG_VERSION")))
             .body(Empty::new())
             .map_err(|error| WebError::Unreachable(error.to_string()))?;
-        let answer = self.http.request(request).await.map_err(|error| WebError::Unreachable(with_causes(&error)))?;
-        let status = answer.status();
+        let response = self.http.request(request).await.map_err(|error| WebError::Unreachable(with_causes(&error)))?;
+        let status = response.status();
         if status.is_redirection() {
             return Err(WebError::Redirect(status));
         }
         if !status.is_success() {
             return Err(WebError::Status(status));
         }
-        match Limited::new(answer.into_body(), self.bounds.bytes).collect().await {
+        match Limited::new(response.into_body(), self.bounds.bytes).collect().await {
             Ok(body) => Ok((status, body.to_bytes())),
             Err(error) if error.is::<LengthLimitError>() => Err(WebError::TooLarge(self.bounds.bytes)),
             Err(error) => Err(WebError::Unreachable(with_causes(&*error))),
@@ -103,7 +104,10 @@ impl WebClient {
 }
 
 /// TLS with the system's root certificates, or those in `SSL_CERT_FILE`, if one of the URLs is https.
-pub(crate) fn system_tls<'u>(mut urls: impl Iterator<Item = &'u Uri>) -> io::Result<ClientConfig> {
+///
+/// # Errors
+/// There are no root certificates.
+pub fn system_tls<'u>(mut urls: impl Iterator<Item = &'u Uri>) -> io::Result<ClientConfig> {
     let is_https = urls.any(|url| url.scheme() == Some(&Scheme::HTTPS));
     tls_config(if is_https { system_roots()? } else { RootCertStore::empty() })
 }
@@ -121,10 +125,13 @@ pub(crate) fn system_roots() -> io::Result<RootCertStore> {
 }
 
 pub(crate) fn tls_config(roots: RootCertStore) -> io::Result<ClientConfig> {
-    let config = ClientConfig::builder_with_provider(ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    Ok(tls_builder(roots).map_err(io::Error::other)?.with_no_client_auth())
+}
+
+/// TLS of a client that trusts `roots`; it lacks only the client's own certificate.
+pub(crate) fn tls_builder(roots: RootCertStore) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
+    let builder = ClientConfig::builder_with_provider(ring::default_provider().into());
+    Ok(builder.with_safe_default_protocol_versions()?.with_root_certificates(roots))
 }
 
 /// An error and its causes on one line.
@@ -148,7 +155,7 @@ pub enum PageError {
     Certificates(#[from] io::Error),
     /// There is no good response.
     #[error("{url}: {reason}")]
-    NoAnswer {
+    NoResponse {
         /// The address.
         url: MimirUrl,
         /// What is wrong, and how to fix it if that is known.
@@ -173,7 +180,7 @@ pub async fn fetch_page(url: &MimirUrl, patience: Duration) -> Result<Bytes, Pag
                 tracing::warn!(%url, "the request to Mimir is retried in {PAGE_RETRY_AFTER:?}: {error}");
                 sleep(PAGE_RETRY_AFTER).await;
             }
-            Err(error) => return Err(PageError::NoAnswer { url: url.clone(), reason: reason(&error) }),
+            Err(error) => return Err(PageError::NoResponse { url: url.clone(), reason: reason(&error) }),
         }
     }
 }

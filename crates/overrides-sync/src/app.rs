@@ -186,7 +186,7 @@ const HEADER_LIST_BYTES: u32 = 16 << 10;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// From a call's headers to the first response: bounds the wait for a peer that sends headers and no message.
-const FIRST_ANSWER_WITHIN: Duration = Duration::from_secs(10);
+const FIRST_RESPONSE_WITHIN: Duration = Duration::from_secs(10);
 
 /// The services whose health is reported; the empty name stands for the whole server.
 const SERVICES: [&str; 2] = ["", "edge.limits.v1.LimitsFeed"];
@@ -203,7 +203,7 @@ async fn serve_grpc(
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(CONCURRENT_CALLS)
-        .timeout(FIRST_ANSWER_WITHIN)
+        .timeout(FIRST_RESPONSE_WITHIN)
         .add_service(health_service(readiness, &SERVICES).await)
         .add_service(LimitsFeedServer::new(feed).max_decoding_message_size(REQUEST_BYTES))
         .add_service(reflection_service(proto::FILE_DESCRIPTOR_SET)?)

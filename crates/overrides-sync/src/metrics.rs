@@ -11,7 +11,8 @@ use prometheus::{
     register_histogram_with_registry, register_int_counter_vec_with_registry, register_int_counter_with_registry,
     register_int_gauge_vec_with_registry, register_int_gauge_with_registry,
 };
-use runtime::{LogHandle, counter_at_scrape, counters_at_scrape, gauge_at_scrape};
+use runtime::LogHandle;
+use scrape::{counter_at_scrape, counters_at_scrape, gauge_at_scrape};
 use tokio::sync::watch;
 
 use crate::publication::Published;
@@ -74,9 +75,9 @@ impl Metrics {
             )?,
             reviews: counters(
                 "overrides_sync_webhook_reviews_total",
-                "Changes that the webhook reviewed, by its answer; passed: of another object, not_reviewed: allowed without review, \
+                "Changes that the webhook reviewed, by outcome; passed: of another object, not_reviewed: allowed without review, \
                  rejected: an invalid request",
-                "answer",
+                "outcome",
                 &["allowed", "warned", "denied", "passed", "not_reviewed", "rejected"],
             )?,
             bad_certificates: counter(

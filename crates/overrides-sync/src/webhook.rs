@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
-use admission::{Answered, ReviewAnswer, ReviewOutcome};
+use admission::{ReviewOutcome, ReviewResponse, Reviewed};
 pub(crate) use review::Rules;
 
 /// For API servers.
@@ -88,8 +88,8 @@ impl Webhook {
 }
 
 async fn validate(State(handler): State<Arc<ReviewHandler>>, body: Body) -> Response {
-    match handler.answer(body).await {
-        Ok(answer) => Json(answer).into_response(),
+    match handler.respond(body).await {
+        Ok(response) => Json(response).into_response(),
         Err((status, error)) => {
             handler.metrics.reviews.with_label_values(&["rejected"]).inc();
             tracing::warn!(%status, "a request to the webhook failed: {error}");
@@ -99,7 +99,7 @@ async fn validate(State(handler): State<Arc<ReviewHandler>>, body: Body) -> Resp
 }
 
 impl ReviewHandler {
-    async fn answer(self: &Arc<Self>, body: Body) -> Result<ReviewAnswer, (StatusCode, String)> {
+    async fn respond(self: &Arc<Self>, body: Body) -> Result<ReviewResponse, (StatusCode, String)> {
         if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
             return Err((StatusCode::PAYLOAD_TOO_LARGE, format!("it has more than {MAX_BODY_BYTES} bytes")));
         }
@@ -112,24 +112,24 @@ impl ReviewHandler {
             .map_err(|error| (StatusCode::BAD_REQUEST, format!("it cannot be read: {error}")))?;
         let reviewed = timeout(REVIEWED_WITHIN, Arc::clone(self).review(request.clone(), permit)).await;
         let why = match reviewed {
-            Ok(Ok(Ok((answer, outcome)))) => {
+            Ok(Ok(Ok((response, outcome)))) => {
                 self.metrics.reviews.with_label_values(&[outcome.as_str()]).inc();
-                return Ok(answer);
+                return Ok(response);
             }
             Ok(Ok(Err(error))) => return Err((StatusCode::BAD_REQUEST, error)),
             Ok(Err(_)) => "overrides-sync failed".to_owned(),
             Err(_) => format!("it takes longer than {REVIEWED_WITHIN:?}"),
         };
         self.metrics.reviews.with_label_values(&[ReviewOutcome::NotReviewed.as_str()]).inc();
-        admission::answer_not_reviewed(&request, &why).map_err(|error| (StatusCode::BAD_REQUEST, error))
+        admission::respond_not_reviewed(&request, &why).map_err(|error| (StatusCode::BAD_REQUEST, error))
     }
 
     /// The review holds its permit until it is done, even after its timeout.
-    fn review(self: Arc<Self>, request: Bytes, permit: OwnedSemaphorePermit) -> JoinHandle<Answered> {
+    fn review(self: Arc<Self>, request: Bytes, permit: OwnedSemaphorePermit) -> JoinHandle<Reviewed> {
         tokio::task::spawn_blocking(move || {
-            let answer = admission::answer(&self.rules, &request);
+            let reviewed = admission::respond(&self.rules, &request);
             drop(permit);
-            answer
+            reviewed
         })
     }
 }

@@ -12,7 +12,6 @@ mod message;
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,7 +19,6 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use enforce::Denial;
-use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use limits::Tenant;
@@ -37,8 +35,7 @@ use deadline::answer_timeout;
 use message::{FirstMessage, Start};
 
 use edge::{
-    Arrival, BodySize, Budget, BudgetExceeded, ControlHandle, Failure, Overload, Subject, TENANT_HEADER, Verdict,
-    body_too_large, failed, overloaded,
+    Arrival, BodySize, Budget, BudgetExceeded, Overload, TENANT_HEADER, body_too_large, denied_on_panic, overloaded,
 };
 
 /// The layer of one service; cheap to clone.
@@ -46,7 +43,6 @@ use edge::{
 pub(crate) struct Admission<R> {
     budget: Arc<Budget>,
     largest: LargestMessage,
-    control: ControlHandle,
     default_tenant: Option<HeaderValue>,
     denials: R,
 }
@@ -61,8 +57,8 @@ pub(crate) struct LargestMessage {
 
 impl<R: Deny> Admission<R> {
     /// Admits messages up to `largest` while `budget` has room.
-    pub(crate) fn new(budget: Arc<Budget>, largest: LargestMessage, control: ControlHandle, denials: R) -> Self {
-        Self { budget, largest, control, default_tenant: None, denials }
+    pub(crate) fn new(budget: Arc<Budget>, largest: LargestMessage, denials: R) -> Self {
+        Self { budget, largest, default_tenant: None, denials }
     }
 
     /// Takes calls without a tenant as calls of this one.
@@ -123,14 +119,6 @@ impl<R: Deny> Admission<R> {
             BudgetExceeded::Global => Overload::Budget(self.budget.limit()),
         }))
     }
-
-    /// The answer to a push that is not received. Its body is dropped, so HTTP/2 resets the call after the answer, and the proxy stops
-    /// sending: receiving the rest would take bandwidth and time from admitted calls.
-    fn deny(&self, denial: Denial, tenant: Option<&Tenant<'_>>, started: Instant) -> Response<Body> {
-        let subject = Subject { tenant: tenant.copied(), ..Subject::default() };
-        let verdict = Verdict::not_received(&self.control.load(), tenant, denial);
-        self.denials.deny(&subject, &verdict, started.elapsed())
-    }
 }
 
 impl<S, R: Clone> Layer<S> for Admission<R> {
@@ -177,15 +165,16 @@ where
             let tenant = header.as_ref().and_then(|value| Tenant::parse(Some(once(value.as_bytes()))).ok());
             let within = answer_timeout(&parts.headers);
             let call = admission.run(&mut ready, tenant.as_ref(), parts, body);
-            // A panic would reset the call: an error, which an Envoy that fails open takes for "allow".
-            let stop = match timeout(within, AssertUnwindSafe(call).catch_unwind()).await {
+            let stop = match timeout(within, denied_on_panic(call)).await {
                 Ok(Ok(Ok(response))) => return Ok(response),
                 Ok(Ok(Err(stop))) => stop,
-                Ok(Err(_)) => Stop::Denied(failed(Failure::Decide)),
+                Ok(Err(denial)) => Stop::Denied(denial),
                 Err(_) => Stop::Denied(overloaded(Overload::TooSlow(within))),
             };
             Ok(match stop {
-                Stop::Denied(denial) => admission.deny(denial, tenant.as_ref(), started),
+                // The body is dropped, so HTTP/2 resets the call after the answer, and the proxy stops sending: receiving the rest would take
+                // bandwidth and time from admitted calls.
+                Stop::Denied(denial) => admission.denials.deny(tenant.as_ref(), denial, started),
                 Stop::Broken(status) => status.into_http(),
             })
         })

@@ -62,7 +62,7 @@ impl App {
         let own_tracker = config.ha_tracker_url.clone().map(|url| poll_ha_tracker(url, stop.clone())).transpose();
         let own_tracker = own_tracker.context("--ha-tracker-url")?;
         let is_polled = own_tracker.is_some() || matches!(config.limits, SourceSpec::Feed(_));
-        let ha_tracker = HaTracker { is_polled, has_fresh_list: false };
+        let ha_tracker = HaTracker { is_polled, fresh_until: None };
         let (mut writer, control) = ControlWriter::new(Arc::clone(&edge.borrow().config), ha_tracker);
         writer.put_distributors(config.distributors);
         let shared = Shared::new(&config, control, recorder, metrics)?;
@@ -76,7 +76,7 @@ impl App {
         shared.follow(control_sources, writer, stop).await;
         let admin = shared.admin(defaults.problems, &source.limits, &edge, logs.clone());
         let cache = shared.register_at_scrape(source, own_tracker, logs, &registry)?;
-        let Shared { readiness, recorder, .. } = shared;
+        let (readiness, recorder) = (shared.readiness, shared.edge.recorder().clone());
         let routes = observability_routes(registry, readiness.clone()).merge(admin.routes());
         let (drain_delay, drain_timeout) = (config.server.drain_delay.into(), config.server.drain_timeout.into());
         let serving = Serving { http, routes, readiness, drain_delay, drain_timeout, sources, cache };

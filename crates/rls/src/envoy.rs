@@ -6,11 +6,10 @@ mod rate_limit;
 mod recorded;
 mod request;
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use edge::{Pipeline, Recorder, Subject};
+use edge::Edge;
 use proto::envoy::service::auth::v3::authorization_server::Authorization;
 use proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use tonic::{Request, Response, Status};
@@ -22,14 +21,13 @@ use request::push_from;
 /// `envoy.service.auth.v3.Authorization`.
 #[derive(Clone)]
 pub(crate) struct CheckService {
-    pipeline: Arc<Pipeline>,
-    recorder: Recorder,
+    edge: Edge,
     default_tenant: Option<Bytes>,
 }
 
 impl CheckService {
-    pub(crate) fn new(pipeline: Arc<Pipeline>, recorder: Recorder, default_tenant: Option<Bytes>) -> Self {
-        Self { pipeline, recorder, default_tenant }
+    pub(crate) fn new(edge: Edge, default_tenant: Option<Bytes>) -> Self {
+        Self { edge, default_tenant }
     }
 }
 
@@ -39,18 +37,17 @@ impl Authorization for CheckService {
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
         let started = Instant::now();
         let push = push_from(request.into_inner(), self.default_tenant.as_ref());
-        let verdict = self.pipeline.decide(&push).await.map_err(|why| Status::unavailable(why.as_str()))?;
-        let subject = Subject::from(&push);
-        let receipt = subject.tenant.and_then(|tenant| self.pipeline.receipt(&tenant, verdict.charged));
-        let response = check_response(&verdict, receipt, push.retry_attempt, rand::random());
-        self.recorder.check(&subject, &verdict, started.elapsed());
-        Ok(Response::new(response))
+        let outcome = self.edge.check(&push, started).await.map_err(|why| Status::unavailable(why.as_str()))?;
+        Ok(Response::new(check_response(outcome)))
     }
 }
 
 /// The reason for which a Check would deny a push, without charging it.
 #[cfg(feature = "fuzzing")]
-pub(crate) async fn preview_reason(pipeline: &Pipeline, request: CheckRequest) -> Result<Option<&'static str>, Status> {
+pub(crate) async fn preview_reason(
+    pipeline: &edge::Pipeline,
+    request: CheckRequest,
+) -> Result<Option<&'static str>, Status> {
     let explained =
         pipeline.explain(&push_from(request, None)).await.map_err(|why| Status::unavailable(why.as_str()))?;
     Ok(explained.verdict.denial().map(|denial| denial.reason().as_str()))

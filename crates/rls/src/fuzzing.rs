@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use edge::{BodyPolicy, Clock, ControlWriter, DecodePool, HaTracker, Pipeline, Policy, Recorder};
+use edge::{BodyPolicy, Clock, ControlWriter, DecodePool, Edge, HaTracker, Pipeline, Policy, Recorder};
 use limits::{EdgeConfigState, LimitsState, SourceDocument, TenantLimits};
 use prometheus::Registry;
 use proto::envoy::service::auth::v3::authorization_server::Authorization;
@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 
 /// The services that Envoy calls.
 pub struct Services {
-    pipeline: Arc<Pipeline>,
+    edge: Edge,
     check: CheckService,
     rate_limits: RateLimits,
 }
@@ -48,9 +48,10 @@ impl Services {
         let pipeline = Arc::new(Pipeline::new(control, policy, Some(pool), Clock::start()));
         let registry = Registry::new();
         let recorder = Recorder::new(None, &registry)?;
-        let check = CheckService::new(Arc::clone(&pipeline), recorder.clone(), None);
-        let rate_limits = RateLimits::new(Arc::clone(&pipeline), recorder, Metrics::new(&registry)?);
-        Ok(Self { pipeline, check, rate_limits })
+        let edge = Edge::new(pipeline, recorder);
+        let check = CheckService::new(edge.clone(), None);
+        let rate_limits = RateLimits::new(edge.clone(), Metrics::new(&registry)?);
+        Ok(Self { edge, check, rate_limits })
     }
 
     /// The answer to a Check.
@@ -66,7 +67,7 @@ impl Services {
     /// # Errors
     /// As [`Services::check`].
     pub async fn preview(&self, request: CheckRequest) -> Result<Option<&'static str>, Status> {
-        preview_reason(&self.pipeline, request).await
+        preview_reason(self.edge.pipeline(), request).await
     }
 
     /// The answer to a rate limit call.

@@ -170,8 +170,8 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::counter_at_scrape;
     use crate::testing::get;
+    use scrape::counter_at_scrape;
 
     #[test]
     fn ready_follows_the_phase() {

@@ -68,7 +68,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
-    use crate::counter_at_scrape;
+    use scrape::counter_at_scrape;
 
     /// A registry that counts how often it is rendered, which takes 5 ms.
     fn counting() -> (Rendering, Arc<AtomicU64>) {

@@ -63,8 +63,8 @@ impl Setup {
         self.kubectl().run_with(&["apply", "--dry-run=server", "-f", "-"], &change).status == Some(1)
     }
 
-    fn reviews(&self, answer: &str) -> f64 {
-        self.sync.metric(&format!("overrides_sync_webhook_reviews_total{{answer=\"{answer}\"}}")).unwrap_or_default()
+    fn reviews(&self, outcome: &str) -> f64 {
+        self.sync.metric(&format!("overrides_sync_webhook_reviews_total{{outcome=\"{outcome}\"}}")).unwrap_or_default()
     }
 }
 

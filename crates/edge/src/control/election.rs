@@ -147,8 +147,9 @@ impl PushElection {
             ReplicaStatus::Elected => {
                 // Without a tracker, Mimir's election is unknown, and the limit applies.
                 if self.ha_tracker.is_polled {
-                    outcome.unknown |= !election.confirmed && !self.ha_tracker.has_fresh_list;
-                    outcome.due |= !election.confirmed || election.due;
+                    let has_fresh_list = self.ha_tracker.has_fresh_list();
+                    outcome.unknown |= !has_fresh_list;
+                    outcome.due |= !has_fresh_list || !election.confirmed || election.due;
                 } else if self.records && election.due {
                     candidates.replicas.push(Candidate {
                         elections: Arc::clone(&self.elections),

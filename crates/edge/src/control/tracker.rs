@@ -20,8 +20,16 @@ pub(crate) const LIST_VALID_FOR: Duration = Duration::from_secs(20);
 pub struct HaTracker {
     /// Whether it is polled, by this server or by overrides-sync.
     pub is_polled: bool,
-    /// Whether its last list is fresh.
-    pub has_fresh_list: bool,
+    /// When its last list becomes stale; `None` without one.
+    pub fresh_until: Option<Instant>,
+}
+
+impl HaTracker {
+    /// Whether its last list is fresh now. A list is stale from the moment that it expires, however busy the task is that revokes its entries.
+    #[must_use]
+    pub fn has_fresh_list(&self) -> bool {
+        self.fresh_until.is_some_and(|until| Instant::now() < until)
+    }
 }
 
 /// A list of Mimir's HA tracker.
@@ -35,12 +43,6 @@ pub struct TrackerList {
     pub requested_at: Option<Instant>,
 }
 
-impl TrackerList {
-    fn age(&self) -> Duration {
-        self.requested_at.map_or(Duration::MAX, |requested_at| requested_at.elapsed())
-    }
-}
-
 /// The lists so far.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
@@ -48,17 +50,26 @@ pub(super) struct Lists {
     last_non_empty: Option<Instant>,
     /// When the last one that was applied was requested, in Unix milliseconds.
     requested_at_unix_millis: Option<i64>,
-    /// When the newest one becomes stale.
-    pub(super) expires: Option<Instant>,
+}
+
+/// The outcome for a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ListOutcome {
+    /// It is the list in force, until it becomes stale.
+    Applied { fresh_until: Instant },
+    /// The one before stays in force.
+    Ignored,
+    /// It was stale on arrival, since this time if that is known. So is the one before.
+    Stale { since: Option<Instant> },
 }
 
 impl Lists {
-    /// Applies a list; whether it was fresh.
-    pub(super) fn apply(&mut self, list: &TrackerList, elections: &Elections) -> bool {
-        self.expires = list.requested_at.map(|requested_at| requested_at + LIST_VALID_FOR);
-        if list.age() >= LIST_VALID_FOR {
-            return false;
-        }
+    /// Applies a list that is fresh.
+    pub(super) fn apply(&mut self, list: &TrackerList, elections: &Elections) -> ListOutcome {
+        let expires = list.requested_at.map(|requested_at| requested_at + LIST_VALID_FOR);
+        let Some(fresh_until) = expires.filter(|expires| Instant::now() < *expires) else {
+            return ListOutcome::Stale { since: expires };
+        };
         let was_non_empty = |requested_at: Instant| {
             self.last_non_empty.is_some_and(|named| requested_at.saturating_duration_since(named) < LIST_VALID_FOR)
         };
@@ -66,7 +77,7 @@ impl Lists {
             self.last_non_empty = list.requested_at;
         } else if list.requested_at.is_some_and(was_non_empty) {
             // A distributor that has just started returns an empty list.
-            return false;
+            return ListOutcome::Ignored;
         }
         if self
             .requested_at_unix_millis
@@ -89,7 +100,7 @@ impl Lists {
             elections.confirm(tenant, &entry, requested_at_unix_millis);
         }
         elections.forget_unlisted(requested_at_unix_millis);
-        true
+        ListOutcome::Applied { fresh_until }
     }
 }
 

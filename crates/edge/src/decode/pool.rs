@@ -88,15 +88,18 @@ impl DecodePool {
         let cores = threads.or_else(|| available_parallelism().ok()).map_or(1, NonZero::get);
         let pool = Self::without_threads(limits, cores);
         for number in 0..=cores {
-            let shared = Arc::clone(&pool.pool);
-            thread::Builder::new()
-                .name(format!("decoder-{number}"))
-                .spawn(move || shared.decode_until_closed(limits))?;
+            pool.start_thread(number)?;
         }
         Ok(pool)
     }
 
-    fn without_threads(limits: BodyLimits, max_per_tenant: usize) -> Self {
+    pub(crate) fn start_thread(&self, number: usize) -> io::Result<()> {
+        let (pool, limits) = (Arc::clone(&self.pool), self.limits);
+        let thread = thread::Builder::new().name(format!("decoder-{number}"));
+        thread.spawn(move || pool.decode_until_closed(limits)).map(drop)
+    }
+
+    pub(crate) fn without_threads(limits: BodyLimits, max_per_tenant: usize) -> Self {
         let max_bytes = Self::max_bytes(limits);
         // The largest body of one tenant, or many small ones. The other half is for other tenants.
         let cap = TenantCap { jobs: max_per_tenant, weight: max_bytes / LARGEST_AT_ONCE };

@@ -47,7 +47,7 @@ impl Denials {
         let counters = AuditCounters::new(registry)?;
         let suppressed_log_lines = register_int_counter_with_registry!(
             "rls_denial_logs_suppressed_total",
-            "Denials without a log line of their own, because their tenant or all tenants had too many",
+            "Denials without a log line, because their tenant or all tenants had too many",
             registry
         )?;
         let audit = audit.map(|target| AuditLog::start(target, counters)).transpose()?;

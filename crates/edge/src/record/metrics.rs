@@ -39,7 +39,7 @@ impl Metrics {
         let metrics = Self {
             decisions: counters(
                 "rls_decisions_total",
-                "Pushes decided. In modes shadow and off a deny is only counted",
+                "Pushes, by decision and reason; in modes shadow and off a denial is only counted",
                 &["decision", "reason", "mode"],
             )?,
             check_duration: register_histogram_with_registry!(
@@ -50,32 +50,25 @@ impl Metrics {
             )?,
             left_to_rate_limit: counter(
                 "rls_left_to_rate_limit_total",
-                "Pushes that Check left to the rate limit call to decide; it has to be asked as often",
+                "With --charge-samples-in rate-limit: pushes that Check left to ShouldRateLimit, which decides and counts them",
             )?,
             refunds: counters(
                 "rls_refunds_total",
-                "Charges of pushes that Mimir did not take, given back; of another process or of an unknown kind, not given back",
+                "Refunds, by the reason why Mimir did not take the push; refund_limit, other_process and unknown refunded less than the charge, or nothing",
                 &["cause"],
             )?,
-            body_errors: counters(
-                "rls_body_parse_errors_total",
-                "Bodies that are not readable remote write",
-                &["kind"],
-            )?,
+            body_errors: counters("rls_body_parse_errors_total", "Bodies that are not valid remote write", &["kind"])?,
             unmetered: counters(
                 "rls_unmetered_total",
-                "Pushes of which the edge cannot tell what Mimir charges, by why, and by what became of them",
+                "Pushes that cannot be metered, by kind and outcome: charged, not_metered (went to Mimir uncharged) or denied (beyond the bound)",
                 &["kind", "outcome"],
             )?,
             samples: counters(
                 "rls_samples_total",
-                "Samples and histograms that count by Mimir's rules in the pushes that were read; of a rate limit call, its hits",
+                "Samples and histograms in decoded pushes, counted by Mimir's rules; for ShouldRateLimit, its hits. Denials in shadow count as deny",
                 &["decision"],
             )?,
-            evicted_tenants: counter(
-                "rls_evicted_tenants_total",
-                "Idle tenants forgotten because their buckets were full again",
-            )?,
+            evicted_tenants: counter("rls_evicted_tenants_total", "Idle tenants with full buckets that were evicted")?,
         };
         metrics.preregister();
         Ok(metrics)

@@ -36,7 +36,8 @@ pub(crate) struct TenantMetrics {
 
 impl TenantMetrics {
     pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let help = "Pushes decided, by tenant; <other> stands for tenants without series of their own. In shadow mode a deny is only counted";
+        let help =
+            "Pushes of up to 1,000 tenants; tenant <other> is the sum of the others. Denials in shadow count as deny";
         let (name, labels) = ("rls_tenant_decisions_total", &["tenant", "decision"]);
         let series = register_int_counter_vec_with_registry!(name, help, labels, registry)?;
         let other = Counters::new(&series, OTHER)?;

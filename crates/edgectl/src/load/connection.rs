@@ -9,14 +9,14 @@ use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
+use limits_source::system_tls;
 use tower::Service;
 
 use super::Url;
 
-/// The part of an answer's body that is kept; Mimir's texts are shorter.
+/// The part of a response's body that is kept; Mimir's texts are shorter.
 const KEPT_TEXT_BYTES: usize = 1024;
 
 /// The address of the server, with the TLS configuration.
@@ -31,19 +31,11 @@ impl Endpoint {
     /// # Errors
     /// There are no root certificates.
     pub(crate) fn new(url: &Url) -> anyhow::Result<Self> {
-        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .context("set up https")?;
-        let tls = match url.is_https() {
-            true => {
-                tls.with_native_roots().context("no root certificates on this system (SSL_CERT_FILE can name some)")?
-            }
-            false => tls.with_root_certificates(RootCertStore::empty()),
-        };
+        let tls = system_tls(std::iter::once(&url.uri)).context("set up https")?;
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        let connector = HttpsConnectorBuilder::new().with_tls_config(tls.with_no_client_auth()).https_or_http();
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
         Ok(Self { address: url.uri.clone(), connector: connector.enable_http1().wrap_connector(tcp) })
     }
 
@@ -58,9 +50,9 @@ impl Endpoint {
     }
 }
 
-/// The answer to one push.
+/// The response to one push.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     /// The beginning of the body, without surrounding white space.
     pub(crate) text: String,
@@ -90,10 +82,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends one push and reads the whole answer. Dropping the future closes the connection.
+    /// Sends one push and reads the whole response. Dropping the future closes the connection.
     ///
     /// If the server has closed the idle connection before the push was sent, it is sent once more, on a new one.
-    pub(crate) async fn push(&mut self, request: Request<Full<Bytes>>) -> anyhow::Result<Answer> {
+    pub(crate) async fn push(&mut self, request: Request<Full<Bytes>>) -> anyhow::Result<Response> {
         self.prepare().await?;
         let mut sender = self.idle.take().context("no connection")?;
         let response = match sender.try_send_request(request).await {
@@ -110,10 +102,10 @@ impl Connection {
         match read_text(response.into_body()).await {
             Ok(text) => {
                 self.idle = Some(sender);
-                Ok(Answer { status, text })
+                Ok(Response { status, text })
             }
             // The status is known; only the connection is broken.
-            Err(_) => Ok(Answer { status, text: String::new() }),
+            Err(_) => Ok(Response { status, text: String::new() }),
         }
     }
 }

@@ -82,7 +82,7 @@ impl Report {
     pub(crate) fn new(args: &LoadArgs, tally: &Tally, interrupted: bool) -> Self {
         let samples_per_push = args.samples_per_push();
         let total = Counts::new(tally.pushes(), samples_per_push);
-        let elapsed = tally.since_first_sent(tally.last_answer);
+        let elapsed = tally.since_first_sent(tally.last_response);
         let tenants = args.tenants.iter().zip(&tally.by_tenant).map(|(tenant, pushes)| TenantCounts {
             tenant: String::from_utf8_lossy(tenant.as_bytes()).into_owned(),
             counts: Counts::new(*pushes, samples_per_push),
@@ -106,8 +106,8 @@ impl Report {
             samples_accepted_per_second: per_second(total.samples_accepted, elapsed),
             pushes_sent_per_second: per_second(total.pushes_sent, elapsed),
             total,
-            pushes_by_status: tally.by_status.iter().map(|(status, answers)| (*status, answers.count)).collect(),
-            first_answers: denials.map(|(status, answers)| (*status, answers.first_text.clone())).collect(),
+            pushes_by_status: tally.by_status.iter().map(|(status, responses)| (*status, responses.count)).collect(),
+            first_answers: denials.map(|(status, responses)| (*status, responses.first_text.clone())).collect(),
             connection_errors: tally.connection_errors,
             first_connection_error: tally.first_connection_error.clone(),
             timeouts: tally.timeouts,

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::connection::Answer;
+use super::connection::Response;
 
 /// Significant decimal digits of a latency.
 const LATENCY_DIGITS: u8 = 3;
 
-/// Why a push has no answer.
+/// Why a push has no response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// No connection, or one that broke, and why.
@@ -37,9 +37,9 @@ impl Pushes {
     }
 }
 
-/// The answers of one status.
+/// The responses of one status.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Answers {
+pub(crate) struct Responses {
     pub(crate) count: u64,
     /// The text of the first one.
     pub(crate) first_text: String,
@@ -50,12 +50,12 @@ pub(crate) struct Answers {
 pub(crate) struct Tally {
     /// One for each tenant, in the order of the command line; one if there is no tenant.
     pub(crate) by_tenant: Vec<Pushes>,
-    pub(crate) by_status: BTreeMap<u16, Answers>,
+    pub(crate) by_status: BTreeMap<u16, Responses>,
     pub(crate) connection_errors: u64,
     pub(crate) timeouts: u64,
     pub(crate) first_connection_error: Option<String>,
     pub(crate) first_sent: Option<Duration>,
-    pub(crate) last_answer: Option<Duration>,
+    pub(crate) last_response: Option<Duration>,
     pub(crate) last_accepted: Option<Duration>,
     /// The longest delay of a push after it was due.
     pub(crate) longest_delay: Duration,
@@ -74,7 +74,7 @@ impl Tally {
             timeouts: 0,
             first_connection_error: None,
             first_sent: None,
-            last_answer: None,
+            last_response: None,
             last_accepted: None,
             longest_delay: Duration::ZERO,
             latency: Histogram::new(LATENCY_DIGITS)?,
@@ -91,15 +91,16 @@ impl Tally {
     }
 
     /// A sent push has its answer, complete at `now`.
-    pub(crate) fn answered(&mut self, tenant: usize, answer: Answer, now: Duration, latency: Duration) {
-        let Answer { status, text } = answer;
+    pub(crate) fn answered(&mut self, tenant: usize, response: Response, now: Duration, latency: Duration) {
+        let Response { status, text } = response;
         let accepted = status.is_success();
         if let Some(pushes) = self.by_tenant.get_mut(tenant) {
             *(if accepted { &mut pushes.accepted } else { &mut pushes.denied }) += 1;
         }
-        let answers = self.by_status.entry(status.as_u16()).or_insert_with(|| Answers { count: 0, first_text: text });
-        answers.count += 1;
-        self.last_answer = self.last_answer.max(Some(now));
+        let responses =
+            self.by_status.entry(status.as_u16()).or_insert_with(|| Responses { count: 0, first_text: text });
+        responses.count += 1;
+        self.last_response = self.last_response.max(Some(now));
         if accepted {
             self.last_accepted = self.last_accepted.max(Some(now));
         }
@@ -156,14 +157,14 @@ mod tests {
 
     use http::StatusCode;
 
-    use super::{Answer, Answers, Failure, Pushes, Tally};
+    use super::{Failure, Pushes, Response, Responses, Tally};
 
     const fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)
     }
 
-    fn answer(status: StatusCode, text: &str) -> Answer {
-        Answer { status, text: text.to_owned() }
+    fn response(status: StatusCode, text: &str) -> Response {
+        Response { status, text: text.to_owned() }
     }
 
     #[test]
@@ -173,14 +174,14 @@ mod tests {
             [(0, StatusCode::OK), (1, StatusCode::NO_CONTENT), (1, StatusCode::FOUND), (0, StatusCode::OK)]
         {
             tally.sent(tenant, ms(1), ms(0));
-            tally.answered(tenant, answer(status, ""), ms(2), ms(1));
+            tally.answered(tenant, response(status, ""), ms(2), ms(1));
         }
         tally.sent(1, ms(3), ms(0));
         assert_eq!(tally.by_tenant[0], Pushes { sent: 2, accepted: 2, denied: 0 });
         assert_eq!(tally.by_tenant[1], Pushes { sent: 3, accepted: 1, denied: 1 });
         assert_eq!(tally.pushes(), Pushes { sent: 5, accepted: 3, denied: 1 });
         assert_eq!(tally.pushes().unanswered(), 1);
-        let counts: Vec<_> = tally.by_status.iter().map(|(status, answers)| (*status, answers.count)).collect();
+        let counts: Vec<_> = tally.by_status.iter().map(|(status, responses)| (*status, responses.count)).collect();
         assert_eq!(counts, [(200, 2), (204, 1), (302, 1)]);
     }
 
@@ -188,22 +189,22 @@ mod tests {
     fn keeps_the_first_text_of_a_status() {
         let mut tally = Tally::new(0).unwrap();
         for text in ["first", "second"] {
-            tally.answered(0, answer(StatusCode::TOO_MANY_REQUESTS, text), ms(2), ms(1));
+            tally.answered(0, response(StatusCode::TOO_MANY_REQUESTS, text), ms(2), ms(1));
         }
-        assert_eq!(tally.by_status[&429], Answers { count: 2, first_text: "first".to_owned() });
+        assert_eq!(tally.by_status[&429], Responses { count: 2, first_text: "first".to_owned() });
     }
 
     #[test]
-    fn measures_from_the_first_push_to_the_last_answers() {
+    fn measures_from_the_first_push_to_the_last_responses() {
         let mut tally = Tally::new(0).unwrap();
-        assert_eq!(tally.since_first_sent(tally.last_answer), Duration::ZERO);
+        assert_eq!(tally.since_first_sent(tally.last_response), Duration::ZERO);
         // Two workers tell in whatever order they get the lock.
         tally.sent(0, ms(30), ms(20));
         tally.sent(0, ms(10), ms(10));
-        tally.answered(0, answer(StatusCode::OK, ""), ms(500), ms(490));
-        tally.answered(0, answer(StatusCode::OK, ""), ms(400), ms(370));
-        tally.answered(0, answer(StatusCode::BAD_REQUEST, ""), ms(900), ms(1));
-        assert_eq!(tally.since_first_sent(tally.last_answer), ms(890));
+        tally.answered(0, response(StatusCode::OK, ""), ms(500), ms(490));
+        tally.answered(0, response(StatusCode::OK, ""), ms(400), ms(370));
+        tally.answered(0, response(StatusCode::BAD_REQUEST, ""), ms(900), ms(1));
+        assert_eq!(tally.since_first_sent(tally.last_response), ms(890));
         assert_eq!(tally.since_first_sent(tally.last_accepted), ms(490));
         assert_eq!(tally.longest_delay, ms(10));
     }
@@ -224,7 +225,7 @@ mod tests {
         let mut tally = Tally::new(0).unwrap();
         tally.sent(0, ms(0), ms(0));
         tally.sent(0, ms(0), ms(0));
-        tally.answered(0, answer(StatusCode::OK, ""), ms(5), ms(5));
+        tally.answered(0, response(StatusCode::OK, ""), ms(5), ms(5));
         assert_eq!(
             tally.progress(ms(3001), 100),
             "3s: 2 pushes sent, 1 accepted, 0 denied, 1 without an answer, 0 connection errors; 100 samples accepted"

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use http::uri::{InvalidUri, PathAndQuery, Scheme};
+use http::uri::{InvalidUri, PathAndQuery};
 use http::{HeaderValue, Uri};
+use limits_source::{HttpUrlError, parse_http_url};
 
 /// An http or https URL with a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,27 +23,15 @@ impl Url {
     /// # Errors
     /// A message for the user.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-        if !matches!(scheme.as_deref(), Some("http" | "https")) {
-            return Err("must begin with http:// or https://".to_owned());
-        }
-        let uri: Uri = text.parse().map_err(|error: InvalidUri| error.to_string())?;
+        let uri = parse_http_url(text).map_err(|error| match error {
+            HttpUrlError::Credentials => "must not hold a password: use --header 'Authorization: Basic …'".to_owned(),
+            error => error.to_string(),
+        })?;
         let authority = uri.authority().ok_or("has no host")?;
-        if authority.as_str().contains('@') {
-            return Err("must not hold a password: use --header 'Authorization: Basic …'".to_owned());
-        }
-        let port = authority.as_str().rsplit_once(':').filter(|(_, after)| !after.contains(']'));
-        if let (None, Some((_, port))) = (authority.port_u16(), port) {
-            return Err(format!("{port:?} is no port"));
-        }
         let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
         let path = path.parse().map_err(|error: InvalidUri| error.to_string())?;
         let authority = HeaderValue::from_str(authority.as_str()).map_err(|error| error.to_string())?;
         Ok(Self { text: text.to_owned(), authority, path, uri })
-    }
-
-    pub(crate) fn is_https(&self) -> bool {
-        self.uri.scheme() == Some(&Scheme::HTTPS)
     }
 }
 
@@ -54,6 +43,8 @@ impl fmt::Display for Url {
 
 #[cfg(test)]
 mod tests {
+    use http::uri::Scheme;
+
     use super::Url;
 
     #[track_caller]
@@ -61,7 +52,8 @@ mod tests {
         let url = Url::parse(text).expect(text);
         let uri_host = url.uri.host().expect("a host").trim_matches(['[', ']']);
         let uri_port = url.uri.port_u16().unwrap_or(if https { 443 } else { 80 });
-        assert_eq!((url.is_https(), uri_host, uri_port), (https, host, port));
+        let is_https = url.uri.scheme() == Some(&Scheme::HTTPS);
+        assert_eq!((is_https, uri_host, uri_port), (https, host, port));
         assert_eq!((url.authority.to_str().unwrap(), url.path.to_string().as_str()), (authority, path));
         assert_eq!(url.to_string(), text);
     }

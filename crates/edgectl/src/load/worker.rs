@@ -81,12 +81,12 @@ impl Worker {
         let (tenant, request) = push_request(args, push.number, body);
         let sent = Instant::now();
         self.run.tally().sent(tenant, sent - *start, push.due);
-        let answer = timeout(args.timeout, self.connection.push(request))
+        let response = timeout(args.timeout, self.connection.push(request))
             .await
             .map_err(|_| Failure::Timeout)?
             .map_err(|error| Failure::Connection(format!("{error:#}")))?;
         let answered = Instant::now();
-        self.run.tally().answered(tenant, answer, answered - *start, answered - sent);
+        self.run.tally().answered(tenant, response, answered - *start, answered - sent);
         Ok(())
     }
 }

@@ -10,13 +10,12 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 use crate::watched::read_file;
-use crate::web::system_roots;
+use crate::web::{system_roots, tls_builder};
 
 const CA: &str = "--feed-tls-ca";
 const CERT: &str = "--feed-tls-cert";
@@ -99,9 +98,7 @@ impl FeedTlsFiles {
             Some(path) => roots(path)?,
             None => system_roots().map_err(FeedTlsError::NoRoots)?,
         };
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let builder = builder.with_safe_default_protocol_versions().map_err(FeedTlsError::Setup)?;
-        let builder = builder.with_root_certificates(roots);
+        let builder = tls_builder(roots).map_err(FeedTlsError::Setup)?;
         let mut config = match (&self.cert, &self.key) {
             (None, None) => builder.with_no_client_auth(),
             (Some(cert), Some(key)) => {

@@ -18,7 +18,7 @@ use tower::timeout::TimeoutLayer;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a response may take to begin. The response of a watch begins with the watch, and lasts as long.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The most requests per second: kube's watcher restarts a watch at once, even if a proxy ends each as soon as it begins.
 const REQUESTS_PER_SECOND: u64 = 20;
@@ -98,12 +98,12 @@ async fn connect(kubeconfig: Option<&Path>) -> Result<kube::Client, KubeConfigEr
         None => Config::infer().await.map_err(not_inferred)?,
     };
     config.connect_timeout = Some(CONNECT_TIMEOUT);
-    config.write_timeout = Some(ANSWER_TIMEOUT);
+    config.write_timeout = Some(RESPONSE_TIMEOUT);
     // A retry inside the client would hide failures for longer than our timeouts.
     config.default_retry = false;
     let builder = ClientBuilder::try_from(config).map_err(|error| KubeConfigError::Unusable(error.to_string()))?;
     let paced = builder.with_layer(&RateLimitLayer::new(REQUESTS_PER_SECOND, Duration::from_secs(1)));
-    Ok(paced.with_layer(&TimeoutLayer::new(ANSWER_TIMEOUT)).build())
+    Ok(paced.with_layer(&TimeoutLayer::new(RESPONSE_TIMEOUT)).build())
 }
 
 async fn read(path: &Path) -> Result<Config, KubeconfigError> {

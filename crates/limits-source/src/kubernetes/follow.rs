@@ -28,7 +28,7 @@ const READ_EVERY: Duration = Duration::from_secs(15);
 /// How long the watch may take to report a revision that a read has found.
 const REPORTED_WITHIN: Duration = Duration::from_secs(1);
 
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(crate) struct Follower {
@@ -280,8 +280,8 @@ fn with_label(selector: &ConfigMapSelector) -> ListParams {
 }
 
 async fn in_time<T>(verb: Verb, request: impl Future<Output = kube::Result<T>>) -> Result<T, ApiError> {
-    match timeout(ANSWER_TIMEOUT, request).await {
-        Ok(answer) => answer.map_err(|error| ApiError::of(verb, &error)),
+    match timeout(RESPONSE_TIMEOUT, request).await {
+        Ok(response) => response.map_err(|error| ApiError::of(verb, &error)),
         Err(_) => Err(ApiError::timeout(verb)),
     }
 }

@@ -62,7 +62,7 @@ struct Metadata {
 /// The response.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ReviewAnswer {
+pub(super) struct ReviewResponse {
     api_version: &'static str,
     kind: &'static str,
     response: Response,
@@ -113,14 +113,14 @@ impl ReviewOutcome {
 }
 
 /// A response, or why the request is invalid.
-pub(super) type Answered = Result<(ReviewAnswer, ReviewOutcome), String>;
+pub(super) type Reviewed = Result<(ReviewResponse, ReviewOutcome), String>;
 
 /// Reviews a request. A request without a uid is an error, since no response would fit it.
-pub(super) fn answer(rules: &Rules, request: &[u8]) -> Answered {
+pub(super) fn respond(rules: &Rules, request: &[u8]) -> Reviewed {
     let request = decode(request)?;
     let uid = request.uid.clone();
     if !concerns(&rules.configmap, &request) {
-        return Ok((ReviewAnswer::new(uid, Review::default()), ReviewOutcome::Passed));
+        return Ok((ReviewResponse::new(uid, Review::default()), ReviewOutcome::Passed));
     }
     let contents = request.old_object.map(content).transpose();
     let contents = contents.and_then(|old| Ok((old, content(request.object.unwrap_or(RawValue::NULL))?)));
@@ -132,7 +132,7 @@ pub(super) fn answer(rules: &Rules, request: &[u8]) -> Answered {
                 Review { warnings, .. } if !warnings.is_empty() => ReviewOutcome::Warned,
                 Review { .. } => ReviewOutcome::Allowed,
             };
-            (ReviewAnswer::new(uid, review), outcome)
+            (ReviewResponse::new(uid, review), outcome)
         }
         Err(error) => {
             (not_reviewed(uid, &format!("the ConfigMap cannot be read: {error}")), ReviewOutcome::NotReviewed)
@@ -145,13 +145,13 @@ fn content(object: &RawValue) -> serde_json::Result<ConfigMapData> {
 }
 
 /// Allows a change that could not be reviewed.
-fn not_reviewed(uid: String, why: &str) -> ReviewAnswer {
+fn not_reviewed(uid: String, why: &str) -> ReviewResponse {
     let warnings = vec![format!("overrides were not checked: {why}")];
-    ReviewAnswer::new(uid, Review { denial: None, warnings })
+    ReviewResponse::new(uid, Review { denial: None, warnings })
 }
 
 /// Allows the change of this request, with a warning why it was not reviewed.
-pub(super) fn answer_not_reviewed(request: &[u8], why: &str) -> Result<ReviewAnswer, String> {
+pub(super) fn respond_not_reviewed(request: &[u8], why: &str) -> Result<ReviewResponse, String> {
     Ok(not_reviewed(decode(request)?.uid, why))
 }
 
@@ -175,7 +175,7 @@ fn concerns(configmap: &ConfigMapSpec, request: &Request<'_>) -> bool {
         && is_selected()
 }
 
-impl ReviewAnswer {
+impl ReviewResponse {
     fn new(uid: String, Review { denial, warnings }: Review) -> Self {
         let allowed = denial.is_none();
         let status = denial.map(|message| Status { code: 422, reason: "Invalid", message });

@@ -63,7 +63,7 @@ impl Running {
         Ok(connector.connect(ServerName::try_from("overrides-sync")?, stream).await?)
     }
 
-    /// Status and body of the answer to a request.
+    /// Status and body of the response to a request.
     async fn send(&self, head: &str, body: &[u8]) -> anyhow::Result<(u16, String)> {
         let mut stream = self.connect().await?;
         let head = format!(
@@ -72,11 +72,11 @@ impl Running {
         );
         stream.write_all(head.as_bytes()).await?;
         stream.write_all(body).await?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await?;
-        let answer = String::from_utf8(answer)?;
-        let (head, body) = answer.split_once("\r\n\r\n").context("an answer has a head")?;
-        Ok((head.get(9..12).context("an answer has a status")?.parse()?, body.to_owned()))
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response).await?;
+        let response = String::from_utf8(response)?;
+        let (head, body) = response.split_once("\r\n\r\n").context("a response has a head")?;
+        Ok((head.get(9..12).context("a response has a status")?.parse()?, body.to_owned()))
     }
 
     async fn review(&self, name: &str, value: &str) -> anyhow::Result<Value> {
@@ -85,9 +85,9 @@ impl Running {
             "kind": { "group": "", "version": "v1", "kind": "ConfigMap" },
             "object": { "data": { "a.ingestion_rate": value } },
         } });
-        let (status, answer) = self.send("POST /validate", request.to_string().as_bytes()).await?;
-        assert_eq!(status, 200, "{answer}");
-        Ok(serde_json::from_str::<Value>(&answer)?["response"].clone())
+        let (status, response) = self.send("POST /validate", request.to_string().as_bytes()).await?;
+        assert_eq!(status, 200, "{response}");
+        Ok(serde_json::from_str::<Value>(&response)?["response"].clone())
     }
 
     async fn end(self) -> anyhow::Result<()> {
@@ -97,7 +97,7 @@ impl Running {
 }
 
 #[tokio::test]
-async fn answers_over_tls_and_counts_each_answer() -> anyhow::Result<()> {
+async fn responds_over_tls_and_counts_each_outcome() -> anyhow::Result<()> {
     let webhook = start().await?;
     assert_eq!(webhook.review("mimir-runtime", "5").await?, json!({ "uid": "u", "allowed": true }));
     assert_eq!(webhook.review("another", "x").await?, json!({ "uid": "u", "allowed": true }));
@@ -107,7 +107,7 @@ async fn answers_over_tls_and_counts_each_answer() -> anyhow::Result<()> {
     assert_eq!(webhook.send("POST /metrics", b"{}").await?.0, 404);
     let expected = [("allowed", 1), ("warned", 0), ("denied", 1), ("passed", 1), ("not_reviewed", 0), ("rejected", 1)];
     assert_eq!(
-        expected.map(|(answer, _)| (answer, webhook.metrics.reviews.with_label_values(&[answer]).get())),
+        expected.map(|(outcome, _)| (outcome, webhook.metrics.reviews.with_label_values(&[outcome]).get())),
         expected
     );
     webhook.end().await
@@ -129,7 +129,7 @@ async fn a_renewed_certificate_is_used_for_the_next_connection() -> anyhow::Resu
 }
 
 #[tokio::test]
-async fn a_question_is_bounded_in_size_and_time() -> anyhow::Result<()> {
+async fn a_request_is_bounded_in_size_and_time() -> anyhow::Result<()> {
     let webhook = start().await?;
     let mut large = webhook.connect().await?;
     let head = format!("POST /validate HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", MAX_BODY_BYTES + 1);

@@ -1,43 +1,44 @@
 //! Answers to calls that never reach their service: a denial as a complete gRPC response of that service.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use enforce::BucketOwner;
+use enforce::{BucketOwner, Denial};
 use http::{HeaderMap, HeaderValue, Response};
 use http_body_util::{BodyExt, Full};
+use limits::Tenant;
 use prost::Message;
 use tonic::body::Body;
 
-use edge::{Recorder, Subject, Verdict};
+use edge::{Edge, Verdict};
 
 use crate::envoy::{check_response, rate_limit_response};
 
 /// A service whose calls can be denied before they reach it.
 pub(crate) trait Deny {
-    /// The answer to a call that is denied.
-    fn deny(&self, subject: &Subject<'_>, verdict: &Verdict, took: Duration) -> Response<Body>;
+    /// The answer to a call that is denied, since `started` in the server.
+    fn deny(&self, tenant: Option<&Tenant<'_>>, denial: Denial, started: Instant) -> Response<Body>;
 }
 
 /// For Check: the denial goes to Envoy's client.
 #[derive(Clone)]
-pub(crate) struct DenyCheck(pub Recorder);
+pub(crate) struct DenyCheck(pub Edge);
 
 impl Deny for DenyCheck {
-    fn deny(&self, subject: &Subject<'_>, verdict: &Verdict, took: Duration) -> Response<Body> {
-        self.0.check(subject, verdict, took);
-        grpc(&check_response(verdict, None, 0, rand::random()))
+    fn deny(&self, tenant: Option<&Tenant<'_>>, denial: Denial, started: Instant) -> Response<Body> {
+        grpc(&check_response(self.0.deny(tenant, denial, started)))
     }
 }
 
 /// For the rate limit call: over the limit, or OK where a denial is only counted.
 #[derive(Clone)]
-pub(crate) struct DenyRateLimit(pub Recorder);
+pub(crate) struct DenyRateLimit(pub Edge);
 
 impl Deny for DenyRateLimit {
-    fn deny(&self, subject: &Subject<'_>, verdict: &Verdict, _took: Duration) -> Response<Body> {
-        let owner = subject.tenant.map(|tenant| BucketOwner { tenant, has_override: verdict.has_override });
-        self.0.rate_limit(owner.as_ref(), verdict.mode, 0, verdict.decision.as_ref().copied());
+    fn deny(&self, tenant: Option<&Tenant<'_>>, denial: Denial, _started: Instant) -> Response<Body> {
+        let verdict = Verdict::not_received(&self.0.pipeline().control(), tenant, denial);
+        let owner = tenant.map(|tenant| BucketOwner { tenant: *tenant, has_override: verdict.has_override });
+        self.0.recorder().rate_limit(owner.as_ref(), verdict.mode, 0, verdict.decision.as_ref().copied());
         grpc(&rate_limit_response(Vec::new(), verdict.denial_to_send()))
     }
 }

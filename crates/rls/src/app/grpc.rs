@@ -65,19 +65,19 @@ impl GrpcServer {
         shared: &Shared,
     ) -> anyhow::Result<Self> {
         let listener = GrpcListener::bind(address, tls, closed).await?;
-        let Shared { pipeline, control, bodies, budget, recorder, metrics, default_tenant, .. } = shared;
+        let Shared { edge, bodies, budget, metrics, default_tenant, .. } = shared;
 
         // A message over the service's own limit would end in a gRPC error; admission, with the same limit, answers.
         let largest = LargestMessage { message: largest_message(bodies), body: bodies.max_request_bytes };
-        let admission = Admission::new(Arc::clone(budget), largest, control.clone(), DenyCheck(recorder.clone()))
+        let admission = Admission::new(Arc::clone(budget), largest, DenyCheck(edge.clone()))
             .with_default_tenant(default_tenant.as_ref());
-        let service = CheckService::new(Arc::clone(pipeline), recorder.clone(), default_tenant.clone());
+        let service = CheckService::new(edge.clone(), default_tenant.clone());
         let service = AuthorizationServer::new(service);
         let authorization = admission.layer(service.max_decoding_message_size(largest.message));
 
         let largest = LargestMessage { message: DESCRIPTORS_BYTES, body: DESCRIPTORS_BYTES };
-        let admission = Admission::new(Arc::clone(budget), largest, control.clone(), DenyRateLimit(recorder.clone()));
-        let service = RateLimits::new(Arc::clone(pipeline), recorder.clone(), metrics.clone());
+        let admission = Admission::new(Arc::clone(budget), largest, DenyRateLimit(edge.clone()));
+        let service = RateLimits::new(edge.clone(), metrics.clone());
         let service = RateLimitServiceServer::new(service);
         let rate_limits = admission.layer(service.max_decoding_message_size(largest.message));
         let calls = Calls::new(metrics.clone());

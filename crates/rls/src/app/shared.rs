@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use bytes::Bytes;
-use edge::{BodyPolicy, Budget, Clock, ControlHandle, ControlWriter, DecodePool, Pipeline, Recorder, evict_idle};
+use edge::{BodyPolicy, Budget, Clock, ControlHandle, ControlWriter, DecodePool, Edge, Pipeline, Recorder, evict_idle};
 use edge_sources::ControlSources;
 use limits::{LoadedLimits, Problem};
 use limits_source::{HaTrackerFeed, LimitsFeed, LoadedEdgeConfig, Source, SourceExtras};
@@ -19,11 +19,10 @@ use crate::admin::{Admin, RequestBounds};
 use crate::metrics::{Metrics, ReadAtScrape};
 
 pub(super) struct Shared {
-    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) edge: Edge,
     pub(super) control: ControlHandle,
     pub(super) bodies: BodyPolicy,
     pub(super) budget: Arc<Budget>,
-    pub(super) recorder: Recorder,
     pub(super) metrics: Metrics,
     pub(super) readiness: Readiness,
     pub(super) default_tenant: Option<Bytes>,
@@ -42,7 +41,8 @@ impl Shared {
         let pipeline = Arc::new(Pipeline::new(control.clone(), config.policy, Some(pool), Clock::start()));
         let (budget, readiness) = (Budget::new(config.max_in_flight_bytes), Readiness::default());
         let default_tenant = config.default_tenant.clone();
-        Ok(Self { pipeline, control, bodies, budget, recorder, metrics, readiness, default_tenant })
+        let edge = Edge::new(pipeline, recorder);
+        Ok(Self { edge, control, bodies, budget, metrics, readiness, default_tenant })
     }
 
     /// Applies what the sources have loaded, and starts the tasks that apply their changes and that evict idle tenants.
@@ -58,7 +58,7 @@ impl Shared {
         let edge_changed = move |edge: &LoadedEdgeConfig| metrics.set_edge_config(edge);
         sources.apply_first(&mut writer, &limits_changed, &edge_changed).await;
         tokio::spawn(sources.follow(writer, stop.clone(), limits_changed, edge_changed));
-        let evict_idle = evict_idle(Arc::clone(&self.pipeline), self.recorder.clone());
+        let evict_idle = evict_idle(Arc::clone(self.edge.pipeline()), self.edge.recorder().clone());
         tokio::spawn(async move { stop.run_until_cancelled(evict_idle).await });
     }
 
@@ -70,8 +70,8 @@ impl Shared {
         logs: LogHandle,
     ) -> Admin {
         Admin {
-            pipeline: Arc::clone(&self.pipeline),
-            recorder: self.recorder.clone(),
+            pipeline: Arc::clone(self.edge.pipeline()),
+            recorder: self.edge.recorder().clone(),
             default_problems: default_problems.into(),
             limits: limits.states.clone(),
             edge: edge.clone(),
@@ -97,7 +97,7 @@ impl Shared {
             _ => None,
         });
         let read = ReadAtScrape {
-            pipeline: Arc::clone(&self.pipeline),
+            pipeline: Arc::clone(self.edge.pipeline()),
             control: self.control.clone(),
             budget: Arc::clone(&self.budget),
             freshness: limits.freshness,

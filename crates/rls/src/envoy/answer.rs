@@ -1,8 +1,7 @@
 //! From a verdict to Envoy's `CheckResponse`: OK, or exactly Mimir's answer.
 
 use bytes::Bytes;
-use edge::{Answer, Verdict};
-use enforce::Denial;
+use edge::{Answer, Outcome};
 use proto::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
 use proto::envoy::service::auth::v3::check_response::HttpResponse;
 use proto::envoy::service::auth::v3::{CheckResponse, DeniedHttpResponse, OkHttpResponse};
@@ -21,23 +20,16 @@ const MAX_HITS: u64 = 1_000_000_000;
 /// `PERMISSION_DENIED`; Envoy only checks whether it is 0, the client sees the HTTP status.
 const DENIED: i32 = 7;
 
-/// The response to the Check of a push with `Retry-Attempt: retry_attempt`; `random` in `[0, 1)` spreads the clients' retries as Mimir does.
-///
-/// `receipt` goes with a push that goes on.
-pub(crate) fn check_response(
-    verdict: &Verdict,
-    receipt: Option<String>,
-    retry_attempt: u32,
-    random: f64,
-) -> CheckResponse {
-    let (Some(denial), Some(answer)) = (verdict.denial_to_send(), verdict.answer(retry_attempt, random)) else {
-        return CheckResponse {
+/// The response to a Check.
+pub(crate) fn check_response(Outcome { verdict, answer, receipt }: Outcome) -> CheckResponse {
+    match answer {
+        Some(answer) => denied(verdict.reason(), answer),
+        None => CheckResponse {
             status: Some(Status { code: 0, message: String::new() }),
             http_response: Some(HttpResponse::OkResponse(OkHttpResponse {})),
             dynamic_metadata: metadata(verdict.items_left_to_charge().map(cost), receipt),
-        };
-    };
-    denied(denial, answer)
+        },
+    }
 }
 
 /// A push's cost as the ratelimit filter reads it: text, because Envoy prints the number 100000 as `1e+05`; and at most [`MAX_HITS`], because Envoy
@@ -55,7 +47,7 @@ pub(super) fn metadata(cost: Option<String>, receipt: Option<String>) -> Option<
     given.then(|| Struct { fields: fields() })
 }
 
-fn denied(denial: &Denial, answer: Answer) -> CheckResponse {
+fn denied(reason: &str, answer: Answer) -> CheckResponse {
     let headers = header_values(answer.headers);
     let denied = DeniedHttpResponse {
         status: Some(HttpStatus { code: answer.status.into() }),
@@ -63,7 +55,7 @@ fn denied(denial: &Denial, answer: Answer) -> CheckResponse {
         body: answer.body,
     };
     CheckResponse {
-        status: Some(Status { code: DENIED, message: denial.reason().as_str().to_owned() }),
+        status: Some(Status { code: DENIED, message: reason.to_owned() }),
         http_response: Some(HttpResponse::DeniedResponse(denied)),
         dynamic_metadata: None,
     }

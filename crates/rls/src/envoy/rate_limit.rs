@@ -6,10 +6,9 @@
 mod status;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use edge::{AllowReason, Answer, Charged, Hits, HitsVerdict, Pipeline, Recorder, Undecided};
+use edge::{AllowReason, Answer, Charged, Edge, Hits, HitsVerdict, Undecided};
 use enforce::{BucketOwner, Denial};
 use limits::{Mode, Tenant};
 use proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
@@ -31,8 +30,7 @@ const CAUSE: &str = "cause";
 /// `envoy.service.ratelimit.v3.RateLimitService`.
 #[derive(Clone)]
 pub(crate) struct RateLimits {
-    pipeline: Arc<Pipeline>,
-    recorder: Recorder,
+    edge: Edge,
     metrics: Metrics,
 }
 
@@ -73,52 +71,53 @@ enum Action<'q> {
 }
 
 impl RateLimits {
-    pub(crate) fn new(pipeline: Arc<Pipeline>, recorder: Recorder, metrics: Metrics) -> Self {
-        Self { pipeline, recorder, metrics }
+    pub(crate) fn new(edge: Edge, metrics: Metrics) -> Self {
+        Self { edge, metrics }
     }
 
     /// Charges the descriptors until a tenant is over its limit: a push that is denied for its requests pays no samples. Descriptors after that
     /// get the status of an unlimited one.
-    fn answer<'q>(&self, requests: &[DescriptorRequest<'q>]) -> Result<Answered<'q>, Undecided> {
+    fn charge<'q>(&self, requests: &[DescriptorRequest<'q>]) -> Result<CallOutcome<'q>, Undecided> {
         let mut order: Vec<usize> = (0..requests.len()).collect();
         order.sort_by_key(|place| requests.get(*place).map(|request| request.kind));
-        let mut answered =
-            Answered { statuses: vec![status_of(None); requests.len()], decided: BTreeMap::new(), denied: false };
-        let control = self.pipeline.control();
+        let mut outcome =
+            CallOutcome { statuses: vec![status_of(None); requests.len()], decided: BTreeMap::new(), denied: false };
+        let pipeline = self.edge.pipeline();
+        let control = pipeline.control();
         for place in order {
-            let (Some(request), Some(status)) = (requests.get(place), answered.statuses.get_mut(place)) else {
+            let (Some(request), Some(status)) = (requests.get(place), outcome.statuses.get_mut(place)) else {
                 continue;
             };
             match request.action {
-                Action::Charge(tenant, hits) if !answered.denied => {
-                    let verdict = self.pipeline.charge_hits(&control, &tenant, hits)?;
+                Action::Charge(tenant, hits) if !outcome.denied => {
+                    let verdict = pipeline.charge_hits(&control, &tenant, hits)?;
                     *status = status_of(Some((&verdict, hits)));
-                    let decided = answered.decided.entry(tenant.limits_key());
+                    let decided = outcome.decided.entry(tenant.limits_key());
                     let decided = decided.or_insert_with(|| Decided::new(tenant, &verdict));
                     decided.add(hits, verdict);
-                    answered.denied = decided.denied();
+                    outcome.denied = decided.denied();
                 }
-                Action::Refund { receipt, cause } => self.recorder.refund(&self.pipeline.refund(receipt, cause)),
+                Action::Refund { receipt, cause } => self.edge.recorder().refund(&pipeline.refund(receipt, cause)),
                 Action::Charge(..) | Action::Nothing => {}
             }
             self.metrics.descriptor(request.kind, status.code());
         }
-        Ok(answered)
+        Ok(outcome)
     }
 
     /// The receipt of what was charged to the one tenant of a push.
-    fn receipt(&self, answered: &Answered<'_>) -> Option<String> {
-        let mut decided = answered.decided.values();
+    fn receipt(&self, outcome: &CallOutcome<'_>) -> Option<String> {
+        let mut decided = outcome.decided.values();
         match (decided.next(), decided.next()) {
-            (Some(Decided { owner, charged, .. }), None) if !answered.denied => {
-                self.pipeline.receipt(&owner.tenant, *charged)
+            (Some(Decided { owner, charged, .. }), None) if !outcome.denied => {
+                self.edge.pipeline().receipt(&owner.tenant, *charged)
             }
             _ => None,
         }
     }
 }
 
-struct Answered<'q> {
+struct CallOutcome<'q> {
     statuses: Vec<DescriptorStatus>,
     /// The tenants of the descriptors, by the keys of their limits; a push has one.
     decided: BTreeMap<&'q str, Decided<'q>>,
@@ -173,14 +172,14 @@ impl RateLimitService for RateLimits {
         let request = request.into_inner();
         let requests: Vec<DescriptorRequest<'_>> =
             request.descriptors.iter().map(|descriptor| descriptor_request(&request, descriptor)).collect();
-        let answered = self.answer(&requests).map_err(|why| Status::unavailable(why.as_str()))?;
-        for Decided { owner, mode, decision, items, .. } in answered.decided.values() {
-            self.recorder.rate_limit(Some(owner), *mode, *items, decision.as_ref().copied());
+        let outcome = self.charge(&requests).map_err(|why| Status::unavailable(why.as_str()))?;
+        for Decided { owner, mode, decision, items, .. } in outcome.decided.values() {
+            self.edge.recorder().rate_limit(Some(owner), *mode, *items, decision.as_ref().copied());
         }
-        let receipt = self.receipt(&answered);
-        let denied = answered.decided.values().find(|decided| decided.denied());
+        let receipt = self.receipt(&outcome);
+        let denied = outcome.decided.values().find(|decided| decided.denied());
         let denial = denied.and_then(|decided| decided.decision.as_ref().err());
-        let mut response = rate_limit_response(answered.statuses, denial);
+        let mut response = rate_limit_response(outcome.statuses, denial);
         response.dynamic_metadata = metadata(None, receipt);
         Ok(Response::new(response))
     }

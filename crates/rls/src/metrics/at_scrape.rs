@@ -6,7 +6,8 @@ use std::sync::Arc;
 use edge::{Budget, ControlHandle, Pipeline};
 use limits_source::{Count, FeedCounts, Freshness, HaTrackerFeed, SourceExtras, WatchCounts};
 use prometheus::Registry;
-use runtime::{LogHandle, counter_at_scrape, counters_at_scrape, gauge_at_scrape};
+use runtime::LogHandle;
+use scrape::{counter_at_scrape, counters_at_scrape, gauge_at_scrape};
 
 pub(crate) struct ReadAtScrape {
     pub(crate) pipeline: Arc<Pipeline>,
@@ -22,9 +23,8 @@ pub(crate) struct ReadAtScrape {
 impl ReadAtScrape {
     pub(crate) fn register(self, registry: &Registry) -> prometheus::Result<()> {
         let Self { pipeline, control, budget, freshness, extras, ha_tracker, cache_faults, logs } = self;
-        buckets(registry, &pipeline)?;
-        elections(registry, &control)?;
-        in_flight(registry, &budget)?;
+        pipeline.register(registry)?;
+        budget.register(registry)?;
         match extras {
             SourceExtras::None => {}
             SourceExtras::ConfigMap { counts, .. } => watch(registry, &counts)?,
@@ -40,42 +40,6 @@ impl ReadAtScrape {
         let help = "Log lines dropped because standard error was not read fast enough";
         counter_at_scrape(registry, "rls_log_lines_dropped_total", help, move || logs.dropped_lines())
     }
-}
-
-fn buckets(registry: &Registry, pipeline: &Arc<Pipeline>) -> prometheus::Result<()> {
-    let of = Arc::clone(pipeline);
-    let help = "Tenants whose buckets are held in memory";
-    gauge_at_scrape(registry, "rls_tenants", help, move || of.enforcer().tenants() as f64)?;
-    let of = Arc::clone(pipeline);
-    let help = "Pushes with tenant metadata charged to the bare tenant, which has too many spellings";
-    counter_at_scrape(registry, "rls_tenant_spelling_overflows_total", help, move || {
-        of.enforcer().spelling_overflows()
-    })?;
-    let of = Arc::clone(pipeline);
-    let help = "Charges to buckets that tenants without an override share, because there are too many tenants";
-    counter_at_scrape(registry, "rls_tenant_overflows_total", help, move || of.enforcer().tenant_overflows())
-}
-
-fn elections(registry: &Registry, control: &ControlHandle) -> prometheus::Result<()> {
-    let of = control.clone();
-    let help = "Prometheus pairs whose election is held in memory";
-    gauge_at_scrape(registry, "rls_ha_pairs", help, move || of.load().elections.len() as f64)?;
-    let of = control.clone();
-    let help = "Pushes of pairs beyond the most pairs of their tenant; they are charged nothing";
-    counter_at_scrape(registry, "rls_ha_untracked_total", help, move || of.load().elections.untracked())?;
-    let of = control.clone();
-    let help =
-        "Mimir's distributors, each of which takes a tenant's burst, as set by a flag or counted by overrides-sync";
-    gauge_at_scrape(registry, "rls_distributors", help, move || of.load().distributors.get().into())
-}
-
-fn in_flight(registry: &Registry, budget: &Arc<Budget>) -> prometheus::Result<()> {
-    let limit = budget.limit() as f64;
-    let of = Arc::clone(budget);
-    let help = "Bytes reserved for pushes that are being read, in bytes";
-    gauge_at_scrape(registry, "rls_in_flight_bytes", help, move || of.reserved() as f64)?;
-    let help = "The most that may be reserved at once, in bytes; a tenant may have a quarter of it";
-    gauge_at_scrape(registry, "rls_in_flight_bytes_limit", help, move || limit)
 }
 
 fn watch(registry: &Registry, counts: &Arc<WatchCounts>) -> prometheus::Result<()> {

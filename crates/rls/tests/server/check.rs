@@ -53,7 +53,7 @@ async fn a_denied_remote_write_2_push_carries_the_counters() -> anyhow::Result<(
 }
 
 #[tokio::test]
-async fn a_push_over_the_request_rate_is_not_read() -> anyhow::Result<()> {
+async fn a_push_over_the_request_rate_is_not_decoded() -> anyhow::Result<()> {
     let server = Server::start(LIMITS, &[]).await?;
     for _ in 0..2 {
         assert_eq!(server.push("slow", b"junk".to_vec()).await?.status, 400, "an unreadable push costs a request");

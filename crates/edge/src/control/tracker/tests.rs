@@ -14,7 +14,7 @@ const NOW: i64 = 1_790_000_000_000;
 
 /// A writer with, or without, a tracker to ask.
 fn writer(is_polled: bool) -> ControlWriter {
-    ControlWriter::new(Arc::new(EdgeConfig::default()), HaTracker { is_polled, has_fresh_list: false }).0
+    ControlWriter::new(Arc::new(EdgeConfig::default()), HaTracker { is_polled, fresh_until: None }).0
 }
 
 /// Says what becomes of a push of a replica of cluster `c` at `now`.
@@ -109,6 +109,29 @@ async fn a_distributor_that_has_just_started_takes_nothing_back() {
 }
 
 #[tokio::test]
+async fn an_ignored_empty_list_prolongs_no_other() {
+    let mut writer = writer(true);
+    let requested_at = Instant::now().checked_sub(LIST_VALID_FOR / 2).unwrap();
+    writer.put_list(list(Some("b"), NOW, Some(requested_at))).await;
+    let later = requested_at + LIST_VALID_FOR / 4;
+    writer.put_list(list(None, NOW + 5_000, Some(later))).await;
+    assert_eq!(writer.list_expires(), Some(requested_at + LIST_VALID_FOR));
+}
+
+#[tokio::test]
+async fn a_stale_list_decides_nothing_though_the_task_is_busy() {
+    let mut writer = writer(true);
+    put(&mut writer, Some("b"), NOW).await;
+    assert_eq!(push(&writer, "b", NOW), (Dedupe::Elected, DUE), "Mimir has not had it through this edge");
+    assert_eq!(push(&writer, "b", NOW), (Dedupe::Elected, CHARGED));
+    // Twenty seconds pass.
+    writer.set_fresh_until(Some(Instant::now()));
+    // Nothing has called `expire_list`, so the entry of the list is still there.
+    assert!(is_confirmed(&writer, b"c"));
+    assert_eq!(push(&writer, "b", NOW), (Dedupe::Elected, UNKNOWN));
+}
+
+#[tokio::test]
 async fn a_tracker_that_is_silent_for_long_is_unknown() {
     let mut writer = writer(true);
     put(&mut writer, Some("b"), NOW).await;
@@ -141,6 +164,7 @@ async fn a_list_expires_twenty_seconds_after_mimir_was_asked() {
     assert!(is_confirmed(&writer, b"c"));
     assert_eq!(writer.list_expires(), requested_at.map(|requested_at| requested_at + LIST_VALID_FOR));
     writer.put_list(list(Some("b"), NOW, None)).await;
+    assert!(!is_confirmed(&writer, b"c"));
     assert_eq!(writer.list_expires(), None, "of a list of no known age there is nothing to wait for");
 }
 

@@ -1,4 +1,4 @@
-//! The order of reads; each job is how many milliseconds it takes.
+//! The order of jobs; each job is how many milliseconds it takes.
 
 use super::*;
 
@@ -18,16 +18,16 @@ fn begin(queue: &mut FairQueue<u64>) -> Option<Started<u64>> {
     queue.next(|_, _| true)
 }
 
-/// Reads the next one to its end; whose it was.
-fn read(queue: &mut FairQueue<u64>) -> Option<Arc<str>> {
+/// Runs the next one to its end; whose it was.
+fn run(queue: &mut FairQueue<u64>) -> Option<Arc<str>> {
     let Started { tenant, cost, job } = begin(queue)?;
     queue.finished(&tenant, cost, millis(job));
     Some(tenant)
 }
 
-/// Reads everything one after the other; the order of tenants.
+/// Runs everything one after the other; the order of tenants.
 fn order(queue: &mut FairQueue<u64>) -> String {
-    std::iter::from_fn(|| read(queue)).map(|tenant| tenant.to_string()).collect()
+    std::iter::from_fn(|| run(queue)).map(|tenant| tenant.to_string()).collect()
 }
 
 #[test]
@@ -62,9 +62,9 @@ fn no_number_of_invented_names_keeps_a_tenant_waiting() {
     let mut served = 0;
     for number in 0..100 {
         push(&mut queue, &format!("a{number}"), 10);
-        served += usize::from(read(&mut queue).as_deref() == Some("prod"));
+        served += usize::from(run(&mut queue).as_deref() == Some("prod"));
     }
-    assert!(served >= 10, "{served} of its reads had their turn, though each name is a tenant with a share");
+    assert!(served >= 10, "{served} of its jobs had their turn, though each name is a tenant with a share");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_lane_that_was_idle_gains_no_credit() {
     push(&mut queue, "old", 1);
     assert_eq!(order(&mut queue), "old");
     (0..4).for_each(|_| push(&mut queue, "b", 100));
-    assert_eq!([read(&mut queue), read(&mut queue)].map(|read| read.as_deref() == Some("b")), [true, true]);
+    assert_eq!([run(&mut queue), run(&mut queue)].map(|tenant| tenant.as_deref() == Some("b")), [true, true]);
     (0..2).for_each(|_| push(&mut queue, "old", 100));
     assert_eq!(order(&mut queue), "boldbold");
 }

@@ -14,25 +14,24 @@ fn plain() -> DecodePlan {
     DecodePlan::plain(Protocol::V1, Validation::new(&limits::TenantLimits::default()), 0)
 }
 
-/// A reader panics at it.
+/// A decoder panics at it.
 fn fatal() -> DecodePlan {
-    let mut reading = plain();
-    reading.panics = true;
-    reading
+    let mut decoding = plain();
+    decoding.panics = true;
+    decoding
 }
 
 fn zeros(decoded: usize) -> Bytes {
     snap::raw::Encoder::new().compress_vec(&vec![0; decoded]).unwrap().into()
 }
 
-/// Lets a pool without threads read everything that it holds.
-fn read_all(pool: &DecodePool) {
-    let (pool, limits) = (Arc::clone(&pool.pool), pool.limits);
-    thread::spawn(move || pool.decode_until_closed(limits));
+/// Lets a pool without threads decode everything that it holds.
+fn decode_all(pool: &DecodePool) {
+    pool.start_thread(0).unwrap();
 }
 
-fn is_pending(reading: Pin<&mut impl Future>) -> bool {
-    reading.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+fn is_pending(decoding: Pin<&mut impl Future>) -> bool {
+    decoding.poll(&mut Context::from_waker(Waker::noop())).is_pending()
 }
 
 #[tokio::test]
@@ -41,18 +40,18 @@ async fn only_large_bodies_leave_the_thread_they_came_on() {
     let mut context = Context::from_waker(Waker::noop());
     for (size, in_place) in [(IN_PLACE_BYTES, true), (IN_PLACE_BYTES + 1, false)] {
         let body = Bytes::from(vec![0xff; size]);
-        let mut reading = pin!(pool.decode(Lane::Tenant("t"), &body, plain()));
+        let mut decoding = pin!(pool.decode(Lane::Tenant("t"), &body, plain()));
         assert_eq!(
-            matches!(reading.as_mut().poll(&mut context), Poll::Ready(Contents::Unreadable(BodyError::SnappyLength))),
+            matches!(decoding.as_mut().poll(&mut context), Poll::Ready(Contents::Unreadable(BodyError::SnappyLength))),
             in_place
         );
     }
     let body = zeros(IN_PLACE_DECODED_BYTES + 1);
     assert!(body.len() < IN_PLACE_BYTES);
-    let mut reading = pin!(pool.decode(Lane::Tenant("t"), &body, plain()));
-    assert!(is_pending(reading.as_mut()), "a small body that is large when decompressed leaves too");
-    read_all(&pool);
-    assert_ne!(reading.await, Contents::Failed);
+    let mut decoding = pin!(pool.decode(Lane::Tenant("t"), &body, plain()));
+    assert!(is_pending(decoding.as_mut()), "a small body that is large when decompressed leaves too");
+    decode_all(&pool);
+    assert_ne!(decoding.await, Contents::Failed);
 }
 
 #[tokio::test]
@@ -60,10 +59,10 @@ async fn a_waiting_queue_never_denies_its_tenant() {
     let pool = DecodePool::without_threads(LIMITS, 1);
     let body = zeros(LIMITS.max_decoded_bytes);
     let mut waiting: Vec<_> = (0..50).map(|_| Box::pin(pool.decode(Lane::Tenant("a"), &body, plain()))).collect();
-    assert!(waiting.iter_mut().all(|reading| is_pending(reading.as_mut())));
-    read_all(&pool);
-    for reading in waiting {
-        assert_ne!(reading.await, Contents::Failed);
+    assert!(waiting.iter_mut().all(|decoding| is_pending(decoding.as_mut())));
+    decode_all(&pool);
+    for decoding in waiting {
+        assert_ne!(decoding.await, Contents::Failed);
     }
 }
 
@@ -71,12 +70,12 @@ async fn a_waiting_queue_never_denies_its_tenant() {
 async fn bodies_of_ended_calls_are_neither_kept_nor_decoded() {
     let pool = DecodePool::without_threads(LIMITS, 1);
     let body = zeros(LIMITS.max_decoded_bytes);
-    let mut reading = Box::pin(pool.decode(Lane::Tenant("t"), &body, fatal()));
-    assert!(is_pending(reading.as_mut()));
+    let mut decoding = Box::pin(pool.decode(Lane::Tenant("t"), &body, fatal()));
+    assert!(is_pending(decoding.as_mut()));
     assert!(!body.is_unique());
-    drop(reading);
+    drop(decoding);
     assert!(body.is_unique(), "no task holds it");
-    read_all(&pool);
+    decode_all(&pool);
     assert_ne!(pool.decode(Lane::Tenant("t"), &body, plain()).await, Contents::Failed, "the next one is decoded");
 }
 
@@ -86,7 +85,7 @@ async fn decoding_at_once_stays_within_memory() {
     let large = zeros(LIMITS.max_decoded_bytes);
     let mut waiting: Vec<_> =
         ["a", "a", "b", "c"].map(|tenant| Box::pin(pool.decode(Lane::Tenant(tenant), &large, plain()))).into();
-    assert!(waiting.iter_mut().all(|reading| is_pending(reading.as_mut())));
+    assert!(waiting.iter_mut().all(|decoding| is_pending(decoding.as_mut())));
     let begin = || {
         let mut state = pool.pool.state();
         state.queue.next(|cost, _| reserve(&pool.pool.free_bytes, cost.weight))
@@ -95,22 +94,22 @@ async fn decoding_at_once_stays_within_memory() {
     let tenants: Vec<_> = started.iter().map(|started| &*started.tenant).collect();
     assert_eq!(tenants, ["a", "b"], "no tenant has more than half of it");
     let small = zeros(9);
-    let mut reading = pin!(pool.decode(Lane::Tenant("d"), &small, plain()));
-    assert!(!is_pending(reading.as_mut()), "what is read in place has memory of its own");
+    let mut decoding = pin!(pool.decode(Lane::Tenant("d"), &small, plain()));
+    assert!(!is_pending(decoding.as_mut()), "what is decoded in place has memory of its own");
     for Started { tenant, cost, .. } in started {
         pool.pool.state().queue.finished(&tenant, cost, Duration::from_secs(1));
         pool.pool.release(cost.weight);
     }
-    read_all(&pool);
+    decode_all(&pool);
     assert_ne!(waiting.pop().unwrap().await, Contents::Failed);
     drop(waiting);
-    // A reader answers before it gives back what it occupied.
-    let all_is_given_back = async {
+    // A decoder answers before it frees what it occupied.
+    let all_is_free = async {
         while pool.pool.free_bytes.load(Ordering::Acquire) != pool.pool.max_bytes {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), all_is_given_back).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), all_is_free).await.unwrap();
 }
 
 #[tokio::test]
@@ -119,19 +118,19 @@ async fn decoding_in_place_is_bounded_and_overflows_to_the_pool() {
     let all = DecodePool::max_bytes_in_place();
     assert!(reserve(&pool.pool.free_bytes_in_place, all));
     let body = zeros(9);
-    let mut reading = pin!(pool.decode(Lane::Tenant("t"), &body, plain()));
-    assert!(is_pending(reading.as_mut()));
-    read_all(&pool);
-    assert_ne!(reading.await, Contents::Failed);
+    let mut decoding = pin!(pool.decode(Lane::Tenant("t"), &body, plain()));
+    assert!(is_pending(decoding.as_mut()));
+    decode_all(&pool);
+    assert_ne!(decoding.await, Contents::Failed);
     pool.pool.free_bytes_in_place.fetch_add(all, Ordering::AcqRel);
     assert!(!is_pending(pin!(pool.decode(Lane::Tenant("t"), &body, plain()))));
     assert_eq!(pool.pool.free_bytes_in_place.load(Ordering::Acquire), all);
 }
 
 #[tokio::test]
-async fn a_reader_that_panics_is_an_error_and_goes_on() {
+async fn a_decoder_that_panics_is_an_error_and_goes_on() {
     let pool = DecodePool::without_threads(LIMITS, 1);
-    read_all(&pool);
+    decode_all(&pool);
     let large = zeros(2 * IN_PLACE_DECODED_BYTES);
     for body in [large, zeros(9)] {
         let failed = pool.decode(Lane::Tenant("t"), &body, fatal()).await;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Report;
 use crate::args::{Command, LoadArgs, parse};
-use crate::load::connection::Answer;
+use crate::load::connection::Response;
 use crate::load::tally::{Failure, Tally};
 
 fn config(line: &str) -> LoadArgs {
@@ -24,8 +24,8 @@ const fn ms(millis: u64) -> Duration {
 
 fn push(tally: &mut Tally, tenant: usize, at: u64, status: u16, text: &str) {
     tally.sent(tenant, ms(at), ms(at));
-    let answer = Answer { status: StatusCode::from_u16(status).unwrap(), text: text.to_owned() };
-    tally.answered(tenant, answer, ms(at + 10), ms(10));
+    let response = Response { status: StatusCode::from_u16(status).unwrap(), text: text.to_owned() };
+    tally.answered(tenant, response, ms(at + 10), ms(10));
 }
 
 /// Two tenants, 50 samples a push, sent from 100 ms on; the last answer at 2,100 ms is a denial.

@@ -29,11 +29,11 @@ fn request(old: &Value, new: &Value) -> Value {
     })
 }
 
-fn respond(request: &Value) -> Result<(Value, ReviewOutcome), String> {
-    respond_for("mimir/mimir-runtime", request)
+fn response_to(request: &Value) -> Result<(Value, ReviewOutcome), String> {
+    response_for("mimir/mimir-runtime", request)
 }
 
-fn respond_for(configmap: &str, request: &Value) -> Result<(Value, ReviewOutcome), String> {
+fn response_for(configmap: &str, request: &Value) -> Result<(Value, ReviewOutcome), String> {
     let configmap = configmap.parse().map_err(|error| format!("{error}"))?;
     let rules = Rules {
         configmap,
@@ -41,14 +41,14 @@ fn respond_for(configmap: &str, request: &Value) -> Result<(Value, ReviewOutcome
         version: limits::MimirVersion::default(),
         allow_empty: false,
     };
-    let (answer, outcome) = answer(&rules, request.to_string().as_bytes())?;
-    Ok((serde_json::to_value(answer).map_err(|error| error.to_string())?, outcome))
+    let (response, outcome) = respond(&rules, request.to_string().as_bytes())?;
+    Ok((serde_json::to_value(response).map_err(|error| error.to_string())?, outcome))
 }
 
 #[track_caller]
 fn check(request: &Value, response: &Value, outcome: ReviewOutcome) {
     let expected = json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response });
-    assert_eq!(respond(request), Ok((expected, outcome)));
+    assert_eq!(response_to(request), Ok((expected, outcome)));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn whatever_is_about_something_else_is_allowed_in_silence() {
         check(&other, &json!({ "uid": "request-1", "allowed": true }), ReviewOutcome::Passed);
     }
     assert!(
-        respond(&bad).is_ok_and(|(_, outcome)| outcome == ReviewOutcome::Denied),
+        response_to(&bad).is_ok_and(|(_, outcome)| outcome == ReviewOutcome::Denied),
         "otherwise the request is denied"
     );
 }
@@ -95,11 +95,11 @@ fn whatever_is_about_something_else_is_allowed_in_silence() {
 fn what_cannot_be_read_is_allowed_with_a_warning() -> Result<(), String> {
     let mut odd = request(&Value::Null, &json!({}));
     odd["request"]["object"]["data"] = json!({ "a": 5 });
-    let (answer, outcome) = respond(&odd)?;
-    assert_eq!((&answer["response"]["allowed"], outcome), (&json!(true), ReviewOutcome::NotReviewed));
-    let warning = answer["response"]["warnings"][0].as_str().unwrap_or_default();
+    let (response, outcome) = response_to(&odd)?;
+    assert_eq!((&response["response"]["allowed"], outcome), (&json!(true), ReviewOutcome::NotReviewed));
+    let warning = response["response"]["warnings"][0].as_str().unwrap_or_default();
     assert!(warning.starts_with("overrides were not checked: the ConfigMap cannot be read: "), "{warning}");
-    let late = answer_not_reviewed(odd.to_string().as_bytes(), "it takes too long")?;
+    let late = respond_not_reviewed(odd.to_string().as_bytes(), "it takes too long")?;
     assert_eq!(late.response.uid, "request-1");
     Ok(())
 }
@@ -107,7 +107,7 @@ fn what_cannot_be_read_is_allowed_with_a_warning() -> Result<(), String> {
 #[test]
 fn what_is_no_review_has_no_response() {
     for text in ["", "{}", "[]", "{\"request\": null}", "{\"request\": {\"uid\": 5}}"] {
-        let error = respond(&serde_json::from_str(text).unwrap_or(Value::Null)).map(|_| ()).err();
+        let error = response_to(&serde_json::from_str(text).unwrap_or(Value::Null)).map(|_| ()).err();
         assert!(error.is_some_and(|error| error.starts_with("no AdmissionReview: ")), "{text}");
     }
 }
@@ -116,7 +116,7 @@ fn what_is_no_review_has_no_response() {
 fn with_a_label_every_configmap_that_has_it_is_reviewed() {
     let mut request = request(&Value::Null, &json!({ "a.ingestion_rate": "x" }));
     request["request"]["name"] = json!("runtime-7f9c");
-    let outcome = |request: &Value| respond_for("mimir/app=runtime", request).map(|(_, outcome)| outcome);
+    let outcome = |request: &Value| response_for("mimir/app=runtime", request).map(|(_, outcome)| outcome);
     assert_eq!(outcome(&request), Ok(ReviewOutcome::Passed));
     for (value, expected) in [("runtime", ReviewOutcome::Denied), ("other", ReviewOutcome::Passed)] {
         request["request"]["object"]["metadata"]["labels"] = json!({ "app": value });
@@ -129,5 +129,5 @@ fn binary_data_is_reviewed_as_data_is() {
     let mut request = request(&Value::Null, &json!({}));
     // overrides: [a]
     request["request"]["object"]["binaryData"] = json!({ "runtime.yaml": "b3ZlcnJpZGVzOiBbYV0K" });
-    assert_eq!(respond(&request).map(|(_, outcome)| outcome), Ok(ReviewOutcome::Denied));
+    assert_eq!(response_to(&request).map(|(_, outcome)| outcome), Ok(ReviewOutcome::Denied));
 }

@@ -23,7 +23,7 @@ fn read_list(entries: &[String]) -> ListedReplicas {
 }
 
 #[test]
-fn an_answer_of_mimir_is_read_name_by_name() {
+fn a_response_of_mimir_is_read_name_by_name() {
     let listed = read(RECORDED.as_bytes()).unwrap();
     let elected = |cluster: &str, replica: &str, elected_at, received_at| ElectedReplica {
         tenant: "ha".into(),
@@ -75,7 +75,7 @@ fn an_unreadable_entry_leaves_the_other_entries_intact() {
 }
 
 #[test]
-fn what_is_no_list_is_no_answer() {
+fn what_is_no_list_is_no_response() {
     for json in
         ["", "null", "{}", "[]", r#"{"elected":{}}"#, r#"{"elected":"a"}"#, "<html>", r#"{"elected":[{}"#, "\u{fffd}"]
     {

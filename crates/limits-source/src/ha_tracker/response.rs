@@ -35,11 +35,11 @@ pub(super) struct ListedReplicas {
 /// It is no object with a list `elected`, or that list is too long.
 pub(super) fn read(json: &[u8]) -> Result<ListedReplicas, String> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct Response {
         #[serde(deserialize_with = "listed")]
         elected: ListedReplicas,
     }
-    serde_json::from_slice(json).map(|Answer { elected }| elected).map_err(shortened)
+    serde_json::from_slice(json).map(|Response { elected }| elected).map_err(shortened)
 }
 
 fn listed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ListedReplicas, D::Error> {

@@ -1,4 +1,4 @@
-//! Metrics whose values are kept elsewhere, and read when Prometheus scrapes.
+//! Metrics whose values are kept elsewhere, and read when Prometheus scrapes: for the pipeline and for all servers.
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
