@@ -5,7 +5,7 @@ use std::sync::Arc;
 use enforce::{Denial, Enforcer, MonotonicNanos};
 use remote_write::BodyLimits;
 
-use crate::charge::{Charge, ChargedContents, ChargedRequest, Receipts, deny_oversized};
+use crate::charge::{Charge, ChargedContents, ChargedRequest, NotDenied, Receipts, deny_oversized};
 use crate::clock::Clock;
 use crate::control::{ControlHandle, ControlState};
 use crate::decode::{Contents, DecodePlan, DecodePool, Lane, Payload, decode};
@@ -140,7 +140,11 @@ impl Pipeline {
         let control = self.control.load();
         match self.begin(&control, push, Charge::Commit) {
             Ok((pending, plan)) => {
-                let contents = self.decode_in_place(push, &plan);
+                let (applicable, enough) = (&pending.applicable, plan.enough);
+                let contents = match self.deny_early(applicable, enough, self.decode_in_place(push, &plan)) {
+                    Ok(contents) => contents,
+                    Err(NotDenied) => self.decode_in_place(push, &plan.validating_all()),
+                };
                 Ok(self.finish(pending, push, contents, Charge::Commit))
             }
             Err(stopped) => stopped.into_verdict(push),
@@ -155,7 +159,16 @@ impl Pipeline {
     ) -> Result<Verdict, Undecided> {
         match self.begin(control, push, charge) {
             Ok((pending, plan)) => {
-                let contents = self.decode(push, charge.lane(pending.applicable.tenant.id()), plan).await;
+                let (applicable, enough) = (&pending.applicable, plan.enough);
+                let lane = charge.lane(applicable.tenant.id());
+                let validating_all = enough.map(|_| plan.clone().validating_all());
+                let contents = self.deny_early(applicable, enough, self.decode(push, lane, plan).await);
+                let contents = match (contents, validating_all) {
+                    (Ok(contents), _) => contents,
+                    (Err(NotDenied), Some(plan)) => self.decode(push, lane, plan).await,
+                    // Only a plan that ends early can be denied early.
+                    (Err(NotDenied), None) => Contents::Failed,
+                };
                 Ok(self.finish(pending, push, contents, charge))
             }
             Err(stopped) => stopped.into_verdict(push),
@@ -182,7 +195,7 @@ impl Pipeline {
         if charge == Charge::Commit {
             admitted.clone().map_err(|denial| identity.stop(denial))?;
         }
-        let plan = self.plan(&applicable, protocol, charge);
+        let plan = self.plan(&applicable, push, protocol, charge);
         Ok((PendingPush { identity, applicable, request, admitted }, plan))
     }
 

@@ -68,7 +68,11 @@ impl Lists {
             // A distributor that has just started returns an empty list.
             return false;
         }
-        if self.requested_at_unix_millis.replace(list.requested_at_unix_millis).is_some_and(|before| before > list.requested_at_unix_millis) {
+        if self
+            .requested_at_unix_millis
+            .replace(list.requested_at_unix_millis)
+            .is_some_and(|before| before > list.requested_at_unix_millis)
+        {
             // The clock was set back, or is another server's, so the age of older entries is unknown: none of them holds.
             unconfirm_all(elections);
         }
