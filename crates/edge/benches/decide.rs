@@ -39,11 +39,12 @@ fn main() {
     println!("a push of series with six labels and one sample each, by a tenant with tokens and by one without");
     for samples in [100, 2_000, 10_000] {
         let push = batch(samples);
-        let [rich, poor] = ["1e12", "1"].map(|rate| {
-            let document = format!("overrides: {{bench: {{ingestion_rate: {rate}, ingestion_burst_size: {rate}}}}}");
+        let limits = [("1e12", 1_000_000_000_000), ("0.001", samples.into()), ("0.001", 1)];
+        let [allowed, by_rate, by_burst] = limits.map(|(rate, burst): (_, u64)| {
+            let document = format!("overrides: {{bench: {{ingestion_rate: {rate}, ingestion_burst_size: {burst}}}}}");
             each(&self::pipeline(&document), std::slice::from_ref(&push))
         });
-        println!("{samples:>7} samples: {rich} allowed, {poor} denied");
+        println!("{samples:>7} samples: {allowed} allowed, {by_rate} denied by the rate, {by_burst} by the burst");
     }
 }
 

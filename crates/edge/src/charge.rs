@@ -1,5 +1,6 @@
 //! The fourth stage: what the push costs, taken from its tenant's buckets. The request is charged before the body is decoded, its items afterwards.
 
+mod early;
 mod hits;
 mod refunds;
 mod unmetered;
@@ -8,6 +9,7 @@ use enforce::{BucketOwner, Decision, Denial, DenyReason, UnmeteredCharge, unmete
 use limits::{EdgeLimits, Mode, RateLimit};
 use remote_write::{BodyErrorKind, PushCounts};
 
+pub(crate) use early::NotDenied;
 pub use hits::{Hits, HitsVerdict};
 pub(crate) use refunds::Receipts;
 pub use refunds::{Refund, RefundCause};
@@ -175,6 +177,9 @@ impl Pipeline {
         charge: Charge,
         taken: Charged,
     ) -> ChargedContents {
+        if let Some(denial) = &decoded.denial {
+            return ChargedContents::new(Err(denial.clone()), taken);
+        }
         if let Some(why) = Unmetered::of(decoded, &applicable.tenant) {
             return self.charge_unmetered(applicable, why, &decoded.counts, charge, taken);
         }

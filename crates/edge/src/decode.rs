@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use enforce::Denial;
 use remote_write::relabel::Relabeler;
 use remote_write::{
     BodyError, BodyLimits, Dedupe, Protocol, PushCounts, Replica, Rules, Scratch, TenantRelabeler, Validation,
@@ -40,6 +41,8 @@ pub(crate) struct DecodePlan {
     validation: Validation,
     /// Unix milliseconds.
     now: i64,
+    /// More valid items than this are not allowed, so that the rest of the push need not be validated; `None` to count all.
+    pub(crate) enough: Option<u64>,
     /// For tenants with pairs or relabelling rules.
     special: Option<Box<Special>>,
     /// Whether decoding panics; no body is known to cause that.
@@ -67,6 +70,8 @@ pub(crate) struct DecodedPush {
     pub(crate) relabel_unavailable: Option<RelabelUnavailable>,
     /// Whether Mimir may accept invalid series, because the push asks for it.
     pub(crate) skips_validation: bool,
+    /// The denial of a push whose validation ended early.
+    pub(crate) denial: Option<Denial>,
 }
 
 /// The contents of a push, as far as they are known.
@@ -148,10 +153,16 @@ impl DecodePlan {
             protocol,
             validation,
             now,
+            enough: None,
             special: None,
             #[cfg(test)]
             panics: false,
         }
+    }
+
+    /// The same, which validates all of a push.
+    pub(crate) fn validating_all(self) -> Self {
+        Self { enough: None, ..self }
     }
 
     /// How much longer a body takes to decode than for a tenant without pairs and rules, as a factor.
@@ -172,7 +183,8 @@ impl DecodePlan {
         #[cfg(test)]
         assert!(!self.panics, "the test wants it");
         let Some(special) = &self.special else {
-            let counts = read_push(self.protocol, body, limits, &self.validation, self.now, scratch)?;
+            let rules = Rules { enough: self.enough, ..Rules::from(&self.validation) };
+            let counts = read_push(self.protocol, body, limits, rules, self.now, scratch)?;
             return Ok(DecodedPush { counts, ..DecodedPush::default() });
         };
         let Special { tenant, election, relabeler, relabel_unavailable } = &**special;
@@ -185,32 +197,42 @@ impl DecodePlan {
             validation: self.validation,
             relabeler: relabeler.as_deref().map(|relabeler| TenantRelabeler { relabeler, tenant }),
             ha: election.as_ref().map(|election| election.rules(&mut dedupe)),
+            enough: self.enough,
         };
         let counts = read_push(self.protocol, body, limits, rules, self.now, scratch)?;
         let relabel_unavailable = *relabel_unavailable;
-        Ok(DecodedPush { counts, election: outcome, candidates, relabel_unavailable, skips_validation: false })
+        Ok(DecodedPush { counts, election: outcome, candidates, relabel_unavailable, ..DecodedPush::default() })
     }
 }
 
 impl Pipeline {
     /// How to decode a push of this tenant now.
-    pub(crate) fn plan(&self, applicable: &ApplicableLimits<'_>, protocol: Protocol, charge: Charge) -> DecodePlan {
+    pub(crate) fn plan(
+        &self,
+        applicable: &ApplicableLimits<'_>,
+        push: &Push,
+        protocol: Protocol,
+        charge: Charge,
+    ) -> DecodePlan {
         let ApplicableLimits { tenant, limits, control, .. } = applicable;
         let now = self.clock.unix_millis();
         let own = &limits.tenant.limits;
         let dedupes = self.policy.ha_tracker && own.accept_ha_samples;
-        let plain = DecodePlan::plain(protocol, Validation::of(limits), now);
+        let enough = self.enough(applicable, push, charge);
+        let plain = DecodePlan { enough, ..DecodePlan::plain(protocol, Validation::of(limits), now) };
         if !dedupes && !own.relabels_series() {
             return plain;
         }
         let relabeler = control.relabelling.of(own);
         let commits = charge == Charge::Commit;
+        // The election of a pair sees each push once, and rules that are missing leave nothing to count.
+        let enough = enough.filter(|_| !dedupes && relabeler.is_ok());
         let special = Special {
             tenant: tenant.id().into(),
             election: dedupes.then(|| control.election_of(own, (now, rand::random()), commits)),
             relabel_unavailable: relabeler.as_ref().err().copied(),
             relabeler: relabeler.ok().flatten(),
         };
-        DecodePlan { special: Some(Box::new(special)), ..plain }
+        DecodePlan { enough, special: Some(Box::new(special)), ..plain }
     }
 }

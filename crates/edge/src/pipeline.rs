@@ -5,7 +5,7 @@ use std::sync::Arc;
 use enforce::{Denial, Enforcer, MonotonicNanos};
 use remote_write::BodyLimits;
 
-use crate::charge::{Charge, ChargedContents, ChargedRequest, Receipts, deny_oversized};
+use crate::charge::{Charge, ChargedContents, ChargedRequest, NotDenied, Receipts, deny_oversized};
 use crate::clock::Clock;
 use crate::control::{ControlHandle, ControlState};
 use crate::decode::{Contents, DecodePlan, DecodePool, Lane, Payload};
@@ -78,6 +78,8 @@ struct PendingPush<'p> {
     request: ChargedRequest<'p>,
     /// The decision of the request rate.
     admitted: Result<(), Denial>,
+    /// Of its [`DecodePlan`].
+    enough: Option<u64>,
 }
 
 impl Identity {
@@ -143,7 +145,11 @@ impl Pipeline {
         let control = self.control.load();
         match self.begin(&control, push, Charge::Commit) {
             Ok((pending, plan)) => {
-                let contents = pending.payload().decode(self.policy.bodies.limits, &plan);
+                let limits = self.policy.bodies.limits;
+                let contents = match pending.deny_early(pending.payload().decode(limits, &plan)) {
+                    Ok(contents) => contents,
+                    Err(NotDenied) => pending.payload().decode(limits, &plan.validating_all()),
+                };
                 Ok(pending.finish(contents))
             }
             Err(stopped) => stopped.into_verdict(push),
@@ -158,9 +164,9 @@ impl Pipeline {
     ) -> Result<Verdict, Undecided> {
         match self.begin(control, push, charge) {
             Ok((pending, plan)) => {
-                let contents = match (pending.payload(), &self.pool) {
-                    (Payload::Encoded(body), Some(pool)) => pool.decode(pending.lane(), body, plan).await,
-                    (payload, _) => payload.decode(self.policy.bodies.limits, &plan),
+                let contents = match pending.deny_early(self.decode(&pending, plan).await) {
+                    Ok(contents) => contents,
+                    Err(NotDenied) => self.decode(&pending, pending.plan_of_all()).await,
                 };
                 Ok(pending.finish(contents))
             }
@@ -188,14 +194,33 @@ impl Pipeline {
         if charge == Charge::Commit {
             admitted.clone().map_err(|denial| identity.stop(denial))?;
         }
-        let plan = self.plan(&applicable, protocol, charge);
-        Ok((PendingPush { pipeline: self, push, charge, identity, applicable, request, admitted }, plan))
+        let plan = self.plan(&applicable, push, protocol, charge);
+        let enough = plan.enough;
+        Ok((PendingPush { pipeline: self, push, charge, identity, applicable, request, admitted, enough }, plan))
+    }
+
+    async fn decode(&self, pending: &PendingPush<'_>, plan: DecodePlan) -> Contents {
+        match (pending.payload(), &self.pool) {
+            (Payload::Encoded(body), Some(pool)) => pool.decode(pending.lane(), body, plan).await,
+            (payload, _) => payload.decode(self.policy.bodies.limits, &plan),
+        }
     }
 }
 
 impl PendingPush<'_> {
     fn payload(&self) -> Payload<'_> {
         Payload::of(self.push, &self.pipeline.policy.bodies)
+    }
+
+    /// Adds the denial to contents whose validation ended early.
+    fn deny_early(&self, contents: Contents) -> Result<Contents, NotDenied> {
+        self.pipeline.deny_early(&self.applicable, self.enough, contents)
+    }
+
+    /// How to decode it again, when it is not denied early.
+    fn plan_of_all(&self) -> DecodePlan {
+        let (_, protocol) = self.identity.with_protocol_of(self.push);
+        self.pipeline.plan(&self.applicable, self.push, protocol, self.charge).validating_all()
     }
 
     fn lane(&self) -> Lane<'_> {

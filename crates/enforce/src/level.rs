@@ -7,7 +7,7 @@ use std::time::Duration;
 use limits::RateLimit;
 
 use crate::bucket::{Bucket, is_unlimited};
-use crate::decision::Decision;
+use crate::decision::{Decision, Denial};
 use crate::enforcer::{ingestion_denial, request_denial, to_items};
 use crate::time::MonotonicNanos;
 
@@ -63,6 +63,17 @@ impl Level {
             return Decision::Allow;
         }
         Decision::Deny(ingestion_denial(self.limit, self.bucket.burst(), items))
+    }
+
+    /// The denial that [`Enforcer::charge_items`](crate::Enforcer::charge_items) would give any number of items from `least` to `most`; `None` if it would
+    /// allow some of them, or word their denials differently.
+    #[must_use]
+    pub fn denial_of_all(&self, least: u64, most: u64) -> Option<Denial> {
+        let (least, most, burst) = (to_items(least), to_items(most), self.bucket.burst());
+        // A denial for the burst names the number.
+        let is_worded_alike = most <= burst || least == most;
+        let is_denied = least > 0 && is_worded_alike && !self.bucket.clone().take(least, self.now);
+        is_denied.then(|| ingestion_denial(self.limit, burst, most))
     }
 }
 

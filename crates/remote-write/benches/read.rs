@@ -67,6 +67,7 @@ fn report(protocol: Protocol, series: &[Series], decode: impl Fn(&[u8])) {
                 validation,
                 relabeler: relabeler.as_ref().map(|relabeler| TenantRelabeler { relabeler, tenant: "team" }),
                 ha: limits.accept_ha_samples.then_some(ha),
+                enough: None,
             };
             drop(black_box(read_push(protocol, &body, LIMITS, rules, NOW, &mut scratch)));
         })

@@ -18,6 +18,9 @@ pub struct PushCounts {
     pub metadata: u64,
     /// What Mimir reports as received, before validation.
     pub sent: Contents,
+    /// Whether more than [`Rules::enough`](crate::Rules::enough) items are valid, so that the rest was not validated: samples, histograms, exemplars and
+    /// metadata are then counted as sent, which is the most that Mimir may charge.
+    pub is_enough: bool,
     /// Why the counts are the most that Mimir may charge; `None` if they are exact.
     pub unmetered: Option<Unmetered>,
     /// Counted items that are invalid as sent, and that Mimir may find valid: with [`Unmetered::TruncatedValues`].
@@ -81,6 +84,7 @@ mod tests {
             exemplars: 300,
             metadata: 4000,
             sent,
+            is_enough: false,
             unmetered: None,
             doubtful: 0,
             decoded_bytes: 9,

@@ -16,7 +16,7 @@ use crate::validation::{CLOCK_MARGIN_MS, Times, Validation};
 use crate::visitor::Visitor;
 use crate::wire::Cursor;
 use crate::work::{Work, push_within, shrink_vec};
-use crate::{Protocol, PushCounts, Unmetered};
+use crate::{Contents, Protocol, PushCounts, Unmetered};
 
 /// Buffers of [`PushCounter`], empty between two pushes.
 #[derive(Debug, Default)]
@@ -66,6 +66,8 @@ pub(crate) struct PushCounter<'a, 's> {
     /// Exemplars of series that are charged as sent for that reason.
     truncated_exemplars: u64,
     work: Work,
+    /// [`Rules::enough`](crate::Rules::enough); the largest number without one.
+    enough: u64,
     counts: PushCounts,
 }
 
@@ -114,18 +116,42 @@ impl<'a, 's> PushCounter<'a, 's> {
             labels_are_truncated: false,
             truncated_exemplars: 0,
             work,
+            enough: u64::MAX,
             counts: PushCounts::default(),
         }
     }
 
+    /// Stops to validate once more items than `enough` are valid.
+    pub(crate) fn with_enough(self, enough: Option<u64>) -> Self {
+        Self { enough: enough.unwrap_or(u64::MAX), ..self }
+    }
+
     /// The counts of the whole push. Returns the buffers.
     pub(crate) fn finish(mut self) -> PushCounts {
-        let exemplars = if self.work.is_abandoned() { self.counts.sent.exemplars } else { self.exemplars() };
+        let counts = if self.counts.is_enough { self.as_sent() } else { self.validated() };
         self.labels.return_to(&mut self.buffers.labels);
         if let Some(relabelled) = self.relabelled {
             relabelled.return_to(&mut self.buffers.relabelled);
         }
+        counts
+    }
+
+    fn validated(&mut self) -> PushCounts {
+        let exemplars = if self.work.is_abandoned() { self.counts.sent.exemplars } else { self.exemplars() };
         PushCounts { exemplars, unmetered: self.work.unmetered(), ..self.counts }
+    }
+
+    fn as_sent(&self) -> PushCounts {
+        let Contents { samples, histograms, exemplars, metadata } = self.counts.sent;
+        PushCounts { samples, histograms, exemplars, metadata, ..self.counts }
+    }
+
+    /// Notes that what is left need not be validated, if so many valid items were counted. Exemplars count at the end of the push.
+    #[inline]
+    fn note_enough(&mut self) {
+        let PushCounts { samples, histograms, metadata, .. } = self.counts;
+        self.counts.is_enough = samples.saturating_add(histograms).saturating_add(metadata) > self.enough
+            && self.work.unmetered().is_none();
     }
 
     /// The exemplars that Mimir keeps.
@@ -217,7 +243,7 @@ impl<'a> Visitor<'a> for PushCounter<'a, '_> {
 
     #[inline]
     fn is_label_value(&self, text: &[u8]) -> bool {
-        self.rules.is_label_value(text)
+        self.counts.is_enough || self.rules.is_label_value(text)
     }
 
     #[inline]
@@ -228,6 +254,9 @@ impl<'a> Visitor<'a> for PushCounter<'a, '_> {
     #[inline]
     fn begin_series(&mut self) {
         self.counts.series += 1;
+        if self.counts.is_enough {
+            return;
+        }
         self.series = Series { kept_before: self.buffers.exemplars.len(), ..Series::default() };
         self.labels.begin();
         if let Some(relabelled) = &mut self.relabelled {
@@ -237,7 +266,7 @@ impl<'a> Visitor<'a> for PushCounter<'a, '_> {
 
     #[inline]
     fn label(&mut self, name: &'a [u8], value: &'a [u8], value_is_valid: bool) {
-        if self.work.is_abandoned() {
+        if self.counts.is_enough || self.work.is_abandoned() {
             return;
         }
         if self.rules.truncates(value) || self.rules.truncates(name) {
@@ -267,6 +296,9 @@ impl<'a> Visitor<'a> for PushCounter<'a, '_> {
 
     fn exemplar(&mut self, exemplar: Exemplar) {
         self.counts.sent.exemplars += 1;
+        if self.counts.is_enough {
+            return;
+        }
         let is_kept = self.rules.keeps_exemplar(self.series.exemplars) && exemplar.is_valid();
         if is_kept && !push_within(&mut self.buffers.exemplars, exemplar.time, self.work.caps.exemplars) {
             self.work.abandon(Unmetered::Buffers);
@@ -277,10 +309,14 @@ impl<'a> Visitor<'a> for PushCounter<'a, '_> {
     fn metadata(&mut self, name: usize, unit: usize) {
         self.counts.sent.metadata += 1;
         self.counts.metadata += u64::from(self.rules.is_metadata(name, unit));
+        self.note_enough();
     }
 
     #[inline]
     fn end_series(&mut self, message: Cursor<'_>) -> Result<(), ProtobufError> {
+        if self.counts.is_enough {
+            return Ok(());
+        }
         let verdict = match &mut self.relabelled {
             _ if self.work.is_abandoned() => LabelVerdict::Invalid,
             Some(relabelled) => relabelled.verdict(self.rules, &mut self.work),
@@ -302,6 +338,7 @@ impl<'a> Visitor<'a> for PushCounter<'a, '_> {
             Some((samples, histograms)) => {
                 self.counts.samples += samples;
                 self.counts.histograms += histograms;
+                self.note_enough();
             }
             None => self.buffers.exemplars.truncate(self.series.kept_before),
         }

@@ -27,6 +27,9 @@ pub struct Rules<'t> {
     pub relabeler: Option<TenantRelabeler<'t>>,
     /// Deduplication of Prometheus pairs before that, if any.
     pub ha: Option<HaRules<'t>>,
+    /// Once more items than this are valid, the rest of the push is read for its errors and counted as sent, which is faster:
+    /// [`PushCounts::is_enough`]. `None` to validate all of it.
+    pub enough: Option<u64>,
 }
 
 /// Relabelling rules with the tenant, which they may look at.
@@ -41,7 +44,7 @@ pub struct TenantRelabeler<'t> {
 impl From<&Validation> for Rules<'_> {
     /// The rules of a tenant without pairs and without relabelling.
     fn from(validation: &Validation) -> Self {
-        Self { validation: *validation, relabeler: None, ha: None }
+        Self { validation: *validation, relabeler: None, ha: None, enough: None }
     }
 }
 
@@ -61,7 +64,7 @@ pub fn read_push<'t>(
     now: i64,
     scratch: &mut Scratch,
 ) -> Result<PushCounts, BodyError> {
-    let Rules { validation, relabeler, ha } = rules.into();
+    let Rules { validation, relabeler, ha, enough } = rules.into();
     let Scratch { decoded, symbols, families, counter, caps } = scratch;
     let decoded = snappy::decompress(body, limits.max_decoded_bytes, decoded)?;
     let decoded_bytes = decoded.len() as u64;
@@ -77,7 +80,8 @@ pub fn read_push<'t>(
             return Ok(PushCounts { decoded_bytes, ..counts });
         }
     }
-    let mut counter = PushCounter::new(&validation, relabeler, deduped, (protocol, now), work, counter);
+    let mut counter =
+        PushCounter::new(&validation, relabeler, deduped, (protocol, now), work, counter).with_enough(enough);
     let walked = walker.walk(&mut counter);
     // Also after an error: it holds buffers that are to come back.
     let counts = counter.finish();

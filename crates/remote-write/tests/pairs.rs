@@ -36,6 +36,7 @@ fn read(
         validation: Validation::new(limits),
         relabeler: relabeler.as_ref().map(|relabeler| TenantRelabeler { relabeler, tenant: "team-a" }),
         ha: Some(HaRules::new(limits, &mut dedupe)),
+        enough: None,
     };
     let counts = read_push(protocol, body, LIMITS, rules, NOW, &mut Scratch::default()).unwrap();
     (counts, asked)
@@ -148,6 +149,7 @@ fn a_broken_push_is_reported_without_judging_a_replica() {
             each_series: false,
             dedupe: &mut dedupe,
         }),
+        enough: None,
     };
     assert!(read_push(Protocol::V1, &broken, LIMITS, rules, NOW, &mut Scratch::default()).is_err());
 }
@@ -194,6 +196,7 @@ fn relabel(protocol: Protocol, series: &[Series], limits: &TenantLimits) -> Push
         validation: Validation::new(limits),
         relabeler: relabeler.as_ref().map(|relabeler| TenantRelabeler { relabeler, tenant: "team-a" }),
         ha: None,
+        enough: None,
     };
     let limits = BodyLimits { max_decoded_bytes: 100 << 20 };
     read_push(protocol, &body, limits, rules, NOW, &mut Scratch::default()).unwrap()

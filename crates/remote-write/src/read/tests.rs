@@ -34,6 +34,7 @@ fn read(
         validation: Validation::new(limits),
         relabeler: relabeler.as_ref().map(|relabeler| TenantRelabeler { relabeler, tenant: "team" }),
         ha: limits.accept_ha_samples.then_some(ha),
+        enough: None,
     };
     read_push(protocol, body, LIMITS, rules, NOW, scratch)
 }

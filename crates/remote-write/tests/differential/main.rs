@@ -10,7 +10,7 @@ use proptest::test_runner::TestRunner;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use remote_write::encode::encode_push;
-use remote_write::{BodyLimits, Protocol, PushCounts, Scratch};
+use remote_write::{BodyError, BodyLimits, Contents, Protocol, PushCounts, Scratch};
 
 mod decoded;
 mod mutate;
@@ -45,7 +45,11 @@ fn compress(plain: &[u8]) -> Vec<u8> {
 /// Compares both verdicts; the counts if the push is accepted.
 #[track_caller]
 fn check(protocol: Protocol, body: &[u8], limits: &TenantLimits, scratch: &mut Scratch) -> Option<PushCounts> {
-    let actual = treatment::read(protocol, body, (LIMITS, limits), NOW, scratch);
+    let actual = treatment::read(protocol, body, (LIMITS, limits, None), NOW, scratch);
+    for enough in [0, 3] {
+        let early = treatment::read(protocol, body, (LIMITS, limits, Some(enough)), NOW, scratch);
+        check_early(enough, early, actual.as_ref());
+    }
     let expected = expected(protocol, body, limits);
     let mixes_groups_up = |plain: Vec<u8>| reference::mixes_groups_up(protocol, &plain, limits);
     if actual.is_ok() && expected.is_none() && decompress(body).is_some_and(mixes_groups_up) {
@@ -57,6 +61,27 @@ fn check(protocol: Protocol, body: &[u8], limits: &TenantLimits, scratch: &mut S
     };
     assert!(is_as_expected, "{protocol:?} {limits:?} {actual:?}, expected {expected:?} {body:02x?}");
     expected.map(|expected| expected.counts)
+}
+
+/// Compares reading until `enough` items are valid with reading all: the same error, and the same counts or those of the push as sent.
+#[track_caller]
+fn check_early(enough: u64, early: Result<PushCounts, BodyError>, whole: Result<&PushCounts, &BodyError>) {
+    match (early, whole) {
+        (Ok(early), Ok(whole)) if early.is_enough => {
+            let Contents { samples, histograms, exemplars, metadata } = whole.sent;
+            let as_sent = PushCounts { samples, histograms, exemplars, metadata, is_enough: true, ..*whole };
+            let as_sent = PushCounts { unmetered: None, doubtful: early.doubtful, ..as_sent };
+            assert_eq!(early, as_sent, "of {whole:?}");
+            let valid = whole.samples + whole.histograms + whole.metadata;
+            assert!(valid > enough && valid <= early.items(), "{early:?} of {whole:?}");
+        }
+        (Ok(early), Ok(whole)) => {
+            assert_eq!(&early, whole);
+            let valid = whole.samples + whole.histograms + whole.metadata;
+            assert!(valid <= enough || whole.unmetered.is_some(), "{whole:?} has more than {enough} valid items");
+        }
+        (early, whole) => assert_eq!(early.as_ref().err(), whole.err()),
+    }
 }
 
 #[track_caller]

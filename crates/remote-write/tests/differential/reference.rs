@@ -70,6 +70,7 @@ fn read_by(protocol: Protocol, decoded: &[u8], limits: &TenantLimits, clock: Clo
         exemplars: valid.exemplars,
         metadata: valid.metadata,
         sent,
+        is_enough: false,
         unmetered: None,
         doubtful: 0,
         decoded_bytes: decoded.len() as u64,

@@ -18,11 +18,11 @@ fn verdict(replica: &[u8]) -> Dedupe {
     }
 }
 
-/// Reads a push by all that the limits say.
+/// Reads a push by all that the limits say, until more items than `enough` are valid.
 pub(crate) fn read(
     protocol: Protocol,
     body: &[u8],
-    (body_limits, limits): (BodyLimits, &TenantLimits),
+    (body_limits, limits, enough): (BodyLimits, &TenantLimits, Option<u64>),
     now: i64,
     scratch: &mut Scratch,
 ) -> Result<PushCounts, BodyError> {
@@ -32,6 +32,7 @@ pub(crate) fn read(
         validation: Validation::new(limits),
         relabeler: relabeler.as_ref().map(|relabeler| TenantRelabeler { relabeler, tenant: "team" }),
         ha: limits.accept_ha_samples.then_some(HaRules::new(limits, &mut dedupe)),
+        enough,
     };
     read_push(protocol, body, body_limits, rules, now, scratch)
 }

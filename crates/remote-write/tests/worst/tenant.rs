@@ -32,6 +32,7 @@ impl WorstTenant {
             validation: Validation::new(&self.limits),
             relabeler: self.relabeler.as_ref().map(|relabeler| TenantRelabeler { relabeler, tenant: "team" }),
             ha: self.limits.accept_ha_samples.then_some(HaRules::new(&self.limits, &mut dedupe)),
+            enough: None,
         };
         read_push(worst.protocol, &worst.body, LIMITS, rules, NOW, scratch).unwrap()
     }

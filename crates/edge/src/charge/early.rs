@@ -1,0 +1,59 @@
+//! Denies a push before all of it is validated: its tenant's bucket holds less than what was found valid so far.
+//!
+//! The answer is the one that validating the rest would give. Only the counts of the denial differ: they are as sent.
+
+use limits::{Burst, Mode};
+use remote_write::claimed_bytes;
+
+use super::Charge;
+use crate::decode::Contents;
+use crate::identify::ApplicableLimits;
+use crate::pipeline::Pipeline;
+use crate::push::{Push, PushBody};
+
+/// A push whose items have fewer bytes each may be over the burst without looking so, and then it is decoded twice. A sample of a series of its own has some 150
+/// bytes, and one of many of a series 17.
+const BYTES_PER_ITEM: usize = 32;
+
+/// The bucket holds more than when the validation ended: all of the push has to be validated.
+pub(crate) struct NotDenied;
+
+impl Pipeline {
+    /// How many valid items of a push are allowed at most, by the bucket before it is decoded; `None` where all have to be counted. In a dry run and in mode
+    /// shadow the counts are for the operator, a push that may not be metered is not compared with the bucket, and the denial of one over the burst names their number.
+    pub(crate) fn enough(&self, applicable: &ApplicableLimits<'_>, push: &Push, charge: Charge) -> Option<u64> {
+        let is_counted = charge == Charge::Commit && applicable.mode == Mode::Enforce && self.policy.charge_items;
+        if !is_counted || push.skips_validation || applicable.tenant.has_invalid_suffix() {
+            return None;
+        }
+        let PushBody::Whole(body) = &push.body else { return None };
+        let limit = applicable.ingestion_limit();
+        let items = claimed_bytes(body).unwrap_or_default() / BYTES_PER_ITEM;
+        if matches!(limit.burst, Burst::Items(burst) if usize::try_from(burst).unwrap_or_default() < items) {
+            return None;
+        }
+        let level = self.enforcer.ingestion_level(&applicable.owner(), limit, self.now());
+        // A debt is no tokens; NaN is no number of them, and the bucket then allows all.
+        level.tokens().filter(|tokens| !tokens.is_nan()).map(|tokens| tokens.max(0.0) as u64)
+    }
+
+    /// Adds the denial to a push of more valid items than `enough`, whose validation ended early.
+    ///
+    /// # Errors
+    /// The bucket has got tokens since, or the denial names the number of valid items.
+    pub(crate) fn deny_early(
+        &self,
+        applicable: &ApplicableLimits<'_>,
+        enough: Option<u64>,
+        mut contents: Contents,
+    ) -> Result<Contents, NotDenied> {
+        if let (Contents::Decoded(decoded), Some(enough)) = (&mut contents, enough)
+            && decoded.counts.is_enough
+        {
+            let level = self.enforcer.ingestion_level(&applicable.owner(), applicable.ingestion_limit(), self.now());
+            let denial = level.denial_of_all(enough.saturating_add(1), decoded.counts.items());
+            decoded.denial = Some(denial.ok_or(NotDenied)?);
+        }
+        Ok(contents)
+    }
+}
