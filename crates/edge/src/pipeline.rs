@@ -229,7 +229,7 @@ impl PendingPush<'_> {
 
     /// Charges the contents of the push.
     fn finish(self, contents: Contents) -> Verdict {
-        let Self { pipeline, push, charge, identity, applicable, mut request, admitted } = self;
+        let Self { pipeline, push, charge, identity, applicable, mut request, admitted, .. } = self;
         let counts = contents.counts();
         // In a dry run the push is decoded all the same: its size determines when it would pass.
         if let Err(denial) = admitted {
