@@ -298,21 +298,25 @@ envoy.filters.http.ext_authz:
 local_reply_config:
   mappers:
   {{- range list
-    (dict "reason" "body_too_large" "if" "response.code_details == 'request_payload_too_large'" "text" (printf "the push has more than %s bytes as sent, the most that the edge takes (chart value limits.maxRequestBytes). Its samples are lost: clients do not retry 413. Send smaller batches (Prometheus: max_samples_per_send), or raise that value of the chart envoy (err-edge-max-request-bytes)" (include "envoy.maxRequestBytes" .)))
-    (dict "reason" "upload_too_slow" "if" "response.code_details == 'request_overall_timeout'" "status" 503 "after" 5 "text" "the push did not arrive within 30 s, and nothing of it was ingested: send it again. Check the client's network, or send smaller batches (err-edge-upload-too-slow)")
-    (dict "reason" "upload_too_slow" "if" "response.code_details == 'request_header_timeout'" "status" 503 "after" 5 "text" "the headers of the push did not arrive within 10 s, and nothing of it was ingested: send it again. Check the client's network (err-edge-upload-too-slow)")
-    (dict "reason" "path_not_served" "if" "response.code_details == 'route_not_found'" "text" (printf "the edge takes pushes (remote write) at %s, and no requests at this path: send all others to Mimir itself. Operators: the chart value paths lists further paths (err-edge-path-not-served)" (join ", " $taken)))
+    (dict "reason" "body_too_large" "of" 413 "if" "response.code_details == 'request_payload_too_large'" "text" (printf "the push has more than %s bytes as sent, the most that the edge takes (chart value limits.maxRequestBytes). Its samples are lost: clients do not retry 413. Send smaller batches (Prometheus: max_samples_per_send), or raise that value of the chart envoy (err-edge-max-request-bytes)" (include "envoy.maxRequestBytes" .)))
+    (dict "reason" "upload_too_slow" "of" 408 "if" "response.code_details == 'request_overall_timeout'" "status" 503 "after" 5 "text" "the push did not arrive within 30 s, and nothing of it was ingested: send it again. Check the client's network, or send smaller batches (err-edge-upload-too-slow)")
+    (dict "reason" "upload_too_slow" "of" 408 "if" "response.code_details == 'request_header_timeout'" "status" 503 "after" 5 "text" "the headers of the push did not arrive within 10 s, and nothing of it was ingested: send it again. Check the client's network (err-edge-upload-too-slow)")
+    (dict "reason" "path_not_served" "of" 404 "if" "response.code_details == 'route_not_found'" "text" (printf "the edge takes pushes (remote write) at %s, and no requests at this path: send all others to Mimir itself. Operators: the chart value paths lists further paths (err-edge-path-not-served)" (join ", " $taken)))
     (dict "reason" "not_checked" "if" "response.code_details in ['ext_authz_error', 'rate_limiter_error']" "after" 1 "text" "mimir-rls did not decide on the push in time, and nothing of it was ingested: send it again. Operators: see the alerts RLSUnreachable and ChecksFail (err-edge-not-checked)")
     (dict "reason" "envoy_overloaded" "if" "response.code_details in ['reached_concurrency_limit', 'overload']" "after" 5 "text" "the edge has too many pushes at once, and nothing of this one was ingested: send it again. Operators: add replicas of Envoy, or raise its limits (err-edge-envoy-overloaded)")
     (dict "reason" "mimir_timeout" "if" "response.code_details in ['response_timeout', 'upstream_response_timeout', 'upstream_per_try_timeout']" "text" (printf "Mimir did not answer within %v s. It may have ingested the push: sending it again is safe. Operators: see the alert MimirTakesNoPushes (err-edge-mimir-timeout)" .Values.mimir.timeoutSeconds))
     (dict "reason" "mimir_unreachable" "if" "response.code_details == 'no_healthy_upstream' || response.code_details.startsWith('upstream_reset_before_response_started')" "after" 1 "text" "Mimir's distributors do not answer: send the push again. Operators: see the alert MimirTakesNoPushes (err-edge-mimir-unreachable)")
   }}
   - filter:
-      extension_filter:
-        name: envoy.access_loggers.extension_filters.cel
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter
-          expression: {{ .if | quote }}
+      and_filter:
+        filters:
+        # First, since an expression takes some microseconds, and a 429 of mimir-rls would have all of them evaluated.
+        - status_code_filter: { comparison: { op: {{ if .of }}EQ{{ else }}GE{{ end }}, value: { default_value: {{ .of | default 500 }}, runtime_key: edge.local_replies.{{ .of | default "failed" }} } } }
+        - extension_filter:
+            name: envoy.access_loggers.extension_filters.cel
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter
+              expression: {{ .if | quote }}
     {{- with .status }}
     status_code: {{ . }}
     {{- end }}
