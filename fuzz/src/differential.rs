@@ -30,7 +30,7 @@ pub fn read(protocol: Protocol, input: &[u8]) {
     let limits = limits(*choice);
     let body = if choice & 4 == 0 { compress(bytes) } else { bytes.to_vec() };
     let mut scratch = Scratch::default();
-    let first = treatment::read(protocol, &body, (LIMITS, &limits), NOW, &mut scratch);
+    let first = treatment::read(protocol, &body, (LIMITS, &limits, None), NOW, &mut scratch);
     let expected = expected(protocol, &body, &limits);
     let plain = || snap::raw::Decoder::new().decompress_vec(&body).unwrap_or_default();
     // prost rejects some ends of groups that Mimir accepts: such a push is only read.
@@ -41,7 +41,7 @@ pub fn read(protocol: Protocol, input: &[u8]) {
         };
         assert!(is_as_expected, "{first:?}, expected {expected:?}");
     }
-    let second = treatment::read(protocol, &body, (LIMITS, &limits), NOW, &mut scratch);
+    let second = treatment::read(protocol, &body, (LIMITS, &limits, None), NOW, &mut scratch);
     assert_eq!(first, second, "buffers keep state between pushes");
 }
 

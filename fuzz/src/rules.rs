@@ -121,6 +121,7 @@ impl Reader<'_> {
             validation: Validation::new(self.limits),
             relabeler: relabeler.map(|relabeler| TenantRelabeler { relabeler, tenant: "team" }),
             ha,
+            enough: None,
         };
         read_push(self.protocol, self.body, BODY, rules, NOW, &mut self.scratch)
     }

@@ -117,11 +117,6 @@ transport_socket:
 {{- .Values.limits.maxRequestBytes | default (ternary 104857600 16777216 (eq .Values.mode "mirror")) | int64 -}}
 {{- end -}}
 
-{{- /* An Envoy that is short of CPU reads answers late. Failing open, it forwards those pushes unchecked, so it waits longer. */ -}}
-{{- define "envoy.checkTimeout" -}}
-{{- .Values.extAuthz.timeoutSeconds | default (ternary 15 5 .Values.extAuthz.failureModeAllow) -}}
-{{- end -}}
-
 {{- /* How many pushes of a size fit into three quarters of the heap. Each needs 3 to 4 times its size. The last quarter is for all other pushes. With
 huge pushes allowed and all places taken, Envoy also needs the room between maxHeapBytes and the pod's memory limit. */ -}}
 {{- define "envoy.places" -}}

@@ -158,14 +158,6 @@ fn a_silent_stream_outlasts_check_and_mimir() {
 }
 
 #[test]
-fn an_envoy_that_fails_open_waits_longer_for_a_check() {
-    let open = ("extAuthz.failureModeAllow", "true");
-    renders(&[], "                timeout: 5s\n");
-    renders(&[open], "                timeout: 15s\n");
-    renders(&[open, ("extAuthz.timeoutSeconds", "3")], "                timeout: 3s\n");
-}
-
-#[test]
 fn the_default_values_fail_closed_and_count_samples() {
     let chart = repository().join("charts/envoy");
     let chart = chart.to_str().expect("a chart's path is text");

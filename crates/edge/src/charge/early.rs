@@ -20,7 +20,8 @@ pub(crate) struct NotDenied;
 
 impl Pipeline {
     /// How many valid items of a push are allowed at most, by the bucket before it is decoded; `None` where all have to be counted. In a dry run and in mode
-    /// shadow the counts are for the operator, a push that may not be metered is not compared with the bucket, and the denial of one over the burst names their number.
+    /// shadow the counts are for the operator, a push that may not be metered is not compared with the bucket, and the denial of one over the burst names
+    /// their number.
     pub(crate) fn enough(&self, applicable: &ApplicableLimits<'_>, push: &Push, charge: Charge) -> Option<u64> {
         let is_counted = charge == Charge::Commit && applicable.mode == Mode::Enforce && self.policy.charge_items;
         if !is_counted || push.skips_validation || applicable.tenant.has_invalid_suffix() {
