@@ -11,8 +11,8 @@ use crate::identify::ApplicableLimits;
 use crate::pipeline::Pipeline;
 use crate::push::{Push, PushBody};
 
-/// A push whose items have fewer bytes each may be over the burst without looking so, and then it is decoded twice. A sample of a series of its own has some 150
-/// bytes, and one of many of a series 17.
+/// A push whose items have fewer bytes each may be over the burst without looking so, and then it is decoded twice. A sample of a series of its own has
+/// some 150 bytes, and one of many of a series 17.
 const BYTES_PER_ITEM: usize = 32;
 
 /// The bucket holds more than when the validation ended: all of the push has to be validated.
