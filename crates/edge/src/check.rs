@@ -1,7 +1,7 @@
 //! All stages of a push in one call, for a shell: decide, answer, record. A panic in a stage ends in a denial.
 
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -71,6 +71,17 @@ impl Edge {
         denied_on_panic(decided).await.unwrap_or_else(|denial| Ok(self.deny_subject(&subject, denial, started)))
     }
 
+    /// The same on this thread, however long the body takes to decode.
+    ///
+    /// # Errors
+    /// As [`Pipeline::decide_here`].
+    pub fn check_here(&self, push: &Push, started: Instant) -> Result<Outcome, Undecided> {
+        let subject = Subject::from(push);
+        let decided = || self.pipeline.decide_here(push).map(|verdict| self.outcome(&subject, verdict, started));
+        catch_unwind(AssertUnwindSafe(decided))
+            .unwrap_or_else(|_| Ok(self.deny_subject(&subject, failed(Failure::Decide), started)))
+    }
+
     /// Denies a push of which at most the tenant is known, and records that. The shell has had the push since `started`.
     #[must_use]
     pub fn deny(&self, tenant: Option<&Tenant<'_>>, denial: Denial, started: Instant) -> Outcome {
@@ -138,11 +149,14 @@ mod tests {
         let registry = Registry::new();
         // In nanoseconds this time is no number any more, so the pipeline panics when it reads the clock.
         let clock = Clock::standing(Arc::new(AtomicI64::new(i64::MAX)));
-        let outcome = edge(clock, &registry).check(&push(), Instant::now()).await.unwrap();
-        assert_eq!(outcome.verdict.denial().unwrap().reason(), DenyReason::EdgeError);
-        assert_eq!((outcome.answer.unwrap().status, outcome.receipt), (503, None));
+        let edge = edge(clock, &registry);
+        let on_the_pool = edge.check(&push(), Instant::now()).await.unwrap();
+        for outcome in [on_the_pool, edge.check_here(&push(), Instant::now()).unwrap()] {
+            assert_eq!(outcome.verdict.denial().unwrap().reason(), DenyReason::EdgeError);
+            assert_eq!((outcome.answer.unwrap().status, outcome.receipt), (503, None));
+        }
         let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
-        let counted = r#"rls_decisions_total{decision="deny",mode="enforce",reason="edge_error"} 1"#;
+        let counted = r#"rls_decisions_total{decision="deny",mode="enforce",reason="edge_error"} 2"#;
         assert!(text.contains(counted), "{text}");
     }
 

@@ -220,7 +220,7 @@ impl ControlWriter {
         self.replace(|next| next.ha_tracker.fresh_until = fresh_until);
     }
 
-    /// Revokes the entries of a stale list: the elections here continue from it. Pushes have ignored the list since it became stale.
+    /// Revokes the entries of a stale list: the elections here continue from it. Pushes have confirmed nothing by the list since it became stale.
     pub async fn expire_list(&mut self) {
         self.set_fresh_until(None);
         let elections = Arc::clone(&self.handle.load().elections);

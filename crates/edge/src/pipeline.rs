@@ -164,9 +164,9 @@ impl Pipeline {
     ) -> Result<Verdict, Undecided> {
         match self.begin(control, push, charge) {
             Ok((pending, plan)) => {
-                let contents = match pending.deny_early(self.decode(&pending, plan).await) {
+                let contents = match pending.deny_early(self.decode(&pending, plan.clone()).await) {
                     Ok(contents) => contents,
-                    Err(NotDenied) => self.decode(&pending, pending.plan_of_all()).await,
+                    Err(NotDenied) => self.decode(&pending, plan.validating_all()).await,
                 };
                 Ok(pending.finish(contents))
             }
@@ -215,12 +215,6 @@ impl PendingPush<'_> {
     /// Adds the denial to contents whose validation ended early.
     fn deny_early(&self, contents: Contents) -> Result<Contents, NotDenied> {
         self.pipeline.deny_early(&self.applicable, self.enough, contents)
-    }
-
-    /// How to decode it again, when it is not denied early.
-    fn plan_of_all(&self) -> DecodePlan {
-        let (_, protocol) = self.identity.with_protocol_of(self.push);
-        self.pipeline.plan(&self.applicable, self.push, protocol, self.charge).validating_all()
     }
 
     fn lane(&self) -> Lane<'_> {

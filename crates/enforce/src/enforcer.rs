@@ -133,9 +133,33 @@ impl Enforcer {
             return Decision::Allow;
         }
         let items = to_items(items);
-        let IngestionCharge { charge, overflowed } = self.with_state(owner, |state, has_room| {
+        let charge = self.with_state(owner, |state, has_room| {
             state.charge_ingestion(&Ingestion { tenant: owner.tenant, limit, now, has_room }, items)
         });
+        self.decided(charge, limit, items)
+    }
+
+    /// The denial that [`Enforcer::charge_items`] gives any number of items from `least` to `most`, as if one of them was charged now. `None`, without an
+    /// effect, if some of them would be allowed, or if their denials are not worded alike.
+    pub fn deny_items(
+        &self,
+        owner: &BucketOwner<'_>,
+        limit: RateLimit,
+        (least, most): (u64, u64),
+        now: MonotonicNanos,
+    ) -> Option<Denial> {
+        if least == 0 {
+            return None;
+        }
+        let (least, most) = (to_items(least), to_items(most));
+        let charge = self.with_state(owner, |state, has_room| {
+            state.deny_ingestion(&Ingestion { tenant: owner.tenant, limit, now, has_room }, least, most)
+        })?;
+        self.decided(charge, limit, most).into_result().err()
+    }
+
+    fn decided(&self, charged: IngestionCharge, limit: RateLimit, items: i64) -> Decision {
+        let IngestionCharge { charge, overflowed } = charged;
         if overflowed {
             self.spelling_overflows.fetch_add(1, Ordering::Relaxed);
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use limits::RateLimit;
 
 use crate::bucket::{Bucket, is_unlimited};
-use crate::decision::{Decision, Denial};
+use crate::decision::Decision;
 use crate::enforcer::{ingestion_denial, request_denial, to_items};
 use crate::time::MonotonicNanos;
 
@@ -34,6 +34,12 @@ impl Level {
     #[must_use]
     pub fn tokens(&self) -> Option<f64> {
         (!is_unlimited(self.limit)).then(|| self.bucket.tokens(self.now))
+    }
+
+    /// The tokens that there will be after this time, if nothing is charged; `None` without a limit.
+    #[must_use]
+    pub fn tokens_in(&self, time: Duration) -> Option<f64> {
+        (!is_unlimited(self.limit)).then(|| self.bucket.tokens(self.now + time))
     }
 
     /// How long until `items` would pass if nothing else is charged; `None` if they never do.
@@ -63,17 +69,6 @@ impl Level {
             return Decision::Allow;
         }
         Decision::Deny(ingestion_denial(self.limit, self.bucket.burst(), items))
-    }
-
-    /// The denial that [`Enforcer::charge_items`](crate::Enforcer::charge_items) would give any number of items from `least` to `most`; `None` if it would
-    /// allow some of them, or word their denials differently.
-    #[must_use]
-    pub fn denial_of_all(&self, least: u64, most: u64) -> Option<Denial> {
-        let (least, most, burst) = (to_items(least), to_items(most), self.bucket.burst());
-        // A denial for the burst names the number.
-        let is_worded_alike = most <= burst || least == most;
-        let is_denied = least > 0 && is_worded_alike && !self.bucket.clone().take(least, self.now);
-        is_denied.then(|| ingestion_denial(self.limit, burst, most))
     }
 }
 

@@ -120,6 +120,15 @@ impl TenantState {
         }
     }
 
+    /// Denies a charge of any number of items from `least` to `most`, if all of them get the same denial; its effect on the bucket is that of any of them.
+    pub(crate) fn deny_ingestion(&mut self, of: &Ingestion<'_>, least: i64, most: i64) -> Option<IngestionCharge> {
+        let mut bucket = self.ingestion_bucket(of);
+        // A denial for the burst names the number.
+        let is_worded_alike = most <= bucket.burst() || least == most;
+        let is_denied = is_worded_alike && !bucket.take(least, of.now);
+        is_denied.then(|| self.charge_ingestion(of, most))
+    }
+
     /// `None` if the spelling has no bucket and may not get one.
     fn charge_spelling(&mut self, of: &Ingestion<'_>, items: i64) -> Option<Charge> {
         let Ingestion { tenant, limit, now, has_room } = *of;

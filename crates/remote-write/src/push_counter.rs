@@ -149,6 +149,9 @@ impl<'a, 's> PushCounter<'a, 's> {
     /// Notes that what is left need not be validated, if so many valid items were counted. Exemplars count at the end of the push.
     #[inline]
     fn note_enough(&mut self) {
+        if self.counts.is_enough {
+            return;
+        }
         let PushCounts { samples, histograms, metadata, .. } = self.counts;
         self.counts.is_enough = samples.saturating_add(histograms).saturating_add(metadata) > self.enough
             && self.work.unmetered().is_none();

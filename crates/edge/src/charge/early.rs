@@ -1,6 +1,9 @@
 //! Denies a push before all of it is validated: its tenant's bucket holds less than what was found valid so far.
 //!
-//! The answer is the one that validating the rest would give. Only the counts of the denial differ: they are as sent.
+//! The answer is the one that Mimir gives: validating the rest could only find more valid items. Two things differ from validating all. The counts of the
+//! denial are as sent. And a push that turns out not to be metered exactly in the rest is denied, where it would be forwarded for Mimir to deny.
+
+use std::time::Duration;
 
 use limits::{Burst, Mode};
 use remote_write::claimed_bytes;
@@ -15,13 +18,17 @@ use crate::push::{Push, PushBody};
 /// some 150 bytes, and one of many of a series 17.
 const BYTES_PER_ITEM: usize = 32;
 
+/// What the bucket earns in this time is taken for granted: it is compared again when the push is decoded. A push that takes longer is decoded twice, if
+/// the bucket then allows what was found valid.
+const DECODED_WITHIN: Duration = Duration::from_millis(50);
+
 /// The bucket holds more than when the validation ended: all of the push has to be validated.
 pub(crate) struct NotDenied;
 
 impl Pipeline {
-    /// How many valid items of a push are allowed at most, by the bucket before it is decoded; `None` where all have to be counted. In a dry run and in mode
-    /// shadow the counts are for the operator, a push that may not be metered is not compared with the bucket, and the denial of one over the burst names
-    /// their number.
+    /// How many valid items of a push are allowed at most, by the bucket before it is decoded and what that earns meanwhile; `None` where all have to be
+    /// counted. In a dry run and in mode shadow the counts are for the operator, a push that may not be metered is not compared with the bucket, and the
+    /// denial of one over the burst names their number.
     pub(crate) fn enough(&self, applicable: &ApplicableLimits<'_>, push: &Push, charge: Charge) -> Option<u64> {
         let is_counted = charge == Charge::Commit && applicable.mode == Mode::Enforce && self.policy.charge_items;
         if !is_counted || push.skips_validation || applicable.tenant.has_invalid_suffix() {
@@ -35,7 +42,8 @@ impl Pipeline {
         }
         let level = self.enforcer.ingestion_level(&applicable.owner(), limit, self.now());
         // A debt is no tokens; NaN is no number of them, and the bucket then allows all.
-        level.tokens().filter(|tokens| !tokens.is_nan()).map(|tokens| tokens.max(0.0) as u64)
+        let tokens = level.tokens_in(DECODED_WITHIN).filter(|tokens| !tokens.is_nan());
+        tokens.map(|tokens| tokens.max(0.0) as u64)
     }
 
     /// Adds the denial to a push of more valid items than `enough`, whose validation ended early.
@@ -51,8 +59,9 @@ impl Pipeline {
         if let (Contents::Decoded(decoded), Some(enough)) = (&mut contents, enough)
             && decoded.counts.is_enough
         {
-            let level = self.enforcer.ingestion_level(&applicable.owner(), applicable.ingestion_limit(), self.now());
-            let denial = level.denial_of_all(enough.saturating_add(1), decoded.counts.items());
+            let items = (enough.saturating_add(1), decoded.counts.items());
+            let (owner, limit) = (applicable.owner(), applicable.ingestion_limit());
+            let denial = self.enforcer.deny_items(&owner, limit, items, self.now());
             decoded.denial = Some(denial.ok_or(NotDenied)?);
         }
         Ok(contents)

@@ -65,7 +65,7 @@ impl Metrics {
             )?,
             samples: counters(
                 "rls_samples_total",
-                "Samples and histograms in decoded pushes, counted by Mimir's rules; for ShouldRateLimit, its hits. Denials in shadow count as deny",
+                "Samples and histograms in decoded pushes, counted by Mimir's rules, or as sent where a denial in enforce did not need that; for ShouldRateLimit, its hits. Denials in shadow count as deny",
                 &["decision"],
             )?,
             evicted_tenants: counter("rls_evicted_tenants_total", "Idle tenants with full buckets that were evicted")?,
