@@ -7,7 +7,7 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::{DashMap, Entry};
-use limits::{Burst, Rate, RateLimit, Tenant};
+use limits::{RateLimit, Tenant};
 
 use crate::bucket::Bucket;
 use crate::decision::{Decision, Denial, DenyReason};
@@ -15,6 +15,7 @@ use crate::level::Level;
 use crate::message;
 use crate::tenant_state::{Charge, Ingestion, IngestionCharge, TenantState, UnmeteredCharge};
 use crate::time::MonotonicNanos;
+use crate::unmetered::unmetered_bound;
 
 /// Eviction locks one shard at a time: with a million tenants, some four thousand under one lock.
 const SHARDS: usize = 256;
@@ -172,8 +173,8 @@ impl Enforcer {
     /// Charges a push that cannot be metered: `items` is the most that Mimir may charge. It is denied only by a bound of its own.
     ///
     /// With `charges_ingestion` the ingestion bucket of [`Tenant::limits_key`] is charged, if it holds as much. Otherwise the items are taken from a
-    /// bucket of the bare tenant with [`UNMETERED_FACTOR`] times its limit, which bounds what Mimir may have to deny itself. A push larger than that
-    /// bucket passes where it is full, and leaves a debt. [`unmetered_denial`] is the denial of a push over the bound.
+    /// bucket of the bare tenant with [`UNMETERED_FACTOR`](crate::UNMETERED_FACTOR) times its limit, which bounds what Mimir may have to deny itself. A push larger than that
+    /// bucket passes where it is full, and leaves a debt. [`unmetered_denial`](crate::unmetered_denial) is the denial of a push over the bound.
     pub fn charge_unmetered(
         &self,
         owner: &BucketOwner<'_>,
@@ -353,38 +354,9 @@ impl Default for Enforcer {
     }
 }
 
-/// How many times its ingestion limit a tenant may send in pushes that cannot be metered.
-///
-/// Relabelling rules that keep one series of ten are common; rules that keep fewer are rare.
-pub const UNMETERED_FACTOR: u32 = 10;
-
-/// The least of that, in items a second and at once, however low the limit is: so few cost Mimir next to nothing.
-const MIN_UNMETERED: (f64, i64) = (100.0, 10_000);
-
-/// The bound of pushes that pass unmetered beyond the ingestion limit.
-fn unmetered_bound(limit: RateLimit) -> RateLimit {
-    let (min_rate, min_burst) = MIN_UNMETERED;
-    let rate = match limit.rate {
-        // Of NaN the other number is the larger one.
-        Rate::PerSecond(rate) => Rate::PerSecond((rate * f64::from(UNMETERED_FACTOR)).max(min_rate)),
-        Rate::Unlimited => Rate::Unlimited,
-    };
-    let burst = match limit.burst {
-        Burst::Items(items) => Burst::Items(items.saturating_mul(i64::from(UNMETERED_FACTOR)).max(min_burst)),
-        Burst::Unlimited => Burst::Unlimited,
-    };
-    RateLimit::of_one(rate, burst)
-}
-
 /// A count as buckets take it: at most `i64::MAX`.
 pub(crate) fn to_items(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// The denial of a push that cannot be metered and is over the bound for this ingestion limit.
-#[must_use]
-pub fn unmetered_denial(limit: RateLimit) -> Denial {
-    Denial::new(DenyReason::EdgeUnmetered, message::unmetered(unmetered_bound(limit)))
 }
 
 pub(crate) fn request_denial(limit: RateLimit) -> Denial {

@@ -18,15 +18,17 @@ mod message;
 mod retry_after;
 mod tenant_state;
 mod time;
+mod unmetered;
 
 pub use decision::{Decision, Denial, DenyReason};
 pub use election::{
     Election, ElectionRules, Elections, HaPair, MAX_BYTES as MAX_ELECTION_BYTES,
     MAX_TENANT_BYTES as MAX_TENANT_ELECTION_BYTES, ReplicaStatus, TrackerEntry,
 };
-pub use enforcer::{BucketOwner, Enforcer, MAX_PLACES, UNMETERED_FACTOR, unmetered_denial};
+pub use enforcer::{BucketOwner, Enforcer, MAX_PLACES};
 pub use go_float::format_go_float;
 pub use level::Level;
 pub use retry_after::retry_after_seconds;
 pub use tenant_state::{MAX_SPELLINGS, UnmeteredCharge};
 pub use time::{MonotonicNanos, UnixMillis};
+pub use unmetered::{UNMETERED_FACTOR, unmetered_denial};

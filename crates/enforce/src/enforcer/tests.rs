@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::MAX_SPELLINGS;
 
+mod early;
 mod refunds;
 mod unmetered;
 

@@ -1,6 +1,7 @@
 //! Charges that are not known exactly, and the bound of what passes with them.
 
 use super::*;
+use crate::unmetered_denial;
 
 /// The bound of this limit is 100,000 items, and 10,000 a second.
 const LIMIT: (f64, i64) = (1_000.0, 10_000);
