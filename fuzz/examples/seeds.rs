@@ -19,7 +19,7 @@ use remote_write::encode::{
 };
 
 const NOW: i64 = 1_700_000_060_000;
-const MOST_BYTES: usize = 2048;
+const MAX_BYTES: usize = 2048;
 /// Longer than a tenant of each kind of strictness allows.
 const LONG: &str = "0123456789012345678901234567890123456789012345678901234567890123456789012345";
 
@@ -108,7 +108,7 @@ fn recorded() {
                 .map(|(_, rest)| rest.chars().take_while(|char| *char != ')').collect())
                 .unwrap_or_default();
             let is_v2 = step["headers"].to_string().contains("write.v2");
-            if plain.is_empty() || plain.len() > MOST_BYTES || seen.len() >= 24 || !seen.insert((kind.clone(), is_v2)) {
+            if plain.is_empty() || plain.len() > MAX_BYTES || seen.len() >= 24 || !seen.insert((kind.clone(), is_v2)) {
                 continue;
             }
             let target = if is_v2 { "remote_write_v2" } else { "remote_write_v1" };

@@ -173,8 +173,9 @@ impl Enforcer {
     /// Charges a push that cannot be metered: `items` is the most that Mimir may charge. It is denied only by a bound of its own.
     ///
     /// With `charges_ingestion` the ingestion bucket of [`Tenant::limits_key`] is charged, if it holds as much. Otherwise the items are taken from a
-    /// bucket of the bare tenant with [`UNMETERED_FACTOR`](crate::UNMETERED_FACTOR) times its limit, which bounds what Mimir may have to deny itself. A push larger than that
-    /// bucket passes where it is full, and leaves a debt. [`unmetered_denial`](crate::unmetered_denial) is the denial of a push over the bound.
+    /// bucket of the bare tenant with [`UNMETERED_FACTOR`](crate::UNMETERED_FACTOR) times its limit, which bounds what Mimir may have to deny itself. A push
+    /// larger than that bucket passes where it is full, and leaves a debt. [`unmetered_denial`](crate::unmetered_denial) is the denial of a push over the
+    /// bound.
     pub fn charge_unmetered(
         &self,
         owner: &BucketOwner<'_>,

@@ -7,13 +7,13 @@ use std::fmt::Write;
 
 use go_yaml::{Content, Document, Node, RuntimeConfig, unmarshal_error};
 
-const MOST_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 
 /// The tree on one line, or Mimir's error.
 fn read(sources: &[(&str, &[u8])]) -> Result<String, String> {
     let mut config = RuntimeConfig::default();
     for (name, bytes) in sources {
-        let document = Document::parse(name, bytes, MOST_BYTES).map_err(|error| unmarshal_error(name, error).go)?;
+        let document = Document::parse(name, bytes, MAX_BYTES).map_err(|error| unmarshal_error(name, error).go)?;
         config.add(&document).map_err(|error| error.go)?;
     }
     let tree = config.into_tree().map_err(|error| error.go)?;

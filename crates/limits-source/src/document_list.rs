@@ -10,7 +10,7 @@ use crate::url::{DocumentUrl, UrlError};
 use crate::watched::{self, Document, Place};
 
 /// The most documents in a list. Each may have 16 MiB, and all are in memory while they are read.
-const MOST_DOCUMENTS: usize = 16;
+const MAX_DOCUMENTS: usize = 16;
 
 /// Documents that are merged from left to right, as Mimir merges those of `-runtime-config.file`: `PATH[,PATH…]`, 1 to 16 of
 /// them. A path that begins with `http://` or `https://` is a URL.
@@ -36,7 +36,7 @@ pub enum DocumentListError {
     #[error("a URL is invalid: {0}")]
     Url(#[from] UrlError),
     /// There are too many.
-    #[error("there are more than {MOST_DOCUMENTS} documents; merge some of them")]
+    #[error("there are more than {MAX_DOCUMENTS} documents; merge some of them")]
     TooMany,
 }
 
@@ -80,7 +80,7 @@ impl FromStr for DocumentList {
     type Err = DocumentListError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.split(',').count() > MOST_DOCUMENTS {
+        if text.split(',').count() > MAX_DOCUMENTS {
             return Err(DocumentListError::TooMany);
         }
         let place = |text: &str| match text {
@@ -126,6 +126,6 @@ mod tests {
         for text in ["", ",", "a,", ",a", "a,,b"] {
             assert_eq!(text.parse::<DocumentList>(), Err(DocumentListError::NoPath), "{text}");
         }
-        assert_eq!(vec!["a"; MOST_DOCUMENTS + 1].join(",").parse::<DocumentList>(), Err(DocumentListError::TooMany));
+        assert_eq!(vec!["a"; MAX_DOCUMENTS + 1].join(",").parse::<DocumentList>(), Err(DocumentListError::TooMany));
     }
 }

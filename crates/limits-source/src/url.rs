@@ -171,9 +171,9 @@ impl fmt::Display for MimirUrl {
 }
 
 /// The most URLs of a feed; each host can resolve to several servers.
-const MOST_URLS: usize = 16;
+const MAX_URLS: usize = 16;
 /// The longest list of URLs.
-const MOST_BYTES: usize = 4096;
+const MAX_URLS_BYTES: usize = 4096;
 
 /// The servers of a feed: `http://HOST:PORT[,https://HOST:PORT...]`. Each host stands for all of its addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -208,7 +208,7 @@ pub enum FeedUrlsError {
     Path,
     /// There are too many.
     #[error(
-        "there are more than {MOST_URLS} URLs or {MOST_BYTES} bytes; name a host that stands for several servers instead"
+        "there are more than {MAX_URLS} URLs or {MAX_URLS_BYTES} bytes; name a host that stands for several servers instead"
     )]
     TooMany,
 }
@@ -243,7 +243,7 @@ impl FromStr for FeedUrls {
     type Err = FeedUrlsError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.len() > MOST_BYTES || text.split(',').count() > MOST_URLS {
+        if text.len() > MAX_URLS_BYTES || text.split(',').count() > MAX_URLS {
             return Err(FeedUrlsError::TooMany);
         }
         let servers = text.split(',').map(|url| server(url.trim())).collect::<Result<_, _>>()?;

@@ -21,7 +21,7 @@ use tonic::transport::Server;
 
 use crate::Config;
 use crate::config::WebhookConfig;
-use crate::feed::{FeedService, Inputs, MOST_CLIENTS, publish};
+use crate::feed::{FeedService, Inputs, MAX_CLIENTS, publish};
 use crate::metrics::{Metrics, ReadAtScrape};
 use crate::publication::{HistoryBounds, Publisher};
 use crate::webhook::{Rules, Webhook};
@@ -175,9 +175,9 @@ fn problems_page(defaults: Vec<Problem>, limits: watch::Receiver<Arc<[Problem]>>
 }
 
 /// Connections at once: one for each client, and some for tools such as grpcurl.
-const CONNECTIONS: usize = MOST_CLIENTS + 100;
+const CONNECTIONS: usize = MAX_CLIENTS + 100;
 /// Calls at once on a connection. All clients can share one, as behind a proxy; further clients get an error with the reason.
-const CONCURRENT_CALLS: u32 = MOST_CLIENTS as u32 + 100;
+const CONCURRENT_CALLS: u32 = MAX_CLIENTS as u32 + 100;
 /// A request holds a version, in five short fields.
 const REQUEST_BYTES: usize = 4 << 10;
 /// The most headers of a peer; clients need some hundred bytes.

@@ -25,7 +25,7 @@ use crate::publication::{Published, Publisher};
 use client::Client;
 
 /// The most streams. Each mimir-rls has one.
-pub(crate) const MOST_CLIENTS: usize = 1_000;
+pub(crate) const MAX_CLIENTS: usize = 1_000;
 
 /// The service. Clones share its state.
 #[derive(Clone)]
@@ -47,7 +47,7 @@ struct OpenStream {
 impl FeedService {
     /// Streams end in order when `stop` is cancelled.
     pub(crate) fn new(inputs: Inputs, metrics: Metrics, stop: CancellationToken) -> Self {
-        let permits = Arc::new(Semaphore::new(MOST_CLIENTS));
+        let permits = Arc::new(Semaphore::new(MAX_CLIENTS));
         Self { inputs, metrics, permits, open: TaskTracker::new(), stop }
     }
 
@@ -61,7 +61,7 @@ impl FeedService {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             self.metrics.clients_rejected.inc();
             return Err(Status::resource_exhausted(format!(
-                "the feed has {MOST_CLIENTS} clients already; try another overrides-sync"
+                "the feed has {MAX_CLIENTS} clients already; try another overrides-sync"
             )));
         };
         let clients = self.metrics.clients.clone();

@@ -1,7 +1,7 @@
 //! Validation of exemplars (`validateExemplar` in Mimir's `pkg/distributor`).
 
 /// The most characters of an exemplar's labels, names and values together.
-const MOST_CHARACTERS: usize = 128;
+const MAX_CHARACTERS: usize = 128;
 
 /// Bytes of the longest character.
 const LONGEST_CHARACTER: usize = 4;
@@ -23,11 +23,11 @@ impl Exemplar {
     }
 
     fn count(&mut self, text: &[u8]) -> usize {
-        if self.characters > MOST_CHARACTERS {
+        if self.characters > MAX_CHARACTERS {
             return 0;
         }
-        if text.len() > MOST_CHARACTERS * LONGEST_CHARACTER {
-            self.characters = MOST_CHARACTERS + 1;
+        if text.len() > MAX_CHARACTERS * LONGEST_CHARACTER {
+            self.characters = MAX_CHARACTERS + 1;
             return 0;
         }
         self.characters += characters(text);
@@ -36,7 +36,7 @@ impl Exemplar {
 
     /// Whether it is kept, if its time is valid.
     pub(crate) fn is_valid(&self) -> bool {
-        self.has_label && self.characters <= MOST_CHARACTERS && self.time != 0
+        self.has_label && self.characters <= MAX_CHARACTERS && self.time != 0
     }
 }
 

@@ -37,7 +37,7 @@ impl Scratch {
 /// 32 bytes for each and `S` = 24 MiB in all; and the relabelled labels of one series, at most `R` = 8 MiB.
 #[must_use]
 pub fn working_bytes(claimed: usize) -> usize {
-    let side = claimed.saturating_mul(SIDE_BYTES_PER_BYTE).min(MOST_SIDE_BYTES);
+    let side = claimed.saturating_mul(SIDE_BYTES_PER_BYTE).min(MAX_SIDE_BYTES);
     claimed.max(MAX_SLACK_BYTES).saturating_add(side).saturating_add(RULE_BYTES)
 }
 
@@ -45,7 +45,7 @@ pub fn working_bytes(claimed: usize) -> usize {
 const SIDE_BYTES_PER_BYTE: usize = 32;
 
 /// The most bytes of buffers; a buffer that doubles takes half as much more meanwhile.
-const MOST_SIDE_BYTES: usize = 24 << 20;
+const MAX_SIDE_BYTES: usize = 24 << 20;
 
 /// The most bytes that relabelling takes: the labels of one series, and what the rules write.
 const RULE_BYTES: usize = 8 << 20;

@@ -30,13 +30,13 @@ pub(crate) fn read<'a>(decoded: &'a [u8], visitor: &mut impl Visitor<'a>) -> Res
 }
 
 /// Mimir's default allows 30 labels; further ones are decoded each time.
-const MOST_PREVIOUS_LABELS: usize = 32;
+const MAX_PREVIOUS_LABELS: usize = 32;
 
 /// The labels of the previous series. Most labels of a series are written as those at the same index of the series before, so
 /// that comparing their bytes saves decoding and validating them.
 #[derive(Default)]
 struct PreviousLabels<'a> {
-    labels: [PreviousLabel<'a>; MOST_PREVIOUS_LABELS],
+    labels: [PreviousLabel<'a>; MAX_PREVIOUS_LABELS],
 }
 
 /// A label as encoded, with its key and length, and what it is. No label is encoded in no bytes.

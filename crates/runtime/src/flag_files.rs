@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 
 /// As many symbolic links as the kernel follows.
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// The file of a flag.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl Place {
         let identity = fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
         let mut names = vec![in_real_folder(path)];
         // A dangling link counts too: a file that is created through it is created at its target.
-        while let Some(name) = names.last().filter(|_| names.len() <= MOST_LINKS) {
+        while let Some(name) = names.last().filter(|_| names.len() <= MAX_LINKS) {
             let Ok(target) = fs::read_link(name) else { break };
             let next = in_real_folder(&name.parent().unwrap_or(Path::new("/")).join(target));
             names.push(next);

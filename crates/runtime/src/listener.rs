@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio_rustls::server::TlsStream;
 
 /// The longest path of a socket: the kernel takes 107 bytes, and `.new` is appended while the socket is made.
-const MOST_PATH_BYTES: usize = 103;
+const MAX_PATH_BYTES: usize = 103;
 /// For the owner and the group: the containers of a pod share a group.
 const SOCKET_MODE: u32 = 0o660;
 /// Connections that wait to be accepted; the kernel may allow fewer.
@@ -60,8 +60,8 @@ impl FromStr for ListenAddress {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.strip_prefix("unix:") {
             Some("") => Err("unix: needs the path of a socket, such as unix:/run/edge/grpc.sock".to_owned()),
-            Some(path) if path.len() > MOST_PATH_BYTES => {
-                Err(format!("the path has {} bytes, and a socket may have {MOST_PATH_BYTES}", path.len()))
+            Some(path) if path.len() > MAX_PATH_BYTES => {
+                Err(format!("the path has {} bytes, and a socket may have {MAX_PATH_BYTES}", path.len()))
             }
             Some(path) => Ok(Self::Unix(path.into())),
             None => text.parse().map(Self::Tcp).map_err(|_| {

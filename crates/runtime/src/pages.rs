@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 /// Rows of a page without `?limit=`.
 const DEFAULT_ROWS: usize = 100;
-const MOST_ROWS: usize = 1_000;
+const MAX_ROWS: usize = 1_000;
 
 /// An error response.
 #[derive(Debug)]
@@ -54,8 +54,8 @@ impl IntoResponse for Fault {
 pub fn page_rows(limit: Option<usize>) -> Result<usize, Fault> {
     match limit {
         None => Ok(DEFAULT_ROWS),
-        Some(rows @ 1..=MOST_ROWS) => Ok(rows),
-        Some(rows) => Err(Fault::bad_request(format!("limit is {rows}; give a number from 1 to {MOST_ROWS}"))),
+        Some(rows @ 1..=MAX_ROWS) => Ok(rows),
+        Some(rows) => Err(Fault::bad_request(format!("limit is {rows}; give a number from 1 to {MAX_ROWS}"))),
     }
 }
 

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// The largest file that is read: a bundle of CAs has some hundred kilobytes.
-const MOST_BYTES: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 
 /// The contents of all files, or why one of them cannot be read.
 pub(crate) type Contents = Result<Vec<Vec<u8>>, String>;
@@ -121,9 +121,9 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("it is no regular file"));
     }
     let mut bytes = Vec::new();
-    File::open(path)?.take(MOST_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).is_ok_and(|read| read > MOST_BYTES) {
-        return Err(io::Error::other(format!("it has more than {MOST_BYTES} bytes")));
+    File::open(path)?.take(MAX_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|read| read > MAX_BYTES) {
+        return Err(io::Error::other(format!("it has more than {MAX_BYTES} bytes")));
     }
     Ok(bytes)
 }

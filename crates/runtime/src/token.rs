@@ -20,9 +20,9 @@ use crate::reload::Reloaded;
 /// What scrapers and probes read. Neither Prometheus nor the kubelet needs a secret for it.
 const OPEN_PATHS: [&str; 3] = ["/live", "/ready", "/metrics"];
 /// The shortest token: a shorter one can be guessed.
-const LEAST_BYTES: usize = 16;
+const MIN_TOKEN_BYTES: usize = 16;
 /// The longest token.
-const MOST_BYTES: usize = 4_096;
+const MAX_TOKEN_BYTES: usize = 4_096;
 
 /// A secret that clients send as `Authorization: Bearer TOKEN`.
 #[derive(Clone)]
@@ -42,12 +42,12 @@ impl Token {
             !token.is_empty(),
             "the file is empty; write a token to it, such as the output of openssl rand -hex 32"
         );
-        if token.len() > MOST_BYTES || !token.iter().all(u8::is_ascii_graphic) {
-            bail!("the token must be at most {MOST_BYTES} ASCII characters without spaces");
+        if token.len() > MAX_TOKEN_BYTES || !token.iter().all(u8::is_ascii_graphic) {
+            bail!("the token must be at most {MAX_TOKEN_BYTES} ASCII characters without spaces");
         }
         ensure!(
-            token.len() >= LEAST_BYTES,
-            "the token is shorter than {LEAST_BYTES} bytes, and could be guessed; use one such as the output of openssl rand -hex 32"
+            token.len() >= MIN_TOKEN_BYTES,
+            "the token is shorter than {MIN_TOKEN_BYTES} bytes, and could be guessed; use one such as the output of openssl rand -hex 32"
         );
         Ok(Self(token.to_owned()))
     }

@@ -15,10 +15,10 @@ use super::{Budget, BudgetExceeded, Reservation};
 /// What a call occupies besides its headers before any of its message arrives, in bytes.
 const CALL_BYTES: usize = 4 << 10;
 
-/// A message stalls if it brings less than [`LEAST_BYTES`] in two such intervals in a row. One is not enough: a process that was frozen finds
+/// A message stalls if it brings less than [`MIN_BYTES_PER_INTERVAL`] in two such intervals in a row. One is not enough: a process that was frozen finds
 /// its timers expired before it has read what its sockets hold.
 const INTERVAL: Duration = Duration::from_secs(1);
-const LEAST_BYTES: usize = 1 << 20;
+const MIN_BYTES_PER_INTERVAL: usize = 1 << 20;
 
 /// A message that is being received, and the bytes that are reserved for it until this is dropped.
 pub struct Arrival {
@@ -97,7 +97,7 @@ struct Pace {
 impl Pace {
     /// Judges an interval, at whose end so many bytes have arrived.
     fn stalls(&mut self, arrived: usize, is_wanted: bool) -> bool {
-        let is_slow = is_wanted && arrived.saturating_sub(self.arrived) < LEAST_BYTES;
+        let is_slow = is_wanted && arrived.saturating_sub(self.arrived) < MIN_BYTES_PER_INTERVAL;
         let stalls = is_slow && self.slow_before;
         *self = Self { arrived, slow_before: is_slow };
         stalls
@@ -162,9 +162,12 @@ mod tests {
     #[test]
     fn two_slow_intervals_in_a_row_are_a_stall() {
         check(&[(0, true), (0, true)], &[false, true]);
-        check(&[(LEAST_BYTES - 1, true), (LEAST_BYTES - 1, true)], &[false, true]);
-        check(&[(LEAST_BYTES, true), (LEAST_BYTES, true), (LEAST_BYTES, true)], &[false; 3]);
-        check(&[(0, true), (LEAST_BYTES, true), (0, true), (0, true)], &[false, false, false, true]);
+        check(&[(MIN_BYTES_PER_INTERVAL - 1, true), (MIN_BYTES_PER_INTERVAL - 1, true)], &[false, true]);
+        check(
+            &[(MIN_BYTES_PER_INTERVAL, true), (MIN_BYTES_PER_INTERVAL, true), (MIN_BYTES_PER_INTERVAL, true)],
+            &[false; 3],
+        );
+        check(&[(0, true), (MIN_BYTES_PER_INTERVAL, true), (0, true), (0, true)], &[false, false, false, true]);
         check(
             &[(0, false), (0, false), (0, true), (0, false), (0, true), (0, true)],
             &[false, false, false, false, false, true],

@@ -7,11 +7,11 @@ use proto::edge::limits::v1::{ElectedPart, LimitsPart, TenantLimits, Version};
 use thiserror::Error;
 
 /// The most bytes of text in a change or list.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
+const MAX_CHANGE_BYTES: usize = 64 * 1024 * 1024;
 /// The most tenants in a change.
-const MOST_TENANTS: usize = 1_000_000;
+const MAX_TENANTS: usize = 1_000_000;
 /// The most elected replicas, as in a response of the tracker itself.
-const MOST_ELECTED: usize = 250_000;
+const MAX_ELECTED: usize = 250_000;
 
 /// A complete change of limits.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,9 +42,9 @@ pub(super) enum PartError {
     Mixed,
     #[error("a complete change removes tenants")]
     RemovesFromNothing,
-    #[error("the parts of one change have more than {MOST_BYTES} bytes or {MOST_TENANTS} tenants")]
+    #[error("the parts of one change have more than {MAX_CHANGE_BYTES} bytes or {MAX_TENANTS} tenants")]
     LargeChange,
-    #[error("the list of elected replicas has more than {MOST_BYTES} bytes or {MOST_ELECTED} entries")]
+    #[error("the list of elected replicas has more than {MAX_CHANGE_BYTES} bytes or {MAX_ELECTED} entries")]
     LargeList,
 }
 
@@ -79,7 +79,7 @@ impl Changes {
                 begun
             }
         };
-        if bytes > MOST_BYTES || change.put.len() + change.removed.len() > MOST_TENANTS {
+        if bytes > MAX_CHANGE_BYTES || change.put.len() + change.removed.len() > MAX_TENANTS {
             return Err(PartError::LargeChange);
         }
         if last {
@@ -108,7 +108,7 @@ impl ElectedLists {
             entry.tenant.len() + entry.cluster.len() + entry.replica.len()
         };
         self.bytes = self.bytes.saturating_add(elected.iter().map(bytes).sum());
-        self.too_large |= self.bytes > MOST_BYTES || self.elected.len() + elected.len() > MOST_ELECTED;
+        self.too_large |= self.bytes > MAX_CHANGE_BYTES || self.elected.len() + elected.len() > MAX_ELECTED;
         if self.too_large {
             self.elected = Vec::new();
         } else {

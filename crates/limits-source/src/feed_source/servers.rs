@@ -36,7 +36,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a name may take to be resolved.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(1);
 /// The most addresses in a round.
-const MOST_ADDRESSES: usize = 64;
+const MAX_ADDRESSES: usize = 64;
 
 /// One address of one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl Servers {
         servers.retain(|server| !self.avoided.contains_key(&server.address));
         servers.shuffle(&mut rand::rng());
         servers.sort_by_key(|server| Some(server.address) == self.ended);
-        servers.truncate(MOST_ADDRESSES);
+        servers.truncate(MAX_ADDRESSES);
         servers
     }
 }
@@ -114,7 +114,7 @@ async fn resolve(FeedServer { name, is_https }: &FeedServer, tls: &FeedTlsFiles)
     let found = timeout(RESOLVE_WITHIN, lookup_host(name.as_str())).await;
     let addresses = found.into_iter().flatten().flatten();
     let server = |address| Server { name: name.clone(), address, tls: is_https.then(|| tls.clone()) };
-    addresses.take(MOST_ADDRESSES).map(server).collect()
+    addresses.take(MAX_ADDRESSES).map(server).collect()
 }
 
 /// The pauses between rounds.
@@ -128,7 +128,7 @@ const FIRST_MESSAGE_WITHIN: Duration = Duration::from_secs(2);
 /// A server sends a heartbeat every second.
 const SILENT_FOR: Duration = Duration::from_secs(3);
 /// The largest message: the largest document as one tenant's entry fits in.
-const MOST_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
 /// A stream that has received a message.
 #[derive(Debug)]
@@ -154,7 +154,7 @@ pub(super) enum StreamError {
     Status(Box<tonic::Status>),
     #[error("the server ended the stream before its first message")]
     EndedAtOnce,
-    #[error("a message is larger than {MOST_MESSAGE_BYTES} bytes or no message of the feed: {}", .0.message())]
+    #[error("a message is larger than {MAX_MESSAGE_BYTES} bytes or no message of the feed: {}", .0.message())]
     Unreadable(Box<tonic::Status>),
 }
 
@@ -174,7 +174,7 @@ impl Stream {
     pub(super) async fn open(server: &Server, have: Option<Version>) -> Result<Self, StreamError> {
         let connecting = timeout(CONNECT_WITHIN, connect(server)).await;
         let channel = connecting.map_err(|_| StreamError::ConnectTimeout)??;
-        let mut client = LimitsFeedClient::new(channel).max_decoding_message_size(MOST_MESSAGE_BYTES);
+        let mut client = LimitsFeedClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let begin = async {
             let mut messages = client.watch(WatchRequest { have }).await?.into_inner();
             let first = messages.message().await?;

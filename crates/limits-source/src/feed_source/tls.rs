@@ -21,7 +21,7 @@ const CA: &str = "--feed-tls-ca";
 const CERT: &str = "--feed-tls-cert";
 const KEY: &str = "--feed-tls-key";
 /// The largest file that is read: a bundle of CAs has some hundred kilobytes.
-const MOST_BYTES: u64 = 1 << 20;
+const MAX_PEM_BYTES: u64 = 1 << 20;
 
 /// The files of a client of a feed with https.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
@@ -125,7 +125,7 @@ impl FeedTlsFiles {
 }
 
 fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, FeedTlsError> {
-    read_file(path, MOST_BYTES).map_err(|error| FeedTlsError::Unreadable { flag, path: path.to_owned(), error })
+    read_file(path, MAX_PEM_BYTES).map_err(|error| FeedTlsError::Unreadable { flag, path: path.to_owned(), error })
 }
 
 fn unusable(flag: &'static str, path: &Path, what: &'static str) -> FeedTlsError {

@@ -20,7 +20,7 @@ const EXTENSIONS: [&str; 6] = [".yaml", ".yml", ".json", ".yaml.gz", ".yml.gz", 
 const DATA: &str = "data";
 
 /// The most keys that get a problem each, or are listed in one.
-const MOST_LISTED: usize = 20;
+const MAX_LISTED: usize = 20;
 
 /// The data of a ConfigMap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -144,16 +144,16 @@ fn documents<'d>(data: &'d ConfigMapData, keys: impl Iterator<Item = &'d str>) -
 fn unread(keys: &[&str], why: &str) -> Vec<Problem> {
     let ignored = |key: &str, message| Problem::of_document(Code::UnreadKey, key, Severity::Ignored, message);
     let mut problems: Vec<_> =
-        keys.iter().take(MOST_LISTED).map(|key| ignored(key, format!("is not read: {why}"))).collect();
-    if let Some(first) = keys.get(MOST_LISTED) {
-        problems.push(ignored(first, format!("{} more keys are not read", keys.len().saturating_sub(MOST_LISTED))));
+        keys.iter().take(MAX_LISTED).map(|key| ignored(key, format!("is not read: {why}"))).collect();
+    if let Some(first) = keys.get(MAX_LISTED) {
+        problems.push(ignored(first, format!("{} more keys are not read", keys.len().saturating_sub(MAX_LISTED))));
     }
     problems
 }
 
 fn listed(keys: &[&str]) -> String {
-    let more = keys.len().saturating_sub(MOST_LISTED);
-    let shown = keys.iter().take(MOST_LISTED).copied().collect::<Vec<_>>().join(", ");
+    let more = keys.len().saturating_sub(MAX_LISTED);
+    let shown = keys.iter().take(MAX_LISTED).copied().collect::<Vec<_>>().join(", ");
     match (shown.as_str(), more) {
         ("", _) => "none".to_owned(),
         (_, 0) => shown,

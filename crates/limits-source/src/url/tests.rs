@@ -110,7 +110,7 @@ fn an_address_of_the_feed_has_no_secrets() {
 
 #[test]
 fn only_so_many_are_named() {
-    check::<FeedUrls>(&vec!["http://a:1"; MOST_URLS + 1].join(","), Err(FeedUrlsError::TooMany));
-    check::<FeedUrls>(&format!("http://{}:1", "a".repeat(MOST_BYTES)), Err(FeedUrlsError::TooMany));
-    assert!(vec!["http://a:1"; MOST_URLS].join(",").parse::<FeedUrls>().is_ok());
+    check::<FeedUrls>(&vec!["http://a:1"; MAX_URLS + 1].join(","), Err(FeedUrlsError::TooMany));
+    check::<FeedUrls>(&format!("http://{}:1", "a".repeat(MAX_URLS_BYTES)), Err(FeedUrlsError::TooMany));
+    assert!(vec!["http://a:1"; MAX_URLS].join(",").parse::<FeedUrls>().is_ok());
 }

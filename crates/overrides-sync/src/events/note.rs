@@ -14,7 +14,7 @@ use limits_source::NamespacedName;
 /// The reporting controller.
 const CONTROLLER: &str = "mimir-edge/overrides-sync";
 /// The most problems of a state that are reported, the most severe first.
-pub(super) const MOST_PROBLEMS: usize = 50;
+pub(super) const MAX_PROBLEMS: usize = 50;
 /// The longest note that Kubernetes accepts (`NoteLengthLimit` of its event validation), in bytes.
 const MAX_NOTE_BYTES: usize = 1_024;
 /// The longest name of an object.
@@ -43,9 +43,9 @@ pub(super) fn notes(configmap: &NamespacedName, origin: &ObjectRevision, problem
         Note::new(configmap, origin, reason, action, &problem.in_full())
     };
     let mut all: Vec<_> = worst.into_iter().map(of_problem).filter(|note| names.insert(note.name.clone())).collect();
-    let unreported = all.len().saturating_sub(MOST_PROBLEMS);
+    let unreported = all.len().saturating_sub(MAX_PROBLEMS);
     if unreported > 0 {
-        all.truncate(MOST_PROBLEMS);
+        all.truncate(MAX_PROBLEMS);
         let text = format!(
             "{unreported} more problems have no Event of their own; fix these first, or see /api/v1/problems of overrides-sync"
         );

@@ -12,7 +12,7 @@ use super::note::Note;
 /// The time between two reports of a problem: well below the hour that an Event is kept.
 pub(super) const AGAIN_AFTER: Duration = Duration::from_secs(1_800);
 /// How many Events are reported at once.
-pub(super) const MOST_AT_ONCE: usize = 4;
+pub(super) const MAX_AT_ONCE: usize = 4;
 /// How many can be reported in a row: two full states.
 const BURST: u32 = 110;
 /// The time for each further one: some 700 an hour.
@@ -40,7 +40,7 @@ struct Reported {
 /// What to do next.
 #[derive(Debug, PartialEq)]
 pub(super) enum Next<'n> {
-    /// Report these, at most [`MOST_AT_ONCE`].
+    /// Report these, at most [`MAX_AT_ONCE`].
     Report(Vec<&'n Note>),
     /// Wait until then, or for a change.
     Wait(Instant),
@@ -60,7 +60,7 @@ impl Schedule {
         }
         let again_at = |note: &Note| self.reported.get(&note.name).map(|reported| reported.again_at);
         let due: Vec<_> =
-            notes.iter().filter(|note| again_at(note).is_none_or(|at| at <= now)).take(MOST_AT_ONCE).collect();
+            notes.iter().filter(|note| again_at(note).is_none_or(|at| at <= now)).take(MAX_AT_ONCE).collect();
         if due.is_empty() {
             let earliest = notes.iter().filter_map(again_at).min();
             return Next::Wait(earliest.unwrap_or(now + AGAIN_AFTER));
@@ -145,7 +145,7 @@ mod tests {
             match schedule.next(now, notes) {
                 Next::Wait(until) => return (count, until - now),
                 Next::Report(batch) => {
-                    assert!((1..=MOST_AT_ONCE).contains(&batch.len()));
+                    assert!((1..=MAX_AT_ONCE).contains(&batch.len()));
                     count += batch.len();
                     batch.iter().for_each(|note| schedule.reported(now, &note.name, 1));
                 }

@@ -106,7 +106,7 @@ async fn one_client_too_many_is_rejected_and_counted() {
     let mut feed = Feed::new();
     feed.put(&[("t".to_owned(), "{ingestion_rate: 1}".to_owned())]).await;
     let mut streams = Vec::new();
-    for _ in 0..MOST_CLIENTS {
+    for _ in 0..MAX_CLIENTS {
         streams.push(feed.service.watch(Request::new(WatchRequest::default())).await.unwrap());
     }
     let rejected = feed.service.watch(Request::new(WatchRequest::default())).await.err().unwrap();

@@ -9,7 +9,7 @@ use limits::{Checked, Code, Defaults, MimirVersion, Problem, Severity, check};
 use limits_source::{ConfigMapData, ConfigMapSpec};
 
 /// The most reasons in a denial.
-const MOST_REASONS: usize = 10;
+const MAX_REASONS: usize = 10;
 /// The most bytes of a reason, which quotes values of the document.
 const MAX_REASON_BYTES: usize = 1_024;
 /// What Kubernetes shows of a warning: so many characters, here bytes to be safe.
@@ -120,8 +120,8 @@ fn identity(problem: &Problem) -> (&str, Option<&str>, Option<&str>, &str) {
 }
 
 fn denial(reasons: &[&Problem]) -> Option<String> {
-    let listed = reasons.iter().take(MOST_REASONS).map(|reason| one_line(&reason.in_full(), MAX_REASON_BYTES));
-    let more = reasons.len().saturating_sub(MOST_REASONS);
+    let listed = reasons.iter().take(MAX_REASONS).map(|reason| one_line(&reason.in_full(), MAX_REASON_BYTES));
+    let more = reasons.len().saturating_sub(MAX_REASONS);
     let more = (more > 0).then(|| format!("and {more} more"));
     let lines: Vec<_> = listed.chain(more).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))

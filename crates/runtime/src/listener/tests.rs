@@ -11,7 +11,7 @@ fn addresses_are_ports_or_paths_of_sockets() {
     for text in ["0.0.0.0:8081", "[::]:8081", "unix:/run/edge/grpc.sock", "unix:grpc.sock"] {
         assert_eq!(good(text), Ok(text.to_owned()));
     }
-    let long = format!("unix:/{}", "x".repeat(MOST_PATH_BYTES));
+    let long = format!("unix:/{}", "x".repeat(MAX_PATH_BYTES));
     for (text, expected) in [
         ("unix:", "needs the path"),
         ("localhost:8081", "write HOST:PORT"),

@@ -72,7 +72,7 @@ fn what_cannot_be_read_is_named() -> anyhow::Result<()> {
     let path = folder.path().join("file");
     let why = || read_all(std::slice::from_ref(&path)).unwrap_err();
     assert!(why().contains("file cannot be read: No such file"), "{}", why());
-    File::create(&path)?.set_len(MOST_BYTES + 1)?;
+    File::create(&path)?.set_len(MAX_BYTES + 1)?;
     assert!(why().contains("it has more than 1048576 bytes"), "{}", why());
     fs::remove_file(&path)?;
     fs::create_dir(&path)?;

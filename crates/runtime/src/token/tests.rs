@@ -74,6 +74,6 @@ fn a_file_without_a_token_is_rejected_and_never_shown() {
         assert!(error.contains(expected), "{error}");
         assert!(!["two words", "fifteen-bytes-x"].iter().any(|token| error.contains(token)), "{error}");
     }
-    assert!(Token::parse(&vec![b'x'; MOST_BYTES + 1]).is_err());
+    assert!(Token::parse(&vec![b'x'; MAX_TOKEN_BYTES + 1]).is_err());
     assert_eq!(format!("{:?}", Token::parse(b"sixteen-bytes-ok").unwrap()), "Token(…)");
 }

@@ -42,7 +42,7 @@ const KINDS: [Kind; 6] =
 /// How many kinds the short form has time for.
 const SHORT: usize = 3;
 /// The most that it may cost: parts of a change are kept up to 64 MiB.
-const MOST_MEMORY: u64 = 160 << 20;
+const MAX_MEMORY: u64 = 160 << 20;
 
 /// Garbage removes no limit, and mimir-rls leaves it as soon as overrides-sync is back.
 pub(crate) const FEED: Case = Case {
@@ -62,7 +62,7 @@ pub(crate) const FEED: Case = Case {
         assert_eq!(stack.probe_in_force(), held, "garbage changed a limit");
         let grown = stack.edge.rls.process.peak_rss().saturating_sub(rss);
         eprintln!("garbage of {kinds} kinds made mimir-rls grow by at most {} MiB", grown >> 20);
-        assert!(grown < MOST_MEMORY, "{grown} bytes");
+        assert!(grown < MAX_MEMORY, "{grown} bytes");
         stack.control().sync.restart();
     },
     changes_a_limit: true,

@@ -47,12 +47,15 @@ fn parts_that_make_no_change_are_rejected() {
 #[test]
 fn parts_are_gathered_up_to_a_bound() {
     let large = |bytes| LimitsPart { put: vec![put("a", &" ".repeat(bytes))], ..part(1, true, &[], false) };
-    check(vec![large(MOST_BYTES / 2), large(MOST_BYTES / 2)], PartError::LargeChange);
+    check(vec![large(MAX_CHANGE_BYTES / 2), large(MAX_CHANGE_BYTES / 2)], PartError::LargeChange);
     let many = |tenants| LimitsPart { removed: vec![String::new(); tenants], ..part(1, false, &[], false) };
-    check(vec![many(MOST_TENANTS), many(1)], PartError::LargeChange);
+    check(vec![many(MAX_TENANTS), many(1)], PartError::LargeChange);
     let mut changes = Changes::default();
     for sequence in 1..4 {
-        assert_eq!(changes.add(LimitsPart { version: Some(version(sequence)), ..large(MOST_BYTES / 2) }), Ok(None));
+        assert_eq!(
+            changes.add(LimitsPart { version: Some(version(sequence)), ..large(MAX_CHANGE_BYTES / 2) }),
+            Ok(None)
+        );
         assert!(changes.add(part(sequence, true, &[], true)).unwrap().is_some());
     }
 }
@@ -65,7 +68,7 @@ fn elected(count: usize, last: bool) -> ElectedPart {
 #[test]
 fn an_overlong_list_is_rejected_once_and_the_next_accepted() {
     let mut lists = ElectedLists::default();
-    assert_eq!(lists.add(elected(MOST_ELECTED, false)), Ok(None));
+    assert_eq!(lists.add(elected(MAX_ELECTED, false)), Ok(None));
     assert_eq!(lists.add(elected(1, false)), Ok(None));
     assert_eq!(lists.add(elected(1, true)), Err(PartError::LargeList));
     assert_eq!(lists.add(elected(1, false)), Ok(None));

@@ -96,8 +96,8 @@ fn problems_of_many_keys_are_bounded() {
     let mut many = data(&[("runtime.yaml", "overrides: {}")], &[]);
     many.text.extend(keys.iter().map(|key| (key.clone(), "a: {}".to_owned())));
     let selected = select("mimir/runtime", &[], &many);
-    assert_eq!(selected.problems.len(), MOST_LISTED + 1);
-    assert_eq!(selected.problems[MOST_LISTED].message, "480 more keys are not read");
+    assert_eq!(selected.problems.len(), MAX_LISTED + 1);
+    assert_eq!(selected.problems[MAX_LISTED].message, "480 more keys are not read");
     many.text.remove("runtime.yaml");
     let [problem] = &select("mimir/runtime", &[], &many).problems[..] else { unreachable!("one problem") };
     assert!(problem.message.contains("k019 and 480 more"), "{problem}");

@@ -86,7 +86,7 @@ fn the_worst_come_first_and_the_rest_is_a_number() {
     let all: Vec<_> = many.chain([problem(Severity::Rejected, "bad"), problem(Severity::Kept, "old")]).collect();
     let notes = notes(&configmap("c"), &origin("u"), &all);
     let reasons: Vec<_> = notes.iter().map(|note| note.reason).collect();
-    assert_eq!(notes.len(), MOST_PROBLEMS + 1);
+    assert_eq!(notes.len(), MAX_PROBLEMS + 1);
     assert_eq!(reasons[..3], ["InvalidOverrides", "LastGoodLimitsKept", "OverrideIgnored"]);
     assert_eq!(reasons[50], "MoreProblems");
     assert!(notes[50].text.starts_with("12 more problems"), "{}", notes[50].text);
