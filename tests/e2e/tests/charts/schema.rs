@@ -136,6 +136,7 @@ const OF_WRONG_TYPE_OR_RANGE: &[(&str, &str, &str)] = &[
     (ENVOY, "listeners.address=all", "/listeners/address"),
     (ENVOY, "log.level=warn", "/log/level"),
     (ENVOY, "service.type=ExternalName", "/service/type"),
+    (ENVOY, "service.externalTrafficPolicy=local", "/service/externalTrafficPolicy"),
     (ENVOY, "paths[0].path=/a,paths[0].action=allow", "/paths/0/action"),
     (ENVOY, "paths[0].path=/a", "/paths/0"),
     (ENVOY, "paths[0].path=/a,paths[0].action=pass,paths[0].match=regex", "/paths/0/match"),
@@ -172,6 +173,11 @@ fn values_that_contradict_each_other_fail_with_both_names() {
         check(name, "hpa.enabled=true,resources.requests.cpu=null", &["hpa.enabled needs resources.requests.cpu"]);
     }
     check(ENVOY, "listeners.metricsPort=8080", &["listeners.pushPort and listeners.metricsPort are both 8080"]);
+    check(
+        ENVOY,
+        "service.externalTrafficPolicy=Local",
+        &["service.externalTrafficPolicy needs service.type LoadBalancer or NodePort"],
+    );
     check(ENVOY, "listeners.probePort=9902", &["listeners.drainPort and listeners.probePort are both 9902"]);
     check(
         MIMIR_RLS,
