@@ -129,6 +129,11 @@ const OF_WRONG_TYPE_OR_RANGE: &[(&str, &str, &str)] = &[
     (OVERRIDES_SYNC, "drain.timeoutSeconds=null", "/drain"),
     (ENVOY, "extAuthz.failureModeAllow=yes", "/extAuthz/failureModeAllow"),
     (ENVOY, "extAuthz.timeoutSeconds=0", "/extAuthz/timeoutSeconds"),
+    (ENVOY, "extAuthz.timeoutSeconds=null", "/extAuthz"),
+    (ENVOY, "mimir.timeoutSeconds=null", "/mimir"),
+    (ENVOY, "limits.maxPushes=null", "/limits"),
+    (ENVOY, "limits.maxUploads=null", "/limits"),
+    (ENVOY, "limits.clientIpv6Prefix=31", "/limits/clientIpv6Prefix"),
     (ENVOY, "limits.maxRequestBytes=16MiB", "/limits/maxRequestBytes"),
     (ENVOY, "limits.maxRequestBytes=104857601", "/limits/maxRequestBytes"),
     (ENVOY, "mimir.host=http://mimir:8080", "/mimir/host"),
@@ -177,6 +182,11 @@ fn values_that_contradict_each_other_fail_with_both_names() {
         ENVOY,
         "service.externalTrafficPolicy=Local",
         &["service.externalTrafficPolicy needs service.type LoadBalancer or NodePort"],
+    );
+    check(
+        ENVOY,
+        "sidecar.enabled=true,replicaCount=1,sidecar.httpPort=9903",
+        &["listeners.probePort and sidecar.httpPort are both 9903"],
     );
     check(ENVOY, "listeners.probePort=9902", &["listeners.drainPort and listeners.probePort are both 9902"]);
     check(
