@@ -28,6 +28,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $ports = append $ports "probePort" -}}
 {{- end -}}
 {{- range $index, $name := $ports -}}
+{{- if and $.Values.sidecar.enabled (eq (get $.Values.listeners $name | int) (int $.Values.sidecar.httpPort)) -}}
+{{- fail (printf "listeners.%s and sidecar.httpPort are both %d: each needs a port of its own" $name (int $.Values.sidecar.httpPort)) -}}
+{{- end -}}
 {{- range $other := slice $ports (add1 $index) -}}
 {{- if eq (get $.Values.listeners $name | int) (get $.Values.listeners $other | int) -}}
 {{- fail (printf "listeners.%s and listeners.%s are both %d: each needs a port of its own" $name $other (get $.Values.listeners $name | int)) -}}

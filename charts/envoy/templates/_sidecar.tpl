@@ -74,8 +74,10 @@
       path: /ready
       port: rls-http
       {{- with include "edge.scheme" . | trim }}{{ nindent 6 . }}{{ end }}
+    # It decides whether Envoy's pod is ready, and shares the CPU with Envoy.
     periodSeconds: 2
-    failureThreshold: 1
+    timeoutSeconds: 5
+    failureThreshold: 3
   {{- end }}
   livenessProbe:
     httpGet:

@@ -164,7 +164,7 @@ impl ReadAtScrape {
             let state = ha_tracker.as_ref().map(|feed| feed.states.borrow());
             state.and_then(|state| state.elected.as_ref().map(|list| list.len())).unwrap_or_default() as f64
         })?;
-        let help = "Ready distributors of Mimir that the feed carries; 0: they are not counted, or none was seen yet";
+        let help = "Ready distributors that the feed carries: the last count, also a cached one; 0: never counted";
         gauge_at_scrape(registry, "overrides_sync_distributors", help, move || {
             distributors.borrow().map_or(0, NonZeroU32::get).into()
         })?;

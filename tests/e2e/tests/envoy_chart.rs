@@ -152,6 +152,12 @@ fn sizes_follow_from_the_mode_and_the_heap() {
 }
 
 #[test]
+fn clients_with_ipv6_are_networks_of_the_prefix_given() {
+    renders(&[], "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(64)%");
+    renders(&[("limits.clientIpv6Prefix", "128")], "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(128)%");
+}
+
+#[test]
 fn a_silent_stream_outlasts_check_and_mimir() {
     renders(&[], "stream_idle_timeout: 60s\n");
     renders(&[("mimir.timeoutSeconds", "300"), ("extAuthz.timeoutSeconds", "60")], "stream_idle_timeout: 365s\n");

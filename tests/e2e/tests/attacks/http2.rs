@@ -77,7 +77,7 @@ fn a_flood_of_streams(attack: &str, bytes: &[u8], most_memory: u64) {
 #[test]
 fn indexed_headers_on_endless_streams_leave_room_for_neighbours() {
     // 31 KB of headers in each stream for 65 bytes.
-    a_flood_of_streams("indexed headers", &endless_pushes(7, &[]), 700 * MIB);
+    a_flood_of_streams("indexed headers", &endless_pushes(7, &[]), 900 * MIB);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn small_headers_on_endless_streams_leave_room_for_neighbours() {
 
 #[test]
 fn unread_responses_leave_room_for_neighbours() {
-    a_flood_of_streams("window 0", &endless_pushes(7, &WINDOW_0), 700 * MIB);
+    a_flood_of_streams("window 0", &endless_pushes(7, &WINDOW_0), 900 * MIB);
 }
 
 #[test]

@@ -129,6 +129,11 @@ const OF_WRONG_TYPE_OR_RANGE: &[(&str, &str, &str)] = &[
     (OVERRIDES_SYNC, "drain.timeoutSeconds=null", "/drain"),
     (ENVOY, "extAuthz.failureModeAllow=yes", "/extAuthz/failureModeAllow"),
     (ENVOY, "extAuthz.timeoutSeconds=0", "/extAuthz/timeoutSeconds"),
+    (ENVOY, "extAuthz.timeoutSeconds=null", "/extAuthz"),
+    (ENVOY, "mimir.timeoutSeconds=null", "/mimir"),
+    (ENVOY, "limits.maxPushes=null", "/limits"),
+    (ENVOY, "limits.maxUploads=null", "/limits"),
+    (ENVOY, "limits.clientIpv6Prefix=31", "/limits/clientIpv6Prefix"),
     (ENVOY, "limits.maxRequestBytes=16MiB", "/limits/maxRequestBytes"),
     (ENVOY, "limits.maxRequestBytes=104857601", "/limits/maxRequestBytes"),
     (ENVOY, "mimir.host=http://mimir:8080", "/mimir/host"),
@@ -136,6 +141,7 @@ const OF_WRONG_TYPE_OR_RANGE: &[(&str, &str, &str)] = &[
     (ENVOY, "listeners.address=all", "/listeners/address"),
     (ENVOY, "log.level=warn", "/log/level"),
     (ENVOY, "service.type=ExternalName", "/service/type"),
+    (ENVOY, "service.externalTrafficPolicy=local", "/service/externalTrafficPolicy"),
     (ENVOY, "paths[0].path=/a,paths[0].action=allow", "/paths/0/action"),
     (ENVOY, "paths[0].path=/a", "/paths/0"),
     (ENVOY, "paths[0].path=/a,paths[0].action=pass,paths[0].match=regex", "/paths/0/match"),
@@ -172,6 +178,16 @@ fn values_that_contradict_each_other_fail_with_both_names() {
         check(name, "hpa.enabled=true,resources.requests.cpu=null", &["hpa.enabled needs resources.requests.cpu"]);
     }
     check(ENVOY, "listeners.metricsPort=8080", &["listeners.pushPort and listeners.metricsPort are both 8080"]);
+    check(
+        ENVOY,
+        "service.externalTrafficPolicy=Local",
+        &["service.externalTrafficPolicy needs service.type LoadBalancer or NodePort"],
+    );
+    check(
+        ENVOY,
+        "sidecar.enabled=true,replicaCount=1,sidecar.httpPort=9903",
+        &["listeners.probePort and sidecar.httpPort are both 9903"],
+    );
     check(ENVOY, "listeners.probePort=9902", &["listeners.drainPort and listeners.probePort are both 9902"]);
     check(
         MIMIR_RLS,
