@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
-use edge::{
-    Answer, BodyPolicy, Clock, ControlWriter, HaTracker, Pipeline, Policy, Push, PushBody, TenantHeader, Verdict,
-};
+use edge::{BodyPolicy, Clock, ControlWriter, HaTracker, Pipeline, Policy, Push, PushBody, TenantHeader, Verdict};
 use limits::{EdgeConfig, EdgePolicy, LimitsState, Mode, SourceDocument, TenantLimits};
 use proptest::prelude::*;
 use remote_write::encode::{Exemplar, MetricKind, Series, SeriesMetadata, encode_push};

@@ -266,6 +266,10 @@ impl EdgeBuilder {
             ..settings
         };
         let envoy = Envoy::start(folder.path(), &settings);
+        if !replicas.is_empty() && std::iter::once(&rls).chain(&replicas).all(|rls| rls.get("/ready").status == 200) {
+            // Before that, a tenant's pushes go to a replica that is not its own.
+            envoy.wait_for_healthy_rls(self.replicas);
+        }
         Edge { envoy, rls, replicas, upstream, limits, edge_config, folder }
     }
 }

@@ -34,9 +34,12 @@ proptest! {
             let all = expected[0].clone().into_result().err().filter(|_| are_alike);
             prop_assert_eq!(&denied, &all);
             if denied.is_none() {
-                one.charge_items(&owner, limit, least, seconds(now));
+                let charged = one.charge_items(&owner, limit, least, seconds(now));
+                prop_assert_eq!(&charged, &expected[0]);
             }
-            other.charge_items(&owner, limit, if denied.is_some() { least + more } else { least }, seconds(now));
+            let items = if denied.is_some() { least + more } else { least };
+            let charged = other.charge_items(&owner, limit, items, seconds(now));
+            prop_assert_eq!(charged, expected[usize::from(denied.is_some()) * usize::try_from(more).unwrap_or_default()].clone());
             for name in ["a", "a:k=v"] {
                 let [one, other] = [&one, &other].map(|from| from.ingestion_level(&tenant(name), limit, seconds(now)));
                 prop_assert_eq!(one, other);
