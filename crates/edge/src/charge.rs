@@ -9,7 +9,7 @@ use enforce::{BucketOwner, Decision, Denial, DenyReason, UnmeteredCharge, unmete
 use limits::{EdgeLimits, Mode, RateLimit};
 use remote_write::{BodyErrorKind, PushCounts};
 
-pub(crate) use early::NotDenied;
+pub(crate) use early::{DECODED_WITHIN, NotDenied};
 pub use hits::{Hits, HitsVerdict};
 pub(crate) use refunds::Receipts;
 pub use refunds::{Refund, RefundCause};

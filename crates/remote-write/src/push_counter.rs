@@ -292,6 +292,9 @@ impl<'a> Visitor<'a> for PushCounter<'a, '_> {
 
     fn histogram(&mut self, histogram: Histogram, message: Cursor<'_>) -> Result<(), ProtobufError> {
         self.counts.sent.histograms += 1;
+        if self.counts.is_enough {
+            return Ok(());
+        }
         self.series.histograms.add(histogram.time);
         self.series.bad_histogram |= !histogram.is_valid(self.rules.histograms(), message)?;
         Ok(())

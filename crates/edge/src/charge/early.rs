@@ -20,7 +20,7 @@ const BYTES_PER_ITEM: usize = 32;
 
 /// What the bucket earns in this time is taken for granted: it is compared again when the push is decoded. A push that takes longer is decoded twice, if
 /// the bucket then allows what was found valid.
-const DECODED_WITHIN: Duration = Duration::from_millis(50);
+pub(crate) const DECODED_WITHIN: Duration = Duration::from_millis(50);
 
 /// The bucket holds more than when the validation ended: all of the push has to be validated.
 pub(crate) struct NotDenied;
@@ -37,13 +37,15 @@ impl Pipeline {
         let PushBody::Whole(body) = &push.body else { return None };
         let limit = applicable.ingestion_limit();
         let items = claimed_bytes(body).unwrap_or_default() / BYTES_PER_ITEM;
-        if matches!(limit.burst, Burst::Items(burst) if usize::try_from(burst).unwrap_or_default() < items) {
+        let Burst::Items(burst) = limit.burst else { return None };
+        if usize::try_from(burst).unwrap_or_default() < items {
             return None;
         }
         let level = self.enforcer.ingestion_level(&applicable.owner(), limit, self.now());
         // A debt is no tokens; NaN is no number of them, and the bucket then allows all.
         let tokens = level.tokens_in(DECODED_WITHIN).filter(|tokens| !tokens.is_nan());
-        tokens.map(|tokens| tokens.max(0.0) as u64)
+        // More items than the burst get a denial that names their number, so that a bucket that holds as much ends nothing early.
+        tokens.filter(|tokens| *tokens < burst as f64).map(|tokens| tokens.max(0.0) as u64)
     }
 
     /// Adds the denial to a push of more valid items than `enough`, whose validation ended early.
@@ -58,6 +60,8 @@ impl Pipeline {
     ) -> Result<Contents, NotDenied> {
         if let (Contents::Decoded(decoded), Some(enough)) = (&mut contents, enough)
             && decoded.counts.is_enough
+            // Otherwise the edge's own limit denies it, and no bucket is to know of it.
+            && applicable.edge.max_series_per_request.is_none_or(|most| decoded.counts.series <= most)
         {
             let items = (enough.saturating_add(1), decoded.counts.items());
             let (owner, limit) = (applicable.owner(), applicable.ingestion_limit());

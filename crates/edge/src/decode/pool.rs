@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 
 use super::fair_queue::{Cost, FairQueue, Started, TenantCap};
 use super::{Contents, DecodePlan, decode};
+use crate::charge::DECODED_WITHIN;
 
 /// How many bodies of the largest size are decoded at once, whatever the number of cores; of default batches, some twenty.
 const LARGEST_AT_ONCE: usize = 2;
@@ -60,6 +61,7 @@ type Slot = Arc<Mutex<Option<(Bytes, DecodePlan)>>>;
 struct Job {
     slot: Slot,
     answer: oneshot::Sender<Contents>,
+    queued: Instant,
 }
 
 #[derive(Debug)]
@@ -146,7 +148,7 @@ impl DecodePool {
             Lane::Tenant(tenant) => tenant,
             Lane::DryRun => DRY_RUNS,
         };
-        self.pool.state().queue.push(lane, cost, Job { slot, answer });
+        self.pool.state().queue.push(lane, cost, Job { slot, answer, queued: Instant::now() });
         self.pool.work.notify_one();
         let decoded = answered.await;
         drop(cancel);
@@ -181,9 +183,11 @@ impl Pool {
     }
 
     fn decode_until_closed(&self, limits: BodyLimits) {
-        while let Some((Started { tenant, cost, job: Job { slot, answer } }, reserved)) = self.next() {
+        while let Some((Started { tenant, cost, job: Job { slot, answer, queued } }, reserved)) = self.next() {
             let started = Instant::now();
             if let Some((body, plan)) = take(&slot) {
+                // Its bucket has earned more meanwhile than was taken for granted: it would be decoded twice, in the middle of an overload.
+                let plan = if queued.elapsed() > DECODED_WITHIN / 2 { plan.validating_all() } else { plan };
                 // The call may have ended.
                 drop(answer.send(decode(&body, limits, &plan)));
             }
