@@ -249,15 +249,19 @@ envoy.filters.http.ext_authz:
 {{- define "envoy.checkedPush" -}}
 {{ include "envoy.wholeBody" . }}
 # Charges the cost that Check counted. Without that metadata there is no descriptor, and the filter makes no call.
+# Disabled where Check charges the samples: a filter that makes no call still takes 8 % of Envoy's instructions for a small push.
 envoy.filters.http.ratelimit:
-  "@type": type.googleapis.com/envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute
-  rate_limits:
-  - actions: [{ request_headers: { header_name: x-scope-orgid, descriptor_key: tenant } }]
-    hits_addend: { format: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:samples_str)%" }
+  "@type": type.googleapis.com/envoy.config.route.v3.FilterConfig
+  disabled: {{ not .Values.rateLimit.enabled }} # edge.rate_limit
+  config:
+    "@type": type.googleapis.com/envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute
+    rate_limits:
+    - actions: [{ request_headers: { header_name: x-scope-orgid, descriptor_key: tenant } }]
+      hits_addend: { format: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:samples_str)%" }
 # Refunds the charge of a push that Mimir did not take. mimir-rls issues the receipts in the responses of Check and ShouldRateLimit. The expression gives
 # a cause or fails; if it fails, the filter makes no call. It fails for a successful push; for one whose client disconnected early, which a client could
 # do on purpose; and for a 500 of Mimir, which follows the charge of Mimir's own limiter. It fails by reading a pseudo-header that HTTP does not define,
-# which no client can send.
+# which no client can send. The number comes first: comparing texts costs more, and most pushes succeed.
 edge.refunds:
   "@type": type.googleapis.com/envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute
   rate_limits:
@@ -272,7 +276,9 @@ edge.refunds:
           "@type": type.googleapis.com/envoy.extensions.rate_limit_descriptors.expr.v3.Descriptor
           descriptor_key: cause
           text: >-
-            response.code_details == 'via_upstream'
+            response.code < 429
+            ? request.headers[':none']
+            : response.code_details == 'via_upstream'
             ? (response.code == 429 || response.code == 529 ? 'mimir_denied'
             : response.code > 500 ? 'mimir_error' : request.headers[':none'])
             : (response.code >= 500 ? 'no_answer' : request.headers[':none'])
