@@ -144,10 +144,6 @@ large pushes; one computed for 16 MB would let a client with the largest pushes 
 {{- /* Envoy holds a push once while it receives it, and 3 to 4 times when it is complete. So twice as many fit as complete ones, half of them of one client. A
 push without a Content-Length counts in the bounds of its size only once it is complete. */ -}}
 {{- define "envoy.receivedPushes" -}}
-- name: uploads
-  size: ""
-  client: {{ .Values.limits.maxUploads | int64 }}
-  total: {{ mul 2 (.Values.limits.maxUploads | int64) }}
 {{- range include "envoy.completePushes" . | fromYamlArray }}
 - name: {{ .name | replace "pushes" "uploads" }}
   size: {{ .size | quote }}
@@ -156,19 +152,11 @@ push without a Content-Length counts in the bounds of its size only once it is c
 {{- end }}
 {{- end -}}
 
-{{- /* Matches a request of any method whose Content-Length has this form. Without a form it matches all but a proxy's health check, which the pushes of its
-clients must not fail. */ -}}
+{{- /* Matches a request of any method whose Content-Length has this form. */ -}}
 {{- define "envoy.requestsOfSize" -}}
-{{- if . -}}
 single_predicate:
   input: { name: length, typed_config: { "@type": type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput, header_name: content-length } }
   value_match: { safe_regex: { google_re2: {}, regex: {{ . | quote }} } }
-{{- else -}}
-not_matcher:
-  single_predicate:
-    input: { name: path, typed_config: { "@type": type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput, header_name: ":path" } }
-    value_match: { exact: /healthz }
-{{- end -}}
 {{- end -}}
 
 {{- /* Matches if the class of a text, of 16, is at least this one. */ -}}
@@ -176,7 +164,15 @@ not_matcher:
 custom_match: { name: class, typed_config: { "@type": type.googleapis.com/envoy.extensions.matching.input_matchers.consistent_hashing.v3.ConsistentHashing, modulo: 16, threshold: {{ . }} } }
 {{- end -}}
 
-{{- /* An action that lets so many requests pass at once. A gradient controller with equal minimum and maximum is a fixed bound. */ -}}
+{{- /* Lets so many requests pass at once. A gradient controller with equal minimum and maximum is a fixed bound. */ -}}
+{{- define "envoy.boundFilter" -}}
+"@type": type.googleapis.com/envoy.extensions.filters.http.adaptive_concurrency.v3.AdaptiveConcurrency
+gradient_controller_config:
+  concurrency_limit_params: { max_concurrency_limit: {{ . | int64 }}, concurrency_update_interval: 60s }
+  min_rtt_calc_params: { fixed_value: 60s, min_concurrency: {{ . | int64 }} }
+{{- end -}}
+
+{{- /* The same as an action. */ -}}
 {{- define "envoy.bound" -}}
 name: bound
 typed_config:
@@ -184,10 +180,7 @@ typed_config:
   typed_config:
     name: envoy.filters.http.adaptive_concurrency
     typed_config:
-      "@type": type.googleapis.com/envoy.extensions.filters.http.adaptive_concurrency.v3.AdaptiveConcurrency
-      gradient_controller_config:
-        concurrency_limit_params: { max_concurrency_limit: {{ . | int64 }}, concurrency_update_interval: 60s }
-        min_rtt_calc_params: { fixed_value: 60s, min_concurrency: {{ . | int64 }} }
+      {{- include "envoy.boundFilter" . | nindent 6 }}
 {{- end -}}
 
 {{- /* Has a route wait for whole bodies. */ -}}
@@ -212,29 +205,40 @@ matcher_list:
 on_no_match: { action: { name: chain, typed_config: { "@type": type.googleapis.com/google.protobuf.StringValue, value: class-0 } } }
 {{- end -}}
 
-{{- /* A matcher that bounds the requests of each class of addresses on its own. The first one defines the classes. */ -}}
+{{- /* A matcher that bounds the requests of each class of addresses on its own. It halves the classes until one is left: a list of 15 costs a request twice as
+many hashes. The first matcher defines the predicates. Takes {name, places, defines}. */ -}}
 {{- define "envoy.boundsOfClients" -}}
-{{- $bound := printf "%s_bound" .name -}}
+{{- include "envoy.boundOfClasses" (merge (dict "from" 0 "to" 16) .) -}}
+{{- end -}}
+
+{{- define "envoy.boundOfClasses" -}}
+{{- $middle := div (add .from .to) 2 | int -}}
 matcher_list:
   matchers:
-  {{- range $class := untilStep 15 0 -1 }}
-  {{- if $.defines }}
-  - predicate: &class_{{ $class }}
+  {{- if .defines }}
+  - predicate: &class_{{ $middle }}
       single_predicate:
         input: { name: client, typed_config: { "@type": type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput, header_name: x-mimir-edge-client } }
-        {{- include "envoy.classAtLeast" $class | nindent 8 }}
+        {{- include "envoy.classAtLeast" $middle | nindent 8 }}
   {{- else }}
-  - predicate: *class_{{ $class }}
+  - predicate: *class_{{ $middle }}
   {{- end }}
-    {{- if eq $class 15 }}
     on_match:
-      action: &{{ $bound }}
-        {{- include "envoy.bound" $.places | nindent 8 }}
-    {{- else }}
-    on_match: { action: *{{ $bound }} }
-    {{- end }}
-  {{- end }}
-on_no_match: { action: *{{ $bound }} }
+      {{- include "envoy.boundOnMatch" (merge (dict "from" $middle) .) | nindent 6 }}
+on_no_match:
+  {{- include "envoy.boundOnMatch" (merge (dict "to" $middle) .) | nindent 2 }}
+{{- end -}}
+
+{{- define "envoy.boundOnMatch" -}}
+{{- if gt (sub .to .from) 1 -}}
+matcher:
+  {{- include "envoy.boundOfClasses" . | nindent 2 }}
+{{- else if eq (int .to) 16 -}}
+action: &{{ .name }}_bound
+  {{- include "envoy.bound" .places | nindent 2 }}
+{{- else -}}
+action: *{{ .name }}_bound
+{{- end -}}
 {{- end -}}
 
 {{- /* The per-route settings of a request that passes unchecked. */ -}}
