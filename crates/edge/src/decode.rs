@@ -27,8 +27,8 @@ use crate::identify::ApplicableLimits;
 use crate::pipeline::{BodyPolicy, Pipeline};
 use crate::push::{Push, PushBody};
 
-/// A thread keeps this many bytes of buffers between two bodies.
-pub(crate) const KEEP_BYTES: usize = 4 << 20;
+/// A thread that decodes in place keeps this many bytes of buffers between two bodies.
+const KEEP_BYTES: usize = 4 << 20;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
@@ -118,18 +118,18 @@ impl<'p> Payload<'p> {
     /// The contents; a body is decoded by this thread.
     pub(crate) fn decode(self, limits: BodyLimits, plan: &DecodePlan) -> Contents {
         match self {
-            Self::Encoded(body) => decode(body, limits, plan),
+            Self::Encoded(body) => decode(body, limits, plan, KEEP_BYTES),
             Self::Known(contents) => contents,
         }
     }
 }
 
-/// Decodes a body with the buffers of this thread. After a panic the thread continues with new buffers.
-fn decode(body: &[u8], limits: BodyLimits, plan: &DecodePlan) -> Contents {
+/// Decodes a body with the buffers of this thread, which keeps at most so many bytes of them. After a panic it continues with new buffers.
+fn decode(body: &[u8], limits: BodyLimits, plan: &DecodePlan, keep_bytes: usize) -> Contents {
     let decode = || {
         SCRATCH.with_borrow_mut(|scratch| {
             let decoded = plan.decode(body, limits, scratch);
-            scratch.shrink(KEEP_BYTES);
+            scratch.shrink(keep_bytes);
             decoded
         })
     };
@@ -137,10 +137,15 @@ fn decode(body: &[u8], limits: BodyLimits, plan: &DecodePlan) -> Contents {
         Ok(Ok(decoded)) => Contents::Decoded(Box::new(decoded)),
         Ok(Err(error)) => Contents::Unreadable(error),
         Err(_) => {
-            SCRATCH.take();
+            free_buffers();
             Contents::Failed
         }
     }
+}
+
+/// Frees the buffers of this thread.
+fn free_buffers() {
+    SCRATCH.take();
 }
 
 /// How much longer than plain decoding one rule takes for a byte, where series are short.

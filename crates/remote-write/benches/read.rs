@@ -53,7 +53,7 @@ fn report(protocol: Protocol, series: &[Series], decode: impl Fn(&[u8])) {
     let mut scratch = Scratch::default();
     let mut encoder = Encoder::new();
     let snappy = best(|| drop(black_box(snap::raw::Decoder::new().decompress(&body, &mut plain))));
-    let mut read_for = |limits: &TenantLimits| {
+    let mut read_until = |limits: &TenantLimits, enough: Option<u64>| {
         let (validation, relabeler) = (Validation::new(limits), Relabeler::compile(limits).unwrap());
         best(|| {
             let mut dedupe = |_: Replica<'_>| Dedupe::Elected;
@@ -67,16 +67,18 @@ fn report(protocol: Protocol, series: &[Series], decode: impl Fn(&[u8])) {
                 validation,
                 relabeler: relabeler.as_ref().map(|relabeler| TenantRelabeler { relabeler, tenant: "team" }),
                 ha: limits.accept_ha_samples.then_some(ha),
-                enough: None,
+                enough,
             };
             drop(black_box(read_push(protocol, &body, LIMITS, rules, NOW, &mut scratch)));
         })
     };
+    let mut read_for = |limits: &TenantLimits| read_until(limits, None);
     let usual = TenantLimits { max_global_exemplars_per_user: 1, ..TenantLimits::default() };
     let read = read_for(&usual);
     let pairs = read_for(&TenantLimits { accept_ha_samples: true, ..usual.clone() });
     let dropped = read_for(&TenantLimits { drop_labels: ["pod".into()].into(), ..usual.clone() });
-    let relabelled = read_for(&TenantLimits { metric_relabel_configs: relabelling(), ..usual });
+    let relabelled = read_for(&TenantLimits { metric_relabel_configs: relabelling(), ..usual.clone() });
+    let denied = read_until(&usual, Some(0));
     let prost = best(|| {
         snap::raw::Decoder::new().decompress(&body, &mut plain).unwrap();
         decode(&plain);
@@ -86,6 +88,7 @@ fn report(protocol: Protocol, series: &[Series], decode: impl Fn(&[u8])) {
     println!("{protocol:?} {:>6} samples, {} -> {} bytes", series.len(), body.len(), plain.len());
     println!("  snappy alone      {snappy:>10.1?}");
     println!("  read_push         {read:>10.1?}  {:>5.2} x snappy, {:.2} x without it", times(read), times(read) - 1.0);
+    println!("    denied early    {denied:>10.1?}  {:>5.2} x snappy", times(denied));
     println!("    of a pair       {pairs:>10.1?}  {:>5.2} x snappy", times(pairs));
     println!("    drop_labels     {dropped:>10.1?}  {:>5.2} x snappy", times(dropped));
     println!("    two rules       {relabelled:>10.1?}  {:>5.2} x snappy", times(relabelled));

@@ -243,6 +243,10 @@ impl<'a> Visitor<'a> for ReplicaScan<'a, '_> {
         self.reads_exemplars
     }
 
+    fn is_enough(&self) -> bool {
+        false
+    }
+
     fn is_label_value(&self, _: &[u8]) -> bool {
         true
     }

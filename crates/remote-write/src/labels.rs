@@ -87,9 +87,11 @@ impl<'a> Labels<'a> {
             return;
         }
         self.valid &= value_is_valid;
-        let known = self.count < self.distinct;
-        if !(known && self.names.get(self.count).is_some_and(|known| is_same_within(known, name, work))) {
-            self.add_name(rules, name, work);
+        match self.names.get_mut(self.count).filter(|_| self.count < self.distinct) {
+            // A label that is the same as in the previous series.
+            Some(known) if std::ptr::eq(*known, name) => {}
+            Some(known) if is_same_within(known, name, work) => *known = name,
+            _ => self.add_name(rules, name, work),
         }
         if self.metric_name.is_none() && name == METRIC_NAME {
             self.metric_name = Some(value);

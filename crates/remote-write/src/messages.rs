@@ -15,22 +15,18 @@ pub(crate) fn sample(cursor: Cursor<'_>, protocol: Protocol) -> Result<i64, Prot
     }
 }
 
-/// The time of a sample as every sender writes it: the value, then a time of up to 9 bytes.
+/// The time of a sample as every sender writes it: the value, then a time of 6 bytes, which is one between 1971 and 2109.
 #[inline]
 #[expect(clippy::cast_possible_wrap, reason = "protobuf writes an int64 as its 64 bits")]
-fn common_sample(bytes: &[u8]) -> Option<i64> {
-    let [0x09, _, _, _, _, _, _, _, _, 0x10, high @ .., last @ 0..0x80] = bytes else { return None };
-    if high.len() >= 9 {
+pub(crate) fn common_sample(bytes: &[u8]) -> Option<i64> {
+    let [0x09, _, _, _, _, _, _, _, _, 0x10, time @ ..] = bytes else { return None };
+    let [a, b, c, d, e, last] = *<&[u8; 6]>::try_from(time).ok()?;
+    if a & b & c & d & e & !last & 0x80 == 0 {
         return None;
     }
-    let mut time = u64::from(*last);
-    for byte in high.iter().rev() {
-        if *byte < 0x80 {
-            return None;
-        }
-        time = time << 7 | u64::from(byte & 0x7f);
-    }
-    Some(time as i64)
+    let bits = [a & 0x7f, b & 0x7f, c & 0x7f, d & 0x7f, e & 0x7f, last].map(u64::from);
+    let [a, b, c, d, e, last] = bits;
+    Some((a | b << 7 | c << 14 | d << 21 | e << 28 | last << 35) as i64)
 }
 
 #[expect(clippy::cast_possible_wrap, reason = "protobuf writes an int64 as its 64 bits")]
@@ -58,7 +54,7 @@ pub(crate) fn label(cursor: Cursor<'_>) -> Result<(&[u8], &[u8]), ProtobufError>
 
 /// A label as every sender writes it: a name, then a value, both shorter than 128 bytes.
 #[inline]
-fn common_label(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn common_label(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let [0x0a, length @ 0..0x80, rest @ ..] = bytes else { return None };
     match rest.split_at_checked(usize::from(*length))? {
         (name, [0x12, length @ 0..0x80, value @ ..]) if value.len() == usize::from(*length) => Some((name, value)),
@@ -119,4 +115,33 @@ pub(crate) fn metadata(mut cursor: Cursor<'_>) -> Result<Metadata, ProtobufError
         }
     }
     Ok(metadata)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usual_and_other_times_are_read_the_same() {
+        let times = [0, 1, 127, 128, (1 << 35) - 1, 1 << 35, 1_700_000_000_000, (1 << 42) - 1, 1 << 42, i64::MAX, -1];
+        for time in times {
+            let mut message = vec![0x09, 1, 2, 3, 4, 5, 6, 7, 8, 0x10];
+            prost::encoding::encode_varint(u64::from_ne_bytes(time.to_ne_bytes()), &mut message);
+            assert_eq!(any_sample(Cursor::new(&message, "Sample"), Protocol::V1), Ok(time));
+            let is_usual = (1 << 35..1 << 42).contains(&time);
+            assert_eq!(common_sample(&message), is_usual.then_some(time), "{time}");
+        }
+    }
+
+    #[test]
+    fn padded_times_are_not_usual() {
+        let message = |time: [u8; 6]| [&[0x09, 0, 0, 0, 0, 0, 0, 0, 0, 0x10][..], &time].concat();
+        assert_eq!(common_sample(&message([0x81, 0x80, 0x80, 0x80, 0x80, 0])), Some(1));
+        for at in 0..5 {
+            let mut time = [0x80; 6];
+            (time[at], time[5]) = (0, 0);
+            assert_eq!(common_sample(&message(time)), None, "two fields, from byte {at} on");
+        }
+        assert_eq!(common_sample(&message([0x80; 6])), None, "it does not end");
+    }
 }

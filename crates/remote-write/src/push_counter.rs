@@ -53,6 +53,8 @@ pub(crate) struct PushCounter<'a, 's> {
     /// Times that may be valid by Mimir's clock.
     wide_times: Times,
     labels: Labels<'a>,
+    /// Whether Mimir validates labels as they were sent.
+    labels_are_as_sent: bool,
     /// The name of the label that Mimir removes once from every series first.
     removed_label: Option<&'s [u8]>,
     /// Set if labels are relabelled or deduplicated before validation.
@@ -101,15 +103,17 @@ impl<'a, 's> PushCounter<'a, 's> {
             Deduped::Some(verdicts) => (None, Some(verdicts)),
             Deduped::Finished(_) => (None, None),
         };
+        let relabelled = Relabelled::new(relabeler, verdicts, &mut buffers.relabelled);
         Self {
             rules,
             protocol,
             now,
+            labels_are_as_sent: relabelled.is_none() && removed_label.is_none() && !rules.truncates_values(),
             times: rules.times(now),
             wide_times: rules.times(now).with_margin(),
             labels: Labels::new(&mut buffers.labels),
             removed_label,
-            relabelled: Relabelled::new(relabeler, verdicts, &mut buffers.relabelled),
+            relabelled,
             buffers,
             earliest: i64::MAX,
             series: Series::default(),
@@ -190,6 +194,24 @@ impl<'a, 's> PushCounter<'a, 's> {
         }
     }
 
+    /// Adds a label where Mimir changes labels before it validates them.
+    #[inline(never)]
+    fn changed_label(&mut self, name: &'a [u8], value: &'a [u8], value_is_valid: bool) {
+        if self.work.is_abandoned() {
+            return;
+        }
+        if self.rules.truncates(value) || self.rules.truncates(name) {
+            self.note_truncation(name, value);
+        }
+        if self.removed_label.is_some_and(|removed_label| name == removed_label) && !self.series.label_is_removed {
+            self.series.label_is_removed = true;
+        } else if let Some(relabelled) = &mut self.relabelled {
+            relabelled.push(name, value, &mut self.work);
+        } else {
+            self.labels.push(self.rules, name, value, value_is_valid, &mut self.work);
+        }
+    }
+
     /// How much of a series that is charged as sent was found invalid.
     fn doubtful(&self, counted: Option<(u64, u64)>) -> u64 {
         let Series { samples, histograms, exemplars, kept_before, .. } = &self.series;
@@ -245,6 +267,11 @@ impl<'a> Visitor<'a> for PushCounter<'a, '_> {
     }
 
     #[inline]
+    fn is_enough(&self) -> bool {
+        self.counts.is_enough
+    }
+
+    #[inline]
     fn is_label_value(&self, text: &[u8]) -> bool {
         self.counts.is_enough || self.rules.is_label_value(text)
     }
@@ -269,18 +296,10 @@ impl<'a> Visitor<'a> for PushCounter<'a, '_> {
 
     #[inline]
     fn label(&mut self, name: &'a [u8], value: &'a [u8], value_is_valid: bool) {
-        if self.counts.is_enough || self.work.is_abandoned() {
-            return;
-        }
-        if self.rules.truncates(value) || self.rules.truncates(name) {
-            self.note_truncation(name, value);
-        }
-        if self.removed_label.is_some_and(|removed_label| name == removed_label) && !self.series.label_is_removed {
-            self.series.label_is_removed = true;
-        } else if let Some(relabelled) = &mut self.relabelled {
-            relabelled.push(name, value, &mut self.work);
-        } else {
+        if self.labels_are_as_sent && !self.work.is_abandoned() {
             self.labels.push(self.rules, name, value, value_is_valid, &mut self.work);
+        } else {
+            self.changed_label(name, value, value_is_valid);
         }
     }
 

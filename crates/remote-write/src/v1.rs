@@ -13,7 +13,14 @@ pub(crate) fn read<'a>(decoded: &'a [u8], visitor: &mut impl Visitor<'a>) -> Res
     let mut cursor = Cursor::new(decoded, "WriteRequest");
     while let Some(key) = cursor.next_key()? {
         match key.field() {
-            1 => series(cursor.nested(key, "Timeseries", "TimeSeries")?, &mut previous, visitor)?,
+            1 => {
+                let message = cursor.nested(key, "Timeseries", "TimeSeries")?;
+                if visitor.is_enough() {
+                    series_as_sent(message, visitor)?;
+                } else {
+                    series(message, &mut previous, visitor)?;
+                }
+            }
             2 => cursor.integer(key, "Source").map(drop)?,
             3 => {
                 let metadata = messages::metadata(cursor.nested(key, "Metadata", "MetricMetadata")?)?;
@@ -48,6 +55,10 @@ struct PreviousLabel<'a> {
     is_label_value: bool,
 }
 
+/// The keys of the fields that nearly all series consist of, as encoded.
+const LABEL: u8 = 0x0a;
+const SAMPLE: u8 = 0x12;
+
 fn series<'a>(
     message: Cursor<'a>,
     previous: &mut PreviousLabels<'a>,
@@ -62,12 +73,14 @@ fn series<'a>(
             Some(label) if !label.field.is_empty() && cursor.skip_same(label.field) => *label,
             _ => {
                 let before = cursor.rest();
-                let Some(key) = cursor.next_key()? else { break };
-                if key.field() != 1 {
-                    other_field(key, &mut cursor, visitor)?;
-                    continue;
-                }
-                let (name, value) = messages::label(cursor.nested(key, "Labels", "LabelPair")?)?;
+                let (name, value) = match cursor.short(LABEL, messages::common_label) {
+                    Some(label) => label,
+                    None => match other_field(&mut cursor, visitor)? {
+                        Field::Label(name, value) => (name, value),
+                        Field::Other => continue,
+                        Field::End => break,
+                    },
+                };
                 let field = before.get(..before.len() - cursor.rest().len()).unwrap_or_default();
                 let label = PreviousLabel { field, name, value, is_label_value: visitor.is_label_value(value) };
                 if let Some(place) = same {
@@ -82,10 +95,50 @@ fn series<'a>(
     visitor.end_series(message)
 }
 
-/// Reads a field of a series that is no label.
+/// Reads a series of which only errors and numbers of samples matter.
+fn series_as_sent<'a>(message: Cursor<'a>, visitor: &mut impl Visitor<'a>) -> Result<(), ProtobufError> {
+    visitor.begin_series();
+    let mut cursor = message.clone();
+    loop {
+        cursor.skip_all_short(LABEL, |label| messages::common_label(label).is_some());
+        if matches!(other_field(&mut cursor, visitor)?, Field::End) {
+            return visitor.end_series(message);
+        }
+    }
+}
+
+/// A field of a series that was read.
+enum Field<'a> {
+    /// Name and value.
+    Label(&'a [u8], &'a [u8]),
+    /// Anything else, which the visitor knows.
+    Other,
+    /// There is none.
+    End,
+}
+
+/// Reads a field of a series that is no usual label.
 #[inline]
-fn other_field<'a>(key: Key, cursor: &mut Cursor<'a>, visitor: &mut impl Visitor<'a>) -> Result<(), ProtobufError> {
+fn other_field<'a>(cursor: &mut Cursor<'a>, visitor: &mut impl Visitor<'a>) -> Result<Field<'a>, ProtobufError> {
+    if let Some(time) = cursor.short(SAMPLE, messages::common_sample) {
+        visitor.sample(time);
+        return Ok(Field::Other);
+    }
+    let Some(key) = cursor.next_key()? else { return Ok(Field::End) };
+    rare_field(key, cursor, visitor)
+}
+
+#[inline(never)]
+fn rare_field<'a>(
+    key: Key,
+    cursor: &mut Cursor<'a>,
+    visitor: &mut impl Visitor<'a>,
+) -> Result<Field<'a>, ProtobufError> {
     match key.field() {
+        1 => {
+            let (name, value) = messages::label(cursor.nested(key, "Labels", "LabelPair")?)?;
+            return Ok(Field::Label(name, value));
+        }
         2 => visitor.sample(messages::sample(cursor.nested(key, "Samples", "Sample")?, Protocol::V1)?),
         3 if visitor.reads_exemplars() => {
             visitor.exemplar(messages::exemplar(cursor.nested(key, "Exemplars", "Exemplar")?)?);
@@ -98,5 +151,5 @@ fn other_field<'a>(key: Key, cursor: &mut Cursor<'a>, visitor: &mut impl Visitor
         6 => cursor.integer(key, "CreatedTimestamp").map(drop)?,
         _ => cursor.skip(key)?,
     }
-    Ok(())
+    Ok(Field::Other)
 }

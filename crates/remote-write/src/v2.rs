@@ -171,7 +171,9 @@ impl LabelReferences {
         if name == METRIC_NAME {
             self.metric_name = symbol.range;
         }
-        visitor.label(name, symbol.range.text(decoded), symbol.is_label_value);
+        if !visitor.is_enough() {
+            visitor.label(name, symbol.range.text(decoded), symbol.is_label_value);
+        }
     }
 
     fn is_odd(&self) -> bool {

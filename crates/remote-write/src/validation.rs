@@ -148,6 +148,11 @@ impl Validation {
         self.max_label_value.is_none_or(|most| fits(value.len(), most)) && is_utf8(value)
     }
 
+    /// Whether Mimir truncates values that are too long, instead of rejecting them.
+    pub(crate) fn truncates_values(&self) -> bool {
+        self.truncate_from.is_some()
+    }
+
     /// Whether Mimir truncates a value.
     #[inline]
     pub(crate) fn truncates(&self, value: &[u8]) -> bool {

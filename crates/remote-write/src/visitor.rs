@@ -11,6 +11,9 @@ pub(crate) trait Visitor<'a> {
     /// Whether exemplars are decoded; if not, they are skipped as in Mimir, valid or not.
     fn reads_exemplars(&self) -> bool;
 
+    /// Whether the rest of the push is only read for its errors and numbers of samples; [`Visitor::label`] is not called any more.
+    fn is_enough(&self) -> bool;
+
     /// Whether a text is a valid label value; asked once for a 2.0 symbol.
     fn is_label_value(&self, text: &[u8]) -> bool;
 

@@ -79,6 +79,28 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// What `parse` makes of the next field, which is then read: if its key is this byte, and its content shorter than 128 bytes.
+    #[inline]
+    pub(crate) fn short<T>(&mut self, key: u8, parse: impl FnOnce(&'a [u8]) -> Option<T>) -> Option<T> {
+        let (content, rest) = short_field(self.rest, key)?;
+        let parsed = parse(content)?;
+        self.rest = rest;
+        Some(parsed)
+    }
+
+    /// Skips all fields like that which `passes` accepts, up to the next other one.
+    #[inline]
+    pub(crate) fn skip_all_short(&mut self, key: u8, passes: impl Fn(&'a [u8]) -> bool) {
+        // Not by `short`, so that the rest stays in registers.
+        let mut unread = self.rest;
+        while let Some((content, rest)) = short_field(unread, key)
+            && passes(content)
+        {
+            unread = rest;
+        }
+        self.rest = unread;
+    }
+
     /// The next key, or `None` at the end of the message.
     #[inline]
     pub(crate) fn next_key(&mut self) -> Result<Option<Key>, ProtobufError> {
@@ -164,17 +186,21 @@ impl<'a> Cursor<'a> {
         field: &'static str,
         mut each: impl FnMut(u64) -> Result<(), ProtobufError>,
     ) -> Result<(), ProtobufError> {
-        match key.wire_type() {
-            wire_type::VARINT => each(self.varint()?),
-            wire_type::BYTES => {
-                let mut packed = Cursor { rest: self.payload()?, ..*self };
-                while !packed.rest.is_empty() {
-                    each(packed.varint()?)?;
-                }
-                Ok(())
+        let values = match key.wire_type() {
+            wire_type::VARINT => {
+                let from = self.rest;
+                self.varint()?;
+                from.get(..from.len() - self.rest.len()).unwrap_or_default()
             }
-            _ => Err(key.wrong(field)),
+            wire_type::BYTES => self.payload()?,
+            _ => return Err(key.wrong(field)),
+        };
+        // One loop for both, so that `each` is inlined.
+        let mut values = Cursor { rest: values, ..*self };
+        while !values.rest.is_empty() {
+            each(values.varint()?)?;
         }
+        Ok(())
     }
 
     /// The number of values in one occurrence of a repeated `double` field, single or packed.
@@ -224,6 +250,15 @@ impl<'a> Cursor<'a> {
             }
             self = Self { depth: depth - 1, ..self }.after_value(key)?;
         }
+    }
+}
+
+/// The content of the first field, if its key is this byte and its length below 128, and what follows it.
+#[inline]
+fn short_field(bytes: &[u8], key: u8) -> Option<(&[u8], &[u8])> {
+    match bytes {
+        [first, length @ 0..0x80, rest @ ..] if *first == key => rest.split_at_checked(usize::from(*length)),
+        _ => None,
     }
 }
 

@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use rls::{App, Args, Config};
 use runtime::run_program;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     run_program::<Args, Config>(
         "mimir-rls",

@@ -15,8 +15,8 @@ use crate::pipeline::Pipeline;
 use crate::push::{Push, PushBody};
 
 /// A push whose items have fewer bytes each may be over the burst without looking so, and then it is decoded twice. A sample of a series of its own has
-/// some 150 bytes, and one of many of a series 17.
-const BYTES_PER_ITEM: usize = 32;
+/// 60 to 200 bytes, and one of many of a series 17.
+const BYTES_PER_ITEM: usize = 64;
 
 /// What the bucket earns in this time is taken for granted: it is compared again when the push is decoded. A push that takes longer is decoded twice, if
 /// the bucket then allows what was found valid.

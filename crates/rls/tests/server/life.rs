@@ -128,8 +128,8 @@ async fn while_it_drains_it_follows_limits_and_edge_config() -> anyhow::Result<(
         Ok(server.push("t", samples(Protocol::V1, 3)).await?.body.contains("set to 2,"))
     })
     .await?;
-    until("the new limits in the cache", || async { Ok(std::fs::read_to_string(&cache)?.contains("burst_size: 2")) })
-        .await?;
+    let is_cached = || std::fs::read_to_string(&cache).is_ok_and(|limits| limits.contains("burst_size: 2"));
+    until("the new limits in the cache", || async { Ok(is_cached()) }).await?;
     std::fs::write(&server.edge_config, "mode: shadow")?;
     until("an emergency switch to shadow", || three_fit(&server)).await?;
     std::fs::write(&server.edge_config, "mode: enforce")?;

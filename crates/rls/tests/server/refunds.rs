@@ -165,7 +165,10 @@ async fn a_refund_is_audited_and_is_no_denial() -> anyhow::Result<()> {
     let charged = Charged::start(&[&format!("--audit-log={}", path.display())]).await?;
     let receipt = receipt(charged.push("t", 60).await?.dynamic_metadata).unwrap_or_default();
     charged.refund(&receipt, "no_answer").await?;
-    crate::support::until("the line is written", async || Ok(!std::fs::read_to_string(&path)?.is_empty())).await?;
+    crate::support::until("the line is written", async || {
+        Ok(std::fs::read_to_string(&path).is_ok_and(|lines| !lines.is_empty()))
+    })
+    .await?;
     let line: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path)?)?;
     let logged = ["tenant", "decision", "reason", "requests", "items"].map(|field| line[field].to_string());
     assert_eq!(logged, [r#""t""#, r#""refund""#, r#""no_answer""#, "1", "60"]);

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -180,27 +180,14 @@ impl AsyncRead for Connection {
     }
 }
 
+/// Without vectored writes. With them h2 puts the trailers of every answer over 256 bytes into a write of its own, which costs a
+/// system call here, and wakes the peer twice; without, only of those over 1 KiB.
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check_place(context)?;
         let written = Pin::new(&mut self.socket).poll_write(context, bytes);
         self.on_write(&written, context)?;
         written
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.check_place(context)?;
-        let written = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
-        self.on_write(&written, context)?;
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
