@@ -165,9 +165,9 @@ impl DecodePlan {
         }
     }
 
-    /// The same, which validates all of a push.
-    pub(crate) fn validating_all(self) -> Self {
-        Self { enough: None, ..self }
+    /// From now on all of a push is validated.
+    pub(crate) fn validate_all(&mut self) {
+        self.enough = None;
     }
 
     /// How much longer a body takes to decode than for a tenant without pairs and rules, as a factor.

@@ -78,8 +78,7 @@ struct PendingPush<'p> {
     request: ChargedRequest<'p>,
     /// The decision of the request rate.
     admitted: Result<(), Denial>,
-    /// Of its [`DecodePlan`].
-    enough: Option<u64>,
+    plan: DecodePlan,
 }
 
 impl Identity {
@@ -144,11 +143,14 @@ impl Pipeline {
     pub fn decide_here(&self, push: &Push) -> Result<Verdict, Undecided> {
         let control = self.control.load();
         match self.begin(&control, push, Charge::Commit) {
-            Ok((pending, plan)) => {
+            Ok(mut pending) => {
                 let limits = self.policy.bodies.limits;
-                let contents = match pending.deny_early(pending.payload().decode(limits, &plan)) {
+                let contents = match pending.deny_early(pending.payload().decode(limits, &pending.plan)) {
                     Ok(contents) => contents,
-                    Err(NotDenied) => pending.payload().decode(limits, &plan.validating_all()),
+                    Err(NotDenied) => {
+                        pending.plan.validate_all();
+                        pending.payload().decode(limits, &pending.plan)
+                    }
                 };
                 Ok(pending.finish(contents))
             }
@@ -163,10 +165,13 @@ impl Pipeline {
         charge: Charge,
     ) -> Result<Verdict, Undecided> {
         match self.begin(control, push, charge) {
-            Ok((pending, plan)) => {
-                let contents = match pending.deny_early(self.decode(&pending, plan.clone()).await) {
+            Ok(mut pending) => {
+                let contents = match pending.deny_early(self.decode(&pending).await) {
                     Ok(contents) => contents,
-                    Err(NotDenied) => self.decode(&pending, plan.validating_all()).await,
+                    Err(NotDenied) => {
+                        pending.plan.validate_all();
+                        self.decode(&pending).await
+                    }
                 };
                 Ok(pending.finish(contents))
             }
@@ -180,7 +185,7 @@ impl Pipeline {
         control: &'p ControlState,
         push: &'p Push,
         charge: Charge,
-    ) -> Result<(PendingPush<'p>, DecodePlan), Stopped> {
+    ) -> Result<PendingPush<'p>, Stopped> {
         let unknown = Identity::unknown(control);
         let tenant = tenant_of(&push.tenant).map_err(|denial| unknown.stop(denial))?;
         let of_tenant = control.for_tenant(&tenant);
@@ -195,14 +200,13 @@ impl Pipeline {
             admitted.clone().map_err(|denial| identity.stop(denial))?;
         }
         let plan = self.plan(&applicable, push, protocol, charge);
-        let enough = plan.enough;
-        Ok((PendingPush { pipeline: self, push, charge, identity, applicable, request, admitted, enough }, plan))
+        Ok(PendingPush { pipeline: self, push, charge, identity, applicable, request, admitted, plan })
     }
 
-    async fn decode(&self, pending: &PendingPush<'_>, plan: DecodePlan) -> Contents {
+    async fn decode(&self, pending: &PendingPush<'_>) -> Contents {
         match (pending.payload(), &self.pool) {
-            (Payload::Encoded(body), Some(pool)) => pool.decode(pending.lane(), body, plan).await,
-            (payload, _) => payload.decode(self.policy.bodies.limits, &plan),
+            (Payload::Encoded(body), Some(pool)) => pool.decode(pending.lane(), body, &pending.plan).await,
+            (payload, _) => payload.decode(self.policy.bodies.limits, &pending.plan),
         }
     }
 }
@@ -214,7 +218,7 @@ impl PendingPush<'_> {
 
     /// Adds the denial to contents whose validation ended early.
     fn deny_early(&self, contents: Contents) -> Result<Contents, NotDenied> {
-        self.pipeline.deny_early(&self.applicable, self.enough, contents)
+        self.pipeline.deny_early(&self.applicable, self.plan.enough, contents)
     }
 
     fn lane(&self) -> Lane<'_> {

@@ -138,7 +138,7 @@ impl DecodePool {
     }
 
     /// Decodes a body, in place or on a thread of the pool.
-    pub(crate) async fn decode(&self, lane: Lane<'_>, body: &Bytes, plan: DecodePlan) -> Contents {
+    pub(crate) async fn decode(&self, lane: Lane<'_>, body: &Bytes, plan: &DecodePlan) -> Contents {
         // A claim that is over the limit or invalid is denied without work.
         let claimed = claimed_bytes(body).filter(|claimed| *claimed <= self.limits.max_decoded_bytes).unwrap_or(0);
         let work = claimed.saturating_mul(plan.effort());
@@ -146,12 +146,12 @@ impl DecodePool {
         let bytes = working_bytes(claimed).min(self.pool.max_bytes);
         let is_short = body.len() <= IN_PLACE_BYTES && work <= IN_PLACE_DECODED_BYTES && plan.is_steady();
         if is_short && reserve(&self.pool.free_bytes_in_place, bytes) {
-            let decoded = decode(body, self.limits, &plan, super::KEEP_BYTES);
+            let decoded = decode(body, self.limits, plan, super::KEEP_BYTES);
             self.pool.free_bytes_in_place.fetch_add(bytes, Ordering::AcqRel);
             return decoded;
         }
         let cost = Cost { estimate: Duration::from_secs_f64(work as f64 / BYTES_PER_SECOND), weight: bytes };
-        let slot: Slot = Arc::new(Mutex::new(Some((body.clone(), plan))));
+        let slot: Slot = Arc::new(Mutex::new(Some((body.clone(), plan.clone()))));
         let (answer, answered) = oneshot::channel();
         let cancel = CancelOnDrop(Arc::clone(&slot));
         let lane = match lane {
@@ -195,9 +195,11 @@ impl Pool {
     fn decode_until_closed(&self, limits: BodyLimits) {
         while let Some((Started { tenant, cost, job: Job { slot, answer, queued } }, reserved)) = self.next() {
             let started = Instant::now();
-            if let Some((body, plan)) = take(&slot) {
+            if let Some((body, mut plan)) = take(&slot) {
                 // Its bucket has earned more meanwhile than was taken for granted: it would be decoded twice, in the middle of an overload.
-                let plan = if queued.elapsed() > DECODED_WITHIN / 2 { plan.validating_all() } else { plan };
+                if queued.elapsed() > DECODED_WITHIN / 2 {
+                    plan.validate_all();
+                }
                 // The call may have ended.
                 drop(answer.send(decode(&body, limits, &plan, self.keep_bytes)));
             }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
 
 use remote_write::{BodyError, Protocol, Validation};
@@ -10,15 +11,16 @@ use super::*;
 
 const LIMITS: BodyLimits = BodyLimits { max_decoded_bytes: 16 << 20 };
 
-fn plain() -> DecodePlan {
-    DecodePlan::plain(Protocol::V1, Validation::new(&limits::TenantLimits::default()), 0)
+fn plain() -> &'static DecodePlan {
+    static PLAIN: LazyLock<DecodePlan> =
+        LazyLock::new(|| DecodePlan::plain(Protocol::V1, Validation::new(&limits::TenantLimits::default()), 0));
+    &PLAIN
 }
 
 /// A decoder panics at it.
-fn fatal() -> DecodePlan {
-    let mut decoding = plain();
-    decoding.panics = true;
-    decoding
+fn fatal() -> &'static DecodePlan {
+    static FATAL: LazyLock<DecodePlan> = LazyLock::new(|| DecodePlan { panics: true, ..plain().clone() });
+    &FATAL
 }
 
 fn zeros(decoded: usize) -> Bytes {
@@ -136,5 +138,14 @@ async fn a_decoder_that_panics_is_an_error_and_goes_on() {
         let failed = pool.decode(Lane::Tenant("t"), &body, fatal()).await;
         assert_eq!(failed, Contents::Failed);
         assert_ne!(pool.decode(Lane::Tenant("t"), &body, plain()).await, Contents::Failed);
+    }
+}
+
+#[test]
+fn threads_together_keep_bounded_buffers() {
+    for cores in [1, 2, 4, 5, 16, 64] {
+        let kept = DecodePool::without_threads(LIMITS, cores).pool.keep_bytes;
+        assert!(kept <= KEEP_BYTES_OF_A_THREAD && kept * (cores + 1) <= KEEP_BYTES_OF_ALL, "{cores}: {kept}");
+        assert!(cores > 4 || kept == KEEP_BYTES_OF_A_THREAD, "{cores}: {kept}");
     }
 }
