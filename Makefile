@@ -14,7 +14,7 @@ LONG := $(NEXTEST) --profile long
 # What tests and fuzz targets turn on. clippy and rustdoc have the same features, so that dependencies are checked once for both.
 TESTING := --features rls/fuzzing,limits-source/fuzzing,remote-write/encode,runtime/testing
 
-.PHONY: help ci run build check test e2e lint fmt clippy doc check-layers check-sizes check-names check-parity check-docs check-release lint-charts lint-rules lint-containers lint-workflows render deny tools bench bench-propagation bench-neighbours bench-cost bench-outage fuzz differential faults soak advisories images package-charts sbom dist sign sign-pushed release-notes clean-tools
+.PHONY: help ci run build check test e2e lint fmt clippy doc check-layers check-sizes check-names check-parity check-docs check-release lint-charts lint-rules lint-containers lint-workflows render deny tools bench bench-edge bench-instructions bench-others bench-propagation bench-neighbours bench-outage fuzz differential faults soak advisories images package-charts sbom dist sign sign-pushed release-notes clean-tools
 
 help: ## list these commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
@@ -109,8 +109,23 @@ advisories: ## check dependencies for known vulnerabilities; needs the network
 tools: ## install the programs that the tests drive, outside of this folder
 	$(TOOLS)
 
-bench: ## run the benchmarks
+bench: ## run the benchmarks of the crates, and then bench-edge; under 10 minutes
 	cargo bench --workspace --exclude e2e --bench '*' --locked
+	$(MAKE) bench-edge
+
+bench-edge: ## compare the edge with a Mimir and a plain Envoy: CPU, pushes a second, latency, memory; SECTIONS such as 'cost rate 2000'
+	$(TOOLS) envoy mimir
+	cargo build --release --bins --locked
+	cargo bench --package e2e --bench edge --locked -- $(SECTIONS)
+
+bench-instructions: ## count the instructions for fixed pushes with valgrind, and compare them with the budget; UPDATE=1 writes it
+	tests/tools/instructions $${UPDATE:+--update}
+
+bench-others: ## compare ShouldRateLimit with envoyproxy/ratelimit; needs redis-server
+	@command -v redis-server > /dev/null || { echo 'redis-server is not on PATH: apt-get install redis-server' >&2; exit 1; }
+	$(TOOLS) ratelimit
+	cargo build --release --bins --locked
+	REDIS=redis-server cargo bench --package e2e --bench others --locked
 
 bench-propagation: ## print how long a changed limit takes from kubectl to the decision
 	$(TOOLS) $(DRIVEN)
@@ -121,11 +136,6 @@ bench-neighbours: ## print what a tenant sees of its pushes while another one's 
 	$(TOOLS) $(DRIVEN)
 	cargo build --release --bins --locked
 	cargo bench --package e2e --bench neighbours --locked
-
-bench-cost: ## compare the CPU time that a push takes in the edge and in Mimir
-	$(TOOLS) $(DRIVEN)
-	cargo build --release --bins --locked
-	cargo bench --package e2e --bench cost --locked
 
 bench-outage: ## run the end-to-end test of an API server that is away for minutes: OUTAGE_SECONDS (180)
 	$(TOOLS) $(DRIVEN)

@@ -9,6 +9,7 @@
 
 mod election;
 mod relabelling;
+mod superseded;
 mod tracker;
 
 use std::num::NonZeroU32;
@@ -25,6 +26,7 @@ pub use relabelling::{RelabelUnavailable, Relabelling};
 pub use tracker::{HaTracker, TrackerList};
 
 use relabelling::Compiler;
+use superseded::free_later;
 use tracker::{ListOutcome, Lists};
 
 /// What decides pushes at one moment.
@@ -147,9 +149,21 @@ impl ControlWriter {
     }
 
     fn replace(&self, change: impl FnOnce(&mut ControlState)) {
-        let mut next = ControlState::clone(&self.handle.current.load());
+        let before = self.handle.load();
+        let mut next = ControlState::clone(&before);
         change(&mut next);
-        self.handle.current.store(Arc::new(next));
+        let next = Arc::new(next);
+        self.handle.current.store(Arc::clone(&next));
+        let ControlState { limits, relabelling, edge, .. } = &*before;
+        if let Some(limits) = limits.as_ref().filter(|limits| !is_same(limits, next.limits.as_ref())) {
+            free_later(Arc::clone(limits));
+        }
+        if !is_same(relabelling, Some(&next.relabelling)) {
+            free_later(Arc::clone(relabelling));
+        }
+        if !is_same(edge, Some(&next.edge)) {
+            free_later(Arc::clone(edge));
+        }
     }
 
     /// Replaces the edge config.
@@ -227,6 +241,10 @@ impl ControlWriter {
         // Its only error is a panic, which is logged.
         drop(tokio::task::spawn_blocking(move || tracker::unconfirm_all(&elections)).await);
     }
+}
+
+fn is_same<T>(part: &Arc<T>, other: Option<&Arc<T>>) -> bool {
+    other.is_some_and(|other| Arc::ptr_eq(part, other))
 }
 
 #[cfg(any(test, feature = "testing"))]

@@ -40,6 +40,8 @@ pub struct EnvoySettings {
     pub max_heap_bytes: u64,
     /// Pushes that may wait for mimir-rls or the upstream at once.
     pub max_pushes: u64,
+    /// Whether it forwards pushes as a plain proxy does: without the check, the bounds and whatever else its filters do.
+    pub only_forwards: bool,
     /// The DNS server that knows [`RLS_NAME`] and [`MIMIR_NAME`], by which Envoy then finds both. Without it, Envoy has addresses.
     pub dns: Option<u16>,
     /// What the chart renders with other values, instead of the committed configuration; see [`envoy_bootstrap`](crate::envoy_bootstrap).
@@ -59,6 +61,7 @@ impl EnvoySettings {
             charge_samples_in_rate_limit: false,
             max_heap_bytes: 1 << 30,
             max_pushes: 1000,
+            only_forwards: false,
             dns: None,
             bootstrap: None,
         }
@@ -241,7 +244,10 @@ fn configured(folder: &Path, settings: &EnvoySettings, [port, metrics_port, drai
         .env("MAX_HEAP_BYTES", settings.max_heap_bytes.to_string())
         .env("MAX_PUSHES", settings.max_pushes.to_string());
     configure.env("MAX_LARGE_PUSHES", settings.max_large_pushes().to_string());
-    let configured = Output::of(&mut configure, "").ok();
+    let mut configured = Output::of(&mut configure, "").ok();
+    if settings.only_forwards {
+        configured = without_filters(&configured);
+    }
     match settings.dns {
         // Envoy resolves a name every 5 s by default.
         Some(port) => {
@@ -249,6 +255,16 @@ fn configured(folder: &Path, settings: &EnvoySettings, [port, metrics_port, drai
         }
         None => configured,
     }
+}
+
+/// The configuration without the HTTP filters of the listener for pushes, except for the one that forwards. Settings of routes for filters that are not
+/// there have no effect.
+fn without_filters(configured: &str) -> String {
+    const FILTERS: &str = "\n          http_filters:\n";
+    const FORWARDS: &str = "          - name: envoy.filters.http.router\n";
+    let (before, filters) = configured.split_once(FILTERS).expect("the listener for pushes has filters");
+    let forwards = filters.find(FORWARDS).and_then(|at| filters.get(at..)).expect("the last filter forwards");
+    format!("{before}{FILTERS}{forwards}")
 }
 
 /// The part of a bootstrap that has Envoy resolve names by this DNS server, and take a second without a response for a failure.

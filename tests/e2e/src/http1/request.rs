@@ -44,6 +44,15 @@ impl Request {
         self
     }
 
+    /// The request as it is sent.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // Writing to memory cannot fail.
+        drop(self.write_to(&mut bytes));
+        bytes
+    }
+
     pub(super) fn method(&self) -> &str {
         &self.method
     }
