@@ -97,6 +97,11 @@ impl Pushes {
         Self { next: encoded(&tenant, &series), tenant, is_stored: case == Case::Allowed, series }
     }
 
+    /// The status of the answer to each of them, once the tenant's bucket is empty.
+    pub(crate) fn expected_status(&self) -> u16 {
+        if self.is_stored { 200 } else { 429 }
+    }
+
     pub(crate) fn next(&mut self) -> &Request {
         if self.is_stored {
             for (value, time) in self.series.iter_mut().flat_map(|series| &mut series.samples) {
