@@ -26,7 +26,7 @@ pub use relabelling::{RelabelUnavailable, Relabelling};
 pub use tracker::{HaTracker, TrackerList};
 
 use relabelling::Compiler;
-use superseded::free_later;
+use superseded::Superseded;
 use tracker::{ListOutcome, Lists};
 
 /// What decides pushes at one moment.
@@ -132,6 +132,7 @@ pub struct ControlWriter {
     handle: ControlHandle,
     compiler: Compiler,
     lists: Lists,
+    superseded: Superseded,
 }
 
 impl ControlWriter {
@@ -139,7 +140,13 @@ impl ControlWriter {
     #[must_use]
     pub fn new(edge: Arc<EdgeConfig>, ha_tracker: HaTracker) -> (Self, ControlHandle) {
         let handle = ControlHandle { current: Arc::new(ArcSwap::from_pointee(ControlState::new(edge, ha_tracker))) };
-        (Self { handle: handle.clone(), compiler: Compiler::default(), lists: Lists::default() }, handle)
+        let writer = Self {
+            handle: handle.clone(),
+            compiler: Compiler::default(),
+            lists: Lists::default(),
+            superseded: Superseded::default(),
+        };
+        (writer, handle)
     }
 
     /// The current control state.
@@ -156,13 +163,13 @@ impl ControlWriter {
         self.handle.current.store(Arc::clone(&next));
         let ControlState { limits, relabelling, edge, .. } = &*before;
         if let Some(limits) = limits.as_ref().filter(|limits| !is_same(limits, next.limits.as_ref())) {
-            free_later(Arc::clone(limits));
+            self.superseded.add(limits.clone());
         }
         if !is_same(relabelling, Some(&next.relabelling)) {
-            free_later(Arc::clone(relabelling));
+            self.superseded.add(relabelling.clone());
         }
         if !is_same(edge, Some(&next.edge)) {
-            free_later(Arc::clone(edge));
+            self.superseded.add(edge.clone());
         }
     }
 

@@ -164,6 +164,18 @@ fn a_silent_stream_outlasts_check_and_mimir() {
 }
 
 #[test]
+fn calls_of_mimir_rls_are_retried_once_and_refunds_never() {
+    let bootstrap = envoy_bootstrap(&[]);
+    let filter =
+        bootstrap.split("- name: ").find(|filter| filter.starts_with("edge.refunds\n")).expect("there are refunds");
+    assert!(filter.contains("- { key: x-envoy-max-retries, value: \"0\" }"), "{filter}");
+    let cluster =
+        bootstrap.split("- name: ").find(|cluster| cluster.starts_with("mimir_rls\n")).expect("it has a cluster");
+    assert!(cluster.contains("num_retries: 1\n"), "{cluster}");
+    assert_eq!(bootstrap.matches("x-envoy-max-retries").count(), 1);
+}
+
+#[test]
 fn the_default_values_fail_closed_and_count_samples() {
     let chart = repository().join("charts/envoy");
     let chart = chart.to_str().expect("a chart's path is text");

@@ -1,40 +1,67 @@
 //! Frees what no longer decides pushes.
 //!
 //! The limits of 100,000 tenants take a tenth of a second to free. The last push that is decided by them must not do that, or its client would wait for
-//! it. So whatever is replaced has an owner here until no push uses it.
+//! it. So whatever is replaced has an owner here until no push uses it: a thread, which starts with the first part and ends with this.
 
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::Duration;
-
-use tokio::runtime::Handle;
-use tokio::task::spawn_blocking;
-use tokio::time::sleep;
 
 /// How often it is checked whether pushes still use a part.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
 
-/// Keeps a part of the control state until nothing else refers to it, and frees it on a thread that decides no pushes. Outside of a runtime, where a
-/// state is built but decides nothing yet, it is freed as usual.
-pub(super) fn free_later<T: Send + Sync + 'static>(part: Arc<T>) {
-    let Ok(runtime) = Handle::try_current() else { return };
-    runtime.spawn(async move {
-        while Arc::strong_count(&part) > 1 {
-            sleep(CHECK_EVERY).await;
+type Part = Arc<dyn Any + Send + Sync>;
+
+/// The parts of the control state that were replaced.
+#[derive(Debug, Default)]
+pub(super) struct Superseded {
+    parts: OnceLock<Sender<Part>>,
+}
+
+impl Superseded {
+    /// Keeps a part until nothing else refers to it. Without a thread, its last user frees it.
+    pub(super) fn add(&self, part: Part) {
+        // Its only error is that the thread did not start.
+        drop(self.parts.get_or_init(start).send(part));
+    }
+}
+
+fn start() -> Sender<Part> {
+    let (sender, parts) = channel();
+    let thread = thread::Builder::new().name("superseded".to_owned()).spawn(move || free_unused(&parts));
+    if let Err(error) = thread {
+        tracing::warn!("pushes free the limits that were replaced, and may take longer for that: {error}");
+    }
+    sender
+}
+
+fn free_unused(parts: &Receiver<Part>) {
+    let mut used: Vec<Part> = Vec::new();
+    loop {
+        let next = if used.is_empty() {
+            parts.recv().map_err(RecvTimeoutError::from)
+        } else {
+            parts.recv_timeout(CHECK_EVERY)
+        };
+        match next {
+            // A part that comes back into use may be replaced again.
+            Ok(part) if used.iter().any(|held| Arc::ptr_eq(held, &part)) => {}
+            Ok(part) => used.push(part),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
         }
-        // Its only error is a panic, which is logged.
-        drop(spawn_blocking(move || drop(part)).await);
-    });
+        used.retain(|part| Arc::strong_count(part) > 1);
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-    use std::thread;
-
     use super::*;
 
     /// Says on which thread it is freed.
-    struct Part(mpsc::Sender<thread::ThreadId>);
+    struct Part(Sender<thread::ThreadId>);
 
     impl Drop for Part {
         fn drop(&mut self) {
@@ -42,16 +69,16 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn the_last_user_of_a_part_does_not_free_it() {
-        let (freed, freed_on) = mpsc::channel();
+    #[test]
+    fn the_last_user_of_a_part_does_not_free_it() {
+        let (freed, freed_on) = channel();
+        let superseded = Superseded::default();
         let part = Arc::new(Part(freed));
-        let last_user = Arc::clone(&part);
-        free_later(part);
-        sleep(CHECK_EVERY).await;
-        drop(last_user);
-        assert_eq!(freed_on.try_recv(), Err(mpsc::TryRecvError::Empty));
-        let thread = tokio::task::spawn_blocking(move || freed_on.recv_timeout(Duration::from_secs(10))).await;
-        assert_ne!(thread.unwrap().unwrap(), thread::current().id());
+        // Replaced twice, as where an operator goes back to a former document.
+        superseded.add(part.clone());
+        superseded.add(part.clone());
+        assert_eq!(freed_on.recv_timeout(2 * CHECK_EVERY), Err(RecvTimeoutError::Timeout), "it is in use");
+        drop(part);
+        assert_ne!(freed_on.recv_timeout(Duration::from_secs(10)).unwrap(), thread::current().id());
     }
 }

@@ -21,7 +21,8 @@ pub(crate) fn measure(testbed: &Testbed, _: &mut Figures) {
     );
     println!("| samples | plain Envoy | edge, allowed | edge, denied by the ingestion rate |\n|---|---|---|---|");
     for samples in SIZES {
-        let [allowed, denied] = [Case::Allowed, Case::Rate].map(|case| Pushes::of(case, samples).next().to_bytes());
+        let [allowed, denied] = [(Case::Allowed, 200), (Case::Rate, 429)]
+            .map(|(case, status)| (Pushes::of(case, samples).next().to_bytes(), status));
         let (plain, edge) = (testbed.plain.port(), testbed.edge.port());
         let loads = [(plain, &allowed), (edge, &allowed), (edge, &denied)];
         let rounds: Vec<_> = (0..ROUNDS).map(|_| loads.map(|(port, push)| per_second(port, push))).collect();
@@ -32,7 +33,8 @@ pub(crate) fn measure(testbed: &Testbed, _: &mut Figures) {
     println!();
 }
 
-fn per_second(port: u16, push: &[u8]) -> f64 {
+/// Answers of this status to a push.
+fn per_second(port: u16, push: &(Vec<u8>, u16)) -> f64 {
     let started = Instant::now();
     let answered: usize = thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| answered(port, push, started + ROUND))).collect();
@@ -41,12 +43,12 @@ fn per_second(port: u16, push: &[u8]) -> f64 {
     answered as f64 / started.elapsed().as_secs_f64()
 }
 
-fn answered(port: u16, push: &[u8], until: Instant) -> usize {
+fn answered(port: u16, (push, status): &(Vec<u8>, u16), until: Instant) -> usize {
     let mut open = Connection::open(port).unwrap_or_else(|error| unreachable!("{error}"));
     let mut answered = 0;
     while Instant::now() < until {
-        open.send_raw(push).unwrap_or_else(|error| unreachable!("{error}"));
-        answered += 1;
+        let answer = open.send_raw(push).unwrap_or_else(|error| unreachable!("{error}"));
+        answered += usize::from(answer.status == *status);
     }
     answered
 }
