@@ -5,29 +5,21 @@
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints, and may panic")]
 
 use std::hint::black_box;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use edge::{BodyPolicy, Clock, ControlWriter, DecodePool, HaTracker, Pipeline, Policy, Push, PushBody, TenantHeader};
-use limits::{EdgeConfig, LimitsState, SourceDocument, TenantLimits};
+use edge::{Clock, Pipeline, Push, PushBody, TenantHeader};
+use limits::{LimitsState, SourceDocument, TenantLimits};
+use remote_write::Protocol;
 use remote_write::encode::{Series, encode_push};
-use remote_write::{BodyLimits, Protocol};
 use serde_json::Value as Json;
 
 #[path = "../../remote-write/benches/batch/labels.rs"]
 mod batch;
 
 use batch::labels;
-
-const BODIES: BodyPolicy = BodyPolicy {
-    decode: true,
-    max_request_bytes: 16 << 20,
-    limits: BodyLimits { max_decoded_bytes: 100 << 20 },
-    forward_unreadable: false,
-};
 
 fn main() {
     let recorded = include_str!("../../../tests/golden/runtime.yaml");
@@ -51,10 +43,7 @@ fn main() {
 fn pipeline(overrides: &str) -> Pipeline {
     let mut limits = LimitsState::new(TenantLimits::default(), false);
     let snapshot = limits.apply(&[SourceDocument::new("runtime.yaml", overrides)]).snapshot.unwrap();
-    let (mut writer, control) = ControlWriter::new(Arc::new(EdgeConfig::default()), HaTracker::default());
-    writer.put_limits_compiled(snapshot);
-    let policy = Policy { bodies: BODIES, charge_items: true, ha_tracker: true };
-    Pipeline::new(control, policy, None::<DecodePool>, Clock::start())
+    Pipeline::by_limits(snapshot, Clock::start()).0
 }
 
 /// The pushes that were recorded, as far as a header has one value.

@@ -10,14 +10,11 @@ use std::sync::atomic::AtomicI64;
 use std::time::Instant;
 
 use bytes::Bytes;
-use edge::{
-    BodyPolicy, Clock, ControlWriter, DecodePool, Edge, HaTracker, Hits, Outcome, Pipeline, Policy, Push, PushBody,
-    Recorder, TenantHeader,
-};
-use limits::{EdgeConfig, LimitsState, SourceDocument, Tenant, TenantLimits};
+use edge::{Clock, Edge, Hits, Outcome, Pipeline, Push, PushBody, Recorder, TenantHeader};
+use limits::{LimitsState, SourceDocument, Tenant, TenantLimits};
 use prometheus::Registry;
+use remote_write::Protocol;
 use remote_write::encode::{Series, encode_push};
-use remote_write::{BodyLimits, Protocol};
 
 #[path = "../../remote-write/benches/batch/labels.rs"]
 mod batch;
@@ -89,17 +86,7 @@ fn edge() -> Edge {
     let document = format!("overrides:\n{}", overrides.collect::<String>());
     let mut limits = LimitsState::new(TenantLimits::default(), false);
     let snapshot = limits.apply(&[SourceDocument::new("runtime.yaml", &document)]).snapshot.unwrap();
-    let (mut writer, control) = ControlWriter::new(Arc::new(EdgeConfig::default()), HaTracker::default());
-    writer.put_limits_compiled(snapshot);
-    let bodies = BodyPolicy {
-        decode: true,
-        max_request_bytes: 16 << 20,
-        limits: BodyLimits { max_decoded_bytes: 100 << 20 },
-        forward_unreadable: false,
-    };
-    let policy = Policy { bodies, charge_items: true, ha_tracker: true };
-    let clock = Clock::standing(Arc::new(AtomicI64::new(NOW)));
-    let pipeline = Pipeline::new(control, policy, None::<DecodePool>, clock);
+    let (pipeline, _) = Pipeline::by_limits(snapshot, Clock::standing(Arc::new(AtomicI64::new(NOW))));
     Edge::new(Arc::new(pipeline), Recorder::new(None, &Registry::new()).unwrap())
 }
 

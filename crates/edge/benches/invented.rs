@@ -5,19 +5,15 @@
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints, and may panic")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use edge::{
-    BodyPolicy, Clock, ControlWriter, DecodePool, HaTracker, Pipeline, Policy, Push, PushBody, Recorder, Subject,
-    TenantHeader,
-};
-use limits::{EdgeConfig, LimitsState, SourceDocument, TenantLimits};
+use edge::{Clock, Pipeline, Push, PushBody, Recorder, Subject, TenantHeader};
+use limits::{LimitsState, SourceDocument, TenantLimits};
 use prometheus::Registry;
+use remote_write::Protocol;
 use remote_write::encode::{Series, encode_push};
-use remote_write::{BodyLimits, Protocol};
 
 const OVERRIDES: &str = "
 overrides:
@@ -38,16 +34,7 @@ impl Edge {
     fn new() -> Self {
         let document = SourceDocument::new("runtime.yaml", OVERRIDES);
         let snapshot = LimitsState::new(TenantLimits::default(), false).apply(&[document]).snapshot.unwrap();
-        let (mut writer, control) = ControlWriter::new(Arc::new(EdgeConfig::default()), HaTracker::default());
-        writer.put_limits_compiled(snapshot);
-        let bodies = BodyPolicy {
-            decode: true,
-            max_request_bytes: 16 << 20,
-            limits: BodyLimits { max_decoded_bytes: 100 << 20 },
-            forward_unreadable: false,
-        };
-        let policy = Policy { bodies, charge_items: true, ha_tracker: true };
-        let pipeline = Pipeline::new(control, policy, None::<DecodePool>, Clock::start());
+        let (pipeline, _) = Pipeline::by_limits(snapshot, Clock::start());
         let recorder = Recorder::new(None, &Registry::new()).unwrap();
         Self { pipeline, recorder }
     }

@@ -110,28 +110,18 @@ mod tests {
     use enforce::DenyReason;
     use limits::{LimitsState, SourceDocument, TenantLimits};
     use prometheus::{Registry, TextEncoder};
-    use remote_write::{BodyLimits, PushCounts};
+    use remote_write::PushCounts;
 
     use super::*;
     use crate::clock::Clock;
-    use crate::control::{ControlWriter, HaTracker};
-    use crate::pipeline::{BodyPolicy, Policy};
     use crate::push::{PushBody, TenantHeader};
 
     fn edge(clock: Clock, registry: &Registry) -> Edge {
-        let (mut writer, control) = ControlWriter::new(Arc::default(), HaTracker::default());
         let limits =
             LimitsState::new(TenantLimits::default(), true).apply(&[SourceDocument::new("runtime.yaml", "{}")]);
-        writer.put_limits_compiled(limits.snapshot.unwrap());
-        let bodies = BodyPolicy {
-            decode: true,
-            max_request_bytes: 1 << 20,
-            limits: BodyLimits { max_decoded_bytes: 1 << 20 },
-            forward_unreadable: false,
-        };
-        let policy = Policy { bodies, charge_items: true, ha_tracker: true };
+        let (pipeline, _) = Pipeline::by_limits(limits.snapshot.unwrap(), clock);
         let recorder = Recorder::new(None, registry).unwrap();
-        Edge::new(Arc::new(Pipeline::new(control, policy, None, clock)), recorder)
+        Edge::new(Arc::new(pipeline), recorder)
     }
 
     fn push() -> Push {
@@ -150,8 +140,8 @@ mod tests {
         // In nanoseconds this time is no number any more, so the pipeline panics when it reads the clock.
         let clock = Clock::standing(Arc::new(AtomicI64::new(i64::MAX)));
         let edge = edge(clock, &registry);
-        let on_the_pool = edge.check(&push(), Instant::now()).await.unwrap();
-        for outcome in [on_the_pool, edge.check_here(&push(), Instant::now()).unwrap()] {
+        let checked = edge.check(&push(), Instant::now()).await.unwrap();
+        for outcome in [checked, edge.check_here(&push(), Instant::now()).unwrap()] {
             assert_eq!(outcome.verdict.denial().unwrap().reason(), DenyReason::EdgeError);
             assert_eq!((outcome.answer.unwrap().status, outcome.receipt), (503, None));
         }

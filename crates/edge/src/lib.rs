@@ -27,6 +27,8 @@ mod identify;
 mod pipeline;
 mod push;
 mod record;
+#[cfg(any(test, feature = "testing"))]
+mod testing;
 mod verdict;
 
 pub use admit::{Arrival, Budget, BudgetExceeded, Reservation, SHARES};

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
-use edge::{BodyPolicy, Clock, ControlWriter, HaTracker, Pipeline, Policy, Push, PushBody, TenantHeader, Verdict};
+use edge::{Clock, Pipeline, Push, PushBody, TenantHeader, Verdict};
 use enforce::DenyReason;
-use limits::{EdgeConfig, LimitsState, SourceDocument, TenantLimits};
+use limits::{LimitsState, SourceDocument, TenantLimits};
+use remote_write::Protocol;
 use remote_write::encode::{Series, encode_push};
-use remote_write::{BodyLimits, Protocol};
 
 const NOW: i64 = 1_800_000_000_000;
 const GRACE: i64 = 60_000;
@@ -31,17 +31,8 @@ impl Edge {
         let document = SourceDocument::new("runtime.yaml", text);
         let limits = LimitsState::new(TenantLimits::default(), false).apply(&[document]);
         assert!(limits.problems.is_empty(), "{:?}", limits.problems);
-        let (mut writer, control) = ControlWriter::new(Arc::new(EdgeConfig::default()), HaTracker::default());
-        writer.put_limits_compiled(limits.snapshot.unwrap());
-        let bodies = BodyPolicy {
-            decode: true,
-            max_request_bytes: 1 << 20,
-            limits: BodyLimits { max_decoded_bytes: 1 << 20 },
-            forward_unreadable: false,
-        };
-        let policy = Policy { bodies, charge_items: true, ha_tracker: true };
         let clock = Arc::new(AtomicI64::new(NOW));
-        let pipeline = Pipeline::new(control, policy, None, Clock::standing(Arc::clone(&clock)));
+        let (pipeline, _) = Pipeline::by_limits(limits.snapshot.unwrap(), Clock::standing(Arc::clone(&clock)));
         Self { pipeline, clock }
     }
 

@@ -4,14 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use edge::{
-    BodyPolicy, Clock, ControlWriter, DecodePool, Edge, HaTracker, Pipeline, Policy, Push, PushBody, Recorder,
-    TenantHeader,
-};
-use limits::{EdgeConfig, LimitsState, Snapshot, SourceDocument, TenantLimits};
+use edge::{Clock, ControlWriter, Edge, Pipeline, Push, PushBody, Recorder, TenantHeader};
+use limits::{LimitsState, Snapshot, SourceDocument, TenantLimits};
 use prometheus::Registry;
+use remote_write::Protocol;
 use remote_write::encode::{Series, encode_push};
-use remote_write::{BodyLimits, Protocol};
 
 #[path = "../../../remote-write/benches/batch/labels.rs"]
 mod batch;
@@ -41,16 +38,7 @@ pub(crate) fn limits_of(tenants: u32, burst: u64) -> Arc<Snapshot> {
 
 /// An edge with these limits, and the writer of its control state.
 pub(crate) fn edge_with(snapshot: Arc<Snapshot>) -> (Edge, ControlWriter) {
-    let (mut writer, control) = ControlWriter::new(Arc::new(EdgeConfig::default()), HaTracker::default());
-    writer.put_limits_compiled(snapshot);
-    let bodies = BodyPolicy {
-        decode: true,
-        max_request_bytes: 16 << 20,
-        limits: BodyLimits { max_decoded_bytes: 100 << 20 },
-        forward_unreadable: false,
-    };
-    let policy = Policy { bodies, charge_items: true, ha_tracker: true };
-    let pipeline = Pipeline::new(control, policy, None::<DecodePool>, Clock::start());
+    let (pipeline, writer) = Pipeline::by_limits(snapshot, Clock::start());
     let recorder = Recorder::new(None, &Registry::new()).unwrap();
     (Edge::new(Arc::new(pipeline), recorder), writer)
 }
