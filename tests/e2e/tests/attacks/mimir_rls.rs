@@ -18,6 +18,8 @@ use super::{ATTACKER, LIMITS, MIB, NEIGHBOURS_WAIT};
 /// A page for each of the tables that grow with what clients do.
 const PAGES: [&str; 4] = ["/metrics", "/api/v1/tenants?limit=1000", "/api/v1/denials?limit=1000", "/api/v1/problems"];
 const FLOOD: Duration = Duration::from_secs(4);
+/// MiB. The most of these attacks is 264, with rows for 347,000 tenants.
+const MOST_MEMORY: u64 = 400;
 /// More names than mimir-rls keeps buckets for, beside those with an override.
 const OVERRIDDEN: usize = 97_000;
 const INVENTED: usize = 250_000;
@@ -28,6 +30,7 @@ fn report(edge: &Edge, seen: &Seen, attack: &str) {
     let envoy = edge.envoy.process.peak_rss() / MIB;
     let what = format!("{attack}; peak of mimir-rls {rls} MiB, of Envoy {envoy} MiB");
     seen.is_within_the_band(&what, NEIGHBOURS_WAIT);
+    assert!(rls < MOST_MEMORY, "mimir-rls has taken {rls} MiB");
     let failed = r#"envoy_cluster_health_check_failure{envoy_cluster_name="mimir_rls"}"#;
     assert_eq!(edge.envoy.metric(failed), Some(0.0), "health checks are on time");
 }
