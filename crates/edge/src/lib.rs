@@ -45,5 +45,5 @@ pub use explain::{BucketView, Explanation};
 pub use identify::tenant_of;
 pub use pipeline::{BodyPolicy, Pipeline, Policy};
 pub use push::{Push, PushBody, TENANT_HEADER, TenantHeader};
-pub use record::{AuditTarget, DenialRecord, Denials, Recorder, Subject};
+pub use record::{AuditTarget, DenialRecord, Denials, Recorder, Subject, TenantUsage, UsageRow, close_seconds};
 pub use verdict::{AllowReason, Charged, Undecided, Verdict};

@@ -1,18 +1,22 @@
 //! The last stage: metrics, the tenant's own counters, and records of denials.
 
 mod at_scrape;
+mod bounded;
 mod denials;
 mod known;
 mod metrics;
 mod tenants;
+mod usage;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ::usage::Usage;
 use enforce::{BucketOwner, Denial};
 use limits::{Mode, Tenant};
 use prometheus::Registry;
 
+pub use self::usage::{TenantUsage, UsageRow, close_seconds};
 pub use denials::{AuditTarget, DenialRecord, Denials};
 
 use crate::charge::Refund;
@@ -22,6 +26,9 @@ use crate::verdict::{AllowReason, Verdict};
 use known::KnownTenants;
 use metrics::Metrics;
 use tenants::TenantMetrics;
+
+/// The status of a denial by a rate or a burst.
+const TOO_MANY_REQUESTS: u16 = 429;
 
 /// What is recorded of a push besides its verdict.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,8 +57,18 @@ pub struct Recorder {
 struct Inner {
     metrics: Metrics,
     tenants: TenantMetrics,
+    usage: TenantUsage,
     known: KnownTenants,
     denials: Denials,
+}
+
+/// What is counted of a decision for its tenant.
+#[derive(Clone, Copy, Debug)]
+struct Decided<'d> {
+    mode: Mode,
+    /// Samples and histograms.
+    samples: u64,
+    denial: Option<&'d Denial>,
 }
 
 impl Recorder {
@@ -62,7 +79,8 @@ impl Recorder {
     pub fn new(audit: Option<AuditTarget>, registry: &Registry) -> anyhow::Result<Self> {
         let (metrics, tenants) = (Metrics::new(registry)?, TenantMetrics::new(registry)?);
         let (known, denials) = (KnownTenants::default(), Denials::new(audit, registry)?);
-        Ok(Self { inner: Arc::new(Inner { metrics, tenants, known, denials }) })
+        let usage = TenantUsage::default();
+        Ok(Self { inner: Arc::new(Inner { metrics, tenants, usage, known, denials }) })
     }
 
     /// The recent denials.
@@ -71,9 +89,16 @@ impl Recorder {
         &self.inner.denials
     }
 
+    /// What tenants send.
+    #[must_use]
+    pub fn usage(&self) -> &TenantUsage {
+        &self.inner.usage
+    }
+
     /// Evicts the records of idle tenants. To be called about once a minute.
     pub fn evict_idle(&self) {
         self.inner.tenants.evict_idle(Instant::now());
+        self.inner.usage.evict_idle();
         self.inner.denials.evict_idle();
     }
 
@@ -90,11 +115,16 @@ impl Recorder {
     /// Records the decision on a push, which `took` this long.
     pub fn check(&self, subject: &Subject<'_>, verdict: &Verdict, took: Duration) {
         self.inner.metrics.check(verdict, took);
+        let owner = subject.tenant.map(|tenant| BucketOwner { tenant, has_override: verdict.has_override });
         if verdict.items_left_to_charge().is_some() {
+            // Only this call knows whether the push is a retry.
+            self.inner.record_usage(owner.as_ref(), &Usage { retries: retries(subject), ..Usage::default() });
             return;
         }
-        let owner = subject.tenant.map(|tenant| BucketOwner { tenant, has_override: verdict.has_override });
-        self.decided(owner.as_ref(), verdict.denial(), |tenant, denial| DenialRecord {
+        self.inner.usage_of_check(owner.as_ref(), subject, verdict);
+        let decided =
+            Decided { mode: verdict.mode, samples: verdict.counts.samples_and_histograms(), denial: verdict.denial() };
+        self.decided(owner.as_ref(), decided, |tenant, denial| DenialRecord {
             counts: verdict.counts,
             body_bytes: subject.body_bytes,
             retry_attempt: subject.retry_attempt,
@@ -120,23 +150,23 @@ impl Recorder {
         decided: Result<AllowReason, &Denial>,
     ) {
         self.inner.metrics.rate_limit(mode, items, decided);
-        self.decided(owner, decided.err(), |tenant, denial| {
-            DenialRecord::new("should_rate_limit", tenant, mode, denial)
-        });
+        self.inner.record_usage(owner, &usage_of(Some(items), mode, decided.err()));
+        let decided = Decided { mode, samples: items, denial: decided.err() };
+        self.decided(owner, decided, |tenant, denial| DenialRecord::new("should_rate_limit", tenant, mode, denial));
     }
 
     /// Counts a decision for its tenant. A denial is recorded, with the key of the tenant's limits.
     fn decided(
         &self,
         owner: Option<&BucketOwner<'_>>,
-        denial: Option<&Denial>,
+        decided: Decided<'_>,
         record: impl FnOnce(Option<&str>, &Denial) -> DenialRecord,
     ) {
         let Inner { tenants, known, denials, .. } = &*self.inner;
         if let Some(owner) = owner {
-            tenants.record(owner.tenant.id(), denial.is_some());
+            tenants.record(owner.tenant.id(), decided);
         }
-        match (denial, owner) {
+        match (decided.denial, owner) {
             (Some(denial), _) => {
                 denials.record(record(owner.map(|owner| owner.tenant.limits_key()), denial), known.class_of(owner));
             }
@@ -144,4 +174,41 @@ impl Recorder {
             (None, None) => {}
         }
     }
+}
+
+impl Inner {
+    fn usage_of_check(&self, owner: Option<&BucketOwner<'_>>, subject: &Subject<'_>, verdict: &Verdict) {
+        let items = match verdict.decision {
+            // Mimir drops it, and charges nothing.
+            Ok(AllowReason::HaNotElected) => Some(0),
+            _ => (verdict.counts.decoded_bytes > 0).then(|| verdict.counts.items()),
+        };
+        let usage = usage_of(items, verdict.mode, verdict.denial());
+        self.record_usage(owner, &Usage { retries: retries(subject), ..usage });
+    }
+
+    fn record_usage(&self, owner: Option<&BucketOwner<'_>>, push: &Usage) {
+        if let Some(owner) = owner {
+            self.usage.record(owner, push);
+        }
+    }
+}
+
+/// The usage of one push, whose items are known or not.
+fn usage_of(items: Option<u64>, mode: Mode, denial: Option<&Denial>) -> Usage {
+    let of_rate = denial.is_some_and(|denial| denial.status() == TOO_MANY_REQUESTS);
+    let known = u32::try_from(items.unwrap_or_default()).unwrap_or(u32::MAX);
+    Usage {
+        requests: 1,
+        counted: items.is_some().into(),
+        items: known,
+        largest: known,
+        denied: denial.is_some().into(),
+        refused: (of_rate && mode == Mode::Enforce).into(),
+        retries: 0,
+    }
+}
+
+fn retries(subject: &Subject<'_>) -> u32 {
+    (subject.retry_attempt > 0).into()
 }

@@ -52,6 +52,12 @@ impl PushCounts {
         Self { samples, histograms, exemplars, metadata, unmetered, ..self }
     }
 
+    /// Samples and histograms, saturating.
+    #[must_use]
+    pub fn samples_and_histograms(&self) -> u64 {
+        self.samples.saturating_add(self.histograms)
+    }
+
     /// What Mimir charges to the ingestion rate: samples, histograms, exemplars and metadata, saturating.
     ///
     /// A push of exemplars alone is free: Mimir returns before its rate limiter if no sample, histogram or metadata is

@@ -6,6 +6,7 @@ mod bounds;
 mod explain;
 mod names;
 mod tenants;
+mod usage;
 mod view;
 
 use std::sync::Arc;
@@ -54,6 +55,8 @@ impl Admin {
         Router::new()
             .route("/api/v1/tenants", get(tenants::list))
             .route("/api/v1/tenants/{id}", get(tenants::one))
+            .route("/api/v1/usage", get(usage::list))
+            .route("/api/v1/usage/{id}", get(usage::one))
             .route("/api/v1/denials", get(denials))
             .route("/api/v1/log-level", get(log_level).put(change_log_level))
             .route("/api/v1/explain", post(explain::explain))

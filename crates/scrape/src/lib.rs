@@ -2,7 +2,7 @@
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{Gauge, IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, Opts, Registry};
 
 struct ReadAtScrape<F> {
     desc: Vec<Desc>,
@@ -79,5 +79,23 @@ pub fn counters_at_scrape<const N: usize>(
             counters.with_label_values(&[value]).inc_by(count);
         }
         Ok(counters)
+    })
+}
+
+/// Registers gauges with labels that `read` is called for at each scrape: which series there are may differ each time.
+///
+/// # Errors
+/// The name or a label is invalid, or the name is taken.
+pub fn gauges_at_scrape<const N: usize>(
+    registry: &Registry,
+    name: &'static str,
+    help: &'static str,
+    labels: [&'static str; N],
+    read: impl Fn(&mut dyn FnMut([&str; N], f64)) + Send + Sync + 'static,
+) -> prometheus::Result<()> {
+    register(registry, move || {
+        let gauges = GaugeVec::new(Opts::new(name, help), &labels)?;
+        read(&mut |values, value| gauges.with_label_values(&values).set(value));
+        Ok(gauges)
     })
 }

@@ -111,8 +111,7 @@ impl Metrics {
         if let Some((kind, outcome)) = verdict.unmetered {
             self.unmetered.with_label_values(&[kind.as_str(), outcome.as_str()]).inc();
         }
-        let samples = verdict.counts.samples.saturating_add(verdict.counts.histograms);
-        self.samples.with_label_values(&[decision]).inc_by(samples);
+        self.samples.with_label_values(&[decision]).inc_by(verdict.counts.samples_and_histograms());
         if let Some(kind) = verdict.unreadable {
             self.body_errors.with_label_values(&[kind.as_str()]).inc();
         }

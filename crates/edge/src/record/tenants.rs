@@ -1,22 +1,27 @@
-//! Decisions counted by tenant, with a bounded number of series.
+//! Decisions counted by tenant, and denials also by reason and mode, with a bounded number of series.
 //!
 //! A tenant has series of its own while it holds one of a fixed number of places; all others are counted under [`OTHER`]. Half of the
 //! places are for tenants with a denial, so that those find one even where thousands of others push. Each decision is counted in exactly one series.
 //!
 //! A tenant that loses its place and comes back starts again at 0, which Prometheus handles as a counter reset.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dashmap::{DashMap, Entry};
+use enforce::DenyReason;
+use limits::Mode;
 use prometheus::{IntCounter, IntCounterVec, Registry, register_int_counter_vec_with_registry};
 
+use super::Decided;
+use super::bounded::Bounded;
+
 /// The label of all tenants without a place. No tenant has this name: `<` is not valid in one.
-const OTHER: &str = "<other>";
+pub(super) const OTHER: &str = "<other>";
 const ALLOW: &str = "allow";
 const DENY: &str = "deny";
 
-/// With the longest tenants the series take less than half a megabyte of `/metrics`.
+/// With the longest tenants the series take less than a megabyte of `/metrics`.
 const PLACES: usize = 1_000;
 /// Of those, places for tenants without a denial.
 const PLACES_WITHOUT_DENIAL: usize = 500;
@@ -25,9 +30,10 @@ const IDLE: Duration = Duration::from_secs(15 * 60);
 /// What each of its decisions adds to that time: invented tenants with one denial each must not hold places for long.
 const IDLE_PER_DECISION: Duration = Duration::from_secs(2 * 60);
 
-/// `rls_tenant_decisions_total{tenant,decision}`.
+/// `rls_tenant_decisions_total{tenant,decision}`, and of denials `rls_tenant_denied_total` and `rls_tenant_denied_samples_total{tenant,reason,mode}`.
 pub(crate) struct TenantMetrics {
     series: IntCounterVec,
+    denied: Denied,
     other: Counters,
     places: DashMap<Box<str>, Place>,
     taken: Bounded,
@@ -42,27 +48,28 @@ impl TenantMetrics {
         let series = register_int_counter_vec_with_registry!(name, help, labels, registry)?;
         let other = Counters::new(&series, OTHER)?;
         let (taken, never_denied) = (Bounded::new(PLACES), Bounded::new(PLACES_WITHOUT_DENIAL));
-        Ok(Self { series, other, places: DashMap::new(), taken, never_denied })
+        Ok(Self { series, denied: Denied::new(registry)?, other, places: DashMap::new(), taken, never_denied })
     }
 
     /// Counts a decision for a bare tenant.
-    pub(crate) fn record(&self, tenant: &str, denied: bool) {
+    pub(super) fn record(&self, tenant: &str, decided: Decided<'_>) {
         if let Some(place) = self.places.get(tenant) {
-            return self.count(&place, denied);
+            return self.count(tenant, &place, decided);
         }
+        let denied = decided.denial.is_some();
         if !self.reserve(denied) {
-            return self.other.count(denied);
+            return self.count_other(decided);
         }
         match self.places.entry(tenant.into()) {
             Entry::Occupied(place) => {
                 self.release(denied);
-                self.count(place.get(), denied);
+                self.count(tenant, place.get(), decided);
             }
             Entry::Vacant(vacant) => match Counters::new(&self.series, tenant) {
-                Ok(counters) => self.count(&vacant.insert(Place::new(counters, denied)), denied),
+                Ok(counters) => self.count(tenant, &vacant.insert(Place::new(counters, denied)), decided),
                 Err(_) => {
                     self.release(denied);
-                    self.other.count(denied);
+                    self.count_other(decided);
                 }
             },
         }
@@ -80,12 +87,20 @@ impl TenantMetrics {
                     // The only error is that there is no such series.
                     let _ = self.series.remove_label_values(&[tenant, decision]);
                 }
+                self.denied.remove(tenant);
             }
             keep
         });
     }
 
-    fn count(&self, place: &Place, denied: bool) {
+    fn count_other(&self, decided: Decided<'_>) {
+        self.other.count(decided.denial.is_some());
+        self.denied.count(OTHER, decided);
+    }
+
+    /// Under the lock of the place, so that no eviction removes the series meanwhile.
+    fn count(&self, tenant: &str, place: &Place, decided: Decided<'_>) {
+        let denied = decided.denial.is_some();
         if !place.busy.load(Ordering::Relaxed) {
             place.busy.store(true, Ordering::Relaxed);
         }
@@ -93,6 +108,7 @@ impl TenantMetrics {
             self.never_denied.release();
         }
         place.counters.count(denied);
+        self.denied.count(tenant, decided);
     }
 
     /// Reserves a place for a tenant with such a decision.
@@ -136,6 +152,46 @@ impl Counters {
     }
 }
 
+/// Denials by reason and mode. A series begins with its first denial: a tenant has few of the reasons.
+struct Denied {
+    pushes: IntCounterVec,
+    samples: IntCounterVec,
+}
+
+impl Denied {
+    fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let counters = |name: &str, help: &str| {
+            register_int_counter_vec_with_registry!(name, help, &["tenant", "reason", "mode"], registry)
+        };
+        Ok(Self {
+            pushes: counters(
+                "rls_tenant_denied_total",
+                "Denied pushes of the tenants of rls_tenant_decisions_total, by reason and mode",
+            )?,
+            samples: counters(
+                "rls_tenant_denied_samples_total",
+                "Samples and histograms in these pushes; those of a push that was denied before its body was decoded are not known",
+            )?,
+        })
+    }
+
+    fn count(&self, tenant: &str, Decided { mode, samples, denial }: Decided<'_>) {
+        let Some(denial) = denial else { return };
+        let labels = [tenant, denial.reason().as_str(), mode.as_str()];
+        self.pushes.with_label_values(&labels).inc();
+        self.samples.with_label_values(&labels).inc_by(samples);
+    }
+
+    fn remove(&self, tenant: &str) {
+        for (reason, mode) in DenyReason::ALL.into_iter().flat_map(|reason| Mode::ALL.map(|mode| (reason, mode))) {
+            let labels = [tenant, reason.as_str(), mode.as_str()];
+            // The only error is that there is no such series.
+            let _ = self.pushes.remove_label_values(&labels);
+            let _ = self.samples.remove_label_values(&labels);
+        }
+    }
+}
+
 struct Place {
     counters: Counters,
     was_denied: AtomicBool,
@@ -157,27 +213,6 @@ impl Place {
         let decisions = u32::try_from(self.counters.decisions()).unwrap_or(u32::MAX);
         let timeout = IDLE_PER_DECISION.saturating_mul(decisions).min(IDLE);
         self.last_busy.is_some_and(|last| now.saturating_duration_since(last) >= timeout)
-    }
-}
-
-/// A counter with an upper bound.
-struct Bounded {
-    taken: AtomicUsize,
-    most: usize,
-}
-
-impl Bounded {
-    fn new(most: usize) -> Self {
-        Self { taken: AtomicUsize::new(0), most }
-    }
-
-    fn reserve(&self) -> bool {
-        let one_more = |taken: usize| Some(taken.saturating_add(1)).filter(|&taken| taken <= self.most);
-        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
-    }
-
-    fn release(&self) {
-        self.taken.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use bytes::Bytes;
-use edge::{BodyPolicy, Budget, Clock, ControlHandle, ControlWriter, DecodePool, Edge, Pipeline, Recorder, evict_idle};
+use edge::{
+    BodyPolicy, Budget, Clock, ControlHandle, ControlWriter, DecodePool, Edge, Pipeline, Recorder, close_seconds,
+    evict_idle,
+};
 use edge_sources::ControlSources;
 use limits::{LoadedLimits, Problem};
 use limits_source::{HaTrackerFeed, LimitsFeed, LoadedEdgeConfig, Source, SourceExtras};
@@ -45,7 +48,7 @@ impl Shared {
         Ok(Self { edge, control, bodies, budget, metrics, readiness, default_tenant })
     }
 
-    /// Applies what the sources have loaded, and starts the tasks that apply their changes and that evict idle tenants.
+    /// Applies what the sources have loaded, and starts the tasks that apply their changes, evict idle tenants, and keep the usage of tenants.
     pub(super) async fn follow(&self, mut sources: ControlSources, mut writer: ControlWriter, stop: CancellationToken) {
         let (metrics, readiness) = (self.metrics.clone(), self.readiness.clone());
         let limits_changed = move |loaded: &LoadedLimits| {
@@ -59,7 +62,10 @@ impl Shared {
         sources.apply_first(&mut writer, &limits_changed, &edge_changed).await;
         tokio::spawn(sources.follow(writer, stop.clone(), limits_changed, edge_changed));
         let evict_idle = evict_idle(Arc::clone(self.edge.pipeline()), self.edge.recorder().clone());
+        let close_seconds = close_seconds(self.edge.recorder().clone());
+        let of_seconds = stop.clone();
         tokio::spawn(async move { stop.run_until_cancelled(evict_idle).await });
+        tokio::spawn(async move { of_seconds.run_until_cancelled(close_seconds).await });
     }
 
     pub(super) fn admin(
@@ -98,6 +104,7 @@ impl Shared {
         });
         let read = ReadAtScrape {
             pipeline: Arc::clone(self.edge.pipeline()),
+            recorder: self.edge.recorder().clone(),
             control: self.control.clone(),
             budget: Arc::clone(&self.budget),
             freshness: limits.freshness,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use edge::{Budget, ControlHandle, Pipeline};
+use edge::{Budget, ControlHandle, Pipeline, Recorder};
 use limits_source::{Count, FeedCounts, Freshness, HaTrackerFeed, SourceExtras, WatchCounts};
 use prometheus::Registry;
 use runtime::LogHandle;
@@ -11,6 +11,7 @@ use scrape::{counter_at_scrape, counters_at_scrape, gauge_at_scrape};
 
 pub(crate) struct ReadAtScrape {
     pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) recorder: Recorder,
     pub(crate) control: ControlHandle,
     pub(crate) budget: Arc<Budget>,
     pub(crate) freshness: Freshness,
@@ -22,8 +23,9 @@ pub(crate) struct ReadAtScrape {
 
 impl ReadAtScrape {
     pub(crate) fn register(self, registry: &Registry) -> prometheus::Result<()> {
-        let Self { pipeline, control, budget, freshness, extras, ha_tracker, cache_faults, logs } = self;
+        let Self { pipeline, recorder, control, budget, freshness, extras, ha_tracker, cache_faults, logs } = self;
         pipeline.register(registry)?;
+        recorder.register_usage(&pipeline, registry)?;
         budget.register(registry)?;
         match extras {
             SourceExtras::None => {}

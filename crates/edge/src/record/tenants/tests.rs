@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 
+use enforce::{Denial, DenyReason};
 use prometheus::TextEncoder;
 use prometheus::proto::MetricFamily;
 
@@ -19,7 +20,19 @@ impl Fixture {
     }
 
     fn record(&self, tenants: impl IntoIterator<Item = String>, denied: bool) {
-        tenants.into_iter().for_each(|tenant| self.metrics.record(&tenant, denied));
+        tenants.into_iter().for_each(|tenant| self.decide(&tenant, denied));
+    }
+
+    fn decide(&self, tenant: &str, denied: bool) {
+        let denial = Denial::new(DenyReason::IngestionRate, "");
+        let denial = denied.then_some(&denial);
+        self.metrics.record(tenant, Decided { mode: Mode::Enforce, samples: 7, denial });
+    }
+
+    /// The series of a metric with these labels.
+    fn count(&self, metric: &str, labels: &str) -> Option<u64> {
+        let text = self.text();
+        text.lines().find_map(|line| line.strip_prefix(&format!("{metric}{{{labels}}} "))?.parse().ok())
     }
 
     fn text(&self) -> String {
@@ -31,7 +44,8 @@ impl Fixture {
     /// (tenant, decision, count) of each series.
     fn series(&self) -> Vec<(String, String, u64)> {
         let families = self.registry.gather();
-        let metrics = families.iter().flat_map(MetricFamily::get_metric);
+        let decisions = families.iter().filter(|family| family.name() == "rls_tenant_decisions_total");
+        let metrics = decisions.flat_map(MetricFamily::get_metric);
         metrics
             .map(|metric| {
                 let label =
@@ -67,10 +81,10 @@ fn names(prefix: &str, count: usize) -> impl Iterator<Item = String> {
 fn both_decisions_are_counted_and_exist_from_the_start() {
     let fixture = Fixture::new();
     fixture.check(OTHER, (0, 0));
-    fixture.metrics.record("a", false);
+    fixture.decide("a", false);
     fixture.check("a", (1, 0));
-    fixture.metrics.record("a", true);
-    fixture.metrics.record("a", false);
+    fixture.decide("a", true);
+    fixture.decide("a", false);
     fixture.check("a", (2, 1));
     fixture.check(OTHER, (0, 0));
 }
@@ -87,14 +101,14 @@ fn many_tenants_make_few_series_that_count_every_decision() {
     assert_eq!(fixture.tenants().len(), PLACES);
     assert_eq!(fixture.sum(), 400_000);
     let text = fixture.text();
-    assert!(text.contains("tenant=\"calm-") && text.len() < 500_000, "{} bytes", text.len());
+    assert!(text.contains("tenant=\"calm-") && text.len() < 900_000, "{} bytes", text.len());
 }
 
 #[test]
 fn a_denied_tenant_displaces_tenants_never_denied() {
     let fixture = Fixture::new();
     fixture.record(names("calm", 2_000), false);
-    fixture.metrics.record("offender", true);
+    fixture.decide("offender", true);
     fixture.check("offender", (0, 1));
     fixture.check(OTHER, (1_500, 0));
 }
@@ -103,7 +117,7 @@ fn a_denied_tenant_displaces_tenants_never_denied() {
 fn a_denied_tenant_frees_its_place_among_undenied_ones() {
     let fixture = Fixture::new();
     fixture.record(names("calm", PLACES_WITHOUT_DENIAL), false);
-    fixture.metrics.record("late", false);
+    fixture.decide("late", false);
     fixture.check(OTHER, (1, 0));
     fixture.record(names("calm", 1).chain(names("calm", 1)), true);
     fixture.record(["late".to_owned(), "later".to_owned()], false);
@@ -117,16 +131,16 @@ fn idle_tenants_lose_their_place_and_restart_at_zero() {
     for _ in 0..10 {
         fixture.record(["idle".to_owned(), "busy".to_owned()], false);
     }
-    fixture.metrics.record("idle", true);
+    fixture.decide("idle", true);
     fixture.metrics.evict_idle(start);
     fixture.metrics.evict_idle(start + IDLE / 2);
-    fixture.metrics.record("busy", false);
+    fixture.decide("busy", false);
     fixture.metrics.evict_idle(start + IDLE - Duration::from_secs(1));
     fixture.check("idle", (10, 1));
     fixture.metrics.evict_idle(start + IDLE);
     assert_eq!(fixture.tenants(), HashSet::from(["busy".to_owned()]));
     fixture.check("busy", (11, 0));
-    fixture.metrics.record("idle", false);
+    fixture.decide("idle", false);
     fixture.check("idle", (1, 0));
 }
 
@@ -134,7 +148,7 @@ fn idle_tenants_lose_their_place_and_restart_at_zero() {
 fn a_tenant_with_few_decisions_loses_its_place_sooner() {
     for (decisions, minutes) in [(1, 2), (2, 4), (7, 14), (8, 15), (100, 15)] {
         let (fixture, start) = (Fixture::new(), Instant::now());
-        (0..decisions).for_each(|number| fixture.metrics.record("a", number % 2 == 0));
+        (0..decisions).for_each(|number| fixture.decide("a", number % 2 == 0));
         fixture.metrics.evict_idle(start);
         let gone = start + Duration::from_secs(minutes * 60);
         fixture.metrics.evict_idle(gone - Duration::from_millis(1));
@@ -148,11 +162,11 @@ fn a_tenant_with_few_decisions_loses_its_place_sooner() {
 fn invented_tenants_block_a_place_two_minutes_at_most() {
     let (fixture, start) = (Fixture::new(), Instant::now());
     fixture.record(names("invented", 2_000), true);
-    fixture.metrics.record("offender", true);
+    fixture.decide("offender", true);
     assert!(!fixture.tenants().contains("offender"));
     fixture.metrics.evict_idle(start);
     fixture.metrics.evict_idle(start + Duration::from_secs(120));
-    fixture.metrics.record("offender", true);
+    fixture.decide("offender", true);
     fixture.check("offender", (0, 1));
 }
 
@@ -181,7 +195,7 @@ fn threads_racing_at_the_bounds_lose_nothing() {
             let fixture = &fixture;
             scope.spawn(move || {
                 for number in 0..20_000_usize {
-                    fixture.metrics.record(&format!("t{}", number % 1_500), number % 7 == thread);
+                    fixture.decide(&format!("t{}", number % 1_500), number % 7 == thread);
                 }
             });
         }
@@ -191,7 +205,34 @@ fn threads_racing_at_the_bounds_lose_nothing() {
     assert!(fixture.tenants().len() <= PLACES);
     fixture.metrics.evict_idle(start);
     fixture.metrics.evict_idle(start + IDLE);
-    let left =
-        [&fixture.metrics.taken, &fixture.metrics.never_denied].map(|bounded| bounded.taken.load(Ordering::Relaxed));
+    let left = [&fixture.metrics.taken, &fixture.metrics.never_denied].map(Bounded::taken);
     assert_eq!((fixture.tenants().len(), left), (0, [0, 0]));
+}
+
+#[test]
+fn denials_are_counted_by_reason_mode_and_samples() {
+    let (fixture, start) = (Fixture::new(), Instant::now());
+    let denial = Denial::new(DenyReason::RequestRate, "");
+    let decided = Decided { mode: Mode::Shadow, samples: 0, denial: Some(&denial) };
+    fixture.metrics.record("a", decided);
+    fixture.record(["a".to_owned(), "a".to_owned()], true);
+    fixture.decide("a", false);
+    let labels = r#"mode="enforce",reason="ingestion_rate",tenant="a""#;
+    assert_eq!(fixture.count("rls_tenant_denied_total", labels), Some(2));
+    assert_eq!(fixture.count("rls_tenant_denied_samples_total", labels), Some(14));
+    let labels = r#"mode="shadow",reason="request_rate",tenant="a""#;
+    assert_eq!(fixture.count("rls_tenant_denied_total", labels), Some(1));
+    assert_eq!(fixture.count("rls_tenant_denied_samples_total", labels), Some(0));
+    fixture.metrics.evict_idle(start);
+    fixture.metrics.evict_idle(start + IDLE);
+    assert_eq!(fixture.count("rls_tenant_denied_total", labels), None);
+}
+
+#[test]
+fn denials_of_other_tenants_have_their_reason_too() {
+    let fixture = Fixture::new();
+    fixture.record(names("loud", PLACES + 5), true);
+    let labels = r#"mode="enforce",reason="ingestion_rate",tenant="<other>""#;
+    assert_eq!(fixture.count("rls_tenant_denied_total", labels), Some(5));
+    assert_eq!(fixture.count("rls_tenant_denied_samples_total", labels), Some(35));
 }

@@ -1,0 +1,241 @@
+//! What tenants send, by the second, denied or not: for alerts before the first denial, and for previews of other limits.
+//!
+//! A tenant has a history of its own while it holds one of a fixed number of places; all others are one, [`OTHER`]. Half of the places are for tenants
+//! with an override. While there are too few, the tenants that send least lose theirs, so that those that send most have one within minutes.
+
+mod at_scrape;
+
+use std::cmp::Reverse;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use ::usage::{History, Interval, Usage, Window};
+use dashmap::{DashMap, Entry};
+use enforce::BucketOwner;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use super::Recorder;
+use super::bounded::Bounded;
+use super::tenants::OTHER;
+
+/// Each takes at most 50 KB.
+const PLACES: usize = 1_000;
+/// Of those, places for tenants without an override.
+const PLACES_WITHOUT_OVERRIDE: usize = 500;
+/// How many lose their place at once where there are too few.
+const DISPLACED: usize = PLACES / 20;
+/// From so many denials on, in a quarter of an hour, a client that retries has retried one.
+const REFUSALS_TO_RETRY: u32 = 10;
+
+/// The usage of all tenants, for use by many threads at once.
+pub struct TenantUsage {
+    places: DashMap<Box<str>, Place>,
+    other: Place,
+    taken: Bounded,
+    without_override: Bounded,
+    /// Whether a tenant found no place since the last eviction.
+    overflowed: AtomicBool,
+}
+
+/// The usage of one tenant, or of all without a place.
+#[derive(Clone, Debug)]
+pub struct UsageRow {
+    /// The bare tenant, or `<other>`.
+    pub tenant: String,
+    /// The last 60 seconds, or fewer of a new tenant.
+    pub minute: Interval,
+    /// The last 15 minutes.
+    pub quarter_hour: Interval,
+    /// Pushes since the last one that was not refused.
+    pub refused_in_a_row: u64,
+    /// When the first of them was refused.
+    pub refused_since: Option<SystemTime>,
+    /// Whether it was refused often in the last 15 minutes, and no client of it retried a push: refused samples are lost.
+    pub never_retries: bool,
+}
+
+#[derive(Default)]
+struct Place {
+    has_override: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The second that is not over.
+    open: Usage,
+    history: History,
+    refused_in_a_row: u64,
+    refused_since: Option<SystemTime>,
+}
+
+impl Default for TenantUsage {
+    fn default() -> Self {
+        Self {
+            places: DashMap::new(),
+            other: Place::default(),
+            taken: Bounded::new(PLACES),
+            without_override: Bounded::new(PLACES_WITHOUT_OVERRIDE),
+            overflowed: AtomicBool::new(false),
+        }
+    }
+}
+
+impl TenantUsage {
+    /// Adds a push of the bare tenant.
+    pub(super) fn record(&self, owner: &BucketOwner<'_>, push: &Usage) {
+        if let Some(place) = self.places.get(owner.tenant.id()) {
+            return place.record(push);
+        }
+        if !self.reserve(owner.has_override) {
+            self.overflowed.store(true, Ordering::Relaxed);
+            return self.other.record(push);
+        }
+        match self.places.entry(owner.tenant.id().into()) {
+            Entry::Occupied(place) => {
+                self.release(owner.has_override);
+                place.get().record(push);
+            }
+            Entry::Vacant(vacant) => {
+                let place = Place { has_override: owner.has_override, ..Place::default() };
+                vacant.insert(place).record(push);
+            }
+        }
+    }
+
+    /// Closes the second that has just ended, for all tenants.
+    fn close_second(&self) {
+        self.places.iter().for_each(|place| place.lock().close_second());
+        self.other.lock().close_second();
+    }
+
+    /// Removes tenants that have sent nothing for two hours, and those that send least while others find no place. To be called about once a minute.
+    pub(super) fn evict_idle(&self) {
+        self.retain(|_, state| !state.history.is_empty() || state.open != Usage::default());
+        if !self.overflowed.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let rank =
+            |place: &Place| (Reverse(place.has_override), place.lock().history.over(Window::QuarterHour).total.items);
+        let mut ranks: Vec<_> = self.places.iter().map(|place| rank(&place)).collect();
+        ranks.sort_unstable();
+        let Some(last) = ranks.get(DISPLACED.min(ranks.len()).saturating_sub(1)).copied() else { return };
+        let mut left = DISPLACED;
+        self.retain(|has_override, state| {
+            let of_this = (Reverse(has_override), state.history.over(Window::QuarterHour).total.items);
+            let displaced = of_this <= last && left > 0;
+            left -= usize::from(displaced);
+            !displaced
+        });
+    }
+
+    fn retain(&self, mut keep: impl FnMut(bool, &State) -> bool) {
+        self.places.retain(|_, place| {
+            let kept = keep(place.has_override, &place.lock());
+            if !kept {
+                self.release(place.has_override);
+            }
+            kept
+        });
+    }
+
+    /// All tenants with a place, those with most items in the last minute first, and then the sum of the others.
+    #[must_use]
+    pub fn rows(&self) -> Vec<UsageRow> {
+        let mut rows: Vec<_> = self.places.iter().map(|place| place.row(place.key())).collect();
+        rows.sort_by_cached_key(|row| (Reverse(row.minute.total.items), row.tenant.clone()));
+        rows.push(self.other.row(OTHER));
+        rows
+    }
+
+    /// The usage of a bare tenant, or of `<other>`.
+    #[must_use]
+    pub fn row(&self, tenant: &str) -> Option<UsageRow> {
+        self.with_place(tenant, |place| place.row(tenant))
+    }
+
+    /// All that is kept of a bare tenant, or of `<other>`, from the oldest on.
+    #[must_use]
+    pub fn history(&self, tenant: &str) -> Option<Vec<Interval>> {
+        self.with_place(tenant, |place| place.lock().history.intervals().collect())
+    }
+
+    fn with_place<T>(&self, tenant: &str, read: impl FnOnce(&Place) -> T) -> Option<T> {
+        if tenant == OTHER {
+            return Some(read(&self.other));
+        }
+        self.places.get(tenant).map(|place| read(&place))
+    }
+
+    fn reserve(&self, has_override: bool) -> bool {
+        if !has_override && !self.without_override.reserve() {
+            return false;
+        }
+        let reserved = self.taken.reserve();
+        if !reserved && !has_override {
+            self.without_override.release();
+        }
+        reserved
+    }
+
+    fn release(&self, has_override: bool) {
+        self.taken.release();
+        if !has_override {
+            self.without_override.release();
+        }
+    }
+}
+
+impl Place {
+    /// A panic under the lock leaves counts, which are whole.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record(&self, push: &Usage) {
+        let mut state = self.lock();
+        state.open.add(push);
+        if push.refused > 0 {
+            state.refused_in_a_row = state.refused_in_a_row.saturating_add(push.refused.into());
+            state.refused_since.get_or_insert_with(SystemTime::now);
+        } else if push.requests > 0 {
+            (state.refused_in_a_row, state.refused_since) = (0, None);
+        }
+    }
+
+    fn row(&self, tenant: &str) -> UsageRow {
+        let state = self.lock();
+        let quarter_hour = state.history.over(Window::QuarterHour);
+        UsageRow {
+            tenant: tenant.to_owned(),
+            minute: state.history.over(Window::Minute),
+            quarter_hour,
+            refused_in_a_row: state.refused_in_a_row,
+            refused_since: state.refused_since,
+            never_retries: quarter_hour.total.refused >= REFUSALS_TO_RETRY && quarter_hour.total.retries == 0,
+        }
+    }
+}
+
+impl State {
+    fn close_second(&mut self) {
+        let second = std::mem::take(&mut self.open);
+        self.history.push(second);
+    }
+}
+
+/// Closes each second of the usage of all tenants. Never returns: a shell spawns it once for each recorder.
+pub async fn close_seconds(recorder: Recorder) {
+    const SECOND: Duration = Duration::from_secs(1);
+    let mut ticks = interval_at(Instant::now() + SECOND, SECOND);
+    // A late tick is followed by those that were missed: the seconds stay as many as there were.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    loop {
+        ticks.tick().await;
+        recorder.usage().close_second();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! How much of its limits each tenant uses, as metrics.
+
+use std::sync::Arc;
+
+use limits::{Rate, RateLimit, Tenant};
+use prometheus::Registry;
+use scrape::{gauge_at_scrape, gauges_at_scrape};
+
+use super::UsageRow;
+use crate::pipeline::Pipeline;
+use crate::record::Recorder;
+
+impl Recorder {
+    /// Registers the metrics of the usage of tenants, by the limits of the pipeline.
+    ///
+    /// # Errors
+    /// A name is taken.
+    pub fn register_usage(&self, pipeline: &Arc<Pipeline>, registry: &Registry) -> prometheus::Result<()> {
+        let (recorder, pipeline) = (self.clone(), Arc::clone(pipeline));
+        let help = "Items or pushes a second in the last minute, denied ones too, as a part of the limit in force; up to 1,000 tenants, those with overrides and those that send most";
+        gauges_at_scrape(registry, "rls_tenant_usage_ratio", help, ["tenant", "limit"], move |set| {
+            for row in recorder.usage().rows() {
+                for (limit, ratio) in pipeline.usage_ratios(&row) {
+                    set([&row.tenant, limit], ratio);
+                }
+            }
+        })?;
+        let recorder = self.clone();
+        let help = "Tenants that were refused ten times or more in the last quarter of an hour and retries no push, so that they lose samples";
+        gauge_at_scrape(registry, "rls_tenants_never_retry", help, move || {
+            recorder.usage().rows().iter().filter(|row| row.never_retries).count() as f64
+        })
+    }
+}
+
+impl Pipeline {
+    /// The part of each limit in force that a tenant used in the last minute; nothing for a limit that is none, or at which nothing is regained.
+    pub fn usage_ratios(&self, row: &UsageRow) -> impl Iterator<Item = (&'static str, f64)> {
+        let control = self.control();
+        let limits = Tenant::parse(Some(row.tenant.as_bytes())).ok().and_then(|tenant| {
+            let applicable = control.for_tenant(&tenant).applicable().ok()?;
+            Some((applicable.request_limit(), applicable.ingestion_limit()))
+        });
+        let of = |per_second: f64, limit: RateLimit| match limit.rate {
+            Rate::PerSecond(rate) if rate > 0.0 => Some(per_second / rate),
+            Rate::PerSecond(_) | Rate::Unlimited => None,
+        };
+        let (requests, items) = (row.minute.requests_per_second(), row.minute.items_per_second());
+        let ratios = limits.map(|(request, ingestion)| {
+            [("request_rate", of(requests, request)), ("ingestion_rate", of(items, ingestion))]
+        });
+        ratios.into_iter().flatten().filter_map(|(limit, ratio)| Some((limit, ratio?)))
+    }
+}

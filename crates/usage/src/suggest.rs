@@ -1,0 +1,158 @@
+//! Limits under which a tenant's past passes, with room.
+
+use crate::interval::Interval;
+
+/// The average over this time sets the rate: shorter peaks are for the burst.
+const SUSTAINED_SECONDS: u32 = 15 * 60;
+/// How much more than what was seen.
+const ROOM: f64 = 1.25;
+/// Mimir's default ratio of `ingestion_burst_size` to `ingestion_rate`: the burst is never suggested lower than a second of the rate.
+const DIGITS: i32 = 2;
+
+/// A rate and a burst, and what they come from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Suggestion {
+    /// The rate, a second: the highest average over a quarter of an hour, and a quarter more, rounded up to two digits.
+    pub rate: f64,
+    /// The burst: the most that was sent beyond this rate at once, and a quarter more, rounded up to two digits; never less than a second of the rate.
+    pub burst: u64,
+    /// The highest average over a quarter of an hour, or over all of a shorter past.
+    pub sustained: f64,
+    /// The highest second.
+    pub peak: u32,
+    /// The most that was sent beyond the rate at once, or in one push.
+    pub beyond: u64,
+    /// How many seconds were seen.
+    pub seconds: u64,
+}
+
+/// Suggests limits by what a tenant sent: `of` says how much of it an interval holds, the highest second of it, and the largest single charge.
+///
+/// `None` if nothing was sent.
+#[must_use]
+pub fn suggest(past: &[Interval], of: impl Fn(&Interval) -> (u32, u32, u32)) -> Option<Suggestion> {
+    let seconds = past.iter().map(|interval| u64::from(interval.seconds)).sum();
+    let sustained = highest_average(past, |interval| of(interval).0);
+    if sustained <= 0.0 {
+        return None;
+    }
+    let rate = round_up(sustained * ROOM);
+    let peak = past.iter().map(|interval| of(interval).1).max().unwrap_or_default();
+    let beyond = most_beyond(past, rate, of);
+    let burst = round_up((beyond as f64 * ROOM).max(rate)).ceil() as u64;
+    Some(Suggestion { rate, burst, sustained, peak, beyond, seconds })
+}
+
+/// The highest average of as many consecutive intervals as last [`SUSTAINED_SECONDS`], or of all of them if they last less.
+fn highest_average(past: &[Interval], of: impl Fn(&Interval) -> u32) -> f64 {
+    let (mut highest, mut sum, mut seconds, mut first) = (0.0_f64, 0_u64, 0_u32, past.iter());
+    let mut whole = false;
+    for interval in past {
+        sum += u64::from(of(interval));
+        seconds += interval.seconds;
+        while seconds > SUSTAINED_SECONDS {
+            let Some(oldest) = first.next() else { break };
+            sum -= u64::from(of(oldest));
+            seconds -= oldest.seconds;
+            whole = true;
+        }
+        if whole || seconds == SUSTAINED_SECONDS {
+            highest = highest.max(sum as f64 / f64::from(seconds.max(1)));
+        }
+    }
+    if highest > 0.0 { highest } else { sum as f64 / f64::from(seconds.max(1)) }
+}
+
+/// The lowest burst under which the past passes at this rate: how deep a bucket that may go into debt would go. The highest second of a longer interval
+/// comes first in it.
+fn most_beyond(past: &[Interval], rate: f64, of: impl Fn(&Interval) -> (u32, u32, u32)) -> u64 {
+    let (mut debt, mut most) = (0.0_f64, 0.0_f64);
+    for interval in past {
+        let (all, peak, largest) = of(interval);
+        most = most.max(debt + f64::from(peak.max(largest)));
+        debt = (debt + f64::from(all) - rate * f64::from(interval.seconds)).max(0.0);
+        most = most.max(debt);
+    }
+    most.ceil() as u64
+}
+
+/// Up to the next number of two digits and zeros.
+fn round_up(number: f64) -> f64 {
+    if number <= 0.0 {
+        return 0.0;
+    }
+    let unit = 10_f64.powi(number.log10().floor() as i32 + 1 - DIGITS);
+    (number / unit - 1e-9).ceil() * unit
+}
+
+#[cfg(test)]
+mod tests {
+    use limits::{Burst, Rate, RateLimit};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::interval::Usage;
+    use crate::simulate::{Limits, simulate};
+
+    fn second(requests: u32, items: u32, largest: u32) -> Interval {
+        Interval::second(Usage { requests, counted: requests, items, largest, ..Usage::default() })
+    }
+
+    fn items(interval: &Interval) -> (u32, u32, u32) {
+        (interval.total.items, interval.peak_items, interval.total.largest)
+    }
+
+    #[test]
+    fn a_steady_load_gets_a_quarter_more() {
+        let suggestion = suggest(&vec![second(10, 1_000, 100); 1_800], items).unwrap();
+        assert_eq!((suggestion.rate, suggestion.burst), (1_300.0, 1_300));
+        assert_eq!((suggestion.sustained, suggestion.peak, suggestion.seconds), (1_000.0, 1_000, 1_800));
+    }
+
+    #[test]
+    fn a_peak_is_for_the_burst_and_not_for_the_rate() {
+        let mut past = vec![second(1, 100, 100); 1_800];
+        past[900] = second(10, 50_000, 5_000);
+        let suggestion = suggest(&past, items).unwrap();
+        assert!((155.0..=155.5).contains(&suggestion.sustained), "{suggestion:?}");
+        assert_eq!((suggestion.rate, suggestion.burst), (200.0, 63_000));
+        assert!((50_000..50_200).contains(&suggestion.beyond));
+    }
+
+    #[test]
+    fn nothing_sent_suggests_nothing() {
+        assert_eq!(suggest(&[], items), None);
+        assert_eq!(suggest(&[second(0, 0, 0)], items), None);
+    }
+
+    #[test]
+    fn rounds_up_to_two_digits() {
+        for (number, rounded) in [(1.0, 1.0), (99.5, 100.0), (101.0, 110.0), (1_250.0, 1_300.0), (0.031, 0.031)] {
+            assert!((round_up(number) - rounded).abs() < rounded * 1e-6, "{number}: {}", round_up(number));
+        }
+    }
+
+    proptest! {
+        /// Under what is suggested, the past passes.
+        #[test]
+        fn what_is_suggested_denies_nothing(
+            seconds in proptest::collection::vec((0u32..20, 0u32..2_000, 0u32..20_000), 1..400)
+        ) {
+            let past: Vec<Interval> = seconds
+                .into_iter()
+                .map(|(requests, each, largest)| match requests {
+                    0 => second(0, 0, 0),
+                    _ => second(requests, (requests - 1) * each.min(largest) + largest, largest),
+                })
+                .collect();
+            if let Some(Suggestion { rate, burst, .. }) = suggest(&past, items) {
+                let burst = Burst::Items(i64::try_from(burst).unwrap());
+                let limits = Limits {
+                    request: RateLimit::of_one(Rate::Unlimited, Burst::Items(0)),
+                    ingestion: RateLimit::of_one(Rate::PerSecond(rate), burst),
+                };
+                prop_assert_eq!(simulate(&past, &limits).denied(), 0);
+            }
+        }
+    }
+}
