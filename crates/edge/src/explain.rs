@@ -21,6 +21,8 @@ pub struct Explanation {
     pub edge: EdgeLimits,
     /// The request and the ingestion bucket; `None` without a tenant or limits, and in mode off.
     pub buckets: Option<(BucketView, BucketView)>,
+    /// Whether the tenant's buckets are here, see [`Pipeline::has_buckets`].
+    pub has_buckets: bool,
 }
 
 /// A bucket, and what a push would take from it.
@@ -44,7 +46,8 @@ impl Pipeline {
         let tenant = tenant_of(&push.tenant).ok();
         let edge = tenant.map_or(control.edge.default_policy().limits, |tenant| control.for_tenant(&tenant).edge);
         let buckets = tenant.and_then(|tenant| self.buckets(&control, &tenant, items));
-        Ok(Explanation { verdict, edge, buckets })
+        let has_buckets = tenant.is_some_and(|tenant| self.has_buckets(&control, &tenant));
+        Ok(Explanation { verdict, edge, buckets, has_buckets })
     }
 
     /// The request bucket and the ingestion bucket of a tenant, for a push with so many items.
@@ -54,6 +57,12 @@ impl Pipeline {
         let request = self.enforcer.request_level(&owner, applicable.request_limit(), now);
         let ingestion = self.enforcer.ingestion_level(&owner, applicable.ingestion_limit(), now);
         Some((BucketView { level: request, cost: 1 }, BucketView { level: ingestion, cost: items }))
+    }
+
+    /// Whether pushes of the tenant were charged here, and its buckets are not evicted since: this is then the replica that decides its pushes.
+    pub fn has_buckets(&self, control: &ControlState, tenant: &Tenant<'_>) -> bool {
+        let settings = control.for_tenant(tenant);
+        settings.applicable().is_ok_and(|applicable| self.enforcer.has_buckets(&applicable.owner()))
     }
 }
 

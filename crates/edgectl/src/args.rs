@@ -11,9 +11,15 @@ use http::{HeaderName, HeaderValue};
 use crate::argv;
 use crate::load::{Protocol, Url, parse_duration};
 
+mod api;
 mod check;
+mod explain;
+mod tenants;
 
+pub(crate) use api::{ApiArgs, Output};
 pub(crate) use check::{CheckArgs, Format};
+pub(crate) use explain::ExplainArgs;
+pub(crate) use tenants::TenantsArgs;
 
 /// More samples are no real push, and would need too much memory.
 const MAX_SAMPLES_PER_PUSH: u64 = 10_000_000;
@@ -23,10 +29,11 @@ Long flags may be written with one dash too: -url=X is --url=X.
 
 Exit codes:
   0   no problem / at least one push got an answer
-  1   problems found / no push got an answer
+  1   problems found / a push would be denied / no push got an answer
   2   a document is rejected
   64  bad usage
-  66  a file or a page of Mimir can't be read";
+  66  a file or a page of Mimir can't be read
+  69  no replica of mimir-rls answers";
 
 const LOAD_HELP: &str = "\
 The load is open-loop: with --rate, push number k (from 0) is due k x samples per push / rate seconds after the \
@@ -52,7 +59,7 @@ Examples:
 Exit codes: 0 a push got an answer, 1 none did, 64 bad usage";
 
 #[derive(Debug, Parser)]
-#[command(name = "edgectl", version, about = "Check Mimir overrides and load a remote-write endpoint", after_help = EXIT_CODES)]
+#[command(name = "edgectl", version, about = "Check Mimir overrides, ask the edge what it decides, and load a remote-write endpoint", after_help = EXIT_CODES)]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
@@ -63,6 +70,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Check(Box<CheckArgs>),
+    Explain(Box<ExplainArgs>),
+    Tenants(Box<TenantsArgs>),
     LoadRemoteWrite(Box<LoadArgs>),
 }
 
@@ -134,6 +143,7 @@ pub(crate) fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Command,
     match &command {
         Command::Check(check) => check.validate()?,
         Command::LoadRemoteWrite(load) => load.validate()?,
+        Command::Explain(_) | Command::Tenants(_) => {}
     }
     Ok(command)
 }

@@ -3,8 +3,7 @@
 //! Each file is checked as the first document of a new mimir-rls, or all together as Mimir merges them. The `limits` crate does
 //! the checks; this module reads files, fetches Mimir's pages, compares and prints.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -16,12 +15,12 @@ use limits_source::{DefaultLimits, DefaultLimitsError, DefaultLimitsOptions, MAX
 mod against;
 mod report;
 mod verdict;
-mod yaml;
 
 use against::RunningMimir;
 use verdict::{Outcome, Verdict};
 
 use crate::args::{CheckArgs, Format};
+use crate::input;
 
 /// The user can try again.
 const NO_RETRY: Duration = Duration::ZERO;
@@ -131,14 +130,5 @@ fn document_name(path: &Path) -> String {
 
 /// The bytes of a file, at most as many as mimir-rls reads.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let most = MAX_FILE_BYTES + 1;
-    let mut bytes = Vec::new();
-    match path == Path::new("-") {
-        true => io::stdin().lock().take(most).read_to_end(&mut bytes),
-        false => File::open(path)?.take(most).read_to_end(&mut bytes),
-    }?;
-    if u64::try_from(bytes.len()).unwrap_or(most) >= most {
-        return Err(io::Error::other(format!("it has more than the {MAX_FILE_BYTES} bytes that mimir-rls reads")));
-    }
-    Ok(bytes)
+    input::read(path, MAX_FILE_BYTES)
 }

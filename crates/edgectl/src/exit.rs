@@ -1,9 +1,12 @@
 //! The exit codes of all subcommands, and the error output.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// There are problems, or no push got an answer.
+use crate::edge_api::EdgeError;
+
+/// There are problems, a push would be denied, or no push got an answer.
 pub(crate) const PROBLEMS: u8 = 1;
 /// A document is rejected.
 pub(crate) const REJECTED: u8 = 2;
@@ -11,6 +14,8 @@ pub(crate) const REJECTED: u8 = 2;
 pub(crate) const USAGE: u8 = 64;
 /// A file or a page of Mimir can't be read (`EX_NOINPUT` of sysexits.h).
 pub(crate) const NO_INPUT: u8 = 66;
+/// No replica of mimir-rls answers (`EX_UNAVAILABLE` of sysexits.h).
+pub(crate) const UNAVAILABLE: u8 = 69;
 
 /// Prints clap's output: help and version are no errors and go to standard output.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
@@ -22,5 +27,10 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
 /// Prints why a subcommand failed.
 pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
     let _ = writeln!(io::stderr().lock(), "edgectl: {error:#}");
-    ExitCode::from(PROBLEMS)
+    ExitCode::from(error.downcast_ref::<EdgeError>().map_or(PROBLEMS, EdgeError::exit_code))
+}
+
+/// Says something that is no result, and does not end the subcommand.
+pub(crate) fn note(text: &dyn Display) {
+    let _ = writeln!(io::stderr().lock(), "edgectl: {text}");
 }

@@ -1,4 +1,5 @@
-//! The operator's command line of the edge: checks overrides before they are applied, and generates load for a push endpoint.
+//! The operator's command line of the edge: checks overrides before they are applied, asks mimir-rls what it decides and why, and generates load for a
+//! push endpoint.
 //!
 //! Every subcommand returns an exit code of `exit`; nothing below `main` ends the process.
 
@@ -6,9 +7,16 @@ use std::process::ExitCode;
 
 mod args;
 mod argv;
+mod buckets;
 mod check;
+mod edge_api;
 mod exit;
+mod explain;
+mod input;
 mod load;
+mod output;
+mod tenants;
+mod yaml;
 
 use args::Command;
 
@@ -19,6 +27,8 @@ fn main() -> ExitCode {
     };
     let outcome = match command {
         Command::Check(check) => check::run(&check),
+        Command::Explain(explain) => explain::run(&explain),
+        Command::Tenants(tenants) => tenants::run(&tenants),
         Command::LoadRemoteWrite(load) => load::run(*load),
     };
     outcome.unwrap_or_else(|error| exit::failure(&error))

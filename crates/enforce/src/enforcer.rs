@@ -121,6 +121,12 @@ impl Enforcer {
         Level::new(bucket.unwrap_or_else(|| Bucket::new(limit)), limit, now)
     }
 
+    /// Whether a charge would find buckets of the tenant, its own or shared ones. Without any, the tenant's buckets are full.
+    #[must_use]
+    pub fn has_buckets(&self, owner: &BucketOwner<'_>) -> bool {
+        self.look_at(owner, |_, _| ()).is_some()
+    }
+
     /// Charges all `items` of a push, or none, to the ingestion bucket of [`Tenant::limits_key`].
     ///
     /// Each metadata spelling of a tenant has a bucket of its own up to [`MAX_SPELLINGS`](crate::MAX_SPELLINGS); one

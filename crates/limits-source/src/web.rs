@@ -7,9 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, USER_AGENT};
 use http::uri::Scheme;
-use http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use http::{Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -17,21 +18,27 @@ use thiserror::Error as ThisError;
 use tokio::time::{Instant, sleep};
 use tokio_rustls::rustls::client::WantsClientCert;
 use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{self, ClientConfig, ConfigBuilder, RootCertStore};
 
 use crate::MimirUrl;
 
 /// Why there is no response.
 #[derive(Debug, ThisError)]
-pub(crate) enum WebError {
+pub enum WebError {
+    /// There is no connection, or it broke.
     #[error("it cannot be reached: {0}")]
     Unreachable(String),
+    /// There was no complete response in time.
     #[error("there was no complete response within {0:?}")]
     Slow(Duration),
+    /// It leads elsewhere.
     #[error("it answered {0}, and redirects are not followed: give the address that it leads to")]
     Redirect(StatusCode),
+    /// The response has another status than 2xx.
     #[error("it answered {0}")]
     Status(StatusCode),
+    /// The body has more bytes than are read.
     #[error("its response has more than {0} bytes")]
     TooLarge(usize),
 }
@@ -49,45 +56,75 @@ impl WebError {
 
 /// Bounds of a response.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
+pub struct Bounds {
     /// From the request to the last byte of the response.
-    pub(crate) timeout: Duration,
+    pub timeout: Duration,
     /// Bytes of the body.
-    pub(crate) bytes: usize,
+    pub bytes: usize,
 }
 
 /// A client with a connection pool.
 #[derive(Debug)]
-pub(crate) struct WebClient {
-    http: HttpClient<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+pub struct WebClient {
+    http: HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
     bounds: Bounds,
 }
 
 impl WebClient {
-    pub(crate) fn new(tls: ClientConfig, bounds: Bounds) -> Self {
+    /// A client without connections.
+    #[must_use]
+    pub fn new(tls: ClientConfig, bounds: Bounds) -> Self {
+        Self::expecting(None, tls, bounds)
+    }
+
+    /// A client that expects this name in the certificates of https servers, and not that of the URL, as behind a forwarded port.
+    ///
+    /// # Errors
+    /// It is no DNS name and no IP address.
+    pub fn with_server_name(tls: ClientConfig, name: &str, bounds: Bounds) -> io::Result<Self> {
+        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+        Ok(Self::expecting(Some(name), tls, bounds))
+    }
+
+    fn expecting(server_name: Option<ServerName<'static>>, tls: ClientConfig, bounds: Bounds) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         // If one of several addresses is dead, this leaves time for the others.
         tcp.set_connect_timeout(Some(bounds.timeout / 2));
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        let connector = match server_name {
+            Some(name) => connector.with_server_name_resolver(FixedServerNameResolver::new(name)),
+            None => connector,
+        };
+        let connector = connector.enable_http1().wrap_connector(tcp);
         let http = HttpClient::builder(TokioExecutor::new()).pool_max_idle_per_host(1).build(connector);
         Self { http, bounds }
     }
 
-    /// The status, which is 2xx, and the body of the response.
-    pub(crate) async fn get(&self, uri: &Uri, accept: &'static str) -> Result<(StatusCode, Bytes), WebError> {
-        let Bounds { timeout, .. } = self.bounds;
-        tokio::time::timeout(timeout, self.request(uri, accept)).await.map_err(|_| WebError::Slow(timeout))?
+    /// The response, whatever its status is.
+    ///
+    /// # Errors
+    /// There is none within the bounds.
+    pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, WebError> {
+        self.in_time(async {
+            let (head, body) = self.begin(request).await?.into_parts();
+            Ok(Response::from_parts(head, self.read(body).await?))
+        })
+        .await
     }
 
-    async fn request(&self, uri: &Uri, accept: &'static str) -> Result<(StatusCode, Bytes), WebError> {
+    /// The status, which is 2xx, and the body of the response.
+    pub(crate) async fn get(&self, uri: &Uri, accept: &'static str) -> Result<(StatusCode, Bytes), WebError> {
+        self.in_time(self.get_good(uri, accept)).await
+    }
+
+    async fn get_good(&self, uri: &Uri, accept: &'static str) -> Result<(StatusCode, Bytes), WebError> {
         let request = Request::get(uri)
             .header(ACCEPT, accept)
             .header(USER_AGENT, concat!("mimir-rls/", env!("CARGO_PKG_VERSION")))
-            .body(Empty::new())
+            .body(Bytes::new())
             .map_err(|error| WebError::Unreachable(error.to_string()))?;
-        let response = self.http.request(request).await.map_err(|error| WebError::Unreachable(with_causes(&error)))?;
+        let response = self.begin(request).await?;
         let status = response.status();
         if status.is_redirection() {
             return Err(WebError::Redirect(status));
@@ -95,8 +132,22 @@ impl WebClient {
         if !status.is_success() {
             return Err(WebError::Status(status));
         }
-        match Limited::new(response.into_body(), self.bounds.bytes).collect().await {
-            Ok(body) => Ok((status, body.to_bytes())),
+        Ok((status, self.read(response.into_body()).await?))
+    }
+
+    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, WebError>>) -> Result<T, WebError> {
+        let Bounds { timeout, .. } = self.bounds;
+        tokio::time::timeout(timeout, answer).await.map_err(|_| WebError::Slow(timeout))?
+    }
+
+    async fn begin(&self, request: Request<Bytes>) -> Result<Response<Incoming>, WebError> {
+        let response = self.http.request(request.map(Full::new)).await;
+        response.map_err(|error| WebError::Unreachable(with_causes(&error)))
+    }
+
+    async fn read(&self, body: Incoming) -> Result<Bytes, WebError> {
+        match Limited::new(body, self.bounds.bytes).collect().await {
+            Ok(body) => Ok(body.to_bytes()),
             Err(error) if error.is::<LengthLimitError>() => Err(WebError::TooLarge(self.bounds.bytes)),
             Err(error) => Err(WebError::Unreachable(with_causes(&*error))),
         }

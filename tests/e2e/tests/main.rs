@@ -18,6 +18,7 @@ mod distributors;
 mod dns;
 mod edge_answers;
 mod edgectl;
+mod edgectl_api;
 mod envoy_chart;
 mod events;
 mod events_rejected;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::verdict::{Outcome, Verdict};
-use super::yaml;
+use crate::yaml;
 
 /// All verdicts as one JSON object and a newline.
 pub(super) fn write_json(

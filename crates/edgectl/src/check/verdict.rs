@@ -5,8 +5,8 @@ use std::io::{self, Write};
 
 use limits::{Problem, TenantLimits};
 
-use super::{report, yaml};
-use crate::exit;
+use super::report;
+use crate::{exit, output, yaml};
 
 /// The effect of a file on mimir-rls.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,7 +108,7 @@ fn on_one_line(text: &str) -> String {
 }
 
 fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+    output::counted(count as u64, noun)
 }
 
 #[cfg(test)]

@@ -6,17 +6,23 @@ use std::path::Path;
 use std::process::Command;
 
 use limits::Code;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Finished, run};
+use crate::replica::{Replica, details, explanation};
+use crate::{Finished, examples, run};
 
 const DOCS: &str = include_str!("../../../../docs/edgectl.md");
+/// The section with the flags of all commands that ask mimir-rls.
+const ASKING: Option<&str> = Some("## Asking mimir-rls");
 const HOOKS: &str = include_str!("../../../../.pre-commit-hooks.yaml");
 
-/// The text under a heading, up to the next one of any level.
+/// The text under a heading, up to the next one of its level or of any level above.
 fn section(heading: &str) -> &'static str {
-    let (_, rest) = DOCS.split_once(heading).unwrap_or_else(|| panic!("docs/edgectl.md has no {heading}"));
-    rest.split_once("\n## ").map_or(rest, |(section, _)| section)
+    let (_, rest) =
+        DOCS.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("docs/edgectl.md has no {heading}"));
+    let rest = rest.split_once("\n## ").map_or(rest, |(section, _)| section);
+    if heading.starts_with("### ") { rest.split_once("\n### ").map_or(rest, |(section, _)| section) } else { rest }
 }
 
 /// The blocks of this language in a text.
@@ -28,13 +34,13 @@ fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
 /// The first file of the docs, and what they print of its difference from a running Mimir.
 pub(crate) fn against() -> (&'static str, &'static str) {
     let first = |heading, language| *blocks(section(heading), language).first().unwrap();
-    (first("## An example", "yaml"), first("## Against a running Mimir", "text"))
+    (first("### An example", "yaml"), first("### Against a running Mimir", "text"))
 }
 
 /// A folder with the files that the docs begin with.
 fn example() -> TempDir {
     let folder = TempDir::new().unwrap();
-    for file in blocks(section("## An example"), "yaml") {
+    for file in blocks(section("### An example"), "yaml") {
         let (name, text) = file.split_once('\n').unwrap();
         fs::write(folder.path().join(name.trim_start_matches("# ")), text).unwrap();
     }
@@ -51,7 +57,7 @@ fn script(folder: &Path, text: &str) -> Finished {
 
 #[test]
 fn the_table_of_codes_has_every_code_with_its_kind() {
-    let rows = section("## Codes").lines().filter(|line| line.starts_with("| `MRC"));
+    let rows = section("### Codes").lines().filter(|line| line.starts_with("| `MRC"));
     let listed: Vec<_> = rows.map(|row| row.split('`').skip(1).step_by(2).take(2).collect::<Vec<_>>()).collect();
     let known: Vec<_> = Code::ALL.iter().map(|code| vec![code.id(), code.name()]).collect();
     assert_eq!(listed, known, "left: docs/edgectl.md, right: crates/limits/src/code.rs");
@@ -60,7 +66,7 @@ fn the_table_of_codes_has_every_code_with_its_kind() {
 #[test]
 fn the_example_prints_what_the_docs_say() {
     let folder = example();
-    let section = section("## An example");
+    let section = section("### An example");
     let commands = blocks(section, "sh");
     let outputs = blocks(section, "text");
     assert_eq!(commands.len(), outputs.len());
@@ -70,10 +76,42 @@ fn the_example_prints_what_the_docs_say() {
     }
 }
 
+/// A replica with the tenants of the docs.
+fn replica() -> Replica {
+    let row = |tenant: &str, mode: &str, has_buckets: bool, limits: Value| json!({ "tenant": tenant, "mode": mode, "overridden": has_buckets, "has_buckets": has_buckets, "limits": limits });
+    let of_a = json!({ "ingestion_rate": 1000, "ingestion_burst_size": 2000 });
+    let rows = [row("team-a", "enforce", true, of_a), row("team-b", "shadow", false, json!({}))];
+    let defaults = json!({ "ingestion_rate": 10_000, "ingestion_burst_size": 200_000, "request_rate": 0 });
+    Replica::of(&[
+        ("GET /api/v1/tenants?limit=1000", json!({ "tenants": rows, "default_limits": defaults, "next": null })),
+        ("GET /api/v1/tenants/team-a", details(true, 150.0)),
+        ("POST /api/v1/explain?items=300", explanation(true, 150.0)),
+    ])
+}
+
+#[test]
+fn the_answers_of_the_edge_are_those_of_the_docs() {
+    let (replica, folder) = (replica(), TempDir::new().unwrap());
+    for heading in ["## edgectl tenants", "## edgectl explain"] {
+        let section = section(heading);
+        let (commands, outputs) = (blocks(section, "sh"), blocks(section, "text"));
+        assert!(!commands.is_empty() && commands.len() == outputs.len(), "{heading}");
+        for (command, output) in commands.iter().zip(outputs) {
+            let finished = examples::shell(command, &replica, folder.path());
+            assert_eq!(
+                finished.out.replace(&replica.url, "http://127.0.0.1:9090"),
+                output,
+                "{command}: {}",
+                finished.err
+            );
+        }
+    }
+}
+
 #[test]
 fn the_commands_for_ci_run() {
     let folder = example();
-    let commands = blocks(section("## In CI"), "sh");
+    let commands = blocks(section("### In CI"), "sh");
     assert!(!commands.is_empty());
     for command in commands {
         let finished = script(folder.path(), &format!("set -e\n{command}"));
@@ -101,20 +139,22 @@ fn the_docs_name_every_flag_and_exit_code_of_check() {
     for flag in flags.chain(["default-limits-flags"]) {
         assert!(DOCS.contains(&format!("`--{flag}")), "--{flag} is missing");
     }
-    for code in ["0", "1", "2", "64", "66"] {
+    for code in ["0", "1", "2", "64", "66", "69"] {
         assert!(section("## Exit codes").contains(&format!("| {code} |")), "{code}");
     }
 }
 
 #[test]
 fn the_tables_of_flags_have_every_flag_of_help() {
-    for command in ["check", "load-remote-write"] {
+    for (command, common) in [("check", None), ("tenants", ASKING), ("explain", ASKING), ("load-remote-write", None)] {
         let help = run(&[command, "--help"]);
-        let flags =
-            help.out.lines().filter_map(|line| line.trim_start().strip_prefix("-h, ").or(Some(line.trim_start())));
-        let flags = flags.filter(|line| line.starts_with("--")).filter_map(|line| line.split_whitespace().next());
+        // A flag may have a short spelling before it: `-h, --help`.
+        let flags = help.out.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+        let flags = flags.filter_map(|line| line.split_whitespace().find(|word| word.starts_with("--")));
         let known: BTreeSet<&str> = flags.filter(|flag| *flag != "--help").collect();
-        let rows = section(&format!("## edgectl {command}")).lines().filter_map(|line| line.strip_prefix("| `--"));
+        let own = section(&format!("## edgectl {command}"));
+        let lines = own.lines().chain(common.map(section).into_iter().flat_map(str::lines));
+        let rows = lines.filter_map(|line| line.strip_prefix("| `--"));
         let listed = rows.filter_map(|row| row.split(['`', ' ']).next());
         let listed: BTreeSet<_> = listed.map(|flag| format!("--{flag}")).filter(|flag| flag != "--help").collect();
         assert_eq!(

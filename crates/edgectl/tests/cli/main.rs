@@ -8,13 +8,22 @@ use std::process::{Command, Output, Stdio};
 mod against;
 mod check;
 mod docs;
+mod edge_api;
+mod examples;
+mod explain;
 mod load;
+mod replica;
 mod server;
+mod tenants;
 mod tls;
 
 /// The program with these arguments, not started yet.
 fn edgectl(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_edgectl"));
+    // A test says itself where replicas are.
+    for name in ["ADDRESS", "TOKEN_FILE", "CA_FILE", "TLS_SERVER_NAME"] {
+        command.env_remove(format!("MIMIR_EDGE_{name}"));
+    }
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

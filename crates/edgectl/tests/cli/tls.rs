@@ -18,7 +18,8 @@ use tokio_rustls::server::TlsStream;
 use crate::server::Server;
 use crate::{Finished, edgectl};
 
-struct TlsListener {
+/// Accepts TLS connections.
+pub(crate) struct TlsListener {
     tcp: TcpListener,
     acceptor: TlsAcceptor,
 }
@@ -42,18 +43,23 @@ impl Listener for TlsListener {
     }
 }
 
-/// An https endpoint that accepts every push, and its certificate as PEM.
-async fn start() -> (Server, String) {
+/// A listener that shows a certificate for this name, and the certificate as PEM.
+pub(crate) async fn tls_listener(name: &str) -> (TlsListener, String) {
     let CertifiedKey { cert, signing_key } =
-        rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+        rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate");
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).expect("a key");
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key))
         .expect("a configuration");
     let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let listener = TlsListener { tcp, acceptor: TlsAcceptor::from(Arc::new(config)) };
-    (Server::serve("https", listener, |_, _| StatusCode::OK.into_response()), cert.pem())
+    (TlsListener { tcp, acceptor: TlsAcceptor::from(Arc::new(config)) }, cert.pem())
+}
+
+/// An https endpoint that accepts every push, and its certificate as PEM.
+async fn start() -> (Server, String) {
+    let (listener, pem) = tls_listener("127.0.0.1").await;
+    (Server::serve("https", listener, |_, _| StatusCode::OK.into_response()), pem)
 }
 
 /// Pushes to the server, trusting the certificate in `pem` and no other.

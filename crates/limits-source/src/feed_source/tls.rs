@@ -95,7 +95,7 @@ impl FeedTlsFiles {
     /// What the files hold now.
     pub(crate) fn config(&self) -> Result<ClientConfig, FeedTlsError> {
         let roots = match &self.ca {
-            Some(path) => roots(path)?,
+            Some(path) => roots(CA, path)?,
             None => system_roots().map_err(FeedTlsError::NoRoots)?,
         };
         let builder = tls_builder(roots).map_err(FeedTlsError::Setup)?;
@@ -139,12 +139,20 @@ fn certificates(flag: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
     if found.is_empty() { Err(unusable(flag, path, "holds no certificate in PEM")) } else { Ok(found) }
 }
 
-fn roots(path: &Path) -> Result<RootCertStore, FeedTlsError> {
+fn roots(flag: &'static str, path: &Path) -> Result<RootCertStore, FeedTlsError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(CA, path)? {
-        roots.add(certificate).map_err(|_| unusable(CA, path, "holds an unusable certificate"))?;
+    for certificate in certificates(flag, path)? {
+        roots.add(certificate).map_err(|_| unusable(flag, path, "holds an unusable certificate"))?;
     }
     Ok(roots)
+}
+
+/// TLS of an HTTP client that trusts the CAs in a PEM file, which `flag` names, and no others.
+///
+/// # Errors
+/// The file cannot be read, or holds no certificate.
+pub fn tls_trusting(flag: &'static str, path: &Path) -> Result<ClientConfig, FeedTlsError> {
+    Ok(tls_builder(roots(flag, path)?).map_err(FeedTlsError::Setup)?.with_no_client_auth())
 }
 
 #[cfg(test)]

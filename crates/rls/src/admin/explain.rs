@@ -49,6 +49,8 @@ pub(super) struct ExplainResponse {
     /// Seconds until it passes if nothing else is charged: 0 if it passes now, null if waiting does not help.
     passes_in_seconds: Option<f64>,
     counts: Counts,
+    /// Whether this replica has the tenant's buckets; on others they are full.
+    has_buckets: bool,
     request: Option<BucketJson>,
     ingestion: Option<BucketJson>,
 }
@@ -148,6 +150,7 @@ fn response(push: &Push, explanation: &Explanation) -> ExplainResponse {
         message: denial.map(|denial| denial.message().to_owned()),
         passes_in_seconds: explanation.passes_in().as_ref().map(Duration::as_secs_f64),
         counts: Counts { series, samples, histograms, exemplars, metadata, items: verdict.counts.items() },
+        has_buckets: explanation.has_buckets,
         request: explanation.buckets.as_ref().map(|(request, _)| BucketJson::request(request)),
         ingestion: explanation.buckets.as_ref().map(|(_, ingestion)| BucketJson::ingestion(ingestion)),
     }

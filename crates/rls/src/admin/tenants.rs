@@ -26,6 +26,8 @@ pub(super) struct Page {
 #[derive(Serialize)]
 struct Tenants {
     tenants: Vec<Row>,
+    /// The limits of a tenant without an override; null before the first good limits.
+    default_limits: Option<Fields>,
     next: Option<String>,
 }
 
@@ -36,6 +38,8 @@ struct Row {
     mode: &'static str,
     /// Whether the limits document has an entry for it.
     overridden: bool,
+    /// Whether this replica has its buckets, or had them up to 10 seconds ago.
+    has_buckets: bool,
     /// The limits that differ from the defaults.
     limits: Fields,
 }
@@ -47,6 +51,8 @@ pub(super) struct Details {
     limits_key: String,
     mode: &'static str,
     overridden: bool,
+    /// Whether this replica has the tenant's buckets; on others they are full.
+    has_buckets: bool,
     /// All limits of Mimir's write path; null before the first good limits.
     limits: Option<Fields>,
     edge_limits: EdgeLimitsJson,
@@ -76,15 +82,16 @@ fn page(admin: &Admin, rows: usize, after: Option<&str>) -> Tenants {
     known.extend(in_edge_config.map(|(id, _)| id.as_str()));
     known.extend(names_after(&with_bucket, after, one_more));
     let next = known.iter().nth(rows).and(known.iter().nth(rows.saturating_sub(1))).map(|last| (*last).to_owned());
-    let tenants = known.into_iter().take(rows).map(|key| row(&control, key)).collect();
-    Tenants { tenants, next }
+    let tenants = known.into_iter().take(rows).map(|key| row(&control, &with_bucket, key)).collect();
+    let default_limits = control.limits.as_deref().map(|limits| fields(limits.defaults().limits.fields()));
+    Tenants { tenants, default_limits, next }
 }
 
-fn row(control: &ControlState, key: &str) -> Row {
+fn row(control: &ControlState, with_bucket: &[Box<str>], key: &str) -> Row {
     // Keys of documents and buckets are valid headers, but for the empty name: its header is `|`.
-    let mode = match Tenant::parse(Some(if key.is_empty() { b"|" } else { key.as_bytes() })) {
-        Ok(tenant) => control.for_tenant(&tenant).mode,
-        Err(_) => control.mode_without_tenant(),
+    let (mode, id) = match Tenant::parse(Some(if key.is_empty() { b"|" } else { key.as_bytes() })) {
+        Ok(tenant) => (control.for_tenant(&tenant).mode, tenant.id()),
+        Err(_) => (control.mode_without_tenant(), key),
     };
     let limits = control.limits.as_deref();
     let entry = limits.and_then(|limits| limits.entry(key));
@@ -94,6 +101,7 @@ fn row(control: &ControlState, key: &str) -> Row {
         tenant: key.to_owned(),
         mode: mode.as_str(),
         overridden: entry.is_some(),
+        has_buckets: with_bucket.binary_search_by(|name| (**name).cmp(id)).is_ok(),
         limits: differences.unwrap_or_default(),
     }
 }
@@ -109,6 +117,7 @@ pub(super) async fn one(State(admin): State<Admin>, Path(id): Path<String>) -> R
         limits_key: tenant.limits_key().to_owned(),
         mode: of_tenant.mode.as_str(),
         overridden: entry.is_some(),
+        has_buckets: admin.pipeline.has_buckets(&control, &tenant),
         limits: of_tenant.limits.map(|limits| fields(limits.ingestion.limits.fields())),
         edge_limits: of_tenant.edge.into(),
         request: request.as_ref().map(BucketJson::request),

@@ -33,6 +33,8 @@ impl From<EdgeLimits> for EdgeLimitsJson {
 #[derive(Serialize)]
 pub(super) struct BucketJson {
     limit: LimitJson,
+    /// The most tokens that it holds, the bursts of all distributors; null without a limit.
+    capacity: Option<i64>,
     /// Tokens left; null without a limit.
     tokens: Option<f64>,
     /// What the push costs here.
@@ -46,7 +48,7 @@ pub(super) struct BucketJson {
 struct LimitJson {
     /// Tokens a second; null means no limit.
     rate: Option<f64>,
-    /// The most tokens, and so the largest push; null means no bound.
+    /// The largest push; null means no bound.
     burst: Option<i64>,
 }
 
@@ -62,6 +64,7 @@ impl BucketJson {
     fn new(view: &BucketView, decision: &Decision) -> Self {
         Self {
             limit: view.level.limit().into(),
+            capacity: bounded(view.level.limit(), view.level.limit().capacity),
             tokens: view.level.tokens(),
             cost: view.cost,
             passes: *decision == Decision::Allow,
@@ -77,10 +80,15 @@ impl From<RateLimit> for LimitJson {
                 Rate::PerSecond(rate) => Some(rate),
                 Rate::Unlimited => None,
             },
-            burst: match (limit.rate, limit.burst) {
-                (Rate::Unlimited, _) | (_, Burst::Unlimited) => None,
-                (Rate::PerSecond(_), Burst::Items(items)) => Some(items),
-            },
+            burst: bounded(limit, limit.burst),
         }
+    }
+}
+
+/// A burst or a capacity, which without a rate are no bounds.
+fn bounded(limit: RateLimit, most: Burst) -> Option<i64> {
+    match (limit.rate, most) {
+        (Rate::Unlimited, _) | (_, Burst::Unlimited) => None,
+        (Rate::PerSecond(_), Burst::Items(items)) => Some(items),
     }
 }

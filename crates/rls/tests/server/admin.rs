@@ -47,6 +47,10 @@ async fn tenants_come_in_pages_and_in_order() -> anyhow::Result<()> {
     assert_eq!(seen[0]["limits"], json!({ "max_label_names_per_series": 40 }));
     assert_eq!(seen[1]["overridden"], json!(false));
     assert_eq!(seen[2]["mode"], "off");
+    let here: Vec<_> = seen.iter().filter(|row| row["has_buckets"] == true).map(|row| &row["tenant"]).collect();
+    assert_eq!(here, ["pushing"]);
+    let first = server.json("/api/v1/tenants?limit=1").await?;
+    assert_eq!(first["default_limits"]["ingestion_rate"], json!(10_000), "{first}");
     for bad in ["limit=0", "limit=1001", "limit=x", "limits=1"] {
         assert_eq!(server.page(&format!("/api/v1/tenants?{bad}")).await?.0, 400, "{bad}");
     }
@@ -62,11 +66,13 @@ async fn a_tenant_shows_its_limits_and_buckets() -> anyhow::Result<()> {
     assert_eq!((&tenant["limits"]["ingestion_rate"], &tenant["limits"]["request_burst_size"]), (&json!(2), &json!(3)));
     assert_eq!(tenant["limits"]["max_label_names_per_series"], json!(30), "defaults are shown too");
     assert_eq!(tenant["ingestion"]["limit"], json!({ "rate": 2.0, "burst": 10 }));
+    assert_eq!((&tenant["ingestion"]["capacity"], &tenant["has_buckets"]), (&json!(10), &json!(true)));
     let tokens = tenant["ingestion"]["tokens"].as_f64().unwrap_or(-1.0);
     assert!((6.0..10.0).contains(&tokens), "{tenant}");
     let spelled = server.json("/api/v1/tenants/t:k=v").await?;
     assert_eq!((&spelled["limits_key"], &spelled["ingestion"]["tokens"]), (&json!("t:k=v"), &json!(5.0)));
     let unknown = server.json("/api/v1/tenants/unknown").await?;
+    assert_eq!(unknown["has_buckets"], json!(false), "it never pushed here");
     assert_eq!((&unknown["overridden"], &unknown["limits"]["ingestion_rate"]), (&json!(false), &json!(10_000)));
     assert_eq!(server.page("/api/v1/tenants/a%2Fb").await?.0, 400);
     Ok(())
@@ -80,11 +86,13 @@ async fn explain_names_the_limit_that_decides_and_charges_nothing() -> anyhow::R
         let (status, fits) = explain(&server, &headers, "", samples(Protocol::V1, 5)).await?;
         assert_eq!((status, &fits["decision"], &fits["reason"]), (200, &json!("allow"), &json!("within_limits")));
         assert_eq!((&fits["counts"]["items"], &fits["passes_in_seconds"]), (&json!(5), &json!(0.0)));
+        assert_eq!(fits["has_buckets"], json!(false), "an explanation makes no buckets");
     }
     assert_eq!(server.push("t:k=v", samples(Protocol::V1, 5)).await?.status, 200);
 
     let (_, denied) = explain(&server, &headers, "", samples(Protocol::V1, 1)).await?;
     assert_eq!((&denied["decision"], &denied["reason"]), (&json!("deny"), &json!("ingestion_rate")));
+    assert_eq!(denied["has_buckets"], json!(true));
     assert_eq!((&denied["status"], &denied["limit"]), (&json!(429), &json!("ingestion_rate 0.001/s, burst 5")));
     let seconds = denied["passes_in_seconds"].as_f64().unwrap_or(-1.0);
     assert!((900.0..=1000.0).contains(&seconds), "one token takes 1,000 s: {denied}");

@@ -4,7 +4,7 @@ use limits::quote_yaml as quoted;
 use serde_json::Value;
 
 /// The value as lines, indented by two spaces for each level.
-pub(super) fn block(value: &Value, level: usize) -> String {
+pub(crate) fn block(value: &Value, level: usize) -> String {
     let mut lines = String::new();
     push_block(value, level, &mut lines);
     lines

@@ -1,0 +1,89 @@
+//! The subcommands of `edgectl` that ask mimir-rls, against an edge with two replicas.
+
+#![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
+
+use std::fs;
+use std::process::{Command, Output};
+
+use e2e::{Authority, Edge, MimirRls, RLS_NAME, Secrets, SecuredEdge, built, samples};
+use serde_json::{Value, json};
+
+const TENANTS: [&str; 6] = ["t1", "t2", "t3", "t4", "t5", "t6"];
+
+fn limits() -> String {
+    let tenant = |tenant: &str| format!("  {tenant}: {{ ingestion_rate: 0.001, ingestion_burst_size: 10 }}\n");
+    format!("overrides:\n{}", TENANTS.map(tenant).concat())
+}
+
+fn address(rls: &MimirRls) -> String {
+    format!("http://127.0.0.1:{}", rls.http_port())
+}
+
+/// Runs edgectl against all replicas of an edge.
+fn edgectl(edge: &Edge, arguments: &[&str]) -> Output {
+    let addresses: Vec<_> = edge.all_rls().map(address).collect();
+    let mut command = Command::new(built("edgectl"));
+    command.args(arguments).env("MIMIR_EDGE_ADDRESS", addresses.join(",")).output().expect("edgectl runs")
+}
+
+#[track_caller]
+fn json_of(output: &Output, code: i32) -> Value {
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    serde_json::from_slice(&output.stdout).expect("edgectl prints JSON")
+}
+
+#[test]
+fn each_tenant_is_explained_by_the_replica_that_decides_it() {
+    let edge = Edge::builder().replicas(2).start(&limits());
+    for tenant in TENANTS {
+        assert_eq!(edge.push(tenant, &samples(8).bytes).status, 200, "{tenant}");
+    }
+    let push = edge.folder().join("push.snappy");
+    fs::write(&push, &samples(2).bytes).expect("a file can be written");
+    for tenant in TENANTS {
+        let path = format!("/api/v1/tenants/{tenant}");
+        let has_buckets = |rls: &&MimirRls| rls.get(&path).json()["has_buckets"] == true;
+        let deciding: Vec<_> = edge.all_rls().filter(has_buckets).map(address).collect();
+        assert_eq!(deciding.len(), 1, "one replica decides {tenant}");
+
+        let denied = json_of(&edgectl(&edge, &["explain", tenant, "--items=5", "-o=json"]), 1);
+        assert_eq!((&denied["decision"], &denied["reason"]), (&json!("deny"), &json!("ingestion_rate")), "{denied}");
+        assert_eq!(denied["replica"], deciding.concat(), "{denied}");
+        let body = push.display().to_string();
+        let allowed = json_of(&edgectl(&edge, &["explain", tenant, "--body", &body, "-o=json"]), 0);
+        assert_eq!((&allowed["counts"]["items"], &allowed["decision"]), (&json!(2), &json!("allow")), "{allowed}");
+        let shown = json_of(&edgectl(&edge, &["tenants", tenant, "-o=json"]), 0);
+        assert_eq!((&shown["replica"], &shown["ingestion"]["capacity"]), (&denied["replica"], &json!(10)), "{shown}");
+    }
+    let listed = json_of(&edgectl(&edge, &["tenants", "-o=json"]), 0);
+    let rows = listed["tenants"].as_array().expect("a list");
+    assert_eq!(rows.iter().map(|row| &row["tenant"]).collect::<Vec<_>>(), TENANTS);
+    assert!(rows.iter().all(|row| row["replicas"].as_array().is_some_and(|with| with.len() == 1)), "{listed}");
+    assert_eq!(edgectl(&edge, &["explain", "a b"]).status.code(), Some(1), "a tenant that is invalid is denied");
+    assert_eq!(edgectl(&edge, &["tenants", "a b"]).status.code(), Some(64));
+}
+
+#[test]
+fn a_secured_replica_is_asked_with_its_token_and_ca() {
+    let authority = Authority::new("edge");
+    let secrets = Secrets::new(&[&authority]);
+    let edge = SecuredEdge::start(Edge::builder(), &secrets, &limits());
+    let write = |name: &str, text: &str| {
+        let path = edge.edge.folder().join(name);
+        fs::write(&path, text).expect("a file can be written");
+        path
+    };
+    let (ca, token) = (write("ca.crt", &authority.pem()), write("token", &secrets.https().token));
+    let ask = |rest: &[&str]| {
+        let mut command = Command::new(built("edgectl"));
+        let command = command.arg("tenants").arg("--ca-file").arg(&ca).args(rest);
+        let url = format!("https://127.0.0.1:{}", edge.edge.rls.http_port());
+        command.env("MIMIR_EDGE_ADDRESS", url).output().expect("edgectl runs")
+    };
+    let token = token.display().to_string();
+    assert_eq!(ask(&["--token-file", &token]).status.code(), Some(0));
+    assert_eq!(ask(&["--token-file", &token, "--tls-server-name", RLS_NAME]).status.code(), Some(0));
+    let without = ask(&[]);
+    assert_eq!(without.status.code(), Some(69), "{without:?}");
+    assert!(String::from_utf8_lossy(&without.stderr).contains("--token-file"), "{without:?}");
+}
