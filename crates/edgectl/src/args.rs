@@ -14,12 +14,16 @@ use crate::load::{Protocol, Url, parse_duration};
 mod api;
 mod check;
 mod explain;
+mod tap;
 mod tenants;
+mod usage;
 
 pub(crate) use api::{ApiArgs, Output};
 pub(crate) use check::{CheckArgs, Format};
 pub(crate) use explain::ExplainArgs;
+pub(crate) use tap::TapArgs;
 pub(crate) use tenants::TenantsArgs;
+pub(crate) use usage::{Quantity, SimulateArgs, Sort, SuggestArgs, TopArgs};
 
 /// More samples are no real push, and would need too much memory.
 const MAX_SAMPLES_PER_PUSH: u64 = 10_000_000;
@@ -71,7 +75,11 @@ struct Cli {
 pub(crate) enum Command {
     Check(Box<CheckArgs>),
     Explain(Box<ExplainArgs>),
+    Tap(Box<TapArgs>),
     Tenants(Box<TenantsArgs>),
+    Top(Box<TopArgs>),
+    Simulate(Box<SimulateArgs>),
+    Suggest(Box<SuggestArgs>),
     LoadRemoteWrite(Box<LoadArgs>),
 }
 
@@ -143,7 +151,8 @@ pub(crate) fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Command,
     match &command {
         Command::Check(check) => check.validate()?,
         Command::LoadRemoteWrite(load) => load.validate()?,
-        Command::Explain(_) | Command::Tenants(_) => {}
+        Command::Explain(_) | Command::Tap(_) | Command::Tenants(_) => {}
+        Command::Top(_) | Command::Simulate(_) | Command::Suggest(_) => {}
     }
     Ok(command)
 }

@@ -3,13 +3,14 @@
 //! Each file is checked as the first document of a new mimir-rls, or all together as Mimir merges them. The `limits` crate does
 //! the checks; this module reads files, fetches Mimir's pages, compares and prints.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use limits::{MimirVersion, SourceDocument};
+use limits::{MimirVersion, SourceDocument, TenantLimits};
 use limits_source::{DefaultLimits, DefaultLimitsError, DefaultLimitsOptions, MAX_FILE_BYTES};
 
 mod against;
@@ -20,6 +21,7 @@ use against::RunningMimir;
 use verdict::{Outcome, Verdict};
 
 use crate::args::{CheckArgs, Format};
+use crate::exit;
 use crate::input;
 
 /// The user can try again.
@@ -45,6 +47,43 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     }
     .context("print the verdict")?;
     Ok(verdicts.iter().map(Verdict::exit_code).max().unwrap_or_default().into())
+}
+
+/// The limits of documents that are one configuration.
+pub(crate) struct Documents {
+    /// Of tenants without an entry.
+    pub(crate) defaults: TenantLimits,
+    /// Of each key of `overrides`.
+    pub(crate) overrides: BTreeMap<String, TenantLimits>,
+}
+
+impl Documents {
+    /// Reads and checks files, merged as Mimir merges them; their problems go to standard error.
+    ///
+    /// # Errors
+    /// The exit code where there are no limits: a file cannot be read, or is rejected.
+    pub(crate) async fn read(
+        files: &[PathBuf],
+        defaults: &DefaultLimitsOptions,
+        version: Option<&MimirVersion>,
+    ) -> Result<Self, ExitCode> {
+        let version = version.cloned().unwrap_or_default();
+        let (defaults, verdict) = self::defaults(defaults, &version, None).await;
+        verdict.iter().for_each(Verdict::report);
+        let Some(defaults) = defaults else {
+            return Err(verdict.map_or(exit::NO_INPUT, |verdict| verdict.exit_code()).into());
+        };
+        let verdict = check_merged(files, &defaults, &version);
+        verdict.report();
+        let code = verdict.exit_code();
+        let Outcome::Accepted { limits, .. } = verdict.outcome else { return Err(code.into()) };
+        Ok(Self { defaults: defaults.defaults.limits, overrides: limits.into_iter().collect() })
+    }
+
+    /// The limits of a bare tenant.
+    pub(crate) fn of(&self, tenant: &str) -> &TenantLimits {
+        self.overrides.get(tenant).unwrap_or(&self.defaults)
+    }
 }
 
 /// The verdict on the default limits, if they have problems, and on each file, if the default limits can be used.
@@ -106,7 +145,7 @@ async fn defaults(
 }
 
 /// The verdict on files that form one configuration.
-fn check_merged(paths: &[std::path::PathBuf], defaults: &DefaultLimits, version: &MimirVersion) -> Verdict {
+fn check_merged(paths: &[PathBuf], defaults: &DefaultLimits, version: &MimirVersion) -> Verdict {
     let names: Vec<_> = paths.iter().map(|path| document_name(path)).collect();
     let mut texts = Vec::new();
     for (path, name) in paths.iter().zip(&names) {

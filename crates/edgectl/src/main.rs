@@ -15,7 +15,9 @@ mod explain;
 mod input;
 mod load;
 mod output;
+mod tap;
 mod tenants;
+mod usage;
 mod yaml;
 
 use args::Command;
@@ -28,7 +30,11 @@ fn main() -> ExitCode {
     let outcome = match command {
         Command::Check(check) => check::run(&check),
         Command::Explain(explain) => explain::run(&explain),
+        Command::Tap(tap) => tap::run(&tap),
         Command::Tenants(tenants) => tenants::run(&tenants),
+        Command::Top(top) => usage::top(&top),
+        Command::Simulate(simulate) => usage::simulate(&simulate),
+        Command::Suggest(suggest) => usage::suggest(&suggest),
         Command::LoadRemoteWrite(load) => load::run(*load),
     };
     outcome.unwrap_or_else(|error| exit::failure(&error))

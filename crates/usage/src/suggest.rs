@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peak_is_for_the_burst_and_not_for_the_rate() {
+    fn a_peak_is_for_the_burst_alone() {
         let mut past = vec![second(1, 100, 100); 1_800];
         past[900] = second(10, 50_000, 5_000);
         let suggestion = suggest(&past, items).unwrap();

@@ -71,5 +71,6 @@ mod sticky;
 mod swaps;
 mod tenants;
 mod traffic;
+mod usage;
 mod verdicts;
 mod webhook;

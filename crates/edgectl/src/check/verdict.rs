@@ -53,6 +53,14 @@ impl Verdict {
         }
     }
 
+    /// Says what is wrong on standard error, if anything is.
+    pub(super) fn report(&self) {
+        if self.exit_code() != 0 {
+            // If the reader is gone, there is nowhere to report it.
+            let _ = self.write_text(false, &mut io::stderr().lock());
+        }
+    }
+
     /// The lines of each problem, the summary, and with `show` the limits.
     pub(super) fn write_text(&self, show: bool, out: &mut impl Write) -> io::Result<()> {
         for problem in &self.problems {

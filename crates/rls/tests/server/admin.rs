@@ -206,3 +206,27 @@ async fn bodies_that_never_come_do_not_keep_others_from_asking() -> anyhow::Resu
     assert_eq!((status, &answer["decision"]), (200, &json!("allow")));
     Ok(())
 }
+
+#[tokio::test]
+async fn usage_shows_what_tenants_sent_beside_their_limits() -> anyhow::Result<()> {
+    let server = Server::start_with(LIMITS, "{ mode: enforce }", &[]).await?;
+    for (items, status) in [(4, 200), (4, 200), (4, 429)] {
+        assert_eq!(server.push("t", samples(Protocol::V1, items)).await?.status, status);
+    }
+    let first = async || anyhow::Ok(server.json("/api/v1/usage").await?["tenants"][0].clone());
+    until("the second is over", async || Ok(first().await?["minute"]["requests"] == 3)).await?;
+    let row = first().await?;
+    assert_eq!((&row["tenant"], &row["overridden"], &row["mode"]), (&json!("t"), &json!(true), &json!("enforce")));
+    let minute = &row["minute"];
+    assert_eq!((&minute["items"], &minute["denied"], &minute["refused"]), (&json!(12), &json!(1), &json!(1)), "{row}");
+    assert_eq!((&row["refused_in_a_row"], &row["never_retries"]), (&json!(1), &json!(false)));
+    assert!(row["refused_since"].is_string() && row["ingestion"]["tokens"].as_f64() < Some(10.0), "{row}");
+    assert!(row["usage_ratio"]["ingestion_rate"].as_f64() > Some(0.0), "{row}");
+    let details = server.json("/api/v1/usage/t").await?;
+    let history = details["history"].as_array().cloned().unwrap_or_default();
+    assert_eq!(history.iter().filter_map(|second| second["items"].as_u64()).sum::<u64>(), 12, "{details}");
+    assert_eq!(server.page("/api/v1/usage/absent").await?.0, 404);
+    assert_eq!(server.json("/api/v1/usage/%3Cother%3E").await?["tenant"], "<other>");
+    assert_eq!(server.page("/api/v1/usage?limit=0").await?.0, 400);
+    Ok(())
+}
