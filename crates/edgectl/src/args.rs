@@ -14,11 +14,13 @@ use crate::load::{Protocol, Url, parse_duration};
 mod api;
 mod check;
 mod explain;
+mod tap;
 mod tenants;
 
 pub(crate) use api::{ApiArgs, Output};
 pub(crate) use check::{CheckArgs, Format};
 pub(crate) use explain::ExplainArgs;
+pub(crate) use tap::TapArgs;
 pub(crate) use tenants::TenantsArgs;
 
 /// More samples are no real push, and would need too much memory.
@@ -71,6 +73,7 @@ struct Cli {
 pub(crate) enum Command {
     Check(Box<CheckArgs>),
     Explain(Box<ExplainArgs>),
+    Tap(Box<TapArgs>),
     Tenants(Box<TenantsArgs>),
     LoadRemoteWrite(Box<LoadArgs>),
 }
@@ -143,7 +146,7 @@ pub(crate) fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Command,
     match &command {
         Command::Check(check) => check.validate()?,
         Command::LoadRemoteWrite(load) => load.validate()?,
-        Command::Explain(_) | Command::Tenants(_) => {}
+        Command::Explain(_) | Command::Tap(_) | Command::Tenants(_) => {}
     }
     Ok(command)
 }

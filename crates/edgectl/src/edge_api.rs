@@ -26,7 +26,7 @@ pub(crate) use address::{Address, encoded};
 pub(crate) use answers::{Answer, Answers};
 pub(crate) use error::{ApiError, EdgeError};
 pub(crate) use replica::Replica;
-pub(crate) use responses::{Bucket, Explanation, Fields, TenantDetails, TenantRow, TenantsPage};
+pub(crate) use responses::{Bucket, Denial, DenialsPage, Explanation, Fields, TenantDetails, TenantRow, TenantsPage};
 
 use crate::args::ApiArgs;
 use crate::exit;
@@ -71,12 +71,11 @@ impl EdgeApi {
         &self,
         ask: impl AsyncFn(&Replica) -> Result<T, ApiError>,
     ) -> Result<Answers<T>, EdgeError> {
-        let asked = join_all(self.replicas.iter().map(async |replica| (replica, ask(replica).await))).await;
         let (mut answers, mut failures) = (Vec::new(), Vec::new());
-        for (replica, outcome) in asked {
+        for (replica, outcome) in self.ask_each(ask).await {
             match outcome {
                 Ok(value) => answers.push(Answer { replica: replica.name().to_owned(), value }),
-                Err(error) => failures.push(Failure::new(replica, error)),
+                Err(failure) => failures.push(failure),
             }
         }
         if answers.is_empty() {
@@ -84,6 +83,18 @@ impl EdgeApi {
         }
         failures.iter().for_each(|failure| exit::note(failure));
         Ok(Answers { answers, silent: failures.into_iter().map(|failure| failure.replica).collect() })
+    }
+
+    /// Asks all replicas, and says nothing of those that do not answer.
+    pub(crate) async fn ask_each<T>(
+        &self,
+        ask: impl AsyncFn(&Replica) -> Result<T, ApiError>,
+    ) -> Vec<(&Replica, Result<T, Failure>)> {
+        let outcome = async |replica| {
+            let outcome: Result<T, ApiError> = ask(replica).await;
+            (replica, outcome.map_err(|error| Failure::new(replica, error)))
+        };
+        join_all(self.replicas.iter().map(outcome)).await
     }
 }
 

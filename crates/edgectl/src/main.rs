@@ -15,6 +15,7 @@ mod explain;
 mod input;
 mod load;
 mod output;
+mod tap;
 mod tenants;
 mod yaml;
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let outcome = match command {
         Command::Check(check) => check::run(&check),
         Command::Explain(explain) => explain::run(&explain),
+        Command::Tap(tap) => tap::run(&tap),
         Command::Tenants(tenants) => tenants::run(&tenants),
         Command::LoadRemoteWrite(load) => load::run(*load),
     };

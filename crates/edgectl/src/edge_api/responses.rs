@@ -73,6 +73,36 @@ pub(crate) struct Counts {
     pub(crate) items: u64,
 }
 
+/// `GET /api/v1/denials`.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct DenialsPage {
+    /// Newest first.
+    pub(crate) denials: Vec<Denial>,
+    pub(crate) next: Option<u64>,
+}
+
+/// A denial.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub(crate) struct Denial {
+    /// In RFC 3339 and UTC, so that times are ordered as their texts are.
+    pub(crate) time: String,
+    /// Counts the denials of a process from 1.
+    pub(crate) sequence: u64,
+    pub(crate) tenant: Option<String>,
+    pub(crate) decision: String,
+    pub(crate) mode: String,
+    pub(crate) reason: String,
+    pub(crate) status: u16,
+    pub(crate) api: String,
+    pub(crate) samples: u64,
+    pub(crate) histograms: u64,
+    pub(crate) exemplars: u64,
+    pub(crate) metadata: u64,
+    pub(crate) body_bytes: Option<u64>,
+    pub(crate) retry_attempt: u64,
+    pub(crate) message: String,
+}
+
 /// A bucket, and what a push takes from it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Bucket {

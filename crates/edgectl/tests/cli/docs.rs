@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::replica::{Replica, details, explanation};
+use crate::tap::denial;
 use crate::{Finished, examples, run};
 
 const DOCS: &str = include_str!("../../../../docs/edgectl.md");
@@ -78,7 +79,10 @@ fn the_example_prints_what_the_docs_say() {
 
 /// A replica with the tenants of the docs.
 fn replica() -> Replica {
-    let row = |tenant: &str, mode: &str, has_buckets: bool, limits: Value| json!({ "tenant": tenant, "mode": mode, "overridden": has_buckets, "has_buckets": has_buckets, "limits": limits });
+    let row = |tenant: &str, mode: &str, known: bool, limits: Value| {
+        json!({ "tenant": tenant, "mode": mode, "overridden": known, "has_buckets": known, "limits": limits })
+    };
+    let denials = [3, 2, 1].map(|sequence| denial(sequence, "team-a", "enforce", "ingestion_rate", 429));
     let of_a = json!({ "ingestion_rate": 1000, "ingestion_burst_size": 2000 });
     let rows = [row("team-a", "enforce", true, of_a), row("team-b", "shadow", false, json!({}))];
     let defaults = json!({ "ingestion_rate": 10_000, "ingestion_burst_size": 200_000, "request_rate": 0 });
@@ -86,13 +90,15 @@ fn replica() -> Replica {
         ("GET /api/v1/tenants?limit=1000", json!({ "tenants": rows, "default_limits": defaults, "next": null })),
         ("GET /api/v1/tenants/team-a", details(true, 150.0)),
         ("POST /api/v1/explain?items=300", explanation(true, 150.0)),
+        ("GET /api/v1/denials?limit=1", json!({ "denials": denials[2..], "next": 1 })),
+        ("GET /api/v1/denials?limit=100", json!({ "denials": denials, "next": null })),
     ])
 }
 
 #[test]
 fn the_answers_of_the_edge_are_those_of_the_docs() {
     let (replica, folder) = (replica(), TempDir::new().unwrap());
-    for heading in ["## edgectl tenants", "## edgectl explain"] {
+    for heading in ["## edgectl tenants", "## edgectl explain", "## edgectl tap"] {
         let section = section(heading);
         let (commands, outputs) = (blocks(section, "sh"), blocks(section, "text"));
         assert!(!commands.is_empty() && commands.len() == outputs.len(), "{heading}");
@@ -146,7 +152,7 @@ fn the_docs_name_every_flag_and_exit_code_of_check() {
 
 #[test]
 fn the_tables_of_flags_have_every_flag_of_help() {
-    for (command, common) in [("check", None), ("tenants", ASKING), ("explain", ASKING), ("load-remote-write", None)] {
+    for (command, common) in [("check", None), ("tenants", ASKING), ("explain", ASKING), ("tap", ASKING), ("load-remote-write", None)] {
         let help = run(&[command, "--help"]);
         // A flag may have a short spelling before it: `-h, --help`.
         let flags = help.out.lines().map(str::trim_start).filter(|line| line.starts_with('-'));

@@ -3,13 +3,16 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::replica::{Asked, Replica, details, explanation, fault};
-use crate::{Finished, run};
+use crate::{Finished, run, tap};
+
+static POLLS: AtomicU64 = AtomicU64::new(0);
 
 /// The lines below `Examples:`, up to an empty one; a backslash continues a line.
 fn examples(subcommand: &str) -> Vec<String> {
@@ -25,6 +28,11 @@ fn page(asked: &Asked) -> Option<Value> {
     match path {
         "/api/v1/tenants" => Some(json!({ "tenants": [], "default_limits": null, "next": null })),
         "/api/v1/tenants/team-a" => Some(details(true, 5.0)),
+        "/api/v1/denials" => {
+            // Each request finds a new one.
+            let sequence = 1 + POLLS.fetch_add(1, Ordering::Relaxed);
+            Some(json!({ "denials": [tap::denial(sequence, "team-a", "enforce", "ingestion_rate", 429)], "next": null }))
+        }
         "/api/v1/explain" => Some(explanation(true, 1000.0)),
         _ => None,
     }
@@ -51,7 +59,7 @@ fn the_examples_of_help_run() {
     });
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("push.snappy"), "a body").unwrap();
-    for subcommand in ["tenants", "explain"] {
+    for subcommand in ["explain", "tap", "tenants"] {
         let lines = examples(subcommand);
         assert!(lines.len() > 2, "{lines:?}");
         for line in lines {

@@ -261,7 +261,7 @@ async fn a_second_signal_does_not_wait_for_answers() {
 }
 
 /// Sends a signal by the shell's own `kill`, which every system has.
-fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status().expect("a shell");
     assert!(sent.success());
 }

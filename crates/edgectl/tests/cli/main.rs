@@ -14,6 +14,7 @@ mod explain;
 mod load;
 mod replica;
 mod server;
+mod tap;
 mod tenants;
 mod tls;
 
