@@ -9,6 +9,7 @@ mod args;
 mod argv;
 mod buckets;
 mod check;
+mod completions;
 mod edge_api;
 mod exit;
 mod explain;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     };
     let outcome = match command {
         Command::Check(check) => check::run(&check),
+        Command::Completions(completions) => completions::run(&completions),
         Command::Explain(explain) => explain::run(&explain),
         Command::Tap(tap) => tap::run(&tap),
         Command::Tenants(tenants) => tenants::run(&tenants),

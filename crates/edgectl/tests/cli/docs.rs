@@ -14,8 +14,8 @@ use crate::tap::denial;
 use crate::{Finished, examples, run};
 
 const DOCS: &str = include_str!("../../../../docs/edgectl.md");
-/// The section with the flags of all commands that ask mimir-rls.
-const ASKING: Option<&str> = Some("## Asking mimir-rls");
+/// The sections with the flags of all commands that ask mimir-rls.
+const ASKING: &[&str] = &["## Asking mimir-rls", "## kubectl mimir-edge"];
 const HOOKS: &str = include_str!("../../../../.pre-commit-hooks.yaml");
 
 /// The text under a heading, up to the next one of its level or of any level above.
@@ -79,9 +79,7 @@ fn the_example_prints_what_the_docs_say() {
 
 /// A replica with the tenants of the docs.
 fn replica() -> Replica {
-    let row = |tenant: &str, mode: &str, known: bool, limits: Value| {
-        json!({ "tenant": tenant, "mode": mode, "overridden": known, "has_buckets": known, "limits": limits })
-    };
+    let row = |tenant: &str, mode: &str, known: bool, limits: Value| json!({ "tenant": tenant, "mode": mode, "overridden": known, "has_buckets": known, "limits": limits });
     let denials = [3, 2, 1].map(|sequence| denial(sequence, "team-a", "enforce", "ingestion_rate", 429));
     let of_a = json!({ "ingestion_rate": 1000, "ingestion_burst_size": 2000 });
     let rows = [row("team-a", "enforce", true, of_a), row("team-b", "shadow", false, json!({}))];
@@ -152,14 +150,21 @@ fn the_docs_name_every_flag_and_exit_code_of_check() {
 
 #[test]
 fn the_tables_of_flags_have_every_flag_of_help() {
-    for (command, common) in [("check", None), ("tenants", ASKING), ("explain", ASKING), ("tap", ASKING), ("load-remote-write", None)] {
+    for (command, common) in [
+        ("check", &[][..]),
+        ("tenants", ASKING),
+        ("explain", ASKING),
+        ("tap", ASKING),
+        ("completions", &[][..]),
+        ("load-remote-write", &[][..]),
+    ] {
         let help = run(&[command, "--help"]);
         // A flag may have a short spelling before it: `-h, --help`.
         let flags = help.out.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
         let flags = flags.filter_map(|line| line.split_whitespace().find(|word| word.starts_with("--")));
         let known: BTreeSet<&str> = flags.filter(|flag| *flag != "--help").collect();
         let own = section(&format!("## edgectl {command}"));
-        let lines = own.lines().chain(common.map(section).into_iter().flat_map(str::lines));
+        let lines = own.lines().chain(common.iter().flat_map(|heading| section(heading).lines()));
         let rows = lines.filter_map(|line| line.strip_prefix("| `--"));
         let listed = rows.filter_map(|row| row.split(['`', ' ']).next());
         let listed: BTreeSet<_> = listed.map(|flag| format!("--{flag}")).filter(|flag| flag != "--help").collect();

@@ -31,7 +31,9 @@ fn page(asked: &Asked) -> Option<Value> {
         "/api/v1/denials" => {
             // Each request finds a new one.
             let sequence = 1 + POLLS.fetch_add(1, Ordering::Relaxed);
-            Some(json!({ "denials": [tap::denial(sequence, "team-a", "enforce", "ingestion_rate", 429)], "next": null }))
+            Some(
+                json!({ "denials": [tap::denial(sequence, "team-a", "enforce", "ingestion_rate", 429)], "next": null }),
+            )
         }
         "/api/v1/explain" => Some(explanation(true, 1000.0)),
         _ => None,
@@ -59,7 +61,7 @@ fn the_examples_of_help_run() {
     });
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("push.snappy"), "a body").unwrap();
-    for subcommand in ["explain", "tap", "tenants"] {
+    for subcommand in ["completions", "explain", "tap", "tenants"] {
         let lines = examples(subcommand);
         assert!(lines.len() > 2, "{lines:?}");
         for line in lines {

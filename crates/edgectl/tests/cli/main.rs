@@ -12,6 +12,7 @@ mod edge_api;
 mod examples;
 mod explain;
 mod load;
+mod plugin;
 mod replica;
 mod server;
 mod tap;
