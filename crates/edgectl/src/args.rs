@@ -16,6 +16,7 @@ mod api;
 mod check;
 mod cluster;
 mod completions;
+mod diff;
 mod explain;
 mod tap;
 mod tenants;
@@ -24,6 +25,7 @@ pub(crate) use api::{ApiArgs, Output};
 pub(crate) use check::{CheckArgs, Format};
 pub(crate) use cluster::ClusterArgs;
 pub(crate) use completions::CompletionsArgs;
+pub(crate) use diff::DiffArgs;
 pub(crate) use explain::ExplainArgs;
 pub(crate) use tap::TapArgs;
 pub(crate) use tenants::TenantsArgs;
@@ -77,6 +79,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Check(Box<CheckArgs>),
+    Diff(Box<DiffArgs>),
     Explain(Box<ExplainArgs>),
     Tap(Box<TapArgs>),
     Tenants(Box<TenantsArgs>),
@@ -90,7 +93,7 @@ impl Command {
             Self::Explain(explain) => Some(&mut explain.api),
             Self::Tap(tap) => Some(&mut tap.api),
             Self::Tenants(tenants) => Some(&mut tenants.api),
-            Self::Check(_) | Self::Completions(_) | Self::LoadRemoteWrite(_) => None,
+            Self::Check(_) | Self::Completions(_) | Self::Diff(_) | Self::LoadRemoteWrite(_) => None,
         }
     }
 }
@@ -206,6 +209,7 @@ pub(crate) fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Command,
     }
     match &command {
         Command::Check(check) => check.validate()?,
+        Command::Diff(diff) => diff.validate()?,
         Command::LoadRemoteWrite(load) => load.validate()?,
         Command::Completions(_) | Command::Explain(_) | Command::Tap(_) | Command::Tenants(_) => {}
     }

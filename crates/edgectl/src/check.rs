@@ -4,7 +4,7 @@
 //! the checks; this module reads files, fetches Mimir's pages, compares and prints.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ mod report;
 mod verdict;
 
 use against::RunningMimir;
-use verdict::{Outcome, Verdict};
+pub(crate) use report::fields as limits_json;
+pub(crate) use verdict::{Outcome, Verdict};
 
 use crate::args::{CheckArgs, Format};
 use crate::input;
@@ -62,7 +63,7 @@ async fn check_all(args: &CheckArgs) -> Results {
     let Some(defaults) = defaults else { return Results { verdicts, defaults } };
     let of_files: Vec<_> = match args.is_merged() {
         true => vec![check_merged(&args.files, &defaults, &version)],
-        false => args.files.iter().map(|file| check_merged(std::slice::from_ref(file), &defaults, &version)).collect(),
+        false => args.files.iter().map(|file| check_file(file, &defaults, &version)).collect(),
     };
     let compared = running.and_then(|running| running.compare(of_files.first()?, &defaults));
     verdicts.extend(of_files.into_iter().chain(compared));
@@ -105,8 +106,21 @@ async fn defaults(
     }
 }
 
+/// The default limits by the flags, and the verdict on them if they have problems.
+pub(crate) async fn default_limits(
+    options: &DefaultLimitsOptions,
+    version: &MimirVersion,
+) -> (Option<DefaultLimits>, Option<Verdict>) {
+    defaults(options, version, None).await
+}
+
+/// The verdict on a file.
+pub(crate) fn check_file(file: &PathBuf, defaults: &DefaultLimits, version: &MimirVersion) -> Verdict {
+    check_merged(std::slice::from_ref(file), defaults, version)
+}
+
 /// The verdict on files that form one configuration.
-fn check_merged(paths: &[std::path::PathBuf], defaults: &DefaultLimits, version: &MimirVersion) -> Verdict {
+fn check_merged(paths: &[PathBuf], defaults: &DefaultLimits, version: &MimirVersion) -> Verdict {
     let names: Vec<_> = paths.iter().map(|path| document_name(path)).collect();
     let mut texts = Vec::new();
     for (path, name) in paths.iter().zip(&names) {

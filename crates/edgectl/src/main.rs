@@ -10,6 +10,7 @@ mod argv;
 mod buckets;
 mod check;
 mod completions;
+mod diff;
 mod edge_api;
 mod exit;
 mod explain;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     let outcome = match command {
         Command::Check(check) => check::run(&check),
         Command::Completions(completions) => completions::run(&completions),
+        Command::Diff(diff) => diff::run(&diff),
         Command::Explain(explain) => explain::run(&explain),
         Command::Tap(tap) => tap::run(&tap),
         Command::Tenants(tenants) => tenants::run(&tenants),

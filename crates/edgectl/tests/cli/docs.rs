@@ -113,6 +113,16 @@ fn the_answers_of_the_edge_are_those_of_the_docs() {
 }
 
 #[test]
+fn the_differences_are_those_of_the_docs() {
+    let folder = example();
+    let section = section("## edgectl diff");
+    let (name, text) = blocks(section, "yaml")[0].split_once('\n').unwrap();
+    fs::write(folder.path().join(name.trim_start_matches("# ")), text).unwrap();
+    let finished = script(folder.path(), blocks(section, "sh")[0]);
+    assert_eq!((finished.code, finished.out.as_str()), (Some(1), blocks(section, "text")[0]), "{finished:?}");
+}
+
+#[test]
 fn the_commands_for_ci_run() {
     let folder = example();
     let commands = blocks(section("### In CI"), "sh");
@@ -152,6 +162,7 @@ fn the_docs_name_every_flag_and_exit_code_of_check() {
 fn the_tables_of_flags_have_every_flag_of_help() {
     for (command, common) in [
         ("check", &[][..]),
+        ("diff", &[][..]),
         ("tenants", ASKING),
         ("explain", ASKING),
         ("tap", ASKING),

@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 mod against;
 mod check;
+mod diff;
 mod docs;
 mod edge_api;
 mod examples;
