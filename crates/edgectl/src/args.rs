@@ -1,6 +1,7 @@
 //! The command line, as clap reads it and as it is validated.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
@@ -13,6 +14,9 @@ use crate::load::{Protocol, Url, parse_duration};
 
 mod api;
 mod check;
+mod cluster;
+mod completions;
+mod diff;
 mod explain;
 mod tap;
 mod tenants;
@@ -20,6 +24,9 @@ mod usage;
 
 pub(crate) use api::{ApiArgs, Output};
 pub(crate) use check::{CheckArgs, Format};
+pub(crate) use cluster::ClusterArgs;
+pub(crate) use completions::CompletionsArgs;
+pub(crate) use diff::DiffArgs;
 pub(crate) use explain::ExplainArgs;
 pub(crate) use tap::TapArgs;
 pub(crate) use tenants::TenantsArgs;
@@ -74,6 +81,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Check(Box<CheckArgs>),
+    Diff(Box<DiffArgs>),
     Explain(Box<ExplainArgs>),
     Tap(Box<TapArgs>),
     Tenants(Box<TenantsArgs>),
@@ -81,6 +89,55 @@ pub(crate) enum Command {
     Simulate(Box<SimulateArgs>),
     Suggest(Box<SuggestArgs>),
     LoadRemoteWrite(Box<LoadArgs>),
+    Completions(CompletionsArgs),
+}
+
+impl Command {
+    fn api(&mut self) -> Option<&mut ApiArgs> {
+        match self {
+            Self::Explain(explain) => Some(&mut explain.api),
+            Self::Tap(tap) => Some(&mut tap.api),
+            Self::Tenants(tenants) => Some(&mut tenants.api),
+            Self::Top(top) => Some(&mut top.api),
+            Self::Simulate(simulate) => Some(&mut simulate.api),
+            Self::Suggest(suggest) => Some(&mut suggest.api),
+            Self::Check(_) | Self::Completions(_) | Self::Diff(_) | Self::LoadRemoteWrite(_) => None,
+        }
+    }
+}
+
+/// The names of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Name {
+    Edgectl,
+    /// kubectl runs a program of this name for `kubectl mimir-edge`.
+    Plugin,
+}
+
+impl Name {
+    const PLUGIN_FILE: &str = "kubectl-mimir_edge";
+
+    fn of(argv: &[OsString]) -> Self {
+        let file = argv.first().and_then(|program| Path::new(program).file_stem());
+        if file.is_some_and(|file| file == Self::PLUGIN_FILE) { Self::Plugin } else { Self::Edgectl }
+    }
+
+    /// The command line, whose help says how it is called.
+    fn command(self) -> clap::Command {
+        let command = Cli::command();
+        match self {
+            Self::Edgectl => command,
+            Self::Plugin => command.bin_name("kubectl mimir-edge").mut_subcommands(|subcommand| {
+                let help = subcommand
+                    .get_after_help()
+                    .map(|help| help.to_string().replace("  edgectl ", "  kubectl mimir-edge "));
+                match help {
+                    Some(help) => subcommand.after_help(help),
+                    None => subcommand,
+                }
+            }),
+        }
+    }
 }
 
 /// Send remote-write pushes at a rate, and report what was accepted, denied and how fast
@@ -141,17 +198,28 @@ pub(crate) struct LoadArgs {
     pub(crate) progress: bool,
 }
 
+/// The definition of the command line.
+pub(crate) fn definition() -> clap::Command {
+    Cli::command()
+}
+
 /// Parses a command line, with the name of the program first.
 ///
 /// # Errors
 /// clap's: bad usage, or the help or version.
 pub(crate) fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
+    let argv: Vec<_> = argv.into_iter().collect();
+    let name = Name::of(&argv);
     let arguments = argv::normalise(&Cli::command(), argv);
-    let Cli { command } = Cli::from_arg_matches(&Cli::command().try_get_matches_from(arguments)?)?;
+    let Cli { mut command } = Cli::from_arg_matches(&name.command().try_get_matches_from(arguments)?)?;
+    if let Some(api) = command.api() {
+        api.is_plugin = name == Name::Plugin;
+    }
     match &command {
         Command::Check(check) => check.validate()?,
+        Command::Diff(diff) => diff.validate()?,
         Command::LoadRemoteWrite(load) => load.validate()?,
-        Command::Explain(_) | Command::Tap(_) | Command::Tenants(_) => {}
+        Command::Completions(_) | Command::Explain(_) | Command::Tap(_) | Command::Tenants(_) => {}
         Command::Top(_) | Command::Simulate(_) | Command::Suggest(_) => {}
     }
     Ok(command)

@@ -18,7 +18,8 @@ mod report;
 mod verdict;
 
 use against::RunningMimir;
-use verdict::{Outcome, Verdict};
+pub(crate) use report::fields as limits_json;
+pub(crate) use verdict::{Outcome, Verdict};
 
 use crate::args::{CheckArgs, Format};
 use crate::exit;
@@ -101,7 +102,7 @@ async fn check_all(args: &CheckArgs) -> Results {
     let Some(defaults) = defaults else { return Results { verdicts, defaults } };
     let of_files: Vec<_> = match args.is_merged() {
         true => vec![check_merged(&args.files, &defaults, &version)],
-        false => args.files.iter().map(|file| check_merged(std::slice::from_ref(file), &defaults, &version)).collect(),
+        false => args.files.iter().map(|file| check_file(file, &defaults, &version)).collect(),
     };
     let compared = running.and_then(|running| running.compare(of_files.first()?, &defaults));
     verdicts.extend(of_files.into_iter().chain(compared));
@@ -142,6 +143,19 @@ async fn defaults(
         }
         Err(error) => (None, Some(Verdict::unreadable(&name, &error))),
     }
+}
+
+/// The default limits by the flags, and the verdict on them if they have problems.
+pub(crate) async fn default_limits(
+    options: &DefaultLimitsOptions,
+    version: &MimirVersion,
+) -> (Option<DefaultLimits>, Option<Verdict>) {
+    defaults(options, version, None).await
+}
+
+/// The verdict on a file.
+pub(crate) fn check_file(file: &PathBuf, defaults: &DefaultLimits, version: &MimirVersion) -> Verdict {
+    check_merged(std::slice::from_ref(file), defaults, version)
 }
 
 /// The verdict on files that form one configuration.

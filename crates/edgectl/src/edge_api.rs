@@ -15,10 +15,12 @@ use futures_util::future::join_all;
 use http::{HeaderValue, Uri};
 use limits_source::{Bounds, WebClient, system_tls, tls_trusting};
 use serde::de::DeserializeOwned;
+use tokio::signal::unix::{SignalKind, signal};
 
 mod address;
 mod answers;
 mod error;
+mod pods;
 mod replica;
 mod responses;
 
@@ -31,28 +33,39 @@ pub(crate) use responses::{Bucket, Denial, DenialsPage, Explanation, Fields, Ten
 use crate::args::ApiArgs;
 use crate::exit;
 use error::Failure;
+use pods::Forward;
 
 /// More than a page of 1,000 tenants whose limits all differ from the defaults.
 const MAX_RESPONSE_BYTES: usize = 32 << 20;
+/// The name in the certificate of a pod, by default: that of its Service.
+const SERVICE: &str = "mimir-rls";
 /// The longest token that mimir-rls has, and some white space.
 const MAX_TOKEN_BYTES: u64 = 8 << 10;
 
 /// The replicas of mimir-rls.
 pub(crate) struct EdgeApi {
     replicas: Vec<Replica>,
+    /// The ports that lead to pods, for as long as these are asked.
+    _forwards: Vec<Forward>,
 }
 
 impl EdgeApi {
-    /// The replicas that the flags name. Nothing is sent yet.
+    /// The replicas that the flags name, or the pods in the cluster that they choose. Nothing is sent to a replica yet.
     ///
     /// # Errors
-    /// A file of the flags cannot be used.
+    /// A file of the flags cannot be used, or there are no pods.
     pub(crate) fn new(args: &ApiArgs) -> Result<Self, EdgeError> {
-        let addresses = args.addresses();
-        let client = Arc::new(client(args, addresses.iter().map(Address::uri))?);
         let authorization = args.token_file.as_deref().map(authorization).transpose()?;
-        let replica = |address: Address| Replica::new(address, Arc::clone(&client), authorization.clone());
-        Ok(Self { replicas: addresses.into_iter().map(replica).collect() })
+        let forwarded = if args.are_pods() { forwarded(args)? } else { Vec::new() };
+        let named: Vec<_> = match &forwarded[..] {
+            [] => args.addresses().into_iter().map(|address| (address.to_string(), address)).collect(),
+            pods => pods.iter().map(|(name, forward)| (name.clone(), forward.address.clone())).collect(),
+        };
+        let server_name = args.tls_server_name.as_deref().or((!forwarded.is_empty()).then_some(SERVICE));
+        let client = Arc::new(client(args, server_name, named.iter().map(|(_, address)| address.uri()))?);
+        let replica = |(name, address)| Replica::new(name, address, Arc::clone(&client), authorization.clone());
+        let replicas = named.into_iter().map(replica).collect();
+        Ok(Self { replicas, _forwards: forwarded.into_iter().map(|(_, forward)| forward).collect() })
     }
 
     /// Asks all replicas for a page of the API.
@@ -98,19 +111,59 @@ impl EdgeApi {
     }
 }
 
-/// Runs a subcommand that asks the API.
+/// Runs a subcommand that asks the API. Ctrl-C ends it, and what it has started.
 pub(crate) fn block_on(subcommand: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start")?;
-    runtime.block_on(subcommand)
+    until_interrupted(ExitCode::from(exit::INTERRUPTED), subcommand)
 }
 
-fn client<'u>(args: &ApiArgs, addresses: impl Iterator<Item = &'u Uri>) -> Result<WebClient, EdgeError> {
+/// The same with this exit code after Ctrl-C.
+pub(crate) fn until_interrupted(
+    code: ExitCode,
+    subcommand: impl Future<Output = anyhow::Result<ExitCode>>,
+) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start")?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt()).context("listen for Ctrl-C")?;
+        let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+        tokio::select! {
+            ended = subcommand => ended,
+            _ = interrupt.recv() => Ok(code),
+            _ = terminate.recv() => Ok(code),
+        }
+    })
+}
+
+/// The pods of mimir-rls by their names, each with a port of this machine, and at least one. A pod without a port is named on standard error.
+fn forwarded(args: &ApiArgs) -> Result<Vec<(String, Forward)>, EdgeError> {
+    let pods = args.cluster.pods(args.timeout)?;
+    let (mut forwarded, mut failure) = (Vec::new(), None);
+    for (pod, forward) in pods.iter().zip(args.cluster.forward(&pods, args.timeout)) {
+        let name = args.cluster.name(pod);
+        match forward {
+            Ok(forward) => forwarded.push((name, forward)),
+            Err(error) => {
+                exit::note(&format!("{name}: {error}"));
+                failure = Some(error);
+            }
+        }
+    }
+    match failure {
+        Some(failure) if forwarded.is_empty() => Err(failure),
+        _ => Ok(forwarded),
+    }
+}
+
+fn client<'u>(
+    args: &ApiArgs,
+    server_name: Option<&str>,
+    addresses: impl Iterator<Item = &'u Uri>,
+) -> Result<WebClient, EdgeError> {
     let tls = match &args.ca_file {
         Some(path) => tls_trusting("--ca-file", path).map_err(EdgeError::unusable)?,
         None => system_tls(addresses).map_err(|error| EdgeError::unusable(format!("{error}, or give --ca-file")))?,
     };
     let bounds = Bounds { timeout: args.timeout, bytes: MAX_RESPONSE_BYTES };
-    match &args.tls_server_name {
+    match server_name {
         None => Ok(WebClient::new(tls, bounds)),
         Some(name) => WebClient::with_server_name(tls, name, bounds)
             .map_err(|error| EdgeError::unusable(format!("--tls-server-name {name}: {error}"))),

@@ -16,6 +16,8 @@ pub(crate) const USAGE: u8 = 64;
 pub(crate) const NO_INPUT: u8 = 66;
 /// No replica of mimir-rls answers (`EX_UNAVAILABLE` of sysexits.h).
 pub(crate) const UNAVAILABLE: u8 = 69;
+/// Ended by Ctrl-C, as shells give it.
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// Prints clap's output: help and version are no errors and go to standard output.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {

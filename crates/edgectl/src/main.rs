@@ -9,6 +9,8 @@ mod args;
 mod argv;
 mod buckets;
 mod check;
+mod completions;
+mod diff;
 mod edge_api;
 mod exit;
 mod explain;
@@ -29,6 +31,8 @@ fn main() -> ExitCode {
     };
     let outcome = match command {
         Command::Check(check) => check::run(&check),
+        Command::Completions(completions) => completions::run(&completions),
+        Command::Diff(diff) => diff::run(&diff),
         Command::Explain(explain) => explain::run(&explain),
         Command::Tap(tap) => tap::run(&tap),
         Command::Tenants(tenants) => tenants::run(&tenants),

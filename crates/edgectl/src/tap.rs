@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::future::OptionFuture;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::args::{Output, TapArgs};
-use crate::edge_api::{Answer, ApiError, Denial, DenialsPage, EdgeApi, EdgeError, Replica, block_on};
+use crate::edge_api::{Answer, ApiError, Denial, DenialsPage, EdgeApi, EdgeError, Replica, until_interrupted};
 use crate::{exit, output};
 
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -23,25 +22,12 @@ const FIRST_PAGE: usize = 100;
 
 /// Prints denials until the end that the flags set, or Ctrl-C.
 pub(crate) fn run(args: &TapArgs) -> anyhow::Result<ExitCode> {
-    block_on(async {
+    until_interrupted(ExitCode::SUCCESS, async {
         let edge = EdgeApi::new(&args.api)?;
         let mut tap = Tap { args, positions: HashMap::new(), printed: 0 };
-        tokio::select! {
-            ended = tap.follow(&edge) => ended?,
-            interrupted = interrupted() => interrupted?,
-        }
+        tap.follow(&edge).await?;
         Ok(ExitCode::SUCCESS)
     })
-}
-
-async fn interrupted() -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("listen for Ctrl-C")?;
-    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(())
 }
 
 struct Tap<'a> {

@@ -2,10 +2,15 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
+use std::env;
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use e2e::{Authority, Edge, MimirRls, RLS_NAME, Secrets, SecuredEdge, built, samples};
+use e2e::{
+    ADMIN, Authority, Edge, KubeApiServer, Kubectl, MimirRls, RLS_NAME, Secrets, SecuredEdge, built, helm_template,
+    repository, samples, tool,
+};
 use serde_json::{Value, json};
 
 const TENANTS: [&str; 6] = ["t1", "t2", "t3", "t4", "t5", "t6"];
@@ -86,4 +91,56 @@ fn a_secured_replica_is_asked_with_its_token_and_ca() {
     let without = ask(&[]);
     assert_eq!(without.status.code(), Some(69), "{without:?}");
     assert!(String::from_utf8_lossy(&without.stderr).contains("--token-file"), "{without:?}");
+}
+
+/// Creates a running pod of the Deployment that a chart renders. No kubelet runs it.
+fn run_pod(server: &KubeApiServer, chart: &str, release: &str, pod: &str) {
+    let manifests = helm_template(&repository().join("charts").join(chart), release, "edge", &[]);
+    let deployment = manifests.split("---\n").find(|manifest| manifest.contains("\nkind: Deployment\n"));
+    let kubectl = Kubectl::new(server, ADMIN);
+    let rendered = ["create", "--dry-run=client", "--output=json", "-f", "-"];
+    let deployment = kubectl.run_with(&rendered, deployment.expect("the chart has a Deployment")).ok();
+    let deployment: Value = serde_json::from_str(&deployment).expect("kubectl prints JSON");
+    let mut object = deployment.pointer("/spec/template").cloned().expect("a Deployment has a template");
+    let metadata = object.pointer_mut("/metadata").and_then(Value::as_object_mut).expect("a template has metadata");
+    metadata.insert("name".to_owned(), json!(pod));
+    let mut api = server.api(ADMIN);
+    let made = api.post("/api/v1/namespaces/edge/pods", &object);
+    assert_eq!(made.status, 201, "{}", made.text());
+    let status = json!({ "status": { "phase": "Running" } });
+    let running = api.patch(&format!("/api/v1/namespaces/edge/pods/{pod}/status"), &status);
+    assert_eq!(running.status, 200, "{}", running.text());
+}
+
+/// Without a kubelet no port can be forwarded: the real kubectl says so of each pod that it was asked for.
+#[test]
+fn the_pods_of_the_charts_are_found_with_kubectl() {
+    let server = KubeApiServer::start(&[]);
+    server.namespace("edge");
+    run_pod(&server, "mimir-rls", "mimir-rls", "rls-1");
+    run_pod(&server, "mimir-rls", "mimir-rls", "rls-2");
+    run_pod(&server, "envoy", "mimir-envoy", "envoy-1");
+    let kubectl = tool("kubectl");
+    let folders = env::var_os("PATH").unwrap_or_default();
+    let own = kubectl.parent().map(PathBuf::from);
+    let path = env::join_paths(own.into_iter().chain(env::split_paths(&folders))).expect("PATH has no separator");
+    let ask = |flags: &[&str]| {
+        let mut command = Command::new(built("edgectl"));
+        let command = command.args(["tenants", "--timeout=30s", "--kubeconfig"]).arg(server.kubeconfig(ADMIN));
+        let output = command.args(flags).env("PATH", &path).env("HOME", server.folder()).output();
+        let output = output.expect("edgectl runs");
+        assert_eq!(output.status.code(), Some(69), "{output:?}");
+        String::from_utf8(output.stderr).expect("errors are text")
+    };
+    for (flags, prefix) in [(&["-n", "edge"][..], ""), (&["-A"], "edge/")] {
+        let errors = ask(flags);
+        for pod in ["rls-1", "rls-2"] {
+            assert!(errors.contains(&format!("edgectl: {prefix}{pod}: kubectl port-forward: error: ")), "{errors}");
+        }
+        assert!(!errors.contains("envoy-1"), "it has no mimir-rls: {errors}");
+    }
+    assert!(ask(&["-n", "default"]).contains("no pod of mimir-rls runs in namespace default"));
+    assert!(
+        ask(&["-n", "edge", "--context", "none"]).contains("kubectl get pods: error: context \"none\" does not exist")
+    );
 }

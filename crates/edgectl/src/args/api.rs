@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::some_duration;
+use super::{ClusterArgs, some_duration};
 use crate::edge_api::Address;
 
 const DEFAULT_ADDRESS: &str = "http://127.0.0.1:9090";
@@ -33,6 +33,13 @@ pub(crate) struct ApiArgs {
     #[arg(long, value_name = "D", default_value = "10s", value_parser = some_duration)]
     pub(crate) timeout: Duration,
 
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+
+    /// Whether the program is run as a plugin of kubectl.
+    #[arg(skip)]
+    pub(crate) is_plugin: bool,
+
     /// A table for people, or JSON or YAML for programs
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Output::Table)]
     pub(crate) output: Output,
@@ -47,6 +54,11 @@ pub(crate) enum Output {
 }
 
 impl ApiArgs {
+    /// Whether the replicas are the pods that kubectl finds.
+    pub(crate) fn are_pods(&self) -> bool {
+        self.cluster.are_given() || (self.is_plugin && self.addresses.is_empty())
+    }
+
     /// The addresses, each once.
     pub(crate) fn addresses(&self) -> Vec<Address> {
         let mut addresses: Vec<Address> = Vec::new();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, ValueEnum};
 use limits::MimirVersion;
-use limits_source::{DefaultLimitsOptions, MimirUrl, UrlError};
+use limits_source::{DefaultLimitsError, DefaultLimitsOptions, MimirUrl, UrlError};
 
 use super::Cli;
 
@@ -82,17 +82,25 @@ impl CheckArgs {
     }
 
     pub(super) fn validate(&self) -> Result<(), clap::Error> {
-        let inputs = self.files.iter().chain(&self.defaults.file);
-        if inputs.filter(|path| path.as_path() == Path::new("-")).count() > 1 {
-            return Err(Cli::command().error(ErrorKind::ValueValidation, "standard input can be read only once"));
-        }
-        if let Err(error @ (limits_source::DefaultLimitsError::Usage(_) | limits_source::DefaultLimitsError::Url(_))) =
-            self.defaults.read_with(&MimirVersion::default(), |_| Ok((String::new(), Vec::new())))
-        {
-            return Err(Cli::command().error(ErrorKind::ValueValidation, error));
-        }
-        Ok(())
+        validate_inputs(self.files.iter().map(PathBuf::as_path), &self.defaults)
     }
+}
+
+/// Checks that standard input is one of the files at most, and that the flags for default limits go together.
+pub(super) fn validate_inputs<'f>(
+    files: impl Iterator<Item = &'f Path>,
+    defaults: &'f DefaultLimitsOptions,
+) -> Result<(), clap::Error> {
+    let inputs = files.chain(defaults.file.as_deref());
+    if inputs.filter(|path| *path == Path::new("-")).count() > 1 {
+        return Err(Cli::command().error(ErrorKind::ValueValidation, "standard input can be read only once"));
+    }
+    if let Err(error @ (DefaultLimitsError::Usage(_) | DefaultLimitsError::Url(_))) =
+        defaults.read_with(&MimirVersion::default(), |_| Ok((String::new(), Vec::new())))
+    {
+        return Err(Cli::command().error(ErrorKind::ValueValidation, error));
+    }
+    Ok(())
 }
 
 fn mimir(text: &str) -> Result<MimirUrl, UrlError> {

@@ -118,7 +118,7 @@ pub(super) fn limits(all: &[(String, TenantLimits)]) -> Value {
 }
 
 /// Every field that the edge reads, with its value.
-fn fields(limits: &TenantLimits) -> Value {
+pub(crate) fn fields(limits: &TenantLimits) -> Value {
     let value = |field: &'static str, text: String| match field {
         "metric_relabel_configs" => limits.metric_relabel_configs.iter().map(rule).collect(),
         _ => parse_value(text),

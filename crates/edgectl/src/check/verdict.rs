@@ -10,7 +10,7 @@ use crate::{exit, output, yaml};
 
 /// The effect of a file on mimir-rls.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// Overrides that are applied, except for the problems; with the resulting limits of each key.
     Accepted { tenants: usize, limits: Vec<(String, TenantLimits)> },
     /// Overrides that are rejected.
@@ -27,10 +27,10 @@ pub(super) enum Outcome {
 
 /// The verdict on one file, on several that form one configuration, or on a Mimir.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Verdict {
+pub(crate) struct Verdict {
     /// The file; several with commas, as in `-runtime-config.file`; or an address.
     pub(super) file: String,
-    pub(super) outcome: Outcome,
+    pub(crate) outcome: Outcome,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -44,7 +44,7 @@ impl Verdict {
     }
 
     /// The exit code of a run with this verdict alone; of several the highest holds.
-    pub(super) fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match &self.outcome {
             Outcome::Unreadable(_) => exit::NO_INPUT,
             Outcome::Rejected | Outcome::DefaultsRejected => exit::REJECTED,
@@ -62,7 +62,7 @@ impl Verdict {
     }
 
     /// The lines of each problem, the summary, and with `show` the limits.
-    pub(super) fn write_text(&self, show: bool, out: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn write_text(&self, show: bool, out: &mut impl Write) -> io::Result<()> {
         for problem in &self.problems {
             writeln!(out, "{}", one_line(problem))?;
             if let Some(error) = problem.mimir.as_deref() {

@@ -86,6 +86,9 @@ pub(crate) enum EdgeError {
     /// A flag or a file of the client cannot be used.
     #[error("{0}")]
     Unusable(String),
+    /// There are no replicas to ask.
+    #[error("{0}")]
+    Unavailable(String),
     /// No replica answers.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nedgectl: "))]
     NoAnswer(Vec<Failure>),
@@ -103,7 +106,7 @@ impl EdgeError {
         match self {
             Self::Unusable(_) => exit::NO_INPUT,
             Self::NoAnswer(failures) if failures.iter().all(is_bad_request) => exit::USAGE,
-            Self::NoAnswer(_) => exit::UNAVAILABLE,
+            Self::Unavailable(_) | Self::NoAnswer(_) => exit::UNAVAILABLE,
         }
     }
 }

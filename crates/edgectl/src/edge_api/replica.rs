@@ -31,8 +31,13 @@ struct ErrorBody {
 }
 
 impl Replica {
-    pub(super) fn new(address: Address, client: Arc<WebClient>, authorization: Option<HeaderValue>) -> Self {
-        Self { name: address.to_string(), address, client, authorization }
+    pub(super) fn new(
+        name: String,
+        address: Address,
+        client: Arc<WebClient>,
+        authorization: Option<HeaderValue>,
+    ) -> Self {
+        Self { name, address, client, authorization }
     }
 
     /// How results and errors call it.

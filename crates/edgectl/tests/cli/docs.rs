@@ -14,8 +14,8 @@ use crate::tap::denial;
 use crate::{Finished, examples, run};
 
 const DOCS: &str = include_str!("../../../../docs/edgectl.md");
-/// The section with the flags of all commands that ask mimir-rls.
-const ASKING: Option<&str> = Some("## Asking mimir-rls");
+/// The sections with the flags of all commands that ask mimir-rls.
+const ASKING: &[&str] = &["## Asking mimir-rls", "## kubectl mimir-edge"];
 const HOOKS: &str = include_str!("../../../../.pre-commit-hooks.yaml");
 
 /// The text under a heading, up to the next one of its level or of any level above.
@@ -113,6 +113,16 @@ fn the_answers_of_the_edge_are_those_of_the_docs() {
 }
 
 #[test]
+fn the_differences_are_those_of_the_docs() {
+    let folder = example();
+    let section = section("## edgectl diff");
+    let (name, text) = blocks(section, "yaml")[0].split_once('\n').unwrap();
+    fs::write(folder.path().join(name.trim_start_matches("# ")), text).unwrap();
+    let finished = script(folder.path(), blocks(section, "sh")[0]);
+    assert_eq!((finished.code, finished.out.as_str()), (Some(1), blocks(section, "text")[0]), "{finished:?}");
+}
+
+#[test]
 fn the_commands_for_ci_run() {
     let folder = example();
     let commands = blocks(section("### In CI"), "sh");
@@ -150,16 +160,22 @@ fn the_docs_name_every_flag_and_exit_code_of_check() {
 
 #[test]
 fn the_tables_of_flags_have_every_flag_of_help() {
-    for (command, common) in
-        [("check", None), ("tenants", ASKING), ("explain", ASKING), ("tap", ASKING), ("load-remote-write", None)]
-    {
+    for (command, common) in [
+        ("check", &[][..]),
+        ("diff", &[][..]),
+        ("tenants", ASKING),
+        ("explain", ASKING),
+        ("tap", ASKING),
+        ("completions", &[][..]),
+        ("load-remote-write", &[][..]),
+    ] {
         let help = run(&[command, "--help"]);
         // A flag may have a short spelling before it: `-h, --help`.
         let flags = help.out.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
         let flags = flags.filter_map(|line| line.split_whitespace().find(|word| word.starts_with("--")));
         let known: BTreeSet<&str> = flags.filter(|flag| *flag != "--help").collect();
         let own = section(&format!("## edgectl {command}"));
-        let lines = own.lines().chain(common.map(section).into_iter().flat_map(str::lines));
+        let lines = own.lines().chain(common.iter().flat_map(|heading| section(heading).lines()));
         let rows = lines.filter_map(|line| line.strip_prefix("| `--"));
         let listed = rows.filter_map(|row| row.split(['`', ' ']).next());
         let listed: BTreeSet<_> = listed.map(|flag| format!("--{flag}")).filter(|flag| flag != "--help").collect();

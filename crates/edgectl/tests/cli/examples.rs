@@ -60,8 +60,15 @@ fn the_examples_of_help_run() {
         None => fault(404, &asked.target),
     });
     let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("push.snappy"), "a body").unwrap();
-    for subcommand in ["explain", "tap", "tenants"] {
+    for (name, text) in [
+        ("push.snappy", "a body"),
+        ("mimir.yaml", "limits: {ingestion_rate: 5}"),
+        ("runtime.yaml", "overrides: {team-a: {}}"),
+        ("runtime-new.yaml", "overrides: {team-a: {}, team-b: {}}"),
+    ] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    for subcommand in ["completions", "diff", "explain", "tap", "tenants"] {
         let lines = examples(subcommand);
         assert!(lines.len() > 2, "{lines:?}");
         for line in lines {

@@ -7,11 +7,13 @@ use std::process::{Command, Output, Stdio};
 
 mod against;
 mod check;
+mod diff;
 mod docs;
 mod edge_api;
 mod examples;
 mod explain;
 mod load;
+mod plugin;
 mod replica;
 mod server;
 mod tap;
