@@ -9,6 +9,7 @@ use enforce::DenyReason;
 use limits::{EdgeConfigState, LimitsState, Mode, SourceDocument, TenantLimits};
 use remote_write::Protocol;
 use remote_write::encode::{Series, encode_push};
+use tasks::Tasks;
 
 use super::*;
 use crate::control::{ControlWriter, HaTracker};
@@ -68,7 +69,7 @@ async fn a_push_sees_one_control_state_to_its_end() {
         "overrides: { few-series: { ingestion_rate: 1e6, ingestion_burst_size: 1000000 } }",
         "mode: shadow",
     );
-    pipeline.pool.as_ref().unwrap().start_thread(0).unwrap();
+    pipeline.pool.as_ref().unwrap().start_thread(0, &Tasks::default()).unwrap();
 
     let [small_burst, few_series] = begun;
     let denied = small_burst.await.unwrap();
