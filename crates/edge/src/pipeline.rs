@@ -43,7 +43,7 @@ pub struct Pipeline {
     control: ControlHandle,
     pub(crate) policy: Policy,
     pub(crate) enforcer: Enforcer,
-    pool: Option<DecodePool>,
+    pub(crate) pool: Option<DecodePool>,
     pub(crate) receipts: Receipts,
     pub(crate) clock: Clock,
 }
