@@ -9,7 +9,7 @@ use enforce::{BucketOwner, Decision, Denial, DenyReason, UnmeteredCharge, unmete
 use limits::{EdgeLimits, Mode, RateLimit};
 use remote_write::{BodyErrorKind, PushCounts};
 
-pub(crate) use early::{DECODED_WITHIN, NotDenied};
+pub(crate) use early::{DECODED_WITHIN, EarlyDenial};
 pub use hits::{Hits, HitsVerdict};
 pub(crate) use refunds::Receipts;
 pub use refunds::{Refund, RefundCause};
@@ -83,7 +83,7 @@ pub(crate) struct ChargedContents {
 
 impl ChargedContents {
     /// Of a push that was metered, or is not charged.
-    fn new(decision: Result<AllowReason, Denial>, charged: Charged) -> Self {
+    pub(crate) fn new(decision: Result<AllowReason, Denial>, charged: Charged) -> Self {
         Self { decision, charged, unmetered: None, unreadable: None }
     }
 }
@@ -177,9 +177,6 @@ impl Pipeline {
         charge: Charge,
         taken: Charged,
     ) -> ChargedContents {
-        if let Some(denial) = &decoded.denial {
-            return ChargedContents::new(Err(denial.clone()), taken);
-        }
         if let Some(why) = Unmetered::of(decoded, &applicable.tenant) {
             return self.charge_unmetered(applicable, why, &decoded.counts, charge, taken);
         }

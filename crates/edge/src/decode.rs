@@ -11,7 +11,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use enforce::Denial;
 use remote_write::relabel::Relabeler;
 use remote_write::{
     BodyError, BodyLimits, Dedupe, Protocol, PushCounts, Replica, Rules, Scratch, TenantRelabeler, Validation,
@@ -70,8 +69,6 @@ pub(crate) struct DecodedPush {
     pub(crate) relabel_unavailable: Option<RelabelUnavailable>,
     /// Whether Mimir may accept invalid series, because the push asks for it.
     pub(crate) skips_validation: bool,
-    /// The denial of a push whose validation ended early.
-    pub(crate) denial: Option<Denial>,
 }
 
 /// The contents of a push, as far as they are known.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use enforce::{Denial, Enforcer, MonotonicNanos};
 use remote_write::BodyLimits;
 
-use crate::charge::{Charge, ChargedContents, ChargedRequest, NotDenied, Receipts, deny_oversized};
+use crate::charge::{Charge, ChargedContents, ChargedRequest, EarlyDenial, Receipts, deny_oversized};
 use crate::clock::Clock;
 use crate::control::{ControlHandle, ControlState};
 use crate::decode::{Contents, DecodePlan, DecodePool, Lane, Payload};
@@ -142,19 +142,15 @@ impl Pipeline {
     /// As [`Pipeline::decide`].
     pub fn decide_here(&self, push: &Push) -> Result<Verdict, Undecided> {
         let control = self.control.load();
-        match self.begin(&control, push, Charge::Commit) {
-            Ok(mut pending) => {
-                let limits = self.policy.bodies.limits;
-                let contents = match pending.deny_early(pending.payload().decode(limits, &pending.plan)) {
-                    Ok(contents) => contents,
-                    Err(NotDenied) => {
-                        pending.plan.validate_all();
-                        pending.payload().decode(limits, &pending.plan)
-                    }
-                };
-                Ok(pending.finish(contents))
+        let mut pending = match self.begin(&control, push, Charge::Commit) {
+            Ok(pending) => pending,
+            Err(stopped) => return stopped.into_verdict(push),
+        };
+        loop {
+            let contents = pending.payload().decode(self.policy.bodies.limits, &pending.plan);
+            if let Some(verdict) = pending.decided(contents) {
+                return Ok(verdict);
             }
-            Err(stopped) => stopped.into_verdict(push),
         }
     }
 
@@ -164,18 +160,15 @@ impl Pipeline {
         push: &Push,
         charge: Charge,
     ) -> Result<Verdict, Undecided> {
-        match self.begin(control, push, charge) {
-            Ok(mut pending) => {
-                let contents = match pending.deny_early(self.decode(&pending).await) {
-                    Ok(contents) => contents,
-                    Err(NotDenied) => {
-                        pending.plan.validate_all();
-                        self.decode(&pending).await
-                    }
-                };
-                Ok(pending.finish(contents))
+        let mut pending = match self.begin(control, push, charge) {
+            Ok(pending) => pending,
+            Err(stopped) => return stopped.into_verdict(push),
+        };
+        loop {
+            let contents = self.decode(&pending).await;
+            if let Some(verdict) = pending.decided(contents) {
+                return Ok(verdict);
             }
-            Err(stopped) => stopped.into_verdict(push),
         }
     }
 
@@ -216,31 +209,37 @@ impl PendingPush<'_> {
         Payload::of(self.push, &self.pipeline.policy.bodies)
     }
 
-    /// Adds the denial to contents whose validation ended early.
-    fn deny_early(&self, contents: Contents) -> Result<Contents, NotDenied> {
-        self.pipeline.deny_early(&self.applicable, self.plan.enough, contents)
-    }
-
     fn lane(&self) -> Lane<'_> {
         self.charge.lane(self.applicable.tenant.id())
     }
 
-    /// Charges the contents of the push.
-    fn finish(self, contents: Contents) -> Verdict {
-        let Self { pipeline, push, charge, identity, applicable, mut request, admitted, .. } = self;
+    /// Charges the contents of the push; `None` where it has to be decoded again, and all of it validated.
+    fn decided(&mut self, contents: Contents) -> Option<Verdict> {
+        let Self { pipeline, push, charge, identity, applicable, request, admitted, plan } = self;
+        let early = match pipeline.deny_early(applicable, plan.enough, &contents) {
+            EarlyDenial::Denied(denial) => Some(denial),
+            EarlyDenial::None => None,
+            EarlyDenial::Uncertain => {
+                plan.validate_all();
+                return None;
+            }
+        };
         let counts = contents.counts();
         // In a dry run the push is decoded all the same: its size determines when it would pass.
         if let Err(denial) = admitted {
-            return Verdict { counts, ..Verdict::of(identity, push, Err(denial)) };
+            return Some(Verdict { counts, ..Verdict::of(*identity, push, Err(denial.clone())) });
         }
-        let taken = Charged { requests: u64::from(charge == Charge::Commit), items: 0 };
-        let charged = pipeline.charge_contents(&applicable, contents, push.skips_validation, charge, taken);
+        let taken = Charged { requests: u64::from(*charge == Charge::Commit), items: 0 };
+        let charged = match early {
+            Some(denial) => ChargedContents::new(Err(denial), taken),
+            None => pipeline.charge_contents(applicable, contents, push.skips_validation, *charge, taken),
+        };
         let ChargedContents { decision, mut charged, unmetered, unreadable } = charged;
         request.keep_unless_unavailable(&decision);
         if request.is_refunded() {
             charged.requests = 0;
         }
-        Verdict { counts, charged, unmetered, unreadable, ..Verdict::of(identity, push, decision) }
+        Some(Verdict { counts, charged, unmetered, unreadable, ..Verdict::of(*identity, push, decision) })
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use enforce::Denial;
 use limits::{Burst, Mode};
 use remote_write::claimed_bytes;
 
@@ -22,8 +23,14 @@ const BYTES_PER_ITEM: usize = 64;
 /// the bucket then allows what was found valid.
 pub(crate) const DECODED_WITHIN: Duration = Duration::from_millis(50);
 
-/// The bucket holds more than when the validation ended: all of the push has to be validated.
-pub(crate) struct NotDenied;
+/// Whether a push is denied before all of it is validated.
+pub(crate) enum EarlyDenial {
+    Denied(Denial),
+    /// All of it was validated, or the denial does not depend on that.
+    None,
+    /// The validation ended early, and no denial is certain: all of it has to be validated.
+    Uncertain,
+}
 
 impl Pipeline {
     /// How many valid items of a push are allowed at most, by the bucket before it is decoded and what that earns meanwhile; `None` where all have to be
@@ -48,26 +55,22 @@ impl Pipeline {
         tokens.filter(|tokens| *tokens < burst as f64).map(|tokens| tokens.max(0.0) as u64)
     }
 
-    /// Adds the denial to a push of more valid items than `enough`, whose validation ended early.
-    ///
-    /// # Errors
-    /// The bucket has got tokens since, or the denial names the number of valid items.
+    /// The denial of a push of more valid items than `enough`, whose validation ended early. It is not certain where the bucket has got tokens since, or
+    /// where the denial names the number of valid items.
     pub(crate) fn deny_early(
         &self,
         applicable: &ApplicableLimits<'_>,
         enough: Option<u64>,
-        mut contents: Contents,
-    ) -> Result<Contents, NotDenied> {
-        if let (Contents::Decoded(decoded), Some(enough)) = (&mut contents, enough)
-            && decoded.counts.is_enough
-            // Otherwise the edge's own limit denies it, and no bucket is to know of it.
-            && applicable.edge.max_series_per_request.is_none_or(|most| decoded.counts.series <= most)
-        {
-            let items = (enough.saturating_add(1), decoded.counts.items());
-            let (owner, limit) = (applicable.owner(), applicable.ingestion_limit());
-            let denial = self.enforcer.deny_items(&owner, limit, items, self.now());
-            decoded.denial = Some(denial.ok_or(NotDenied)?);
+        contents: &Contents,
+    ) -> EarlyDenial {
+        let (Contents::Decoded(decoded), Some(enough)) = (contents, enough) else { return EarlyDenial::None };
+        let counts = &decoded.counts;
+        // One that the edge's own limit denies is charged to no bucket.
+        if !counts.is_enough || applicable.edge.max_series_per_request.is_some_and(|most| counts.series > most) {
+            return EarlyDenial::None;
         }
-        Ok(contents)
+        let items = (enough.saturating_add(1), counts.items());
+        let denial = self.enforcer.deny_items(&applicable.owner(), applicable.ingestion_limit(), items, self.now());
+        denial.map_or(EarlyDenial::Uncertain, EarlyDenial::Denied)
     }
 }
