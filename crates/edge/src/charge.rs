@@ -15,9 +15,9 @@ pub(crate) use refunds::Receipts;
 pub use refunds::{Refund, RefundCause};
 pub use unmetered::{Unmetered, UnmeteredOutcome};
 
-use crate::answer::{BodySize, Failure, body_too_large, failed, over_max_body_bytes, over_max_series};
 use crate::decode::{Contents, DecodedPush, Lane};
 use crate::identify::ApplicableLimits;
+use crate::own_denials::{BodySize, Failure, body_too_large, failed, over_max_body_bytes, over_max_series};
 use crate::pipeline::{BodyPolicy, Pipeline};
 use crate::push::PushBody;
 use crate::verdict::{AllowReason, Charged};
