@@ -17,18 +17,11 @@ pub use unmetered::{Unmetered, UnmeteredOutcome};
 
 use crate::decode::{Contents, DecodedPush, Lane};
 use crate::identify::ApplicableLimits;
+use crate::outcome::{AllowReason, Charged};
 use crate::own_denials::{BodySize, Failure, body_too_large, failed, over_max_body_bytes, over_max_series};
-use crate::pipeline::{BodyPolicy, Pipeline};
+use crate::pipeline::Pipeline;
+use crate::policy::{BodyPolicy, Charge};
 use crate::push::PushBody;
-use crate::verdict::{AllowReason, Charged};
-
-/// Whether a decision takes tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Charge {
-    Commit,
-    /// Decides the same, and takes none.
-    DryRun,
-}
 
 impl Charge {
     /// The lane in which a body waits to be decoded. No decision waits for more than one dry run.

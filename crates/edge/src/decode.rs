@@ -20,10 +20,10 @@ use remote_write::{
 pub use pool::DecodePool;
 pub(crate) use pool::Lane;
 
-use crate::charge::Charge;
 use crate::control::{Candidates, ElectionOutcome, PushElection, RelabelUnavailable};
 use crate::identify::ApplicableLimits;
-use crate::pipeline::{BodyPolicy, Pipeline};
+use crate::pipeline::Pipeline;
+use crate::policy::{BodyPolicy, Charge};
 use crate::push::{Push, PushBody};
 
 /// A thread that decodes in place keeps this many bytes of buffers between two bodies.

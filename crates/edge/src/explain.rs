@@ -5,10 +5,10 @@ use std::time::Duration;
 use enforce::{DenyReason, Level};
 use limits::{EdgeLimits, Mode, Tenant};
 
-use crate::charge::Charge;
 use crate::control::ControlState;
 use crate::identify::tenant_of;
 use crate::pipeline::Pipeline;
+use crate::policy::Charge;
 use crate::push::Push;
 use crate::verdict::{Undecided, Verdict};
 

@@ -3,39 +3,16 @@
 use std::sync::Arc;
 
 use enforce::{Denial, Enforcer, MonotonicNanos};
-use remote_write::BodyLimits;
 
-use crate::charge::{Charge, ChargedContents, ChargedRequest, EarlyDenial, Receipts, deny_oversized};
+use crate::charge::{ChargedContents, ChargedRequest, EarlyDenial, Receipts, deny_oversized};
 use crate::clock::Clock;
 use crate::control::{ControlHandle, ControlState};
 use crate::decode::{Contents, DecodePlan, DecodePool, Lane, Payload};
 use crate::identify::{ApplicableLimits, Identity, tenant_of};
+use crate::outcome::{Charged, Stop, Undecided};
+use crate::policy::{Charge, Policy};
 use crate::push::Push;
-use crate::verdict::{AllowReason, Charged, Undecided, Verdict};
-
-/// What the operator sets for all tenants, besides limits and modes.
-#[derive(Clone, Copy, Debug)]
-pub struct Policy {
-    /// How bodies are decoded.
-    pub bodies: BodyPolicy,
-    /// Whether [`Pipeline::decide`] charges items. If not, its caller charges those of the verdict by [`Pipeline::charge_hits`].
-    pub charge_items: bool,
-    /// Whether Mimir runs its HA tracker. If not, `accept_ha_samples` has no effect.
-    pub ha_tracker: bool,
-}
-
-/// How bodies are decoded.
-#[derive(Clone, Copy, Debug)]
-pub struct BodyPolicy {
-    /// Whether they are decoded at all: if not, pushes are charged as requests alone.
-    pub decode: bool,
-    /// The largest body as sent, in bytes.
-    pub max_request_bytes: usize,
-    /// The limits on a decoded body.
-    pub limits: BodyLimits,
-    /// Whether an unreadable body is forwarded uncharged, or denied with Mimir's text.
-    pub forward_unreadable: bool,
-}
+use crate::verdict::Verdict;
 
 /// Decides on pushes; shared by all calls.
 #[derive(Debug)]
@@ -46,20 +23,6 @@ pub struct Pipeline {
     pub(crate) pool: Option<DecodePool>,
     pub(crate) receipts: Receipts,
     pub(crate) clock: Clock,
-}
-
-/// Why the stages end before the contents of a push are charged.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    Allowed(AllowReason),
-    Denied(Denial),
-    Undecided(Undecided),
-}
-
-impl From<Denial> for Stop {
-    fn from(denial: Denial) -> Self {
-        Self::Denied(denial)
-    }
 }
 
 /// A push that a stage before the last one decides.

@@ -8,7 +8,8 @@ use remote_write::BodyLimits;
 use crate::clock::Clock;
 use crate::control::{ControlWriter, HaTracker};
 use crate::decode::DecodePool;
-use crate::pipeline::{BodyPolicy, Pipeline, Policy};
+use crate::pipeline::Pipeline;
+use crate::policy::{BodyPolicy, Policy};
 
 impl BodyPolicy {
     /// The policy of [`Pipeline::by_limits`].

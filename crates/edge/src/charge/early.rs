@@ -9,10 +9,10 @@ use enforce::Denial;
 use limits::{Burst, Mode};
 use remote_write::claimed_bytes;
 
-use super::Charge;
 use crate::decode::Contents;
 use crate::identify::ApplicableLimits;
 use crate::pipeline::Pipeline;
+use crate::policy::Charge;
 use crate::push::{Push, PushBody};
 
 /// A push whose items have fewer bytes each may be over the burst without looking so, and then it is decoded twice. A sample of a series of its own has

@@ -4,8 +4,8 @@ use enforce::{Denial, Level};
 use limits::{Mode, Tenant};
 
 use crate::control::ControlState;
-use crate::pipeline::{Pipeline, Stop};
-use crate::verdict::{AllowReason, Undecided};
+use crate::outcome::{AllowReason, Stop, Undecided};
+use crate::pipeline::Pipeline;
 
 /// Hits and the bucket that they are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@
 use enforce::BucketOwner;
 use limits::Tenant;
 
+use crate::outcome::Charged;
 use crate::pipeline::Pipeline;
-use crate::verdict::Charged;
 
 /// Writes and reads receipts of this process. Charges of another process are not refunded here: its buckets are not these.
 #[derive(Debug)]

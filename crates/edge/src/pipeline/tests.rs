@@ -15,6 +15,8 @@ use tasks::Tasks;
 use super::*;
 use crate::charge::{DECODED_WITHIN, Hits};
 use crate::control::ControlWriter;
+use crate::outcome::AllowReason;
+use crate::policy::BodyPolicy;
 use crate::push::{PushBody, TenantHeader};
 
 /// Series in a push, with one sample each: over the burst and over the limit of the first state.
