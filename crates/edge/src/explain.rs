@@ -51,8 +51,8 @@ impl Pipeline {
     pub fn buckets(&self, control: &ControlState, tenant: &Tenant<'_>, items: u64) -> Option<(BucketView, BucketView)> {
         let Ok(applicable) = control.for_tenant(tenant).applicable() else { return None };
         let (now, owner) = (self.now(), applicable.owner());
-        let request = self.enforcer.request_level(&owner, applicable.request_limit(), now);
-        let ingestion = self.enforcer.ingestion_level(&owner, applicable.ingestion_limit(), now);
+        let request = self.enforcer().request_level(&owner, applicable.request_limit(), now);
+        let ingestion = self.enforcer().ingestion_level(&owner, applicable.ingestion_limit(), now);
         Some((BucketView { level: request, cost: 1 }, BucketView { level: ingestion, cost: items }))
     }
 }

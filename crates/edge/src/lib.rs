@@ -9,6 +9,8 @@
 //! 5. [`answer`]: what is the client's answer?
 //! 6. [`record`]: metrics, logs and the audit log.
 //!
+//! A stage imports only those before it, and the modules that all share ([`policy`], [`outcome`], [`own_denials`]): `make check-layers` checks that.
+//!
 //! [`Pipeline`] runs stages 2 to 4 in Mimir's order, by one [`control`] state. The shell calls admission before a push is received, and then
 //! [`Edge::check`], which runs the pipeline and the last two stages.
 //!

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use enforce::{Denial, Enforcer, MonotonicNanos};
+use limits::Tenant;
 
-use crate::charge::{ChargedContents, ChargedRequest, EarlyDenial, Receipts, deny_oversized};
+use crate::charge::{ChargedContents, ChargedRequest, Charger, EarlyDenial, Hits, HitsVerdict, Refund, deny_oversized};
 use crate::clock::Clock;
 use crate::control::{ControlHandle, ControlState};
 use crate::decode::{Contents, DecodePlan, DecodePool, Lane, Payload};
@@ -18,11 +19,10 @@ use crate::verdict::Verdict;
 #[derive(Debug)]
 pub struct Pipeline {
     control: ControlHandle,
-    pub(crate) policy: Policy,
-    pub(crate) enforcer: Enforcer,
+    policy: Policy,
     pub(crate) pool: Option<DecodePool>,
-    pub(crate) receipts: Receipts,
-    pub(crate) clock: Clock,
+    charger: Charger,
+    clock: Clock,
 }
 
 /// A push that a stage before the last one decides.
@@ -65,14 +65,14 @@ impl Pipeline {
     /// A pipeline that decides by the current state of `control`. Bodies that take long are decoded by `pool`, if there is one.
     #[must_use]
     pub fn new(control: ControlHandle, policy: Policy, pool: Option<DecodePool>, clock: Clock) -> Self {
-        let receipts = Receipts::of_process(rand::random());
-        Self { control, policy, enforcer: Enforcer::new(), pool, receipts, clock }
+        let charger = Charger::new(policy, clock.clone());
+        Self { control, policy, pool, charger, clock }
     }
 
     /// The buckets of all tenants.
     #[must_use]
     pub fn enforcer(&self) -> &Enforcer {
-        &self.enforcer
+        &self.charger.enforcer
     }
 
     /// The current control state.
@@ -88,7 +88,7 @@ impl Pipeline {
     /// Evicts idle pairs, and tenants whose buckets are full; returns how many tenants. To be called about once a minute.
     pub fn evict_idle(&self) -> usize {
         self.control.load().evict_idle_pairs(self.clock.unix_millis());
-        self.enforcer.evict_idle(self.clock.now())
+        self.charger.enforcer.evict_idle(self.clock.now())
     }
 
     /// Decides on a push, and charges it. A body that takes long is decoded by the pool.
@@ -135,6 +135,31 @@ impl Pipeline {
         }
     }
 
+    /// Charges hits to a tenant, all or none, by this state of [`Pipeline::control`]: one call loads it once for all its hits.
+    ///
+    /// # Errors
+    /// While there are no limits to decide by.
+    pub fn charge_hits(
+        &self,
+        control: &ControlState,
+        tenant: &Tenant<'_>,
+        hits: Hits,
+    ) -> Result<HitsVerdict, Undecided> {
+        self.charger.charge_hits(control, tenant, hits)
+    }
+
+    /// The receipt of a push of this tenant; `None` if nothing was charged.
+    #[must_use]
+    pub fn receipt(&self, tenant: &Tenant<'_>, charged: Charged) -> Option<String> {
+        self.charger.receipt(tenant, charged)
+    }
+
+    /// Refunds what a receipt names, by the current limits. A tenant that is in mode off now, or has no limits, gets nothing.
+    #[must_use]
+    pub fn refund<'r>(&self, receipt: &'r [u8], cause: &[u8]) -> Refund<'r> {
+        self.charger.refund(&self.control(), receipt, cause)
+    }
+
     /// Identifies the push and charges its request. Nothing is decoded for a tenant over its request rate.
     fn begin<'p>(
         &'p self,
@@ -151,11 +176,13 @@ impl Pipeline {
 
         let oversized = deny_oversized(&push.body, &self.policy.bodies, applicable.edge);
         oversized.map_err(|denial| identity.stop(denial))?;
-        let (request, admitted) = self.charge_request(&applicable, charge);
+        let (request, admitted) = self.charger.charge_request(&applicable, charge);
         if charge == Charge::Commit {
             admitted.clone().map_err(|denial| identity.stop(denial))?;
         }
-        let plan = self.plan(&applicable, push, protocol, charge);
+        let enough = self.charger.enough(&applicable, push, charge);
+        let now = self.clock.unix_millis();
+        let plan = DecodePlan::of(&applicable, protocol, (charge, enough), &self.policy, now);
         Ok(PendingPush { pipeline: self, push, charge, identity, applicable, request, admitted, plan })
     }
 
@@ -173,13 +200,13 @@ impl PendingPush<'_> {
     }
 
     fn lane(&self) -> Lane<'_> {
-        self.charge.lane(self.applicable.tenant.id())
+        Lane::of(self.charge, self.applicable.tenant.id())
     }
 
     /// Charges the contents of the push; `None` where it has to be decoded again, and all of it validated.
     fn decided(&mut self, contents: Contents) -> Option<Verdict> {
         let Self { pipeline, push, charge, identity, applicable, request, admitted, plan } = self;
-        let early = match pipeline.deny_early(applicable, plan.enough, &contents) {
+        let early = match pipeline.charger.deny_early(applicable, plan.enough, &contents) {
             EarlyDenial::Denied(denial) => Some(denial),
             EarlyDenial::None => None,
             EarlyDenial::Uncertain => {
@@ -195,7 +222,7 @@ impl PendingPush<'_> {
         let taken = Charged { requests: u64::from(*charge == Charge::Commit), items: 0 };
         let charged = match early {
             Some(denial) => ChargedContents::new(Err(denial), taken),
-            None => pipeline.charge_contents(applicable, contents, push.skips_validation, *charge, taken),
+            None => pipeline.charger.charge_contents(applicable, contents, push.skips_validation, *charge, taken),
         };
         let ChargedContents { decision, mut charged, unmetered, unreadable } = charged;
         request.keep_unless_unavailable(&decision);

@@ -3,25 +3,19 @@
 //! The answer is the one that Mimir gives: validating the rest could only find more valid items. Two things differ from validating all. The counts of the
 //! denial are as sent. And a push that turns out not to be metered exactly in the rest is denied, where it would be forwarded for Mimir to deny.
 
-use std::time::Duration;
-
 use enforce::Denial;
 use limits::{Burst, Mode};
 use remote_write::claimed_bytes;
 
-use crate::decode::Contents;
+use super::Charger;
+use crate::decode::{Contents, DECODED_WITHIN};
 use crate::identify::ApplicableLimits;
-use crate::pipeline::Pipeline;
 use crate::policy::Charge;
 use crate::push::{Push, PushBody};
 
 /// A push whose items have fewer bytes each may be over the burst without looking so, and then it is decoded twice. A sample of a series of its own has
 /// 60 to 200 bytes, and one of many of a series 17.
 const BYTES_PER_ITEM: usize = 64;
-
-/// What the bucket earns in this time is taken for granted: it is compared again when the push is decoded. A push that takes longer is decoded twice, if
-/// the bucket then allows what was found valid.
-pub(crate) const DECODED_WITHIN: Duration = Duration::from_millis(50);
 
 /// Whether a push is denied before all of it is validated.
 pub(crate) enum EarlyDenial {
@@ -32,7 +26,7 @@ pub(crate) enum EarlyDenial {
     Uncertain,
 }
 
-impl Pipeline {
+impl Charger {
     /// How many valid items of a push are allowed at most, by the bucket before it is decoded and what that earns meanwhile; `None` where all have to be
     /// counted. In a dry run and in mode shadow the counts are for the operator, a push that may not be metered is not compared with the bucket, and the
     /// denial of one over the burst names their number.

@@ -21,8 +21,8 @@ use tasks::Tasks;
 use tokio::sync::oneshot;
 
 use super::fair_queue::{Cost, FairQueue, Started, TenantCap};
-use super::{Contents, DecodePlan, decode, free_buffers};
-use crate::charge::DECODED_WITHIN;
+use super::{Contents, DECODED_WITHIN, DecodePlan, decode, free_buffers};
+use crate::policy::Charge;
 
 /// How many bodies of the largest size are decoded at once, whatever the number of cores; of default batches, some twenty.
 const LARGEST_AT_ONCE: usize = 2;
@@ -60,6 +60,15 @@ pub(crate) enum Lane<'t> {
     Tenant(&'t str),
     /// No decision waits for more than one of these.
     DryRun,
+}
+
+impl<'t> Lane<'t> {
+    pub(crate) fn of(charge: Charge, tenant: &'t str) -> Self {
+        match charge {
+            Charge::Commit => Self::Tenant(tenant),
+            Charge::DryRun => Self::DryRun,
+        }
+    }
 }
 
 /// A body to decode. The waiting call takes it back when it ends.

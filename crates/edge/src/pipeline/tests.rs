@@ -7,14 +7,14 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use enforce::DenyReason;
-use limits::{EdgeConfigState, LimitsState, Mode, Snapshot, SourceDocument, Tenant, TenantLimits};
+use limits::{EdgeConfigState, LimitsState, Mode, Snapshot, SourceDocument, TenantLimits};
 use remote_write::Protocol;
 use remote_write::encode::{Series, encode_push};
 use tasks::Tasks;
 
 use super::*;
-use crate::charge::{DECODED_WITHIN, Hits};
 use crate::control::ControlWriter;
+use crate::decode::DECODED_WITHIN;
 use crate::outcome::AllowReason;
 use crate::policy::BodyPolicy;
 use crate::push::{PushBody, TenantHeader};
