@@ -36,6 +36,7 @@ COPY crates/remote-write/Cargo.toml crates/remote-write/
 COPY crates/rls/Cargo.toml crates/rls/
 COPY crates/runtime/Cargo.toml crates/runtime/
 COPY crates/scrape/Cargo.toml crates/scrape/
+COPY crates/tasks/Cargo.toml crates/tasks/
 COPY tests/e2e/Cargo.toml tests/e2e/
 COPY ops/docker/build ops/docker/
 RUN sh ops/docker/build dependencies

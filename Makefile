@@ -58,7 +58,7 @@ clippy: ## check with clippy; a warning is an error
 doc: ## build the documentation; a warning is an error
 	RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --workspace --no-deps --document-private-items $(TESTING) --locked
 
-check-layers: ## prove that pure crates are pure and use each other as the table says
+check-layers: ## prove that pure crates are pure, crates use each other as the table says, stages of edge none that is later, and no task ends unnoticed
 	tests/tools/check-layers
 
 check-sizes: ## check that no source file has more than 400 lines, and no doc comment lines of more than 160 characters

@@ -80,6 +80,9 @@ fn pushes() {
             let choice = bit | ((rules % 4) << 3) | ((rules & 1) << 1) | 4 | (rules << 5);
             write("remote_write_rules", &format!("{bit}-{rules}"), &with_choice(choice, &plain));
         }
+        for limits in 0..4_u8 {
+            write("early", &format!("{bit}-{limits}"), &with_choice(bit | (limits << 1) | (limits << 3), &plain));
+        }
         for tenant in
             ["team", "over", "team:k=v", "requests", "strict", "relabel", "pairs", "each", "shadow", "off", "a|b"]
         {

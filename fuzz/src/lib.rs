@@ -8,6 +8,7 @@
 pub mod cache;
 pub mod check;
 pub mod differential;
+pub mod early;
 pub mod feed;
 pub mod overrides;
 pub mod rules;

@@ -47,7 +47,7 @@ fn pipeline(limits: Arc<Snapshot>, clock: Clock) -> Pipeline {
     };
     let (mut writer, control) = ControlWriter::new(Arc::new(EdgeConfig::default()), HaTracker::default());
     writer.put_limits_compiled(limits);
-    let pool = DecodePool::start(bodies.limits, None).unwrap();
+    let pool = DecodePool::start(bodies.limits, None, &tasks::Tasks::default()).unwrap();
     Pipeline::new(control, Policy { bodies, charge_items: true, ha_tracker: true }, Some(pool), clock)
 }
 

@@ -9,7 +9,6 @@ use limits::LoadedLimits;
 use limits_source::{HaTrackerFeed, HaTrackerState, LimitsFeed, LoadedEdgeConfig, SourceExtras};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 
 /// A source of one part of the control state. One that has ended, or does not exist, never changes again.
 struct Changes<T> {
@@ -84,21 +83,16 @@ impl ControlSources {
         }
     }
 
-    /// Applies each change until `stop` is cancelled; `changed_limits` and `changed_edge` are called after theirs. The only task that writes the control
-    /// state.
+    /// Applies each change; `changed_limits` and `changed_edge` are called after theirs. The only task that writes the control state. Never returns.
     pub async fn follow(
         mut self,
         mut writer: ControlWriter,
-        stop: CancellationToken,
         changed_limits: impl Fn(&LoadedLimits),
         changed_edge: impl Fn(&LoadedEdgeConfig),
     ) {
-        let follow = async {
-            loop {
-                self.apply_next(&mut writer, &changed_limits, &changed_edge).await;
-            }
-        };
-        stop.run_until_cancelled(follow).await;
+        loop {
+            self.apply_next(&mut writer, &changed_limits, &changed_edge).await;
+        }
     }
 
     async fn apply_next(

@@ -14,7 +14,7 @@ use edge::{Clock, Edge, Hits, Outcome, Pipeline, Push, PushBody, Recorder, Tenan
 use limits::{LimitsState, SourceDocument, Tenant, TenantLimits};
 use prometheus::Registry;
 use remote_write::Protocol;
-use remote_write::encode::{Series, encode_push};
+use remote_write::encode::{Series, content_type_header, encode_push};
 
 #[path = "../../remote-write/benches/batch/labels.rs"]
 mod batch;
@@ -99,13 +99,9 @@ fn push(protocol: Protocol, samples: u32, tenant: &str) -> Push {
         labels.sort();
         Series { labels, samples: vec![(f64::from(index) * 1.37, NOW)], ..Series::default() }
     };
-    let content_type = match protocol {
-        Protocol::V1 => "application/x-protobuf",
-        Protocol::V2 => "application/x-protobuf;proto=io.prometheus.write.v2.Request",
-    };
     Push {
         tenant: TenantHeader::Once(tenant_of(samples, tenant).into()),
-        content_type: Some(Bytes::from_static(content_type.as_bytes())),
+        content_type: Some(Bytes::from_static(content_type_header(protocol).as_bytes())),
         retry_attempt: 0,
         skips_validation: false,
         body: PushBody::Whole(

@@ -5,45 +5,37 @@ mod hits;
 mod refunds;
 mod unmetered;
 
-use enforce::{BucketOwner, Decision, Denial, DenyReason, UnmeteredCharge, unmetered_denial};
+use enforce::{BucketOwner, Decision, Denial, DenyReason, Enforcer, MonotonicNanos, UnmeteredCharge, unmetered_denial};
 use limits::{EdgeLimits, Mode, RateLimit};
 use remote_write::{BodyErrorKind, PushCounts};
 
-pub(crate) use early::{DECODED_WITHIN, NotDenied};
+pub(crate) use early::EarlyDenial;
 pub use hits::{Hits, HitsVerdict};
-pub(crate) use refunds::Receipts;
 pub use refunds::{Refund, RefundCause};
 pub use unmetered::{Unmetered, UnmeteredOutcome};
 
-use crate::answer::{BodySize, Failure, body_too_large, failed, over_max_body_bytes, over_max_series};
-use crate::decode::{Contents, DecodedPush, Lane};
+use crate::clock::Clock;
+use crate::decode::{Contents, DecodedPush};
 use crate::identify::ApplicableLimits;
-use crate::pipeline::{BodyPolicy, Pipeline};
+use crate::outcome::{AllowReason, Charged};
+use crate::own_denials::{BodySize, Failure, body_too_large, failed, over_max_body_bytes, over_max_series};
+use crate::policy::{BodyPolicy, Charge, Policy};
 use crate::push::PushBody;
-use crate::verdict::{AllowReason, Charged};
+use refunds::Receipts;
 
-/// Whether a decision takes tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Charge {
-    Commit,
-    /// Decides the same, and takes none.
-    DryRun,
-}
-
-impl Charge {
-    /// The lane in which a body waits to be decoded. No decision waits for more than one dry run.
-    pub(crate) fn lane(self, tenant: &str) -> Lane<'_> {
-        match self {
-            Self::Commit => Lane::Tenant(tenant),
-            Self::DryRun => Lane::DryRun,
-        }
-    }
+/// The buckets of all tenants, and what charges and refunds them.
+#[derive(Debug)]
+pub(crate) struct Charger {
+    pub(crate) enforcer: Enforcer,
+    policy: Policy,
+    clock: Clock,
+    receipts: Receipts,
 }
 
 /// A request that was charged. It is refunded where the edge itself answers 503, and where the call ends before there is an answer: the client then
 /// retries, and must not be denied for that.
 pub(crate) struct ChargedRequest<'p> {
-    pipeline: &'p Pipeline,
+    charger: &'p Charger,
     owner: BucketOwner<'p>,
     limit: RateLimit,
     is_kept: bool,
@@ -64,7 +56,7 @@ impl ChargedRequest<'_> {
 impl Drop for ChargedRequest<'_> {
     fn drop(&mut self) {
         if !self.is_kept {
-            self.pipeline.enforcer.refund_requests(&self.owner, self.limit, 1, self.pipeline.now());
+            self.charger.enforcer.refund_requests(&self.owner, self.limit, 1, self.charger.now());
         }
     }
 }
@@ -83,7 +75,7 @@ pub(crate) struct ChargedContents {
 
 impl ChargedContents {
     /// Of a push that was metered, or is not charged.
-    fn new(decision: Result<AllowReason, Denial>, charged: Charged) -> Self {
+    pub(crate) fn new(decision: Result<AllowReason, Denial>, charged: Charged) -> Self {
         Self { decision, charged, unmetered: None, unreadable: None }
     }
 }
@@ -109,7 +101,15 @@ pub(crate) fn deny_oversized(body: &PushBody, policy: &BodyPolicy, edge: EdgeLim
     }
 }
 
-impl Pipeline {
+impl Charger {
+    pub(crate) fn new(policy: Policy, clock: Clock) -> Self {
+        Self { enforcer: Enforcer::new(), policy, clock, receipts: Receipts::of_process(rand::random()) }
+    }
+
+    pub(crate) fn now(&self) -> MonotonicNanos {
+        self.clock.now()
+    }
+
     /// Charges the request of a push. Returns the charge, and the decision of the request rate.
     pub(crate) fn charge_request<'p>(
         &'p self,
@@ -123,7 +123,7 @@ impl Pipeline {
         }
         .into_result();
         let is_kept = charge == Charge::DryRun || admitted.is_err();
-        (ChargedRequest { pipeline: self, owner, limit, is_kept }, admitted)
+        (ChargedRequest { charger: self, owner, limit, is_kept }, admitted)
     }
 
     /// Charges the contents of a push, as far as they are known. `taken` is what the push took before.
@@ -177,9 +177,6 @@ impl Pipeline {
         charge: Charge,
         taken: Charged,
     ) -> ChargedContents {
-        if let Some(denial) = &decoded.denial {
-            return ChargedContents::new(Err(denial.clone()), taken);
-        }
         if let Some(why) = Unmetered::of(decoded, &applicable.tenant) {
             return self.charge_unmetered(applicable, why, &decoded.counts, charge, taken);
         }

@@ -9,7 +9,8 @@ use enforce::Denial;
 use futures_util::FutureExt;
 use limits::Tenant;
 
-use crate::answer::{Answer, Failure, failed};
+use crate::answer::Answer;
+use crate::own_denials::{Failure, failed};
 use crate::pipeline::Pipeline;
 use crate::push::Push;
 use crate::record::{Recorder, Subject};

@@ -19,6 +19,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use enforce::{Elections, UnixMillis};
 use limits::{EdgeConfig, EdgeLimits, Mode, Snapshot, Tenant, TenantLimits, TenantView};
+use tasks::blocking;
 use tokio::time::{Instant, timeout};
 
 pub(crate) use election::{Candidates, ElectionOutcome, PushElection};
@@ -245,8 +246,7 @@ impl ControlWriter {
     pub async fn expire_list(&mut self) {
         self.set_fresh_until(None);
         let elections = Arc::clone(&self.handle.load().elections);
-        // Its only error is a panic, which is logged.
-        drop(tokio::task::spawn_blocking(move || tracker::unconfirm_all(&elections)).await);
+        blocking(move || tracker::unconfirm_all(&elections)).await;
     }
 }
 

@@ -9,9 +9,9 @@ mod pool;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use enforce::Denial;
 use remote_write::relabel::Relabeler;
 use remote_write::{
     BodyError, BodyLimits, Dedupe, Protocol, PushCounts, Replica, Rules, Scratch, TenantRelabeler, Validation,
@@ -21,14 +21,17 @@ use remote_write::{
 pub use pool::DecodePool;
 pub(crate) use pool::Lane;
 
-use crate::charge::Charge;
 use crate::control::{Candidates, ElectionOutcome, PushElection, RelabelUnavailable};
 use crate::identify::ApplicableLimits;
-use crate::pipeline::{BodyPolicy, Pipeline};
+use crate::policy::{BodyPolicy, Charge, Policy};
 use crate::push::{Push, PushBody};
 
 /// A thread that decodes in place keeps this many bytes of buffers between two bodies.
 const KEEP_BYTES: usize = 4 << 20;
+
+/// What the bucket earns in this time is taken for granted, before a push is decoded whose validation may end early: it is compared again afterwards. A push
+/// that takes longer is decoded twice, if the bucket then allows what was found valid.
+pub(crate) const DECODED_WITHIN: Duration = Duration::from_millis(50);
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
@@ -70,8 +73,6 @@ pub(crate) struct DecodedPush {
     pub(crate) relabel_unavailable: Option<RelabelUnavailable>,
     /// Whether Mimir may accept invalid series, because the push asks for it.
     pub(crate) skips_validation: bool,
-    /// The denial of a push whose validation ended early.
-    pub(crate) denial: Option<Denial>,
 }
 
 /// The contents of a push, as far as they are known.
@@ -152,6 +153,34 @@ fn free_buffers() {
 const RULE_EFFORT: usize = 8;
 
 impl DecodePlan {
+    /// How to decode a push of this tenant now, which is in Unix milliseconds. Where more items than `enough` are valid, the rest need not be validated.
+    pub(crate) fn of(
+        applicable: &ApplicableLimits<'_>,
+        protocol: Protocol,
+        (charge, enough): (Charge, Option<u64>),
+        policy: &Policy,
+        now: i64,
+    ) -> Self {
+        let ApplicableLimits { tenant, limits, control, .. } = applicable;
+        let own = &limits.tenant.limits;
+        let dedupes = policy.ha_tracker && own.accept_ha_samples;
+        let plain = Self { enough, ..Self::plain(protocol, Validation::of(limits), now) };
+        if !dedupes && !own.relabels_series() {
+            return plain;
+        }
+        let relabeler = control.relabelling.of(own);
+        let commits = charge == Charge::Commit;
+        // The election of a pair sees each push once, and rules that are missing leave nothing to count.
+        let enough = enough.filter(|_| !dedupes && relabeler.is_ok());
+        let special = Special {
+            tenant: tenant.id().into(),
+            election: dedupes.then(|| control.election_of(own, (now, rand::random()), commits)),
+            relabel_unavailable: relabeler.as_ref().err().copied(),
+            relabeler: relabeler.ok().flatten(),
+        };
+        Self { enough, special: Some(Box::new(special)), ..plain }
+    }
+
     /// For a tenant without pairs and relabelling rules.
     pub(crate) fn plain(protocol: Protocol, validation: Validation, now: i64) -> Self {
         Self {
@@ -207,37 +236,5 @@ impl DecodePlan {
         let counts = read_push(self.protocol, body, limits, rules, self.now, scratch)?;
         let relabel_unavailable = *relabel_unavailable;
         Ok(DecodedPush { counts, election: outcome, candidates, relabel_unavailable, ..DecodedPush::default() })
-    }
-}
-
-impl Pipeline {
-    /// How to decode a push of this tenant now.
-    pub(crate) fn plan(
-        &self,
-        applicable: &ApplicableLimits<'_>,
-        push: &Push,
-        protocol: Protocol,
-        charge: Charge,
-    ) -> DecodePlan {
-        let ApplicableLimits { tenant, limits, control, .. } = applicable;
-        let now = self.clock.unix_millis();
-        let own = &limits.tenant.limits;
-        let dedupes = self.policy.ha_tracker && own.accept_ha_samples;
-        let enough = self.enough(applicable, push, charge);
-        let plain = DecodePlan { enough, ..DecodePlan::plain(protocol, Validation::of(limits), now) };
-        if !dedupes && !own.relabels_series() {
-            return plain;
-        }
-        let relabeler = control.relabelling.of(own);
-        let commits = charge == Charge::Commit;
-        // The election of a pair sees each push once, and rules that are missing leave nothing to count.
-        let enough = enough.filter(|_| !dedupes && relabeler.is_ok());
-        let special = Special {
-            tenant: tenant.id().into(),
-            election: dedupes.then(|| control.election_of(own, (now, rand::random()), commits)),
-            relabel_unavailable: relabeler.as_ref().err().copied(),
-            relabeler: relabeler.ok().flatten(),
-        };
-        DecodePlan { enough, special: Some(Box::new(special)), ..plain }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tasks::blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::pipeline::Pipeline;
@@ -24,13 +25,10 @@ pub async fn evict_idle(pipeline: Arc<Pipeline>, recorder: Recorder) {
         }
         last = Instant::now();
         let (pipeline, recorder) = (Arc::clone(&pipeline), recorder.clone());
-        // Its only error is a panic, which is logged.
-        drop(
-            tokio::task::spawn_blocking(move || {
-                recorder.evict_idle();
-                recorder.evicted(pipeline.evict_idle());
-            })
-            .await,
-        );
+        blocking(move || {
+            recorder.evict_idle();
+            recorder.evicted(pipeline.evict_idle());
+        })
+        .await;
     }
 }

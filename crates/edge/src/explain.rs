@@ -5,10 +5,10 @@ use std::time::Duration;
 use enforce::{DenyReason, Level};
 use limits::{EdgeLimits, Mode, Tenant};
 
-use crate::charge::Charge;
 use crate::control::ControlState;
 use crate::identify::tenant_of;
 use crate::pipeline::Pipeline;
+use crate::policy::Charge;
 use crate::push::Push;
 use crate::verdict::{Undecided, Verdict};
 
@@ -54,15 +54,15 @@ impl Pipeline {
     pub fn buckets(&self, control: &ControlState, tenant: &Tenant<'_>, items: u64) -> Option<(BucketView, BucketView)> {
         let Ok(applicable) = control.for_tenant(tenant).applicable() else { return None };
         let (now, owner) = (self.now(), applicable.owner());
-        let request = self.enforcer.request_level(&owner, applicable.request_limit(), now);
-        let ingestion = self.enforcer.ingestion_level(&owner, applicable.ingestion_limit(), now);
+        let request = self.enforcer().request_level(&owner, applicable.request_limit(), now);
+        let ingestion = self.enforcer().ingestion_level(&owner, applicable.ingestion_limit(), now);
         Some((BucketView { level: request, cost: 1 }, BucketView { level: ingestion, cost: items }))
     }
 
     /// Whether pushes of the tenant were charged here, and its buckets are not evicted since: this is then the replica that decides its pushes.
     pub fn has_buckets(&self, control: &ControlState, tenant: &Tenant<'_>) -> bool {
         let settings = control.for_tenant(tenant);
-        settings.applicable().is_ok_and(|applicable| self.enforcer.has_buckets(&applicable.owner()))
+        settings.applicable().is_ok_and(|applicable| self.enforcer().has_buckets(&applicable.owner()))
     }
 }
 

@@ -5,9 +5,8 @@ use limits::{EdgeLimits, Mode, RateLimit, Tenant, TenantError, TenantView};
 use remote_write::{ContentType, Protocol};
 
 use crate::control::{ControlState, TenantSettings};
-use crate::pipeline::Stop;
+use crate::outcome::{AllowReason, Stop, Undecided};
 use crate::push::{Push, TenantHeader};
-use crate::verdict::{AllowReason, Undecided};
 
 /// Reads the tenant's header by Mimir's rules.
 ///

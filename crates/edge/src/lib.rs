@@ -9,6 +9,8 @@
 //! 5. [`answer`]: what is the client's answer?
 //! 6. [`record`]: metrics, logs and the audit log.
 //!
+//! A stage imports only those before it, and the modules that all share ([`policy`], [`outcome`], [`own_denials`]): `make check-layers` checks that.
+//!
 //! [`Pipeline`] runs stages 2 to 4 in Mimir's order, by one [`control`] state. The shell calls admission before a push is received, and then
 //! [`Edge::check`], which runs the pipeline and the last two stages.
 //!
@@ -24,7 +26,10 @@ mod decode;
 mod evict;
 mod explain;
 mod identify;
+mod outcome;
+mod own_denials;
 mod pipeline;
+mod policy;
 mod push;
 mod record;
 #[cfg(any(test, feature = "testing"))]
@@ -32,7 +37,7 @@ mod testing;
 mod verdict;
 
 pub use admit::{Arrival, Budget, BudgetExceeded, Reservation, SHARES};
-pub use answer::{Answer, BodySize, Failure, Overload, body_too_large, failed, overloaded};
+pub use answer::Answer;
 pub use charge::{Hits, HitsVerdict, Refund, RefundCause, Unmetered, UnmeteredOutcome};
 pub use check::{Edge, Outcome, denied_on_panic};
 pub use clock::Clock;
@@ -43,7 +48,9 @@ pub use decode::DecodePool;
 pub use evict::evict_idle;
 pub use explain::{BucketView, Explanation};
 pub use identify::tenant_of;
-pub use pipeline::{BodyPolicy, Pipeline, Policy};
+pub use own_denials::{BodySize, Failure, Overload, body_too_large, failed, overloaded};
+pub use pipeline::Pipeline;
+pub use policy::{BodyPolicy, Policy};
 pub use push::{Push, PushBody, TENANT_HEADER, TenantHeader};
 pub use record::{AuditTarget, DenialRecord, Denials, Recorder, Subject, TenantUsage, UsageRow, close_seconds};
 pub use verdict::{AllowReason, Charged, Undecided, Verdict};

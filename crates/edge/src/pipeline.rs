@@ -3,63 +3,26 @@
 use std::sync::Arc;
 
 use enforce::{Denial, Enforcer, MonotonicNanos};
-use remote_write::BodyLimits;
+use limits::Tenant;
 
-use crate::charge::{Charge, ChargedContents, ChargedRequest, NotDenied, Receipts, deny_oversized};
+use crate::charge::{ChargedContents, ChargedRequest, Charger, EarlyDenial, Hits, HitsVerdict, Refund, deny_oversized};
 use crate::clock::Clock;
 use crate::control::{ControlHandle, ControlState};
 use crate::decode::{Contents, DecodePlan, DecodePool, Lane, Payload};
 use crate::identify::{ApplicableLimits, Identity, tenant_of};
+use crate::outcome::{Charged, Stop, Undecided};
+use crate::policy::{Charge, Policy};
 use crate::push::Push;
-use crate::verdict::{AllowReason, Charged, Undecided, Verdict};
-
-/// What the operator sets for all tenants, besides limits and modes.
-#[derive(Clone, Copy, Debug)]
-pub struct Policy {
-    /// How bodies are decoded.
-    pub bodies: BodyPolicy,
-    /// Whether [`Pipeline::decide`] charges items. If not, its caller charges those of the verdict by [`Pipeline::charge_hits`].
-    pub charge_items: bool,
-    /// Whether Mimir runs its HA tracker. If not, `accept_ha_samples` has no effect.
-    pub ha_tracker: bool,
-}
-
-/// How bodies are decoded.
-#[derive(Clone, Copy, Debug)]
-pub struct BodyPolicy {
-    /// Whether they are decoded at all: if not, pushes are charged as requests alone.
-    pub decode: bool,
-    /// The largest body as sent, in bytes.
-    pub max_request_bytes: usize,
-    /// The limits on a decoded body.
-    pub limits: BodyLimits,
-    /// Whether an unreadable body is forwarded uncharged, or denied with Mimir's text.
-    pub forward_unreadable: bool,
-}
+use crate::verdict::Verdict;
 
 /// Decides on pushes; shared by all calls.
 #[derive(Debug)]
 pub struct Pipeline {
     control: ControlHandle,
-    pub(crate) policy: Policy,
-    pub(crate) enforcer: Enforcer,
-    pool: Option<DecodePool>,
-    pub(crate) receipts: Receipts,
-    pub(crate) clock: Clock,
-}
-
-/// Why the stages end before the contents of a push are charged.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    Allowed(AllowReason),
-    Denied(Denial),
-    Undecided(Undecided),
-}
-
-impl From<Denial> for Stop {
-    fn from(denial: Denial) -> Self {
-        Self::Denied(denial)
-    }
+    policy: Policy,
+    pub(crate) pool: Option<DecodePool>,
+    charger: Charger,
+    clock: Clock,
 }
 
 /// A push that a stage before the last one decides.
@@ -102,14 +65,14 @@ impl Pipeline {
     /// A pipeline that decides by the current state of `control`. Bodies that take long are decoded by `pool`, if there is one.
     #[must_use]
     pub fn new(control: ControlHandle, policy: Policy, pool: Option<DecodePool>, clock: Clock) -> Self {
-        let receipts = Receipts::of_process(rand::random());
-        Self { control, policy, enforcer: Enforcer::new(), pool, receipts, clock }
+        let charger = Charger::new(policy, clock.clone());
+        Self { control, policy, pool, charger, clock }
     }
 
     /// The buckets of all tenants.
     #[must_use]
     pub fn enforcer(&self) -> &Enforcer {
-        &self.enforcer
+        &self.charger.enforcer
     }
 
     /// The current control state.
@@ -125,7 +88,7 @@ impl Pipeline {
     /// Evicts idle pairs, and tenants whose buckets are full; returns how many tenants. To be called about once a minute.
     pub fn evict_idle(&self) -> usize {
         self.control.load().evict_idle_pairs(self.clock.unix_millis());
-        self.enforcer.evict_idle(self.clock.now())
+        self.charger.enforcer.evict_idle(self.clock.now())
     }
 
     /// Decides on a push, and charges it. A body that takes long is decoded by the pool.
@@ -142,19 +105,15 @@ impl Pipeline {
     /// As [`Pipeline::decide`].
     pub fn decide_here(&self, push: &Push) -> Result<Verdict, Undecided> {
         let control = self.control.load();
-        match self.begin(&control, push, Charge::Commit) {
-            Ok(mut pending) => {
-                let limits = self.policy.bodies.limits;
-                let contents = match pending.deny_early(pending.payload().decode(limits, &pending.plan)) {
-                    Ok(contents) => contents,
-                    Err(NotDenied) => {
-                        pending.plan.validate_all();
-                        pending.payload().decode(limits, &pending.plan)
-                    }
-                };
-                Ok(pending.finish(contents))
+        let mut pending = match self.begin(&control, push, Charge::Commit) {
+            Ok(pending) => pending,
+            Err(stopped) => return stopped.into_verdict(push),
+        };
+        loop {
+            let contents = pending.payload().decode(self.policy.bodies.limits, &pending.plan);
+            if let Some(verdict) = pending.decided(contents) {
+                return Ok(verdict);
             }
-            Err(stopped) => stopped.into_verdict(push),
         }
     }
 
@@ -164,19 +123,41 @@ impl Pipeline {
         push: &Push,
         charge: Charge,
     ) -> Result<Verdict, Undecided> {
-        match self.begin(control, push, charge) {
-            Ok(mut pending) => {
-                let contents = match pending.deny_early(self.decode(&pending).await) {
-                    Ok(contents) => contents,
-                    Err(NotDenied) => {
-                        pending.plan.validate_all();
-                        self.decode(&pending).await
-                    }
-                };
-                Ok(pending.finish(contents))
+        let mut pending = match self.begin(control, push, charge) {
+            Ok(pending) => pending,
+            Err(stopped) => return stopped.into_verdict(push),
+        };
+        loop {
+            let contents = self.decode(&pending).await;
+            if let Some(verdict) = pending.decided(contents) {
+                return Ok(verdict);
             }
-            Err(stopped) => stopped.into_verdict(push),
         }
+    }
+
+    /// Charges hits to a tenant, all or none, by this state of [`Pipeline::control`]: one call loads it once for all its hits.
+    ///
+    /// # Errors
+    /// While there are no limits to decide by.
+    pub fn charge_hits(
+        &self,
+        control: &ControlState,
+        tenant: &Tenant<'_>,
+        hits: Hits,
+    ) -> Result<HitsVerdict, Undecided> {
+        self.charger.charge_hits(control, tenant, hits)
+    }
+
+    /// The receipt of a push of this tenant; `None` if nothing was charged.
+    #[must_use]
+    pub fn receipt(&self, tenant: &Tenant<'_>, charged: Charged) -> Option<String> {
+        self.charger.receipt(tenant, charged)
+    }
+
+    /// Refunds what a receipt names, by the current limits. A tenant that is in mode off now, or has no limits, gets nothing.
+    #[must_use]
+    pub fn refund<'r>(&self, receipt: &'r [u8], cause: &[u8]) -> Refund<'r> {
+        self.charger.refund(&self.control(), receipt, cause)
     }
 
     /// Identifies the push and charges its request. Nothing is decoded for a tenant over its request rate.
@@ -195,11 +176,13 @@ impl Pipeline {
 
         let oversized = deny_oversized(&push.body, &self.policy.bodies, applicable.edge);
         oversized.map_err(|denial| identity.stop(denial))?;
-        let (request, admitted) = self.charge_request(&applicable, charge);
+        let (request, admitted) = self.charger.charge_request(&applicable, charge);
         if charge == Charge::Commit {
             admitted.clone().map_err(|denial| identity.stop(denial))?;
         }
-        let plan = self.plan(&applicable, push, protocol, charge);
+        let enough = self.charger.enough(&applicable, push, charge);
+        let now = self.clock.unix_millis();
+        let plan = DecodePlan::of(&applicable, protocol, (charge, enough), &self.policy, now);
         Ok(PendingPush { pipeline: self, push, charge, identity, applicable, request, admitted, plan })
     }
 
@@ -216,31 +199,37 @@ impl PendingPush<'_> {
         Payload::of(self.push, &self.pipeline.policy.bodies)
     }
 
-    /// Adds the denial to contents whose validation ended early.
-    fn deny_early(&self, contents: Contents) -> Result<Contents, NotDenied> {
-        self.pipeline.deny_early(&self.applicable, self.plan.enough, contents)
-    }
-
     fn lane(&self) -> Lane<'_> {
-        self.charge.lane(self.applicable.tenant.id())
+        Lane::of(self.charge, self.applicable.tenant.id())
     }
 
-    /// Charges the contents of the push.
-    fn finish(self, contents: Contents) -> Verdict {
-        let Self { pipeline, push, charge, identity, applicable, mut request, admitted, .. } = self;
+    /// Charges the contents of the push; `None` where it has to be decoded again, and all of it validated.
+    fn decided(&mut self, contents: Contents) -> Option<Verdict> {
+        let Self { pipeline, push, charge, identity, applicable, request, admitted, plan } = self;
+        let early = match pipeline.charger.deny_early(applicable, plan.enough, &contents) {
+            EarlyDenial::Denied(denial) => Some(denial),
+            EarlyDenial::None => None,
+            EarlyDenial::Uncertain => {
+                plan.validate_all();
+                return None;
+            }
+        };
         let counts = contents.counts();
         // In a dry run the push is decoded all the same: its size determines when it would pass.
         if let Err(denial) = admitted {
-            return Verdict { counts, ..Verdict::of(identity, push, Err(denial)) };
+            return Some(Verdict { counts, ..Verdict::of(*identity, push, Err(denial.clone())) });
         }
-        let taken = Charged { requests: u64::from(charge == Charge::Commit), items: 0 };
-        let charged = pipeline.charge_contents(&applicable, contents, push.skips_validation, charge, taken);
+        let taken = Charged { requests: u64::from(*charge == Charge::Commit), items: 0 };
+        let charged = match early {
+            Some(denial) => ChargedContents::new(Err(denial), taken),
+            None => pipeline.charger.charge_contents(applicable, contents, push.skips_validation, *charge, taken),
+        };
         let ChargedContents { decision, mut charged, unmetered, unreadable } = charged;
         request.keep_unless_unavailable(&decision);
         if request.is_refunded() {
             charged.requests = 0;
         }
-        Verdict { counts, charged, unmetered, unreadable, ..Verdict::of(identity, push, decision) }
+        Some(Verdict { counts, charged, unmetered, unreadable, ..Verdict::of(*identity, push, decision) })
     }
 }
 

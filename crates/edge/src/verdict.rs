@@ -9,6 +9,8 @@ use crate::control::ControlState;
 use crate::identify::Identity;
 use crate::push::Push;
 
+pub use crate::outcome::{AllowReason, Charged, Undecided};
+
 /// Everything that is known once a push is decided.
 #[derive(Clone, Debug)]
 pub struct Verdict {
@@ -30,15 +32,6 @@ pub struct Verdict {
     pub unreadable: Option<BodyErrorKind>,
     /// What was taken from the buckets.
     pub charged: Charged,
-}
-
-/// What a push took from its tenant's buckets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Charged {
-    /// From the request bucket: 0 or 1, or the hits of a rate limit call.
-    pub requests: u64,
-    /// From the ingestion bucket.
-    pub items: u64,
 }
 
 impl Verdict {
@@ -94,44 +87,6 @@ impl Verdict {
     }
 }
 
-limits::named_enum! {
-    /// Why a push goes on to Mimir.
-    AllowReason {
-        /// It was charged, and its buckets had enough.
-        WithinLimits = "within_limits",
-        /// It holds nothing that Mimir charges.
-        NothingToCharge = "nothing_to_charge",
-        /// Its replica is not the elected one of its Prometheus pair, or the pair is over `ha_max_clusters`: Mimir drops it.
-        HaNotElected = "ha_not_elected",
-        /// It cannot be metered, and its tenant's bucket holds less than it may cost, or is not charged: Mimir answers it. [`Verdict::unmetered`] says why.
-        NotMetered = "not_metered",
-        /// Its samples are charged by the rate limit call that follows (`--charge-samples-in rate-limit`).
-        ChargedByRateLimit = "charged_by_rate_limit",
-        /// The operator has Envoy send no bodies, or mimir-rls decode none.
-        BodyNotDecoded = "body_not_decoded",
-        /// The operator forwards unreadable bodies (`--unreadable-body forward`).
-        UnreadableForwarded = "unreadable_forwarded",
-        /// The tenant's mode is off.
-        ModeOff = "mode_off",
-        /// No limits are loaded yet, and the tenant's mode is not enforce.
-        NoLimits = "no_limits",
-    }
-}
-
-impl AllowReason {
-    /// Whether a decision can have this reason in a mode.
-    #[must_use]
-    pub fn occurs_in(self, mode: Mode) -> bool {
-        match self {
-            // Not decided by Check, and not counted.
-            Self::ChargedByRateLimit => false,
-            Self::ModeOff => mode == Mode::Off,
-            Self::NoLimits => mode == Mode::Shadow,
-            _ => mode != Mode::Off,
-        }
-    }
-}
-
 /// Whether a push can be denied for this reason in a mode: in mode off, only before the tenant is known.
 pub(crate) fn denial_occurs_in(reason: DenyReason, mode: Mode) -> bool {
     match reason {
@@ -149,22 +104,5 @@ pub(crate) fn denial_occurs_in(reason: DenyReason, mode: Mode) -> bool {
         | DenyReason::EdgeUnmetered
         | DenyReason::IngestionRate
         | DenyReason::IngestionBurst => mode != Mode::Off,
-    }
-}
-
-/// Why there is no verdict. The caller gets an error, and its failure mode decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Undecided {
-    /// No limits are loaded yet: the server is not ready, so that Envoy does not call it.
-    NoLimits,
-}
-
-impl Undecided {
-    /// For people.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NoLimits => "no limits were loaded yet",
-        }
     }
 }

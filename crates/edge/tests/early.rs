@@ -2,68 +2,113 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use edge::{BodyPolicy, Clock, ControlWriter, HaTracker, Pipeline, Policy, Push, PushBody, TenantHeader, Verdict};
-use limits::{EdgeConfig, EdgePolicy, LimitsState, Mode, SourceDocument, TenantLimits};
+use edge::{BodyPolicy, Clock, ControlWriter, DecodePool, Pipeline, Push, PushBody, TenantHeader, Verdict};
+use limits::{EdgeConfig, EdgeLimits, EdgePolicy, LimitsState, Mode, Snapshot, SourceDocument, Tenant, TenantLimits};
 use proptest::prelude::*;
-use remote_write::encode::{Exemplar, MetricKind, Series, SeriesMetadata, encode_push};
-use remote_write::{BodyLimits, Protocol};
+use remote_write::encode::{
+    Count, Exemplar, Histogram, MetricKind, Series, SeriesMetadata, content_type_header, encode_push,
+};
+use remote_write::{Protocol, PushCounts};
+use tasks::Tasks;
 
 const NOW: i64 = 1_800_000_000_000;
+/// Spellings of one tenant: the first two share an ingestion bucket, the others have their own.
+const SPELLINGS: [&str; 4] = ["t", "t|t", "t:k=v", "t:k=w"];
 
-/// A pipeline, and what changes its limits.
+/// A pipeline, and what changes its control state.
 struct Edge {
     pipeline: Pipeline,
     limits: LimitsState,
     writer: ControlWriter,
+    mode: Mode,
+    /// Of the pushes that were allowed and not refunded.
+    receipts: Vec<String>,
 }
 
 impl Edge {
     /// In mode enforce validation may end early; in mode shadow it does not, and the verdicts are the same.
     fn new(mode: Mode, limits: &str, clock: &Arc<AtomicI64>) -> Self {
-        let policy = EdgePolicy { mode, ..EdgePolicy::default() };
-        let edge = Arc::new(EdgeConfig::for_everybody(policy));
-        let (writer, control) = ControlWriter::new(edge, HaTracker::default());
-        let bodies = BodyPolicy {
-            decode: true,
-            max_request_bytes: 1 << 20,
-            limits: BodyLimits { max_decoded_bytes: 1 << 20 },
-            forward_unreadable: false,
-        };
-        let policy = Policy { bodies, charge_items: true, ha_tracker: true };
-        let pipeline = Pipeline::new(control, policy, None, Clock::standing(Arc::clone(clock)));
-        let mut edge = Self { pipeline, limits: LimitsState::new(TenantLimits::default(), false), writer };
-        edge.set(limits);
+        let mut state = LimitsState::new(TenantLimits::default(), false);
+        let snapshot = snapshot_of(&mut state, limits);
+        let (pipeline, writer) = Pipeline::by_limits(snapshot, Clock::standing(Arc::clone(clock)));
+        let mut edge = Self { pipeline, limits: state, writer, mode, receipts: Vec::new() };
+        edge.set_most_series(None);
         edge
     }
 
+    /// The same, whose large bodies are decoded by threads.
+    fn with_pool(self) -> Self {
+        let pool = DecodePool::start(BodyPolicy::OF_TESTS.limits, None, &Tasks::default()).unwrap();
+        Self { pipeline: self.pipeline.with_pool(pool), ..self }
+    }
+
     fn set(&mut self, limits: &str) {
-        let text = format!("overrides: {{ t: {{ max_global_exemplars_per_user: 9, {limits} }} }}");
-        let applied = self.limits.apply(&[SourceDocument::new("runtime.yaml", &text)]);
-        assert!(applied.problems.is_empty(), "{:?}", applied.problems);
-        self.writer.put_limits_compiled(applied.snapshot.unwrap());
+        let snapshot = snapshot_of(&mut self.limits, limits);
+        self.writer.put_limits_compiled(snapshot);
+    }
+
+    /// Sets the edge's limit on series.
+    fn set_most_series(&mut self, max_series_per_request: Option<u64>) {
+        let limits = EdgeLimits { max_series_per_request, ..EdgeLimits::default() };
+        let policy = EdgePolicy { mode: self.mode, limits };
+        self.writer.put_edge_config(Arc::new(EdgeConfig::for_everybody(policy)));
     }
 
     fn decide(&self, push: &Push) -> Verdict {
         self.pipeline.decide_here(push).unwrap()
     }
+
+    /// Decides, and keeps the receipt of what is allowed.
+    fn forward(&mut self, push: &Push, spelling: &str) -> Verdict {
+        let verdict = self.decide(push);
+        let charged = Some(verdict.charged).filter(|_| verdict.decision.is_ok());
+        let tenant = Tenant::parse(Some(spelling.as_bytes())).unwrap();
+        self.receipts.extend(charged.and_then(|charged| self.pipeline.receipt(&tenant, charged)));
+        verdict
+    }
+
+    /// Refunds the last push that was allowed.
+    fn refund(&mut self) {
+        if let Some(receipt) = self.receipts.pop() {
+            assert!(self.pipeline.refund(receipt.as_bytes(), b"no_answer").refunded.is_some());
+        }
+    }
 }
 
-fn push(protocol: Protocol, body: Vec<u8>) -> Push {
-    let content_type = match protocol {
-        Protocol::V1 => "application/x-protobuf",
-        Protocol::V2 => "application/x-protobuf;proto=io.prometheus.write.v2.Request",
-    };
+/// These limits for each spelling.
+fn snapshot_of(state: &mut LimitsState, limits: &str) -> Arc<Snapshot> {
+    let own = SPELLINGS.iter().filter(|spelling| !spelling.contains('|'));
+    let own = own.map(|spelling| format!("  \"{spelling}\": {{ max_global_exemplars_per_user: 9, {limits} }}\n"));
+    let text = format!("overrides:\n{}", own.collect::<String>());
+    let applied = state.apply(&[SourceDocument::new("runtime.yaml", &text)]);
+    assert!(applied.problems.is_empty(), "{:?}", applied.problems);
+    applied.snapshot.unwrap()
+}
+
+fn push(protocol: Protocol, body: impl Into<Bytes>) -> Push {
+    push_of(SPELLINGS[0], protocol, body)
+}
+
+fn push_of(spelling: &'static str, protocol: Protocol, body: impl Into<Bytes>) -> Push {
     Push {
-        tenant: TenantHeader::Once(Bytes::from_static(b"t")),
-        content_type: Some(Bytes::from_static(content_type.as_bytes())),
+        tenant: TenantHeader::Once(Bytes::from_static(spelling.as_bytes())),
+        content_type: Some(Bytes::from_static(content_type_header(protocol).as_bytes())),
         retry_attempt: 0,
         skips_validation: false,
         body: PushBody::Whole(body.into()),
     }
+}
+
+/// A push that the caller counted, and that is never validated.
+fn counted(samples: u64) -> Push {
+    let body = PushBody::Counted(PushCounts { samples, ..PushCounts::default() });
+    Push { body, ..push(Protocol::V1, Bytes::new()) }
 }
 
 /// What the client gets, whatever the mode.
@@ -77,20 +122,34 @@ fn any_series() -> impl Strategy<Value = Series> {
     let name = prop_oneof![8 => Just("m".to_owned()), 1 => Just(String::new()), 1 => Just("\u{fffd}-bad ".to_owned())];
     let label = prop_oneof![6 => Just("job"), 1 => Just("__name__"), 1 => Just("bad-name"), 1 => Just("drop")];
     let times = prop::collection::vec(prop_oneof![9 => -3..3_i64, 1 => Just(1 << 40)], 0..6);
-    (name, prop::collection::vec((label, "[a-c]?"), 0..4), times, 0..3_usize, any::<bool>()).prop_map(
-        |(name, labels, times, exemplars, has_metadata)| {
+    let histograms = prop::collection::vec(any_histogram(), 0..3);
+    (name, prop::collection::vec((label, "[a-c]?"), 0..4), times, histograms, 0..3_usize, any::<bool>()).prop_map(
+        |(name, labels, times, histograms, exemplars, has_metadata)| {
             let labels = labels.into_iter().map(|(name, value)| (name.to_owned(), value));
             let about = SeriesMetadata { kind: MetricKind::Counter, ..SeriesMetadata::default() };
             let exemplar = Exemplar { labels: vec![("id".to_owned(), "x".to_owned())], value: 1.0, timestamp_ms: NOW };
             Series {
                 labels: std::iter::once(("__name__".to_owned(), name)).chain(labels).collect(),
                 samples: times.into_iter().map(|time| (1.0, NOW + time)).collect(),
+                histograms,
                 exemplars: vec![exemplar; exemplars],
                 metadata: has_metadata.then_some(about),
-                ..Series::default()
             }
         },
     )
+}
+
+/// A histogram, now and then with more observations than its buckets, or of a resolution that does not exist.
+fn any_histogram() -> impl Strategy<Value = Histogram> {
+    let schema = prop_oneof![6 => Just(1), 1 => Just(77)];
+    (prop_oneof![6 => Just(1), 1 => Just(5_u64)], schema, -3..3_i64).prop_map(|(count, schema, time)| Histogram {
+        count: Count::Integer(count),
+        zero_count: Count::Integer(1),
+        zero_threshold: 0.1,
+        schema,
+        timestamp_ms: NOW + time,
+        ..Histogram::default()
+    })
 }
 
 /// A body, now and then one that is cut: its error comes before any denial.
@@ -105,32 +164,58 @@ fn any_body(protocol: Protocol) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-const LIMITS: [&str; 5] = [
+const LIMITS: [&str; 4] = [
     "ingestion_rate: 1, ingestion_burst_size: 20",
     "ingestion_rate: 1, ingestion_burst_size: 1000",
     "ingestion_rate: 0, ingestion_burst_size: 8",
     "ingestion_rate: 3, ingestion_burst_size: 40, drop_labels: [drop]",
-    "ingestion_rate: 2, ingestion_burst_size: 100, label_value_length_over_limit_strategy: truncate, \
-     max_label_value_length: 80",
 ];
+const BODIES: usize = 8;
+
+/// What happens next.
+#[derive(Clone, Debug)]
+enum Step {
+    Push { is_v2: bool, body: usize, spelling: usize },
+    Limits(usize),
+    MostSeries(Option<u64>),
+    Distributors(u32),
+    Refund,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let push = (any::<bool>(), 0..BODIES, 0..SPELLINGS.len());
+    let push = push.prop_map(|(is_v2, body, spelling)| Step::Push { is_v2, body, spelling });
+    prop_oneof![
+        16 => push,
+        4 => (0..LIMITS.len()).prop_map(Step::Limits),
+        2 => prop::option::of(0..12_u64).prop_map(Step::MostSeries),
+        2 => (1..5_u32).prop_map(Step::Distributors),
+        2 => Just(Step::Refund),
+    ]
+}
 
 proptest! {
     #[test]
     fn an_early_denial_is_that_of_the_whole_push(
-        pushes in prop::collection::vec((any::<bool>(), 0..8_usize, 0..3000_i64, 0..LIMITS.len() * 3), 1..40),
-        bodies in (prop::collection::vec(any_body(Protocol::V1), 8), prop::collection::vec(any_body(Protocol::V2), 8)),
+        steps in prop::collection::vec((any_step(), 0..3000_i64), 1..60),
+        bodies in [Protocol::V1, Protocol::V2].map(|protocol| prop::collection::vec(any_body(protocol), BODIES)),
     ) {
         let clock = Arc::new(AtomicI64::new(NOW));
-        let [mut early, mut whole] = [Mode::Enforce, Mode::Shadow].map(|mode| Edge::new(mode, LIMITS[0], &clock));
-        for (is_v2, body, pause, next) in pushes {
+        let mut edges = [Mode::Enforce, Mode::Shadow].map(|mode| Edge::new(mode, LIMITS[0], &clock));
+        for (step, pause) in steps {
             clock.fetch_add(pause, Ordering::Relaxed);
-            if let Some(limits) = LIMITS.get(next) {
-                early.set(limits);
-                whole.set(limits);
-            }
-            let (protocol, bodies) = if is_v2 { (Protocol::V2, &bodies.1) } else { (Protocol::V1, &bodies.0) };
-            let push = push(protocol, bodies[body].clone());
-            let (early, whole) = (early.decide(&push), whole.decide(&push));
+            let Step::Push { is_v2, body, spelling } = step else {
+                edges.iter_mut().for_each(|edge| match step {
+                    Step::Limits(place) => edge.set(LIMITS[place]),
+                    Step::MostSeries(most) => edge.set_most_series(most),
+                    Step::Distributors(count) => edge.writer.put_distributors(NonZeroU32::new(count).unwrap()),
+                    Step::Refund | Step::Push { .. } => edge.refund(),
+                });
+                continue;
+            };
+            let protocol = if is_v2 { Protocol::V2 } else { Protocol::V1 };
+            let push = push_of(SPELLINGS[spelling], protocol, bodies[usize::from(is_v2)][body].clone());
+            let [early, whole] = edges.each_mut().map(|edge| edge.forward(&push, SPELLINGS[spelling]));
             prop_assert_eq!(answer(&early), answer(&whole), "{:?} {:?}", early.counts, whole.counts);
             prop_assert_eq!(early.counts.sent, whole.counts.sent);
             if !early.counts.is_enough {
@@ -185,14 +270,51 @@ fn a_raised_limit_holds_after_denied_pushes() {
 
 #[test]
 fn a_push_that_is_unclear_after_its_denial_is_denied() {
-    let limits = "creation_grace_period: 1m, ingestion_rate: 0.001, ingestion_burst_size: 10000";
+    let limits = "creation_grace_period: 1m, ingestion_rate: 0.001, ingestion_burst_size: 10000, \
+                  label_value_length_over_limit_strategy: truncate, max_label_value_length: 80";
     let clock = Arc::new(AtomicI64::new(NOW));
     let [early, whole] = [Mode::Enforce, Mode::Shadow].map(|mode| Edge::new(mode, limits, &clock));
     let full = body(10_000, 0);
     assert!(early.decide(&full).decision.is_ok() && whole.decide(&full).decision.is_ok());
-    // Valid by another clock.
+    // Valid by another clock, or in 2.0 once it is truncated.
     let marginal = Series::sample(&[("__name__", "m")], 1.0, NOW + 61_000);
-    let series = [Series::sample(&[("__name__", "m")], 1.0, NOW), marginal];
+    let long = Series::sample(&[("__name__", "m"), ("job", &"x".repeat(90))], 1.0, NOW);
+    for (protocol, unclear) in [(Protocol::V1, marginal), (Protocol::V2, long)] {
+        let series = [Series::sample(&[("__name__", "m")], 1.0, NOW), unclear];
+        let push = push(protocol, encode_push(protocol, &series, &[]).unwrap());
+        assert_eq!((early.decide(&push).reason(), whole.decide(&push).reason()), ("ingestion_rate", "not_metered"));
+    }
+}
+
+#[test]
+fn a_push_of_a_pair_is_validated_whole() {
+    let limits = "accept_ha_samples: true, ingestion_rate: 0.001, ingestion_burst_size: 2";
+    let edge = Edge::new(Mode::Enforce, limits, &Arc::new(NOW.into()));
+    let series = |name: &str| Series::sample(&[("__name__", name), ("__replica__", "a"), ("cluster", "c")], 1.0, NOW);
+    let push = push(Protocol::V1, encode_push(Protocol::V1, &[series("m"), series("")], &[]).unwrap());
+    let verdicts = [0; 3].map(|_| edge.decide(&push));
+    let counts = |verdict: &Verdict| (verdict.reason(), verdict.counts.samples, verdict.counts.is_enough);
+    let allowed = ("within_limits", 1, false);
+    assert_eq!(verdicts.each_ref().map(counts), [allowed, allowed, ("ingestion_rate", 1, false)]);
+}
+
+#[tokio::test]
+async fn a_push_that_leaves_its_thread_is_denied_early() {
+    let limits = "ingestion_rate: 0.001, ingestion_burst_size: 100000";
+    let edge = Edge::new(Mode::Enforce, limits, &Arc::new(NOW.into())).with_pool();
+    assert!(edge.decide(&counted(100_000)).decision.is_ok());
+    let padding = "x".repeat(1_000);
+    let series = |name| Series::sample(&[("__name__", &format!("m{name}")), ("padding", &padding)], 1.0, NOW);
+    let series: Vec<Series> = (0..1_200).map(series).collect();
     let push = push(Protocol::V1, encode_push(Protocol::V1, &series, &[]).unwrap());
-    assert_eq!((early.decide(&push).reason(), whole.decide(&push).reason()), ("ingestion_rate", "not_metered"));
+    let begun = Instant::now();
+    loop {
+        let denied = edge.pipeline.decide(&push).await.unwrap();
+        assert_eq!((denied.reason(), denied.counts.samples), ("ingestion_rate", 1_200));
+        // One that waited for a thread is validated whole.
+        if denied.counts.is_enough {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "no denial is early");
+    }
 }

@@ -159,9 +159,11 @@ impl Enforcer {
             return None;
         }
         let (least, most) = (to_items(least), to_items(most));
-        let charge = self.with_state(owner, |state, has_room| {
+        let (charge, is_shared) = self.with_uncounted_state(owner, |state, has_room| {
             state.deny_ingestion(&Ingestion { tenant: owner.tenant, limit, now, has_room }, least, most)
-        })?;
+        });
+        let charge = charge?;
+        self.count_overflow(is_shared);
         self.decided(charge, limit, most).into_result().err()
     }
 
@@ -294,23 +296,40 @@ impl Enforcer {
         self.tenant_overflows.load(Ordering::Relaxed)
     }
 
-    /// Runs `step` on the tenant's state under its lock; the flag says whether one of its spellings may get a bucket.
+    /// Runs `step`, which charges, on the tenant's state under its lock; the flag says whether one of its spellings may get a bucket.
     fn with_state<R>(&self, owner: &BucketOwner<'_>, step: impl FnOnce(&mut TenantState, bool) -> R) -> R {
+        let (done, is_shared) = self.with_uncounted_state(owner, step);
+        self.count_overflow(is_shared);
+        done
+    }
+
+    fn count_overflow(&self, is_shared: bool) {
+        if is_shared {
+            self.tenant_overflows.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The same for a step that may charge nothing; returns also whether other tenants share the state.
+    fn with_uncounted_state<R>(
+        &self,
+        owner: &BucketOwner<'_>,
+        step: impl FnOnce(&mut TenantState, bool) -> R,
+    ) -> (R, bool) {
         let has_room = !self.is_full() || owner.has_override;
         // Two look-ups for a new tenant, so that a known one costs no allocation.
         if let Some(mut state) = self.tenants.get_mut(owner.tenant.id()) {
-            return self.count_places(&mut state, 0, |state| step(state, has_room));
+            return (self.count_places(&mut state, 0, |state| step(state, has_room)), false);
         }
         if let Some(shared) = self.shared_by(owner, has_room) {
-            self.tenant_overflows.fetch_add(1, Ordering::Relaxed);
-            return step(&mut self.shared.entry(shared).or_default(), false);
+            return (step(&mut self.shared.entry(shared).or_default(), false), true);
         }
-        match self.tenants.entry(owner.tenant.id().into()) {
+        let done = match self.tenants.entry(owner.tenant.id().into()) {
             Entry::Occupied(mut known) => self.count_places(known.get_mut(), 0, |state| step(state, has_room)),
             Entry::Vacant(new) => {
                 self.count_places(&mut new.insert(TenantState::default()), 1, |state| step(state, has_room))
             }
-        }
+        };
+        (done, false)
     }
 
     /// Runs `step` on the state that a charge would find, under its lock; `None` if there is none.

@@ -9,16 +9,16 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::num::NonZeroU32;
 
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
+use tasks::Tasks;
 use tokio::sync::watch as channel;
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 
 use crate::kubernetes::{ApiError, KubeClient, NamespacedName, Scope, Watch, WatchEvent};
 use count::ReadyCount;
 
 const RESOURCE: &str = "endpointslices.discovery.k8s.io";
 
-/// Counts the ready endpoints of a Service until `stop` is cancelled, without waiting for the first count. `last` is the count before a restart; without
+/// Counts the ready endpoints of a Service until `tasks` are stopped, without waiting for the first count. `last` is the count before a restart; without
 /// one, `None` until a ready endpoint was seen, and never again.
 ///
 /// A rise is published at once, a fall after 2 minutes.
@@ -27,7 +27,7 @@ pub fn count_distributors(
     client: KubeClient,
     service: NamespacedName,
     last: Option<NonZeroU32>,
-    stop: CancellationToken,
+    tasks: &Tasks,
 ) -> channel::Receiver<Option<NonZeroU32>> {
     let (sender, receiver) = channel::channel(last);
     let labels = Some(format!("kubernetes.io/service-name={}", service.name));
@@ -35,7 +35,7 @@ pub fn count_distributors(
     let watch = Watch::new(client.clone(), scope);
     let (slices, count) = (Slices::default(), ReadyCount::continued(last));
     let counter = Counter { client, service, watch, slices, count, error: None, sender };
-    tokio::spawn(stop.run_until_cancelled_owned(counter.run()));
+    tasks.spawn("distributors", counter.run());
     receiver
 }
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use limits::{EdgeConfig, EdgeConfigApplied, EdgeConfigState, Problem};
+use tasks::Tasks;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::watched::{self, Fault, Polled, Watched};
 
@@ -46,10 +46,10 @@ impl EdgeConfigSource {
         Self { path, file, state: EdgeConfigState::new(), read: false, problems: Arc::default() }
     }
 
-    /// Reads the file, waiting up to 5 seconds, and watches it until `stop` is cancelled.
+    /// Reads the file, waiting up to 5 seconds, and watches it until `tasks` are stopped.
     ///
     /// A missing or bad file is no error: the state then has problems, and all tenants stay in shadow until there is a good one.
-    pub async fn start(mut self, stop: CancellationToken) -> watch::Receiver<LoadedEdgeConfig> {
+    pub async fn start(mut self, tasks: &Tasks) -> watch::Receiver<LoadedEdgeConfig> {
         let sender = watch::Sender::new(self.control());
         let mut states = sender.subscribe();
         let path = self.path.display().to_string();
@@ -58,7 +58,7 @@ impl EdgeConfigSource {
                 sender.send_replace(state);
             }
         };
-        watched::start("edge configuration", &path, step, &mut states, stop).await;
+        watched::start("edge configuration", &path, step, &mut states, tasks).await;
         states
     }
 

@@ -15,9 +15,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use limits::{Code, LimitsState, LoadedLimits, MAX_PROBLEMS, Problem, Severity, Snapshot};
 use proto::edge::limits::v1::{Problem as FeedProblem, Severity as FeedSeverity};
+use tasks::Tasks;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
-use tokio_util::sync::CancellationToken;
 
 use crate::{Count, FeedUrls, Freshness, HaTrackerFeed, HaTrackerState, LimitsFeed};
 use applied::AppliedLimits;
@@ -82,21 +82,21 @@ impl FeedCounts {
     }
 }
 
-/// Requests limits from the servers, waiting up to 5 seconds (1 if `state` already has limits), and follows them until `stop` is cancelled. Limits that
+/// Requests limits from the servers, waiting up to 5 seconds (1 if `state` already has limits), and follows them until `tasks` are stopped. Limits that
 /// `state` already has are as old as `freshness`, and stay in force until a server sends others. So does the last known number of `distributors`.
 pub async fn follow_feed(
     urls: FeedUrls,
     state: LimitsState,
     freshness: Freshness,
     distributors: Option<NonZeroU32>,
-    stop: CancellationToken,
+    tasks: &Tasks,
 ) -> Feed {
     let first_limits = if state.current().is_some() { FIRST_LIMITS_AFTER_RESTORED } else { FIRST_LIMITS };
     let publisher = FeedPublisher::new(state.current(), freshness, distributors);
     let mut feed = publisher.feed();
     let servers = urls.to_string();
     let follower = Follower::new(Servers::new(urls), AppliedLimits::new(state), publisher);
-    tokio::spawn(stop.run_until_cancelled_owned(follower.follow()));
+    tasks.spawn("feed", follower.follow());
     if timeout(first_limits, feed.limits.states.changed()).await.is_err() {
         tracing::warn!(urls = servers, "the feed gave no limits within {first_limits:?}; still trying");
     }

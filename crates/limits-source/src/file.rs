@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use limits::{LimitsState, LoadedLimits, Problem, SourceDocument};
+use tasks::Tasks;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::feed::log_limits;
 use crate::fetched::{Fetched, Fetcher, POLLS};
@@ -53,20 +53,20 @@ impl FileSource {
         })
     }
 
-    /// Reads the documents, waiting up to 5 seconds, and watches them until `stop` is cancelled.
+    /// Reads the documents, waiting up to 5 seconds, and watches them until `tasks` are stopped.
     ///
     /// A missing or bad document is no error: the feed then has problems, and limits as soon as all documents are good. Nothing is applied while
     /// a document cannot be read.
-    pub async fn start(mut self, stop: CancellationToken) -> LimitsFeed {
+    pub async fn start(mut self, tasks: &Tasks) -> LimitsFeed {
         let restored = LoadedLimits { limits: self.state.current(), ..LoadedLimits::default() };
         let sender = watch::Sender::new(restored);
         let mut feed = LimitsFeed { states: sender.subscribe(), freshness: self.freshness.clone() };
         if let Some(fetcher) = self.fetcher.take() {
-            tokio::spawn(stop.clone().run_until_cancelled_owned(fetcher.follow()));
+            tasks.spawn("URLs of limits", fetcher.follow());
         }
         let place = self.place.clone();
         let step = move || self.step(&sender);
-        watched::start("limits file", &place, step, &mut feed.states, stop).await;
+        watched::start("limits file", &place, step, &mut feed.states, tasks).await;
         feed
     }
 

@@ -11,11 +11,11 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::StatusCode;
 use limits::ElectedReplica;
+use tasks::Tasks;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_rustls::rustls::ClientConfig;
-use tokio_util::sync::CancellationToken;
 
 use crate::retry::{PollSettings, PollTimer};
 use crate::web::{self, Bounds, WebClient, WebError};
@@ -93,12 +93,12 @@ const POLLS: PollSettings = PollSettings {
     timeout: Duration::from_secs(4),
 };
 
-/// Polls the HA tracker of a distributor now and every 5 seconds until `stop` is cancelled, without waiting for the first response.
+/// Polls the HA tracker of a distributor now and every 5 seconds until `tasks` are stopped, without waiting for the first response.
 ///
 /// # Errors
 /// The URL is https, and this system has no root certificates.
-pub fn poll_ha_tracker(url: MimirUrl, stop: CancellationToken) -> io::Result<HaTrackerFeed> {
-    Ok(Poller::new(Client::new(url, POLLS.timeout)?, POLLS).start(stop))
+pub fn poll_ha_tracker(url: MimirUrl, tasks: &Tasks) -> io::Result<HaTrackerFeed> {
+    Ok(Poller::new(Client::new(url, POLLS.timeout)?, POLLS).start(tasks))
 }
 
 #[derive(Debug)]
@@ -131,13 +131,13 @@ impl Poller {
         }
     }
 
-    fn start(self, stop: CancellationToken) -> HaTrackerFeed {
+    fn start(self, tasks: &Tasks) -> HaTrackerFeed {
         let feed = HaTrackerFeed {
             states: self.sender.subscribe(),
             freshness: self.freshness.clone(),
             polls: Arc::clone(&self.polls),
         };
-        tokio::spawn(stop.run_until_cancelled_owned(self.follow()));
+        tasks.spawn("HA tracker", self.follow());
         feed
     }
 

@@ -16,9 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use limits::LimitsState;
+use tasks::Tasks;
 use tokio::sync::watch as channel;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 pub use client::{KubeClient, KubeConfigError};
 pub use keys::{ConfigMapData, SelectedKeys};
@@ -66,7 +66,7 @@ pub struct ConfigMapFeed {
     pub last_read: LastReadName,
 }
 
-/// Reads a ConfigMap, waiting up to 5 seconds (1 if `state` already has limits), and watches it until `stop` is cancelled. Limits that `state` already has
+/// Reads a ConfigMap, waiting up to 5 seconds (1 if `state` already has limits), and watches it until `tasks` are stopped. Limits that `state` already has
 /// are as old as `freshness`, and stay in force until the ConfigMap has been read.
 ///
 /// An API server that is unreachable or rejects the request, and a missing or bad ConfigMap, are no errors: the feed then has problems, and limits as soon
@@ -76,7 +76,7 @@ pub async fn watch_configmap(
     spec: ConfigMapSpec,
     state: LimitsState,
     freshness: Freshness,
-    stop: CancellationToken,
+    tasks: &Tasks,
 ) -> ConfigMapFeed {
     let patience = if state.current().is_some() { FIRST_RESPONSE_AFTER_RESTORED } else { FIRST_RESPONSE };
     let (counts, last_read, configmap) = (Arc::default(), LastReadName::default(), spec.to_string());
@@ -84,7 +84,7 @@ pub async fn watch_configmap(
     let sender = channel::Sender::new(revisions.state());
     let mut limits = LimitsFeed { states: sender.subscribe(), freshness: freshness.clone() };
     let follower = Follower::new(client, revisions, sender, freshness, Arc::clone(&counts));
-    tokio::spawn(stop.run_until_cancelled_owned(follower.run()));
+    tasks.spawn("ConfigMap", follower.run());
     if timeout(patience, limits.states.changed()).await.is_err() {
         tracing::warn!(configmap, "the ConfigMap could not be read within {patience:?}; still trying");
     }

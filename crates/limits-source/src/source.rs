@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use clap::Args;
 use limits::{LimitsState, MimirVersion};
+use tasks::Tasks;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use crate::url::{DocumentUrl, UrlError};
 use crate::{
@@ -182,7 +182,7 @@ pub enum SourceError {
 }
 
 impl SourceSpec {
-    /// Starts the source, waits some seconds for its first limits, and writes its limits to `cache` until `stop` is cancelled, with the number of
+    /// Starts the source, waits some seconds for its first limits, and writes its limits to `cache` until `tasks` are stopped, with the number of
     /// distributors. `kube` is the client that watches a ConfigMap; without it, one is made. `distributors` is counted also where the limits are no
     /// ConfigMap.
     ///
@@ -194,18 +194,21 @@ impl SourceSpec {
         cache: Option<PathBuf>,
         kube: Option<KubeClient>,
         distributors: Option<DistributorService>,
-        stop: CancellationToken,
+        tasks: &Tasks,
     ) -> Result<Source, SourceError> {
         let cache = cache.map(LimitsCache::new);
         let cache_faults = cache.as_ref().map(LimitsCache::faults).unwrap_or_default();
         let loaded = cache.as_ref().and_then(|cache| cache.load(&mut state));
         let freshness = loaded.map(|loaded| Freshness::confirmed_ago(loaded.age)).unwrap_or_default();
         let last_count = loaded.and_then(|loaded| loaded.distributors);
-        let counted = distributors
-            .map(|DistributorService { client, name }| count_distributors(client, name, last_count, stop.clone()));
-        let (limits, extras) = self.run(state, freshness, last_count, kube, stop.clone()).await?;
+        let counted =
+            distributors.map(|DistributorService { client, name }| count_distributors(client, name, last_count, tasks));
+        let (limits, extras) = self.run(state, freshness, last_count, kube, tasks).await?;
         let distributors = counted.or_else(|| extras.distributors()).unwrap_or_else(|| watch::channel(None).1);
-        let cache = cache.map(|cache| tokio::spawn(cache.keep(limits.clone(), distributors.clone(), stop)));
+        let cache = cache.map(|cache| {
+            let kept = cache.keep(limits.clone(), distributors.clone(), tasks.stop().clone());
+            tasks.spawn_finishing("limits cache", kept)
+        });
         Ok(Source { limits, distributors, extras, cache_faults, cache })
     }
 
@@ -215,23 +218,23 @@ impl SourceSpec {
         freshness: Freshness,
         last_count: Option<NonZeroU32>,
         kube: Option<KubeClient>,
-        stop: CancellationToken,
+        tasks: &Tasks,
     ) -> Result<(LimitsFeed, SourceExtras), SourceError> {
         Ok(match self {
             Self::Files(documents) => {
                 let source = FileSource::new(documents, state, freshness).map_err(SourceError::Certificates)?;
-                (source.start(stop).await, SourceExtras::None)
+                (source.start(tasks).await, SourceExtras::None)
             }
             Self::Kube(spec) => {
                 let client = match kube {
                     Some(client) => client,
                     None => KubeClient::new(None).await?,
                 };
-                let feed = watch_configmap(client, spec, state, freshness, stop).await;
+                let feed = watch_configmap(client, spec, state, freshness, tasks).await;
                 (feed.limits, SourceExtras::ConfigMap { counts: feed.counts, last_read: feed.last_read })
             }
             Self::Feed(urls) => {
-                let feed = follow_feed(urls, state, freshness, last_count, stop).await;
+                let feed = follow_feed(urls, state, freshness, last_count, tasks).await;
                 (feed.limits.clone(), SourceExtras::Feed(Box::new(feed)))
             }
         })

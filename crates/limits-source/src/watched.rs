@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use limits::{Code, Problem, Severity};
+use tasks::Tasks;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, timeout};
-use tokio_util::sync::CancellationToken;
 
 use crate::fetched::Fetched;
 
@@ -270,16 +270,16 @@ pub(crate) fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
-/// Runs `poll` ten times a second until `stop` is cancelled, and waits up to 5 seconds for the first state that it publishes to `states`. `what` and
+/// Runs `poll` ten times a second until `tasks` are stopped, and waits up to 5 seconds for the first state that it publishes to `states`. `what` and
 /// `place` are for logs: what is watched, and where it is.
 pub(crate) async fn start<T>(
     what: &'static str,
     place: &str,
     poll: impl FnMut() + Send + 'static,
     states: &mut watch::Receiver<T>,
-    stop: CancellationToken,
+    tasks: &Tasks,
 ) {
-    tokio::spawn(stop.run_until_cancelled_owned(keep_polling(what, poll)));
+    tasks.spawn(what, keep_polling(what, poll));
     if timeout(FIRST_READ, states.changed()).await.is_err() {
         tracing::warn!(%place, "the {what} could not be read within {FIRST_READ:?}; still trying");
     }

@@ -15,6 +15,7 @@ use runtime::{
     ConnectionCounts, GrpcListener, HttpServer, ListenAddress, LogHandle, Readiness, ServerSecurity, Serving, Shutdown,
     health_service, observability_routes, problems_route, reflection_service,
 };
+use tasks::Tasks;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -62,9 +63,9 @@ impl App {
         let webhook = bind_webhook(&config, &defaults.defaults, &metrics, webhook_closed)?;
 
         let stop = CancellationToken::new();
-        let stop_sources = stop.clone().drop_guard();
-        let sources = Sources::start(&config, defaults.defaults, &metrics, &stop).await?;
-        let inputs = publish_limits(&sources, metrics.clone(), readiness.clone(), stop);
+        let (stop_sources, tasks) = (stop.clone().drop_guard(), Tasks::new(stop));
+        let sources = Sources::start(&config, defaults.defaults, &metrics, &tasks).await?;
+        let inputs = publish_limits(&sources, metrics.clone(), readiness.clone(), &tasks);
         let pages = problems_page(defaults.problems, inputs.problems.clone());
         let streams = CancellationToken::new();
         let feed = FeedService::new(inputs, metrics, streams.clone());
@@ -81,6 +82,7 @@ impl App {
             readiness,
             drain_delay: config.server.drain_delay.into(),
             drain_timeout: config.server.drain_timeout.into(),
+            tasks,
             sources: stop_sources,
             cache,
         };
@@ -109,7 +111,7 @@ impl App {
     /// streams. Metrics and probes are served to the end.
     ///
     /// # Errors
-    /// A listener failed, or a second signal came during the drain.
+    /// A listener or a task failed, or a second signal came during the drain.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
         let Self { mut grpc, feed, webhook, serving, streams } = self;
         let _socket_file = grpc.take_file();
@@ -118,19 +120,18 @@ impl App {
             tracing::info!(webhook = %webhook.address(), "the webhook serves");
         }
         let (readiness, service) = (serving.readiness.clone(), feed.clone());
-        let serve = move |stop: CancellationToken| async move {
-            let draining = stop.clone();
-            tokio::spawn(async move {
-                draining.cancelled().await;
-                streams.cancel();
-            });
+        let serve = move |tasks: Tasks| async move {
             let review = async {
                 if let Some(webhook) = webhook {
-                    webhook.serve(stop.clone()).await;
+                    webhook.serve(tasks.clone()).await;
                 }
                 Ok(())
             };
-            tokio::try_join!(serve_grpc(grpc, service, readiness, stop.clone()), review).map(|_| ())
+            let stopped = async {
+                tasks.stop().cancelled().await;
+                streams.cancel();
+            };
+            tokio::try_join!(serve_grpc(grpc, service, readiness, &tasks, stopped), review).map(|_| ())
         };
         serving.run(serve, feed.streams_ended(), &shutdown).await
     }
@@ -149,10 +150,10 @@ fn bind_webhook(
     Ok(Some(Webhook::bind(listen, tls, rules, metrics.clone(), closed)?))
 }
 
-/// Publishes the limits until `stop` is cancelled; the first ones make the server ready. Returns the inputs of the feed's clients.
-fn publish_limits(sources: &Sources, metrics: Metrics, readiness: Readiness, stop: CancellationToken) -> Inputs {
+/// Publishes the limits until `tasks` are stopped; the first ones make the server ready. Returns the inputs of the feed's clients.
+fn publish_limits(sources: &Sources, metrics: Metrics, readiness: Readiness, tasks: &Tasks) -> Inputs {
     let publisher = Publisher::new(rand::random(), HISTORY);
-    let (limits, problems) = publish(publisher, sources.limits.clone(), stop, move |state, published| {
+    let (limits, problems) = publish(publisher, sources.limits.clone(), tasks, move |state, published| {
         metrics.set_problems(&state.problems);
         if let Some(published) = published {
             metrics.set_limits(published);
@@ -195,19 +196,20 @@ async fn serve_grpc(
     listener: GrpcListener,
     feed: FeedService,
     readiness: Readiness,
-    stop: CancellationToken,
+    tasks: &Tasks,
+    stopped: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let connections = listener.connections(CONNECTIONS, stop.clone());
+    let connections = listener.connections(CONNECTIONS, tasks);
     Server::builder()
         .http2_max_header_list_size(HEADER_LIST_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(CONCURRENT_CALLS)
         .timeout(FIRST_RESPONSE_WITHIN)
-        .add_service(health_service(readiness, &SERVICES).await)
+        .add_service(health_service(readiness, &SERVICES, tasks).await)
         .add_service(LimitsFeedServer::new(feed).max_decoding_message_size(REQUEST_BYTES))
         .add_service(reflection_service(proto::FILE_DESCRIPTOR_SET)?)
-        .serve_with_incoming_shutdown(connections, stop.cancelled_owned())
+        .serve_with_incoming_shutdown(connections, stopped)
         .await
         .context("the gRPC side stopped")
 }

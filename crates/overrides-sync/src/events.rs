@@ -17,10 +17,9 @@ use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use limits::{LoadedLimits, ObjectRevision};
 use limits_source::{KubeClient, LastReadName, NamespacedName};
+use tasks::Tasks;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 use note::{Note, notes};
@@ -31,19 +30,17 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest `reportingInstance`, in bytes.
 const MAX_INSTANCE_BYTES: usize = 128;
 
-/// Reports the problems in `states` on the object that was read, until `stop` is cancelled. Nothing is reported before an object was read.
+/// Reports the problems in `states` on the object that was read, until `tasks` are stopped. Nothing is reported before an object was read.
 pub(crate) fn start(
     client: KubeClient,
     names: LastReadName,
     states: watch::Receiver<LoadedLimits>,
     metrics: Metrics,
-    stop: CancellationToken,
-) -> JoinHandle<()> {
+    tasks: &Tasks,
+) {
     let reporter = EventReporter { client, names, instance: instance(), metrics, last: Health::Good };
-    tokio::spawn(async move {
-        // The next process reports the rest.
-        stop.run_until_cancelled(reporter.run(states)).await;
-    })
+    // What is not reported when they stop, the next process reports.
+    tasks.spawn("Events", reporter.run(states));
 }
 
 /// The host name: in a pod, the pod's name.

@@ -14,6 +14,7 @@ use limits_source::{Freshness, HaTrackerState, LimitsFeed as Source};
 use prometheus::IntGauge;
 use proto::edge::limits::v1::limits_feed_server::LimitsFeed;
 use proto::edge::limits::v1::{Heartbeat, WatchRequest, WatchResponse};
+use tasks::{Tasks, blocking};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -118,26 +119,26 @@ impl Inputs {
     }
 }
 
-/// Publishes limits and problems of a source until `stop` is cancelled or the source ends. `on_state` gets each published state.
+/// Publishes limits and problems of a source until `tasks` are stopped. `on_state` gets each published state.
 pub(crate) fn publish(
     mut publisher: Publisher,
     source: Source,
-    stop: CancellationToken,
+    tasks: &Tasks,
     on_state: impl Fn(&LoadedLimits, Option<&Published>) + Send + 'static,
 ) -> (Newest, watch::Receiver<Arc<[Problem]>>) {
     let (limits, problems) = (watch::Sender::new(None), watch::Sender::new(Arc::default()));
     let receivers = (limits.subscribe(), problems.subscribe());
     let mut states = source.states;
-    tokio::spawn(stop.run_until_cancelled_owned(async move {
+    tasks.spawn("limits of the feed", async move {
         loop {
             let state = states.borrow_and_update().clone();
             let seen = Instant::now();
             // Comparing ten thousand entries takes longer than an async worker may be blocked.
-            let step = tokio::task::spawn_blocking(move || {
+            let step = move || {
                 let published = publisher.publish(&state, seen);
                 (publisher, state, published)
-            });
-            let Ok((returned, state, published)) = step.await else { return };
+            };
+            let (returned, state, published) = blocking(step).await;
             publisher = returned;
             if let Some(published) = &published {
                 limits.send_replace(Some(Arc::clone(published)));
@@ -154,7 +155,7 @@ pub(crate) fn publish(
                 return;
             }
         }
-    }));
+    });
     receivers
 }
 

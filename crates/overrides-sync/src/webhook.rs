@@ -17,10 +17,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
 use runtime::{ConnectionCounts, HttpBounds, HttpServer, Protocol, Tls, TlsFiles, UnreadBounds};
+use tasks::Tasks;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 use admission::{ReviewOutcome, ReviewResponse, Reviewed};
@@ -80,10 +80,10 @@ impl Webhook {
         self.server.address()
     }
 
-    /// Serves until `stop` is cancelled, and then finishes the requests in flight. Reloads the certificate when its files change.
-    pub(crate) async fn serve(self, stop: CancellationToken) {
+    /// Serves until `tasks` are stopped, and then finishes the requests in flight. Reloads the certificate when its files change.
+    pub(crate) async fn serve(self, tasks: Tasks) {
         let routes = Router::new().route("/validate", post(validate)).with_state(self.handler);
-        self.server.serve_with(BOUNDS, routes, stop).await;
+        self.server.serve_with(BOUNDS, routes, tasks).await;
     }
 }
 

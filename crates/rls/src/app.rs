@@ -17,6 +17,7 @@ use prometheus::Registry;
 use runtime::{
     ConnectionCounts, HttpServer, ListenAddress, LogHandle, ServerSecurity, Serving, Shutdown, observability_routes,
 };
+use tasks::Tasks;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -57,29 +58,29 @@ impl App {
         }
         metrics.default_limits_given.set(config.default_limits_given.into());
         let stop = CancellationToken::new();
-        let sources = stop.clone().drop_guard();
-        let edge = edge_config(config.edge_config.clone(), stop.clone()).await;
-        let own_tracker = config.ha_tracker_url.clone().map(|url| poll_ha_tracker(url, stop.clone())).transpose();
+        let (sources, tasks) = (stop.clone().drop_guard(), Tasks::new(stop));
+        let edge = edge_config(config.edge_config.clone(), &tasks).await;
+        let own_tracker = config.ha_tracker_url.clone().map(|url| poll_ha_tracker(url, &tasks)).transpose();
         let own_tracker = own_tracker.context("--ha-tracker-url")?;
         let is_polled = own_tracker.is_some() || matches!(config.limits, SourceSpec::Feed(_));
         let ha_tracker = HaTracker { is_polled, fresh_until: None };
         let (mut writer, control) = ControlWriter::new(Arc::clone(&edge.borrow().config), ha_tracker);
         writer.put_distributors(config.distributors);
-        let shared = Shared::new(&config, control, recorder, metrics)?;
+        let shared = Shared::new(&config, control, recorder, metrics, &tasks)?;
         let closed = ConnectionCounts::new(&registry, "rls_grpc_connections_closed_total")?;
         let grpc = GrpcServer::bind(&config.grpc_listen, grpc_tls, closed, &shared).await?;
 
         let state = LimitsState::new(defaults.defaults, config.allow_empty_overrides).of_version(config.mimir_version);
-        let source = config.limits.start(state, config.limits_cache, None, None, stop.clone()).await;
+        let source = config.limits.start(state, config.limits_cache, None, None, &tasks).await;
         let source = source.context("--limits")?;
         let control_sources = ControlSources::new(&source.limits, &edge, &source.extras, own_tracker.as_ref());
-        shared.follow(control_sources, writer, stop).await;
+        shared.follow(control_sources, writer, &tasks).await;
         let admin = shared.admin(defaults.problems, &source.limits, &edge, logs.clone());
         let cache = shared.register_at_scrape(source, own_tracker, logs, &registry)?;
         let (readiness, recorder) = (shared.readiness, shared.edge.recorder().clone());
         let routes = observability_routes(registry, readiness.clone()).merge(admin.routes());
         let (drain_delay, drain_timeout) = (config.server.drain_delay.into(), config.server.drain_timeout.into());
-        let serving = Serving { http, routes, readiness, drain_delay, drain_timeout, sources, cache };
+        let serving = Serving { http, routes, readiness, drain_delay, drain_timeout, tasks, sources, cache };
         Ok(Self { grpc, recorder, serving })
     }
 
@@ -99,23 +100,23 @@ impl App {
     /// Limits, edge config, distributors and elections are watched to the last call; metrics and probes are served to the end.
     ///
     /// # Errors
-    /// A listener failed, or a second signal ended the drain early.
+    /// A listener or a task failed, or a second signal ended the drain early.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
         let Self { mut grpc, recorder, serving } = self;
         let _socket_file = grpc.take_file();
         tracing::info!(grpc = %grpc.address(), http = %serving.http.address(), "serving");
         let (readiness, calls) = (serving.readiness.clone(), grpc.calls());
-        serving.run(move |stop| grpc.serve(readiness, stop), calls.ended(), &shutdown).await?;
+        let served = serving.run(move |tasks| grpc.serve(readiness, tasks), calls.ended(), &shutdown).await;
         // Its only error is a panic, which is logged.
         drop(tokio::task::spawn_blocking(move || recorder.finish()).await);
-        Ok(())
+        served
     }
 }
 
 /// The edge config of a file, or the default.
-async fn edge_config(path: Option<PathBuf>, stop: CancellationToken) -> watch::Receiver<LoadedEdgeConfig> {
+async fn edge_config(path: Option<PathBuf>, tasks: &Tasks) -> watch::Receiver<LoadedEdgeConfig> {
     match path {
-        Some(path) => EdgeConfigSource::new(path).start(stop).await,
+        Some(path) => EdgeConfigSource::new(path).start(tasks).await,
         None => LoadedEdgeConfig::fixed(EdgeConfig::default()),
     }
 }

@@ -11,6 +11,7 @@ use proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use proto::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitService;
 use proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use remote_write::BodyLimits;
+use tasks::Tasks;
 use tonic::{Request, Status};
 
 use crate::envoy::{CheckService, RateLimits, preview_reason};
@@ -43,7 +44,7 @@ impl Services {
             limits: BodyLimits { max_decoded_bytes: 4 << 20 },
             forward_unreadable: false,
         };
-        let pool = DecodePool::start(bodies.limits, None)?;
+        let pool = DecodePool::start(bodies.limits, None, &Tasks::default())?;
         let policy = Policy { bodies, charge_items: true, ha_tracker: true };
         let pipeline = Arc::new(Pipeline::new(control, policy, Some(pool), Clock::start()));
         let registry = Registry::new();

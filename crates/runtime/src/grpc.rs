@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio_util::sync::CancellationToken;
+use tasks::Tasks;
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::server::{HealthReporter, health_reporter};
@@ -20,10 +20,14 @@ use crate::{
 const NAME_MESSAGE_BYTES: usize = 1 << 10;
 
 /// The health service of a server whose services are all as ready as the server is; the empty name stands for the whole server.
-pub async fn health_service(readiness: Readiness, services: &'static [&'static str]) -> HealthServer<impl Health> {
+pub async fn health_service(
+    readiness: Readiness,
+    services: &'static [&'static str],
+    tasks: &Tasks,
+) -> HealthServer<impl Health + use<>> {
     let (reporter, health) = health_reporter();
     report(&reporter, services, readiness.phase()).await;
-    tokio::spawn(follow_readiness(reporter, services, readiness));
+    tasks.spawn("gRPC health", follow_readiness(reporter, services, readiness));
     health.max_decoding_message_size(NAME_MESSAGE_BYTES)
 }
 
@@ -94,8 +98,8 @@ impl GrpcListener {
         self.listener.take_file()
     }
 
-    /// The connections that it accepts, at most `count` at once. Reloads the certificate until `stop` is cancelled.
-    pub fn connections(self, count: usize, stop: CancellationToken) -> Connections {
+    /// The connections that it accepts, at most `count` at once. Reloads the certificate until `tasks` are stopped.
+    pub fn connections(self, count: usize, tasks: &Tasks) -> Connections {
         let bounds = ConnectionBounds {
             connections: count,
             handshake_within: HANDSHAKE_WITHIN,
@@ -106,7 +110,7 @@ impl GrpcListener {
         };
         let acceptor = self.tls.as_ref().map(Tls::acceptor);
         if let Some(tls) = self.tls {
-            tokio::spawn(tls.follow(stop));
+            tasks.spawn("TLS of gRPC", tls.follow());
         }
         Connections::new(self.listener, acceptor, bounds, self.counts)
     }

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use prometheus::{Registry, TEXT_FORMAT};
-use tokio_util::sync::CancellationToken;
+use tasks::Tasks;
 
 use crate::rendering::Rendering;
 use crate::token::guarded;
@@ -91,22 +91,22 @@ impl HttpServer {
         self.address
     }
 
-    /// Serves `routes` until `stop` is cancelled, and then finishes the requests in flight. A request that changes something needs the token.
-    pub async fn serve(mut self, routes: Router, stop: CancellationToken) {
+    /// Serves `routes` until `tasks` are stopped, and then finishes the requests in flight. A request that changes something needs the token.
+    pub async fn serve(mut self, routes: Router, tasks: Tasks) {
         let token = self.token.as_ref().map(TokenFile::token);
         if let Some(file) = self.token.take() {
-            tokio::spawn(file.follow(stop.clone()));
+            tasks.spawn("token of HTTP", file.follow());
         }
-        self.serve_with(BOUNDS, guarded(routes, token), stop).await;
+        self.serve_with(BOUNDS, guarded(routes, token), tasks).await;
     }
 
     /// The same with other bounds, and without asking for a token.
-    pub async fn serve_with(self, bounds: HttpBounds, routes: Router, stop: CancellationToken) {
+    pub async fn serve_with(self, bounds: HttpBounds, routes: Router, tasks: Tasks) {
         let open = GracefulShutdown::new();
         let mut protocol = http1::Builder::new();
         protocol.timer(TokioTimer::new()).header_read_timeout(bounds.head_within).max_buf_size(bounds.max_head_bytes);
-        let mut connections = self.connections(bounds, stop.clone());
-        while let Some(connection) = stop.run_until_cancelled(connections.next()).await {
+        let mut connections = self.connections(bounds, &tasks);
+        while let Some(connection) = tasks.stop().run_until_cancelled(connections.next()).await {
             let (protocol, routes, watcher) = (protocol.clone(), routes.clone(), open.watcher());
             tokio::spawn(async move {
                 let service = TowerToHyperService::new(routes);
@@ -120,7 +120,7 @@ impl HttpServer {
         open.shutdown().await;
     }
 
-    fn connections(self, bounds: HttpBounds, stop: CancellationToken) -> Connections {
+    fn connections(self, bounds: HttpBounds, tasks: &Tasks) -> Connections {
         let bounds = ConnectionBounds {
             connections: bounds.connections,
             handshake_within: bounds.handshake_within,
@@ -130,7 +130,7 @@ impl HttpServer {
         };
         let acceptor = self.tls.as_ref().map(Tls::acceptor);
         if let Some(tls) = self.tls {
-            tokio::spawn(tls.follow(stop));
+            tasks.spawn("TLS of HTTP", tls.follow());
         }
         Connections::new(self.listener, acceptor, bounds, self.counts)
     }
@@ -168,6 +168,7 @@ mod tests {
     use tokio::net::TcpStream;
     use tokio::task::JoinHandle;
     use tokio::time::timeout;
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::testing::get;
@@ -189,7 +190,7 @@ mod tests {
         let server = HttpServer::bind("HTTP", ([127, 0, 0, 1], 0).into(), counts)?;
         let base = format!("http://{}", server.address());
         let routes = observability_routes(registry, readiness.clone());
-        let serving = tokio::spawn(server.serve(routes, stop.clone()));
+        let serving = tokio::spawn(server.serve(routes, Tasks::new(stop.clone())));
 
         let get = async |path: &str| get(format!("{base}{path}")).await;
         assert_eq!(get("/live").await?.0, 200);
@@ -212,7 +213,8 @@ mod tests {
         let server = HttpServer::bind("HTTP", ([127, 0, 0, 1], 0).into(), counts)?;
         let address = server.address();
         let base = format!("http://{address}");
-        let serving = tokio::spawn(server.serve(observability_routes(registry, Readiness::default()), stop.clone()));
+        let serving =
+            tokio::spawn(server.serve(observability_routes(registry, Readiness::default()), Tasks::new(stop.clone())));
         let mut silent = Vec::new();
         for _ in 0..BOUNDS.connections {
             silent.push(TcpStream::connect(address).await?);
@@ -244,7 +246,7 @@ mod tests {
         let large = Bytes::from(vec![b'x'; LARGE]);
         let routes = observability_routes(registry, Readiness::default());
         let routes = routes.route("/large", get_route(move || async move { large }));
-        Ok((address, tokio::spawn(server.serve_with(HttpBounds { unread, ..BOUNDS }, routes, stop))))
+        Ok((address, tokio::spawn(server.serve_with(HttpBounds { unread, ..BOUNDS }, routes, Tasks::new(stop)))))
     }
 
     /// A client that asks and never reads.

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use prometheus::IntCounter;
+use tasks::blocking;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
-use tokio_util::sync::CancellationToken;
 
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// The largest file that is read: a bundle of CAs has some hundred kilobytes.
@@ -73,13 +73,14 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
         self.value.subscribe()
     }
 
-    /// Follows the files until `stop` is cancelled.
-    pub(crate) async fn follow(mut self, stop: CancellationToken) {
+    /// Follows the files. Never returns.
+    pub(crate) async fn follow(mut self) {
         let mut polls = interval(POLL_EVERY);
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while stop.run_until_cancelled(polls.tick()).await.is_some() {
+        loop {
+            polls.tick().await;
             let paths = self.paths.clone();
-            let Ok(seen) = tokio::task::spawn_blocking(move || read_all(&paths)).await else { continue };
+            let seen = blocking(move || read_all(&paths)).await;
             self.on_poll(seen);
         }
     }

@@ -1,10 +1,12 @@
-//! Serves the gRPC and the HTTP side, and drains them in order. The first SIGTERM or SIGINT starts the drain, a second one ends the process at once.
+//! Serves the gRPC and the HTTP side, and drains them in order. The first SIGTERM or SIGINT starts the drain, a second one ends the process at once. So
+//! does the failure of a task, and then the process ends with an error.
 
 use std::future::Future;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use axum::Router;
+use tasks::Tasks;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{sleep, timeout};
@@ -28,6 +30,8 @@ pub struct Serving {
     pub drain_delay: Duration,
     /// How long calls in flight may take to finish after that.
     pub drain_timeout: Duration,
+    /// The tasks of which a failure ends the server.
+    pub tasks: Tasks,
     /// Stops the sources of limits: after the drain, so that calls use the newest limits until then.
     pub sources: DropGuard,
     /// Ends when the limits cache is written, after the sources have stopped.
@@ -35,16 +39,16 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Serves until `shutdown` asks for a drain, then drains: unhealthy at once, accepting for the drain delay, then the calls in flight.
+    /// Serves until `shutdown` asks for a drain or a task fails, then drains: unhealthy at once, accepting for the drain delay, then the calls in flight.
     ///
-    /// `grpc` serves until its token is cancelled, and ends when its connections have ended. `calls_ended` is ready when no call is in flight: the drain
+    /// `grpc` serves until its tasks are stopped, and ends when its connections have ended. `calls_ended` is ready when no call is in flight: the drain
     /// does not wait for a peer that only holds a connection open.
     ///
     /// # Errors
-    /// A side ended by itself, or a second signal came during the drain.
+    /// A task failed, a side ended by itself, or a second signal came during the drain.
     pub async fn run<G>(
         self,
-        grpc: impl FnOnce(CancellationToken) -> G,
+        grpc: impl FnOnce(Tasks) -> G,
         calls_ended: impl Future<Output = ()>,
         shutdown: &Shutdown,
     ) -> anyhow::Result<()>
@@ -52,13 +56,17 @@ impl Serving {
         G: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
         let (grpc_stop, http_stop) = (CancellationToken::new(), CancellationToken::new());
-        let mut http = tokio::spawn(self.http.serve(self.routes, http_stop.clone()));
-        let mut grpc = tokio::spawn(grpc(grpc_stop.clone()));
-        tokio::select! {
-            () = shutdown.drain.cancelled() => {}
-            ended = &mut http => return Err(ended_early(ended.map(Ok), "HTTP")),
+        let mut http = tokio::spawn(self.http.serve(self.routes, self.tasks.with_stop(http_stop.clone())));
+        let mut grpc = tokio::spawn(grpc(self.tasks.with_stop(grpc_stop.clone())));
+        // Without one of its tasks the server would go on with what it has: limits, certificates or elections that grow old, unnoticed. A restart brings
+        // the task back and costs no push: the drain answers the calls in flight, Envoy moves to other replicas meanwhile, the limits cache keeps the
+        // limits, and clients repeat what a single replica denies with 503 until it is back. The HTTP side is such a task.
+        let failure = tokio::select! {
+            () = shutdown.drain.cancelled() => None,
+            failure = self.tasks.failed() => Some(failure.into()),
+            ended = &mut http => Some(ended_early(ended.map(Ok), "HTTP")),
             ended = &mut grpc => return Err(ended_early(ended, "gRPC")),
-        }
+        };
         self.readiness.set_draining();
         tracing::info!(delay = ?self.drain_delay, timeout = ?self.drain_timeout, "draining");
         let drain = async {
@@ -76,10 +84,10 @@ impl Serving {
         http_stop.cancel();
         drop(self.sources);
         if let Some(cache) = self.cache {
-            // Its only error is a panic, which was logged.
+            // Its failures are those of a task.
             drop(cache.await);
         }
-        Ok(())
+        failure.map_or(Ok(()), Err)
     }
 }
 
@@ -132,3 +140,6 @@ pub fn listen_for_signals() -> std::io::Result<Shutdown> {
     });
     Ok(shutdown)
 }
+
+#[cfg(test)]
+mod tests;

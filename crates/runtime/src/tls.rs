@@ -14,7 +14,6 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
-use tokio_util::sync::CancellationToken;
 
 use crate::reload::Reloaded;
 
@@ -58,9 +57,9 @@ impl Tls {
         self.0.value()
     }
 
-    /// Follows the files until `stop` is cancelled.
-    pub(crate) async fn follow(self, stop: CancellationToken) {
-        self.0.follow(stop).await;
+    /// Follows the files. Never returns.
+    pub(crate) async fn follow(self) {
+        self.0.follow().await;
     }
 }
 

@@ -12,7 +12,6 @@ use axum::response::{IntoResponse, Response};
 use prometheus::IntCounter;
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::Fault;
 use crate::reload::Reloaded;
@@ -79,9 +78,9 @@ impl TokenFile {
         self.0.value()
     }
 
-    /// Follows the file until `stop` is cancelled.
-    pub(crate) async fn follow(self, stop: CancellationToken) {
-        self.0.follow(stop).await;
+    /// Follows the file. Never returns.
+    pub(crate) async fn follow(self) {
+        self.0.follow().await;
     }
 }
 

@@ -4,10 +4,15 @@
 #![expect(clippy::expect_used, reason = "a test that cannot do its part fails")]
 
 mod raw_http2;
+mod relay;
+mod retries;
 
 use std::thread;
 
-use e2e::{Behaviour, Connection, Edge, EdgeBuilder, FaultyUpstream, Request, StreamEnd, push_request, samples, until};
+use e2e::{
+    Behaviour, Connection, Edge, EdgeBuilder, FaultyUpstream, MimirRls, Request, StreamEnd, push_request, samples,
+    until,
+};
 use raw_http2::Push;
 use serde_json::Value;
 
@@ -36,12 +41,9 @@ impl Setup {
         push_request("t", &samples(PUSH).bytes)
     }
 
-    /// Whole tokens that a tenant has left of requests and items.
     #[track_caller]
     fn tokens(&self, tenant: &str) -> (i64, i64) {
-        let page = self.edge.rls.get(&format!("/api/v1/tenants/{tenant}")).json();
-        let tokens = |bucket: &str| page.pointer(bucket).and_then(Value::as_f64).map_or(-1, |tokens| tokens as i64);
-        (tokens("/request/tokens"), tokens("/ingestion/tokens"))
+        tokens_of(&self.edge.rls, tenant)
     }
 
     fn counted(&self, cause: &str) -> f64 {
@@ -108,6 +110,14 @@ impl Setup {
         }
         assert_eq!((self.tokens("t"), self.all_counted()), (before, counted + 2.0 * self.refunds_per_push()), "{what}");
     }
+}
+
+/// Whole tokens that a tenant has left of requests and items.
+#[track_caller]
+fn tokens_of(rls: &MimirRls, tenant: &str) -> (i64, i64) {
+    let page = rls.get(&format!("/api/v1/tenants/{tenant}")).json();
+    let tokens = |bucket: &str| page.pointer(bucket).and_then(Value::as_f64).map_or(-1, |tokens| tokens as i64);
+    (tokens("/request/tokens"), tokens("/ingestion/tokens"))
 }
 
 fn check_refunds(setup: &Setup) {

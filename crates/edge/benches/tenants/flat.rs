@@ -5,8 +5,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use edge::{Edge, Hits, Push};
 use limits::Tenant;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 
-use crate::setup::{Random, body, check, edge_with, limits_of, name, push};
+use crate::setup::{body, check, edge_with, limits_of, name, push};
 use crate::{Row, Target, median};
 
 const TENANTS: [u32; 4] = [1, 1_000, 100_000, 1_000_000];
@@ -20,7 +22,7 @@ const DECISIONS: u32 = 20_000;
 struct Population {
     tenants: u32,
     edge: Edge,
-    random: Random,
+    random: StdRng,
 }
 
 impl Population {
@@ -29,12 +31,16 @@ impl Population {
         for tenant in 0..tenants {
             edge.pipeline().decide_here(&push(tenant, body)).unwrap();
         }
-        Self { tenants, edge, random: Random(1) }
+        Self { tenants, edge, random: StdRng::seed_from_u64(1) }
+    }
+
+    fn any_tenant(&mut self) -> u32 {
+        self.random.random_range(0..self.tenants)
     }
 
     /// Nanoseconds of a decision on a push.
     fn of_pushes(&mut self, body: &Bytes) -> f64 {
-        let pushes: Vec<Push> = (0..DECISIONS).map(|_| push(self.random.below(self.tenants), body)).collect();
+        let pushes: Vec<Push> = (0..DECISIONS).map(|_| push(self.any_tenant(), body)).collect();
         let started = Instant::now();
         pushes.iter().for_each(|push| check(&self.edge, push));
         started.elapsed().as_nanos() as f64 / f64::from(DECISIONS)
@@ -42,7 +48,7 @@ impl Population {
 
     /// Nanoseconds of a charge of hits, which reads no body.
     fn of_hits(&mut self) -> f64 {
-        let tenants: Vec<String> = (0..DECISIONS).map(|_| name(self.random.below(self.tenants))).collect();
+        let tenants: Vec<String> = (0..DECISIONS).map(|_| name(self.any_tenant())).collect();
         let pipeline = self.edge.pipeline();
         let started = Instant::now();
         for tenant in &tenants {

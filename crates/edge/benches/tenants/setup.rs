@@ -72,13 +72,3 @@ pub(crate) fn push(tenant: u32, body: &Bytes) -> Push {
 pub(crate) fn check(edge: &Edge, push: &Push) {
     assert!(edge.check_here(push, Instant::now()).unwrap().answer.is_none());
 }
-
-/// Random numbers: Knuth's MMIX generator, whose high bits are the good ones.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, bound: u32) -> u32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as u32 % bound
-    }
-}

@@ -3,29 +3,30 @@
 //! The answer is the one that Mimir gives: validating the rest could only find more valid items. Two things differ from validating all. The counts of the
 //! denial are as sent. And a push that turns out not to be metered exactly in the rest is denied, where it would be forwarded for Mimir to deny.
 
-use std::time::Duration;
-
+use enforce::Denial;
 use limits::{Burst, Mode};
 use remote_write::claimed_bytes;
 
-use super::Charge;
-use crate::decode::Contents;
+use super::Charger;
+use crate::decode::{Contents, DECODED_WITHIN};
 use crate::identify::ApplicableLimits;
-use crate::pipeline::Pipeline;
+use crate::policy::Charge;
 use crate::push::{Push, PushBody};
 
 /// A push whose items have fewer bytes each may be over the burst without looking so, and then it is decoded twice. A sample of a series of its own has
 /// 60 to 200 bytes, and one of many of a series 17.
 const BYTES_PER_ITEM: usize = 64;
 
-/// What the bucket earns in this time is taken for granted: it is compared again when the push is decoded. A push that takes longer is decoded twice, if
-/// the bucket then allows what was found valid.
-pub(crate) const DECODED_WITHIN: Duration = Duration::from_millis(50);
+/// Whether a push is denied before all of it is validated.
+pub(crate) enum EarlyDenial {
+    Denied(Denial),
+    /// All of it was validated, or the denial does not depend on that.
+    None,
+    /// The validation ended early, and no denial is certain: all of it has to be validated.
+    Uncertain,
+}
 
-/// The bucket holds more than when the validation ended: all of the push has to be validated.
-pub(crate) struct NotDenied;
-
-impl Pipeline {
+impl Charger {
     /// How many valid items of a push are allowed at most, by the bucket before it is decoded and what that earns meanwhile; `None` where all have to be
     /// counted. In a dry run and in mode shadow the counts are for the operator, a push that may not be metered is not compared with the bucket, and the
     /// denial of one over the burst names their number.
@@ -48,26 +49,22 @@ impl Pipeline {
         tokens.filter(|tokens| *tokens < burst as f64).map(|tokens| tokens.max(0.0) as u64)
     }
 
-    /// Adds the denial to a push of more valid items than `enough`, whose validation ended early.
-    ///
-    /// # Errors
-    /// The bucket has got tokens since, or the denial names the number of valid items.
+    /// The denial of a push of more valid items than `enough`, whose validation ended early. It is not certain where the bucket has got tokens since, or
+    /// where the denial names the number of valid items.
     pub(crate) fn deny_early(
         &self,
         applicable: &ApplicableLimits<'_>,
         enough: Option<u64>,
-        mut contents: Contents,
-    ) -> Result<Contents, NotDenied> {
-        if let (Contents::Decoded(decoded), Some(enough)) = (&mut contents, enough)
-            && decoded.counts.is_enough
-            // Otherwise the edge's own limit denies it, and no bucket is to know of it.
-            && applicable.edge.max_series_per_request.is_none_or(|most| decoded.counts.series <= most)
-        {
-            let items = (enough.saturating_add(1), decoded.counts.items());
-            let (owner, limit) = (applicable.owner(), applicable.ingestion_limit());
-            let denial = self.enforcer.deny_items(&owner, limit, items, self.now());
-            decoded.denial = Some(denial.ok_or(NotDenied)?);
+        contents: &Contents,
+    ) -> EarlyDenial {
+        let (Contents::Decoded(decoded), Some(enough)) = (contents, enough) else { return EarlyDenial::None };
+        let counts = &decoded.counts;
+        // One that the edge's own limit denies is charged to no bucket.
+        if !counts.is_enough || applicable.edge.max_series_per_request.is_some_and(|most| counts.series > most) {
+            return EarlyDenial::None;
         }
-        Ok(contents)
+        let items = (enough.saturating_add(1), counts.items());
+        let denial = self.enforcer.deny_items(&applicable.owner(), applicable.ingestion_limit(), items, self.now());
+        denial.map_or(EarlyDenial::Uncertain, EarlyDenial::Denied)
     }
 }

@@ -3,9 +3,9 @@
 use enforce::{Denial, Level};
 use limits::{Mode, Tenant};
 
+use super::Charger;
 use crate::control::ControlState;
-use crate::pipeline::{Pipeline, Stop};
-use crate::verdict::{AllowReason, Undecided};
+use crate::outcome::{AllowReason, Stop, Undecided};
 
 /// Hits and the bucket that they are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +29,9 @@ pub struct HitsVerdict {
     pub level: Option<Level>,
 }
 
-impl Pipeline {
-    /// Charges hits to a tenant, all or none, by this state of [`Pipeline::control`]: one call loads it once for all its hits.
-    ///
-    /// # Errors
-    /// While there are no limits to decide by.
-    pub fn charge_hits(
+impl Charger {
+    /// Charges hits to a tenant, all or none.
+    pub(crate) fn charge_hits(
         &self,
         control: &ControlState,
         tenant: &Tenant<'_>,

@@ -6,8 +6,9 @@
 use enforce::BucketOwner;
 use limits::Tenant;
 
-use crate::pipeline::Pipeline;
-use crate::verdict::Charged;
+use super::Charger;
+use crate::control::ControlState;
+use crate::outcome::Charged;
 
 /// Writes and reads receipts of this process. Charges of another process are not refunded here: its buckets are not these.
 #[derive(Debug)]
@@ -91,16 +92,14 @@ fn header_of<'t>(tenant: &Tenant<'t>) -> &'t str {
     }
 }
 
-impl Pipeline {
+impl Charger {
     /// The receipt of a push of this tenant; `None` if nothing was charged.
-    #[must_use]
-    pub fn receipt(&self, tenant: &Tenant<'_>, charged: Charged) -> Option<String> {
+    pub(crate) fn receipt(&self, tenant: &Tenant<'_>, charged: Charged) -> Option<String> {
         self.receipts.write(tenant, charged)
     }
 
-    /// Refunds what a receipt names, by the current limits. A tenant that is in mode off now, or has no limits, gets nothing.
-    #[must_use]
-    pub fn refund<'r>(&self, receipt: &'r [u8], cause: &[u8]) -> Refund<'r> {
+    /// Refunds what a receipt names.
+    pub(crate) fn refund<'r>(&self, control: &ControlState, receipt: &'r [u8], cause: &[u8]) -> Refund<'r> {
         let Some(cause) = RefundCause::from_caller(cause) else {
             return Refund { cause: RefundCause::Unknown, refunded: None };
         };
@@ -108,7 +107,8 @@ impl Pipeline {
             Ok(charged) => charged,
             Err(cause) => return Refund { cause, refunded: None },
         };
-        let Some((owner, refunded)) = self.refund_charge(tenant, charged, cause == RefundCause::MimirDenied) else {
+        let mimir_denied = cause == RefundCause::MimirDenied;
+        let Some((owner, refunded)) = self.refund_charge(control, tenant, charged, mimir_denied) else {
             return Refund { cause, refunded: None };
         };
         let cause = if refunded == charged { cause } else { RefundCause::RefundLimit };
@@ -118,11 +118,11 @@ impl Pipeline {
     /// To whom how much was refunded: what Mimir denied is refunded within a limit. `None` where the tenant has no buckets any more.
     fn refund_charge<'r>(
         &self,
+        control: &ControlState,
         tenant: Tenant<'r>,
         charged: Charged,
         mimir_denied: bool,
     ) -> Option<(BucketOwner<'r>, Charged)> {
-        let control = self.control();
         let Ok(applicable) = control.for_tenant(&tenant).applicable() else { return None };
         let owner = BucketOwner { tenant, has_override: applicable.limits.has_override };
         let Charged { requests, items } = charged;

@@ -21,9 +21,10 @@ pub(super) struct Superseded {
 }
 
 impl Superseded {
-    /// Keeps a part until nothing else refers to it. Without a thread, its last user frees it.
+    /// Keeps a part until nothing else refers to it. Without the thread, also once that has panicked, its last user frees it: pushes are decided
+    /// as before, some later.
     pub(super) fn add(&self, part: Part) {
-        // Its only error is that the thread did not start.
+        // Its only error is that there is no thread.
         drop(self.parts.get_or_init(start).send(part));
     }
 }

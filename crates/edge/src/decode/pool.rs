@@ -12,16 +12,17 @@ use std::io;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, available_parallelism};
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use remote_write::{BodyLimits, claimed_bytes, working_bytes};
+use tasks::Tasks;
 use tokio::sync::oneshot;
 
 use super::fair_queue::{Cost, FairQueue, Started, TenantCap};
-use super::{Contents, DecodePlan, decode, free_buffers};
-use crate::charge::DECODED_WITHIN;
+use super::{Contents, DECODED_WITHIN, DecodePlan, decode, free_buffers};
+use crate::policy::Charge;
 
 /// How many bodies of the largest size are decoded at once, whatever the number of cores; of default batches, some twenty.
 const LARGEST_AT_ONCE: usize = 2;
@@ -61,6 +62,15 @@ pub(crate) enum Lane<'t> {
     DryRun,
 }
 
+impl<'t> Lane<'t> {
+    pub(crate) fn of(charge: Charge, tenant: &'t str) -> Self {
+        match charge {
+            Charge::Commit => Self::Tenant(tenant),
+            Charge::DryRun => Self::DryRun,
+        }
+    }
+}
+
 /// A body to decode. The waiting call takes it back when it ends.
 type Slot = Arc<Mutex<Option<(Bytes, DecodePlan)>>>;
 
@@ -95,19 +105,18 @@ impl DecodePool {
     ///
     /// # Errors
     /// A thread cannot be started.
-    pub fn start(limits: BodyLimits, threads: Option<NonZero<usize>>) -> io::Result<Self> {
+    pub fn start(limits: BodyLimits, threads: Option<NonZero<usize>>, tasks: &Tasks) -> io::Result<Self> {
         let cores = threads.or_else(|| available_parallelism().ok()).map_or(1, NonZero::get);
         let pool = Self::without_threads(limits, cores);
         for number in 0..=cores {
-            pool.start_thread(number)?;
+            pool.start_thread(number, tasks)?;
         }
         Ok(pool)
     }
 
-    pub(crate) fn start_thread(&self, number: usize) -> io::Result<()> {
+    pub(crate) fn start_thread(&self, number: usize, tasks: &Tasks) -> io::Result<()> {
         let (pool, limits) = (Arc::clone(&self.pool), self.limits);
-        let thread = thread::Builder::new().name(format!("decoder-{number}"));
-        thread.spawn(move || pool.decode_until_closed(limits)).map(drop)
+        tasks.spawn_thread(format!("decoder-{number}"), move || pool.decode_until_closed(limits))
     }
 
     pub(crate) fn without_threads(limits: BodyLimits, max_per_tenant: usize) -> Self {

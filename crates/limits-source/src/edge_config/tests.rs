@@ -3,6 +3,7 @@ use std::os::unix::fs::symlink;
 
 use limits::{EdgePolicy, Mode, Severity};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 
@@ -86,7 +87,7 @@ async fn a_started_source_has_read_its_file_and_follows_it() {
     let path = watched.source.path.clone();
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
-    let mut states = watched.source.start(stop).await;
+    let mut states = watched.source.start(&Tasks::new(stop)).await;
     assert_eq!(states.borrow().config.default_policy().mode, Mode::Enforce);
     fs::write(path, "mode: off").unwrap();
     let turned_off = states.wait_for(|state| state.config.default_policy().mode == Mode::Off);

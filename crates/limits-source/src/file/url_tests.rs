@@ -13,6 +13,7 @@ use limits::TenantLimits;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::retry::PollSettings;
@@ -80,7 +81,7 @@ impl Followed {
             fetcher.set_polls(QUICK);
         }
         let stop = CancellationToken::new();
-        Self { feed: source.start(stop.clone()).await, _stop: stop.drop_guard() }
+        Self { feed: source.start(&Tasks::new(stop.clone())).await, _stop: stop.drop_guard() }
     }
 
     /// Waits for a state with so many tenants, and problems of which the first says this.

@@ -17,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 
@@ -104,7 +105,7 @@ impl Followed {
     fn start(url: MimirUrl) -> Self {
         let stop = CancellationToken::new();
         let source = Poller::new(Client::new(url, QUICK.timeout).unwrap(), QUICK);
-        Self { feed: source.start(stop.clone()), stop }
+        Self { feed: source.start(&Tasks::new(stop.clone())), stop }
     }
 
     /// The next state with a list.

@@ -2,6 +2,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::process::Command;
 
 use limits::{LoadedLimits, SourceDocument, TenantLimits};
+use tasks::Tasks;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -365,7 +366,7 @@ async fn a_server_restarts_from_its_cache_without_its_file() {
     let _stop = stop.clone().drop_guard();
     let documents = folder.at("runtime.yaml").display().to_string().parse().unwrap();
     let source = FileSource::new(documents, state, Freshness::confirmed_ago(age)).unwrap();
-    let mut feed = source.start(stop).await;
+    let mut feed = source.start(&Tasks::new(stop)).await;
     let now = feed.states.borrow_and_update().clone();
     assert_eq!((now.limits.map(|limits| limits.len()), now.problems.len()), (Some(2), 1));
     assert!((hour..2 * hour).contains(&feed.freshness.age()), "{:?}", feed.freshness.age());

@@ -7,6 +7,7 @@ use std::time::Duration;
 use limits::{EntryUpdate, LimitsState, Mode, TenantLimits as Limits, Update};
 use limits_source::{Feed, Freshness, LoadedLimits, follow_feed};
 use proto::edge::limits::v1::{LimitsPart, Mode as FeedMode, TenantLimits, Version};
+use tasks::Tasks;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -42,7 +43,8 @@ impl Client {
         distributors: Option<NonZeroU32>,
     ) -> StartingClient {
         let stop = CancellationToken::new();
-        let following = follow_feed(urls.parse().unwrap(), state, freshness, distributors, stop.clone());
+        let (urls, tasks) = (urls.parse().unwrap(), Tasks::new(stop.clone()));
+        let following = async move { follow_feed(urls, state, freshness, distributors, &tasks).await };
         StartingClient { starting: tokio::spawn(following), stop }
     }
 

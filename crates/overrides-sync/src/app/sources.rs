@@ -9,9 +9,9 @@ use limits_source::{
     Count, DistributorService, HaTrackerFeed, KubeClient, LimitsFeed, NamespacedName, Source, SourceExtras, SourceSpec,
     WatchCounts, poll_ha_tracker,
 };
+use tasks::Tasks;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 use crate::{Config, events};
@@ -30,27 +30,27 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// Starts the sources, which run until `stop` is cancelled, and waits some seconds for the first limits. Problems of a ConfigMap are reported
+    /// Starts the sources, which run until `tasks` are stopped, and waits some seconds for the first limits. Problems of a ConfigMap are reported
     /// as Events, if these are on.
     pub(super) async fn start(
         config: &Config,
         defaults: Defaults,
         metrics: &Metrics,
-        stop: &CancellationToken,
+        tasks: &Tasks,
     ) -> anyhow::Result<Self> {
-        let ha_tracker = config.ha_tracker_url.clone().map(|url| poll_ha_tracker(url, stop.clone())).transpose();
+        let ha_tracker = config.ha_tracker_url.clone().map(|url| poll_ha_tracker(url, tasks)).transpose();
         let ha_tracker = ha_tracker.context("--ha-tracker-url")?;
         let kube = kube_client(&config.limits, config.distributor_service.as_ref()).await?;
         let service = kube.clone().zip(config.distributor_service.clone());
         let service = service.map(|(client, name)| DistributorService { client, name });
         let state = LimitsState::new(defaults, config.allow_empty_overrides).of_version(config.mimir_version.clone());
         let cache = config.limits_cache.clone();
-        let source = config.limits.clone().start(state, cache, kube.clone(), service, stop.clone()).await;
+        let source = config.limits.clone().start(state, cache, kube.clone(), service, tasks).await;
         let Source { limits, distributors, extras, cache_faults, cache } = source.context("--limits")?;
         let watch = match extras {
             SourceExtras::ConfigMap { counts, last_read } => {
                 if let Some(client) = kube.filter(|_| config.events) {
-                    events::start(client, last_read, limits.states.clone(), metrics.clone(), stop.clone());
+                    events::start(client, last_read, limits.states.clone(), metrics.clone(), tasks);
                 }
                 Some(counts)
             }

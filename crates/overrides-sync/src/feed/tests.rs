@@ -35,7 +35,7 @@ impl Feed {
         let states = watch::Sender::new(LoadedLimits::default());
         let source = Source { states: states.subscribe(), freshness: Freshness::default() };
         let publisher = Publisher::new(1, HistoryBounds { changes: 100, keys: 1_000 });
-        let (limits, problems) = publish(publisher, source, stop.clone(), |_, _| {});
+        let (limits, problems) = publish(publisher, source, &Tasks::new(stop.clone()), |_, _| {});
         let (_, distributors) = watch::channel(None);
         let inputs = Inputs { limits, problems, freshness: Freshness::default(), distributors, ha_tracker: None };
         let service = FeedService::new(inputs, metrics, stop);

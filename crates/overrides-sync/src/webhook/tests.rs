@@ -14,6 +14,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 
@@ -45,7 +46,7 @@ async fn start() -> anyhow::Result<Running> {
     let closed = ConnectionCounts::new(&Registry::new(), "closed")?;
     let webhook = Webhook::bind(([127, 0, 0, 1], 0).into(), files, rules, metrics.clone(), closed)?;
     let address = webhook.address();
-    let serving = tokio::spawn(webhook.serve(stop.clone()));
+    let serving = tokio::spawn(webhook.serve(Tasks::new(stop.clone())));
     Ok(Running { folder, address, metrics, stop, serving })
 }
 

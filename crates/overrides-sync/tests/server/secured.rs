@@ -8,6 +8,7 @@ use axum::http::Request;
 use limits::{LimitsState, TenantLimits};
 use limits_source::{Feed, FeedTlsFiles, Freshness, SourceSpec, follow_feed};
 use runtime::testing::{Authority, Pem, unix_channel};
+use tasks::Tasks;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -39,7 +40,7 @@ async fn follow(server: &Server, folder: &TempDir, stop: &CancellationToken) -> 
     let mut urls: limits_source::FeedUrls = server.grpc.replace("http:", "https:").parse()?;
     urls.use_tls(FeedTlsFiles::new(Some(ca), Some(cert), Some(key)))?;
     let state = LimitsState::new(TenantLimits::default(), false);
-    Ok(follow_feed(urls, state, Freshness::default(), None, stop.clone()).await)
+    Ok(follow_feed(urls, state, Freshness::default(), None, &Tasks::new(stop.clone())).await)
 }
 
 #[tokio::test]

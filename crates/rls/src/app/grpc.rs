@@ -9,7 +9,7 @@ use proto::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitSe
 use runtime::{
     ConnectionCounts, GrpcListener, ListenAddress, Readiness, SocketFile, Tls, health_service, reflection_service,
 };
-use tokio_util::sync::CancellationToken;
+use tasks::Tasks;
 use tonic::transport::Server;
 use tower::Layer;
 
@@ -98,8 +98,8 @@ impl GrpcServer {
         self.listener.take_file()
     }
 
-    pub(super) async fn serve(self, readiness: Readiness, stop: CancellationToken) -> anyhow::Result<()> {
-        let connections = self.listener.connections(CONNECTIONS, stop.clone());
+    pub(super) async fn serve(self, readiness: Readiness, tasks: Tasks) -> anyhow::Result<()> {
+        let connections = self.listener.connections(CONNECTIONS, &tasks);
         Server::builder()
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -112,11 +112,11 @@ impl GrpcServer {
             .timeout(CALL_TIMEOUT)
             .layer(self.calls)
             // Health and reflection reserve nothing: a full budget must not make this server unhealthy.
-            .add_service(health_service(readiness, &SERVICES).await)
+            .add_service(health_service(readiness, &SERVICES, &tasks).await)
             .add_service(self.authorization)
             .add_service(self.rate_limits)
             .add_service(reflection_service(proto::FILE_DESCRIPTOR_SET)?)
-            .serve_with_incoming_shutdown(connections, stop.cancelled())
+            .serve_with_incoming_shutdown(connections, tasks.stop().cancelled())
             .await
             .context("the gRPC server stopped")
     }

@@ -13,9 +13,9 @@ use limits::{LoadedLimits, Problem};
 use limits_source::{HaTrackerFeed, LimitsFeed, LoadedEdgeConfig, Source, SourceExtras};
 use prometheus::Registry;
 use runtime::{LogHandle, Readiness};
+use tasks::Tasks;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use crate::Config;
 use crate::admin::{Admin, RequestBounds};
@@ -37,10 +37,11 @@ impl Shared {
         control: ControlHandle,
         recorder: Recorder,
         metrics: Metrics,
+        tasks: &Tasks,
     ) -> anyhow::Result<Self> {
         let bodies = config.policy.bodies;
-        let pool =
-            DecodePool::start(bodies.limits, config.decode_threads).context("decoding threads cannot be started")?;
+        let pool = DecodePool::start(bodies.limits, config.decode_threads, tasks);
+        let pool = pool.context("decoding threads cannot be started")?;
         let pipeline = Arc::new(Pipeline::new(control.clone(), config.policy, Some(pool), Clock::start()));
         let (budget, readiness) = (Budget::new(config.max_in_flight_bytes), Readiness::default());
         let default_tenant = config.default_tenant.clone();
@@ -49,7 +50,7 @@ impl Shared {
     }
 
     /// Applies what the sources have loaded, and starts the tasks that apply their changes, evict idle tenants, and keep the usage of tenants.
-    pub(super) async fn follow(&self, mut sources: ControlSources, mut writer: ControlWriter, stop: CancellationToken) {
+    pub(super) async fn follow(&self, mut sources: ControlSources, mut writer: ControlWriter, tasks: &Tasks) {
         let (metrics, readiness) = (self.metrics.clone(), self.readiness.clone());
         let limits_changed = move |loaded: &LoadedLimits| {
             metrics.set_limits(loaded);
@@ -60,12 +61,10 @@ impl Shared {
         let metrics = self.metrics.clone();
         let edge_changed = move |edge: &LoadedEdgeConfig| metrics.set_edge_config(edge);
         sources.apply_first(&mut writer, &limits_changed, &edge_changed).await;
-        tokio::spawn(sources.follow(writer, stop.clone(), limits_changed, edge_changed));
+        tasks.spawn("control state", sources.follow(writer, limits_changed, edge_changed));
         let evict_idle = evict_idle(Arc::clone(self.edge.pipeline()), self.edge.recorder().clone());
-        let close_seconds = close_seconds(self.edge.recorder().clone());
-        let of_seconds = stop.clone();
-        tokio::spawn(async move { stop.run_until_cancelled(evict_idle).await });
-        tokio::spawn(async move { of_seconds.run_until_cancelled(close_seconds).await });
+        tasks.spawn("eviction", evict_idle);
+        tasks.spawn("usage", close_seconds(self.edge.recorder().clone()));
     }
 
     pub(super) fn admin(

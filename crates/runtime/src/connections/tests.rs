@@ -219,7 +219,7 @@ async fn certificates_and_the_ca_are_renewed_without_an_error() -> anyhow::Resul
     let (connections, address) = listening(ConnectionBounds { connections: 1_000, ..BOUNDS }, Some(&tls)).await?;
     let stop = CancellationToken::new();
     let echoing = tokio::spawn(echo(connections, stop.clone()));
-    tokio::spawn(tls.follow(stop.clone()));
+    tokio::spawn(tls.follow());
     let (old_pair, new_pair) = (old.issue("client")?, new.issue("client")?);
     let mut stays = TlsClient::new(&old, Some(&old_pair))?.connect(address).await?;
 

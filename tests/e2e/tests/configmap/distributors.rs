@@ -3,7 +3,7 @@
 use e2e::{ADMIN, KubeApiServer, until};
 use limits_source::{KubeClient, NamespacedName, count_distributors};
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
+use tasks::Tasks;
 
 use super::watched::runtime;
 
@@ -33,7 +33,7 @@ fn ready_endpoints_are_counted_and_a_lost_one_still_counts() {
     let counts = runtime.block_on(async {
         let client = KubeClient::new(Some(server.kubeconfig(ADMIN))).await.expect("a kubeconfig");
         let service = NamespacedName { namespace: "mimir".to_owned(), name: "mimir-distributor".to_owned() };
-        count_distributors(client, service, None, CancellationToken::new())
+        count_distributors(client, service, None, &Tasks::default())
     });
     let count = || counts.borrow().map(std::num::NonZeroU32::get);
     assert_eq!(count(), None);

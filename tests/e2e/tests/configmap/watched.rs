@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use e2e::{ADMIN, Cluster, until};
 use limits::{LimitsState, LoadedLimits, TenantLimits};
 use limits_source::{ConfigMapSpec, Freshness, KubeClient, LimitsFeed, WatchCounts, watch_configmap};
+use tasks::Tasks;
 use tokio::runtime::Runtime;
-use tokio_util::sync::CancellationToken;
 
 /// Older than anything that the source confirms in a test.
 const OLD: Duration = Duration::from_secs(3_600);
@@ -44,7 +44,7 @@ impl Watched {
             let client = KubeClient::new(Some(kubeconfig.to_owned())).await.expect("a kubeconfig");
             let spec: ConfigMapSpec = configmap.parse().expect("a ConfigMap");
             let freshness = Freshness::confirmed_ago(age);
-            let source = watch_configmap(client, spec, state, freshness, CancellationToken::new()).await;
+            let source = watch_configmap(client, spec, state, freshness, &Tasks::default()).await;
             (source.limits, source.counts)
         });
         Self { runtime, feed, counts }

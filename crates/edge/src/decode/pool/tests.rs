@@ -29,7 +29,7 @@ fn zeros(decoded: usize) -> Bytes {
 
 /// Lets a pool without threads decode everything that it holds.
 fn decode_all(pool: &DecodePool) {
-    pool.start_thread(0).unwrap();
+    pool.start_thread(0, &Tasks::default()).unwrap();
 }
 
 fn is_pending(decoding: Pin<&mut impl Future>) -> bool {

@@ -16,6 +16,17 @@ fn all_numbers_of_items_must_get_the_same_denial() {
     assert_eq!(deny(11, 11), Some(DenyReason::IngestionBurst));
 }
 
+#[test]
+fn only_a_denial_charges_a_shared_bucket() {
+    let (enforcer, limit) = (Enforcer::with_places(1), limit(1.0, 10));
+    check(&enforcer.charge_items(&tenant("known"), limit, 1, START), None);
+    let (owner, overflows) = (tenant("shared"), || enforcer.tenant_overflows());
+    assert_eq!((enforcer.deny_items(&owner, limit, (1, 5), START), overflows()), (None, 0));
+    check(&enforcer.charge_items(&owner, limit, 10, START), None);
+    assert_eq!(overflows(), 1);
+    assert!(enforcer.deny_items(&owner, limit, (1, 5), START).is_some() && overflows() == 2);
+}
+
 proptest! {
     #[test]
     fn a_denial_within_bounds_has_the_effect_of_a_charge(
