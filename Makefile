@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 TOOLS := tests/tools/install
 # What the end-to-end tests drive.
-DRIVEN := cargo-nextest envoy mimir prometheus promtool etcd kube-apiserver kubectl helm nginx haproxy gateway-api docker-compose libfaketime
+DRIVEN := cargo-nextest envoy mimir prometheus promtool alertmanager amtool etcd kube-apiserver kubectl helm nginx haproxy gateway-api docker-compose libfaketime
 # Each test runs in a process of its own, as .config/nextest.toml says. TESTS chooses some by a part of their names.
 NEXTEST := $$($(TOOLS) --print-path cargo-nextest) nextest run --locked
 LONG := $(NEXTEST) --profile long
@@ -81,10 +81,11 @@ lint-charts: ## check the charts with helm, and that the committed Envoy configu
 	$$($(TOOLS) --print-path helm) lint --strict --quiet charts/*
 	ops/envoy/render --check
 
-lint-rules: ## check the alerts and run their tests with promtool
-	$(TOOLS) promtool
+lint-rules: ## check the alerts and the example of Alertmanager, and run the tests of the alerts with promtool
+	$(TOOLS) promtool amtool
 	$$($(TOOLS) --print-path promtool) check rules --lint=all --lint-fatal charts/*/files/alerts.yaml
 	$$($(TOOLS) --print-path promtool) test rules ops/alerts/tests/*.yaml
+	$$($(TOOLS) --print-path amtool) check-config ops/alerts/alertmanager.yml
 
 lint-containers: ## check images, compose and dashboards, as far as that goes without an engine
 	$(TOOLS) hadolint docker-compose envoy mimir prometheus

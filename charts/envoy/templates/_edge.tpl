@@ -201,3 +201,19 @@ spec:
     group: {{ .Values.tls.certManager.issuerRef.group }}
 {{- end }}
 {{- end -}}
+
+{{- /* The names of the alerts that prometheusRule.disabled leaves out, as a list in JSON; fails if the chart has no such alert. */ -}}
+{{- define "edge.disabledAlerts" -}}
+{{- $file := .Files.Get "files/alerts.yaml" -}}
+{{- range .Values.prometheusRule.disabled -}}
+{{- if not (contains (printf "- alert: %s\n" .) $file) -}}
+{{- fail (printf "prometheusRule.disabled: the chart %s has no alert %s" $.Chart.Name .) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson .Values.prometheusRule.disabled -}}
+{{- end -}}
+
+{{- /* What an alert's runbook_url begins with. */ -}}
+{{- define "edge.runbookUrl" -}}
+runbook_url: {{ .Values.prometheusRule.runbookUrl | default "ops/runbooks" | trimSuffix "/" }}/
+{{- end -}}

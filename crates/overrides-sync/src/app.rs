@@ -52,7 +52,8 @@ impl App {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).context("metrics cannot be registered")?;
         let readiness = Readiness::default();
-        let security = config.server.security(&registry, "overrides_sync_bad_tls_files_total")?;
+        let not_after = "overrides_sync_certificate_not_after_timestamp_seconds";
+        let security = config.server.security(&registry, "overrides_sync_bad_tls_files_total", not_after)?;
         let ServerSecurity { grpc_tls, http_tls, http_token } = security;
         let closed = |name| ConnectionCounts::new(&registry, name);
         let http_closed = closed("overrides_sync_http_connections_closed_total")?;

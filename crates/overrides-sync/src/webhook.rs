@@ -16,7 +16,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
-use runtime::{ConnectionCounts, HttpBounds, HttpServer, Protocol, Tls, TlsFiles, UnreadBounds};
+use runtime::{ConnectionCounts, HttpBounds, HttpServer, Protocol, Tls, TlsFiles, TlsMetrics, UnreadBounds};
 use tasks::Tasks;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
@@ -68,7 +68,8 @@ impl Webhook {
         metrics: Metrics,
         closed: ConnectionCounts,
     ) -> anyhow::Result<Self> {
-        let tls = Tls::load("the webhook's TLS", files, Protocol::Http1, metrics.bad_certificates.clone());
+        let (bad, not_after) = (metrics.bad_certificates.clone(), metrics.certificate_not_after.clone());
+        let tls = Tls::load("the webhook's TLS", files, Protocol::Http1, TlsMetrics { bad, not_after });
         let tls = tls.context("--webhook-tls-cert and --webhook-tls-key")?;
         let server = HttpServer::bind("the webhook", address, closed)?.with_tls(Some(tls));
         let permits = Arc::new(Semaphore::new(MAX_REQUESTS));

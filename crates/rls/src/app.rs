@@ -43,7 +43,8 @@ impl App {
     pub async fn build(config: Config, logs: LogHandle) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).context("metrics cannot be registered")?;
-        let security = config.server.security(&registry, "rls_bad_tls_files_total")?;
+        let not_after = "rls_certificate_not_after_timestamp_seconds";
+        let security = config.server.security(&registry, "rls_bad_tls_files_total", not_after)?;
         let ServerSecurity { grpc_tls, http_tls, http_token } = security;
         let closed = ConnectionCounts::new(&registry, "rls_http_connections_closed_total")?;
         let http = HttpServer::bind("HTTP", config.http_listen, closed)?;

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Arg, Args};
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
-use crate::{FlagFile, LogSettings, Protocol, Tls, TlsFiles, TokenFile};
+use crate::{FlagFile, LogSettings, Protocol, Tls, TlsFiles, TlsMetrics, TokenFile};
 
 const GRPC_TLS: &str = "--grpc-tls-cert, --grpc-tls-key and --grpc-tls-client-ca";
 const HTTP_TLS: &str = "--http-tls-cert and --http-tls-key";
@@ -85,25 +85,41 @@ impl ServerArgs {
     /// # Errors
     /// A certificate has no key or the other way round, or a file cannot be used.
     pub fn check(&self) -> anyhow::Result<()> {
-        let ignored = IntCounter::new("ignored", "ignored")?;
-        self.load(|_| ignored.clone()).map(|_| ())
+        let (bad, not_after) = (IntCounter::new("ignored", "ignored")?, IntGauge::new("ignored", "ignored")?);
+        self.load(|_| bad.clone(), |_| not_after.clone()).map(|_| ())
     }
 
-    /// Reads the files, and registers `metric` with the changes that could not be loaded, for each of them.
+    /// Reads the files, and registers two metrics: `bad_files` with the changes that could not be loaded, for each of them, and `not_after` with the time when
+    /// each certificate expires.
     ///
     /// # Errors
-    /// As [`Self::check`], or the metric cannot be registered.
-    pub fn security(&self, registry: &Registry, metric: &'static str) -> anyhow::Result<ServerSecurity> {
+    /// As [`Self::check`], or a metric cannot be registered.
+    pub fn security(
+        &self,
+        registry: &Registry,
+        bad_files: &'static str,
+        not_after: &'static str,
+    ) -> anyhow::Result<ServerSecurity> {
         let help = "Times that the files of a certificate or token changed to invalid ones; the last good ones stay";
-        let bad = IntCounterVec::new(Opts::new(metric, help), &["of"])?;
-        for of in ["grpc_tls", "http_tls", "http_token"] {
+        let bad = IntCounterVec::new(Opts::new(bad_files, help), &["of"])?;
+        let help = "When the first certificate of the server's chain expires, as Unix time; 0: no TLS";
+        let not_after = IntGaugeVec::new(Opts::new(not_after, help), &["of"])?;
+        for of in ["grpc_tls", "http_tls"] {
             bad.with_label_values(&[of]);
+            not_after.with_label_values(&[of]);
         }
+        bad.with_label_values(&["http_token"]);
         registry.register(Box::new(bad.clone()))?;
-        self.load(|of| bad.with_label_values(&[of]))
+        registry.register(Box::new(not_after.clone()))?;
+        self.load(|of| bad.with_label_values(&[of]), |of| not_after.with_label_values(&[of]))
     }
 
-    fn load(&self, bad: impl Fn(&str) -> IntCounter) -> anyhow::Result<ServerSecurity> {
+    fn load(
+        &self,
+        bad: impl Fn(&str) -> IntCounter,
+        not_after: impl Fn(&str) -> IntGauge,
+    ) -> anyhow::Result<ServerSecurity> {
+        let metrics = |of: &str| TlsMetrics { bad: bad(of), not_after: not_after(of) };
         let pair = |flags, cert: &Option<PathBuf>, key: &Option<PathBuf>, client_ca: Option<&PathBuf>| match (
             cert.clone(),
             key.clone(),
@@ -115,8 +131,8 @@ impl ServerArgs {
         };
         let grpc = pair(GRPC_TLS, &self.grpc_tls_cert, &self.grpc_tls_key, self.grpc_tls_client_ca.as_ref())?;
         let http = pair(HTTP_TLS, &self.http_tls_cert, &self.http_tls_key, None)?;
-        let grpc = grpc.map(|files| Tls::load("the TLS of the gRPC side", files, Protocol::Http2, bad("grpc_tls")));
-        let http = http.map(|files| Tls::load("the TLS of the HTTP side", files, Protocol::Http1, bad("http_tls")));
+        let grpc = grpc.map(|files| Tls::load("the TLS of the gRPC side", files, Protocol::Http2, metrics("grpc_tls")));
+        let http = http.map(|files| Tls::load("the TLS of the HTTP side", files, Protocol::Http1, metrics("http_tls")));
         let token = self.http_token_file.clone().map(|path| TokenFile::load(path, bad("http_token")));
         Ok(ServerSecurity {
             grpc_tls: grpc.transpose().context(GRPC_TLS)?,

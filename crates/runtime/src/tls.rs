@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
-use prometheus::IntCounter;
+use prometheus::{IntCounter, IntGauge};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
@@ -17,6 +17,8 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use crate::reload::Reloaded;
 
+mod not_after;
+
 /// The PEM files of a server's TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
@@ -26,6 +28,15 @@ pub struct TlsFiles {
     pub key: PathBuf,
     /// The CAs of clients: with them, every client must have a certificate that one of them signed.
     pub client_ca: Option<PathBuf>,
+}
+
+/// What the TLS of a listener counts and shows.
+#[derive(Clone, Debug)]
+pub struct TlsMetrics {
+    /// Changes of its files that could not be loaded.
+    pub bad: IntCounter,
+    /// When the first certificate of the chain in force expires, as Unix time in seconds.
+    pub not_after: IntGauge,
 }
 
 /// The application protocol, which TLS negotiates.
@@ -42,14 +53,16 @@ pub enum Protocol {
 pub struct Tls(Reloaded<TlsAcceptor>);
 
 impl Tls {
-    /// Reads the files. `bad` counts changes that could not be loaded; `what` is for logs: whose certificate it is.
+    /// Reads the files. `what` is for logs: whose certificate it is.
     ///
     /// # Errors
     /// A file cannot be read or holds no PEM of its kind, or the key is not the certificate's.
-    pub fn load(what: &'static str, files: TlsFiles, protocol: Protocol, bad: IntCounter) -> anyhow::Result<Self> {
+    pub fn load(what: &'static str, files: TlsFiles, protocol: Protocol, metrics: TlsMetrics) -> anyhow::Result<Self> {
         let paths = [Some(&files.cert), Some(&files.key), files.client_ca.as_ref()];
         let paths = paths.into_iter().flatten().cloned().collect();
-        Ok(Self(Reloaded::load(what, paths, bad, move |contents| acceptor(&files, protocol, contents))?))
+        let TlsMetrics { bad, not_after } = metrics;
+        let parse = move |contents: &[Vec<u8>]| acceptor(&files, protocol, contents, &not_after);
+        Ok(Self(Reloaded::load(what, paths, bad, parse)?))
     }
 
     /// The acceptor for the next connection, now and after each change.
@@ -63,10 +76,16 @@ impl Tls {
     }
 }
 
-fn acceptor(files: &TlsFiles, protocol: Protocol, contents: &[Vec<u8>]) -> anyhow::Result<TlsAcceptor> {
+fn acceptor(
+    files: &TlsFiles,
+    protocol: Protocol,
+    contents: &[Vec<u8>],
+    not_after: &IntGauge,
+) -> anyhow::Result<TlsAcceptor> {
     let TlsFiles { cert, key, client_ca } = files;
     let [cert_pem, key_pem, ca_pem @ ..] = contents else { bail!("no certificate and key") };
     let chain = certificates(cert_pem, cert)?;
+    let expires = chain.iter().map(|certificate| not_after::of(certificate).unwrap_or_default()).min();
     let private = PrivateKeyDer::from_pem_slice(key_pem)
         .with_context(|| format!("{} is no private key in PEM", key.display()))?;
     let provider = Arc::new(ring::default_provider());
@@ -87,6 +106,7 @@ fn acceptor(files: &TlsFiles, protocol: Protocol, contents: &[Vec<u8>]) -> anyho
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     }
+    not_after.set(expires.unwrap_or_default());
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 

@@ -11,6 +11,7 @@
     reason = "a test's harness fails by panicking, so that drops show the logs of the programs"
 )]
 
+mod alertmanager;
 mod authority;
 mod cluster;
 mod dns;
@@ -55,6 +56,7 @@ mod upstream;
 mod wait;
 mod watched_file;
 
+pub use alertmanager::Alertmanager;
 pub use authority::{Authority, Identity};
 pub use cluster::{CONFIG_MAP, Cluster};
 pub use dns::{DnsAnswer, DnsServer};

@@ -6,12 +6,14 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde_json::Value;
+
 use crate::http1::{Connection, Request, send};
 use crate::metrics::metric;
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::programs::tool;
-use crate::promql::{SampleTimes, sample_times};
+use crate::promql::{SampleTimes, query, sample_times};
 use crate::server::Server;
 use crate::wait::until;
 
@@ -62,7 +64,7 @@ impl RemoteWrite {
     }
 }
 
-/// The real Prometheus on loopback, scraping one target five times a second.
+/// The real Prometheus on loopback. The usual one scrapes one target five times a second.
 #[derive(Debug)]
 pub struct Prometheus {
     /// The running program.
@@ -86,10 +88,19 @@ impl Prometheus {
     /// When it does not start.
     #[must_use]
     pub fn start_as(name: &str, folder: &Path, target: &Target, writes: &[RemoteWrite]) -> Self {
+        Self::start_with(name, folder, |_| configure(name, target, writes))
+    }
+
+    /// One with the configuration that is made for its port.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_with(name: &str, folder: &Path, configure: impl FnOnce(u16) -> String) -> Self {
         let port = free_port();
         fs::create_dir_all(folder).expect("a folder can be made");
         let configuration = folder.join("prometheus.yml");
-        fs::write(&configuration, configure(name, target, writes)).expect("a file can be written");
+        fs::write(&configuration, configure(port)).expect("a file can be written");
         let mut command = Command::new(tool("prometheus"));
         command.arg(format!("--config.file={}", configuration.display()));
         command.arg(format!("--storage.tsdb.path={}", folder.join("tsdb").display()));
@@ -111,6 +122,16 @@ impl Prometheus {
     #[track_caller]
     pub fn sample_times(&self, selector: &str) -> SampleTimes {
         sample_times(self.port, "/api/v1/query", None, selector)
+    }
+
+    /// The series that an expression has now.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
+    #[track_caller]
+    pub fn query(&self, expression: &str) -> Vec<Value> {
+        query(self.port, "/api/v1/query", None, expression, None)
     }
 
     /// The port of its queries and metrics.

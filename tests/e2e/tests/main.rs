@@ -1,6 +1,7 @@
 //! The end-to-end tests, all in one program: linking one takes a fraction of what fifty take, and a runner has all of them to choose from.
 
 mod admin;
+mod alerts;
 mod attacks;
 mod bodies;
 mod bodies_not_decoded;

@@ -14,7 +14,7 @@ EXPECTED = {
 
 
 def looked_at(root: Path) -> set[Path]:
-    return {root / name for name in (CONFIG, 'tests/tools/install', 'tests/tools/registry.py', *EXPECTED)}
+    return {root / name for name in (CONFIG, 'tests/tools/install', 'tests/tools/kinds.py', 'tests/tools/registry.py', *EXPECTED)}
 
 
 def managers(root: Path) -> list[dict]:

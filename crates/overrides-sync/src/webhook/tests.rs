@@ -126,6 +126,7 @@ async fn a_renewed_certificate_is_used_for_the_next_connection() -> anyhow::Resu
     timeout(Duration::from_secs(20), renewed).await?;
     assert_eq!(webhook.review("mimir-runtime", "5").await?["allowed"], true);
     assert_eq!(webhook.metrics.bad_certificates.get(), 0);
+    assert!(webhook.metrics.certificate_not_after.get() > 0);
     webhook.end().await
 }
 

@@ -39,7 +39,7 @@ const FLAGS: [(&str, Option<&str>); 27] = [
 ];
 
 /// Series that alerts and dashboards read; each is there before anything has happened.
-const SERIES: [&str; 37] = [
+const SERIES: [&str; 40] = [
     "overrides_sync_limits_version",
     "overrides_sync_tenants",
     "overrides_sync_problems{severity=\"rejected\"}",
@@ -76,6 +76,9 @@ const SERIES: [&str; 37] = [
     "overrides_sync_http_connections_closed_total{reason=\"silent\"}",
     "overrides_sync_http_connections_closed_total{reason=\"unread\"}",
     "overrides_sync_bad_tls_files_total{of=\"grpc_tls\"}",
+    "overrides_sync_certificate_not_after_timestamp_seconds{of=\"grpc_tls\"}",
+    "overrides_sync_certificate_not_after_timestamp_seconds{of=\"http_tls\"}",
+    "overrides_sync_webhook_certificate_not_after_timestamp_seconds",
     "overrides_sync_log_lines_dropped_total",
 ];
 

@@ -2,6 +2,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use prometheus::IntGauge;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::testing::{Authority, Pem, SERVER_NAME, TlsClient};
-use crate::{ListenAddress, Protocol, Tls, TlsFiles};
+use crate::{ListenAddress, Protocol, Tls, TlsFiles, TlsMetrics};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -153,7 +154,8 @@ impl Mounted {
 
     fn load(&self, bad: IntCounter) -> anyhow::Result<Tls> {
         let [cert, key, client_ca] = ["tls.crt", "tls.key", "ca.crt"].map(|name| self.folder.path().join(name));
-        Tls::load("tests", TlsFiles { cert, key, client_ca: Some(client_ca) }, Protocol::Http2, bad)
+        let metrics = TlsMetrics { bad, not_after: IntGauge::new("not_after", "not_after")? };
+        Tls::load("tests", TlsFiles { cert, key, client_ca: Some(client_ca) }, Protocol::Http2, metrics)
     }
 }
 

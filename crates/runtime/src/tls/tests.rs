@@ -15,8 +15,12 @@ fn files(folder: &Path, Pem { cert, key }: &Pem, client_ca: Option<&str>) -> any
     Ok(files)
 }
 
+fn metrics() -> anyhow::Result<TlsMetrics> {
+    Ok(TlsMetrics { bad: IntCounter::new("bad", "bad")?, not_after: IntGauge::new("not_after", "not_after")? })
+}
+
 fn load(files: TlsFiles) -> anyhow::Result<Tls> {
-    Tls::load("the certificate", files, Protocol::Http2, IntCounter::new("bad", "bad")?)
+    Tls::load("the certificate", files, Protocol::Http2, metrics()?)
 }
 
 #[test]
@@ -40,6 +44,22 @@ fn an_unusable_file_is_named_in_the_error() -> anyhow::Result<()> {
     let missing = TlsFiles { cert: folder.path().join("no.crt"), ..files(folder.path(), &first, None)? };
     let error = load(missing).err().map(|error| format!("{error:#}")).unwrap_or_default();
     assert!(error.contains("no.crt cannot be read: No such file"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn the_chains_first_expiry_is_shown() -> anyhow::Result<()> {
+    let (folder, authority) = (tempfile::tempdir()?, Authority::new()?);
+    let (long, short) = (authority.issue("edge")?, authority.issue_expired("edge")?);
+    let chain = Pem { cert: format!("{}{}", long.cert, short.cert), key: long.key.clone() };
+    let metrics = metrics()?;
+    let files = files(folder.path(), &chain, None)?;
+    Tls::load("the certificate", files.clone(), Protocol::Http2, metrics.clone())?;
+    // 2001-01-01.
+    assert_eq!(metrics.not_after.get(), 978_307_200);
+    fs::write(&files.cert, long.cert)?;
+    Tls::load("the certificate", files, Protocol::Http2, metrics.clone())?;
+    assert!(metrics.not_after.get() > 2_000_000_000, "{}", metrics.not_after.get());
     Ok(())
 }
 

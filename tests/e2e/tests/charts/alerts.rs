@@ -38,7 +38,9 @@ fn each_alert_has_a_firing_and_a_silent_test() {
     let count = |part: &str| text.matches(part).count();
     let alerts: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
     assert!(alerts.len() > 3, "{alerts:?}");
-    for annotation in ["          summary: ", "          description: ", "          action: "] {
+    for annotation in
+        ["          runbook_url: ", "          summary: ", "          description: ", "          action: "]
+    {
         assert_eq!(count(annotation), alerts.len(), "{annotation}");
     }
     for alert in alerts {
@@ -154,7 +156,8 @@ fn the_prometheus_rule_selects_the_jobs_of_its_release() {
 fn the_rule_of_envoy_selects_the_jobs_of_its_release() {
     let text = rules(ENVOY);
     let alerts = |rules: &str| rules.matches("alert: ").count();
-    let (ours, of_text) = (r#"job="edge-envoy",namespace="ns""#, text.matches(r#"{job="mimir-envoy""#).count());
+    let of_text = |job: &str| text.matches(&format!("{{job=\"{job}\"")).count();
+    let (ours, mimir) = (r#"job="edge-envoy",namespace="ns""#, r#"{namespace="mimir","#);
     for (set, rls) in [
         ("mode=enforce", r#"job="mimir-rls",namespace="ns""#),
         ("mimirRls.host=rls.limits.svc.cluster.local", r#"job="rls",namespace="limits""#),
@@ -162,11 +165,35 @@ fn the_rule_of_envoy_selects_the_jobs_of_its_release() {
         ("sidecar.enabled=true,replicaCount=1,mimirRls.host=unused", r#"job="mimir-rls",namespace="ns""#),
     ] {
         let rules = rendered(ENVOY, set);
-        assert_eq!((rules.matches(ours).count(), rules.matches(rls).count()), (of_text, 1), "{set}: {rules}");
+        for (is, job) in [(ours, "mimir-envoy"), (rls, "mimir-rls")] {
+            assert_eq!(rules.matches(is).count(), of_text(job), "{set}: {rules}");
+        }
+        let of_mimir = rules.matches(mimir).count() + rules.matches(r#"{namespace="mimir"}"#).count();
+        assert_eq!(of_mimir, of_text("mimir"), "{set}: {rules}");
         assert_eq!(alerts(&rules), alerts(&text), "{set}: {rules}");
     }
-    // An Envoy that mirrors needs no Mimir.
+    // An Envoy that mirrors needs no Mimir, which gets the pushes themselves.
     let mirror = rendered(ENVOY, "mode=mirror");
-    assert_eq!(alerts(&mirror), alerts(&text) - 1);
-    assert!(!mirror.contains("MimirUnreachable") && mirror.contains("RLSUnreachable"), "{mirror}");
+    assert_eq!(alerts(&mirror), alerts(&text) - 2);
+    assert!(!mirror.contains("alert: MimirUnreachable") && !mirror.contains("alert: EdgeBypassed"), "{mirror}");
+    assert!(mirror.contains("alert: RLSUnreachable"), "{mirror}");
+}
+
+#[test]
+fn values_choose_alerts_their_runbook_and_mimirs_selector() {
+    for (name, alert) in [(MIMIR_RLS, "AuditDropped"), (ENVOY, "EdgeBypassed")] {
+        for base in ["https://git.test/blob/main/ops/runbooks", "https://git.test/blob/main/ops/runbooks/"] {
+            let rules =
+                rendered(name, &format!("prometheusRule.runbookUrl={base},prometheusRule.disabled={{{alert}}}"));
+            assert!(!rules.contains(&format!("alert: {alert}\n")), "{rules}");
+            let all = rules.matches("alert: ").count();
+            assert!(all > 10, "{rules}");
+            let url = "runbook_url: https://git.test/blob/main/ops/runbooks/alerts.md#";
+            assert_eq!(rules.matches(url).count(), all, "{rules}");
+        }
+        let plain = rendered(name, "prometheusRule.runbookUrl=");
+        assert_eq!(plain.matches("runbook_url: ops/runbooks/alerts.md#").count(), plain.matches("alert: ").count());
+    }
+    let selected = rendered(ENVOY, r#"prometheusRule.mimirSelector=job=~"mimir/.*""#);
+    assert!(selected.contains(r#"cortex_ingester_memory_users{job=~"mimir/.*"}"#), "{selected}");
 }

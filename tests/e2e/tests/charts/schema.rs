@@ -110,6 +110,8 @@ const OF_WRONG_TYPE_OR_RANGE: &[(&str, &str, &str)] = &[
     (MIMIR_RLS, "drain.delaySeconds=15s", "/drain/delaySeconds"),
     (MIMIR_RLS, "log.format=xml", "/log/format"),
     (MIMIR_RLS, "serviceMonitor.interval=15", "/serviceMonitor/interval"),
+    (MIMIR_RLS, "prometheusRule.disabled=RLSDown", "/prometheusRule/disabled"),
+    (ENVOY, "prometheusRule.runbookUrl=a b", "/prometheusRule/runbookUrl"),
     (MIMIR_RLS, "nodeSelector.ssd=true", "/nodeSelector/ssd"),
     (OVERRIDES_SYNC, "mimir.overridesConfigMap=", "/mimir/overridesConfigMap"),
     (OVERRIDES_SYNC, "mimir.overridesLabel=runtime", "/mimir/overridesLabel"),
@@ -260,6 +262,10 @@ fn values_without_what_they_need_fail_with_its_name() {
     }
     for name in [MIMIR_RLS, OVERRIDES_SYNC] {
         check(name, "http.tls=true", &["http.tls needs tls.enabled"]);
+    }
+    let unknown = "prometheusRule.enabled=always,prometheusRule.disabled={OverridesSyncUp}";
+    for name in [MIMIR_RLS, ENVOY] {
+        check(name, unknown, &[&format!("the chart {name} has no alert OverridesSyncUp")]);
     }
     let old = ["--set=sidecar.enabled=true", "--kube-version=1.28.15"];
     rejected(ENVOY, &old, &["sidecar.enabled needs Kubernetes 1.29 (this is v1.28.15)"]);

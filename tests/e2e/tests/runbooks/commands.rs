@@ -191,6 +191,25 @@ fn each_rollback_command_does_what_the_runbook_says() {
 }
 
 #[test]
+fn kubectl_finds_what_the_alerts_entries_ask_for() {
+    let (shell, _mimir, _envoy) = start();
+    let readme = fs::read_to_string(repository().join("README.md")).expect("the README");
+    save_values(&shell);
+    shell.run(&blocks(&readme).into_iter().filter(|block| block.contains("helm install")).collect::<String>());
+    // No kubelet runs pods here, and nothing knows cert-manager's objects.
+    let elsewhere = ["port-forward", "logs deployment/", "describe certificate", "get secret"];
+    let page = blocks(&runbook("alerts.md")).concat();
+    let commands: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with("kubectl ") && !elsewhere.iter().any(|part| line.contains(part)))
+        .collect();
+    assert!(commands.len() >= 10, "{commands:?}");
+    for command in commands {
+        shell.run(command);
+    }
+}
+
+#[test]
 fn the_emergency_rollback_waits_for_pushes_of_old_workers() {
     let (shell, _mimir, _envoy) = start();
     shell.nginx.switch_to("full-fail-closed.conf");

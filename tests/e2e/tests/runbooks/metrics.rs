@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use e2e::{Edge, Mimir, Request, WatchedFile, push_request, repository, samples, send, until};
+use e2e::{
+    Edge, Mimir, Prometheus, RemoteWrite, Request, Target, WatchedFile, push_request, repository, samples, send, until,
+};
 
 const PREFIXES: [&str; 5] = ["rls_", "overrides_sync_", "envoy_", "cortex_", "prometheus_"];
 
@@ -56,6 +58,12 @@ fn every_named_metric_exists() {
     let mut there = BTreeSet::new();
     exported(&edge.rls.get("/metrics").text(), &mut there);
     exported(&send(mimir.port(), &Request::new("GET", "/metrics")).text(), &mut there);
+    let write = RemoteWrite::new("team", "prometheus.WriteRequest", edge.port());
+    let prometheus = Prometheus::start(&folder.path().join("prometheus"), &Target::start(1), &[write]);
+    until("Prometheus has a queue", || {
+        exported(&send(prometheus.port(), &Request::new("GET", "/metrics")).text(), &mut there);
+        there.contains("prometheus_remote_storage_samples_total")
+    });
     until("Envoy has counted", || {
         let page = send(edge.envoy.metrics_port(), &Request::new("GET", "/stats/prometheus"));
         exported(&page.text(), &mut there);
