@@ -136,19 +136,16 @@ pub(crate) fn until_interrupted(
 /// The pods of mimir-rls by their names, each with a port of this machine, and at least one. A pod without a port is named on standard error.
 fn forwarded(args: &ApiArgs) -> Result<Vec<(String, Forward)>, EdgeError> {
     let pods = args.cluster.pods(args.timeout)?;
-    let (mut forwarded, mut failure) = (Vec::new(), None);
+    let mut forwarded = Vec::new();
     for (pod, forward) in pods.iter().zip(args.cluster.forward(&pods, args.timeout)) {
         let name = args.cluster.name(pod);
         match forward {
             Ok(forward) => forwarded.push((name, forward)),
-            Err(error) => {
-                exit::note(&format!("{name}: {error}"));
-                failure = Some(error);
-            }
+            Err(error) => exit::note(&format!("{name}: {error}")),
         }
     }
-    match failure {
-        Some(failure) if forwarded.is_empty() => Err(failure),
+    match &forwarded[..] {
+        [] => Err(EdgeError::Unavailable("no pod of mimir-rls can be reached".to_owned())),
         _ => Ok(forwarded),
     }
 }

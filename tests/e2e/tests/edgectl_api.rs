@@ -5,11 +5,11 @@
 use std::env;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use e2e::{
     ADMIN, Authority, Edge, KubeApiServer, Kubectl, MimirRls, RLS_NAME, Secrets, SecuredEdge, built, helm_template,
-    repository, samples, tool,
+    repository, samples, tool, until,
 };
 use serde_json::{Value, json};
 
@@ -24,11 +24,17 @@ fn address(rls: &MimirRls) -> String {
     format!("http://127.0.0.1:{}", rls.http_port())
 }
 
-/// Runs edgectl against all replicas of an edge.
-fn edgectl(edge: &Edge, arguments: &[&str]) -> Output {
+/// edgectl for all replicas of an edge.
+fn command(edge: &Edge, arguments: &[&str]) -> Command {
     let addresses: Vec<_> = edge.all_rls().map(address).collect();
     let mut command = Command::new(built("edgectl"));
-    command.args(arguments).env("MIMIR_EDGE_ADDRESS", addresses.join(",")).output().expect("edgectl runs")
+    command.args(arguments).env("MIMIR_EDGE_ADDRESS", addresses.join(","));
+    command
+}
+
+/// Runs edgectl against all replicas of an edge.
+fn edgectl(edge: &Edge, arguments: &[&str]) -> Output {
+    command(edge, arguments).output().expect("edgectl runs")
 }
 
 #[track_caller]
@@ -66,6 +72,42 @@ fn each_tenant_is_explained_by_the_replica_that_decides_it() {
     assert!(rows.iter().all(|row| row["replicas"].as_array().is_some_and(|with| with.len() == 1)), "{listed}");
     assert_eq!(edgectl(&edge, &["explain", "a b"]).status.code(), Some(1), "a tenant that is invalid is denied");
     assert_eq!(edgectl(&edge, &["tenants", "a b"]).status.code(), Some(64));
+}
+
+/// The denials that `tap -o json` printed.
+#[track_caller]
+fn tapped(output: &Output) -> Vec<Value> {
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let lines = String::from_utf8_lossy(&output.stdout);
+    lines.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
+}
+
+#[test]
+fn tap_prints_the_denials_of_all_replicas() {
+    let edge = Edge::builder().replicas(2).start(&limits());
+    for tenant in TENANTS {
+        assert_eq!(edge.push(tenant, &samples(11).bytes).status, 429, "{tenant}");
+    }
+    let kept = tapped(&edgectl(&edge, &["tap", "--since-start", "--count=6", "-o=json"]));
+    assert_eq!(kept.iter().map(|denial| &denial["tenant"]).collect::<Vec<_>>(), TENANTS, "in order of time");
+    for denial in &kept {
+        assert_eq!((&denial["reason"], &denial["samples"]), (&json!("ingestion_burst"), &json!(11)), "{denial}");
+        let replica = edge.all_rls().find(|rls| denial["replica"] == address(rls)).expect("a replica of the edge");
+        let path = format!("/api/v1/denials?tenant={}", denial["tenant"].as_str().unwrap_or_default());
+        assert_eq!(replica.get(&path).json()["denials"][0]["sequence"], denial["sequence"], "{denial}");
+    }
+    let mut tap = command(&edge, &["tap", "--tenant=t3", "--count=2", "-o=json"]);
+    let mut tap = tap.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("edgectl starts");
+    until("two new denials are printed", || {
+        assert_eq!(edge.push("t3", &samples(12).bytes).status, 429);
+        assert_eq!(edge.push("t4", &samples(12).bytes).status, 429);
+        tap.try_wait().expect("edgectl is a child").is_some()
+    });
+    let new = tapped(&tap.wait_with_output().expect("edgectl ends"));
+    let found: Vec<_> = new.iter().map(|denial| (&denial["tenant"], &denial["samples"])).collect();
+    assert_eq!(found, [(&json!("t3"), &json!(12)); 2], "only new ones, and of t3");
+    let numbers: Vec<_> = new.iter().map(|denial| denial["sequence"].as_u64()).collect();
+    assert!(numbers.is_sorted_by(|one, other| one < other), "each once: {numbers:?}");
 }
 
 #[test]
