@@ -37,6 +37,7 @@ COPY crates/rls/Cargo.toml crates/rls/
 COPY crates/runtime/Cargo.toml crates/runtime/
 COPY crates/scrape/Cargo.toml crates/scrape/
 COPY crates/tasks/Cargo.toml crates/tasks/
+COPY crates/usage/Cargo.toml crates/usage/
 COPY tests/e2e/Cargo.toml tests/e2e/
 COPY ops/docker/build ops/docker/
 RUN sh ops/docker/build dependencies

@@ -162,8 +162,7 @@ impl Enforcer {
         let (charge, is_shared) = self.with_uncounted_state(owner, |state, has_room| {
             state.deny_ingestion(&Ingestion { tenant: owner.tenant, limit, now, has_room }, least, most)
         });
-        let charge = charge?;
-        self.count_overflow(is_shared);
+        let charge = charge.inspect(|_| self.count_overflow(is_shared))?;
         self.decided(charge, limit, most).into_result().err()
     }
 
@@ -247,7 +246,6 @@ impl Enforcer {
     /// A new bucket is full too, so while limits stay, no decision at `now` or later changes. Spellings are evicted one by one, so old ones make
     /// room for new ones. Only the number of tokens is lost: where the burst is raised later, a new bucket is full to the new burst, and a kept one
     /// would fill up to it. Mimir evicts idle limiters too, after a day. A bucket that never refills (rate 0 or below, NaN) stays once it was charged.
-    ///
     /// One shard is locked at a time; other tenants are served meanwhile.
     pub fn evict_idle(&self, now: MonotonicNanos) -> usize {
         let (mut evicted, mut freed) = (0, 0);

@@ -21,7 +21,7 @@ Up to 1,000 tenants of a replica have usage of their own, those with overrides a
 Examples:
   edgectl top
   edgectl top --sort used --limit 5
-  edgectl top --watch 2s
+  edgectl top --sort pushes
   edgectl top -o json
 
 Exit codes: 0 fine, 64 bad usage, 66 a file of the flags can't be used, 69 no replica answers";
@@ -35,7 +35,7 @@ played too: a client that retries them sends more than it would under higher lim
 
 Examples:
   edgectl simulate runtime.yaml
-  kubectl get configmap mimir-runtime -o jsonpath='{.data.runtime\\.yaml}' | edgectl simulate -
+  edgectl simulate - < runtime.yaml
   edgectl simulate --default-limits mimir.yaml --all runtime.yaml
 
 Exit codes: 0 no tenant is denied, 1 a tenant is, 2 a document is rejected, 64 bad usage, 66 a file can't be read, 69 no \

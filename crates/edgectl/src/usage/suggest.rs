@@ -92,7 +92,10 @@ impl Suggested {
 
     fn text(&self) -> String {
         let noun = self.noun;
-        let entry = serde_json::json!({ "overrides": { &self.tenant: { self.rate_field: self.rate, self.burst_field: self.burst } } });
+        // A rate from two digits on is whole, and reads better so.
+        let rate = if self.rate.fract() == 0.0 { (self.rate as u64).into() } else { serde_json::json!(self.rate) };
+        let limits = serde_json::json!({ self.rate_field: rate, self.burst_field: self.burst });
+        let entry = serde_json::json!({ "overrides": { &self.tenant: limits } });
         format!(
             "# {noun} in {} s: at most {} a second for 15 minutes, {} in one second, {} beyond the rate at once.\n{}",
             self.seconds,

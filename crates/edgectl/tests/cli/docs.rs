@@ -9,7 +9,7 @@ use limits::Code;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::replica::{Replica, details, explanation};
+use crate::replica::{Replica, details, explanation, history, usage};
 use crate::tap::denial;
 use crate::{Finished, examples, run};
 
@@ -84,7 +84,12 @@ fn replica() -> Replica {
     let of_a = json!({ "ingestion_rate": 1000, "ingestion_burst_size": 2000 });
     let rows = [row("team-a", "enforce", true, of_a), row("team-b", "shadow", false, json!({}))];
     let defaults = json!({ "ingestion_rate": 10_000, "ingestion_burst_size": 200_000, "request_rate": 0 });
+    let usages = [usage("team-b", 200, 1_000.0, 5), usage("team-a", 91, 1_000.0, 0)];
+    let histories = [history(&usages[1], 91), history(&usages[0], 200)];
     Replica::of(&[
+        ("GET /api/v1/usage?limit=1000", json!({ "tenants": usages, "total": 2, "distributors": 1 })),
+        ("GET /api/v1/usage/team-a", histories[0].clone()),
+        ("GET /api/v1/usage/team-b", histories[1].clone()),
         ("GET /api/v1/tenants?limit=1000", json!({ "tenants": rows, "default_limits": defaults, "next": null })),
         ("GET /api/v1/tenants/team-a", details(true, 150.0)),
         ("POST /api/v1/explain?items=300", explanation(true, 150.0)),
@@ -96,8 +101,13 @@ fn replica() -> Replica {
 #[test]
 fn the_answers_of_the_edge_are_those_of_the_docs() {
     let (replica, folder) = (replica(), TempDir::new().unwrap());
-    for heading in ["## edgectl tenants", "## edgectl explain", "## edgectl tap"] {
-        let section = section(heading);
+    let headings = ["tenants", "explain", "tap", "top", "simulate", "suggest"];
+    for heading in headings.map(|command| format!("## edgectl {command}")) {
+        let section = section(&heading);
+        for file in blocks(section, "yaml") {
+            let (name, text) = file.split_once('\n').unwrap();
+            fs::write(folder.path().join(name.trim_start_matches("# ")), text).unwrap();
+        }
         let (commands, outputs) = (blocks(section, "sh"), blocks(section, "text"));
         assert!(!commands.is_empty() && commands.len() == outputs.len(), "{heading}");
         for (command, output) in commands.iter().zip(outputs) {
@@ -166,6 +176,9 @@ fn the_tables_of_flags_have_every_flag_of_help() {
         ("tenants", ASKING),
         ("explain", ASKING),
         ("tap", ASKING),
+        ("top", ASKING),
+        ("simulate", ASKING),
+        ("suggest", ASKING),
         ("completions", &[][..]),
         ("load-remote-write", &[][..]),
     ] {

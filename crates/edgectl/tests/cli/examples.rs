@@ -9,7 +9,7 @@ use axum::response::IntoResponse;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::replica::{Asked, Replica, details, explanation, fault};
+use crate::replica::{Asked, Replica, details, explanation, fault, history, usage};
 use crate::{Finished, run, tap};
 
 static POLLS: AtomicU64 = AtomicU64::new(0);
@@ -35,6 +35,8 @@ fn page(asked: &Asked) -> Option<Value> {
                 json!({ "denials": [tap::denial(sequence, "team-a", "enforce", "ingestion_rate", 429)], "next": null }),
             )
         }
+        "/api/v1/usage" => Some(json!({ "tenants": [usage("team-a", 1, 1_000.0, 0)], "total": 1, "distributors": 1 })),
+        "/api/v1/usage/team-a" => Some(history(&usage("team-a", 1, 1_000.0, 0), 1)),
         "/api/v1/explain" => Some(explanation(true, 1000.0)),
         _ => None,
     }
@@ -62,13 +64,13 @@ fn the_examples_of_help_run() {
     let folder = TempDir::new().unwrap();
     for (name, text) in [
         ("push.snappy", "a body"),
-        ("mimir.yaml", "limits: {ingestion_rate: 5}"),
+        ("mimir.yaml", "limits: {ingestion_rate: 50}"),
         ("runtime.yaml", "overrides: {team-a: {}}"),
         ("runtime-new.yaml", "overrides: {team-a: {}, team-b: {}}"),
     ] {
         fs::write(folder.path().join(name), text).unwrap();
     }
-    for subcommand in ["completions", "diff", "explain", "tap", "tenants"] {
+    for subcommand in ["completions", "diff", "explain", "simulate", "suggest", "tap", "tenants", "top"] {
         let lines = examples(subcommand);
         assert!(lines.len() > 2, "{lines:?}");
         for line in lines {

@@ -130,3 +130,33 @@ pub(crate) fn explanation(has_buckets: bool, tokens: f64) -> Value {
         "has_buckets": has_buckets, "request": unlimited(), "ingestion": bucket(tokens, 300),
     })
 }
+
+/// A row of `GET /api/v1/usage`: ten pushes a second for five minutes, with so many items each.
+pub(crate) fn usage(tenant: &str, items: u32, rate: f64, denied: u32) -> Value {
+    let window = |seconds: u32| {
+        let pushes = 10 * seconds;
+        json!({
+            "requests_per_second": 10.0, "items_per_second": 10.0 * f64::from(items), "seconds": seconds,
+            "requests": pushes, "counted": pushes, "items": pushes * items, "largest": items, "denied": denied * seconds,
+            "refused": denied * seconds, "retries": 0, "peak_requests": 10, "peak_items": 10 * items,
+        })
+    };
+    json!({
+        "tenant": tenant, "mode": "enforce", "overridden": true, "minute": window(60), "quarter_hour": window(300),
+        "usage_ratio": { "ingestion_rate": 10.0 * f64::from(items) / rate },
+        "refused_in_a_row": denied * 2, "refused_since": null, "never_retries": denied > 0,
+        "request": unlimited(), "ingestion": bucket(if denied > 0 { 150.0 } else { 1700.0 }, 1),
+    })
+}
+
+/// `GET /api/v1/usage/{id}` for such a tenant.
+pub(crate) fn history(row: &Value, items: u32) -> Value {
+    let second = json!({
+        "seconds": 1, "requests": 10, "counted": 10, "items": 10 * items, "largest": items, "denied": 0, "refused": 0,
+        "retries": 0, "peak_requests": 10, "peak_items": 10 * items,
+    });
+    let mut details = row.clone();
+    details["distributors"] = json!(1);
+    details["history"] = Value::Array(vec![second; 300]);
+    details
+}
