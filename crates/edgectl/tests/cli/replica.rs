@@ -155,8 +155,8 @@ pub(crate) fn history(row: &Value, items: u32) -> Value {
         "seconds": 1, "requests": 10, "counted": 10, "items": 10 * items, "largest": items, "denied": 0, "refused": 0,
         "retries": 0, "peak_requests": 10, "peak_items": 10 * items,
     });
-    let mut details = row.clone();
-    details["distributors"] = json!(1);
-    details["history"] = Value::Array(vec![second; 300]);
-    details
+    let mut details = row.as_object().cloned().unwrap_or_default();
+    details.insert("distributors".to_owned(), json!(1));
+    details.insert("history".to_owned(), Value::Array(vec![second; 300]));
+    Value::Object(details)
 }
