@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use e2e::{Alertmanager, Edge, Prometheus, Upstream, repository, samples, throughout, tool, until};
+use e2e::{
+    Alertmanager, Edge, Prometheus, Request, Signal, Upstream, repository, samples, send, throughout, tool, until,
+};
 use serde_json::Value;
 
 use super::rule_files;
@@ -36,22 +38,14 @@ fn start(folder: &Path) -> (Alertmanager, Upstream) {
     (Alertmanager::start(folder, &example), receiver)
 }
 
-/// Prometheus with the committed rules, in which a minute is a second; it scrapes Envoy under two names.
+/// Prometheus, which scrapes Envoy under two names, with the committed rules as soon as everything is scraped: before, nothing seems to be up. A minute in the
+/// rules is a second.
 fn prometheus(folder: &Path, edge: &Edge, alertmanager: &Alertmanager) -> Prometheus {
     let rules = folder.join("rules");
     fs::create_dir(&rules).expect("a folder can be made");
-    for (number, path) in rule_files().iter().enumerate() {
-        let lines = read(path);
-        let lines = lines.lines().map(|line| match line.trim_start().strip_prefix("for: ") {
-            Some(minutes) => line.replace(minutes, &minutes.replace('m', "s")),
-            None => line.to_owned(),
-        });
-        let lines: Vec<String> = lines.collect();
-        fs::write(rules.join(format!("{number}.yaml")), lines.join("\n")).expect("a file can be written");
-    }
     let (rls, envoy) = (edge.rls.http_port(), edge.envoy.metrics_port());
     let configuration = format!(
-        "global: {{ scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms, external_labels: {{ cluster: prod }} }}\n\
+        "global: {{ scrape_interval: 2s, scrape_timeout: 2s, evaluation_interval: 500ms, external_labels: {{ cluster: prod }} }}\n\
          rule_files: ['{}/*.yaml']\n\
          alerting: {{ alertmanagers: [{{ static_configs: [{{ targets: ['127.0.0.1:{}'] }}] }}] }}\n\
          scrape_configs:\n\
@@ -60,7 +54,26 @@ fn prometheus(folder: &Path, edge: &Edge, alertmanager: &Alertmanager) -> Promet
         rules.display(),
         alertmanager.port()
     );
-    Prometheus::start_with("prometheus", folder, |_| configuration)
+    let prometheus = Prometheus::start_with("prometheus", folder, |_| configuration);
+    until("everything is scraped", || prometheus.query("up == 1").len() == 3);
+    for (number, path) in rule_files().iter().enumerate() {
+        fs::write(rules.join(format!("{number}.yaml")), hurried(&read(path))).expect("a file can be written");
+    }
+    prometheus.process.signal(Signal::HUP);
+    until("the rules are loaded", || {
+        let loaded = send(prometheus.port(), &Request::new("GET", "/api/v1/rules?type=alert")).json();
+        loaded["data"]["groups"].as_array().is_some_and(|groups| groups.len() >= 4)
+    });
+    prometheus
+}
+
+/// Rules whose waits are seconds instead of minutes.
+fn hurried(rules: &str) -> String {
+    let lines = rules.lines().map(|line| match line.trim_start().strip_prefix("for: ") {
+        Some(minutes) => line.replace(minutes, &minutes.replace('m', "s")),
+        None => line.to_owned(),
+    });
+    lines.map(|line| line + "\n").collect()
 }
 
 /// The blocks of commands in the docs' section about Alertmanager.
@@ -104,11 +117,10 @@ fn suppressed(alertmanager: &Alertmanager, alert: &str, count: usize, cause: &st
 fn a_group_is_notified_once_unless_inhibited_or_silenced() {
     let mut edge = Edge::start("overrides: {}\n");
     let (alertmanager, receiver) = start(edge.folder());
-    let prometheus = prometheus(edge.folder(), &edge, &alertmanager);
+    let _prometheus = prometheus(edge.folder(), &edge, &alertmanager);
     let [checks, silence, expire] = &blocks()[..] else { panic!("the docs have other blocks: {:?}", blocks()) };
     let routed = run(checks, &alertmanager);
     assert!(routed.contains("SUCCESS") && routed.trim_end().ends_with("\npage"), "{routed}");
-    until("everything is scraped", || prometheus.query("up == 1").len() == 3);
     assert!(receiver.requests().is_empty(), "nothing is wrong yet");
     run(silence, &alertmanager);
 
@@ -133,7 +145,8 @@ fn a_group_is_notified_once_unless_inhibited_or_silenced() {
     until("RLSUnreachable is sent", || !notified(&receiver, "RLSUnreachable").is_empty());
     throughout(ALL_WAITS, || {
         for (alert, count) in [("RLSDown", 1), ("RLSUnreachable", 2)] {
-            let [(path, body)] = &notified(&receiver, alert)[..] else { panic!("{alert} is sent again") };
+            let all = notified(&receiver, alert);
+            let [(path, body)] = &all[..] else { panic!("{alert} is sent again: {all:?}") };
             assert_eq!((path.as_str(), body["status"].as_str()), ("/page", Some("firing")), "{body}");
             assert_eq!(body["groupLabels"]["cluster"], "prod");
             assert_eq!(body["alerts"].as_array().map(Vec::len), Some(count), "{body}");
