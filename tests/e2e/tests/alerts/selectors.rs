@@ -87,7 +87,7 @@ fn every_selector_of_the_alerts_finds_series() {
         Prometheus::start_with("prometheus", folder.path(), |own| configuration(own, &edge, &mimir, sync.http_port()));
 
     let expressions = expressions(&prometheus);
-    assert!(expressions.len() >= 32, "{expressions:?}");
+    assert!(expressions.len() >= 35, "{expressions:?}");
     let all: BTreeSet<String> = expressions.iter().flat_map(|expression| selectors(expression)).collect();
     for prefix in ["rls_", "overrides_sync_", "envoy_", "cortex_", "prometheus_", "up{"] {
         assert!(all.iter().any(|selector| selector.starts_with(prefix)), "{prefix}: {all:?}");
