@@ -15,6 +15,7 @@ use prometheus::{IntCounter, IntCounterVec, Registry, register_int_counter_vec_w
 
 use super::Decided;
 use super::bounded::Bounded;
+use crate::verdict::denial_occurs_in;
 
 /// The label of all tenants without a place. No tenant has this name: `<` is not valid in one.
 pub(super) const OTHER: &str = "<other>";
@@ -152,7 +153,7 @@ impl Counters {
     }
 }
 
-/// Denials by reason and mode. A series begins with its first denial: a tenant has few of the reasons.
+/// Denials by reason and mode. A series of a tenant begins with its first denial, as a tenant has few of the reasons; those of [`OTHER`] exist from the start.
 struct Denied {
     pushes: IntCounterVec,
     samples: IntCounterVec,
@@ -163,7 +164,7 @@ impl Denied {
         let counters = |name: &str, help: &str| {
             register_int_counter_vec_with_registry!(name, help, &["tenant", "reason", "mode"], registry)
         };
-        Ok(Self {
+        let denied = Self {
             pushes: counters(
                 "rls_tenant_denied_total",
                 "Denied pushes of the tenants of rls_tenant_decisions_total, by reason and mode",
@@ -172,7 +173,13 @@ impl Denied {
                 "rls_tenant_denied_samples_total",
                 "Samples and histograms in these pushes; those of a push that was denied before its body was decoded are not known",
             )?,
-        })
+        };
+        for (reason, mode) in Self::labels().filter(|(reason, mode)| denial_occurs_in(*reason, *mode)) {
+            let labels = [OTHER, reason.as_str(), mode.as_str()];
+            denied.pushes.with_label_values(&labels);
+            denied.samples.with_label_values(&labels);
+        }
+        Ok(denied)
     }
 
     fn count(&self, tenant: &str, Decided { mode, samples, denial }: Decided<'_>) {
@@ -182,8 +189,12 @@ impl Denied {
         self.samples.with_label_values(&labels).inc_by(samples);
     }
 
+    fn labels() -> impl Iterator<Item = (DenyReason, Mode)> {
+        DenyReason::ALL.into_iter().flat_map(|reason| Mode::ALL.map(|mode| (reason, mode)))
+    }
+
     fn remove(&self, tenant: &str) {
-        for (reason, mode) in DenyReason::ALL.into_iter().flat_map(|reason| Mode::ALL.map(|mode| (reason, mode))) {
+        for (reason, mode) in Self::labels() {
             let labels = [tenant, reason.as_str(), mode.as_str()];
             // The only error is that there is no such series.
             let _ = self.pushes.remove_label_values(&labels);
