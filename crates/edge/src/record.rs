@@ -97,8 +97,9 @@ impl Recorder {
 
     /// Evicts the records of idle tenants. To be called about once a minute.
     pub fn evict_idle(&self) {
-        self.inner.tenants.evict_idle(Instant::now());
-        self.inner.usage.evict_idle();
+        let now = Instant::now();
+        self.inner.tenants.evict_idle(now);
+        self.inner.usage.evict_idle(now);
         self.inner.denials.evict_idle();
     }
 

@@ -72,7 +72,8 @@ pub(crate) fn on_one_line(text: &str) -> String {
 
 /// A number with at most one decimal.
 pub(crate) fn number(value: f64) -> String {
-    let rounded = (value * 10.0).round() / 10.0;
+    // Adding 0 takes the sign from a rounded -0.
+    let rounded = (value * 10.0).round() / 10.0 + 0.0;
     format!("{rounded}")
 }
 
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn numbers_have_one_decimal_at_most() {
-        for (value, expected) in [(2000.0, "2000"), (0.06, "0.1"), (99.96, "100"), (1.25, "1.3"), (-0.001, "-0")] {
+        for (value, expected) in [(2000.0, "2000"), (0.06, "0.1"), (99.96, "100"), (1.25, "1.3"), (-0.001, "0")] {
             assert_eq!(number(value), expected);
         }
     }

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 /// Counts of a tenant's pushes. They saturate: 4 billion items fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Usage {
     /// Pushes.
     pub requests: u32,
@@ -38,7 +37,6 @@ impl Usage {
 
 /// What a tenant sent within some whole seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Interval {
     /// How many seconds.
     pub seconds: u32,
@@ -81,4 +79,25 @@ impl Interval {
     fn per_second(&self, count: u32) -> f64 {
         f64::from(count) / f64::from(self.seconds.max(1))
     }
+}
+
+/// The past with the items of all pushes: a push whose items are not known has those of an average one. Without any known items, nothing is added.
+#[must_use]
+pub fn with_all_items(past: &[Interval]) -> Vec<Interval> {
+    let total = |of: fn(&Interval) -> u32| past.iter().map(|interval| f64::from(of(interval))).sum::<f64>();
+    let mean = total(|it| it.total.items) / total(|it| it.total.counted).max(1.0);
+    let complete = |interval: &Interval| {
+        let unknown = f64::from(interval.total.requests.saturating_sub(interval.total.counted));
+        let mut complete = *interval;
+        if unknown > 0.0 {
+            // Casts of floats saturate.
+            let added = (unknown * mean).round() as u32;
+            complete.total.counted = complete.total.requests;
+            complete.total.items = complete.total.items.saturating_add(added);
+            complete.total.largest = complete.total.largest.max(mean.round() as u32).min(complete.total.items);
+            complete.peak_items = complete.peak_items.saturating_add(added);
+        }
+        complete
+    };
+    past.iter().map(complete).collect()
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use enforce::{BucketOwner, Decision, DenyReason, Enforcer, MonotonicNanos};
 use limits::{RateLimit, Tenant, TenantLimits};
 
-use crate::interval::Interval;
+use crate::interval::{Interval, with_all_items};
 
-/// The most charges for one interval: more pushes than that are charged in groups of the same size.
-const MOST_CHARGES: u32 = 1_000;
+/// The most charges for one second, so that invented numbers take bounded time: more pushes than that are charged in groups of the same size.
+const MOST_CHARGES: u32 = 10_000;
 /// Any tenant: each simulation has buckets of its own.
 const TENANT: &[u8] = b"simulated";
 
@@ -75,11 +75,11 @@ pub fn simulate(past: &[Interval], limits: &Limits) -> Outcome {
     let Ok(tenant) = Tenant::parse(Some(TENANT)) else { return Outcome::default() };
     let owner = BucketOwner { tenant, has_override: true };
     let buckets = Enforcer::new();
-    let mean = mean_items(past);
+    let past = &with_all_items(past);
     let whole: u64 = past.iter().map(|interval| u64::from(interval.seconds)).sum();
     let (mut outcome, mut elapsed) = (Outcome::default(), 0);
     for interval in past {
-        for (push, (requests, items)) in pushes(interval, mean).enumerate() {
+        for (push, (requests, items)) in pushes(interval).enumerate() {
             let within = f64::from(interval.seconds) * push as f64 / f64::from(charges(interval));
             let at = MonotonicNanos::from_nanos(0) + Duration::from_secs(elapsed) + Duration::from_secs_f64(within);
             outcome.requests = outcome.requests.saturating_add(requests);
@@ -99,15 +99,13 @@ pub fn simulate(past: &[Interval], limits: &Limits) -> Outcome {
 
 /// How many charges stand for the pushes of an interval.
 fn charges(interval: &Interval) -> u32 {
-    interval.total.requests.min(MOST_CHARGES)
+    interval.total.requests.min(interval.seconds.saturating_mul(MOST_CHARGES))
 }
 
 /// The pushes of an interval, as charges of so many requests and items.
-fn pushes(interval: &Interval, mean: f64) -> impl Iterator<Item = (u64, u64)> {
+fn pushes(interval: &Interval) -> impl Iterator<Item = (u64, u64)> {
     let (total, charges) = (interval.total, charges(interval));
-    let unknown = f64::from(total.requests.saturating_sub(total.counted)) * mean;
-    // Fractions of a real count of items, far below 2^53.
-    let items = u64::from(total.items).saturating_add(unknown.round() as u64);
+    let items = u64::from(total.items);
     let largest = u64::from(total.largest).min(items);
     let grouped = total.requests > charges;
     (0..charges).map(move |charge| {
@@ -123,12 +121,6 @@ fn pushes(interval: &Interval, mean: f64) -> impl Iterator<Item = (u64, u64)> {
         };
         (requests, items)
     })
-}
-
-/// Items of an average push whose items are known.
-fn mean_items(past: &[Interval]) -> f64 {
-    let total = |of: fn(&Interval) -> u32| past.iter().map(|interval| f64::from(of(interval))).sum::<f64>();
-    total(|it| it.total.items) / total(|it| it.total.counted).max(1.0)
 }
 
 #[cfg(test)]
@@ -190,11 +182,22 @@ mod tests {
     }
 
     #[test]
+    fn many_pushes_are_charged_one_by_one() {
+        // 3,000 pushes of ten items in ten seconds, one of them with 5,000.
+        let total = Usage { requests: 3_000, counted: 3_000, items: 35_000, largest: 5_000, ..Usage::default() };
+        let past = [Interval { seconds: 10, total, peak_requests: 300, peak_items: 8_000 }; 6];
+        let outcome = simulate(&past, &ingestion(1e6, 4_999));
+        assert_eq!((outcome.denied(), outcome.over_ingestion_burst), (6, 6));
+        let limits = Limits { request: limit(301.0, 2), ..ingestion(1e6, 5_000) };
+        assert_eq!(simulate(&past, &limits).denied(), 0, "no push is larger than its burst");
+    }
+
+    #[test]
     fn grouped_pushes_lose_no_item() {
-        let past = [second(12_345, 1_000_003, 100)];
-        let all: Vec<(u64, u64)> = past.iter().flat_map(|interval| pushes(interval, 0.0)).collect();
-        assert_eq!(all.len(), 1_000);
-        assert_eq!(all.iter().map(|(requests, _)| requests).sum::<u64>(), 12_345);
+        let past = [second(123_456, 1_000_003, 100)];
+        let all: Vec<(u64, u64)> = past.iter().flat_map(pushes).collect();
+        assert_eq!(all.len(), 10_000);
+        assert_eq!(all.iter().map(|(requests, _)| requests).sum::<u64>(), 123_456);
         assert_eq!(all.iter().map(|(_, items)| items).sum::<u64>(), 1_000_003);
     }
 

@@ -1,12 +1,12 @@
 //! Limits under which a tenant's past passes, with room.
 
-use crate::interval::Interval;
+use crate::interval::{Interval, with_all_items};
 
 /// The average over this time sets the rate: shorter peaks are for the burst.
 const SUSTAINED_SECONDS: u32 = 15 * 60;
 /// How much more than what was seen.
 const ROOM: f64 = 1.25;
-/// Mimir's default ratio of `ingestion_burst_size` to `ingestion_rate`: the burst is never suggested lower than a second of the rate.
+/// How many digits of a suggestion are not 0.
 const DIGITS: i32 = 2;
 
 /// A rate and a burst, and what they come from.
@@ -31,6 +31,7 @@ pub struct Suggestion {
 /// `None` if nothing was sent.
 #[must_use]
 pub fn suggest(past: &[Interval], of: impl Fn(&Interval) -> (u32, u32, u32)) -> Option<Suggestion> {
+    let past = &with_all_items(past);
     let seconds = past.iter().map(|interval| u64::from(interval.seconds)).sum();
     let sustained = highest_average(past, |interval| of(interval).0);
     if sustained <= 0.0 {
@@ -81,8 +82,10 @@ fn round_up(number: f64) -> f64 {
     if number <= 0.0 {
         return 0.0;
     }
-    let unit = 10_f64.powi(number.log10().floor() as i32 + 1 - DIGITS);
-    (number / unit - 1e-9).ceil() * unit
+    let digits = number.log10().floor() as i32 + 1 - DIGITS;
+    // A power of ten below 1 has no exact value, and its inverse has.
+    let unit = 10_f64.powi(digits.abs());
+    if digits < 0 { (number * unit - 1e-9).ceil() / unit } else { (number / unit - 1e-9).ceil() * unit }
 }
 
 #[cfg(test)]
@@ -127,8 +130,10 @@ mod tests {
 
     #[test]
     fn rounds_up_to_two_digits() {
-        for (number, rounded) in [(1.0, 1.0), (99.5, 100.0), (101.0, 110.0), (1_250.0, 1_300.0), (0.031, 0.031)] {
-            assert!((round_up(number) - rounded).abs() < rounded * 1e-6, "{number}: {}", round_up(number));
+        for (number, rounded) in
+            [(1.0, 1.0), (99.5, 100.0), (101.0, 110.0), (1_250.0, 1_300.0), (0.031, 0.031), (3.21, 3.3)]
+        {
+            assert_eq!(round_up(number), rounded);
         }
     }
 
@@ -136,13 +141,18 @@ mod tests {
         /// Under what is suggested, the past passes.
         #[test]
         fn what_is_suggested_denies_nothing(
-            seconds in proptest::collection::vec((0u32..20, 0u32..2_000, 0u32..20_000), 1..400)
+            seconds in proptest::collection::vec((0u32..20, 0u32..2_000, 0u32..20_000, 0u32..3), 1..400)
         ) {
             let past: Vec<Interval> = seconds
                 .into_iter()
-                .map(|(requests, each, largest)| match requests {
+                .map(|(requests, each, largest, unknown)| match requests {
                     0 => second(0, 0, 0),
-                    _ => second(requests, (requests - 1) * each.min(largest) + largest, largest),
+                    _ => {
+                        let mut known = second(requests, (requests - 1) * each.min(largest) + largest, largest);
+                        known.total.requests += unknown;
+                        known.peak_requests += unknown;
+                        known
+                    }
                 })
                 .collect();
             if let Some(Suggestion { rate, burst, .. }) = suggest(&past, items) {

@@ -1,30 +1,32 @@
 //! What tenants send, by the second, denied or not: for alerts before the first denial, and for previews of other limits.
 //!
 //! A tenant has a history of its own while it holds one of a fixed number of places; all others are one, [`OTHER`]. Half of the places are for tenants
-//! with an override. While there are too few, the tenants that send least lose theirs, so that those that send most have one within minutes.
+//! with an override. While there are too few, the tenants of the same kind that send least lose theirs, so that those that send most get one in time.
 
 mod at_scrape;
 
 use std::cmp::Reverse;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use ::usage::{History, Interval, Usage, Window};
 use dashmap::{DashMap, Entry};
 use enforce::BucketOwner;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{MissedTickBehavior, interval_at};
 
 use super::Recorder;
 use super::bounded::Bounded;
 use super::tenants::OTHER;
 
-/// Each takes at most 50 KB.
+/// Each takes at most 56 KB.
 const PLACES: usize = 1_000;
 /// Of those, places for tenants without an override.
 const PLACES_WITHOUT_OVERRIDE: usize = 500;
 /// How many lose their place at once where there are too few.
 const DISPLACED: usize = PLACES / 20;
+/// How often tenants lose their place to others.
+const DISPLACE_EVERY: Duration = Duration::from_secs(60);
 /// From so many denials on, in a quarter of an hour, a client that retries has retried one.
 const REFUSALS_TO_RETRY: u32 = 10;
 
@@ -34,8 +36,11 @@ pub struct TenantUsage {
     other: Place,
     taken: Bounded,
     without_override: Bounded,
-    /// Whether a tenant found no place since the last eviction.
-    overflowed: AtomicBool,
+    /// Whether a tenant with an override found no place since the last eviction.
+    overridden_overflowed: AtomicBool,
+    /// The same for tenants without an override.
+    others_overflowed: AtomicBool,
+    displaced: Mutex<Option<Instant>>,
 }
 
 /// The usage of one tenant, or of all without a place.
@@ -77,7 +82,9 @@ impl Default for TenantUsage {
             other: Place::default(),
             taken: Bounded::new(PLACES),
             without_override: Bounded::new(PLACES_WITHOUT_OVERRIDE),
-            overflowed: AtomicBool::new(false),
+            overridden_overflowed: AtomicBool::new(false),
+            others_overflowed: AtomicBool::new(false),
+            displaced: Mutex::new(None),
         }
     }
 }
@@ -89,7 +96,10 @@ impl TenantUsage {
             return place.record(push);
         }
         if !self.reserve(owner.has_override) {
-            self.overflowed.store(true, Ordering::Relaxed);
+            let overflowed = if owner.has_override { &self.overridden_overflowed } else { &self.others_overflowed };
+            if !overflowed.load(Ordering::Relaxed) {
+                overflowed.store(true, Ordering::Relaxed);
+            }
             return self.other.record(push);
         }
         match self.places.entry(owner.tenant.id().into()) {
@@ -110,21 +120,30 @@ impl TenantUsage {
         self.other.lock().close_second();
     }
 
-    /// Removes tenants that have sent nothing for two hours, and those that send least while others find no place. To be called about once a minute.
-    pub(super) fn evict_idle(&self) {
+    /// Removes tenants that have sent nothing for two hours, and at most once a minute those that send least while others find no place.
+    pub(super) fn evict_idle(&self, now: Instant) {
         self.retain(|_, state| !state.history.is_empty() || state.open != Usage::default());
-        if !self.overflowed.swap(false, Ordering::Relaxed) {
+        let mut displaced = self.displaced.lock().unwrap_or_else(PoisonError::into_inner);
+        if displaced.is_some_and(|last| now.saturating_duration_since(last) < DISPLACE_EVERY) {
             return;
         }
-        let rank =
-            |place: &Place| (Reverse(place.has_override), place.lock().history.over(Window::QuarterHour).total.items);
-        let mut ranks: Vec<_> = self.places.iter().map(|place| rank(&place)).collect();
+        let overflowed = [&self.overridden_overflowed, &self.others_overflowed];
+        let [overridden, others] = overflowed.map(|it| it.swap(false, Ordering::Relaxed));
+        if overridden || others {
+            *displaced = Some(now);
+            self.displace(overridden);
+        }
+    }
+
+    /// Removes the tenants that send least: of those without an override, and only for a tenant that has one also of those with one.
+    fn displace(&self, overridden: bool) {
+        let mut ranks: Vec<_> =
+            self.places.iter().map(|place| place.rank()).filter(|rank| overridden || !rank.0).collect();
         ranks.sort_unstable();
         let Some(last) = ranks.get(DISPLACED.min(ranks.len()).saturating_sub(1)).copied() else { return };
         let mut left = DISPLACED;
         self.retain(|has_override, state| {
-            let of_this = (Reverse(has_override), state.history.over(Window::QuarterHour).total.items);
-            let displaced = of_this <= last && left > 0;
+            let displaced = left > 0 && (overridden || !has_override) && state.rank(has_override) <= last;
             left -= usize::from(displaced);
             !displaced
         });
@@ -193,6 +212,10 @@ impl Place {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn rank(&self) -> Rank {
+        self.lock().rank(self.has_override)
+    }
+
     fn record(&self, push: &Usage) {
         let mut state = self.lock();
         state.open.add(push);
@@ -218,7 +241,15 @@ impl Place {
     }
 }
 
+/// Which tenant loses its place first: without an override, not refused, with the fewest items a second, in thousandths.
+type Rank = (bool, bool, u64);
+
 impl State {
+    fn rank(&self, has_override: bool) -> Rank {
+        let recent = self.history.over(Window::QuarterHour);
+        (has_override, recent.total.refused > 0, (recent.items_per_second() * 1_000.0) as u64)
+    }
+
     fn close_second(&mut self) {
         let second = std::mem::take(&mut self.open);
         self.history.push(second);
@@ -228,7 +259,7 @@ impl State {
 /// Closes each second of the usage of all tenants. Never returns: a shell spawns it once for each recorder.
 pub async fn close_seconds(recorder: Recorder) {
     const SECOND: Duration = Duration::from_secs(1);
-    let mut ticks = interval_at(Instant::now() + SECOND, SECOND);
+    let mut ticks = interval_at(tokio::time::Instant::now() + SECOND, SECOND);
     // A late tick is followed by those that were missed: the seconds stay as many as there were.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     loop {

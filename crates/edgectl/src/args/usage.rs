@@ -38,8 +38,8 @@ Examples:
   edgectl simulate - < runtime.yaml
   edgectl simulate --default-limits mimir.yaml --all runtime.yaml
 
-Exit codes: 0 no tenant is denied, 1 a tenant is, 2 a document is rejected, 64 bad usage, 66 a file can't be read, 69 no \
-replica answers";
+Exit codes: 0 no tenant is denied, 1 a tenant is, 2 a document is rejected, 64 bad usage, 66 a file can't be read, 69 a \
+replica does not answer";
 
 const SUGGEST_HELP: &str = "\
 The rate is the highest average over 15 minutes and a quarter more. The burst is the most that was sent beyond this rate at \

@@ -13,6 +13,8 @@ use crate::exit;
 /// The name of the sum of all tenants without usage of their own.
 pub(super) const OTHER: &str = "<other>";
 
+const LIST: &str = "/api/v1/usage?limit=1000";
+
 /// The usage of the tenants of one replica.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct UsageList {
@@ -64,18 +66,40 @@ impl Row {
 
 /// The rows of all replicas.
 pub(super) async fn rows(edge: &EdgeApi) -> Result<Answers<UsageList>, EdgeError> {
-    edge.get("/api/v1/usage?limit=1000").await
+    edge.get(LIST).await
 }
 
 /// What each replica keeps of a tenant; nothing of those that know no usage of it.
 pub(super) async fn histories(edge: &EdgeApi, tenant: &str) -> Result<Vec<Answer<Vec<Interval>>>, EdgeError> {
-    let path = format!("/api/v1/usage/{}", encoded(tenant));
-    let answers = edge.ask(async |replica| history(replica, &path).await).await?.answers;
+    let answers = edge.ask(async |replica| history(replica, tenant).await).await?.answers;
     Ok(answers.into_iter().filter(|answer| !answer.value.is_empty()).collect())
 }
 
-async fn history(replica: &Replica, path: &str) -> Result<Vec<Interval>, ApiError> {
-    match replica.get::<Details>(path).await {
+/// All that one replica keeps.
+pub(super) struct AllHistories {
+    pub(super) distributors: NonZeroU32,
+    /// Of each tenant with usage of its own.
+    pub(super) tenants: Vec<(String, Vec<Interval>)>,
+    /// Whether others sent something, whose usage is one sum.
+    pub(super) has_others: bool,
+}
+
+/// Asks one replica for the histories of all its tenants.
+pub(super) async fn all_histories(replica: &Replica) -> Result<AllHistories, ApiError> {
+    let list: UsageList = replica.get(LIST).await?;
+    let (others, own): (Vec<_>, Vec<_>) = list.tenants.into_iter().partition(|row| row.tenant == OTHER);
+    let mut tenants = Vec::new();
+    for row in own {
+        let history = history(replica, &row.tenant).await?;
+        tenants.push((row.tenant, history));
+    }
+    let has_others = others.iter().any(|row| row.quarter_hour.requests > 0);
+    Ok(AllHistories { distributors: list.distributors, tenants, has_others })
+}
+
+/// What a replica keeps of a tenant; nothing if it knows no usage of it.
+async fn history(replica: &Replica, tenant: &str) -> Result<Vec<Interval>, ApiError> {
+    match replica.get::<Details>(&format!("/api/v1/usage/{}", encoded(tenant))).await {
         Ok(details) => Ok(details.history),
         Err(ApiError::Status { status: StatusCode::NOT_FOUND, .. }) => Ok(Vec::new()),
         Err(error) => Err(error),

@@ -1,15 +1,16 @@
 //! `edgectl simulate`: which tenants the limits of documents would deny.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 
-use ::usage::{Limits, Outcome};
+use ::usage::{Interval, Limits, Outcome};
 use serde::Serialize;
 
-use super::api::{OTHER, histories, longest, rows};
+use super::api::{AllHistories, all_histories, longest};
 use crate::args::SimulateArgs;
 use crate::check::Documents;
-use crate::edge_api::{EdgeApi, block_on};
+use crate::edge_api::{Answer, EdgeApi, block_on};
 use crate::exit;
 use crate::output::{self, Table, counted, number};
 
@@ -20,10 +21,16 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
             Ok(documents) => documents,
             Err(code) => return Ok(code),
         };
-        let edge = EdgeApi::new(&args.api)?;
-        let simulated = Simulated::of(args, &edge, &documents).await?;
+        let histories = EdgeApi::new(&args.api)?.ask(all_histories).await?;
+        let is_complete = histories.silent.is_empty();
+        let simulated = Simulated::of(args, &documents, histories.answers);
         output::print(args.api.output, &simulated, || simulated.table(args.all))?;
-        Ok(if simulated.denied > 0 { ExitCode::from(exit::PROBLEMS) } else { ExitCode::SUCCESS })
+        Ok(match (simulated.denied, is_complete) {
+            (0, true) => ExitCode::SUCCESS,
+            // A replica that is silent may decide the tenant that would be denied.
+            (0, false) => ExitCode::from(exit::UNAVAILABLE),
+            _ => ExitCode::from(exit::PROBLEMS),
+        })
     })
 }
 
@@ -56,21 +63,41 @@ struct Tenant {
     first_denial_seconds_ago: Option<u64>,
 }
 
+/// Tenants of which no items are known, so that nothing can be denied for them.
+const UNKNOWN: &str =
+    "no items are known, as in mode off or where bodies are not decoded, so only the request rate counts, of";
+
 impl Simulated {
-    async fn of(args: &SimulateArgs, edge: &EdgeApi, documents: &Documents) -> anyhow::Result<Self> {
-        let lists = rows(edge).await?.answers;
-        let names: BTreeSet<&str> =
-            lists.iter().flat_map(|list| &list.value.tenants).map(|row| row.tenant.as_str()).collect();
-        let in_use = lists.first().map(|list| list.value.distributors);
-        let distributors = args.distributors.or(in_use).unwrap_or(std::num::NonZeroU32::MIN);
-        let mut simulated = Self { tenants: Vec::new(), seen: 0, denied: 0 };
-        // `<other>` is several tenants, whose limits say nothing about their sum.
-        for name in names.into_iter().filter(|name| *name != OTHER) {
-            let Some(past) = longest(name, histories(edge, name).await?) else { continue };
-            let outcome = ::usage::simulate(&past.value, &Limits::of(documents.of(name), distributors));
-            simulated.add(args.all, Tenant::new(name, documents, &past.value, &outcome));
+    /// Plays the histories of all replicas.
+    fn of(args: &SimulateArgs, documents: &Documents, answers: Vec<Answer<AllHistories>>) -> Self {
+        let in_use = answers.first().map(|answer| answer.value.distributors);
+        let distributors = args.distributors.or(in_use).unwrap_or(NonZeroU32::MIN);
+        if answers.iter().any(|answer| answer.value.has_others) {
+            exit::note(
+                &"tenants without usage of their own, which are in the row <other> of edgectl top, are not played",
+            );
         }
-        Ok(simulated)
+        let mut by_tenant: BTreeMap<String, Vec<Answer<Vec<Interval>>>> = BTreeMap::new();
+        for Answer { replica, value } in answers {
+            for (tenant, history) in value.tenants {
+                by_tenant.entry(tenant).or_default().push(Answer { replica: replica.clone(), value: history });
+            }
+        }
+        let mut simulated = Self { tenants: Vec::new(), seen: 0, denied: 0 };
+        let mut unknown = Vec::new();
+        for (name, histories) in by_tenant {
+            let Some(Answer { value: past, .. }) = longest(&name, histories) else { continue };
+            let sent = |of: fn(&Interval) -> u32| past.iter().any(|interval| of(interval) > 0);
+            if sent(|it| it.total.requests) && !sent(|it| it.total.counted) {
+                unknown.push(name.clone());
+            }
+            let outcome = ::usage::simulate(&past, &Limits::of(documents.of(&name), distributors));
+            simulated.add(args.all, Tenant::new(name, documents, &past, &outcome));
+        }
+        if !unknown.is_empty() {
+            exit::note(&format!("{UNKNOWN} {}", unknown.join(", ")));
+        }
+        simulated
     }
 
     fn add(&mut self, all: bool, tenant: Tenant) {
@@ -109,10 +136,10 @@ impl Simulated {
 }
 
 impl Tenant {
-    fn new(name: &str, documents: &Documents, past: &[::usage::Interval], outcome: &Outcome) -> Self {
+    fn new(name: String, documents: &Documents, past: &[Interval], outcome: &Outcome) -> Self {
         Self {
-            tenant: name.to_owned(),
-            overridden: documents.overrides.contains_key(name),
+            overridden: documents.overrides.contains_key(&name),
+            tenant: name,
             seconds: past.iter().map(|interval| u64::from(interval.seconds)).sum(),
             pushes: outcome.requests,
             denied_before: past.iter().map(|interval| u64::from(interval.total.denied)).sum(),

@@ -19,7 +19,7 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<ExitCode> {
         let suggestion = past.as_ref().and_then(|past| ::usage::suggest(&past.value, |it| args.quantity.of(it)));
         let (Some(Answer { replica, .. }), Some(suggestion)) = (past, suggestion) else {
             exit::note(&format!(
-                "no replica has usage of {}: it sent nothing in the last two hours, or the replicas started since then",
+                "no replica has usage of {}: it sent nothing in the last two hours, or the replicas started since then, or its items are not known, as in mode off",
                 args.tenant
             ));
             return Ok(ExitCode::from(exit::PROBLEMS));

@@ -78,7 +78,7 @@ async fn calls_in_flight_end_before_a_failed_server_does() -> anyhow::Result<()>
     });
     assert_eq!(get(format!("{base}/ready")).await?.0, 200);
     tasks.spawn("eviction", async {});
-    // The call in flight may have to wait, and whoever probes sees that this server wants no others.
+    // The call in flight may have to wait, and a probe sees that this server wants no others.
     timeout(Duration::from_secs(20), async {
         while get(format!("{base}/ready")).await?.0 == 200 {}
         anyhow::Ok(())

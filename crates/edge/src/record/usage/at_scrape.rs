@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use ::usage::Interval;
 use limits::{Rate, RateLimit, Tenant};
 use prometheus::Registry;
 use scrape::{gauge_at_scrape, gauges_at_scrape};
 
-use super::UsageRow;
+use super::{OTHER, UsageRow};
 use crate::pipeline::Pipeline;
 use crate::record::Recorder;
+
+/// What a tenant sent in its first seconds counts as sent in so many: one push would be its rate otherwise.
+const LEAST_SECONDS: u32 = 15;
 
 impl Recorder {
     /// Registers the metrics of the usage of tenants, by the limits of the pipeline.
@@ -26,9 +30,9 @@ impl Recorder {
             }
         })?;
         let recorder = self.clone();
-        let help = "Tenants that were refused ten times or more in the last quarter of an hour and retries no push, so that they lose samples";
+        let help = "Tenants that were refused ten times or more in the last quarter of an hour and sent none again, so that they lose samples";
         gauge_at_scrape(registry, "rls_tenants_never_retry", help, move || {
-            recorder.usage().rows().iter().filter(|row| row.never_retries).count() as f64
+            recorder.usage().rows().iter().filter(|row| row.never_retries && row.tenant != OTHER).count() as f64
         })
     }
 }
@@ -37,7 +41,8 @@ impl Pipeline {
     /// The part of each limit in force that a tenant used in the last minute; nothing for a limit that is none, or at which nothing is regained.
     pub fn usage_ratios(&self, row: &UsageRow) -> impl Iterator<Item = (&'static str, f64)> {
         let control = self.control();
-        let limits = Tenant::parse(Some(row.tenant.as_bytes())).ok().and_then(|tenant| {
+        let tenant = Tenant::parse(Some(row.tenant.as_bytes())).ok();
+        let limits = tenant.and_then(|tenant| {
             let applicable = control.for_tenant(&tenant).applicable().ok()?;
             Some((applicable.request_limit(), applicable.ingestion_limit()))
         });
@@ -45,7 +50,8 @@ impl Pipeline {
             Rate::PerSecond(rate) if rate > 0.0 => Some(per_second / rate),
             Rate::PerSecond(_) | Rate::Unlimited => None,
         };
-        let (requests, items) = (row.minute.requests_per_second(), row.minute.items_per_second());
+        let minute = Interval { seconds: row.minute.seconds.max(LEAST_SECONDS), ..row.minute };
+        let (requests, items) = (minute.requests_per_second(), minute.items_per_second());
         let ratios = limits.map(|(request, ingestion)| {
             [("request_rate", of(requests, request)), ("ingestion_rate", of(items, ingestion))]
         });

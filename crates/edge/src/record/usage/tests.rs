@@ -81,14 +81,34 @@ fn the_least_busy_tenants_give_way_to_others() {
     for number in 0..600 {
         usage.record(&owner(&format!("t{number}"), false), &push(if number < 30 { 1_000 } else { 1 }));
     }
+    (0..100).for_each(|number| usage.record(&owner(&format!("known{number}"), true), &push(1)));
     usage.close_second();
-    usage.evict_idle();
-    assert_eq!(names(&usage).len(), PLACES_WITHOUT_OVERRIDE - DISPLACED);
+    let start = Instant::now();
+    usage.evict_idle(start);
+    assert!((0..100).all(|number| names(&usage).contains(&format!("known{number}"))), "overrides stay");
+    assert_eq!(names(&usage).len(), 100 + PLACES_WITHOUT_OVERRIDE - DISPLACED);
     assert!((0..30).all(|number| names(&usage).contains(&format!("t{number}"))), "busy ones stay");
     usage.record(&owner("late", false), &push(1));
     assert!(names(&usage).contains("late"));
-    usage.evict_idle();
-    assert_eq!(names(&usage).len(), PLACES_WITHOUT_OVERRIDE - DISPLACED + 1, "no tenant waits for a place");
+    usage.evict_idle(start + DISPLACE_EVERY);
+    assert_eq!(names(&usage).len(), 101 + PLACES_WITHOUT_OVERRIDE - DISPLACED, "no tenant waits for a place");
+    (0..600).for_each(|number| usage.record(&owner(&format!("more{number}"), false), &push(1)));
+    usage.evict_idle(start + DISPLACE_EVERY * 2);
+    (0..600).for_each(|number| usage.record(&owner(&format!("later{number}"), false), &push(1)));
+    usage.evict_idle(start + DISPLACE_EVERY * 2 + Duration::from_secs(2));
+    assert_eq!(names(&usage).len(), 100 + PLACES_WITHOUT_OVERRIDE, "at most once a minute");
+}
+
+#[test]
+fn a_tenant_with_an_override_displaces_one_without() {
+    let usage = TenantUsage::default();
+    (0..500).for_each(|number| usage.record(&owner(&format!("other{number}"), false), &push(1_000)));
+    (0..600).for_each(|number| usage.record(&owner(&format!("known{number}"), true), &push(1)));
+    usage.close_second();
+    usage.evict_idle(Instant::now());
+    (0..600).for_each(|number| usage.record(&owner(&format!("known{number}"), true), &push(1)));
+    let known = names(&usage).into_iter().filter(|name| name.starts_with("known")).count();
+    assert_eq!(known, 500 + DISPLACED);
 }
 
 #[test]
@@ -98,10 +118,10 @@ fn a_tenant_without_a_push_for_two_hours_is_forgotten() {
     for _ in 0..::usage::KEPT_SECONDS {
         usage.close_second();
     }
-    usage.evict_idle();
+    usage.evict_idle(Instant::now());
     assert_eq!(names(&usage).len(), 1);
     (0..20).for_each(|_| usage.close_second());
-    usage.evict_idle();
+    usage.evict_idle(Instant::now());
     assert_eq!(names(&usage).len(), 0);
     let taken = [&usage.taken, &usage.without_override].map(Bounded::taken);
     assert_eq!(taken, [0, 0]);
