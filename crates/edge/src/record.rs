@@ -1,10 +1,10 @@
 //! The last stage: metrics, the tenant's own counters, and records of denials.
 
 mod at_scrape;
-mod bounded;
 mod denials;
 mod known;
 mod metrics;
+mod room;
 mod tenants;
 mod usage;
 

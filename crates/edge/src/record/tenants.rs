@@ -14,7 +14,7 @@ use limits::Mode;
 use prometheus::{IntCounter, IntCounterVec, Registry, register_int_counter_vec_with_registry};
 
 use super::Decided;
-use super::bounded::Bounded;
+use super::room::Places;
 use crate::verdict::denial_occurs_in;
 
 /// The label of all tenants without a place. No tenant has this name: `<` is not valid in one.
@@ -37,8 +37,8 @@ pub(crate) struct TenantMetrics {
     denied: Denied,
     other: Counters,
     places: DashMap<Box<str>, Place>,
-    taken: Bounded,
-    never_denied: Bounded,
+    /// Of which tenants with a denial are preferred.
+    room: Places,
 }
 
 impl TenantMetrics {
@@ -48,8 +48,8 @@ impl TenantMetrics {
         let (name, labels) = ("rls_tenant_decisions_total", &["tenant", "decision"]);
         let series = register_int_counter_vec_with_registry!(name, help, labels, registry)?;
         let other = Counters::new(&series, OTHER)?;
-        let (taken, never_denied) = (Bounded::new(PLACES), Bounded::new(PLACES_WITHOUT_DENIAL));
-        Ok(Self { series, denied: Denied::new(registry)?, other, places: DashMap::new(), taken, never_denied })
+        let room = Places::new(PLACES, PLACES_WITHOUT_DENIAL);
+        Ok(Self { series, denied: Denied::new(registry)?, other, places: DashMap::new(), room })
     }
 
     /// Counts a decision for a bare tenant.
@@ -58,18 +58,18 @@ impl TenantMetrics {
             return self.count(tenant, &place, decided);
         }
         let denied = decided.denial.is_some();
-        if !self.reserve(denied) {
+        if !self.room.reserve(denied) {
             return self.count_other(decided);
         }
         match self.places.entry(tenant.into()) {
             Entry::Occupied(place) => {
-                self.release(denied);
+                self.room.release(denied);
                 self.count(tenant, place.get(), decided);
             }
             Entry::Vacant(vacant) => match Counters::new(&self.series, tenant) {
                 Ok(counters) => self.count(tenant, &vacant.insert(Place::new(counters, denied)), decided),
                 Err(_) => {
-                    self.release(denied);
+                    self.room.release(denied);
                     self.count_other(decided);
                 }
             },
@@ -83,7 +83,7 @@ impl TenantMetrics {
         self.places.retain(|tenant, place| {
             let keep = !place.is_idle(now);
             if !keep {
-                self.release(place.was_denied.load(Ordering::Relaxed));
+                self.room.release(place.was_denied.load(Ordering::Relaxed));
                 for decision in [ALLOW, DENY] {
                     // The only error is that there is no such series.
                     let _ = self.series.remove_label_values(&[tenant, decision]);
@@ -106,29 +106,10 @@ impl TenantMetrics {
             place.busy.store(true, Ordering::Relaxed);
         }
         if denied && !place.was_denied.load(Ordering::Relaxed) && !place.was_denied.swap(true, Ordering::Relaxed) {
-            self.never_denied.release();
+            self.room.prefer();
         }
         place.counters.count(denied);
         self.denied.count(tenant, decided);
-    }
-
-    /// Reserves a place for a tenant with such a decision.
-    fn reserve(&self, denied: bool) -> bool {
-        if !denied && !self.never_denied.reserve() {
-            return false;
-        }
-        let reserved = self.taken.reserve();
-        if !reserved && !denied {
-            self.never_denied.release();
-        }
-        reserved
-    }
-
-    fn release(&self, denied: bool) {
-        self.taken.release();
-        if !denied {
-            self.never_denied.release();
-        }
     }
 }
 

@@ -16,7 +16,7 @@ use enforce::BucketOwner;
 use tokio::time::{MissedTickBehavior, interval_at};
 
 use super::Recorder;
-use super::bounded::Bounded;
+use super::room::Places;
 use super::tenants::OTHER;
 
 /// Each takes at most 56 KB.
@@ -34,8 +34,8 @@ const REFUSALS_TO_RETRY: u32 = 10;
 pub struct TenantUsage {
     places: DashMap<Box<str>, Place>,
     other: Place,
-    taken: Bounded,
-    without_override: Bounded,
+    /// Of which tenants with an override are preferred.
+    room: Places,
     /// Whether a tenant with an override found no place since the last eviction.
     overridden_overflowed: AtomicBool,
     /// The same for tenants without an override.
@@ -80,8 +80,7 @@ impl Default for TenantUsage {
         Self {
             places: DashMap::new(),
             other: Place::default(),
-            taken: Bounded::new(PLACES),
-            without_override: Bounded::new(PLACES_WITHOUT_OVERRIDE),
+            room: Places::new(PLACES, PLACES_WITHOUT_OVERRIDE),
             overridden_overflowed: AtomicBool::new(false),
             others_overflowed: AtomicBool::new(false),
             displaced: Mutex::new(None),
@@ -95,7 +94,7 @@ impl TenantUsage {
         if let Some(place) = self.places.get(owner.tenant.id()) {
             return place.record(push);
         }
-        if !self.reserve(owner.has_override) {
+        if !self.room.reserve(owner.has_override) {
             let overflowed = if owner.has_override { &self.overridden_overflowed } else { &self.others_overflowed };
             if !overflowed.load(Ordering::Relaxed) {
                 overflowed.store(true, Ordering::Relaxed);
@@ -104,7 +103,7 @@ impl TenantUsage {
         }
         match self.places.entry(owner.tenant.id().into()) {
             Entry::Occupied(place) => {
-                self.release(owner.has_override);
+                self.room.release(owner.has_override);
                 place.get().record(push);
             }
             Entry::Vacant(vacant) => {
@@ -153,7 +152,7 @@ impl TenantUsage {
         self.places.retain(|_, place| {
             let kept = keep(place.has_override, &place.lock());
             if !kept {
-                self.release(place.has_override);
+                self.room.release(place.has_override);
             }
             kept
         });
@@ -185,24 +184,6 @@ impl TenantUsage {
             return Some(read(&self.other));
         }
         self.places.get(tenant).map(|place| read(&place))
-    }
-
-    fn reserve(&self, has_override: bool) -> bool {
-        if !has_override && !self.without_override.reserve() {
-            return false;
-        }
-        let reserved = self.taken.reserve();
-        if !reserved && !has_override {
-            self.without_override.release();
-        }
-        reserved
-    }
-
-    fn release(&self, has_override: bool) {
-        self.taken.release();
-        if !has_override {
-            self.without_override.release();
-        }
     }
 }
 

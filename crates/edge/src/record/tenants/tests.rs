@@ -205,7 +205,7 @@ fn threads_racing_at_the_bounds_lose_nothing() {
     assert!(fixture.tenants().len() <= PLACES);
     fixture.metrics.evict_idle(start);
     fixture.metrics.evict_idle(start + IDLE);
-    let left = [&fixture.metrics.taken, &fixture.metrics.never_denied].map(Bounded::taken);
+    let left = fixture.metrics.room.taken();
     assert_eq!((fixture.tenants().len(), left), (0, [0, 0]));
 }
 

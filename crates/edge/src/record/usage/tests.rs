@@ -123,6 +123,5 @@ fn a_tenant_without_a_push_for_two_hours_is_forgotten() {
     (0..20).for_each(|_| usage.close_second());
     usage.evict_idle(Instant::now());
     assert_eq!(names(&usage).len(), 0);
-    let taken = [&usage.taken, &usage.without_override].map(Bounded::taken);
-    assert_eq!(taken, [0, 0]);
+    assert_eq!(usage.room.taken(), [0, 0]);
 }
