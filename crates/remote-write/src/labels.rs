@@ -172,7 +172,7 @@ impl<'a> Labels<'a> {
 
 /// Whether the texts are the same; false if the push has no budget to compare long ones.
 #[inline]
-fn is_same_within(left: &[u8], right: &[u8], work: &mut Work) -> bool {
+pub(crate) fn is_same_within(left: &[u8], right: &[u8], work: &mut Work) -> bool {
     let is_free = left.len() <= FREE_BYTES || left.len() != right.len() || std::ptr::eq(left, right);
     (is_free || work.touch(left.len())) && is_same(left, right)
 }

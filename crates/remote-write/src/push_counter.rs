@@ -12,6 +12,7 @@ use crate::histogram::Histogram;
 use crate::labels::{LabelBuffers, LabelVerdict, Labels, METRIC_NAME};
 use crate::points::{Points, TimeCounter};
 use crate::relabelled::{RelabelBuffers, Relabelled};
+use crate::removals::Removals;
 use crate::validation::{CLOCK_MARGIN_MS, Times, Validation};
 use crate::visitor::Visitor;
 use crate::wire::Cursor;
@@ -55,8 +56,8 @@ pub(crate) struct PushCounter<'a, 's> {
     labels: Labels<'a>,
     /// Whether Mimir validates labels as they were sent.
     labels_are_as_sent: bool,
-    /// The name of the label that Mimir removes once from every series first.
-    removed_label: Option<&'s [u8]>,
+    /// Labels that Mimir removes from every series, where it changes nothing else.
+    removals: Removals<'s>,
     /// Set if labels are relabelled or deduplicated before validation.
     relabelled: Option<Relabelled<'a, 's>>,
     buffers: &'s mut CounterBuffers,
@@ -83,8 +84,6 @@ struct Series {
     exemplars: u64,
     /// Exemplars of the push that were kept before this series.
     kept_before: usize,
-    /// Whether the label to remove has been removed.
-    label_is_removed: bool,
 }
 
 impl<'a, 's> PushCounter<'a, 's> {
@@ -98,21 +97,24 @@ impl<'a, 's> PushCounter<'a, 's> {
     ) -> Self {
         buffers.exemplars.clear();
         buffers.truncated.clear();
-        let (removed_label, verdicts) = match deduped {
-            Deduped::All { removed_label } => (removed_label, None),
-            Deduped::Some(verdicts) => (None, Some(verdicts)),
-            Deduped::Finished(_) => (None, None),
+        let (removals, relabeler, verdicts) = match deduped {
+            Deduped::All { removed_label } => {
+                let (removals, relabeler) = Removals::of(removed_label, relabeler);
+                (removals, relabeler, None)
+            }
+            Deduped::Some(verdicts) => (Removals::default(), relabeler, Some(verdicts)),
+            Deduped::Finished(_) => (Removals::default(), relabeler, None),
         };
         let relabelled = Relabelled::new(relabeler, verdicts, &mut buffers.relabelled);
         Self {
             rules,
             protocol,
             now,
-            labels_are_as_sent: relabelled.is_none() && removed_label.is_none() && !rules.truncates_values(),
+            labels_are_as_sent: relabelled.is_none() && removals.is_empty() && !rules.truncates_values(),
             times: rules.times(now),
             wide_times: rules.times(now).with_margin(),
             labels: Labels::new(&mut buffers.labels),
-            removed_label,
+            removals,
             relabelled,
             buffers,
             earliest: i64::MAX,
@@ -203,9 +205,10 @@ impl<'a, 's> PushCounter<'a, 's> {
         if self.rules.truncates(value) || self.rules.truncates(name) {
             self.note_truncation(name, value);
         }
-        if self.removed_label.is_some_and(|removed_label| name == removed_label) && !self.series.label_is_removed {
-            self.series.label_is_removed = true;
-        } else if let Some(relabelled) = &mut self.relabelled {
+        if self.removals.take(name) {
+            return;
+        }
+        if let Some(relabelled) = &mut self.relabelled {
             relabelled.push(name, value, &mut self.work);
         } else {
             self.labels.push(self.rules, name, value, value_is_valid, &mut self.work);
@@ -273,7 +276,8 @@ impl<'a> Visitor<'a> for PushCounter<'a, '_> {
 
     #[inline]
     fn is_label_value(&self, text: &[u8]) -> bool {
-        self.counts.is_enough || self.rules.is_label_value(text)
+        // What is relabelled is validated afterwards.
+        self.counts.is_enough || self.relabelled.is_some() || self.rules.is_label_value(text)
     }
 
     #[inline]
@@ -289,6 +293,7 @@ impl<'a> Visitor<'a> for PushCounter<'a, '_> {
         }
         self.series = Series { kept_before: self.buffers.exemplars.len(), ..Series::default() };
         self.labels.begin();
+        self.removals.begin();
         if let Some(relabelled) = &mut self.relabelled {
             relabelled.begin();
         }

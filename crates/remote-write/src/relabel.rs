@@ -19,6 +19,7 @@ use limits::TenantLimits;
 use thiserror::Error;
 
 mod labels;
+mod last_match;
 mod letter_case;
 mod rule;
 
@@ -41,7 +42,7 @@ const BYTES_OF_A_LABEL: usize = 256;
 const LABEL_OF_A_DROP: usize = 5;
 
 /// The label under which rules see the tenant; it is removed after the last of them.
-const TENANT_LABEL: &[u8] = b"__meta_tenant_id";
+const TENANT_LABEL: &str = "__meta_tenant_id";
 
 /// A tenant's `metric_relabel_configs` and `drop_labels`, ready to run.
 #[derive(Debug)]
@@ -50,6 +51,8 @@ pub struct Relabeler {
     /// Of all rules together.
     weight: usize,
     is_cheap: bool,
+    /// Whether a rule may see the label with the tenant.
+    sees_tenant: bool,
     drop_labels: Vec<Box<str>>,
 }
 
@@ -107,8 +110,9 @@ impl Relabeler {
         }
         let weight = rules.iter().map(Rule::weight).sum();
         let is_cheap = !rules.iter().any(Rule::finds_groups);
+        let sees_tenant = rules.iter().any(|rule| rule.may_touch(TENANT_LABEL));
         let drop_labels = limits.drop_labels.iter().map(|name| (&**name).into()).collect();
-        Some(Ok(Some(Relabeler { rules, weight, is_cheap, drop_labels })))
+        Some(Ok(Some(Relabeler { rules, weight, is_cheap, sees_tenant, drop_labels })))
     }
 
     /// How many rules there are, `drop_labels` included.
@@ -121,6 +125,11 @@ impl Relabeler {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The names whose first label is dropped from each series, if that is all there is to do.
+    pub(crate) fn only_drops(&self) -> Option<&[Box<str>]> {
+        self.rules.is_empty().then_some(&self.drop_labels)
     }
 
     /// Whether no rule uses groups of its expression, which take many times as long for each byte as anything else.
@@ -150,11 +159,14 @@ impl Relabeler {
     /// [`LabelSet::is_within_bounds`].
     pub fn apply(&self, tenant: &str, labels: &mut LabelSet) -> bool {
         let mut cost = usize::MAX;
+        labels.forget_matches();
         self.apply_within(tenant, labels, &mut cost)
     }
 
     /// The same with a budget for the texts that rules match, in thousandths of a run. A rule that would exceed it does not
     /// run, and leaves the labels out of bounds.
+    ///
+    /// Precondition: after other rules, `labels` have [forgotten](LabelSet::forget_matches) what those found.
     pub(crate) fn apply_within(&self, tenant: &str, labels: &mut LabelSet, cost: &mut usize) -> bool {
         if !self.rules.is_empty() && !self.relabel(tenant, labels, cost) {
             return false;
@@ -167,12 +179,19 @@ impl Relabeler {
 
     fn relabel(&self, tenant: &str, labels: &mut LabelSet, cost: &mut usize) -> bool {
         labels.merge_duplicates();
-        labels.set(TENANT_LABEL, tenant.as_bytes());
+        let shows_tenant = self.sees_tenant || labels.get(TENANT_LABEL.as_bytes()).is_some();
+        if shows_tenant {
+            labels.set(TENANT_LABEL.as_bytes(), tenant.as_bytes());
+        }
         let mut scratch = labels.take_scratch();
-        let keep = self.rules.iter().all(|rule| rule.apply(labels, &mut scratch, cost) && labels.is_within_bounds());
+        let mut rules = self.rules.iter().enumerate();
+        let keep =
+            rules.all(|(number, rule)| rule.apply(number, labels, &mut scratch, cost) && labels.is_within_bounds());
         labels.return_scratch(scratch);
-        // Mimir sets it to an empty value, which would count as written here.
-        labels.remove_first(TENANT_LABEL);
+        if shows_tenant {
+            // Mimir sets it to an empty value, which would count as written here.
+            labels.remove_first(TENANT_LABEL.as_bytes());
+        }
         keep
     }
 }

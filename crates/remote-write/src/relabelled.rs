@@ -3,8 +3,9 @@
 use crate::TenantRelabeler;
 use crate::Unmetered;
 use crate::ha::{Dedupe, ReplicaVerdicts};
-use crate::labels::{LabelBuffers, LabelVerdict, Labels};
+use crate::labels::LabelVerdict;
 use crate::relabel::{LabelSet, RUN};
+use crate::sorted_labels::KnownLabels;
 use crate::validation::Validation;
 use crate::work::Work;
 
@@ -23,14 +24,14 @@ const MAX_COST: usize = MAX_RULE_RUNS as usize * RUN;
 #[derive(Debug, Default)]
 pub(crate) struct RelabelBuffers {
     set: LabelSet,
-    labels: LabelBuffers,
+    known: KnownLabels,
 }
 
 impl RelabelBuffers {
     /// Frees memory over `bytes`; returns the bytes that are kept.
     pub(crate) fn shrink(&mut self, bytes: usize) -> usize {
-        let labels = self.labels.shrink(bytes / 4);
-        labels + self.set.shrink(bytes - bytes / 4)
+        let known = self.known.shrink(bytes / 4);
+        known + self.set.shrink(bytes - bytes / 4)
     }
 }
 
@@ -51,8 +52,13 @@ impl<'a, 't> Relabelled<'a, 't> {
         verdicts: Option<ReplicaVerdicts<'a, 't>>,
         buffers: &mut RelabelBuffers,
     ) -> Option<Self> {
-        let has_work = relabeler.is_some() || verdicts.is_some();
-        has_work.then(|| Self { relabeler, verdicts, buffers: std::mem::take(buffers), budget: MAX_COST })
+        if relabeler.is_none() && verdicts.is_none() {
+            return None;
+        }
+        let mut buffers = std::mem::take(buffers);
+        buffers.set.forget_matches();
+        buffers.known.forget();
+        Some(Self { relabeler, verdicts, buffers, budget: MAX_COST })
     }
 
     pub(crate) fn return_to(self, buffers: &mut RelabelBuffers) {
@@ -76,13 +82,13 @@ impl<'a, 't> Relabelled<'a, 't> {
     /// push.
     pub(crate) fn verdict(&mut self, rules: &Validation, work: &mut Work) -> LabelVerdict {
         if !work.is_abandoned() && work.take(self.buffers.set.sorting_work()) && self.is_left(work) {
-            self.validate(rules, work)
+            self.buffers.known.verdict(&self.buffers.set, rules, work)
         } else {
             LabelVerdict::Empty
         }
     }
 
-    /// Deduplicates and relabels the series; false if it is dropped.
+    /// Deduplicates, relabels and sorts the series; false if it is dropped, or has no label left.
     fn is_left(&mut self, work: &mut Work) -> bool {
         let set = &mut self.buffers.set;
         if let Some(verdicts) = &self.verdicts {
@@ -92,7 +98,7 @@ impl<'a, 't> Relabelled<'a, 't> {
                 Dedupe::Dropped => return false,
             }
         }
-        let Some(TenantRelabeler { relabeler, tenant }) = self.relabeler else { return true };
+        let Some(TenantRelabeler { relabeler, tenant }) = self.relabeler else { return set.sort_and_filter() };
         if !pay(&mut self.budget, relabeler.cost(set), work) {
             return false;
         }
@@ -102,16 +108,6 @@ impl<'a, 't> Relabelled<'a, 't> {
             work.abandon(Unmetered::RelabelWork);
         }
         pay(&mut self.budget, relabeler.writing_cost(set.bytes() - sent), work) && keep
-    }
-
-    fn validate(&mut self, rules: &Validation, work: &mut Work) -> LabelVerdict {
-        let RelabelBuffers { set, labels: buffers } = &mut self.buffers;
-        let mut labels = Labels::new(buffers);
-        labels.begin();
-        set.iter().for_each(|(name, value)| labels.push(rules, name, value, rules.is_label_value(value), work));
-        let verdict = labels.verdict(rules, work);
-        labels.return_to(buffers);
-        verdict
     }
 }
 

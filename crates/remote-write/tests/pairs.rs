@@ -214,9 +214,35 @@ fn dropping_labels_by_name_keeps_large_pushes_metered() {
 fn a_label_too_long_to_copy_makes_no_sample_free() {
     let long = "x".repeat(1_100_000);
     let series = |name| Series::sample(&[("__name__", "m"), (name, &long)], 1.0, NOW);
-    let limits = TenantLimits { drop_labels: ["long".into()].into(), ..TenantLimits::default() };
+    let drops = TenantLimits { drop_labels: ["long".into()].into(), ..TenantLimits::default() };
+    let counts = relabel(Protocol::V2, &vec![series("long"); 1000], &drops);
+    assert_eq!((counts.items(), counts.unmetered), (1000, None), "dropped without a copy");
+    let keeps_all = RelabelRule { action: RelabelAction::Keep, ..RelabelRule::default() };
+    let limits = TenantLimits { metric_relabel_configs: [keeps_all].into(), ..drops };
     let counts = relabel(Protocol::V2, &vec![series("long"); 1000], &limits);
     assert_eq!((counts.items(), counts.unmetered), (1000, Some(Unmetered::Buffers)));
+}
+
+#[test]
+fn labels_are_dropped_as_often_as_they_are_named() {
+    let series =
+        Series::sample(&[("__name__", "m"), ("a-", "1"), ("a-", "2"), ("b", "3"), ("c-", "4"), ("d-", "")], 1.0, NOW);
+    for (names, items) in [
+        (&["a-", "a-", "c-"][..], 1),
+        (&["a-", "c-"], 0),
+        (&["a-", "a-"], 0),
+        (&["a-", "a-", "c-", "d-", "none"], 1),
+        (&["__name__", "a-", "a-", "c-"], 0),
+        // More than are dropped without a copy.
+        (&["a-", "a-", "c-", "1", "2", "3", "4", "5", "6", "7"], 1),
+    ] {
+        let drop_labels = names.iter().map(|name| (*name).into()).collect();
+        let limits = TenantLimits { drop_labels, ..TenantLimits::default() };
+        for protocol in PROTOCOLS {
+            let counts = relabel(protocol, &[series.clone(), series.clone()], &limits);
+            assert_eq!((counts.items(), counts.unmetered), (2 * items, None), "{protocol:?} {names:?}");
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The mutable labels of one series: Go's `labels.Builder` as Mimir uses it.
 
 use super::MAX_WRITTEN_BYTES;
+use super::last_match::LastMatches;
 use crate::labels::sorting_work;
 use crate::work::{FREE_BYTES, shrink_vec};
 
@@ -30,6 +31,8 @@ pub(super) struct Scratch {
     pub(super) target: Vec<u8>,
     /// The value to be written.
     pub(super) result: Vec<u8>,
+    /// The last match of each of the first rules.
+    pub(super) matches: LastMatches,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,10 +76,16 @@ impl LabelSet {
     pub fn shrink(&mut self, keep_bytes: usize) -> usize {
         self.clear();
         let share = keep_bytes / 6;
-        let Scratch { value, target, result } = &mut self.scratch;
+        let Scratch { value, target, result, matches } = &mut self.scratch;
+        matches.forget();
         let texts = [&mut self.bytes, value, target, result].map(|buffer| shrink_vec(buffer, share));
         let labels = shrink_vec(&mut self.labels, share) + shrink_vec(&mut self.order, share);
         labels + texts.iter().sum::<usize>()
+    }
+
+    /// Forgets what rules found in the series before, which other rules would not find.
+    pub(crate) fn forget_matches(&mut self) {
+        self.scratch.matches.forget();
     }
 
     /// Adds a label as sent, even with a duplicate name or an empty value.
@@ -206,7 +215,7 @@ impl LabelSet {
     }
 
     /// Removes empty values and sorts by name; false if no label is left.
-    pub(super) fn sort_and_filter(&mut self) -> bool {
+    pub(crate) fn sort_and_filter(&mut self) -> bool {
         let Self { bytes, labels, .. } = self;
         labels.retain(|label| !label.value.is_empty());
         let name = |label: &Label| label.name.of(bytes);

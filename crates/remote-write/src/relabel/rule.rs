@@ -112,6 +112,12 @@ impl Rule {
         })
     }
 
+    /// Whether it may read or write a label of this name.
+    pub(super) fn may_touch(&self, name: &str) -> bool {
+        let all = matches!(self.action, Action::LabelMap(_) | Action::LabelDrop | Action::LabelKeep);
+        all || self.sources.iter().any(|source| **source == *name) || self.target.contains('$') || *self.target == *name
+    }
+
     /// Whether it uses groups of its expression, which take many times as long as a mere match.
     pub(super) fn finds_groups(&self) -> bool {
         self.action.finds_groups(&self.pattern)
@@ -140,8 +146,10 @@ impl Rule {
 
     /// Runs the rule. False: it drops the series, or exceeds the budget `cost`, which leaves the labels out of bounds.
     ///
+    /// `number` is its position in the list, from 0: the last match of each rule is in `scratch`.
+    ///
     /// Precondition: names are unique, and no value is empty.
-    pub(super) fn apply(&self, labels: &mut LabelSet, scratch: &mut Scratch, cost: &mut usize) -> bool {
+    pub(super) fn apply(&self, number: usize, labels: &mut LabelSet, scratch: &mut Scratch, cost: &mut usize) -> bool {
         self.join_sources(labels, &mut scratch.value);
         if scratch.value.len() > MAX_WRITTEN_BYTES {
             // A label with such a long value occurs twice in the sources.
@@ -150,16 +158,23 @@ impl Rule {
         if !pay(cost, self.cost(labels, &scratch.value)) {
             return labels.may_write(usize::MAX);
         }
-        let Scratch { value, result, target } = scratch;
+        let Scratch { value, result, target, matches } = scratch;
         result.clear();
         match &self.action {
-            Action::Keep => return self.pattern.is_match(value),
-            Action::Drop => return !self.pattern.is_match(value),
+            Action::Keep => return matches.of(number).is_match(value, || self.pattern.is_match(value)),
+            Action::Drop => return !matches.of(number).is_match(value, || self.pattern.is_match(value)),
             Action::KeepEqual => return self.equals_target(labels, value),
             Action::DropEqual => return !self.equals_target(labels, value),
             Action::Replace(replace) => {
+                let last = matches.of(number);
+                if let Some(written) = last.written(value) {
+                    written.into_iter().for_each(|(target, result)| labels.set(target, result));
+                    return true;
+                }
                 target.clear();
-                if replace.run(&self.pattern, value, target, result) {
+                let found = replace.run(&self.pattern, value, target, result);
+                last.set(value, found, target, result);
+                if found {
                     labels.set(target, result);
                 } else if target.len() > MAX_WRITTEN_BYTES {
                     // The name is truncated, so that it is not known whether it is legal.

@@ -95,6 +95,9 @@ pub(crate) fn all() -> Vec<Worst> {
     builders.into_iter().map(|build| build()).collect()
 }
 
+/// A rule that changes nothing, and has each label copied.
+const COPIES: &str = "{metric_relabel_configs: [{action: keep}]}";
+
 /// 4 KB, which copied label by label are 900 MB.
 pub(crate) fn long_value_referred_to() -> Worst {
     let body = v2(&[b"a", &[b'x'; LONG]], |push| {
@@ -103,13 +106,13 @@ pub(crate) fn long_value_referred_to() -> Worst {
             samples(series, 10);
         });
     });
-    Worst { name: "long_value_referred_to", protocol: V2, body, tenant_yaml: "{drop_labels: [pod]}" }
+    Worst { name: "long_value_referred_to", protocol: V2, body, tenant_yaml: COPIES }
 }
 
 /// Series by series it is 30 GB.
 pub(crate) fn long_value_in_many_series() -> Worst {
     let body = v2(&[b"a", &[b'x'; LONG]], |push| repeat(push, 1_000_000, b"\x2a\x06\x0a\x02\x01\x02\x12\x00"));
-    Worst { name: "long_value_in_many_series", protocol: V2, body, tenant_yaml: "{drop_labels: [pod]}" }
+    Worst { name: "long_value_in_many_series", protocol: V2, body, tenant_yaml: COPIES }
 }
 
 /// A push of so many decompressed bytes, two a symbol.
