@@ -1,11 +1,12 @@
 //! What an API server and its clients read from files: tokens, keys, kubeconfigs.
 
-use std::fmt::Write;
-use std::fs;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use rcgen::{CertifiedKey, KeyPair};
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use super::{ADMIN, Token};
@@ -76,6 +77,10 @@ impl Files<'_> {
     }
 }
 
+/// Writes a file as a whole: a program that reads an earlier one meanwhile finds no half of it.
 fn write(path: &Path, text: &str) {
-    fs::write(path, text).expect("a file can be written");
+    let folder = path.parent().expect("a file is in a folder");
+    let mut file = NamedTempFile::new_in(folder).expect("a file can be made");
+    file.write_all(text.as_bytes()).expect("a file can be written");
+    drop(file.persist(path).expect("a file can be renamed"));
 }

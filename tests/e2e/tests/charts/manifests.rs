@@ -103,8 +103,7 @@ const VALUE_SETS: &[(&str, &[Set<'_>])] = &[
 #[test]
 fn kubernetes_accepts_every_set_of_values_without_a_warning() {
     let (_server, kubectl) = cluster();
-    for (name, values) in VALUE_SETS {
-        let objects = Objects::of(&kubectl, name, values);
+    for ((name, _), objects) in VALUE_SETS.iter().zip(Objects::of_each(&kubectl, VALUE_SETS)) {
         let deployment = objects.one("Deployment", name);
         let strategy = &deployment["spec"]["strategy"]["rollingUpdate"];
         assert_eq!(strategy, &json!({ "maxSurge": 1, "maxUnavailable": 0 }), "{name}: never fewer ready pods");

@@ -18,19 +18,22 @@ fn cluster() -> (Cluster, Kubectl) {
     (cluster, kubectl)
 }
 
-/// Runs the container of a chart once for each set of values, all at once.
+/// As many as start at once without waiting long for a core.
+const AT_ONCE: usize = 6;
+
+/// Runs the container of a chart once for each set of values, some at once.
 fn run_each(cluster: &Cluster, kubectl: &Kubectl, name: &str, cases: &[Vec<Set<'_>>]) {
-    let started = cases.iter().enumerate().map(|(number, values)| {
-        let folder = cluster.server.folder().join(format!("container-{number}"));
-        let objects = Objects::of(kubectl, name, values);
-        Container::start(&cluster.server, ADMIN, &folder, name, &objects)
-    });
-    let started: Vec<_> = started.collect();
-    std::thread::scope(|scope| {
-        for container in started {
-            scope.spawn(move || container.serves_and_drains());
-        }
-    });
+    let releases: Vec<_> = cases.iter().map(|values| (name, values.as_slice())).collect();
+    let objects: Vec<_> = Objects::of_each(kubectl, &releases).into_iter().enumerate().collect();
+    for some in objects.chunks(AT_ONCE) {
+        std::thread::scope(|scope| {
+            for (number, objects) in some {
+                let folder = cluster.server.folder().join(format!("container-{number}"));
+                let container = Container::start(&cluster.server, ADMIN, &folder, name, objects);
+                scope.spawn(move || container.serves_and_drains());
+            }
+        });
+    }
 }
 
 #[test]

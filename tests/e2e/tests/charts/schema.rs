@@ -4,13 +4,50 @@ use e2e::helm;
 
 use super::{CHARTS, ENVOY, MIMIR_RLS, OVERRIDES_SYNC, chart, rendered};
 
-/// Checks that the chart does not render with this, and that helm prints one of these: its text changed in 3.18.
+/// A value that a chart rejects.
+struct Wrong<'a> {
+    chart: &'a str,
+    set: &'a str,
+    /// What helm's message is about, which differs in the values of one call.
+    place: &'a str,
+    /// helm prints one of these: its text changed in 3.18.
+    said: [String; 2],
+}
+
+impl<'a> Wrong<'a> {
+    fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.set.split(',').filter_map(|set| Some(set.split_once('=')?.0))
+    }
+
+    /// Whether helm names both when they are set at once.
+    fn goes_with(&self, other: &Self) -> bool {
+        self.chart == other.chart
+            && self.place != other.place
+            && self.names().all(|name| other.names().all(|other| name != other))
+    }
+}
+
+/// Checks that helm names each of these, in few calls: it names all that the schema rejects.
 #[track_caller]
-fn either(name: &str, set: &str, said: [&str; 2]) {
-    let chart = chart(name);
-    let rendered = helm(&["template", name, chart.to_str().expect("a path is text"), &format!("--set={set}")]);
-    assert_eq!(rendered.status, Some(1), "{set} was taken");
-    assert!(said.iter().any(|said| rendered.stderr.contains(said)), "{set}: {}", rendered.stderr);
+fn each_is_named<'a>(all: impl Iterator<Item = Wrong<'a>>) {
+    let mut calls: Vec<Vec<Wrong<'_>>> = Vec::new();
+    for wrong in all {
+        match calls.iter_mut().find(|call| call.iter().all(|other| wrong.goes_with(other))) {
+            Some(call) => call.push(wrong),
+            None => calls.push(vec![wrong]),
+        }
+    }
+    for call in calls {
+        let sets: Vec<_> = call.iter().map(|wrong| format!("--set={}", wrong.set)).collect();
+        let chart = chart(call[0].chart);
+        let mut arguments = vec!["template", call[0].chart, chart.to_str().expect("a path is text")];
+        arguments.extend(sets.iter().map(String::as_str));
+        let rendered = helm(&arguments);
+        assert_eq!(rendered.status, Some(1), "{sets:?} were taken");
+        for Wrong { set, said, .. } in &call {
+            assert!(said.iter().any(|said| rendered.stderr.contains(said)), "{set}: {}", rendered.stderr);
+        }
+    }
 }
 
 /// Checks that the chart does not render with this, and that helm prints all of these.
@@ -29,54 +66,59 @@ fn rejected(name: &str, arguments: &[&str], said: &[&str]) {
     }
 }
 
+/// Charts, misspelt values, and the part that no schema has.
+const MISSPELT: &[(&str, &str, &str)] = &[
+    (MIMIR_RLS, "imge.tag=v1", "imge"),
+    (MIMIR_RLS, "image.tags=v1", "tags"),
+    (MIMIR_RLS, "hpa.maxReplica=3", "maxReplica"),
+    (MIMIR_RLS, "pdb.enable=true", "enable"),
+    (MIMIR_RLS, "limits.enforceBodyParsin=true", "enforceBodyParsin"),
+    (MIMIR_RLS, "mimir.distributor=3", "distributor"),
+    (MIMIR_RLS, "edgeConfig.modes=shadow", "modes"),
+    (MIMIR_RLS, "edgeConfig.tenants.a.limits=1", "limits"),
+    (MIMIR_RLS, "edgeConfig.edge_limits.max_series=1", "max_series"),
+    (MIMIR_RLS, "networkPolicy.from=1", "from"),
+    (MIMIR_RLS, "tls.certmanager.enabled=true", "certmanager"),
+    (OVERRIDES_SYNC, "tls.secret=a", "secret"),
+    (ENVOY, "tls.certManager.issuer=a", "issuer"),
+    (ENVOY, "sidecar.limits.maxRequestBytes=1", "maxRequestBytes"),
+    (OVERRIDES_SYNC, "http.token=a", "token"),
+    (ENVOY, "networkPolicy.egress.dns=53", "dns"),
+    (MIMIR_RLS, "prometheusRule.enable=true", "enable"),
+    (MIMIR_RLS, "resources.limit.cpu=1", "limit"),
+    (MIMIR_RLS, "drain.delay=1", "delay"),
+    (OVERRIDES_SYNC, "mimir.overrideConfigMap=a", "overrideConfigMap"),
+    (OVERRIDES_SYNC, "mimir.nameSpace=a", "nameSpace"),
+    (OVERRIDES_SYNC, "hpa.enabled=true", "hpa"),
+    (OVERRIDES_SYNC, "webhook.certmanager.issuerName=a", "certmanager"),
+    (OVERRIDES_SYNC, "webhook.certManager.issuer=a", "issuer"),
+    (OVERRIDES_SYNC, "events.on=true", "on"),
+    (OVERRIDES_SYNC, "serviceMonitor.period=1s", "period"),
+    (ENVOY, "extAuth.failureModeAllow=true", "extAuth"),
+    (ENVOY, "extAuthz.failureModeAlow=true", "failureModeAlow"),
+    (ENVOY, "rateLimit.failureModeAllow=true", "failureModeAllow"),
+    (ENVOY, "limits.enforceBodyparsing=true", "enforceBodyparsing"),
+    (ENVOY, "mimir.hosts=a", "hosts"),
+    (ENVOY, "mimir.timeout=25s", "timeout"),
+    (ENVOY, "mimir.tls.ca=/a", "ca"),
+    (ENVOY, "resources.limit.memory=1Gi", "limit"),
+    (ENVOY, "listeners.port=1", "port"),
+    (ENVOY, "paths[0].path=/a,paths[0].action=pass,paths[0].type=prefix", "type"),
+    (ENVOY, "sidecar.sticky=true", "sticky"),
+    (ENVOY, "prometheusRule.enable=true", "enable"),
+];
+
 #[test]
 fn a_misspelt_value_fails_with_its_name() {
-    for (name, set, misspelt) in [
-        (MIMIR_RLS, "imge.tag=v1", "imge"),
-        (MIMIR_RLS, "image.tags=v1", "tags"),
-        (MIMIR_RLS, "hpa.maxReplica=3", "maxReplica"),
-        (MIMIR_RLS, "pdb.enable=true", "enable"),
-        (MIMIR_RLS, "limits.enforceBodyParsin=true", "enforceBodyParsin"),
-        (MIMIR_RLS, "mimir.distributor=3", "distributor"),
-        (MIMIR_RLS, "edgeConfig.modes=shadow", "modes"),
-        (MIMIR_RLS, "edgeConfig.tenants.a.limits=1", "limits"),
-        (MIMIR_RLS, "edgeConfig.edge_limits.max_series=1", "max_series"),
-        (MIMIR_RLS, "networkPolicy.from=1", "from"),
-        (MIMIR_RLS, "tls.certmanager.enabled=true", "certmanager"),
-        (OVERRIDES_SYNC, "tls.secret=a", "secret"),
-        (ENVOY, "tls.certManager.issuer=a", "issuer"),
-        (ENVOY, "sidecar.limits.maxRequestBytes=1", "maxRequestBytes"),
-        (OVERRIDES_SYNC, "http.token=a", "token"),
-        (ENVOY, "networkPolicy.egress.dns=53", "dns"),
-        (MIMIR_RLS, "prometheusRule.enable=true", "enable"),
-        (MIMIR_RLS, "resources.limit.cpu=1", "limit"),
-        (MIMIR_RLS, "drain.delay=1", "delay"),
-        (OVERRIDES_SYNC, "mimir.overrideConfigMap=a", "overrideConfigMap"),
-        (OVERRIDES_SYNC, "mimir.nameSpace=a", "nameSpace"),
-        (OVERRIDES_SYNC, "hpa.enabled=true", "hpa"),
-        (OVERRIDES_SYNC, "webhook.certmanager.issuerName=a", "certmanager"),
-        (OVERRIDES_SYNC, "webhook.certManager.issuer=a", "issuer"),
-        (OVERRIDES_SYNC, "events.on=true", "on"),
-        (OVERRIDES_SYNC, "serviceMonitor.period=1s", "period"),
-        (ENVOY, "extAuth.failureModeAllow=true", "extAuth"),
-        (ENVOY, "extAuthz.failureModeAlow=true", "failureModeAlow"),
-        (ENVOY, "rateLimit.failureModeAllow=true", "failureModeAllow"),
-        (ENVOY, "limits.enforceBodyparsing=true", "enforceBodyparsing"),
-        (ENVOY, "mimir.hosts=a", "hosts"),
-        (ENVOY, "mimir.timeout=25s", "timeout"),
-        (ENVOY, "mimir.tls.ca=/a", "ca"),
-        (ENVOY, "resources.limit.memory=1Gi", "limit"),
-        (ENVOY, "listeners.port=1", "port"),
-        (ENVOY, "paths[0].path=/a,paths[0].action=pass,paths[0].type=prefix", "type"),
-        (ENVOY, "sidecar.sticky=true", "sticky"),
-        (ENVOY, "prometheusRule.enable=true", "enable"),
-    ] {
+    each_is_named(MISSPELT.iter().map(|&(chart, set, misspelt)| {
+        let (before, _) = set.rsplit_once(misspelt).expect("it is a part of the name");
         let said = [
             format!("additional properties '{misspelt}' not allowed"),
             format!("Additional property {misspelt} is not allowed"),
         ];
-        either(name, set, said.each_ref().map(String::as_str));
-    }
+        // helm puts those of one object into one message.
+        Wrong { chart, set, place: before, said }
+    }));
 }
 
 /// Charts, values of a wrong type or range, and where these are in `values.yaml`.
@@ -159,10 +201,10 @@ const OF_WRONG_TYPE_OR_RANGE: &[(&str, &str, &str)] = &[
 
 #[test]
 fn a_value_of_wrong_type_or_range_is_named() {
-    for (name, set, path) in OF_WRONG_TYPE_OR_RANGE {
+    each_is_named(OF_WRONG_TYPE_OR_RANGE.iter().map(|&(chart, set, path)| {
         let said = [format!("at '{path}'"), format!("- {}: ", path.trim_start_matches('/').replace('/', "."))];
-        either(name, set, said.each_ref().map(String::as_str));
-    }
+        Wrong { chart, set, place: path, said }
+    }));
 }
 
 #[test]
