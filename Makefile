@@ -88,7 +88,7 @@ lint-rules: ## check the alerts and the example of Alertmanager, and run the tes
 	$$($(TOOLS) --print-path amtool) check-config ops/alerts/alertmanager.yml
 
 lint-containers: ## check images, compose and dashboards, as far as that goes without an engine
-	$(TOOLS) hadolint docker-compose envoy mimir prometheus
+	$(TOOLS) hadolint docker-compose envoy mimir prometheus grafana-foundation-sdk
 	tests/tools/check-containers
 
 lint-workflows: ## check .github with actionlint, shellcheck and zizmor, and the scripts of a release with shellcheck

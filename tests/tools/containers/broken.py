@@ -52,6 +52,10 @@ FAULTS = [
     (OVERVIEW, 'sum by (decision)', 'sum by (decided)', 'has a label decided'),
     (OVERVIEW, '${datasource}', 'P1809F7CD0C75ACF3', 'not the variable'),
     (OVERVIEW, '"panels": [', '"panels": [,', 'it is no JSON'),
+    (OVERVIEW, '"graphMode"', '"graphModes"', "Grafana's schema has no .panels[0].options.graphModes"),
+    (OVERVIEW, '"unit": "reqps"', '"unit": "requests"', 'Grafana has no unit requests'),
+    (OVERVIEW, 'alerts.md#rlsdown', 'alerts.md#rlsgone', 'no runbook has an entry'),
+    (OVERVIEW, '"refresh": "30s"', '"refresh": "1m"', 'edge-overview.json is not what edge-overview.toml gives'),
     ('ops/grafana/dashboards/tenant.json', '"uid": "mimir-edge-tenant"', '"uid": "mimir-edge-rollout"', 'has the uid mimir-edge-rollout'),
 ]
 

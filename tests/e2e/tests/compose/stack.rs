@@ -95,6 +95,11 @@ impl Stack {
         fs::write(self.place("etc").join("limits.yaml"), text).expect("a file can be written");
     }
 
+    /// Writes the edge config anew.
+    pub(crate) fn set_edge_config(&self, text: &str) {
+        fs::write(self.place("etc").join("edge.yaml"), text).expect("a file can be written");
+    }
+
     fn place(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
