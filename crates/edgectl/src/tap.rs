@@ -3,10 +3,10 @@
 //! The API lists the last denials of a replica, each with a number that counts them. So polls see each denial once, and know how many they have missed.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use futures_util::future::OptionFuture;
@@ -24,7 +24,8 @@ const FIRST_PAGE: usize = 100;
 pub(crate) fn run(args: &TapArgs) -> anyhow::Result<ExitCode> {
     until_interrupted(ExitCode::SUCCESS, async {
         let edge = EdgeApi::new(&args.api)?;
-        let mut tap = Tap { args, positions: HashMap::new(), printed: 0 };
+        let (positions, silent) = (HashMap::new(), HashSet::new());
+        let mut tap = Tap { args, started: SystemTime::now(), positions, silent, printed: 0 };
         tap.follow(&edge).await?;
         Ok(ExitCode::SUCCESS)
     })
@@ -32,8 +33,11 @@ pub(crate) fn run(args: &TapArgs) -> anyhow::Result<ExitCode> {
 
 struct Tap<'a> {
     args: &'a TapArgs,
+    started: SystemTime,
     /// By the names of the replicas; none before a replica has answered.
     positions: HashMap<String, Position>,
+    /// The replicas whose last poll failed.
+    silent: HashSet<String>,
     printed: u64,
 }
 
@@ -44,8 +48,6 @@ struct Position {
     last: u64,
     /// Its time: after a restart, another denial has its number.
     time: String,
-    /// Whether the last poll failed.
-    is_silent: bool,
 }
 
 /// What a poll found.
@@ -78,15 +80,16 @@ impl Tap<'_> {
 
     /// The new denials of all replicas that match, in the order of their times.
     async fn poll(&mut self, edge: &EdgeApi) -> Result<Vec<Answer<Denial>>, EdgeError> {
-        let positions = &self.positions;
-        let since_start = self.args.since_start;
+        let Self { positions, started, .. } = &*self;
+        let (since_start, is_first) = (self.args.since_start, positions.is_empty());
         let ask = async |replica: &Replica| match positions.get(replica.name()) {
             Some(position) => new_denials(replica, position).await,
             None if since_start => new_denials(replica, &Position::default()).await,
-            None => begin(replica).await,
+            None if is_first => begin(replica).await,
+            None => denials_since(replica, *started).await,
         };
         let polled = edge.ask_each(ask).await;
-        if positions.is_empty() && polled.iter().all(|(_, outcome)| outcome.is_err()) {
+        if is_first && polled.iter().all(|(_, outcome)| outcome.is_err()) {
             return Err(EdgeError::NoAnswer(polled.into_iter().filter_map(|(_, outcome)| outcome.err()).collect()));
         }
         let mut all = Vec::new();
@@ -94,9 +97,7 @@ impl Tap<'_> {
             match outcome {
                 Ok(found) => all.extend(self.take(replica, found)),
                 Err(failure) => {
-                    // A replica that never answered begins with its first denial once it does.
-                    let position = self.positions.entry(replica.name().to_owned()).or_default();
-                    if !std::mem::replace(&mut position.is_silent, true) {
+                    if self.silent.insert(replica.name().to_owned()) {
                         exit::note(&failure);
                     }
                 }
@@ -110,13 +111,13 @@ impl Tap<'_> {
         let Found { denials, position, missed, has_restarted } = found;
         let name = replica.name();
         let before = self.positions.insert(name.to_owned(), position);
-        if before.as_ref().is_some_and(|before| before.is_silent) {
-            exit::note(&format!("{name}: it answers again"));
+        if self.silent.remove(name) {
+            exit::note(&format!("{name}: it answers{}", if before.is_some() { " again" } else { "" }));
         }
         if has_restarted {
             exit::note(&format!("{name}: it has restarted"));
         }
-        if missed > 0 && before.is_some() {
+        if missed > 0 && (before.is_some() || !self.args.since_start) {
             exit::note(&format!("{name}: missed {missed} denials of any tenant: a replica keeps the last 1,000"));
         }
         let matching = denials.into_iter().filter(|denial| self.args.matches(denial));
@@ -160,13 +161,32 @@ async fn begin(replica: &Replica) -> Result<Found, ApiError> {
 
 /// The denials after a position.
 async fn new_denials(replica: &Replica, position: &Position) -> Result<Found, ApiError> {
+    let denials = list(replica, |oldest| oldest.sequence > position.last).await?;
+    Ok(found(denials, position))
+}
+
+/// The denials since a time, by the clock of the replica.
+async fn denials_since(replica: &Replica, since: SystemTime) -> Result<Found, ApiError> {
+    let denials = list(replica, |oldest| !oldest.is_before(since)).await?;
+    let position = Position::behind(denials.iter().find(|denial| denial.is_before(since)));
+    Ok(found(denials, &position))
+}
+
+/// The denials of a replica, newest first, with further pages while the oldest one so far does not suffice.
+async fn list(replica: &Replica, goes_on: impl Fn(&Denial) -> bool) -> Result<Vec<Denial>, ApiError> {
     let mut page: DenialsPage = replica.get(&format!("/api/v1/denials?limit={FIRST_PAGE}")).await?;
     let mut denials = page.denials;
-    while let Some(next) = page.next.filter(|next| *next > position.last) {
+    while let Some(next) = page.next.filter(|_| denials.last().is_some_and(&goes_on)) {
         page = replica.get(&format!("/api/v1/denials?limit=1000&after={next}")).await?;
         denials.append(&mut page.denials);
     }
-    Ok(found(denials, position))
+    Ok(denials)
+}
+
+impl Denial {
+    fn is_before(&self, time: SystemTime) -> bool {
+        humantime::parse_rfc3339(&self.time).is_ok_and(|happened| happened < time)
+    }
 }
 
 /// What is new among the denials of a replica, newest first.
@@ -181,18 +201,14 @@ fn found(mut denials: Vec<Denial>, position: &Position) -> Found {
     let missed = newest.last.saturating_sub(last).saturating_sub(seen);
     let position = match newest.last.cmp(&last) {
         Ordering::Greater => newest,
-        Ordering::Equal | Ordering::Less => Position { last, is_silent: false, ..position.clone() },
+        Ordering::Equal | Ordering::Less => Position { last, ..position.clone() },
     };
     Found { denials, position, missed, has_restarted }
 }
 
 impl Position {
     fn behind(newest: Option<&Denial>) -> Self {
-        newest.map_or_else(Self::default, |denial| Self {
-            last: denial.sequence,
-            time: denial.time.clone(),
-            is_silent: false,
-        })
+        newest.map_or_else(Self::default, |denial| Self { last: denial.sequence, time: denial.time.clone() })
     }
 }
 

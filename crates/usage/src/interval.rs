@@ -95,7 +95,8 @@ pub fn with_all_items(past: &[Interval]) -> Vec<Interval> {
             complete.total.counted = complete.total.requests;
             complete.total.items = complete.total.items.saturating_add(added);
             complete.total.largest = complete.total.largest.max(mean.round() as u32).min(complete.total.items);
-            complete.peak_items = complete.peak_items.saturating_add(added);
+            let in_peak = f64::from(added) * f64::from(interval.peak_requests) / f64::from(interval.total.requests);
+            complete.peak_items = complete.peak_items.saturating_add(in_peak.ceil() as u32);
         }
         complete
     };

@@ -6,10 +6,9 @@ use std::time::Duration;
 use enforce::{BucketOwner, Decision, DenyReason, Enforcer, MonotonicNanos};
 use limits::{RateLimit, Tenant, TenantLimits};
 
+use crate::charges::{Charge, charges};
 use crate::interval::{Interval, with_all_items};
 
-/// The most charges for one second, so that invented numbers take bounded time: more pushes than that are charged in groups of the same size.
-const MOST_CHARGES: u32 = 10_000;
 /// Any tenant: each simulation has buckets of its own.
 const TENANT: &[u8] = b"simulated";
 
@@ -68,8 +67,9 @@ impl Outcome {
 
 /// Plays what a tenant sent, from the oldest interval on, against full buckets.
 ///
-/// The pushes of an interval are spread evenly over it, the largest one first, and the others have equal sizes; a push whose items are not known has
-/// those of an average one. Pushes that were denied are played too: a client that retries them sends more than it would under limits that let them pass.
+/// The pushes of an interval are spread evenly over it, the largest one first, and the others have equal sizes. Of an interval of several seconds the
+/// highest second comes first, if it is higher than that. A push whose items are not known has those of an average one. Pushes that were denied are
+/// played too: a client that retries them sends more than it would under limits that let them pass.
 #[must_use]
 pub fn simulate(past: &[Interval], limits: &Limits) -> Outcome {
     let Ok(tenant) = Tenant::parse(Some(TENANT)) else { return Outcome::default() };
@@ -79,8 +79,7 @@ pub fn simulate(past: &[Interval], limits: &Limits) -> Outcome {
     let whole: u64 = past.iter().map(|interval| u64::from(interval.seconds)).sum();
     let (mut outcome, mut elapsed) = (Outcome::default(), 0);
     for interval in past {
-        for (push, (requests, items)) in pushes(interval).enumerate() {
-            let within = f64::from(interval.seconds) * push as f64 / f64::from(charges(interval));
+        for Charge { within, requests, items } in charges(interval) {
             let at = MonotonicNanos::from_nanos(0) + Duration::from_secs(elapsed) + Duration::from_secs_f64(within);
             outcome.requests = outcome.requests.saturating_add(requests);
             let admitted = buckets.admit_requests(&owner, limits.request, requests, at);
@@ -95,32 +94,6 @@ pub fn simulate(past: &[Interval], limits: &Limits) -> Outcome {
         elapsed = elapsed.saturating_add(interval.seconds.into());
     }
     outcome
-}
-
-/// How many charges stand for the pushes of an interval.
-fn charges(interval: &Interval) -> u32 {
-    interval.total.requests.min(interval.seconds.saturating_mul(MOST_CHARGES))
-}
-
-/// The pushes of an interval, as charges of so many requests and items.
-fn pushes(interval: &Interval) -> impl Iterator<Item = (u64, u64)> {
-    let (total, charges) = (interval.total, charges(interval));
-    let items = u64::from(total.items);
-    let largest = u64::from(total.largest).min(items);
-    let grouped = total.requests > charges;
-    (0..charges).map(move |charge| {
-        let share = |all: u64, of: u32, number: u32| {
-            let (of, number) = (u64::from(of), u64::from(number));
-            (all * (number + 1) / of).saturating_sub(all * number / of)
-        };
-        let requests = share(total.requests.into(), charges, charge);
-        let items = match charge {
-            _ if grouped || charges == 1 => share(items, charges, charge),
-            0 => largest,
-            _ => share(items - largest, charges - 1, charge - 1),
-        };
-        (requests, items)
-    })
 }
 
 #[cfg(test)]
@@ -193,12 +166,24 @@ mod tests {
     }
 
     #[test]
-    fn grouped_pushes_lose_no_item() {
-        let past = [second(123_456, 1_000_003, 100)];
-        let all: Vec<(u64, u64)> = past.iter().flat_map(pushes).collect();
-        assert_eq!(all.len(), 10_000);
-        assert_eq!(all.iter().map(|(requests, _)| requests).sum::<u64>(), 123_456);
-        assert_eq!(all.iter().map(|(_, items)| items).sum::<u64>(), 1_000_003);
+    fn a_peak_within_ten_seconds_is_denied_as_in_one() {
+        // 50 pushes of 100 items, 40 of them in one second: 26 of these do not fit into 1,005 items and what comes in within the second.
+        let total = Usage { requests: 50, counted: 50, items: 5_000, largest: 100, ..Usage::default() };
+        let past = [Interval { seconds: 10, total, peak_requests: 40, peak_items: 4_000 }; 3];
+        let outcome = simulate(&past, &ingestion(500.0, 1_005));
+        assert_eq!((outcome.over_ingestion_rate, outcome.denied_items), (3 * 26, 3 * 2_600));
+        assert_eq!(simulate(&past, &ingestion(500.0, 4_000)).denied(), 0);
+        let limits = Limits { request: limit(5.0, 30), ..ingestion(1e6, 5_000) };
+        assert!(simulate(&past, &limits).over_request_rate >= 3 * 5);
+        assert_eq!(simulate(&past, &Limits { request: limit(5.0, 41), ..limits }).denied(), 0);
+    }
+
+    #[test]
+    fn a_steady_load_passes_at_its_rate_in_steps_too() {
+        let total = Usage { requests: 10, counted: 10, items: 1_000, largest: 100, ..Usage::default() };
+        let past = [Interval { seconds: 10, total, peak_requests: 1, peak_items: 100 }; 60];
+        let limits = Limits { request: limit(1.0, 1), ..ingestion(100.0, 100) };
+        assert_eq!(simulate(&past, &limits).denied(), 0);
     }
 
     #[test]

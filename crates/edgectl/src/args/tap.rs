@@ -15,7 +15,8 @@ lets the push pass), the mode, the reason, the status, the samples, and the retr
 line; with -o yaml, one document each. Each filter may be repeated.
 
 Every replica is polled each second. It keeps the last 1,000 denials: if more happen within a second, some are missed, and \
-how many is said on standard error. A replica that stops answering is named, and polled again.
+how many is said on standard error. A replica that stops answering is named, and polled again. One that does not answer at \
+the start begins later with what it has denied since then, by its own clock.
 
 Examples:
   edgectl tap --count 2

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use ::usage::{Interval, Suggestion};
+use ::usage::{Counted, Suggestion};
 use serde::Serialize;
 
 use super::api::{histories, longest};
@@ -16,7 +16,7 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<ExitCode> {
     block_on(async {
         let edge = EdgeApi::new(&args.api)?;
         let past = longest(&args.tenant, histories(&edge, &args.tenant).await?);
-        let suggestion = past.as_ref().and_then(|past| ::usage::suggest(&past.value, |it| args.quantity.of(it)));
+        let suggestion = past.as_ref().and_then(|past| ::usage::suggest(&past.value, args.quantity.counted()));
         let (Some(Answer { replica, .. }), Some(suggestion)) = (past, suggestion) else {
             exit::note(&format!(
                 "no replica has usage of {}: it sent nothing in the last two hours, or the replicas started since then, or its items are not known, as in mode off",
@@ -31,11 +31,10 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl Quantity {
-    /// How much an interval holds, its highest second, and its largest single charge.
-    fn of(self, interval: &Interval) -> (u32, u32, u32) {
+    fn counted(self) -> Counted {
         match self {
-            Self::Items => (interval.total.items, interval.peak_items, interval.total.largest),
-            Self::Requests => (interval.total.requests, interval.peak_requests, interval.total.requests.min(1)),
+            Self::Items => Counted::Items,
+            Self::Requests => Counted::Requests,
         }
     }
 

@@ -144,6 +144,25 @@ fn a_replica_that_stops_and_comes_back_is_named() {
 }
 
 #[test]
+fn a_replica_that_was_silent_at_first_tells_nothing_old() {
+    let new = |sequence| {
+        let mut denial = of("a", sequence);
+        denial["time"] = json!("2999-11-21T10:00:00.000Z");
+        denial
+    };
+    for (flags, expected) in [("--count 2", &[8, 9][..]), ("--since-start --count 4", &[2, 3, 8, 9])] {
+        let (one, _) = replica(vec![page(&[], None)]);
+        let pages = [page(&[new(9)], Some(9)), page(&[new(8), of("a", 3)], Some(3)), page(&[of("a", 2)], None)];
+        let (late, _) = replica([vec![Value::Null], pages.to_vec()].concat());
+        let finished = tap(&[&one, &late], &format!("{flags} -o json"));
+        assert_eq!((finished.code, &sequences(&finished)[..]), (Some(0), expected), "{finished:?}");
+        assert!(finished.err.contains("503") && finished.err.contains(": it answers\n"), "{finished:?}");
+        // Those of 4 to 7 are not kept: they happened since the last one that is old.
+        assert_eq!(finished.err.contains("missed 4 denials"), flags == "--count 2", "{finished:?}");
+    }
+}
+
+#[test]
 fn without_any_replica_there_is_nothing_to_tap() {
     let finished = run(&["tap", "--address", &nowhere()]);
     assert_eq!(finished.code, Some(69), "{finished:?}");
