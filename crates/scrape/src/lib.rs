@@ -19,6 +19,19 @@ impl<M: Collector, F: Fn() -> prometheus::Result<M> + Send + Sync> Collector for
     }
 }
 
+/// Metrics that are made together.
+struct Together<One, Other>(One, Other);
+
+impl<One: Collector, Other: Collector> Collector for Together<One, Other> {
+    fn desc(&self) -> Vec<&Desc> {
+        [self.0.desc(), self.1.desc()].concat()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        [self.0.collect(), self.1.collect()].concat()
+    }
+}
+
 /// Registers the metric that `read` makes at each scrape.
 fn register<M: Collector + 'static>(
     registry: &Registry,
@@ -82,20 +95,56 @@ pub fn counters_at_scrape<const N: usize>(
     })
 }
 
-/// Registers gauges with labels that `read` is called for at each scrape: which series there are may differ each time.
+/// The name of a metric and its help text.
+#[derive(Clone, Copy, Debug)]
+pub struct Named {
+    /// The name.
+    pub name: &'static str,
+    /// What the metric says.
+    pub help: &'static str,
+}
+
+/// Registers gauges with labels and one without, both of which `read` gives at each scrape: it sets the former, whose series may
+/// differ each time, and returns the latter.
 ///
 /// # Errors
-/// The name or a label is invalid, or the name is taken.
-pub fn gauges_at_scrape<const N: usize>(
+/// A name or a label is invalid, or a name is taken.
+pub fn gauges_and_one_at_scrape<const N: usize>(
     registry: &Registry,
-    name: &'static str,
-    help: &'static str,
+    gauges: Named,
     labels: [&'static str; N],
-    read: impl Fn(&mut dyn FnMut([&str; N], f64)) + Send + Sync + 'static,
+    one: Named,
+    read: impl Fn(&mut dyn FnMut([&str; N], f64)) -> f64 + Send + Sync + 'static,
 ) -> prometheus::Result<()> {
     register(registry, move || {
-        let gauges = GaugeVec::new(Opts::new(name, help), &labels)?;
-        read(&mut |values, value| gauges.with_label_values(&values).set(value));
-        Ok(gauges)
+        let (gauges, one) =
+            (GaugeVec::new(Opts::new(gauges.name, gauges.help), &labels)?, Gauge::new(one.name, one.help)?);
+        one.set(read(&mut |values, value| gauges.with_label_values(&values).set(value)));
+        Ok(Together(gauges, one))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn what_two_metrics_share_is_read_once_a_scrape() {
+        let (registry, reads) = (Registry::new(), Arc::new(AtomicU32::new(0)));
+        let (of, one) = (Named { name: "of", help: "help" }, Named { name: "one", help: "help" });
+        let count = Arc::clone(&reads);
+        gauges_and_one_at_scrape(&registry, of, ["label"], one, move |set| {
+            set(["a"], 2.0);
+            f64::from(count.fetch_add(1, Ordering::Relaxed))
+        })
+        .unwrap();
+        let at_registration = reads.load(Ordering::Relaxed);
+        let families = registry.gather();
+        assert_eq!(reads.load(Ordering::Relaxed), at_registration + 1);
+        let values = families.iter().map(|family| (family.name(), family.get_metric()[0].get_gauge().get_value()));
+        assert_eq!(values.collect::<Vec<_>>(), [("of", 2.0), ("one", f64::from(at_registration))]);
+    }
 }

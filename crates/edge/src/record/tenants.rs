@@ -5,6 +5,7 @@
 //!
 //! A tenant that loses its place and comes back starts again at 0, which Prometheus handles as a counter reset.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,7 @@ pub(crate) struct TenantMetrics {
     series: IntCounterVec,
     denied: Denied,
     other: Counters,
+    denied_others: DeniedCounters,
     places: DashMap<Box<str>, Place>,
     /// Of which tenants with a denial are preferred.
     room: Places,
@@ -49,7 +51,8 @@ impl TenantMetrics {
         let series = register_int_counter_vec_with_registry!(name, help, labels, registry)?;
         let other = Counters::new(&series, OTHER)?;
         let room = Places::new(PLACES, PLACES_WITHOUT_DENIAL);
-        Ok(Self { series, denied: Denied::new(registry)?, other, places: DashMap::new(), room })
+        let (denied, denied_others) = (Denied::new(registry)?, DeniedCounters::default());
+        Ok(Self { series, denied, other, denied_others, places: DashMap::new(), room })
     }
 
     /// Counts a decision for a bare tenant.
@@ -96,7 +99,7 @@ impl TenantMetrics {
 
     fn count_other(&self, decided: Decided<'_>) {
         self.other.count(decided.denial.is_some());
-        self.denied.count(OTHER, decided);
+        self.denied.count(OTHER, &self.denied_others, decided);
     }
 
     /// Under the lock of the place, so that no eviction removes the series meanwhile.
@@ -109,7 +112,7 @@ impl TenantMetrics {
             self.room.prefer();
         }
         place.counters.count(denied);
-        self.denied.count(tenant, decided);
+        self.denied.count(tenant, &place.denied, decided);
     }
 }
 
@@ -163,11 +166,15 @@ impl Denied {
         Ok(denied)
     }
 
-    fn count(&self, tenant: &str, Decided { mode, samples, denial }: Decided<'_>) {
+    fn count(&self, tenant: &str, counters: &DeniedCounters, Decided { mode, samples, denial }: Decided<'_>) {
         let Some(denial) = denial else { return };
-        let labels = [tenant, denial.reason().as_str(), mode.as_str()];
-        self.pushes.with_label_values(&labels).inc();
-        self.samples.with_label_values(&labels).inc_by(samples);
+        let reason = denial.reason();
+        let labels = [tenant, reason.as_str(), mode.as_str()];
+        let series = || [&self.pushes, &self.samples].map(|of| of.with_label_values(&labels));
+        if let Some([pushes, counted]) = counters.of(reason, mode, series) {
+            pushes.inc();
+            counted.inc_by(samples);
+        }
     }
 
     fn labels() -> impl Iterator<Item = (DenyReason, Mode)> {
@@ -184,8 +191,23 @@ impl Denied {
     }
 }
 
+/// How many pairs of a reason and a mode there are.
+const PAIRS: usize = DenyReason::ALL.len() * Mode::ALL.len();
+
+/// The series of a tenant's denials, of pushes and of samples. Each is looked up at its first denial, and the table is made then: most tenants have none.
+#[derive(Default)]
+struct DeniedCounters(OnceLock<Box<[OnceLock<[IntCounter; 2]>; PAIRS]>>);
+
+impl DeniedCounters {
+    fn of(&self, reason: DenyReason, mode: Mode, series: impl FnOnce() -> [IntCounter; 2]) -> Option<&[IntCounter; 2]> {
+        let table = self.0.get_or_init(|| Box::new([const { OnceLock::new() }; PAIRS]));
+        Some(table.get(reason as usize * Mode::ALL.len() + mode as usize)?.get_or_init(series))
+    }
+}
+
 struct Place {
     counters: Counters,
+    denied: DeniedCounters,
     was_denied: AtomicBool,
     /// Whether there was a decision since the last eviction.
     busy: AtomicBool,
@@ -195,7 +217,8 @@ struct Place {
 
 impl Place {
     fn new(counters: Counters, denied: bool) -> Self {
-        Self { counters, was_denied: AtomicBool::new(denied), busy: AtomicBool::new(true), last_busy: None }
+        let was_denied = AtomicBool::new(denied);
+        Self { counters, denied: DeniedCounters::default(), was_denied, busy: AtomicBool::new(true), last_busy: None }
     }
 
     fn is_idle(&mut self, now: Instant) -> bool {

@@ -161,10 +161,15 @@ impl TenantUsage {
     /// All tenants with a place, those with most items in the last minute first, and then the sum of the others.
     #[must_use]
     pub fn rows(&self) -> Vec<UsageRow> {
-        let mut rows: Vec<_> = self.places.iter().map(|place| place.row(place.key())).collect();
-        rows.sort_by_cached_key(|row| (Reverse(row.minute.total.items), row.tenant.clone()));
-        rows.push(self.other.row(OTHER));
+        let mut rows = self.unsorted_rows();
+        // A tenant without a place has no items of its own to be sorted by.
+        rows.sort_by_cached_key(|row| (row.tenant == OTHER, Reverse(row.minute.total.items), row.tenant.clone()));
         rows
+    }
+
+    fn unsorted_rows(&self) -> Vec<UsageRow> {
+        let of_others = std::iter::once_with(|| self.other.row(OTHER));
+        self.places.iter().map(|place| place.row(place.key())).chain(of_others).collect()
     }
 
     /// The usage of a bare tenant, or of `<other>`.

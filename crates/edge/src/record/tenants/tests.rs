@@ -90,6 +90,24 @@ fn both_decisions_are_counted_and_exist_from_the_start() {
 }
 
 #[test]
+fn a_denial_is_counted_without_looking_up_its_series() {
+    let fixture = Fixture::new();
+    let of = |tenant: &str| format!(r#"mode="enforce",reason="ingestion_rate",tenant="{tenant}""#);
+    fixture.record(names("calm", PLACES_WITHOUT_DENIAL), false);
+    fixture.record(names("loud", PLACES - PLACES_WITHOUT_DENIAL), true);
+    for tenant in [names("loud", 1).next().unwrap().as_str(), OTHER] {
+        fixture.decide(if tenant == OTHER { "without-a-place" } else { tenant }, true);
+        let counted = fixture.count("rls_tenant_denied_total", &of(tenant));
+        assert!(counted > Some(0), "{tenant}");
+        // Looking one up would make it again.
+        fixture.metrics.denied.remove(tenant);
+        fixture.decide(if tenant == OTHER { "without-a-place" } else { tenant }, true);
+        assert_eq!(fixture.count("rls_tenant_denied_total", &of(tenant)), None, "{tenant}");
+        assert_eq!(fixture.count("rls_tenant_denied_samples_total", &of(tenant)), None, "{tenant}");
+    }
+}
+
+#[test]
 fn many_tenants_make_few_series_that_count_every_decision() {
     let fixture = Fixture::new();
     fixture.record(names("calm", 100_000), false);

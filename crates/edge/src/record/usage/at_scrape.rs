@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ::usage::Interval;
 use limits::{Rate, RateLimit, Tenant};
 use prometheus::Registry;
-use scrape::{gauge_at_scrape, gauges_at_scrape};
+use scrape::{Named, gauges_and_one_at_scrape};
 
 use super::{OTHER, UsageRow};
 use crate::pipeline::Pipeline;
@@ -21,18 +21,22 @@ impl Recorder {
     /// A name is taken.
     pub fn register_usage(&self, pipeline: &Arc<Pipeline>, registry: &Registry) -> prometheus::Result<()> {
         let (recorder, pipeline) = (self.clone(), Arc::clone(pipeline));
-        let help = "Items or pushes a second in the last minute, denied ones too, as a part of the limit in force; up to 1,000 tenants, those with overrides and those that send most";
-        gauges_at_scrape(registry, "rls_tenant_usage_ratio", help, ["tenant", "limit"], move |set| {
-            for row in recorder.usage().rows() {
-                for (limit, ratio) in pipeline.usage_ratios(&row) {
+        let ratios = Named {
+            name: "rls_tenant_usage_ratio",
+            help: "Items or pushes a second in the last minute, denied ones too, as a part of the limit in force; up to 1,000 tenants, those with overrides and those that send most",
+        };
+        let never_retry = Named {
+            name: "rls_tenants_never_retry",
+            help: "Tenants that were refused ten times or more in the last quarter of an hour and sent none again, so that they lose samples",
+        };
+        gauges_and_one_at_scrape(registry, ratios, ["tenant", "limit"], never_retry, move |set| {
+            let rows = recorder.usage().unsorted_rows();
+            for row in &rows {
+                for (limit, ratio) in pipeline.usage_ratios(row) {
                     set([&row.tenant, limit], ratio);
                 }
             }
-        })?;
-        let recorder = self.clone();
-        let help = "Tenants that were refused ten times or more in the last quarter of an hour and sent none again, so that they lose samples";
-        gauge_at_scrape(registry, "rls_tenants_never_retry", help, move || {
-            recorder.usage().rows().iter().filter(|row| row.never_retries && row.tenant != OTHER).count() as f64
+            rows.iter().filter(|row| row.never_retries && row.tenant != OTHER).count() as f64
         })
     }
 }
