@@ -15,6 +15,7 @@ use ::usage::Usage;
 use enforce::{BucketOwner, Denial};
 use limits::{Mode, Tenant};
 use prometheus::Registry;
+use tasks::Tasks;
 
 pub use self::usage::{TenantUsage, UsageRow, close_seconds};
 pub use denials::{AuditTarget, DenialRecord, Denials};
@@ -72,11 +73,11 @@ struct Decided<'d> {
 }
 
 impl Recorder {
-    /// Opens the audit log, if there is one, and starts its thread.
+    /// Opens the audit log, if there is one, and starts its thread, whose failure is one of the tasks.
     ///
     /// # Errors
     /// The audit log cannot be opened, or a metric cannot be registered.
-    pub fn new(audit: Option<AuditTarget>, registry: &Registry) -> anyhow::Result<Self> {
+    pub fn new(audit: Option<(AuditTarget, &Tasks)>, registry: &Registry) -> anyhow::Result<Self> {
         let (metrics, tenants) = (Metrics::new(registry)?, TenantMetrics::new(registry)?);
         let (known, denials) = (KnownTenants::default(), Denials::new(audit, registry)?);
         let usage = TenantUsage::default();

@@ -89,6 +89,15 @@ impl SourceSpec {
         documents.into_iter().flat_map(DocumentList::files)
     }
 
+    /// The certificate that a feed with https is shown, if there is one.
+    #[must_use]
+    pub fn feed_certificate(&self) -> Option<&Path> {
+        match self {
+            Self::Feed(urls) => urls.tls().certificate(),
+            Self::Files(_) | Self::Kube(_) => None,
+        }
+    }
+
     /// Uses these files for a feed with https.
     ///
     /// # Errors

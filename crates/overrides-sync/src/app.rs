@@ -12,8 +12,9 @@ use limits::{Defaults, Problem};
 use prometheus::Registry;
 use proto::edge::limits::v1::limits_feed_server::LimitsFeedServer;
 use runtime::{
-    ConnectionCounts, GrpcListener, HttpServer, ListenAddress, LogHandle, Readiness, ServerSecurity, Serving, Shutdown,
-    health_service, observability_routes, problems_route, reflection_service,
+    ConnectionCounts, GrpcListener, HttpServer, ListenAddress, LogHandle, Protocol, Readiness, ServerSecurity, Serving,
+    Shutdown, Tls, TlsFileMetrics, TlsMetrics, health_service, observability_routes, problems_route,
+    reflection_service,
 };
 use tasks::Tasks;
 use tokio::sync::watch;
@@ -53,15 +54,16 @@ impl App {
         let metrics = Metrics::new(&registry).context("metrics cannot be registered")?;
         let readiness = Readiness::default();
         let not_after = "overrides_sync_certificate_not_after_timestamp_seconds";
-        let security = config.server.security(&registry, "overrides_sync_bad_tls_files_total", not_after)?;
-        let ServerSecurity { grpc_tls, http_tls, http_token } = security;
+        let tls_metrics = TlsFileMetrics::new(&registry, "overrides_sync_bad_tls_files_total", not_after)?;
+        let ServerSecurity { grpc_tls, http_tls, http_token } = config.server.security(&tls_metrics)?;
         let closed = |name| ConnectionCounts::new(&registry, name);
         let http_closed = closed("overrides_sync_http_connections_closed_total")?;
         let http = HttpServer::bind("HTTP", config.http_listen, http_closed)?;
         let http = http.with_tls(http_tls).with_token(http_token);
         let defaults = config.default_limits.clone().resolve_for_server().await?;
         let webhook_closed = closed("overrides_sync_webhook_connections_closed_total")?;
-        let webhook = bind_webhook(&config, &defaults.defaults, &metrics, webhook_closed)?;
+        let of_webhook = tls_metrics.of("webhook_tls");
+        let webhook = bind_webhook(&config, &defaults.defaults, of_webhook, &metrics, webhook_closed)?;
 
         let stop = CancellationToken::new();
         let (stop_sources, tasks) = (stop.clone().drop_guard(), Tasks::new(stop));
@@ -142,10 +144,13 @@ impl App {
 fn bind_webhook(
     config: &Config,
     defaults: &Defaults,
+    of_tls: TlsMetrics,
     metrics: &Metrics,
     closed: ConnectionCounts,
 ) -> anyhow::Result<Option<Webhook>> {
     let Some(WebhookConfig { listen, tls, configmap }) = config.webhook.clone() else { return Ok(None) };
+    let tls = Tls::load("the webhook's TLS", tls, Protocol::Http1, of_tls);
+    let tls = tls.context("--webhook-tls-cert and --webhook-tls-key")?;
     let (defaults, version) = (defaults.clone(), config.mimir_version.clone());
     let rules = Rules { configmap, defaults, version, allow_empty: config.allow_empty_overrides };
     Ok(Some(Webhook::bind(listen, tls, rules, metrics.clone(), closed)?))

@@ -34,8 +34,6 @@ pub(crate) struct Metrics {
     propagation: Histogram,
     pub(crate) events: IntCounterVec,
     pub(crate) reviews: IntCounterVec,
-    pub(crate) bad_certificates: IntCounter,
-    pub(crate) certificate_not_after: IntGauge,
 }
 
 impl Metrics {
@@ -44,7 +42,6 @@ impl Metrics {
         let counter = |name: &str, help: &str| register_int_counter_with_registry!(name, help, registry);
         let counters =
             |name: &str, help: &str, label: &str, values: &[&str]| counters_of(registry, name, help, label, values);
-        let (bad_certificates, certificate_not_after) = webhook_certificate_of(registry)?;
         let metrics = Self {
             version: gauge(
                 "overrides_sync_limits_version",
@@ -82,8 +79,6 @@ impl Metrics {
                 "outcome",
                 &["allowed", "warned", "denied", "passed", "not_reviewed", "rejected"],
             )?,
-            bad_certificates,
-            certificate_not_after,
         };
         metrics.set_problems(&[]);
         Ok(metrics)
@@ -123,21 +118,6 @@ fn counters_of(
         counters.with_label_values(&[*value]);
     }
     Ok(counters)
-}
-
-/// Of the webhook's certificate: changes to an invalid one, and when it expires.
-fn webhook_certificate_of(registry: &Registry) -> prometheus::Result<(IntCounter, IntGauge)> {
-    let bad = register_int_counter_with_registry!(
-        "overrides_sync_webhook_bad_certificates_total",
-        "Times that the webhook's certificate or key changed to an invalid one; the last good one stays",
-        registry
-    )?;
-    let not_after = register_int_gauge_with_registry!(
-        "overrides_sync_webhook_certificate_not_after_timestamp_seconds",
-        "When the first certificate of the webhook's chain expires, as Unix time; 0: no webhook",
-        registry
-    )?;
-    Ok((bad, not_after))
 }
 
 fn propagation_of(registry: &Registry) -> prometheus::Result<Histogram> {

@@ -9,14 +9,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
-use runtime::{ConnectionCounts, HttpBounds, HttpServer, Protocol, Tls, TlsFiles, TlsMetrics, UnreadBounds};
+use runtime::{ConnectionCounts, HttpBounds, HttpServer, Tls, UnreadBounds};
 use tasks::Tasks;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
@@ -57,20 +56,17 @@ struct ReviewHandler {
 }
 
 impl Webhook {
-    /// Binds `address`, where port 0 takes a free port, and reads the certificate.
+    /// Binds `address`, where port 0 takes a free port.
     ///
     /// # Errors
-    /// The address cannot be bound, or the certificate or its key cannot be used.
+    /// The address cannot be bound.
     pub(crate) fn bind(
         address: SocketAddr,
-        files: TlsFiles,
+        tls: Tls,
         rules: Rules,
         metrics: Metrics,
         closed: ConnectionCounts,
     ) -> anyhow::Result<Self> {
-        let (bad, not_after) = (metrics.bad_certificates.clone(), metrics.certificate_not_after.clone());
-        let tls = Tls::load("the webhook's TLS", files, Protocol::Http1, TlsMetrics { bad, not_after });
-        let tls = tls.context("--webhook-tls-cert and --webhook-tls-key")?;
         let server = HttpServer::bind("the webhook", address, closed)?.with_tls(Some(tls));
         let permits = Arc::new(Semaphore::new(MAX_REQUESTS));
         Ok(Self { server, handler: Arc::new(ReviewHandler { rules, permits, metrics }) })

@@ -15,7 +15,8 @@ use limits::{EdgeConfig, LimitsState};
 use limits_source::{DefaultLimits, EdgeConfigSource, LoadedEdgeConfig, SourceSpec, poll_ha_tracker};
 use prometheus::Registry;
 use runtime::{
-    ConnectionCounts, HttpServer, ListenAddress, LogHandle, ServerSecurity, Serving, Shutdown, observability_routes,
+    ConnectionCounts, HttpServer, ListenAddress, LogHandle, ServerSecurity, Serving, Shutdown, TlsFileMetrics,
+    follow_expiry, observability_routes,
 };
 use tasks::Tasks;
 use tokio::sync::watch;
@@ -44,12 +45,15 @@ impl App {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).context("metrics cannot be registered")?;
         let not_after = "rls_certificate_not_after_timestamp_seconds";
-        let security = config.server.security(&registry, "rls_bad_tls_files_total", not_after)?;
-        let ServerSecurity { grpc_tls, http_tls, http_token } = security;
+        let tls_metrics = TlsFileMetrics::new(&registry, "rls_bad_tls_files_total", not_after)?;
+        let ServerSecurity { grpc_tls, http_tls, http_token } = config.server.security(&tls_metrics)?;
         let closed = ConnectionCounts::new(&registry, "rls_http_connections_closed_total")?;
         let http = HttpServer::bind("HTTP", config.http_listen, closed)?;
         let http = http.with_tls(http_tls).with_token(http_token);
-        let recorder = Recorder::new(config.audit_log.clone(), &registry).context("--audit-log")?;
+        let stop = CancellationToken::new();
+        let (sources, tasks) = (stop.clone().drop_guard(), Tasks::new(stop));
+        let audit = config.audit_log.clone().map(|target| (target, &tasks));
+        let recorder = Recorder::new(audit, &registry).context("--audit-log")?;
 
         let defaults = config.default_limits.clone().resolve_for_server().await?;
         if !config.default_limits_given {
@@ -58,8 +62,7 @@ impl App {
             tracing::warn!(code = problem.code.id(), "{problem}");
         }
         metrics.default_limits_given.set(config.default_limits_given.into());
-        let stop = CancellationToken::new();
-        let (sources, tasks) = (stop.clone().drop_guard(), Tasks::new(stop));
+        follow_feed_certificate(&config.limits, &tls_metrics, &tasks);
         let edge = edge_config(config.edge_config.clone(), &tasks).await;
         let own_tracker = config.ha_tracker_url.clone().map(|url| poll_ha_tracker(url, &tasks)).transpose();
         let own_tracker = own_tracker.context("--ha-tracker-url")?;
@@ -111,6 +114,14 @@ impl App {
         // Its only error is a panic, which is logged.
         drop(tokio::task::spawn_blocking(move || recorder.finish()).await);
         served
+    }
+}
+
+/// Keeps the metric of the certificate that is shown to the feed.
+fn follow_feed_certificate(limits: &SourceSpec, metrics: &TlsFileMetrics, tasks: &Tasks) {
+    let not_after = metrics.not_after("feed_tls");
+    if let Some(path) = limits.feed_certificate() {
+        tasks.spawn("the certificate for the feed", follow_expiry(path.to_owned(), not_after));
     }
 }
 

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Arg, Args};
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::Registry;
 
-use crate::{FlagFile, LogSettings, Protocol, Tls, TlsFiles, TlsMetrics, TokenFile};
+use crate::{FlagFile, LogSettings, Protocol, Tls, TlsFileMetrics, TlsFiles, TokenFile};
 
 const GRPC_TLS: &str = "--grpc-tls-cert, --grpc-tls-key and --grpc-tls-client-ca";
 const HTTP_TLS: &str = "--http-tls-cert and --http-tls-key";
@@ -85,41 +85,16 @@ impl ServerArgs {
     /// # Errors
     /// A certificate has no key or the other way round, or a file cannot be used.
     pub fn check(&self) -> anyhow::Result<()> {
-        let (bad, not_after) = (IntCounter::new("ignored", "ignored")?, IntGauge::new("ignored", "ignored")?);
-        self.load(|_| bad.clone(), |_| not_after.clone()).map(|_| ())
+        self.security(&TlsFileMetrics::new(&Registry::new(), "ignored_files", "ignored_dates")?).map(|_| ())
     }
 
-    /// Reads the files, and registers two metrics: `bad_files` with the changes that could not be loaded, for each of them, and `not_after` with the time when
-    /// each certificate expires.
+    /// Reads the files. Each has series of its own in `metrics`, also if there is none.
     ///
     /// # Errors
-    /// As [`Self::check`], or a metric cannot be registered.
-    pub fn security(
-        &self,
-        registry: &Registry,
-        bad_files: &'static str,
-        not_after: &'static str,
-    ) -> anyhow::Result<ServerSecurity> {
-        let help = "Times that the files of a certificate or token changed to invalid ones; the last good ones stay";
-        let bad = IntCounterVec::new(Opts::new(bad_files, help), &["of"])?;
-        let help = "When the first certificate of the server's chain expires, as Unix time; 0: no TLS";
-        let not_after = IntGaugeVec::new(Opts::new(not_after, help), &["of"])?;
-        for of in ["grpc_tls", "http_tls"] {
-            bad.with_label_values(&[of]);
-            not_after.with_label_values(&[of]);
-        }
-        bad.with_label_values(&["http_token"]);
-        registry.register(Box::new(bad.clone()))?;
-        registry.register(Box::new(not_after.clone()))?;
-        self.load(|of| bad.with_label_values(&[of]), |of| not_after.with_label_values(&[of]))
-    }
-
-    fn load(
-        &self,
-        bad: impl Fn(&str) -> IntCounter,
-        not_after: impl Fn(&str) -> IntGauge,
-    ) -> anyhow::Result<ServerSecurity> {
-        let metrics = |of: &str| TlsMetrics { bad: bad(of), not_after: not_after(of) };
+    /// As [`Self::check`].
+    pub fn security(&self, metrics: &TlsFileMetrics) -> anyhow::Result<ServerSecurity> {
+        let (of_grpc, of_http, bad_tokens) =
+            (metrics.of("grpc_tls"), metrics.of("http_tls"), metrics.bad("http_token"));
         let pair = |flags, cert: &Option<PathBuf>, key: &Option<PathBuf>, client_ca: Option<&PathBuf>| match (
             cert.clone(),
             key.clone(),
@@ -131,9 +106,9 @@ impl ServerArgs {
         };
         let grpc = pair(GRPC_TLS, &self.grpc_tls_cert, &self.grpc_tls_key, self.grpc_tls_client_ca.as_ref())?;
         let http = pair(HTTP_TLS, &self.http_tls_cert, &self.http_tls_key, None)?;
-        let grpc = grpc.map(|files| Tls::load("the TLS of the gRPC side", files, Protocol::Http2, metrics("grpc_tls")));
-        let http = http.map(|files| Tls::load("the TLS of the HTTP side", files, Protocol::Http1, metrics("http_tls")));
-        let token = self.http_token_file.clone().map(|path| TokenFile::load(path, bad("http_token")));
+        let grpc = grpc.map(|files| Tls::load("the TLS of the gRPC side", files, Protocol::Http2, of_grpc));
+        let http = http.map(|files| Tls::load("the TLS of the HTTP side", files, Protocol::Http1, of_http));
+        let token = self.http_token_file.clone().map(|path| TokenFile::load(path, bad_tokens));
         Ok(ServerSecurity {
             grpc_tls: grpc.transpose().context(GRPC_TLS)?,
             http_tls: http.transpose().context(HTTP_TLS)?,

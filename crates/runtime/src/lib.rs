@@ -32,5 +32,5 @@ pub use program::run_program;
 pub use readiness::{Phase, Readiness};
 pub use serving::{Serving, Shutdown, listen_for_signals};
 pub use telemetry::{LogFilter, LogFormat, LogHandle, LogSettings, Logs, init_logs};
-pub use tls::{Protocol, Tls, TlsFiles, TlsMetrics};
+pub use tls::{Protocol, Tls, TlsFileMetrics, TlsFiles, TlsMetrics, follow_expiry};
 pub use token::TokenFile;

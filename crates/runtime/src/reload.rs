@@ -15,7 +15,8 @@ use tasks::blocking;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
-const POLL_EVERY: Duration = Duration::from_secs(1);
+/// How often files are read.
+pub(crate) const POLL_EVERY: Duration = Duration::from_secs(1);
 /// The largest file that is read: a bundle of CAs has some hundred kilobytes.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -116,7 +117,8 @@ fn read_all(paths: &[PathBuf]) -> Contents {
     paths.iter().map(|path| read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))).collect()
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// A regular file of at most a mebibyte.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         // A read of a pipe or a device can block forever.
         return Err(io::Error::other("it is no regular file"));

@@ -2,11 +2,14 @@
 //!
 //! A change counts for new connections. Those that are open stay as they are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
-use prometheus::{IntCounter, IntGauge};
+use prometheus::{
+    IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, register_int_counter_vec_with_registry,
+    register_int_gauge_vec_with_registry,
+};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
@@ -17,7 +20,11 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use crate::reload::Reloaded;
 
+mod expiry;
 mod not_after;
+
+pub use expiry::follow_expiry;
+use expiry::{first_expiry, show};
 
 /// The PEM files of a server's TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +42,47 @@ pub struct TlsFiles {
 pub struct TlsMetrics {
     /// Changes of its files that could not be loaded.
     pub bad: IntCounter,
-    /// When the first certificate of the chain in force expires, as Unix time in seconds.
+    /// When the first certificate of the chain in force expires, as Unix time in seconds; -1 if the date of one cannot be read.
     pub not_after: IntGauge,
+}
+
+/// The metrics of all files of TLS and tokens of a process, by whose they are.
+#[derive(Clone, Debug)]
+pub struct TlsFileMetrics {
+    bad: IntCounterVec,
+    not_after: IntGaugeVec,
+}
+
+impl TlsFileMetrics {
+    /// Registers both: `bad_files` counts changes that could not be loaded, and `not_after` says when certificates expire.
+    ///
+    /// # Errors
+    /// A name is invalid or taken.
+    pub fn new(registry: &Registry, bad_files: &str, not_after: &str) -> prometheus::Result<Self> {
+        let help = "Times that the files of a certificate or token changed to invalid ones; the last good ones stay";
+        let bad = register_int_counter_vec_with_registry!(bad_files, help, &["of"], registry)?;
+        let help = "When the first certificate of the chain expires, as Unix time; 0: there is none, -1: a date cannot be read";
+        let not_after = register_int_gauge_vec_with_registry!(not_after, help, &["of"], registry)?;
+        Ok(Self { bad, not_after })
+    }
+
+    /// Those of a certificate and its key.
+    #[must_use]
+    pub fn of(&self, of: &str) -> TlsMetrics {
+        TlsMetrics { bad: self.bad(of), not_after: self.not_after(of) }
+    }
+
+    /// Of a file whose changes can be bad.
+    #[must_use]
+    pub fn bad(&self, of: &str) -> IntCounter {
+        self.bad.with_label_values(&[of])
+    }
+
+    /// Of a certificate that others load.
+    #[must_use]
+    pub fn not_after(&self, of: &str) -> IntGauge {
+        self.not_after.with_label_values(&[of])
+    }
 }
 
 /// The application protocol, which TLS negotiates.
@@ -85,7 +131,7 @@ fn acceptor(
     let TlsFiles { cert, key, client_ca } = files;
     let [cert_pem, key_pem, ca_pem @ ..] = contents else { bail!("no certificate and key") };
     let chain = certificates(cert_pem, cert)?;
-    let expires = chain.iter().map(|certificate| not_after::of(certificate).unwrap_or_default()).min();
+    let expires = first_expiry(&chain);
     let private = PrivateKeyDer::from_pem_slice(key_pem)
         .with_context(|| format!("{} is no private key in PEM", key.display()))?;
     let provider = Arc::new(ring::default_provider());
@@ -106,11 +152,11 @@ fn acceptor(
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     }
-    not_after.set(expires.unwrap_or_default());
+    show(expires, cert, not_after);
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-fn certificates(pem: &[u8], path: &std::path::Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+fn certificates(pem: &[u8], path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
     let chain = chain.with_context(|| format!("{} is no certificate in PEM", path.display()))?;
     ensure!(!chain.is_empty(), "{} holds no certificate in PEM", path.display());
@@ -119,7 +165,7 @@ fn certificates(pem: &[u8], path: &std::path::Path) -> anyhow::Result<Vec<Certif
 
 fn verifier(
     pem: &[u8],
-    path: &std::path::Path,
+    path: &Path,
     provider: Arc<CryptoProvider>,
 ) -> anyhow::Result<Arc<dyn tokio_rustls::rustls::server::danger::ClientCertVerifier>> {
     let mut roots = RootCertStore::empty();

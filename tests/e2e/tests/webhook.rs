@@ -136,7 +136,7 @@ fn a_change_is_accepted_while_the_webhook_is_down() {
 fn a_renewed_certificate_is_used_and_a_bad_one_ignored() {
     let setup = Setup::start();
     fs::write(setup.tls.join("tls.key"), "no key").expect("a file can be written");
-    let bad = || setup.sync.metric("overrides_sync_webhook_bad_certificates_total");
+    let bad = || setup.sync.metric(r#"overrides_sync_bad_tls_files_total{of="webhook_tls"}"#);
     until("the bad key is seen", || bad() == Some(1.0));
     assert!(setup.denies(), "the last good certificate stays");
     renew(&setup.tls);

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use limits::Tenant;
 use prometheus::{IntCounter, Registry, register_int_counter_with_registry};
+use tasks::Tasks;
 
 use allowance::{Allowance, Rate};
 pub use audit::AuditTarget;
@@ -43,14 +44,14 @@ pub struct Denials {
 
 impl Denials {
     /// Opens the audit log, if there is one, and starts its thread.
-    pub(crate) fn new(audit: Option<AuditTarget>, registry: &Registry) -> anyhow::Result<Self> {
+    pub(crate) fn new(audit: Option<(AuditTarget, &Tasks)>, registry: &Registry) -> anyhow::Result<Self> {
         let counters = AuditCounters::new(registry)?;
         let suppressed_log_lines = register_int_counter_with_registry!(
             "rls_denial_logs_suppressed_total",
             "Denials without a log line, because their tenant or all tenants had too many",
             registry
         )?;
-        let audit = audit.map(|target| AuditLog::start(target, counters)).transpose()?;
+        let audit = audit.map(|(target, tasks)| AuditLog::start(target, counters, tasks)).transpose()?;
         let log_lines = Allowance::new(LOG_LINES_PER_TENANT, LOG_LINES_TOGETHER);
         Ok(Self { recent: Recent::default(), audit, log_lines, suppressed_log_lines })
     }

@@ -92,6 +92,11 @@ impl FeedTlsFiles {
         files.into_iter().filter_map(|(flag, path)| Some((flag, path.as_deref()?)))
     }
 
+    /// The client's certificate, if there is one.
+    pub(crate) fn certificate(&self) -> Option<&Path> {
+        self.cert.as_deref()
+    }
+
     /// What the files hold now.
     pub(crate) fn config(&self) -> Result<ClientConfig, FeedTlsError> {
         let roots = match &self.ca {

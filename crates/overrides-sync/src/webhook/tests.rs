@@ -1,8 +1,10 @@
 use std::fs;
 use std::path::Path;
 
+use anyhow::Context;
 use limits::{Defaults, MimirVersion};
 use prometheus::Registry;
+use runtime::{Protocol, TlsFileMetrics, TlsFiles, TlsMetrics};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,6 +24,7 @@ struct Running {
     folder: TempDir,
     address: SocketAddr,
     metrics: Metrics,
+    tls_metrics: TlsMetrics,
     stop: CancellationToken,
     serving: JoinHandle<()>,
 }
@@ -42,12 +45,13 @@ async fn start() -> anyhow::Result<Running> {
         version: MimirVersion::default(),
         allow_empty: false,
     };
-    let files = write_pair(folder.path())?;
+    let tls_metrics = TlsFileMetrics::new(&Registry::new(), "bad", "not_after")?.of("webhook_tls");
+    let tls = Tls::load("the webhook's TLS", write_pair(folder.path())?, Protocol::Http1, tls_metrics.clone())?;
     let closed = ConnectionCounts::new(&Registry::new(), "closed")?;
-    let webhook = Webhook::bind(([127, 0, 0, 1], 0).into(), files, rules, metrics.clone(), closed)?;
+    let webhook = Webhook::bind(([127, 0, 0, 1], 0).into(), tls, rules, metrics.clone(), closed)?;
     let address = webhook.address();
     let serving = tokio::spawn(webhook.serve(Tasks::new(stop.clone())));
-    Ok(Running { folder, address, metrics, stop, serving })
+    Ok(Running { folder, address, metrics, tls_metrics, stop, serving })
 }
 
 impl Running {
@@ -125,8 +129,8 @@ async fn a_renewed_certificate_is_used_for_the_next_connection() -> anyhow::Resu
     };
     timeout(Duration::from_secs(20), renewed).await?;
     assert_eq!(webhook.review("mimir-runtime", "5").await?["allowed"], true);
-    assert_eq!(webhook.metrics.bad_certificates.get(), 0);
-    assert!(webhook.metrics.certificate_not_after.get() > 0);
+    assert_eq!(webhook.tls_metrics.bad.get(), 0);
+    assert!(webhook.tls_metrics.not_after.get() > 0);
     webhook.end().await
 }
 

@@ -69,7 +69,6 @@ const SERIES: [&str; 40] = [
     "overrides_sync_webhook_reviews_total{outcome=\"passed\"}",
     "overrides_sync_webhook_reviews_total{outcome=\"not_reviewed\"}",
     "overrides_sync_webhook_reviews_total{outcome=\"rejected\"}",
-    "overrides_sync_webhook_bad_certificates_total",
     "overrides_sync_limits_cache_errors_total",
     "overrides_sync_grpc_connections_closed_total{reason=\"rejected\"}",
     "overrides_sync_grpc_connections_closed_total{reason=\"gave_way\"}",
@@ -78,7 +77,8 @@ const SERIES: [&str; 40] = [
     "overrides_sync_bad_tls_files_total{of=\"grpc_tls\"}",
     "overrides_sync_certificate_not_after_timestamp_seconds{of=\"grpc_tls\"}",
     "overrides_sync_certificate_not_after_timestamp_seconds{of=\"http_tls\"}",
-    "overrides_sync_webhook_certificate_not_after_timestamp_seconds",
+    "overrides_sync_bad_tls_files_total{of=\"webhook_tls\"}",
+    "overrides_sync_certificate_not_after_timestamp_seconds{of=\"webhook_tls\"}",
     "overrides_sync_log_lines_dropped_total",
 ];
 

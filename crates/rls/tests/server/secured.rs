@@ -86,8 +86,10 @@ async fn a_renewed_certificate_is_taken_under_calls_without_an_error() -> anyhow
     assert_eq!(server.metric(r#"rls_bad_tls_files_total{of="grpc_tls"}"#).await?, Some(0.0));
     let expires = server.metric(r#"rls_certificate_not_after_timestamp_seconds{of="grpc_tls"}"#).await?;
     assert!(expires > Some(2_000_000_000.0), "{expires:?}");
-    let expires = server.metric(r#"rls_certificate_not_after_timestamp_seconds{of="http_tls"}"#).await?;
-    assert_eq!(expires, Some(0.0), "it has no certificate");
+    for of in ["http_tls", "feed_tls"] {
+        let expires = server.metric(&format!(r#"rls_certificate_not_after_timestamp_seconds{{of="{of}"}}"#)).await?;
+        assert_eq!(expires, Some(0.0), "it has no certificate for {of}");
+    }
 
     fs::write(folder.path().join("tls.crt"), "junk")?;
     until("the junk is counted", || async {

@@ -1,8 +1,11 @@
 use std::fs;
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
-use crate::testing::{Authority, Pem};
+use crate::testing::{Authority, Pem, until};
 
 fn files(folder: &Path, Pem { cert, key }: &Pem, client_ca: Option<&str>) -> anyhow::Result<TlsFiles> {
     let client_ca_path = client_ca.map(|_| folder.join("ca.crt"));
@@ -60,6 +63,51 @@ fn the_chains_first_expiry_is_shown() -> anyhow::Result<()> {
     fs::write(&files.cert, long.cert)?;
     Tls::load("the certificate", files, Protocol::Http2, metrics.clone())?;
     assert!(metrics.not_after.get() > 2_000_000_000, "{}", metrics.not_after.get());
+    Ok(())
+}
+
+/// A certificate whose date of expiry is in month 13.
+fn with_unreadable_date(authority: &Authority) -> anyhow::Result<Pem> {
+    let Pem { cert, key } = authority.issue_expired("edge")?;
+    let mut der = CertificateDer::from_pem_slice(cert.as_bytes())?.to_vec();
+    let date = b"\x17\x0d010101000000Z";
+    let not_after = der.windows(date.len()).position(|bytes| bytes == date).context("it has this date")?;
+    // The tag, the length and the year.
+    der[not_after + 4..not_after + 6].copy_from_slice(b"13");
+    let cert = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(der));
+    Ok(Pem { cert, key })
+}
+
+#[test]
+fn a_date_that_cannot_be_read_is_no_missing_certificate() -> anyhow::Result<()> {
+    let (folder, authority) = (tempfile::tempdir()?, Authority::new()?);
+    let (good, bad) = (authority.issue("edge")?, with_unreadable_date(&authority)?);
+    let chain = Pem { cert: format!("{}{}", good.cert, bad.cert), key: good.key };
+    for pair in [bad, chain] {
+        let metrics = metrics()?;
+        Tls::load("the certificate", files(folder.path(), &pair, None)?, Protocol::Http2, metrics.clone())?;
+        assert_eq!(metrics.not_after.get(), -1);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_expiry_of_a_clients_certificate_is_followed() -> anyhow::Result<()> {
+    let (folder, authority) = (tempfile::tempdir()?, Authority::new()?);
+    let (path, shown) = (folder.path().join("tls.crt"), metrics()?.not_after);
+    let following = tokio::spawn(follow_expiry(path.clone(), shown.clone()));
+    let becomes = async |expected: std::ops::Range<i64>| {
+        until("the date is shown", async || Ok(expected.contains(&shown.get()))).await
+    };
+    becomes(-1..0).await?;
+    fs::write(&path, authority.issue_expired("mimir-rls")?.cert)?;
+    // 2001-01-01.
+    becomes(978_307_200..978_307_201).await?;
+    fs::write(&path, authority.issue("mimir-rls")?.cert)?;
+    becomes(2_000_000_000..i64::MAX).await?;
+    fs::write(&path, "junk")?;
+    becomes(-1..0).await?;
+    following.abort();
     Ok(())
 }
 

@@ -72,6 +72,8 @@ impl Rotation<'_> {
         ] {
             assert_eq!(self.metric(name), 0.0, "{name}");
         }
+        let expires = self.secured.edge.rls.metric(r#"rls_certificate_not_after_timestamp_seconds{of="feed_tls"}"#);
+        assert!(expires > Some(0.0), "the certificate for the feed expires: {expires:?}");
         for of in ["grpc_tls", "http_tls"] {
             let rls = self.secured.edge.rls.metric(&format!("rls_bad_tls_files_total{{of=\"{of}\"}}"));
             let sync = self.secured.sync.metric(&format!("overrides_sync_bad_tls_files_total{{of=\"{of}\"}}"));

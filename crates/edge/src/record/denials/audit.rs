@@ -7,12 +7,12 @@ mod output;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use arc_swap::ArcSwapOption;
 use prometheus::{IntCounter, Registry, register_int_counter_vec_with_registry, register_int_counter_with_registry};
+use tasks::Tasks;
 
 use super::allowance::{Allowance, Exceeded, Rate};
 use super::records::Line;
@@ -86,21 +86,19 @@ pub(super) struct AuditLog {
 
 impl AuditLog {
     /// Opens the target and starts the thread that writes to it.
-    pub(super) fn start(target: AuditTarget, counters: AuditCounters) -> anyhow::Result<Self> {
+    pub(super) fn start(target: AuditTarget, counters: AuditCounters, tasks: &Tasks) -> anyhow::Result<Self> {
         let output = Output::open(target, counters.clone(), Instant::now())?;
-        Self::write_to(output, counters)
+        Self::write_to(output, counters, tasks)
     }
 
-    fn write_to(output: Output, counters: AuditCounters) -> anyhow::Result<Self> {
+    fn write_to(output: Output, counters: AuditCounters, tasks: &Tasks) -> anyhow::Result<Self> {
         let (queue, lines) = sync_channel(QUEUED_LINES);
         let (running, ended) = sync_channel(0);
-        thread::Builder::new()
-            .name("audit-log".to_owned())
-            .spawn(move || {
-                write_lines(&lines, output);
-                drop(running);
-            })
-            .context("the thread of the audit log cannot be started")?;
+        let write = move || {
+            write_lines(&lines, output);
+            drop(running);
+        };
+        tasks.spawn_thread("audit-log".to_owned(), write).context("the thread of the audit log cannot be started")?;
         Ok(Self {
             queue: ArcSwapOption::from_pointee(queue),
             ended: Mutex::new(Some(ended)),

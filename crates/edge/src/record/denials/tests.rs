@@ -50,7 +50,7 @@ fn denials() -> Denials {
 fn a_denial_is_recent_audited_and_logged() {
     let (folder, registry) = (tempfile::tempdir().unwrap(), Registry::new());
     let path = folder.path().join("audit");
-    let denials = Denials::new(Some(path.clone().into()), &registry).unwrap();
+    let denials = Denials::new(Some((path.clone().into(), &Tasks::default())), &registry).unwrap();
     let log = logged(tracing::Level::INFO, || denials.record(denied_push("team-a"), TenantClass::Allowed));
     denials.finish();
 
@@ -127,5 +127,5 @@ fn metrics_exist_from_start_and_unopenable_audit_logs_fail() {
         assert!(text.contains(series), "{series} in {text}");
     }
     let nowhere = std::path::PathBuf::from("/nowhere/audit");
-    assert!(Denials::new(Some(nowhere.into()), &Registry::new()).is_err());
+    assert!(Denials::new(Some((nowhere.into(), &Tasks::default())), &Registry::new()).is_err());
 }

@@ -2,6 +2,8 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
+use tasks::TaskFailure;
+
 use super::*;
 use crate::record::denials::tests::denied_push;
 
@@ -43,7 +45,7 @@ fn a_dash_is_standard_output() {
 fn finishing_writes_the_queue_and_later_lines_are_dropped() {
     let (folder, counters) = (tempfile::tempdir().unwrap(), counters());
     let path = folder.path().join("audit");
-    let log = AuditLog::start(AuditTarget::File(path.clone()), counters.clone()).unwrap();
+    let log = AuditLog::start(AuditTarget::File(path.clone()), counters.clone(), &Tasks::default()).unwrap();
     for _ in 0..1_000 {
         log.enqueue(line("a"));
     }
@@ -58,17 +60,40 @@ fn finishing_writes_the_queue_and_later_lines_are_dropped() {
 #[test]
 fn dropping_the_log_writes_what_is_queued() {
     let counters = counters();
-    let log = AuditLog::write_to(Output::to(io::sink(), counters.clone()), counters.clone()).unwrap();
+    let log =
+        AuditLog::write_to(Output::to(io::sink(), counters.clone()), counters.clone(), &Tasks::default()).unwrap();
     log.enqueue(line("a"));
     drop(log);
     assert_eq!(counters.written.get(), 1);
+}
+
+struct Panicking;
+
+impl Write for Panicking {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        panic!("the test wants it")
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Which ends the server, as that of any other task: lines would be dropped until the next restart.
+#[tokio::test]
+async fn a_panic_of_its_thread_is_a_failed_task() {
+    let (counters, tasks) = (counters(), Tasks::default());
+    let log = AuditLog::write_to(Output::to(Panicking, counters.clone()), counters, &tasks).unwrap();
+    log.enqueue(line("a"));
+    let failed = tokio::time::timeout(Duration::from_secs(20), tasks.failed()).await;
+    assert_eq!(failed, Ok(TaskFailure::Panicked("audit-log".to_owned())));
 }
 
 #[test]
 fn a_hanging_file_blocks_neither_decisions_nor_shutdown() {
     let (writer, open) = stuck();
     let counters = counters();
-    let log = AuditLog::write_to(Output::to(writer, counters.clone()), counters.clone()).unwrap();
+    let log = AuditLog::write_to(Output::to(writer, counters.clone()), counters.clone(), &Tasks::default()).unwrap();
     let asked = QUEUED_LINES * 2;
     for _ in 0..asked {
         log.enqueue(line("a"));
@@ -83,14 +108,15 @@ fn a_hanging_file_blocks_neither_decisions_nor_shutdown() {
     let deadline = Instant::now() + Duration::from_secs(10);
     while counters.written.get() + dropped < asked as u64 {
         assert!(Instant::now() < deadline, "{} lines were written", counters.written.get());
-        thread::yield_now();
+        std::thread::yield_now();
     }
 }
 
 #[test]
 fn a_storming_tenant_gets_only_its_share() {
     let counters = counters();
-    let log = AuditLog::write_to(Output::to(io::sink(), counters.clone()), counters.clone()).unwrap();
+    let log =
+        AuditLog::write_to(Output::to(io::sink(), counters.clone()), counters.clone(), &Tasks::default()).unwrap();
     for spelling in 0..2_000 {
         log.record(line(&format!("storm:k={}", spelling % 10)), TenantClass::Allowed);
     }
@@ -111,7 +137,8 @@ fn a_storming_tenant_gets_only_its_share() {
 #[test]
 fn invented_tenants_cost_known_tenants_no_line() {
     let counters = counters();
-    let log = AuditLog::write_to(Output::to(io::sink(), counters.clone()), counters.clone()).unwrap();
+    let log =
+        AuditLog::write_to(Output::to(io::sink(), counters.clone()), counters.clone(), &Tasks::default()).unwrap();
     for round in 0..10_000 {
         log.record(line(&format!("invented-{round}")), TenantClass::Unknown);
         if round % 100 == 0 {
