@@ -1,10 +1,10 @@
 //! The command line, as clap reads it and as it is validated.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::time::Duration;
 
-use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser, Resettable, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use http::{HeaderName, HeaderValue};
@@ -18,6 +18,7 @@ mod cluster;
 mod completions;
 mod diff;
 mod explain;
+mod mimir;
 mod tap;
 mod tenants;
 mod usage;
@@ -28,6 +29,7 @@ pub(crate) use cluster::ClusterArgs;
 pub(crate) use completions::CompletionsArgs;
 pub(crate) use diff::DiffArgs;
 pub(crate) use explain::ExplainArgs;
+pub(crate) use mimir::MimirArgs;
 pub(crate) use tap::TapArgs;
 pub(crate) use tenants::TenantsArgs;
 pub(crate) use usage::{Quantity, SimulateArgs, Sort, SuggestArgs, TopArgs};
@@ -124,7 +126,7 @@ impl Name {
 
     /// The command line, whose help says how it is called.
     fn command(self) -> clap::Command {
-        let command = Cli::command();
+        let command = Cli::command().mut_subcommands(without_empty_variables);
         match self {
             Self::Edgectl => command,
             Self::Plugin => command.bin_name("kubectl mimir-edge").mut_subcommands(|subcommand| {
@@ -196,6 +198,16 @@ pub(crate) struct LoadArgs {
     /// Print progress to standard error every second, even if that is no terminal
     #[arg(long)]
     pub(crate) progress: bool,
+}
+
+/// Ignores variables without a value, as mimirtool does: a line `MIMIR_TENANT_ID=` of a file with variables sets nothing.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let command = command.mut_args(|argument| match argument.get_env() {
+        Some(name) if is_empty(name) => argument.env(Resettable::<clap::builder::OsStr>::Reset),
+        _ => argument,
+    });
+    command.mut_subcommands(without_empty_variables)
 }
 
 /// The definition of the command line.

@@ -16,6 +16,7 @@ mod exit;
 mod explain;
 mod input;
 mod load;
+mod mimir;
 mod output;
 mod tap;
 mod tenants;

@@ -27,7 +27,7 @@ use parts::ElectedList;
 pub use follow::FeedClient;
 use follow::Follower;
 use servers::Servers;
-pub use tls::{FeedTlsError, FeedTlsFiles, tls_trusting};
+pub use tls::{FeedTlsError, FeedTlsFiles, Identity, client_tls, tls_trusting};
 
 /// How long the start waits for the first limits.
 const FIRST_LIMITS: Duration = Duration::from_secs(5);

@@ -48,6 +48,9 @@ pub enum FeedTlsError {
     /// The CAs of the system are needed, and there are none.
     #[error("--limits has a feed with https: {0}, or give its CA with --feed-tls-ca FILE")]
     NoRoots(io::Error),
+    /// The same for a client of another server.
+    #[error(transparent)]
+    NoSystemRoots(io::Error),
     /// A file cannot be read.
     #[error("{flag} {} cannot be read: {error}", path.display())]
     Unreadable {
@@ -72,8 +75,15 @@ pub enum FeedTlsError {
     #[error("--feed-tls-cert and --feed-tls-key belong together; give both, or leave out both")]
     HalfAPair,
     /// The key is of another certificate, or rustls does not support it.
-    #[error("--feed-tls-key is not the key of --feed-tls-cert: {0}")]
-    Pair(rustls::Error),
+    #[error("{key} is not the key of {cert}: {error}")]
+    Pair {
+        /// The flag that names the certificate.
+        cert: &'static str,
+        /// The flag that names the key.
+        key: &'static str,
+        /// What is wrong.
+        error: rustls::Error,
+    },
     /// rustls rejects the configuration.
     #[error("TLS cannot be set up: {0}")]
     Setup(rustls::Error),
@@ -99,21 +109,16 @@ impl FeedTlsFiles {
 
     /// What the files hold now.
     pub(crate) fn config(&self) -> Result<ClientConfig, FeedTlsError> {
-        let roots = match &self.ca {
-            Some(path) => roots(CA, path)?,
-            None => system_roots().map_err(FeedTlsError::NoRoots)?,
-        };
-        let builder = tls_builder(roots).map_err(FeedTlsError::Setup)?;
-        let mut config = match (&self.cert, &self.key) {
-            (None, None) => builder.with_no_client_auth(),
-            (Some(cert), Some(key)) => {
-                let chain = certificates(CERT, cert)?;
-                let key = PrivateKeyDer::from_pem_slice(&read(KEY, key)?)
-                    .map_err(|_| unusable(KEY, key, "is no private key in PEM"))?;
-                builder.with_client_auth_cert(chain, key).map_err(FeedTlsError::Pair)?
-            }
+        let identity = match (&self.cert, &self.key) {
+            (None, None) => None,
+            (Some(cert), Some(key)) => Some(Identity { cert: (CERT, cert), key: (KEY, key) }),
             _ => return Err(FeedTlsError::HalfAPair),
         };
+        let mut config =
+            client_tls(self.ca.as_deref().map(|path| (CA, path)), identity).map_err(|error| match error {
+                FeedTlsError::NoSystemRoots(error) => FeedTlsError::NoRoots(error),
+                error => error,
+            })?;
         config.alpn_protocols = vec![b"h2".to_vec()];
         Ok(config)
     }
@@ -152,12 +157,43 @@ fn roots(flag: &'static str, path: &Path) -> Result<RootCertStore, FeedTlsError>
     Ok(roots)
 }
 
+/// The certificate of a client and its key: the flags that name them, and their files.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'p> {
+    /// The certificate and its intermediate certificates, as PEM.
+    pub cert: (&'static str, &'p Path),
+    /// The private key, as PEM.
+    pub key: (&'static str, &'p Path),
+}
+
+/// TLS of a client that trusts the CAs in a PEM file and no others, or those of the system without a file. `ca` is the flag that names the file, and its path.
+///
+/// # Errors
+/// A file cannot be read or used, or the system has no CAs.
+pub fn client_tls(
+    ca: Option<(&'static str, &Path)>,
+    identity: Option<Identity<'_>>,
+) -> Result<ClientConfig, FeedTlsError> {
+    let roots = match ca {
+        Some((flag, path)) => roots(flag, path)?,
+        None => system_roots().map_err(FeedTlsError::NoSystemRoots)?,
+    };
+    let builder = tls_builder(roots).map_err(FeedTlsError::Setup)?;
+    let Some(Identity { cert: (cert, cert_path), key: (key, key_path) }) = identity else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let chain = certificates(cert, cert_path)?;
+    let private = PrivateKeyDer::from_pem_slice(&read(key, key_path)?)
+        .map_err(|_| unusable(key, key_path, "is no private key in PEM"))?;
+    builder.with_client_auth_cert(chain, private).map_err(|error| FeedTlsError::Pair { cert, key, error })
+}
+
 /// TLS of an HTTP client that trusts the CAs in a PEM file, which `flag` names, and no others.
 ///
 /// # Errors
 /// The file cannot be read, or holds no certificate.
 pub fn tls_trusting(flag: &'static str, path: &Path) -> Result<ClientConfig, FeedTlsError> {
-    Ok(tls_builder(roots(flag, path)?).map_err(FeedTlsError::Setup)?.with_no_client_auth())
+    client_tls(Some((flag, path)), None)
 }
 
 #[cfg(test)]
