@@ -29,7 +29,7 @@ pub(crate) use cluster::ClusterArgs;
 pub(crate) use completions::CompletionsArgs;
 pub(crate) use diff::DiffArgs;
 pub(crate) use explain::ExplainArgs;
-pub(crate) use mimir::MimirArgs;
+pub(crate) use mimir::{Credentials, MimirArgs};
 pub(crate) use tap::TapArgs;
 pub(crate) use tenants::TenantsArgs;
 pub(crate) use usage::{Quantity, SimulateArgs, Sort, SuggestArgs, TopArgs};

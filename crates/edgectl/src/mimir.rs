@@ -8,10 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
-use limits_source::{Bounds, Identity, MimirUrl, WebClient, WebError, client_tls, system_tls};
+use limits_source::{Bounds, ClientConfig, Identity, MimirUrl, WebClient, WebError, client_tls, system_tls};
 use thiserror::Error;
 
-use crate::args::MimirArgs;
+use crate::args::{Credentials, MimirArgs};
 use crate::edge_api::EdgeError;
 
 /// The header with the tenant.
@@ -46,8 +46,10 @@ impl MimirClient {
     /// A file of the flags cannot be used, or they contradict each other.
     pub(crate) fn new(args: &MimirArgs, timeout: Duration) -> Result<Option<Self>, EdgeError> {
         let Some(url) = args.url.clone() else { return Ok(None) };
-        let web = WebClient::new(tls(args, &url)?, Bounds { timeout, bytes: MAX_RESPONSE_BYTES });
-        Ok(Some(Self { url, headers: headers(args)?, web: Arc::new(web) }))
+        let uri = url.to_string().parse().map_err(|_| EdgeError::Unusable(format!("{url} is no address")))?;
+        let web = WebClient::new(tls(&args.credentials, &uri)?, Bounds { timeout, bytes: MAX_RESPONSE_BYTES });
+        let headers = headers(&args.credentials, args.tenant.as_ref())?;
+        Ok(Some(Self { url, headers, web: Arc::new(web) }))
     }
 
     /// The address, without a secret.
@@ -100,23 +102,24 @@ impl MimirClient {
 ///
 /// # Errors
 /// The flags give two kinds of authentication, or the user or the tenant cannot be sent.
-pub(crate) fn headers(args: &MimirArgs) -> Result<HeaderMap, EdgeError> {
+pub(crate) fn headers(credentials: &Credentials, tenant: Option<&HeaderValue>) -> Result<HeaderMap, EdgeError> {
     let mut headers = HeaderMap::new();
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("edgectl/", env!("CARGO_PKG_VERSION"))));
-    if let Some(authorization) = authorization(args)? {
+    if let Some(authorization) = authorization(credentials, tenant)? {
         headers.insert(AUTHORIZATION, authorization);
     }
-    for (name, value) in args.extra_headers.iter().flat_map(|headers| &headers.0) {
+    for (name, value) in credentials.extra_headers.iter().flat_map(|headers| &headers.0) {
         headers.append(name.clone(), value.clone());
     }
-    if let Some(tenant) = &args.tenant {
+    if let Some(tenant) = tenant {
         headers.insert(TENANT, tenant.clone());
     }
     Ok(headers)
 }
 
-fn authorization(args: &MimirArgs) -> Result<Option<HeaderValue>, EdgeError> {
-    let text = match (&args.user, &args.key, &args.auth_token) {
+fn authorization(credentials: &Credentials, tenant: Option<&HeaderValue>) -> Result<Option<HeaderValue>, EdgeError> {
+    let Credentials { user, key, auth_token, .. } = credentials;
+    let text = match (user, key, auth_token) {
         (None, None, None) => return Ok(None),
         (None, None, Some(token)) => format!("Bearer {}", token.reveal()),
         (_, _, Some(_)) => {
@@ -126,7 +129,7 @@ fn authorization(args: &MimirArgs) -> Result<Option<HeaderValue>, EdgeError> {
             ));
         }
         (user, key, None) => {
-            let tenant = || args.tenant.as_ref().and_then(|tenant| tenant.to_str().ok());
+            let tenant = || tenant.and_then(|tenant| tenant.to_str().ok());
             let user = user.as_deref().or_else(tenant).unwrap_or_default();
             let key = key.as_ref().map_or("", |key| key.reveal());
             format!("Basic {}", STANDARD.encode(format!("{user}:{key}")))
@@ -139,11 +142,14 @@ fn authorization(args: &MimirArgs) -> Result<Option<HeaderValue>, EdgeError> {
     Ok(Some(header))
 }
 
-fn tls(args: &MimirArgs, url: &MimirUrl) -> Result<limits_source::ClientConfig, EdgeError> {
-    let MimirArgs { tls_ca, tls_cert, tls_key, .. } = args;
+/// TLS by the files of the flags, or with the CAs of the system.
+///
+/// # Errors
+/// A file cannot be used, or the address is https and the system has no CAs.
+pub(crate) fn tls(credentials: &Credentials, uri: &Uri) -> Result<ClientConfig, EdgeError> {
+    let Credentials { tls_ca, tls_cert, tls_key, .. } = credentials;
     if tls_ca.is_none() && tls_cert.is_none() {
-        let uri: Option<Uri> = url.to_string().parse().ok();
-        return system_tls(uri.iter()).map_err(|error| {
+        return system_tls(std::iter::once(uri)).map_err(|error| {
             EdgeError::Unusable(format!("{error}, or give Mimir's CA with --mimir-tls-ca or MIMIR_TLS_CA_PATH"))
         });
     }

@@ -11,7 +11,7 @@ use limits_source::MimirUrl;
 
 use super::header_value;
 
-/// Where Mimir is, and how it knows who asks. `Debug` omits keys, tokens and the values of extra headers.
+/// Where Mimir is, and who asks. `Debug` omits keys, tokens and the values of extra headers.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct MimirArgs {
     /// Address of Mimir, such as http://mimir-gateway.mimir:80, with its path prefix if it has one. Without it, Mimir is not asked
@@ -22,6 +22,13 @@ pub(crate) struct MimirArgs {
     #[arg(id = "mimir_tenant", long = "mimir-tenant", value_name = "TENANT", env = "MIMIR_TENANT_ID", value_parser = header_value)]
     pub(crate) tenant: Option<HeaderValue>,
 
+    #[command(flatten)]
+    pub(crate) credentials: Credentials,
+}
+
+/// How edgectl proves to Mimir, or to a gateway in front of it, who asks.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Credentials {
     /// User of basic authentication [default: the tenant, if there is a key]
     #[arg(id = "mimir_user", long = "mimir-user", value_name = "USER", env = "MIMIR_API_USER")]
     pub(crate) user: Option<String>,
@@ -162,7 +169,7 @@ mod tests {
     #[test]
     fn headers_are_written_as_mimirtool_reads_them() {
         let mimir = parse(&["--mimir-header", "X-One=1=a\r\n\nX-Two: b:c\n", "--mimir-header", "x-three=3"]).unwrap();
-        let headers = mimir.extra_headers.iter().flat_map(|headers| &headers.0);
+        let headers = mimir.credentials.extra_headers.iter().flat_map(|headers| &headers.0);
         let headers: Vec<_> = headers.map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         assert_eq!(headers, [("x-one", "1=a"), ("x-two", "b:c"), ("x-three", "3")]);
     }

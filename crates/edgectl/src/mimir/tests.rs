@@ -2,8 +2,11 @@
 
 use clap::Parser;
 
+use http::HeaderMap;
+
 use super::{MimirClient, headers};
 use crate::args::MimirArgs;
+use crate::edge_api::EdgeError;
 
 #[derive(Debug, Parser)]
 struct Cli {
@@ -15,9 +18,14 @@ fn args(line: &str) -> MimirArgs {
     Cli::parse_from(std::iter::once("edgectl").chain(line.split_whitespace())).mimir
 }
 
+fn headers_of(line: &str) -> Result<HeaderMap, EdgeError> {
+    let args = args(line);
+    headers(&args.credentials, args.tenant.as_ref())
+}
+
 #[track_caller]
 fn check(line: &str, name: &str, expected: &[&str]) {
-    let headers = headers(&args(line)).unwrap();
+    let headers = headers_of(line).unwrap();
     let values: Vec<_> = headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect();
     assert_eq!(values, expected, "{line}");
 }
@@ -29,7 +37,7 @@ fn authentication_is_that_of_mimirtool() {
     check("--mimir-user u --mimir-tenant t --mimir-key k", "authorization", &["Basic dTpr"]);
     check("--mimir-user u", "authorization", &["Basic dTo="]);
     check("--mimir-auth-token abc", "authorization", &["Bearer abc"]);
-    let both = headers(&args("--mimir-key k --mimir-auth-token abc")).expect_err("two kinds").to_string();
+    let both = headers_of("--mimir-key k --mimir-auth-token abc").expect_err("two kinds").to_string();
     assert!(both.contains("and not both"), "{both}");
 }
 
