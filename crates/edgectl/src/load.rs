@@ -1,11 +1,12 @@
 //! `edgectl load-remote-write`: sends remote-write pushes on a schedule and reports the answers.
 //!
-//! `pacer` schedules, `payload` builds bodies, `connection` sends, `worker` combines these, `tally` counts, `report` prints.
+//! `pacer` schedules and `gate` waits, `payload` and `requests` build pushes, `connection` sends, `worker` combines these, `tally`
+//! counts, `progress` and `report` print.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,27 +16,32 @@ use tokio_util::sync::CancellationToken;
 
 mod connection;
 mod duration;
+mod gate;
 mod pacer;
 mod payload;
+mod progress;
 mod report;
+mod requests;
 mod tally;
 mod url;
 mod worker;
 
-pub(crate) use duration::parse as parse_duration;
+pub(crate) use duration::{parse as parse_duration, written};
 pub(crate) use remote_write::Protocol;
 pub(crate) use url::Url;
 
 use connection::Endpoint;
+use gate::Gate;
 use pacer::{Pacer, Schedule};
+use progress::Progress;
 use report::Report;
+use requests::Requests;
 use tally::Tally;
 use worker::Worker;
 
-use crate::args::LoadArgs;
+use crate::args::{LoadArgs, Profile};
 use crate::exit;
-
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+use crate::mimir;
 
 impl LoadArgs {
     pub(crate) fn samples_per_push(&self) -> u64 {
@@ -43,7 +49,16 @@ impl LoadArgs {
     }
 
     fn schedule(&self) -> Schedule {
-        Schedule::new(self.rate, self.samples_per_push(), self.duration)
+        Schedule::new(self.rate, self.samples_per_push(), self.burst(), self.duration)
+    }
+
+    /// Pushes that are due at once.
+    fn burst(&self) -> NonZeroU32 {
+        if self.profile == Profile::Burst { self.burst_pushes } else { NonZeroU32::MIN }
+    }
+
+    fn workers(&self) -> u32 {
+        self.concurrency.unwrap_or(self.burst().get())
     }
 }
 
@@ -51,7 +66,9 @@ impl LoadArgs {
 struct Run {
     args: LoadArgs,
     endpoint: Arc<Endpoint>,
+    requests: Requests,
     pacer: Pacer,
+    gate: Gate,
     start: Instant,
     tally: Mutex<Tally>,
     /// Stops sending.
@@ -84,32 +101,41 @@ pub(crate) fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn generate(args: LoadArgs) -> anyhow::Result<Report> {
+    let tls = mimir::tls(&args.credentials, &args.url.uri)?;
+    let requests = Requests::new(&args)?;
+    let tally = Tally::new(requests.tenants().len())?;
+    let (schedule, workers, progress) = (args.schedule(), args.workers(), Progress::new(args.progress));
+    let start = Instant::now();
     let run = Arc::new(Run {
-        endpoint: Arc::new(Endpoint::new(&args.url)?),
-        pacer: Pacer::new(args.schedule()),
-        tally: Mutex::new(Tally::new(args.tenants.len())?),
-        start: Instant::now(),
+        endpoint: Arc::new(Endpoint::new(&args.url, tls)),
+        tally: Mutex::new(tally),
+        requests,
+        pacer: Pacer::new(schedule),
+        gate: Gate::start(schedule, start.into_std(), workers)?,
+        start,
         stop: CancellationToken::new(),
         abort: CancellationToken::new(),
         args,
     });
-    let mut workers: JoinSet<()> =
-        (0..run.args.concurrency).map(|number| Worker::new(Arc::clone(&run), number).run()).collect();
+    let mut workers: JoinSet<()> = (0..workers).map(|number| Worker::new(Arc::clone(&run), number).run()).collect();
     let mut background = JoinSet::new();
-    background.spawn(handle_signals(run.stop.clone(), run.abort.clone())?);
-    if run.args.progress || io::stderr().is_terminal() {
-        background.spawn(show_progress(Arc::clone(&run)));
-    }
+    background.spawn(handle_signals(run.stop.clone(), run.abort.clone(), progress)?);
+    background.spawn(progress.show(Arc::clone(&run)));
     while let Some(ended) = workers.join_next().await {
         ended.context("a worker failed")?;
     }
     background.shutdown().await;
-    let report = Report::new(&run.args, &run.tally(), run.stop.is_cancelled());
+    progress.clear();
+    let report = Report::new(&run.args, run.requests.tenants(), &run.tally(), run.stop.is_cancelled());
     Ok(report)
 }
 
 /// Cancels `stop` at the first Ctrl-C (or SIGTERM), and `abort` at the second. Listens from the call on.
-fn handle_signals(stop: CancellationToken, abort: CancellationToken) -> anyhow::Result<impl Future<Output = ()>> {
+fn handle_signals(
+    stop: CancellationToken,
+    abort: CancellationToken,
+    progress: Progress,
+) -> anyhow::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt()).context("listen for Ctrl-C")?;
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     Ok(async move {
@@ -119,18 +145,9 @@ fn handle_signals(stop: CancellationToken, abort: CancellationToken) -> anyhow::
                 _ = terminate.recv() => {}
             }
             token.cancel();
+            progress.clear();
             let message = "edgectl: stopping once the pushes under way are answered; Ctrl-C again doesn't wait";
             let _ = writeln!(io::stderr().lock(), "{message}");
         }
     })
-}
-
-async fn show_progress(run: Arc<Run>) {
-    let mut tick = tokio::time::interval_at(run.start + PROGRESS_INTERVAL, PROGRESS_INTERVAL);
-    loop {
-        tick.tick().await;
-        let line = run.tally().progress(run.start.elapsed(), run.args.samples_per_push());
-        // A closed terminal does not end the run.
-        let _ = writeln!(io::stderr().lock(), "{line}");
-    }
 }

@@ -14,16 +14,20 @@ mod diff;
 mod edge_api;
 mod exit;
 mod explain;
+mod flow_test;
 mod input;
 mod load;
 mod mimir;
 mod output;
+mod quick_setup;
+mod rollout;
+mod steps;
 mod tap;
 mod tenants;
 mod usage;
 mod yaml;
 
-use args::Command;
+use args::{Command, RolloutCommand};
 
 fn main() -> ExitCode {
     let command = match args::parse(std::env::args_os()) {
@@ -40,6 +44,9 @@ fn main() -> ExitCode {
         Command::Top(top) => usage::top(&top),
         Command::Simulate(simulate) => usage::simulate(&simulate),
         Command::Suggest(suggest) => usage::suggest(&suggest),
+        Command::FlowTest(test) => flow_test::run(&test),
+        Command::Rollout(RolloutCommand::Status(status)) => rollout::status(&status),
+        Command::QuickSetup(setup) => quick_setup::run(&setup),
         Command::LoadRemoteWrite(load) => load::run(*load),
     };
     outcome.unwrap_or_else(|error| exit::failure(&error))

@@ -117,7 +117,14 @@ pub(crate) fn headers(credentials: &Credentials, tenant: Option<&HeaderValue>) -
     Ok(headers)
 }
 
-fn authorization(credentials: &Credentials, tenant: Option<&HeaderValue>) -> Result<Option<HeaderValue>, EdgeError> {
+/// The header for the credentials; the tenant is the user of a key without one.
+///
+/// # Errors
+/// There are two kinds of credentials, or they cannot be sent.
+pub(crate) fn authorization(
+    credentials: &Credentials,
+    tenant: Option<&HeaderValue>,
+) -> Result<Option<HeaderValue>, EdgeError> {
     let Credentials { user, key, auth_token, .. } = credentials;
     let text = match (user, key, auth_token) {
         (None, None, None) => return Ok(None),

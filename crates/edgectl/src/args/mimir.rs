@@ -14,7 +14,7 @@ use super::header_value;
 /// Where Mimir is, and who asks. `Debug` omits keys, tokens and the values of extra headers.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct MimirArgs {
-    /// Address of Mimir, such as http://mimir-gateway.mimir:80, with its path prefix if it has one. Without it, Mimir is not asked
+    /// Address of Mimir, such as http://mimir-gateway:80, with its path prefix if it has one. Without it, Mimir is not asked
     #[arg(id = "mimir_url", long = "mimir", value_name = "URL", env = "MIMIR_ADDRESS", value_parser = Unrepeated(mimir_url))]
     pub(crate) url: Option<MimirUrl>,
 

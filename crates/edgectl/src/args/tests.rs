@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 
-use super::{Cli, Command, Format, LoadArgs, parse};
+use super::{Cli, Command, Format, LoadArgs, Profile, parse};
 use crate::load::Protocol;
 
 fn arguments(line: &str) -> impl Iterator<Item = std::ffi::OsString> {
@@ -35,8 +35,9 @@ fn the_definition_of_the_command_line_is_consistent() {
 fn load_has_defaults_for_everything() {
     let config = load("");
     assert_eq!(config.url.to_string(), "http://127.0.0.1:8080/api/v1/push");
-    assert!(config.tenants.is_empty() && config.headers.is_empty());
-    assert_eq!((config.concurrency, config.series, config.samples_per_series), (1, 100, 1));
+    assert!(config.named_tenants.is_empty() && config.tenants.is_none() && config.headers.is_empty());
+    assert_eq!((config.concurrency, config.series, config.samples_per_series), (None, 100, 1));
+    assert_eq!(config.profile, Profile::Steady);
     assert_eq!((config.duration, config.timeout), (Duration::from_secs(10), Duration::from_secs(10)));
     assert_eq!((config.rate, config.protocol), (None, Protocol::V1));
     assert!(!config.json && !config.progress);
@@ -51,7 +52,7 @@ fn one_dash_and_two_dashes_say_the_same() {
         "--url http://edge:1/push --tenant a --tenant b --concurrency=4 --duration 90s --rate=0.5 --json --protocol=2.0",
     );
     assert_eq!(format!("{guide:?}"), format!("{posix:?}"));
-    assert_eq!(guide.tenants, ["a", "b"]);
+    assert_eq!(guide.named_tenants, ["a", "b"]);
     assert_eq!((guide.rate, guide.protocol, guide.json), (Some(0.5), Protocol::V2, true));
 }
 
@@ -73,6 +74,10 @@ fn rejects_what_makes_no_sense() {
     reject("load-remote-write --concurrency 0", "0 is not in 1..=10000");
     reject("load-remote-write --series 0", "0 is not in 1..");
     reject("load-remote-write --series 100000 --samples-per-series 101", "10100000 samples in one push");
+    reject("load-remote-write --profile burst", "needs a --rate");
+    reject("load-remote-write --burst-pushes 0", "from 1 to 10000");
+    reject("load-remote-write --retries 0", "0 is not in 1..=1000");
+    reject("load-remote-write --tenants 100001", "100001 is not in 1..=100000");
     reject("load-remote-write --duration 30", "needs a unit");
     reject("load-remote-write --duration 0", "longer than 0");
     reject("load-remote-write --url edge:8080/push", "must begin with http://");
@@ -113,4 +118,32 @@ fn help_names_units_defaults_examples_and_exit_codes() {
         assert!(check.contains(part), "{part} is missing in {check}");
     }
     assert!(help("--help").contains("66  a file or a page of Mimir can't be read"));
+}
+
+#[test]
+fn every_example_of_help_is_a_command_line() {
+    for command in ["load-remote-write", "flow-test", "rollout status", "quick-setup"] {
+        let help = parse(arguments(&format!("{command} --help"))).expect_err(command).to_string();
+        let (_, examples) = help.split_once("Examples:\n").expect(command);
+        let (examples, _) = examples.split_once("\n\n").expect(command);
+        let examples = examples.replace("\\\n", " ");
+        assert!(examples.lines().count() > 2, "{examples}");
+        for line in examples.lines().map(str::trim) {
+            let line = line.strip_prefix("edgectl ").expect(line);
+            assert!(line.starts_with(command), "{line}");
+            parse(arguments(line)).expect(line);
+        }
+    }
+}
+
+#[test]
+fn what_a_rollout_needs_is_said() {
+    reject("flow-test", "give its address with --mimir");
+    reject("flow-test --mimir mimir:8080", "--mimir <URL>: it must begin with http://");
+    reject("flow-test --mimir http://m --phase full --share 5", "--share is for --phase canary");
+    reject("flow-test --mimir http://m --phase canary --share 101", "from 0 to 100");
+    reject("rollout status", "--phase <PHASE>");
+    reject("rollout", "Usage: edgectl rollout");
+    reject("rollout status --phase full --prometheus http://p?x=1", "takes no parameters");
+    reject("quick-setup --mode off", "enforce or shadow");
 }

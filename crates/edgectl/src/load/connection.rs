@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use limits_source::system_tls;
+use limits_source::ClientConfig;
 use tower::Service;
 
 use super::Url;
@@ -26,17 +26,13 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Reads the system's root certificates if the URL is https.
-    ///
-    /// # Errors
-    /// There are no root certificates.
-    pub(crate) fn new(url: &Url) -> anyhow::Result<Self> {
-        let tls = system_tls(std::iter::once(&url.uri)).context("set up https")?;
+    /// A server to which nothing is connected yet.
+    pub(crate) fn new(url: &Url, tls: ClientConfig) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
-        Ok(Self { address: url.uri.clone(), connector: connector.enable_http1().wrap_connector(tcp) })
+        Self { address: url.uri.clone(), connector: connector.enable_http1().wrap_connector(tcp) }
     }
 
     async fn open(&self) -> anyhow::Result<SendRequest<Full<Bytes>>> {

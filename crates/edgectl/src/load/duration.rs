@@ -50,11 +50,37 @@ fn leading_part(text: &str) -> Result<(f64, &str), String> {
     }
 }
 
+/// Writes whole seconds so that [`parse`] reads them: `1d`, `1h30m`. What is shorter than a second has milliseconds.
+pub(crate) fn written(duration: Duration) -> String {
+    let mut seconds = duration.as_secs();
+    if seconds == 0 {
+        return format!("{}ms", duration.subsec_millis());
+    }
+    let mut text = String::new();
+    for (unit, length) in [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)] {
+        if seconds >= length {
+            text += &format!("{}{unit}", seconds / length);
+            seconds %= length;
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::parse;
+    use super::{parse, written};
+
+    #[test]
+    fn writes_what_it_reads() {
+        for text in ["1d", "1h30m", "90s", "2d3h4m5s", "250ms"] {
+            let duration = parse(text).unwrap();
+            let again = written(duration);
+            assert_eq!(parse(&again), Ok(duration), "{again}");
+        }
+        assert_eq!(written(Duration::from_secs(90)), "1m30s");
+    }
 
     #[track_caller]
     fn check(text: &str, millis: u64) {

@@ -1,14 +1,20 @@
 //! The report of a run, as text and as JSON.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
+use http::HeaderValue;
 use serde::Serialize;
 
 use super::Protocol;
 use super::tally::{Pushes, Tally};
-use crate::args::LoadArgs;
+use crate::args::{LoadArgs, Profile};
+
+/// The tenants that have a line of text.
+const MAX_TENANT_LINES: usize = 20;
 
 /// The report of a run. Its field names are those of `--json`.
 ///
@@ -17,6 +23,7 @@ use crate::args::LoadArgs;
 pub(crate) struct Report {
     url: String,
     protocol: &'static str,
+    profile: &'static str,
     concurrency: u32,
     /// The requested samples per second; `null`: as fast as possible.
     rate: Option<f64>,
@@ -30,6 +37,8 @@ pub(crate) struct Report {
     accepted_elapsed_seconds: f64,
     #[serde(flatten)]
     total: Counts,
+    /// Of `pushes_sent`, those that were sent again after a refusal.
+    pushes_retried: u64,
     /// Scheduled pushes that were not sent: no free worker before the end, no connection, or interrupted. `null` without a rate.
     pushes_unsent: Option<u64>,
     /// Over `elapsed_seconds`.
@@ -44,7 +53,10 @@ pub(crate) struct Report {
     first_connection_error: Option<String>,
     /// Pushes without an answer in time.
     timeouts: u64,
-    latency_seconds: Latency,
+    /// From when a push was due to the end of its last answer; `null` without a rate.
+    latency_seconds: Option<Latency>,
+    /// From sending a push to the end of its answer.
+    service_seconds: Latency,
     /// The longest delay of a push after it was due.
     longest_delay_seconds: f64,
     tenants: Vec<TenantCounts>,
@@ -62,12 +74,13 @@ struct Counts {
     samples_unanswered: u64,
 }
 
-/// Of answered pushes, from sending the push to the end of its answer.
+/// Quantiles over answered pushes, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 struct Latency {
     p50: f64,
     p90: f64,
     p99: f64,
+    p999: f64,
     max: f64,
 }
 
@@ -79,11 +92,16 @@ struct TenantCounts {
 }
 
 impl Report {
-    pub(crate) fn new(args: &LoadArgs, tally: &Tally, interrupted: bool) -> Self {
+    pub(crate) fn new<'t>(
+        args: &LoadArgs,
+        tenants: impl Iterator<Item = &'t HeaderValue>,
+        tally: &Tally,
+        interrupted: bool,
+    ) -> Self {
         let samples_per_push = args.samples_per_push();
         let total = Counts::new(tally.pushes(), samples_per_push);
         let elapsed = tally.since_first_sent(tally.last_response);
-        let tenants = args.tenants.iter().zip(&tally.by_tenant).map(|(tenant, pushes)| TenantCounts {
+        let tenants = tenants.zip(&tally.by_tenant).map(|(tenant, pushes)| TenantCounts {
             tenant: String::from_utf8_lossy(tenant.as_bytes()).into_owned(),
             counts: Counts::new(*pushes, samples_per_push),
         });
@@ -94,14 +112,19 @@ impl Report {
                 Protocol::V1 => "1.0",
                 Protocol::V2 => "2.0",
             },
-            concurrency: args.concurrency,
+            profile: profile(args.profile),
+            concurrency: args.workers(),
             rate: args.rate,
             duration_seconds: args.duration.as_secs_f64(),
             samples_per_push,
             interrupted,
             elapsed_seconds: elapsed.as_secs_f64(),
             accepted_elapsed_seconds: tally.since_first_sent(tally.last_accepted).as_secs_f64(),
-            pushes_unsent: args.schedule().planned().map(|planned| planned.saturating_sub(total.pushes_sent)),
+            pushes_retried: tally.retried,
+            pushes_unsent: args
+                .schedule()
+                .planned()
+                .map(|planned| planned.saturating_sub(total.pushes_sent.saturating_sub(tally.retried))),
             samples_offered_per_second: per_second(total.samples_offered, elapsed),
             samples_accepted_per_second: per_second(total.samples_accepted, elapsed),
             pushes_sent_per_second: per_second(total.pushes_sent, elapsed),
@@ -111,7 +134,8 @@ impl Report {
             connection_errors: tally.connection_errors,
             first_connection_error: tally.first_connection_error.clone(),
             timeouts: tally.timeouts,
-            latency_seconds: Latency::new(tally),
+            latency_seconds: args.rate.map(|_| Latency::new(&tally.latency)),
+            service_seconds: Latency::new(&tally.service),
             longest_delay_seconds: tally.longest_delay.as_secs_f64(),
             tenants: tenants.collect(),
         }
@@ -139,7 +163,11 @@ impl Report {
     pub(crate) fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
         let Counts { samples_offered, samples_accepted, samples_denied, samples_unanswered, .. } = self.total;
         let Counts { pushes_sent, pushes_accepted, pushes_denied, pushes_unanswered, .. } = self.total;
-        writeln!(out, "target    {}, remote write {}, concurrency {}", self.url, self.protocol, self.concurrency)?;
+        writeln!(
+            out,
+            "target    {}, remote write {}, profile {}, concurrency {}",
+            self.url, self.protocol, self.profile, self.concurrency
+        )?;
         writeln!(
             out,
             "elapsed   {:.3} s from the first push to the last answer, {:.3} s to the last accepting one{}",
@@ -172,20 +200,24 @@ impl Report {
                 self.first_answers.get(status).into_iter().flat_map(|text| text.split_whitespace()).collect();
             if words.is_empty() { writeln!(out)? } else { writeln!(out, ", the first said: {}", words.join(" "))? }
         }
-        let Latency { p50, p90, p99, max } = self.latency_seconds;
-        let [p50, p90, p99, max] = [p50, p90, p99, max].map(|seconds| seconds * 1000.0);
-        writeln!(out, "latency   p50 {p50:.2} ms, p90 {p90:.2} ms, p99 {p99:.2} ms, max {max:.2} ms")
+        if let Some(latency) = &self.latency_seconds {
+            writeln!(out, "latency   from when a push was due:  {latency}")?;
+        }
+        writeln!(out, "service   from when a push was sent: {}", self.service_seconds)
     }
 
     fn write_tenants(&self, out: &mut impl Write) -> io::Result<()> {
-        for TenantCounts { tenant, counts } in &self.tenants {
+        for TenantCounts { tenant, counts } in self.tenants.iter().take(MAX_TENANT_LINES) {
             let Counts { pushes_sent, pushes_accepted, samples_accepted, samples_offered, .. } = counts;
             writeln!(
                 out,
                 "tenant    {tenant}: {pushes_accepted} of {pushes_sent} pushes accepted, {samples_accepted} of {samples_offered} samples"
             )?;
         }
-        Ok(())
+        match self.tenants.len().saturating_sub(MAX_TENANT_LINES) {
+            0 => Ok(()),
+            more => writeln!(out, "tenants   {more} more, which --json lists"),
+        }
     }
 
     fn write_errors(&self, out: &mut impl Write) -> io::Result<()> {
@@ -195,14 +227,22 @@ impl Report {
         if self.timeouts > 0 {
             writeln!(out, "timeouts  {}", self.timeouts)?;
         }
+        if self.pushes_retried > 0 {
+            writeln!(out, "retries   {} of the pushes were sent again after a refusal", self.pushes_retried)?;
+        }
         match self.pushes_unsent {
-            Some(unsent) if unsent > 0 => writeln!(
+            Some(0) => writeln!(
+                out,
+                "schedule  kept: all pushes were sent, the latest one {:.2} ms after it was due",
+                self.longest_delay_seconds * 1000.0
+            ),
+            Some(unsent) => writeln!(
                 out,
                 "unsent    of the schedule: {unsent}; the latest push that was sent was {:.3} s late (if answers are slow, more \
                  --concurrency helps)",
                 self.longest_delay_seconds
             ),
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 }
@@ -225,10 +265,26 @@ impl Counts {
 }
 
 impl Latency {
-    fn new(tally: &Tally) -> Self {
+    fn new(histogram: &Histogram<u64>) -> Self {
         let seconds = |micros: u64| Duration::from_micros(micros).as_secs_f64();
-        let at = |quantile| seconds(tally.latency.value_at_quantile(quantile));
-        Self { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: seconds(tally.latency.max()) }
+        let at = |quantile| seconds(histogram.value_at_quantile(quantile));
+        Self { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: seconds(histogram.max()) }
+    }
+}
+
+impl fmt::Display for Latency {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { p50, p90, p99, p999, max } = *self;
+        let [p50, p90, p99, p999, max] = [p50, p90, p99, p999, max].map(|seconds| seconds * 1000.0);
+        write!(formatter, "p50 {p50:.2} ms, p90 {p90:.2} ms, p99 {p99:.2} ms, p99.9 {p999:.2} ms, max {max:.2} ms")
+    }
+}
+
+fn profile(profile: Profile) -> &'static str {
+    match profile {
+        Profile::Steady => "steady",
+        Profile::Burst => "burst",
+        Profile::RetryStorm => "retry-storm",
     }
 }
 

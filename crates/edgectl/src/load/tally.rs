@@ -57,10 +57,14 @@ pub(crate) struct Tally {
     pub(crate) first_sent: Option<Duration>,
     pub(crate) last_response: Option<Duration>,
     pub(crate) last_accepted: Option<Duration>,
+    /// Pushes that were sent again after a refusal; `sent` of the tenants includes them.
+    pub(crate) retried: u64,
     /// The longest delay of a push after it was due.
     pub(crate) longest_delay: Duration,
-    /// Microseconds from sending a push to the end of its answer. Only answered pushes.
+    /// Microseconds from when a push was due to the end of its last answer. Only answered pushes of a schedule.
     pub(crate) latency: Histogram<u64>,
+    /// Microseconds from sending a push to the end of its answer. Only answered pushes.
+    pub(crate) service: Histogram<u64>,
 }
 
 impl Tally {
@@ -76,8 +80,10 @@ impl Tally {
             first_sent: None,
             last_response: None,
             last_accepted: None,
+            retried: 0,
             longest_delay: Duration::ZERO,
             latency: Histogram::new(LATENCY_DIGITS)?,
+            service: Histogram::new(LATENCY_DIGITS)?,
         })
     }
 
@@ -90,8 +96,16 @@ impl Tally {
         self.longest_delay = self.longest_delay.max(now.saturating_sub(due));
     }
 
+    /// A refused push of `tenant` is sent again.
+    pub(crate) fn sent_again(&mut self, tenant: usize) {
+        if let Some(pushes) = self.by_tenant.get_mut(tenant) {
+            pushes.sent += 1;
+        }
+        self.retried += 1;
+    }
+
     /// A sent push has its answer, complete at `now`.
-    pub(crate) fn answered(&mut self, tenant: usize, response: Response, now: Duration, latency: Duration) {
+    pub(crate) fn answered(&mut self, tenant: usize, response: Response, now: Duration, service: Duration) {
         let Response { status, text } = response;
         let accepted = status.is_success();
         if let Some(pushes) = self.by_tenant.get_mut(tenant) {
@@ -104,8 +118,12 @@ impl Tally {
         if accepted {
             self.last_accepted = self.last_accepted.max(Some(now));
         }
-        // The histogram grows to what it is given; only a latency of thousands of years would not fit.
-        let _ = self.latency.record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
+        record(&mut self.service, service);
+    }
+
+    /// A push that was due at `due` has its last answer, complete at `now`.
+    pub(crate) fn completed(&mut self, due: Duration, now: Duration) {
+        record(&mut self.latency, now.saturating_sub(due));
     }
 
     /// A push has failed without an answer.
@@ -135,20 +153,11 @@ impl Tally {
             _ => Duration::ZERO,
         }
     }
+}
 
-    /// One line on the progress of a run.
-    pub(crate) fn progress(&self, now: Duration, samples_per_push: u64) -> String {
-        let pushes = self.pushes();
-        let Pushes { sent, accepted, denied } = pushes;
-        format!(
-            "{:.0}s: {sent} pushes sent, {accepted} accepted, {denied} denied, {} without an answer, {} connection errors; \
-             {} samples accepted",
-            now.as_secs_f64(),
-            pushes.unanswered(),
-            self.connection_errors,
-            accepted.saturating_mul(samples_per_push),
-        )
-    }
+/// The histogram grows to what it is given; only thousands of years would not fit.
+fn record(histogram: &mut Histogram<u64>, time: Duration) {
+    let _ = histogram.record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
 }
 
 #[cfg(test)]
@@ -217,18 +226,19 @@ mod tests {
         tally.failed(Failure::Timeout);
         assert_eq!((tally.connection_errors, tally.timeouts), (2, 1));
         assert_eq!(tally.first_connection_error.as_deref(), Some("refused"));
-        assert!(tally.latency.is_empty(), "a push without an answer has no latency");
+        assert!(tally.service.is_empty(), "a push without an answer has no latency");
     }
 
     #[test]
-    fn progress_says_how_far_the_run_is() {
+    fn a_push_that_waited_has_a_longer_latency_than_service() {
         let mut tally = Tally::new(0).unwrap();
-        tally.sent(0, ms(0), ms(0));
-        tally.sent(0, ms(0), ms(0));
-        tally.answered(0, response(StatusCode::OK, ""), ms(5), ms(5));
-        assert_eq!(
-            tally.progress(ms(3001), 100),
-            "3s: 2 pushes sent, 1 accepted, 0 denied, 1 without an answer, 0 connection errors; 100 samples accepted"
-        );
+        tally.sent(0, ms(500), ms(100));
+        tally.answered(0, response(StatusCode::TOO_MANY_REQUESTS, ""), ms(510), ms(10));
+        tally.sent_again(0);
+        tally.answered(0, response(StatusCode::OK, ""), ms(520), ms(10));
+        tally.completed(ms(100), ms(520));
+        assert_eq!((tally.pushes().sent, tally.retried), (2, 1));
+        assert_eq!((tally.latency.len(), tally.service.len()), (1, 2));
+        assert!(tally.latency.max() >= 420_000 && tally.service.max() < 10_100);
     }
 }

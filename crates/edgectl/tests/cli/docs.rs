@@ -16,10 +16,13 @@ use crate::{Finished, examples, run};
 const DOCS: &str = include_str!("../../../../docs/edgectl.md");
 /// The sections with the flags of all commands that ask mimir-rls.
 const ASKING: &[&str] = &["## Asking mimir-rls", "## kubectl mimir-edge"];
+/// The sections with the flags of all commands that send credentials, and of those that ask Mimir too.
+const CREDENTIALS: &[&str] = &["## Credentials for Mimir"];
+const ALL: &[&str] = &["## Asking mimir-rls", "## kubectl mimir-edge", "## Asking Mimir", "## Credentials for Mimir"];
 const HOOKS: &str = include_str!("../../../../.pre-commit-hooks.yaml");
 
 /// The text under a heading, up to the next one of its level or of any level above.
-fn section(heading: &str) -> &'static str {
+pub(crate) fn section(heading: &str) -> &'static str {
     let (_, rest) =
         DOCS.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("docs/edgectl.md has no {heading}"));
     let rest = rest.split_once("\n## ").map_or(rest, |(section, _)| section);
@@ -27,7 +30,7 @@ fn section(heading: &str) -> &'static str {
 }
 
 /// The blocks of this language in a text.
-fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
+pub(crate) fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
     let begin = format!("```{language}\n");
     text.split(begin.as_str()).skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect()
 }
@@ -180,9 +183,13 @@ fn the_tables_of_flags_have_every_flag_of_help() {
         ("simulate", ASKING),
         ("suggest", ASKING),
         ("completions", &[][..]),
-        ("load-remote-write", &[][..]),
+        ("flow-test", ALL),
+        ("rollout status", &[][..]),
+        ("quick-setup", CREDENTIALS),
+        ("load-remote-write", CREDENTIALS),
     ] {
-        let help = run(&[command, "--help"]);
+        let words: Vec<_> = command.split(' ').chain(["--help"]).collect();
+        let help = run(&words);
         // A flag may have a short spelling before it: `-h, --help`.
         let flags = help.out.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
         let flags = flags.filter_map(|line| line.split_whitespace().find(|word| word.starts_with("--")));

@@ -14,12 +14,12 @@ use tokio::net::TcpListener;
 use crate::server::{Push, Server};
 use crate::{Finished, edgectl};
 
-fn ok(_: usize, _: &Push) -> Response {
+pub(crate) fn ok(_: usize, _: &Push) -> Response {
     StatusCode::OK.into_response()
 }
 
 /// Runs `load-remote-write` against `url` while the test's own server goes on serving.
-async fn load(url: &str, arguments: &str) -> Finished {
+pub(crate) async fn load(url: &str, arguments: &str) -> Finished {
     let line = format!("load-remote-write --url {url} {arguments}");
     let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     tokio::task::spawn_blocking(move || crate::run(&words.iter().map(String::as_str).collect::<Vec<_>>()))
@@ -27,11 +27,11 @@ async fn load(url: &str, arguments: &str) -> Finished {
         .expect("edgectl runs")
 }
 
-fn number(report: &Value, name: &str) -> u64 {
+pub(crate) fn number(report: &Value, name: &str) -> u64 {
     report[name].as_u64().unwrap_or_else(|| panic!("{name} is no count in {report}"))
 }
 
-fn seconds(report: &Value, name: &str) -> f64 {
+pub(crate) fn seconds(report: &Value, name: &str) -> f64 {
     report[name].as_f64().unwrap_or_else(|| panic!("{name} is no number in {report}"))
 }
 
@@ -266,7 +266,7 @@ pub(crate) fn signal(child: &Child, name: &str) {
     assert!(sent.success());
 }
 
-async fn wait(child: Child) -> Finished {
+pub(crate) async fn wait(child: Child) -> Finished {
     let wait = tokio::task::spawn_blocking(|| child.wait_with_output().expect("edgectl ends"));
     Finished::of(wait.await.expect("edgectl ends"))
 }

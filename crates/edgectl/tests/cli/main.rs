@@ -12,13 +12,31 @@ mod docs;
 mod edge_api;
 mod examples;
 mod explain;
+mod flow;
 mod load;
+mod load_profiles;
 mod plugin;
+mod quick_setup;
 mod replica;
+mod rollout;
 mod server;
 mod tap;
 mod tenants;
 mod tls;
+
+/// The variables of mimirtool, without their prefix.
+const MIMIRTOOL: [&str; 10] = [
+    "ADDRESS",
+    "TENANT_ID",
+    "API_USER",
+    "API_KEY",
+    "AUTH_TOKEN",
+    "EXTRA_HEADERS",
+    "TLS_CA_PATH",
+    "TLS_CERT_PATH",
+    "TLS_KEY_PATH",
+    "TLS_INSECURE_SKIP_VERIFY",
+];
 
 /// The program with these arguments, not started yet.
 fn edgectl(arguments: &[&str]) -> Command {
@@ -26,6 +44,9 @@ fn edgectl(arguments: &[&str]) -> Command {
     // A test says itself where replicas are.
     for name in ["ADDRESS", "TOKEN_FILE", "CA_FILE", "TLS_SERVER_NAME"] {
         command.env_remove(format!("MIMIR_EDGE_{name}"));
+    }
+    for name in MIMIRTOOL {
+        command.env_remove(format!("MIMIR_{name}"));
     }
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command

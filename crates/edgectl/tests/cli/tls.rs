@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
@@ -10,9 +11,10 @@ use axum::serve::Listener;
 use rcgen::CertifiedKey;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
 use crate::server::Server;
@@ -96,6 +98,60 @@ async fn pushes_nothing_to_a_server_that_is_not_trusted() {
 async fn https_without_any_root_certificate_says_what_is_missing() {
     let (server, _) = start().await;
     let finished = load_trusting(&server.url, "").await;
-    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert_eq!(finished.code, Some(66), "{finished:?}");
     assert!(finished.err.contains("SSL_CERT_FILE"), "{finished:?}");
+}
+
+/// An https endpoint for clients with this certificate alone, and its own certificate as PEM.
+async fn start_for(client: &CertificateDer<'static>) -> (Server, String) {
+    let CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).expect("a key");
+    let mut roots = RootCertStore::empty();
+    roots.add(client.clone()).expect("a certificate");
+    let provider = Arc::new(ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_client_cert_verifier(verifier.build().expect("a verifier"))
+        .with_single_cert(vec![cert.der().clone()], key)
+        .expect("a configuration");
+    let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let listener = TlsListener { tcp, acceptor: TlsAcceptor::from(Arc::new(config)) };
+    (Server::serve("https", listener, |_, _| StatusCode::OK.into_response()), cert.pem())
+}
+
+#[tokio::test]
+async fn the_files_of_mimirtool_authenticate_the_client() {
+    let CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["client".to_owned()]).expect("a certificate");
+    let (server, pem) = start_for(cert.der()).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("written");
+        path
+    };
+    let (ca, own) = (write("ca.pem", pem), write("cert.pem", cert.pem()));
+    let key = write("key.pem", signing_key.serialize_pem());
+    let run = |variables: Vec<(&'static str, PathBuf)>| {
+        let mut command =
+            edgectl(&["load-remote-write", "--url", &server.url, "--tenant", "a", "--duration", "100ms", "--json"]);
+        command.envs(variables);
+        tokio::task::spawn_blocking(move || Finished::of(command.output().expect("edgectl runs")))
+    };
+    let all =
+        vec![("MIMIR_TLS_CA_PATH", ca.clone()), ("MIMIR_TLS_CERT_PATH", own.clone()), ("MIMIR_TLS_KEY_PATH", key)];
+    let finished = run(all).await.expect("edgectl runs");
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let accepted = server.pushes().len();
+    assert_eq!(finished.json()["pushes_accepted"], accepted);
+    let without = run(vec![("MIMIR_TLS_CA_PATH", ca.clone())]).await.expect("edgectl runs");
+    assert_eq!((without.code, server.pushes().len()), (Some(1), accepted), "{without:?}");
+    let wrong =
+        run(vec![("MIMIR_TLS_CA_PATH", ca.clone()), ("MIMIR_TLS_CERT_PATH", own.clone()), ("MIMIR_TLS_KEY_PATH", own)]);
+    let wrong = wrong.await.expect("edgectl runs");
+    assert_eq!(wrong.code, Some(66), "{wrong:?}");
+    assert!(wrong.err.contains("--mimir-tls-key") && wrong.err.contains("is no private key"), "{wrong:?}");
 }

@@ -1,0 +1,169 @@
+//! Whether a condition is met by what Prometheus has.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::conditions::{Check, Rule};
+use super::prometheus::Series;
+use crate::load::written;
+
+/// The part of the time that may be missing at its beginning, as with a scrape interval of a minute.
+const MISSING: f64 = 0.05;
+/// The values of a check that have room in a table.
+const SHOWN: usize = 4;
+
+/// What is to become of the rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Verdict {
+    Met,
+    NotMet,
+    ForPeople,
+}
+
+impl Verdict {
+    pub(super) fn mark(self) -> char {
+        match self {
+            Self::Met => '√',
+            Self::NotMet => '×',
+            Self::ForPeople => '‼',
+        }
+    }
+}
+
+/// A check with its verdict.
+#[derive(Debug, Serialize)]
+pub(super) struct Judged {
+    pub(super) check: &'static str,
+    pub(super) condition: &'static str,
+    pub(super) verdict: Verdict,
+    /// Why it is not met.
+    pub(super) why: Option<String>,
+    /// The values for a table.
+    pub(super) value: String,
+    pub(super) expressions: Vec<Expression>,
+}
+
+/// An expression with its values now.
+#[derive(Debug, Serialize)]
+pub(super) struct Expression {
+    pub(super) expression: &'static str,
+    pub(super) values: Vec<Value>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Value {
+    /// Empty for a sum.
+    labels: String,
+    value: f64,
+}
+
+impl Judged {
+    pub(super) fn new(check: &'static Check, found: Vec<Vec<Series>>, time: Duration) -> Self {
+        let why = why_not(check.rule, &found, time);
+        let verdict = match (&why, check.rule) {
+            (Some(_), _) => Verdict::NotMet,
+            (None, Rule::ForPeople) => Verdict::ForPeople,
+            (None, Rule::FirstUnder(_)) if found.iter().skip(1).any(|series| now(series) > Some(0.0)) => {
+                Verdict::ForPeople
+            }
+            (None, _) => Verdict::Met,
+        };
+        let expressions = check.queries.iter().copied().zip(&found).map(|(expression, series)| Expression {
+            expression,
+            values: series
+                .iter()
+                .filter_map(|one| Some(Value { labels: one.labels.clone(), value: one.last()? }))
+                .collect(),
+        });
+        Self {
+            check: check.name,
+            condition: check.condition,
+            verdict,
+            why,
+            expressions: expressions.collect(),
+            value: shown(check.rule, &found),
+        }
+    }
+}
+
+/// The value now of an expression that is a sum.
+fn now(series: &[Series]) -> Option<f64> {
+    series.first().and_then(Series::last)
+}
+
+fn most(series: &[Series]) -> f64 {
+    series.iter().flat_map(|one| &one.points).map(|(_, value)| *value).fold(0.0, f64::max)
+}
+
+/// The reason for which a condition is not met.
+fn why_not(rule: Rule, found: &[Vec<Series>], time: Duration) -> Option<String> {
+    const NO_DATA: &str = "there is no data: look whether Prometheus scrapes Envoy, mimir-rls and Mimir";
+    if rule == Rule::ForPeople {
+        return None;
+    }
+    let first = found.first().map(Vec::as_slice).unwrap_or_default();
+    // Mimir has no series for denials before the first one.
+    let of = |index: usize| found.get(index).and_then(|series| now(series));
+    if let Rule::DifferBy(part) = rule {
+        let (edge, mimir, all) = (of(0), of(1).unwrap_or_default(), of(2));
+        let (Some(edge), Some(all)) = (edge, all) else { return Some(NO_DATA.to_owned()) };
+        let share =
+            if all > 0.0 { (edge - mimir).abs() / all } else { return Some("Mimir gets no pushes".to_owned()) };
+        return (share >= part).then(|| format!("they differ by {} of Mimir's pushes", rounded(share)));
+    }
+    let Some(value) = now(first) else { return Some(NO_DATA.to_owned()) };
+    match rule {
+        Rule::ZeroForTheTime if most(first) > 0.0 => {
+            Some(format!("it was up to {} in this time", rounded(most(first))))
+        }
+        Rule::ZeroForTheTime => {
+            let known = first.iter().filter_map(|series| series.points.first()).map(|(ago, _)| *ago).max()?;
+            (known.as_secs_f64() < time.as_secs_f64() * (1.0 - MISSING))
+                .then(|| format!("there is data of {} only, and {} are needed", written(known), written(time)))
+        }
+        Rule::ZeroNow if value > 0.0 => Some(format!("it is {}", rounded(value))),
+        Rule::Under(limit) | Rule::FirstUnder(limit) if value >= limit => {
+            Some(format!("it is {}, and must be under {limit}", rounded(value)))
+        }
+        Rule::Between(low, high) if !(low..=high).contains(&value) => {
+            Some(format!("it is {}, and must be between {low} and {high}", rounded(value)))
+        }
+        _ => None,
+    }
+}
+
+/// The values for a table: `0`, or `ingestion_rate 0.2, request_rate 0.1`.
+fn shown(rule: Rule, found: &[Vec<Series>]) -> String {
+    let value = |series: &Series| {
+        let value = if rule == Rule::ZeroForTheTime { most(std::slice::from_ref(series)) } else { series.last()? };
+        let label = series.labels.split_once('=').map_or("", |(_, value)| value.trim_matches('"'));
+        // Of many reasons, most are 0.
+        (value > 0.0 || label.is_empty()).then(|| format!("{label} {}", rounded(value)).trim().to_owned())
+    };
+    let mut parts = Vec::new();
+    for series in found {
+        let mut values: Vec<_> = series.iter().filter_map(value).collect();
+        let more = values.len().saturating_sub(SHOWN);
+        values.truncate(SHOWN);
+        if more > 0 {
+            values.push(format!("{more} more"));
+        }
+        parts.push(if values.is_empty() { "0".to_owned() } else { values.join(", ") });
+    }
+    parts.join("; ")
+}
+
+/// Three digits that say something.
+fn rounded(value: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    let decimals = (2 - value.abs().log10().floor() as i32).clamp(0, 9) as usize;
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests;
