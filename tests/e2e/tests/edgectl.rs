@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use e2e::{Edge, Mimir, built};
+use e2e::{Edge, Mimir, Upstream, built};
 use serde_json::Value;
 use tempfile::tempdir;
 
@@ -60,6 +60,39 @@ fn accepted_samples_match_the_limit(protocol: &str) {
 fn accepted_samples_match_the_limit_in_both_protocols() {
     accepted_samples_match_the_limit("1.0");
     accepted_samples_match_the_limit("2.0");
+}
+
+/// 1,000 pushes a second, of two samples each, for 10 s, or for LOAD_SECONDS.
+#[test]
+fn load_keeps_its_schedule_and_adds_up_with_the_sink() {
+    const PUSHES: f64 = 1000.0;
+    let seconds = std::env::var("LOAD_SECONDS").ok().map(|text| text.parse::<f64>().expect("LOAD_SECONDS is a number"));
+    let seconds = seconds.unwrap_or(10.0);
+    let sink = Upstream::start();
+    let output = Command::new(built("edgectl"))
+        .args(["load-remote-write", "--tenants=50", "--series=2", "--concurrency=8", "--json"])
+        .arg(format!("--url=http://127.0.0.1:{}/api/v1/push", sink.port()))
+        .arg(format!("--rate={}", PUSHES * 2.0))
+        .arg(format!("--duration={seconds}s"))
+        .output()
+        .expect("edgectl runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("edgectl prints JSON");
+    for name in ["pushes_sent", "elapsed_seconds", "longest_delay_seconds", "latency_seconds", "service_seconds"] {
+        eprintln!("{name}: {}", report[name]);
+    }
+    let number = |name: &str| report.get(name).and_then(Value::as_f64).expect("a number of this name");
+
+    let planned = PUSHES * seconds;
+    assert!((number("pushes_sent") - planned).abs() <= planned * 0.01, "not within 1 % of {planned} pushes");
+    assert!((number("elapsed_seconds") - seconds).abs() <= seconds * 0.01, "not within 1 % of {seconds} s");
+    assert_eq!(number("pushes_sent") + number("pushes_unsent"), planned);
+    let arrived = sink.requests();
+    assert_eq!((arrived.len() as f64, number("pushes_accepted")), (number("pushes_sent"), number("pushes_sent")));
+    let samples: u64 = arrived.iter().map(|arrival| arrival.counts().samples).sum();
+    assert_eq!(samples as f64, number("samples_accepted"));
+    let of_first = sink.requests_of("load-000001").len() as f64;
+    assert_eq!(report["tenants"][0]["pushes_sent"].as_f64(), Some(of_first));
 }
 
 /// Limits in all the places where Mimir takes them from: `-config.file` with a variable that is not set, and flags over it.
