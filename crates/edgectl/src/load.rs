@@ -117,9 +117,10 @@ async fn generate(args: LoadArgs) -> anyhow::Result<Report> {
         abort: CancellationToken::new(),
         args,
     });
-    let mut workers: JoinSet<()> = (0..workers).map(|number| Worker::new(Arc::clone(&run), number).run()).collect();
     let mut background = JoinSet::new();
+    // Before the first push: who sees one may press Ctrl-C.
     background.spawn(handle_signals(run.stop.clone(), run.abort.clone(), progress)?);
+    let mut workers: JoinSet<()> = (0..workers).map(|number| Worker::new(Arc::clone(&run), number).run()).collect();
     background.spawn(progress.show(Arc::clone(&run)));
     while let Some(ended) = workers.join_next().await {
         ended.context("a worker failed")?;

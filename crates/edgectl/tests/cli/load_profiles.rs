@@ -145,7 +145,8 @@ async fn a_terminal_has_a_bar_without_colours() {
         .expect("script starts");
     let shown = wait(child).await;
     assert_eq!(shown.code, Some(0), "{shown:?}");
-    assert!(shown.out.contains("\r\u{1b}[K 60 % [############--------] 1s of 1s: "), "{shown:?}");
+    let bars = shown.out.split("\r\u{1b}[K").filter(|line| line.contains(" % [#") && line.contains("s of 1s: "));
+    assert!(bars.count() > 0, "{shown:?}");
     assert!(!shown.out.contains("\u{1b}[3"), "coloured: {shown:?}");
     assert!(shown.out.contains("\u{1b}[Ktarget    http"), "the report begins on an empty line: {shown:?}");
 }
