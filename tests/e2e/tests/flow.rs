@@ -4,10 +4,11 @@
 
 use std::fmt::Write;
 use std::process::Command;
+use std::time::Duration;
 
 use e2e::{
     Edge, Envoy, EnvoySettings, Mimir, Nginx, Prometheus, ProxyBackends, WatchedFile, built, free_port, push_request,
-    samples, send, until,
+    samples, send, until, until_within,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -19,6 +20,9 @@ overrides:
   small: { ingestion_rate: 0.001, ingestion_burst_size: 1 }
   steady: { ingestion_rate: 1e9, ingestion_burst_size: 1000000000 }
 ";
+
+/// For tests that are repeated.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// NGINX gives up copies that a busy machine is late with. Here each is to be counted.
 fn with_patience(text: String) -> String {
@@ -99,22 +103,35 @@ impl Flow {
         self.edgectl(&format!("flow-test --url http://127.0.0.1:{}/api/v1/push {arguments}", self.nginx.port()))
     }
 
+    /// Repeats a test until it has this exit code and these steps fail: a Mimir that a busy machine stops for seconds answers 500.
     #[track_caller]
-    fn flows(&self, arguments: &str) -> Value {
-        let (code, report) = self.flow_test(arguments);
-        assert_eq!((code, &report["passed"]), (Some(0), &json!(true)), "{arguments}: {report:#}");
-        report
+    fn ends(&self, arguments: &str, code: i32, failing: &[&str]) -> Value {
+        let mut last = Value::Null;
+        until_within(PATIENCE, arguments, || {
+            let (ended, report) = self.flow_test(arguments);
+            let steps = report["steps"].as_array().cloned().unwrap_or_default();
+            let failed: Vec<_> =
+                steps.iter().filter(|step| step["outcome"] == "failed").map(|step| &step["name"]).collect();
+            let is_expected = ended == Some(code) && failed == failing;
+            if !is_expected {
+                eprintln!("{arguments}: {report:#}");
+            }
+            last = report;
+            is_expected
+        });
+        assert_eq!(last["passed"], json!(code == 0), "{last:#}");
+        last
     }
 
-    /// The names of the steps that fail.
     #[track_caller]
-    fn fails(&self, arguments: &str, expected: &[&str]) {
-        let (code, report) = self.flow_test(arguments);
-        assert_eq!((code, &report["passed"]), (Some(1), &json!(false)), "{arguments}: {report:#}");
+    fn flows(&self, arguments: &str) -> Value {
+        self.ends(arguments, 0, &[])
+    }
+
+    #[track_caller]
+    fn fails(&self, arguments: &str, failing: &[&str]) {
+        let report = self.ends(arguments, 1, failing);
         let steps = report["steps"].as_array().expect("steps");
-        let failed: Vec<_> =
-            steps.iter().filter(|step| step["outcome"] == "failed").map(|step| &step["name"]).collect();
-        assert_eq!(failed, expected, "{arguments}: {report:#}");
         assert!(steps.iter().all(|step| (step["outcome"] == "passed") == step["hint"].is_null()), "{report:#}");
     }
 
