@@ -61,7 +61,7 @@ impl App {
             let problem = DefaultLimits::not_given();
             tracing::warn!(code = problem.code.id(), "{problem}");
         }
-        metrics.default_limits_given.set(config.default_limits_given.into());
+        metrics.set_settings(config.default_limits_given, config.policy.bodies.max_request_bytes);
         follow_feed_certificate(&config.limits, &tls_metrics, &tasks);
         let edge = edge_config(config.edge_config.clone(), &tasks).await;
         let own_tracker = config.ha_tracker_url.clone().map(|url| poll_ha_tracker(url, &tasks)).transpose();

@@ -24,7 +24,8 @@ pub(crate) struct Metrics {
     edge_config_problems: IntGauge,
     problems: IntGauge,
     problems_by_kind: IntGaugeVec,
-    pub(crate) default_limits_given: IntGauge,
+    default_limits_given: IntGauge,
+    max_request_bytes: IntGauge,
     version: IntGauge,
     limits_tenants: IntGauge,
 }
@@ -57,6 +58,7 @@ impl Metrics {
                 "rls_default_limits_given",
                 "1 where a flag sets Mimir's default limits, 0 where its built-in ones are assumed",
             )?,
+            max_request_bytes: gauge("rls_max_request_bytes", "The largest push that is decided, as sent")?,
             version: gauge("rls_limits_version", "Changes of the limits in force since the start")?,
             limits_tenants: gauge("rls_limits_tenants", "Tenants with an override in the limits in force")?,
         };
@@ -69,6 +71,12 @@ impl Metrics {
             }
         }
         Ok(metrics)
+    }
+
+    /// What this process takes.
+    pub(crate) fn set_settings(&self, default_limits_given: bool, max_request_bytes: usize) {
+        self.default_limits_given.set(default_limits_given.into());
+        self.max_request_bytes.set(as_gauge(max_request_bytes));
     }
 
     pub(crate) fn descriptor(&self, kind: DescriptorKind, code: RateLimitCode) {
