@@ -15,9 +15,11 @@ mod api;
 mod check;
 mod cluster;
 mod completions;
+mod diagnose;
 mod diff;
 mod explain;
 mod flow_test;
+mod installation;
 mod load;
 mod mimir;
 mod quick_setup;
@@ -30,11 +32,13 @@ pub(crate) use api::{ApiArgs, Output};
 pub(crate) use check::{CheckArgs, Format};
 pub(crate) use cluster::ClusterArgs;
 pub(crate) use completions::CompletionsArgs;
+pub(crate) use diagnose::DiagnoseArgs;
 pub(crate) use diff::DiffArgs;
 pub(crate) use explain::ExplainArgs;
 pub(crate) use flow_test::{FlowTestArgs, Phase};
+pub(crate) use installation::InstallationArgs;
 pub(crate) use load::{LoadArgs, Profile};
-pub(crate) use mimir::{Credentials, MimirArgs};
+pub(crate) use mimir::{Credentials, ExtraHeaders, MimirArgs};
 pub(crate) use quick_setup::{Platform, QuickSetupArgs};
 pub(crate) use rollout::{RolloutCommand, RolloutStatusArgs};
 pub(crate) use tap::TapArgs;
@@ -45,15 +49,15 @@ const EXIT_CODES: &str = "\
 Long flags may be written with one dash too: -url=X is --url=X.
 
 Exit codes:
-  0   no problem / at least one push got an answer
-  1   problems found / a push would be denied / a step failed / do not go on / no push got an answer
+  0   no problem / no hop is broken / at least one push got an answer
+  1   problems found / a hop is broken / a push would be denied / a step failed / do not go on / no push got an answer
   2   a document is rejected
   64  bad usage
   66  a file or a page of Mimir can't be read
   69  no replica of mimir-rls answers";
 
 #[derive(Debug, Parser)]
-#[command(name = "edgectl", version, about = "Check Mimir overrides, ask the edge what it decides, and load a remote-write endpoint", after_help = EXIT_CODES)]
+#[command(name = "edgectl", version, about = "Check an installation and Mimir overrides, ask the edge what it decides, and load a remote-write endpoint", after_help = EXIT_CODES)]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
@@ -64,6 +68,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Check(Box<CheckArgs>),
+    Diagnose(Box<DiagnoseArgs>),
     Diff(Box<DiffArgs>),
     Explain(Box<ExplainArgs>),
     Tap(Box<TapArgs>),
@@ -83,6 +88,8 @@ pub(crate) enum Command {
 impl Command {
     fn api(&mut self) -> Option<&mut ApiArgs> {
         match self {
+            Self::Check(check) => Some(&mut check.installation.api),
+            Self::Diagnose(diagnose) => Some(&mut diagnose.installation.api),
             Self::Explain(explain) => Some(&mut explain.api),
             Self::Tap(tap) => Some(&mut tap.api),
             Self::Tenants(tenants) => Some(&mut tenants.api),
@@ -91,7 +98,7 @@ impl Command {
             Self::Suggest(suggest) => Some(&mut suggest.api),
             Self::FlowTest(test) => Some(&mut test.api),
             Self::Rollout(_) | Self::QuickSetup(_) => None,
-            Self::Check(_) | Self::Completions(_) | Self::Diff(_) | Self::LoadRemoteWrite(_) => None,
+            Self::Completions(_) | Self::Diff(_) | Self::LoadRemoteWrite(_) => None,
         }
     }
 }
@@ -165,7 +172,8 @@ pub(crate) fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Command,
         Command::LoadRemoteWrite(load) => load.validate()?,
         Command::FlowTest(test) => test.validate()?,
         Command::Rollout(_) | Command::QuickSetup(_) => {}
-        Command::Completions(_) | Command::Explain(_) | Command::Tap(_) | Command::Tenants(_) => {}
+        Command::Completions(_) | Command::Diagnose(_) | Command::Explain(_) | Command::Tap(_) => {}
+        Command::Tenants(_) => {}
         Command::Top(_) | Command::Simulate(_) | Command::Suggest(_) => {}
     }
     Ok(command)

@@ -1,7 +1,7 @@
 //! `edgectl check`: checks overrides documents with the code of mimir-rls, before they are in force.
 //!
 //! Each file is checked as the first document of a new mimir-rls, or all together as Mimir merges them. The `limits` crate does
-//! the checks; this module reads files, fetches Mimir's pages, compares and prints.
+//! the checks; this module reads files, fetches Mimir's pages, compares and prints. Without a file, `health` checks the installation.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,12 +14,13 @@ use limits::{MimirVersion, SourceDocument, TenantLimits};
 use limits_source::{DefaultLimits, DefaultLimitsError, DefaultLimitsOptions, MAX_FILE_BYTES};
 
 mod against;
+mod health;
 mod report;
 mod verdict;
 
-use against::RunningMimir;
+pub(crate) use against::{BUILD_PAGE, OVERRIDES_PAGE, RunningMimir, release};
 pub(crate) use report::fields as limits_json;
-pub(crate) use verdict::{Outcome, Verdict};
+pub(crate) use verdict::{Outcome, Verdict, one_line};
 
 use crate::args::{CheckArgs, Format};
 use crate::exit;
@@ -37,11 +38,14 @@ struct Results {
 
 /// Checks every file and prints the verdicts.
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    if args.files.is_empty() {
+        return health::run(args);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start")?;
     let Results { verdicts, defaults } = runtime.block_on(check_all(args));
     let mut out = io::stdout().lock();
     let defaults = defaults.as_ref().filter(|_| args.show).map(|known| &known.defaults.limits);
-    match args.format {
+    match args.format() {
         Format::Text => verdicts.iter().try_for_each(|verdict| verdict.write_text(args.show, &mut out)),
         Format::Json => report::write_json(&verdicts, defaults, &mut out),
         Format::Yaml => report::write_yaml(&verdicts, defaults, &mut out),

@@ -20,6 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 mod address;
 mod answers;
 mod error;
+mod kubectl;
 mod pods;
 mod replica;
 mod responses;
@@ -27,6 +28,7 @@ mod responses;
 pub(crate) use address::{Address, encoded};
 pub(crate) use answers::{Answer, Answers};
 pub(crate) use error::{ApiError, EdgeError};
+pub(crate) use pods::Port;
 pub(crate) use replica::Replica;
 pub(crate) use responses::{Bucket, Denial, DenialsPage, Explanation, Fields, TenantDetails, TenantRow, TenantsPage};
 
@@ -37,8 +39,6 @@ use pods::Forward;
 
 /// More than a page of 1,000 tenants whose limits all differ from the defaults.
 const MAX_RESPONSE_BYTES: usize = 32 << 20;
-/// The name in the certificate of a pod, by default: that of its Service.
-const SERVICE: &str = "mimir-rls";
 /// The longest token that mimir-rls has, and some white space.
 const MAX_TOKEN_BYTES: u64 = 8 << 10;
 
@@ -55,17 +55,52 @@ impl EdgeApi {
     /// # Errors
     /// A file of the flags cannot be used, or there are no pods.
     pub(crate) fn new(args: &ApiArgs) -> Result<Self, EdgeError> {
-        let authorization = args.token_file.as_deref().map(authorization).transpose()?;
-        let forwarded = if args.are_pods() { forwarded(args)? } else { Vec::new() };
-        let named: Vec<_> = match &forwarded[..] {
-            [] => args.addresses().into_iter().map(|address| (address.to_string(), address)).collect(),
-            pods => pods.iter().map(|(name, forward)| (name.clone(), forward.address.clone())).collect(),
-        };
-        let server_name = args.tls_server_name.as_deref().or((!forwarded.is_empty()).then_some(SERVICE));
+        if args.are_pods() {
+            Self::of_pods(args, Port::MimirRls)
+        } else {
+            Self::at(args, Port::MimirRls, args.addresses())
+        }
+    }
+
+    /// The programs with this port at these addresses.
+    ///
+    /// # Errors
+    /// A file of the flags cannot be used.
+    pub(crate) fn at(args: &ApiArgs, port: Port, addresses: Vec<Address>) -> Result<Self, EdgeError> {
+        let named = addresses.into_iter().map(|address| (address.to_string(), address)).collect();
+        Self::with(args, port, args.tls_server_name.as_deref(), named, Vec::new())
+    }
+
+    /// The pods with this port in the cluster.
+    ///
+    /// # Errors
+    /// A file of the flags cannot be used, or there are no pods.
+    pub(crate) fn of_pods(args: &ApiArgs, port: Port) -> Result<Self, EdgeError> {
+        let forwarded = forwarded(args, port)?;
+        let named = forwarded.iter().map(|(name, forward)| (name.clone(), forward.address.clone())).collect();
+        // The certificate of a pod has the name of its Service.
+        let server_name = args.tls_server_name.as_deref().unwrap_or(port.program());
+        let forwards = forwarded.into_iter().map(|(_, forward)| forward).collect();
+        Self::with(args, port, Some(server_name), named, forwards)
+    }
+
+    fn with(
+        args: &ApiArgs,
+        port: Port,
+        server_name: Option<&str>,
+        named: Vec<(String, Address)>,
+        forwards: Vec<Forward>,
+    ) -> Result<Self, EdgeError> {
+        let token_file = args.token_file.as_deref().filter(|_| port.takes_token());
+        let authorization = token_file.map(authorization).transpose()?;
         let client = Arc::new(client(args, server_name, named.iter().map(|(_, address)| address.uri()))?);
         let replica = |(name, address)| Replica::new(name, address, Arc::clone(&client), authorization.clone());
-        let replicas = named.into_iter().map(replica).collect();
-        Ok(Self { replicas, _forwards: forwarded.into_iter().map(|(_, forward)| forward).collect() })
+        Ok(Self { replicas: named.into_iter().map(replica).collect(), _forwards: forwards })
+    }
+
+    /// Each of them.
+    pub(crate) fn replicas(&self) -> &[Replica] {
+        &self.replicas
     }
 
     /// Asks all replicas for a page of the API.
@@ -133,9 +168,9 @@ pub(crate) fn until_interrupted(
     })
 }
 
-/// The pods of mimir-rls by their names, each with a port of this machine, and at least one. A pod without a port is named on standard error.
-fn forwarded(args: &ApiArgs) -> Result<Vec<(String, Forward)>, EdgeError> {
-    let pods = args.cluster.pods(args.timeout)?;
+/// The pods of a program by their names, each with a port of this machine, and at least one. A pod without a port is named on standard error.
+fn forwarded(args: &ApiArgs, port: Port) -> Result<Vec<(String, Forward)>, EdgeError> {
+    let pods = args.cluster.pods(port, args.timeout)?;
     let mut forwarded = Vec::new();
     for (pod, forward) in pods.iter().zip(args.cluster.forward(&pods, args.timeout)) {
         let name = args.cluster.name(pod);
@@ -145,7 +180,7 @@ fn forwarded(args: &ApiArgs) -> Result<Vec<(String, Forward)>, EdgeError> {
         }
     }
     match &forwarded[..] {
-        [] => Err(EdgeError::Unavailable("no pod of mimir-rls can be reached".to_owned())),
+        [] => Err(EdgeError::Unavailable(format!("no pod of {} can be reached", port.program()))),
         _ => Ok(forwarded),
     }
 }

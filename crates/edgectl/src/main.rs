@@ -1,5 +1,5 @@
-//! The operator's command line of the edge: checks overrides before they are applied, asks mimir-rls what it decides and why, and generates load for a
-//! push endpoint.
+//! The operator's command line of the edge: checks an installation, and overrides before they are applied, asks mimir-rls what it decides and why, and
+//! generates load for a push endpoint.
 //!
 //! Every subcommand returns an exit code of `exit`; nothing below `main` ends the process.
 
@@ -10,12 +10,14 @@ mod argv;
 mod buckets;
 mod check;
 mod completions;
+mod diagnose;
 mod diff;
 mod edge_api;
 mod exit;
 mod explain;
 mod flow_test;
 mod input;
+mod installation;
 mod load;
 mod mimir;
 mod output;
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
     let outcome = match command {
         Command::Check(check) => check::run(&check),
         Command::Completions(completions) => completions::run(&completions),
+        Command::Diagnose(diagnose) => diagnose::run(&diagnose),
         Command::Diff(diff) => diff::run(&diff),
         Command::Explain(explain) => explain::run(&explain),
         Command::Tap(tap) => tap::run(&tap),

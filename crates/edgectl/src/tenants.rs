@@ -39,12 +39,16 @@ pub(crate) fn run(args: &TenantsArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// All tenants of one replica.
-struct AllTenants {
-    tenants: Vec<TenantRow>,
-    default_limits: Option<Fields>,
+pub(crate) struct AllTenants {
+    pub(crate) tenants: Vec<TenantRow>,
+    pub(crate) default_limits: Option<Fields>,
 }
 
-async fn all_pages(replica: &Replica) -> Result<AllTenants, ApiError> {
+/// Asks one replica for all pages of its tenants.
+///
+/// # Errors
+/// It does not answer.
+pub(crate) async fn all_pages(replica: &Replica) -> Result<AllTenants, ApiError> {
     let mut page: TenantsPage = replica.get("/api/v1/tenants?limit=1000").await?;
     let mut all = AllTenants { tenants: page.tenants, default_limits: page.default_limits };
     let mut last: Option<String> = None;

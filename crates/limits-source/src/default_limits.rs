@@ -189,15 +189,23 @@ impl DefaultLimitsSource {
             Self::Known(known) => Ok(known),
             Self::Mimir(url) => {
                 let page = fetch_page(&url, patience).await?;
-                let known = parse(&url.to_string(), &page, Defaults::default(), &any_version())?;
-                // A field that is unknown here is no problem: this Mimir has it.
-                Ok(DefaultLimits { problems: Vec::new(), ..known })
+                DefaultLimits::of_config_page(&url.to_string(), &page)
             }
         }
     }
 }
 
 impl DefaultLimits {
+    /// The default limits on the page `/config` of a running Mimir; `name` is its name in errors.
+    ///
+    /// # Errors
+    /// The page is no configuration.
+    pub fn of_config_page(name: &str, page: &[u8]) -> Result<Self, DefaultLimitsError> {
+        let known = parse(name, page, Defaults::default(), &any_version())?;
+        // A field that is unknown here is no problem: this Mimir has it.
+        Ok(Self { problems: Vec::new(), ..known })
+    }
+
     /// The problem of a server without flags for the default limits.
     #[must_use]
     pub fn not_given() -> Problem {

@@ -67,8 +67,25 @@ impl Authority {
     /// When it cannot be made.
     #[must_use]
     pub fn issue(&self, names: &[&str]) -> Identity {
+        self.issue_with(names, |_| ())
+    }
+
+    /// The same, expired since 2020.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    pub fn issue_expired(&self, names: &[&str]) -> Identity {
+        self.issue_with(names, |params| {
+            params.not_before = rcgen::date_time_ymd(2019, 1, 1);
+            params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        })
+    }
+
+    fn issue_with(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Identity {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("the names are host names and addresses");
+        change(&mut params);
         let serial = numbered(&mut params);
         let key = new_key();
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate can be signed");

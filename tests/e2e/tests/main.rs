@@ -32,6 +32,7 @@ mod frozen;
 mod haproxy;
 mod ingress;
 mod ingress_mirror;
+mod installation;
 mod kube_apiserver;
 mod lifecycle;
 mod limit_changes;

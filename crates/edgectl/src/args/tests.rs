@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 
-use super::{Cli, Command, Format, LoadArgs, Profile, parse};
+use super::{Cli, Command, Format, LoadArgs, Output, Profile, parse};
 use crate::load::Protocol;
 
 fn arguments(line: &str) -> impl Iterator<Item = std::ffi::OsString> {
@@ -84,7 +84,12 @@ fn rejects_what_makes_no_sense() {
     reject("load-remote-write --protocol 3.0", "[possible values: 1.0, 2.0]");
     reject("load-remote-write --header nocolon", "must be NAME:VALUE");
     reject("load-remote-write --header b\u{e4}d:x", "is no header name");
-    reject("check", "<FILE>...");
+    reject("check --pre a.yaml", "cannot be used with");
+    reject("check --wait 5m a.yaml", "cannot be used with");
+    reject("check --merge", "required");
+    reject("check --front http://edge:8080", "must end with the path of pushes");
+    reject("diagnose --configmap mimir-runtime", "--configmap");
+    reject("diagnose a.yaml", "unexpected argument");
     reject("check --format xml a.yaml", "[possible values: text, json, yaml]");
     reject("check - -", "standard input can be read only once");
     reject("check --mimir-version three a.yaml", "is no version of Mimir");
@@ -101,7 +106,30 @@ fn check_takes_files_and_standard_input() {
     };
     assert_eq!(check.files, [std::path::PathBuf::from("a.yaml"), "-".into()]);
     assert_eq!(check.defaults.file, Some("d.yaml".into()));
-    assert_eq!(check.format, Format::Json);
+    assert_eq!(check.format(), Format::Json);
+}
+
+#[test]
+fn output_and_format_of_check_mean_the_same() {
+    for line in ["check -o json a.yaml", "check --format json a.yaml", "check --format json", "check -o json"] {
+        let Ok(Command::Check(check)) = parse(arguments(line)) else { panic!("{line}") };
+        assert_eq!((check.format(), check.output()), (Format::Json, Output::Json), "{line}");
+    }
+}
+
+#[test]
+fn the_examples_of_check_and_diagnose_are_good_usage() {
+    for subcommand in ["check", "diagnose"] {
+        let help = parse(arguments(&format!("{subcommand} --help"))).expect_err("help").to_string();
+        let (_, examples) = help.split_once("\nExamples:\n").unwrap();
+        let (examples, _) = examples.split_once("\n\n").unwrap();
+        let examples = examples.replace("\\\n", " ");
+        let lines: Vec<_> = examples.lines().filter_map(|line| line.trim().strip_prefix("edgectl ")).collect();
+        assert!(lines.len() > 3, "{examples}");
+        for line in lines {
+            assert!(parse(arguments(line)).is_ok(), "{line}");
+        }
+    }
 }
 
 #[test]

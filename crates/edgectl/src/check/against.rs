@@ -10,15 +10,19 @@ use serde_json::Value;
 use super::NO_RETRY;
 use super::verdict::{Outcome, Verdict};
 
+/// Mimir's overrides, as far as they differ from its defaults.
+pub(crate) const OVERRIDES_PAGE: &str = "/runtime_config?mode=diff";
+/// Mimir's release.
+pub(crate) const BUILD_PAGE: &str = "/api/v1/status/buildinfo";
 /// Mimir's answer without a `-runtime-config.file` (Mimir `pkg/mimir/runtime_config.go`).
 const NO_FILE: &[u8] = b"runtime config file doesn't exist";
 
 /// The version, defaults and overrides of a running Mimir.
-pub(super) struct RunningMimir {
+pub(crate) struct RunningMimir {
     url: MimirUrl,
     /// Its release; `None` for a development build.
-    pub(super) version: Option<MimirVersion>,
-    pub(super) defaults: DefaultLimits,
+    pub(crate) version: Option<MimirVersion>,
+    pub(crate) defaults: DefaultLimits,
     /// Its overrides, without fields that equal its defaults.
     overrides: Vec<u8>,
 }
@@ -34,38 +38,60 @@ impl RunningMimir {
             error => unreadable(&error),
         })?;
         // Only the differences from the defaults: ten thousand tenants with all fields exceed the size of a document.
-        let overrides = fetch_page(&page("/runtime_config?mode=diff")?, NO_RETRY).await;
+        let overrides = fetch_page(&page(OVERRIDES_PAGE)?, NO_RETRY).await;
         let overrides = overrides.map_err(|error| unreadable(&error))?;
-        let overrides = if overrides.starts_with(NO_FILE) { Vec::new() } else { overrides.to_vec() };
         // Without a release, the newest known one is assumed.
-        let version = match fetch_page(&page("/api/v1/status/buildinfo")?, NO_RETRY).await {
+        let version = match fetch_page(&page(BUILD_PAGE)?, NO_RETRY).await {
             Ok(answer) => release(&answer),
             Err(_) => None,
         };
-        Ok(Self { url: url.clone(), version, defaults, overrides })
+        Ok(Self::new(url, version, defaults, &overrides))
     }
 
-    /// The verdict on the differences; `None` if the files are rejected.
-    pub(super) fn compare(self, files: &Verdict, own: &DefaultLimits) -> Option<Verdict> {
-        let Outcome::Accepted { limits, .. } = &files.outcome else { return None };
+    /// A Mimir with these defaults, and with the overrides of its [`OVERRIDES_PAGE`].
+    pub(crate) fn new(
+        url: &MimirUrl,
+        version: Option<MimirVersion>,
+        defaults: DefaultLimits,
+        overrides: &[u8],
+    ) -> Self {
+        let overrides = if overrides.starts_with(NO_FILE) { Vec::new() } else { overrides.to_vec() };
+        Self { url: url.clone(), version, defaults, overrides }
+    }
+
+    /// The limits of each tenant with an override.
+    ///
+    /// # Errors
+    /// Its page cannot be read.
+    pub(crate) fn limits(&self) -> Result<Vec<(String, TenantLimits)>, String> {
         let name = "runtime_config.yaml";
         // Its limits are in force, whatever its release: no field is rejected.
         let any = "0.0".parse().unwrap_or_default();
         let theirs = limits::check(&self.defaults.defaults, &any, &[SourceDocument::new(name, &self.overrides)]);
-        let url = self.url.to_string();
         if theirs.rejected {
             let first = theirs.problems.first().map_or_else(String::new, ToString::to_string);
-            return Some(Verdict::unreadable(&url, &format!("its /runtime_config cannot be read: {first}")));
+            return Err(format!("its /runtime_config cannot be read: {first}"));
         }
+        Ok(theirs.limits)
+    }
+
+    /// The verdict on the differences; `None` if the files are rejected.
+    pub(crate) fn compare(&self, files: &Verdict, own: &DefaultLimits) -> Option<Verdict> {
+        let Outcome::Accepted { limits, .. } = &files.outcome else { return None };
+        let url = self.url.to_string();
+        let theirs = match self.limits() {
+            Ok(theirs) => theirs,
+            Err(why) => return Some(Verdict::unreadable(&url, &why)),
+        };
         let here = Configuration { limits, defaults: &own.defaults.limits };
-        let there = Configuration { limits: &theirs.limits, defaults: &self.defaults.defaults.limits };
+        let there = Configuration { limits: &theirs, defaults: &self.defaults.defaults.limits };
         let problems = differences(&files.file, &here, &there);
-        Some(Verdict::new(url, Outcome::Compared { tenants: theirs.limits.len() }, problems))
+        Some(Verdict::new(url, Outcome::Compared { tenants: theirs.len() }, problems))
     }
 }
 
 /// The release in an answer of `/api/v1/status/buildinfo`, such as 3.0 of `3.0.1`.
-fn release(answer: &[u8]) -> Option<MimirVersion> {
+pub(crate) fn release(answer: &[u8]) -> Option<MimirVersion> {
     let answer: Value = serde_json::from_slice(answer).ok()?;
     let mut parts = answer.pointer("/data/version")?.as_str()?.trim_start_matches('v').split('.');
     let (major, minor) = (parts.next()?, parts.next()?);

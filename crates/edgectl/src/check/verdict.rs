@@ -31,11 +31,11 @@ pub(crate) struct Verdict {
     /// The file; several with commas, as in `-runtime-config.file`; or an address.
     pub(super) file: String,
     pub(crate) outcome: Outcome,
-    pub(super) problems: Vec<Problem>,
+    pub(crate) problems: Vec<Problem>,
 }
 
 impl Verdict {
-    pub(super) fn new(file: String, outcome: Outcome, problems: Vec<Problem>) -> Self {
+    pub(crate) fn new(file: String, outcome: Outcome, problems: Vec<Problem>) -> Self {
         Self { file, outcome, problems }
     }
 
@@ -99,7 +99,7 @@ impl Verdict {
 }
 
 /// `FILE:LINE: CODE KIND: tenant TENANT: MESSAGE`.
-fn one_line(problem: &Problem) -> String {
+pub(crate) fn one_line(problem: &Problem) -> String {
     let Problem { code, document, tenant, line, message, .. } = problem;
     let line = line.map_or_else(String::new, |line| format!(":{line}"));
     let tenant = match tenant.as_deref() {

@@ -1,10 +1,10 @@
-//! The replicas in a Kubernetes cluster: found by `kubectl get pods`, and reached by a `kubectl port-forward` for each.
+//! The programs of the edge in a Kubernetes cluster: found by `kubectl get pods`, and reached by a `kubectl port-forward` for each.
 //!
 //! kubectl has the operator's credentials, whatever plugin they come from. A forwarded port leaves the Authorization header alone, which the API server's
 //! proxy takes for its own.
 
 use std::io::{self, BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -13,25 +13,93 @@ use serde::Deserialize;
 
 use super::address::Address;
 use super::error::EdgeError;
+use super::kubectl::not_run;
 use crate::args::ClusterArgs;
 
-/// Pods of the charts mimir-rls and envoy; Envoy's have the container only with `sidecar.enabled`.
-const SELECTOR: &str = "app.kubernetes.io/name in (mimir-rls,envoy)";
-const CONTAINER: &str = "mimir-rls";
-const DEFAULT_PORT: u16 = 9090;
 /// What kubectl says once a port is forwarded, with the port after it.
 const FORWARDING: &str = "Forwarding from 127.0.0.1:";
 /// How much of kubectl's errors is kept.
 const MAX_ERROR_BYTES: u64 = 4 << 10;
 
-/// A running pod with mimir-rls.
+/// A port of a program of the edge, as the charts run it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Port {
+    /// The HTTP API of mimir-rls.
+    MimirRls,
+    /// The HTTP side of overrides-sync.
+    OverridesSync,
+    /// Envoy's metrics.
+    EnvoyMetrics,
+    /// Envoy's listener for pushes.
+    EnvoyPushes,
+}
+
+impl Port {
+    /// The name of the program.
+    pub(crate) fn program(self) -> &'static str {
+        match self {
+            Self::EnvoyMetrics | Self::EnvoyPushes => "Envoy",
+            _ => self.container(),
+        }
+    }
+
+    /// Whether `--token-file` is for it.
+    pub(super) fn takes_token(self) -> bool {
+        matches!(self, Self::MimirRls | Self::OverridesSync)
+    }
+
+    fn container(self) -> &'static str {
+        match self {
+            Self::MimirRls => "mimir-rls",
+            Self::OverridesSync => "overrides-sync",
+            Self::EnvoyMetrics | Self::EnvoyPushes => "envoy",
+        }
+    }
+
+    /// Envoy's pods have mimir-rls too with `sidecar.enabled`.
+    fn selector(self) -> &'static str {
+        match self {
+            Self::MimirRls => "app.kubernetes.io/name in (mimir-rls,envoy)",
+            Self::OverridesSync => "app.kubernetes.io/name=overrides-sync",
+            Self::EnvoyMetrics | Self::EnvoyPushes => "app.kubernetes.io/name=envoy",
+        }
+    }
+
+    /// The number of the port, and whether it has TLS.
+    fn of(self, container: &Container) -> (u16, bool) {
+        let value =
+            |flag: &str| container.args.iter().find_map(|argument| argument.strip_prefix(flag)?.strip_prefix('='));
+        let listen = || value("--http-listen").and_then(|address| address.rsplit(':').next()?.parse().ok());
+        let named = |name: &str| container.ports.iter().find(|port| port.name == name).map(|port| port.container_port);
+        let (number, default) = match self {
+            Self::MimirRls => (listen(), 9090),
+            Self::OverridesSync => (listen(), 9091),
+            Self::EnvoyMetrics => (named("metrics"), 9901),
+            Self::EnvoyPushes => (named("http"), 8080),
+        };
+        (number.unwrap_or(default), value("--http-tls-cert").is_some())
+    }
+
+    /// The flag that names it without kubectl.
+    pub(crate) fn flag(self) -> &'static str {
+        match self {
+            Self::MimirRls => "--address",
+            Self::OverridesSync => "--overrides-sync",
+            Self::EnvoyMetrics => "--envoy-admin",
+            Self::EnvoyPushes => "--envoy",
+        }
+    }
+}
+
+/// A running pod with a program of the edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pod {
     namespace: String,
     name: String,
-    /// Of its HTTP API.
     port: u16,
     is_https: bool,
+    /// The value of `--limits`.
+    limits: Option<String>,
 }
 
 /// A port of this machine that leads to a pod. Dropping it ends kubectl.
@@ -89,6 +157,16 @@ struct Container {
     name: String,
     #[serde(default)]
     args: Vec<String>,
+    #[serde(default)]
+    ports: Vec<ContainerPort>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ContainerPort {
+    #[serde(default)]
+    name: String,
+    container_port: u16,
 }
 
 #[derive(Default, Deserialize)]
@@ -98,19 +176,6 @@ struct PodStatus {
 }
 
 impl ClusterArgs {
-    /// kubectl with the flags that choose the cluster.
-    fn kubectl(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("kubectl");
-        command.args(arguments).stdin(Stdio::null());
-        if let Some(context) = &self.context {
-            command.arg("--context").arg(context);
-        }
-        if let Some(file) = &self.kubeconfig {
-            command.arg("--kubeconfig").arg(file);
-        }
-        command
-    }
-
     fn place(&self) -> String {
         match &self.namespace {
             _ if self.all_namespaces => "any namespace".to_owned(),
@@ -119,29 +184,29 @@ impl ClusterArgs {
         }
     }
 
-    /// The running pods with mimir-rls, at least one.
+    /// The running pods with a program, at least one.
     ///
     /// # Errors
     /// There is none, or kubectl fails.
-    pub(super) fn pods(&self, timeout: Duration) -> Result<Vec<Pod>, EdgeError> {
-        let timeout = format!("--request-timeout={}ms", timeout.as_millis());
-        let mut kubectl = self.kubectl(&["get", "pods", "--selector", SELECTOR, "--output", "json", &timeout]);
+    pub(super) fn pods(&self, port: Port, timeout: Duration) -> Result<Vec<Pod>, EdgeError> {
+        let mut arguments = vec!["get", "pods", "--selector", port.selector(), "--output", "json"];
         match &self.namespace {
-            _ if self.all_namespaces => _ = kubectl.arg("--all-namespaces"),
-            Some(namespace) => _ = kubectl.args(["--namespace", namespace]),
+            _ if self.all_namespaces => arguments.push("--all-namespaces"),
+            Some(namespace) => arguments.extend(["--namespace", namespace]),
             None => {}
         }
-        let output = kubectl.output().map_err(not_run)?;
-        if !output.status.success() {
-            let why = String::from_utf8_lossy(&output.stderr);
-            return Err(EdgeError::Unavailable(format!("kubectl get pods: {}", why.trim())));
-        }
-        let pods = parse(&output.stdout)
+        let list = self.kubectl_prints(&arguments, timeout)?;
+        let pods = parse(&list, port)
             .map_err(|error| EdgeError::Unavailable(format!("kubectl get pods printed no list of pods: {error}")))?;
         if pods.is_empty() {
-            return Err(EdgeError::Unavailable(format!("no pod of mimir-rls runs in {}", self.place())));
+            return Err(EdgeError::Unavailable(format!("no pod of {} runs in {}", port.program(), self.place())));
         }
         Ok(pods)
+    }
+
+    /// The value of `--limits` of the overrides-sync in the cluster.
+    pub(crate) fn limits_of_overrides_sync(&self, timeout: Duration) -> Option<String> {
+        self.pods(Port::OverridesSync, timeout).ok()?.into_iter().find_map(|pod| pod.limits)
     }
 
     /// The name of a pod in results.
@@ -205,29 +270,24 @@ fn end(kubectl: &mut Child) {
     _ = kubectl.wait();
 }
 
-fn not_run(error: io::Error) -> EdgeError {
-    EdgeError::Unavailable(format!("kubectl cannot be run: {error}; install it, or name the replicas with --address"))
-}
-
 fn forwarded_port(line: &str) -> Option<u16> {
     line.strip_prefix(FORWARDING)?.split(' ').next()?.parse().ok()
 }
 
-/// The pods of a list that run mimir-rls, without those that are being deleted.
-fn parse(list: &[u8]) -> serde_json::Result<Vec<Pod>> {
+/// The pods of a list that run a program, without those that are being deleted.
+fn parse(list: &[u8], port: Port) -> serde_json::Result<Vec<Pod>> {
     let PodList { items } = serde_json::from_slice(list)?;
     let is_running = |pod: &PodObject| pod.status.phase == "Running" && pod.metadata.deletion_timestamp.is_none();
-    Ok(items.into_iter().filter(is_running).filter_map(pod).collect())
+    Ok(items.into_iter().filter(is_running).filter_map(|object| pod(object, port)).collect())
 }
 
-fn pod(object: PodObject) -> Option<Pod> {
+fn pod(object: PodObject, port: Port) -> Option<Pod> {
     let PodObject { metadata: Metadata { name, namespace, .. }, spec, .. } = object;
-    let container =
-        spec.containers.iter().chain(&spec.init_containers).find(|container| container.name == CONTAINER)?;
-    let value = |flag: &str| container.args.iter().find_map(|argument| argument.strip_prefix(flag)?.strip_prefix('='));
-    let port = value("--http-listen").and_then(|address| address.rsplit(':').next()?.parse().ok());
-    let is_https = value("--http-tls-cert").is_some();
-    Some(Pod { namespace, name, port: port.unwrap_or(DEFAULT_PORT), is_https })
+    let containers = spec.containers.iter().chain(&spec.init_containers);
+    let container = containers.into_iter().find(|container| container.name == port.container())?;
+    let limits = container.args.iter().find_map(|argument| argument.strip_prefix("--limits=")).map(str::to_owned);
+    let (port, is_https) = port.of(container);
+    Some(Pod { namespace, name, port, is_https, limits })
 }
 
 #[cfg(test)]
@@ -258,14 +318,31 @@ mod tests {
             object("envoy", "Running", json!([{ "name": "envoy" }]), json!([])),
             deleted,
         ] });
-        let found = parse(list.to_string().as_bytes()).unwrap();
+        let found = parse(list.to_string().as_bytes(), Port::MimirRls).unwrap();
         let found: Vec<_> = found.iter().map(|pod| (pod.name.as_str(), pod.port, pod.is_https)).collect();
         assert_eq!(
             found,
             [("plain", 9090, false), ("secured", 9091, true), ("sidecar", 9095, false), ("default", 9090, false)]
         );
-        assert!(parse(b"{}").is_err() && parse(b"[]").is_err());
-        assert_eq!(parse(br#"{"items":[]}"#).unwrap(), []);
+        assert!(parse(b"{}", Port::MimirRls).is_err() && parse(b"[]", Port::MimirRls).is_err());
+        assert_eq!(parse(br#"{"items":[]}"#, Port::MimirRls).unwrap(), []);
+    }
+
+    #[test]
+    fn ports_of_envoy_and_limits_of_overrides_sync_are_found() {
+        let ports = json!([{ "name": "http", "containerPort": 8081 }, { "name": "metrics", "containerPort": 9902 }]);
+        let sync = ["--http-listen=0.0.0.0:9093", "--limits=kube:mimir/mimir-runtime"];
+        let list = json!({ "items": [
+            object("a", "Running", json!([{ "name": "envoy", "ports": ports }]), json!([])),
+            object("b", "Running", json!([{ "name": "overrides-sync", "args": sync }]), json!([])),
+        ] });
+        let only = |port: Port| {
+            let [pod] = &parse(list.to_string().as_bytes(), port).unwrap()[..] else { panic!("one pod") };
+            (pod.name.clone(), pod.port, pod.limits.clone())
+        };
+        assert_eq!(only(Port::EnvoyPushes), ("a".to_owned(), 8081, None));
+        assert_eq!(only(Port::EnvoyMetrics), ("a".to_owned(), 9902, None));
+        assert_eq!(only(Port::OverridesSync), ("b".to_owned(), 9093, Some("kube:mimir/mimir-runtime".to_owned())));
     }
 
     #[test]

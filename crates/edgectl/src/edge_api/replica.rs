@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, USER_AGENT};
 use http::uri::Scheme;
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use limits_source::WebClient;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -45,6 +45,11 @@ impl Replica {
         &self.name
     }
 
+    /// The URL of a path.
+    pub(crate) fn uri(&self, path: &str) -> Option<Uri> {
+        self.address.at(path).ok()
+    }
+
     pub(super) fn is_https(&self) -> bool {
         self.address.uri().scheme() == Some(&Scheme::HTTPS)
     }
@@ -59,6 +64,15 @@ impl Replica {
     /// There is no good answer.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ApiError> {
         self.send(Method::GET, path, HeaderMap::new(), Bytes::new()).await
+    }
+
+    /// Asks for a page of text, such as `/metrics`.
+    ///
+    /// # Errors
+    /// There is no answer, or it has no status of success.
+    pub(crate) async fn text(&self, path: &str) -> Result<String, ApiError> {
+        let response = self.response(Method::GET, path, HeaderMap::new(), Bytes::new()).await?;
+        Ok(String::from_utf8_lossy(good(&response)?).into_owned())
     }
 
     /// Posts a body with these headers.
@@ -81,6 +95,20 @@ impl Replica {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<T, ApiError> {
+        read(&self.response(method, path, headers, body).await?)
+    }
+
+    /// The response, whatever its status is.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) async fn response(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Bytes>, ApiError> {
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = self.address.at(path).map_err(|error| ApiError::Content(error.to_string()))?;
@@ -91,11 +119,16 @@ impl Replica {
         if let Some(authorization) = &self.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
-        read(&self.client.send(request).await?)
+        Ok(self.client.send(request).await?)
     }
 }
 
 fn read<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, ApiError> {
+    serde_json::from_slice(good(response)?).map_err(|error| ApiError::Content(error.to_string()))
+}
+
+/// The body of a response with a status of success.
+fn good(response: &Response<Bytes>) -> Result<&Bytes, ApiError> {
     let (status, body) = (response.status(), response.body());
     if !status.is_success() {
         let error = match serde_json::from_slice(body) {
@@ -104,7 +137,7 @@ fn read<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, ApiError> 
         };
         return Err(ApiError::Status { status, error });
     }
-    serde_json::from_slice(body).map_err(|error| ApiError::Content(error.to_string()))
+    Ok(body)
 }
 
 /// The beginning of a text on one line.

@@ -9,6 +9,7 @@ use limits::Code;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::installation::{Faults, Stubs};
 use crate::replica::{Replica, details, explanation, history, usage};
 use crate::tap::denial;
 use crate::{Finished, examples, run};
@@ -19,6 +20,14 @@ const ASKING: &[&str] = &["## Asking mimir-rls", "## kubectl mimir-edge"];
 /// The sections with the flags of all commands that send credentials, and of those that ask Mimir too.
 const CREDENTIALS: &[&str] = &["## Credentials for Mimir"];
 const ALL: &[&str] = &["## Asking mimir-rls", "## kubectl mimir-edge", "## Asking Mimir", "## Credentials for Mimir"];
+/// Those of the commands that look at an installation.
+const LOOKING: &[&str] = &[
+    "## Asking mimir-rls",
+    "## kubectl mimir-edge",
+    "## Asking Mimir",
+    "## Credentials for Mimir",
+    "## edgectl diagnose",
+];
 const HOOKS: &str = include_str!("../../../../.pre-commit-hooks.yaml");
 
 /// The text under a heading, up to the next one of its level or of any level above.
@@ -126,6 +135,22 @@ fn the_answers_of_the_edge_are_those_of_the_docs() {
 }
 
 #[test]
+fn the_installation_of_the_docs_is_checked() {
+    let broken = Faults { other_limit: true, ..Faults::default() };
+    for (heading, faults, code) in
+        [("## edgectl diagnose", broken, 1), ("### The health of an installation", Faults::default(), 0)]
+    {
+        let section = section(heading);
+        let (commands, outputs) = (blocks(section, "sh"), blocks(section, "text"));
+        let ([command], [output]) = (&commands[..], &outputs[..]) else {
+            panic!("{heading}: one command and its output")
+        };
+        let finished = Stubs::start(faults).run(command);
+        assert_eq!((finished.code, finished.out.as_str()), (Some(code), *output), "{}", finished.out);
+    }
+}
+
+#[test]
 fn the_differences_are_those_of_the_docs() {
     let folder = example();
     let section = section("## edgectl diff");
@@ -174,7 +199,8 @@ fn the_docs_name_every_flag_and_exit_code_of_check() {
 #[test]
 fn the_tables_of_flags_have_every_flag_of_help() {
     for (command, common) in [
-        ("check", &[][..]),
+        ("check", LOOKING),
+        ("diagnose", LOOKING),
         ("diff", &[][..]),
         ("tenants", ASKING),
         ("explain", ASKING),

@@ -13,6 +13,7 @@ mod edge_api;
 mod examples;
 mod explain;
 mod flow;
+mod installation;
 mod load;
 mod load_profiles;
 mod plugin;
@@ -86,9 +87,13 @@ impl Finished {
 
 #[test]
 fn bad_usage_ends_with_64() {
-    for arguments in
-        [&[][..], &["frobnicate"], &["check"], &["load-remote-write", "--rate", "fast"], &["check", "--nonsense", "x"]]
-    {
+    for arguments in [
+        &[][..],
+        &["frobnicate"],
+        &["check", "--merge"],
+        &["load-remote-write", "--rate", "fast"],
+        &["check", "--nonsense", "x"],
+    ] {
         let finished = run(arguments);
         assert_eq!((finished.code, finished.out.as_str()), (Some(64), ""), "{arguments:?}: {finished:?}");
         assert!(finished.err.contains("--help"), "{arguments:?}: {finished:?}");

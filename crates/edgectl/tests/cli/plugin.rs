@@ -11,19 +11,22 @@ use axum::response::IntoResponse;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::installation::{Faults, Stubs};
 use crate::load::signal;
 use crate::replica::{Replica, details};
 use crate::{Finished, edgectl};
 
-/// Logs how it is called, lists the pods of a file, and says that it forwards a pod's port to that in the file of its name.
+/// Logs how it is called, prints the pods and the ConfigMap of files, and says that it forwards a pod's port to that in the file of its name, or of both.
 const KUBECTL: &str = r#"#!/bin/sh
 cd "${0%/*}"
 echo "$*" >> calls
 case $1 in
-get) cat pods.json ;;
+get) if [ "$2" = configmap ]; then cat configmap.json; else cat pods.json; fi ;;
 port-forward)
-    for argument; do case $argument in pod/*) pod=${argument#pod/} ;; esac; done
-    if ! port=$(cat "$pod"); then echo "error: no pod $pod" >&2; exit 1; fi
+    for argument; do case $argument in pod/*) pod=${argument#pod/} ;; :*) remote=$argument ;; esac; done
+    file=$pod
+    if [ -e "$pod$remote" ]; then file=$pod$remote; fi
+    if ! port=$(cat "$file"); then echo "error: no pod $pod" >&2; exit 1; fi
     echo $$ > "$pod.pid"
     echo "Forwarding from 127.0.0.1:$port -> 9090"
     exec sleep 600 ;;
@@ -122,6 +125,45 @@ fn flags_of_kubectl_are_passed_on() {
     }
 }
 
+/// Envoy, mimir-rls and overrides-sync are found by their containers, and the ConfigMap by what overrides-sync watches.
+#[test]
+fn all_programs_of_an_installation_are_found() {
+    let (stubs, cluster) = (Stubs::start(Faults::default()), Cluster::new(&[]));
+    let [rls, pushes, metrics, sync, _] = stubs.urls();
+    let pod = |name: &str, container: Value| json!({ "metadata": { "name": name, "namespace": "edge" }, "status": { "phase": "Running" }, "spec": { "containers": [container] } });
+    let ports = json!([{ "name": "http", "containerPort": 8080 }, { "name": "metrics", "containerPort": 9901 }]);
+    let list = json!({ "items": [
+        pod("rls", json!({ "name": "mimir-rls" })),
+        pod("envoy", json!({ "name": "envoy", "ports": ports })),
+        pod("sync", json!({ "name": "overrides-sync", "args": ["--limits=kube:mimir/mimir-runtime"] })),
+    ] });
+    let config_map = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "mimir-runtime" },
+        "data": { "runtime.yaml": "overrides: {team-a: {ingestion_rate: fast}}" },
+    });
+    let port = |url: &str| url.rsplit(':').next().unwrap().to_owned();
+    for (name, text) in [
+        ("pods.json", list.to_string()),
+        ("configmap.json", config_map.to_string()),
+        ("rls", port(rls)),
+        ("envoy:8080", port(pushes)),
+        ("envoy:9901", port(metrics)),
+        ("sync", port(sync)),
+    ] {
+        fs::write(cluster.0.path().join(name), text).unwrap();
+    }
+    let health = cluster.edgectl(&["check", "-n", "edge", "--tenant", "team-a", "-o", "json"]);
+    let checks = health.json()["checks"].as_array().cloned().unwrap();
+    let failures: Vec<_> = checks.iter().filter(|check| check["status"] == "failure").collect();
+    let [failure] = failures[..] else { panic!("{health:?}") };
+    assert_eq!(failure["check"], "the ConfigMap is accepted", "{failure}");
+    assert_eq!(failure["command"], "kubectl edit configmap mimir-runtime --namespace mimir", "{failure}");
+    let skipped: Vec<_> =
+        checks.iter().filter(|check| check["status"] == "skipped").map(|check| &check["group"]).collect();
+    assert_eq!(skipped, ["front door", "overrides document", "Mimir"], "{health:?}");
+    assert!(!cluster.is_forwarded("rls") && !cluster.is_forwarded("envoy") && !cluster.is_forwarded("sync"));
+}
+
 #[test]
 fn addresses_need_no_kubectl() {
     let (cluster, replica) = (Cluster::new(&[]), replica(true));
@@ -182,7 +224,7 @@ fn ctrl_c_ends_kubectl_too() {
 #[test]
 fn help_says_how_the_plugin_is_called() {
     let cluster = Cluster::new(&[]);
-    for subcommand in ["tenants", "explain", "tap", "check"] {
+    for subcommand in ["tenants", "explain", "tap", "check", "diagnose"] {
         let help = cluster.plugin(&[subcommand, "--help"]).out;
         assert!(help.contains(&format!("Usage: kubectl mimir-edge {subcommand}")), "{help}");
         assert!(

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::serve::Listener;
-use rcgen::CertifiedKey;
+use rcgen::{CertificateParams, KeyPair};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
@@ -47,8 +47,13 @@ impl Listener for TlsListener {
 
 /// A listener that shows a certificate for this name, and the certificate as PEM.
 pub(crate) async fn tls_listener(name: &str) -> (TlsListener, String) {
-    let CertifiedKey { cert, signing_key } =
-        rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate");
+    tls_listener_of(CertificateParams::new([name.to_owned()]).expect("a name")).await
+}
+
+/// A listener that shows this certificate, signed by itself, and the certificate as PEM.
+pub(crate) async fn tls_listener_of(params: CertificateParams) -> (TlsListener, String) {
+    let signing_key = KeyPair::generate().expect("a key");
+    let cert = params.self_signed(&signing_key).expect("a certificate");
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).expect("a key");
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()

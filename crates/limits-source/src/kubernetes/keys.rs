@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use limits::{Code, Problem, Severity, SourceDocument, is_flat_key};
+use serde::Deserialize;
 
 /// The keys that Mimir mounts: the chart mimir-distributed writes its `runtimeConfig` to `runtime.yaml` and mounts it as
 /// `/var/mimir/runtime.yaml` (`templates/runtime-configmap.yaml`), Mimir's jsonnet writes `overrides.yaml` and mounts it as
@@ -56,6 +57,25 @@ impl From<ConfigMap> for ConfigMapData {
 }
 
 impl ConfigMapData {
+    /// The data of the ConfigMap that kubectl prints as JSON, or of the newest one of a list.
+    ///
+    /// # Errors
+    /// It is no ConfigMap, or the list is empty.
+    pub fn from_json(object: &[u8]) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct List {
+            items: Vec<ConfigMap>,
+        }
+        let newest = |list: List| {
+            let maps = list.items.into_iter();
+            maps.max_by_key(|map| map.metadata.creation_timestamp.as_ref().map(|created| created.0))
+        };
+        match serde_json::from_slice::<List>(object) {
+            Ok(list) => newest(list).map(Self::from).ok_or_else(|| "no ConfigMap has this label".to_owned()),
+            Err(_) => serde_json::from_slice::<ConfigMap>(object).map(Self::from).map_err(|error| error.to_string()),
+        }
+    }
+
     /// The value of a key, from `data` or `binaryData`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&[u8]> {
