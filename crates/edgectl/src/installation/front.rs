@@ -109,11 +109,17 @@ fn blame(seen: &Seen<'_>, hop: Hop, url: &str, answer: &Answer) -> Option<(Findi
 /// Whether the marked push arrived, and as whose.
 fn tenant(hop: Hop, probe: &Probe, answer: &Answer) -> Finding {
     let Probe { name, tenant, arrival, .. } = probe;
-    let mends = |what: &str| {
-        let line = "proxy_set_header X-Scope-OrgID $http_x_scope_orgid;";
-        let hint =
-            format!("{what} in NGINX this line, instead of another for the header, then nginx -t and nginx -s reload");
-        Advice::new(hint, line, Link::TenantOfAProbe)
+    let mends = || match hop {
+        Hop::Envoy => {
+            let hint = "mimir.singleTenant of charts/envoy makes all pushes those of one tenant: unset it, or give that \
+                        tenant with --tenant";
+            Advice::hint(hint, Link::TenantOfAProbe)
+        }
+        _ => {
+            let hint = "keep the client's X-Scope-OrgID: in NGINX, put this line in place of the one that sets the header, \
+                        then nginx -t and nginx -s reload";
+            Advice::new(hint, "proxy_set_header X-Scope-OrgID $http_x_scope_orgid;", Link::TenantOfAProbe)
+        }
     };
     // The limits are those of the tenant without its metadata.
     let bare = |name: &str| name.split(':').next().unwrap_or_default().to_owned();
@@ -121,11 +127,11 @@ fn tenant(hop: Hop, probe: &Probe, answer: &Answer) -> Finding {
         Arrival::As(Some(arrived)) if bare(arrived) == bare(tenant) => Finding::ok(hop, TENANT, tenant.clone()),
         Arrival::As(Some(arrived)) => {
             let detail = format!("a push of {tenant} to {name} arrives as one of {arrived}");
-            Finding::failure(hop, TENANT, detail, mends("keep the client's X-Scope-OrgID; that is"))
+            Finding::failure(hop, TENANT, detail, mends())
         }
         Arrival::As(None) => {
             let detail = format!("a push of {tenant} to {name} arrives without a valid tenant ({})", answer.text());
-            Finding::failure(hop, TENANT, detail, mends("keep the client's X-Scope-OrgID; that is"))
+            Finding::failure(hop, TENANT, detail, mends())
         }
         Arrival::Unknown => Finding::skipped(hop, TENANT, "no mimir-rls says which pushes arrived"),
         Arrival::ModeOff => {
