@@ -12,7 +12,7 @@ use crate::edge_api::Address;
 /// Where the programs of an installation are.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct InstallationArgs {
-    /// URL that clients push to, such as https://mimir.example/api/v1/push: the front door. Probe pushes go there as --tenant
+    /// URL that clients push to, such as http://nginx/api/v1/push: the front door. Probe pushes go there as --tenant
     #[arg(long, value_name = "URL", value_parser = push_url)]
     pub(crate) front: Option<Uri>,
 
