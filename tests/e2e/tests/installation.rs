@@ -65,10 +65,10 @@ fn the_document(whole: &Whole) {
     whole.wait_until_well();
     whole.mimir_reads(&RUNTIME.replace("1000", "1500"));
     let cause = "tenant team-a: field ingestion_rate is 1000 in the edge and 1500 in Mimir";
-    whole.names("overrides document", cause, "kubectl rollout restart deployment/mimir-rls");
+    whole.names("overrides document", cause, "let both read the same document");
     whole.mimir_reads(&format!("{RUNTIME}  team-b: {{ request_rate: 7 }}\n"));
     let cause = "tenant team-b: field request_rate is 0 in the edge, where it has no override, and 7 in Mimir";
-    whole.names("overrides document", cause, "kubectl rollout restart deployment/mimir-rls");
+    whole.names("overrides document", cause, "let both read the same document");
     whole.mimir_reads(RUNTIME);
     whole.wait_until_well();
 }

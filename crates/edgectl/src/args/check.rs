@@ -122,6 +122,12 @@ impl CheckArgs {
     }
 
     pub(super) fn validate(&self) -> Result<(), clap::Error> {
+        if let Some(flag) = self.installation.first_given().filter(|_| !self.files.is_empty()) {
+            let message = format!(
+                "{flag} is for the check of an installation, without files; --against compares files with a Mimir"
+            );
+            return Err(Cli::command().error(ErrorKind::ArgumentConflict, message));
+        }
         validate_inputs(self.files.iter().map(PathBuf::as_path), &self.defaults)
     }
 }

@@ -9,9 +9,9 @@ Follows a push from the client to Mimir, and the limits from the ConfigMap to mi
 overrides-sync, overrides document, Mimir. It prints each hop, names the first one that is broken, says why, and prints the \
 command that mends it. What no flag names, and kubectl does not find, is skipped.
 
-With --front or --envoy and --tenant it sends probe pushes: one without a series, and one that is no remote write and that \
-mimir-rls denies with 400. They store nothing. Each takes one token of the tenant's request rate, and the second is among the \
-tenant's denials, whose row says as which tenant it arrived.
+With --front or --envoy and --tenant it sends probe pushes: one without a series, and to each of both one that is no remote \
+write and that mimir-rls denies with 400. They store nothing. Each takes one token of the tenant's request rate, and those that \
+are no remote write are among the tenant's denials, whose row says as which tenant they arrived.
 
 Examples:
   edgectl diagnose

@@ -47,6 +47,21 @@ pub(crate) struct InstallationArgs {
     pub(crate) mimir: MimirArgs,
 }
 
+impl InstallationArgs {
+    /// The first flag that says where a program is, of those without a variable.
+    pub(super) fn first_given(&self) -> Option<&'static str> {
+        let given = [
+            ("--front", self.front.is_some()),
+            ("--tenant", self.tenant.is_some()),
+            ("--envoy", self.envoy.is_some()),
+            ("--envoy-admin", !self.envoy_admin.is_empty()),
+            ("--overrides-sync", !self.overrides_sync.is_empty()),
+            ("--configmap", self.configmap.is_some()),
+        ];
+        given.into_iter().find_map(|(flag, is_given)| is_given.then_some(flag))
+    }
+}
+
 fn push_url(text: &str) -> Result<Uri, String> {
     let uri = parse_http_url(text).map_err(|error| format!("{error}, as in http://127.0.0.1:8080/api/v1/push"))?;
     match uri.path() {

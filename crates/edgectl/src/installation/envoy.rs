@@ -163,8 +163,9 @@ fn shows_metrics(seen: &Installation<'_>) -> Finding {
     match &faults[..] {
         [] => Finding::ok(Hop::Envoy, METRICS, ""),
         faults => {
-            let hint = "start Envoy, or name its metrics port (9901) with --envoy-admin; its log says why it ended";
-            Finding::failure(Hop::Envoy, METRICS, words::list(faults), restart(seen, hint))
+            // Pushes may pass all the same, so no Envoy is to be restarted for it.
+            let hint = "name Envoy's metrics port (9901) with --envoy-admin, and let a NetworkPolicy admit this host";
+            Finding::warning(Hop::Envoy, METRICS, words::list(faults), Advice::hint(hint, Link::EnvoyDown))
         }
     }
 }
@@ -173,7 +174,10 @@ fn certificates(seen: &Installation<'_>) -> Option<Finding> {
     let days = |(name, metrics): (&str, &Metrics)| {
         let days = metrics.value("envoy_server_days_until_first_cert_expiring")?;
         // Envoy counts whole days: 0 is the last one, or an expired certificate.
-        (days < NO_CERTIFICATE).then(|| lifetime(name, if days < 1.0 { 0.0 } else { days * 86_400.0 }))
+        (days < NO_CERTIFICATE).then(|| match days < 1.0 {
+            true => (Status::Warning, format!("{name}: a certificate expires within a day, or has expired")),
+            false => lifetime(name, days * 86_400.0),
+        })
     };
     let (status, line) = seen.envoy.of_admins().filter_map(days).max()?;
     Some(match status {

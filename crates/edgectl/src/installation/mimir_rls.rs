@@ -8,11 +8,8 @@ const DEFAULTS: &str = "it has Mimir's default limits";
 
 pub(super) fn findings(seen: &Seen<'_>) -> Vec<Finding> {
     let mut findings = seen.rls.lives(Hop::MimirRls, &seen.place, Link::RlsDown, Link::NotReady);
-    findings.extend(seen.rls.certificates(
-        Hop::MimirRls,
-        &seen.place,
-        &["rls_certificate_not_after_timestamp_seconds"],
-    ));
+    let certificates = "rls_certificate_not_after_timestamp_seconds";
+    findings.extend(seen.rls.certificates(Hop::MimirRls, &seen.place, certificates));
     findings.push(seen.envoy.reaches(Hop::MimirRls, "mimir_rls", || {
         let hint =
             "let a ready mimir-rls run, let Envoy reach its port 8081, and let their certificates be of the same CA";

@@ -16,11 +16,8 @@ pub(super) fn findings(seen: &Seen<'_>) -> Vec<Finding> {
         }
         _ => seen.sync.lives(hop, &seen.place, Link::OverridesSyncDown, Link::OverridesSyncDown),
     };
-    let certificates = [
-        "overrides_sync_certificate_not_after_timestamp_seconds",
-        "overrides_sync_webhook_certificate_not_after_timestamp_seconds",
-    ];
-    findings.extend(seen.sync.certificates(hop, &seen.place, &certificates));
+    let certificates = "overrides_sync_certificate_not_after_timestamp_seconds";
+    findings.extend(seen.sync.certificates(hop, &seen.place, certificates));
     findings.extend(followed(seen));
     findings.push(fresh(seen));
     findings

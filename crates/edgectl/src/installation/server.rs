@@ -178,15 +178,18 @@ impl Program {
         if hop == Hop::MimirRls { Port::MimirRls.flag() } else { Port::OverridesSync.flag() }
     }
 
-    /// Whether the certificates in these metrics are valid for some days; nothing without TLS.
-    pub(super) fn certificates(&self, hop: Hop, place: &Place, names: &[&str]) -> Option<Finding> {
+    /// Whether the certificates in this metric are valid for some days; nothing without TLS.
+    pub(super) fn certificates(&self, hop: Hop, place: &Place, name: &str) -> Option<Finding> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let mut worst = None;
         let mut lines = Vec::new();
         for (server, metrics) in self.metrics() {
-            for (labels, not_after) in names.iter().flat_map(|name| metrics.all(name)).filter(|(_, at)| *at > 0.0) {
-                let of = labels.strip_prefix("of=").unwrap_or("\"webhook\"").trim_matches('"');
-                let (status, line) = lifetime(&format!("{server}, {of}"), not_after - now);
+            for (labels, not_after) in metrics.all(name).filter(|(_, at)| *at != 0.0) {
+                let of = format!("{server}, {}", labels.strip_prefix("of=").unwrap_or(labels).trim_matches('"'));
+                let (status, line) = match not_after < 0.0 {
+                    true => (Status::Warning, format!("{of}: the date of its certificate cannot be read")),
+                    false => lifetime(&of, not_after - now),
+                };
                 worst = worst.max(Some(status));
                 if status != Status::Ok {
                     lines.push(line);
