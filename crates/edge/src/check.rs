@@ -14,6 +14,7 @@ use crate::own_denials::{Failure, failed};
 use crate::pipeline::Pipeline;
 use crate::push::Push;
 use crate::record::{Recorder, Subject};
+use crate::stages::{Stage, StageTimes};
 use crate::verdict::{Undecided, Verdict};
 
 /// Decides, answers and records pushes; cheap to clone.
@@ -66,9 +67,26 @@ impl Edge {
     /// # Errors
     /// As [`Pipeline::decide`].
     pub async fn check(&self, push: &Push, started: Instant) -> Result<Outcome, Undecided> {
+        self.check_timed(push, started, &mut ()).await
+    }
+
+    /// The same, with the end of each stage.
+    ///
+    /// # Errors
+    /// As [`Pipeline::decide`].
+    pub async fn check_timed(
+        &self,
+        push: &Push,
+        started: Instant,
+        times: &mut impl StageTimes,
+    ) -> Result<Outcome, Undecided> {
         let subject = Subject::from(push);
-        let decided =
-            async { self.pipeline.decide(push).await.map(|verdict| self.outcome(&subject, verdict, started)) };
+        let decided = async {
+            let verdict = self.pipeline.decide_timed(push, times).await?;
+            let outcome = self.outcome(&subject, verdict, started);
+            times.ended(Stage::Record);
+            Ok(outcome)
+        };
         denied_on_panic(decided).await.unwrap_or_else(|denial| Ok(self.deny_subject(&subject, denial, started)))
     }
 
@@ -149,6 +167,27 @@ mod tests {
         let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
         let counted = r#"rls_decisions_total{decision="deny",mode="enforce",reason="edge_error"} 2"#;
         assert!(text.contains(counted), "{text}");
+    }
+
+    struct Ended(Vec<Stage>);
+
+    impl StageTimes for Ended {
+        fn ended(&mut self, stage: Stage) {
+            self.0.push(stage);
+        }
+    }
+
+    #[tokio::test]
+    async fn each_stage_that_a_push_reaches_ends_once() {
+        let edge = edge(Clock::start(), &Registry::new());
+        let of = async |push: Push| {
+            let mut ended = Ended(Vec::new());
+            edge.check_timed(&push, Instant::now(), &mut ended).await.unwrap();
+            ended.0
+        };
+        assert_eq!(of(push()).await, [Stage::Identify, Stage::Decode, Stage::Charge, Stage::Record]);
+        let without_tenant = Push { tenant: TenantHeader::Absent, ..push() };
+        assert_eq!(of(without_tenant).await, [Stage::Identify, Stage::Record]);
     }
 
     #[tokio::test]

@@ -41,7 +41,7 @@ impl Pipeline {
     /// As [`Pipeline::decide`].
     pub async fn explain(&self, push: &Push) -> Result<Explanation, Undecided> {
         let control = self.control();
-        let verdict = self.decide_by(&control, push, Charge::DryRun).await?;
+        let verdict = self.decide_by(&control, push, Charge::DryRun, &mut ()).await?;
         let items = verdict.counts.items();
         let tenant = tenant_of(&push.tenant).ok();
         let edge = tenant.map_or(control.edge.default_policy().limits, |tenant| control.for_tenant(&tenant).edge);

@@ -32,6 +32,7 @@ mod pipeline;
 mod policy;
 mod push;
 mod record;
+mod stages;
 #[cfg(any(test, feature = "testing"))]
 mod testing;
 mod verdict;
@@ -53,4 +54,5 @@ pub use pipeline::Pipeline;
 pub use policy::{BodyPolicy, Policy};
 pub use push::{Push, PushBody, TENANT_HEADER, TenantHeader};
 pub use record::{AuditTarget, DenialRecord, Denials, Recorder, Subject, TenantUsage, UsageRow, close_seconds};
+pub use stages::{Stage, StageTimes};
 pub use verdict::{AllowReason, Charged, Undecided, Verdict};

@@ -13,6 +13,7 @@ use crate::identify::{ApplicableLimits, Identity, tenant_of};
 use crate::outcome::{Charged, Stop, Undecided};
 use crate::policy::{Charge, Policy};
 use crate::push::Push;
+use crate::stages::{Stage, StageTimes};
 use crate::verdict::Verdict;
 
 /// Decides on pushes; shared by all calls.
@@ -96,7 +97,12 @@ impl Pipeline {
     /// # Errors
     /// No limits are loaded yet.
     pub async fn decide(&self, push: &Push) -> Result<Verdict, Undecided> {
-        self.decide_by(&self.control.load(), push, Charge::Commit).await
+        self.decide_timed(push, &mut ()).await
+    }
+
+    /// The same, with the end of each stage.
+    pub(crate) async fn decide_timed(&self, push: &Push, times: &mut impl StageTimes) -> Result<Verdict, Undecided> {
+        self.decide_by(&self.control.load(), push, Charge::Commit, times).await
     }
 
     /// Decides on a push, and charges it. Its body is decoded by this thread, however long that takes.
@@ -122,14 +128,19 @@ impl Pipeline {
         control: &ControlState,
         push: &Push,
         charge: Charge,
+        times: &mut impl StageTimes,
     ) -> Result<Verdict, Undecided> {
-        let mut pending = match self.begin(control, push, charge) {
+        let begun = self.begin(control, push, charge);
+        times.ended(Stage::Identify);
+        let mut pending = match begun {
             Ok(pending) => pending,
             Err(stopped) => return stopped.into_verdict(push),
         };
         loop {
             let contents = self.decode(&pending).await;
+            times.ended(Stage::Decode);
             if let Some(verdict) = pending.decided(contents) {
+                times.ended(Stage::Charge);
                 return Ok(verdict);
             }
         }

@@ -20,11 +20,13 @@ use runtime::{
 };
 use tasks::Tasks;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::shared::Shared;
 use crate::Config;
 use crate::metrics::Metrics;
+use crate::traces::{SpanMetrics, TraceSettings, Traces};
 use grpc::GrpcServer;
 
 /// A server whose listeners are bound and whose limits are being watched.
@@ -32,6 +34,8 @@ pub struct App {
     grpc: GrpcServer,
     recorder: Recorder,
     serving: Serving,
+    /// Ends when the last spans are sent, after the sources have stopped.
+    traces: Option<JoinHandle<()>>,
 }
 
 impl App {
@@ -70,7 +74,8 @@ impl App {
         let ha_tracker = HaTracker { is_polled, fresh_until: None };
         let (mut writer, control) = ControlWriter::new(Arc::clone(&edge.borrow().config), ha_tracker);
         writer.put_distributors(config.distributors);
-        let shared = Shared::new(&config, control, recorder, metrics, &tasks)?;
+        let (traces, exporting) = start_traces(config.traces.as_ref(), &registry, &tasks)?;
+        let shared = Shared::new(&config, control, recorder, metrics, traces, &tasks)?;
         let closed = ConnectionCounts::new(&registry, "rls_grpc_connections_closed_total")?;
         let grpc = GrpcServer::bind(&config.grpc_listen, grpc_tls, closed, &shared).await?;
 
@@ -85,7 +90,7 @@ impl App {
         let routes = observability_routes(registry, readiness.clone()).merge(admin.routes());
         let (drain_delay, drain_timeout) = (config.server.drain_delay.into(), config.server.drain_timeout.into());
         let serving = Serving { http, routes, readiness, drain_delay, drain_timeout, tasks, sources, cache };
-        Ok(Self { grpc, recorder, serving })
+        Ok(Self { grpc, recorder, serving, traces: exporting })
     }
 
     /// Where Envoy connects.
@@ -106,15 +111,33 @@ impl App {
     /// # Errors
     /// A listener or a task failed, or a second signal ended the drain early.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        let Self { mut grpc, recorder, serving } = self;
+        let Self { mut grpc, recorder, serving, traces } = self;
         let _socket_file = grpc.take_file();
         tracing::info!(grpc = %grpc.address(), http = %serving.http.address(), "serving");
         let (readiness, calls) = (serving.readiness.clone(), grpc.calls());
         let served = serving.run(move |tasks| grpc.serve(readiness, tasks), calls.ended(), &shutdown).await;
         // Its only error is a panic, which is logged.
         drop(tokio::task::spawn_blocking(move || recorder.finish()).await);
+        if let Some(exporting) = traces {
+            // Its failures are those of a task. A second signal does not wait for spans.
+            tokio::select! {
+                _ = exporting => {}
+                () = shutdown.abort.cancelled() => {}
+            }
+        }
         served
     }
+}
+
+/// What makes spans and the task that sends them, if traces are on. The metrics are there in any case.
+fn start_traces(
+    settings: Option<&TraceSettings>,
+    registry: &Registry,
+    tasks: &Tasks,
+) -> anyhow::Result<(Option<Traces>, Option<JoinHandle<()>>)> {
+    let metrics = SpanMetrics::new(registry).context("metrics cannot be registered")?;
+    let started = settings.map(|settings| Traces::start(settings, metrics, tasks)).transpose()?;
+    Ok(started.unzip())
 }
 
 /// Keeps the metric of the certificate that is shown to the feed.

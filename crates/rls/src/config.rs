@@ -15,6 +15,7 @@ use runtime::{FlagFile, ListenAddress, ServerArgs, reject_shared_addresses, reje
 
 use crate::Args;
 use crate::args::{BodyArgs, ChargeSamplesIn, DecodeBodies, HaTracker, UnreadableBody};
+use crate::traces::TraceSettings;
 
 /// The most that the two body limits may be: lengths on the wire have 32 bits.
 const LARGEST_BODY: ByteSize = ByteSize::gib(2);
@@ -49,6 +50,8 @@ pub struct Config {
     pub(crate) max_in_flight_bytes: usize,
     /// None: as many as there are cores.
     pub(crate) decode_threads: Option<NonZeroUsize>,
+    /// None: no spans are made.
+    pub(crate) traces: Option<TraceSettings>,
     /// Drain and logs.
     pub server: ServerArgs,
 }
@@ -108,6 +111,7 @@ impl TryFrom<Args> for Config {
                 ha_tracker: ha_tracker == HaTracker::On,
             },
             distributors,
+            traces: TraceSettings::from_environment()?,
             server,
         })
     }

@@ -50,7 +50,7 @@ impl Services {
         let registry = Registry::new();
         let recorder = Recorder::new(None, &registry)?;
         let edge = Edge::new(pipeline, recorder);
-        let check = CheckService::new(edge.clone(), None);
+        let check = CheckService::new(edge.clone(), None, None);
         let rate_limits = RateLimits::new(edge.clone(), Metrics::new(&registry)?);
         Ok(Self { edge, check, rate_limits })
     }

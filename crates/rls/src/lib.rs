@@ -13,6 +13,7 @@ mod envoy;
 #[doc(hidden)]
 pub mod fuzzing;
 mod metrics;
+mod traces;
 
 pub use app::App;
 pub use args::Args;

@@ -116,7 +116,7 @@ impl EdgeBuilder {
         self
     }
 
-    /// mimir-rls has this file in this environment variable.
+    /// mimir-rls has this file, or another value, in this environment variable.
     #[must_use]
     pub fn environment(mut self, name: &str, file: &Path) -> Self {
         self.environment.push((name.to_owned(), file.to_owned()));

@@ -68,6 +68,8 @@ async fn a_check_carries_only_headers_that_mimir_rls_reads() {
         .header("retry-attempt", b"2\xff")
         .header("X-Mimir-SkipLabelNameValidation", "true")
         .header("X-Mimir-SkipLabelCountValidation", "true")
+        .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+        .header("tracestate", "a=b")
         .header("X-Envoy-Auth-Partial-Body", "true");
     assert_eq!(send(envoy.port(), &request).status, 200);
 
@@ -82,13 +84,17 @@ async fn a_check_carries_only_headers_that_mimir_rls_reads() {
         ("retry-attempt", &[b"1", b"2\xff"]),
         ("x-mimir-skiplabelnamevalidation", &[b"true"]),
         ("x-mimir-skiplabelcountvalidation", &[b"true"]),
+        ("traceparent", &[b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]),
+        ("tracestate", &[b"a=b"]),
         ("x-envoy-auth-partial-body", &[b"false"]),
     ] {
         assert_eq!(header_values(check, name), expected, "{name}");
     }
     // No other header, so no credential.
     let lines = http.and_then(|http| http.header_map.as_ref()).map_or(0, |map| map.headers.len());
-    assert_eq!((lines, http.map_or(0, |http| http.headers.len())), (8, 0), "{http:?}");
+    assert_eq!((lines, http.map_or(0, |http| http.headers.len())), (10, 0), "{http:?}");
+    // Envoy makes no trace of its own.
+    assert!(!metadata.contains_key("traceparent"), "{metadata:?}");
     // What the choice of a replica, and its bound on a tenant's bytes in flight, go by.
     assert_eq!(metadata.get("x-scope-orgid").map(AsRef::as_ref), Some(b"team:k=v".as_slice()));
     assert_eq!(upstream.requests().len(), 1);

@@ -74,6 +74,7 @@ mod soak;
 mod sticky;
 mod swaps;
 mod tenants;
+mod traces;
 mod traffic;
 mod usage;
 mod verdicts;

@@ -65,13 +65,13 @@ impl GrpcServer {
         shared: &Shared,
     ) -> anyhow::Result<Self> {
         let listener = GrpcListener::bind(address, tls, closed).await?;
-        let Shared { edge, bodies, budget, metrics, default_tenant, .. } = shared;
+        let Shared { edge, bodies, budget, metrics, default_tenant, traces, .. } = shared;
 
         // A message over the service's own limit would end in a gRPC error; admission, with the same limit, answers.
         let largest = LargestMessage { message: largest_message(bodies), body: bodies.max_request_bytes };
         let admission = Admission::new(Arc::clone(budget), largest, DenyCheck(edge.clone()))
             .with_default_tenant(default_tenant.as_ref());
-        let service = CheckService::new(edge.clone(), default_tenant.clone());
+        let service = CheckService::new(edge.clone(), default_tenant.clone(), traces.clone());
         let service = AuthorizationServer::new(service);
         let authorization = admission.layer(service.max_decoding_message_size(largest.message));
 

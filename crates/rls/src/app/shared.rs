@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use crate::Config;
 use crate::admin::{Admin, RequestBounds};
 use crate::metrics::{Metrics, ReadAtScrape};
+use crate::traces::Traces;
 
 pub(super) struct Shared {
     pub(super) edge: Edge,
@@ -29,6 +30,7 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     pub(super) readiness: Readiness,
     pub(super) default_tenant: Option<Bytes>,
+    pub(super) traces: Option<Traces>,
 }
 
 impl Shared {
@@ -37,6 +39,7 @@ impl Shared {
         control: ControlHandle,
         recorder: Recorder,
         metrics: Metrics,
+        traces: Option<Traces>,
         tasks: &Tasks,
     ) -> anyhow::Result<Self> {
         let bodies = config.policy.bodies;
@@ -46,7 +49,7 @@ impl Shared {
         let (budget, readiness) = (Budget::new(config.max_in_flight_bytes), Readiness::default());
         let default_tenant = config.default_tenant.clone();
         let edge = Edge::new(pipeline, recorder);
-        Ok(Self { edge, control, bodies, budget, metrics, readiness, default_tenant })
+        Ok(Self { edge, control, bodies, budget, metrics, readiness, default_tenant, traces })
     }
 
     /// Applies what the sources have loaded, and starts the tasks that apply their changes, evict idle tenants, and keep the usage of tenants.

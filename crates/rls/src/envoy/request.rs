@@ -30,6 +30,16 @@ pub(crate) fn push_from(request: CheckRequest, default_tenant: Option<&Bytes>) -
     Push::from_headers(|name| headers.all(name).cloned(), default_tenant, body)
 }
 
+/// The first value of a header of the push; its name is in lower case.
+pub(crate) fn header_of<'r>(request: &'r CheckRequest, name: &str) -> Option<&'r [u8]> {
+    let http = request.attributes.as_ref()?.request.as_ref()?.http.as_ref()?;
+    let value = match &http.header_map {
+        Some(lines) => value_of(lines.headers.iter().find(|line| line.key == name)?),
+        None => http.headers.get(name)?,
+    };
+    Some(value)
+}
+
 /// The headers of a request: one line each where Envoy runs with `encode_raw_headers`, joined values otherwise.
 struct Headers {
     lines: Vec<HeaderValue>,
