@@ -31,6 +31,7 @@ COPY crates/go-yaml/Cargo.toml crates/go-yaml/
 COPY crates/limits/Cargo.toml crates/limits/
 COPY crates/limits-source/Cargo.toml crates/limits-source/
 COPY crates/overrides-sync/Cargo.toml crates/overrides-sync/
+COPY crates/page/Cargo.toml crates/page/
 COPY crates/proto/Cargo.toml crates/proto/
 COPY crates/remote-write/Cargo.toml crates/remote-write/
 COPY crates/rls/Cargo.toml crates/rls/

@@ -7,14 +7,14 @@ MAKEFLAGS += --no-print-directory
 
 TOOLS := tests/tools/install
 # What the end-to-end tests drive.
-DRIVEN := cargo-nextest envoy mimir prometheus promtool alertmanager amtool etcd kube-apiserver kubectl helm nginx haproxy gateway-api docker-compose libfaketime
+DRIVEN := cargo-nextest envoy mimir prometheus promtool alertmanager amtool etcd kube-apiserver kubectl helm nginx haproxy gateway-api docker-compose libfaketime chromium page-driver
 # Each test runs in a process of its own, as .config/nextest.toml says. TESTS chooses some by a part of their names.
 NEXTEST := $$($(TOOLS) --print-path cargo-nextest) nextest run --locked
 LONG := $(NEXTEST) --profile long
 # What tests and fuzz targets turn on. clippy and rustdoc have the same features, so that dependencies are checked once for both.
 TESTING := --features rls/fuzzing,limits-source/fuzzing,remote-write/encode,runtime/testing
 
-.PHONY: help ci run build check test e2e lint fmt clippy doc check-layers check-sizes check-names check-parity check-docs check-release lint-charts lint-rules lint-containers lint-workflows render deny tools bench bench-edge bench-instructions bench-others bench-propagation bench-neighbours bench-outage fuzz differential faults soak advisories images package-charts sbom dist sign sign-pushed release-notes clean-tools
+.PHONY: help ci run build check test e2e lint fmt clippy doc check-layers check-sizes check-names check-parity check-docs check-release lint-charts lint-rules lint-containers lint-workflows screenshots render deny tools bench bench-edge bench-instructions bench-others bench-propagation bench-neighbours bench-outage fuzz differential faults soak advisories images package-charts sbom dist sign sign-pushed release-notes clean-tools
 
 help: ## list these commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
@@ -94,6 +94,11 @@ lint-containers: ## check images, compose and dashboards, as far as that goes wi
 lint-workflows: ## check .github with actionlint, shellcheck and zizmor, and the scripts of a release with shellcheck
 	$(TOOLS) actionlint shellcheck zizmor
 	tests/tools/check-workflows
+
+screenshots: ## make the screenshots of the page in docs/images
+	$(TOOLS) $(DRIVEN)
+	cargo build --bins --package rls --package overrides-sync --package edgectl --locked
+	PAGE_SCREENSHOTS=$(CURDIR)/docs/images $(NEXTEST) --package e2e page::people
 
 render: ## render charts/envoy into the committed Envoy configurations
 	$(TOOLS) helm

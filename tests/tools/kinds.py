@@ -151,18 +151,56 @@ LD_LIBRARY_PATH="$(echo "$folder"/usr/lib/*-linux-gnu)${{LD_LIBRARY_PATH:+:$LD_L
             own = Path(download, 'own')
             for place in ('lists/partial', 'cache/archives/partial'):
                 (own / place).mkdir(parents=True)
-            what, apart = f'downloading {" ".join(packages)}', ['-o', f'Dir::State::lists={own}/lists', '-o', f'Dir::Cache={own}/cache']
+            apart = ['-o', f'Dir::State::lists={own}/lists', '-o', f'Dir::Cache={own}/cache']
             try:
-                run(['apt-get', 'download', '--quiet', *packages], what, download)
+                self.download(packages, download, [])
             except Failure:
                 # A system that has never asked its registry knows no packages, and only root may change what it knows.
                 run(['apt-get', 'update', '--quiet', *apart], 'asking apt for its packages')
-                run(['apt-get', 'download', '--quiet', *apart, *packages], what, download)
+                self.download(packages, download, apart)
             for package in sorted(Path(download).glob('*.deb')):
                 run(['dpkg', '-x', str(package), str(folder)], f'unpacking {package.name}')
+
+    def download(self, packages: list[str] | tuple[str, ...], folder: str, options: list[str]) -> None:
+        run(['apt-get', 'download', '--quiet', *options, *packages], f'downloading {" ".join(packages)}', folder)
 
     def unresolved(self, folder: Path) -> list[str]:
         paths = ':'.join(map(str, folder.glob('usr/lib/*-linux-gnu')))
         linked = subprocess.run(['ldd', folder / 'usr/sbin' / self.name], env={**os.environ, 'LD_LIBRARY_PATH': paths},
                                 capture_output=True, text=True, check=False).stdout
         return re.findall(r'(\S+) => not found', linked)
+
+
+@dataclasses.dataclass(frozen=True)
+class DebTree(DebTool):
+    """A program of a Debian package with all packages that it needs and this system lacks, unpacked together. No version is pinned: a browser's is replaced
+    with each fix of its security, and the registry keeps the newest alone."""
+
+    def fill(self, folder: Path) -> None:
+        say(f'{self.name}: downloading it with all that it needs takes a minute')
+        self.unpack([self.name], folder)
+        (folder / 'fonts.conf').write_text(f"""<?xml version="1.0"?>
+<fontconfig>
+  <dir>{self.folder()}/usr/share/fonts</dir>
+  <dir>/usr/share/fonts</dir>
+  <cachedir prefix="xdg">fontconfig</cachedir>
+  <alias binding="same"><family>sans-serif</family><prefer><family>DejaVu Sans</family></prefer></alias>
+  <alias binding="same"><family>system-ui</family><prefer><family>DejaVu Sans</family></prefer></alias>
+  <alias binding="same"><family>monospace</family><prefer><family>DejaVu Sans Mono</family></prefer></alias>
+</fontconfig>
+""")
+        # Some libraries find others by the place where the package would be.
+        libraries = sorted({f'$folder/{library.parent.relative_to(folder)}' for library in folder.glob('**/*-linux-gnu/**/*.so*')})
+        wrapper = folder / self.program
+        wrapper.write_text(f"""#!/bin/sh
+folder=$(dirname "$(readlink -f "$0")")
+LD_LIBRARY_PATH="{':'.join(libraries)}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}" FONTCONFIG_FILE="$folder/fonts.conf" exec "$folder/usr/lib/{self.name}/{self.name}" "$@"
+""")
+        wrapper.chmod(0o755)
+
+    def download(self, packages: list[str] | tuple[str, ...], folder: str, options: list[str]) -> None:
+        simulated = subprocess.run(['apt-get', 'install', '--simulate', '--no-install-recommends', *options, *packages],
+                                   capture_output=True, text=True, check=False)
+        if simulated.returncode:
+            raise Failure(f'apt cannot install {" ".join(packages)}: {simulated.stderr.strip()}')
+        super().download(re.findall(r'^Inst (\S+)', simulated.stdout, re.M), folder, options)

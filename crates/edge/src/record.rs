@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::usage::Usage;
-use enforce::{BucketOwner, Denial};
+use enforce::{BucketOwner, Denial, DenyReason};
 use limits::{Mode, Tenant};
 use prometheus::Registry;
 use tasks::Tasks;
@@ -200,6 +200,7 @@ impl Inner {
 fn usage_of(items: Option<u64>, mode: Mode, denial: Option<&Denial>) -> Usage {
     let of_rate = denial.is_some_and(|denial| denial.status() == TOO_MANY_REQUESTS);
     let known = u32::try_from(items.unwrap_or_default()).unwrap_or(u32::MAX);
+    let over = |reason: DenyReason| u32::from(denial.is_some_and(|denial| denial.reason() == reason));
     Usage {
         requests: 1,
         counted: items.is_some().into(),
@@ -208,6 +209,9 @@ fn usage_of(items: Option<u64>, mode: Mode, denial: Option<&Denial>) -> Usage {
         denied: denial.is_some().into(),
         refused: (of_rate && mode == Mode::Enforce).into(),
         retries: 0,
+        over_request_rate: over(DenyReason::RequestRate),
+        over_ingestion_rate: over(DenyReason::IngestionRate),
+        over_ingestion_burst: over(DenyReason::IngestionBurst),
     }
 }
 

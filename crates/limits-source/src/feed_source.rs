@@ -4,6 +4,7 @@
 
 mod applied;
 mod follow;
+mod locator;
 mod parts;
 mod servers;
 mod tls;
@@ -26,6 +27,7 @@ use parts::ElectedList;
 #[cfg(feature = "fuzzing")]
 pub use follow::FeedClient;
 use follow::Follower;
+pub use locator::{Located, LocatedField, Locator};
 use servers::Servers;
 pub use tls::{FeedTlsError, FeedTlsFiles, Identity, client_tls, tls_trusting};
 
@@ -48,6 +50,8 @@ pub struct Feed {
     pub distributors: watch::Receiver<Option<NonZeroU32>>,
     /// Counts of the feed.
     pub counts: Arc<FeedCounts>,
+    /// Asks the server where limits are written.
+    pub locator: Locator,
 }
 
 /// Counts of the feed since the start.
@@ -113,6 +117,7 @@ struct FeedPublisher {
     has_tracker: watch::Sender<Option<bool>>,
     distributors: watch::Sender<Option<NonZeroU32>>,
     counts: Arc<FeedCounts>,
+    locator: Locator,
 }
 
 impl FeedPublisher {
@@ -125,6 +130,7 @@ impl FeedPublisher {
             has_tracker: watch::Sender::default(),
             distributors: watch::Sender::new(distributors),
             counts: Arc::default(),
+            locator: Locator::default(),
         }
     }
 
@@ -136,6 +142,7 @@ impl FeedPublisher {
             has_ha_tracker: self.has_tracker.subscribe(),
             distributors: self.distributors.subscribe(),
             counts: Arc::clone(&self.counts),
+            locator: self.locator.clone(),
         }
     }
 

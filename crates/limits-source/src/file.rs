@@ -95,7 +95,7 @@ impl FileSource {
         let changed = result.snapshot.as_deref().filter(|_| result.changed);
         log_limits(&self.place, before.as_deref(), changed, &result.problems);
         self.problems = result.problems.into();
-        LoadedLimits { limits: result.snapshot, problems: Arc::clone(&self.problems), ..LoadedLimits::default() }
+        self.loaded(Arc::clone(&self.problems))
     }
 
     fn report_faults(&mut self, faults: &[Fault]) -> LoadedLimits {
@@ -105,7 +105,12 @@ impl FileSource {
         }
         let faults = faults.iter().map(|fault| fault.problem(MEANWHILE));
         let problems = self.problems.iter().cloned().chain(faults).collect();
-        LoadedLimits { limits: self.state.current(), problems, ..LoadedLimits::default() }
+        self.loaded(problems)
+    }
+
+    fn loaded(&self, problems: Arc<[Problem]>) -> LoadedLimits {
+        let (limits, places) = (self.state.current(), self.state.places());
+        LoadedLimits { limits, problems, places, ..LoadedLimits::default() }
     }
 }
 

@@ -30,7 +30,10 @@ pub use distributors::count_distributors;
 pub use document_list::{DocumentList, DocumentListError};
 pub use edge_config::{EdgeConfigSource, LoadedEdgeConfig};
 pub use feed::{Count, Freshness, LimitsFeed};
-pub use feed_source::{Feed, FeedCounts, FeedTlsError, FeedTlsFiles, Identity, client_tls, follow_feed, tls_trusting};
+pub use feed_source::{
+    Feed, FeedCounts, FeedTlsError, FeedTlsFiles, Identity, Located, LocatedField, Locator, client_tls, follow_feed,
+    tls_trusting,
+};
 pub use file::FileSource;
 pub use ha_tracker::{HaTrackerFeed, HaTrackerPolls, HaTrackerState, poll_ha_tracker};
 pub use kubernetes::{

@@ -21,6 +21,7 @@ use crate::code::Code;
 use crate::defaults::{MimirSettings, override_base};
 use crate::field_set::FieldSet;
 use crate::model::TenantLimits;
+use crate::places::PlacesBuilder;
 use crate::problem::{Problem, Problems, Severity, rejection_message};
 use crate::relabel::ExpressionCache;
 use crate::tenant::{Tenant, TenantId};
@@ -66,6 +67,8 @@ pub(crate) struct Loaded {
     pub(crate) problems: Problems,
     /// Results for expressions, including those of earlier documents.
     pub(crate) expressions: ExpressionCache,
+    /// Where the fields of the drafts are written.
+    pub(crate) places: PlacesBuilder,
 }
 
 /// Reads all documents of one source together; a later one adds to an earlier one.

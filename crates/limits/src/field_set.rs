@@ -26,6 +26,11 @@ impl FieldSet {
         index(name).is_some_and(|index| self.0 & 1 << index != 0)
     }
 
+    /// The names of its fields, in order.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        self.iter().map(|field| field.name)
+    }
+
     pub(crate) fn insert(&mut self, field: &Field) {
         self.0 |= index(field.name).map_or(0, |index| 1 << index);
     }

@@ -9,6 +9,7 @@ use crate::defaults::{Defaults, MimirSettings};
 use crate::document::{self, Draft, Loaded, SourceDocument};
 use crate::model::{Mode, TenantLimits};
 use crate::object_revision::ObjectRevision;
+use crate::places::Places;
 use crate::problem::{Problem, Problems, Severity};
 use crate::relabel::ExpressionCache;
 use crate::schema::MimirVersion;
@@ -22,6 +23,8 @@ pub struct LimitsState {
     mimir: MimirSettings,
     allow_empty: bool,
     current: Option<Arc<Snapshot>>,
+    /// Of the newest documents that were applied.
+    places: Arc<Places>,
     /// Results for the expressions of the newest documents.
     pub(crate) expressions: ExpressionCache,
 }
@@ -46,6 +49,8 @@ pub struct LoadedLimits {
     pub limits: Option<Arc<Snapshot>>,
     /// What is wrong with the newest documents.
     pub problems: Arc<[Problem]>,
+    /// Where the fields of these limits are written; empty where a feed or a cache brings them without documents.
+    pub places: Arc<Places>,
     /// The object that the limits were last read from, where they come from one.
     pub origin: Option<Arc<ObjectRevision>>,
     /// The object that was last read, whether or not its documents were taken: the one that `problems` are about.
@@ -57,7 +62,13 @@ impl LimitsState {
     #[must_use]
     pub fn new(defaults: impl Into<Defaults>, allow_empty: bool) -> Self {
         let mimir = MimirSettings { defaults: defaults.into(), version: MimirVersion::default() };
-        LimitsState { mimir, allow_empty, current: None, expressions: ExpressionCache::default() }
+        LimitsState {
+            mimir,
+            allow_empty,
+            current: None,
+            places: Arc::default(),
+            expressions: ExpressionCache::default(),
+        }
     }
 
     /// Checks documents as this version of Mimir does, instead of the newest known one.
@@ -75,6 +86,12 @@ impl LimitsState {
     #[must_use]
     pub fn current(&self) -> Option<Arc<Snapshot>> {
         self.current.clone()
+    }
+
+    /// Where the fields of the limits in force are written, by the newest documents that were applied.
+    #[must_use]
+    pub fn places(&self) -> Arc<Places> {
+        Arc::clone(&self.places)
     }
 
     /// Restores the limits that [`crate::render_cache`] wrote, as version 1. Each entry is laid over the defaults of this state.
@@ -98,7 +115,8 @@ impl LimitsState {
     /// flat keys have a fault keeps its entry if that is good, and is in shadow otherwise.
     pub fn apply(&mut self, documents: &[SourceDocument<'_>]) -> Applied {
         let before = std::mem::take(&mut self.expressions);
-        let Loaded { drafts, mut problems, expressions, .. } = document::read(&self.mimir, documents, before.next());
+        let Loaded { drafts, mut problems, expressions, places, .. } =
+            document::read(&self.mimir, documents, before.next());
         self.expressions = expressions;
         let mut changed = false;
         let emptied = self.loses_all_tenants(drafts.is_empty());
@@ -111,6 +129,7 @@ impl LimitsState {
         } else {
             let entries = drafts.into_iter().map(|(key, draft)| self.settle(key, draft, &mut problems)).collect();
             changed = self.replace(entries);
+            self.places = Arc::new(places.finish());
         }
         let accepted = !rejected && !emptied;
         let problems = problems.in_order(documents.iter().map(|document| document.name));

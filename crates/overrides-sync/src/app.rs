@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use limits::{Defaults, Problem};
+use page::Program;
 use prometheus::Registry;
 use proto::edge::limits::v1::limits_feed_server::LimitsFeedServer;
 use runtime::{
@@ -23,9 +24,11 @@ use tonic::transport::Server;
 
 use crate::Config;
 use crate::config::WebhookConfig;
+use crate::documents::Documents;
 use crate::feed::{FeedService, Inputs, MAX_CLIENTS, publish};
 use crate::metrics::{Metrics, ReadAtScrape};
 use crate::publication::{HistoryBounds, Publisher};
+use crate::status::{StatusSources, status_route};
 use crate::webhook::{Rules, Webhook};
 use sources::Sources;
 
@@ -69,13 +72,17 @@ impl App {
         let (stop_sources, tasks) = (stop.clone().drop_guard(), Tasks::new(stop));
         let sources = Sources::start(&config, defaults.defaults, &metrics, &tasks).await?;
         let inputs = publish_limits(&sources, metrics.clone(), readiness.clone(), &tasks);
-        let pages = problems_page(defaults.problems, inputs.problems.clone());
+        let documents = Documents::new(sources.limits.states.clone(), sources.last_read.clone());
+        let status = StatusSources::new(&config, &readiness, &inputs, sources.ha_tracker.as_ref(), &metrics);
+        let pages = problems_page(defaults.problems, inputs.problems.clone())
+            .merge(status_route(status, documents.clone()))
+            .merge(page::routes(Program::OverridesSync));
         let streams = CancellationToken::new();
-        let feed = FeedService::new(inputs, metrics, streams.clone());
+        let feed = FeedService::new(inputs, documents, metrics, streams.clone());
         let grpc_closed = closed("overrides_sync_grpc_connections_closed_total")?;
         let grpc = GrpcListener::bind(&config.grpc_listen, grpc_tls, grpc_closed).await?;
 
-        let Sources { limits, distributors, ha_tracker, watch, cache_faults, cache } = sources;
+        let Sources { limits, distributors, ha_tracker, watch, last_read: _, cache_faults, cache } = sources;
         let freshness = limits.freshness;
         let read = ReadAtScrape { freshness, ha_tracker, distributors, watch, cache_faults, logs };
         read.register(&registry).context("metrics cannot be registered")?;

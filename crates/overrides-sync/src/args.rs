@@ -28,7 +28,7 @@ pub struct Args {
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8083")]
     pub grpc_listen: ListenAddress,
 
-    /// Where /metrics, /live, /ready and /api/v1/problems are served
+    /// Where the page, /metrics, /live, /ready and the API under /api/v1 are served
     #[arg(long, value_name = "HOST:PORT", default_value = "0.0.0.0:9091")]
     pub http_listen: SocketAddr,
 

@@ -16,6 +16,8 @@ pub struct Config {
     pub(crate) grpc_listen: ListenAddress,
     pub(crate) http_listen: SocketAddr,
     pub(crate) limits: SourceSpec,
+    /// The same as it was written.
+    pub(crate) limits_text: String,
     pub(crate) default_limits: DefaultLimitsSource,
     pub(crate) mimir_version: MimirVersion,
     pub(crate) allow_empty_overrides: bool,
@@ -51,7 +53,7 @@ impl TryFrom<Args> for Config {
         let Args {
             grpc_listen,
             http_listen,
-            limits: _,
+            limits: limits_text,
             limits_args:
                 LimitsArgs { default_limits, mimir_version, limits_cache, allow_empty_overrides, ha_tracker_url },
             distributor_service,
@@ -81,6 +83,7 @@ impl TryFrom<Args> for Config {
             grpc_listen,
             http_listen,
             limits,
+            limits_text,
             default_limits: default_limits.read(&mimir_version)?,
             mimir_version,
             allow_empty_overrides,

@@ -13,7 +13,7 @@ use limits::{LoadedLimits, Problem};
 use limits_source::{Freshness, HaTrackerState, LimitsFeed as Source};
 use prometheus::IntGauge;
 use proto::edge::limits::v1::limits_feed_server::LimitsFeed;
-use proto::edge::limits::v1::{Heartbeat, WatchRequest, WatchResponse};
+use proto::edge::limits::v1::{Heartbeat, LocateRequest, LocateResponse, WatchRequest, WatchResponse};
 use tasks::{Tasks, blocking};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tonic::{Request, Response, Status};
 
+use crate::documents::Documents;
 use crate::metrics::Metrics;
 use crate::publication::{Published, Publisher};
 use client::Client;
@@ -32,6 +33,7 @@ pub(crate) const MAX_CLIENTS: usize = 1_000;
 #[derive(Clone)]
 pub(crate) struct FeedService {
     inputs: Inputs,
+    documents: Documents,
     metrics: Metrics,
     permits: Arc<Semaphore>,
     open: TaskTracker,
@@ -47,9 +49,9 @@ struct OpenStream {
 
 impl FeedService {
     /// Streams end in order when `stop` is cancelled.
-    pub(crate) fn new(inputs: Inputs, metrics: Metrics, stop: CancellationToken) -> Self {
+    pub(crate) fn new(inputs: Inputs, documents: Documents, metrics: Metrics, stop: CancellationToken) -> Self {
         let permits = Arc::new(Semaphore::new(MAX_CLIENTS));
-        Self { inputs, metrics, permits, open: TaskTracker::new(), stop }
+        Self { inputs, documents, metrics, permits, open: TaskTracker::new(), stop }
     }
 
     /// Waits until no stream is open.
@@ -92,6 +94,10 @@ impl LimitsFeed for FeedService {
             client.next().await.map(|message| (Ok(message), (client, open)))
         });
         Ok(Response::new(messages.boxed()))
+    }
+
+    async fn locate(&self, request: Request<LocateRequest>) -> Result<Response<LocateResponse>, Status> {
+        Ok(Response::new(self.documents.locate(&request.into_inner().tenant)))
     }
 }
 

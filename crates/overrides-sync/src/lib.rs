@@ -8,10 +8,12 @@
 mod app;
 mod args;
 mod config;
+mod documents;
 mod events;
 mod feed;
 mod metrics;
 mod publication;
+mod status;
 mod webhook;
 
 pub use app::App;

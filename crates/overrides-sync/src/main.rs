@@ -8,7 +8,7 @@ use runtime::run_program;
 fn main() -> ExitCode {
     run_program::<Args, Config>(
         "overrides-sync",
-        |config| &config.server.logs,
+        |config| &mut config.server,
         async |config, logs, shutdown| App::build(config, logs).await?.run(shutdown).await,
     )
 }

@@ -13,6 +13,7 @@ use prometheus::{
 };
 use runtime::LogHandle;
 use scrape::{counter_at_scrape, counters_at_scrape, gauge_at_scrape};
+use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::publication::Published;
@@ -96,6 +97,16 @@ impl Metrics {
         }
     }
 
+    /// Who reads the feed.
+    pub(crate) fn feed_clients(&self) -> FeedClients {
+        FeedClients {
+            connected: self.clients.get(),
+            snapshots: self.updates.with_label_values(&["snapshot"]).get(),
+            deltas: self.updates.with_label_values(&["delta"]).get(),
+            rejected: self.clients_rejected.get(),
+        }
+    }
+
     /// Records an update that was sent to a client. `late` is how long after the limits were read, if the client was connected by then.
     pub(crate) fn update_sent(&self, complete: bool, late: Option<Duration>) {
         self.updates.with_label_values(&[if complete { "snapshot" } else { "delta" }]).inc();
@@ -103,6 +114,18 @@ impl Metrics {
             self.propagation.observe(late.as_secs_f64());
         }
     }
+}
+
+/// The clients of the feed.
+#[derive(Debug, Serialize)]
+pub(crate) struct FeedClients {
+    connected: i64,
+    /// Updates with everything.
+    snapshots: u64,
+    /// Updates with what changed.
+    deltas: u64,
+    /// Clients that were rejected because there were too many.
+    rejected: u64,
 }
 
 /// Counters with a label, one for each of its values.

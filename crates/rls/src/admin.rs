@@ -5,9 +5,12 @@
 mod bounds;
 mod explain;
 mod names;
+mod replicas;
+mod status;
 mod tenants;
 mod usage;
 mod view;
+mod written;
 
 use std::sync::Arc;
 
@@ -26,6 +29,8 @@ use tokio::sync::watch;
 
 pub(crate) use bounds::RequestBounds;
 pub(crate) use names::KeptNames;
+pub(crate) use replicas::Peers;
+pub(crate) use status::StatusSources;
 
 /// Shared by the handlers.
 #[derive(Clone)]
@@ -43,6 +48,11 @@ pub(crate) struct Admin {
     pub default_tenant: Option<Bytes>,
     pub bounds: RequestBounds,
     pub names: Arc<KeptNames>,
+    /// Whether flags give the default limits.
+    pub default_limits_given: bool,
+    pub status: StatusSources,
+    /// Where all replicas are, for those who ask any of them.
+    pub peers: Peers,
 }
 
 impl Admin {
@@ -58,6 +68,8 @@ impl Admin {
             .route("/api/v1/usage", get(usage::list))
             .route("/api/v1/usage/{id}", get(usage::one))
             .route("/api/v1/denials", get(denials))
+            .route("/api/v1/replicas/{*path}", get(replicas::ask).post(replicas::ask))
+            .route("/api/v1/status", get(status::status))
             .route("/api/v1/log-level", get(log_level).put(change_log_level))
             .route("/api/v1/explain", post(explain::explain))
             .with_state(self)

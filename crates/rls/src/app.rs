@@ -13,6 +13,7 @@ use edge::{ControlWriter, HaTracker, Recorder};
 use edge_sources::ControlSources;
 use limits::{EdgeConfig, LimitsState};
 use limits_source::{DefaultLimits, EdgeConfigSource, LoadedEdgeConfig, SourceSpec, poll_ha_tracker};
+use page::Program;
 use prometheus::Registry;
 use runtime::{
     ConnectionCounts, HttpServer, ListenAddress, LogHandle, ServerSecurity, Serving, Shutdown, TlsFileMetrics,
@@ -84,10 +85,11 @@ impl App {
         let source = source.context("--limits")?;
         let control_sources = ControlSources::new(&source.limits, &edge, &source.extras, own_tracker.as_ref());
         shared.follow(control_sources, writer, &tasks).await;
-        let admin = shared.admin(defaults.problems, &source.limits, &edge, logs.clone());
+        let admin = shared.admin(defaults.problems, &source, own_tracker.as_ref(), &edge, logs.clone());
         let cache = shared.register_at_scrape(source, own_tracker, logs, &registry)?;
         let (readiness, recorder) = (shared.readiness, shared.edge.recorder().clone());
         let routes = observability_routes(registry, readiness.clone()).merge(admin.routes());
+        let routes = routes.merge(page::routes(Program::MimirRls));
         let (drain_delay, drain_timeout) = (config.server.drain_delay.into(), config.server.drain_timeout.into());
         let serving = Serving { http, routes, readiness, drain_delay, drain_timeout, tasks, sources, cache };
         Ok(Self { grpc, recorder, serving, traces: exporting })

@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8081")]
     pub grpc_listen: ListenAddress,
 
-    /// Where /metrics, /live, /ready and the admin API under /api/v1 are served
+    /// Where the page, /metrics, /live, /ready and the admin API under /api/v1 are served
     #[arg(long, value_name = "HOST:PORT", default_value = "0.0.0.0:9090")]
     pub http_listen: SocketAddr,
 
@@ -89,6 +89,11 @@ pub struct Args {
     /// Where denials are written as JSON lines: a file, which may be rotated by renaming it, or - for standard output [default: nowhere]
     #[arg(long, value_name = "FILE")]
     pub audit_log: Option<PathBuf>,
+
+    /// The HTTP sides of all mimir-rls, which the page asks: URLs, all addresses of whose names are asked, such as http://mimir-rls:9090
+    /// [default: the page shows this process alone]
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    pub peers: Vec<String>,
 
     /// Drain and logs.
     #[command(flatten)]

@@ -4,16 +4,17 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
 use bytesize::ByteSize;
 use edge::{AuditTarget, BodyPolicy, Policy, SHARES};
 use limits::{MimirVersion, Tenant};
-use limits_source::{DefaultLimitsSource, LimitsArgs, MimirUrl, SourceSpec};
+use limits_source::{DefaultLimitsSource, LimitsArgs, MimirUrl, SourceSpec, parse_http_url};
 use remote_write::BodyLimits;
 use runtime::{FlagFile, ListenAddress, ServerArgs, reject_shared_addresses, reject_shared_files};
 
 use crate::Args;
+use crate::admin::Peers;
 use crate::args::{BodyArgs, ChargeSamplesIn, DecodeBodies, HaTracker, UnreadableBody};
 use crate::traces::TraceSettings;
 
@@ -31,6 +32,8 @@ pub struct Config {
     pub(crate) grpc_listen: ListenAddress,
     pub(crate) http_listen: SocketAddr,
     pub(crate) limits: SourceSpec,
+    /// The same as it was written.
+    pub(crate) limits_text: String,
     pub(crate) default_limits: DefaultLimitsSource,
     pub(crate) mimir_version: MimirVersion,
     /// Whether flags give the default limits.
@@ -52,6 +55,7 @@ pub struct Config {
     pub(crate) decode_threads: Option<NonZeroUsize>,
     /// None: no spans are made.
     pub(crate) traces: Option<TraceSettings>,
+    pub(crate) peers: Peers,
     /// Drain and logs.
     pub server: ServerArgs,
 }
@@ -71,7 +75,7 @@ impl TryFrom<Args> for Config {
         let Args {
             grpc_listen,
             http_listen,
-            limits: _,
+            limits: limits_text,
             limits_args:
                 LimitsArgs { default_limits, mimir_version, limits_cache, allow_empty_overrides, ha_tracker_url },
             feed_tls,
@@ -84,6 +88,7 @@ impl TryFrom<Args> for Config {
             max_in_flight_bytes,
             decode_threads,
             audit_log: _,
+            peers,
             server,
         } = args;
         reject_shared_addresses(&[("--grpc-listen", grpc_listen.tcp()), ("--http-listen", Some(http_listen))])?;
@@ -94,6 +99,7 @@ impl TryFrom<Args> for Config {
             grpc_listen,
             http_listen,
             limits,
+            limits_text,
             default_limits: default_limits.read(&mimir_version)?,
             default_limits_given: default_limits.are_given(),
             mimir_version,
@@ -104,17 +110,19 @@ impl TryFrom<Args> for Config {
             ha_tracker_url: ha_tracker_address(ha_tracker_url, ha_tracker)?,
             audit_log,
             decode_threads,
+            peers: peers_at(&peers)?,
             max_in_flight_bytes: in_flight_size(max_in_flight_bytes, &bodies)?,
-            policy: Policy {
-                bodies,
-                charge_items: charge_samples_in == ChargeSamplesIn::Check,
-                ha_tracker: ha_tracker == HaTracker::On,
-            },
+            policy: policy(bodies, charge_samples_in, ha_tracker),
             distributors,
             traces: TraceSettings::from_environment()?,
             server,
         })
     }
+}
+
+fn policy(bodies: BodyPolicy, charge_samples_in: ChargeSamplesIn, ha_tracker: HaTracker) -> Policy {
+    let charge_items = charge_samples_in == ChargeSamplesIn::Check;
+    Policy { bodies, charge_items, ha_tracker: ha_tracker == HaTracker::On }
 }
 
 /// The default tenant, if any.
@@ -161,6 +169,16 @@ fn ha_tracker_address(url: Option<String>, state: HaTracker) -> anyhow::Result<O
         );
     }
     MimirUrl::of_ha_tracker(&url).map(Some).context("--ha-tracker-url")
+}
+
+/// The replicas at these URLs.
+fn peers_at(urls: &[String]) -> anyhow::Result<Peers> {
+    let parse = |text: &String| {
+        let url = parse_http_url(text);
+        url.map_err(|_| anyhow!("--peers is {text:?}; write http://HOST:PORT, for example http://mimir-rls:9090"))
+    };
+    let urls: Vec<_> = urls.iter().map(parse).collect::<anyhow::Result<_>>()?;
+    Peers::new(&urls).context("--peers")
 }
 
 fn body_policy(args: BodyArgs) -> anyhow::Result<BodyPolicy> {

@@ -11,7 +11,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     run_program::<Args, Config>(
         "mimir-rls",
-        |config| &config.server.logs,
+        |config| &mut config.server,
         async |config, logs, shutdown| App::build(config, logs).await?.run(shutdown).await,
     )
 }

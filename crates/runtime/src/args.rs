@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Arg, Args};
 use prometheus::Registry;
 
-use crate::{FlagFile, LogSettings, Protocol, Tls, TlsFileMetrics, TlsFiles, TokenFile};
+use crate::{FlagFile, LogSettings, Protocol, Setting, Tls, TlsFileMetrics, TlsFiles, TokenFile};
 
 const GRPC_TLS: &str = "--grpc-tls-cert, --grpc-tls-key and --grpc-tls-client-ca";
 const HTTP_TLS: &str = "--http-tls-cert and --http-tls-key";
@@ -36,8 +37,8 @@ pub struct ServerArgs {
     #[arg(long, value_name = "FILE")]
     pub http_tls_key: Option<PathBuf>,
 
-    /// A file with a token of at least 16 bytes: on --http-listen, everything but /live, /ready and /metrics asks for it, as Authorization: Bearer
-    /// TOKEN; reloaded when the file changes. Without it, reading needs no token, and changing the log level is off
+    /// A file with a token of at least 16 bytes: on --http-listen, everything but /live, /ready, /metrics and the files of the page asks for it, as
+    /// Authorization: Bearer TOKEN; reloaded when the file changes. Without it, reading needs no token, and changing the log level is off
     #[arg(long, value_name = "FILE")]
     pub http_token_file: Option<PathBuf>,
 
@@ -52,6 +53,10 @@ pub struct ServerArgs {
     /// Logs.
     #[command(flatten)]
     pub logs: LogSettings,
+
+    /// All flags as they are in force; [`crate::run_program`] sets them.
+    #[arg(skip)]
+    pub settings: Arc<[Setting]>,
 }
 
 /// What the files of [`ServerArgs`] hold.

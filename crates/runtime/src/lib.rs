@@ -15,6 +15,7 @@ mod readiness;
 mod reload;
 mod rendering;
 mod serving;
+mod settings;
 mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -31,6 +32,7 @@ pub use pages::{Fault, page_rows, problems_route};
 pub use program::run_program;
 pub use readiness::{Phase, Readiness};
 pub use serving::{Serving, Shutdown, listen_for_signals};
+pub use settings::Setting;
 pub use telemetry::{LogFilter, LogFormat, LogHandle, LogSettings, Logs, init_logs};
 pub use tls::{Protocol, Tls, TlsFileMetrics, TlsFiles, TlsMetrics, follow_expiry};
 pub use token::TokenFile;

@@ -13,6 +13,18 @@ pub enum Phase {
     Draining,
 }
 
+impl Phase {
+    /// The name that people see.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+        }
+    }
+}
+
 /// The phase of this server. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Readiness {

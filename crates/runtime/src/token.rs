@@ -1,4 +1,5 @@
-//! The token of the HTTP side: everything but metrics and probes asks for it, and a request that changes something is rejected without one.
+//! The token of the HTTP side: everything but metrics, probes and the files of the page asks for it, and a request that changes something is rejected
+//! without one.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,6 +19,9 @@ use crate::reload::Reloaded;
 
 /// What scrapers and probes read. Neither Prometheus nor the kubelet needs a secret for it.
 const OPEN_PATHS: [&str; 3] = ["/live", "/ready", "/metrics"];
+/// The files of the page, which hold no data: its scripts send the token.
+const PAGE: &str = "/";
+const PAGE_FOLDER: &str = "/assets/";
 /// The shortest token: a shorter one can be guessed.
 const MIN_TOKEN_BYTES: usize = 16;
 /// The longest token.
@@ -84,7 +88,7 @@ impl TokenFile {
     }
 }
 
-/// Lets only requests with the token through, apart from metrics and probes. Without a token, requests that only read pass.
+/// Lets only requests with the token through, apart from metrics, probes and the files of the page. Without a token, requests that only read pass.
 pub(crate) fn guarded(routes: Router, token: Option<watch::Receiver<Token>>) -> Router {
     routes.layer(from_fn(move |request: Request, next: Next| {
         let rejected = rejection(&request, token.as_ref().map(|token| token.borrow()).as_deref());
@@ -102,13 +106,17 @@ fn rejection(request: &Request, token: Option<&Token>) -> Option<Response> {
         let changes = [Method::PUT, Method::PATCH, Method::DELETE].contains(request.method());
         return changes.then(|| fault(StatusCode::FORBIDDEN, "off: set --http-token-file"));
     };
-    if OPEN_PATHS.contains(&request.uri().path()) || token.is_sent_in(request.headers().get(header::AUTHORIZATION)) {
+    if is_open(request.uri().path()) || token.is_sent_in(request.headers().get(header::AUTHORIZATION)) {
         return None;
     }
     let error = "send the token of --http-token-file: Authorization: Bearer TOKEN";
     let mut response = fault(StatusCode::UNAUTHORIZED, error);
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     Some(response)
+}
+
+fn is_open(path: &str) -> bool {
+    OPEN_PATHS.contains(&path) || path == PAGE || path.starts_with(PAGE_FOLDER)
 }
 
 fn fault(status: StatusCode, error: &str) -> Response {

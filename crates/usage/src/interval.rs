@@ -19,12 +19,32 @@ pub struct Usage {
     pub refused: u32,
     /// Pushes that a client sent again, by their header Retry-Attempt.
     pub retries: u32,
+    /// Of the denied pushes, those over the request rate or its burst.
+    #[serde(default)]
+    pub over_request_rate: u32,
+    /// Of the denied pushes, those over the ingestion rate.
+    #[serde(default)]
+    pub over_ingestion_rate: u32,
+    /// Of the denied pushes, those with more items than the ingestion burst. All others were denied for another reason.
+    #[serde(default)]
+    pub over_ingestion_burst: u32,
 }
 
 impl Usage {
     /// Adds what was sent in another time.
     pub fn add(&mut self, other: &Self) {
-        let Self { requests, counted, items, largest, denied, refused, retries } = other;
+        let Self {
+            requests,
+            counted,
+            items,
+            largest,
+            denied,
+            refused,
+            retries,
+            over_request_rate,
+            over_ingestion_rate,
+            over_ingestion_burst,
+        } = other;
         self.requests = self.requests.saturating_add(*requests);
         self.counted = self.counted.saturating_add(*counted);
         self.items = self.items.saturating_add(*items);
@@ -32,6 +52,9 @@ impl Usage {
         self.denied = self.denied.saturating_add(*denied);
         self.refused = self.refused.saturating_add(*refused);
         self.retries = self.retries.saturating_add(*retries);
+        self.over_request_rate = self.over_request_rate.saturating_add(*over_request_rate);
+        self.over_ingestion_rate = self.over_ingestion_rate.saturating_add(*over_ingestion_rate);
+        self.over_ingestion_burst = self.over_ingestion_burst.saturating_add(*over_ingestion_burst);
     }
 }
 

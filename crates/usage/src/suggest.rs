@@ -1,5 +1,7 @@
 //! Limits under which a tenant's past passes, with room.
 
+use serde::Serialize;
+
 use crate::charges::{Charge, charges};
 use crate::interval::{Interval, with_all_items};
 
@@ -50,7 +52,7 @@ impl Counted {
 }
 
 /// A rate and a burst, and what they come from.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Suggestion {
     /// The rate, a second: the highest average over a quarter of an hour, and a quarter more, rounded up to two digits.
     pub rate: f64,

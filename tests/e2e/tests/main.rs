@@ -50,6 +50,7 @@ mod nginx_steps;
 mod outage;
 mod overload;
 mod overrides_sync_chart;
+mod page;
 mod pairs;
 mod parity;
 mod paths;

@@ -19,7 +19,7 @@ use super::Recorder;
 use super::room::Places;
 use super::tenants::OTHER;
 
-/// Each takes at most 56 KB.
+/// Each takes at most 50 KB.
 const PLACES: usize = 1_000;
 /// Of those, places for tenants without an override.
 const PLACES_WITHOUT_OVERRIDE: usize = 500;
@@ -27,6 +27,8 @@ const PLACES_WITHOUT_OVERRIDE: usize = 500;
 const DISPLACED: usize = PLACES / 20;
 /// How often tenants lose their place to others.
 const DISPLACE_EVERY: Duration = Duration::from_secs(60);
+/// Without a denial for so long, the next one begins a new series of denials.
+const DENIALS_END_AFTER: Duration = Duration::from_secs(300);
 /// From so many denials on, in a quarter of an hour, a client that retries has retried one.
 const REFUSALS_TO_RETRY: u32 = 10;
 
@@ -56,6 +58,8 @@ pub struct UsageRow {
     pub refused_in_a_row: u64,
     /// When the first of them was refused.
     pub refused_since: Option<SystemTime>,
+    /// When its denials began, also those that were only counted and however many pushes passed between them; nothing if there was none for five minutes.
+    pub denied_since: Option<SystemTime>,
     /// Whether it was refused often in the last 15 minutes, and no client of it retried a push: refused samples are lost.
     pub never_retries: bool,
 }
@@ -73,6 +77,14 @@ struct State {
     history: History,
     refused_in_a_row: u64,
     refused_since: Option<SystemTime>,
+    denials: Option<Denials>,
+}
+
+/// Denials without a pause of [`DENIALS_END_AFTER`].
+#[derive(Clone, Copy)]
+struct Denials {
+    began: SystemTime,
+    last: Instant,
 }
 
 impl Default for TenantUsage {
@@ -205,6 +217,9 @@ impl Place {
     fn record(&self, push: &Usage) {
         let mut state = self.lock();
         state.open.add(push);
+        if push.denied > 0 {
+            state.denied(Instant::now());
+        }
         if push.refused > 0 {
             state.refused_in_a_row = state.refused_in_a_row.saturating_add(push.refused.into());
             state.refused_since.get_or_insert_with(SystemTime::now);
@@ -222,6 +237,7 @@ impl Place {
             quarter_hour,
             refused_in_a_row: state.refused_in_a_row,
             refused_since: state.refused_since,
+            denied_since: state.denials_at(Instant::now()).map(|denials| denials.began),
             never_retries: quarter_hour.total.refused >= REFUSALS_TO_RETRY && quarter_hour.total.retries == 0,
         }
     }
@@ -234,6 +250,16 @@ impl State {
     fn rank(&self, has_override: bool) -> Rank {
         let recent = self.history.over(Window::QuarterHour);
         (has_override, recent.total.refused > 0, (recent.items_per_second() * 1_000.0) as u64)
+    }
+
+    fn denied(&mut self, now: Instant) {
+        let began = self.denials_at(now).map_or_else(SystemTime::now, |denials| denials.began);
+        self.denials = Some(Denials { began, last: now });
+    }
+
+    /// The denials that have not ended.
+    fn denials_at(&self, now: Instant) -> Option<Denials> {
+        self.denials.filter(|denials| now.saturating_duration_since(denials.last) < DENIALS_END_AFTER)
     }
 
     fn close_second(&mut self) {

@@ -147,6 +147,7 @@ impl Follower {
     fn on_end(&mut self, server: &Server, end: &StreamEnd) {
         let counts = &self.publisher.counts;
         counts.set_connected(false);
+        self.publisher.locator.disconnected();
         match end {
             StreamEnd::NotConnected(_) => counts.failed_connects.add(),
             StreamEnd::Lost(_) | StreamEnd::NoLimits => counts.streams_lost.add(),
@@ -179,6 +180,7 @@ impl Follower {
         };
         self.publisher.counts.connects.add();
         self.publisher.counts.set_connected(true);
+        self.publisher.locator.connected(stream.client());
         let mut state = StreamState::new();
         let end = loop {
             match stream.next().await {

@@ -135,7 +135,7 @@ const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 pub(super) struct Stream {
     messages: Streaming<WatchResponse>,
     /// Holds the connection.
-    _client: LimitsFeedClient<Channel>,
+    client: LimitsFeedClient<Channel>,
     first: Option<WatchResponse>,
 }
 
@@ -182,9 +182,14 @@ impl Stream {
         };
         let begun = timeout(FIRST_MESSAGE_WITHIN, begin).await.map_err(|_| StreamError::NoFirstMessage)?;
         match begun? {
-            (messages, Some(first)) => Ok(Self { messages, _client: client, first: Some(first) }),
+            (messages, Some(first)) => Ok(Self { messages, client, first: Some(first) }),
             (_, None) => Err(StreamError::EndedAtOnce),
         }
+    }
+
+    /// For other requests on the connection.
+    pub(super) fn client(&self) -> LimitsFeedClient<Channel> {
+        self.client.clone()
     }
 
     /// The next message; `None` if the server ended the stream.

@@ -155,7 +155,8 @@ impl Revisions {
         let errors =
             self.errors.iter().map(|error| self.kept(&format!("the ConfigMap cannot be read: {error}; {MEANWHILE}")));
         let problems = self.document_problems.iter().cloned().chain(missing).chain(errors).collect();
-        LoadedLimits { limits: self.limits.current(), problems, origin: self.origin.clone(), read: self.read.clone() }
+        let (limits, places) = (self.limits.current(), self.limits.places());
+        LoadedLimits { limits, problems, places, origin: self.origin.clone(), read: self.read.clone() }
     }
 
     fn missing_problem(&self) -> Problem {

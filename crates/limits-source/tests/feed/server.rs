@@ -8,7 +8,9 @@ use futures_util::Stream;
 use futures_util::stream::unfold;
 use proto::edge::limits::v1::limits_feed_server::{LimitsFeed, LimitsFeedServer};
 use proto::edge::limits::v1::watch_response::Update;
-use proto::edge::limits::v1::{Heartbeat, LimitsPart, Version, WatchRequest, WatchResponse};
+use proto::edge::limits::v1::{
+    Heartbeat, LimitsPart, LocateRequest, LocateResponse, Version, WatchRequest, WatchResponse,
+};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
@@ -48,6 +50,10 @@ impl LimitsFeed for Scripted {
         self.watches.send(watch).map_err(|_| Status::unavailable("the test is over"))?;
         let stream = unfold(to_send, |mut to_send| async { to_send.recv().await.map(|message| (message, to_send)) });
         Ok(Response::new(Box::pin(stream)))
+    }
+
+    async fn locate(&self, _: Request<LocateRequest>) -> Result<Response<LocateResponse>, Status> {
+        Err(Status::unimplemented("as a server of an earlier build"))
     }
 }
 

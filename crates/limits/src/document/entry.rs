@@ -6,6 +6,7 @@ use crate::code::Code;
 use crate::field_set::FieldSet;
 use crate::fields::{self, Field, Known};
 use crate::model::TenantLimits;
+use crate::places::WrittenIn;
 use crate::problem::{Problem, Severity};
 use crate::relabel::{ExpressionCache, check};
 use crate::schema::validate;
@@ -31,6 +32,16 @@ pub(super) struct Findings {
     pub(super) overridden: FieldSet,
     /// Ignored settings.
     pub(super) notes: Vec<Problem>,
+}
+
+/// The settings of an entry, whose fields have been read.
+pub(super) fn places<'d>(settings: &[Setting<'d>], overridden: FieldSet, format: DocumentFormat) -> Vec<WrittenIn<'d>> {
+    let place = |setting: &Setting<'d>| {
+        let field = known(setting, settings, format).ok()??.name;
+        let Setting { document, line, .. } = *setting;
+        overridden.contains(field).then_some(WrittenIn { field, document, line })
+    };
+    settings.iter().filter_map(place).collect()
 }
 
 /// The kind of document that contains the fields.

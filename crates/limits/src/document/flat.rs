@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use go_yaml::Document;
 
-use super::entry::{DocumentFormat, Setting, overlay};
+use super::entry::{DocumentFormat, Setting, overlay, places};
 use super::{Draft, Loaded, unmatched, unmatched_reason};
 use crate::code::Code;
 use crate::fields;
@@ -124,6 +124,7 @@ impl<'d> FlatKeys<'d> {
             let findings = overlay(&mut limits, Some(tenant), &settings, &mut loaded.expressions, DocumentFormat::Flat);
             findings.notes.into_iter().for_each(|note| loaded.problems.report(note));
             faults.extend(findings.faults);
+            loaded.places.add(&key, &places(&settings, findings.overridden, DocumentFormat::Flat));
             let overridden = overridden.union(findings.overridden);
             loaded.drafts.insert(key, Draft { limits, overridden, faults });
         }

@@ -3,7 +3,7 @@
 
 use go_yaml::{Document, RuntimeConfig};
 
-use super::entry::{DocumentFormat, Setting, overlay};
+use super::entry::{DocumentFormat, Setting, overlay, places};
 use super::{Draft, Loaded, unmatched, unmatched_reason};
 use crate::code::Code;
 use crate::defaults::{MimirSettings, override_base};
@@ -73,7 +73,7 @@ pub(super) fn read(documents: Vec<Document>, mimir: &MimirSettings, loaded: &mut
     let overrides = sections.iter().find(|section| &*section.key == OVERRIDES && !section.is_null);
     if let Some(Content::Mapping(tenants)) = overrides.map(|overrides| &overrides.value.content) {
         for tenant in tenants.iter().filter(|tenant| !tenant.is_null) {
-            read_tenant(name_of(tenant.position.source), tenant, mimir, loaded);
+            read_tenant(name_of, tenant, mimir, loaded);
         }
     }
 }
@@ -101,7 +101,7 @@ fn is_manifest(root: &Node) -> bool {
     ["apiVersion", "kind"].iter().all(|name| sections.iter().any(|section| &*section.key == *name))
 }
 
-fn read_tenant(document: &str, tenant: &Entry, mimir: &MimirSettings, loaded: &mut Loaded) {
+fn read_tenant<'d>(name_of: impl Fn(usize) -> &'d str, tenant: &Entry, mimir: &MimirSettings, loaded: &mut Loaded) {
     let Entry { key, position, value, .. } = tenant;
     // To Mimir, a tenant without a map has no override.
     let Content::Mapping(fields) = &value.content else {
@@ -109,18 +109,22 @@ fn read_tenant(document: &str, tenant: &Entry, mimir: &MimirSettings, loaded: &m
         return;
     };
     let mut limits = override_base(&mimir.defaults.limits);
-    let settings: Vec<_> = fields.iter().map(|field| Setting::of_entry(document, field)).collect();
+    // Documents are merged field by field.
+    let settings: Vec<_> =
+        fields.iter().map(|field| Setting::of_entry(name_of(field.position.source), field)).collect();
     let findings =
         overlay(&mut limits, Some(&shortened(key)), &settings, &mut loaded.expressions, DocumentFormat::Mimir);
     let overridden = findings.overridden;
     loaded.add_findings(findings);
     match unmatched_reason(key) {
         Some(message) => {
-            loaded.problems.report(unmatched(key, document, Some(position.line), message));
+            loaded.problems.report(unmatched(key, name_of(position.source), Some(position.line), message));
             loaded.others.push((Box::from(&**key), limits));
         }
         None => {
-            loaded.drafts.insert(TenantId::from(&**key), Draft { limits, overridden, faults: Vec::new() });
+            let key = TenantId::from(&**key);
+            loaded.places.add(&key, &places(&settings, overridden, DocumentFormat::Mimir));
+            loaded.drafts.insert(key, Draft { limits, overridden, faults: Vec::new() });
         }
     }
 }

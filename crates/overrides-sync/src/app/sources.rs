@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use limits::{Defaults, LimitsState};
 use limits_source::{
-    Count, DistributorService, HaTrackerFeed, KubeClient, LimitsFeed, NamespacedName, Source, SourceExtras, SourceSpec,
-    WatchCounts, poll_ha_tracker,
+    Count, DistributorService, HaTrackerFeed, KubeClient, LastReadName, LimitsFeed, NamespacedName, Source,
+    SourceExtras, SourceSpec, WatchCounts, poll_ha_tracker,
 };
 use tasks::Tasks;
 use tokio::sync::watch;
@@ -24,6 +24,8 @@ pub(super) struct Sources {
     pub(super) ha_tracker: Option<HaTrackerFeed>,
     /// Counts of the watch, if the limits are in a ConfigMap.
     pub(super) watch: Option<Arc<WatchCounts>>,
+    /// The name of that ConfigMap.
+    pub(super) last_read: Option<LastReadName>,
     pub(super) cache_faults: Arc<Count>,
     /// Ends after the last write of the limits cache.
     pub(super) cache: Option<JoinHandle<()>>,
@@ -47,16 +49,16 @@ impl Sources {
         let cache = config.limits_cache.clone();
         let source = config.limits.clone().start(state, cache, kube.clone(), service, tasks).await;
         let Source { limits, distributors, extras, cache_faults, cache } = source.context("--limits")?;
-        let watch = match extras {
+        let (watch, last_read) = match extras {
             SourceExtras::ConfigMap { counts, last_read } => {
                 if let Some(client) = kube.filter(|_| config.events) {
-                    events::start(client, last_read, limits.states.clone(), metrics.clone(), tasks);
+                    events::start(client, last_read.clone(), limits.states.clone(), metrics.clone(), tasks);
                 }
-                Some(counts)
+                (Some(counts), Some(last_read))
             }
-            SourceExtras::None | SourceExtras::Feed(_) => None,
+            SourceExtras::None | SourceExtras::Feed(_) => (None, None),
         };
-        Ok(Self { limits, distributors, ha_tracker, watch, cache_faults, cache })
+        Ok(Self { limits, distributors, ha_tracker, watch, last_read, cache_faults, cache })
     }
 }
 

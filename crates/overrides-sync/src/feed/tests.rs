@@ -35,10 +35,11 @@ impl Feed {
         let states = watch::Sender::new(LoadedLimits::default());
         let source = Source { states: states.subscribe(), freshness: Freshness::default() };
         let publisher = Publisher::new(1, HistoryBounds { changes: 100, keys: 1_000 });
+        let documents = Documents::new(states.subscribe(), None);
         let (limits, problems) = publish(publisher, source, &Tasks::new(stop.clone()), |_, _| {});
         let (_, distributors) = watch::channel(None);
         let inputs = Inputs { limits, problems, freshness: Freshness::default(), distributors, ha_tracker: None };
-        let service = FeedService::new(inputs, metrics, stop);
+        let service = FeedService::new(inputs, documents, metrics, stop);
         Self { state: LimitsState::new(TenantLimits::default(), true), states, service, registry }
     }
 

@@ -72,6 +72,18 @@ pub(super) async fn explain(
     request: Request,
 ) -> Result<Json<ExplainResponse>, Fault> {
     let (head, body) = request.into_parts();
+    let (_arrival, body) = arrived(&admin, body).await?;
+    // Slow bodies take no place.
+    let _place = admin.bounds.enter()?;
+    let push = push_of(&head.headers, body, parameters.items, admin.default_tenant.as_ref())?;
+    let explanation = admin.pipeline.explain(&push).await;
+    let explanation =
+        explanation.map_err(|why| Fault::unavailable(format!("nothing can be decided: {}", why.as_str())))?;
+    Ok(Json(response(&push, &explanation)))
+}
+
+/// The body of a request, which is reserved as long as the arrival is held.
+async fn arrived(admin: &Admin, body: Body) -> Result<(Arrival, PushBody), Fault> {
     // Reserved as for a push without a known tenant.
     let arrival = Arrival::begin(&admin.budget, None, 0).map_err(|_| no_room())?;
     let body = tokio::select! {
@@ -82,13 +94,18 @@ pub(super) async fn explain(
         status: StatusCode::REQUEST_TIMEOUT,
         error: format!("the body did not come within {BODY_TIMEOUT:?}"),
     })??;
-    // Slow bodies take no place.
-    let _place = admin.bounds.enter()?;
-    let push = push_of(&head.headers, body, parameters.items, admin.default_tenant.as_ref())?;
-    let explanation = admin.pipeline.explain(&push).await;
-    let explanation =
-        explanation.map_err(|why| Fault::unavailable(format!("nothing can be decided: {}", why.as_str())))?;
-    Ok(Json(response(&push, &explanation)))
+    Ok((arrival, body))
+}
+
+/// The same for a body that is passed on.
+pub(super) async fn whole_body(admin: &Admin, body: Body) -> Result<(Arrival, Bytes), Fault> {
+    match arrived(admin, body).await? {
+        (arrival, PushBody::Whole(body)) => Ok((arrival, body)),
+        _ => Err(Fault {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            error: "the body is larger than a push may be".to_owned(),
+        }),
+    }
 }
 
 fn no_room() -> Fault {

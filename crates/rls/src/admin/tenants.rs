@@ -2,7 +2,7 @@
 //!
 //! A tenant is known if it has an override, an entry in the edge config, or a bucket in memory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::{Path, Query, State};
 use axum::response::{Json, Response};
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::Admin;
 use super::names::names_after;
 use super::view::{BucketJson, EdgeLimitsJson, Fields, fields};
+use super::written::{ConfigMapName, PlaceJson, Written};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,6 +54,10 @@ pub(super) struct Details {
     overridden: bool,
     /// Whether this replica has the tenant's buckets; on others they are full.
     has_buckets: bool,
+    /// The fields that its entry sets itself, and where: null where that is not known, as after a restart without a source. The others are the defaults.
+    set_in: BTreeMap<&'static str, Option<PlaceJson>>,
+    /// The ConfigMap that the documents are keys of; null where they are none, or it is not known.
+    configmap: Option<ConfigMapName>,
     /// All limits of Mimir's write path; null before the first good limits.
     limits: Option<Fields>,
     edge_limits: EdgeLimitsJson,
@@ -108,11 +113,14 @@ fn row(control: &ControlState, with_bucket: &[Box<str>], key: &str) -> Row {
 
 pub(super) async fn one(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Json<Details>, Fault> {
     let tenant = Tenant::parse(Some(id.as_bytes())).map_err(|error| Fault::bad_request(error.to_string()))?;
+    let written = Written::read(&admin, tenant.limits_key()).await;
     let control = admin.pipeline.control();
     let of_tenant = control.for_tenant(&tenant);
     let (request, ingestion) = admin.pipeline.buckets(&control, &tenant, 1).unzip();
     let entry = control.limits.as_deref().and_then(|limits| limits.entry(tenant.limits_key()));
     Ok(Json(Details {
+        set_in: entry.map(|entry| written.places_of(entry)).unwrap_or_default(),
+        configmap: written.configmap,
         tenant: tenant.id().to_owned(),
         limits_key: tenant.limits_key().to_owned(),
         mode: of_tenant.mode.as_str(),

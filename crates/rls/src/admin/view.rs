@@ -85,6 +85,12 @@ impl From<RateLimit> for LimitJson {
     }
 }
 
+/// The part of a bucket's capacity that is left, from 0 to 1; nothing without a limit, or where nothing fits.
+pub(super) fn tokens_left(view: &BucketView) -> Option<f64> {
+    let capacity = bounded(view.level.limit(), view.level.limit().capacity).filter(|most| *most > 0)?;
+    Some((view.level.tokens()? / capacity as f64).clamp(0.0, 1.0))
+}
+
 /// A burst or a capacity, which without a rate are no bounds.
 fn bounded(limit: RateLimit, most: Burst) -> Option<i64> {
     match (limit.rate, most) {

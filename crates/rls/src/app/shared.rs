@@ -1,6 +1,7 @@
 //! What the parts of a server share: the pipeline, its control state, and what records it.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -10,15 +11,15 @@ use edge::{
 };
 use edge_sources::ControlSources;
 use limits::{LoadedLimits, Problem};
-use limits_source::{HaTrackerFeed, LimitsFeed, LoadedEdgeConfig, Source, SourceExtras};
+use limits_source::{HaTrackerFeed, LoadedEdgeConfig, Source, SourceExtras};
 use prometheus::Registry;
-use runtime::{LogHandle, Readiness};
+use runtime::{LogHandle, Readiness, Setting};
 use tasks::Tasks;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::Config;
-use crate::admin::{Admin, RequestBounds};
+use crate::admin::{Admin, Peers, RequestBounds, StatusSources};
 use crate::metrics::{Metrics, ReadAtScrape};
 use crate::traces::Traces;
 
@@ -31,6 +32,11 @@ pub(super) struct Shared {
     pub(super) readiness: Readiness,
     pub(super) default_tenant: Option<Bytes>,
     pub(super) traces: Option<Traces>,
+    default_limits_given: bool,
+    source: Arc<str>,
+    settings: Arc<[Setting]>,
+    started: SystemTime,
+    peers: Peers,
 }
 
 impl Shared {
@@ -49,7 +55,23 @@ impl Shared {
         let (budget, readiness) = (Budget::new(config.max_in_flight_bytes), Readiness::default());
         let default_tenant = config.default_tenant.clone();
         let edge = Edge::new(pipeline, recorder);
-        Ok(Self { edge, control, bodies, budget, metrics, readiness, default_tenant, traces })
+        let (source, settings) = (config.limits_text.as_str().into(), Arc::clone(&config.server.settings));
+        let (default_limits_given, started) = (config.default_limits_given, SystemTime::now());
+        Ok(Self {
+            edge,
+            control,
+            bodies,
+            budget,
+            metrics,
+            readiness,
+            default_tenant,
+            traces,
+            default_limits_given,
+            source,
+            settings,
+            started,
+            peers: config.peers.clone(),
+        })
     }
 
     /// Applies what the sources have loaded, and starts the tasks that apply their changes, evict idle tenants, and keep the usage of tenants.
@@ -73,10 +95,20 @@ impl Shared {
     pub(super) fn admin(
         &self,
         default_problems: Vec<Problem>,
-        limits: &LimitsFeed,
+        Source { limits, extras, .. }: &Source,
+        own_tracker: Option<&HaTrackerFeed>,
         edge: &watch::Receiver<LoadedEdgeConfig>,
         logs: LogHandle,
     ) -> Admin {
+        let status = StatusSources {
+            source: Arc::clone(&self.source),
+            started: self.started,
+            freshness: limits.freshness.clone(),
+            extras: extras.clone(),
+            ha_tracker: ha_tracker_of(own_tracker, extras),
+            readiness: self.readiness.clone(),
+            settings: Arc::clone(&self.settings),
+        };
         Admin {
             pipeline: Arc::clone(self.edge.pipeline()),
             recorder: self.edge.recorder().clone(),
@@ -89,6 +121,9 @@ impl Shared {
             default_tenant: self.default_tenant.clone(),
             bounds: RequestBounds::default(),
             names: Arc::default(),
+            default_limits_given: self.default_limits_given,
+            status,
+            peers: self.peers.clone(),
         }
     }
 
@@ -100,10 +135,7 @@ impl Shared {
         logs: LogHandle,
         registry: &Registry,
     ) -> anyhow::Result<Option<JoinHandle<()>>> {
-        let ha_tracker = own_tracker.or_else(|| match &extras {
-            SourceExtras::Feed(feed) => Some(feed.ha_tracker.clone()),
-            _ => None,
-        });
+        let ha_tracker = ha_tracker_of(own_tracker.as_ref(), &extras);
         let read = ReadAtScrape {
             pipeline: Arc::clone(self.edge.pipeline()),
             recorder: self.edge.recorder().clone(),
@@ -118,4 +150,12 @@ impl Shared {
         read.register(registry).context("metrics cannot be registered")?;
         Ok(cache)
     }
+}
+
+/// The elections of Mimir's HA tracker, as this server polls them or gets them from a feed.
+fn ha_tracker_of(own: Option<&HaTrackerFeed>, extras: &SourceExtras) -> Option<HaTrackerFeed> {
+    own.cloned().or_else(|| match extras {
+        SourceExtras::Feed(feed) => Some(feed.ha_tracker.clone()),
+        SourceExtras::None | SourceExtras::ConfigMap { .. } => None,
+    })
 }

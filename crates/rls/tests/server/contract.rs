@@ -73,7 +73,7 @@ const METRICS: [(&str, &[&str]); 14] = [
 
 const OF_SOURCES: [&str; 3] = ["rls_limits_feed_", "rls_limits_watch_", "rls_limits_configmap_"];
 
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 10] = [
     "/metrics",
     "/live",
     "/ready",
@@ -82,6 +82,8 @@ const PAGES: [&str; 8] = [
     "/api/v1/problems",
     "/api/v1/denials",
     "/api/v1/log-level",
+    "/api/v1/status",
+    "/",
 ];
 
 /// The rows of the table under a heading of a page, each as its cells.

@@ -11,6 +11,7 @@ mod ha_tracker;
 mod life;
 mod modes;
 mod overload;
+mod page;
 mod pairs;
 mod peers;
 mod rate_limit;

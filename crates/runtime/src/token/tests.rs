@@ -13,15 +13,22 @@ fn status(token: Option<&str>, method: &str, path: &str, authorization: Option<&
 }
 
 #[test]
-fn everything_but_metrics_and_probes_asks_for_the_token() {
+fn all_but_metrics_probes_and_page_asks_for_the_token() {
     let token = Some("sixteen-bytes-ok");
-    for path in OPEN_PATHS {
+    for path in OPEN_PATHS.into_iter().chain([PAGE, "/assets/app.js"]) {
         assert_eq!(status(token, "GET", path, None), 200, "{path}");
         assert_eq!(status(token, "GET", path, Some("Bearer wrong")), 200, "{path}");
     }
-    for path in
-        ["/api/v1/tenants", "/api/v1/log-level", "/", "/metrics/", "//metrics", "/Metrics", "/api/v1/../metrics"]
-    {
+    for path in [
+        "/api/v1/tenants",
+        "/api/v1/log-level",
+        "/assets",
+        "//",
+        "/metrics/",
+        "//metrics",
+        "/Metrics",
+        "/api/v1/../metrics",
+    ] {
         assert_eq!(status(token, "GET", path, None), 401, "{path}");
         assert_eq!(status(token, "GET", path, Some("Bearer sixteen-bytes-ok")), 200, "{path}");
     }

@@ -23,7 +23,7 @@ fn http_sides_ask_for_the_token_of_all_but_probes() {
     let (https, rls, sync) = (secrets.https(), secured.edge.rls.http_port(), secured.sync.http_port());
     let token = Some(https.token.as_str());
     for port in [rls, sync] {
-        for path in ["/ready", "/live", "/metrics"] {
+        for path in ["/ready", "/live", "/metrics", "/", "/assets/app.js"] {
             assert_eq!(status(port, https, ("GET", path), None), 200, "{path}");
         }
         let plain = Connection::open(port).and_then(|mut connection| connection.send(&Request::new("GET", "/live")));
@@ -38,9 +38,10 @@ fn http_sides_ask_for_the_token_of_all_but_probes() {
         (rls, ("GET", "/api/v1/log-level"), 200),
         // Without a level.
         (rls, ("PUT", "/api/v1/log-level"), 400),
-        (rls, ("GET", "/"), 404),
+        (rls, ("GET", "/api/v1/status"), 200),
+        (rls, ("GET", "/nothing"), 404),
         (sync, ("GET", "/api/v1/problems"), 200),
-        (sync, ("GET", "/"), 404),
+        (sync, ("GET", "/nothing"), 404),
     ] {
         assert_eq!(status(port, https, page, None), 401, "{page:?} without a token");
         assert_eq!(status(port, https, page, Some("another")), 401, "{page:?} with another token");

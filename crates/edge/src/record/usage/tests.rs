@@ -51,6 +51,22 @@ fn refusals_are_counted_since_the_last_accepted_push() {
 }
 
 #[test]
+fn denials_began_with_the_first_after_a_pause() {
+    let (now, pause) = (Instant::now(), DENIALS_END_AFTER);
+    let mut state = State::default();
+    let began = |state: &State, at: Instant| state.denials_at(at).map(|denials| denials.began);
+    assert_eq!(began(&state, now), None);
+    state.denied(now);
+    let first = began(&state, now);
+    assert!(first.is_some());
+    state.denied(now + pause / 2);
+    assert_eq!(began(&state, now + pause), first, "the pause is counted from the last one");
+    assert_eq!(began(&state, now + pause * 2), None);
+    state.denied(now + pause * 2);
+    assert!(began(&state, now + pause * 2) > first);
+}
+
+#[test]
 fn tenants_that_never_retry_are_known_after_ten_refusals() {
     let usage = TenantUsage::default();
     for number in 0..10 {

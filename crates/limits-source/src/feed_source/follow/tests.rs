@@ -4,7 +4,7 @@ use std::pin::Pin;
 use futures_util::stream::{Stream, StreamExt, iter, unfold};
 use limits::{EntryUpdate, LimitsState, Mode, TenantLimits};
 use proto::edge::limits::v1::limits_feed_server::{LimitsFeed, LimitsFeedServer};
-use proto::edge::limits::v1::{TenantLimits as Entry, Version, WatchRequest};
+use proto::edge::limits::v1::{LocateRequest, LocateResponse, TenantLimits as Entry, Version, WatchRequest};
 use tokio::net::TcpListener;
 use tokio::time::{interval, timeout};
 use tonic::transport::server::TcpIncoming;
@@ -36,6 +36,10 @@ impl LimitsFeed for Server {
         });
         let updates = iter(first).chain(ticks.map(move |()| heartbeat.clone()));
         Ok(Response::new(updates.map(|update| Ok(WatchResponse { update: Some(update) })).boxed()))
+    }
+
+    async fn locate(&self, _: Request<LocateRequest>) -> Result<Response<LocateResponse>, Status> {
+        Err(Status::unimplemented("as a server of an earlier build"))
     }
 }
 
