@@ -95,10 +95,11 @@ lint-workflows: ## check .github with actionlint, shellcheck and zizmor, and the
 	$(TOOLS) actionlint shellcheck zizmor
 	tests/tools/check-workflows
 
-screenshots: ## make the screenshots of the page in docs/images
+screenshots: ## make the screenshots in docs/images anew; all that the test takes are in target/screenshots
 	$(TOOLS) $(DRIVEN)
 	cargo build --bins --package rls --package overrides-sync --package edgectl --locked
-	PAGE_SCREENSHOTS=$(CURDIR)/docs/images $(NEXTEST) --package e2e page::people
+	PAGE_SCREENSHOTS=$(CURDIR)/target/screenshots $(NEXTEST) --package e2e page::people
+	for image in docs/images/*.png; do cp "target/screenshots/$${image##*/}" "$$image"; done
 
 render: ## render charts/envoy into the committed Envoy configurations
 	$(TOOLS) helm

@@ -21,6 +21,12 @@ export function amount(number) {
   return Number.isInteger(number) && Math.abs(number) < 1_000 ? String(number) : short(number);
 }
 
+/** Bytes: 950 B, 1.48 kB. */
+export function bytes(number) {
+  const text = amount(number);
+  return text.includes(' ') ? `${text}B` : `${text} B`;
+}
+
 /** All digits, for titles and explanations. */
 export function exact(number) {
   if (number === null || number === undefined) return 'unlimited';

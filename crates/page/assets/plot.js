@@ -114,7 +114,7 @@ export class Plot {
   limitLine(limit) {
     const y = this.y(limit);
     return [s('line', { class: 'limit', x1: LEFT, x2: this.size.width - RIGHT, y1: y, y2: y }),
-      s('text', { class: 'limit-text', x: this.size.width - RIGHT, y: y < TOP + 12 ? y + 13 : y - 5, 'text-anchor': 'end' }, `limit ${short(limit)}`)];
+      s('text', { class: 'limit-text', x: LEFT + 4, y: y < TOP + 12 ? y + 13 : y - 5 }, `limit ${short(limit)}`)];
   }
 
   markLine() {

@@ -2,7 +2,7 @@
 
 import { read, readAll } from './api.js';
 import { badge, fill, h } from './dom.js';
-import { clock, count, duration, exact, percent, short } from './format.js';
+import { bytes, clock, count, duration, exact, percent } from './format.js';
 
 /** Limits that were not confirmed for so long are worth a look; the alert LimitsStale waits longer. */
 const STALE_SECONDS = 60;
@@ -98,11 +98,11 @@ function edgeConfigCard({ edge_config: edge }) {
   ] };
 }
 
-function loadCard({ in_flight_bytes: bytes, in_flight_bytes_limit: most, tenants_with_buckets: tenants }) {
+function loadCard({ in_flight_bytes: reserved, in_flight_bytes_limit: most, tenants_with_buckets: tenants }) {
   if (most === undefined) return null;
-  const part = bytes / most;
+  const part = reserved / most;
   return { title: 'Load', state: part > 0.8 ? ['nearly full', 'bad'] : ['room', 'good'], facts: [
-    ['Bytes in flight', `${short(bytes)}B of ${short(most)}B (${percent(part)})`], ['Tenants with buckets here', exact(tenants)],
+    ['In flight', `${bytes(reserved)} of ${bytes(most)}`], ['Tenants with buckets here', exact(tenants)],
   ] };
 }
 

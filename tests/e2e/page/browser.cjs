@@ -6,7 +6,7 @@ const path = require('node:path');
 const { chromium } = require('playwright-core');
 
 const AXE = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
-const DEADLINE_MILLIS = 20_000;
+const DEADLINE_MILLIS = 60_000;
 
 /** The devices on which the page is looked at. */
 const DEVICES = {
@@ -43,7 +43,7 @@ async function visit(browser, { base, device = 'desktop', scheme = 'light', expe
   try {
     await look(page);
   } catch (error) {
-    await page.screenshot({ path: path.join(settings.out, 'failed.png') });
+    await page.screenshot({ path: path.join(settings.out, 'failed.png'), timeout: 5_000 }).catch(() => {});
     error.message += `\n${device}, ${scheme}: ${page.url()}\n${faults.join('\n')}\n${(await page.locator('body').innerText()).slice(0, 3_000)}`;
     throw error;
   }

@@ -23,7 +23,8 @@ async function byMouse(page) {
   await onTenant(page);
   await accessible(page, 'the tenant');
   await page.getByRole('button', { name: '30 min' }).click();
-  await screenshot(page, `tenant-${await scheme(page)}`);
+  await page.mouse.move(0, 0);
+  await screenshot(page, `tenant-${await scheme(page)}`, { fullPage: true, clip: { x: 0, y: 0, width: 1280, height: 1290 } });
 }
 
 async function scheme(page) {

@@ -88,7 +88,7 @@ fn start(limits: &Path) -> Edge {
     edge.environment("FAKETIME", &speed).start("overrides: {}\n")
 }
 
-/// Where screenshots go: to the folder that PAGE_SCREENSHOTS names, for `make screenshots`.
+/// Where screenshots go: to the folder that PAGE_SCREENSHOTS names, as for `make screenshots`.
 fn screenshots(folder: &Path) -> PathBuf {
     let place = env::var_os("PAGE_SCREENSHOTS").map_or_else(|| folder.join("screenshots"), PathBuf::from);
     fs::create_dir_all(&place).expect("a folder can be made");
