@@ -39,7 +39,7 @@ export function helpFor(row, details, status, suggested) {
   if (wanted) {
     const noun = kind === 'items' ? 'items' : 'pushes';
     const enough = Number(values[fields[0]]) >= wanted.rate && (kind === 'requests' || Number(values[fields[1]]) >= wanted.burst);
-    suggestion = `In the last ${minutes(wanted.seconds)} it sent at most ${exact(wanted.sustained)} ${noun} a second on average over 15 minutes, ${exact(wanted.peak)} in one second, and ${exact(wanted.beyond)} beyond that rate at once.`;
+    suggestion = `In the last ${minutes(wanted.seconds)} it sent at most ${exact(wanted.sustained)} ${noun} a second on average${wanted.seconds > 900 ? ' over 15 minutes' : ''}, ${exact(wanted.peak)} in one second, and ${exact(wanted.beyond)} beyond that rate at once.`;
     if (enough && !isDenied) suggestion += ' Its limits leave room for that.';
     else blocks.push(...changes(details, status, fields, wanted, where));
   } else if (row.minute) {

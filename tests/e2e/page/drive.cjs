@@ -22,7 +22,7 @@ async function byMouse(page) {
   await row(page, refused).locator('td').nth(2).click();
   await onTenant(page);
   await accessible(page, 'the tenant');
-  await page.getByRole('button', { name: '30 min' }).click();
+  await page.getByRole('button', { name: '5 min' }).click();
   await page.mouse.move(0, 0);
   await screenshot(page, `tenant-${await scheme(page)}`, { fullPage: true, clip: { x: 0, y: 0, width: 1280, height: 1290 } });
 }

@@ -16,14 +16,14 @@ use std::time::{Duration, Instant};
 use e2e::{Edge, MimirRls, OverridesSync, report, repository, samples, tool, until, wait_until};
 use serde_json::json;
 
-const SPEED: u32 = 30;
+const SPEED: u32 = 10;
 const TENANTS: usize = 10_000;
 const LONG: &str =
     "team-with-a-very-long-name-that-somebody-made-from-the-names-of-three-departments-and-a-region-eu-central-1";
 const REFUSED: &str = "checkout";
 const TOKEN: &str = "the-token-of-the-page";
 /// How long the refused tenant sends less than its limit at first.
-const CALM: Duration = Duration::from_secs(15);
+const CALM: Duration = Duration::from_secs(18);
 /// Between two pushes of a tenant.
 const PERIOD: Duration = Duration::from_millis(50);
 
