@@ -12,7 +12,7 @@ use edge::{ControlState, UsageRow};
 use limits::Tenant;
 use runtime::{Fault, page_rows};
 use serde::Serialize;
-use usage::{Interval, Suggestion, suggest};
+use usage::{Counted, Interval, Suggestion, suggest};
 
 use super::Admin;
 use super::view::BucketJson;
@@ -96,10 +96,7 @@ struct Suggested {
 
 impl Suggested {
     fn by(history: &[Interval]) -> Self {
-        Self {
-            request: suggest(history, |it| (it.total.requests, it.peak_requests, it.total.requests.min(1))),
-            ingestion: suggest(history, |it| (it.total.items, it.peak_items, it.total.largest)),
-        }
+        Self { request: suggest(history, Counted::Requests), ingestion: suggest(history, Counted::Items) }
     }
 }
 
