@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use http::{HeaderName, HeaderValue};
 
@@ -162,7 +163,8 @@ pub(crate) fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Command,
     let argv: Vec<_> = argv.into_iter().collect();
     let name = Name::of(&argv);
     let arguments = argv::normalise(&Cli::command(), argv);
-    let Cli { mut command } = Cli::from_arg_matches(&name.command().try_get_matches_from(arguments)?)?;
+    let matches = name.command().try_get_matches_from(arguments).map_err(without_secrets)?;
+    let Cli { mut command } = Cli::from_arg_matches(&matches)?;
     if let Some(api) = command.api() {
         api.is_plugin = name == Name::Plugin;
     }
@@ -179,6 +181,24 @@ pub(crate) fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Command,
     Ok(command)
 }
 
+/// The error without the password of a URL and the value of a header, which may end in a log.
+fn without_secrets(mut error: clap::Error) -> clap::Error {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        _ => String::new(),
+    };
+    let (flag, value) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue));
+    let shown = match value.rsplit_once('@') {
+        _ if flag.starts_with("--header ") => "…".to_owned(),
+        Some((before, host)) => {
+            format!("{}…@{host}", before.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://")))
+        }
+        None => return error,
+    };
+    error.insert(ContextKind::InvalidValue, ContextValue::String(shown));
+    error
+}
+
 fn some_duration(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text)?;
     if duration.is_zero() { Err("must be longer than 0".to_owned()) } else { Ok(duration) }
@@ -190,8 +210,11 @@ fn header_value(text: &str) -> Result<HeaderValue, String> {
 
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = text.split_once(':').ok_or("must be NAME:VALUE")?;
-    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no header name"))?;
-    Ok((name, header_value(value.trim_start())?))
+    // No error repeats either: with a wrong colon, the name has the secret.
+    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "what is before the colon is no header name")?;
+    let mut value = header_value(value.trim_start())?;
+    value.set_sensitive(true);
+    Ok((name, value))
 }
 
 #[cfg(test)]

@@ -218,13 +218,13 @@ impl<'a> FlowTest<'a> {
     /// Pushes one sample more than the burst, and looks who refuses it.
     async fn over_limit(&self) -> Vec<Step> {
         const NAME: &str = "a push over the limit is refused";
-        let count = match self.evidence.over_burst(self.args.phase).await {
+        let count = match self.evidence.over_burst(NAME, self.args.phase).await {
             Ok(count) if count <= MAX_SAMPLES => count,
             Ok(count) => {
                 let hint = "give the tenant an override with a small ingestion_burst_size, such as 1000";
                 return vec![Step::skipped(NAME, format!("{count} samples would be needed"), hint)];
             }
-            Err((error, hint)) => return vec![Step::failed(NAME, error, hint)],
+            Err(step) => return vec![step],
         };
         let before = self.evidence.newest_denials().await;
         let answered = match self.door.push(&self.args.tenant, &[self.series(count)]).await {

@@ -104,6 +104,7 @@ async fn generate(args: LoadArgs) -> anyhow::Result<Report> {
     let tls = mimir::tls(&args.credentials, &args.url.uri)?;
     let requests = Requests::new(&args)?;
     let tally = Tally::new(requests.tenants().len())?;
+    exit::note(&target(&args, &requests));
     let (schedule, workers, progress) = (args.schedule(), args.workers(), Progress::new(args.progress));
     let start = Instant::now();
     let run = Arc::new(Run {
@@ -129,6 +130,18 @@ async fn generate(args: LoadArgs) -> anyhow::Result<Report> {
     progress.clear();
     let report = Report::new(&run.args, run.requests.tenants(), &run.tally(), run.stop.is_cancelled());
     Ok(report)
+}
+
+/// Where the pushes go, of which variables may have said a part. A query can hold a secret.
+fn target(args: &LoadArgs, requests: &Requests) -> String {
+    let url = args.url.to_string();
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let mut names = requests.tenants().map(|name| String::from_utf8_lossy(name.as_bytes()));
+    match (requests.tenants().len(), names.next()) {
+        (_, None) => format!("pushes to {url} without a tenant"),
+        (1, Some(name)) => format!("pushes to {url} as tenant {name}"),
+        (count, Some(name)) => format!("pushes to {url} as tenant {name} and {} more", count - 1),
+    }
 }
 
 /// Cancels `stop` at the first Ctrl-C (or SIGTERM), and `abort` at the second. Listens from the call on.

@@ -12,7 +12,7 @@ mod files;
 mod prompt;
 mod running;
 
-use files::Files;
+use files::{EDGE, Files, LIMITS};
 use prompt::Prompt;
 use running::Running;
 
@@ -134,7 +134,7 @@ fn block_on_running(url: &str, args: &QuickSetupArgs) -> anyhow::Result<Result<R
 
 /// Whether each file that would change may be overwritten.
 fn allowed(files: &Files, args: &QuickSetupArgs, prompt: &mut Prompt) -> anyhow::Result<bool> {
-    for path in files.overwritten() {
+    for path in files.overwritten()? {
         if !args.force && !prompt.confirm(&format!("{} exists and changes. Overwrite it?", path.display()), false)? {
             let why = if args.yes { "; --force overwrites it" } else { "" };
             exit::note(&format!("nothing is written: {} exists{why}", path.display()));
@@ -158,7 +158,8 @@ fn next(setup: &Setup) -> String {
             format!("edgectl flow-test --mimir {url} --address http://127.0.0.1:9092"),
         ],
         (Platform::Railway, _) => vec![
-            "git add ops/compose/limits && git commit --message 'Set the limits of the edge'".to_owned(),
+            format!("git add {EDGE} {LIMITS}"),
+            format!("git commit --message 'Set the limits of the edge' {EDGE} {LIMITS}"),
             "# copy mimir-envoy.env and mimir-rls.env into the variables of the two services (docs/compose.md)"
                 .to_owned(),
         ],

@@ -23,7 +23,7 @@ What it writes: one sample of one new series each time, of the tenant edgectl-fl
 is refused writes nothing, but if nobody refuses the one over the burst, its samples of one series are written. In phase canary, \
 --probes pushes of as many tenants have a body that cannot be read: they are refused with 400, write nothing, and are counted as \
 denials. Of a tenant without an override, the burst is that of the default limits: an override with a burst of 1000 makes the \
-push small, and more than 500000 are not pushed.
+push small, and more than 500000 are not pushed. In phase full, a tenant in mode shadow gets no such push: the edge refuses nothing.
 
 The variables for Mimir are those of mimirtool. The tenant of MIMIR_TENANT_ID is only the user of MIMIR_API_KEY here. Credentials \
 are sent to the front door too.

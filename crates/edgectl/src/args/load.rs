@@ -26,7 +26,8 @@ header Retry-Attempt, up to --retries times, and ignores Retry-After, as a broke
 
 `latency` is the time from when a push was due to the end of its last answer. So it has the time that a push waited for a \
 slow server too, which is what clients feel (it is corrected for coordinated omission). `service` is the time from when a \
-push was sent to the end of its answer. Without --rate no push is due, and there is only `service`.
+push was sent to the end of its answer. Both are of pushes with an answer only: those that ran into --timeout are counted \
+beside them. Without --rate no push is due, and there is only `service`.
 
 A push is accepted if the answer is 2xx, denied for any other answer, and unanswered without one. `elapsed_seconds` is \
 the time from the start of the first push to the end of the last answer. So a tenant with a limit in samples per second \
@@ -62,7 +63,7 @@ pub(crate) struct LoadArgs {
     #[arg(long = "tenant", value_name = "TENANT", env = "MIMIR_TENANT_ID", value_parser = header_value)]
     pub(crate) named_tenants: Vec<HeaderValue>,
 
-    /// So many tenants with generated names, load-000001 and so on, in place of --tenant
+    /// So many tenants with generated names, load-000001 and so on, in place of --tenant and MIMIR_TENANT_ID
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u32>::new().range(1..=100_000))]
     pub(crate) tenants: Option<u32>,
 
@@ -147,12 +148,20 @@ impl LoadArgs {
                 "--series {series} x --samples-per-series {samples_per_series} is {samples} samples in one push; \
                  at most {MAX_SAMPLES_PER_PUSH} are possible"
             )
+        } else if self.tenants.is_some() && self.names_tenants() {
+            "--tenants makes names of its own: it cannot be used with --tenant".to_owned()
         } else if self.profile == Profile::Burst && self.rate.is_none() {
             "--profile burst needs a --rate, which says how often a burst is due".to_owned()
         } else {
             return Ok(());
         };
         Err(Cli::command().error(ErrorKind::ValueValidation, fault))
+    }
+
+    /// Whether `--tenant` was given. clap counts a variable as given too, but the one of mimirtool says nothing about --tenants.
+    fn names_tenants(&self) -> bool {
+        let variable = std::env::var_os("MIMIR_TENANT_ID").unwrap_or_default();
+        self.named_tenants.iter().any(|tenant| tenant.as_bytes() != variable.as_encoded_bytes())
     }
 }
 

@@ -12,13 +12,13 @@ Writes the files with which the edge runs on one host (docs/compose.md), in a ch
 gives; --yes takes the defaults, which are in brackets, and asks nothing.
 
 It asks the Mimir of --mimir-url for its version, before it writes anything, and takes the tenants' overrides from it, so that the edge \
-has the limits of Mimir. --no-check leaves both out, as for an address that only the containers know.
+has the limits of Mimir; if it does not show them, a line with ‼ says so. --no-check leaves both out, as for an address that only the containers know.
 
   compose  .env, ops/compose/limits/limits.yaml, ops/compose/limits/edge.yaml
   railway  mimir-envoy.env and mimir-rls.env, the variables of the two services, and the same documents of limits, which you commit
 
 A file that exists and would change is overwritten only if you say so; --yes needs --force for that, and writes nothing otherwise. The \
-file of before stays as NAME.before. Credentials are only used to ask Mimir, and are not written.
+file of before stays as NAME.before, and later ones as NAME.before.2 and so on. Credentials are only used to ask Mimir, and are not written.
 
 Examples:
   edgectl quick-setup

@@ -15,7 +15,7 @@ go on. Each line has a check of the phase's table, its value and its condition: 
 judge. The expressions are those of the runbook: with -o json each has its text, its values and the verdict.
 
 `0 for a day` is for --for, and needs metrics of that time: after a start, the phase goes on for that long. The expressions \
-themselves are rates of one hour. What the runbook reads in the log of the proxy is listed at the end; look there too.
+themselves are rates of one hour. Without data, or with a gap in that time, no condition is met. What the runbook reads in the log of the proxy is listed at the end; look there too.
 
 The Prometheus must scrape Envoy, mimir-rls and Mimir. The query API of a Mimir will do: --prometheus http://MIMIR/prometheus \
 --header X-Scope-OrgID:TENANT.

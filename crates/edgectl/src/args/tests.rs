@@ -78,6 +78,7 @@ fn rejects_what_makes_no_sense() {
     reject("load-remote-write --burst-pushes 0", "from 1 to 10000");
     reject("load-remote-write --retries 0", "0 is not in 1..=1000");
     reject("load-remote-write --tenants 100001", "100001 is not in 1..=100000");
+    reject("load-remote-write --tenants 5 --tenant a", "cannot be used with --tenant");
     reject("load-remote-write --duration 30", "needs a unit");
     reject("load-remote-write --duration 0", "longer than 0");
     reject("load-remote-write --url edge:8080/push", "must begin with http://");
@@ -97,6 +98,26 @@ fn rejects_what_makes_no_sense() {
     reject("check --default-limits-url http://m --default-limits d.yaml a.yaml", "leave out --default-limits");
     reject("check --default-limits-expand-env a.yaml", "--default-limits-expand-env");
     reject("check -unknown a.yaml", "unexpected argument '-u'");
+}
+
+#[test]
+fn no_error_repeats_the_secret_of_a_url_or_header() {
+    for line in [
+        "load-remote-write --url http://user:hunter2@edge:8080/push",
+        "load-remote-write --url http://user:hunter/hunter2@edge/push",
+        "check --front http://user:hunter2@edge:8080/push",
+        "rollout status --phase full --prometheus http://user:hunter2@prometheus:9090",
+        "load-remote-write --header hunter2",
+        "load-remote-write --header Bearer=hunter2:x",
+        "rollout status --phase full --header Authorization:hunter2\u{7f}",
+        "explain a --header Authorization:hunter2\u{7f}",
+    ] {
+        let error = parse(arguments(line)).expect_err(line).to_string();
+        let flag = line.split_whitespace().rev().nth(1).expect(line);
+        assert!(error.contains(flag) && !error.contains("hunter2"), "{error}");
+    }
+    let shown = format!("{:?}", load("--header Authorization:hunter2").headers);
+    assert!(!shown.contains("hunter2"), "{shown}");
 }
 
 #[test]

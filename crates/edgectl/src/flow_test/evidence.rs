@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::args::Phase;
 use crate::edge_api::{ApiError, Denial, DenialsPage, EdgeApi, EdgeError, Replica, TenantDetails, encoded};
+use crate::steps::Step;
 
 /// The newest denial of the tenant by replica; 0 where there is none.
 pub(super) type Newest = BTreeMap<String, u64>;
@@ -53,21 +54,25 @@ impl Evidence {
     /// One sample more than the burst of the tenant.
     ///
     /// # Errors
-    /// It has none, or the edge does not deny it in this phase: what was found, and a hint.
-    pub(super) async fn over_burst(&self, phase: Phase) -> Result<i64, (String, String)> {
+    /// It has none, or the edge does not deny it in this phase: the step as it ends.
+    pub(super) async fn over_burst(&self, name: &'static str, phase: Phase) -> Result<i64, Step> {
         let path = format!("/api/v1/tenants/{}", encoded(&self.tenant));
         let hint = || "name all replicas of mimir-rls with --address, or use kubectl mimir-edge".to_owned();
-        let answers = self.edge.get::<TenantDetails>(&path).await.map_err(|error| (text(error), hint()))?;
-        let (details, _) = answers.deciding().ok_or_else(|| ("no replica answers".to_owned(), hint()))?;
+        let answers =
+            self.edge.get::<TenantDetails>(&path).await.map_err(|error| Step::failed(name, text(error), hint()))?;
+        let (details, _) = answers.deciding().ok_or_else(|| Step::failed(name, "no replica answers", hint()))?;
         let TenantDetails { mode, ingestion, .. } = details.value;
         if phase == Phase::Full && mode != "enforce" {
             let hint = "in this mode the edge refuses nothing: set the mode enforce in the edge config, or name another tenant";
-            return Err((format!("the tenant is in mode {mode}"), hint.to_owned()));
+            let found = format!("the tenant is in mode {mode}");
+            // The operator chose to count only; any other mode lets pushes go past the edge.
+            let is_chosen = mode == "shadow";
+            return Err(if is_chosen { Step::skipped(name, found, hint) } else { Step::failed(name, found, hint) });
         }
         let burst = ingestion.and_then(|bucket| bucket.limit.burst);
         let burst = burst.ok_or_else(|| {
             let hint = "give the tenant an override with an ingestion_rate and an ingestion_burst_size, such as 1000";
-            ("the tenant has no limit".to_owned(), hint.to_owned())
+            Step::failed(name, "the tenant has no limit", hint)
         })?;
         Ok(burst.saturating_add(1))
     }

@@ -24,7 +24,10 @@ impl Url {
     /// A message for the user.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let uri = parse_http_url(text).map_err(|error| match error {
-            HttpUrlError::Credentials => "must not hold a password: use --header 'Authorization: Basic …'".to_owned(),
+            // With a slash in a password, what is before it looks like a host and a port.
+            HttpUrlError::Credentials | HttpUrlError::Port(_) if text.contains('@') => {
+                "must not hold a password: use --header 'Authorization: Basic …'".to_owned()
+            }
             error => error.to_string(),
         })?;
         let authority = uri.authority().ok_or("has no host")?;
@@ -83,6 +86,7 @@ mod tests {
         reject("/api/v1/push", "must begin with http://");
         reject("ftp://x/y", "must begin with http://");
         reject("http://user:secret@x/y", "--header");
+        reject("http://user:sec/ret@x/y", "--header");
         reject("http://x:99999/y", "\"99999\" is no port");
         reject("http://[::1]:/y", "is no port");
     }

@@ -1,6 +1,6 @@
 //! The files: what is there, what is to be there, and the writing.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,8 @@ use super::{OWN_URL, Setup};
 use crate::args::Platform;
 use crate::edge_api::EdgeError;
 
-const LIMITS: &str = "ops/compose/limits/limits.yaml";
-const EDGE: &str = "ops/compose/limits/edge.yaml";
+pub(super) const LIMITS: &str = "ops/compose/limits/limits.yaml";
+pub(super) const EDGE: &str = "ops/compose/limits/edge.yaml";
 
 /// The files of a checkout.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Files {
     pub(super) fn prepare(&mut self, setup: &Setup, running: Option<&Running>) -> anyhow::Result<()> {
         let mode = format!("mode: {}", setup.mode.as_str());
         let edge = with_line(&self.edge, "mode: ", &mode);
-        let limits = running.and_then(|running| running.overrides.as_deref()).map(|overrides| {
+        let limits = running.and_then(|running| running.overrides.text()).map(|overrides| {
             format!("# The overrides of both Mimir and mimir-rls, as Mimir had them when edgectl quick-setup wrote this file.\n{overrides}")
         });
         self.wanted = match setup.platform {
@@ -70,11 +70,18 @@ impl Files {
     }
 
     /// The files that are there and would change.
-    pub(super) fn overwritten(&self) -> impl Iterator<Item = PathBuf> {
-        let differs = |(name, text): &&(&str, String)| {
-            fs::read_to_string(self.folder.join(name)).is_ok_and(|there| there != *text)
-        };
-        self.wanted.iter().filter(differs).map(|(name, _)| self.folder.join(name))
+    ///
+    /// # Errors
+    /// A file is there, but cannot be read.
+    pub(super) fn overwritten(&self) -> Result<Vec<PathBuf>, EdgeError> {
+        let mut paths = Vec::new();
+        for (name, text) in &self.wanted {
+            let path = self.folder.join(name);
+            if there(&path)?.is_some_and(|there| there != text.as_bytes()) {
+                paths.push(path);
+            }
+        }
+        Ok(paths)
     }
 
     /// Writes what is not there yet, and says what it did.
@@ -85,20 +92,43 @@ impl Files {
         let mut said = String::new();
         for (name, text) in &self.wanted {
             let path = self.folder.join(name);
-            let there = fs::read_to_string(&path).ok();
-            if there.as_ref() == Some(text) {
+            let there = there(&path)?;
+            if there.as_deref() == Some(text.as_bytes()) {
                 said += &format!("unchanged  {name}\n");
                 continue;
             }
-            let mut kept = "";
+            let mut kept = String::new();
             if there.is_some() {
-                fs::copy(&path, self.folder.join(format!("{name}.before"))).with_context(|| format!("keep {name}"))?;
-                kept = ", the one of before is beside it as .before";
+                let copy = self.keep(name).with_context(|| format!("keep {name}"))?;
+                kept = format!(", the one of before is {copy}");
             }
             fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
             said += &format!("written    {name}{kept}\n");
         }
         Ok(said)
+    }
+
+    /// Copies a file to the first name that is free: `.before`, `.before.2` and so on. The name.
+    fn keep(&self, name: &str) -> io::Result<String> {
+        for number in 1_u32.. {
+            let copy = if number == 1 { format!("{name}.before") } else { format!("{name}.before.{number}") };
+            match File::create_new(self.folder.join(&copy)) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+                // It gets the permissions of the file before its text.
+                Ok(_) => return fs::copy(self.folder.join(name), self.folder.join(&copy)).map(|_| copy),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+}
+
+/// What a file has; `None` if there is none.
+fn there(path: &Path) -> Result<Option<Vec<u8>>, EdgeError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(EdgeError::Unusable(format!("{}: {error}", path.display()))),
     }
 }
 

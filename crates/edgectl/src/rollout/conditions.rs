@@ -16,6 +16,8 @@ pub(super) struct Check {
 pub(super) enum Rule {
     /// It was 0 for the whole time.
     ZeroForTheTime,
+    /// The first was 0 for the whole time; where the second was not, the first may have its errors, and people decide.
+    ZeroButTheSecond,
     /// It is 0 now, which is a rate of an hour.
     ZeroNow,
     Under(f64),
@@ -29,11 +31,23 @@ pub(super) enum Rule {
 }
 
 const ENVOY_ERRORS: &str = r#"sum(rate(envoy_http_downstream_rq_xx{envoy_http_conn_manager_prefix="push",envoy_response_code_class="5"}[1h]))"#;
+/// Those that Mimir answered, or that stand for an answer that it did not give.
+const MIMIR_ERRORS: &str =
+    r#"sum(rate(envoy_cluster_upstream_rq_xx{envoy_cluster_name="mimir",envoy_response_code_class="5"}[1h]))"#;
 const UNCHECKED: &str = "sum(rate(envoy_http_ext_authz_failure_mode_allowed[1h]))";
 const DENIALS_OF_THE_EDGE: &str = r#"sum(rate(rls_decisions_total{decision="deny",reason=~".*_rate"}[1h])) + sum(rate(rls_decisions_total{decision="deny",reason="ingestion_burst"}[1h]))"#;
 const DENIALS_OF_MIMIR: &str =
     r#"sum(rate(cortex_request_duration_seconds_count{route="api_v1_push",status_code="429"}[1h]))"#;
 const PUSHES_OF_MIMIR: &str = r#"sum(rate(cortex_request_duration_seconds_count{route="api_v1_push"}[1h]))"#;
+const DISCARDED_BY_MIMIR: &str = r#"sum(rate(cortex_discarded_samples_total{reason="rate_limited"}[1h]))"#;
+
+/// The counters that begin with the first event, so that a process without one has no series.
+const LATE: [&str; 3] = [MIMIR_ERRORS, DENIALS_OF_MIMIR, DISCARDED_BY_MIMIR];
+
+/// Whether no series means that there was no such event.
+pub(super) fn begins_late(query: &str) -> bool {
+    LATE.contains(&query)
+}
 
 const MIRROR: &[Check] = &[
     Check {
@@ -103,7 +117,7 @@ const CANARY: &[Check] = &[
     },
     Check {
         name: "samples that Mimir still discards for its rate limits",
-        queries: &[r#"sum(rate(cortex_discarded_samples_total{reason="rate_limited"}[1h]))"#],
+        queries: &[DISCARDED_BY_MIMIR],
         condition: "it falls with each step, because the edge denies first",
         rule: Rule::ForPeople,
     },
@@ -112,9 +126,9 @@ const CANARY: &[Check] = &[
 const FULL: &[Check] = &[
     Check {
         name: "Envoy's own errors",
-        queries: &[ENVOY_ERRORS],
-        condition: "0 for a day, except for 5xx of Mimir itself",
-        rule: Rule::ZeroForTheTime,
+        queries: &[ENVOY_ERRORS, MIMIR_ERRORS],
+        condition: "the first is 0 for a day, except for 5xx of Mimir itself, which the second counts",
+        rule: Rule::ZeroButTheSecond,
     },
     Check {
         name: "Checks without an answer, which now get 503",

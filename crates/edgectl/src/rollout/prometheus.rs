@@ -16,6 +16,8 @@ use crate::edge_api::{EdgeError, encoded};
 const MAX_RESPONSE_BYTES: usize = 16 << 20;
 /// The points of a time.
 const POINTS: u32 = 240;
+/// Without a point for this long, Prometheus takes a series for ended.
+const STALE: Duration = Duration::from_secs(300);
 
 /// A Prometheus.
 pub(super) struct Prometheus {
@@ -29,14 +31,23 @@ pub(super) struct Prometheus {
 pub(super) struct Series {
     /// Its labels, such as `reason="ingestion_rate"`; empty for a sum.
     pub(super) labels: String,
-    /// How long ago each point was, and its value.
+    /// How long ago each point was, and its value, which may be no number.
     pub(super) points: Vec<(Duration, f64)>,
+    /// From a point to the next.
+    pub(super) step: Duration,
 }
 
 impl Series {
-    /// The value now.
+    /// The value now; `None` if the series has ended.
     pub(super) fn last(&self) -> Option<f64> {
-        self.points.last().map(|(_, value)| *value)
+        self.points.last().filter(|(ago, _)| *ago <= STALE + self.step).map(|(_, value)| *value)
+    }
+
+    /// The longest time between two numbers, if the series was away in it.
+    pub(super) fn gap(&self) -> Option<Duration> {
+        let numbers: Vec<_> = self.points.iter().filter(|(_, value)| value.is_finite()).map(|(ago, _)| *ago).collect();
+        let longest = numbers.iter().zip(numbers.iter().skip(1)).map(|(old, new)| old.saturating_sub(*new)).max();
+        longest.filter(|longest| *longest > STALE + self.step)
     }
 }
 
@@ -86,8 +97,9 @@ impl Prometheus {
     pub(super) async fn range(&self, query: &str, time: Duration) -> Result<Vec<Series>, EdgeError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let step = (time / POINTS).max(Duration::from_millis(100));
-        let (start, end, step) = (now.saturating_sub(time).as_secs_f64(), now.as_secs_f64(), step.as_secs_f64());
-        let page = format!("/api/v1/query_range?query={}&start={start:.3}&end={end:.3}&step={step:.3}", encoded(query));
+        let (start, end, seconds) = (now.saturating_sub(time).as_secs_f64(), now.as_secs_f64(), step.as_secs_f64());
+        let page =
+            format!("/api/v1/query_range?query={}&start={start:.3}&end={end:.3}&step={seconds:.3}", encoded(query));
         let response = self.get(&page).await?;
         let answer: Answer = serde_json::from_slice(response.body()).unwrap_or(Answer {
             error: "it is no Prometheus, or the address lacks its path".to_owned(),
@@ -101,7 +113,7 @@ impl Prometheus {
                 answer.error
             )));
         }
-        Ok(answer.data.result.into_iter().map(|row| series(row, end)).collect())
+        Ok(answer.data.result.into_iter().map(|row| series(row, end, step)).collect())
     }
 
     async fn get(&self, page: &str) -> Result<Response<Bytes>, EdgeError> {
@@ -116,11 +128,10 @@ impl Prometheus {
     }
 }
 
-fn series(row: Row, end: f64) -> Series {
+fn series(row: Row, end: f64, step: Duration) -> Series {
     let labels = row.metric.iter().map(|(name, value)| format!("{name}={value}"));
-    let points = row.values.iter().filter_map(|(at, value)| {
-        let value = value.parse::<f64>().ok().filter(|value| value.is_finite())?;
-        Some((Duration::try_from_secs_f64(end - at).unwrap_or_default(), value))
+    let points = row.values.iter().map(|(at, value)| {
+        (Duration::try_from_secs_f64(end - at).unwrap_or_default(), value.parse().unwrap_or(f64::NAN))
     });
-    Series { labels: labels.collect::<Vec<_>>().join(","), points: points.collect() }
+    Series { labels: labels.collect::<Vec<_>>().join(","), points: points.collect(), step }
 }

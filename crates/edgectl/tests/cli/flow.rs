@@ -123,7 +123,8 @@ fn a_tenant_without_a_small_limit_gets_no_push() {
     large["limit"]["burst"] = json!(600_000);
     for (replica, code, part) in [
         (limited(unlimited(), "enforce"), 1, "× a push over the limit is refused: the tenant has no limit"),
-        (limited(bucket(1.0, 1), "shadow"), 1, "the tenant is in mode shadow"),
+        (limited(bucket(1.0, 1), "shadow"), 0, "‼ a push over the limit is refused: the tenant is in mode shadow"),
+        (limited(bucket(1.0, 1), "bypass"), 1, "× a push over the limit is refused: the tenant is in mode bypass"),
         (limited(large, "enforce"), 0, "‼ a push over the limit is refused: 600001 samples would be needed"),
     ] {
         let finished = flow_test(&replica, &[]);

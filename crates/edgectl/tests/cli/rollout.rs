@@ -20,7 +20,8 @@ fn prometheus(value: fn(&str) -> f64) -> Replica {
             return fault(404, &asked.target);
         };
         let text = value(&asked.target).to_string();
-        let values = json!([[start, text], [end, text]]);
+        let points = (0..=240_u32).map(|number| start + (end - start) * f64::from(number) / 240.0);
+        let values: Vec<_> = points.map(|at| json!([at, text])).collect();
         json!({ "status": "success", "data": { "resultType": "matrix", "result": [{ "metric": {}, "values": values }] } })
             .to_string()
             .into_response()

@@ -1,6 +1,8 @@
 //! Conditions and what Prometheus has.
 
+use super::super::conditions::checks;
 use super::*;
+use crate::args::Phase;
 
 const DAY: Duration = Duration::from_secs(86_400);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -9,7 +11,19 @@ const HOUR: Duration = Duration::from_secs(3600);
 fn sum(since: Duration, values: &[f64]) -> Vec<Series> {
     let points =
         values.iter().enumerate().map(|(index, value)| (if index == 0 { since } else { Duration::ZERO }, *value));
-    vec![Series { labels: String::new(), points: points.collect() }]
+    vec![Series { labels: String::new(), points: points.collect(), step: DAY }]
+}
+
+/// A sum that was 0 so long ago, asked every six minutes.
+fn zeros(ago: &[Duration]) -> Vec<Series> {
+    let step = DAY / 240;
+    vec![Series { labels: String::new(), points: ago.iter().map(|ago| (*ago, 0.0)).collect(), step }]
+}
+
+/// From `from` ago to `to` ago, every six minutes.
+fn every_step(from: Duration, to: Duration) -> Vec<Duration> {
+    let step = DAY / 240;
+    (0..=240_u32).rev().map(|number| step * number).filter(|ago| (to..=from).contains(ago)).collect()
 }
 
 #[track_caller]
@@ -24,6 +38,58 @@ fn zero_for_a_day_needs_a_day_of_zeros() {
     check(Rule::ZeroForTheTime, &[sum(HOUR, &[0.0, 0.0])], Some("there is data of 1h only, and 1d are needed"));
     check(Rule::ZeroNow, &[sum(DAY, &[0.25, 0.0])], None);
     check(Rule::ZeroNow, &[sum(DAY, &[0.0, 0.25])], Some("it is 0.25"));
+}
+
+#[test]
+fn a_series_that_ended_has_no_data() {
+    let ended = zeros(&every_step(DAY, HOUR));
+    for rule in [Rule::ZeroForTheTime, Rule::ZeroNow, Rule::Under(1.0), Rule::Between(0.0, 1.0)] {
+        check(rule, std::slice::from_ref(&ended), Some(NO_DATA));
+    }
+    assert_eq!(shown(Rule::ZeroForTheTime, &[ended]), "no data");
+    // One point may be late: Prometheus itself shows a series for five minutes after its end.
+    check(Rule::ZeroForTheTime, &[zeros(&every_step(DAY, DAY / 240))], None);
+}
+
+#[test]
+fn a_gap_is_no_time_of_zeros() {
+    let ago = [every_step(DAY, HOUR * 5), every_step(HOUR * 2, Duration::ZERO)].concat();
+    check(Rule::ZeroForTheTime, &[zeros(&ago)], Some("there is no data of 3h in this time"));
+    check(Rule::ZeroNow, &[zeros(&ago)], None);
+    check(Rule::ZeroForTheTime, &[zeros(&every_step(DAY, Duration::ZERO))], None);
+}
+
+#[test]
+fn what_is_no_number_now_is_not_met() {
+    for (value, text) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
+        for rule in [Rule::ZeroForTheTime, Rule::ZeroNow, Rule::Under(1.0), Rule::Between(0.0, 1.0)] {
+            let why = why_not(rule, &[sum(DAY, &[0.0, value])], DAY);
+            assert!(why.as_ref().is_some_and(|why| why.starts_with(&format!("it is {text} now"))), "{rule:?}: {why:?}");
+        }
+        assert_eq!(shown(Rule::Under(1.0), &[sum(DAY, &[0.0, value])]), text);
+    }
+}
+
+#[test]
+fn errors_of_mimir_leave_the_decision_to_people() {
+    let full = checks(Phase::Full).iter().find(|check| check.rule == Rule::ZeroButTheSecond).expect("a check");
+    let verdict = |envoy: &[f64], mimir: Vec<Series>| Judged::new(full, vec![sum(DAY, envoy), mimir], DAY).verdict;
+    assert_eq!(verdict(&[0.0, 0.0], Vec::new()), Verdict::Met);
+    assert_eq!(verdict(&[0.25, 0.0], Vec::new()), Verdict::NotMet);
+    assert_eq!(verdict(&[0.25, 0.0], sum(DAY, &[0.25, 0.0])), Verdict::ForPeople);
+    assert_eq!(verdict(&[0.0, 0.0], sum(DAY, &[0.25, 0.0])), Verdict::Met);
+}
+
+#[test]
+fn people_get_data_but_for_counters_that_begin_late() {
+    for phase in [Phase::Mirror, Phase::Canary, Phase::Full] {
+        for check in checks(phase).iter().filter(|check| check.rule == Rule::ForPeople) {
+            let late = check.queries.iter().all(|query| query.contains("(cortex_"));
+            let judged = Judged::new(check, vec![Vec::new(); check.queries.len()], DAY);
+            let expected = if late { Verdict::ForPeople } else { Verdict::NotMet };
+            assert_eq!((judged.verdict, judged.value.contains("no data")), (expected, true), "{}", check.name);
+        }
+    }
 }
 
 #[test]
@@ -54,8 +120,11 @@ fn without_data_no_condition_is_met() {
 
 #[test]
 fn values_have_their_reason_and_three_digits() {
-    let of =
-        |reason: &str, value| Series { labels: format!("reason=\"{reason}\""), points: vec![(Duration::ZERO, value)] };
+    let of = |reason: &str, value| Series {
+        labels: format!("reason=\"{reason}\""),
+        points: vec![(Duration::ZERO, value)],
+        step: HOUR,
+    };
     let reasons = vec![of("a", 0.123_456), of("b", 0.0), of("c", 1234.5)];
     assert_eq!(shown(Rule::ForPeople, &[reasons, sum(DAY, &[0.0])]), "a 0.123, c 1234; 0");
     let many = (1..=6).map(|number| of(&number.to_string(), 1.0)).collect();
