@@ -15,8 +15,10 @@ mod envoy;
 mod finding;
 mod front;
 mod mimir;
+mod mimir_pages;
 mod mimir_rls;
 mod overrides_sync;
+mod place;
 mod push;
 mod scrape;
 mod server;
@@ -26,8 +28,9 @@ mod words;
 pub(crate) use finding::{Finding, Hop, Status};
 
 use crate::args::{ExtraHeaders, InstallationArgs};
-use crate::edge_api::{EdgeApi, EdgeError, Port};
+use crate::edge_api::{EdgeApi, EdgeError, Port, Replica};
 use crate::mimir::MimirClient;
+use place::Place;
 use server::{Program, Server};
 
 /// What flags say of Mimir.
@@ -36,23 +39,6 @@ pub(crate) struct Known {
     /// Those of tenants without an override.
     pub(crate) defaults: Option<DefaultLimits>,
     pub(crate) version: Option<MimirVersion>,
-}
-
-/// Where kubectl commands are to look.
-#[derive(Clone, Debug)]
-pub(crate) struct Place {
-    namespace: String,
-}
-
-impl Place {
-    fn new(args: &InstallationArgs) -> Self {
-        let namespace = args.api.cluster.namespace.clone();
-        Self { namespace: namespace.unwrap_or_else(|| "mimir-edge-enforcement".to_owned()) }
-    }
-
-    fn kubectl(&self, command: &str) -> String {
-        format!("kubectl {command} --namespace {}", self.namespace)
-    }
 }
 
 /// What is known of an installation.
@@ -90,7 +76,9 @@ pub(crate) async fn look(args: &InstallationArgs, known: &Known) -> Result<Vec<F
         push::send(&doors, &rls),
     );
     let (rls, sync) = (Program { found: rls, servers: rls_servers }, Program { found: sync, servers: sync_servers });
-    let seen = Seen { args, place: Place::new(args), envoy, rls, sync, mimir, pushes };
+    let replicas = [rls.found.replicas(), sync.found.replicas(), envoy.replicas()].into_iter().flatten();
+    let place = Place::new(args, &replicas.map(Replica::name).collect::<Vec<_>>());
+    let seen = Seen { args, place, envoy, rls, sync, mimir, pushes };
     let mut findings = envoy::findings(&seen);
     findings.extend(mimir_rls::findings(&seen));
     findings.extend(overrides_sync::findings(&seen));
@@ -108,10 +96,10 @@ pub(crate) async fn look(args: &InstallationArgs, known: &Known) -> Result<Vec<F
 /// A file of the flags cannot be used.
 pub(crate) async fn look_before(args: &InstallationArgs, known: &Known) -> Result<Vec<Finding>, EdgeError> {
     let mimir = mimir::look(mimir_client(args)?, known.version.as_ref()).await;
-    let place = Place::new(args);
+    let place = Place::new(args, &[]);
     let mut findings = before::kubernetes(args, &place);
-    findings.extend(document::of_config_map(args, mimir.as_ref(), known).0);
-    findings.extend(mimir::before(mimir.as_ref()));
+    findings.extend(document::of_config_map(args, &place, mimir.as_ref(), known).0);
+    findings.extend(mimir::before(&place, mimir.as_ref()));
     Ok(findings)
 }
 

@@ -75,7 +75,7 @@ fn the_document(whole: &Whole) {
 
 fn envoy(whole: &mut Whole) {
     whole.edge.envoy.process.kill();
-    whole.names("Envoy", "it cannot be reached", "kubectl rollout restart deployment/mimir-envoy");
+    whole.names("Envoy", "it cannot be reached", "start Envoy");
     let seen_by_clients = whole.diagnose(&["--front", &whole.front(), "--tenant", "team-a"]);
     assert_eq!(seen_by_clients["broken"], "Envoy", "{seen_by_clients}");
     whole.edge.envoy.restart();
@@ -84,21 +84,25 @@ fn envoy(whole: &mut Whole) {
 
 fn mimir_rls_and_overrides_sync(whole: &mut Whole) {
     whole.edge.rls.process.kill();
-    whole.names("mimir-rls", "it cannot be reached", "kubectl rollout restart deployment/mimir-rls");
+    whole.names("mimir-rls", "it cannot be reached", "start it, or name where it is with --address");
     whole.edge.rls.restart();
     whole.wait_until_well();
     whole.sync.process.kill();
-    whole.names("overrides-sync", "it cannot be reached", "kubectl rollout restart deployment/overrides-sync");
+    whole.names("overrides-sync", "it cannot be reached", "start it, or name where it is with --overrides-sync");
     // A mimir-rls that starts without overrides-sync, and without a cache, has no limits.
     whole.edge.rls.process.kill();
     whole.edge.rls.restart();
-    whole.names("mimir-rls", "503", "kubectl logs deployment/mimir-rls");
+    whole.names("mimir-rls", "503", "it has no limits yet, or drains");
     whole.sync.restart();
 }
 
 fn mimir(whole: &mut Whole) {
     whole.mimir.process.kill();
-    whole.names("Mimir", "it cannot be reached", "kubectl get pods --namespace mimir");
+    whole.names(
+        "Mimir",
+        "it cannot be reached",
+        "kubectl get pods --selector app.kubernetes.io/component=distributor --namespace mimir",
+    );
     until("Envoy sees it too", || {
         let seen =
             whole.diagnose(&["--envoy", &whole.envoy(), "--envoy-admin", &whole.envoy_admin(), "--tenant", "team-a"]);

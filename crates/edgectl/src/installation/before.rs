@@ -4,8 +4,8 @@ use std::thread;
 
 use serde_json::Value;
 
-use super::Place;
 use super::finding::{Advice, Finding, Hop, Link};
+use super::place::Place;
 use super::words;
 use crate::args::InstallationArgs;
 
@@ -15,6 +15,9 @@ const VERSION: &str = "its version is supported";
 const MAY_INSTALL: &str = "you may install the charts";
 const MAY_READ: &str = "you may let overrides-sync read the ConfigMap";
 const OPERATOR: &str = "it is known whether Prometheus' operator is there";
+
+/// The namespace of the docs.
+const NAMESPACE: &str = "mimir-edge-enforcement";
 
 /// The oldest minor version of Kubernetes 1 that the charts take, as their `kubeVersion`.
 const OLDEST_MINOR: u64 = 24;
@@ -46,16 +49,25 @@ pub(super) fn kubernetes(args: &InstallationArgs, place: &Place) -> Vec<Finding>
     let mut findings = vec![Finding::ok(hop, KUBECTL, version("clientVersion").unwrap_or_default())];
     let Some(server) = version("serverVersion") else {
         let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        let advice =
-            Advice::new("choose a context with --context, and log in", "kubectl config get-contexts", Link::Install);
+        let advice = Advice::new(
+            "choose a context with --context, and log in",
+            "kubectl config get-contexts".to_owned(),
+            Link::Install,
+        );
         findings.push(Finding::failure(hop, ANSWERS, why, advice));
         return findings;
     };
     findings.push(Finding::ok(hop, ANSWERS, ""));
     findings.push(supported(&server));
-    findings.push(may(args, MAY_INSTALL, &place.namespace, &OF_CHARTS));
+    findings.push(may(
+        args,
+        place,
+        MAY_INSTALL,
+        args.api.cluster.namespace.as_deref().unwrap_or(NAMESPACE),
+        &OF_CHARTS,
+    ));
     if let Some(config_map) = &args.configmap {
-        findings.push(may(args, MAY_READ, &config_map.namespace, &OF_MIMIR));
+        findings.push(may(args, place, MAY_READ, &config_map.namespace, &OF_MIMIR));
     }
     findings.push(operator(args));
     findings
@@ -73,7 +85,7 @@ fn supported(version: &str) -> Finding {
 }
 
 /// Asks whether each of these may be created, all at the same time.
-fn may(args: &InstallationArgs, check: &'static str, namespace: &str, resources: &[&str]) -> Finding {
+fn may(args: &InstallationArgs, place: &Place, check: &'static str, namespace: &str, resources: &[&str]) -> Finding {
     let ask = |resource: &str| {
         let arguments = ["auth", "can-i", "create", resource, "--namespace", namespace];
         let output = args.api.cluster.run_kubectl(&arguments, args.api.timeout);
@@ -89,7 +101,7 @@ fn may(args: &InstallationArgs, check: &'static str, namespace: &str, resources:
         [] => Finding::ok(Hop::Kubernetes, check, format!("in namespace {namespace}")),
         denied => {
             let hint = "ask an administrator for a role that may, or to install the charts";
-            let command = format!("kubectl auth can-i --list --namespace {namespace}");
+            let command = place.kubectl_in("auth can-i --list", namespace);
             Finding::failure(Hop::Kubernetes, check, words::list(denied), Advice::new(hint, command, Link::Install))
         }
     }

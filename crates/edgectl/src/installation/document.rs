@@ -4,6 +4,7 @@ use limits::Severity;
 use limits_source::{ConfigMapData, ConfigMapSelector, ConfigMapSpec};
 
 use super::finding::{Advice, Finding, Hop, Link, Status};
+use super::place::Place;
 use super::server::ProblemRow;
 use super::{Known, Seen, edge_limits, mimir, words};
 use crate::args::InstallationArgs;
@@ -17,7 +18,7 @@ const PROBLEMS: &str = "the programs accept it";
 const SAME: &str = "Mimir has the same limits";
 
 pub(super) async fn findings(seen: &Seen<'_>, known: &Known) -> Vec<Finding> {
-    let (mut findings, spec) = of_config_map(seen.args, seen.mimir.as_ref(), known);
+    let (mut findings, spec) = of_config_map(seen.args, &seen.place, seen.mimir.as_ref(), known);
     findings.push(problems(seen, spec.as_ref()));
     findings.push(same(seen).await);
     findings
@@ -26,6 +27,7 @@ pub(super) async fn findings(seen: &Seen<'_>, known: &Known) -> Vec<Finding> {
 /// The ConfigMap of the flag, or that of overrides-sync in the cluster.
 pub(super) fn of_config_map(
     args: &InstallationArgs,
+    place: &Place,
     mimir: Option<&mimir::Seen>,
     known: &Known,
 ) -> (Vec<Finding>, Option<ConfigMapSpec>) {
@@ -37,10 +39,13 @@ pub(super) fn of_config_map(
         return (vec![Finding::skipped(Hop::Document, FOUND, "give --configmap NAMESPACE/NAME")], None);
     };
     let findings = match read(args, &spec) {
-        Ok(data) => vec![Finding::ok(Hop::Document, FOUND, spec.to_string()), accepted(&spec, &data, mimir, known)],
+        Ok(data) => {
+            let edit = edit(place, Some(&spec));
+            vec![Finding::ok(Hop::Document, FOUND, spec.to_string()), accepted(&spec, &data, mimir, known, edit)]
+        }
         Err(error) => {
             let hint = "name the ConfigMap that Mimir mounts, and give overrides-sync the permission to read it";
-            let command = format!("kubectl get configmaps --namespace {}", spec.namespace);
+            let command = place.kubectl_in("get configmaps", &spec.namespace);
             let advice = Advice::new(hint, command, Link::Permissions);
             vec![Finding::failure(Hop::Document, FOUND, format!("{spec}: {error}"), advice)]
         }
@@ -63,7 +68,13 @@ fn read(args: &InstallationArgs, spec: &ConfigMapSpec) -> Result<ConfigMapData, 
 }
 
 /// As `edgectl check FILE` judges it.
-fn accepted(spec: &ConfigMapSpec, data: &ConfigMapData, mimir: Option<&mimir::Seen>, known: &Known) -> Finding {
+fn accepted(
+    spec: &ConfigMapSpec,
+    data: &ConfigMapData,
+    mimir: Option<&mimir::Seen>,
+    known: &Known,
+    edit: Advice,
+) -> Finding {
     let running = mimir.and_then(|mimir| mimir.running.as_ref().ok());
     let defaults = known.defaults.as_ref().or_else(|| Some(&running?.defaults)).cloned().unwrap_or_default();
     let version = known.version.clone().or_else(|| running?.version.clone()).unwrap_or_default();
@@ -75,14 +86,14 @@ fn accepted(spec: &ConfigMapSpec, data: &ConfigMapData, mimir: Option<&mimir::Se
     let is_broken = problems.iter().any(|problem| problem.severity != Severity::Ignored);
     match (&lines[..], is_broken) {
         ([], _) => Finding::ok(Hop::Document, ACCEPTED, tenants),
-        (lines, true) => Finding::failure(Hop::Document, ACCEPTED, words::list(lines), edit(Some(spec))),
-        (lines, false) => Finding::warning(Hop::Document, ACCEPTED, words::list(lines), edit(Some(spec))),
+        (lines, true) => Finding::failure(Hop::Document, ACCEPTED, words::list(lines), edit),
+        (lines, false) => Finding::warning(Hop::Document, ACCEPTED, words::list(lines), edit),
     }
 }
 
-fn edit(spec: Option<&ConfigMapSpec>) -> Advice {
+fn edit(place: &Place, spec: Option<&ConfigMapSpec>) -> Advice {
     let command = match spec.and_then(|spec| Some((spec.name()?, &spec.namespace))) {
-        Some((name, namespace)) => format!("kubectl edit configmap {name} --namespace {namespace}"),
+        Some((name, namespace)) => place.kubectl_in(&format!("edit configmap {name}"), namespace),
         None => "edgectl check runtime.yaml".to_owned(),
     };
     Advice::new(
@@ -112,8 +123,8 @@ fn problems(seen: &Seen<'_>, spec: Option<&ConfigMapSpec>) -> Finding {
         }
     }
     match worst {
-        Status::Failure => Finding::failure(Hop::Document, PROBLEMS, words::list(&lines), edit(spec)),
-        Status::Warning => Finding::warning(Hop::Document, PROBLEMS, words::list(&lines), edit(spec)),
+        Status::Failure => Finding::failure(Hop::Document, PROBLEMS, words::list(&lines), edit(&seen.place, spec)),
+        Status::Warning => Finding::warning(Hop::Document, PROBLEMS, words::list(&lines), edit(&seen.place, spec)),
         Status::Ok | Status::Skipped => Finding::ok(Hop::Document, PROBLEMS, ""),
     }
 }
@@ -127,11 +138,8 @@ async fn same(seen: &Seen<'_>) -> Finding {
         Ok(running) => running,
         Err(why) => return Finding::skipped(Hop::Document, SAME, why.clone()),
     };
-    let Some(replica) = seen.rls.found.replicas().first() else {
-        return Finding::skipped(Hop::Document, SAME, "no mimir-rls says what it enforces");
-    };
-    match edge_limits::differences(replica, running).await {
-        Ok((tenants, lines)) if lines.is_empty() => Finding::ok(Hop::Document, SAME, counted(tenants as u64, "tenant")),
+    match edge_limits::of_all(seen.rls.found.replicas(), running).await {
+        Ok((detail, lines)) if lines.is_empty() => Finding::ok(Hop::Document, SAME, detail),
         Ok((_, lines)) => {
             let hint = "let both read the same document; Mimir reads a changed ConfigMap up to two minutes later, and \
                         mimir-rls reads Mimir's default limits when it starts";

@@ -1,21 +1,64 @@
 //! The limits that a mimir-rls has in force, compared with those of a running Mimir, by the code of `edgectl check --against`.
 
+use futures_util::future::join_all;
 use limits::{Problem, SourceDocument};
 use limits_source::DefaultLimits;
 use serde_json::Value;
 
 use crate::check::{Outcome, RunningMimir, Verdict};
 use crate::edge_api::{Fields, Replica, TenantRow};
+use crate::output::counted;
 use crate::tenants::all_pages;
 
 /// The name scheme has another default below an override, so an override names it.
 const NAME_SCHEME: &str = "name_validation_scheme";
 
+/// The replicas that are compared: each answers with all of its tenants.
+const COMPARED: usize = 8;
+
+/// What one replica differs in; with the number of tenants with an override in Mimir.
+type Differences = Result<(usize, Vec<String>), String>;
+
+/// What was compared, and a line for each difference of any replica.
+///
+/// # Errors
+/// None can be compared.
+pub(super) async fn of_all(replicas: &[Replica], running: &RunningMimir) -> Result<(String, Vec<String>), String> {
+    let replicas_of = |replica| async move { (Replica::name(replica), differences(replica, running).await) };
+    let compared = join_all(replicas.iter().take(COMPARED).map(replicas_of)).await;
+    merged(&compared, replicas.len())
+}
+
+/// The differences of several replicas out of so many.
+fn merged(compared: &[(&str, Differences)], of: usize) -> Result<(String, Vec<String>), String> {
+    let good: Vec<_> = compared.iter().filter_map(|(name, found)| Some((*name, found.as_ref().ok()?))).collect();
+    let Some(tenants) = good.iter().map(|(_, (tenants, _))| *tenants).max() else {
+        let why = compared.iter().find_map(|(_, found)| found.as_ref().err().cloned());
+        return Err(why.unwrap_or_else(|| "no mimir-rls says what it enforces".to_owned()));
+    };
+    let mut lines: Vec<String> = Vec::new();
+    for line in good.iter().flat_map(|(_, (_, lines))| lines) {
+        let having: Vec<_> =
+            good.iter().filter(|(_, (_, lines))| lines.contains(line)).map(|(name, _)| *name).collect();
+        let line = if having.len() == good.len() { line.clone() } else { format!("{}: {line}", having.join(", ")) };
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    let tenants = counted(tenants as u64, "tenant");
+    let detail = match (good.len(), of) {
+        (1, 1) => tenants,
+        (some, of) if some == of => format!("{tenants}, in each of {of} replicas"),
+        (some, of) => format!("{tenants}, in {some} of {of} replicas; the others were not compared"),
+    };
+    Ok((detail, lines))
+}
+
 /// The number of tenants with an override in Mimir, and a line for each difference.
 ///
 /// # Errors
 /// The limits of one side cannot be read.
-pub(super) async fn differences(replica: &Replica, running: &RunningMimir) -> Result<(usize, Vec<String>), String> {
+async fn differences(replica: &Replica, running: &RunningMimir) -> Differences {
     let all = all_pages(replica).await.map_err(|error| format!("{}: {error}", replica.name()))?;
     let Some(defaults) = &all.default_limits else { return Err(format!("{} has no limits yet", replica.name())) };
     let of_defaults =
@@ -81,6 +124,16 @@ mod tests {
 
     fn fields(value: Value) -> Fields {
         value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn differences_of_some_replicas_name_these() {
+        let found = |lines: &[&str]| Ok((2, lines.iter().map(|line| (*line).to_owned()).collect()));
+        let merged = |compared: &[(&str, Differences)], of| merged(compared, of).unwrap_or_default();
+        assert_eq!(merged(&[("a", found(&[]))], 1), ("2 tenants".to_owned(), Vec::new()));
+        let (detail, lines) = merged(&[("a", found(&["x", "y"])), ("b", found(&["y"])), ("c", Err(String::new()))], 3);
+        assert_eq!(detail, "2 tenants, in 2 of 3 replicas; the others were not compared");
+        assert_eq!(lines, ["a: x", "y"]);
     }
 
     #[test]

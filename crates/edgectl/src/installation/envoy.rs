@@ -84,6 +84,32 @@ impl Seen {
         self.settings().any(|settings| settings.mode == "mirror")
     }
 
+    /// Why it is not known that pushes reach Mimir through each Envoy; none if they do.
+    pub(super) fn forwards_nothing(&self) -> Option<&'static str> {
+        let members = |(_, metrics): (&str, &Metrics)| {
+            metrics.labelled("envoy_cluster_membership_total", "envoy_cluster_name=\"mimir\"").unwrap_or_default()
+        };
+        if self.only_mirrors() {
+            Some("Envoy only decides copies of pushes (mode mirror)")
+        } else if self.admins.is_empty() {
+            Some("give --envoy-admin URL, which says where Envoy sends it")
+        } else if self.settings().count() < self.admins.len() {
+            Some("Envoy does not say whether it forwards pushes (/settings)")
+        } else if self.of_admins().map(members).any(|members| members <= 0.0) {
+            Some("Envoy has no Mimir to forward it to")
+        } else {
+            None
+        }
+    }
+
+    /// All of both ports that can be asked.
+    pub(super) fn replicas(&self) -> &[Replica] {
+        match self.pushes.replicas() {
+            [] => self.metrics.replicas(),
+            replicas => replicas,
+        }
+    }
+
     /// Whether pushes go around this hop: a front door that fails open sends them to Mimir while Envoy is down, and an Envoy while mimir-rls is.
     pub(super) fn is_passed_by(&self) -> bool {
         let is_down = !self.listeners.is_empty() && self.listeners.iter().all(|(_, answer)| answer.is_err());
@@ -135,7 +161,10 @@ fn listens(seen: &Installation<'_>) -> Finding {
     match pushes {
         Found::NotGiven(port) => return Finding::skipped(Hop::Envoy, TAKES_PUSHES, not_given(port.flag())),
         Found::Missing(why) => {
-            return Finding::failure(Hop::Envoy, TAKES_PUSHES, why.clone(), restart(seen, "start Envoy"));
+            // There may be no Deployment of this name.
+            let command = seen.place.kubectl("get deployments,pods");
+            let advice = Advice::new("start Envoy", command, Link::EnvoyDown);
+            return Finding::failure(Hop::Envoy, TAKES_PUSHES, why.clone(), advice);
         }
         Found::At(_) => {}
     }
@@ -214,11 +243,10 @@ fn bodies(seen: &Installation<'_>) -> Finding {
                 words::bytes(envoy),
                 words::bytes(rls)
             );
-            let command = format!(
-                "helm upgrade mimir-rls charts/mimir-rls/ --namespace {} --reset-then-reuse-values --set limits.maxRequestBytes={envoy}",
-                seen.place.namespace
-            );
-            let hint = "let mimir-rls take what Envoy takes (its --max-request-bytes)";
+            let command = seen.place.helm(&format!(
+                "upgrade mimir-rls charts/mimir-rls/ --reset-then-reuse-values --set limits.maxRequestBytes={envoy}"
+            ));
+            let hint = format!("let mimir-rls take what Envoy takes: --max-request-bytes {envoy}");
             Finding::failure(Hop::Envoy, BODIES, detail, Advice::new(hint, command, Link::PushesTooLarge))
         }
     }

@@ -85,8 +85,9 @@ pub(crate) struct Advice {
 }
 
 impl Advice {
-    pub(crate) fn new(hint: impl Into<String>, command: impl Into<String>, see: Link) -> Self {
-        Self { hint: hint.into(), command: Some(command.into()), see }
+    /// With a command, if there is one.
+    pub(crate) fn new(hint: impl Into<String>, command: impl Into<Option<String>>, see: Link) -> Self {
+        Self { hint: hint.into(), command: command.into(), see }
     }
 
     /// Without a command.

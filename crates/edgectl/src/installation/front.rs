@@ -80,7 +80,7 @@ fn blame(seen: &Seen<'_>, hop: Hop, url: &str, answer: &Answer) -> Option<(Findi
             Some((Finding::failure(Hop::MimirRls, DECISIONS, detail, advice), true))
         }
         (Some("mimir_unreachable" | "mimir_timeout"), _) => {
-            let advice = super::mimir::start("let Mimir's distributors run, and Envoy reach them");
+            let advice = super::mimir::start(&seen.place, "let Mimir's distributors run, and Envoy reach them");
             Some((Finding::failure(Hop::Mimir, TAKES, detail, advice), true))
         }
         (Some("path_not_served" | "path_refused"), _) | (None, 404 | 405) => {
@@ -118,7 +118,7 @@ fn tenant(hop: Hop, probe: &Probe, answer: &Answer) -> Finding {
         _ => {
             let hint = "keep the client's X-Scope-OrgID: in NGINX, put this line in place of the one that sets the header, \
                         then nginx -t and nginx -s reload";
-            Advice::new(hint, "proxy_set_header X-Scope-OrgID $http_x_scope_orgid;", Link::TenantOfAProbe)
+            Advice::new(hint, "proxy_set_header X-Scope-OrgID $http_x_scope_orgid;".to_owned(), Link::TenantOfAProbe)
         }
     };
     // The limits are those of the tenant without its metadata.

@@ -7,12 +7,13 @@ use http::StatusCode;
 use http::uri::Scheme;
 use limits::MimirVersion;
 use limits_source::{DefaultLimits, MimirUrl};
-use serde::Deserialize;
 use serde_json::Value;
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
 use super::finding::{Advice, Finding, Hop, Link};
+use super::mimir_pages::{active, has_limits, of_mimir, page, pairs, tracker_page};
+use super::place::Place;
 use super::push::Answer;
 use super::{Seen as Installation, words};
 use crate::check::{BUILD_PAGE, OVERRIDES_PAGE, RunningMimir, release};
@@ -25,6 +26,7 @@ const VERSION: &str = "its version is known";
 const DISTRIBUTORS: &str = "the edge counts its distributors";
 const TRACKER: &str = "its HA tracker is followed";
 const PUSH: &str = "a push reaches it";
+const SHOWS_DISTRIBUTORS: &str = "it shows its distributors";
 
 /// The age from which the list of elected replicas is stale, as in the alert HaTrackerStale.
 const TRACKER_STALE: f64 = 60.0;
@@ -57,7 +59,9 @@ pub(super) async fn look(client: Option<MimirClient>, known: Option<&MimirVersio
         tracker_page(&client),
     );
     let version = known.cloned().or_else(|| release(build.as_ref().ok()?));
+    let distributors = ring.and_then(|page| active(&page));
     let running = config.and_then(|config| {
+        has_limits(&config)?;
         let defaults =
             DefaultLimits::of_config_page(&client.url().to_string(), &config).map_err(|error| error.to_string())?;
         Ok(RunningMimir::new(client.url(), version.clone(), defaults, &overrides?))
@@ -65,30 +69,12 @@ pub(super) async fn look(client: Option<MimirClient>, known: Option<&MimirVersio
     Some(Seen {
         url: client.url().clone(),
         addresses,
-        build: build.and_then(|page| serde_json::from_slice(&page).map_err(|error| error.to_string())),
+        build: build.and_then(|page| of_mimir(&page)),
         version,
         running,
-        distributors: ring.and_then(|page| active(&page)),
-        pairs: tracker.map(|page| page.and_then(|page| pairs(&page))),
+        pairs: tracker.and_then(|page| pairs(&page, distributors.is_ok())),
+        distributors,
     })
-}
-
-async fn page(client: &MimirClient, path: &str) -> Result<Vec<u8>, String> {
-    let response = client.get(path).await.map_err(|error| error.to_string())?;
-    match response.status() {
-        StatusCode::OK => Ok(response.into_body().to_vec()),
-        status => Err(format!("{path} answers {status}")),
-    }
-}
-
-/// None of a Mimir whose HA tracker is off.
-async fn tracker_page(client: &MimirClient) -> Result<Option<Vec<u8>>, String> {
-    match client.get("/distributor/ha_tracker").await {
-        Ok(response) if response.status() == StatusCode::NOT_FOUND => Ok(None),
-        Ok(response) if response.status() == StatusCode::OK => Ok(Some(response.into_body().to_vec())),
-        Ok(response) => Err(format!("/distributor/ha_tracker answers {}", response.status())),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 async fn addresses(url: &MimirUrl) -> Result<usize, String> {
@@ -103,39 +89,24 @@ async fn addresses(url: &MimirUrl) -> Result<usize, String> {
     }
 }
 
-/// The active members of a ring.
-fn active(page: &[u8]) -> Result<usize, String> {
-    #[derive(Deserialize)]
-    struct Ring {
-        shards: Vec<Shard>,
-    }
-    #[derive(Deserialize)]
-    struct Shard {
-        state: String,
-    }
-    let ring: Ring = serde_json::from_slice(page).map_err(|_| "/distributor/ring shows no ring".to_owned())?;
-    Ok(ring.shards.iter().filter(|shard| shard.state == "ACTIVE").count())
+pub(super) fn start(place: &Place, hint: &str) -> Advice {
+    let command = place.kubectl_of_mimir("get pods --selector app.kubernetes.io/component=distributor");
+    Advice::new(hint, command, Link::MimirUnreachable)
 }
 
-/// The elected replicas; a page without a list says that the tracker is off.
-fn pairs(page: &[u8]) -> Option<usize> {
-    let list: Value = serde_json::from_slice(page).unwrap_or_default();
-    list.get("elected").map(|elected| elected.as_array().map_or(0, Vec::len))
-}
-
-pub(super) fn start(hint: &str) -> Advice {
-    Advice::new(
-        hint,
-        "kubectl get pods --namespace mimir --selector app.kubernetes.io/component=distributor",
-        Link::MimirUnreachable,
-    )
+/// Of a ring without an active member.
+fn no_distributor(check: &'static str, place: &Place) -> Finding {
+    let advice = start(place, "let Mimir's distributors run: without one it takes no pushes");
+    Finding::failure(Hop::Mimir, check, "no distributor in Mimir's ring is active", advice)
 }
 
 pub(super) fn findings(seen: &Installation<'_>) -> Vec<Finding> {
-    let mut findings = answers(seen.mimir.as_ref());
+    let mut findings = answers(&seen.place, seen.mimir.as_ref());
     if !seen.envoy.only_mirrors() {
         findings.push(
-            seen.envoy.reaches(Hop::Mimir, "mimir", || start("let Mimir's distributors run, and Envoy reach them")),
+            seen.envoy.reaches(Hop::Mimir, "mimir", || {
+                start(&seen.place, "let Mimir's distributors run, and Envoy reach them")
+            }),
         );
     }
     if let Some(mimir) = &seen.mimir {
@@ -147,19 +118,20 @@ pub(super) fn findings(seen: &Installation<'_>) -> Vec<Finding> {
 }
 
 /// What an installation needs to know of its Mimir.
-pub(super) fn before(seen: Option<&Seen>) -> Vec<Finding> {
-    let mut findings = answers(seen);
+pub(super) fn before(place: &Place, seen: Option<&Seen>) -> Vec<Finding> {
+    let mut findings = answers(place, seen);
     let Some(mimir) = seen.filter(|mimir| mimir.build.is_ok()) else { return findings };
     let setting = |what: &'static str, found: Result<String, &String>| match found {
         Ok(detail) => Finding::ok(Hop::Mimir, what, detail),
         Err(why) => Finding::skipped(Hop::Mimir, what, why.clone()),
     };
-    findings.push(setting(
-        "it shows its distributors",
-        mimir.distributors.as_ref().map(|count| {
-            format!("{count} in the ring; name their Service with mimir.distributorService of charts/overrides-sync")
-        }),
-    ));
+    let in_ring = |count: &usize| {
+        format!("{count} in the ring; name their Service with mimir.distributorService of charts/overrides-sync")
+    };
+    findings.push(match &mimir.distributors {
+        Ok(0) => no_distributor(SHOWS_DISTRIBUTORS, place),
+        shown => setting(SHOWS_DISTRIBUTORS, shown.as_ref().map(in_ring)),
+    });
     findings.push(setting("it says whether it has an HA tracker", mimir.pairs.as_ref().map(|pairs| ha(*pairs, mimir))));
     findings.push(setting("it shows its default limits", mimir.running.as_ref().map(default_limits)));
     findings
@@ -197,7 +169,7 @@ fn default_limits(running: &RunningMimir) -> String {
     }
 }
 
-fn answers(seen: Option<&Seen>) -> Vec<Finding> {
+fn answers(place: &Place, seen: Option<&Seen>) -> Vec<Finding> {
     let Some(mimir) = seen else {
         return vec![Finding::skipped(Hop::Mimir, ANSWERS, "give --mimir URL, or MIMIR_ADDRESS")];
     };
@@ -215,7 +187,7 @@ fn answers(seen: Option<&Seen>) -> Vec<Finding> {
         Ok(build) => findings.extend([Finding::ok(Hop::Mimir, ANSWERS, mimir.url.to_string()), version(mimir, build)]),
         Err(why) => {
             let hint = "start Mimir, or give its HTTP port with --mimir, with its path prefix if it has one";
-            findings.push(Finding::failure(Hop::Mimir, ANSWERS, why.clone(), start(hint)));
+            findings.push(Finding::failure(Hop::Mimir, ANSWERS, why.clone(), start(place, hint)));
         }
     }
     findings
@@ -248,6 +220,7 @@ fn distributors(seen: &Installation<'_>, mimir: &Seen) -> Option<Finding> {
     let of_edge = seen.rls.metrics().filter_map(|(name, metrics)| Some((name, metrics.value("rls_distributors")?)));
     let of_edge: Vec<_> = of_edge.collect();
     let ring = match &mimir.distributors {
+        Ok(0) => return Some(no_distributor(DISTRIBUTORS, &seen.place)),
         Ok(ring) if !of_edge.is_empty() => *ring,
         Ok(_) => return None,
         Err(why) => return mimir.build.is_ok().then(|| Finding::skipped(Hop::Mimir, DISTRIBUTORS, why.clone())),
@@ -300,10 +273,17 @@ fn push(seen: &Installation<'_>) -> Finding {
     };
     let detail = format!("an empty push gets {}", answer.text());
     match (answer.reason.as_deref(), answer.status) {
-        (_, status) if status.is_success() => Finding::ok(Hop::Mimir, PUSH, detail),
-        (Some("mimir_unreachable" | "mimir_timeout"), _) => {
-            Finding::failure(Hop::Mimir, PUSH, detail, start("let Mimir's distributors run, and Envoy reach them"))
-        }
+        (_, status) if status.is_success() => match seen.envoy.forwards_nothing() {
+            // Somebody else may have answered.
+            Some(why) => Finding::skipped(Hop::Mimir, PUSH, format!("{detail}; {why}")),
+            None => Finding::ok(Hop::Mimir, PUSH, detail),
+        },
+        (Some("mimir_unreachable" | "mimir_timeout"), _) => Finding::failure(
+            Hop::Mimir,
+            PUSH,
+            detail,
+            start(&seen.place, "let Mimir's distributors run, and Envoy reach them"),
+        ),
         (Some(_), StatusCode::TOO_MANY_REQUESTS) => {
             let hint = "the tenant is over its limits now; edgectl explain says which one decides";
             Finding::warning(Hop::Mimir, PUSH, detail, Advice::hint(hint, Link::TenantRefused))
@@ -322,23 +302,4 @@ fn push(seen: &Installation<'_>) -> Finding {
 /// Proxies answer so if nothing behind them does, or if they want credentials.
 fn is_of_a_door(answer: &Answer) -> bool {
     matches!(answer.status.as_u16(), 300..=399 | 401 | 403 | 404 | 405 | 502..=504)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn active_members_of_a_ring_count() {
-        let ring = br#"{"shards": [{"id": "a", "state": "ACTIVE"}, {"id": "b", "state": "LEAVING"}]}"#;
-        assert_eq!(active(ring), Ok(1));
-        assert!(active(b"<html>").is_err());
-    }
-
-    #[test]
-    fn a_tracker_that_is_off_has_no_list() {
-        assert_eq!(pairs(br#"{"elected": [{}, {}]}"#), Some(2));
-        assert_eq!(pairs(br#"{"elected": null}"#), Some(0));
-        assert_eq!(pairs(b"<html>"), None);
-    }
 }

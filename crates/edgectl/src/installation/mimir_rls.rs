@@ -39,11 +39,10 @@ fn default_limits(seen: &Seen<'_>) -> Option<Finding> {
                 "{}: a tenant without an override has Mimir's built-in limits, whatever yours has",
                 words::named(without)
             );
-            let hint = "give Mimir's default limits, from Mimir itself";
-            let command = format!(
-                "helm upgrade mimir-rls charts/mimir-rls/ --namespace {} --reset-then-reuse-values --set mimir.configUrl=URL",
-                seen.place.namespace
-            );
+            let hint = "give Mimir's default limits, from Mimir itself: --default-limits-url URL (mimir.configUrl of charts/mimir-rls)";
+            let command = seen
+                .place
+                .helm("upgrade mimir-rls charts/mimir-rls/ --reset-then-reuse-values --set mimir.configUrl=URL");
             let advice = Advice::new(hint, command, Link::DefaultLimits);
             Some(Finding::warning(Hop::MimirRls, DEFAULTS, detail, advice))
         }

@@ -11,7 +11,7 @@ const FRESH: &str = "the limits are fresh";
 pub(super) fn findings(seen: &Seen<'_>) -> Vec<Finding> {
     let hop = Hop::OverridesSync;
     let mut findings = match &seen.sync.found {
-        Found::NotGiven(_) if reads_itself(seen) => {
+        Found::NotGiven(_) | Found::Missing(_) if reads_itself(seen) => {
             vec![Finding::skipped(hop, FOLLOWED, "mimir-rls reads its limits itself")]
         }
         _ => seen.sync.lives(hop, &seen.place, Link::OverridesSyncDown, Link::OverridesSyncDown),
@@ -19,7 +19,7 @@ pub(super) fn findings(seen: &Seen<'_>) -> Vec<Finding> {
     let certificates = "overrides_sync_certificate_not_after_timestamp_seconds";
     findings.extend(seen.sync.certificates(hop, &seen.place, certificates));
     findings.extend(followed(seen));
-    findings.push(fresh(seen));
+    findings.extend(fresh(seen));
     findings
 }
 
@@ -54,29 +54,46 @@ fn followed(seen: &Seen<'_>) -> Option<Finding> {
     }
 }
 
-/// The age of the limits, first where they are read.
-fn fresh(seen: &Seen<'_>) -> Finding {
-    let stale = |metric: &'static str| {
-        move |(name, metrics): (&str, &Metrics)| {
-            let age = metrics.value(metric)?;
-            Some((age, format!("the limits of {name} were last confirmed {} ago", words::time(age))))
-        }
+/// The age of the limits, first where they are read. A mimir-rls that reads its limits itself is to blame for their age.
+fn fresh(seen: &Seen<'_>) -> Vec<Finding> {
+    let of_sync = ages(seen.sync.metrics(), "overrides_sync_limits_stale_seconds");
+    let of_rls = ages(seen.rls.metrics(), "rls_limits_stale_seconds");
+    let watch = || {
+        let hint = "let the API server answer, and let overrides-sync watch the ConfigMap; changes of limits do not arrive until then";
+        Advice::new(hint, seen.place.kubectl("logs deployment/overrides-sync"), Link::LimitsStale)
     };
-    let of_sync = seen.sync.metrics().filter_map(stale("overrides_sync_limits_stale_seconds"));
-    let of_rls = seen.rls.metrics().filter_map(stale("rls_limits_stale_seconds"));
-    let ages: Vec<_> = of_sync.chain(of_rls).collect();
+    let read = || {
+        let hint = "let mimir-rls read what its --limits names; changes of limits do not arrive until then";
+        Advice::new(hint, seen.place.kubectl("logs deployment/mimir-rls"), Link::LimitsStale)
+    };
     let limit = seen.args.stale_after.as_secs_f64();
+    if !reads_itself(seen) {
+        return vec![judged(Hop::OverridesSync, &[of_sync, of_rls].concat(), limit, watch)];
+    }
+    let mut findings = vec![judged(Hop::MimirRls, &of_rls, limit, read)];
+    if !of_sync.is_empty() {
+        findings.push(judged(Hop::OverridesSync, &of_sync, limit, watch));
+    }
+    findings
+}
+
+/// Each age, and how it is said.
+fn ages<'m>(all: impl Iterator<Item = (&'m str, &'m Metrics)>, metric: &str) -> Vec<(f64, String)> {
+    let of = |(name, metrics): (&str, &Metrics)| {
+        let age = metrics.value(metric)?;
+        Some((age, format!("the limits of {name} were last confirmed {} ago", words::time(age))))
+    };
+    all.filter_map(of).collect()
+}
+
+fn judged(hop: Hop, ages: &[(f64, String)], limit: f64, advice: impl FnOnce() -> Advice) -> Finding {
     let old: Vec<_> = ages.iter().filter(|(age, _)| *age > limit).map(|(_, line)| line.clone()).collect();
-    match (&ages[..], &old[..]) {
-        ([], _) => Finding::skipped(Hop::OverridesSync, FRESH, "no program says how old its limits are"),
+    match (ages, &old[..]) {
+        ([], _) => Finding::skipped(hop, FRESH, "no program says how old its limits are"),
         (ages, []) => {
             let oldest = ages.iter().map(|(age, _)| *age).fold(0.0, f64::max);
-            Finding::ok(Hop::OverridesSync, FRESH, format!("confirmed {} ago", words::time(oldest)))
+            Finding::ok(hop, FRESH, format!("confirmed {} ago", words::time(oldest)))
         }
-        (_, old) => {
-            let hint = "let the API server answer, and let overrides-sync watch the ConfigMap; changes of limits do not arrive until then";
-            let command = seen.place.kubectl("logs deployment/overrides-sync");
-            Finding::failure(Hop::OverridesSync, FRESH, words::list(old), Advice::new(hint, command, Link::LimitsStale))
-        }
+        (_, old) => Finding::failure(hop, FRESH, words::list(old), advice()),
     }
 }

@@ -7,8 +7,9 @@ use futures_util::join;
 use serde::Deserialize;
 
 use super::finding::{Advice, Finding, Hop, Link, Status};
+use super::place::Place;
 use super::scrape::Metrics;
-use super::{Place, words};
+use super::words;
 use crate::args::ApiArgs;
 use crate::edge_api::{Address, EdgeApi, EdgeError, Port, Replica};
 
@@ -143,7 +144,11 @@ impl Program {
         };
         match &self.found {
             Found::NotGiven(port) => return vec![Finding::skipped(hop, ANSWERS, not_given(port.flag()))],
-            Found::Missing(why) => return vec![Finding::failure(hop, ANSWERS, why.clone(), down())],
+            Found::Missing(why) => {
+                // There may be no Deployment of this name.
+                let advice = Advice { command: place.kubectl("get deployments,pods"), ..down() };
+                return vec![Finding::failure(hop, ANSWERS, why.clone(), advice)];
+            }
             Found::At(_) => {}
         }
         let faults = |result: fn(&Server) -> Option<&String>| -> Vec<String> {

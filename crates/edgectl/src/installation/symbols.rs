@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_failure_says_what_to_do() {
-        let advice = Advice::new("start it", "kubectl x", Link::RlsDown);
+        let advice = Advice::new("start it", "kubectl x".to_owned(), Link::RlsDown);
         let failure = Finding::failure(Hop::MimirRls, "it answers", "a: refused\nb: refused", advice);
         let expected = "× it answers\n    a: refused\n    b: refused\n    hint: start it\n      kubectl x\n    see ops/runbooks/alerts.md#rlsdown\n";
         assert_eq!(Symbols { is_utf8: true }.lines(&failure), expected);

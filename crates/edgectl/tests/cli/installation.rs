@@ -31,6 +31,12 @@ pub(crate) struct Faults {
     /// A limit of Mimir that mimir-rls does not have.
     pub(crate) other_limit: bool,
     pub(crate) mimir_version: Option<&'static str>,
+    pub(crate) mimir_application: Option<&'static str>,
+    /// The mode that Envoy says.
+    pub(crate) envoy_mode: Option<&'static str>,
+    /// mimir-rls reads a file, the last time so many seconds ago.
+    pub(crate) of_file: Option<f64>,
+    pub(crate) no_distributors: bool,
     /// The tenant as which pushes arrive.
     pub(crate) arrives_as: Option<&'static str>,
     pub(crate) mode_off: bool,
@@ -50,7 +56,7 @@ impl Stubs {
         Self([
             Replica::start(move |asked| rls(faults, asked, seen.load(Ordering::SeqCst), &unready)),
             Replica::start(move |asked| envoy(asked, &pushed)),
-            Replica::start(envoy_admin),
+            Replica::start(move |asked| envoy_admin(faults, asked)),
             Replica::start(overrides_sync),
             Replica::start(move |asked| mimir(faults, asked)),
         ])
@@ -84,6 +90,7 @@ fn set(object: &mut Value, name: &str, value: Value) {
 fn rls(faults: Faults, asked: &Asked, pushed: usize, unready: &AtomicUsize) -> Response {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
     let not_after = faults.expires_in.map_or(0.0, |seconds| now + seconds);
+    let (age, feed) = faults.of_file.map_or((3.5, "rls_limits_feed_connected 1\n"), |age| (age, ""));
     let limits = json!({ "ingestion_rate": 1000, "ingestion_burst_size": 2000 });
     let row =
         json!({ "tenant": "team-a", "mode": "enforce", "overridden": true, "has_buckets": true, "limits": limits });
@@ -96,7 +103,7 @@ fn rls(faults: Faults, asked: &Asked, pushed: usize, unready: &AtomicUsize) -> R
         "/ready" => text("ready\n"),
         "/metrics" => text(format!(
             "rls_certificate_not_after_timestamp_seconds{{of=\"grpc\"}} {not_after}\nrls_certificate_not_after_timestamp_seconds{{of=\"http\"}} 0\n\
-             rls_default_limits_given 1\nrls_max_request_bytes 16777216\nrls_limits_stale_seconds 3.5\nrls_limits_feed_connected 1\n\
+             rls_default_limits_given 1\nrls_max_request_bytes 16777216\nrls_limits_stale_seconds {age}\n{feed}\
              rls_distributors 1\nrls_ha_tracker_stale_seconds 2\n"
         )),
         "/api/v1/problems?limit=1000" => text(json!({ "problems": [], "next": null }).to_string()),
@@ -128,7 +135,7 @@ fn envoy(asked: &Asked, pushed: &AtomicUsize) -> Response {
     }
 }
 
-fn envoy_admin(asked: &Asked) -> Response {
+fn envoy_admin(faults: Faults, asked: &Asked) -> Response {
     let members = |cluster: &str| {
         let series = |what: &str, count: u8| {
             format!("envoy_cluster_membership_{what}{{envoy_cluster_name=\"{cluster}\"}} {count}\n")
@@ -139,7 +146,10 @@ fn envoy_admin(asked: &Asked) -> Response {
         "/stats/prometheus" => text(
             members("mimir_rls") + &members("mimir") + "envoy_server_days_until_first_cert_expiring{} 4294967295\n",
         ),
-        "/settings" => text("mode: enforce\nmax_request_bytes: 16777216\nfailure_mode_allow: false\n"),
+        "/settings" => {
+            let mode = faults.envoy_mode.unwrap_or("enforce");
+            text(format!("mode: {mode}\nmax_request_bytes: 16777216\nfailure_mode_allow: false\n"))
+        }
         other => fault(404, other),
     }
 }
@@ -156,7 +166,7 @@ fn overrides_sync(asked: &Asked) -> Response {
 }
 
 fn mimir(faults: Faults, asked: &Asked) -> Response {
-    let build = json!({ "status": "success", "data": { "version": faults.mimir_version.unwrap_or("3.1.0") } });
+    let build = json!({ "status": "success", "data": { "application": faults.mimir_application.unwrap_or("Grafana Mimir"), "version": faults.mimir_version.unwrap_or("3.1.0") } });
     let rate = if faults.other_limit { 1500 } else { 1000 };
     match asked.target.as_str() {
         "/api/v1/status/buildinfo" => text(build.to_string()),
@@ -164,7 +174,7 @@ fn mimir(faults: Faults, asked: &Asked) -> Response {
         "/runtime_config?mode=diff" => {
             text(format!("overrides:\n  team-a:\n    ingestion_rate: {rate}\n    ingestion_burst_size: 2000\n"))
         }
-        "/distributor/ring" => text(json!({ "shards": [{ "id": "mimir-1", "state": "ACTIVE" }] }).to_string()),
+        "/distributor/ring" => text(json!({ "shards": [{ "id": "mimir-1", "state": if faults.no_distributors { "LEAVING" } else { "ACTIVE" } }] }).to_string()),
         "/distributor/ha_tracker" => text(json!({ "elected": null }).to_string()),
         other => fault(404, other),
     }
@@ -195,6 +205,40 @@ fn the_broken_hop_is_named() {
     diagnosed(Faults { unready_requests: 1, ..Faults::default() }, json!("mimir-rls"), "no limits yet");
     let differs = "tenant team-a: field ingestion_rate is 1000 in the edge and 1500 in Mimir";
     diagnosed(Faults { other_limit: true, ..Faults::default() }, json!("overrides document"), differs);
+}
+
+#[test]
+fn other_programs_and_empty_rings_are_no_mimir() {
+    let loki = "/api/v1/status/buildinfo is that of Loki, and not of Mimir";
+    diagnosed(Faults { mimir_application: Some("Loki"), ..Faults::default() }, json!("Mimir"), loki);
+    let none = "no distributor in Mimir's ring is active";
+    diagnosed(Faults { no_distributors: true, ..Faults::default() }, json!("Mimir"), none);
+}
+
+#[test]
+fn a_mirror_does_not_show_that_pushes_reach_mimir() {
+    let stubs = Stubs::start(Faults { envoy_mode: Some("mirror"), ..Faults::default() });
+    let health = stubs.run(&format!("edgectl check -o json {EVERYTHING}")).json();
+    let push = health["checks"].as_array().unwrap().iter().find(|check| check["check"] == "a push reaches it").unwrap();
+    assert_eq!(push["status"], "skipped", "{push}");
+    assert!(push["detail"].as_str().unwrap().contains("mode mirror"), "{push}");
+}
+
+#[test]
+fn limits_of_a_file_concern_mimir_rls_alone() {
+    let stale = Stubs::start(Faults { of_file: Some(90.0), ..Faults::default() });
+    let diagnosis = stale.run("edgectl diagnose -o json").json();
+    assert_eq!(diagnosis["broken"], "mimir-rls", "{diagnosis}");
+    assert_eq!(diagnosis["cause"]["check"], "the limits are fresh", "{diagnosis}");
+    let sync = diagnosis["hops"].as_array().unwrap().iter().find(|hop| hop["hop"] == "overrides-sync").unwrap();
+    assert_eq!(sync["status"], "skipped", "{sync}");
+}
+
+#[test]
+fn one_host_gets_no_commands_for_a_cluster() {
+    let unready = || Stubs::start(Faults { unready_requests: usize::MAX, ..Faults::default() });
+    let diagnosis = unready().run(&format!("edgectl diagnose -o json {EVERYTHING}")).json();
+    assert_eq!((&diagnosis["broken"], &diagnosis["cause"]["command"]), (&json!("mimir-rls"), &Value::Null));
 }
 
 #[test]

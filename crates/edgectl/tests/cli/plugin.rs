@@ -165,6 +165,25 @@ fn all_programs_of_an_installation_are_found() {
 }
 
 #[test]
+fn mending_commands_lead_to_the_cluster_of_the_pods() {
+    let stubs = Stubs::start(Faults { unready_requests: usize::MAX, ..Faults::default() });
+    let [rls, ..] = stubs.urls();
+    for (flags, place) in [
+        (&["-n", "edge", "--context", "staging"][..], " --namespace edge --context staging"),
+        (&["-A", "--kubeconfig", "/k c"], " --namespace edge --kubeconfig '/k c'"),
+        (&[], ""),
+    ] {
+        let cluster = Cluster::new(&[("rls-a", Some(rls))]);
+        let health = cluster.plugin(&[&["check", "-o", "json"], flags].concat()).json();
+        let commands: Vec<_> =
+            health["checks"].as_array().unwrap().iter().filter_map(|check| check["command"].as_str()).collect();
+        for command in ["kubectl logs deployment/mimir-rls", "kubectl get deployments,pods"] {
+            assert!(commands.contains(&format!("{command}{place}").as_str()), "{command}{place}: {health:#}");
+        }
+    }
+}
+
+#[test]
 fn addresses_need_no_kubectl() {
     let (cluster, replica) = (Cluster::new(&[]), replica(true));
     assert_eq!(cluster.plugin(&["tenants", "team-a", "--address", &replica.url]).code, Some(0));

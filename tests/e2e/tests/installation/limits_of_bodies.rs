@@ -25,10 +25,7 @@ fn a_body_limit_above_that_of_mimir_rls_is_named() {
         cause["detail"].as_str().is_some_and(|why| why.contains("pushes of 16 MiB, and mimir-rls of 8 MiB")),
         "{cause}"
     );
-    assert!(
-        cause["command"].as_str().is_some_and(|line| line.ends_with("--set limits.maxRequestBytes=16777216")),
-        "{cause}"
-    );
+    assert!(cause["hint"].as_str().is_some_and(|hint| hint.ends_with("--max-request-bytes 16777216")), "{cause}");
 }
 
 #[test]

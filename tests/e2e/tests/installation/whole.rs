@@ -130,13 +130,13 @@ impl Whole {
         })
     }
 
-    /// Both subcommands name this hop, say why, and print the command that mends it.
+    /// Both subcommands name this hop, say why, and how to mend it.
     #[track_caller]
-    pub(super) fn names(&self, hop: &str, cause: &str, command: &str) {
+    pub(super) fn names(&self, hop: &str, cause: &str, mend: &str) {
         let diagnosis = self.until_diagnosed(hop, &[]);
         let text = self.run("diagnose", &[]);
         assert!(text.contains(&format!("\nBroken: {hop}\n")), "{text}");
-        assert!(text.contains(cause) && text.contains(command), "{cause}, {command}: {text}");
+        assert!(text.contains(cause) && text.contains(mend), "{cause}, {mend}: {text}");
         eprintln!("{text}");
         let health = self.check(&[]);
         let checks = health["checks"].as_array().cloned().unwrap_or_default();
