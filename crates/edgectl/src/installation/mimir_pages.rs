@@ -67,7 +67,8 @@ pub(super) fn active(page: &[u8]) -> Result<usize, String> {
     Ok(ring.shards.iter().filter(|shard| shard.state == "ACTIVE").count())
 }
 
-/// The elected replicas; none if the tracker is off. A gateway may say the same of a page that it does not serve, but one that shows the ring serves distributors.
+/// The elected replicas; none if the tracker is off. A gateway may say the same of a page that it does
+/// not serve, but one that shows the ring serves distributors.
 pub(super) fn pairs(page: &[u8], shows_ring: bool) -> Result<Option<usize>, String> {
     if page == TRACKER_OFF {
         return shows_ring.then_some(None).ok_or_else(|| format!("{TRACKER_PAGE} is not served"));
