@@ -104,6 +104,7 @@ async function onPhone(page) {
   await page.getByLabel('Sort by').selectOption('tenant');
   await until('the list is sorted', async () => (await page.locator('tbody tr').first().innerText()).startsWith('billing'));
   await page.getByLabel('Search').fill(refused);
+  await until('the list is searched', async () => (await page.locator('.range').innerText()).endsWith(' of 1 tenant'));
   await row(page, refused).getByRole('link').tap();
   await onTenant(page);
   await fits(page, 'the tenant');
