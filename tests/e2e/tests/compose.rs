@@ -40,11 +40,13 @@ fn runbooks_have_numbers(stack: &Stack) {
         files.map(|file| fs::read_to_string(file.expect("a folder can be read").path()).expect("it can be read"));
     let expressions: Vec<String> = texts.flat_map(|text| expressions(&text)).collect();
     assert!(expressions.len() >= 15, "{expressions:?}");
+    // Envoy counts these since the first one, and Mimir has no error here.
+    let is_late = |expression: &str| expression.contains(r#"envoy_cluster_name="mimir",envoy_response_code_class="5""#);
     for expression in expressions {
         until(&format!("{expression} has a value"), || {
             let answer = ask(stack, &expression);
             assert_eq!(answer["status"], "success", "{expression}: {answer}");
-            answer["data"]["result"].as_array().is_some_and(|series| !series.is_empty())
+            is_late(&expression) || answer["data"]["result"].as_array().is_some_and(|series| !series.is_empty())
         });
     }
 }

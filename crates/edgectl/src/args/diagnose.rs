@@ -6,8 +6,8 @@ use super::InstallationArgs;
 
 const HELP: &str = "\
 Follows a push from the client to Mimir, and the limits from the ConfigMap to mimir-rls: front door, Envoy, mimir-rls, \
-overrides-sync, overrides document, Mimir. It prints each hop, names the first one that is broken, says why, and prints the \
-command that mends it. What no flag names, and kubectl does not find, is skipped.
+overrides-sync, overrides document, Mimir. It prints each hop, names the first one that is broken, says why, and how to \
+mend it. What no flag names, and kubectl does not find, is skipped.
 
 With --front or --envoy and --tenant it sends probe pushes: one without a series, and to each of both one that is no remote \
 write and that mimir-rls denies with 400. They store nothing. Each takes one token of the tenant's request rate, and those that \

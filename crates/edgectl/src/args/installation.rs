@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use http::{HeaderValue, Uri};
-use limits_source::{ConfigMapSpec, parse_http_url};
+use limits_source::{ConfigMapSpec, HttpUrlError, parse_http_url};
 
 use super::{ApiArgs, MimirArgs, header_value, some_duration};
 use crate::edge_api::Address;
@@ -63,7 +63,13 @@ impl InstallationArgs {
 }
 
 fn push_url(text: &str) -> Result<Uri, String> {
-    let uri = parse_http_url(text).map_err(|error| format!("{error}, as in http://127.0.0.1:8080/api/v1/push"))?;
+    let uri = parse_http_url(text).map_err(|error| match error {
+        // With a slash in a password, what is before it looks like a host and a port.
+        HttpUrlError::Credentials | HttpUrlError::Port(_) if text.contains('@') => {
+            "must not hold a password: probe pushes carry no credentials".to_owned()
+        }
+        error => format!("{error}, as in http://127.0.0.1:8080/api/v1/push"),
+    })?;
     match uri.path() {
         "/" => Err("must end with the path of pushes, as in http://127.0.0.1:8080/api/v1/push".to_owned()),
         _ => Ok(uri),

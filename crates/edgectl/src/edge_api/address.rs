@@ -17,7 +17,10 @@ impl Address {
     /// A message for the user.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let uri = parse_http_url(text).map_err(|error| match error {
-            HttpUrlError::Credentials => "must not contain a password: use --token-file".to_owned(),
+            // With a slash in a password, what is before it looks like a host and a port.
+            HttpUrlError::Credentials | HttpUrlError::Port(_) if text.contains('@') => {
+                "must not contain a password: use --token-file".to_owned()
+            }
             error => format!("{error}, as in http://127.0.0.1:9090"),
         })?;
         let has_path = uri.path_and_query().is_some_and(|path| path.as_str() != "/");

@@ -75,8 +75,8 @@ fn blame(seen: &Seen<'_>, hop: Hop, url: &str, answer: &Answer) -> Option<(Findi
     match (answer.reason.as_deref(), answer.status.as_u16()) {
         (Some("not_checked"), _) => {
             let hint = "Envoy gets no answer from a mimir-rls: let one run, and let Envoy reach its port 8081";
-            let advice =
-                Advice::new(hint, seen.place.kubectl("rollout restart deployment/mimir-rls"), Link::RlsUnreachable);
+            let command = seen.place.kubectl("get endpointslices --selector kubernetes.io/service-name=mimir-rls");
+            let advice = Advice::new(hint, command, Link::RlsUnreachable);
             Some((Finding::failure(Hop::MimirRls, DECISIONS, detail, advice), true))
         }
         (Some("mimir_unreachable" | "mimir_timeout"), _) => {
@@ -90,7 +90,7 @@ fn blame(seen: &Seen<'_>, hop: Hop, url: &str, answer: &Answer) -> Option<(Findi
         (None, 502..=504) => {
             let hint =
                 "what it forwards pushes to does not answer: start Envoy, and let the front door reach its port 8080";
-            let command = seen.place.kubectl("rollout restart deployment/mimir-envoy");
+            let command = seen.place.kubectl("get pods");
             let check = "the front door reaches it";
             Some((Finding::failure(Hop::Envoy, check, detail, Advice::new(hint, command, Link::EnvoyDown)), true))
         }

@@ -43,7 +43,7 @@ fn followed(seen: &Seen<'_>) -> Option<Finding> {
         (_, []) => Some(Finding::ok(Hop::OverridesSync, FOLLOWED, "")),
         (_, lost) => {
             let hint = "let overrides-sync run, and mimir-rls reach its port 8083; the last good limits stay in force";
-            let command = seen.place.kubectl("rollout restart deployment/overrides-sync");
+            let command = seen.place.kubectl("logs deployment/overrides-sync");
             Some(Finding::failure(
                 Hop::OverridesSync,
                 FOLLOWED,

@@ -19,7 +19,8 @@ impl Place {
     /// `replicas` are the names of those that were found, which begin with their namespaces if pods of all namespaces were.
     pub(super) fn new(args: &InstallationArgs, replicas: &[&str]) -> Self {
         let ClusterArgs { namespace, all_namespaces, context, kubeconfig } = &args.api.cluster;
-        let mut found: Vec<_> = replicas.iter().filter_map(|name| Some(name.split_once('/')?.0)).collect();
+        let pods = replicas.iter().filter(|name| !name.contains("://"));
+        let mut found: Vec<_> = pods.filter_map(|name| Some(name.split_once('/')?.0)).collect();
         found.sort_unstable();
         found.dedup();
         // With several, a command in one of them would be a guess.
